@@ -1,0 +1,1 @@
+//! JSON over HTTP: native, inference and MLflow-compatible routes.

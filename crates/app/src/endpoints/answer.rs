@@ -1,0 +1,142 @@
+//! Answering one request.
+
+use std::sync::RwLock;
+use std::time::Instant;
+
+use perennial_core::frame::{Column, Frame};
+use perennial_core::id::RequestId;
+use perennial_core::model::{InputKind, Scores, Signature};
+use perennial_core::port::prediction::{Answered, Part};
+use perennial_core::{Error, ErrorCode, Result};
+
+use crate::app::App;
+use crate::live::{Answering, Deployment, reading};
+
+/// What to do with columns that are neither features nor keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Refuse them (Open Inference Protocol).
+    Refuse,
+    /// Leave them out (MLflow scoring).
+    Drop,
+}
+
+/// One request, answered as a whole by one version.
+pub struct Request {
+    /// Its id; a row's prediction id is `<request>-<row>`.
+    pub id: RequestId,
+    /// Columns by name.
+    pub inputs: Frame,
+    /// A version asked for by number.
+    pub version: Option<i64>,
+    /// What to do with unknown columns.
+    pub extra: Extra,
+    /// When it began.
+    pub began: Instant,
+}
+
+/// The answer.
+pub struct Answer {
+    /// The version that answered.
+    pub version: i64,
+    /// As champion or canary.
+    pub part: Part,
+    /// The scores.
+    pub scores: Scores,
+    /// Task and classes of the version.
+    pub signature: Signature,
+}
+
+/// Answers one request and logs it before it returns. Heavy for many rows: then call it off the
+/// runtime that answers HTTP.
+pub fn answer(app: &App, place: &RwLock<Deployment>, request: Request) -> Result<Answer> {
+    let deployment = reading(place);
+    let (part, version) = choose(&deployment, &request)?;
+    let signature = version.model.signature();
+    let features = fit(&deployment, signature, &request)?;
+    let result = version.model.predict(&features);
+    let latency_us = request.began.elapsed().as_micros() as u64;
+    let logged = with_key(&deployment, features, &request.inputs);
+    let now = app.now(&deployment.project);
+    let record = Answered {
+        request: request.id,
+        version: version.number,
+        part,
+        status: if result.is_ok() { 200 } else { 500 },
+        wall_ms: now.wall_ms,
+        project_ms: now.project_ms,
+        latency_us,
+        inputs: &logged,
+        scores: result.as_ref().ok(),
+    };
+    app.services.predictions.append(&deployment.log, record, deployment.durability)?;
+    version.counts.add(latency_us, result.is_err());
+    let scores = result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
+    Ok(Answer { version: version.number, part, scores, signature: signature.clone() })
+}
+
+fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(Part, &'a Answering)> {
+    if let Some(number) = request.version {
+        return deployment.version(number).ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)));
+    }
+    if deployment.canary.is_none() {
+        return Ok((Part::Champion, &deployment.champion));
+    }
+    let key = deployment.key.first().and_then(|key| request.inputs.column(key)).and_then(|column| text_at(column, 0));
+    Ok(deployment.choose(&key.unwrap_or_else(|| request.id.to_string())))
+}
+
+fn text_at(column: &Column, row: usize) -> Option<String> {
+    if row >= column.len() || column.is_missing(row) {
+        return None;
+    }
+    match column {
+        Column::Number(values) => Some(values[row].to_string()),
+        Column::Text(text) => text.get(row).map(str::to_owned),
+    }
+}
+
+/// The features in the signature's order and kinds; an error names the column.
+fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Result<Frame> {
+    if request.extra == Extra::Refuse {
+        let known = |name: &str| signature.inputs.iter().any(|input| input.name == name) || deployment.key.iter().any(|key| key == name);
+        if let Some(unknown) = request.inputs.names().iter().find(|name| !known(name)) {
+            let names: Vec<&str> = signature.inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(Error::new(ErrorCode::Signature, format!("input `{unknown}` is not known to `{}`", deployment.endpoint))
+                .hint(format!("it takes: {}", names.join(", "))));
+        }
+    }
+    let mut features = Frame::new();
+    for input in &signature.inputs {
+        let Some(column) = request.inputs.column(&input.name) else {
+            return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name)).hint("name every feature; null is allowed as its value"));
+        };
+        let fitted = match (input.kind, column) {
+            (InputKind::Number, Column::Number(_)) | (InputKind::Text, Column::Text(_)) => column.clone(),
+            (InputKind::Text, Column::Number(values)) if values.iter().all(|value| value.is_nan()) => {
+                Column::Text(perennial_core::frame::TextColumn::encode(values.iter().map(|_| None)))
+            }
+            (InputKind::Number, Column::Text(text)) if (0..text.codes.len()).all(|row| text.get(row).is_none()) => {
+                Column::Number(vec![f64::NAN; text.codes.len()])
+            }
+            (InputKind::Number, Column::Text(text)) => {
+                let wrong = (0..text.codes.len()).find_map(|row| text.get(row)).unwrap_or_default();
+                return Err(Error::new(ErrorCode::Signature, format!("input `{}` takes numbers, got the text `{}`", input.name, wrong.escape_debug())));
+            }
+            (InputKind::Text, Column::Number(_)) => {
+                return Err(Error::new(ErrorCode::Signature, format!("input `{}` takes text, got numbers", input.name)));
+            }
+        };
+        features.push(input.name.clone(), fitted);
+    }
+    Ok(features)
+}
+
+fn with_key(deployment: &Deployment, mut features: Frame, inputs: &Frame) -> Frame {
+    for key in &deployment.key {
+        if let (None, Some(column)) = (features.column(key), inputs.column(key)) {
+            features.push(key.clone(), column.clone());
+        }
+    }
+    features
+}

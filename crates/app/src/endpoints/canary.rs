@@ -1,0 +1,115 @@
+//! Canaries: how long they last, and what ends them.
+
+use std::sync::Arc;
+
+use perennial_config::Canary as Declared;
+use perennial_core::Result;
+use perennial_core::port::data::QueryRequest;
+use perennial_core::rule::Verdict;
+use perennial_core::state::CanaryEvent;
+use perennial_store::endpoints;
+use perennial_store::endpoints::Endpoint;
+use perennial_store::promotions::PromotionKind;
+use serde_json::{Map, Value, json};
+
+use super::{end_canary, promote};
+use crate::app::{App, Caller};
+use crate::live::{Counts, reading};
+use crate::predictions;
+use crate::project::{ProjectState, Submission};
+use crate::tables::Tables;
+
+fn declared<'a>(submission: &'a Submission, endpoint: &Endpoint) -> Option<&'a Declared> {
+    submission.project.endpoints.get(&endpoint.name)?.canary.as_ref()
+}
+
+/// When a live canary has lasted its time, on the project clock.
+pub(crate) fn next_due(submission: &Submission, endpoint: &Endpoint) -> Option<i64> {
+    let started = endpoint.canary_started_ms.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()))?;
+    Some(declared(submission, endpoint).map_or(started, |canary| canary.lasting.after(started, &submission.zone)))
+}
+
+/// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
+/// answered enough; an unknown rule keeps it waiting. One line of what happened.
+pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission, endpoint: &Endpoint) -> Result<Option<String>> {
+    let Some(due) = next_due(submission, endpoint) else { return Ok(None) };
+    let Some(place) = caller.app.live.find(endpoint.name.as_str()) else { return Ok(None) };
+    let number = endpoint.canary_number.unwrap_or_default();
+    let (canary, champion) = {
+        let live = reading(&place);
+        let Some(canary) = &live.canary else { return Ok(None) };
+        (canary.version.counts.clone(), live.champion.counts.clone())
+    };
+    let facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
+    let rule = declared(submission, endpoint).and_then(|canary| canary.rollback.as_ref());
+    let verdict = rule.map(|rule| rule.judge(&facts));
+    if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
+        let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": judgement.values });
+        end_canary(caller, project, endpoint, cause).await?;
+        return Ok(Some(format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name)));
+    }
+    if caller.app.now(project).project_ms < due {
+        return Ok(None);
+    }
+    let wanted = declared(submission, endpoint).map_or(0, |canary| canary.min_requests);
+    let waits = canary.requests() < wanted || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
+    if waits {
+        if endpoint.canary_state != Some(perennial_core::state::CanaryState::Waiting) {
+            let (stored, at_ms) = (endpoint.clone(), caller.app.services.clock.wall_ms());
+            caller
+                .app
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        endpoints::apply_canary(tx, &stored, CanaryEvent::Await, at_ms).await?;
+                        Ok(())
+                    })
+                })
+                .await?;
+        }
+        return Ok(None);
+    }
+    let cause = json!({ "kind": "canary", "requests": canary.requests(), "facts": facts });
+    let digest = endpoint.canary_release_digest.clone();
+    promote(caller, project, endpoint, number, endpoint.canary_decision_id, digest.as_deref(), PromotionKind::Promotion, cause).await?;
+    Ok(Some(format!("version {number} answers at `{}`: its canary lasted and answered {} requests", endpoint.name, canary.requests())))
+}
+
+fn facts(counts: &Counts) -> Value {
+    let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
+    let mut facts = Map::new();
+    facts.insert("requests".to_owned(), json!(requests));
+    facts.insert("errors".to_owned(), json!(errors));
+    if requests > 0.0 {
+        facts.insert("error_rate".to_owned(), json!(errors / requests));
+    }
+    for (name, quantile) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
+        if let Some(ms) = counts.latency_ms(quantile) {
+            facts.insert(name.to_owned(), json!(ms));
+        }
+    }
+    Value::Object(facts)
+}
+
+/// After a start: counts since the canary began, from the predictions that were logged.
+pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
+    let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live())) else { return Ok(()) };
+    let caller = Caller::system(app.clone(), "start");
+    predictions::take_over(&caller, project, &endpoint.name).await?;
+    let name = predictions::dataset_of(&endpoint.name)?;
+    let tables = Tables::newest(app, project.id).await?;
+    let Some(table) = tables.find(name.as_str()) else { return Ok(()) };
+    let sql = format!(
+        "SELECT version, status, max(latency_us) FROM \"{name}\" WHERE wall_ms >= {started} GROUP BY version, status, request_id LIMIT 5000000"
+    );
+    let page = app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 5_000_000 }).await?;
+    let Some(place) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
+    let live = reading(&place);
+    for row in &page.rows {
+        let [version, status, latency] = row.as_slice() else { continue };
+        if let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) {
+            answering.counts.add(latency.as_u64().unwrap_or_default(), status.as_i64().is_some_and(|status| status >= 500));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! What answers right now: for each endpoint the champion, maybe a canary, and
+//! the counts its rollback rule is judged by.
+//!
+//! A request holds the endpoint's read lock while a model answers, so a swap,
+//! which takes the write lock, returns only when no answer of the old version
+//! is under way: after it, every answer is the new version's.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use crate::project::ProjectState;
+use perennial_core::model::Predictor;
+use perennial_core::name::EndpointName;
+use perennial_core::port::prediction::{Durability, Part};
+use perennial_core::traffic;
+
+/// A model version that answers.
+#[derive(Clone)]
+pub struct Answering {
+    /// Its number.
+    pub number: i64,
+    /// The model.
+    pub model: Arc<dyn Predictor>,
+    /// Requests, errors and latency since it took this part.
+    pub counts: Arc<Counts>,
+}
+
+/// A canary: a version with a share of the traffic.
+#[derive(Clone)]
+pub struct Canary {
+    /// The version.
+    pub version: Answering,
+    /// Its share of requests, 0 to 1.
+    pub share: f64,
+    /// Makes each canary another sample of the keys.
+    pub salt: String,
+}
+
+/// Who answers at an endpoint.
+#[derive(Clone)]
+pub struct Deployment {
+    /// The project the endpoint belongs to.
+    pub project: Arc<ProjectState>,
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The log its predictions go to.
+    pub log: String,
+    /// How durable the log is before the answer.
+    pub durability: Durability,
+    /// Key columns that may come with a request; never given to the model.
+    pub key: Vec<String>,
+    /// Counts every change of who answers.
+    pub generation: i64,
+    /// The version the alias `champion` names.
+    pub champion: Answering,
+    /// The version on trial.
+    pub canary: Option<Canary>,
+}
+
+impl Deployment {
+    /// Chooses the version that answers a request as a whole, by its first row's key, else its id.
+    pub fn choose(&self, key: &str) -> (Part, &Answering) {
+        match &self.canary {
+            Some(canary) if traffic::route(key, canary.share, &canary.salt) == Part::Canary => (Part::Canary, &canary.version),
+            _ => (Part::Champion, &self.champion),
+        }
+    }
+
+    /// The version of a number, when it answers here.
+    pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
+        let canary = self.canary.as_ref().map(|canary| (Part::Canary, &canary.version));
+        [Some((Part::Champion, &self.champion)), canary].into_iter().flatten().find(|(_, version)| version.number == number)
+    }
+}
+
+/// Upper bounds of the latency buckets: microseconds, each 1.2 times the one before.
+const LATENCY_BUCKETS: usize = 96;
+
+/// Requests answered by one version in one part. Counts requests, not rows; errors are 5xx.
+pub struct Counts {
+    requests: AtomicU64,
+    errors: AtomicU64,
+    latency: [AtomicU64; LATENCY_BUCKETS],
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { requests: AtomicU64::new(0), errors: AtomicU64::new(0), latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS] }
+    }
+}
+
+impl Counts {
+    /// Counts one request.
+    pub fn add(&self, latency_us: u64, is_error: bool) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
+        let bucket = ((latency_us.max(1) as f64).ln() / 1.2_f64.ln()) as usize;
+        self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests that ended with 5xx.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// A latency quantile in milliseconds, at most 20 % above the true one; `None` without requests.
+    pub fn latency_ms(&self, quantile: f64) -> Option<f64> {
+        let counts: Vec<u64> = self.latency.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let all: u64 = counts.iter().sum();
+        let rank = (all as f64 * quantile).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (bucket, count) in counts.iter().enumerate() {
+            seen += count;
+            if *count > 0 && seen >= rank {
+                return Some(1.2_f64.powi(bucket as i32 + 1) / 1000.0);
+            }
+        }
+        None
+    }
+}
+
+/// Every endpoint that answers on this server.
+#[derive(Default)]
+pub struct Live {
+    endpoints: RwLock<BTreeMap<String, Arc<RwLock<Deployment>>>>,
+}
+
+impl Live {
+    /// The endpoint called `name`.
+    pub fn find(&self, name: &str) -> Option<Arc<RwLock<Deployment>>> {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Names of the endpoints, ordered.
+    pub fn names(&self) -> Vec<String> {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Puts a deployment in place of the one before it. Blocks until every answer under way is
+    /// out; call it off the runtime that answers HTTP.
+    pub fn swap(&self, deployment: Deployment) {
+        let name = deployment.endpoint.to_string();
+        if let Some(place) = self.find(&name) {
+            *place.write().unwrap_or_else(PoisonError::into_inner) = deployment;
+            return;
+        }
+        let place = Arc::new(RwLock::new(deployment));
+        self.endpoints.write().unwrap_or_else(PoisonError::into_inner).insert(name, place);
+    }
+}
+
+/// Reads who answers, for as long as the guard lives.
+pub fn reading(place: &RwLock<Deployment>) -> RwLockReadGuard<'_, Deployment> {
+    place.read().unwrap_or_else(PoisonError::into_inner)
+}

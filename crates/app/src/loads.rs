@@ -1,0 +1,458 @@
+//! Loads: one arrival of rows, staged, checked, then committed once or held.
+//!
+//! ```text
+//! stage (one scan) ─▶ verdict ─▶ quarantine ─▶ intent ─▶ Delta commit ─▶ version, lineage, ledger
+//!                        └─▶ held, alert, ledger
+//! ```
+
+use std::sync::Arc;
+
+use perennial_core::clock::Instant;
+use perennial_core::digest::{TableDigest, TableSum};
+use perennial_core::id::{AlertId, LoadId, StepRunId};
+use perennial_core::permission::Permission;
+use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, StageInput, StageRequest, Staged};
+use perennial_core::state::{AlertState, LoadEvent, LoadState};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::alerts::Alert;
+use perennial_store::check_results::{CheckResult, Profile};
+use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
+use perennial_store::datasets::Dataset;
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
+use perennial_store::source_files::SourceFileRecord;
+use perennial_store::{alerts, check_results, dataset_versions, datasets, lineage, loads, source_files};
+use perennial_validation::{Check, Report, judge};
+use serde_json::json;
+
+use crate::app::{App, Caller, Entry, record, wrong_state};
+use crate::project::ProjectState;
+use crate::tables::Versioned;
+
+/// Rows about to arrive in a dataset.
+pub struct Arrival {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Where the rows come from, in kind.
+    pub origin: LoadOrigin,
+    /// What made them: a step run, a prediction log.
+    pub origin_id: Option<String>,
+    /// The file, for loads of one.
+    pub file: Option<ArrivedFile>,
+    /// The rows.
+    pub input: StageInput,
+    /// Whether any schema change is taken.
+    pub evolve: bool,
+    /// A committed load whose rows this one takes the place of.
+    pub replaces: Option<LoadId>,
+    /// A held load whose place this one takes.
+    pub supersedes: Option<LoadId>,
+    /// The dataset's checks.
+    pub checks: Vec<Check>,
+    /// The checks as one scan.
+    pub plan: ScanPlan,
+}
+
+/// A source file that a load consists of, or all new ones of a batch.
+pub struct ArrivedFile {
+    /// Its path, or the paths of a batch, one a line.
+    pub path: String,
+    /// Digest of its content.
+    pub digest: String,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// What the stat cache keeps of each file.
+    pub seen: Vec<SourceFileRecord>,
+}
+
+/// How an arrival ended.
+#[derive(Debug, Clone)]
+pub enum Arrived {
+    /// Its passing rows are in the dataset, as this version.
+    Committed(Box<Versioned>, Load),
+    /// Its checks hold it.
+    Held(Load, Report),
+    /// The rows are those the dataset has; nothing was committed.
+    Unchanged(Box<Versioned>),
+}
+
+/// Takes one arrival through staging, checks and commit.
+pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -> Result<Arrived> {
+    let app = &caller.app;
+    recover_dataset(caller, project, &arrival.dataset).await?;
+    let dataset = datasets::get(&mut *app.store().read().await?, arrival.dataset.id).await?;
+    let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
+    let at = app.now(project);
+    let mut load = new_load(caller, &dataset, &arrival, at);
+    let staged = app.data().stage(stage_request(&dataset, base.as_ref(), &arrival, load.id)).await?;
+    let report = judge(&arrival.checks, &staged);
+    if !report.is_held() {
+        if let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged)) {
+            app.data().discard(load.id).await?;
+            return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
+        }
+    }
+    load.arrived = staged.arrived;
+    load.passing = staged.passing;
+    load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
+    load.reasons = staged.aside.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    load.staged = Some(serde_json::to_value(&staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
+    insert(app, &load, &report, &staged, arrival.supersedes, at).await?;
+    if load.set_aside > 0 {
+        app.data().quarantine(load.id, &dataset.table_path).await?;
+    }
+    if report.is_held() {
+        hold(caller, project, &dataset, &mut load, &report, arrival.file.as_ref(), at).await?;
+        return Ok(Arrived::Held(load, report));
+    }
+    let version = commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Begin, false, at).await?;
+    let seen = arrival.file.map(|file| file.seen).unwrap_or_default();
+    remember(app, load.id, seen).await?;
+    load.state = LoadState::Committed;
+    load.number = Some(version.number);
+    Ok(Arrived::Committed(Box::new(Versioned { dataset, version }), load))
+}
+
+fn new_load(caller: &Caller, dataset: &Dataset, arrival: &Arrival, at: Instant) -> Load {
+    let file = arrival.file.as_ref();
+    Load {
+        id: LoadId::generate(),
+        project_id: dataset.project_id,
+        dataset_id: dataset.id,
+        origin: arrival.origin,
+        origin_id: arrival.origin_id.clone(),
+        source_path: file.map(|file| file.path.clone()),
+        content_digest: file.map(|file| file.digest.clone()),
+        size_bytes: file.map(|file| file.size_bytes),
+        state: LoadState::Staged,
+        arrived: 0,
+        passing: 0,
+        set_aside: 0,
+        reasons: json!({}),
+        staged: None,
+        message: None,
+        replaces: arrival.replaces.or(arrival.supersedes),
+        replaced_by: None,
+        number: None,
+        cause: caller.cause.clone().or_else(|| Some(caller.principal.name.clone())),
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+        settled_ms: None,
+    }
+}
+
+fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arrival, load: LoadId) -> StageRequest {
+    let versioned = base.map(|version| Versioned { dataset: dataset.clone(), version: version.clone() });
+    StageRequest {
+        load,
+        dataset: dataset.name.clone(),
+        base: versioned.as_ref().map(Versioned::table),
+        input: arrival.input.clone(),
+        mode: dataset.mode,
+        key: dataset.key_columns.clone(),
+        schema: base.filter(|_| !arrival.evolve).map(|version| version.schema.clone()),
+        evolve: arrival.evolve,
+        replaces: arrival.replaces,
+        plan: arrival.plan.clone(),
+    }
+}
+
+/// Whether committing would leave the dataset as it is: the whole content is replaced by the same content.
+fn is_unchanged(dataset: &Dataset, base: &DatasetVersion, staged: &Staged) -> bool {
+    dataset.mode == Mode::Replace && digest_after(dataset, Some(base), staged, &staged.change).0 == base.digest
+}
+
+/// Digest, row sum and rows of the version that follows `base` by `change`.
+fn digest_after(dataset: &Dataset, base: Option<&DatasetVersion>, staged: &Staged, change: &Change) -> (String, String, u64) {
+    let base = base.filter(|_| dataset.mode != Mode::Replace);
+    let mut sum: TableSum = base
+        .and_then(|version| version.row_sum.as_ref())
+        .and_then(|sum| serde_json::from_value(json!(sum)).ok())
+        .unwrap_or_default();
+    let mut rows = base.map_or(0, |version| version.row_count);
+    if dataset.mode != Mode::Replace {
+        sum.remove(&change.removed);
+        rows = rows.saturating_sub(change.removed_rows);
+    }
+    sum.merge(&change.added);
+    rows += change.added_rows;
+    let digest = TableDigest::of(&staged.schema, rows, &sum).as_str().to_owned();
+    let text = serde_json::to_value(&sum).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    (digest, text, rows)
+}
+
+async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, supersedes: Option<LoadId>, at: Instant) -> Result<()> {
+    let load = load.clone();
+    let results: Vec<CheckResult> = report
+        .results
+        .iter()
+        .map(|result| CheckResult {
+            load_id: load.id,
+            name: result.name.clone(),
+            project_id: load.project_id,
+            dataset_id: load.dataset_id,
+            severity: result.severity,
+            verdict: result.verdict,
+            answer: json!({ "message": result.message, "answer": result.answer }),
+            wall_ms: at.wall_ms,
+        })
+        .collect();
+    let profile = Profile { load_id: load.id, project_id: load.project_id, dataset_id: load.dataset_id, body: json!(staged.profile) };
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                loads::insert(tx, &load).await?;
+                for result in &results {
+                    check_results::put(tx, result).await?;
+                }
+                check_results::put_profile(tx, &profile).await?;
+                if let Some(held) = supersedes {
+                    loads::replace(tx, held, load.id, at.wall_ms).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+async fn hold(
+    caller: &Caller,
+    project: &ProjectState,
+    dataset: &Dataset,
+    load: &mut Load,
+    report: &Report,
+    file: Option<&ArrivedFile>,
+    at: Instant,
+) -> Result<()> {
+    let why = report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
+    let from = load.source_path.clone().map_or_else(String::new, |path| format!(" from `{path}`"));
+    let message = format!("load{from} into `{}` is held: {why}", dataset.name);
+    load.message = Some(message.clone());
+    load.state = LoadState::Held;
+    let alert = Alert {
+        id: AlertId::generate(),
+        project_id: project.id,
+        subject: format!("load:{}", load.id),
+        name: "held".to_owned(),
+        window_start_ms: 0,
+        number: None,
+        expression: None,
+        facts: json!({ "dataset": dataset.name, "load": load.id, "checks": report.holding().map(|result| &result.name).collect::<Vec<_>>() }),
+        message: message.clone(),
+        state: AlertState::Firing,
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+        settled_ms: None,
+    };
+    let (id, project_id, actor) = (load.id, project.id, caller.principal.name.clone());
+    let payload = json!({ "dataset": dataset.name, "load": id, "message": message });
+    let seen = file.map(|file| file.seen.clone()).unwrap_or_default();
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                loads::apply(tx, id, LoadEvent::Hold, Some(&message), at.wall_ms).await?;
+                for mut file in seen {
+                    file.load_id = Some(id);
+                    source_files::put(tx, &file).await?;
+                }
+                alerts::fire(tx, &alert).await?;
+                let subject = alert.id.to_string();
+                record(tx, Entry { project: project_id, noun: "alert", subject, verb: "fire", actor: &actor, cause: None, at, payload }).await
+            })
+        })
+        .await
+}
+
+/// The intent, the Delta commit, and the version: whatever dies in between, [`recover`] finishes it.
+#[expect(clippy::too_many_arguments, reason = "one commit, told in full; a struct would only rename them")]
+async fn commit(
+    caller: &Caller,
+    dataset: &Dataset,
+    base: Option<&DatasetVersion>,
+    load: &Load,
+    staged: &Staged,
+    event: LoadEvent,
+    all: bool,
+    at: Instant,
+) -> Result<DatasetVersion> {
+    let change = if all { &staged.change_all } else { &staged.change };
+    let (digest, row_sum, row_count) = digest_after(dataset, base, staged, change);
+    let (origin_kind, origin_id) = match (load.origin, &load.origin_id) {
+        (LoadOrigin::Step | LoadOrigin::Sql, Some(step_run)) => (OriginKind::StepRun, step_run.clone()),
+        _ => (OriginKind::Load, load.id.to_string()),
+    };
+    let version = DatasetVersion {
+        dataset_id: dataset.id,
+        number: dataset.last_number + 1,
+        project_id: dataset.project_id,
+        delta_version: None,
+        manifest: None,
+        row_count,
+        size_bytes: 0,
+        schema: staged.schema.clone(),
+        digest,
+        row_sum: Some(row_sum),
+        origin_kind,
+        origin_id,
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+    };
+    let intent = LoadIntent {
+        dataset_id: dataset.id,
+        load_id: load.id,
+        project_id: dataset.project_id,
+        number: version.number,
+        version,
+        holder: caller.app.server.to_string(),
+        created_ms: at.wall_ms,
+    };
+    let opened = intent.clone();
+    caller
+        .app
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(loads::begin(tx, &opened, event, at.wall_ms).await?) }))
+        .await?;
+    finish(caller, dataset, &intent, all).await
+}
+
+/// Commits what an intent says and records the version.
+async fn finish(caller: &Caller, dataset: &Dataset, intent: &LoadIntent, all: bool) -> Result<DatasetVersion> {
+    let app = &caller.app;
+    let request = CommitRequest {
+        load: intent.load_id,
+        table: dataset.table_path.clone(),
+        number: intent.number,
+        previous: intent.number - 1,
+        all,
+    };
+    let committed = app.data().commit(request).await?;
+    let mut version = intent.version.clone();
+    version.delta_version = Some(committed.delta_version);
+    version.size_bytes = committed.bytes;
+    let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
+    settle(caller, dataset, &load, &version, all).await?;
+    app.data().discard(load.id).await?;
+    Ok(version)
+}
+
+async fn settle(caller: &Caller, dataset: &Dataset, load: &Load, version: &DatasetVersion, all: bool) -> Result<()> {
+    let at = Instant { wall_ms: caller.app.services.clock.wall_ms(), project_ms: version.project_ms };
+    let (load, version, name) = (load.clone(), version.clone(), dataset.name.clone());
+    let actor = caller.principal.name.clone();
+    let (passing, set_aside) = if all { (load.arrived, 0) } else { (load.passing, load.set_aside) };
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                loads::commit(tx, load.id, &version, passing, set_aside, at.wall_ms).await?;
+                let made = version_node(&version);
+                let by_load = Node { kind: NodeKind::Load, id: load.id.to_string() };
+                lineage::add(tx, load.project_id, &by_load, &made, at.wall_ms).await?;
+                for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
+                    let file = Node { kind: NodeKind::SourceFile, id: format!("{name}/{path}@{}", load.content_digest.as_deref().unwrap_or_default()) };
+                    lineage::add(tx, load.project_id, &file, &by_load, at.wall_ms).await?;
+                }
+                if let (OriginKind::StepRun, id) = (version.origin_kind, version.origin_id.clone()) {
+                    lineage::add(tx, load.project_id, &Node { kind: NodeKind::StepRun, id }, &made, at.wall_ms).await?;
+                }
+                if version.number > 1 && dataset_carries_on(&load) {
+                    let before = Node { kind: NodeKind::DatasetVersion, id: format!("{}@{}", version.dataset_id, version.number - 1) };
+                    lineage::add(tx, load.project_id, &before, &made, at.wall_ms).await?;
+                }
+                let payload = json!({ "dataset": name, "number": version.number, "digest": version.digest, "rows": version.row_count, "load": load.id });
+                let subject = format!("{name}@{}", version.number);
+                let entry = Entry { project: load.project_id, noun: "dataset_version", subject, verb: "create", actor: &actor, cause: load.cause.as_deref(), at, payload };
+                record(tx, entry).await
+            })
+        })
+        .await
+}
+
+/// Whether the version holds the rows of the version before it too.
+fn dataset_carries_on(load: &Load) -> bool {
+    !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Sql)
+}
+
+/// The lineage node of a dataset version.
+pub(crate) fn version_node(version: &DatasetVersion) -> Node {
+    Node { kind: NodeKind::DatasetVersion, id: format!("{}@{}", version.dataset_id, version.number) }
+}
+
+async fn remember(app: &App, load: LoadId, seen: Vec<SourceFileRecord>) -> Result<()> {
+    if seen.is_empty() {
+        return Ok(());
+    }
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                for mut file in seen {
+                    file.load_id = Some(load);
+                    source_files::put(tx, &file).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// Finishes what a server that died left of a dataset: an open intent is committed or found
+/// committed; a load that was staged and never decided is failed, for its file comes again.
+pub(crate) async fn recover_dataset(caller: &Caller, project: &ProjectState, dataset: &Dataset) -> Result<()> {
+    let app = &caller.app;
+    let intent = loads::find_intent(&mut *app.store().read().await?, dataset.id).await?;
+    if let Some(intent) = intent {
+        let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
+        let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
+        let staged: Option<Staged> = load.staged.clone().and_then(|staged| serde_json::from_value(staged).ok());
+        let all = staged.is_some_and(|staged| digest_after(dataset, base.as_ref(), &staged, &staged.change).0 != intent.version.digest);
+        finish(caller, dataset, &intent, all).await?;
+    }
+    let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
+    let at = app.now(project);
+    for load in open.into_iter().filter(|load| load.state == LoadState::Staged) {
+        let id = load.id;
+        app.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    loads::apply(tx, id, LoadEvent::Fail, Some("the server stopped before the load was decided; its rows come again"), at.wall_ms).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        app.data().discard(id).await?;
+    }
+    Ok(())
+}
+
+/// Commits a held load because a person says so: its passing rows, or every row with `all`.
+pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, all: bool) -> Result<Versioned> {
+    caller.require(Permission::Approve, project)?;
+    let _collecting = project.collecting.lock().await;
+    let app = &caller.app;
+    let load = loads::get(&mut *app.store().read().await?, id).await?;
+    if load.project_id != project.id {
+        return Err(Error::not_found("load", id));
+    }
+    if load.state != LoadState::Held {
+        return Err(wrong_state(format!("load `{id}` is {}, only a held load can be released", load.state.as_str())));
+    }
+    let dataset = datasets::get(&mut *app.store().read().await?, load.dataset_id).await?;
+    recover_dataset(caller, project, &dataset).await?;
+    let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
+    let staged: Staged = load
+        .staged
+        .clone()
+        .and_then(|staged| serde_json::from_value(staged).ok())
+        .ok_or_else(|| Error::new(ErrorCode::WrongState, format!("load `{id}` has no staged rows any more")))?;
+    let dataset = Dataset { last_number: base.as_ref().map_or(0, |base| base.number), ..dataset };
+    let version = commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Release, all, app.now(project)).await?;
+    Ok(Versioned { dataset, version })
+}
+
+/// The step run a version came from, if it came from one.
+pub(crate) fn made_by_step(version: &DatasetVersion) -> Option<StepRunId> {
+    (version.origin_kind == OriginKind::StepRun).then(|| version.origin_id.parse().ok()).flatten()
+}

@@ -1,0 +1,134 @@
+//! Pipeline runs: collect every source, bring every step up to date, end at a Decision.
+
+mod execute;
+mod told;
+
+use std::sync::Arc;
+
+use perennial_core::id::PipelineRunId;
+use perennial_core::name::StepName;
+use perennial_core::permission::Permission;
+use perennial_core::state::{PipelineRunEvent, PipelineRunState};
+use perennial_core::Result;
+use perennial_pipelines::{KeyParts, differences};
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
+use perennial_store::{pipeline_runs, step_runs};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::app::Caller;
+use crate::project::{ProjectState, Submission};
+
+pub use execute::{Context, Finished};
+pub use told::Told;
+
+/// What a pipeline run is asked to do.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Options {
+    /// Only these steps and what they wait for; all when empty.
+    #[serde(default)]
+    pub steps: Vec<StepName>,
+    /// Says what would run and why, and runs nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Records a pipeline run as pending; [`carry_out`] runs it.
+pub async fn request(caller: &Caller, project: &Arc<ProjectState>, kind: PipelineKind, cause: Value, options: &Options) -> Result<PipelineRun> {
+    let permission = match kind {
+        PipelineKind::Run => Permission::Write,
+        PipelineKind::Release => Permission::Approve,
+    };
+    caller.require(permission, project)?;
+    let submission = project.submission()?;
+    let at = caller.app.now(project);
+    let run = PipelineRun {
+        id: PipelineRunId::generate(),
+        project_id: project.id,
+        kind,
+        state: PipelineRunState::Pending,
+        cause,
+        file_digest: submission.digest.clone(),
+        options: json!(options),
+        holder: None,
+        message: None,
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+        started_ms: None,
+        ended_ms: None,
+    };
+    let inserted = run.clone();
+    caller.app.store().write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) })).await?;
+    Ok(run)
+}
+
+/// Runs a recorded pipeline run to its end. One at a time a project; another waits its turn.
+pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
+    let _running = project.running.lock().await;
+    let submission = project.submission()?;
+    let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
+    let (id, server, at) = (run.id, caller.app.server.to_string(), caller.app.now(project));
+    let event = if run.state == PipelineRunState::Interrupted { PipelineRunEvent::Resume } else { PipelineRunEvent::Start };
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                pipeline_runs::set_holder(tx, id, Some(&server)).await?;
+                pipeline_runs::apply(tx, id, event, None, at.wall_ms).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    execute::execute(&caller, project, submission, run).await
+}
+
+/// Pipeline runs that a server left behind: what they were doing is marked interrupted, and they go on.
+pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
+    let open = pipeline_runs::list_open(&mut *caller.app.store().read().await?).await?;
+    let mut left = Vec::new();
+    for run in open.into_iter().filter(|run| run.holder.as_deref() != Some(&caller.app.server.to_string())) {
+        let (id, state, at_ms) = (run.id, run.state, caller.app.services.clock.wall_ms());
+        caller
+            .app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    step_runs::interrupt_running(tx, id, at_ms).await?;
+                    if state == PipelineRunState::Running {
+                        pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        left.push(pipeline_runs::get(&mut *caller.app.store().read().await?, id).await?);
+    }
+    Ok(left)
+}
+
+/// What a step would do now, and what changed since it last ran.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Why {
+    /// The step.
+    pub step: StepName,
+    /// Whether its outputs are there already.
+    pub is_cached: bool,
+    /// What is known of the reasons: differences to the newest good run, or that there was none.
+    pub reasons: Vec<String>,
+}
+
+/// Compares a key with the newest good attempt of a step.
+pub(crate) async fn why(caller: &Caller, project: &ProjectState, step: &StepName, parts: &KeyParts, is_cached: bool) -> Result<Why> {
+    let newest = step_runs::list_of_step(&mut *caller.app.store().read().await?, project.id, step, None, 50).await?;
+    let before = newest.items.iter().find(|run| matches!(run.state, perennial_core::state::StepRunState::Succeeded | perennial_core::state::StepRunState::Cached));
+    let reasons = match before.map(|run| serde_json::from_value::<KeyParts>(run.key_parts.clone())) {
+        _ if is_cached => vec!["nothing it depends on has changed".to_owned()],
+        Some(Ok(old)) => differences(&old, parts).iter().map(ToString::to_string).collect(),
+        _ => vec!["it has not run before".to_owned()],
+    };
+    Ok(Why { step: step.clone(), is_cached, reasons })
+}
+
+/// The project file a run follows.
+pub(crate) type Followed = Arc<Submission>;

@@ -1,0 +1,409 @@
+//! Carrying out a pipeline run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use perennial_core::id::StepRunId;
+use perennial_core::name::StepName;
+use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_pipelines::{Graph, KeyParts, Node, Outcome, Schedule};
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
+use perennial_store::step_runs::{StepOutcome, StepOutput, StepRun};
+use perennial_store::{pipeline_runs, step_runs};
+use tokio::task::JoinSet;
+
+use super::told::Told;
+use super::{Followed, Options, Why, why};
+use crate::app::{Caller, STEPS_MAX};
+use crate::collect::{self, collect};
+use crate::decisions::{self, Decided};
+use crate::endpoints;
+use crate::loads::Arrived;
+use crate::project::ProjectState;
+use crate::split::Split;
+use crate::steps;
+use crate::tables::Tables;
+
+/// How a pipeline run ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// Its last state.
+    pub state: PipelineRunState,
+    /// One line, when there is something to say.
+    pub message: Option<String>,
+    /// The Decision, when a candidate was judged.
+    pub decided: Option<Decided>,
+    /// What would run, for a dry run.
+    pub plan: Vec<Why>,
+}
+
+/// What the steps of one pipeline run share.
+pub struct Context {
+    /// Who runs it.
+    pub caller: Caller,
+    /// The project.
+    pub project: Arc<ProjectState>,
+    /// The project file it follows.
+    pub submission: Followed,
+    /// The run.
+    pub run: PipelineRun,
+    /// Dataset versions as this run sees them.
+    pub(crate) tables: Mutex<Tables>,
+    /// Outputs of the steps so far, each with the attempt that made them.
+    pub(crate) outputs: Mutex<BTreeMap<StepName, (StepRunId, Vec<StepOutput>)>>,
+    /// The split, decided once.
+    pub(crate) split: OnceLock<Split>,
+    newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
+    reused: Mutex<Vec<StepRun>>,
+    options: Options,
+}
+
+impl Context {
+    /// Tells followers; an event that cannot be stored is logged and goes missing, the run goes on.
+    pub(crate) async fn tell(&self, told: Told) {
+        let (id, at_ms) = (self.run.id, self.caller.app.services.clock.wall_ms());
+        let Ok(body) = serde_json::to_value(&told) else { return };
+        let stored = self.caller.app.store().write(move |tx| Box::pin(async move { Ok(pipeline_runs::add_event(tx, id, &body, at_ms).await?) })).await;
+        if let Err(error) = stored {
+            tracing::warn!(pipeline_run.id = %id, error = error.chain(), "an event was not stored");
+        }
+        self.caller.app.told.notify_waiters();
+    }
+
+    /// Dataset versions as this run sees them.
+    pub(crate) fn tables(&self) -> Tables {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The outputs of a step that is over, with the attempt that made them.
+    pub(crate) fn outputs_of(&self, step: &StepName) -> Result<(StepRunId, Vec<StepOutput>)> {
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        outputs.get(step).cloned().ok_or_else(|| Error::not_found("output of step", step))
+    }
+
+    /// Keeps what a step made, for those that wait for it.
+    pub(crate) fn keep(&self, step: &StepName, by: StepRunId, outputs: Vec<StepOutput>) {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(step.clone(), (by, outputs));
+    }
+
+    async fn find_cached(&self, key: &str) -> Result<Option<(StepRun, Vec<StepOutput>)>> {
+        if let Some(found) = self.newest.get(key) {
+            return Ok(Some(found.clone()));
+        }
+        let mut reader = self.caller.app.store().read().await?;
+        let Some(run) = step_runs::find_cached(&mut reader, self.project.id, key).await? else { return Ok(None) };
+        let outputs = step_runs::list_outputs(&mut reader, run.id).await?;
+        Ok(Some((run, outputs)))
+    }
+
+    /// Stores the reused attempts that were only noted so far, in one transaction.
+    async fn store_reused(&self) -> Result<()> {
+        let reused = std::mem::take(&mut *self.reused.lock().unwrap_or_else(PoisonError::into_inner));
+        if reused.is_empty() {
+            return Ok(());
+        }
+        self.caller
+            .app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    for run in &reused {
+                        step_runs::insert(tx, run).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+}
+
+pub(super) async fn execute(caller: &Caller, project: &Arc<ProjectState>, submission: Followed, run: &PipelineRun) -> Result<Finished> {
+    let result = attempt(caller, project, submission, run).await;
+    let (event, finished, error) = match result {
+        Ok(finished) => {
+            let event = match finished.state {
+                PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
+                PipelineRunState::Failed => PipelineRunEvent::Fail,
+                _ => PipelineRunEvent::Succeed,
+            };
+            (event, finished, None)
+        }
+        Err(error) => {
+            let message = Some(error.message().to_owned());
+            (PipelineRunEvent::Fail, Finished { state: PipelineRunState::Failed, message, decided: None, plan: Vec::new() }, Some(error))
+        }
+    };
+    let (id, message, at_ms) = (run.id, finished.message.clone(), caller.app.services.clock.wall_ms());
+    let told = serde_json::json!(Told::Ended { state: finished.state.as_str().to_owned(), message: message.clone() });
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                pipeline_runs::add_event(tx, id, &told, at_ms).await?;
+                pipeline_runs::apply(tx, id, event, message.as_deref(), at_ms).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    caller.app.told.notify_waiters();
+    error.map_or(Ok(finished), Err)
+}
+
+async fn attempt(caller: &Caller, project: &Arc<ProjectState>, submission: Followed, run: &PipelineRun) -> Result<Finished> {
+    let options: Options = serde_json::from_value(run.options.clone()).unwrap_or_default();
+    let newest = newest(caller, project).await?;
+    let mut context = Context {
+        caller: caller.clone(),
+        project: project.clone(),
+        submission: submission.clone(),
+        run: run.clone(),
+        tables: Mutex::default(),
+        outputs: Mutex::default(),
+        split: OnceLock::new(),
+        newest,
+        reused: Mutex::default(),
+        options,
+    };
+    let collected = if context.options.dry_run { collect::Collected::default() } else { gather(&context).await? };
+    context.tables = Mutex::new(Tables::newest(&caller.app, project.id).await?);
+    let context = Arc::new(context);
+    let (graph, wanted) = graph_of(&context)?;
+    if context.options.dry_run {
+        return dry_run(&context, &graph, &wanted).await;
+    }
+    let mut schedule = Schedule::new(&graph, &wanted);
+    let mut executed = 0;
+    let mut failures: Vec<(StepName, Error)> = Vec::new();
+    let mut running: JoinSet<(StepName, Result<bool>)> = JoinSet::new();
+    loop {
+        while let Some(name) = schedule.start(STEPS_MAX) {
+            let step: StepName = name.parse()?;
+            if reuse(&context, &step).await? {
+                schedule.finish(&name, Outcome::Done);
+                continue;
+            }
+            context.store_reused().await?;
+            let shared = context.clone();
+            running.spawn(async move {
+                let result = steps::run(shared, step.clone()).await.map(|()| true);
+                (step, result)
+            });
+        }
+        let Some(done) = running.join_next().await else { break };
+        let (step, result) = done.map_err(|panic| Error::internal("a step ended abruptly", panic))?;
+        match result {
+            Ok(_) => {
+                executed += 1;
+                schedule.finish(step.as_str(), Outcome::Done);
+            }
+            Err(error) => {
+                schedule.finish(step.as_str(), Outcome::Failed);
+                failures.push((step, error));
+            }
+        }
+    }
+    let reused = context.reused.lock().unwrap_or_else(PoisonError::into_inner).len();
+    context.store_reused().await?;
+    if executed > 0 || reused > 0 {
+        context.tell(Told::Cached { steps: wanted.len() - executed - failures.len() - schedule.skipped().len() }).await;
+    }
+    skip(&context, schedule.skipped()).await?;
+    if let Some((step, error)) = failures.into_iter().next() {
+        let message = format!("step `{step}` failed: {}", error.message());
+        return Err(match error.hint_text() {
+            Some(hint) => Error::new(error.code(), message).hint(hint.to_owned()),
+            None => Error::new(error.code(), message),
+        });
+    }
+    conclude(&context, &collected, executed).await
+}
+
+/// Decides over the candidate, releases it when asked to, and says how the run ended.
+async fn conclude(context: &Arc<Context>, collected: &collect::Collected, executed: usize) -> Result<Finished> {
+    let decided = if context.options.steps.is_empty() { decisions::decide(context).await? } else { None };
+    let mut message = None;
+    let mut acted = executed > 0 || !collected.committed.is_empty();
+    if let Some(decided) = &decided {
+        acted |= decided.is_new;
+        message = Some(decided.message.clone());
+        if decided.is_new {
+            let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
+            context.tell(Told::Decided { verdict, message: decided.message.clone() }).await;
+        }
+        if context.run.kind == PipelineKind::Release {
+            if let Some(released) = endpoints::release(context, decided).await? {
+                acted = true;
+                context.tell(Told::Released { message: released.clone() }).await;
+                message = Some(released);
+            }
+        }
+    }
+    let trouble: Vec<String> = collected
+        .held
+        .iter()
+        .filter_map(|(_, load)| load.message.clone())
+        .chain(collected.failed.iter().map(|(_, error)| error.message().to_owned()))
+        .collect();
+    let failed = collected.failed.first().map(|(_, error)| error);
+    if let Some(error) = failed {
+        let first = Error::new(error.code(), trouble.join("; "));
+        return Err(match error.hint_text() {
+            Some(hint) => first.hint(hint.to_owned()),
+            None => first,
+        });
+    }
+    if !trouble.is_empty() {
+        message = Some(trouble.join("; "));
+        acted = true;
+    }
+    let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
+    Ok(Finished { state, message, decided, plan: Vec::new() })
+}
+
+async fn gather(context: &Context) -> Result<collect::Collected> {
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel::<Told>();
+    let relay = move |event: &collect::Told<'_>| {
+        // Nobody listening any more means the run is over; then nothing is owed.
+        let _ = sender.send(translate(event));
+    };
+    let collecting = collect(&context.caller, &context.project, &context.submission, &relay);
+    tokio::pin!(collecting);
+    loop {
+        tokio::select! {
+            biased;
+            Some(event) = told.recv() => context.tell(event).await,
+            done = &mut collecting => {
+                while let Ok(event) = told.try_recv() {
+                    context.tell(event).await;
+                }
+                return done;
+            }
+        }
+    }
+}
+
+fn translate(event: &collect::Told<'_>) -> Told {
+    match event {
+        collect::Told::Begins(dataset, path) => Told::LoadStarted { dataset: (*dataset).clone(), path: (*path).to_owned() },
+        collect::Told::Failed(dataset, error) => Told::LoadFailed {
+            dataset: (*dataset).clone(),
+            message: error.message().to_owned(),
+            hint: error.hint_text().map(str::to_owned),
+        },
+        collect::Told::Ended(dataset, arrived) => {
+            let (state, load) = match arrived {
+                Arrived::Committed(_, load) => ("committed", Some(load)),
+                Arrived::Held(load, _) => ("held", Some(load)),
+                Arrived::Unchanged(_) => ("unchanged", None),
+            };
+            Told::LoadEnded {
+                dataset: (*dataset).clone(),
+                path: load.and_then(|load| load.source_path.clone()).unwrap_or_default(),
+                state: state.to_owned(),
+                rows: load.map_or(0, |load| load.arrived),
+                set_aside: load.map_or(0, |load| load.set_aside),
+                message: load.and_then(|load| load.message.clone()),
+            }
+        }
+    }
+}
+
+fn graph_of(context: &Context) -> Result<(Graph, std::collections::BTreeSet<String>)> {
+    let declared = &context.submission.graph;
+    let nodes = declared.steps().map(|step| Node { name: step.to_string(), after: declared.before(step).into_iter().map(ToString::to_string).collect() });
+    let graph = Graph::new(nodes.collect()).map_err(|cycle| Error::new(ErrorCode::ProjectFile, cycle.to_string()))?;
+    let wanted = if context.options.steps.is_empty() {
+        graph.nodes().iter().map(|node| node.name.clone()).collect()
+    } else {
+        graph.closure(&context.options.steps)
+    };
+    Ok((graph, wanted))
+}
+
+async fn newest(caller: &Caller, project: &ProjectState) -> Result<HashMap<String, (StepRun, Vec<StepOutput>)>> {
+    let mut reader = caller.app.store().read().await?;
+    let runs = step_runs::list_newest_good(&mut reader, project.id).await?;
+    let mut outputs: HashMap<StepRunId, Vec<StepOutput>> = HashMap::new();
+    for output in step_runs::list_newest_outputs(&mut reader, project.id).await? {
+        outputs.entry(output.step_run_id).or_default().push(output);
+    }
+    Ok(runs
+        .into_iter()
+        .map(|run| {
+            let made = outputs.remove(&run.id).unwrap_or_default();
+            (run.cache_key.clone(), (run, made))
+        })
+        .collect())
+}
+
+/// Takes a step's outputs from the newest attempt of the same key, if they are all still there.
+async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<bool> {
+    let parts = steps::key(context, step).await?;
+    let Some((run, outputs)) = context.find_cached(&parts.key()).await? else { return Ok(false) };
+    if !steps::restore(context, step, &outputs).await? {
+        return Ok(false);
+    }
+    let id = StepRunId::generate();
+    let mut reused = steps::new_attempt(context, step, &parts, id, StepRunState::Cached);
+    reused.reused_from = Some(run.id);
+    context.reused.lock().unwrap_or_else(PoisonError::into_inner).push(reused);
+    context.keep(step, run.id, outputs);
+    Ok(true)
+}
+
+async fn dry_run(context: &Arc<Context>, graph: &Graph, wanted: &std::collections::BTreeSet<String>) -> Result<Finished> {
+    let mut plan: Vec<Why> = Vec::new();
+    for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
+        let step: StepName = node.name.parse()?;
+        if let Some(before) = plan.iter().find(|why| !why.is_cached && node.after.contains(why.step.as_str())) {
+            let reasons = vec![format!("it waits for `{}`, which would run", before.step)];
+            plan.push(Why { step, is_cached: false, reasons });
+            continue;
+        }
+        let parts = steps::key(context, &step).await?;
+        let cached = context.find_cached(&parts.key()).await?;
+        plan.push(why(&context.caller, &context.project, &step, &parts, cached.is_some()).await?);
+        if let Some((run, outputs)) = cached {
+            context.keep(&step, run.id, outputs);
+        }
+    }
+    let would = plan.iter().filter(|why| !why.is_cached).count();
+    let message = Some(format!("{would} of {} steps would run", plan.len()));
+    let state = if would == 0 { PipelineRunState::NothingToDo } else { PipelineRunState::Succeeded };
+    Ok(Finished { state, message, decided: None, plan })
+}
+
+async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()> {
+    for (name, failed) in skipped {
+        let step: StepName = name.parse()?;
+        let id = StepRunId::generate();
+        let attempt = steps::new_attempt(context, &step, &KeyParts::new(), id, StepRunState::Pending);
+        let message = format!("`{failed}` failed");
+        let at_ms = context.caller.app.services.clock.wall_ms();
+        let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: Some(message.clone()), log_digest: None };
+        context
+            .caller
+            .app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    step_runs::insert(tx, &attempt).await?;
+                    step_runs::apply(tx, id, StepRunEvent::Skip, &outcome, at_ms).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        context.tell(Told::StepEnded { step, state: "skipped".to_owned(), ms: 0, message: Some(message), hint: None }).await;
+    }
+    Ok(())
+}
+
+
+impl Context {
+    /// Whether a trigger, not a person, started the run.
+    pub(crate) fn is_triggered(&self) -> bool {
+        self.run.cause.get("kind").and_then(serde_json::Value::as_str) == Some("trigger")
+    }
+}

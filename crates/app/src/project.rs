@@ -1,0 +1,230 @@
+//! A project in memory: its clock and the project file last submitted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::tz::TimeZone;
+use perennial_config::{FILE_NAME, Files, Graph, Project, Surroundings};
+use perennial_core::blob::BlobDigest;
+use perennial_core::id::{ExperimentId, ProjectId};
+use perennial_core::name::{ProjectName, StepName};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::projects;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+
+/// Stands for a clock that follows the wall clock.
+const NOT_STEPPED: i64 = i64::MIN;
+
+/// A project in memory.
+pub struct ProjectState {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its name.
+    pub name: ProjectName,
+    /// The MLflow experiment of its name.
+    pub experiment: ExperimentId,
+    clock_ms: AtomicI64,
+    opened_ms: AtomicI64,
+    submission: RwLock<Option<Arc<Submission>>>,
+    /// The next instant at which something comes due; the outer `None` is "not known".
+    due: Mutex<Option<Option<i64>>>,
+    /// What the sources offered when they were last looked at.
+    offered: Mutex<Option<String>>,
+    /// The sources' versions when `[task].data` was last brought up to date for a monitor.
+    refreshed: Mutex<Option<Vec<(String, i64)>>>,
+    /// Held by whoever collects, so that each dataset has one loader at a time.
+    pub(crate) collecting: tokio::sync::Mutex<()>,
+    /// Held by whoever brings predictions into their dataset.
+    pub(crate) loading_predictions: tokio::sync::Mutex<()>,
+    /// Held by whoever runs a pipeline: one at a time a project.
+    pub(crate) running: tokio::sync::Mutex<()>,
+    /// Held by whoever turns the project's clock or acts on it.
+    pub(crate) ticking: tokio::sync::Mutex<()>,
+}
+
+impl ProjectState {
+    pub(crate) async fn open(app: &App, id: ProjectId) -> Result<Self> {
+        let (record, file) = {
+            let mut reader = app.store().read().await?;
+            (projects::get(&mut reader, id).await?, projects::find_current_file(&mut reader, id).await?)
+        };
+        let submission = file.map(|file| Submission::restore(app, &file.digest, &file.body)).transpose()?;
+        Ok(Self {
+            id,
+            name: record.name,
+            experiment: record.experiment_id,
+            clock_ms: AtomicI64::new(record.clock_ms.unwrap_or(NOT_STEPPED)),
+            opened_ms: AtomicI64::new(record.clock_ms.unwrap_or_else(|| app.services.clock.wall_ms())),
+            submission: RwLock::new(submission.map(Arc::new)),
+            due: Mutex::default(),
+            offered: Mutex::default(),
+            refreshed: Mutex::default(),
+            collecting: tokio::sync::Mutex::default(),
+            loading_predictions: tokio::sync::Mutex::default(),
+            running: tokio::sync::Mutex::default(),
+            ticking: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Where the clock stands when it is stepped.
+    pub fn stepped_ms(&self) -> Option<i64> {
+        Some(self.clock_ms.load(Ordering::Acquire)).filter(|ms| *ms != NOT_STEPPED)
+    }
+
+    pub(crate) fn set_clock(&self, ms: i64) {
+        self.clock_ms.store(ms, Ordering::Release);
+    }
+
+    /// The project file last submitted.
+    pub fn submission(&self) -> Result<Arc<Submission>> {
+        self.find_submission().ok_or_else(|| {
+            Error::new(ErrorCode::WrongState, format!("project `{}` has no project file yet", self.name))
+                .hint("`perennial run` or `perennial up` in the project's folder submits it")
+        })
+    }
+
+    /// The project file last submitted, if any was.
+    pub fn find_submission(&self) -> Option<Arc<Submission>> {
+        self.submission.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn known_due(&self) -> Option<Option<i64>> {
+        *lock(&self.due)
+    }
+
+    pub(crate) fn set_due(&self, due: Option<i64>) {
+        *lock(&self.due) = Some(due);
+    }
+
+    pub(crate) fn forget_due(&self) {
+        *lock(&self.due) = None;
+    }
+
+    /// From when a schedule counts that has never come due: when this server first saw the project.
+    pub(crate) fn opened_ms(&self, now_ms: i64) -> i64 {
+        self.opened_ms.load(Ordering::Acquire).min(now_ms)
+    }
+
+    /// Whether the sources offer other files than when this was last asked.
+    pub(crate) async fn sources_moved(&self, app: &App) -> Result<bool> {
+        let Some(submission) = self.find_submission() else { return Ok(false) };
+        let mut hasher = blake3::Hasher::new();
+        for declared in submission.project.datasets.values() {
+            // A source that cannot be listed now is told by collecting, not by looking.
+            for file in app.data().list(&declared.source.files_source()).await.unwrap_or_default() {
+                hasher.update(format!("{}\0{}\0{:?}\0{:?}\n", file.path, file.size_bytes, file.modified_ns, file.etag).as_bytes());
+            }
+        }
+        let now = hasher.finalize().to_hex().to_string();
+        let before = lock(&self.offered).replace(now.clone());
+        Ok(before.as_ref() != Some(&now))
+    }
+
+    /// Whether any source has another version than when this was last asked.
+    pub(crate) async fn sources_changed(&self, app: &App) -> Result<bool> {
+        let Some(submission) = self.find_submission() else { return Ok(false) };
+        let tables = crate::tables::Tables::newest(app, self.id).await?;
+        let is_source = |name: &str| submission.project.datasets.keys().any(|dataset| dataset.as_str() == name);
+        let now: Vec<(String, i64)> =
+            tables.iter().filter(|table| is_source(table.dataset.name.as_str())).map(|table| (table.dataset.name.to_string(), table.version.number)).collect();
+        let before = lock(&self.refreshed).replace(now.clone());
+        Ok(before.as_ref() != Some(&now))
+    }
+
+    pub(crate) fn submit(&self, submission: Arc<Submission>) {
+        self.forget_due();
+        *self.submission.write().unwrap_or_else(PoisonError::into_inner) = Some(submission);
+    }
+}
+
+fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A project file with every file it declares, by content: what a pipeline run follows.
+pub struct Submission {
+    /// BLAKE3 over the project file and the declared files' names and contents.
+    pub digest: String,
+    /// The project file's text.
+    pub text: String,
+    /// Declared files (SQL, code, requirements) by path.
+    pub files: BTreeMap<String, BlobDigest>,
+    /// Their text, for those that are text and small.
+    pub texts: BTreeMap<String, String>,
+    /// The judged project.
+    pub project: Project,
+    /// What each step needs and makes, with the tables of its SQL.
+    pub graph: Graph,
+    /// The project's timezone.
+    pub zone: TimeZone,
+}
+
+/// What is stored of a submission.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    text: String,
+    files: BTreeMap<String, BlobDigest>,
+    texts: BTreeMap<String, String>,
+}
+
+impl Submission {
+    /// Judges a project file with the files it declares. `texts` holds those that are UTF-8.
+    pub(crate) fn judge(app: &App, text: String, files: BTreeMap<String, BlobDigest>, texts: BTreeMap<String, String>, around: &dyn Files) -> Result<Self> {
+        let tables_in = |sql: &str| app.data().tables_in(sql);
+        let surroundings = Surroundings { files: around, trainers: app.services.trainers, tables_in: Some(&tables_in) };
+        let project = Project::judge(FILE_NAME, &text, &surroundings)
+            .map_err(|mistakes| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes))?;
+        Self::assemble(app, text, files, texts, project)
+    }
+
+    /// The submission stored before; it was judged when it came.
+    fn restore(app: &App, digest: &str, body: &str) -> Result<Self> {
+        let body: Body = serde_json::from_str(body).map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
+        let project = Project::parse(FILE_NAME, &body.text)
+            .map_err(|mistakes| Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").because(mistakes))?;
+        Self::assemble(app, body.text, body.files, body.texts, project)
+    }
+
+    fn assemble(app: &App, text: String, files: BTreeMap<String, BlobDigest>, texts: BTreeMap<String, String>, project: Project) -> Result<Self> {
+        let mut tables: BTreeMap<StepName, Vec<String>> = BTreeMap::new();
+        for (name, step) in &project.steps {
+            if let perennial_config::Act::Sql { file } = &step.act {
+                if let Some(sql) = texts.get(file) {
+                    tables.insert(name.clone(), app.data().tables_in(sql)?);
+                }
+            }
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("perennial project snapshot v1");
+        let mut part = |text: &[u8]| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        };
+        part(text.as_bytes());
+        for (path, digest) in &files {
+            part(path.as_bytes());
+            part(digest.as_bytes());
+        }
+        let digest = hasher.finalize().to_hex().to_string();
+        let graph = project.graph_with(&tables);
+        let zone = project.timezone();
+        Ok(Self { digest, text, files, texts, project, graph, zone })
+    }
+
+    pub(crate) fn body(&self) -> Result<String> {
+        let body = Body { text: self.text.clone(), files: self.files.clone(), texts: self.texts.clone() };
+        serde_json::to_string(&body).map_err(|cause| Error::internal("the project file does not store", cause))
+    }
+
+    /// The text of a declared file.
+    pub(crate) fn declared_text(&self, path: &str) -> Result<&str> {
+        self.texts.get(path).map(String::as_str).ok_or_else(|| Error::not_found("declared file", path))
+    }
+
+    /// Digest of every declared file and the project file: the release's code snapshot.
+    pub fn code_digest(&self) -> &str {
+        &self.digest
+    }
+}

@@ -1,0 +1,127 @@
+//! Projects: submitting the project file, stepping the clock.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
+use perennial_core::id::ProjectId;
+use perennial_core::name::ProjectName;
+use perennial_core::path::RelativePath;
+use perennial_core::permission::Permission;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::projects::{NewProject, ProjectFile};
+use perennial_store::projects as table;
+
+use crate::app::{App, Caller, Entry, record};
+use crate::project::{ProjectState, Submission};
+
+/// The largest declared file that is kept as text beside the project file.
+const TEXT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Files below the host's root, asked for by relative path only.
+struct RootFiles<'a>(&'a Path);
+
+impl RootFiles<'_> {
+    fn place(&self, path: &str) -> Option<PathBuf> {
+        let relative: RelativePath = path.parse().ok()?;
+        Some(self.0.join(relative.as_str()))
+    }
+}
+
+impl Files for RootFiles<'_> {
+    fn exists(&self, path: &str) -> bool {
+        self.place(path).is_some_and(|file| file.is_file())
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.place(path)?).ok()
+    }
+
+    fn any(&self, _glob: &str) -> bool {
+        true
+    }
+}
+
+/// Reads `perennial.toml` below the host's root and every file it declares, judges it, and
+/// makes it the project file that runs, triggers and monitors follow.
+pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
+    let app = &caller.app;
+    let submission = Arc::new(read(app).await?);
+    let name = submission.project.project.name.clone();
+    let project = find_or_create(caller, &name).await?;
+    caller.require(Permission::Write, &project)?;
+    if project.find_submission().is_some_and(|known| known.digest == submission.digest) {
+        return Ok(project);
+    }
+    let at = app.now(&project);
+    let file = ProjectFile {
+        project_id: project.id,
+        digest: submission.digest.clone(),
+        body: submission.body()?,
+        submitted_ms: at.wall_ms,
+        submitted_by: caller.principal.name.clone(),
+    };
+    let actor = caller.principal.name.clone();
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                table::submit_file(tx, &file).await?;
+                let payload = serde_json::json!({ "digest": file.digest });
+                let entry = Entry { project: file.project_id, noun: "project_file", subject: file.digest.clone(), verb: "submit", actor: &actor, cause: None, at, payload };
+                record(tx, entry).await
+            })
+        })
+        .await?;
+    project.submit(submission);
+    Ok(project)
+}
+
+/// Judges the project file below the host's root without submitting or running anything.
+pub async fn check(caller: &Caller) -> Result<Arc<Submission>> {
+    read(&caller.app).await.map(Arc::new)
+}
+
+async fn read(app: &Arc<App>) -> Result<Submission> {
+    let root = app.services.root.clone();
+    let file = root.join(FILE_NAME);
+    let bytes = std::fs::read(&file).map_err(|cause| {
+        Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
+            .hint("`perennial init` starts a project here; `perennial init --example flights DIR` writes one to learn from")
+            .because(cause)
+    })?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Error::new(ErrorCode::TooLarge, format!("`{FILE_NAME}` has {} bytes, at most {FILE_BYTES_MAX} are read", bytes.len())));
+    }
+    let text = String::from_utf8(bytes).map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
+    let declared = Project::parse(FILE_NAME, &text).map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
+    for path in declared.unwrap_or_default() {
+        let Some(place) = RootFiles(&root).place(&path).filter(|place| place.is_file()) else { continue };
+        let blob = app.services.blobs.put_file(&place).await?;
+        if blob.size_bytes <= TEXT_BYTES_MAX {
+            if let Ok(text) = std::fs::read_to_string(&place) {
+                texts.insert(path.clone(), text);
+            }
+        }
+        files.insert(path, blob.digest);
+    }
+    Submission::judge(app, text, files, texts, &RootFiles(&root))
+}
+
+async fn find_or_create(caller: &Caller, name: &ProjectName) -> Result<Arc<ProjectState>> {
+    let app = &caller.app;
+    if let Some(known) = table::find_by_name(&mut *app.store().read().await?, name).await? {
+        return app.project(known.id).await;
+    }
+    caller.principal.require(Permission::Manage, None)?;
+    let new = NewProject {
+        id: ProjectId::generate(),
+        name: name.clone(),
+        artifact_root: "mlflow-artifacts:/".to_owned(),
+        created_ms: app.services.clock.wall_ms(),
+    };
+    let id = new.id;
+    app.store().write(move |tx| Box::pin(async move { Ok(table::create(tx, &new).await?) })).await?;
+    app.project(id).await
+}

@@ -1,0 +1,110 @@
+//! The split that decides for everyone which rows train and which judge.
+//!
+//! Test is the newest calendar window of length `[task] test` that is over and at
+//! least 95 % labelled, or older than `[task] within`; training is every labelled
+//! row before it. Later rows are in neither, rows without outcome in none.
+
+use jiff::tz::TimeZone;
+use perennial_core::calendar::{Duration, Window, local};
+use perennial_core::{Error, ErrorCode, Result};
+use serde::{Deserialize, Serialize};
+
+/// The share of a window's rows that must have an outcome.
+pub const LABELLED_SHARE: f64 = 0.95;
+
+/// What the split looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// When each row happened, epoch milliseconds; `None` where unknown.
+    pub times: &'a [Option<i64>],
+    /// Whether each row has an outcome.
+    pub labelled: &'a [bool],
+}
+
+/// How the calendar cuts.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// Length of the test window.
+    pub test: &'a Duration,
+    /// Outcomes that come later than this are not waited for.
+    pub within: Option<&'a Duration>,
+    /// The project's timezone.
+    pub zone: &'a TimeZone,
+    /// Now, on the project clock.
+    pub now_ms: i64,
+}
+
+/// The decided split.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Split {
+    /// The test window.
+    pub test: Window,
+    /// Labelled rows before it.
+    pub train_rows: u64,
+    /// Labelled rows in it.
+    pub test_rows: u64,
+    /// Share of its rows that have an outcome.
+    pub labelled_share: f64,
+}
+
+impl Split {
+    /// Whether a labelled row at `time_ms` trains.
+    pub fn trains(&self, time_ms: i64) -> bool {
+        time_ms < self.test.start_ms
+    }
+
+    /// Whether a labelled row at `time_ms` judges.
+    pub fn judges(&self, time_ms: i64) -> bool {
+        self.test.contains(time_ms)
+    }
+}
+
+/// Decides the split.
+pub fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
+    let known = || rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| time.map(|time| (time, *labelled)));
+    let (Some(first), Some(last)) = (known().map(|(time, _)| time).min(), known().map(|(time, _)| time).max()) else {
+        return Err(Error::new(ErrorCode::Evidence, "there is no row with a time: nothing can be split into training and test"));
+    };
+    let mut window = Window::containing(rules.now_ms.min(last), rules.test, rules.zone);
+    while window.end_ms > first {
+        if window.end_ms <= rules.now_ms {
+            let (mut all, mut labelled) = (0_u64, 0_u64);
+            for (_, is_labelled) in known().filter(|(time, _)| window.contains(*time)) {
+                all += 1;
+                labelled += u64::from(is_labelled);
+            }
+            let share = if all == 0 { 0.0 } else { labelled as f64 / all as f64 };
+            let is_old = rules.within.is_some_and(|within| within.after(window.end_ms, rules.zone) <= rules.now_ms);
+            if labelled > 0 && (share >= LABELLED_SHARE || is_old) {
+                return decided(window, known(), labelled, share, rules);
+            }
+        }
+        window = window.previous(rules.test, rules.zone);
+    }
+    Err(Error::new(
+        ErrorCode::Evidence,
+        format!("no window of {} is over and at least {} % labelled yet", rules.test, LABELLED_SHARE * 100.0),
+    )
+    .hint("wait for outcomes, or say `[task] within` to stop waiting for late ones"))
+}
+
+fn decided(
+    window: Window,
+    known: impl Iterator<Item = (i64, bool)>,
+    test_rows: u64,
+    labelled_share: f64,
+    rules: Rules<'_>,
+) -> Result<Split> {
+    let train_rows = known.filter(|(time, labelled)| *labelled && *time < window.start_ms).count() as u64;
+    if train_rows == 0 {
+        return Err(Error::new(
+            ErrorCode::Evidence,
+            format!("the only labelled window begins {}: there is nothing earlier to train on", local(window.start_ms, rules.zone)),
+        )
+        .hint("wait for another window, or shorten `[task] test`"));
+    }
+    Ok(Split { test: window, train_rows, test_rows, labelled_share })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! Steps: their cache keys, and what running each kind does.
+
+mod command;
+mod evaluate;
+mod examples;
+mod model;
+mod sql;
+mod train;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use perennial_config::{Act, Input, Isolation, Step, Thing};
+use perennial_core::id::StepRunId;
+use perennial_core::name::StepName;
+use perennial_core::state::{StepRunEvent, StepRunState};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_pipelines::KeyParts;
+use perennial_store::dataset_versions;
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput, StepRun};
+use perennial_store::{lineage, step_runs};
+use serde_json::json;
+
+pub use evaluate::{Evidence, ModelFacts};
+pub(crate) use evaluate::find as find_evidence;
+pub(crate) use examples::{Examples, feature_names, times};
+pub(crate) use model::{ModelReference, load as load_model};
+
+use crate::app::{Entry, record};
+use crate::loads::version_node;
+use crate::pipelines::{Context, Told, why};
+use crate::tables::Versioned;
+
+/// What one attempt made and used.
+#[derive(Default)]
+pub(crate) struct Made {
+    pub outputs: Vec<StepOutput>,
+    pub outcome: Option<StepOutcome>,
+    /// One line for people.
+    pub message: String,
+}
+
+pub(crate) fn declared<'a>(context: &'a Context, step: &StepName) -> Result<&'a Step> {
+    context.submission.project.steps.get(step).ok_or_else(|| Error::not_found("step", step))
+}
+
+/// The cache key's parts: everything the step's outcome depends on, by content.
+pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyParts> {
+    let act = declared(context, step)?.act.clone();
+    let app = &context.caller.app;
+    let mut parts = KeyParts::new().with("kind", act.kind()).with("engine", app.services.version);
+    for thing in context.submission.graph.needs(step) {
+        parts = match thing {
+            Thing::Dataset(name) => parts.with(format!("input:{name}"), digest_of(context, name.as_str())?),
+            Thing::Model(model) => parts.with(format!("model:{model}"), model_output(context, model)?.digest),
+            Thing::Output(step, output) => parts.with(format!("input:{step}.{output}"), named_output(context, step, output)?.digest),
+        };
+    }
+    match &act {
+        Act::Sql { file } => {
+            let checks = crate::collect::checks_of(&context.submission.project, &dataset_of(step)?);
+            Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", format!("{checks:?}")))
+        }
+        Act::Train { trainer, params } => {
+            let split = examples::split(context).await?;
+            Ok(parts
+                .with("trainer", format!("{trainer} {}", app.services.trainer.version()))
+                .with("params", json!(params).to_string())
+                .with("task", examples::task_text(context)?)
+                .with("split", json!(split.test).to_string()))
+        }
+        Act::Evaluate { slices, .. } => {
+            let split = examples::split(context).await?;
+            let champion = crate::decisions::champion(context).await?;
+            Ok(parts
+                .with("slices", slices.join(","))
+                .with("task", examples::task_text(context)?)
+                .with("split", json!(split.test).to_string())
+                .with("champion", champion.map_or_else(|| "none".to_owned(), |version| version.content_digest.unwrap_or_default())))
+        }
+        Act::Run(run) => {
+            for path in &run.code {
+                let digest = context.submission.files.get(path).ok_or_else(|| Error::not_found("code file", path))?;
+                parts = parts.with(format!("code:{path}"), digest.to_string());
+            }
+            if run.inputs.iter().any(|input| matches!(input, Input::Train(_) | Input::Test(_))) {
+                parts = parts.with("split", json!(examples::split(context).await?.test).to_string()).with("task", examples::task_text(context)?);
+            }
+            let environment = command::environment(context, run).await?;
+            let outputs: Vec<String> = run.outputs.iter().map(|(name, output)| format!("{name}={}:{:?}", output.path, output.kind)).collect();
+            Ok(parts
+                .with("command", json!(run.argv).to_string())
+                .with("params", json!(run.params).to_string())
+                .with("environment", environment.digest)
+                .with("outputs", outputs.join(","))
+                .with("isolation", if run.isolation == Isolation::None { "none" } else { "full" }))
+        }
+    }
+}
+
+fn digest_of(context: &Context, dataset: &str) -> Result<String> {
+    Ok(context.tables().get(dataset)?.version.digest.clone())
+}
+
+/// The model a step made.
+pub(crate) fn model_output(context: &Context, step: &StepName) -> Result<StepOutput> {
+    let (_, outputs) = context.outputs_of(step)?;
+    outputs
+        .into_iter()
+        .find(|output| output.kind == OutputKind::Model)
+        .ok_or_else(|| Error::not_found("model of step", step))
+}
+
+fn named_output(context: &Context, step: &StepName, name: &str) -> Result<StepOutput> {
+    let (_, outputs) = context.outputs_of(step)?;
+    outputs.into_iter().find(|output| output.name == name).ok_or_else(|| Error::not_found("output", format!("{step}.{name}")))
+}
+
+/// The dataset an SQL step makes has the step's name.
+pub(crate) fn dataset_of(step: &StepName) -> Result<perennial_core::name::DatasetName> {
+    step.as_str().parse()
+}
+
+/// A record of an attempt about to begin.
+pub(crate) fn new_attempt(context: &Context, step: &StepName, parts: &KeyParts, id: StepRunId, state: StepRunState) -> StepRun {
+    let at = context.caller.app.now(&context.project);
+    let is_over = state == StepRunState::Cached;
+    StepRun {
+        id,
+        project_id: context.project.id,
+        pipeline_run_id: context.run.id,
+        step: step.clone(),
+        attempt: 1,
+        state,
+        cache_key: parts.key(),
+        key_parts: json!(parts),
+        reused_from: None,
+        run_id: None,
+        runner: None,
+        exit: None,
+        peak_memory_bytes: None,
+        isolation: None,
+        message: None,
+        log_digest: None,
+        started_ms: is_over.then_some(at.wall_ms),
+        ended_ms: is_over.then_some(at.wall_ms),
+    }
+}
+
+/// Makes outputs of an earlier attempt the present ones; `false` when something of them is gone.
+pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[StepOutput]) -> Result<bool> {
+    let app = &context.caller.app;
+    if matches!(declared(context, step)?.act, Act::Evaluate { .. }) && !evaluate::is_fresh(context, outputs).await? {
+        return Ok(false);
+    }
+    for output in outputs {
+        match output.kind {
+            OutputKind::Dataset => {
+                let Some(now) = context.tables().find(&output.name).cloned() else { return Ok(false) };
+                if now.version.digest == output.digest {
+                    continue;
+                }
+                let found = dataset_versions::find_by_digest(&mut *app.store().read().await?, now.dataset.id, &output.digest).await?;
+                let Some(version) = found else { return Ok(false) };
+                context.tables.lock().unwrap_or_else(std::sync::PoisonError::into_inner).put(Versioned { dataset: now.dataset, version });
+            }
+            OutputKind::Model | OutputKind::File | OutputKind::Report => {
+                let digest = output.digest.parse()?;
+                if !app.services.blobs.exists(digest).await? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Runs a step, with its retries, and records each attempt.
+pub(crate) fn run(context: Arc<Context>, step: StepName) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move { run_to_end(&context, &step).await })
+}
+
+async fn run_to_end(context: &Arc<Context>, step: &StepName) -> Result<()> {
+    let parts = key(context, step).await?;
+    let act = declared(context, step)?.act.clone();
+    let reasons = why(&context.caller, &context.project, step, &parts, false).await?.reasons;
+    context.tell(Told::StepStarted { step: step.clone(), kind: act.kind().to_owned(), why: reasons }).await;
+    let retries = if let Act::Run(run) = &act { run.retries } else { 0 };
+    let began_ms = context.caller.app.services.clock.wall_ms();
+    let mut number = 1;
+    loop {
+        let id = StepRunId::generate();
+        let mut attempt = new_attempt(context, step, &parts, id, StepRunState::Pending);
+        attempt.attempt = number;
+        begin(context, attempt).await?;
+        let result = match &act {
+            Act::Sql { file } => sql::run(context, step, id, file).await,
+            Act::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
+            Act::Run(run) => command::run(context, step, id, run).await,
+            Act::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
+        };
+        let ms = context.caller.app.services.clock.wall_ms() - began_ms;
+        match result {
+            Ok(made) => {
+                let message = Some(made.message.clone()).filter(|message| !message.is_empty());
+                succeed(context, step, id, made).await?;
+                context.tell(Told::StepEnded { step: step.clone(), state: "succeeded".to_owned(), ms, message, hint: None }).await;
+                return Ok(());
+            }
+            Err(error) => {
+                fail(context, id, &error).await?;
+                if number > i64::from(retries) {
+                    let hint = error.hint_text().map(str::to_owned);
+                    context
+                        .tell(Told::StepEnded { step: step.clone(), state: "failed".to_owned(), ms, message: Some(error.message().to_owned()), hint })
+                        .await;
+                    return Err(error);
+                }
+                let wait = std::time::Duration::from_secs(1 << number.min(6));
+                let line = format!("attempt {number} failed: {}; the next begins in {} s", error.message(), wait.as_secs());
+                context.tell(Told::StepLog { step: step.clone(), line }).await;
+                tokio::time::sleep(wait).await;
+                number += 1;
+            }
+        }
+    }
+}
+
+async fn begin(context: &Context, attempt: StepRun) -> Result<()> {
+    let at_ms = context.caller.app.services.clock.wall_ms();
+    context
+        .caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                step_runs::insert(tx, &attempt).await?;
+                let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: None, log_digest: None };
+                step_runs::apply(tx, attempt.id, StepRunEvent::Start, &outcome, at_ms).await?;
+                let run = Node { kind: NodeKind::PipelineRun, id: attempt.pipeline_run_id.to_string() };
+                lineage::add(tx, attempt.project_id, &run, &step_node(attempt.id), at_ms).await?;
+                Ok(())
+            })
+        })
+        .await
+}
+
+/// The lineage node of an attempt.
+pub(crate) fn step_node(id: StepRunId) -> Node {
+    Node { kind: NodeKind::StepRun, id: id.to_string() }
+}
+
+async fn succeed(context: &Context, step: &StepName, id: StepRunId, made: Made) -> Result<()> {
+    let at = context.caller.app.now(&context.project);
+    let outputs = made.outputs.clone();
+    let outcome = made.outcome.unwrap_or(StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: None, log_digest: None });
+    let inputs = input_nodes(context, step);
+    let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
+    let payload = json!({ "step": step, "outputs": outputs.iter().map(|output| json!({ "name": output.name, "digest": output.digest })).collect::<Vec<_>>() });
+    let cause = context.caller.cause.clone();
+    context
+        .caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                for output in &outputs {
+                    step_runs::put_output(tx, output).await?;
+                }
+                for input in &inputs {
+                    lineage::add(tx, project_id, input, &step_node(id), at.wall_ms).await?;
+                }
+                step_runs::apply(tx, id, StepRunEvent::Succeed, &outcome, at.wall_ms).await?;
+                let entry = Entry { project: project_id, noun: "step_run", subject: id.to_string(), verb: "succeed", actor: &actor, cause: cause.as_deref(), at, payload };
+                record(tx, entry).await
+            })
+        })
+        .await?;
+    context.keep(step, id, made.outputs);
+    Ok(())
+}
+
+/// What a step read, as lineage nodes: dataset versions, code, and the attempts whose models it took.
+fn input_nodes(context: &Context, step: &StepName) -> Vec<Node> {
+    let tables = context.tables();
+    let mut nodes: Vec<Node> = Vec::new();
+    for thing in context.submission.graph.needs(step) {
+        match thing {
+            Thing::Dataset(name) => nodes.extend(tables.find(name.as_str()).map(|found| version_node(&found.version))),
+            Thing::Model(from) | Thing::Output(from, _) => nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by))),
+        }
+    }
+    nodes.push(Node { kind: NodeKind::Code, id: context.submission.digest.clone() });
+    nodes
+}
+
+async fn fail(context: &Context, id: StepRunId, error: &Error) -> Result<()> {
+    let at_ms = context.caller.app.services.clock.wall_ms();
+    if error.code() == ErrorCode::Internal {
+        tracing::error!(step_run.id = %id, error = error.chain(), "a step failed");
+    }
+    let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: Some(error.message().to_owned()), log_digest: None };
+    context
+        .caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                step_runs::apply(tx, id, StepRunEvent::Fail, &outcome, at_ms).await?;
+                Ok(())
+            })
+        })
+        .await
+}

@@ -1,0 +1,375 @@
+//! `run` steps: any command, in a folder that holds just what was declared.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use perennial_artifacts::Share;
+use perennial_config::{Environment as Declared, Input, Isolation, OutputKind as Kind, Run};
+use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::id::{RunId, StepRunId};
+use perennial_core::model::{Input as Feature, InputKind};
+use perennial_core::name::StepName;
+use perennial_core::port::data::{FrameRequest, Mode, StageInput};
+use perennial_core::port::model::SignatureHint;
+use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Exit, Limits};
+use perennial_core::state::RunStatus;
+use perennial_core::schema::TypeClass;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::loads::LoadOrigin;
+use perennial_store::metrics::Point;
+use perennial_store::runs::{Batch, Param};
+use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput};
+use perennial_validation::plan;
+use serde_json::{Value, json};
+
+use super::examples::{feature_names, split, task};
+use super::{Made, ModelReference, model, named_output, sql};
+use crate::access;
+use crate::collect::checks_of;
+use crate::loads::{Arrival, Arrived, arrive};
+use crate::pipelines::{Context, Told};
+use crate::tables::{Versioned, declare};
+
+/// Lines of a step's log that an error repeats.
+const LOG_TAIL_LINES: usize = 12;
+
+/// The environment a step runs in, resolved to its lock.
+pub(super) async fn environment(context: &Context, run: &Run) -> Result<Environment> {
+    let program = run.argv.first().map(String::as_str).unwrap_or_default();
+    context.caller.app.services.runner.resolve(&spec(context, run)?, program).await
+}
+
+fn spec(context: &Context, run: &Run) -> Result<EnvironmentSpec> {
+    Ok(match &run.environment {
+        Declared::System => EnvironmentSpec::System,
+        Declared::Uv { file } => EnvironmentSpec::Uv { requirements: context.submission.declared_text(file)?.to_owned() },
+    })
+}
+
+pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &Run) -> Result<Made> {
+    let app = &context.caller.app;
+    let tracked = model::begin_run(context, step, id, app.services.runner.name()).await?;
+    let folder = app.services.work.join("steps").join(id.to_string());
+    let result = attempt(context, step, id, run, tracked, &folder).await;
+    let status = if result.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
+    let (batch, artifacts) = left_behind(context, step, run, &folder, result.as_ref().ok()).await?;
+    model::end_run(context, tracked, status, batch, artifacts).await?;
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be removed"), cause))?;
+    }
+    result
+}
+
+async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &Run, tracked: RunId, folder: &Path) -> Result<Made> {
+    let app = &context.caller.app;
+    let spec = spec(context, run)?;
+    let environment = environment(context, run).await?;
+    let environment = app.services.runner.prepare(&spec, &environment).await?;
+    let here = folder.join("work");
+    for place in [&here, &here.join("inputs"), &here.join("tmp")] {
+        std::fs::create_dir_all(place).map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be made"), cause))?;
+    }
+    for path in &run.code {
+        let digest = context.submission.files.get(path).ok_or_else(|| Error::not_found("code file", path))?;
+        let to = here.join(path);
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).map_err(|cause| Error::internal("a folder for code cannot be made", cause))?;
+        }
+        app.services.blobs.materialize(*digest, &to, Share::Own).await?;
+    }
+    let mut env = BTreeMap::new();
+    for input in &run.inputs {
+        let to = provide(context, input, &here.join("inputs")).await?;
+        env.insert(format!("PERENNIAL_INPUT_{}", variable(&input.to_string())), to.display().to_string());
+    }
+    for (name, output) in &run.outputs {
+        let to = here.join(&output.path);
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent).map_err(|cause| Error::internal("a folder for outputs cannot be made", cause))?;
+        }
+        env.insert(format!("PERENNIAL_OUTPUT_{}", variable(name)), to.display().to_string());
+    }
+    env.insert("PERENNIAL_PARAMS".to_owned(), json!(run.params).to_string());
+    for (name, value) in &run.params {
+        env.insert(format!("PERENNIAL_PARAM_{}", variable(name)), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    }
+    env.insert("PERENNIAL_STEP".to_owned(), step.to_string());
+    env.insert("PERENNIAL_PROJECT".to_owned(), context.project.name.to_string());
+    let token = access::step_token(&context.caller, &context.project, step, tracked).await?;
+    if let Some(address) = app.address.get() {
+        env.insert("MLFLOW_TRACKING_URI".to_owned(), address.clone());
+        env.insert("MLFLOW_TRACKING_TOKEN".to_owned(), token.secret.clone());
+        env.insert("MLFLOW_RUN_ID".to_owned(), tracked.to_string());
+        env.insert("MLFLOW_EXPERIMENT_ID".to_owned(), context.project.experiment.to_string());
+    }
+    env.insert("HOME".to_owned(), here.display().to_string());
+    env.insert("TMPDIR".to_owned(), here.join("tmp").display().to_string());
+    env.insert("LANG".to_owned(), "C.UTF-8".to_owned());
+    env.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
+    env.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
+    let mut path: Vec<String> = environment.path.iter().map(|folder| folder.display().to_string()).collect();
+    path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
+    env.insert("PATH".to_owned(), path.join(":"));
+    let command = Command {
+        argv: run.argv.clone(),
+        folder: here.clone(),
+        env,
+        readable: if run.isolation == Isolation::None { vec![PathBuf::from("/")] } else { environment.readable.clone() },
+        limits: Limits {
+            time: run.limits.time.as_ref().map(|time| std::time::Duration::from_millis(time.after(0, &jiff::tz::TimeZone::UTC).unsigned_abs())),
+            memory_bytes: run.limits.memory.map(|size| size.bytes()),
+            cpus: run.limits.cpus,
+        },
+        log: folder.join("log"),
+    };
+    let outcome = app.services.runner.run(command).await;
+    access::revoke(&context.caller, &token).await?;
+    let outcome = outcome?;
+    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    for line in log.lines() {
+        context.tell(Told::StepLog { step: step.clone(), line: line.to_owned() }).await;
+    }
+    let kept = app.services.blobs.put_bytes(log.clone().into_bytes()).await?;
+    if outcome.exit != Exit::Code(0) {
+        return Err(failed(step, run, &outcome.exit, &log));
+    }
+    let mut outputs = Vec::new();
+    let mut told = Vec::new();
+    for (name, output) in &run.outputs {
+        let place = here.join(&output.path);
+        if !place.exists() {
+            return Err(Error::new(ErrorCode::StepFailed, format!("step `{step}` ended well but left nothing at `{}`, its output `{name}`", output.path))
+                .hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
+        }
+        let made = match output.kind {
+            Kind::Model => take_model(context, step, id, name, &place, tracked, &environment).await?,
+            Kind::Dataset => take_dataset(context, id, name, &place).await?,
+            Kind::File => take_file(context, id, name, &place).await?,
+        };
+        told.push(format!("`{name}` {}", &made.digest[..8]));
+        outputs.push(made);
+    }
+    let outcome = StepOutcome {
+        exit: Some(json!(outcome.exit)),
+        peak_memory_bytes: outcome.peak_memory_bytes,
+        isolation: Some(outcome.isolation),
+        message: None,
+        log_digest: Some(kept.digest.to_string()),
+    };
+    Ok(Made { outputs, outcome: Some(outcome), message: told.join(", ") })
+}
+
+/// `features.train` → `FEATURES_TRAIN`.
+fn variable(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// Puts an input into the step's folder and gives its path.
+async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result<PathBuf> {
+    let app = &context.caller.app;
+    let to = folder.join(format!("{input}.parquet"));
+    let (dataset, chosen) = match input {
+        Input::Output { step, output } => {
+            let output = named_output(context, step, output)?;
+            let to = folder.join(input.to_string());
+            let manifest = Manifest::parse(output.reference.get("manifest").and_then(Value::as_str).unwrap_or_default())?;
+            app.services.blobs.materialize_folder(&manifest, &to, Share::Own).await?;
+            return Ok(to);
+        }
+        Input::Dataset(dataset) => (dataset, None),
+        Input::Train(dataset) => (dataset, Some(true)),
+        Input::Test(dataset) => (dataset, Some(false)),
+    };
+    let table = context.tables().get(dataset.as_str())?.clone();
+    let sql = match chosen {
+        None => format!("SELECT * FROM \"{dataset}\""),
+        Some(train) => {
+            let (task, split) = (task(context)?, split(context).await?);
+            let instant = |ms: i64| format!("to_timestamp_millis({ms})");
+            let (time, target) = (format!("\"{}\"", task.time), format!("\"{}\"", task.target));
+            let when = if train {
+                format!("{time} < {}", instant(split.test.start_ms))
+            } else {
+                format!("{time} >= {} AND {time} < {}", instant(split.test.start_ms), instant(split.test.end_ms))
+            };
+            format!("SELECT * FROM \"{dataset}\" WHERE {target} IS NOT NULL AND {when}")
+        }
+    };
+    app.data().export(FrameRequest { sql, tables: vec![table.named()] }, to.clone()).await?;
+    Ok(to)
+}
+
+fn failed(step: &StepName, run: &Run, exit: &Exit, log: &str) -> Error {
+    let how = match exit {
+        Exit::Code(code) => format!("exited with status {code}"),
+        Exit::Signal(signal) => format!("was killed by signal {signal}"),
+        Exit::TimeLimit => "ran into its time limit and was stopped".to_owned(),
+        Exit::MemoryLimit => "ran into its memory limit and was stopped".to_owned(),
+        Exit::Cancelled => "was cancelled".to_owned(),
+    };
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n");
+    let error = Error::new(ErrorCode::StepFailed, format!("`{}` of step `{step}` {how}", run.argv.join(" ")));
+    let next = match exit {
+        Exit::TimeLimit => "raise `limits.time` of the step, or give it less to do".to_owned(),
+        Exit::MemoryLimit => "raise `limits.memory` of the step, or give it less to do".to_owned(),
+        _ if log.contains("Permission denied") || log.contains("PermissionError") => {
+            "a step reads only what it declares in `inputs` and `code`, and writes only in its own folder; declare what it needs".to_owned()
+        }
+        _ => format!("the whole log: `perennial logs {step}`"),
+    };
+    if tail.is_empty() { error.hint(next) } else { error.hint(format!("its last lines:\n{tail}\n{next}")) }
+}
+
+async fn take_file(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
+    let manifest = if place.is_dir() { context.caller.app.services.blobs.put_folder(place).await? } else { one_file(context, place).await? };
+    Ok(StepOutput { step_run_id: id, name: name.to_owned(), kind: OutputKind::File, digest: manifest.digest().to_string(), reference: json!({ "manifest": manifest.text() }) })
+}
+
+async fn one_file(context: &Context, place: &Path) -> Result<Manifest> {
+    let blobs = &context.caller.app.services.blobs;
+    let blob = blobs.put_file(place).await?;
+    let path = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default().parse()?;
+    let manifest = Manifest::new(vec![ManifestFile { path, blob, is_executable: false }])?;
+    blobs.put_bytes(manifest.text().into_bytes()).await?;
+    Ok(manifest)
+}
+
+async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
+    let name = name.parse()?;
+    let dataset = declare(&context.caller.app, &context.project, &name, Mode::Replace, &[]).await?;
+    let (checks, tables) = (checks_of(&context.submission.project, &name), context.tables());
+    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
+    let arrival = Arrival {
+        dataset,
+        origin: LoadOrigin::Step,
+        origin_id: Some(id.to_string()),
+        file: None,
+        input: StageInput::Parquet(place.to_path_buf()),
+        evolve: true,
+        replaces: None,
+        supersedes: None,
+        checks,
+        plan,
+    };
+    match arrive(&context.caller, &context.project, arrival).await? {
+        Arrived::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
+        Arrived::Committed(versioned, _) | Arrived::Unchanged(versioned) => sql::made(context, id, *versioned)
+            .outputs
+            .pop()
+            .ok_or_else(|| Error::new(ErrorCode::Internal, "a dataset was made and not recorded")),
+    }
+}
+
+async fn take_model(context: &Context, step: &StepName, id: StepRunId, name: &str, place: &Path, run: RunId, environment: &Environment) -> Result<StepOutput> {
+    let blobs = &context.caller.app.services.blobs;
+    let manifest = if place.is_dir() { blobs.put_folder(place).await? } else { one_file(context, place).await? };
+    let onnx: Vec<&ManifestFile> = manifest.files().iter().filter(|file| file.path.as_str().ends_with(".onnx")).collect();
+    let flavor = flavors(context, &manifest).await?;
+    let mut reference =
+        ModelReference { manifest: manifest.text(), onnx: None, flavor, signature: None, run, environment: environment.digest.clone() };
+    let chosen = onnx.iter().find(|file| file.path.as_str() == "model.onnx").or(onnx.first());
+    if let Some(file) = chosen {
+        let bytes = blobs.get_bytes(file.blob.digest, model::MODEL_BYTES_MAX).await?;
+        let features = features(context)?;
+        let (models, kind) = (context.caller.app.services.models.clone(), task(context)?.kind);
+        let signature = context
+            .caller
+            .app
+            .compute(move || models.signature(&bytes, SignatureHint { task: kind, features: &features, classes: &[] }))
+            .await
+            .map_err(|error| {
+                let told = Error::new(error.code(), format!("the model of step `{step}`: {}", error.message()));
+                match error.hint_text() {
+                    Some(hint) => told.hint(hint.to_owned()),
+                    None => told,
+                }
+            })?;
+        reference.onnx = Some(file.path.to_string());
+        reference.signature = Some(signature);
+    }
+    reference.output(id, name)
+}
+
+/// Flavours named in the folder's `MLmodel`, else `onnx` or `files`.
+async fn flavors(context: &Context, manifest: &Manifest) -> Result<String> {
+    let Some(file) = manifest.file("MLmodel") else {
+        let is_onnx = manifest.files().iter().any(|file| file.path.as_str().ends_with(".onnx"));
+        return Ok(if is_onnx { "onnx" } else { "files" }.to_owned());
+    };
+    let bytes = context.caller.app.services.blobs.get_bytes(file.blob.digest, 1024 * 1024).await?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if line.starts_with("flavors:") {
+            inside = true;
+        } else if inside && !line.starts_with(' ') {
+            break;
+        } else if inside && line.starts_with("  ") && !line.starts_with("   ") {
+            names.push(line.trim().trim_end_matches(':').to_owned());
+        }
+    }
+    names.retain(|name| name != "python_function");
+    Ok(if names.is_empty() { "python_function".to_owned() } else { names.join(",") })
+}
+
+/// Feature columns of `[task].data` with their kinds.
+fn features(context: &Context) -> Result<Vec<Feature>> {
+    let task = task(context)?;
+    let schema = context.tables().get(task.data.as_str())?.version.schema.clone();
+    let columns: Vec<String> = schema.fields.iter().map(|field| field.name.clone()).collect();
+    let kind = |name: &str| match schema.field(name).map(|field| &field.class) {
+        Some(TypeClass::Text) => InputKind::Text,
+        _ => InputKind::Number,
+    };
+    Ok(feature_names(task, &columns).into_iter().map(|name| Feature { kind: kind(&name), name }).collect())
+}
+
+/// What the attempt logged beside its outputs: its params, and the numbers of `metrics.json`.
+async fn left_behind(context: &Context, step: &StepName, run: &Run, folder: &Path, made: Option<&Made>) -> Result<(Batch, Vec<(String, ManifestFile)>)> {
+    let now = context.caller.app.services.clock.wall_ms();
+    let text = std::fs::read_to_string(folder.join("work/metrics.json")).unwrap_or_default();
+    let metrics = match serde_json::from_str::<serde_json::Map<String, Value>>(&text) {
+        Ok(map) => map.into_iter().filter_map(|(key, value)| Some(Point { key, value: value.as_f64()?, timestamp_ms: now, step: 0 })).collect(),
+        Err(_) if text.is_empty() => Vec::new(),
+        Err(cause) => {
+            let line = format!("metrics.json is no object of numbers, it is left out: {cause}");
+            context.tell(Told::StepLog { step: step.clone(), line }).await;
+            Vec::new()
+        }
+    };
+    let params = run.params.iter().map(|(key, value)| Param { key: key.clone(), value: value.as_str().map_or_else(|| value.to_string(), str::to_owned) }).collect();
+    let mut artifacts = Vec::new();
+    for output in made.iter().flat_map(|made| &made.outputs).filter(|output| output.kind == OutputKind::Model) {
+        let reference = ModelReference::of(output)?;
+        artifacts.extend(model::artifacts(&output.name, &Manifest::parse(&reference.manifest)?));
+    }
+    Ok((Batch { metrics, params, tags: vec![] }, artifacts))
+}
+
+fn _p1(c: Arc<Context>, i: Input, f: PathBuf) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = provide(&c, &i, &f).await; });
+}
+fn _p2(c: Arc<Context>, s: StepName, i: StepRunId, f: PathBuf, r: RunId, e: Environment) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = take_model(&c, &s, i, "x", &f, r, &e).await; });
+}
+fn _p3(c: Arc<Context>, i: StepRunId, f: PathBuf) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = take_dataset(&c, i, "x", &f).await; });
+}
+fn _p4(c: Arc<Context>, s: StepName, r: Run, f: PathBuf, m: Made) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = left_behind(&c, &s, &r, &f, Some(&m)).await; });
+}
+fn _p5(c: Arc<Context>, r: Run) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = environment(&c, &r).await; });
+}
+fn _p6(c: Arc<Context>, s: StepName, i: StepRunId, r: Run, t: RunId, f: PathBuf) {
+    fn is_send<T: Send>(_: T) {}
+    is_send(async move { let _ = attempt(&c, &s, i, &r, t, &f).await; });
+}

@@ -1,0 +1,116 @@
+//! Datasets and their present versions, by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use perennial_core::id::{DatasetId, ProjectId};
+use perennial_core::name::DatasetName;
+use perennial_core::port::data::{Mode, NamedTable, TableRef};
+use perennial_core::{Error, Result};
+use perennial_store::dataset_versions::DatasetVersion;
+use perennial_store::datasets::{Dataset, DatasetKind};
+use perennial_store::{dataset_versions, datasets};
+
+use crate::app::App;
+use crate::project::ProjectState;
+
+/// A dataset at one of its versions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned {
+    /// The dataset.
+    pub dataset: Dataset,
+    /// The version.
+    pub version: DatasetVersion,
+}
+
+impl Versioned {
+    /// The table behind it, under the dataset's name.
+    pub fn named(&self) -> NamedTable {
+        NamedTable { name: self.dataset.name.to_string(), table: self.table() }
+    }
+
+    /// The table behind it.
+    pub fn table(&self) -> TableRef {
+        TableRef { path: self.dataset.table_path.clone(), delta_version: self.version.delta_version.unwrap_or_default() }
+    }
+}
+
+/// The versions a pipeline run or query sees, by dataset name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tables(BTreeMap<String, Versioned>);
+
+impl Tables {
+    /// The newest version of every dataset of a project.
+    pub async fn newest(app: &App, project: ProjectId) -> Result<Self> {
+        let mut reader = app.store().read().await?;
+        let mut datasets: BTreeMap<DatasetId, Dataset> =
+            datasets::list(&mut reader, project).await?.into_iter().map(|dataset| (dataset.id, dataset)).collect();
+        let versions = dataset_versions::list_latest(&mut reader, project).await?;
+        let pairs = versions.into_iter().filter_map(|version| {
+            let dataset = datasets.remove(&version.dataset_id)?;
+            Some((dataset.name.to_string(), Versioned { dataset, version }))
+        });
+        Ok(Self(pairs.collect()))
+    }
+
+    /// The version of a dataset, if it has one.
+    pub fn find(&self, name: &str) -> Option<&Versioned> {
+        self.0.get(name)
+    }
+
+    /// The version of a dataset.
+    pub fn get(&self, name: &str) -> Result<&Versioned> {
+        self.find(name).ok_or_else(|| {
+            Error::not_found("version of dataset", name).hint("nothing was loaded into it yet: `perennial run` collects its source")
+        })
+    }
+
+    /// Puts another version in place.
+    pub fn put(&mut self, versioned: Versioned) {
+        self.0.insert(versioned.dataset.name.to_string(), versioned);
+    }
+
+    /// Every table, for queries.
+    pub fn named(&self) -> Vec<NamedTable> {
+        self.0.values().map(Versioned::named).collect()
+    }
+
+    /// Every dataset's version.
+    pub fn iter(&self) -> impl Iterator<Item = &Versioned> {
+        self.0.values()
+    }
+}
+
+/// The dataset called `name`, made when it is not there, its mode and key as declared.
+pub(crate) async fn declare(app: &Arc<App>, project: &ProjectState, name: &DatasetName, mode: Mode, key: &[String]) -> Result<Dataset> {
+    let found = datasets::find_by_name(&mut *app.store().read().await?, project.id, name).await?;
+    let key_columns = key.to_vec();
+    match found {
+        Some(dataset) if dataset.mode == mode && dataset.key_columns == key_columns => Ok(dataset),
+        Some(mut dataset) => {
+            let id = dataset.id;
+            let columns = key_columns.clone();
+            app.store().write(move |tx| Box::pin(async move { Ok(datasets::declare(tx, id, mode, &columns).await?) })).await?;
+            dataset.mode = mode;
+            dataset.key_columns = key_columns;
+            Ok(dataset)
+        }
+        None => {
+            let id = DatasetId::generate();
+            let dataset = Dataset {
+                id,
+                project_id: project.id,
+                name: name.clone(),
+                kind: DatasetKind::Table,
+                mode,
+                key_columns,
+                table_path: format!("{}/{id}", project.id),
+                last_number: 0,
+                created_ms: app.services.clock.wall_ms(),
+            };
+            let inserted = dataset.clone();
+            app.store().write(move |tx| Box::pin(async move { Ok(datasets::insert(tx, &inserted).await?) })).await?;
+            Ok(dataset)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Triggers: an alert, new data or a schedule starts the pipeline again, once for each cause.
+
+use std::sync::Arc;
+
+use perennial_config::{Event, Start, Trigger};
+use perennial_core::Result;
+use perennial_core::name::TriggerName;
+use perennial_core::state::AlertState;
+use perennial_store::pipeline_runs::PipelineKind;
+use perennial_store::trigger_firings::TriggerFiring;
+use perennial_store::{alerts, dataset_versions, datasets, trigger_firings};
+use serde_json::{Value, json};
+
+use crate::app::{Caller, Entry, record};
+use crate::pipelines::{self, Options};
+use crate::project::{ProjectState, Submission};
+
+/// When the next schedule comes due.
+pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Option<i64>> {
+    let now = caller.app.now(project).project_ms;
+    let schedules = submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
+        Event::Schedule(schedule) => schedule.next_after(now, &submission.zone),
+        _ => None,
+    });
+    Ok(schedules.min())
+}
+
+/// Starts what came due; a line for each pipeline run.
+pub(crate) async fn fire(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for (name, trigger) in &submission.project.triggers {
+        for event in &trigger.on {
+            for (cause_id, cause) in causes(caller, project, submission, name, event).await? {
+                if let Some(line) = fire_one(caller, project, (name, trigger), event, cause_id, cause).await? {
+                    told.push(line);
+                }
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// What may set an event off now, each with an id that fires once.
+async fn causes(caller: &Caller, project: &ProjectState, submission: &Submission, name: &TriggerName, event: &Event) -> Result<Vec<(String, Value)>> {
+    let mut reader = caller.app.store().read().await?;
+    match event {
+        Event::Alert { monitor, alert } => {
+            let open = alerts::list_open(&mut reader, project.id).await?;
+            let subject = format!("monitor:{monitor}");
+            let firing = open.into_iter().filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
+            Ok(firing.map(|alert| (alert.id.to_string(), json!({ "alert": alert.id, "message": alert.message }))).collect())
+        }
+        Event::Dataset(dataset) => {
+            let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else { return Ok(Vec::new()) };
+            let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+            let id = |number: i64| format!("{}@{number}", dataset.name);
+            Ok(newest.map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number }))).into_iter().collect())
+        }
+        Event::Schedule(schedule) => {
+            let now = caller.app.now(project).project_ms;
+            let last = trigger_firings::find_latest(&mut reader, project.id, name).await?;
+            let since = last.map_or_else(|| project.opened_ms(now), |firing| firing.project_ms);
+            let mut due = None;
+            let mut next = schedule.next_after(since, &submission.zone);
+            while let Some(instant) = next.filter(|instant| *instant <= now) {
+                due = Some(instant);
+                next = schedule.next_after(instant, &submission.zone);
+            }
+            Ok(due.map(|instant| (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))).into_iter().collect())
+        }
+    }
+}
+
+async fn fire_one(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    (name, trigger): (&TriggerName, &Trigger),
+    event: &Event,
+    cause_id: String,
+    what: Value,
+) -> Result<Option<String>> {
+    let at = caller.app.now(project);
+    let firing = TriggerFiring { project_id: project.id, trigger_name: name.clone(), cause_id, pipeline_run_id: None, wall_ms: at.wall_ms, project_ms: at.project_ms };
+    let known = trigger_firings::list(&mut *caller.app.store().read().await?, project.id, name).await?;
+    if known.iter().any(|known| known.cause_id == firing.cause_id) {
+        return Ok(None);
+    }
+    let kind = match trigger.run {
+        Start::Run => PipelineKind::Run,
+        Start::Release => PipelineKind::Release,
+    };
+    let cause = json!({ "kind": "trigger", "trigger": name, "event": event.to_string(), "because": what });
+    let run = pipelines::request(caller, project, kind, cause.clone(), &Options::default()).await?;
+    let firing = TriggerFiring { pipeline_run_id: Some(run.id), ..firing };
+    let (actor, project_id) = (caller.principal.name.clone(), project.id);
+    let is_new = caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if !trigger_firings::fire(tx, &firing).await? {
+                    return Ok(false);
+                }
+                let subject = firing.trigger_name.to_string();
+                record(tx, Entry { project: project_id, noun: "trigger", subject, verb: "fire", actor: &actor, cause: Some(&firing.cause_id), at, payload: cause }).await?;
+                Ok(true)
+            })
+        })
+        .await?;
+    if !is_new {
+        return Ok(None);
+    }
+    let line = match pipelines::carry_out(caller, project, &run).await {
+        Ok(finished) => finished.message.unwrap_or_else(|| finished.state.as_str().to_owned()),
+        Err(error) => error.message().to_owned(),
+    };
+    Ok(Some(format!("trigger `{name}` ({event}): {line}")))
+}

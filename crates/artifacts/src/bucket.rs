@@ -1,0 +1,178 @@
+//! Blobs in an object store: `<prefix>/<first two digits>/<digest>`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path as Key;
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, WriteMultipart};
+use perennial_core::blob::{Blob, BlobDigest};
+use tokio::io::AsyncReadExt;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::files::CHUNK_BYTES;
+
+/// Blobs up to this size go up in one request.
+const ONE_REQUEST_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Parts of one upload that are under way at once.
+const PARTS_AT_ONCE: usize = 4;
+
+/// A bucket, or a part of one.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    prefix: Key,
+}
+
+impl Bucket {
+    /// Opens `s3://bucket/prefix`; credentials, region and endpoint come from `AWS_*` variables.
+    pub(crate) fn open(url: &Url) -> Result<Self> {
+        let place = |why: String| Error::Place {
+            place: url.to_string(),
+            why,
+        };
+        if !matches!(url.scheme(), "s3" | "s3a") {
+            return Err(place(
+                "expected a folder or `s3://bucket/prefix`".to_owned(),
+            ));
+        }
+        let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
+        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+            .into_iter()
+            .find_map(|name| std::env::var(name).ok());
+        if let Some(endpoint) = endpoint {
+            builder = builder
+                .with_allow_http(endpoint.starts_with("http://"))
+                .with_endpoint(endpoint);
+        }
+        let store = builder.build().map_err(|error| place(error.to_string()))?;
+        let prefix = Key::from_url_path(url.path()).map_err(|error| place(error.to_string()))?;
+        Ok(Self {
+            store: Arc::new(store),
+            prefix,
+        })
+    }
+
+    /// Blobs below `prefix` of any object store.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Key) -> Self {
+        Self { store, prefix }
+    }
+
+    fn key(&self, digest: BlobDigest) -> Key {
+        let name = digest.to_string();
+        self.prefix.clone().join(&name[..2]).join(name.as_str())
+    }
+
+    /// The blob's size, `None` when it is not there.
+    pub(crate) async fn size(&self, digest: BlobDigest) -> Result<Option<u64>> {
+        match self.store.head(&self.key(digest)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn put_bytes(&self, bytes: Bytes) -> Result<Blob> {
+        let blob = Blob {
+            digest: BlobDigest::of(&bytes),
+            size_bytes: bytes.len() as u64,
+        };
+        if self.size(blob.digest).await? != Some(blob.size_bytes) {
+            self.store.put(&self.key(blob.digest), bytes.into()).await?;
+        }
+        Ok(blob)
+    }
+
+    /// Uploads the file at `path`, known to hold `blob`; says so when it no longer does.
+    pub(crate) async fn put_file(&self, path: &Path, blob: Blob) -> Result<()> {
+        if self.size(blob.digest).await? == Some(blob.size_bytes) {
+            return Ok(());
+        }
+        let key = self.key(blob.digest);
+        if blob.size_bytes <= ONE_REQUEST_BYTES {
+            let bytes = tokio::fs::read(path).await.map_err(Error::io(path))?;
+            changed(path, BlobDigest::of(&bytes), blob)?;
+            self.store.put(&key, bytes.into()).await?;
+            return Ok(());
+        }
+        let mut file = tokio::fs::File::open(path).await.map_err(Error::io(path))?;
+        let mut upload = WriteMultipart::new(self.store.put_multipart(&key).await?);
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            let read = file.read(&mut buffer).await.map_err(Error::io(path))?;
+            if read == 0 {
+                break;
+            }
+            hasher.update(&buffer[..read]);
+            upload.wait_for_capacity(PARTS_AT_ONCE).await?;
+            upload.write(&buffer[..read]);
+        }
+        if let Err(error) = changed(path, hasher.finalize().into(), blob) {
+            upload.abort().await?;
+            return Err(error);
+        }
+        upload.finish().await?;
+        Ok(())
+    }
+
+    async fn get(&self, digest: BlobDigest, options: GetOptions) -> Result<GetResult> {
+        match self.store.get_opts(&self.key(digest), options).await {
+            Err(object_store::Error::NotFound { .. }) => Err(Error::NotFound(digest)),
+            other => Ok(other?),
+        }
+    }
+
+    pub(crate) async fn get_bytes(&self, digest: BlobDigest, limit_bytes: u64) -> Result<Vec<u8>> {
+        let result = self.get(digest, GetOptions::default()).await?;
+        let size_bytes = result.meta.size;
+        if size_bytes > limit_bytes {
+            return Err(Error::TooLarge {
+                digest,
+                size_bytes,
+                limit_bytes,
+            });
+        }
+        let bytes = result.bytes().await?;
+        crate::files::agree(digest, BlobDigest::of(&bytes))?;
+        Ok(bytes.into())
+    }
+
+    /// The bytes from `range`, or all of them.
+    pub(crate) async fn get_stream(
+        &self,
+        digest: BlobDigest,
+        range: Option<std::ops::Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let size = self.size(digest).await?.ok_or(Error::NotFound(digest))?;
+        let range = range.map(|range| range.start.min(size)..range.end.min(size));
+        if range.as_ref().is_some_and(std::ops::Range::is_empty) {
+            return Ok(futures::stream::empty().boxed());
+        }
+        let result = self
+            .get(digest, GetOptions::new().with_range(range))
+            .await?;
+        Ok(result.into_stream().map_err(Error::from).boxed())
+    }
+
+    pub(crate) async fn delete(&self, digest: BlobDigest) -> Result<()> {
+        // Stores differ in whether deleting nothing is an error; this does not.
+        if self.size(digest).await?.is_none() {
+            return Err(Error::NotFound(digest));
+        }
+        Ok(self.store.delete(&self.key(digest)).await?)
+    }
+}
+
+fn changed(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
+    if found == blob.digest {
+        Ok(())
+    } else {
+        Err(Error::Changed(path.to_owned()))
+    }
+}

@@ -1,0 +1,212 @@
+//! Blobs in a local folder: `<root>/<first two digits>/<digest>`.
+
+use std::fs::{self, File, Permissions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use perennial_core::blob::{Blob, BlobDigest};
+
+use crate::blobs::Share;
+use crate::error::{Error, Result};
+use crate::files::{self, Temporary};
+
+/// Unfinished files older than this are left over from a crash.
+const LEFT_OVER_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where unfinished blobs are written; no digest begins like this.
+const UNFINISHED: &str = "unfinished";
+
+/// A folder of blobs. All calls block.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    /// Opens or makes the folder and removes what a crash left unfinished long ago.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        let folder = Self {
+            root: root.to_owned(),
+        };
+        let unfinished = root.join(UNFINISHED);
+        files::create_folder(&unfinished)?;
+        for entry in fs::read_dir(&unfinished).map_err(Error::io(&unfinished))? {
+            let entry = entry.map_err(Error::io(&unfinished))?;
+            let age = entry
+                .metadata()
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > LEFT_OVER_AFTER) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(folder)
+    }
+
+    /// Where the blob lies.
+    pub(crate) fn place(&self, digest: BlobDigest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join(&name[..2]).join(name)
+    }
+
+    /// A new path for an unfinished blob.
+    pub(crate) fn unfinished(&self) -> PathBuf {
+        self.root
+            .join(UNFINISHED)
+            .join(uuid::Uuid::now_v7().simple().to_string())
+    }
+
+    /// Keeps the finished file at `temporary` under its digest, unless that is there already.
+    pub(crate) fn settle(&self, temporary: &Path, blob: Blob) -> Result<()> {
+        let place = self.place(blob.digest);
+        if files::size(&place)? == Some(blob.size_bytes) {
+            // Another writer renamed it after syncing it; its name may not be synced yet.
+            return files::sync_above(&place);
+        }
+        if let Some(above) = place.parent() {
+            files::create_folder(above)?;
+        }
+        files::settle(temporary, &place)
+    }
+
+    pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Blob> {
+        let blob = Blob {
+            digest: BlobDigest::of(bytes),
+            size_bytes: bytes.len() as u64,
+        };
+        let place = self.place(blob.digest);
+        if files::size(&place)? == Some(blob.size_bytes) {
+            files::sync_above(&place)?;
+            return Ok(blob);
+        }
+        let temporary = self.unfinished();
+        let guard = Temporary(&temporary);
+        File::create_new(&temporary)
+            .and_then(|mut file| file.write_all(bytes))
+            .map_err(Error::io(&temporary))?;
+        self.settle(&temporary, blob)?;
+        drop(guard);
+        Ok(blob)
+    }
+
+    /// Keeps a copy of the file: a reflink where the file system can, hashed afterwards, so that
+    /// what is hashed is what is kept.
+    pub(crate) fn put_file(&self, path: &Path) -> Result<Blob> {
+        let temporary = self.unfinished();
+        let guard = Temporary(&temporary);
+        let mut from = File::open(path).map_err(Error::io(path))?;
+        let mut to = File::create_new(&temporary).map_err(Error::io(&temporary))?;
+        let blob = if reflink_copy::reflink_file(&from, &to).is_ok() {
+            files::hash(&temporary)?
+        } else {
+            to.set_len(0).map_err(Error::io(&temporary))?;
+            files::copy_and_hash(&mut from, Some(&mut to)).map_err(Error::io(path))?
+        };
+        drop(to);
+        self.settle(&temporary, blob)?;
+        drop(guard);
+        Ok(blob)
+    }
+
+    /// Takes the file over: it becomes read-only and shares its bytes with the blob. Falls back
+    /// to a copy on another file system.
+    pub(crate) fn adopt_file(&self, path: &Path) -> Result<Blob> {
+        let metadata = fs::metadata(path).map_err(Error::io(path))?;
+        let temporary = self.unfinished();
+        let guard = Temporary(&temporary);
+        // The mode is the inode's, and a blob's inode is no program's.
+        let is_executable = metadata.permissions().mode() & 0o111 != 0;
+        if is_executable || fs::hard_link(path, &temporary).is_err() {
+            return self.put_file(path);
+        }
+        let blob = files::hash(&temporary)?;
+        self.settle(&temporary, blob)?;
+        drop(guard);
+        Ok(blob)
+    }
+
+    /// Opens the blob for reading.
+    pub(crate) fn file(&self, digest: BlobDigest) -> Result<(File, u64)> {
+        let place = self.place(digest);
+        match File::open(&place) {
+            Ok(file) => {
+                let size = file.metadata().map_err(Error::io(&place))?.len();
+                Ok((file, size))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::NotFound(digest))
+            }
+            Err(error) => Err(Error::io(&place)(error)),
+        }
+    }
+
+    pub(crate) fn get_bytes(&self, digest: BlobDigest, limit_bytes: u64) -> Result<Vec<u8>> {
+        let (mut file, size_bytes) = self.file(digest)?;
+        if size_bytes > limit_bytes {
+            return Err(Error::TooLarge {
+                digest,
+                size_bytes,
+                limit_bytes,
+            });
+        }
+        let mut bytes = Vec::with_capacity(size_bytes as usize);
+        file.read_to_end(&mut bytes)
+            .map_err(Error::io(&self.place(digest)))?;
+        files::agree(digest, BlobDigest::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Opens the blob at the start of `range`, cut to the blob's size.
+    pub(crate) fn open_range(&self, digest: BlobDigest, range: &Range<u64>) -> Result<(File, u64)> {
+        let (mut file, size) = self.file(digest)?;
+        let start = range.start.min(size);
+        file.seek(SeekFrom::Start(start))
+            .map_err(Error::io(&self.place(digest)))?;
+        Ok((file, range.end.min(size) - start))
+    }
+
+    pub(crate) fn exists(&self, digest: BlobDigest) -> Result<bool> {
+        Ok(files::size(&self.place(digest))?.is_some())
+    }
+
+    pub(crate) fn delete(&self, digest: BlobDigest) -> Result<()> {
+        let place = self.place(digest);
+        match fs::remove_file(&place) {
+            Ok(()) => files::sync_above(&place),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::NotFound(digest))
+            }
+            Err(error) => Err(Error::io(&place)(error)),
+        }
+    }
+
+    /// Puts the blob's content at `to`, which must not exist: by reflink, else by a read-only
+    /// hard link where sharing is allowed, else by a copy.
+    pub(crate) fn materialize(&self, digest: BlobDigest, to: &Path, share: Share) -> Result<()> {
+        let place = self.place(digest);
+        if files::size(&place)?.is_none() {
+            return Err(Error::NotFound(digest));
+        }
+        let reflinked = reflink_copy::reflink(&place, to).is_ok();
+        let linked = reflinked || (share == Share::Shared && fs::hard_link(&place, to).is_ok());
+        let found = if linked {
+            files::hash(to)?.digest
+        } else {
+            let (mut from, _) = self.file(digest)?;
+            let mut file = File::create_new(to).map_err(Error::io(to))?;
+            files::copy_and_hash(&mut from, Some(&mut file))
+                .map_err(Error::io(to))?
+                .digest
+        };
+        if reflinked || !linked {
+            fs::set_permissions(to, Permissions::from_mode(0o644)).map_err(Error::io(to))?;
+        }
+        files::agree(digest, found).inspect_err(|_| {
+            let _ = fs::remove_file(to);
+        })
+    }
+}

@@ -1,0 +1,313 @@
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+use perennial_artifacts::{BlobDigest, Blobs, Error, Share};
+use perennial_core::ErrorCode;
+
+use crate::{memory, noise, store};
+
+fn place(root: &Path, digest: BlobDigest) -> PathBuf {
+    let name = digest.to_string();
+    root.join("blobs").join(&name[..2]).join(&name)
+}
+
+/// Damages the blob: one byte differs, the size stays.
+fn damage(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[0] ^= 1;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+async fn read_whole(blobs: &Blobs, digest: BlobDigest) -> Result<Vec<u8>, Error> {
+    let chunks: Vec<Bytes> = blobs.get_stream(digest, None).await?.try_collect().await?;
+    Ok(chunks.concat())
+}
+
+#[tokio::test]
+async fn what_was_put_comes_back_under_its_hash() {
+    let (_folder, local) = store();
+    for blobs in [local, memory()] {
+        for size in [0, 1, 300_000] {
+            let bytes = noise(1, size);
+            let blob = blobs.put_bytes(bytes.clone()).await.unwrap();
+            assert_eq!(blob.digest, BlobDigest::of(&bytes));
+            assert_eq!(blob.size_bytes, size as u64);
+            assert!(blobs.exists(blob.digest).await.unwrap());
+            assert_eq!(
+                blobs.get_bytes(blob.digest, size as u64).await.unwrap(),
+                bytes
+            );
+            assert_eq!(read_whole(&blobs, blob.digest).await.unwrap(), bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn bytes_file_and_stream_give_the_same_blob() {
+    let (folder, local) = store();
+    let bytes = noise(2, 9_000_000);
+    let path = folder.path().join("file");
+    std::fs::write(&path, &bytes).unwrap();
+    for blobs in [local, memory()] {
+        let file = blobs.put_file(&path).await.unwrap();
+        let chunks = stream::iter(
+            bytes
+                .chunks(70_001)
+                .map(|chunk| Ok(Bytes::copy_from_slice(chunk))),
+        );
+        assert_eq!(blobs.put_stream(chunks, u64::MAX).await.unwrap(), file);
+        assert_eq!(blobs.put_bytes(bytes.clone()).await.unwrap(), file);
+        assert_eq!(blobs.get_bytes(file.digest, u64::MAX).await.unwrap(), bytes);
+    }
+    assert!(path.exists(), "a file that was put stays the caller's");
+}
+
+#[tokio::test]
+async fn a_range_is_cut_to_the_blob() {
+    let (_folder, local) = store();
+    for blobs in [local, memory()] {
+        let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
+        for (range, expected) in [
+            (2..5, "234"),
+            (8..100, "89"),
+            (10..12, ""),
+            (50..60, ""),
+            (0..10, "0123456789"),
+        ] {
+            let chunks: Vec<Bytes> = blobs
+                .get_stream(blob.digest, Some(range))
+                .await
+                .unwrap()
+                .try_collect()
+                .await
+                .unwrap();
+            assert_eq!(chunks.concat(), expected.as_bytes());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_blob_is_named() {
+    let (folder, local) = store();
+    let digest = BlobDigest::of(b"nothing");
+    for blobs in [local, memory()] {
+        let failures = [
+            blobs.get_bytes(digest, 1).await.err(),
+            blobs.get_stream(digest, None).await.err(),
+            blobs.delete(digest).await.err(),
+            blobs
+                .materialize(digest, &folder.path().join("x"), Share::Own)
+                .await
+                .err(),
+        ];
+        for failure in failures {
+            let error = perennial_core::Error::from(failure.unwrap());
+            assert_eq!(error.code(), ErrorCode::NotFound);
+            assert_eq!(error.message(), format!("blob `{digest}` does not exist"));
+        }
+        assert!(!blobs.exists(digest).await.unwrap());
+    }
+    assert!(!folder.path().join("x").exists());
+}
+
+#[tokio::test]
+async fn a_deleted_blob_is_gone() {
+    let (_folder, local) = store();
+    for blobs in [local, memory()] {
+        let blob = blobs.put_bytes(&b"soon gone"[..]).await.unwrap();
+        blobs.delete(blob.digest).await.unwrap();
+        assert!(!blobs.exists(blob.digest).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn more_bytes_than_the_caller_takes_are_refused() {
+    let (_folder, local) = store();
+    for blobs in [local, memory()] {
+        let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
+        let error = perennial_core::Error::from(blobs.get_bytes(blob.digest, 9).await.unwrap_err());
+        assert_eq!(error.code(), ErrorCode::TooLarge);
+        let incoming = stream::iter([
+            Ok(Bytes::from_static(b"01234")),
+            Ok(Bytes::from_static(b"56789")),
+        ]);
+        assert!(matches!(
+            blobs.put_stream(incoming, 9).await,
+            Err(Error::TooLarge { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let (folder, blobs) = store();
+    let incoming = stream::iter([
+        Ok(Bytes::from_static(b"half")),
+        Err(std::io::Error::other("gone")),
+    ]);
+    assert!(matches!(
+        blobs.put_stream(incoming, 100).await,
+        Err(Error::Incoming(_))
+    ));
+    let left = std::fs::read_dir(folder.path().join("blobs/unfinished"))
+        .unwrap()
+        .count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_damaged_blob_is_told_by_every_way_to_read_it() {
+    let (folder, blobs) = store();
+    let blob = blobs.put_bytes(noise(3, 600_000)).await.unwrap();
+    damage(&place(folder.path(), blob.digest));
+    let to = folder.path().join("out");
+    let failures = [
+        blobs.get_bytes(blob.digest, u64::MAX).await.err(),
+        read_whole(&blobs, blob.digest).await.err(),
+        blobs
+            .materialize(blob.digest, &to, Share::Shared)
+            .await
+            .err(),
+        blobs.materialize(blob.digest, &to, Share::Own).await.err(),
+    ];
+    for failure in failures {
+        let error = perennial_core::Error::from(failure.unwrap());
+        assert_eq!(error.code(), ErrorCode::Corrupt);
+        assert_eq!(
+            error.message(),
+            format!(
+                "blob `{}` is damaged: its bytes no longer hash to its name",
+                blob.digest
+            )
+        );
+        assert!(error.hint_text().is_some());
+    }
+    assert!(!to.exists(), "damaged bytes are not left behind");
+}
+
+#[tokio::test]
+async fn damage_in_an_object_store_is_told() {
+    let memory = std::sync::Arc::new(object_store::memory::InMemory::new());
+    let blobs = Blobs::open_store(memory.clone(), "p").unwrap();
+    let blob = blobs.put_bytes(&b"good"[..]).await.unwrap();
+    let name = blob.digest.to_string();
+    let key = object_store::path::Path::from(format!("p/{}/{name}", &name[..2]));
+    object_store::ObjectStoreExt::put(memory.as_ref(), &key, "evil".into())
+        .await
+        .unwrap();
+    assert!(matches!(
+        blobs.get_bytes(blob.digest, 10).await,
+        Err(Error::Corrupt(_))
+    ));
+    let mut stream = blobs.get_stream(blob.digest, None).await.unwrap();
+    let mut last = None;
+    while let Some(item) = stream.next().await {
+        last = Some(item);
+    }
+    assert!(matches!(last, Some(Err(Error::Corrupt(_)))));
+}
+
+#[tokio::test]
+async fn a_cut_blob_is_put_anew() {
+    let (folder, blobs) = store();
+    let bytes = noise(4, 1000);
+    let blob = blobs.put_bytes(bytes.clone()).await.unwrap();
+    let path = place(folder.path(), blob.digest);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::write(&path, &bytes[..500]).unwrap();
+    blobs.put_bytes(bytes.clone()).await.unwrap();
+    assert_eq!(blobs.get_bytes(blob.digest, 1000).await.unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn materialized_files_have_the_content_and_the_asked_for_mode() {
+    let (folder, blobs) = store();
+    let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
+    let own = folder.path().join("own");
+    blobs
+        .materialize(blob.digest, &own, Share::Own)
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(&own).unwrap(), b"content");
+    std::fs::write(&own, "changed").unwrap();
+    assert_eq!(
+        blobs.get_bytes(blob.digest, 10).await.unwrap(),
+        b"content",
+        "an own file is no part of the blob"
+    );
+    let shared = folder.path().join("shared");
+    blobs
+        .materialize(blob.digest, &shared, Share::Shared)
+        .await
+        .unwrap();
+    assert_eq!(std::fs::read(&shared).unwrap(), b"content");
+    let (there, here) = (
+        std::fs::metadata(place(folder.path(), blob.digest)),
+        std::fs::metadata(&shared),
+    );
+    let (there, here) = (there.unwrap(), here.unwrap());
+    // Hard-linked files are read-only; a file system that reflinks gives an inode of its own.
+    assert_eq!(
+        here.ino() == there.ino(),
+        here.permissions().mode() & 0o222 == 0
+    );
+}
+
+#[tokio::test]
+async fn a_file_in_the_way_is_never_replaced() {
+    let (folder, local) = store();
+    let precious = folder.path().join("precious");
+    std::fs::write(&precious, "mine").unwrap();
+    for blobs in [local, memory()] {
+        let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
+        for share in [Share::Own, Share::Shared] {
+            assert!(
+                blobs
+                    .materialize(blob.digest, &precious, share)
+                    .await
+                    .is_err()
+            );
+            assert_eq!(std::fs::read(&precious).unwrap(), b"mine");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_adopted_file_shares_its_bytes_with_the_blob() {
+    let (folder, blobs) = store();
+    let path = folder.path().join("big");
+    std::fs::write(&path, noise(5, 100_000)).unwrap();
+    let before = std::fs::metadata(&path).unwrap().ino();
+    let blob = blobs.adopt_file(&path).await.unwrap();
+    let kept = std::fs::metadata(place(folder.path(), blob.digest)).unwrap();
+    assert_eq!(kept.ino(), before);
+    assert_eq!(
+        kept.permissions().mode() & 0o222,
+        0,
+        "nobody writes it any more"
+    );
+    assert_eq!(
+        blobs.get_bytes(blob.digest, u64::MAX).await.unwrap(),
+        noise(5, 100_000)
+    );
+}
+
+#[tokio::test]
+async fn places_that_are_none_are_refused_with_what_was_expected() {
+    for place in ["gs://bucket/x", "ftp://host/x", "http://host/x", "://"] {
+        let error = Blobs::open(place).unwrap_err();
+        assert!(matches!(error, Error::Place { .. }), "{place}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_url_names_a_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let url = url::Url::from_file_path(folder.path().join("with space")).unwrap();
+    let blobs = Blobs::open(url.as_str()).unwrap();
+    blobs.put_bytes(&b"x"[..]).await.unwrap();
+    assert!(folder.path().join("with space").is_dir());
+}

@@ -1,0 +1,35 @@
+//! Blobs in a folder, in an object store, and across a kill.
+
+mod blobs;
+mod bucket;
+mod crash;
+mod folders;
+
+use perennial_artifacts::Blobs;
+use tempfile::TempDir;
+
+/// A store in a folder of its own.
+fn store() -> (TempDir, Blobs) {
+    let folder = TempDir::new().unwrap();
+    let blobs = Blobs::open_folder(&folder.path().join("blobs")).unwrap();
+    (folder, blobs)
+}
+
+/// A store over an object store in memory.
+fn memory() -> Blobs {
+    Blobs::open_store(
+        std::sync::Arc::new(object_store::memory::InMemory::new()),
+        "some/prefix",
+    )
+    .unwrap()
+}
+
+/// Bytes that differ by `seed`.
+fn noise(seed: u64, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0; size];
+    blake3::Hasher::new()
+        .update(&seed.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
+    bytes
+}

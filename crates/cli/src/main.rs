@@ -1,0 +1,2 @@
+//! The perennial binary.
+fn main() {}

@@ -1,0 +1,100 @@
+//! `[steps.*]`.
+
+use std::collections::BTreeMap;
+
+use perennial_core::calendar::Duration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Words;
+use crate::schema;
+use crate::size::Size;
+
+/// One step, of exactly one kind: `sql`, `train`, `run` or `evaluate`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepTable {
+    /// A file with one SELECT; its result is the dataset of the step's name, the tables it names are its inputs.
+    pub sql: Option<String>,
+    /// A built-in trainer: `gbdt` or `linear`.
+    pub train: Option<String>,
+    /// A command, split into words without a shell; a list is taken as it is.
+    pub run: Option<Words>,
+    /// Steps whose models are judged, and always the champion, on the same rows.
+    pub evaluate: Option<Vec<String>>,
+    /// Columns whose every value is judged by itself, too (`evaluate`).
+    pub slices: Option<Vec<String>>,
+    /// What the command reads: datasets, `<task data>.train`, `<task data>.test`, `<step>.<output>` (`run`).
+    pub inputs: Option<Vec<String>>,
+    /// Files of code the command needs; globs allowed (`run`).
+    pub code: Option<Vec<String>>,
+    /// The environment: `uv:<requirements or lock>` or `system` (`run`).
+    pub env: Option<String>,
+    /// Parameters (`train`, `run`).
+    #[schemars(with = "Option<BTreeMap<String, Value>>")]
+    pub params: Option<Map<String, Value>>,
+    /// What the command leaves behind, by name (`run`).
+    pub outputs: Option<BTreeMap<String, OutputTable>>,
+    /// Limits of one attempt (`run`).
+    pub limits: Option<LimitsTable>,
+    /// How often a failed command is tried again, at most 10; 0 if not said (`run`).
+    #[schemars(range(min = 0, max = 10))]
+    pub retries: Option<u32>,
+    /// Whether the command may open network connections beside the tracking server's; true if not said (`run`).
+    pub network: Option<bool>,
+    /// `full` shows the command only what it declared, `none` everything; the run records which (`run`).
+    pub isolation: Option<Isolation>,
+}
+
+/// What a command can see of the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Its folder, its environment and the system's libraries.
+    #[default]
+    Full,
+    /// Everything its user can.
+    None,
+}
+
+/// Something a command leaves behind.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputTable {
+    /// Where in the step's folder it lies.
+    pub path: String,
+    /// What it is.
+    #[serde(default)]
+    pub kind: OutputKind,
+}
+
+/// What an output is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputKind {
+    /// A file or folder.
+    #[default]
+    File,
+    /// A model folder with an ONNX file; the step's model.
+    Model,
+    /// A Parquet file or folder of them; the dataset of the output's name.
+    Dataset,
+}
+
+/// Limits of one attempt.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsTable {
+    /// Wall time, such as `30 minutes`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::duration")]
+    pub time: Option<Duration>,
+    /// Resident memory of the whole process tree, such as `2 GB`.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::size")]
+    pub memory: Option<Size>,
+    /// Processors, such as 1.5.
+    #[schemars(range(min = 0.0))]
+    pub cpus: Option<f64>,
+}

@@ -1,0 +1,184 @@
+//! The project as the rest of Perennial reads it.
+
+mod live;
+mod step;
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use perennial_core::calendar::timezone;
+use perennial_core::metric::{Metric, metric};
+use perennial_core::name::{DatasetName, EndpointName, MonitorName, StepName, TriggerName};
+use perennial_core::port::data::{FilesSource, Format, Severity};
+use perennial_core::rule::Expression;
+
+pub use live::{Canary, Endpoint, Event, Monitor, Schedule, Trigger};
+pub use step::{Act, Environment, Input, Output, Run, Step, StepLimits};
+
+use crate::diagnostic::Diagnostics;
+use crate::file::{Better, Dataset, Identity, Release, Source, Task};
+use crate::graph::Graph;
+use crate::judge;
+use crate::surroundings::Surroundings;
+
+/// A project file that holds together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Project {
+    /// What the project is for, and whose it is.
+    pub project: Identity,
+    /// What is to be learnt; absent in a project that only collects and checks.
+    pub task: Option<Task>,
+    /// Datasets with a source.
+    pub datasets: BTreeMap<DatasetName, Dataset>,
+    /// Checks by dataset and name; the dataset has a source or is made by a step.
+    pub checks: BTreeMap<DatasetName, BTreeMap<String, Check>>,
+    /// The steps.
+    pub steps: BTreeMap<StepName, Step>,
+    /// The gates.
+    pub gates: BTreeMap<String, Expression>,
+    /// What is released.
+    pub release: Option<Release>,
+    /// The endpoints.
+    pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// The monitors.
+    pub monitors: BTreeMap<MonitorName, Monitor>,
+    /// The triggers.
+    pub triggers: BTreeMap<TriggerName, Trigger>,
+    /// What needs and makes what. Inputs of `sql` steps are in it when the file was
+    /// judged with surroundings that read them; see [`Project::graph_with`].
+    pub graph: Graph,
+}
+
+impl Project {
+    /// Judges the text by itself: files, SQL and trainers' parameters stay unseen.
+    ///
+    /// # Errors
+    /// Every mistake found.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
+        judge::judge(file_name, text, None)
+    }
+
+    /// Judges the text together with the files it names and the trainers there are.
+    ///
+    /// # Errors
+    /// Every mistake found.
+    pub fn judge(file_name: &str, text: &str, around: &Surroundings<'_>) -> Result<Self, Diagnostics> {
+        judge::judge(file_name, text, Some(around))
+    }
+
+    /// The project's timezone.
+    pub fn timezone(&self) -> TimeZone {
+        timezone(&self.project.timezone).unwrap_or(TimeZone::UTC)
+    }
+
+    /// The graph, given the tables each `sql` step names.
+    pub fn graph_with(&self, tables: &BTreeMap<StepName, Vec<String>>) -> Graph {
+        Graph::of(self.task.as_ref(), &self.steps, tables)
+    }
+
+    /// The `evaluate` step that judges the release's model.
+    pub fn judging_step(&self) -> Option<&StepName> {
+        let model = &self.release.as_ref()?.model;
+        self.steps.iter().find(|(_, step)| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(model))).map(|(name, _)| name)
+    }
+
+    /// The endpoint that declares a canary, if one does.
+    pub fn canary(&self) -> Option<(&EndpointName, &Canary)> {
+        self.endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
+    }
+
+    /// Paths and globs of the files the pipeline is made of, below the project's folder, ordered:
+    /// SQL, code, requirements. Sources are not among them.
+    pub fn declared_files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = Vec::new();
+        for step in self.steps.values() {
+            match &step.act {
+                Act::Sql { file } => files.push(file),
+                Act::Run(run) => {
+                    files.extend(run.code.iter().map(String::as_str));
+                    if let Environment::Uv { file } = &run.environment {
+                        files.push(file);
+                    }
+                }
+                Act::Train { .. } | Act::Evaluate { .. } => {}
+            }
+        }
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+}
+
+impl Task {
+    /// The measure of the goal.
+    pub fn measure(&self) -> Option<&'static Metric> {
+        metric(self.kind, &self.metric)
+    }
+
+    /// Whether more of the measure is better.
+    pub fn greater_is_better(&self) -> bool {
+        match self.better {
+            Some(better) => better == Better::Greater,
+            None => self.measure().and_then(|measure| measure.greater_is_better).unwrap_or(true),
+        }
+    }
+
+    /// Columns that are never features: key, time, target and `ignore`.
+    pub fn not_features(&self) -> impl Iterator<Item = &str> {
+        self.key.iter().chain([&self.time, &self.target]).chain(&self.ignore).map(String::as_str)
+    }
+}
+
+impl Source {
+    /// The source as the data engine reads it.
+    pub fn files_source(&self) -> FilesSource {
+        FilesSource { files: self.files.clone(), format: self.format, header: self.header, columns: self.columns.clone() }
+    }
+
+    /// Whether the files lie below the project's folder, not at a URL.
+    pub fn is_relative(&self) -> bool {
+        !self.files.contains("://")
+    }
+
+    /// The format said, or told by the files' ending.
+    pub fn known_format(&self) -> Option<Format> {
+        let ending = self.files.rsplit('.').next().map(str::to_ascii_lowercase);
+        self.format.or(match ending.as_deref() {
+            Some("csv") => Some(Format::Csv),
+            Some("jsonl" | "ndjson" | "json") => Some(Format::JsonLines),
+            Some("parquet") => Some(Format::Parquet),
+            _ => None,
+        })
+    }
+}
+
+/// A test of data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What is asked.
+    pub question: Question,
+    /// The share of rows that must pass, above 0, up to 1.
+    pub at_least: f64,
+    /// What a failure does.
+    pub severity: Severity,
+}
+
+/// What a check asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A SQL condition: over one row, or over aggregates.
+    That(String),
+    /// No two rows of a load share the values of the columns.
+    Unique(Vec<String>),
+    /// The columns' values are there.
+    NotNull(Vec<String>),
+    /// The column's value stands in another dataset's column.
+    References {
+        /// The column judged.
+        column: String,
+        /// The other dataset.
+        dataset: DatasetName,
+        /// Its column.
+        target: String,
+    },
+}

@@ -1,0 +1,94 @@
+//! The JSON schema of the project file, from the types that parse it.
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+use crate::file::ProjectFile;
+
+/// The project file's JSON Schema (draft 2020-12), as it is kept in
+/// `docs/schema/perennial.schema.json`.
+pub fn json_schema() -> Value {
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ProjectFile>();
+    let mut schema = schema.to_value();
+    leave_out_null(&mut schema);
+    // What a person looks for comes first.
+    let mut ordered = Map::new();
+    if let Value::Object(schema) = &mut schema {
+        for key in ["$schema", "title", "description"] {
+            ordered.extend(schema.remove_entry(key));
+        }
+        ordered.append(schema);
+    }
+    Value::Object(ordered)
+}
+
+/// TOML has no null: what may be absent is not required, and that is all.
+fn leave_out_null(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|choice| choice.get("type").is_none_or(|name| name != "null"));
+                if let [Value::Object(only)] = choices.as_mut_slice() {
+                    let only = std::mem::take(only);
+                    object.remove("anyOf");
+                    object.extend(only);
+                }
+            }
+            if object.get("default").is_some_and(Value::is_null) {
+                object.remove("default");
+            }
+            object.values_mut().for_each(leave_out_null);
+        }
+        Value::Array(values) => values.iter_mut().for_each(leave_out_null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// [`json_schema`] as the text of that file; `cargo xtask schema` writes it.
+pub fn json_schema_text() -> String {
+    format!("{:#}\n", json_schema())
+}
+
+pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,63}$" })
+}
+
+pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "examples": ["1 month", "45 days", "90 s"] })
+}
+
+pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgGtT][iI]?)?[bB]$", "examples": ["512 MB", "64 KiB"] })
+}
+
+pub(crate) fn task_kind(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["binary", "multiclass", "regression"] })
+}
+
+pub(crate) fn mode(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["append", "merge", "replace"] })
+}
+
+pub(crate) fn format(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["csv", "json_lines", "parquet"] })
+}
+
+pub(crate) fn severity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["error", "warn"] })
+}
+
+pub(crate) fn durability(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["logged", "recorded"] })
+}
+
+pub(crate) fn roles(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "enum": ["viewer", "contributor", "approver", "admin"] } })
+}

@@ -1,0 +1,60 @@
+//! What a project file is judged against, given by the caller.
+
+use perennial_core::Error;
+
+/// The files of a project's folder.
+pub trait Files {
+    /// Whether a file lies at the relative path.
+    fn exists(&self, path: &str) -> bool;
+
+    /// The text of the file at the relative path; `None` when it cannot be read as UTF-8.
+    fn read(&self, path: &str) -> Option<String>;
+
+    /// Whether a glob finds a file.
+    fn any(&self, glob: &str) -> bool;
+}
+
+/// Finds the tables that one SELECT names, ordered; an error when it is none.
+pub type TablesIn<'a> = &'a dyn Fn(&str) -> Result<Vec<String>, Error>;
+
+/// What a project file is judged against.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The files it names.
+    pub files: &'a dyn Files,
+    /// The built-in trainers.
+    pub trainers: &'a [TrainerSpec],
+    /// Finds the tables in the SQL of a step; `None` leaves SQL unread.
+    pub tables_in: Option<TablesIn<'a>>,
+}
+
+/// A built-in trainer and the parameters it takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainerSpec {
+    /// Its name: `gbdt`, `linear`.
+    pub name: &'static str,
+    /// Its parameters.
+    pub params: &'static [Param],
+}
+
+/// A parameter of a built-in trainer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Param {
+    /// Its name.
+    pub name: &'static str,
+    /// The values it takes.
+    pub kind: ParamKind,
+}
+
+/// The values a parameter takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ParamKind {
+    /// A whole number from the first to the second, both included.
+    Whole(i64, i64),
+    /// A number from the first to the second, both included.
+    Number(f64, f64),
+    /// True or false.
+    Bool,
+    /// One of these words.
+    Word(&'static [&'static str]),
+}

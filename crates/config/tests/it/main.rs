@@ -1,0 +1,7 @@
+//! The project file, from outside: what is read, what is refused and with which words.
+
+mod agreement;
+mod mistakes;
+mod parsed;
+mod published;
+mod suite;

@@ -1,0 +1,73 @@
+//! A project on paper: its file, the files around it, the trainers.
+
+use std::collections::BTreeMap;
+
+use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Surroundings, TrainerSpec};
+use perennial_core::{Error, ErrorCode};
+
+/// The example of the design, trained by the built-in trainer.
+pub(crate) const FLIGHTS: &str = include_str!("projects/flights.toml");
+/// The same, trained by a command.
+pub(crate) const FLIGHTS_PYTHON: &str = include_str!("projects/flights-python.toml");
+
+pub(crate) const TRAINERS: [TrainerSpec; 2] = [
+    TrainerSpec {
+        name: "gbdt",
+        params: &[
+            Param { name: "trees", kind: ParamKind::Whole(1, 5000) },
+            Param { name: "learning_rate", kind: ParamKind::Number(0.001, 1.0) },
+            Param { name: "growth", kind: ParamKind::Word(&["depth", "leaf"]) },
+            Param { name: "sampled", kind: ParamKind::Bool },
+        ],
+    },
+    TrainerSpec { name: "linear", params: &[] },
+];
+
+/// Files by path.
+pub(crate) struct Folder(pub(crate) BTreeMap<&'static str, &'static str>);
+
+impl Files for Folder {
+    fn exists(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        self.0.get(path).map(|text| (*text).to_owned())
+    }
+
+    fn any(&self, glob: &str) -> bool {
+        self.0.contains_key(glob)
+    }
+}
+
+/// The flights' files; a query is written as `tables: a, b`.
+pub(crate) fn folder() -> Folder {
+    Folder(BTreeMap::from([
+        ("sql/features.sql", "tables: arrivals, planes, schedule, weather"),
+        ("sql/own.sql", "tables: features"),
+        ("sql/misspelt.sql", "tables: arivals, planes"),
+        ("sql/broken.sql", "SELEC 1"),
+        ("train.py", ""),
+        ("requirements.txt", ""),
+    ]))
+}
+
+pub(crate) fn tables_in(sql: &str) -> Result<Vec<String>, Error> {
+    let tables = sql.strip_prefix("tables: ").ok_or_else(|| {
+        Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
+    })?;
+    Ok(tables.split(", ").map(str::to_owned).collect())
+}
+
+/// Judges a file among the flights' files.
+pub(crate) fn judge(text: &str) -> Result<Project, Diagnostics> {
+    let folder = folder();
+    let around = Surroundings { files: &folder, trainers: &TRAINERS, tables_in: Some(&tables_in) };
+    Project::judge("perennial.toml", text, &around)
+}
+
+/// The text with `old` written as `new`.
+pub(crate) fn edit(text: &str, old: &str, new: &str) -> String {
+    assert!(text.contains(old), "`{old}` is not in the project file");
+    text.replacen(old, new, 1)
+}

@@ -1,0 +1,17 @@
+//! The two clocks.
+
+/// Tells the wall time. The one place the outside world's time comes from.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since the Unix epoch, UTC.
+    fn wall_ms(&self) -> i64;
+}
+
+/// An instant on both clocks: the wall clock drives leases and latency, the
+/// project clock drives arrival, windows, schedules and canaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Instant {
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds; the wall clock unless stepped.
+    pub project_ms: i64,
+}

@@ -1,0 +1,346 @@
+//! The ledger: append-only chains of entries, one a project and one for the
+//! server, in which each entry carries the hash of the one before it.
+//!
+//! The hash of an entry is BLAKE3 over the text `perennial ledger entry 1` and
+//! then each field of the entry except the hash itself, in the order of
+//! [`Entry`]: every text by its length in bytes (8 bytes, little-endian) and its
+//! bytes, every number as 8 bytes little-endian two's complement, an absent text
+//! as the length `2^64 - 1`. Payloads are bound by their digest alone, so a
+//! payload may be erased and the chain still verifies.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorCode};
+use crate::id::ProjectId;
+
+#[cfg(test)]
+mod tests;
+
+/// What the first entry of a chain names as the one before it.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+const DOMAIN: &str = "perennial ledger entry 1";
+
+/// Which chain an entry is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Chain {
+    /// Of the server: projects, principals, grants without a project.
+    Server,
+    /// Of a project.
+    Project(ProjectId),
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server => f.write_str("server"),
+            Self::Project(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Chain {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "server" => Ok(Self::Server),
+            id => id.parse().map(Self::Project),
+        }
+    }
+}
+
+impl TryFrom<String> for Chain {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Chain> for String {
+    fn from(chain: Chain) -> Self {
+        chain.to_string()
+    }
+}
+
+/// A change about to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The chain it goes on.
+    pub chain: Chain,
+    /// The kind of noun that changed, such as `dataset_version`.
+    pub noun: String,
+    /// Which one, by id or name.
+    pub subject: String,
+    /// What happened to it, such as `create`, `promote`, `delete`.
+    pub verb: String,
+    /// Who did it: a principal's name.
+    pub actor: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+    /// What made it happen, such as `trigger:renew` or `pipeline_run:<id>`.
+    pub cause: Option<String>,
+    /// What it was, as JSON text; kept beside the entry and erasable.
+    pub payload: String,
+}
+
+/// One entry of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The chain.
+    pub chain: Chain,
+    /// Its place, from 1, without holes.
+    pub sequence: i64,
+    /// The kind of noun that changed.
+    pub noun: String,
+    /// Which one.
+    pub subject: String,
+    /// What happened to it.
+    pub verb: String,
+    /// Who did it.
+    pub actor: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+    /// What made it happen.
+    pub cause: Option<String>,
+    /// BLAKE3 of the payload, hex.
+    pub payload_digest: String,
+    /// Hash of the entry before, [`GENESIS`] for the first.
+    pub previous: String,
+    /// Hash of this entry, hex.
+    pub hash: String,
+}
+
+/// Where a chain ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The last entry's sequence; 0 for an empty chain.
+    pub sequence: i64,
+    /// The last entry's hash; [`GENESIS`] for an empty chain.
+    pub hash: String,
+}
+
+impl Head {
+    /// The head of a chain without entries.
+    pub fn empty() -> Self {
+        Self { sequence: 0, hash: GENESIS.to_owned() }
+    }
+}
+
+impl Entry {
+    /// The entry that records a change after `head`.
+    pub fn after(head: &Head, record: Record) -> Self {
+        let mut entry = Self {
+            chain: record.chain,
+            sequence: head.sequence + 1,
+            noun: record.noun,
+            subject: record.subject,
+            verb: record.verb,
+            actor: record.actor,
+            wall_ms: record.wall_ms,
+            project_ms: record.project_ms,
+            cause: record.cause,
+            payload_digest: payload_digest(&record.payload),
+            previous: head.hash.clone(),
+            hash: String::new(),
+        };
+        entry.hash = entry.computed_hash();
+        entry
+    }
+
+    /// The hash its fields give; equal to [`Entry::hash`] unless it was altered.
+    pub fn computed_hash(&self) -> String {
+        let mut hasher = Fields(blake3::Hasher::new());
+        hasher.text(DOMAIN);
+        hasher.text(&self.chain.to_string());
+        hasher.number(self.sequence);
+        hasher.text(&self.noun);
+        hasher.text(&self.subject);
+        hasher.text(&self.verb);
+        hasher.text(&self.actor);
+        hasher.number(self.wall_ms);
+        hasher.number(self.project_ms);
+        hasher.optional(self.cause.as_deref());
+        hasher.text(&self.payload_digest);
+        hasher.text(&self.previous);
+        hasher.0.finalize().to_hex().to_string()
+    }
+
+    /// Where a chain that ends with this entry stands.
+    pub fn head(&self) -> Head {
+        Head { sequence: self.sequence, hash: self.hash.clone() }
+    }
+}
+
+/// BLAKE3 of a payload's text, hex.
+pub fn payload_digest(payload: &str) -> String {
+    blake3::hash(payload.as_bytes()).to_hex().to_string()
+}
+
+struct Fields(blake3::Hasher);
+
+impl Fields {
+    fn text(&mut self, text: &str) {
+        self.0.update(&(text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+
+    fn optional(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => {
+                self.0.update(&u64::MAX.to_le_bytes());
+            }
+        }
+    }
+
+    fn number(&mut self, number: i64) {
+        self.0.update(&number.to_le_bytes());
+    }
+}
+
+/// What a chain that verifies holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Entries seen.
+    pub entries: i64,
+    /// Payloads seen and equal to their digest.
+    pub payloads: i64,
+    /// Payloads that were erased.
+    pub erased: i64,
+    /// Where the chain ends.
+    pub head: Head,
+}
+
+/// Where and why a chain does not verify.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("ledger entry {sequence} does not verify: {why}")]
+pub struct Broken {
+    /// The place at fault.
+    pub sequence: i64,
+    /// What is wrong there.
+    pub why: Fault,
+}
+
+/// What is wrong with a chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The fields do not give the hash.
+    #[error("its fields do not give its hash, so it was altered")]
+    Altered,
+    /// The hash before does not fit.
+    #[error("it does not continue the entry before it, so entries were exchanged or hashed anew")]
+    Unlinked,
+    /// Another sequence stands where this one belongs.
+    #[error("entry {found} stands in its place, so entries were removed or reordered")]
+    Misplaced {
+        /// The sequence found there.
+        found: i64,
+    },
+    /// An entry of another chain.
+    #[error("it belongs to chain `{found}`")]
+    Foreign {
+        /// That chain.
+        found: Chain,
+    },
+    /// The payload kept beside it is another.
+    #[error("its payload does not give its digest, so the payload was altered")]
+    Payload,
+    /// The recorded head names an entry that is not there.
+    #[error("the chain ends before its recorded head, so entries were removed")]
+    Cut,
+    /// The head that was asked for is nowhere in the chain.
+    #[error("the head `{0}` is not in the chain, so the chain was hashed anew or is another")]
+    HeadMissing(String),
+}
+
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        Self::new(ErrorCode::Ledger, broken.to_string())
+            .hint("compare with a backup that carries an earlier head: perennial verify --head HEAD")
+    }
+}
+
+/// Verifies a chain entry by entry, in order, without keeping it in memory.
+#[derive(Debug)]
+pub struct Verifier {
+    chain: Option<Chain>,
+    wanted: Option<String>,
+    report: Report,
+}
+
+impl Verifier {
+    /// A verifier of one chain; `head` is a hash that the chain must contain,
+    /// noted earlier in a release, a backup or by hand.
+    pub fn new(head: Option<&str>) -> Self {
+        let wanted = head.map(str::to_lowercase).filter(|head| head != GENESIS);
+        Self { chain: None, wanted, report: Report { entries: 0, payloads: 0, erased: 0, head: Head::empty() } }
+    }
+
+    /// Takes the next entry.
+    pub fn entry(&mut self, entry: &Entry) -> Result<(), Broken> {
+        let expected = self.report.head.sequence + 1;
+        let broken = |why| Err(Broken { sequence: expected, why });
+        if entry.sequence != expected {
+            return broken(Fault::Misplaced { found: entry.sequence });
+        }
+        if *self.chain.get_or_insert(entry.chain) != entry.chain {
+            return broken(Fault::Foreign { found: entry.chain });
+        }
+        if entry.computed_hash() != entry.hash {
+            return broken(Fault::Altered);
+        }
+        if entry.previous != self.report.head.hash {
+            return broken(Fault::Unlinked);
+        }
+        if self.wanted.as_deref() == Some(&entry.hash) {
+            self.wanted = None;
+        }
+        self.report.entries += 1;
+        self.report.head = entry.head();
+        Ok(())
+    }
+
+    /// Takes the payload of the entry taken last; `None` when it was erased.
+    pub fn payload(&mut self, entry: &Entry, payload: Option<&str>) -> Result<(), Broken> {
+        match payload {
+            None => self.report.erased += 1,
+            Some(text) if payload_digest(text) == entry.payload_digest => self.report.payloads += 1,
+            Some(_) => return Err(Broken { sequence: entry.sequence, why: Fault::Payload }),
+        }
+        Ok(())
+    }
+
+    /// Ends; `recorded` is the head kept beside the chain, if one is.
+    pub fn finish(self, recorded: Option<&Head>) -> Result<Report, Broken> {
+        let reached = self.report.head.clone();
+        if let Some(recorded) = recorded
+            && *recorded != reached
+        {
+            return Err(Broken { sequence: reached.sequence + 1, why: Fault::Cut });
+        }
+        match self.wanted {
+            Some(head) => Err(Broken { sequence: reached.sequence, why: Fault::HeadMissing(head) }),
+            None => Ok(self.report),
+        }
+    }
+}
+
+/// Verifies the entries of one chain, in order of their storage: none altered,
+/// removed or reordered, and with `head` that the chain continues that one.
+pub fn verify<'a>(entries: impl IntoIterator<Item = &'a Entry>, head: Option<&str>) -> Result<Report, Broken> {
+    let mut verifier = Verifier::new(head);
+    for entry in entries {
+        verifier.entry(entry)?;
+    }
+    verifier.finish(None)
+}

@@ -1,0 +1,28 @@
+//! Domain types, pure rules and port traits of Perennial.
+//!
+//! Nothing here knows a database, HTTP, files, or a clock other than the one
+//! it is handed. Everything two siblings need lives here.
+
+pub mod blob;
+pub mod calendar;
+pub mod clock;
+pub mod digest;
+pub mod error;
+pub mod filter;
+pub mod frame;
+pub mod id;
+pub mod ledger;
+pub mod metric;
+pub mod model;
+pub mod name;
+pub mod path;
+pub mod permission;
+pub mod port;
+pub mod release;
+pub mod rule;
+pub mod schema;
+pub mod state;
+pub mod task;
+pub mod traffic;
+
+pub use error::{Error, ErrorCode, ErrorKind, Result};

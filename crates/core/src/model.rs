@@ -1,0 +1,89 @@
+//! Models as the platform sees them: a signature and numbers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+use crate::task::TaskKind;
+
+/// How an input column is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputKind {
+    /// A number; integers and booleans are taken too.
+    Number,
+    /// Text.
+    Text,
+}
+
+/// One input column of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// The column's name, as in the training data.
+    pub name: String,
+    /// How it is read.
+    pub kind: InputKind,
+}
+
+/// What a model asks for and answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The features, in the order the model was trained with.
+    pub inputs: Vec<Input>,
+    /// The kind of answer.
+    pub task: TaskKind,
+    /// The classes in the order of the scores; empty unless multiclass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+}
+
+impl Signature {
+    /// Scores a row has: one a class for multiclass, else one.
+    pub fn width(&self) -> usize {
+        match self.task {
+            TaskKind::Multiclass => self.classes.len(),
+            TaskKind::Binary | TaskKind::Regression => 1,
+        }
+    }
+}
+
+/// Scores, `rows × width` in row-major order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Scores a row; see [`Signature::width`].
+    pub width: usize,
+    /// The values. Binary: probability of yes. Multiclass: probabilities in the
+    /// order of [`Signature::classes`]. Regression: the number itself.
+    pub values: Vec<f64>,
+}
+
+impl Scores {
+    /// The scores of one row.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.values[row * self.width..(row + 1) * self.width]
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+}
+
+/// A model ready to answer. Calls may come from many threads at once.
+pub trait Predictor: Send + Sync {
+    /// What it asks for and answers.
+    fn signature(&self) -> &Signature;
+
+    /// Scores each row. `frame` holds at least the signature's inputs, by name.
+    fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
+}
+
+/// Why a model gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PredictError {
+    /// The input does not fit the signature.
+    #[error("{0}")]
+    Input(String),
+    /// The model itself failed.
+    #[error("{0}")]
+    Model(String),
+}

@@ -1,0 +1,397 @@
+//! The data engine: sources, staged loads, versioned tables, SQL.
+//!
+//! A load is staged (read, judged in one scan, written aside), then committed
+//! or kept held. The engine keeps no state of its own beyond the tables and the
+//! staging area; what happened is told by the metadata store.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::digest::TableSum;
+use crate::error::Result;
+use crate::frame::Frame;
+use crate::id::LoadId;
+use crate::name::DatasetName;
+use crate::schema::Schema;
+
+/// How rows enter a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// New rows join; a key already there sets the new row aside.
+    Append,
+    /// New rows join; a key already there is replaced.
+    Merge,
+    /// New rows take the place of all old ones.
+    Replace,
+}
+
+/// Format of a source's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Comma-separated values.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+    /// Parquet.
+    Parquet,
+}
+
+/// A source of files: where they lie and how they read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesSource {
+    /// A glob below the root, or a URL with a glob in its path (`s3://bucket/in/*.csv`).
+    pub files: String,
+    /// The format; by the file's ending when not said.
+    pub format: Option<Format>,
+    /// Whether CSV files begin with a header line.
+    pub header: bool,
+    /// Names of the columns for CSV files without header.
+    pub columns: Vec<String>,
+}
+
+/// A file a source offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Path relative to the source's root, with `/`.
+    pub path: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Last change, epoch nanoseconds, where the store tells.
+    pub modified_ns: Option<i128>,
+    /// The store's entity tag.
+    pub etag: Option<String>,
+}
+
+/// A table at one state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRef {
+    /// Folder of the table below the engine's root, such as `<project>/<dataset>`.
+    pub path: String,
+    /// The Delta version; `None` reads a table that is not there yet as absent.
+    pub delta_version: i64,
+}
+
+/// A table under the name SQL knows it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedTable {
+    /// The name in SQL.
+    pub name: String,
+    /// The table.
+    pub table: TableRef,
+}
+
+/// How severe a failing check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Holds the load.
+    Error,
+    /// Is reported only.
+    Warn,
+}
+
+/// A question about single rows; null answers pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RowQuestion {
+    /// A boolean SQL expression over the row.
+    Predicate(String),
+    /// No other row of the load has the same value in the column.
+    Unique(Vec<String>),
+    /// The column's value stands in another table's column.
+    References {
+        /// The column judged.
+        column: String,
+        /// The other table, and the name it has in messages.
+        table: NamedTable,
+        /// Its column.
+        target: String,
+    },
+}
+
+/// A row check as the scan needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowCheck {
+    /// The check's name; also the reason written beside rows set aside.
+    pub name: String,
+    /// The question.
+    pub question: RowQuestion,
+    /// Whether failing rows are set aside (severity `error`) or only counted.
+    pub sets_aside: bool,
+}
+
+/// An aggregate check as the scan needs it: a boolean SQL expression over aggregates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateCheck {
+    /// The check's name.
+    pub name: String,
+    /// The expression, such as `count(*) BETWEEN 1 AND 9`.
+    pub expression: String,
+}
+
+/// Everything asked of the arriving rows, answered in as few scans as possible.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScanPlan {
+    /// Checks of rows.
+    pub rows: Vec<RowCheck>,
+    /// Checks of aggregates, over all arriving rows.
+    pub aggregates: Vec<AggregateCheck>,
+}
+
+/// Where the rows to be staged come from.
+#[derive(Debug, Clone)]
+pub enum StageInput {
+    /// Files of a source, read under one schema.
+    Files {
+        /// The source.
+        source: FilesSource,
+        /// Paths as [`DataEngine::list`] gave them.
+        paths: Vec<String>,
+    },
+    /// The result of a query over tables.
+    Sql {
+        /// One SELECT.
+        sql: String,
+        /// The tables it may name.
+        tables: Vec<NamedTable>,
+    },
+    /// Parquet files in a local folder or file (a step's output).
+    Parquet(PathBuf),
+    /// One JSON object a line (sealed predictions, pushed rows).
+    JsonLines(bytes_of::Bytes),
+}
+
+/// Owned bytes, without a dependency on a bytes crate.
+pub mod bytes_of {
+    /// Shared immutable bytes.
+    pub type Bytes = std::sync::Arc<[u8]>;
+}
+
+/// A request to stage rows for one dataset.
+#[derive(Debug, Clone)]
+pub struct StageRequest {
+    /// The load; names the staging area, so staging again replaces it.
+    pub load: LoadId,
+    /// The dataset, for messages.
+    pub dataset: DatasetName,
+    /// The dataset's table; its present state if it has one.
+    pub base: Option<TableRef>,
+    /// Where the rows come from.
+    pub input: StageInput,
+    /// How they enter.
+    pub mode: Mode,
+    /// The dataset's key columns, maybe none.
+    pub key: Vec<String>,
+    /// The dataset's schema so far; `None` takes the rows' own.
+    pub schema: Option<Schema>,
+    /// Whether any schema change is taken (declared evolution, or a step's output).
+    pub evolve: bool,
+    /// Load id whose rows this load replaces (`on_change = "replace"`).
+    pub replaces: Option<LoadId>,
+    /// What to ask of the rows.
+    pub plan: ScanPlan,
+}
+
+/// The answer to one row check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RowAnswer {
+    /// The check.
+    pub name: String,
+    /// Rows judged.
+    pub rows: u64,
+    /// Rows that failed.
+    pub failed: u64,
+    /// A few failing values or rows, as text, at most five.
+    pub samples: Vec<String>,
+}
+
+/// The answer to one aggregate check.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateAnswer {
+    /// The check.
+    pub name: String,
+    /// Whether it was true; `None` when the expression was null.
+    pub holds: Option<bool>,
+    /// The aggregates it saw, such as `count(*)` = `28243`.
+    pub values: Vec<(String, serde_json::Value)>,
+}
+
+/// What a scan learned about one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnProfile {
+    /// The column.
+    pub name: String,
+    /// Its class, as text.
+    pub class: String,
+    /// Rows.
+    pub rows: u64,
+    /// Nulls (NaN too).
+    pub nulls: u64,
+    /// Distinct values, approximately (HyperLogLog).
+    pub distinct: u64,
+    /// Smallest value, as JSON.
+    pub min: Option<serde_json::Value>,
+    /// Greatest value, as JSON.
+    pub max: Option<serde_json::Value>,
+    /// Mean of numbers.
+    pub mean: Option<f64>,
+    /// Standard deviation of numbers.
+    pub deviation: Option<f64>,
+    /// Approximate 5 %, 25 %, 50 %, 75 %, 95 % quantiles of numbers.
+    pub quantiles: Option<[f64; 5]>,
+    /// The most frequent values of text and booleans, with their counts, at most ten.
+    pub top: Vec<(String, u64)>,
+}
+
+/// Rows staged and judged, not yet in the dataset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Staged {
+    /// Schema of the dataset when this load is committed.
+    pub schema: Schema,
+    /// Rows that arrived.
+    pub arrived: u64,
+    /// Rows that would enter.
+    pub passing: u64,
+    /// Rows set aside, by reason: check names, `repeated key`, `key exists`.
+    pub aside: Vec<(String, u64)>,
+    /// Answers to the row checks, in plan order.
+    pub rows: Vec<RowAnswer>,
+    /// Answers to the aggregate checks, in plan order.
+    pub aggregates: Vec<AggregateAnswer>,
+    /// Profile of the arriving rows.
+    pub profile: Vec<ColumnProfile>,
+    /// What committing the passing rows changes.
+    pub change: Change,
+    /// What committing every row (`--all`) changes.
+    pub change_all: Change,
+}
+
+/// How a commit changes the table's rows and digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Rows that join.
+    pub added_rows: u64,
+    /// The sum of their row hashes.
+    pub added: TableSum,
+    /// Rows that leave (merge, replaced loads). With mode `replace` all rows leave and these are unset.
+    pub removed_rows: u64,
+    /// The sum of their row hashes.
+    pub removed: TableSum,
+}
+
+/// A request to commit staged rows.
+#[derive(Debug, Clone)]
+pub struct CommitRequest {
+    /// The load that was staged.
+    pub load: LoadId,
+    /// Folder of the dataset's table below the engine's root.
+    pub table: String,
+    /// The number this commit carries; the table must stand at `number - 1`'s commit.
+    pub number: i64,
+    /// The number the table must carry now; 0 for a table that is not there yet.
+    pub previous: i64,
+    /// Commit the rows set aside by checks too.
+    pub all: bool,
+}
+
+/// What was committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The Delta version that holds the number.
+    pub delta_version: i64,
+    /// Bytes of all files of that version.
+    pub bytes: u64,
+}
+
+/// Where a table stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The last number committed.
+    pub number: i64,
+    /// The Delta version that carried it.
+    pub delta_version: i64,
+    /// Bytes of all files of that version.
+    pub bytes: u64,
+}
+
+/// A query for people: read-only, limited.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// One SELECT.
+    pub sql: String,
+    /// The tables it may name.
+    pub tables: Vec<NamedTable>,
+    /// Rows of the answer at most.
+    pub limit: usize,
+}
+
+/// A small page of rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// Names and classes of the columns.
+    pub schema: Schema,
+    /// The rows, values in column order.
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// Whether the limit cut the answer.
+    pub truncated: bool,
+}
+
+/// A request for rows in memory.
+#[derive(Debug, Clone)]
+pub struct FrameRequest {
+    /// One SELECT; its columns become the frame's. Timestamps become epoch seconds, dates too.
+    pub sql: String,
+    /// The tables it may name.
+    pub tables: Vec<NamedTable>,
+}
+
+/// The data engine.
+#[async_trait]
+pub trait DataEngine: Send + Sync {
+    /// The files a source offers now, ordered by path.
+    async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>>;
+
+    /// BLAKE3 of a file's content, in hex.
+    async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String>;
+
+    /// Reads rows, judges them in one pass and keeps them in the staging area,
+    /// on disk when this returns.
+    async fn stage(&self, request: StageRequest) -> Result<Staged>;
+
+    /// Writes the rows set aside by a staged load to the quarantine table of the
+    /// dataset (`<table>.quarantine`): its columns as text or JSON, `_load`, `_reason`.
+    /// Doing it twice for one load is the same as once.
+    async fn quarantine(&self, load: LoadId, table: &str) -> Result<()>;
+
+    /// Commits a staged load with its number, once: a number already there is
+    /// answered as it was committed; another previous number is refused.
+    async fn commit(&self, request: CommitRequest) -> Result<Committed>;
+
+    /// Forgets a staged load.
+    async fn discard(&self, load: LoadId) -> Result<()>;
+
+    /// Where a table stands; `None` when it does not exist.
+    async fn position(&self, table: &str) -> Result<Option<Position>>;
+
+    /// The tables one SELECT names, ordered; an error with line and column when it does not parse
+    /// or is anything else than one SELECT.
+    fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
+
+    /// Checks that a SELECT plans over the tables, and tells its schema.
+    async fn plan(&self, request: &FrameRequest) -> Result<Schema>;
+
+    /// Answers a query of a person.
+    async fn query(&self, request: QueryRequest) -> Result<Page>;
+
+    /// Rows of the quarantine of a table, newest load first, optionally of one load.
+    async fn quarantined(&self, table: &str, load: Option<LoadId>, limit: usize) -> Result<Page>;
+
+    /// Reads rows into memory.
+    async fn frame(&self, request: FrameRequest) -> Result<Frame>;
+
+    /// Writes the result of a SELECT as one Parquet file at a local path; gives the rows.
+    async fn export(&self, request: FrameRequest, path: PathBuf) -> Result<u64>;
+}

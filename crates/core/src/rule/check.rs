@@ -1,0 +1,311 @@
+//! Static types: what an expression asks of the published facts.
+
+use std::ops::Range;
+
+use super::facts::{FactSchema, FactType};
+use super::syntax::{Each, Function, Kind, Node, Operator, Quantifier, Word};
+
+/// One mistake in an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Bytes of the expression's text at fault.
+    pub span: Range<usize>,
+    /// What is wrong: one line, lowercase, without a final stop.
+    pub message: String,
+    /// What to write instead, when something near is known.
+    pub suggestion: Option<String>,
+}
+
+/// Types every node; each mistake is told once.
+pub(super) fn check(root: &Node, text: &str, facts: &FactSchema) -> Vec<Problem> {
+    let mut checker = Checker { text, facts, scope: Vec::new(), problems: Vec::new() };
+    let found = checker.type_of(root);
+    if let Some(found) = found.filter(|found| *found != FactType::Bool) {
+        checker.report(&root.span, format!("the {} must be true or false, this is {found}", facts.noun));
+    }
+    checker.problems
+}
+
+/// The known word nearest to `word`, if one is near enough to be meant: a few letters
+/// changed or swapped, else a like beginning.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let likeness = |candidate: &str| {
+        let letters = strsim::damerau_levenshtein(word, candidate);
+        if letters <= allowed {
+            return Some(2.0 - letters as f64 / 10.0);
+        }
+        Some(strsim::jaro_winkler(word, candidate)).filter(|likeness| *likeness > 0.85)
+    };
+    known
+        .into_iter()
+        .filter_map(|candidate| Some((likeness(candidate)?, candidate)))
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate)
+}
+
+struct Checker<'a> {
+    text: &'a str,
+    facts: &'a FactSchema,
+    /// Variables of the macros around, innermost last; `None` where a mistake was told.
+    scope: Vec<(&'a str, Option<FactType>)>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Checker<'a> {
+    fn report(&mut self, span: &Range<usize>, message: String) {
+        self.problems.push(Problem { span: span.clone(), message, suggestion: None });
+    }
+
+    fn suggest<'b>(&mut self, span: &Range<usize>, message: String, word: &str, known: impl Iterator<Item = &'b str> + Clone) {
+        let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
+        let suggestion = near.or_else(|| {
+            let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+            (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
+        });
+        self.problems.push(Problem { span: span.clone(), message, suggestion });
+    }
+
+    /// The node's type; `None` where a mistake was told, so that nothing follows from it.
+    fn type_of(&mut self, node: &'a Node) -> Option<FactType> {
+        match &node.kind {
+            Kind::Number(_) => Some(FactType::Number),
+            Kind::Bool(_) => Some(FactType::Bool),
+            Kind::Text(_) => Some(FactType::Text),
+            Kind::Null => {
+                self.report(&node.span, "facts are present or absent, never null".to_owned());
+                if let Some(last) = self.problems.last_mut() {
+                    last.suggestion = Some("ask `has(…)`".to_owned());
+                }
+                None
+            }
+            Kind::List(nodes) => self.list(nodes),
+            Kind::Name(name) => self.name(name, &node.span),
+            Kind::Field(operand, field) => self.field(operand, field),
+            Kind::Has(operand, field) => self.field(operand, field).map(|_| FactType::Bool),
+            Kind::Index(operand, index) => self.index(operand, index),
+            Kind::Not(inner) => Some(self.expect(inner, &FactType::Bool, "`!`")),
+            Kind::Negate(inner) => Some(self.expect(inner, &FactType::Number, "`-`")),
+            Kind::Binary(operator, left, right) => self.binary(*operator, node, left, right),
+            Kind::If(condition, yes, no) => {
+                self.expect(condition, &FactType::Bool, "the condition of `?`");
+                let yes = self.type_of(yes)?;
+                let other = self.type_of(no)?;
+                if yes == other {
+                    return Some(yes);
+                }
+                self.report(&no.span, format!("both answers of `?` must be alike: {yes} before `:`, {other} after"));
+                None
+            }
+            Kind::Call(function, arguments) => Some(self.call(*function, arguments)),
+            Kind::Each(each) => self.each(each),
+        }
+    }
+
+    /// Types `node`, tells when it is something else than `wanted`, and gives `wanted`.
+    fn expect(&mut self, node: &'a Node, wanted: &FactType, by: &str) -> FactType {
+        let found = self.type_of(node);
+        if let Some(found) = found.filter(|found| found != wanted) {
+            self.report(&node.span, format!("{by} takes {wanted}, `{}` is {found}", &self.text[node.span.clone()]));
+        }
+        wanted.clone()
+    }
+
+    fn list(&mut self, nodes: &'a [Node]) -> Option<FactType> {
+        let mut element = None;
+        for node in nodes {
+            let found = self.type_of(node)?;
+            match &element {
+                None => element = Some(found),
+                Some(first) if *first != found => {
+                    self.report(&node.span, format!("elements of a list must be alike: {first} first, {found} here"));
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        // An empty list has no type of its own, so nothing can be said against it.
+        element.map(FactType::list)
+    }
+
+    fn name(&mut self, name: &str, span: &Range<usize>) -> Option<FactType> {
+        if let Some((_, bound)) = self.scope.iter().rev().find(|(variable, _)| *variable == name) {
+            return bound.clone();
+        }
+        if let Some(field) = self.facts.facts.field(name) {
+            return Some(field.value.clone());
+        }
+        let facts = self.facts;
+        let variables: Vec<&str> = self.scope.iter().map(|(variable, _)| *variable).collect();
+        let known = variables.into_iter().chain(facts.facts.fields().map(|(name, _)| name));
+        self.suggest(span, format!("unknown fact `{name}`"), name, known.collect::<Vec<_>>().into_iter());
+        None
+    }
+
+    fn field(&mut self, operand: &'a Node, field: &Word) -> Option<FactType> {
+        match self.type_of(operand)? {
+            FactType::Record(record) => {
+                if let Some(found) = record.field(&field.text) {
+                    return Some(found.value.clone());
+                }
+                let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
+                let message = format!("`{}` has no field `{}`", &self.text[operand.span.clone()], field.text);
+                self.suggest(&field.span, message, &field.text, known.into_iter());
+                None
+            }
+            FactType::Numbers => Some(FactType::Number),
+            other => {
+                self.report(&field.span, format!("`{}` is {other}, it has no field `{}`", &self.text[operand.span.clone()], field.text));
+                None
+            }
+        }
+    }
+
+    fn index(&mut self, operand: &'a Node, index: &'a Node) -> Option<FactType> {
+        match self.type_of(operand)? {
+            FactType::List(element) => {
+                self.expect(index, &FactType::Number, "the place in a list");
+                Some(*element)
+            }
+            FactType::Numbers => {
+                self.expect(index, &FactType::Text, "the name in a map");
+                Some(FactType::Number)
+            }
+            FactType::Record(record) => {
+                let Kind::Text(name) = &index.kind else {
+                    self.report(&index.span, "the field of a record is a text, such as `['auc']`".to_owned());
+                    return None;
+                };
+                if let Some(found) = record.field(name) {
+                    return Some(found.value.clone());
+                }
+                let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
+                let message = format!("`{}` has no field `{name}`", &self.text[operand.span.clone()]);
+                self.suggest(&index.span, message, name, known.into_iter());
+                None
+            }
+            other => {
+                self.report(&operand.span, format!("`{}` is {other}, it has no parts", &self.text[operand.span.clone()]));
+                None
+            }
+        }
+    }
+
+    fn binary(&mut self, operator: Operator, node: &Node, left: &'a Node, right: &'a Node) -> Option<FactType> {
+        let sign = format!("`{}`", operator.as_str());
+        match operator {
+            Operator::And | Operator::Or => {
+                self.expect(left, &FactType::Bool, &sign);
+                Some(self.expect(right, &FactType::Bool, &sign))
+            }
+            Operator::Subtract | Operator::Multiply | Operator::Divide => {
+                self.expect(left, &FactType::Number, &sign);
+                Some(self.expect(right, &FactType::Number, &sign))
+            }
+            Operator::Add => {
+                let found = self.type_of(left);
+                let other = self.type_of(right);
+                match (found?, other?) {
+                    (FactType::Number, FactType::Number) => Some(FactType::Number),
+                    (FactType::Text, FactType::Text) => Some(FactType::Text),
+                    (found, other) if found == other && matches!(found, FactType::List(_)) => Some(found),
+                    (found, other) => {
+                        self.report(&node.span, format!("`+` adds numbers or joins texts, found {found} and {other}"));
+                        None
+                    }
+                }
+            }
+            Operator::Equal | Operator::NotEqual => {
+                let found = self.type_of(left);
+                let other = self.type_of(right);
+                if let (Some(found), Some(other)) = (found, other)
+                    && found != other
+                {
+                    self.report(&node.span, format!("{sign} compares like with like, found {found} and {other}"));
+                }
+                Some(FactType::Bool)
+            }
+            Operator::Less | Operator::LessEqual | Operator::Greater | Operator::GreaterEqual => {
+                let found = self.type_of(left);
+                let other = self.type_of(right);
+                if let (Some(found), Some(other)) = (found, other)
+                    && (found != other || !matches!(found, FactType::Number | FactType::Text))
+                {
+                    self.report(&node.span, format!("{sign} compares two numbers or two texts, found {found} and {other}"));
+                }
+                Some(FactType::Bool)
+            }
+            Operator::In => {
+                self.member_of(node, left, right);
+                Some(FactType::Bool)
+            }
+        }
+    }
+
+    fn member_of(&mut self, node: &Node, left: &'a Node, right: &'a Node) {
+        let (Some(found), Some(container)) = (self.type_of(left), self.type_of(right)) else { return };
+        let wanted = match container {
+            FactType::List(element) => *element,
+            FactType::Numbers | FactType::Record(_) => FactType::Text,
+            other => {
+                self.report(&right.span, format!("`in` asks a list or a map, `{}` is {other}", &self.text[right.span.clone()]));
+                return;
+            }
+        };
+        if wanted != found {
+            self.report(&node.span, format!("`in` compares like with like, found {found} and elements that are {wanted}"));
+        }
+    }
+
+    fn call(&mut self, function: Function, arguments: &'a [Node]) -> FactType {
+        let name = format!("`{}`", function.as_str());
+        match function {
+            Function::Size => {
+                if let [argument] = arguments
+                    && let Some(found) = self.type_of(argument)
+                    && matches!(found, FactType::Number | FactType::Bool)
+                {
+                    self.report(&argument.span, format!("{name} takes a list, a map or text, `{}` is {found}", &self.text[argument.span.clone()]));
+                }
+                FactType::Number
+            }
+            Function::Contains | Function::StartsWith | Function::EndsWith => {
+                for argument in arguments {
+                    self.expect(argument, &FactType::Text, &name);
+                }
+                FactType::Bool
+            }
+            Function::Abs | Function::Least | Function::Greatest => {
+                for argument in arguments {
+                    self.expect(argument, &FactType::Number, &name);
+                }
+                FactType::Number
+            }
+        }
+    }
+
+    fn each(&mut self, each: &'a Each) -> Option<FactType> {
+        let range = self.type_of(&each.range);
+        let element = match &range {
+            Some(FactType::List(element)) => Some(element.as_ref().clone()),
+            Some(FactType::Numbers) => Some(FactType::Text),
+            Some(other) => {
+                let message = format!("`{}` is {other}, expected a list to ask each of", &self.text[each.range.span.clone()]);
+                self.report(&each.range.span, message);
+                None
+            }
+            None => None,
+        };
+        self.scope.push((&each.variable.text, element));
+        if let Some(condition) = &each.condition {
+            self.expect(condition, &FactType::Bool, "the question asked of each");
+        }
+        let result = each.result.as_ref().and_then(|result| self.type_of(result));
+        self.scope.pop();
+        match each.quantifier {
+            Quantifier::All | Quantifier::Exists | Quantifier::ExistsOne => Some(FactType::Bool),
+            Quantifier::Filter => range.map(|range| if range == FactType::Numbers { FactType::Text.list() } else { range }),
+            Quantifier::Map => result.map(FactType::list),
+        }
+    }
+}

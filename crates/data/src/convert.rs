@@ -1,0 +1,75 @@
+//! Brings batches into the dataset's columns and types; a value that does not fit is named.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::error::{Error, Result};
+use crate::source::Origin;
+
+/// Gives `batch` the columns of `target`, by name; columns that are missing become null.
+pub(crate) fn fit(batch: &RecordBatch, target: &SchemaRef, origin: &Origin) -> Result<RecordBatch> {
+    let mut columns = Vec::with_capacity(target.fields().len());
+    for field in target.fields() {
+        let column = match batch.column_by_name(field.name()) {
+            None => new_null_array(field.data_type(), batch.num_rows()),
+            Some(column) => fit_column(column, field.name(), field.data_type(), origin)?,
+        };
+        columns.push(column);
+    }
+    assemble(target, columns, batch.num_rows())
+}
+
+/// A batch of `rows` rows, of no columns too.
+pub(crate) fn assemble(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|cause| Error::internal("assembling a batch of rows", cause))
+}
+
+fn fit_column(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin) -> Result<ArrayRef> {
+    if column.data_type() == target {
+        return Ok(Arc::clone(column));
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    match cast_with_options(column, target, &strict) {
+        Ok(cast) => Ok(cast),
+        Err(cause) => Err(misfit(column, name, target, origin, &cause)),
+    }
+}
+
+/// Finds the value that does not fit and names its place.
+fn misfit(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin, cause: &arrow::error::ArrowError) -> Error {
+    let class = crate::types::class_of(target).map_or_else(|| target.to_string(), |class| class.to_string());
+    let lenient = CastOptions { safe: true, ..CastOptions::default() };
+    if let Ok(cast) = cast_with_options(column, target, &lenient) {
+        let lost = (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row));
+        if let Some(row) = lost {
+            let value = text(column, row);
+            return Error::source_file(format!("{}: column `{name}` holds `{value}`, expected {class}", origin.at(row)));
+        }
+    }
+    Error::source_file(format!(
+        "{}: column `{name}` cannot be read as {class}: {}",
+        origin.label(),
+        crate::error::one_line(&cause.to_string())
+    ))
+}
+
+/// A value as short text for messages.
+pub(crate) fn text(column: &dyn Array, row: usize) -> String {
+    const LONGEST: usize = 80;
+    let options = FormatOptions::default().with_null("null");
+    let Ok(formatter) = ArrayFormatter::try_new(column, &options) else {
+        return "?".into();
+    };
+    let text = formatter.value(row).to_string();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let cut: String = text.chars().take(LONGEST).collect();
+    format!("{cut}…")
+}

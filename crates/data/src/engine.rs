@@ -1,0 +1,158 @@
+//! The engine: the port's verbs, each run on the engine's own threads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use perennial_core::Result as CoreResult;
+use perennial_core::frame::Frame;
+use perennial_core::id::LoadId;
+use perennial_core::port::data::{
+    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile, StageRequest,
+    Staged,
+};
+use perennial_core::schema::Schema;
+
+use crate::error::{Error, Result};
+use crate::runtime::Pool;
+use crate::source::Sources;
+use crate::sql::{Sql, read_frame, tables_in, write_parquet};
+use crate::stage::Stager;
+use crate::store::Root;
+use crate::table::{Tables, commit, quarantine};
+
+/// What an engine is opened with.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// URL or local path of the folder of all tables; `s3://` reads the usual `AWS_…` variables.
+    pub root: String,
+    /// Local folder for staged loads and spilled queries.
+    pub staging: PathBuf,
+    /// Local folder that relative sources lie below, and never leave.
+    pub source_root: PathBuf,
+    /// Bytes that queries and staging may hold in memory before they spill or are refused.
+    pub memory_bytes: usize,
+    /// Threads of the engine.
+    pub threads: usize,
+}
+
+/// The data engine over DataFusion and Delta. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pool: Arc<Pool>,
+    stager: Stager,
+    memory_bytes: usize,
+}
+
+impl Engine {
+    /// Opens the engine; local folders are made.
+    pub fn open(options: EngineOptions) -> CoreResult<Self> {
+        Ok(Self::open_in(options)?)
+    }
+
+    fn open_in(options: EngineOptions) -> Result<Self> {
+        let folder = |path: &Path| {
+            std::fs::create_dir_all(path)
+                .and_then(|()| path.canonicalize())
+                .map_err(|cause| Error::storage(format!("making the folder `{}`", path.display()), cause))
+        };
+        let staging = folder(&options.staging)?;
+        let spill = folder(&staging.join("spill"))?;
+        let tables = Tables::new(Root::open(&options.root)?);
+        let pool = Pool::new(options.threads)?;
+        let sql = Sql::new(tables, options.memory_bytes, &spill, pool.threads())?;
+        let stager = Stager {
+            sql,
+            sources: Sources::new(options.source_root),
+            staging: Arc::from(staging),
+            threads: pool.threads(),
+        };
+        Ok(Self { pool, stager, memory_bytes: options.memory_bytes })
+    }
+
+    /// What staging a load answered, if it is staged whole; survives a restart.
+    pub async fn staged(&self, load: LoadId) -> CoreResult<Option<Staged>> {
+        let stager = self.stager.clone();
+        let record = self.pool.run(async move { stager.area(load).find() }).await?;
+        Ok(record.map(|record| record.staged))
+    }
+
+    fn sql(&self) -> Sql {
+        self.stager.sql.clone()
+    }
+}
+
+#[async_trait]
+impl DataEngine for Engine {
+    async fn list(&self, source: &FilesSource) -> CoreResult<Vec<SourceFile>> {
+        let (sources, source) = (self.stager.sources.clone(), source.clone());
+        Ok(self.pool.run(async move { sources.list(&source).await }).await?)
+    }
+
+    async fn fingerprint(&self, source: &FilesSource, path: &str) -> CoreResult<String> {
+        let (sources, source, path) = (self.stager.sources.clone(), source.clone(), path.to_owned());
+        Ok(self.pool.run(async move { sources.fingerprint(&source, &path).await }).await?)
+    }
+
+    async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
+        let stager = self.stager.clone();
+        Ok(self.pool.run(async move { stager.stage(request).await }).await?)
+    }
+
+    async fn quarantine(&self, load: LoadId, table: &str) -> CoreResult<()> {
+        let (stager, table) = (self.stager.clone(), table.to_owned());
+        Ok(self.pool.run(async move { quarantine::write(stager.sql.tables(), &stager.area(load), &table).await }).await?)
+    }
+
+    async fn commit(&self, request: CommitRequest) -> CoreResult<Committed> {
+        let stager = self.stager.clone();
+        Ok(self.pool.run(async move { commit::commit(&stager.sql, &stager.area(request.load), &request).await }).await?)
+    }
+
+    async fn discard(&self, load: LoadId) -> CoreResult<()> {
+        let stager = self.stager.clone();
+        Ok(self.pool.run(async move { stager.area(load).discard() }).await?)
+    }
+
+    async fn position(&self, table: &str) -> CoreResult<Option<Position>> {
+        let (sql, table) = (self.sql(), table.to_owned());
+        Ok(self.pool.run(async move { sql.tables().position(&table).await }).await?)
+    }
+
+    fn tables_in(&self, sql: &str) -> CoreResult<Vec<String>> {
+        Ok(tables_in(sql)?)
+    }
+
+    async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {
+        let (sql, request) = (self.sql(), request.clone());
+        Ok(self.pool.run(async move { sql.schema(&request.sql, &request.tables).await }).await?)
+    }
+
+    async fn query(&self, request: QueryRequest) -> CoreResult<Page> {
+        let sql = self.sql();
+        Ok(self.pool.run(async move { sql.page(&request.sql, &request.tables, request.limit).await }).await?)
+    }
+
+    async fn quarantined(&self, table: &str, load: Option<LoadId>, limit: usize) -> CoreResult<Page> {
+        let (sql, table) = (self.sql(), table.to_owned());
+        Ok(self.pool.run(async move { quarantine::read(&sql, &table, load, limit).await }).await?)
+    }
+
+    async fn frame(&self, request: FrameRequest) -> CoreResult<Frame> {
+        let (sql, bytes_max) = (self.sql(), self.memory_bytes);
+        let work = async move {
+            let rows = sql.plan(&sql.steady_session(), &request.sql, &request.tables).await?;
+            read_frame(rows, bytes_max).await
+        };
+        Ok(self.pool.run(work).await?)
+    }
+
+    async fn export(&self, request: FrameRequest, path: PathBuf) -> CoreResult<u64> {
+        let sql = self.sql();
+        let work = async move {
+            let rows = sql.plan(&sql.steady_session(), &request.sql, &request.tables).await?;
+            write_parquet(rows, &path).await
+        };
+        Ok(self.pool.run(work).await?)
+    }
+}

@@ -1,0 +1,90 @@
+//! The engine's own threads: callers' runtimes answer requests and never compute.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+/// Stack of a worker thread; deep plans recurse.
+const STACK_BYTES: usize = 4 << 20;
+
+/// A pool of threads that belongs to the engine.
+pub(crate) struct Pool {
+    runtime: Option<Runtime>,
+    threads: usize,
+}
+
+impl Pool {
+    /// A pool of `threads` threads.
+    pub(crate) fn new(threads: usize) -> Result<Arc<Self>> {
+        let threads = threads.max(1);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("perennial-data")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::internal("starting the data engine's threads", cause))?;
+        Ok(Arc::new(Self { runtime: Some(runtime), threads }))
+    }
+
+    /// The number of threads.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs `work` on the pool; dropping the returned future ends the work.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &self.runtime {
+            Some(runtime) => Task(runtime.handle().spawn(work)).join().await,
+            None => Err(Error::internal("running on the data engine's threads", "the engine is closed")),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // A runtime may not be dropped inside another one; this does not wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Work on the pool that ends when nobody waits for it any more.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    /// Starts `work` beside the current task.
+    pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Handle::current().spawn(work))
+    }
+
+    /// Starts blocking `work` on a thread of its own. It cannot be ended from outside.
+    pub(crate) fn start_blocking(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(Handle::current().spawn_blocking(work))
+    }
+}
+
+impl<T> Task<Result<T>> {
+    /// Waits for the work.
+    pub(crate) async fn join(mut self) -> Result<T> {
+        match (&mut self.0).await {
+            Ok(result) => result,
+            Err(cause) => Err(Error::internal("computing in the data engine", cause)),
+        }
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,93 @@
+//! Builders of columns from values written as text.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Decimal128Type};
+
+use super::text;
+
+/// A column being built.
+pub(crate) enum ColumnBuilder {
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    Float(Float64Builder),
+    Decimal(Decimal128Builder, u8, i8),
+    Text(StringBuilder),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+}
+
+impl ColumnBuilder {
+    /// A builder for a canonical scalar type; `None` for types that text cannot say.
+    pub(crate) fn new(kind: &DataType) -> Option<Self> {
+        Some(match kind {
+            DataType::Boolean => Self::Bool(BooleanBuilder::new()),
+            DataType::Int64 => Self::Int(Int64Builder::new()),
+            DataType::Float64 => Self::Float(Float64Builder::new()),
+            DataType::Decimal128(precision, scale) => {
+                Self::Decimal(Decimal128Builder::new().with_data_type(kind.clone()), *precision, *scale)
+            }
+            DataType::Utf8 => Self::Text(StringBuilder::new()),
+            DataType::Date32 => Self::Date(Date32Builder::new()),
+            DataType::Timestamp(_, _) => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.clone()))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Appends the value that `value` says; `None` when it says none of this type.
+    pub(crate) fn push(&mut self, value: &str) -> Option<()> {
+        match self {
+            Self::Bool(builder) => builder.append_value(text::bool(value)?),
+            Self::Int(builder) => builder.append_value(text::int(value)?),
+            Self::Float(builder) => builder.append_value(text::float(value)?),
+            Self::Decimal(builder, precision, scale) => builder.append_value(decimal(value, *precision, *scale)?),
+            Self::Text(builder) => builder.append_value(value),
+            Self::Date(builder) => builder.append_value(text::date(value)?),
+            Self::Timestamp(builder) => builder.append_value(text::timestamp(value)?),
+        }
+        Some(())
+    }
+
+    /// Appends null.
+    pub(crate) fn push_null(&mut self) {
+        match self {
+            Self::Bool(builder) => builder.append_null(),
+            Self::Int(builder) => builder.append_null(),
+            Self::Float(builder) => builder.append_null(),
+            Self::Decimal(builder, ..) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+        }
+    }
+
+    /// The column so far; the builder begins anew.
+    pub(crate) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Int(builder) => Arc::new(builder.finish()),
+            Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder, ..) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// An exact decimal; more digits behind the point than `scale` must be zeros.
+fn decimal(value: &str, precision: u8, scale: i8) -> Option<i128> {
+    let value = value.trim();
+    let behind = value.split_once('.').map_or("", |(_, fraction)| fraction);
+    let kept = usize::try_from(scale).ok()?;
+    if behind.get(kept..).is_some_and(|rest| rest.bytes().any(|b| b != b'0')) {
+        return None;
+    }
+    arrow::compute::kernels::cast_utils::parse_decimal::<Decimal128Type>(value, precision, scale).ok()
+}

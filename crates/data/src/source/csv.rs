@@ -1,0 +1,219 @@
+//! CSV: comma-separated, quoted as RFC 4180 says; an empty field is null.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use csv::{ByteRecord, Reader, ReaderBuilder};
+
+use super::columns::ColumnBuilder;
+use super::infer::Guess;
+use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known};
+use crate::convert::assemble;
+use crate::error::{Error, Result};
+use crate::types::judge_names;
+
+/// Bytes of one field, at most.
+const FIELD_BYTES_MAX: usize = 16 << 20;
+
+/// The columns of the files: their names from headers or as declared, their types from the dataset
+/// where it has them, else inferred over all rows. All files must have the same columns.
+pub(crate) fn survey(files: &[LocalFile], header: bool, names: &[String], known: Option<&SchemaRef>) -> Result<SchemaRef> {
+    let mut columns: Vec<(String, Guess)> = Vec::new();
+    for file in files {
+        let mut rows = Rows::open(file, header, names)?;
+        if columns.is_empty() {
+            columns = rows.names.iter().map(|name| (name.clone(), Guess::default())).collect();
+        }
+        // A later file may order its columns otherwise, but has the same ones.
+        let places = places(&columns, &rows.names, file)?;
+        let open = |(name, _): &(String, Guess)| !known.is_some_and(|schema| schema.field_with_name(name).is_ok());
+        let looked_at: Vec<(usize, usize)> =
+            places.into_iter().enumerate().filter(|(column, _)| open(&columns[*column])).collect();
+        if looked_at.is_empty() {
+            continue;
+        }
+        while rows.next()? {
+            for &(column, place) in &looked_at {
+                let value = rows.field(place)?;
+                if !value.is_empty() {
+                    columns[column].1.see(value);
+                }
+            }
+        }
+    }
+    let inferred: Vec<_> = columns.into_iter().map(|(name, guess)| (name, guess.kind())).collect();
+    Ok(prefer_known(&inferred, known))
+}
+
+/// Reads the rows of one file as batches of `schema`.
+pub(crate) fn read(file: &LocalFile, header: bool, names: &[String], schema: &SchemaRef, take: &mut Taker<'_>) -> Result<()> {
+    let mut rows = Rows::open(file, header, names)?;
+    let columns: Vec<(String, Guess)> = schema.fields().iter().map(|field| (field.name().clone(), Guess::default())).collect();
+    let places = places(&columns, &rows.names, file)?;
+    let mut builders = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            ColumnBuilder::new(field.data_type()).ok_or_else(|| {
+                Error::source_file(format!(
+                    "{}: column `{}` is of type {}, which CSV cannot hold",
+                    file.label,
+                    field.name(),
+                    field.data_type()
+                ))
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut lines = Vec::with_capacity(BATCH_ROWS);
+    loop {
+        let more = rows.next()?;
+        if more {
+            for (column, builder) in builders.iter_mut().enumerate() {
+                let value = rows.field(places[column])?;
+                if value.is_empty() {
+                    builder.push_null();
+                } else if builder.push(value).is_none() {
+                    return Err(rows.misfit(schema.field(column), value));
+                }
+            }
+            lines.push(rows.line());
+        }
+        if lines.len() == BATCH_ROWS || (!more && !lines.is_empty()) {
+            let count = lines.len();
+            let arrays = builders.iter_mut().map(ColumnBuilder::finish).collect();
+            let origin = Origin::lines(&file.label, std::mem::take(&mut lines));
+            take(Arrival { batch: assemble(schema, arrays, count)?, origin })?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Where in a file's rows each of `columns` stands.
+fn places(columns: &[(String, Guess)], names: &[String], file: &LocalFile) -> Result<Vec<usize>> {
+    let place = |(name, _): &(String, Guess)| {
+        names.iter().position(|other| other == name).ok_or_else(|| {
+            Error::source_file(format!("{}: column `{name}` is missing; its columns are {}", file.label, quoted(names)))
+        })
+    };
+    let places = columns.iter().map(place).collect::<Result<Vec<_>>>()?;
+    match names.iter().find(|name| !columns.iter().any(|(known, _)| known == *name)) {
+        Some(extra) => Err(Error::source_file(format!(
+            "{}: column `{extra}` is not in the files read with it; expected {}",
+            file.label,
+            quoted(&columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())
+        ))),
+        None => Ok(places),
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+/// The rows of one file.
+struct Rows {
+    reader: Reader<File>,
+    record: ByteRecord,
+    label: Arc<str>,
+    names: Vec<String>,
+}
+
+impl Rows {
+    fn open(file: &LocalFile, header: bool, names: &[String]) -> Result<Self> {
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(256 << 10).from_reader(file.open()?);
+        let mut rows = Self { reader, record: ByteRecord::new(), label: Arc::clone(&file.label), names: names.to_vec() };
+        if header {
+            if !rows.advance()? {
+                return Err(Error::source_file(format!("{} is empty: expected a header line", rows.label)));
+            }
+            rows.names = rows.header()?;
+        } else if names.is_empty() {
+            return Err(Error::Argument(format!(
+                "{} has no header line: name its columns in the source with `columns = [...]`",
+                rows.label
+            )));
+        }
+        let place = format!("{} line 1", rows.label);
+        judge_names(&place, &rows.names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        Ok(rows)
+    }
+
+    fn header(&self) -> Result<Vec<String>> {
+        (0..self.record.len())
+            .map(|place| {
+                let name = self.text(place)?;
+                // A byte order mark may stand before the first name.
+                Ok(name.trim_start_matches('\u{feff}').trim().to_owned())
+            })
+            .collect()
+    }
+
+    /// Reads the next row; false at the end.
+    fn next(&mut self) -> Result<bool> {
+        if !self.advance()? {
+            return Ok(false);
+        }
+        if self.record.len() == self.names.len() {
+            return Ok(true);
+        }
+        Err(Error::source_file(format!(
+            "{} line {}: expected {} columns, got {}",
+            self.label,
+            self.line(),
+            self.names.len(),
+            self.record.len()
+        )))
+    }
+
+    fn advance(&mut self) -> Result<bool> {
+        self.reader.read_byte_record(&mut self.record).map_err(|cause| Error::SourceFile {
+            message: format!("{} cannot be read as CSV: {}", self.label, crate::error::one_line(&cause.to_string())),
+            hint: None,
+            source: Some(cause.into()),
+        })
+    }
+
+    /// The line the row begins on.
+    fn line(&self) -> u64 {
+        self.record.position().map_or(0, csv::Position::line)
+    }
+
+    fn field(&self, place: usize) -> Result<&str> {
+        self.text(place)
+    }
+
+    fn text(&self, place: usize) -> Result<&str> {
+        let bytes = self.record.get(place).unwrap_or_default();
+        let name = || self.names.get(place).map_or_else(|| (place + 1).to_string(), |name| format!("`{name}`"));
+        if bytes.len() > FIELD_BYTES_MAX {
+            return Err(Error::source_file(format!(
+                "{} line {}: column {} holds {} bytes: at most {FIELD_BYTES_MAX} are taken (is a quote left open?)",
+                self.label,
+                self.line(),
+                name(),
+                bytes.len()
+            )));
+        }
+        std::str::from_utf8(bytes).map_err(|cause| Error::SourceFile {
+            message: format!("{} line {}: column {} is not UTF-8 text", self.label, self.line(), name()),
+            hint: Some("save the file as UTF-8".into()),
+            source: Some(cause.into()),
+        })
+    }
+
+    fn misfit(&self, field: &arrow::datatypes::Field, value: &str) -> Error {
+        let class = crate::types::class_of(field.data_type()).map_or_else(String::new, |class| class.to_string());
+        let shown: String = value.chars().take(80).collect();
+        Error::source_file(format!(
+            "{} line {}: column `{}` holds `{}`, expected {class}",
+            self.label,
+            self.line(),
+            field.name(),
+            shown.escape_debug()
+        ))
+    }
+}

@@ -1,0 +1,213 @@
+//! Which files a source offers, and their bytes.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use futures::{StreamExt, TryStreamExt};
+use globset::{GlobBuilder, GlobMatcher};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
+use perennial_core::port::data::{FilesSource, SourceFile};
+use url::Url;
+
+use super::LocalFile;
+use crate::error::{Error, Result};
+use crate::place;
+use crate::store::{remote, url_of};
+
+/// Files one source may offer.
+const FILES_MAX: usize = 100_000;
+/// Depth of folders a glob looks into.
+const DEPTH_MAX: usize = 32;
+/// Bytes read at once when hashing.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// Gives access to the files of sources.
+#[derive(Debug, Clone)]
+pub(crate) struct Sources {
+    root: PathBuf,
+}
+
+impl Sources {
+    /// Relative sources lie below `root` and never outside.
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The files that `source` offers now, ordered by path.
+    pub(crate) async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
+        let mut files = match url_of(&source.files)? {
+            Some(url) => list_remote(&url).await?,
+            None => self.list_local(&source.files)?,
+        };
+        if files.len() > FILES_MAX {
+            return Err(Error::Limit(format!(
+                "`{}` offers {} files: at most {FILES_MAX} are taken",
+                source.files,
+                files.len()
+            )));
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// BLAKE3 of a file's content.
+    pub(crate) async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String> {
+        match url_of(&source.files)? {
+            Some(url) => {
+                let (store, key) = remote_file(&url, path)?;
+                let mut hasher = blake3::Hasher::new();
+                let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
+                while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
+                    hasher.update(&chunk);
+                }
+                Ok(hasher.finalize().to_hex().to_string())
+            }
+            None => {
+                let place = place::inside(&self.root, path)?;
+                let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
+                let mut file = File::open(place).map_err(failed)?;
+                let mut hasher = blake3::Hasher::new();
+                let mut chunk = vec![0; CHUNK_BYTES];
+                loop {
+                    match file.read(&mut chunk).map_err(failed)? {
+                        0 => return Ok(hasher.finalize().to_hex().to_string()),
+                        read => hasher.update(&chunk[..read]),
+                    };
+                }
+            }
+        }
+    }
+
+    /// The files at `paths` on the local disk; those of an object store are fetched into `folder`.
+    pub(crate) async fn fetch(&self, source: &FilesSource, paths: &[String], folder: &Path) -> Result<Vec<LocalFile>> {
+        let url = url_of(&source.files)?;
+        let mut files = Vec::with_capacity(paths.len());
+        for (index, path) in paths.iter().enumerate() {
+            let place = match &url {
+                None => place::inside(&self.root, path)?,
+                Some(url) => {
+                    let place = folder.join(format!("source-{index}"));
+                    download(url, path, &place).await?;
+                    place
+                }
+            };
+            files.push(LocalFile { path: place, label: Arc::from(path.as_str()) });
+        }
+        Ok(files)
+    }
+
+    fn list_local(&self, glob: &str) -> Result<Vec<SourceFile>> {
+        place::relative(glob)?;
+        let glob = glob.strip_prefix("./").unwrap_or(glob);
+        let matcher = matcher(glob)?;
+        let fixed = fixed_folder(glob);
+        let mut files = Vec::new();
+        if self.root.join(&fixed).exists() {
+            place::inside(&self.root, if fixed.is_empty() { "." } else { &fixed })?;
+            self.walk(&fixed, &matcher, 0, &mut files)?;
+        }
+        Ok(files)
+    }
+
+    fn walk(&self, folder: &str, matcher: &GlobMatcher, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
+        let here = self.root.join(folder);
+        let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
+        for entry in std::fs::read_dir(&here).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            // Follows links; one that points to nothing is passed over.
+            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
+            if metadata.is_dir() {
+                // A linked folder would lead out or in circles.
+                if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
+                    self.walk(&path, matcher, depth + 1, files)?;
+                }
+            } else if matcher.is_match(&path) {
+                place::inside(&self.root, &path)?;
+                let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+                files.push(SourceFile {
+                    path,
+                    size_bytes: metadata.len(),
+                    modified_ns: modified.map(|time| time.as_nanos() as i128),
+                    etag: None,
+                });
+                if files.len() > FILES_MAX {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {
+    let store = remote(url)?;
+    let glob = key_of(url)?;
+    let matcher = matcher(&glob)?;
+    let fixed = fixed_folder(&glob);
+    let failed = |cause: object_store::Error| Error::storage(format!("listing `{url}`"), cause);
+    let prefix = StorePath::parse(&fixed).map_err(|cause| Error::Argument(format!("`{url}` is no place: {cause}")))?;
+    let mut objects = store.inner.list((!fixed.is_empty()).then_some(&prefix)).take(FILES_MAX * 10);
+    let mut files = Vec::new();
+    while let Some(object) = objects.try_next().await.map_err(failed)? {
+        if matcher.is_match(object.location.as_ref()) {
+            files.push(SourceFile {
+                path: object.location.to_string(),
+                size_bytes: object.size,
+                modified_ns: object.last_modified.timestamp_nanos_opt().map(i128::from),
+                etag: object.e_tag,
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// A file of a remote source; only files that its glob offers.
+fn remote_file(url: &Url, path: &str) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
+    if !matcher(&key_of(url)?)?.is_match(path) {
+        return Err(Error::Argument(format!("`{path}` is no file of the source `{url}`")));
+    }
+    let key = StorePath::parse(path).map_err(|cause| Error::Argument(format!("`{path}` is no place: {cause}")))?;
+    Ok((remote(url)?.inner, key))
+}
+
+async fn download(url: &Url, path: &str, place: &Path) -> Result<()> {
+    let (store, key) = remote_file(url, path)?;
+    let failed = |cause: std::io::Error| Error::storage(format!("fetching `{path}` to `{}`", place.display()), cause);
+    let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
+    let mut file = File::create(place).map_err(failed)?;
+    while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
+        file.write_all(&chunk).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn unread(path: &str, cause: object_store::Error) -> Error {
+    match cause {
+        object_store::Error::NotFound { .. } => Error::NotFound { noun: "source file", name: path.to_owned() },
+        cause => Error::storage(format!("reading `{path}`"), cause),
+    }
+}
+
+/// The glob in a URL's path, as written.
+fn key_of(url: &Url) -> Result<String> {
+    let key = url.path().trim_start_matches('/').replace("%7B", "{").replace("%7D", "}").replace("%20", " ");
+    place::relative(&key)?;
+    Ok(key)
+}
+
+fn matcher(glob: &str) -> Result<GlobMatcher> {
+    let built = GlobBuilder::new(glob).literal_separator(true).build();
+    Ok(built.map_err(|cause| Error::Argument(format!("`{glob}` is no glob: {cause}")))?.compile_matcher())
+}
+
+/// The folders at the beginning of a glob that hold no pattern.
+fn fixed_folder(glob: &str) -> String {
+    let parts: Vec<&str> = glob.split('/').collect();
+    let fixed = parts[..parts.len() - 1].iter().take_while(|part| !part.contains(['*', '?', '[', '{']));
+    fixed.copied().collect::<Vec<_>>().join("/")
+}

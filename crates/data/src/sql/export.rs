@@ -1,0 +1,26 @@
+//! Rows as one Parquet file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::dataframe::DataFrame;
+use futures::TryStreamExt;
+
+use super::{as_sql, sql_error};
+use crate::convert::fit;
+use crate::error::Result;
+use crate::parquet::FileSink;
+use crate::source::Origin;
+use crate::types::canonical_schema;
+
+/// Writes all rows of `frame`, in its order, to a new file at `path`; gives their number.
+pub(crate) async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64> {
+    let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+    let origin = Origin::rows(&Arc::from("the query"), 1);
+    let mut sink = FileSink::create(path, &target)?;
+    let mut batches = frame.execute_stream().await.map_err(|cause| sql_error(&cause))?;
+    while let Some(batch) = batches.try_next().await.map_err(|cause| sql_error(&cause))? {
+        sink.write(fit(&batch, &target, &origin).map_err(as_sql)?).await?;
+    }
+    Ok(sink.finish().await?.rows)
+}

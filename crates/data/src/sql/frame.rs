@@ -1,0 +1,120 @@
+//! Rows in memory for trainers and metrics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
+use datafusion::dataframe::DataFrame;
+use futures::TryStreamExt;
+use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
+
+use super::{as_sql, sql_error};
+use crate::convert::fit;
+use crate::digest::Cells;
+use crate::error::{Error, Result};
+use crate::source::Origin;
+use crate::types::canonical_schema;
+
+/// Reads all rows of `frame`, in its order, as long as they take no more than `bytes_max`.
+pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Frame> {
+    let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+    let origin = Origin::rows(&Arc::from("the query"), 1);
+    let mut builders = target
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8 => Ok(Builder::Text(TextBuilder::default())),
+            DataType::Binary | DataType::List(_) | DataType::Struct(_) => Err(Error::sql(format!(
+                "column `{}` is {}, which no frame can hold: expected numbers, text, booleans or times",
+                field.name(),
+                field.data_type()
+            ))),
+            _ => Ok(Builder::Number(Vec::new())),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut batches = frame.execute_stream().await.map_err(|cause| sql_error(&cause))?;
+    let mut bytes = 0;
+    while let Some(batch) = batches.try_next().await.map_err(|cause| sql_error(&cause))? {
+        let batch = fit(&batch, &target, &origin).map_err(as_sql)?;
+        bytes += batch.num_rows() * batch.num_columns() * 8;
+        if bytes > bytes_max {
+            return Err(Error::Limit(format!("the rows of the query take more than {bytes_max} bytes in memory")));
+        }
+        take(&mut builders, &batch)?;
+    }
+    let mut frame = Frame::new();
+    for (field, builder) in target.fields().iter().zip(builders) {
+        frame.push(field.name(), builder.finish());
+    }
+    Ok(frame)
+}
+
+enum Builder {
+    Number(Vec<f64>),
+    Text(TextBuilder),
+}
+
+#[derive(Default)]
+struct TextBuilder {
+    column: TextColumn,
+    index: HashMap<Arc<str>, u32>,
+}
+
+impl Builder {
+    fn finish(self) -> Column {
+        match self {
+            Self::Number(values) => Column::Number(values),
+            Self::Text(builder) => Column::Text(builder.column),
+        }
+    }
+}
+
+impl TextBuilder {
+    fn take(&mut self, array: &StringArray) {
+        for value in array {
+            let code = match value {
+                None => MISSING,
+                Some(text) => match self.index.get(text) {
+                    Some(code) => *code,
+                    None => {
+                        let code = self.column.values.len() as u32;
+                        let text: Arc<str> = Arc::from(text);
+                        self.column.values.push(Arc::clone(&text));
+                        self.index.insert(text, code);
+                        code
+                    }
+                },
+            };
+            self.column.codes.push(code);
+        }
+    }
+}
+
+fn take(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
+    for (builder, column) in builders.iter_mut().zip(batch.columns()) {
+        match (builder, Cells::of(column.as_ref())?) {
+            (Builder::Text(builder), Cells::Text(array)) => builder.take(array),
+            (Builder::Number(values), cells) => numbers(values, &cells, column.len()),
+            (Builder::Text(_), _) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Numbers as they are, booleans as 0 and 1, times as epoch seconds; null is NaN.
+fn numbers(out: &mut Vec<f64>, cells: &Cells<'_>, rows: usize) {
+    const DAY_S: f64 = 86_400.0;
+    match cells {
+        Cells::Float(array) => out.extend(array.iter().map(|value| value.unwrap_or(f64::NAN))),
+        Cells::Int(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| value as f64))),
+        Cells::Bool(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| f64::from(u8::from(value))))),
+        Cells::Date(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |days| f64::from(days) * DAY_S))),
+        Cells::Timestamp(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |us| us as f64 / 1e6))),
+        Cells::Decimal(array) => {
+            let unit = 10_f64.powi(i32::from(array.scale()));
+            out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| value as f64 / unit)));
+        }
+        Cells::Text(_) | Cells::Bytes(_) | Cells::List(_) | Cells::Struct(_) => out.extend(std::iter::repeat_n(f64::NAN, rows)),
+    }
+}

@@ -1,0 +1,219 @@
+//! SQL over dataset versions: one SELECT, only the tables it was given.
+
+mod export;
+mod frame;
+mod json;
+mod names;
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema as ArrowSchema;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::common::TableReference;
+use futures::TryStreamExt;
+use perennial_core::port::data::{NamedTable, Page};
+use perennial_core::schema::Schema;
+
+use crate::convert::fit;
+use crate::error::{Error, Result, one_line};
+use crate::source::Origin;
+use crate::table::Tables;
+use crate::types::{LOAD, canonical_schema, logical, logical_of_result};
+
+pub(crate) use export::write_parquet;
+pub(crate) use frame::read_frame;
+pub(crate) use json::{cell_json, date_text, timestamp_text};
+pub(crate) use names::{Select, tables_in};
+
+/// Rows of an answer for people, at most.
+const PAGE_ROWS_MAX: usize = 10_000;
+/// Bytes of an answer for people, about.
+const PAGE_BYTES_MAX: usize = 16 << 20;
+/// Times the memory that queries may spill to disk.
+const SPILL_TIMES: u64 = 16;
+
+/// Plans and runs queries.
+#[derive(Clone)]
+pub(crate) struct Sql {
+    runtime: Arc<RuntimeEnv>,
+    tables: Tables,
+    threads: usize,
+}
+
+impl Sql {
+    /// Queries over `tables`, within `memory_bytes`; what does not fit spills into `spill`.
+    pub(crate) fn new(tables: Tables, memory_bytes: usize, spill: &std::path::Path, threads: usize) -> Result<Self> {
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
+            .with_max_temp_directory_size(memory_bytes as u64 * SPILL_TIMES);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
+            .with_disk_manager_builder(disk)
+            .build_arc()
+            .map_err(|cause| Error::internal("starting the query engine", cause))?;
+        let store = tables.store();
+        runtime.register_object_store(&store.base, Arc::clone(&store.inner));
+        Ok(Self { runtime, tables, threads })
+    }
+
+    /// The tables queried.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The memory that all queries share.
+    pub(crate) fn memory(&self) -> &Arc<dyn MemoryPool> {
+        &self.runtime.memory_pool
+    }
+
+    /// A session for our own plans, on every thread.
+    pub(crate) fn session(&self) -> SessionContext {
+        self.session_of(self.threads)
+    }
+
+    /// A session whose results come in the same order and with the same last digits every time: one thread.
+    pub(crate) fn steady_session(&self) -> SessionContext {
+        self.session_of(1)
+    }
+
+    fn session_of(&self, partitions: usize) -> SessionContext {
+        let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
+        config.options_mut().sql_parser.collect_spans = true;
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+    }
+
+    /// Plans `text` in `session` over `named`, which hide the column `_load`.
+    pub(crate) async fn plan(&self, session: &SessionContext, text: &str, named: &[NamedTable]) -> Result<DataFrame> {
+        let select = Select::parse(text)?;
+        for name in select.tables() {
+            let Some(table) = named.iter().find(|table| table.name == *name) else {
+                return Err(unknown_table(text, name, named));
+            };
+            let provider = self.tables.provider(&table.table.path, Some(table.table.delta_version)).await?;
+            let visible = session.read_table(provider).and_then(without_load);
+            let view = visible.map_err(|cause| Error::engine(&format!("opening table `{name}`"), cause))?.into_view();
+            let register = || {
+                let reference = TableReference::parse_str(&quoted(name));
+                if let Some(schema) = reference.schema() {
+                    let catalog = session.catalog("datafusion");
+                    if let Some(catalog) = catalog.filter(|catalog| catalog.schema(schema).is_none()) {
+                        catalog.register_schema(schema, Arc::new(datafusion::catalog::MemorySchemaProvider::new()))?;
+                    }
+                }
+                session.register_table(reference, view)
+            };
+            register().map_err(|cause| Error::engine(&format!("opening table `{name}`"), cause))?;
+        }
+        let planned = async {
+            let plan = session.state().statement_to_plan(select.into_statement()).await?;
+            let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+            options.verify_plan(&plan)?;
+            session.execute_logical_plan(plan).await
+        };
+        planned.await.map_err(|cause| sql_error(&cause))
+    }
+
+    /// The schema of a SELECT's result.
+    pub(crate) async fn schema(&self, text: &str, named: &[NamedTable]) -> Result<Schema> {
+        let frame = self.plan(&self.session(), text, named).await?;
+        // Types are settled only by the physical plan's analysis.
+        logical_of_result(frame.schema().as_arrow()).map_err(as_sql)
+    }
+
+    /// A page of a SELECT's rows.
+    pub(crate) async fn page(&self, text: &str, named: &[NamedTable], limit: usize) -> Result<Page> {
+        let frame = self.plan(&self.session(), text, named).await?;
+        self.page_of(frame, limit).await
+    }
+
+    /// A page of a frame's rows.
+    pub(crate) async fn page_of(&self, frame: DataFrame, limit: usize) -> Result<Page> {
+        let limit = limit.min(PAGE_ROWS_MAX);
+        let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+        let limited = frame.limit(0, Some(limit + 1)).map_err(|cause| sql_error(&cause))?;
+        let mut batches = limited.execute_stream().await.map_err(|cause| sql_error(&cause))?;
+        let origin = Origin::rows(&Arc::from("the query"), 1);
+        let (mut rows, mut bytes, mut truncated) = (Vec::new(), 0, false);
+        while let Some(batch) = batches.try_next().await.map_err(|cause| sql_error(&cause))? {
+            let batch = fit(&batch, &target, &origin).map_err(as_sql)?;
+            for row in 0..batch.num_rows() {
+                if rows.len() == limit || bytes > PAGE_BYTES_MAX {
+                    truncated = true;
+                    break;
+                }
+                let values = batch.columns().iter().map(|column| cell_json(column.as_ref(), row)).collect::<Result<Vec<_>>>()?;
+                bytes += values.iter().map(json::size).sum::<usize>();
+                rows.push(values);
+            }
+        }
+        Ok(Page { schema: logical(&target), rows, truncated })
+    }
+}
+
+/// The frame without the column `_load`.
+fn without_load(frame: DataFrame) -> datafusion::error::Result<DataFrame> {
+    let has_load = frame.schema().fields().iter().any(|field| field.name() == LOAD);
+    if has_load { frame.drop_columns(&[LOAD]) } else { Ok(frame) }
+}
+
+/// A name as SQL takes it: each part quoted.
+pub(crate) fn quoted(name: &str) -> String {
+    let parts: Vec<String> = name.split('.').map(quoted_column).collect();
+    parts.join(".")
+}
+
+/// A column's name as SQL takes it.
+pub(crate) fn quoted_column(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn unknown_table(text: &str, name: &str, named: &[NamedTable]) -> Error {
+    let place = names::place_of(text, name).map_or_else(String::new, |(line, column)| format!("line {line} column {column}: "));
+    let known: Vec<String> = named.iter().map(|table| format!("`{}`", table.name)).collect();
+    let hint = if known.is_empty() { "no table is there yet".to_owned() } else { format!("tables here: {}", known.join(", ")) };
+    Error::Sql { message: format!("{place}table `{name}` does not exist"), hint: Some(hint) }
+}
+
+/// What went wrong with people's SQL, with line and column where known.
+pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
+    if let DataFusionError::ResourcesExhausted(message) = cause.find_root() {
+        return Error::exhausted("the query", message);
+    }
+    let place = cause.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| (span.start.line, span.start.column));
+    let text = one_line(&cause.find_root().strip_backtrace());
+    let text = ["Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: "]
+        .iter()
+        .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
+        .to_owned();
+    let message = match place {
+        Some((line, column)) if line > 0 => format!("line {line} column {column}: {}", lower_first(&text)),
+        _ => lower_first(&text),
+    };
+    let is_column = matches!(cause.find_root(), DataFusionError::SchemaError(_, _));
+    let hint = is_column.then(|| "names with capital letters need double quotes".to_owned());
+    Error::Sql { message, hint }
+}
+
+/// The same error, as one about SQL.
+pub(crate) fn as_sql(error: Error) -> Error {
+    match error {
+        Error::SourceFile { message, .. } => Error::sql(message),
+        other => other,
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_lowercase().collect::<String>()).unwrap_or_default();
+    first + letters.as_str()
+}
+
+/// The names of a schema's columns.
+pub(crate) fn column_names(schema: &ArrowSchema) -> Vec<String> {
+    schema.fields().iter().map(|field| field.name().clone()).collect()
+}

@@ -1,0 +1,174 @@
+//! Which tables a SELECT names.
+
+use datafusion::sql::parser::{DFParser, Statement as OwnStatement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement};
+
+use super::{lower_first, one_line};
+use crate::error::{Error, Result};
+
+/// Bytes of one query, at most.
+const SQL_BYTES_MAX: usize = 1 << 20;
+
+/// A parsed SELECT.
+pub(crate) struct Select {
+    statement: OwnStatement,
+    tables: Vec<String>,
+}
+
+impl Select {
+    /// Parses `text`, which must be one SELECT.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.len() > SQL_BYTES_MAX {
+            return Err(Error::Limit(format!("the query has {} bytes: at most {SQL_BYTES_MAX} are taken", text.len())));
+        }
+        let mut statements = DFParser::parse_sql(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
+        let statement = match (statements.pop_front(), statements.is_empty()) {
+            (Some(statement), true) => statement,
+            (None, _) => return Err(Error::sql("the query is empty: expected one SELECT")),
+            (Some(_), false) => {
+                return Err(Error::sql(format!("expected one SELECT, got {} statements", statements.len() + 1)));
+            }
+        };
+        let OwnStatement::Statement(inner) = &statement else {
+            return Err(not_select(&statement.to_string()));
+        };
+        let Statement::Query(query) = inner.as_ref() else {
+            return Err(not_select(&inner.to_string()));
+        };
+        if !reads_only(&query.body) {
+            return Err(not_select(&inner.to_string()));
+        }
+        let (references, _) = resolve_table_references(&statement, true).map_err(|cause| super::sql_error(&cause))?;
+        let mut tables = Vec::new();
+        for reference in references {
+            let name = match (reference.catalog(), reference.schema()) {
+                (Some(catalog), _) => {
+                    return Err(Error::sql(format!("table `{reference}` names a catalog `{catalog}`: expected a dataset's name")));
+                }
+                (None, Some(schema)) => format!("{schema}.{}", reference.table()),
+                (None, None) => reference.table().to_owned(),
+            };
+            tables.push(name);
+        }
+        tables.sort();
+        tables.dedup();
+        Ok(Self { statement, tables })
+    }
+
+    /// The tables it names, ordered, without those it defines itself.
+    pub(crate) fn tables(&self) -> &[String] {
+        &self.tables
+    }
+
+    /// The statement.
+    pub(crate) fn into_statement(self) -> OwnStatement {
+        self.statement
+    }
+}
+
+/// The tables one SELECT names, ordered.
+pub(crate) fn tables_in(text: &str) -> Result<Vec<String>> {
+    Select::parse(text).map(|select| select.tables)
+}
+
+/// Line and column, from 1, where `text` first names `table` as a word.
+pub(super) fn place_of(text: &str, table: &str) -> Option<(usize, usize)> {
+    let last = table.rsplit('.').next()?;
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    for (number, line) in text.lines().enumerate() {
+        let lower = line.to_lowercase();
+        for (at, _) in lower.match_indices(&last.to_lowercase()) {
+            let alone = !lower[..at].ends_with(is_word) && !lower[at + last.len()..].starts_with(is_word);
+            if alone {
+                return Some((number + 1, lower[..at].chars().count() + 1));
+            }
+        }
+    }
+    None
+}
+
+fn reads_only(body: &SetExpr) -> bool {
+    match body {
+        SetExpr::Select(select) => select.into.is_none(),
+        SetExpr::Query(query) => reads_only(&query.body),
+        SetExpr::SetOperation { left, right, .. } => reads_only(left) && reads_only(right),
+        SetExpr::Values(_) => true,
+        _ => false,
+    }
+}
+
+fn not_select(statement: &str) -> Error {
+    let verb = statement.split_whitespace().next().unwrap_or_default().to_uppercase();
+    Error::sql(format!("expected one SELECT, got `{verb}`"))
+}
+
+/// Puts the parser's line and column first.
+fn parse_error(text: &str) -> Error {
+    let text = one_line(text);
+    let text = text.strip_prefix("SQL error: ").unwrap_or(&text);
+    let text = text.trim_start_matches("ParserError(\"").trim_end_matches("\")");
+    let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
+    match text.rsplit_once(" at Line: ") {
+        Some((problem, place)) => {
+            let place = place.trim_end_matches(['"', ')']).replace(", Column: ", " column ");
+            Error::sql(format!("line {place}: {}", lower_first(problem)))
+        }
+        None => Error::sql(lower_first(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables(sql: &str) -> Vec<String> {
+        tables_in(sql).expect("one SELECT")
+    }
+
+    fn refusal(sql: &str) -> String {
+        tables_in(sql).expect_err("no SELECT").to_string()
+    }
+
+    #[test]
+    fn every_named_table_is_found_wherever_it_stands() {
+        let sql = "SELECT * FROM b JOIN A USING (k) WHERE x IN (SELECT y FROM \"C\") AND EXISTS (SELECT 1 FROM d) \
+                   UNION ALL SELECT * FROM (SELECT * FROM e) AS f";
+        assert_eq!(tables(sql), ["C", "a", "b", "d", "e"]);
+    }
+
+    #[test]
+    fn names_of_common_table_expressions_are_no_tables_within_their_scope() {
+        assert_eq!(tables("WITH t AS (SELECT * FROM a) SELECT * FROM t JOIN b USING (k)"), ["a", "b"]);
+        assert_eq!(tables("SELECT * FROM (WITH t AS (SELECT 1) SELECT * FROM t) JOIN t ON true"), ["t"]);
+    }
+
+    #[test]
+    fn a_dotted_name_stays_whole() {
+        assert_eq!(tables("SELECT * FROM features.train"), ["features.train"]);
+    }
+
+    #[test]
+    fn anything_but_one_select_is_refused() {
+        for sql in [
+            "SET datafusion.runtime.memory_limit = '1G'",
+            "CREATE TABLE t AS SELECT 1",
+            "INSERT INTO t VALUES (1)",
+            "COPY t TO 'x'",
+            "EXPLAIN SELECT 1",
+            "DROP TABLE t",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+            "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
+            "SELECT 1; SELECT 2",
+            "",
+        ] {
+            assert!(refusal(sql).contains("expected one SELECT"), "{sql}: {}", refusal(sql));
+        }
+    }
+
+    #[test]
+    fn an_error_names_line_and_column() {
+        assert!(refusal("SELECT *\nFROM a WHERE (x = 1").starts_with("line 2 column "), "{}", refusal("SELECT *\nFROM a WHERE (x = 1"));
+        assert_eq!(place_of("SELECT 1\nFROM flights_x, flights", "flights"), Some((2, 17)));
+    }
+}

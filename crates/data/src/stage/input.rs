@@ -1,0 +1,138 @@
+//! Where the rows of a load come from, as one stream of batches in order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::dataframe::DataFrame;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use perennial_core::port::data::{FilesSource, Format, StageInput, StageRequest};
+use tokio::sync::mpsc;
+
+use super::{Area, Stager};
+use crate::convert::fit;
+use crate::error::{Error, Result};
+use crate::runtime::Task;
+use crate::source::{Arrival, Files, JsonLines, LocalFile, Origin, Taker};
+use crate::sql::{as_sql, sql_error};
+use crate::types::canonical_schema;
+
+/// Batches read ahead.
+const QUEUE: usize = 4;
+
+/// An opened input.
+pub(super) enum Input {
+    Files(Files),
+    Lines(JsonLines),
+    Query(Box<DataFrame>, SchemaRef),
+}
+
+/// Opens the input of `request`; text formats take types from `known`.
+pub(super) async fn open(stager: &Stager, request: &StageRequest, known: Option<&SchemaRef>, area: &Area) -> Result<Input> {
+    let known = known.cloned();
+    match &request.input {
+        StageInput::Files { source, paths } => {
+            let files = stager.sources.fetch(source, paths, area.folder()).await?;
+            let source = source.clone();
+            survey(move || Files::survey(&source, files, known.as_ref()).map(Input::Files)).await
+        }
+        StageInput::Parquet(path) => {
+            let path = path.clone();
+            survey(move || {
+                let source = FilesSource {
+                    files: String::new(),
+                    format: Some(Format::Parquet),
+                    header: true,
+                    columns: Vec::new(),
+                };
+                Files::survey(&source, parquet_files(&path)?, known.as_ref()).map(Input::Files)
+            })
+            .await
+        }
+        StageInput::JsonLines(bytes) => {
+            let (bytes, label) = (Arc::clone(bytes), format!("rows for dataset `{}`", request.dataset));
+            survey(move || JsonLines::survey(bytes, &label, known.as_ref()).map(Input::Lines)).await
+        }
+        StageInput::Sql { sql, tables } => {
+            let frame = stager.sql.plan(&stager.sql.steady_session(), sql, tables).await?;
+            let schema = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+            Ok(Input::Query(Box::new(frame), schema))
+        }
+    }
+}
+
+async fn survey(work: impl FnOnce() -> Result<Input> + Send + 'static) -> Result<Input> {
+    Task::start_blocking(work).join().await
+}
+
+impl Input {
+    /// The columns the rows arrive in, in canonical types.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        match self {
+            Self::Files(files) => &files.schema,
+            Self::Lines(lines) => &lines.schema,
+            Self::Query(_, schema) => schema,
+        }
+    }
+
+    /// The rows, in columns of `target`.
+    pub(super) fn batches(self, target: SchemaRef) -> BoxStream<'static, Result<Arrival>> {
+        let fitted = move |arrival: Arrival| {
+            let batch = fit(&arrival.batch, &target, &arrival.origin)?;
+            Ok(Arrival { batch, origin: arrival.origin })
+        };
+        match self {
+            Self::Files(files) => blocking(move |take| files.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
+            Self::Lines(lines) => blocking(move |take| lines.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
+            Self::Query(frame, _) => {
+                let label: Arc<str> = Arc::from("the query");
+                let mut row = 1;
+                let batches = futures::stream::once(async move { frame.execute_stream().await.map_err(|c| sql_error(&c)) });
+                batches
+                    .map_ok(|batches| batches.map_err(|cause| sql_error(&cause)))
+                    .try_flatten()
+                    .map(move |batch| {
+                        let batch = batch?;
+                        let origin = Origin::rows(&label, row);
+                        row += batch.num_rows() as u64;
+                        fitted(Arrival { batch, origin }).map_err(as_sql)
+                    })
+                    .boxed()
+            }
+        }
+    }
+}
+
+/// What `read` takes up on a thread of its own, as a stream. Dropping the stream ends the reading.
+fn blocking(read: impl FnOnce(&mut Taker<'_>) -> Result<()> + Send + 'static) -> BoxStream<'static, Result<Arrival>> {
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let task = Task::start_blocking(move || {
+        read(&mut |arrival| sender.blocking_send(arrival).map_err(|_| Error::internal("reading rows", "nobody reads on")))
+    });
+    let rows = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+    let end = futures::stream::once(task.join()).filter_map(|ended| async { ended.err().map(Err) });
+    rows.map(Ok).chain(end).boxed()
+}
+
+/// A Parquet file, or those of a folder in order of their names.
+fn parquet_files(path: &Path) -> Result<Vec<LocalFile>> {
+    let failed = |cause| Error::storage(format!("reading `{}`", path.display()), cause);
+    let mut paths: Vec<PathBuf> = Vec::new();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let file = entry.map_err(failed)?.path();
+            if file.extension().is_some_and(|ending| ending == "parquet") {
+                paths.push(file);
+            }
+        }
+        paths.sort();
+    } else if path.exists() {
+        paths.push(path.to_path_buf());
+    }
+    if paths.is_empty() {
+        return Err(Error::NotFound { noun: "Parquet output", name: path.display().to_string() });
+    }
+    let label = |path: &Path| Arc::from(path.file_name().unwrap_or_default().to_string_lossy().as_ref());
+    Ok(paths.into_iter().map(|path| LocalFile { label: label(&path), path }).collect())
+}

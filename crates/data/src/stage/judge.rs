@@ -1,0 +1,247 @@
+//! Judges one batch: row checks, keys, row hashes, profile.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::prelude::ident;
+use perennial_core::digest::RowHash;
+use perennial_core::port::data::{NamedTable, RowCheck, RowQuestion, StageRequest};
+
+use crate::convert::text;
+use crate::digest::RowDigester;
+use crate::error::{Error, Result};
+use crate::keys::{Key, KeyColumns, KeySet};
+use crate::profile::Profile;
+use crate::source::{Arrival, Origin};
+use crate::sql::{Sql, sql_error};
+use crate::table;
+use crate::types::class_of;
+
+/// Judges batches of one schema.
+pub(super) struct Judge {
+    schema: SchemaRef,
+    digester: RowDigester,
+    checks: Vec<Check>,
+    key: Option<KeyColumns>,
+}
+
+struct Check {
+    name: String,
+    question: Question,
+    sets_aside: bool,
+    /// Columns shown beside a failing row.
+    columns: Vec<usize>,
+}
+
+enum Question {
+    Predicate(Arc<dyn PhysicalExpr>),
+    Unique(KeyColumns),
+    References(KeyColumns, Arc<KeySet>),
+}
+
+/// A judged batch.
+pub(super) struct Judged {
+    pub(super) batch: RecordBatch,
+    pub(super) origin: Origin,
+    /// Rows that no row check sets aside so far.
+    pub(super) passes: BooleanArray,
+    /// Per row 0, or one more than the index of the first check that sets it aside.
+    pub(super) reasons: Vec<u16>,
+    /// Per check the rows that fail it; `None` where that is known only at the end.
+    pub(super) failures: Vec<Option<BooleanBuffer>>,
+    pub(super) hashes: Vec<RowHash>,
+    pub(super) keys: Option<Vec<Key>>,
+    /// Keys of the unique checks, in plan order.
+    pub(super) uniques: Vec<Vec<Key>>,
+    pub(super) profile: Profile,
+}
+
+impl Judge {
+    /// Compiles the checks of `request` over `schema`.
+    pub(super) async fn new(sql: &Sql, request: &StageRequest, schema: &SchemaRef) -> Result<Self> {
+        let mut checks = Vec::with_capacity(request.plan.rows.len());
+        for check in &request.plan.rows {
+            checks.push(Check::new(sql, check, schema).await?);
+        }
+        Ok(Self {
+            schema: Arc::clone(schema),
+            digester: RowDigester::new(schema)?,
+            checks,
+            key: (!request.key.is_empty()).then(|| KeyColumns::new(&request.key)),
+        })
+    }
+
+    /// The columns of the batches.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The digester of the batches' rows.
+    pub(super) fn digester(&self) -> &RowDigester {
+        &self.digester
+    }
+
+    /// Judges a batch.
+    pub(super) fn judge(&self, arrival: Arrival) -> Result<Judged> {
+        let Arrival { batch, origin } = arrival;
+        let rows = batch.num_rows();
+        let mut reasons = vec![0; rows];
+        let mut failures = Vec::with_capacity(self.checks.len());
+        let mut uniques = Vec::new();
+        for (index, check) in self.checks.iter().enumerate() {
+            let failed = match &check.question {
+                Question::Predicate(predicate) => Some(failing(predicate.as_ref(), &batch, &check.name)?),
+                Question::References(column, values) => {
+                    let keys = column.of(&batch)?;
+                    let unknown = |row: usize| keys[row].is_some_and(|key| !values.contains(&key));
+                    Some(BooleanBuffer::collect_bool(rows, unknown))
+                }
+                Question::Unique(columns) => {
+                    uniques.push(columns.of(&batch)?);
+                    None
+                }
+            };
+            if let Some(failed) = failed.as_ref().filter(|_| check.sets_aside) {
+                let code = index as u16 + 1;
+                failed.set_indices().filter(|&row| reasons[row] == 0).collect::<Vec<_>>().into_iter().for_each(|row| {
+                    reasons[row] = code;
+                });
+            }
+            failures.push(failed);
+        }
+        let passes = BooleanArray::new(BooleanBuffer::collect_bool(rows, |row| reasons[row] == 0), None);
+        Ok(Judged {
+            hashes: self.digester.hashes(&batch)?,
+            keys: self.key.as_ref().map(|key| key.of(&batch)).transpose()?,
+            profile: Profile::of(&batch)?,
+            batch,
+            origin,
+            passes,
+            reasons,
+            failures,
+            uniques,
+        })
+    }
+
+    /// A failing row as text: its place and the values the check looks at.
+    pub(super) fn sample(&self, check: usize, judged: &Judged, row: usize) -> String {
+        format!("{}: {}", judged.origin.at(row), self.values(check, &judged.batch, row))
+    }
+
+    /// The values a check looks at.
+    pub(super) fn values(&self, check: usize, batch: &RecordBatch, row: usize) -> String {
+        let values = self.checks[check]
+            .columns
+            .iter()
+            .map(|&column| format!("{} = {}", self.schema.field(column).name(), text(batch.column(column).as_ref(), row)));
+        values.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Check {
+    async fn new(sql: &Sql, check: &RowCheck, schema: &SchemaRef) -> Result<Self> {
+        let position = |column: &String| {
+            schema.index_of(column).map_err(|_| {
+                Error::sql(format!(
+                    "check `{}` names column `{column}`, which the rows do not have: expected one of {}",
+                    check.name,
+                    crate::sql::column_names(schema).join(", ")
+                ))
+            })
+        };
+        let (question, columns) = match &check.question {
+            RowQuestion::Predicate(expression) => {
+                let predicate = compile(sql, &check.name, expression, schema)?;
+                let mut columns: Vec<usize> = collect_columns(&predicate).into_iter().map(|column| column.index()).collect();
+                columns.sort_unstable();
+                (Question::Predicate(predicate), columns)
+            }
+            RowQuestion::Unique(columns) => {
+                let places = columns.iter().map(position).collect::<Result<Vec<_>>>()?;
+                (Question::Unique(KeyColumns::new(columns)), places)
+            }
+            RowQuestion::References { column, table, target } => {
+                let place = position(column)?;
+                let values = values_of(sql, &check.name, schema.field(place), table, target).await?;
+                (Question::References(KeyColumns::new(std::slice::from_ref(column)), Arc::new(values)), vec![place])
+            }
+        };
+        Ok(Self { name: check.name.clone(), question, sets_aside: check.sets_aside, columns })
+    }
+}
+
+/// Compiles a boolean expression over a row.
+fn compile(sql: &Sql, name: &str, expression: &str, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
+    let failed = |cause: datafusion::error::DataFusionError| in_check(name, expression, sql_error(&cause));
+    let columns = DFSchema::try_from(Arc::clone(schema)).map_err(failed)?;
+    let session = sql.steady_session();
+    let logical = session.parse_sql_expr(expression, &columns).map_err(failed)?;
+    let predicate = session.create_physical_expr(logical, &columns).map_err(failed)?;
+    match predicate.data_type(schema).map_err(failed)? {
+        DataType::Boolean => Ok(predicate),
+        other => Err(Error::sql(format!("check `{name}`: `{expression}` is {other}, expected true or false for each row"))),
+    }
+}
+
+/// Names the check in an error of its SQL.
+pub(super) fn in_check(name: &str, expression: &str, error: Error) -> Error {
+    match error {
+        Error::Sql { message, hint } => Error::Sql { message: format!("check `{name}`: `{expression}`: {message}"), hint },
+        other => other,
+    }
+}
+
+/// The rows for which the predicate is false; null passes.
+fn failing(predicate: &dyn PhysicalExpr, batch: &RecordBatch, name: &str) -> Result<BooleanBuffer> {
+    let evaluated = predicate.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+    let array = evaluated.map_err(|cause| match sql_error(&cause) {
+        Error::Sql { message, hint } => Error::Sql { message: format!("check `{name}`: {message}"), hint },
+        other => other,
+    })?;
+    let array = array.as_boolean();
+    let fails = !array.values();
+    Ok(match array.nulls() {
+        Some(valid) => &fails & valid.inner(),
+        None => fails,
+    })
+}
+
+/// The values of a column of another table.
+async fn values_of(
+    sql: &Sql,
+    name: &str,
+    judged: &arrow::datatypes::Field,
+    other: &NamedTable,
+    target: &str,
+) -> Result<KeySet> {
+    let provider = sql.tables().provider(&other.table.path, Some(other.table.delta_version)).await?;
+    let session = sql.session();
+    let frame = session.read_table(provider).and_then(|frame| frame.select(vec![ident(target)]));
+    let frame = frame.map_err(|_| {
+        Error::sql(format!("check `{name}` names column `{}.{target}`, which does not exist", other.name))
+    })?;
+    let schema = table::target_of(frame.schema().as_arrow())?;
+    let (own, its) = (class_of(judged.data_type()), class_of(schema.field(0).data_type()));
+    if own != its {
+        let shown = |class: Option<perennial_core::schema::TypeClass>| class.map_or_else(String::new, |class| class.to_string());
+        return Err(Error::sql(format!(
+            "check `{name}` compares `{}` ({}) with `{}.{target}` ({}): expected one class",
+            judged.name(),
+            shown(own),
+            other.name,
+            shown(its)
+        )));
+    }
+    let column = KeyColumns::new(&[target.to_owned()]);
+    let mut values = KeySet::default();
+    let mut batches = table::stream(frame).await?;
+    while let Some(batch) = table::next(&mut batches, &schema).await? {
+        values.extend(column.of(&batch)?.into_iter().flatten());
+    }
+    Ok(values)
+}

@@ -1,0 +1,104 @@
+//! Where tables live: a local folder that syncs what it writes, or an object store.
+
+mod durable;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::aws::AmazonS3Builder;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+pub(crate) use durable::{DurableFolder, make_folders, sync_folder};
+
+/// An object store as DataFusion and Delta know it, and the URL it is registered under.
+#[derive(Clone)]
+pub(crate) struct Store {
+    /// The store, rooted where the URL's path begins.
+    pub(crate) inner: Arc<dyn ObjectStore>,
+    /// Scheme and authority.
+    pub(crate) base: Url,
+}
+
+/// The root of all tables.
+#[derive(Clone)]
+pub(crate) struct Root {
+    /// The store.
+    pub(crate) store: Store,
+    /// URL of the root folder, ending in `/`.
+    pub(crate) url: Url,
+    /// The folder itself when it is local.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Root {
+    /// Opens the root given as URL or local path; a local folder is made.
+    pub(crate) fn open(root: &str) -> Result<Self> {
+        match url_of(root)? {
+            Some(url) if url.scheme() != "file" => {
+                let store = remote(&url)?;
+                Ok(Self { store, url: as_folder(url), folder: None })
+            }
+            Some(url) => {
+                let folder = url
+                    .to_file_path()
+                    .map_err(|()| Error::Argument(format!("`{root}` names no local folder")))?;
+                Self::local(&folder)
+            }
+            None => Self::local(Path::new(root)),
+        }
+    }
+
+    fn local(folder: &Path) -> Result<Self> {
+        let failed = |cause| Error::storage(format!("making the folder `{}`", folder.display()), cause);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let folder = folder.canonicalize().map_err(failed)?;
+        let url = Url::from_directory_path(&folder)
+            .map_err(|()| Error::Argument(format!("`{}` is no absolute folder", folder.display())))?;
+        let base = base_of(&url)?;
+        Ok(Self { store: Store { inner: Arc::new(DurableFolder::new()), base }, url, folder: Some(folder) })
+    }
+
+    /// URL of a table's folder, ending in `/`.
+    pub(crate) fn table_url(&self, table: &str) -> Result<Url> {
+        let table = crate::place::table(table)?;
+        self.url
+            .join(&format!("{table}/"))
+            .map_err(|cause| Error::Argument(format!("`{table}` is no place for a table: {cause}")))
+    }
+}
+
+/// The URL that `text` is, `None` when it is a path.
+pub(crate) fn url_of(text: &str) -> Result<Option<Url>> {
+    if !text.contains("://") {
+        return Ok(None);
+    }
+    Url::parse(text).map(Some).map_err(|cause| Error::Argument(format!("`{text}` is no URL: {cause}")))
+}
+
+/// The store that a remote URL names, by the usual variables of the environment.
+pub(crate) fn remote(url: &Url) -> Result<Store> {
+    let failed = |cause: object_store::Error| Error::storage(format!("opening `{url}`"), cause);
+    let bucket = url.host_str().ok_or_else(|| Error::Argument(format!("`{url}` names no bucket")))?;
+    let inner: Arc<dyn ObjectStore> = match url.scheme() {
+        "s3" | "s3a" => Arc::new(AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(failed)?),
+        scheme => {
+            return Err(Error::Argument(format!("`{scheme}://` is not a store this build knows: expected `s3://` or a folder")));
+        }
+    };
+    Ok(Store { inner, base: base_of(url)? })
+}
+
+fn base_of(url: &Url) -> Result<Url> {
+    let text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+    Url::parse(&text).map_err(|cause| Error::Argument(format!("`{url}` is no place for tables: {cause}")))
+}
+
+fn as_folder(mut url: Url) -> Url {
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    url
+}

@@ -1,0 +1,223 @@
+//! Tables: opening them at a version, and where they stand.
+
+pub(crate) mod commit;
+mod leaving;
+pub(crate) mod quarantine;
+mod rewrite;
+mod stats;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::catalog::TableProvider;
+use deltalake::DeltaTable;
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, path::Path as StorePath};
+use perennial_core::port::data::Position;
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::store::{Root, Store};
+
+pub(crate) use leaving::{Leaving, of_load};
+pub(crate) use rewrite::{next, stream, target_of};
+
+/// The application whose transaction numbers tables carry.
+pub(crate) const APPLICATION: &str = "perennial";
+/// The entry of a commit's information that names its load.
+const LOAD_ENTRY: &str = "perennialLoad";
+/// Table states kept open.
+const OPEN_MAX: usize = 64;
+
+/// The tables below the engine's root.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    root: Root,
+    open: Arc<Mutex<Vec<Arc<Opened>>>>,
+}
+
+/// A table at one version.
+pub(crate) struct Opened {
+    name: String,
+    version: i64,
+    pub(crate) table: DeltaTable,
+    pub(crate) log: LogStoreRef,
+}
+
+/// A commit that carries a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) number: i64,
+    pub(crate) delta_version: i64,
+    /// The load it committed, as text.
+    pub(crate) load: Option<String>,
+}
+
+impl Tables {
+    /// The tables below `root`.
+    pub(crate) fn new(root: Root) -> Self {
+        Self { root, open: Arc::default() }
+    }
+
+    /// The store of the tables.
+    pub(crate) fn store(&self) -> &Store {
+        &self.root.store
+    }
+
+    /// The root of the tables.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The log of a table, whether it exists or not.
+    pub(crate) fn log(&self, table: &str) -> Result<LogStoreRef> {
+        let url = self.root.table_url(table)?;
+        let root: Arc<dyn ObjectStore> = Arc::clone(&self.root.store.inner);
+        let prefix = StorePath::from_url_path(url.path())
+            .map_err(|cause| Error::storage(format!("opening table `{table}`"), cause))?;
+        let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));
+        Ok(default_logstore(own, root, &url, &StorageConfig::default()))
+    }
+
+    /// The newest state of a table, read anew; `None` when it does not exist.
+    pub(crate) async fn newest(&self, table: &str) -> Result<Option<Arc<Opened>>> {
+        let failed = |cause| Error::delta(format!("opening table `{table}`"), cause);
+        let log = self.log(table)?;
+        if !log.is_delta_table_location().await.map_err(failed)? {
+            return Ok(None);
+        }
+        let mut delta = DeltaTable::new(Arc::clone(&log));
+        delta.load().await.map_err(failed)?;
+        let version = delta.version().unwrap_or_default() as i64;
+        Ok(Some(self.keep(Opened { name: table.to_owned(), version, table: delta, log })))
+    }
+
+    /// A table at a version; it must exist.
+    pub(crate) async fn at(&self, table: &str, version: i64) -> Result<Arc<Opened>> {
+        if let Some(open) = self.kept(table, version) {
+            return Ok(open);
+        }
+        let log = self.log(table)?;
+        let mut delta = DeltaTable::new(Arc::clone(&log));
+        let wanted = u64::try_from(version)
+            .map_err(|_| Error::Argument(format!("version {version} of table `{table}` cannot be: versions begin at 0")))?;
+        delta
+            .load_version(wanted)
+            .await
+            .map_err(|cause| Error::delta(format!("opening version {version} of table `{table}`"), cause))?;
+        Ok(self.keep(Opened { name: table.to_owned(), version, table: delta, log }))
+    }
+
+    /// A table for queries, at a version or the newest.
+    pub(crate) async fn provider(&self, table: &str, version: Option<i64>) -> Result<Arc<dyn TableProvider>> {
+        let opened = match version {
+            Some(version) => self.at(table, version).await?,
+            None => self.existing(table).await?,
+        };
+        opened.provider().await
+    }
+
+    /// The newest state of a table that must exist.
+    pub(crate) async fn existing(&self, table: &str) -> Result<Arc<Opened>> {
+        self.newest(table).await?.ok_or_else(|| Error::NotFound { noun: "table", name: table.to_owned() })
+    }
+
+    /// Where a table stands.
+    pub(crate) async fn position(&self, table: &str) -> Result<Option<Position>> {
+        let Some(newest) = self.newest(table).await? else { return Ok(None) };
+        let Some(number) = newest.number().await? else { return Ok(None) };
+        let commit = newest.find(number).await?;
+        let at = self.at(table, commit.delta_version).await?;
+        Ok(Some(Position { number, delta_version: commit.delta_version, bytes: at.bytes()? }))
+    }
+
+    fn kept(&self, table: &str, version: i64) -> Option<Arc<Opened>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = open.iter().position(|open| open.version == version && open.name == table)?;
+        let found = open.remove(at);
+        open.push(Arc::clone(&found));
+        Some(found)
+    }
+
+    fn keep(&self, opened: Opened) -> Arc<Opened> {
+        let opened = Arc::new(opened);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| other.version != opened.version || other.name != opened.name);
+        if open.len() == OPEN_MAX {
+            open.remove(0);
+        }
+        open.push(Arc::clone(&opened));
+        opened
+    }
+}
+
+impl Opened {
+    /// The Delta version.
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// The last number committed; `None` when none of ours was.
+    pub(crate) async fn number(&self) -> Result<Option<i64>> {
+        let state = self.state()?;
+        state.transaction_version(self.log.as_ref(), APPLICATION).await.map_err(|cause| self.failed("reading", cause))
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        Ok(self.state()?.log_data().iter().map(|file| file.size().max(0).cast_unsigned()).sum())
+    }
+
+    /// The commit that carries `number`, looked for from the newest back.
+    pub(crate) async fn find(&self, number: i64) -> Result<Numbered> {
+        let mut version = self.version;
+        while version >= 0 {
+            let entry = self
+                .log
+                .read_commit_entry(version.cast_unsigned())
+                .await
+                .map_err(|cause| self.failed("reading the log of", cause))?;
+            let Some(entry) = entry else { break };
+            let found = numbered(&entry, version);
+            if let Some(found) = found.filter(|found| found.number == number) {
+                return Ok(found);
+            }
+            version -= 1;
+        }
+        Err(Error::State {
+            message: format!("table `{}` carries no commit of number {number}", self.name),
+            hint: "compare the table's log with the metadata store; restore both from one backup".into(),
+        })
+    }
+
+    /// The table for queries.
+    pub(crate) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
+        let snapshot = Arc::new(self.state()?.snapshot().clone());
+        let scan = self.table.table_provider().with_eager_snapshot(snapshot).build().await;
+        Ok(Arc::new(scan.map_err(|cause| Error::engine(&format!("opening table `{}`", self.name), cause))?))
+    }
+
+    /// The loaded state.
+    pub(crate) fn state(&self) -> Result<&deltalake::table::state::DeltaTableState> {
+        self.table.snapshot().map_err(|cause| self.failed("opening", cause))
+    }
+
+    pub(crate) fn failed(&self, verb: &str, cause: deltalake::DeltaTableError) -> Error {
+        Error::delta(format!("{verb} table `{}`", self.name), cause)
+    }
+}
+
+/// The number and load of a commit's entry in the log.
+fn numbered(entry: &[u8], delta_version: i64) -> Option<Numbered> {
+    let (mut number, mut load) = (None, None);
+    for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let Ok(action) = serde_json::from_slice::<Json>(line) else { continue };
+        if action["txn"]["appId"] == APPLICATION {
+            number = action["txn"]["version"].as_i64();
+        }
+        if let Some(text) = action["commitInfo"][LOAD_ENTRY].as_str() {
+            load = Some(text.to_owned());
+        }
+    }
+    Some(Numbered { number: number?, delta_version, load })
+}

@@ -1,0 +1,194 @@
+//! The quarantine of a table: rows set aside, as text, with load and reason.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringArray};
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
+use datafusion::prelude::{ident, lit};
+use deltalake::DeltaResult;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, MetadataExt, StructType, Transaction};
+use deltalake::operations::create::CreateBuilder;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use perennial_core::id::LoadId;
+use perennial_core::port::data::Page;
+use serde_json::Value as Json;
+
+use super::commit::{is_conflict, put_file};
+use super::{Opened, Tables};
+use crate::convert::assemble;
+use crate::error::{Error, Result};
+use crate::parquet::FileSink;
+use crate::sql::{Sql, cell_json};
+use crate::stage::Area;
+use crate::types::{JOINS, LOAD, REASON};
+
+/// Looks at a quarantine before giving up because others keep writing.
+const LOOKS_MAX: usize = 8;
+
+/// The quarantine's table of a table.
+pub(crate) fn name_of(table: &str) -> String {
+    format!("{table}.quarantine")
+}
+
+/// Writes the rows that `area` set aside to the quarantine of `table`; once, however often it is called.
+pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<()> {
+    let record = area.get()?;
+    if record.aside.is_none() {
+        return Ok(());
+    }
+    let name = name_of(table);
+    let application = format!("perennial-load-{}", area.load());
+    let mut prepared: Option<(Action, SchemaRef)> = None;
+    for _ in 0..LOOKS_MAX {
+        let newest = tables.newest(&name).await?;
+        if let Some(opened) = &newest {
+            let state = opened.state()?;
+            let done = state.transaction_version(opened.log.as_ref(), &application).await;
+            if done.map_err(|cause| opened.failed("reading", cause))?.is_some() {
+                return Ok(());
+            }
+        }
+        let (add, schema) = match &prepared {
+            Some(prepared) => prepared.clone(),
+            None => {
+                let schema = convert(area).await?;
+                let add = put_file(tables, &name, &area.load().to_string(), &area.file("quarantine.parquet")).await?;
+                prepared.insert((add, schema)).clone()
+            }
+        };
+        match commit(tables, newest.as_deref(), &name, &application, add, &schema).await {
+            Ok(()) => return Ok(()),
+            Err(cause) if is_conflict(&cause) => {}
+            Err(cause) => return Err(Error::delta(format!("writing the quarantine of table `{table}`"), cause)),
+        }
+    }
+    Err(Error::State {
+        message: format!("the quarantine of table `{table}` was changed by others {LOOKS_MAX} times in a row"),
+        hint: "try again when the other writers are done".into(),
+    })
+}
+
+/// The newest quarantined rows first, of one load or of all.
+pub(crate) async fn read(sql: &Sql, table: &str, load: Option<LoadId>, limit: usize) -> Result<Page> {
+    let name = name_of(table);
+    let Some(opened) = sql.tables().newest(&name).await? else {
+        return Ok(Page { schema: perennial_core::schema::Schema::default(), rows: Vec::new(), truncated: false });
+    };
+    let failed = |cause| Error::engine(&format!("reading the quarantine of table `{table}`"), cause);
+    let mut frame = sql.steady_session().read_table(opened.provider().await?).map_err(failed)?;
+    if let Some(load) = load {
+        frame = frame.filter(ident(LOAD).eq(lit(load.to_string()))).map_err(failed)?;
+    }
+    // Load ids grow with time.
+    let frame = frame.sort(vec![ident(LOAD).sort(false, true)]).map_err(failed)?;
+    let page = sql.page_of(frame, limit).await?;
+    Ok(with_ours(page, opened.state()?.snapshot().arrow_schema().as_ref()))
+}
+
+/// Names the columns `_load` and `_reason` in the page's schema too: in a quarantine they are data.
+fn with_ours(mut page: Page, schema: &ArrowSchema) -> Page {
+    page.schema.fields = schema
+        .fields()
+        .iter()
+        .map(|field| perennial_core::schema::Field {
+            name: field.name().clone(),
+            class: perennial_core::schema::TypeClass::Text,
+            nullable: true,
+        })
+        .collect();
+    page
+}
+
+/// Writes the rows set aside as text beside them; gives the columns.
+async fn convert(area: &Area) -> Result<SchemaRef> {
+    let reader = crate::parquet::read(&area.aside())?;
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let given = reader.schema();
+    let names: Vec<&str> =
+        given.fields().iter().map(|field| field.name().as_str()).filter(|name| ![JOINS, REASON, LOAD].contains(name)).collect();
+    let fields: Vec<Field> = [LOAD, REASON].into_iter().chain(names.iter().copied()).map(text).collect();
+    let schema: SchemaRef = Arc::new(ArrowSchema::new(fields));
+    let mut sink = FileSink::create(&area.file("quarantine.parquet"), &schema)?;
+    let load = area.load().to_string();
+    for batch in reader {
+        let batch = batch.map_err(|cause| Error::storage("reading rows set aside", cause))?;
+        let rows = batch.num_rows();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&load, rows)))];
+        for name in [REASON].into_iter().chain(names.iter().copied()) {
+            columns.push(as_text(&batch, name)?);
+        }
+        sink.write(assemble(&schema, columns, rows)?).await?;
+    }
+    sink.finish().await?;
+    Ok(schema)
+}
+
+/// A column as text: scalars as JSON says them without quotes, nested values as JSON.
+fn as_text(batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
+    let Some(column) = batch.column_by_name(name) else {
+        return Ok(arrow::array::new_null_array(&DataType::Utf8, batch.num_rows()));
+    };
+    if column.data_type() == &DataType::Utf8 {
+        return Ok(Arc::clone(column));
+    }
+    let texts = (0..column.len())
+        .map(|row| {
+            Ok(match cell_json(column.as_ref(), row)? {
+                Json::Null => None,
+                Json::String(text) => Some(text),
+                other => Some(other.to_string()),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(StringArray::from(texts)))
+}
+
+async fn commit(
+    tables: &Tables,
+    newest: Option<&Opened>,
+    name: &str,
+    application: &str,
+    add: Action,
+    schema: &SchemaRef,
+) -> DeltaResult<()> {
+    let properties = CommitProperties::default()
+        .with_application_transaction(Transaction::new(application, 1))
+        .with_metadata(HashMap::new())
+        .with_max_retries(0)
+        .with_cleanup_expired_logs(Some(false));
+    let Some(opened) = newest else {
+        let columns: StructType = schema.as_ref().try_into_kernel()?;
+        let log = tables.log(name).map_err(|cause| deltalake::DeltaTableError::Generic(cause.to_string()))?;
+        return CreateBuilder::new()
+            .with_log_store(log)
+            .with_columns(columns.fields().cloned())
+            .with_actions([add])
+            .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
+            .with_commit_properties(properties)
+            .with_save_mode(SaveMode::ErrorIfExists)
+            .await
+            .map(|_| ());
+    };
+    let state = opened.table.snapshot()?;
+    let mut actions = vec![add];
+    let mut fields: Vec<_> = state.snapshot().arrow_schema().fields().iter().cloned().collect();
+    let before = fields.len();
+    for field in schema.fields() {
+        if !fields.iter().any(|known| known.name() == field.name()) {
+            fields.push(Arc::clone(field));
+        }
+    }
+    if fields.len() > before {
+        let columns: StructType = (&ArrowSchema::new(fields)).try_into_kernel()?;
+        actions.insert(0, Action::Metadata(state.metadata().clone().with_schema(&columns)?));
+    }
+    let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+    CommitBuilder::from(properties)
+        .with_actions(actions)
+        .build(Some(state), Arc::clone(&opened.log), operation)
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,174 @@
+//! Physical types and type classes: each class is kept as one Arrow type.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field as ArrowField, Fields, Schema as ArrowSchema, SchemaRef, TimeUnit};
+use perennial_core::schema::{Field, Schema, TypeClass};
+
+use crate::error::{Error, Result};
+
+/// The column that names each row's load in tables; outside digest, checks and `*`.
+pub(crate) const LOAD: &str = "_load";
+/// The column that says why a row was set aside.
+pub(crate) const REASON: &str = "_reason";
+/// In the staging area: whether a row set aside joins when every row is committed.
+pub(crate) const JOINS: &str = "_joins";
+
+/// Most columns of a dataset.
+pub(crate) const COLUMNS_MAX: usize = 4096;
+
+/// The Arrow type that values of `given` are kept as; `None` for types no dataset can hold.
+pub(crate) fn canonical(given: &DataType) -> Option<DataType> {
+    Some(match given {
+        DataType::Boolean => DataType::Boolean,
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64 => DataType::Int64,
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => DataType::Float64,
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale) => {
+            if *scale < 0 {
+                return None;
+            }
+            DataType::Decimal128(*precision, *scale)
+        }
+        DataType::Decimal256(_, scale) if *scale >= 0 => DataType::Decimal128(38, *scale),
+        // A time of day has no type in Delta: it is kept as text.
+        DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Null
+        | DataType::Time32(_)
+        | DataType::Time64(_) => DataType::Utf8,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Date32 | DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(_, _) => timestamp(),
+        DataType::Dictionary(_, value) => canonical(value)?,
+        DataType::RunEndEncoded(_, values) => canonical(values.data_type())?,
+        DataType::List(element)
+        | DataType::LargeList(element)
+        | DataType::ListView(element)
+        | DataType::LargeListView(element)
+        | DataType::FixedSizeList(element, _) => list(canonical(element.data_type())?),
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| canonical(field.data_type()).map(|kind| ArrowField::new(field.name(), kind, true)))
+                .collect::<Option<Fields>>()?,
+        ),
+        _ => return None,
+    })
+}
+
+/// The class of a canonical type, or of any type that has one.
+pub(crate) fn class_of(kind: &DataType) -> Option<TypeClass> {
+    Some(match canonical(kind)? {
+        DataType::Boolean => TypeClass::Bool,
+        DataType::Int64 => TypeClass::Int,
+        DataType::Float64 => TypeClass::Float,
+        DataType::Decimal128(_, _) => TypeClass::Decimal,
+        DataType::Utf8 => TypeClass::Text,
+        DataType::Binary => TypeClass::Bytes,
+        DataType::Date32 => TypeClass::Date,
+        DataType::Timestamp(_, _) => TypeClass::Timestamp,
+        DataType::List(element) => TypeClass::List(Box::new(class_of(element.data_type())?)),
+        DataType::Struct(fields) => TypeClass::Struct(fields.iter().map(|field| field_of(field)).collect::<Option<_>>()?),
+        _ => return None,
+    })
+}
+
+/// The Arrow type a class is kept as. A decimal has 18 digits behind the point unless its data say otherwise.
+pub(crate) fn arrow_of(class: &TypeClass) -> DataType {
+    match class {
+        TypeClass::Bool => DataType::Boolean,
+        TypeClass::Int => DataType::Int64,
+        TypeClass::Float => DataType::Float64,
+        TypeClass::Decimal => DataType::Decimal128(38, 18),
+        TypeClass::Text | TypeClass::Time => DataType::Utf8,
+        TypeClass::Bytes => DataType::Binary,
+        TypeClass::Date => DataType::Date32,
+        TypeClass::Timestamp => timestamp(),
+        TypeClass::List(element) => list(arrow_of(element)),
+        TypeClass::Struct(fields) => {
+            DataType::Struct(fields.iter().map(|field| ArrowField::new(&field.name, arrow_of(&field.class), true)).collect())
+        }
+    }
+}
+
+/// Microseconds, UTC.
+pub(crate) fn timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+fn list(element: DataType) -> DataType {
+    DataType::List(Arc::new(ArrowField::new("element", element, true)))
+}
+
+fn field_of(field: &ArrowField) -> Option<Field> {
+    Some(Field { name: field.name().clone(), class: class_of(field.data_type())?, nullable: true })
+}
+
+/// The logical schema of canonical columns, without those of ours.
+pub(crate) fn logical(schema: &ArrowSchema) -> Schema {
+    let fields = schema.fields().iter().filter(|field| field.name() != LOAD);
+    Schema { fields: fields.filter_map(|field| field_of(field)).collect() }
+}
+
+/// The logical schema of any query result; columns of types without class are refused.
+pub(crate) fn logical_of_result(schema: &ArrowSchema) -> Result<Schema> {
+    canonical_schema("the query", schema).map(|schema| logical(&schema))
+}
+
+/// `schema` in canonical types; `place` names it in errors.
+pub(crate) fn canonical_schema(place: &str, schema: &ArrowSchema) -> Result<SchemaRef> {
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let kind = canonical(field.data_type()).ok_or_else(|| {
+            Error::source_file(format!(
+                "{place}: column `{}` is of type {}, which no dataset can hold",
+                field.name(),
+                field.data_type()
+            ))
+        })?;
+        fields.push(ArrowField::new(field.name(), kind, true));
+    }
+    let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+    judge_names(place, &names)?;
+    Ok(Arc::new(ArrowSchema::new(fields)))
+}
+
+/// Refuses column names a dataset cannot have: empty, repeated (upper and lower case alike), or ours.
+pub(crate) fn judge_names(place: &str, names: &[&str]) -> Result<()> {
+    if names.len() > COLUMNS_MAX {
+        return Err(Error::Limit(format!("{place} has {} columns: at most {COLUMNS_MAX} are taken", names.len())));
+    }
+    let mut seen = HashSet::new();
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            return Err(Error::source_file(format!("{place}: column {} has no name", index + 1)));
+        }
+        if [LOAD, REASON, JOINS].contains(name) {
+            return Err(Error::source_file(format!("{place}: the column name `{name}` is reserved")));
+        }
+        if !seen.insert(name.to_lowercase()) {
+            return Err(Error::source_file(format!(
+                "{place}: column `{name}` appears twice (upper and lower case count as one)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// `schema` with a last column.
+pub(crate) fn with_column(schema: &ArrowSchema, field: ArrowField) -> SchemaRef {
+    let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+    fields.push(Arc::new(field));
+    Arc::new(ArrowSchema::new(fields))
+}

@@ -1,0 +1,124 @@
+//! Keys: within a load, and against the table.
+
+use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowQuestion, ScanPlan};
+use serde_json::json;
+
+use crate::support::{How, Place, Running, TABLE, commit_of, says};
+
+const FIRST: &str = "{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"b\"}\n{\"k\": 3, \"v\": \"c\"}\n";
+
+fn positive() -> ScanPlan {
+    let check = RowCheck { name: "lower".into(), question: RowQuestion::Predicate("v = lower(v)".into()), sets_aside: true };
+    ScanPlan { rows: vec![check], aggregates: Vec::new() }
+}
+
+#[tokio::test]
+async fn append_of_a_repeated_key_keeps_the_first_row() {
+    let place = Place::new();
+    let (_, staged) = place.load(&How::lines("{\"k\": 1, \"v\": \"a\"}\n{\"k\": 1, \"v\": \"b\"}\n").key(&["k"])).await;
+    assert_eq!((staged.passing, staged.aside), (1, vec![("repeated key".to_owned(), 1)]));
+    assert_eq!(place.rows("SELECT v FROM rows").await, [[json!("a")]]);
+}
+
+#[tokio::test]
+async fn append_of_a_key_the_table_has_sets_the_row_aside() {
+    let place = Place::new();
+    place.load(&How::lines(FIRST).key(&["k"])).await;
+    let (_, staged) = place.load(&How::lines("{\"k\": 2, \"v\": \"x\"}\n{\"k\": 4, \"v\": \"d\"}\n").key(&["k"])).await;
+    assert_eq!((staged.passing, staged.aside), (1, vec![("key exists".to_owned(), 1)]));
+    assert_eq!(place.rows("SELECT v FROM rows ORDER BY k").await, [[json!("a")], [json!("b")], [json!("c")], [json!("d")]]);
+}
+
+#[tokio::test]
+async fn merge_of_a_repeated_key_keeps_the_last_row() {
+    let place = Place::new();
+    let how = How::lines("{\"k\": 1, \"v\": \"a\"}\n{\"k\": 1, \"v\": \"b\"}\n").key(&["k"]).mode(Mode::Merge);
+    let (_, staged) = place.load(&how).await;
+    assert_eq!((staged.passing, staged.aside), (1, vec![("repeated key".to_owned(), 1)]));
+    assert_eq!(place.rows("SELECT v FROM rows").await, [[json!("b")]]);
+}
+
+#[tokio::test]
+async fn merge_of_a_key_the_table_has_replaces_the_row_and_the_digest_follows() {
+    let place = Place::new();
+    let mut running = Running::default();
+    let (_, staged) = place.load(&How::lines(FIRST).key(&["k"]).mode(Mode::Merge)).await;
+    running.apply(&staged.change);
+    let text = "{\"k\": 2, \"v\": \"x\"}\n{\"k\": 4, \"v\": \"d\"}\n";
+    let (_, staged) = place.load(&How::lines(text).key(&["k"]).mode(Mode::Merge)).await;
+    assert_eq!((staged.change.added_rows, staged.change.removed_rows), (2, 1));
+    running.apply(&staged.change);
+    assert_eq!(place.rows("SELECT v FROM rows ORDER BY k").await, [[json!("a")], [json!("x")], [json!("c")], [json!("d")]]);
+    assert_eq!(running.digest(&staged), place.whole_digest().await);
+}
+
+#[tokio::test]
+async fn keys_of_several_columns_and_of_text_are_whole() {
+    let place = Place::new();
+    let text = "{\"a\": \"x\", \"b\": \"yz\"}\n{\"a\": \"xy\", \"b\": \"z\"}\n{\"a\": \"x\", \"b\": \"yz\"}\n{\"a\": \"x\"}\n{\"a\": \"x\"}\n";
+    let (_, staged) = place.load(&How::lines(text).key(&["a", "b"])).await;
+    assert_eq!((staged.passing, staged.aside), (4, vec![("repeated key".to_owned(), 1)]), "null equals nothing");
+}
+
+#[tokio::test]
+async fn a_row_that_fails_a_check_takes_no_key_and_joins_only_if_its_key_is_free() {
+    let place = Place::new();
+    place.load(&How::lines("{\"k\": 9, \"v\": \"i\"}\n").key(&["k"])).await;
+    let text = "{\"k\": 1, \"v\": \"A\"}\n{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"B\"}\n{\"k\": 9, \"v\": \"I\"}\n";
+    let (load, staged) = place.stage(&How::lines(text).key(&["k"]).plan(positive())).await.unwrap();
+    assert_eq!((staged.passing, staged.aside), (1, vec![("lower".to_owned(), 3)]));
+    assert_eq!((staged.change.added_rows, staged.change_all.added_rows), (1, 2));
+    place.engine.commit(CommitRequest { all: true, ..commit_of(load, 1) }).await.unwrap();
+    assert_eq!(place.rows("SELECT v FROM rows ORDER BY k").await, [[json!("a")], [json!("B")], [json!("i")]]);
+}
+
+#[tokio::test]
+async fn the_change_of_committing_every_row_is_told_before() {
+    for mode in [Mode::Append, Mode::Merge] {
+        let place = Place::new();
+        let mut running = Running::default();
+        let (_, staged) = place.load(&How::lines(FIRST).key(&["k"]).mode(mode)).await;
+        running.apply(&staged.change);
+        let text = "{\"k\": 2, \"v\": \"X\"}\n{\"k\": 4, \"v\": \"d\"}\n{\"k\": 5, \"v\": \"E\"}\n";
+        let how = How::lines(text).key(&["k"]).mode(mode).plan(positive());
+        let (load, staged) = place.stage(&how).await.unwrap();
+        place.engine.commit(CommitRequest { all: true, ..commit_of(load, 1) }).await.unwrap();
+        running.apply(&staged.change_all);
+        assert_eq!(running.digest(&staged), place.whole_digest().await, "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_was_judged_against_another_state_is_refused() {
+    let place = Place::new();
+    place.load(&How::lines(FIRST).key(&["k"])).await;
+    let (held, _) = place.stage(&How::lines("{\"k\": 4, \"v\": \"d\"}\n").key(&["k"])).await.unwrap();
+    place.load(&How::lines("{\"k\": 4, \"v\": \"other\"}\n").key(&["k"])).await;
+    let error = place.commit(held).await.unwrap_err();
+    says(&error, "wrong-state", &["judged against number 1", TABLE, "stands at 2"]);
+    assert_eq!(error.hint_text(), Some("stage the load again"));
+}
+
+#[tokio::test]
+async fn a_key_column_the_rows_lack_is_refused() {
+    let place = Place::new();
+    says(&place.stage(&How::lines(FIRST).key(&["id"])).await.unwrap_err(), "schema-changed", &["`id`", "k, v"]);
+}
+
+#[tokio::test]
+async fn many_keys_over_many_batches_and_files_are_found() {
+    let place = Place::new();
+    let mut text = "k,v\n".to_owned();
+    (0..30_000).for_each(|row| text.push_str(&format!("{row},{row}\n")));
+    place.write("a.csv", &text);
+    place.load(&How::files(&["a.csv"]).key(&["k"]).mode(Mode::Merge)).await;
+    text = "k,v\n".to_owned();
+    (20_000..50_000).for_each(|row| text.push_str(&format!("{row},{}\n", row + 1)));
+    place.write("b.csv", &text);
+    let (_, staged) = place.load(&How::files(&["b.csv"]).key(&["k"]).mode(Mode::Merge)).await;
+    assert_eq!((staged.change.added_rows, staged.change.removed_rows), (30_000, 10_000));
+    assert_eq!(
+        place.rows("SELECT count(*), count(DISTINCT k), sum(v - k) FROM rows").await,
+        [[json!(50_000), json!(50_000), json!(30_000)]]
+    );
+}

@@ -1,0 +1,15 @@
+//! The data engine on real files, tables and stores.
+
+mod checks;
+mod commits;
+//mod digests;
+//mod foreign;
+mod keys;
+mod places;
+//mod quarantine;
+//mod queries;
+mod schemas;
+mod sources;
+mod staging;
+//mod stores;
+mod support;

@@ -1,0 +1,212 @@
+//! Files as they arrive: what reads, and what each kind of broken file is told.
+
+use perennial_core::port::data::{DataEngine, FilesSource, Format, StageInput};
+use perennial_core::schema::TypeClass;
+use serde_json::json;
+
+use crate::support::{How, Place, says, source};
+
+#[tokio::test]
+async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
+    let place = Place::new();
+    let mut text = "id,share,day,at,flag,code,name,empty\n".to_owned();
+    for row in 0..20_000 {
+        text.push_str(&format!("{row},{row},2013-01-01,2013-01-01T05:00:00Z,true,007,n,\n"));
+    }
+    text.push_str("20000,0.5,2013-01-02,2013-01-01 05:00,false,008,\"a, \"\"b\"\"\",\n");
+    place.write("a.csv", text);
+    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+    let classes: Vec<_> = staged.schema.fields.iter().map(|field| field.class.clone()).collect();
+    assert_eq!(
+        classes,
+        [
+            TypeClass::Int,
+            TypeClass::Float,
+            TypeClass::Date,
+            TypeClass::Timestamp,
+            TypeClass::Bool,
+            TypeClass::Text,
+            TypeClass::Text,
+            TypeClass::Text
+        ]
+    );
+    let last = place.rows("SELECT * FROM rows WHERE id = 20000").await;
+    assert_eq!(
+        last,
+        [[json!(20000), json!(0.5), json!("2013-01-02"), json!("2013-01-01T05:00:00Z"), json!(false), json!("008"), json!("a, \"b\""), json!(null)]]
+    );
+}
+
+#[tokio::test]
+async fn csv_without_header_takes_the_names_of_the_source() {
+    let place = Place::new();
+    place.write("a.csv", "1,x\n2,y\n");
+    let files = FilesSource { files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
+    place.load(&How::new(StageInput::Files { source: files.clone(), paths: vec!["a.csv".into()] })).await;
+    assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
+    let unnamed = FilesSource { columns: Vec::new(), ..files };
+    let error = place.stage(&How::new(StageInput::Files { source: unnamed, paths: vec!["a.csv".into()] })).await.unwrap_err();
+    says(&error, "invalid-argument", &["a.csv", "no header line", "columns"]);
+}
+
+#[tokio::test]
+async fn a_csv_row_of_another_length_is_named_by_file_line_and_count() {
+    let place = Place::new();
+    place.write("short.csv", "a,b,c\n1,2,3\n\"multi\nline\",2,3\n4,5\n");
+    let error = place.stage(&How::files(&["short.csv"])).await.unwrap_err();
+    says(&error, "source-file", &["short.csv line 5", "expected 3 columns, got 2"]);
+    place.write("long.csv", "a,b\n1,2,3\n");
+    let error = place.stage(&How::files(&["long.csv"])).await.unwrap_err();
+    says(&error, "source-file", &["long.csv line 2", "expected 2 columns, got 3"]);
+}
+
+#[tokio::test]
+async fn a_value_of_the_wrong_type_late_in_a_file_is_named_by_line_column_and_value() {
+    let place = Place::new();
+    place.write("a.csv", "id,x\n1,1\n");
+    place.load(&How::files(&["a.csv"])).await;
+    let mut text = "id,x\n".to_owned();
+    (0..30_000).for_each(|row| text.push_str(&format!("{row},{row}\n")));
+    text.push_str("30000,many\n");
+    place.write("b.csv", text);
+    let error = place.stage(&How::files(&["b.csv"])).await.unwrap_err();
+    says(&error, "source-file", &["b.csv line 30002", "column `x`", "`many`", "expected int"]);
+    assert_eq!(place.rows("SELECT count(*) FROM rows").await, [[json!(1)]], "nothing is half loaded");
+}
+
+#[tokio::test]
+async fn headers_that_repeat_or_lack_names_are_refused() {
+    let place = Place::new();
+    for (text, part) in [
+        ("a,b,a\n1,2,3\n", "column `a` appears twice"),
+        ("a,A\n1,2\n", "appears twice"),
+        ("a,,c\n1,2,3\n", "column 2 has no name"),
+        ("a,_load\n1,2\n", "`_load` is reserved"),
+        ("", "is empty"),
+    ] {
+        place.write("h.csv", text);
+        says(&place.stage(&How::files(&["h.csv"])).await.unwrap_err(), "source-file", &["h.csv", part]);
+    }
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_is_named() {
+    let place = Place::new();
+    place.write("a.csv", b"a,b\n1,caf\xe9\n");
+    says(&place.stage(&How::files(&["a.csv"])).await.unwrap_err(), "source-file", &["a.csv line 2", "`b`", "not UTF-8"]);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_is_no_part_of_the_first_name() {
+    let place = Place::new();
+    place.write("a.csv", b"\xef\xbb\xbfid,b\r\n1,2\r\n");
+    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+    assert_eq!(staged.schema.fields[0].name, "id");
+}
+
+#[tokio::test]
+async fn a_header_alone_is_a_load_of_no_rows() {
+    let place = Place::new();
+    place.write("a.csv", "a,b\n");
+    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+    assert_eq!(staged.arrived, 0);
+    assert_eq!(place.rows("SELECT count(*) FROM rows").await, [[json!(0)]]);
+}
+
+#[tokio::test]
+async fn json_lines_read_nested_values_and_missing_members() {
+    let place = Place::new();
+    place.write("a.jsonl", "{\"n\": 1, \"tags\": [\"x\", \"y\"], \"at\": {\"lat\": 1.5}}\n\n{\"n\": 2.5, \"t\": \"12\"}\n");
+    let (_, staged) = place.load(&How::files(&["a.jsonl"])).await;
+    assert_eq!(staged.schema.field("tags").map(|f| f.class.to_string()).as_deref(), Some("list<text>"));
+    assert_eq!(
+        place.rows("SELECT n, tags, at, t FROM rows ORDER BY n").await,
+        [
+            vec![json!(1.0), json!(["x", "y"]), json!({ "lat": 1.5 }), json!(null)],
+            vec![json!(2.5), json!(null), json!(null), json!("12")]
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_broken_line_of_json_is_named_by_line_and_column() {
+    let place = Place::new();
+    place.write("a.jsonl", "{\"n\": 1}\n{\"n\": }\n");
+    says(&place.stage(&How::files(&["a.jsonl"])).await.unwrap_err(), "source-file", &["a.jsonl line 2", "at column 7"]);
+    place.write("b.jsonl", "[1, 2]\n");
+    says(&place.stage(&How::files(&["b.jsonl"])).await.unwrap_err(), "source-file", &["b.jsonl line 1", "no JSON object"]);
+}
+
+#[tokio::test]
+async fn text_in_a_number_column_of_json_is_named_and_numbers_written_as_text_are_read() {
+    let place = Place::new();
+    place.load(&How::lines("{\"n\": 1}\n")).await;
+    place.load(&How::lines("{\"n\": \"12\"}\n")).await;
+    assert_eq!(place.rows("SELECT sum(n) FROM rows").await, [[json!(13)]]);
+    let error = place.stage(&How::lines("{\"n\": 2}\n{\"n\": \"two\"}\n")).await.unwrap_err();
+    says(&error, "source-file", &["line 2", "column `n`", "two", "expected int"]);
+}
+
+#[tokio::test]
+async fn broken_and_truncated_parquet_files_are_named() {
+    let place = Place::new();
+    place.write_parquet("whole.parquet", "SELECT value AS n FROM generate_series(1, 5000)").await;
+    let whole = std::fs::read(place.source("whole.parquet")).unwrap();
+    place.write("cut.parquet", &whole[..whole.len() / 2]);
+    place.write("noise.parquet", b"this is no parquet file at all");
+    let mut damaged = whole.clone();
+    damaged[40..400].fill(0xaa);
+    place.write("damaged.parquet", damaged);
+    for name in ["cut.parquet", "noise.parquet", "damaged.parquet"] {
+        let error = place.stage(&How::files(&[name])).await.unwrap_err();
+        says(&error, "source-file", &[name, "no whole Parquet file"]);
+        assert!(error.hint_text().is_some());
+    }
+}
+
+#[tokio::test]
+async fn several_files_are_one_load_and_agree_on_their_columns() {
+    let place = Place::new();
+    place.write("in/a.csv", "a,b\n1,x\n");
+    place.write("in/b.csv", "b,a\ny,2.5\n");
+    place.load(&How::files(&["in/a.csv", "in/b.csv"])).await;
+    assert_eq!(place.rows("SELECT a, b FROM rows ORDER BY a").await, [[json!(1.0), json!("x")], [json!(2.5), json!("y")]]);
+    place.write("in/c.csv", "a,c\n1,2\n");
+    let error = place.stage(&How::files(&["in/a.csv", "in/c.csv"])).await.unwrap_err();
+    says(&error, "source-file", &["in/c.csv", "column `b` is missing"]);
+}
+
+#[tokio::test]
+async fn the_format_comes_from_the_ending_or_is_said() {
+    let place = Place::new();
+    place.write("a.txt", "a\n1\n");
+    let untold = How::files(&["a.txt"]);
+    says(&place.stage(&untold).await.unwrap_err(), "invalid-argument", &["a.txt", "format"]);
+    let files = FilesSource { format: Some(Format::Csv), ..source("a.txt") };
+    place.load(&How::new(StageInput::Files { source: files, paths: vec!["a.txt".into()] })).await;
+}
+
+#[tokio::test]
+async fn a_glob_lists_its_files_in_order_with_size_and_time() {
+    let place = Place::new();
+    for name in ["in/2013-02.csv", "in/2013-01.csv", "in/readme.txt", "in/deep/2013-03.csv", "out/2013-04.csv"] {
+        place.write(name, "a\n1\n");
+    }
+    let listed = place.engine.list(&source("in/*.csv")).await.unwrap();
+    let paths: Vec<&str> = listed.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["in/2013-01.csv", "in/2013-02.csv"]);
+    assert_eq!(listed[0].size_bytes, 4);
+    assert!(listed[0].modified_ns.is_some());
+    let deep = place.engine.list(&source("in/**/*.csv")).await.unwrap();
+    assert_eq!(deep.len(), 3);
+    assert!(place.engine.list(&source("nowhere/*.csv")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_fingerprint_is_the_content_s_blake3() {
+    let place = Place::new();
+    place.write("a.csv", "a\n1\n");
+    let print = place.engine.fingerprint(&source("a.csv"), "a.csv").await.unwrap();
+    assert_eq!(print, blake3::hash(b"a\n1\n").to_hex().to_string());
+    says(&place.engine.fingerprint(&source("a.csv"), "b.csv").await.unwrap_err(), "not-found", &["b.csv"]);
+}

@@ -1,0 +1,261 @@
+//! A place of its own for each test, and short ways to say what is staged.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use perennial_core::Error;
+use perennial_core::digest::{TableDigest, TableSum};
+use perennial_core::id::LoadId;
+use perennial_core::port::data::{
+    CommitRequest, Committed, DataEngine, FilesSource, Mode, NamedTable, Page, QueryRequest, ScanPlan, StageInput,
+    StageRequest, Staged, TableRef,
+};
+use perennial_data::{Engine, EngineOptions};
+use serde_json::Value as Json;
+use tempfile::TempDir;
+
+/// The table that tests load into.
+pub(crate) const TABLE: &str = "project/rows";
+
+/// Folders for sources, tables and staging, and an engine over them.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) engine: Engine,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("sources")).expect("a folder");
+        let engine = Self::open(folder.path());
+        Self { folder, engine }
+    }
+
+    /// Another engine over the same folders.
+    pub(crate) fn open(folder: &Path) -> Engine {
+        Engine::open(EngineOptions {
+            root: folder.join("tables").to_str().expect("a path").to_owned(),
+            staging: folder.join("staging"),
+            source_root: folder.join("sources"),
+            memory_bytes: 256 << 20,
+            threads: 2,
+        })
+        .expect("an engine")
+    }
+
+    pub(crate) fn again(&self) -> Engine {
+        Self::open(self.folder.path())
+    }
+
+    pub(crate) fn source(&self, path: &str) -> PathBuf {
+        self.folder.path().join("sources").join(path)
+    }
+
+    pub(crate) fn table(&self) -> PathBuf {
+        self.folder.path().join("tables").join(TABLE)
+    }
+
+    /// Writes a source file.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let place = self.source(path);
+        std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+        std::fs::write(place, content).expect("a file");
+    }
+
+    /// Writes rows as a Parquet file, in types of SQL.
+    pub(crate) async fn write_parquet(&self, path: &str, select: &str) {
+        let request = perennial_core::port::data::FrameRequest { sql: select.to_owned(), tables: Vec::new() };
+        self.engine.export(request, self.source(path)).await.expect("a Parquet file");
+    }
+
+    /// Stages files as `how` says.
+    pub(crate) async fn stage(&self, how: &How) -> Result<(LoadId, Staged), Error> {
+        let load = how.load.unwrap_or_else(LoadId::generate);
+        let staged = self.engine.stage(self.request(load, how).await).await?;
+        Ok((load, staged))
+    }
+
+    pub(crate) async fn request(&self, load: LoadId, how: &How) -> StageRequest {
+        StageRequest {
+            load,
+            dataset: "rows".parse().expect("a name"),
+            base: self.base().await,
+            input: how.input.clone(),
+            mode: how.mode,
+            key: how.key.iter().map(|column| (*column).to_owned()).collect(),
+            schema: how.schema.clone(),
+            evolve: how.evolve,
+            replaces: how.replaces,
+            plan: how.plan.clone(),
+        }
+    }
+
+    /// The table as it stands.
+    pub(crate) async fn base(&self) -> Option<TableRef> {
+        let position = self.engine.position(TABLE).await.expect("a position")?;
+        Some(TableRef { path: TABLE.into(), delta_version: position.delta_version })
+    }
+
+    pub(crate) async fn number(&self) -> i64 {
+        self.engine.position(TABLE).await.expect("a position").map_or(0, |position| position.number)
+    }
+
+    pub(crate) async fn commit(&self, load: LoadId) -> Result<Committed, Error> {
+        let previous = self.number().await;
+        self.engine.commit(commit_of(load, previous)).await
+    }
+
+    /// Stages and commits.
+    pub(crate) async fn load(&self, how: &How) -> (LoadId, Staged) {
+        let (load, staged) = self.stage(how).await.expect("rows are staged");
+        self.commit(load).await.expect("rows are committed");
+        (load, staged)
+    }
+
+    /// Asks the table, called `rows`, as it stands.
+    pub(crate) async fn ask(&self, sql: &str) -> Page {
+        self.try_ask(sql).await.expect("an answer")
+    }
+
+    pub(crate) async fn try_ask(&self, sql: &str) -> Result<Page, Error> {
+        let tables = self.base().await.map(|table| NamedTable { name: "rows".into(), table });
+        self.engine.query(QueryRequest { sql: sql.into(), tables: tables.into_iter().collect(), limit: 1000 }).await
+    }
+
+    /// The rows that `sql` gives, as JSON.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Json>> {
+        self.ask(sql).await.rows
+    }
+
+    /// The table's digest computed from all its rows, read back through a new load of a new place.
+    pub(crate) async fn whole_digest(&self) -> TableDigest {
+        let tables = vec![NamedTable { name: "rows".into(), table: self.base().await.expect("a table") }];
+        let how = How::new(StageInput::Sql { sql: "SELECT * FROM rows".into(), tables });
+        let load = LoadId::generate();
+        let mut request = self.request(load, &how).await;
+        request.base = None;
+        let staged = self.engine.stage(request).await.expect("rows are staged");
+        self.engine.discard(load).await.expect("the load is forgotten");
+        TableDigest::of(&staged.schema, staged.change.added_rows, &staged.change.added)
+    }
+}
+
+/// A running digest, kept up by changes alone.
+#[derive(Default)]
+pub(crate) struct Running {
+    pub(crate) rows: u64,
+    sum: TableSum,
+}
+
+impl Running {
+    pub(crate) fn apply(&mut self, change: &perennial_core::port::data::Change) {
+        self.rows = self.rows + change.added_rows - change.removed_rows;
+        self.sum.merge(&change.added);
+        self.sum.remove(&change.removed);
+    }
+
+    pub(crate) fn digest(&self, staged: &Staged) -> TableDigest {
+        TableDigest::of(&staged.schema, self.rows, &self.sum)
+    }
+}
+
+/// How rows are staged.
+#[derive(Clone)]
+pub(crate) struct How {
+    pub(crate) input: StageInput,
+    pub(crate) mode: Mode,
+    pub(crate) key: Vec<&'static str>,
+    pub(crate) schema: Option<perennial_core::schema::Schema>,
+    pub(crate) evolve: bool,
+    pub(crate) replaces: Option<LoadId>,
+    pub(crate) plan: ScanPlan,
+    pub(crate) load: Option<LoadId>,
+}
+
+impl How {
+    pub(crate) fn new(input: StageInput) -> Self {
+        Self {
+            input,
+            mode: Mode::Append,
+            key: Vec::new(),
+            schema: None,
+            evolve: false,
+            replaces: None,
+            plan: ScanPlan::default(),
+            load: None,
+        }
+    }
+
+    /// The files at `paths`, below the source folder.
+    pub(crate) fn files(paths: &[&str]) -> Self {
+        let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        Self::new(StageInput::Files { source: source(&paths.first().cloned().unwrap_or_default()), paths })
+    }
+
+    pub(crate) fn lines(text: &str) -> Self {
+        Self::new(StageInput::JsonLines(Arc::from(text.as_bytes())))
+    }
+
+    pub(crate) fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    pub(crate) fn key(mut self, key: &[&'static str]) -> Self {
+        self.key = key.to_vec();
+        self
+    }
+
+    pub(crate) fn evolve(mut self) -> Self {
+        self.evolve = true;
+        self
+    }
+
+    pub(crate) fn replaces(mut self, load: LoadId) -> Self {
+        self.replaces = Some(load);
+        self
+    }
+
+    pub(crate) fn plan(mut self, plan: ScanPlan) -> Self {
+        self.plan = plan;
+        self
+    }
+}
+
+/// A source of one glob, with header.
+pub(crate) fn source(files: &str) -> FilesSource {
+    FilesSource { files: files.into(), format: None, header: true, columns: Vec::new() }
+}
+
+pub(crate) fn commit_of(load: LoadId, previous: i64) -> CommitRequest {
+    CommitRequest { load, table: TABLE.into(), number: previous + 1, previous, all: false }
+}
+
+/// Checks that `error` is of `code` and says each of `parts`.
+pub(crate) fn says(error: &Error, code: &str, parts: &[&str]) {
+    assert_eq!(error.code().name(), code, "{error:?}");
+    for part in parts {
+        assert!(error.message().contains(part), "`{}` does not say `{part}`", error.message());
+    }
+    assert!(!error.message().contains('\n') && !error.message().ends_with('.'), "{}", error.message());
+}
+
+/// The Python of the tests.
+pub(crate) fn python() -> Command {
+    let python = std::env::var("PERENNIAL_TEST_PYTHON").expect(
+        "PERENNIAL_TEST_PYTHON must name a Python with the packages of conformance/requirements.txt: run the tests by `cargo xtask test`",
+    );
+    Command::new(python)
+}
+
+/// Runs a Python program; gives what it printed.
+pub(crate) fn run_python(program: &str, arguments: &[&str]) -> String {
+    let output = python().arg("-c").arg(program).args(arguments).output().expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}

@@ -1,0 +1,94 @@
+//! The pieces every picture is made of.
+
+use std::fmt::Write;
+
+/// Readable on white and on near-black, and apart for the colour-blind in this order.
+pub(super) const COLOURS: [&str; 8] = ["#2f7ed8", "#e07b1a", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
+
+/// Dashes of the series, in the same order.
+pub(super) const DASHES: [&str; 8] = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 4", "6 2 1 2"];
+
+/// An open picture.
+pub(super) struct Svg {
+    text: String,
+}
+
+/// Where a text stands to its point.
+#[derive(Clone, Copy)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Svg {
+    /// Begins a picture of that size in pixels, with its words for readers who cannot see it.
+    pub(super) fn new(width: f64, height: f64, title: &str, description: &str) -> Self {
+        let mut svg = Self { text: String::with_capacity(8 * 1024) };
+        svg.push(format_args!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+             width=\"{width:.0}\" height=\"{height:.0}\" font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"currentColor\">\n\
+             <title>{}</title>\n<desc>{}</desc>\n\
+             <style>svg:root{{color:#1f2933;max-width:100%;height:auto}}\
+             @media (prefers-color-scheme:dark){{svg:root{{color:#e4e7eb}}}}</style>\n",
+            escape(title),
+            escape(description)
+        ));
+        svg
+    }
+
+    /// Adds markup whose texts are escaped already.
+    pub(super) fn push(&mut self, markup: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = self.text.write_fmt(markup);
+    }
+
+    /// Adds words.
+    pub(super) fn words(&mut self, x: f64, y: f64, anchor: Anchor, attributes: &str, words: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        self.push(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{}</text>\n", escape(words)));
+    }
+
+    /// Adds a thin line in the colour of the words.
+    pub(super) fn rule(&mut self, from: (f64, f64), to: (f64, f64), attributes: &str) {
+        self.push(format_args!(
+            "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"currentColor\"{attributes}/>\n",
+            from.0, from.1, to.0, to.1
+        ));
+    }
+
+    /// Ends the picture.
+    pub(super) fn finish(mut self) -> String {
+        self.text.push_str("</svg>\n");
+        self.text
+    }
+}
+
+/// Text as XML takes it; control characters become a replacement sign.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            character => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+/// The first characters of a long name.
+pub(super) fn short(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
+        return name.to_owned();
+    }
+    name.chars().take(most - 1).chain(['…']).collect()
+}

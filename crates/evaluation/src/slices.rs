@@ -1,0 +1,114 @@
+//! The same measures for each value of a column.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use perennial_core::frame::{Column, Frame};
+use perennial_core::model::Scores;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::judged::Judged;
+use crate::metrics::Metrics;
+use crate::outcomes::Outcomes;
+
+/// Slices a column gives at most: its most frequent values.
+pub const MAX_SLICES: usize = 50;
+
+/// How facts spell the slice of rows that lack a value.
+const NULL: &str = "null";
+
+/// The rows that share one value of one column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// The column.
+    pub column: String,
+    /// Its one value; absent for the rows that lack one.
+    pub value: Option<String>,
+    /// What was measured over the slice's labelled rows.
+    pub metrics: Metrics,
+}
+
+impl Slice {
+    /// The slice as facts: `column`, `value` (missing is `null` in letters), `rows` and the measures.
+    pub fn facts(&self) -> Map<String, Value> {
+        let mut facts = self.metrics.facts();
+        facts.insert("column".to_owned(), Value::from(self.column.as_str()));
+        facts.insert("value".to_owned(), Value::from(self.value.as_deref().unwrap_or(NULL)));
+        facts
+    }
+}
+
+/// Measures each slice by the columns of `frame` called `columns`, whose rows are those of the scores.
+///
+/// Of every column the [`MAX_SLICES`] values with the most labelled rows, most
+/// frequent first, equals by value; missing is a value too.
+pub fn slices<S: AsRef<str>>(scores: &Scores, outcomes: &Outcomes, frame: &Frame, columns: &[S]) -> Result<Vec<Slice>, Error> {
+    measure_slices(&Judged::new(scores, outcomes)?, frame, columns)
+}
+
+pub(crate) fn measure_slices<S: AsRef<str>>(judged: &Judged<'_>, frame: &Frame, columns: &[S]) -> Result<Vec<Slice>, Error> {
+    let mut slices = Vec::new();
+    for name in columns {
+        let name = name.as_ref();
+        let column = frame.column(name).ok_or_else(|| Error::Column { column: name.to_owned() })?;
+        if column.len() != judged.outcomes.rows() {
+            return Err(Error::Rows { scores: column.len(), outcomes: judged.outcomes.rows() });
+        }
+        for (value, rows) in groups(column, &judged.order) {
+            slices.push(Slice { column: name.to_owned(), value, metrics: judged.measure(&rows) });
+        }
+    }
+    Ok(slices)
+}
+
+/// `order` dealt out by the column's values, order kept; the most frequent values.
+fn groups(column: &Column, order: &[u32]) -> Vec<(Option<String>, Vec<u32>)> {
+    let (codes, names) = encode(column);
+    let mut counts = vec![0_usize; names.len()];
+    for &row in order {
+        counts[codes[row as usize] as usize] += 1;
+    }
+    let mut kept: Vec<usize> = (0..names.len()).filter(|&code| counts[code] > 0).collect();
+    kept.sort_by(|&left, &right| (Reverse(counts[left]), &names[left]).cmp(&(Reverse(counts[right]), &names[right])));
+    kept.truncate(MAX_SLICES);
+    let mut place = vec![usize::MAX; names.len()];
+    let mut groups: Vec<(Option<String>, Vec<u32>)> = Vec::with_capacity(kept.len());
+    for code in kept {
+        place[code] = groups.len();
+        groups.push((names[code].clone(), Vec::with_capacity(counts[code])));
+    }
+    for &row in order {
+        if let Some((_, rows)) = groups.get_mut(place[codes[row as usize] as usize]) {
+            rows.push(row);
+        }
+    }
+    groups
+}
+
+/// One code a row, and what each code stands for.
+fn encode(column: &Column) -> (Vec<u32>, Vec<Option<String>>) {
+    match column {
+        Column::Text(text) => {
+            let missing = text.values.len() as u32;
+            let codes = text.codes.iter().map(|&code| code.min(missing)).collect();
+            let names = text.values.iter().map(|value| Some(value.to_string())).chain([None]).collect();
+            (codes, names)
+        }
+        Column::Number(values) => {
+            let mut index: HashMap<u64, u32> = HashMap::new();
+            let mut names = Vec::new();
+            let codes = values.iter().map(|&value| {
+                // One NaN, one zero.
+                let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
+                *index.entry(value.to_bits()).or_insert_with(|| {
+                    names.push((!value.is_nan()).then(|| value.to_string()));
+                    names.len() as u32 - 1
+                })
+            });
+            let codes = codes.collect();
+            (codes, names)
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What alerts are judged over.
+
+use std::collections::BTreeMap;
+
+use perennial_core::calendar::Window;
+use perennial_monitoring::{Latency, WindowResult, drift};
+use serde_json::{Value, json};
+
+use crate::oracle::{number, reference, summary};
+
+fn result() -> WindowResult {
+    let reference = reference(&number(&[1.0; 10]));
+    WindowResult {
+        version: "flight-delays/3".to_owned(),
+        window: Window { start_ms: 1_372_651_200_000, end_ms: 1_375_329_600_000 },
+        rows: 2000,
+        labelled_rows: 1500,
+        metrics: BTreeMap::from([("auc".to_owned(), 0.75), ("log_loss".to_owned(), f64::NAN)]),
+        drift: Some(drift(&reference, &summary(&reference, &number(&[1.0; 5]))).unwrap()),
+        latency: Some(Latency { p50_ms: 1.0, p99_ms: 4.5 }),
+        requests: 400,
+        errors: 1,
+    }
+}
+
+#[test]
+fn facts_have_their_published_names_and_all_numbers_are_doubles() {
+    let released = BTreeMap::from([("auc".to_owned(), 0.8)]);
+    let facts = Value::Object(result().facts(Some(&released)));
+    let expected = json!({
+        "auc": 0.75,
+        "rows": 2000.0,
+        "labelled": 0.75,
+        "error_rate": 0.0025,
+        "latency": {"p50_ms": 1.0, "p99_ms": 4.5},
+        "drift": {"share": 0.0, "features": {"feature": 0.0}},
+        "reference": {"auc": 0.8},
+    });
+    assert_eq!(facts, expected);
+    assert!(facts["rows"].is_f64() && facts["drift"]["share"].is_f64());
+}
+
+#[test]
+fn what_is_undefined_is_absent() {
+    let nothing = WindowResult { rows: 0, labelled_rows: 0, metrics: BTreeMap::new(), drift: None, latency: None, requests: 0, errors: 0, ..result() };
+    assert_eq!(Value::Object(nothing.facts(None)), json!({"rows": 0.0}));
+    let kept: WindowResult = serde_json::from_str(&serde_json::to_string(&nothing).unwrap()).unwrap();
+    assert_eq!(kept, nothing);
+}
+
+#[test]
+fn a_measure_cannot_take_the_place_of_a_fact_of_the_window() {
+    let mut odd = result();
+    odd.metrics.insert("rows".to_owned(), 7.0);
+    assert_eq!(odd.facts(None)["rows"], json!(2000.0));
+}

@@ -1,0 +1,137 @@
+//! What holds for all rows.
+
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::model::Scores;
+use perennial_monitoring::{Drift, FeatureDrift, LatencyHistogram, Reference, Summary, compare, drift};
+use proptest::prelude::*;
+
+type Row = (f64, Option<String>, f64);
+
+/// A number that may be missing or infinite, a text that may be missing, a score.
+fn row() -> impl Strategy<Value = Row> {
+    let number = prop_oneof![4 => -10.0..10.0, 2 => (0_i32..4).prop_map(f64::from), 1 => Just(f64::NAN), 1 => Just(f64::INFINITY), 1 => Just(f64::NEG_INFINITY)];
+    (number, prop::option::of("[a-e]"), 0.0..=1.0)
+}
+
+fn rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
+    prop::collection::vec(row(), 0..most)
+}
+
+fn split(rows: &[Row]) -> (Frame, Scores) {
+    let mut frame = Frame::new();
+    frame.push("number", Column::Number(rows.iter().map(|row| row.0).collect()));
+    frame.push("text", Column::Text(TextColumn::encode(rows.iter().map(|row| row.1.as_deref()))));
+    (frame, Scores { width: 1, values: rows.iter().map(|row| row.2).collect() })
+}
+
+fn reference_of(rows: &[Row]) -> Reference {
+    let (frame, scores) = split(rows);
+    Reference::of(&frame, &scores, &[])
+}
+
+fn summary_of(reference: &Reference, rows: &[Row]) -> Summary {
+    let (frame, scores) = split(rows);
+    let mut summary = Summary::new(reference);
+    summary.add(reference, &frame, &scores).unwrap();
+    summary
+}
+
+fn every(drift: &Drift) -> impl Iterator<Item = &FeatureDrift> {
+    drift.features.iter().chain(&drift.scores)
+}
+
+proptest! {
+    #[test]
+    fn summaries_of_parts_add_up_to_that_of_the_whole(before in rows(80), first in rows(60), second in rows(60)) {
+        let reference = reference_of(&before);
+        let mut merged = summary_of(&reference, &first);
+        merged.merge(&summary_of(&reference, &second)).unwrap();
+        let whole: Vec<Row> = first.iter().chain(&second).cloned().collect();
+        prop_assert_eq!(&merged, &summary_of(&reference, &whole));
+        let mut turned = summary_of(&reference, &second);
+        turned.merge(&summary_of(&reference, &first)).unwrap();
+        prop_assert_eq!(merged, turned);
+    }
+
+    #[test]
+    fn the_same_rows_have_not_drifted(rows in rows(150)) {
+        let reference = reference_of(&rows);
+        let drift = drift(&reference, &summary_of(&reference, &rows)).unwrap();
+        for feature in every(&drift) {
+            prop_assert_eq!(feature.psi, (!rows.is_empty()).then_some(0.0));
+            prop_assert!(feature.ks.is_none_or(|ks| ks == 0.0));
+            prop_assert!(!feature.is_drifted);
+        }
+        prop_assert_eq!(drift.share, (!rows.is_empty()).then_some(0.0));
+    }
+
+    #[test]
+    fn the_reference_counts_as_a_summary_of_its_rows_does(rows in rows(150)) {
+        let reference = reference_of(&rows);
+        let summary = summary_of(&reference, &rows);
+        for (feature, counts) in reference.features.iter().zip(&summary.features).chain(reference.scores.iter().zip(&summary.scores)) {
+            prop_assert_eq!(&feature.counts, counts);
+            prop_assert_eq!(counts.rows(), rows.len() as u64);
+        }
+    }
+
+    #[test]
+    fn distances_stay_in_their_range(before in rows(100), now in rows(100)) {
+        let reference = reference_of(&before);
+        let drift = drift(&reference, &summary_of(&reference, &now)).unwrap();
+        for feature in every(&drift) {
+            prop_assert_eq!(feature.psi.is_some(), !before.is_empty() && !now.is_empty());
+            prop_assert!(feature.psi.is_none_or(|psi| psi >= 0.0 && psi.is_finite()));
+            prop_assert!(feature.ks.is_none_or(|ks| (0.0..=1.0).contains(&ks)));
+            prop_assert_eq!(feature.is_drifted, feature.psi.is_some_and(|psi| psi >= 0.25));
+        }
+        if let Some(share) = drift.share {
+            let drifted = drift.features.iter().filter(|feature| feature.is_drifted).count();
+            prop_assert_eq!(share, drifted as f64 / 2.0);
+        }
+    }
+
+    #[test]
+    fn shares_of_bins_add_up_to_one(before in rows(60), now in rows(60)) {
+        let reference = reference_of(&before);
+        let summary = summary_of(&reference, &now);
+        for name in ["number", "text", "score"] {
+            let bins = compare(&reference, &summary, name).unwrap().unwrap();
+            let total = |share: fn(&perennial_monitoring::BinShares) -> f64| bins.iter().map(share).sum::<f64>();
+            prop_assert!((total(|bin| bin.reference) - f64::from(u8::from(!before.is_empty()))).abs() < 1e-9);
+            prop_assert!((total(|bin| bin.current) - f64::from(u8::from(!now.is_empty()))).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn references_and_summaries_survive_json(before in rows(60), now in rows(60)) {
+        let reference = reference_of(&before);
+        let kept: Reference = serde_json::from_str(&serde_json::to_string(&reference).unwrap()).unwrap();
+        prop_assert_eq!(&kept, &reference);
+        prop_assert_eq!(kept.anchor(), reference.anchor());
+        let summary = summary_of(&kept, &now);
+        let again: Summary = serde_json::from_str(&serde_json::to_string(&summary).unwrap()).unwrap();
+        let found = drift(&kept, &again).unwrap();
+        let again: Drift = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
+        prop_assert_eq!(again, found);
+    }
+
+    #[test]
+    fn latencies_of_parts_add_up_to_those_of_the_whole(first in prop::collection::vec(0.0..1e6_f64, 0..50), second in prop::collection::vec(0.0..1e6_f64, 0..50)) {
+        let of = |values: &[f64]| {
+            let mut histogram = LatencyHistogram::new();
+            for &value in values {
+                histogram.record(value);
+            }
+            histogram
+        };
+        let mut merged = of(&first);
+        merged.merge(&of(&second));
+        let whole: Vec<f64> = first.iter().chain(&second).copied().collect();
+        prop_assert_eq!(&merged, &of(&whole));
+        prop_assert_eq!(merged.count(), whole.len() as u64);
+        if let Some(latency) = merged.latency() {
+            prop_assert!(latency.p50_ms <= latency.p99_ms);
+        }
+    }
+}

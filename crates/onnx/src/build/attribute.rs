@@ -1,0 +1,45 @@
+//! Settings of a node.
+
+use bytes::Bytes;
+
+use crate::proto::{AttributeProto, AttributeType, TensorProto};
+
+fn typed(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
+/// A number.
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..typed(name, AttributeType::Float) }
+}
+
+/// A whole number.
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: Some(value), ..typed(name, AttributeType::Int) }
+}
+
+/// A text.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(Bytes::copy_from_slice(value.as_bytes())), ..typed(name, AttributeType::String) }
+}
+
+/// A tensor.
+pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto { t: Some(value), ..typed(name, AttributeType::Tensor) }
+}
+
+/// Numbers.
+pub fn floats(name: &str, values: Vec<f32>) -> AttributeProto {
+    AttributeProto { floats: values, ..typed(name, AttributeType::Floats) }
+}
+
+/// Whole numbers.
+pub fn ints(name: &str, values: Vec<i64>) -> AttributeProto {
+    AttributeProto { ints: values, ..typed(name, AttributeType::Ints) }
+}
+
+/// Texts.
+pub fn texts<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = S>) -> AttributeProto {
+    let strings = values.into_iter().map(|value| Bytes::copy_from_slice(value.as_ref().as_bytes())).collect();
+    AttributeProto { strings, ..typed(name, AttributeType::Strings) }
+}

@@ -1,0 +1,12 @@
+//! Writes ONNX models: a graph builder and the classical operators.
+
+pub mod attribute;
+mod classical;
+mod graph;
+#[cfg(test)]
+mod tests;
+mod trees;
+
+pub use classical::Classes;
+pub use graph::{GraphBuilder, ML};
+pub use trees::{PostTransform, SplitMode, Tree, TreeNode, Trees};

@@ -1,0 +1,150 @@
+//! Functions of one number, and softmax.
+
+use std::sync::Arc;
+
+use super::{Inputs, Made, Operator, axis, only};
+use crate::node::Node;
+use crate::tensor::{Data, Tensor};
+
+/// Applies the same function to every element.
+#[derive(Debug)]
+struct Map {
+    narrow: fn(f32) -> f32,
+    wide: fn(f64) -> f64,
+}
+
+/// A function with settings of its node.
+#[derive(Debug)]
+enum Shaped {
+    LeakyRelu(f32),
+    Elu(f32),
+    HardSigmoid(f32, f32),
+}
+
+#[derive(Debug)]
+struct Softmax {
+    axis: i64,
+    /// Before operator set 13 the dimensions from `axis` on count as one.
+    folds: bool,
+    log: bool,
+}
+
+pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+    let map = |narrow: fn(f32) -> f32, wide: fn(f64) -> f64| Some(Ok(Arc::new(Map { narrow, wide }) as _));
+    let softmax = |log| {
+        let folds = node.version < 13;
+        let axis = node.int("axis", if folds { 1 } else { -1 });
+        Some(Ok(Arc::new(Softmax { axis, folds, log }) as _))
+    };
+    let shaped = |shaped: Shaped| Some(Ok(Arc::new(shaped) as Arc<dyn Operator>));
+    match name {
+        "Relu" => map(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }),
+        "Sigmoid" => map(|x| 1.0 / (1.0 + (-x).exp()), |x| 1.0 / (1.0 + (-x).exp())),
+        "Tanh" => map(f32::tanh, f64::tanh),
+        "Exp" => map(f32::exp, f64::exp),
+        "Log" => map(f32::ln, f64::ln),
+        "Sqrt" => map(f32::sqrt, f64::sqrt),
+        "Reciprocal" => map(f32::recip, f64::recip),
+        "Floor" => map(f32::floor, f64::floor),
+        "Ceil" => map(f32::ceil, f64::ceil),
+        "Round" => map(f32::round_ties_even, f64::round_ties_even),
+        "Sin" => map(f32::sin, f64::sin),
+        "Cos" => map(f32::cos, f64::cos),
+        "Softplus" => map(|x| x.max(0.0) + (-x.abs()).exp().ln_1p(), |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
+        "LeakyRelu" => shaped(Shaped::LeakyRelu(node.float("alpha", 0.01))),
+        "Elu" => shaped(Shaped::Elu(node.float("alpha", 1.0))),
+        "HardSigmoid" => shaped(Shaped::HardSigmoid(node.float("alpha", 0.2), node.float("beta", 0.5))),
+        "Softmax" => softmax(false),
+        "LogSoftmax" => softmax(true),
+        _ => None,
+    }
+}
+
+impl Operator for Map {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        match input.data() {
+            Data::F32(values) => output.start(input.shape())?.extend(values.iter().map(|&x| (self.narrow)(x))),
+            Data::F64(values) => output.start(input.shape())?.extend(values.iter().map(|&x| (self.wide)(x))),
+            other => return Err(format!("expected floats, got {}", other.kind())),
+        }
+        Ok(())
+    }
+}
+
+impl Operator for Shaped {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let Some(values) = input.values::<f32>() else {
+            return Err(format!("expected FP32, got {}", input.kind()));
+        };
+        let output = output.start(input.shape())?;
+        match *self {
+            Self::LeakyRelu(alpha) => output.extend(values.iter().map(|&x| if x < 0.0 { alpha * x } else { x })),
+            Self::Elu(alpha) => output.extend(values.iter().map(|&x| if x < 0.0 { alpha * x.exp_m1() } else { x })),
+            Self::HardSigmoid(alpha, beta) => {
+                output.extend(values.iter().map(|&x: &f32| (alpha * x + beta).clamp(0.0, 1.0)));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Operator for Softmax {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let shape = input.shape();
+        let at = axis(self.axis, shape.len().max(1))?;
+        let length: usize =
+            if self.folds { shape[at..].iter().product() } else { shape.get(at).copied().unwrap_or(1) };
+        let inner: usize = if self.folds { 1 } else { shape.iter().skip(at + 1).product() };
+        output.copy(input, shape)?;
+        match &mut output.data {
+            Data::F32(values) => each_line(values, length, inner, |line| {
+                softmax(line, self.log, f32::NEG_INFINITY, f32::max, |x| x.exp(), |x| x.ln());
+            }),
+            Data::F64(values) => each_line(values, length, inner, |line| {
+                softmax(line, self.log, f64::NEG_INFINITY, f64::max, |x| x.exp(), |x| x.ln());
+            }),
+            other => return Err(format!("expected floats, got {}", other.kind())),
+        }
+        Ok(())
+    }
+}
+
+/// Hands each line of `length` elements, `inner` apart, to `work`.
+fn each_line<T: Copy>(values: &mut [T], length: usize, inner: usize, mut work: impl FnMut(&mut [T])) {
+    if length == 0 || inner == 0 {
+        return;
+    }
+    if inner == 1 {
+        values.chunks_exact_mut(length).for_each(work);
+        return;
+    }
+    let mut line = Vec::with_capacity(length);
+    for block in values.chunks_exact_mut(length * inner) {
+        for offset in 0..inner {
+            line.clear();
+            line.extend(block.iter().skip(offset).step_by(inner).copied());
+            work(&mut line);
+            for (slot, &value) in block.iter_mut().skip(offset).step_by(inner).zip(&line) {
+                *slot = value;
+            }
+        }
+    }
+}
+
+fn softmax<T>(line: &mut [T], log: bool, lowest: T, max: fn(T, T) -> T, exp: fn(T) -> T, ln: fn(T) -> T)
+where
+    T: Copy + std::iter::Sum + std::ops::Sub<Output = T> + std::ops::Div<Output = T>,
+{
+    let top = line.iter().copied().fold(lowest, max);
+    if log {
+        let sum = ln(line.iter().map(|&x| exp(x - top)).sum());
+        line.iter_mut().for_each(|x| *x = *x - top - sum);
+        return;
+    }
+    line.iter_mut().for_each(|x| *x = exp(*x - top));
+    let sum = line.iter().copied().sum();
+    line.iter_mut().for_each(|x| *x = *x / sum);
+}

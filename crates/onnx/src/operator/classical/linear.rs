@@ -1,0 +1,174 @@
+//! Linear models.
+
+use std::sync::Arc;
+
+use super::each_f32;
+use crate::labels::Labels;
+use crate::limits;
+use crate::node::{Node, Refusal};
+use crate::operator::matrix::{add_product, transposed};
+use crate::operator::{Inputs, Made, Operator, only};
+use crate::post_transform::PostTransform;
+use crate::tensor::Tensor;
+
+/// Scores `x · coefficients + intercepts`.
+#[derive(Debug)]
+struct Scores {
+    /// Features × scores.
+    coefficients: Vec<f32>,
+    intercepts: Vec<f32>,
+    features: usize,
+    post_transform: PostTransform,
+}
+
+#[derive(Debug)]
+struct LinearClassifier {
+    scores: Scores,
+    labels: Labels,
+}
+
+#[derive(Debug)]
+struct LinearRegressor {
+    scores: Scores,
+}
+
+pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+    match name {
+        "LinearClassifier" => Some(classifier(node).map(|classifier| Arc::new(classifier) as _)),
+        "LinearRegressor" => Some(regressor(node).map(|regressor| Arc::new(regressor) as _)),
+        _ => None,
+    }
+}
+
+impl Scores {
+    fn new(node: &Node<'_>, count: usize) -> Result<Self, Refusal> {
+        let coefficients = node.floats("coefficients");
+        let mut intercepts = node.floats("intercepts").to_vec();
+        if intercepts.is_empty() {
+            intercepts = vec![0.0; count];
+        }
+        if count == 0 || coefficients.is_empty() || coefficients.len() % count != 0 || intercepts.len() != count {
+            return Err(Refusal::Invalid(format!(
+                "{} coefficients and {} intercepts for {count} scores",
+                coefficients.len(),
+                intercepts.len()
+            )));
+        }
+        let features = coefficients.len() / count;
+        Ok(Self {
+            coefficients: transposed(coefficients, count, features),
+            intercepts,
+            features,
+            post_transform: node.word("post_transform", "NONE")?,
+        })
+    }
+
+    /// Writes the scores of each row, not transformed yet.
+    fn run(&self, input: &Tensor, output: &mut Vec<f32>) -> Result<(), String> {
+        let (rows, features) = input.matrix();
+        if features != self.features {
+            return Err(format!("expected {} features, got {features}", self.features));
+        }
+        output.clear();
+        for _ in 0..rows {
+            output.extend_from_slice(&self.intercepts);
+        }
+        let mut cast = Vec::new();
+        let values = match input.values::<f32>() {
+            Some(values) => values,
+            None => {
+                each_f32(input, |value| cast.push(value))?;
+                &cast
+            }
+        };
+        add_product(values, &self.coefficients, features, self.intercepts.len(), output);
+        Ok(())
+    }
+
+    /// Transforms each row of `width` scores.
+    fn finish(&self, scores: &mut [f32], width: usize) {
+        if self.post_transform == PostTransform::None {
+            return;
+        }
+        let mut row = Vec::with_capacity(width);
+        for scores in scores.chunks_exact_mut(width) {
+            row.clear();
+            row.extend(scores.iter().map(|&score| f64::from(score)));
+            self.post_transform.apply(&mut row);
+            scores.iter_mut().zip(&row).for_each(|(score, &value)| *score = value as f32);
+        }
+    }
+}
+
+fn classifier(node: &Node<'_>) -> Result<LinearClassifier, Refusal> {
+    let labels = Labels::read(node)?;
+    let intercepts = node.floats("intercepts").len();
+    let count = if intercepts == 0 { labels.len() } else { intercepts };
+    if count != labels.len() && !(count == 1 && labels.len() == 2) {
+        return Err(Refusal::Invalid(format!("{count} scores for {} classes", labels.len())));
+    }
+    Ok(LinearClassifier { scores: Scores::new(node, count)?, labels })
+}
+
+impl Operator for LinearClassifier {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let input = inputs.need(0)?;
+        let (rows, _) = input.matrix();
+        let count = self.scores.intercepts.len();
+        let [label, rest @ ..] = outputs else { return Ok(()) };
+        let mut unnamed = Tensor::default();
+        let output = rest.first_mut().unwrap_or(&mut unnamed);
+        let classes = self.labels.len();
+        let scores = output.start::<f32>(&[rows, classes])?;
+        self.scores.run(input, scores)?;
+        if count == 1 {
+            let decide = |score: &f32| usize::from(*score > 0.0).min(classes - 1);
+            self.labels.write(scores.iter().map(decide), label)?;
+        } else {
+            let decide = |row: &[f32]| (1..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best });
+            self.labels.write(scores.chunks_exact(classes).map(decide), label)?;
+        }
+        if count == 1 && classes == 2 {
+            self.two_sided(scores);
+        } else {
+            self.scores.finish(scores, classes);
+        }
+        Ok(())
+    }
+}
+
+impl LinearClassifier {
+    /// Two classes by one score: its complement stands for the first.
+    fn two_sided(&self, scores: &mut Vec<f32>) {
+        let single = std::mem::take(scores);
+        scores.reserve(single.len() * 2);
+        for score in single {
+            let score = f64::from(score);
+            let (first, second) = match self.scores.post_transform {
+                PostTransform::Logistic => (PostTransform::logistic(-score), PostTransform::logistic(score)),
+                _ => (1.0 - score, score),
+            };
+            scores.extend([first as f32, second as f32]);
+        }
+    }
+}
+
+fn regressor(node: &Node<'_>) -> Result<LinearRegressor, Refusal> {
+    let targets = usize::try_from(node.int("targets", 1))
+        .ok()
+        .filter(|&targets| targets > 0 && targets as u64 <= limits::TARGETS_MAX)
+        .ok_or("the number of targets is out of range")?;
+    Ok(LinearRegressor { scores: Scores::new(node, targets)? })
+}
+
+impl Operator for LinearRegressor {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (rows, _) = input.matrix();
+        let targets = self.scores.intercepts.len();
+        let output = output.start::<f32>(&[rows, targets])?;
+        self.scores.run(input, output)?;
+        self.scores.finish(output, targets);
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Products of matrices.
+
+use std::ops::{Add, Mul};
+use std::sync::Arc;
+
+use super::elementwise::{each_index, join, offset, strides};
+use super::{Inputs, Made, Operator, only};
+use crate::node::Node;
+use crate::tensor::{Data, Element, Tensor};
+
+#[derive(Debug)]
+struct MatMul;
+
+#[derive(Debug)]
+struct Gemm {
+    alpha: f32,
+    beta: f32,
+    transpose_a: bool,
+    transpose_b: bool,
+}
+
+pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+    match name {
+        "MatMul" => Some(Ok(Arc::new(MatMul))),
+        "Gemm" => Some(Ok(Arc::new(Gemm {
+            alpha: node.float("alpha", 1.0),
+            beta: node.float("beta", 1.0),
+            transpose_a: node.int("transA", 0) != 0,
+            transpose_b: node.int("transB", 0) != 0,
+        }))),
+        _ => None,
+    }
+}
+
+/// Adds the product of row-major `a` (rows × inner) and `b` (inner × columns) to `output`.
+///
+/// A row of `b` is used whole before the next, so the inner loop runs over
+/// neighbours in memory and the compiler makes vectors of it.
+pub(crate) fn add_product<T>(a: &[T], b: &[T], inner: usize, columns: usize, output: &mut [T])
+where
+    T: Copy + Add<Output = T> + Mul<Output = T>,
+{
+    if inner == 0 || columns == 0 {
+        return;
+    }
+    for (a_row, out) in a.chunks_exact(inner).zip(output.chunks_exact_mut(columns)) {
+        for (&factor, b_row) in a_row.iter().zip(b.chunks_exact(columns)) {
+            for (sum, &value) in out.iter_mut().zip(b_row) {
+                *sum = *sum + factor * value;
+            }
+        }
+    }
+}
+
+pub(crate) fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
+    (0..columns).flat_map(|column| (0..rows).map(move |row| values[row * columns + column])).collect()
+}
+
+impl Operator for MatMul {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (a, b, output) = (inputs.need(0)?, inputs.need(1)?, only(outputs)?);
+        match (a.data(), b.data()) {
+            (Data::F32(x), Data::F32(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
+            (Data::F64(x), Data::F64(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
+            (x, y) => Err(format!("expected floats of one width, got {} and {}", x.kind(), y.kind())),
+        }
+    }
+}
+
+fn multiply<T>((x, a): (&[T], &[usize]), (y, b): (&[T], &[usize]), output: &mut Tensor, zero: T) -> Result<(), String>
+where
+    T: Element + Copy + Add<Output = T> + Mul<Output = T>,
+{
+    let bad = || format!("matrices of shapes {a:?} and {b:?} do not multiply");
+    // A vector counts as one row on the left and as one column on the right.
+    let left = if a.len() == 1 { vec![1, a[0]] } else { a.to_vec() };
+    let right = if b.len() == 1 { vec![b[0], 1] } else { b.to_vec() };
+    let ([left_batch @ .., rows, inner], [right_batch @ .., right_inner, columns]) = (&left[..], &right[..]) else {
+        return Err(bad());
+    };
+    let (rows, inner, columns) = (*rows, *inner, *columns);
+    if inner != *right_inner {
+        return Err(bad());
+    }
+    let batch = join(left_batch, right_batch)?;
+    let mut shape = batch.clone();
+    if a.len() > 1 {
+        shape.push(rows);
+    }
+    if b.len() > 1 {
+        shape.push(columns);
+    }
+    let count = crate::tensor::elements(&shape)?;
+    let out = output.start(&shape)?;
+    out.resize(count, zero);
+    let (left_steps, right_steps) = (strides(left_batch, &batch), strides(right_batch, &batch));
+    let mut block = 0;
+    each_index(&batch, |index| {
+        let from = offset(index, &left_steps) * rows * inner;
+        let with = offset(index, &right_steps) * inner * columns;
+        let (x, y) = (&x[from..from + rows * inner], &y[with..with + inner * columns]);
+        add_product(x, y, inner, columns, &mut out[block..block + rows * columns]);
+        block += rows * columns;
+    });
+    Ok(())
+}
+
+impl Operator for Gemm {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (a, b, c, output) = (inputs.need(0)?, inputs.need(1)?, inputs.get(2), only(outputs)?);
+        match (a.data(), b.data()) {
+            (Data::F32(x), Data::F32(y)) => {
+                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C is of another type")).transpose()?;
+                self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha, self.beta)
+            }
+            (Data::F64(x), Data::F64(y)) => {
+                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C is of another type")).transpose()?;
+                self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha.into(), self.beta.into())
+            }
+            (x, y) => Err(format!("expected floats of one width, got {} and {}", x.kind(), y.kind())),
+        }
+    }
+}
+
+impl Gemm {
+    #[expect(clippy::too_many_arguments, reason = "three matrices, two factors and the zero of their type")]
+    fn typed<T>(
+        &self,
+        (x, a): (&[T], &[usize]),
+        (y, b): (&[T], &[usize]),
+        c: Option<(&[T], &[usize])>,
+        output: &mut Tensor,
+        zero: T,
+        alpha: T,
+        beta: T,
+    ) -> Result<(), String>
+    where
+        T: Element + Copy + Add<Output = T> + Mul<Output = T>,
+    {
+        let (&[a_rows, a_columns], &[b_rows, b_columns]) = (a, b) else {
+            return Err(format!("expected two matrices, got shapes {a:?} and {b:?}"));
+        };
+        let (rows, inner) = if self.transpose_a { (a_columns, a_rows) } else { (a_rows, a_columns) };
+        let (b_inner, columns) = if self.transpose_b { (b_columns, b_rows) } else { (b_rows, b_columns) };
+        if inner != b_inner {
+            return Err(format!("matrices of {rows} × {inner} and {b_inner} × {columns} do not multiply"));
+        }
+        let (turned_a, turned_b);
+        let x = if self.transpose_a {
+            turned_a = transposed(x, a_rows, a_columns);
+            &turned_a
+        } else {
+            x
+        };
+        let y = if self.transpose_b {
+            turned_b = transposed(y, b_rows, b_columns);
+            &turned_b
+        } else {
+            y
+        };
+        let count = crate::tensor::elements(&[rows, columns])?;
+        let out = output.start(&[rows, columns])?;
+        out.resize(count, zero);
+        add_product(x, y, inner, columns, out);
+        let Some((z, c)) = c else {
+            out.iter_mut().for_each(|value| *value = alpha * *value);
+            return Ok(());
+        };
+        if join(c, &[rows, columns])? != [rows, columns] {
+            return Err(format!("C of shape {c:?} does not broadcast to {rows} × {columns}"));
+        }
+        let steps = strides(c, &[rows, columns]);
+        let mut values = out.iter_mut();
+        for row in 0..rows {
+            for (column, value) in values.by_ref().take(columns).enumerate() {
+                *value = alpha * *value + beta * z[row * steps[0] + column * steps[1]];
+            }
+        }
+        Ok(())
+    }
+}

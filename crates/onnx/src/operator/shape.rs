@@ -1,0 +1,260 @@
+//! Operators that only move elements or their shape.
+
+use std::sync::Arc;
+
+use super::elementwise::{each_index, join, offset, strides};
+use super::{Inputs, Made, Operator, axis, only, whole_numbers};
+use crate::node::Node;
+use crate::tensor::{Element, Tensor, with_data};
+
+#[derive(Debug)]
+enum Shaping {
+    Identity,
+    Reshape { zero_is_zero: bool },
+    Flatten { axis: i64 },
+    Squeeze { axes: Option<Vec<i64>> },
+    Unsqueeze { axes: Option<Vec<i64>> },
+}
+
+#[derive(Debug)]
+struct Transpose {
+    order: Vec<i64>,
+}
+
+#[derive(Debug)]
+struct Concat {
+    axis: i64,
+}
+
+#[derive(Debug)]
+struct ShapeOf {
+    start: i64,
+    end: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Expand;
+
+#[derive(Debug)]
+struct ConstantOfShape {
+    value: Tensor,
+}
+
+pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+    let axes = || node.attribute("axes").map(|attribute| attribute.ints.clone());
+    let shaping = |shaping: Shaping| Some(Ok(Arc::new(shaping) as Arc<dyn Operator>));
+    match name {
+        "Identity" | "Dropout" => shaping(Shaping::Identity),
+        "Reshape" => shaping(Shaping::Reshape { zero_is_zero: node.int("allowzero", 0) != 0 }),
+        "Flatten" => shaping(Shaping::Flatten { axis: node.int("axis", 1) }),
+        "Squeeze" => shaping(Shaping::Squeeze { axes: axes() }),
+        "Unsqueeze" => shaping(Shaping::Unsqueeze { axes: axes() }),
+        "Transpose" => Some(Ok(Arc::new(Transpose { order: node.ints("perm").to_vec() }))),
+        "Concat" => Some(Ok(Arc::new(Concat { axis: node.int("axis", 1) }))),
+        "Shape" => {
+            let end = node.attribute("end").and_then(|attribute| attribute.i);
+            Some(Ok(Arc::new(ShapeOf { start: node.int("start", 0), end })))
+        }
+        "Expand" => Some(Ok(Arc::new(Expand))),
+        "ConstantOfShape" => Some(node.tensor("value").map(|value| {
+            let value = value.unwrap_or_else(|| Tensor { shape: vec![1], data: f32::wrap(vec![0.0]) });
+            Arc::new(ConstantOfShape { value }) as Arc<dyn Operator>
+        })),
+        _ => None,
+    }
+}
+
+impl Operator for Shaping {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let shape = input.shape();
+        match self {
+            Self::Identity => output.copy(input, shape),
+            Self::Reshape { zero_is_zero } => {
+                let wanted = whole_numbers(inputs.need(1)?)?;
+                output.copy(input, &reshape(shape, input.data().len(), &wanted, *zero_is_zero)?)
+            }
+            Self::Flatten { axis: at } => {
+                let at = if *at == shape.len() as i64 { shape.len() } else { axis(*at, shape.len())? };
+                output.copy(input, &[shape[..at].iter().product(), shape[at..].iter().product()])
+            }
+            Self::Squeeze { axes } => {
+                let axes = given_axes(axes.as_deref(), inputs)?;
+                let dropped = resolve(&axes, shape.len())?;
+                if dropped.iter().any(|&at| shape[at] != 1) {
+                    return Err(format!("axes {axes:?} of shape {shape:?} are not all of length 1"));
+                }
+                let kept: Vec<usize> = (0..shape.len())
+                    .filter(|at| if axes.is_empty() { shape[*at] != 1 } else { !dropped.contains(at) })
+                    .map(|at| shape[at])
+                    .collect();
+                output.copy(input, &kept)
+            }
+            Self::Unsqueeze { axes } => {
+                let axes = given_axes(axes.as_deref(), inputs)?;
+                let rank = shape.len() + axes.len();
+                let added = resolve(&axes, rank)?;
+                let mut rest = shape.iter();
+                let wider: Vec<usize> =
+                    (0..rank).map(|at| if added.contains(&at) { Some(1) } else { rest.next().copied() }.unwrap_or(1)).collect();
+                output.copy(input, &wider)
+            }
+        }
+    }
+}
+
+/// Axes from the attribute (old operator sets) or from the second input.
+fn given_axes(attribute: Option<&[i64]>, inputs: &dyn Inputs) -> Result<Vec<i64>, String> {
+    match (attribute, inputs.get(1)) {
+        (Some(axes), _) => Ok(axes.to_vec()),
+        (None, Some(tensor)) => whole_numbers(tensor),
+        (None, None) => Ok(Vec::new()),
+    }
+}
+
+fn resolve(axes: &[i64], rank: usize) -> Result<Vec<usize>, String> {
+    let resolved = axes.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
+    let mut sorted = resolved.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() == resolved.len() { Ok(resolved) } else { Err(format!("axes {axes:?} repeat one")) }
+}
+
+fn reshape(shape: &[usize], count: usize, wanted: &[i64], zero_is_zero: bool) -> Result<Vec<usize>, String> {
+    let bad = || format!("a tensor of shape {shape:?} cannot become {wanted:?}");
+    let mut result = Vec::with_capacity(wanted.len());
+    let mut free = None;
+    for (at, &length) in wanted.iter().enumerate() {
+        result.push(match length {
+            0 if !zero_is_zero => *shape.get(at).ok_or_else(bad)?,
+            0.. => usize::try_from(length).map_err(|_| bad())?,
+            -1 if free.is_none() => {
+                free = Some(at);
+                1
+            }
+            _ => return Err(bad()),
+        });
+    }
+    let known = result.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).ok_or_else(bad)?;
+    if let Some(at) = free {
+        result[at] = count.checked_div(known).unwrap_or(0);
+    }
+    let total = result.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+    if total == Some(count) { Ok(result) } else { Err(bad()) }
+}
+
+impl Operator for Transpose {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let rank = input.shape().len();
+        let order =
+            if self.order.is_empty() { (0..rank).rev().collect() } else { resolve(&self.order, rank)? };
+        if order.len() != rank {
+            return Err(format!("order {:?} does not name each of {rank} dimensions", self.order));
+        }
+        let steps = {
+            let mut steps = vec![1; rank];
+            for at in (1..rank).rev() {
+                steps[at - 1] = steps[at] * input.shape()[at];
+            }
+            steps
+        };
+        let shape: Vec<usize> = order.iter().map(|&at| input.shape()[at]).collect();
+        let steps: Vec<usize> = order.iter().map(|&at| steps[at]).collect();
+        with_data!(input.data(), values => {
+            let output = output.start(&shape)?;
+            each_index(&shape, |index| output.push(values[offset(index, &steps)].clone()));
+        });
+        Ok(())
+    }
+}
+
+impl Operator for Concat {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        with_data!(inputs.need(0)?.data(), values => concat(self.axis, values, inputs, only(outputs)?))
+    }
+}
+
+/// Joins along an axis; `_first` settles the type.
+fn concat<T: Element>(at: i64, _first: &[T], inputs: &dyn Inputs, output: &mut Tensor) -> Result<(), String> {
+    let first = inputs.need(0)?;
+    let at = axis(at, first.shape().len())?;
+    let mut shape = first.shape().to_vec();
+    shape[at] = 0;
+    for position in 0..inputs.len() {
+        let input = inputs.need(position)?;
+        let same = input.shape().len() == shape.len()
+            && input.shape().iter().zip(first.shape()).enumerate().all(|(i, (a, b))| i == at || a == b);
+        if !same || input.kind() != first.kind() {
+            return Err(format!(
+                "input {position} is {} of shape {:?}, which does not join {} of shape {:?} along axis {at}",
+                input.kind(),
+                input.shape(),
+                first.kind(),
+                first.shape()
+            ));
+        }
+        shape[at] += input.shape()[at];
+    }
+    let outer: usize = shape[..at].iter().product();
+    let output = output.start::<T>(&shape)?;
+    for block in 0..outer {
+        for position in 0..inputs.len() {
+            let input = inputs.need(position)?;
+            let Some(values) = input.values::<T>() else { return Err("inputs differ in type".into()) };
+            let length: usize = input.shape()[at..].iter().product();
+            if let [value] = &values[block * length..(block + 1) * length] {
+                output.push(value.clone());
+            } else {
+                output.extend_from_slice(&values[block * length..(block + 1) * length]);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Operator for ShapeOf {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let shape = inputs.need(0)?.shape();
+        let rank = shape.len() as i64;
+        let clamp = |at: i64| (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize;
+        let (start, end) = (clamp(self.start), clamp(self.end.unwrap_or(rank)));
+        let lengths = shape.get(start..end).unwrap_or(&[]);
+        let output = only(outputs)?.start(&[lengths.len()])?;
+        output.extend(lengths.iter().map(|&length| length as i64));
+        Ok(())
+    }
+}
+
+impl Operator for Expand {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let shape = join(input.shape(), &lengths(inputs.need(1)?)?)?;
+        let steps = strides(input.shape(), &shape);
+        with_data!(input.data(), values => {
+            let output = output.start(&shape)?;
+            each_index(&shape, |index| output.push(values[offset(index, &steps)].clone()));
+        });
+        Ok(())
+    }
+}
+
+impl Operator for ConstantOfShape {
+    fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
+        let shape = lengths(inputs.need(0)?)?;
+        with_data!(&self.value.data, values => {
+            let value = values.first().ok_or("the value is empty")?;
+            let count = crate::tensor::elements(&shape)?;
+            let output = only(outputs)?.start(&shape)?;
+            output.extend(std::iter::repeat_n(value, count).cloned());
+        });
+        Ok(())
+    }
+}
+
+fn lengths(tensor: &Tensor) -> Result<Vec<usize>, String> {
+    whole_numbers(tensor)?
+        .iter()
+        .map(|&length| usize::try_from(length).map_err(|_| format!("a dimension of length {length}")))
+        .collect()
+}

@@ -1,0 +1,77 @@
+//! What the classical operators do to scores before they hand them out.
+
+use std::str::FromStr;
+
+/// The transforms of `ai.onnx.ml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PostTransform {
+    None,
+    Softmax,
+    Logistic,
+    SoftmaxZero,
+    Probit,
+}
+
+impl FromStr for PostTransform {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "NONE" => Ok(Self::None),
+            "SOFTMAX" => Ok(Self::Softmax),
+            "LOGISTIC" => Ok(Self::Logistic),
+            "SOFTMAX_ZERO" => Ok(Self::SoftmaxZero),
+            "PROBIT" => Ok(Self::Probit),
+            other => Err(format!("post transform `{other}`")),
+        }
+    }
+}
+
+impl PostTransform {
+    /// By the numbers `TreeEnsemble` uses.
+    pub(crate) fn of(number: i64) -> Option<Self> {
+        [Self::None, Self::Softmax, Self::Logistic, Self::SoftmaxZero, Self::Probit]
+            .get(usize::try_from(number).ok()?)
+            .copied()
+    }
+
+    /// Transforms the scores of one row.
+    pub(crate) fn apply(self, scores: &mut [f64]) {
+        match self {
+            Self::None => {}
+            Self::Logistic => scores.iter_mut().for_each(|score| *score = Self::logistic(*score)),
+            Self::Probit => scores.iter_mut().for_each(|score| *score = Self::probit(*score)),
+            Self::Softmax => {
+                let top = scores.iter().copied().fold(f64::MIN, f64::max);
+                scores.iter_mut().for_each(|score| *score = (*score - top).exp());
+                let sum: f64 = scores.iter().sum();
+                scores.iter_mut().for_each(|score| *score /= sum);
+            }
+            Self::SoftmaxZero => {
+                // Scores of zero stay zero.
+                let top = scores.iter().copied().fold(f64::MIN, f64::max);
+                let is_zero = |score: f64| score.abs() <= 1e-7;
+                let sum: f64 = scores.iter().filter(|score| !is_zero(**score)).map(|score| (score - top).exp()).sum();
+                for score in scores {
+                    *score = if is_zero(*score) { *score * (-top).exp() } else { (*score - top).exp() } / sum;
+                }
+            }
+        }
+    }
+
+    /// `1 / (1 + exp(-x))`
+    pub(crate) fn logistic(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+
+    /// The quantile of the normal distribution, by Winitzki's approximation of
+    /// the inverse error function (a = 0.147), which ONNX Runtime uses.
+    pub(crate) fn probit(x: f64) -> f64 {
+        let x = 2.0 * x - 1.0;
+        let log = ((1.0 - x) * (1.0 + x)).ln();
+        let a = 0.147;
+        let half = 2.0 / (3.141_59 * a) + 0.5 * log;
+        let inverse = (-half + (half * half - log / a).sqrt()).sqrt();
+        std::f64::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse }
+    }
+}

@@ -1,0 +1,79 @@
+//! Models exported by `tests/export_models.py`, made once a test run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use perennial_onnx::{Data, Tensor};
+use serde_json::Value;
+
+/// An exported model, what it was asked, and what ONNX Runtime answered.
+pub(crate) struct Export {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) inputs: Vec<(String, Tensor)>,
+    pub(crate) outputs: Vec<(String, Tensor)>,
+}
+
+/// The folder with the exports.
+pub(crate) fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let python = std::env::var("PERENNIAL_TEST_PYTHON").unwrap_or_else(|_| {
+            panic!("PERENNIAL_TEST_PYTHON does not name a Python with the test packages: run `cargo xtask test`")
+        });
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("exports-{}", std::process::id()));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export_models.py");
+        let done = Command::new(&python).arg(script).arg(&folder).output();
+        let done = done.unwrap_or_else(|error| panic!("`{python}` does not start: {error}; run `cargo xtask test`"));
+        assert!(done.status.success(), "export failed: {}", String::from_utf8_lossy(&done.stderr));
+        folder
+    })
+}
+
+/// The exports whose name starts with `prefix`, by name.
+pub(crate) fn all(prefix: &str) -> Vec<Export> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "onnx"))
+        .filter(|path| path.file_stem().unwrap().to_str().unwrap().starts_with(prefix))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no export is called `{prefix}…`");
+    paths.iter().map(|path| read(path)).collect()
+}
+
+/// The export called `name`.
+pub(crate) fn one(name: &str) -> Export {
+    read(&folder().join(format!("{name}.onnx")))
+}
+
+fn read(path: &Path) -> Export {
+    let record: Value = serde_json::from_slice(&std::fs::read(path.with_extension("json")).unwrap()).unwrap();
+    let tensors = |key: &str| {
+        let tensors = record[key].as_object().unwrap();
+        tensors.iter().map(|(name, value)| (name.clone(), tensor(value))).collect()
+    };
+    Export {
+        name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+        bytes: std::fs::read(path).unwrap(),
+        inputs: tensors("inputs"),
+        outputs: tensors("outputs"),
+    }
+}
+
+fn tensor(value: &Value) -> Tensor {
+    let shape = value["shape"].as_array().unwrap().iter().map(|length| length.as_u64().unwrap() as usize).collect();
+    let values = value["values"].as_array().unwrap();
+    let float = |value: &Value| value.as_f64().unwrap_or_else(|| value.as_str().unwrap().parse().unwrap());
+    let data = match value["type"].as_str().unwrap() {
+        "float32" => Data::F32(values.iter().map(|value| float(value) as f32).collect()),
+        "float64" => Data::F64(values.iter().map(float).collect()),
+        "int64" => Data::I64(values.iter().map(|value| value.as_i64().unwrap()).collect()),
+        "bool" => Data::Bool(values.iter().map(|value| value.as_i64().unwrap() != 0).collect()),
+        "text" => Data::Text(values.iter().map(|value| Arc::from(value.as_str().unwrap())).collect()),
+        other => panic!("an export of type {other}"),
+    };
+    Tensor::new(shape, data).unwrap()
+}

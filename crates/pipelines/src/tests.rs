@@ -1,0 +1,83 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::{Difference, Graph, KeyParts, Node, Outcome, Schedule, differences};
+
+fn node(name: &str, after: &[&str]) -> Node {
+    Node { name: name.into(), after: after.iter().map(|&s| s.to_owned()).collect() }
+}
+
+fn diamond() -> Graph {
+    Graph::new(vec![node("d", &["b", "c"]), node("b", &["a"]), node("c", &["a"]), node("a", &["source"])]).unwrap()
+}
+
+#[test]
+fn each_step_follows_all_it_waits_for() {
+    let graph = diamond();
+    let names: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    assert_eq!(graph.closure(&["b"]), BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn a_cycle_is_named() {
+    let error = Graph::new(vec![node("a", &["c"]), node("b", &["a"]), node("c", &["b"]), node("x", &[])]).unwrap_err();
+    assert_eq!(error.to_string(), "steps wait for each other: a → b → c → a");
+}
+
+#[test]
+fn a_failure_skips_all_that_waited_for_it_and_nothing_else() {
+    let graph = diamond();
+    let mut schedule = Schedule::new(&graph, &graph.closure(&["d"]));
+    assert_eq!(schedule.start(2).as_deref(), Some("a"));
+    assert_eq!(schedule.start(2), None);
+    schedule.finish("a", Outcome::Done);
+    assert_eq!(schedule.start(2).as_deref(), Some("b"));
+    assert_eq!(schedule.start(2).as_deref(), Some("c"));
+    assert_eq!(schedule.start(2), None);
+    schedule.finish("b", Outcome::Failed);
+    assert_eq!(schedule.skipped(), [("d".to_owned(), "b".to_owned())]);
+    assert!(!schedule.is_over());
+    schedule.finish("c", Outcome::Done);
+    assert!(schedule.is_over());
+}
+
+#[test]
+fn differences_name_the_part_and_shorten_digests() {
+    let before = KeyParts::new().with("code:train.py", "a".repeat(64)).with("params", "{}").with("x", "1");
+    let now = KeyParts::new().with("code:train.py", "b".repeat(64)).with("params", "{}").with("y", "1");
+    let told: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
+    assert_eq!(told, ["code:train.py changed (aaaaaaaa → bbbbbbbb)", "x is gone", "y is new"]);
+    assert!(differences(&now, &now).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn keys_are_equal_exactly_when_the_parts_are(
+        a in proptest::collection::btree_map("[a-c]{0,3}", "[a-c]{0,3}", 0..4),
+        b in proptest::collection::btree_map("[a-c]{0,3}", "[a-c]{0,3}", 0..4),
+    ) {
+        let parts = |map: &std::collections::BTreeMap<String, String>| {
+            map.iter().fold(KeyParts::new(), |parts, (k, v)| parts.with(k.clone(), v.clone()))
+        };
+        prop_assert_eq!(a == b, parts(&a).key() == parts(&b).key());
+    }
+
+    #[test]
+    fn every_order_of_a_random_graph_holds(edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30)) {
+        let nodes: Vec<Node> = (0..12)
+            .map(|i| Node {
+                name: format!("s{i:02}"),
+                after: edges.iter().filter(|(from, to)| to == &i && from < to).map(|(from, _)| format!("s{from:02}")).collect(),
+            })
+            .collect();
+        let graph = Graph::new(nodes).unwrap();
+        let mut seen = BTreeSet::new();
+        for node in graph.nodes() {
+            prop_assert!(node.after.iter().all(|name| seen.contains(name)));
+            seen.insert(node.name.clone());
+        }
+        prop_assert_eq!(seen.len(), 12);
+    }
+}

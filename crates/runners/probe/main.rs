@@ -1,0 +1,103 @@
+//! The launcher as the tests start it, and steps that behave in every way a step can.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use perennial_core::port::runner::{Limits, Runner};
+use perennial_runners::LocalRunner;
+
+/// Longer than any test: what sleeps this long was meant to be killed.
+const FOR_EVER: Duration = Duration::from_secs(600);
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut out = std::io::stdout();
+    match words.as_slice() {
+        [perennial_runners::LAUNCH_ARGUMENT] => {
+            return Ok(ExitCode::from(perennial_runners::launch_main() as u8));
+        }
+        ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
+        ["abort"] => std::process::abort(),
+        ["sleep"] => thread::sleep(FOR_EVER),
+        ["read", path] => writeln!(out, "{}", std::fs::read_to_string(path)?)?,
+        ["list", path] => writeln!(out, "{} entries", std::fs::read_dir(path)?.count())?,
+        ["write", path] => std::fs::write(path, "written")?,
+        ["env"] => {
+            std::env::vars().try_for_each(|(name, value)| writeln!(out, "{name}={value}"))?
+        }
+        ["place"] => writeln!(out, "{}", std::env::current_dir()?.display())?,
+        ["cpus"] => writeln!(out, "{}", thread::available_parallelism()?)?,
+        ["temporary"] => {
+            let folder = std::env::var("TMPDIR")?;
+            std::fs::write(format!("{folder}/file"), "x")?;
+            writeln!(out, "{folder}")?;
+        }
+        // Turns by turns on both outputs.
+        ["lines", count] => {
+            for number in 0..count.parse::<u32>()? {
+                writeln!(out, "out {number}")?;
+                eprintln!("err {number}");
+            }
+        }
+        ["partial"] => {
+            write!(out, "no newline at the end")?;
+            out.flush()?;
+        }
+        ["flood", bytes] => {
+            let line = [b'x'; 99];
+            for _ in 0..bytes.parse::<usize>()? / 100 {
+                out.write_all(&line)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        ["eat", bytes] => {
+            let mut eaten = Vec::new();
+            let wanted: usize = bytes.parse()?;
+            while eaten.len() < wanted {
+                eaten.extend_from_slice(&[1; 1 << 20]);
+                thread::yield_now();
+            }
+            writeln!(out, "ate {}", eaten.len())?;
+            out.flush()?;
+        }
+        // Leaves a child behind, in a session of its own when asked to, and tells its id.
+        ["leave", how, then] => {
+            let this = std::env::current_exe()?;
+            let mut child = match *how {
+                "child" => Command::new(&this).arg("sleep").spawn()?,
+                _ => Command::new("setsid").arg(&this).arg("sleep").spawn()?,
+            };
+            writeln!(out, "{}", child.id())?;
+            out.flush()?;
+            if *then == "wait" {
+                child.wait()?;
+            }
+        }
+        // Runs a step that leaves a child behind, as a server would, until it is killed.
+        ["serve", folder, log] => serve(folder.into(), log.into())?,
+        other => Err(format!("unknown: {other:?}"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn serve(folder: PathBuf, log: PathBuf) -> Result<(), Box<dyn Error>> {
+    let this = std::env::current_exe()?;
+    let words = [this.to_string_lossy().as_ref(), "leave", "session", "wait"].map(str::to_owned);
+    let command = perennial_core::port::runner::Command {
+        argv: words.into(),
+        folder: folder.clone(),
+        env: BTreeMap::new(),
+        readable: Vec::new(),
+        limits: Limits::default(),
+        log,
+    };
+    LocalRunner::new(&this, &folder, "").run(command).await?;
+    Ok(())
+}

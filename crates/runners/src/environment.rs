@@ -1,0 +1,124 @@
+//! Environments of steps: the machine's own programs, or Python packages by lock.
+
+mod cache;
+mod python;
+mod requirements;
+mod tool;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use perennial_core::port::runner::{Environment, EnvironmentSpec};
+
+use crate::error::{Error, Result};
+use crate::program;
+use cache::Cache;
+use python::Python;
+use requirements::Installer;
+
+/// Resolves and installs environments, each once; what is there already needs no network.
+pub(crate) struct Environments {
+    cache: Arc<Cache>,
+}
+
+impl Environments {
+    /// Keeps locks and environments below `folder`; programs are those on `path`.
+    pub(crate) fn new(folder: &Path, path: &str) -> Self {
+        Self {
+            cache: Arc::new(Cache::new(folder, path)),
+        }
+    }
+
+    pub(crate) async fn resolve(
+        &self,
+        spec: &EnvironmentSpec,
+        program: &str,
+    ) -> Result<Environment> {
+        let cache = self.cache.clone();
+        let (spec, program) = (spec.clone(), program.to_owned());
+        blocking(move || match spec {
+            EnvironmentSpec::System => system(&cache, &program),
+            EnvironmentSpec::Uv { requirements } => resolve_python(&cache, &requirements),
+        })
+        .await
+    }
+
+    pub(crate) async fn prepare(
+        &self,
+        spec: &EnvironmentSpec,
+        environment: &Environment,
+    ) -> Result<Environment> {
+        let cache = self.cache.clone();
+        let (spec, environment) = (spec.clone(), environment.clone());
+        blocking(move || {
+            if let (EnvironmentSpec::Uv { .. }, Some(lock)) = (&spec, &environment.lock) {
+                install_python(&cache, &environment.digest, lock)?;
+            }
+            Ok(environment)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(Error::Worker)?
+}
+
+/// The machine's own `program`: named by its bytes, which say nothing of what it loads.
+fn system(cache: &Cache, program: &str) -> Result<Environment> {
+    if program.contains('/') {
+        // It lies in the step's folder, where it is declared code.
+        return Ok(Environment {
+            digest: blake3::hash(program.as_bytes()).to_hex().to_string(),
+            lock: None,
+            path: Vec::new(),
+            readable: Vec::new(),
+            reproducible: false,
+        });
+    }
+    let mut place = program::find(program, cache.path(), Path::new("/"))?;
+    let mut readable = program::installation(&place);
+    if program.starts_with("python") {
+        // A shim stands for an interpreter elsewhere; that one is what runs.
+        let python = Python::at(cache, &place)?;
+        readable.extend(python.folders());
+        place = python.executable;
+    }
+    let bytes = std::fs::read(&place).map_err(Error::io(&place))?;
+    Ok(Environment {
+        digest: blake3::hash(&bytes).to_hex().to_string(),
+        lock: None,
+        path: place.parent().map(Path::to_owned).into_iter().collect(),
+        readable,
+        reproducible: false,
+    })
+}
+
+fn resolve_python(cache: &Cache, requirements: &str) -> Result<Environment> {
+    let python = Python::find(cache)?;
+    let lock = cache.lock(&python, requirements, || {
+        Installer::find(&python, cache.path()).resolve(requirements)
+    })?;
+    let digest = python.digest_with(&lock);
+    let folder = cache.environment(&digest);
+    let mut readable = vec![folder.clone()];
+    readable.extend(python.folders());
+    Ok(Environment {
+        digest,
+        lock: Some(lock),
+        path: vec![folder.join("bin")],
+        readable,
+        reproducible: true,
+    })
+}
+
+fn install_python(cache: &Cache, digest: &str, lock: &str) -> Result<PathBuf> {
+    cache.build(digest, |folder| {
+        let python = Python::find(cache)?;
+        Installer::find(&python, cache.path()).install(lock, folder)
+    })
+}

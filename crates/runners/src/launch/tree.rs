@@ -1,0 +1,137 @@
+//! The process tree below this process, as `/proc` shows it.
+
+use std::collections::HashMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process below this one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Member {
+    pid: Pid,
+    /// Resident memory now, bytes.
+    resident_bytes: u64,
+    /// The most it ever had resident, bytes.
+    peak_bytes: u64,
+}
+
+/// Every process below this one; zombies hold no memory and are left out.
+pub(super) fn members() -> Vec<Member> {
+    let this = std::process::id() as i32;
+    let mut parents = None;
+    let mut found = Vec::new();
+    let mut waiting = vec![this];
+    while let Some(parent) = waiting.pop() {
+        // Kernels built without the lists of children are asked for every process instead.
+        let children = match children_of(parent) {
+            Some(children) => children,
+            None => parents
+                .get_or_insert_with(all_by_parent)
+                .remove(&parent)
+                .unwrap_or_default(),
+        };
+        found.extend(children.iter().copied().filter_map(member));
+        waiting.extend(children);
+    }
+    found
+}
+
+/// The children of each thread of `pid`; `None` where the kernel does not list them. A process
+/// that is gone has none.
+fn children_of(pid: i32) -> Option<Vec<i32>> {
+    let mut children = Vec::new();
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Some(children);
+    };
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => children.extend(
+                list.split_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
+/// Every process of the machine by its parent.
+fn all_by_parent() -> HashMap<i32, Vec<i32>> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        if let Some(parent) = parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    children
+}
+
+/// Memory of the tree now, shared pages counted in each process, and the most any one process had.
+pub(super) fn memory(members: &[Member]) -> (u64, u64) {
+    let now = members.iter().map(|member| member.resident_bytes).sum();
+    let peak = members
+        .iter()
+        .map(|member| member.peak_bytes)
+        .max()
+        .unwrap_or(0);
+    (now, peak)
+}
+
+/// Memory of the tree now with each shared page counted once; dearer to find out.
+pub(super) fn proportional_memory(members: &[Member]) -> u64 {
+    members
+        .iter()
+        .map(|member| proportional(member.pid).unwrap_or(member.resident_bytes))
+        .sum()
+}
+
+/// Sends `signal` to every process of the tree.
+pub(super) fn signal(signal: Signal) {
+    for member in members() {
+        // It may have ended since.
+        let _ = kill_process(member.pid, signal);
+    }
+}
+
+/// The parent's id: the fourth word of `stat`, behind the name in parentheses, which may hold anything.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+fn member(pid: i32) -> Option<Member> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Member {
+        pid: Pid::from_raw(pid)?,
+        resident_bytes: kilobytes(&status, "VmRSS:")?,
+        peak_bytes: kilobytes(&status, "VmHWM:")?,
+    })
+}
+
+fn proportional(pid: Pid) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).ok()?;
+    kilobytes(&rollup, "Pss:")
+}
+
+/// The value of a line `<name>  <number> kB`, bytes.
+fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|number| number * 1024)
+}

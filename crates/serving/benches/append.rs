@@ -1,0 +1,70 @@
+//! What logging one request costs its answer.
+
+use divan::{Bencher, black_box, counter::ItemsCount};
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::Scores;
+use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
+use perennial_serving::SegmentLog;
+
+fn main() {
+    divan::main();
+}
+
+/// Twelve numbers and four texts, as in the flights.
+fn inputs(rows: usize) -> Frame {
+    let mut frame = Frame::new();
+    for number in 0..12 {
+        frame.push(
+            format!("number_{number}"),
+            Column::Number(vec![f64::from(number) + 0.5; rows]),
+        );
+    }
+    for text in ["carrier", "origin", "destination", "manufacturer"] {
+        frame.push(
+            text,
+            Column::Text(TextColumn::encode(vec![Some("JFK"); rows])),
+        );
+    }
+    frame
+}
+
+fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
+    let folder = tempfile::TempDir::new().expect("a folder for the benchmark");
+    let log = SegmentLog::open(folder.path()).expect("a log for the benchmark");
+    let frame = inputs(rows);
+    let scores = Scores {
+        width: 1,
+        values: vec![0.25; rows],
+    };
+    let request = RequestId::generate();
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| {
+        let record = Answered {
+            request,
+            version: 7,
+            part: Part::Champion,
+            status: 200,
+            wall_ms: 1,
+            project_ms: 2,
+            latency_us: 3,
+            inputs: black_box(&frame),
+            scores: Some(&scores),
+        };
+        log.append("flights/delay", record, durability)
+    });
+}
+
+#[divan::bench(args = [1, 100])]
+fn logged(bencher: Bencher<'_, '_>, rows: usize) {
+    append(bencher, rows, Durability::Logged);
+}
+
+#[divan::bench(threads = [1, 2], sample_count = 2000, sample_size = 20)]
+fn logged_by_threads(bencher: Bencher<'_, '_>) {
+    append(bencher, 1, Durability::Logged);
+}
+
+#[divan::bench(sample_count = 200, sample_size = 1)]
+fn recorded(bencher: Bencher<'_, '_>) {
+    append(bencher, 1, Durability::Recorded);
+}

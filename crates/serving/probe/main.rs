@@ -1,0 +1,76 @@
+//! Logs predictions until it is killed, and tells each request once it was appended.
+
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::Scores;
+use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
+use perennial_serving::{LogLimits, SegmentLog};
+
+/// Small segments, so that a kill meets rolling over too.
+const LIMITS: LogLimits = LogLimits {
+    segment_bytes: 40_000,
+    backlog_bytes: u64::MAX,
+};
+
+/// Requests of one to eight rows, every third with a key, some recorded.
+fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Send + Sync>> {
+    let rows = 1 + number % 8;
+    let mut inputs = Frame::new();
+    inputs.push("distance", Column::Number(vec![number as f64; rows]));
+    inputs.push(
+        "carrier",
+        Column::Text(TextColumn::encode(vec![Some("UA"); rows])),
+    );
+    if number.is_multiple_of(3) {
+        inputs.push("flight_id", Column::Number(vec![1.0; rows]));
+    }
+    let request = RequestId::generate();
+    let scores = Scores {
+        width: 1,
+        values: vec![0.25; rows],
+    };
+    let record = Answered {
+        request,
+        version: 1,
+        part: Part::Champion,
+        status: 200,
+        wall_ms: 1,
+        project_ms: 2,
+        latency_us: 3,
+        inputs: &inputs,
+        scores: Some(&scores),
+    };
+    let durability = if number.is_multiple_of(50) {
+        Durability::Recorded
+    } else {
+        Durability::Logged
+    };
+    log.append("flights/delay", record, durability)?;
+    Ok(format!("{request} {rows}\n"))
+}
+
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    let folder = std::env::args().nth(1).ok_or("expected a folder")?;
+    let log = SegmentLog::open_with(Path::new(&folder), LIMITS)?;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                let log = &log;
+                scope.spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
+                    for number in (worker..).step_by(4) {
+                        let told = log_one(log, number)?;
+                        std::io::stdout().lock().write_all(told.as_bytes())?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().map_err(|_| "a worker died")?)
+    })
+}

@@ -1,0 +1,386 @@
+//! Records as bytes.
+//!
+//! A segment is [`MAGIC`](super::file::MAGIC), then frames: length of the
+//! payload (u32), the first 8 bytes of the payload's BLAKE3, the payload. All
+//! numbers are little-endian. A payload is either a description of columns
+//! (tag 1), or one answered request (tag 2) that names a description before it
+//! in the same segment by fingerprint.
+
+use std::collections::HashMap;
+
+use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::{InputKind, Scores};
+use perennial_core::port::prediction::{Answered, Part};
+use uuid::Uuid;
+
+use super::RECORD_MAX_BYTES;
+use super::error::LogError;
+use super::file::MAGIC;
+
+const TAG_COLUMNS: u8 = 1;
+const TAG_ANSWERED: u8 = 2;
+
+/// Text as one string a row.
+const TEXT_PLAIN: u8 = 0;
+/// Text as distinct values, then a code a row.
+const TEXT_DICTIONARY: u8 = 1;
+
+/// A length that says that the text is missing.
+const NO_TEXT: u32 = u32::MAX;
+
+/// Bytes of a frame before its payload.
+const FRAME_HEAD: usize = 4 + CHECK_BYTES;
+const CHECK_BYTES: usize = 8;
+
+/// Names and kinds of a record's columns, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Stands for the columns within a segment.
+    pub(super) fingerprint: u64,
+    payload: Vec<u8>,
+}
+
+impl Columns {
+    /// The columns of `frame`.
+    pub(super) fn of(frame: &Frame) -> Result<Self, LogError> {
+        let mut payload = vec![TAG_COLUMNS];
+        payload.extend_from_slice(&(frame.names().len() as u32).to_le_bytes());
+        for (name, column) in frame.names().iter().zip(frame.columns()) {
+            payload.push(match column {
+                Column::Number(_) => 0,
+                Column::Text(_) => 1,
+            });
+            put_bytes(&mut payload, name.as_bytes());
+        }
+        limit(payload.len())?;
+        Ok(Self {
+            fingerprint: check_of(&payload),
+            payload,
+        })
+    }
+
+    /// The description as a frame.
+    pub(super) fn encoded(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(FRAME_HEAD + self.payload.len());
+        out.extend_from_slice(&(self.payload.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.fingerprint.to_le_bytes());
+        out.extend_from_slice(&self.payload);
+        out
+    }
+}
+
+/// One record as it reads back.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Logged {
+    pub(super) request: RequestId,
+    pub(super) version: i64,
+    pub(super) part: Part,
+    pub(super) status: u16,
+    pub(super) wall_ms: i64,
+    pub(super) project_ms: i64,
+    pub(super) latency_us: u64,
+    /// Fingerprint of the columns' description.
+    pub(super) columns: u64,
+    /// Values in the order of the description.
+    pub(super) inputs: Vec<Column>,
+    pub(super) rows: usize,
+    pub(super) scores: Option<Scores>,
+}
+
+/// Appends `record` to `out` as a frame.
+pub(super) fn encode(
+    record: &Answered<'_>,
+    columns: &Columns,
+    out: &mut Vec<u8>,
+) -> Result<(), LogError> {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_HEAD]);
+    out.push(TAG_ANSWERED);
+    out.extend_from_slice(&columns.fingerprint.to_le_bytes());
+    out.extend_from_slice(record.request.uuid().as_bytes());
+    out.extend_from_slice(&record.version.to_le_bytes());
+    out.push(match record.part {
+        Part::Champion => 0,
+        Part::Canary => 1,
+    });
+    out.extend_from_slice(&record.status.to_le_bytes());
+    out.extend_from_slice(&record.wall_ms.to_le_bytes());
+    out.extend_from_slice(&record.project_ms.to_le_bytes());
+    out.extend_from_slice(&record.latency_us.to_le_bytes());
+    let rows = record.inputs.rows();
+    out.extend_from_slice(&(rows as u32).to_le_bytes());
+    let width = record.scores.map_or(0, |scores| scores.width);
+    out.extend_from_slice(&(width as u32).to_le_bytes());
+    for column in record.inputs.columns() {
+        match column {
+            Column::Number(values) => put_numbers(out, values),
+            Column::Text(text) => put_text(out, text),
+        }
+        limit(out.len() - start)?;
+    }
+    if let Some(scores) = record.scores {
+        if scores.values.len() != rows * scores.width {
+            return Err(LogError::Shape {
+                rows,
+                scores: scores.values.len(),
+                width: scores.width,
+            });
+        }
+        put_numbers(out, &scores.values);
+    }
+    let length = out.len() - start - FRAME_HEAD;
+    limit(length)?;
+    let check = check_of(&out[start + FRAME_HEAD..]);
+    out[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    out[start + 4..start + FRAME_HEAD].copy_from_slice(&check.to_le_bytes());
+    Ok(())
+}
+
+fn limit(size: usize) -> Result<(), LogError> {
+    if size <= RECORD_MAX_BYTES {
+        return Ok(());
+    }
+    Err(LogError::TooLarge {
+        size_bytes: size as u64,
+        limit_bytes: RECORD_MAX_BYTES as u64,
+    })
+}
+
+fn check_of(payload: &[u8]) -> u64 {
+    let mut first = [0; CHECK_BYTES];
+    first.copy_from_slice(&blake3::hash(payload).as_bytes()[..CHECK_BYTES]);
+    u64::from_le_bytes(first)
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+fn put_numbers(out: &mut Vec<u8>, values: &[f64]) {
+    for value in values {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// A frame taken from a larger one keeps all its distinct values: they are written only when
+/// there are no more of them than rows.
+fn put_text(out: &mut Vec<u8>, text: &TextColumn) {
+    if text.values.len() <= text.codes.len() {
+        out.push(TEXT_DICTIONARY);
+        out.extend_from_slice(&(text.values.len() as u32).to_le_bytes());
+        for value in &text.values {
+            put_bytes(out, value.as_bytes());
+        }
+        for code in &text.codes {
+            out.extend_from_slice(&code.to_le_bytes());
+        }
+        return;
+    }
+    out.push(TEXT_PLAIN);
+    for row in 0..text.codes.len() {
+        match text.get(row) {
+            Some(value) => put_bytes(out, value.as_bytes()),
+            None => out.extend_from_slice(&NO_TEXT.to_le_bytes()),
+        }
+    }
+}
+
+/// What a segment holds.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// Whole records.
+    pub(super) records: u64,
+    /// Bytes up to the end of the last whole frame.
+    pub(super) end: u64,
+    /// Why it does not go on there, when more bytes follow.
+    pub(super) torn: Option<&'static str>,
+    /// Descriptions of columns by fingerprint.
+    pub(super) columns: HashMap<u64, Vec<(String, InputKind)>>,
+}
+
+/// Goes through a segment's frames without decoding the values.
+pub(super) fn scan(segment: &[u8]) -> Scan {
+    let mut scan = Scan::default();
+    scan.torn = each(segment, &mut scan.end, |payload| {
+        if payload.first() == Some(&TAG_COLUMNS) {
+            let columns =
+                decode_columns(payload).ok_or("a description of columns does not read back")?;
+            scan.columns.insert(check_of(payload), columns);
+        } else {
+            scan.records += 1;
+        }
+        Ok(())
+    })
+    .err();
+    scan
+}
+
+/// Calls `visit` with each whole frame's payload; `end` is where the last one ended.
+pub(super) fn each<'a>(
+    segment: &'a [u8],
+    end: &mut u64,
+    mut visit: impl FnMut(&'a [u8]) -> Result<(), &'static str>,
+) -> Result<(), &'static str> {
+    let mut cursor = Cursor(segment);
+    if cursor.take(MAGIC.len()) != Some(MAGIC.as_slice()) {
+        return Err("it has no header");
+    }
+    *end = MAGIC.len() as u64;
+    while !cursor.0.is_empty() {
+        let length = cursor.u32().ok_or("a frame is cut short")? as usize;
+        let check = cursor.u64().ok_or("a frame is cut short")?;
+        if length > RECORD_MAX_BYTES {
+            return Err("a frame is longer than any record");
+        }
+        let payload = cursor.take(length).ok_or("a frame is cut short")?;
+        if check_of(payload) != check {
+            return Err("a frame does not match its checksum");
+        }
+        visit(payload)?;
+        *end += (FRAME_HEAD + length) as u64;
+    }
+    Ok(())
+}
+
+/// Reads a description of columns.
+fn decode_columns(payload: &[u8]) -> Option<Vec<(String, InputKind)>> {
+    let mut cursor = Cursor(payload);
+    cursor.u8()?;
+    let count = cursor.u32()?;
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        let kind = if cursor.u8()? == 0 {
+            InputKind::Number
+        } else {
+            InputKind::Text
+        };
+        let name = std::str::from_utf8(cursor.bytes()?).ok()?;
+        columns.push((name.to_owned(), kind));
+    }
+    Some(columns)
+}
+
+/// Reads a record; `None` for a payload that is none, or that does not fit its columns.
+pub(super) fn decode(
+    payload: &[u8],
+    columns: &HashMap<u64, Vec<(String, InputKind)>>,
+) -> Option<Logged> {
+    let mut cursor = Cursor(payload);
+    if cursor.u8()? != TAG_ANSWERED {
+        return None;
+    }
+    let fingerprint = cursor.u64()?;
+    let request = RequestId::from(Uuid::from_slice(cursor.take(16)?).ok()?);
+    let version = cursor.i64()?;
+    let part = if cursor.u8()? == 0 {
+        Part::Champion
+    } else {
+        Part::Canary
+    };
+    let status = u16::from_le_bytes(cursor.array()?);
+    let (wall_ms, project_ms, latency_us) = (cursor.i64()?, cursor.i64()?, cursor.u64()?);
+    let (rows, width) = (cursor.u32()? as usize, cursor.u32()? as usize);
+    let mut inputs = Vec::new();
+    for (_, kind) in columns.get(&fingerprint)? {
+        inputs.push(match kind {
+            InputKind::Number => Column::Number(cursor.numbers(rows)?),
+            InputKind::Text => Column::Text(cursor.text(rows)?),
+        });
+    }
+    let scores = match width {
+        0 => None,
+        width => Some(Scores {
+            width,
+            values: cursor.numbers(rows.checked_mul(width)?)?,
+        }),
+    };
+    cursor.0.is_empty().then_some(Logged {
+        request,
+        version,
+        part,
+        status,
+        wall_ms,
+        project_ms,
+        latency_us,
+        columns: fingerprint,
+        inputs,
+        rows,
+        scores,
+    })
+}
+
+/// Reads from the front of some bytes; `None` when they end early.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = self.u32()?;
+        self.take(length as usize)
+    }
+
+    fn numbers(&mut self, count: usize) -> Option<Vec<f64>> {
+        let (values, _) = self.take(count.checked_mul(8)?)?.as_chunks::<8>();
+        Some(
+            values
+                .iter()
+                .map(|bytes| f64::from_le_bytes(*bytes))
+                .collect(),
+        )
+    }
+
+    fn text(&mut self, rows: usize) -> Option<TextColumn> {
+        if self.u8()? == TEXT_PLAIN {
+            let mut values = Vec::new();
+            for _ in 0..rows {
+                values.push(match self.u32()? {
+                    NO_TEXT => None,
+                    length => Some(std::str::from_utf8(self.take(length as usize)?).ok()?),
+                });
+            }
+            return Some(TextColumn::encode(values));
+        }
+        let count = self.u32()?;
+        let mut text = TextColumn::default();
+        for _ in 0..count {
+            text.values
+                .push(std::str::from_utf8(self.bytes()?).ok()?.into());
+        }
+        let (codes, _) = self.take(rows.checked_mul(4)?)?.as_chunks::<4>();
+        text.codes = codes
+            .iter()
+            .map(|bytes| u32::from_le_bytes(*bytes))
+            .collect();
+        text.codes
+            .iter()
+            .all(|&code| code == MISSING || code < count)
+            .then_some(text)
+    }
+}

@@ -1,0 +1,190 @@
+use super::record::{Columns, Logged, decode, encode, scan};
+use super::*;
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::Scores;
+use perennial_core::port::prediction::Part;
+use proptest::prelude::*;
+
+/// A request's parts, owned.
+#[derive(Debug, Clone)]
+struct Request {
+    request: RequestId,
+    numbers: (i64, u16, i64, i64, u64),
+    part: Part,
+    inputs: Frame,
+    scores: Option<Scores>,
+}
+
+impl Request {
+    fn answered(&self) -> Answered<'_> {
+        let (version, status, wall_ms, project_ms, latency_us) = self.numbers;
+        Answered {
+            request: self.request,
+            version,
+            part: self.part,
+            status,
+            wall_ms,
+            project_ms,
+            latency_us,
+            inputs: &self.inputs,
+            scores: self.scores.as_ref(),
+        }
+    }
+
+    /// A segment that holds it alone.
+    fn segment(&self) -> Vec<u8> {
+        let columns = Columns::of(&self.inputs).unwrap();
+        let mut bytes = file::MAGIC.to_vec();
+        bytes.extend(columns.encoded());
+        encode(&self.answered(), &columns, &mut bytes).unwrap();
+        bytes
+    }
+}
+
+fn column(rows: usize) -> impl Strategy<Value = Column> {
+    let numbers = prop::collection::vec(any::<f64>(), rows).prop_map(Column::Number);
+    let texts = prop::collection::vec(prop::option::of(".{0,6}"), rows)
+        .prop_map(|values| Column::Text(TextColumn::encode(values.iter().map(Option::as_deref))));
+    prop_oneof![numbers, texts]
+}
+
+prop_compose! {
+    fn request()(rows in 0..5_usize, width in 0..4_usize, names in prop::collection::btree_set("[a-zü ]{0,8}", 0..5))
+        (columns in prop::collection::vec(column(rows), names.len()),
+         values in prop::collection::vec(any::<f64>(), rows * width),
+         names in Just(names), width in Just(width), id in any::<u128>(),
+         numbers in any::<(i64, u16, i64, i64, u64)>(), canary in any::<bool>()) -> Request {
+        let mut inputs = Frame::new();
+        for (name, column) in names.into_iter().zip(columns) {
+            inputs.push(name, column);
+        }
+        // A frame without columns has no rows, and scores of a failed request are absent.
+        let has_rows = inputs.rows() > 0;
+        Request {
+            request: RequestId::from(uuid::Uuid::from_u128(id)),
+            numbers,
+            part: if canary { Part::Canary } else { Part::Champion },
+            scores: (width > 0 && has_rows).then_some(Scores { width, values }),
+            inputs,
+        }
+    }
+}
+
+/// Bits, so that NaN equals itself.
+fn bits(column: &Column) -> Vec<Option<String>> {
+    (0..column.len())
+        .map(|row| match column {
+            Column::Number(values) => Some(values[row].to_bits().to_string()),
+            Column::Text(text) => text.get(row).map(str::to_owned),
+        })
+        .collect()
+}
+
+fn only_record(segment: &[u8]) -> Logged {
+    let scan = scan(segment);
+    assert_eq!((scan.records, scan.torn), (1, None));
+    let mut logged = None;
+    record::each(segment, &mut 0, |payload| {
+        logged = decode(payload, &scan.columns).or(logged.take());
+        Ok(())
+    })
+    .unwrap();
+    logged.unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_record_reads_back_as_it_was(request in request()) {
+        let logged = only_record(&request.segment());
+        let Answered { version, status, wall_ms, project_ms, latency_us, .. } = request.answered();
+        prop_assert_eq!(logged.request, request.request);
+        prop_assert_eq!(logged.part, request.part);
+        prop_assert_eq!(
+            (logged.version, logged.status, logged.wall_ms, logged.project_ms, logged.latency_us),
+            (version, status, wall_ms, project_ms, latency_us)
+        );
+        prop_assert_eq!(logged.rows, request.inputs.rows());
+        let inputs: Vec<_> = logged.inputs.iter().map(bits).collect();
+        let expected: Vec<_> = request.inputs.columns().iter().map(bits).collect();
+        prop_assert_eq!(inputs, expected);
+        let scores = |scores: &Option<Scores>| scores.as_ref().map(|s| (s.width, bits(&Column::Number(s.values.clone()))));
+        prop_assert_eq!(scores(&logged.scores), scores(&request.scores));
+    }
+
+    #[test]
+    fn a_segment_cut_anywhere_keeps_only_whole_records(request in request(), cut in any::<prop::sample::Index>()) {
+        let whole = request.segment();
+        let cut = cut.index(whole.len());
+        let scan = scan(&whole[..cut]);
+        prop_assert_eq!(scan.records, 0);
+        prop_assert!(scan.end <= cut as u64);
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_taken_for_a_record(request in request(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+        let mut bytes = request.segment();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let scan = scan(&bytes);
+        prop_assert!(scan.torn.is_some());
+        prop_assert_eq!(scan.records, 0);
+    }
+
+    #[test]
+    fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let with_magic = [file::MAGIC.as_slice(), &bytes].concat();
+        scan(&bytes);
+        scan(&with_magic);
+        decode(&[&[2][..], &bytes].concat(), &HashMap::from([(0, Vec::new())]));
+    }
+}
+
+#[test]
+fn distinct_values_that_no_row_uses_are_not_written() {
+    let many: Vec<String> = (0..10_000).map(|value| format!("value {value}")).collect();
+    let column = Column::Text(TextColumn::encode(
+        many.iter().map(|value| Some(value.as_str())),
+    ));
+    let mut inputs = Frame::new();
+    inputs.push("text", column.take(&[4_321]));
+    let request = Request {
+        request: RequestId::generate(),
+        numbers: (1, 200, 0, 0, 0),
+        part: Part::Champion,
+        inputs,
+        scores: None,
+    };
+    let segment = request.segment();
+    assert!(segment.len() < 200, "{} bytes", segment.len());
+    assert_eq!(
+        bits(&only_record(&segment).inputs[0]),
+        [Some("value 4321".to_owned())]
+    );
+}
+
+#[test]
+fn scores_that_do_not_fit_the_rows_are_refused() {
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![1.0, 2.0]));
+    let request = Request {
+        request: RequestId::generate(),
+        numbers: (1, 200, 0, 0, 0),
+        part: Part::Champion,
+        inputs,
+        scores: Some(Scores {
+            width: 1,
+            values: vec![0.5],
+        }),
+    };
+    let columns = Columns::of(&request.inputs).unwrap();
+    let error = encode(&request.answered(), &columns, &mut Vec::new()).unwrap_err();
+    assert!(matches!(
+        error,
+        LogError::Shape {
+            rows: 2,
+            scores: 1,
+            width: 1
+        }
+    ));
+}

@@ -1,0 +1,256 @@
+//! From a frame to a model's inputs.
+
+use ort::session::SessionInputValue;
+use ort::value::{Outlet, Tensor, TensorElementType};
+use perennial_core::frame::{Column, Frame};
+use perennial_core::model::{InputKind, PredictError, Signature};
+
+use super::type_of;
+
+/// How the columns reach the model.
+pub(super) enum Feed {
+    /// One input a column, by name.
+    Named(Vec<Named>),
+    /// One input `[rows, columns]`, in the order of the signature.
+    Matrix {
+        input: String,
+        names: Vec<String>,
+        kind: TensorElementType,
+    },
+}
+
+/// An input of one column.
+pub(super) struct Named {
+    name: String,
+    kind: TensorElementType,
+    /// Dimensions, all but the first of length 1.
+    rank: usize,
+}
+
+type Inputs = Vec<(String, SessionInputValue<'static>)>;
+
+impl Feed {
+    /// Joins a model's inputs with the columns of its signature.
+    pub(super) fn new(inputs: &[Outlet], signature: &Signature) -> Result<Self, String> {
+        let column = |name: &str| signature.inputs.iter().find(|input| input.name == name);
+        let kind_of = |outlet: &Outlet| {
+            let kind = outlet.dtype().tensor_type().filter(|&kind| is_known(kind));
+            kind.ok_or_else(|| {
+                format!(
+                    "the model's input `{}` is {}, which cannot be filled",
+                    outlet.name(),
+                    type_of(outlet.dtype())
+                )
+            })
+        };
+        if let [input] = inputs
+            && (column(input.name()).is_none() || signature.inputs.len() > 1)
+        {
+            let width = input
+                .dtype()
+                .tensor_shape()
+                .and_then(|shape| shape.get(1).copied())
+                .unwrap_or(-1);
+            if width >= 0 && width != signature.inputs.len() as i64 {
+                return Err(format!(
+                    "the model's input `{}` has {width} columns, the signature {}",
+                    input.name(),
+                    signature.inputs.len()
+                ));
+            }
+            let kind = kind_of(input)?;
+            let misfit = signature
+                .inputs
+                .iter()
+                .find(|column| is_text(kind) != (column.kind == InputKind::Text));
+            if let Some(column) = misfit {
+                return Err(format!(
+                    "the model takes all columns in one input of {}, which `{}` is not",
+                    type_of(input.dtype()),
+                    column.name
+                ));
+            }
+            let names = signature
+                .inputs
+                .iter()
+                .map(|column| column.name.clone())
+                .collect();
+            return Ok(Self::Matrix {
+                input: input.name().to_owned(),
+                names,
+                kind,
+            });
+        }
+        let mut named = Vec::new();
+        for input in inputs {
+            let Some(column) = column(input.name()) else {
+                return Err(format!(
+                    "the model asks for `{}`, which the signature does not have",
+                    input.name()
+                ));
+            };
+            let kind = kind_of(input)?;
+            if is_text(kind) != (column.kind == InputKind::Text) {
+                return Err(format!(
+                    "the model's input `{}` is {}, in the signature it is {}",
+                    input.name(),
+                    type_of(input.dtype()),
+                    if column.kind == InputKind::Text {
+                        "text"
+                    } else {
+                        "a number"
+                    }
+                ));
+            }
+            let shape = input.dtype().tensor_shape();
+            if shape.is_some_and(|shape| shape.iter().skip(1).any(|&length| length > 1)) {
+                return Err(format!(
+                    "the model's input `{}` is wider than one column",
+                    input.name()
+                ));
+            }
+            let rank = shape.map_or(1, |shape| shape.len().max(1));
+            named.push(Named {
+                name: input.name().to_owned(),
+                kind,
+                rank,
+            });
+        }
+        Ok(Self::Named(named))
+    }
+
+    /// The rows of `frame` as the model takes them.
+    pub(super) fn inputs(&self, frame: &Frame) -> Result<Inputs, PredictError> {
+        match self {
+            Self::Named(inputs) => inputs
+                .iter()
+                .map(|input| {
+                    let mut shape = vec![1; input.rank];
+                    shape[0] = frame.rows() as i64;
+                    let tensor =
+                        tensor(frame, std::slice::from_ref(&input.name), input.kind, shape)?;
+                    Ok((input.name.clone(), tensor))
+                })
+                .collect(),
+            Self::Matrix { input, names, kind } => {
+                let shape = vec![frame.rows() as i64, names.len() as i64];
+                Ok(vec![(input.clone(), tensor(frame, names, *kind, shape)?)])
+            }
+        }
+    }
+}
+
+fn is_text(kind: TensorElementType) -> bool {
+    kind == TensorElementType::String
+}
+
+fn is_known(kind: TensorElementType) -> bool {
+    use TensorElementType::{Bool, Float32, Float64, Int32, Int64, String};
+    matches!(kind, Float32 | Float64 | Int32 | Int64 | Bool | String)
+}
+
+/// The columns called `names`, row by row.
+fn tensor(
+    frame: &Frame,
+    names: &[String],
+    kind: TensorElementType,
+    shape: Vec<i64>,
+) -> Result<SessionInputValue<'static>, PredictError> {
+    if is_text(kind) {
+        let texts = by_row(frame, names, text)?;
+        let made = Tensor::from_string_array((shape, texts.as_slice()));
+        return made
+            .map(Into::into)
+            .map_err(|error| PredictError::Input(error.to_string()));
+    }
+    let numbers = by_row(frame, names, number)?;
+    let made = match kind {
+        TensorElementType::Float64 => {
+            Tensor::from_array((shape, numbers)).map(SessionInputValue::from)
+        }
+        TensorElementType::Int64 => {
+            Tensor::from_array((shape, whole(&numbers, names)?)).map(Into::into)
+        }
+        TensorElementType::Int32 => {
+            let narrow = |value: i64| {
+                i32::try_from(value).map_err(|_| refused(&names.join("`, `"), "of 32 bits"))
+            };
+            let values = whole(&numbers, names)?
+                .into_iter()
+                .map(narrow)
+                .collect::<Result<Vec<i32>, _>>()?;
+            Tensor::from_array((shape, values)).map(Into::into)
+        }
+        TensorElementType::Bool => {
+            let values: Vec<bool> = whole(&numbers, names)?
+                .into_iter()
+                .map(|value| value != 0)
+                .collect();
+            Tensor::from_array((shape, values)).map(Into::into)
+        }
+        _ => {
+            let values: Vec<f32> = numbers.into_iter().map(|value| value as f32).collect();
+            Tensor::from_array((shape, values)).map(Into::into)
+        }
+    };
+    made.map_err(|error| PredictError::Input(error.to_string()))
+}
+
+fn by_row<T>(
+    frame: &Frame,
+    names: &[String],
+    value: fn(&Column, usize) -> Result<T, &'static str>,
+) -> Result<Vec<T>, PredictError> {
+    let columns = names
+        .iter()
+        .map(|name| {
+            let column = frame
+                .column(name)
+                .ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
+            Ok((name, column))
+        })
+        .collect::<Result<Vec<_>, PredictError>>()?;
+    let mut values = Vec::with_capacity(frame.rows() * columns.len());
+    for row in 0..frame.rows() {
+        for (name, column) in &columns {
+            values.push(value(column, row).map_err(|expected| refused(name, expected))?);
+        }
+    }
+    Ok(values)
+}
+
+/// A missing value is NaN, of whatever kind the column came.
+fn number(column: &Column, row: usize) -> Result<f64, &'static str> {
+    match column {
+        Column::Number(values) => Ok(values[row]),
+        Column::Text(_) if column.is_missing(row) => Ok(f64::NAN),
+        Column::Text(_) => Err("a number"),
+    }
+}
+
+/// A missing text is empty.
+fn text(column: &Column, row: usize) -> Result<String, &'static str> {
+    match column {
+        Column::Text(values) => Ok(values.get(row).unwrap_or_default().to_owned()),
+        Column::Number(_) if column.is_missing(row) => Ok(String::new()),
+        Column::Number(_) => Err("text"),
+    }
+}
+
+fn whole(numbers: &[f64], names: &[String]) -> Result<Vec<i64>, PredictError> {
+    let whole = |&number: &f64| {
+        let whole = number as i64;
+        if whole as f64 == number {
+            Ok(whole)
+        } else {
+            Err(refused(&names.join("`, `"), "a whole number"))
+        }
+    };
+    numbers.iter().map(whole).collect()
+}
+
+fn refused(name: &str, expected: &str) -> PredictError {
+    PredictError::Input(format!(
+        "column `{name}` holds a value that is not {expected}"
+    ))
+}

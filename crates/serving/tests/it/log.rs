@@ -1,0 +1,496 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use perennial_core::ErrorCode;
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::id::RequestId;
+use perennial_core::model::Scores;
+use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog, Segment};
+use perennial_serving::{LogLimits, SegmentLog};
+use tempfile::TempDir;
+
+const LOG: &str = "flights/delay";
+
+/// Segments of a few records.
+const SMALL: LogLimits = LogLimits {
+    segment_bytes: 1_000,
+    backlog_bytes: u64::MAX,
+};
+
+fn inputs(distance: f64) -> Frame {
+    let mut frame = Frame::new();
+    frame.push("distance", Column::Number(vec![distance, f64::NAN]));
+    frame.push(
+        "carrier",
+        Column::Text(TextColumn::encode([Some("U\"A"), None])),
+    );
+    frame
+}
+
+/// Appends a request of two rows and tells its id.
+fn append(log: &SegmentLog, name: &str, durability: Durability) -> RequestId {
+    let request = RequestId::generate();
+    let scores = Scores {
+        width: 1,
+        values: vec![0.25, 1.0],
+    };
+    log.append(
+        name,
+        answered(request, &inputs(1400.5), Some(&scores)),
+        durability,
+    )
+    .unwrap();
+    request
+}
+
+fn answered<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores>) -> Answered<'a> {
+    Answered {
+        request,
+        version: 7,
+        part: Part::Canary,
+        status: 200,
+        wall_ms: 1_700_000_000_000,
+        project_ms: 1_370_000_000_000,
+        latency_us: 412,
+        inputs,
+        scores,
+    }
+}
+
+/// All rows of all sealed segments.
+fn rows(log: &SegmentLog, name: &str) -> Vec<serde_json::Value> {
+    log.seal(name)
+        .unwrap()
+        .iter()
+        .flat_map(|segment| segment_rows(log, segment))
+        .collect()
+}
+
+fn segment_rows(log: &SegmentLog, segment: &Segment) -> Vec<serde_json::Value> {
+    let lines = String::from_utf8(log.rows(segment).unwrap()).unwrap();
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn segment_path(root: &Path, number: i64) -> PathBuf {
+    root.join(LOG).join(format!("{number}.seg"))
+}
+
+#[test]
+fn a_logged_request_becomes_rows() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let request = append(&log, LOG, Durability::Logged);
+    let segments = log.seal(LOG).unwrap();
+    assert_eq!(segments.len(), 1);
+    assert_eq!((segments[0].number, segments[0].records), (1, 1));
+    let text = String::from_utf8(log.rows(&segments[0]).unwrap()).unwrap();
+    let expected = format!(
+        r#"{{"prediction_id":"{request}-0","request_id":"{request}","row":0,"version":7,"part":"canary","status":200,"wall_ms":1700000000000,"project_ms":1370000000000,"latency_us":412,"in_distance":1400.5,"in_carrier":"U\"A","score":0.25}}
+{{"prediction_id":"{request}-1","request_id":"{request}","row":1,"version":7,"part":"canary","status":200,"wall_ms":1700000000000,"project_ms":1370000000000,"latency_us":412,"in_distance":null,"in_carrier":null,"score":1}}
+"#
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn scores_of_several_classes_are_numbered() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let scores = Scores {
+        width: 3,
+        values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0],
+    };
+    log.append(
+        LOG,
+        answered(RequestId::generate(), &inputs(1.0), Some(&scores)),
+        Durability::Logged,
+    )
+    .unwrap();
+    let rows = rows(&log, LOG);
+    assert_eq!(rows[1]["score_2"], 1);
+    assert_eq!(rows[0]["score_0"], 0.5);
+    assert!(rows[0].get("score").is_none());
+}
+
+#[test]
+fn a_failed_request_counts_even_when_no_row_was_read() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let request = RequestId::generate();
+    let nothing = Frame::new();
+    let record = Answered {
+        status: 500,
+        ..answered(request, &nothing, None)
+    };
+    log.append(LOG, record, Durability::Logged).unwrap();
+    let with_rows = inputs(3.0);
+    let record = Answered {
+        status: 500,
+        ..answered(RequestId::generate(), &with_rows, None)
+    };
+    log.append(LOG, record, Durability::Logged).unwrap();
+    let rows = rows(&log, LOG);
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows[0]["prediction_id"], format!("{request}-0"));
+    assert_eq!(rows[0]["status"], 500);
+    assert_eq!(rows[1]["in_distance"], 3);
+    assert!(rows[1].get("score").is_none());
+}
+
+#[test]
+fn columns_may_differ_from_request_to_request() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    for round in 0..4 {
+        let mut frame = inputs(f64::from(round));
+        if round % 2 == 1 {
+            frame.push("flight_id", Column::Number(vec![10.0, 11.0]));
+        }
+        log.append(
+            LOG,
+            answered(RequestId::generate(), &frame, None),
+            Durability::Logged,
+        )
+        .unwrap();
+    }
+    let rows = rows(&log, LOG);
+    let keys: Vec<_> = rows
+        .iter()
+        .map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_i64))
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            None,
+            None,
+            Some(10),
+            Some(11),
+            None,
+            None,
+            Some(10),
+            Some(11)
+        ]
+    );
+    assert_eq!(rows[6]["in_distance"], 3);
+}
+
+#[test]
+fn sealing_what_is_empty_closes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    assert_eq!(log.seal(LOG).unwrap(), []);
+    assert!(!folder.path().join(LOG).exists(), "asking makes nothing");
+    append(&log, LOG, Durability::Logged);
+    let first = log.seal(LOG).unwrap();
+    assert_eq!(
+        log.seal(LOG).unwrap(),
+        first,
+        "sealed once, told until removed"
+    );
+}
+
+#[test]
+fn segments_roll_over_and_are_told_oldest_first() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
+    let requests: Vec<String> = (0..40)
+        .map(|_| append(&log, LOG, Durability::Logged).to_string())
+        .collect();
+    let segments = log.seal(LOG).unwrap();
+    let numbers: Vec<i64> = segments.iter().map(|segment| segment.number).collect();
+    assert!(numbers.len() > 3);
+    assert_eq!(
+        numbers,
+        (1..=numbers.len() as i64).collect::<Vec<_>>(),
+        "without holes"
+    );
+    assert_eq!(
+        segments.iter().map(|segment| segment.records).sum::<u64>(),
+        40
+    );
+    let told: Vec<_> = rows(&log, LOG)
+        .into_iter()
+        .filter(|row| row["row"] == 0)
+        .collect();
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| row["request_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(told, requests);
+    for number in numbers {
+        assert!(
+            fs::metadata(segment_path(folder.path(), number))
+                .unwrap()
+                .len()
+                <= SMALL.segment_bytes
+        );
+    }
+}
+
+#[test]
+fn numbers_go_on_after_every_segment_was_removed_and_the_log_reopened() {
+    let folder = TempDir::new().unwrap();
+    for expected in 1..4 {
+        let log = SegmentLog::open(folder.path()).unwrap();
+        append(&log, LOG, Durability::Logged);
+        let segments = log.seal(LOG).unwrap();
+        assert_eq!(
+            segments
+                .iter()
+                .map(|segment| segment.number)
+                .collect::<Vec<_>>(),
+            [expected]
+        );
+        log.remove(&segments[0]).unwrap();
+        log.remove(&segments[0]).unwrap();
+        assert_eq!(log.seal(LOG).unwrap(), []);
+    }
+}
+
+#[test]
+fn the_open_segment_cannot_be_removed() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG, Durability::Logged);
+    let mut segment = log.seal(LOG).unwrap().remove(0);
+    segment.number += 1;
+    assert_eq!(
+        log.remove(&segment).unwrap_err().code(),
+        ErrorCode::WrongState
+    );
+}
+
+#[test]
+fn a_reopened_log_goes_on_where_it_stood() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let before = append(&log, LOG, Durability::Logged);
+    drop(log);
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let after = append(&log, LOG, Durability::Recorded);
+    let segments = log.seal(LOG).unwrap();
+    assert_eq!((segments.len(), segments[0].records), (1, 2));
+    let told: Vec<_> = rows(&log, LOG)
+        .iter()
+        .map(|row| row["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            before.to_string(),
+            before.to_string(),
+            after.to_string(),
+            after.to_string()
+        ]
+    );
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_appending_goes_on_behind_it() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG, Durability::Logged);
+    let whole = fs::read(segment_path(folder.path(), 1)).unwrap();
+    append(&log, LOG, Durability::Logged);
+    drop(log);
+    let two = fs::read(segment_path(folder.path(), 1)).unwrap();
+    for cut in whole.len()..two.len() {
+        fs::write(segment_path(folder.path(), 1), &two[..cut]).unwrap();
+        let log = SegmentLog::open(folder.path()).unwrap();
+        // Opened by the first call on it.
+        append(&log, LOG, Durability::Logged);
+        drop(log);
+        let reopened = fs::read(segment_path(folder.path(), 1)).unwrap();
+        assert_eq!(
+            reopened.len(),
+            two.len(),
+            "one whole record and the new one"
+        );
+        assert!(reopened.starts_with(&whole));
+    }
+}
+
+#[test]
+fn a_segment_without_a_whole_header_begins_anew() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join(LOG)).unwrap();
+    fs::write(segment_path(folder.path(), 1), b"PRN").unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG, Durability::Logged);
+    assert_eq!(rows(&log, LOG).len(), 2);
+}
+
+#[test]
+fn damage_in_a_closed_segment_is_told_not_skipped() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Logged);
+    let segment = log.seal(LOG).unwrap().remove(0);
+    let path = segment_path(folder.path(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let error = log.rows(&segment).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Corrupt);
+    assert!(error.message().contains("1.seg`"), "{error}");
+    drop(log);
+    let log = SegmentLog::open(folder.path()).unwrap();
+    assert_eq!(log.seal(LOG).unwrap_err().code(), ErrorCode::Corrupt);
+}
+
+#[test]
+fn logs_are_apart() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, "a/one", Durability::Logged);
+    append(&log, "a/two", Durability::Logged);
+    append(&log, "a/two", Durability::Logged);
+    assert_eq!(rows(&log, "a/one").len(), 2);
+    assert_eq!(rows(&log, "a/two").len(), 4);
+}
+
+#[test]
+fn names_that_could_leave_the_folder_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    for name in ["../x", "/tmp/x", "", "a/../b", "a/b/c/d/e"] {
+        assert_eq!(
+            log.seal(name).unwrap_err().code(),
+            ErrorCode::InvalidArgument,
+            "`{name}`"
+        );
+        let error = log.append(
+            name,
+            answered(RequestId::generate(), &inputs(1.0), None),
+            Durability::Logged,
+        );
+        assert_eq!(
+            error.unwrap_err().code(),
+            ErrorCode::InvalidArgument,
+            "`{name}`"
+        );
+    }
+}
+
+#[test]
+fn a_folder_has_one_log_at_a_time() {
+    let folder = TempDir::new().unwrap();
+    let first = SegmentLog::open(folder.path()).unwrap();
+    assert_eq!(
+        SegmentLog::open(folder.path()).err().unwrap().code(),
+        ErrorCode::NotReady
+    );
+    drop(first);
+    SegmentLog::open(folder.path()).unwrap();
+}
+
+#[test]
+fn a_request_beyond_the_limit_is_refused_and_leaves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let mut huge = Frame::new();
+    huge.push(
+        "x",
+        Column::Number(vec![0.5; perennial_serving::RECORD_MAX_BYTES / 8]),
+    );
+    let error = log
+        .append(
+            LOG,
+            answered(RequestId::generate(), &huge, None),
+            Durability::Logged,
+        )
+        .unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TooLarge);
+    append(&log, LOG, Durability::Logged);
+    assert_eq!(rows(&log, LOG).len(), 2);
+}
+
+#[test]
+fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
+    let folder = TempDir::new().unwrap();
+    let limits = LogLimits {
+        segment_bytes: 1_000,
+        backlog_bytes: 3_000,
+    };
+    let log = SegmentLog::open_with(folder.path(), limits).unwrap();
+    let full = (0..1_000).find_map(|_| {
+        let inputs = inputs(1.0);
+        log.append(
+            LOG,
+            answered(RequestId::generate(), &inputs, None),
+            Durability::Logged,
+        )
+        .err()
+    });
+    assert_eq!(
+        full.expect("refused at some point").code(),
+        ErrorCode::TooLarge
+    );
+    let on_disk: u64 = fs::read_dir(folder.path().join(LOG))
+        .unwrap()
+        .map(|f| f.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(on_disk <= 4_000, "{on_disk}");
+    drop(log);
+    let log = SegmentLog::open_with(
+        folder.path(),
+        LogLimits {
+            backlog_bytes: 100_000,
+            ..limits
+        },
+    )
+    .unwrap();
+    for segment in log.seal(LOG).unwrap() {
+        log.remove(&segment).unwrap();
+    }
+    append(&log, LOG, Durability::Logged);
+}
+
+#[test]
+fn many_threads_append_at_once_and_nothing_is_lost_or_doubled() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open_with(
+        folder.path(),
+        LogLimits {
+            segment_bytes: 20_000,
+            ..SMALL
+        },
+    )
+    .unwrap();
+    let mut told: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|worker| {
+                let log = &log;
+                scope.spawn(move || -> Vec<String> {
+                    let durability = |n: i32| {
+                        if (n + worker) % 25 == 0 {
+                            Durability::Recorded
+                        } else {
+                            Durability::Logged
+                        }
+                    };
+                    (0..500)
+                        .map(|n| append(log, LOG, durability(n)).to_string())
+                        .collect()
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
+    });
+    let mut logged: Vec<String> = rows(&log, LOG)
+        .iter()
+        .filter(|row| row["row"] == 1)
+        .map(|row| row["request_id"].as_str().unwrap().to_owned())
+        .collect();
+    told.sort();
+    logged.sort();
+    assert_eq!(told, logged);
+}

@@ -1,0 +1,5 @@
+//! The prediction log on a real file system, and model runtimes.
+
+mod crash;
+mod log;
+mod runtime;

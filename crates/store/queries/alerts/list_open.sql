@@ -1,0 +1,6 @@
+SELECT
+    id, project_id, subject, name, window_start_ms, number, expression, facts, message, state,
+    wall_ms, project_ms, settled_ms
+FROM alerts
+WHERE project_id = $1 AND state <> 'resolved'
+ORDER BY id

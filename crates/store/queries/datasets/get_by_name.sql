@@ -1,0 +1,3 @@
+SELECT id, project_id, name, kind, mode, key_columns, table_path, last_number, created_ms
+FROM datasets
+WHERE project_id = $1 AND name = $2

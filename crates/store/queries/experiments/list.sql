@@ -1,0 +1,3 @@
+SELECT id, project_id, name, artifact_location, lifecycle, created_ms, updated_ms
+FROM experiments
+ORDER BY created_ms DESC, id

@@ -1,0 +1,1 @@
+DELETE FROM jobs WHERE settled_ms < $1

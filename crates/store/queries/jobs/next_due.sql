@@ -1,0 +1,3 @@
+SELECT MIN(due_ms)
+FROM jobs
+WHERE project_id = $1 AND clock = 'project' AND state IN ('pending', 'running')

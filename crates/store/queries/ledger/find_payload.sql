@@ -1,0 +1,3 @@
+SELECT body
+FROM ledger_payloads
+WHERE chain = $1 AND sequence = $2

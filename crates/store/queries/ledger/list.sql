@@ -1,0 +1,7 @@
+SELECT
+    chain, sequence, noun, subject, verb, actor, wall_ms, project_ms, cause, payload_digest,
+    previous, hash
+FROM ledger_entries
+WHERE chain = $1 AND sequence < $2
+ORDER BY sequence DESC
+LIMIT $3

@@ -1,0 +1,3 @@
+SELECT chain
+FROM ledger_chains
+ORDER BY chain

@@ -1,0 +1,3 @@
+SELECT sequence, hash
+FROM ledger_chains
+WHERE chain = $1

@@ -1,0 +1,3 @@
+SELECT dataset_id, load_id, project_id, number, version, holder, created_ms
+FROM load_intents
+ORDER BY created_ms

@@ -1,0 +1,1 @@
+UPDATE loads SET replaced_by = $2 WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT k.id, k.name
+FROM json_each($1) AS given
+JOIN metric_keys AS k ON k.name = given.value

@@ -1,0 +1,1 @@
+DELETE FROM model_version_tags WHERE model_id = $1 AND number = $2 AND key = $3

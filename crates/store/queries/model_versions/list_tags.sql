@@ -1,0 +1,4 @@
+SELECT key, value
+FROM model_version_tags
+WHERE model_id = $1 AND number = $2
+ORDER BY key

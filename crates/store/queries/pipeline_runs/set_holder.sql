@@ -1,0 +1,1 @@
+UPDATE pipeline_runs SET holder = $2 WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT id, name, kind, is_disabled, created_ms
+FROM principals
+WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT id, name, experiment_id, file_digest, clock_ms, created_ms
+FROM projects
+WHERE name = $1

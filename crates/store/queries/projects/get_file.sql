@@ -1,0 +1,3 @@
+SELECT project_id, digest, body, submitted_ms, submitted_by
+FROM project_files
+WHERE project_id = $1 AND digest = $2

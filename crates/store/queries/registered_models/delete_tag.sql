@@ -1,0 +1,1 @@
+DELETE FROM model_tags WHERE model_id = $1 AND key = $2

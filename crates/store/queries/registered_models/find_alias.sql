@@ -1,0 +1,3 @@
+SELECT model_id, alias, number, updated_ms
+FROM model_aliases
+WHERE model_id = $1 AND alias = $2

@@ -1,0 +1,3 @@
+SELECT id, project_id, name, description, last_number, created_ms, updated_ms
+FROM registered_models
+WHERE name = $1

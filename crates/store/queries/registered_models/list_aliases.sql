@@ -1,0 +1,4 @@
+SELECT model_id, alias, number, updated_ms
+FROM model_aliases
+WHERE model_id = $1
+ORDER BY alias

@@ -1,0 +1,4 @@
+SELECT key, value
+FROM model_tags
+WHERE model_id = $1
+ORDER BY key

@@ -1,0 +1,2 @@
+UPDATE registered_models SET name = $2, updated_ms = $3
+WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM registered_models WHERE name = $2 AND id <> $1)

@@ -1,0 +1,1 @@
+DELETE FROM tags WHERE run_number = $1 AND key = $2

@@ -1,0 +1,4 @@
+SELECT t.run_number, t.key, t.value
+FROM json_each($1) AS given
+JOIN tags AS t ON t.run_number = given.value
+ORDER BY t.run_number, t.key

@@ -1,0 +1,1 @@
+UPDATE runs SET sealed_ms = $2 WHERE run_id = $1

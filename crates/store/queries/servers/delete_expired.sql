@@ -1,0 +1,1 @@
+DELETE FROM servers WHERE lease_until_ms <= $1

@@ -1,0 +1,4 @@
+SELECT id, address, version, is_serving, started_ms, lease_until_ms
+FROM servers
+WHERE lease_until_ms > $1
+ORDER BY id

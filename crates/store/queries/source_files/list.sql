@@ -1,0 +1,4 @@
+SELECT dataset_id, path, size_bytes, modified_ns, etag, content_digest, load_id, seen_ms
+FROM source_files
+WHERE dataset_id = $1
+ORDER BY path

@@ -1,0 +1,4 @@
+SELECT step_run_id, name, kind, digest, reference
+FROM step_outputs
+WHERE step_run_id = $1
+ORDER BY name

@@ -1,0 +1,1 @@
+DELETE FROM tokens WHERE expires_ms < $1 OR revoked_ms < $1

@@ -1,0 +1,3 @@
+SELECT id, principal_id, secret_hash, kind, name, project_id, run_id, created_ms, expires_ms, revoked_ms
+FROM tokens
+WHERE id = $1

@@ -1,0 +1,1 @@
+UPDATE tokens SET revoked_ms = COALESCE(revoked_ms, $2) WHERE id = $1

@@ -1,0 +1,102 @@
+//! Alerts: messages that something needs a look.
+
+use perennial_core::id::{AlertId, ProjectId};
+use perennial_core::state::{AlertEvent, AlertState};
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::page::{NEWEST, Page, rows_for};
+use crate::row::{Record, Row};
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alert {
+    /// Its id.
+    pub id: AlertId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// What it is about: `monitor:<name>`, `dataset:<name>`, `load:<id>`.
+    pub subject: String,
+    /// Its name, such as `stale`, `late`, `held`.
+    pub name: String,
+    /// Start of the window, epoch milliseconds; 0 where there is none.
+    pub window_start_ms: i64,
+    /// The model version judged.
+    pub number: Option<i64>,
+    /// The rule that fired.
+    pub expression: Option<String>,
+    /// The values it saw.
+    pub facts: Json,
+    /// What people read.
+    pub message: String,
+    /// Where it stands.
+    pub state: AlertState,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+    /// Wall clock when it was resolved.
+    pub settled_ms: Option<i64>,
+}
+
+impl Record for Alert {
+    const TABLE: &'static str = "alerts";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            subject: row.get("subject")?,
+            name: row.get("name")?,
+            window_start_ms: row.get("window_start_ms")?,
+            number: row.get("number")?,
+            expression: row.get("expression")?,
+            facts: row.get("facts")?,
+            message: row.get("message")?,
+            state: row.get("state")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+            settled_ms: row.get("settled_ms")?,
+        })
+    }
+}
+
+/// Fires an alert; tells whether it is new: it fires once for each subject, name and window.
+pub async fn fire(tx: &mut Tx, alert: &Alert) -> Result<bool> {
+    let values = bind![alert.id, alert.project_id, alert.subject, alert.name, alert.window_start_ms, alert.number, alert.expression, alert.facts, alert.message, alert.state, alert.wall_ms, alert.project_ms, alert.settled_ms];
+    Ok(tx.execute(sql!("alerts/fire"), values).await? == 1)
+}
+
+/// An alert; an error when there is none.
+pub async fn get(conn: &mut Conn, id: AlertId) -> Result<Alert> {
+    conn.required(sql!("alerts/get"), bind![id], "alert", id).await
+}
+
+/// Alerts of a project, newest first.
+pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Alert>> {
+    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(sql!("alerts/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Alert| item.id.to_string()))
+}
+
+/// Alerts of a project that are not resolved, oldest first.
+pub async fn list_open(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Alert>> {
+    conn.all(sql!("alerts/list_open"), bind![project_id]).await
+}
+
+/// Alerts about one thing, newest first.
+pub async fn list_of_subject(conn: &mut Conn, project_id: ProjectId, subject: &str) -> Result<Vec<Alert>> {
+    conn.all(sql!("alerts/list_of_subject"), bind![project_id, subject]).await
+}
+
+/// Takes an alert through an event; gives its new state.
+pub async fn apply(tx: &mut Tx, id: AlertId, event: AlertEvent, at_ms: i64) -> Result<AlertState> {
+    let state = get(tx, id).await?.state;
+    let next = state.transition(event)?;
+    let settled_ms = (next == AlertState::Resolved).then_some(at_ms);
+    tx.swap(sql!("alerts/set_state"), bind![id, state, next, settled_ms], "alert", id).await?;
+    Ok(next)
+}

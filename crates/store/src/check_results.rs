@@ -1,0 +1,108 @@
+//! Outcomes of checks, and profiles, by load.
+
+use perennial_core::rule::Verdict;
+use perennial_core::id::{DatasetId, LoadId, ProjectId};
+use perennial_core::port::data::Severity;
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// The outcome of one check over one load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckResult {
+    /// The load.
+    pub load_id: LoadId,
+    /// The check.
+    pub name: String,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// How severe it is to fail it.
+    pub severity: Severity,
+    /// The outcome.
+    pub verdict: Verdict,
+    /// What the scan answered.
+    pub answer: Json,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+}
+
+impl Record for CheckResult {
+    const TABLE: &'static str = "check_results";
+    const KEY: &'static [&'static str] = &["load_id", "name"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            load_id: row.get("load_id")?,
+            name: row.get("name")?,
+            project_id: row.get("project_id")?,
+            dataset_id: row.get("dataset_id")?,
+            severity: row.get("severity")?,
+            verdict: row.get("verdict")?,
+            answer: row.get("answer")?,
+            wall_ms: row.get("wall_ms")?,
+        })
+    }
+}
+
+/// What a scan learned about the rows of a load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Profile {
+    /// The load.
+    pub load_id: LoadId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// The columns.
+    pub body: Json,
+}
+
+impl Record for Profile {
+    const TABLE: &'static str = "profiles";
+    const KEY: &'static [&'static str] = &["load_id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            load_id: row.get("load_id")?,
+            project_id: row.get("project_id")?,
+            dataset_id: row.get("dataset_id")?,
+            body: row.get("body")?,
+        })
+    }
+}
+
+/// Keeps an outcome; judging a load again replaces it.
+pub async fn put(tx: &mut Tx, result: &CheckResult) -> Result<()> {
+    tx.execute(sql!("check_results/put"), bind![result.load_id, result.name, result.project_id, result.dataset_id, result.severity, result.verdict, result.answer, result.wall_ms]).await?;
+    Ok(())
+}
+
+/// The outcomes of a load, by check.
+pub async fn list(conn: &mut Conn, load_id: LoadId) -> Result<Vec<CheckResult>> {
+    conn.all(sql!("check_results/list"), bind![load_id]).await
+}
+
+/// The outcomes of a dataset from a load on, oldest first.
+pub async fn list_of_dataset(conn: &mut Conn, dataset_id: DatasetId, since: LoadId) -> Result<Vec<CheckResult>> {
+    conn.all(sql!("check_results/list_of_dataset"), bind![dataset_id, since]).await
+}
+
+/// Keeps a profile; profiling a load again replaces it.
+pub async fn put_profile(tx: &mut Tx, profile: &Profile) -> Result<()> {
+    tx.execute(sql!("check_results/put_profile"), bind![profile.load_id, profile.project_id, profile.dataset_id, profile.body]).await?;
+    Ok(())
+}
+
+/// The profile of a load.
+pub async fn find_profile(conn: &mut Conn, load_id: LoadId) -> Result<Option<Profile>> {
+    conn.optional(sql!("check_results/find_profile"), bind![load_id]).await
+}
+
+/// The profile of the newest committed load of a dataset.
+pub async fn find_latest_profile(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<Profile>> {
+    conn.optional(sql!("check_results/find_latest_profile"), bind![dataset_id]).await
+}

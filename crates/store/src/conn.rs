@@ -1,0 +1,314 @@
+//! Connections: to read from, and to write through.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
+
+use crate::dynamic::{Dialect, Sql, repeat_row, row_width};
+use crate::error::{Error, Result};
+use crate::query::Query;
+use crate::row::{AnyRow, Record, Row};
+use crate::value::{Column, Value};
+
+/// Rows one statement inserts at most.
+const BULK_ROWS: usize = 128;
+
+/// A connection that functions read from.
+pub struct Conn {
+    inner: Inner,
+}
+
+enum Inner {
+    SqliteWriter(Box<SqliteConnection>),
+    SqliteReader(PoolConnection<Sqlite>),
+    PostgresWriter(Transaction<'static, Postgres>),
+    PostgresReader(PoolConnection<Postgres>),
+}
+
+enum Raw<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+fn sqlite_query<'q>(sql: impl SqlSafeStr, values: &[Value<'_>]) -> sqlx::query::Query<'q, Sqlite, SqliteArguments> {
+    let mut query = sqlx::query(sql);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Int(number) => query.bind(*number),
+            Value::Real(number) => query.bind(*number),
+            Value::Bool(claim) => query.bind(*claim),
+        };
+    }
+    query
+}
+
+fn postgres_query<'q>(sql: impl SqlSafeStr, values: &[Value<'_>]) -> sqlx::query::Query<'q, Postgres, PgArguments> {
+    let mut query = sqlx::query(sql);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Int(number) => query.bind(*number),
+            Value::Real(number) => query.bind(*number),
+            Value::Bool(claim) => query.bind(*claim),
+        };
+    }
+    query
+}
+
+impl Conn {
+    fn raw(&mut self) -> Raw<'_> {
+        match &mut self.inner {
+            Inner::SqliteWriter(conn) => Raw::Sqlite(conn),
+            Inner::SqliteReader(conn) => Raw::Sqlite(conn),
+            Inner::PostgresWriter(tx) => Raw::Postgres(tx),
+            Inner::PostgresReader(conn) => Raw::Postgres(conn),
+        }
+    }
+
+    async fn run(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
+        let changed = match self.raw() {
+            Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).execute(conn).await?.rows_affected(),
+            Raw::Postgres(conn) => postgres_query(query.postgres, values).execute(conn).await?.rows_affected(),
+        };
+        Ok(changed)
+    }
+
+    async fn rows(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Vec<AnyRow>> {
+        Ok(match self.raw() {
+            Raw::Sqlite(conn) => {
+                let rows = sqlite_query(query.sqlite, values).fetch_all(conn).await?;
+                rows.into_iter().map(AnyRow::Sqlite).collect()
+            }
+            Raw::Postgres(conn) => {
+                let rows = postgres_query(query.postgres, values).fetch_all(conn).await?;
+                rows.into_iter().map(AnyRow::Postgres).collect()
+            }
+        })
+    }
+
+    async fn row(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<AnyRow>> {
+        Ok(match self.raw() {
+            Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).fetch_optional(conn).await?.map(AnyRow::Sqlite),
+            Raw::Postgres(conn) => postgres_query(query.postgres, values).fetch_optional(conn).await?.map(AnyRow::Postgres),
+        })
+    }
+
+    /// Which database this is.
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self.inner {
+            Inner::SqliteWriter(_) | Inner::SqliteReader(_) => Dialect::Sqlite,
+            Inner::PostgresWriter(_) | Inner::PostgresReader(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The rows of a statement put together at run time.
+    pub(crate) async fn rows_of(&mut self, sql: Sql) -> Result<Vec<AnyRow>> {
+        let (text, values) = sql.into_parts();
+        Ok(match self.raw() {
+            Raw::Sqlite(conn) => {
+                let rows = sqlite_query(AssertSqlSafe(text), &values).fetch_all(conn).await?;
+                rows.into_iter().map(AnyRow::Sqlite).collect()
+            }
+            Raw::Postgres(conn) => {
+                let rows = postgres_query(AssertSqlSafe(text), &values).fetch_all(conn).await?;
+                rows.into_iter().map(AnyRow::Postgres).collect()
+            }
+        })
+    }
+
+    async fn run_text(&mut self, text: String, values: &[Value<'_>]) -> Result<u64> {
+        let changed = match self.raw() {
+            Raw::Sqlite(conn) => sqlite_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
+            Raw::Postgres(conn) => postgres_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
+        };
+        Ok(changed)
+    }
+
+    /// Every row of the answer.
+    pub(crate) async fn all<T: Record>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Vec<T>> {
+        self.rows(query, values).await?.iter().map(Row::record).collect()
+    }
+
+    /// The row of the answer, if there is one.
+    pub(crate) async fn optional<T: Record>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<T>> {
+        self.row(query, values).await?.as_ref().map(Row::record).transpose()
+    }
+
+    /// The row of the answer; an error that names the thing when there is none.
+    pub(crate) async fn required<T: Record>(
+        &mut self,
+        query: &Query,
+        values: &[Value<'_>],
+        noun: &'static str,
+        name: impl ToString,
+    ) -> Result<T> {
+        self.optional(query, values).await?.ok_or_else(|| Error::not_found(noun, name))
+    }
+
+    /// The first column of the answer's row, if there is one.
+    pub(crate) async fn scalar<T: Column>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<T>> {
+        let Some(row) = self.row(query, values).await? else { return Ok(None) };
+        let raw = row.raw::<T::Raw, _>(0)?;
+        let value = T::from_raw(raw).map_err(|why| Error::Corrupt {
+            table: "(answer)",
+            column: "1".to_owned(),
+            key: String::new(),
+            why,
+        })?;
+        Ok(Some(value))
+    }
+}
+
+/// A transaction that functions write through. It commits when the closure given
+/// to [`crate::Store::write`] ends well, and leaves nothing behind when it does not.
+pub struct Tx {
+    conn: Conn,
+    has_entry: bool,
+}
+
+impl Tx {
+    pub(crate) fn sqlite(conn: SqliteConnection) -> Self {
+        Self { conn: Conn { inner: Inner::SqliteWriter(Box::new(conn)) }, has_entry: false }
+    }
+
+    pub(crate) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresWriter(tx) }, has_entry: false }
+    }
+
+    pub(crate) async fn commit_postgres(self) -> Result<()> {
+        match self.conn.inner {
+            Inner::PostgresWriter(tx) => Ok(tx.commit().await?),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    pub(crate) async fn close_sqlite(self) -> Result<()> {
+        match self.conn.inner {
+            Inner::SqliteWriter(conn) => Ok(sqlx::Connection::close(*conn).await?),
+            _ => Err(Error::Closed),
+        }
+    }
+
+    /// Forgets what the transaction before did on this connection.
+    pub(crate) fn reset(&mut self) {
+        self.has_entry = false;
+    }
+
+    /// Runs a statement of transaction control.
+    pub(crate) async fn control(&mut self, sql: &'static str) -> Result<()> {
+        self.conn.run(&Query { sqlite: sql, postgres: sql }, &[]).await.map(|_| ())
+    }
+
+    /// Writes; tells the rows changed.
+    pub(crate) async fn execute(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
+        if self.has_entry {
+            return Err(Error::AfterLedger);
+        }
+        self.conn.run(query, values).await
+    }
+
+    /// Inserts many rows by a statement for one, `values` row after row; tells the rows changed.
+    /// Rows go in groups of a few sizes, so that few statements are kept prepared.
+    pub(crate) async fn execute_bulk(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
+        if self.has_entry {
+            return Err(Error::AfterLedger);
+        }
+        let width = row_width(query.sqlite);
+        let mut changed = 0;
+        let mut rest = values;
+        while !rest.is_empty() {
+            let rows = (rest.len() / width).min(BULK_ROWS);
+            let group = if rows == BULK_ROWS { rows } else { 1 << rows.ilog2() };
+            let (now, later) = rest.split_at(group * width);
+            changed += match group {
+                1 => self.conn.run(query, now).await?,
+                group => {
+                    let insert = match self.dialect() {
+                        Dialect::Sqlite => query.sqlite,
+                        Dialect::Postgres => query.postgres,
+                    };
+                    self.conn.run_text(repeat_row(insert, group), now).await?
+                }
+            };
+            rest = later;
+        }
+        Ok(changed)
+    }
+
+    /// Writes what belongs to a ledger entry; nothing but entries may follow.
+    pub(crate) async fn execute_entry(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
+        self.has_entry = true;
+        self.conn.run(query, values).await
+    }
+
+    /// Inserts a row by a statement that does nothing when it is there; then an error names it.
+    pub(crate) async fn insert(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+        match self.execute(query, values).await? {
+            0 => Err(Error::already_exists(noun, name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes a row; an error names it when it is not there.
+    pub(crate) async fn update(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+        match self.execute(query, values).await? {
+            0 => Err(Error::not_found(noun, name)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes a row by a statement that asks for the state it was read with.
+    pub(crate) async fn swap(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+        match self.execute(query, values).await? {
+            0 => Err(Error::Raced { noun, name: name.to_string() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+/// A connection to read from; each statement sees what was committed before it.
+pub struct Reader {
+    conn: Conn,
+}
+
+impl Reader {
+    pub(crate) fn sqlite(conn: PoolConnection<Sqlite>) -> Self {
+        Self { conn: Conn { inner: Inner::SqliteReader(conn) } }
+    }
+
+    pub(crate) fn postgres(conn: PoolConnection<Postgres>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresReader(conn) } }
+    }
+}
+
+impl Deref for Reader {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}

@@ -1,0 +1,91 @@
+//! Datasets: versioned data under a name.
+
+use perennial_core::id::{DatasetId, ProjectId};
+use perennial_core::name::DatasetName;
+use perennial_core::port::data::Mode;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+words! {
+    /// What a dataset is made of.
+    DatasetKind, "kind of dataset" {
+        /// A Delta table.
+        Table = "table",
+        /// A tree of files.
+        Files = "files",
+    }
+}
+
+/// A dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Its id.
+    pub id: DatasetId,
+    /// The project it belongs to.
+    pub project_id: ProjectId,
+    /// Its name, unique in the project.
+    pub name: DatasetName,
+    /// What it is made of.
+    pub kind: DatasetKind,
+    /// How rows enter it.
+    pub mode: Mode,
+    /// The columns that tell rows apart, maybe none.
+    pub key_columns: Vec<String>,
+    /// Folder of its table below the data engine's root.
+    pub table_path: String,
+    /// Number of its newest version, 0 for none; numbers are never reused.
+    pub last_number: i64,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+}
+
+impl Record for Dataset {
+    const TABLE: &'static str = "datasets";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            mode: row.get("mode")?,
+            key_columns: row.get("key_columns")?,
+            table_path: row.get("table_path")?,
+            last_number: row.get("last_number")?,
+            created_ms: row.get("created_ms")?,
+        })
+    }
+}
+
+/// Inserts a dataset.
+pub async fn insert(tx: &mut Tx, dataset: &Dataset) -> Result<()> {
+    tx.insert(sql!("datasets/insert"), bind![dataset.id, dataset.project_id, dataset.name, dataset.kind, dataset.mode, dataset.key_columns, dataset.table_path, dataset.last_number, dataset.created_ms], "dataset", &dataset.name).await
+}
+
+/// A dataset; an error when there is none.
+pub async fn get(conn: &mut Conn, id: DatasetId) -> Result<Dataset> {
+    conn.required(sql!("datasets/get"), bind![id], "dataset", id).await
+}
+
+/// The dataset of a name; an error when there is none.
+pub async fn get_by_name(conn: &mut Conn, project_id: ProjectId, name: &DatasetName) -> Result<Dataset> {
+    conn.required(sql!("datasets/get_by_name"), bind![project_id, name], "dataset", name).await
+}
+
+/// The dataset of a name.
+pub async fn find_by_name(conn: &mut Conn, project_id: ProjectId, name: &DatasetName) -> Result<Option<Dataset>> {
+    conn.optional(sql!("datasets/find_by_name"), bind![project_id, name]).await
+}
+
+/// Every dataset of a project, by name.
+pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Dataset>> {
+    conn.all(sql!("datasets/list"), bind![project_id]).await
+}
+
+/// Changes how rows enter a dataset and what tells them apart.
+pub async fn declare(tx: &mut Tx, id: DatasetId, mode: Mode, key_columns: &Vec<String>) -> Result<()> {
+    tx.update(sql!("datasets/declare"), bind![id, mode, key_columns], "dataset", id).await
+}

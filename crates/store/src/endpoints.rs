@@ -1,0 +1,170 @@
+//! Endpoints: who answers, and which canary is on its way.
+
+use perennial_core::id::{DecisionId, ModelId, ProjectId};
+use perennial_core::name::EndpointName;
+use perennial_core::state::{CanaryEvent, CanaryState};
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::{Error, Result};
+use crate::row::{Record, Row};
+
+/// An endpoint. Its champion follows the alias; a canary is there while `canary_state` is live.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Its name, unique in the project.
+    pub name: EndpointName,
+    /// The registered model.
+    pub model_id: ModelId,
+    /// The alias it follows.
+    pub alias: String,
+    /// The version that answers.
+    pub champion_number: Option<i64>,
+    /// Project clock from which it answers.
+    pub champion_since_ms: Option<i64>,
+    /// The version of the last canary.
+    pub canary_number: Option<i64>,
+    /// Where that canary stands.
+    pub canary_state: Option<CanaryState>,
+    /// Wall clock when it started.
+    pub canary_started_wall_ms: Option<i64>,
+    /// Project clock when it started.
+    pub canary_started_ms: Option<i64>,
+    /// Its share of the requests, 0 to 1.
+    pub canary_share: Option<f64>,
+    /// The decision that allows it.
+    pub canary_decision_id: Option<DecisionId>,
+    /// Its release.
+    pub canary_release_digest: Option<String>,
+    /// What the project file declares of it.
+    pub config: Json,
+    /// Counts every change of who answers.
+    pub generation: i64,
+    /// Wall clock of the last change, epoch milliseconds.
+    pub updated_ms: i64,
+}
+
+impl Record for Endpoint {
+    const TABLE: &'static str = "endpoints";
+    const KEY: &'static [&'static str] = &["project_id", "name"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            project_id: row.get("project_id")?,
+            name: row.get("name")?,
+            model_id: row.get("model_id")?,
+            alias: row.get("alias")?,
+            champion_number: row.get("champion_number")?,
+            champion_since_ms: row.get("champion_since_ms")?,
+            canary_number: row.get("canary_number")?,
+            canary_state: row.get("canary_state")?,
+            canary_started_wall_ms: row.get("canary_started_wall_ms")?,
+            canary_started_ms: row.get("canary_started_ms")?,
+            canary_share: row.get("canary_share")?,
+            canary_decision_id: row.get("canary_decision_id")?,
+            canary_release_digest: row.get("canary_release_digest")?,
+            config: row.get("config")?,
+            generation: row.get("generation")?,
+            updated_ms: row.get("updated_ms")?,
+        })
+    }
+}
+
+/// A canary about to start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCanary {
+    /// The version.
+    pub number: i64,
+    /// Its share of the requests, 0 to 1.
+    pub share: f64,
+    /// The decision that allows it.
+    pub decision_id: DecisionId,
+    /// Its release.
+    pub release_digest: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+/// Inserts an endpoint.
+pub async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
+    tx.insert(sql!("endpoints/insert"), bind![endpoint.project_id, endpoint.name, endpoint.model_id, endpoint.alias, endpoint.champion_number, endpoint.champion_since_ms, endpoint.canary_number, endpoint.canary_state, endpoint.canary_started_wall_ms, endpoint.canary_started_ms, endpoint.canary_share, endpoint.canary_decision_id, endpoint.canary_release_digest, endpoint.config, endpoint.generation, endpoint.updated_ms], "endpoint", &endpoint.name).await
+}
+
+/// An endpoint; an error when there is none.
+pub async fn get(conn: &mut Conn, project_id: ProjectId, name: &EndpointName) -> Result<Endpoint> {
+    conn.required(sql!("endpoints/get"), bind![project_id, name], "endpoint", name).await
+}
+
+/// The endpoint of a name.
+pub async fn find(conn: &mut Conn, project_id: ProjectId, name: &EndpointName) -> Result<Option<Endpoint>> {
+    conn.optional(sql!("endpoints/find"), bind![project_id, name]).await
+}
+
+/// The endpoints of a name, in every project.
+pub async fn list_by_name(conn: &mut Conn, name: &EndpointName) -> Result<Vec<Endpoint>> {
+    conn.all(sql!("endpoints/list_by_name"), bind![name]).await
+}
+
+/// The endpoints of a project, by name.
+pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Endpoint>> {
+    conn.all(sql!("endpoints/list"), bind![project_id]).await
+}
+
+/// Every endpoint on the server: what a server that starts has to serve.
+pub async fn list_everywhere(conn: &mut Conn) -> Result<Vec<Endpoint>> {
+    conn.all(sql!("endpoints/list_everywhere"), bind![]).await
+}
+
+/// The endpoints that follow an alias: with any, it is protected.
+pub async fn list_following(conn: &mut Conn, model_id: ModelId, alias: &str) -> Result<Vec<Endpoint>> {
+    conn.all(sql!("endpoints/list_following"), bind![model_id, alias]).await
+}
+
+/// The endpoints where a version answers, as champion or canary.
+pub async fn list_serving(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Endpoint>> {
+    conn.all(sql!("endpoints/list_serving"), bind![model_id, number]).await
+}
+
+/// Changes what the project file declares of an endpoint.
+pub async fn configure(tx: &mut Tx, project_id: ProjectId, name: &EndpointName, config: &Json, at_ms: i64) -> Result<()> {
+    tx.update(sql!("endpoints/configure"), bind![project_id, name, config, at_ms], "endpoint", name).await
+}
+
+/// Deletes an endpoint.
+pub async fn delete(tx: &mut Tx, project_id: ProjectId, name: &EndpointName) -> Result<()> {
+    tx.update(sql!("endpoints/delete"), bind![project_id, name], "endpoint", name).await
+}
+
+/// Makes a version champion (`None`: nobody answers); gives the new generation.
+pub async fn set_champion(tx: &mut Tx, endpoint: &Endpoint, number: Option<i64>, project_ms: i64, at_ms: i64) -> Result<i64> {
+    let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, number, project_ms, at_ms];
+    tx.swap(sql!("endpoints/set_champion"), values, "endpoint", &endpoint.name).await?;
+    Ok(endpoint.generation + 1)
+}
+
+/// Starts a canary; gives the new generation. A live one has to be ended or replaced before.
+pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) -> Result<i64> {
+    if endpoint.canary_state.is_some_and(CanaryState::is_live) {
+        return Err(Error::already_exists("live canary of endpoint", &endpoint.name));
+    }
+    let values = bind![
+        endpoint.project_id, endpoint.name, endpoint.generation, canary.number, canary.wall_ms, canary.project_ms,
+        canary.share, canary.decision_id, canary.release_digest
+    ];
+    tx.swap(sql!("endpoints/start_canary"), values, "endpoint", &endpoint.name).await?;
+    Ok(endpoint.generation + 1)
+}
+
+/// Takes the canary through an event; gives its new state. When it stops answering, the generation counts up.
+pub async fn apply_canary(tx: &mut Tx, endpoint: &Endpoint, event: CanaryEvent, at_ms: i64) -> Result<CanaryState> {
+    let state = endpoint.canary_state.ok_or_else(|| Error::not_found("canary of endpoint", &endpoint.name))?;
+    let next = state.transition(event)?;
+    let changes = i64::from(state.is_live() != next.is_live());
+    let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, next, changes, at_ms];
+    tx.swap(sql!("endpoints/set_canary_state"), values, "endpoint", &endpoint.name).await?;
+    Ok(next)
+}

@@ -1,0 +1,150 @@
+//! What can go wrong with the store.
+
+use perennial_core::state::TransitionError;
+use perennial_core::{Error as CoreError, ErrorCode};
+
+/// The result of a store function.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such row.
+    #[error("{noun} `{name}` does not exist")]
+    NotFound {
+        /// The noun.
+        noun: &'static str,
+        /// Its id or name.
+        name: String,
+    },
+    /// A row with the same identity is there.
+    #[error("{noun} `{name}` already exists")]
+    AlreadyExists {
+        /// The noun.
+        noun: &'static str,
+        /// Its id or name.
+        name: String,
+    },
+    /// The state of the row forbids the change.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// Somebody else changed the row between our reading and our writing.
+    #[error("{noun} `{name}` was changed by somebody else meanwhile")]
+    Raced {
+        /// The noun.
+        noun: &'static str,
+        /// Its id or name.
+        name: String,
+    },
+    /// The request cannot be kept as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// A row does not convert to what it stands for.
+    #[error("table `{table}`, column `{column}`, row `{key}` does not convert: {why}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: String,
+        /// The row's key.
+        key: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// A write came after the ledger entry of its transaction.
+    #[error("a write came after the ledger entry, which must be the last of its transaction")]
+    AfterLedger,
+    /// The address of the database is not one we know.
+    #[error("`{0}` is no metadata address: expected `sqlite://<path>` or `postgres://<host>/<database>`")]
+    Address(String),
+    /// The database has tables of a newer version.
+    #[error("the metadata was written by a newer version (migration {0})")]
+    Newer(i64),
+    /// A migration failed.
+    #[error("migrating the metadata failed")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// Too many writes wait, or the database is held by another process.
+    #[error("the metadata store is busy: {0}")]
+    Busy(String),
+    /// A write took longer than it may.
+    #[error("a write took longer than {0:?} and was undone")]
+    TooSlow(std::time::Duration),
+    /// A write panicked and was undone.
+    #[error("a write panicked and was undone: {0}")]
+    Panicked(String),
+    /// The store was closed.
+    #[error("the metadata store is closed")]
+    Closed,
+    /// The transaction that carried the write could not be committed.
+    #[error("the write could not be committed: {0}")]
+    NotCommitted(String),
+    /// A file beside the database could not be written.
+    #[error("`{path}` could not be written")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A row with the same identity is there; found by the database itself.
+    #[error("a row with the same identity already exists")]
+    Duplicate(#[source] sqlx::Error),
+    /// The row names one that is not there, or one that is there names it.
+    #[error("a row names something that does not exist, or is still named by something that does")]
+    Dangling(#[source] sqlx::Error),
+    /// The database answered with an error.
+    #[error("the metadata database failed")]
+    Database(#[source] sqlx::Error),
+}
+
+impl Error {
+    pub(crate) fn not_found(noun: &'static str, name: impl ToString) -> Self {
+        Self::NotFound { noun, name: name.to_string() }
+    }
+
+    pub(crate) fn already_exists(noun: &'static str, name: impl ToString) -> Self {
+        Self::AlreadyExists { noun, name: name.to_string() }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::PoolTimedOut => Self::Busy("every connection is in use".to_owned()),
+            sqlx::Error::PoolClosed => Self::Closed,
+            sqlx::Error::Database(cause) if cause.is_unique_violation() => Self::Duplicate(sqlx::Error::Database(cause)),
+            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => Self::Dangling(sqlx::Error::Database(cause)),
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl From<Error> for CoreError {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::NotFound { .. } => ErrorCode::NotFound,
+            Error::AlreadyExists { .. } | Error::Duplicate(_) => ErrorCode::AlreadyExists,
+            Error::Transition(_) | Error::Raced { .. } | Error::Dangling(_) => ErrorCode::WrongState,
+            Error::Refused(_) | Error::Address(_) => ErrorCode::InvalidArgument,
+            Error::Corrupt { .. } => ErrorCode::Corrupt,
+            Error::AfterLedger | Error::Panicked(_) => ErrorCode::Internal,
+            Error::Busy(_) | Error::Closed => ErrorCode::Busy,
+            Error::TooSlow(_) => ErrorCode::Timeout,
+            Error::Newer(_) => ErrorCode::NotReady,
+            Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => ErrorCode::Storage,
+        };
+        let hint = match &error {
+            Error::Raced { .. } => Some("look at it again, then repeat the request if it still applies"),
+            Error::Corrupt { .. } => Some("restore a backup: perennial restore FILE"),
+            Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
+            Error::Busy(_) => Some("try again in a moment"),
+            _ => None,
+        };
+        let answer = Self::new(code, error.to_string()).because(error);
+        match hint {
+            Some(hint) => answer.hint(hint),
+            None => answer,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Evidence: the facts that gates are judged over.
+
+use perennial_core::id::{EvidenceId, PipelineRunId, ProjectId, StepRunId};
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::page::{NEWEST, Page, rows_for};
+use crate::row::{Record, Row};
+
+/// A record of evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Its id.
+    pub id: EvidenceId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The pipeline run that gathered it.
+    pub pipeline_run_id: PipelineRunId,
+    /// The `evaluate` step that measured it.
+    pub step_run_id: StepRunId,
+    /// The release it speaks of.
+    pub release_digest: Option<String>,
+    /// The facts.
+    pub body: Json,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+    /// Project clock from which it is no longer fresh.
+    pub expires_project_ms: i64,
+}
+
+impl Record for Evidence {
+    const TABLE: &'static str = "evidence";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            pipeline_run_id: row.get("pipeline_run_id")?,
+            step_run_id: row.get("step_run_id")?,
+            release_digest: row.get("release_digest")?,
+            body: row.get("body")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+            expires_project_ms: row.get("expires_project_ms")?,
+        })
+    }
+}
+
+/// Inserts evidence.
+pub async fn insert(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
+    tx.insert(sql!("evidence/insert"), bind![evidence.id, evidence.project_id, evidence.pipeline_run_id, evidence.step_run_id, evidence.release_digest, evidence.body, evidence.wall_ms, evidence.project_ms, evidence.expires_project_ms], "evidence", evidence.id).await
+}
+
+/// A record of evidence; an error when there is none.
+pub async fn get(conn: &mut Conn, id: EvidenceId) -> Result<Evidence> {
+    conn.required(sql!("evidence/get"), bind![id], "evidence", id).await
+}
+
+/// Evidence of a project, newest first.
+pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Evidence>> {
+    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(sql!("evidence/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Evidence| item.id.to_string()))
+}
+
+/// The newest evidence an attempt measured.
+pub async fn find_by_step_run(conn: &mut Conn, step_run_id: StepRunId) -> Result<Option<Evidence>> {
+    conn.optional(sql!("evidence/find_by_step_run"), bind![step_run_id]).await
+}

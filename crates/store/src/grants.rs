@@ -1,0 +1,81 @@
+//! Grants: a role of a principal, on the server, a project, or one thing in it.
+
+use perennial_core::id::{GrantId, PrincipalId, ProjectId};
+use perennial_core::permission::Role;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+words! {
+    /// What a narrow grant is narrowed to.
+    ScopeKind, "scope of a grant" {
+        /// One experiment.
+        Experiment = "experiment",
+        /// One registered model.
+        Model = "model",
+        /// One endpoint.
+        Endpoint = "endpoint",
+    }
+}
+
+/// A grant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// Whose.
+    pub principal_id: PrincipalId,
+    /// Where; `None` is the whole server.
+    pub project_id: Option<ProjectId>,
+    /// The role.
+    pub role: Role,
+    /// What it is narrowed to; `None` is everything there.
+    pub scope_kind: Option<ScopeKind>,
+    /// Which one: experiment id, model id, endpoint name.
+    pub scope_id: Option<String>,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+}
+
+impl Record for Grant {
+    const TABLE: &'static str = "grants";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            principal_id: row.get("principal_id")?,
+            project_id: row.get("project_id")?,
+            role: row.get("role")?,
+            scope_kind: row.get("scope_kind")?,
+            scope_id: row.get("scope_id")?,
+            created_ms: row.get("created_ms")?,
+        })
+    }
+}
+
+/// Inserts a grant.
+pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
+    tx.insert(sql!("grants/insert"), bind![grant.id, grant.principal_id, grant.project_id, grant.role, grant.scope_kind, grant.scope_id, grant.created_ms], "grant", grant.id).await
+}
+
+/// A grant; an error when there is none.
+pub async fn get(conn: &mut Conn, id: GrantId) -> Result<Grant> {
+    conn.required(sql!("grants/get"), bind![id], "grant", id).await
+}
+
+/// Takes a grant away.
+pub async fn delete(tx: &mut Tx, id: GrantId) -> Result<()> {
+    tx.update(sql!("grants/delete"), bind![id], "grant", id).await
+}
+
+/// Every grant of a principal.
+pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Grant>> {
+    conn.all(sql!("grants/list"), bind![principal_id]).await
+}
+
+/// Every grant on a project.
+pub async fn list_on_project(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Grant>> {
+    conn.all(sql!("grants/list_on_project"), bind![project_id]).await
+}

@@ -1,0 +1,152 @@
+//! The ledger: chains of entries, their heads and their erasable payloads.
+
+use perennial_core::ledger::{self, Broken, Chain, Entry, Head, Record as Change, Report, Verifier};
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::page::{Page, rows_for};
+use crate::row::{Record, Row};
+
+impl Record for Entry {
+    const TABLE: &'static str = "ledger_entries";
+    const KEY: &'static [&'static str] = &["chain", "sequence"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            chain: row.get("chain")?,
+            sequence: row.get("sequence")?,
+            noun: row.get("noun")?,
+            subject: row.get("subject")?,
+            verb: row.get("verb")?,
+            actor: row.get("actor")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+            cause: row.get("cause")?,
+            payload_digest: row.get("payload_digest")?,
+            previous: row.get("previous")?,
+            hash: row.get("hash")?,
+        })
+    }
+}
+
+impl Record for Head {
+    const TABLE: &'static str = "ledger_chains";
+    const KEY: &'static [&'static str] = &["chain"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self { sequence: row.get("sequence")?, hash: row.get("hash")? })
+    }
+}
+
+struct Payload(Option<String>);
+
+impl Record for Payload {
+    const TABLE: &'static str = "ledger_payloads";
+    const KEY: &'static [&'static str] = &["chain", "sequence"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self(row.get("body")?))
+    }
+}
+
+/// Entries read at once while a chain is verified.
+const VERIFY_STEP: i64 = 1_000;
+
+impl Tx {
+    /// Records a change: locks the head of its chain, so that commit order is chain order, hashes, inserts.
+    /// Nothing but further entries may be written afterwards in this transaction; with entries on both the
+    /// server's chain and a project's, the server's comes first.
+    pub async fn ledger_append(&mut self, change: Change) -> Result<Entry> {
+        self.execute_entry(sql!("ledger/insert_chain"), bind![change.chain, 0_i64, ledger::GENESIS]).await?;
+        let head: Option<Head> = self.optional(sql_split!("ledger/lock_head"), bind![change.chain]).await?;
+        let head = head.unwrap_or_else(Head::empty);
+        let payload = change.payload.clone();
+        let entry = Entry::after(&head, change);
+        let values = bind![
+            entry.chain, entry.sequence, entry.noun, entry.subject, entry.verb, entry.actor, entry.wall_ms,
+            entry.project_ms, entry.cause, entry.payload_digest, entry.previous, entry.hash
+        ];
+        self.execute_entry(sql!("ledger/insert"), values).await?;
+        self.execute_entry(sql!("ledger/insert_payload"), bind![entry.chain, entry.sequence, payload]).await?;
+        self.execute_entry(sql!("ledger/set_head"), bind![entry.chain, entry.sequence, entry.hash]).await?;
+        Ok(entry)
+    }
+}
+
+/// Where a chain stands.
+pub async fn head(conn: &mut Conn, chain: Chain) -> Result<Head> {
+    let head = conn.optional(sql!("ledger/head"), bind![chain]).await?;
+    Ok(head.unwrap_or_else(Head::empty))
+}
+
+/// Entries before a sequence (`None`: the newest), newest first.
+pub async fn list(conn: &mut Conn, chain: Chain, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
+    let (before, rows) = (before.unwrap_or(i64::MAX), rows_for(limit));
+    let values = bind![chain, before, rows];
+    let items = conn.all(sql!("ledger/list"), values).await?;
+    Ok(Page::cut(items, limit, |entry: &Entry| entry.sequence.to_string()))
+}
+
+/// Everything that happened to one thing, oldest first.
+pub async fn list_of_subject(conn: &mut Conn, chain: Chain, noun: &str, subject: &str) -> Result<Vec<Entry>> {
+    conn.all(sql!("ledger/list_of_subject"), bind![chain, noun, subject]).await
+}
+
+/// The payload of an entry; `None` when it was erased.
+pub async fn find_payload(conn: &mut Conn, chain: Chain, sequence: i64) -> Result<Option<String>> {
+    let payload: Option<Payload> = conn.optional(sql!("ledger/find_payload"), bind![chain, sequence]).await?;
+    Ok(payload.and_then(|payload| payload.0))
+}
+
+/// Erases the payload of an entry; the entry stays, and the chain verifies as before.
+pub async fn erase_payload(tx: &mut Tx, chain: Chain, sequence: i64, at_ms: i64) -> Result<()> {
+    let name = format!("{chain}/{sequence}");
+    tx.update(sql!("ledger/erase_payload"), bind![chain, sequence, at_ms], "ledger entry", name).await
+}
+
+/// Every chain there is.
+pub async fn list_chains(conn: &mut Conn) -> Result<Vec<Chain>> {
+    let rows: Vec<ChainRow> = conn.all(sql!("ledger/list_chains"), bind![]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+struct ChainRow(Chain);
+
+impl Record for ChainRow {
+    const TABLE: &'static str = "ledger_chains";
+    const KEY: &'static [&'static str] = &["chain"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self(row.get("chain")?))
+    }
+}
+
+/// Verifies a chain as it stands: entries, payloads, recorded head, and with `head` that it continues that one.
+pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Result<Result<Report, Broken>> {
+    // Read before the entries: what is appended meanwhile is beyond it.
+    let recorded = head(conn, chain).await?;
+    let mut verifier = Verifier::new(wanted);
+    let mut after = 0;
+    loop {
+        let values = bind![chain, after, recorded.sequence, VERIFY_STEP];
+        let entries: Vec<(Entry, Payload)> = conn.all(sql!("ledger/list_with_payload"), values).await?;
+        let Some((last, _)) = entries.last() else { break };
+        after = last.sequence;
+        for (entry, payload) in &entries {
+            let taken = verifier.entry(entry).and_then(|()| verifier.payload(entry, payload.0.as_deref()));
+            if let Err(broken) = taken {
+                return Ok(Err(broken));
+            }
+        }
+    }
+    Ok(verifier.finish(Some(&recorded)))
+}
+
+impl Record for (Entry, Payload) {
+    const TABLE: &'static str = "ledger_entries";
+    const KEY: &'static [&'static str] = &["chain", "sequence"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok((Entry::read(row)?, Payload::read(row)?))
+    }
+}

@@ -1,0 +1,65 @@
+//! The metadata database, on SQLite or PostgreSQL.
+//!
+//! [`Store`] opens one of the two by URL. [`Store::write`] runs a closure in a
+//! transaction and answers once it is on disk; [`Store::read`] gives a
+//! connection to read from. What can be read or written stands in one module a
+//! noun: functions that read take `&mut Conn` (a [`Tx`] or a [`Reader`] will do),
+//! functions that write take `&mut Tx`. Callers bring ids and times; a record
+//! is inserted whole. `README.md` beside the sources lists everything.
+//!
+//! Nobody else names sqlx. SQL stands in `queries/<noun>/<verb>.sql`, one text
+//! for both databases, or two side by side where the dialects part.
+
+#[macro_use]
+mod query;
+#[macro_use]
+mod words;
+mod backup;
+mod conn;
+mod dynamic;
+mod error;
+mod open;
+mod page;
+mod row;
+mod value;
+mod writer;
+
+pub mod alerts;
+pub mod check_results;
+pub mod dataset_versions;
+pub mod datasets;
+pub mod decisions;
+pub mod endpoints;
+pub mod evidence;
+pub mod experiments;
+pub mod grants;
+pub mod jobs;
+pub mod ledger;
+pub mod lineage;
+pub mod loads;
+pub mod metrics;
+pub mod model_versions;
+pub mod monitor_results;
+pub mod pipeline_runs;
+pub mod prediction_segments;
+pub mod principals;
+pub mod projects;
+pub mod promotions;
+pub mod registered_models;
+pub mod releases;
+pub mod run_artifacts;
+pub mod runs;
+pub mod servers;
+pub mod sessions;
+pub mod source_files;
+pub mod step_runs;
+pub mod tokens;
+pub mod trigger_firings;
+
+pub use conn::{Conn, Reader, Tx};
+pub use error::{Error, Result};
+pub use open::{Options, Store};
+pub use page::{PAGE_MAX, Page};
+
+/// A JSON document kept as text.
+pub type Json = serde_json::Value;

@@ -1,0 +1,262 @@
+//! Loads: arrivals of rows, and the intents of those whose commit is under way.
+
+use perennial_core::id::{DatasetId, LoadId, ProjectId};
+use perennial_core::state::{LoadEvent, LoadState};
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::dataset_versions::{self, DatasetVersion};
+use crate::error::{Error, Result};
+use crate::page::{NEWEST, Page, rows_for};
+use crate::row::{Record, Row};
+
+words! {
+    /// Where the rows of a load came from.
+    LoadOrigin, "origin of a load" {
+        /// One file of a source.
+        File = "file",
+        /// Every new file of a source together.
+        Batch = "batch",
+        /// The result of a query over a database.
+        Sql = "sql",
+        /// A stretch of a stream.
+        Stream = "stream",
+        /// A push by a client.
+        Push = "push",
+        /// An attempt at a step.
+        Step = "step",
+        /// A segment of a prediction log.
+        Predictions = "predictions",
+    }
+}
+
+/// One arrival of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Its id.
+    pub id: LoadId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The dataset.
+    pub dataset_id: DatasetId,
+    /// Where its rows came from.
+    pub origin: LoadOrigin,
+    /// Which one: step run, log, request.
+    pub origin_id: Option<String>,
+    /// The file's path, relative to the source's root.
+    pub source_path: Option<String>,
+    /// BLAKE3 of the file's content, hex.
+    pub content_digest: Option<String>,
+    /// The file's size.
+    pub size_bytes: Option<u64>,
+    /// Where it stands.
+    pub state: LoadState,
+    /// Rows that arrived.
+    pub arrived: u64,
+    /// Rows that enter.
+    pub passing: u64,
+    /// Rows set aside.
+    pub set_aside: u64,
+    /// Rows set aside, by reason.
+    pub reasons: Json,
+    /// What staging answered, until the load is settled.
+    pub staged: Option<Json>,
+    /// Why it was held or failed.
+    pub message: Option<String>,
+    /// The load whose rows or place it takes.
+    pub replaces: Option<LoadId>,
+    /// The load that took its place.
+    pub replaced_by: Option<LoadId>,
+    /// Number of the dataset version it became.
+    pub number: Option<i64>,
+    /// What brought it: a pipeline run, a request, a person.
+    pub cause: Option<String>,
+    /// Wall clock of its arrival, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock of its arrival, epoch milliseconds.
+    pub project_ms: i64,
+    /// Wall clock when it was held, committed, replaced or failed.
+    pub settled_ms: Option<i64>,
+}
+
+impl Record for Load {
+    const TABLE: &'static str = "loads";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            dataset_id: row.get("dataset_id")?,
+            origin: row.get("origin")?,
+            origin_id: row.get("origin_id")?,
+            source_path: row.get("source_path")?,
+            content_digest: row.get("content_digest")?,
+            size_bytes: row.get("size_bytes")?,
+            state: row.get("state")?,
+            arrived: row.get("arrived")?,
+            passing: row.get("passing")?,
+            set_aside: row.get("set_aside")?,
+            reasons: row.get("reasons")?,
+            staged: row.get("staged")?,
+            message: row.get("message")?,
+            replaces: row.get("replaces")?,
+            replaced_by: row.get("replaced_by")?,
+            number: row.get("number")?,
+            cause: row.get("cause")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+            settled_ms: row.get("settled_ms")?,
+        })
+    }
+}
+
+/// What a commit under way will say, so that whoever finds it can finish it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadIntent {
+    /// The dataset: one open intent each.
+    pub dataset_id: DatasetId,
+    /// The load.
+    pub load_id: LoadId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The number its commit carries.
+    pub number: i64,
+    /// The version to be; `delta_version` and `size_bytes` are known after the commit.
+    pub version: DatasetVersion,
+    /// The server that commits.
+    pub holder: String,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+}
+
+impl Record for LoadIntent {
+    const TABLE: &'static str = "load_intents";
+    const KEY: &'static [&'static str] = &["dataset_id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            dataset_id: row.get("dataset_id")?,
+            load_id: row.get("load_id")?,
+            project_id: row.get("project_id")?,
+            number: row.get("number")?,
+            version: row.get("version")?,
+            holder: row.get("holder")?,
+            created_ms: row.get("created_ms")?,
+        })
+    }
+}
+
+/// Inserts a load, as it was staged.
+pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
+    tx.insert(sql!("loads/insert"), bind![load.id, load.project_id, load.dataset_id, load.origin, load.origin_id, load.source_path, load.content_digest, load.size_bytes, load.state, load.arrived, load.passing, load.set_aside, load.reasons, load.staged, load.message, load.replaces, load.replaced_by, load.number, load.cause, load.wall_ms, load.project_ms, load.settled_ms], "load", load.id).await
+}
+
+/// A load; an error when there is none.
+pub async fn get(conn: &mut Conn, id: LoadId) -> Result<Load> {
+    conn.required(sql!("loads/get"), bind![id], "load", id).await
+}
+
+/// Loads of a dataset, newest first.
+pub async fn list(conn: &mut Conn, dataset_id: DatasetId, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
+    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
+    let values = bind![dataset_id, after, rows];
+    let items = conn.all(sql!("loads/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
+}
+
+/// Loads of a project, newest first.
+pub async fn list_in_project(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
+    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(sql!("loads/list_in_project"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
+}
+
+/// Loads of a dataset that are staged, held or being committed, oldest first.
+pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Load>> {
+    conn.all(sql!("loads/list_open"), bind![dataset_id]).await
+}
+
+/// Loads of the whole server that are staged or being committed, oldest first: what recovery looks at.
+pub async fn list_unsettled(conn: &mut Conn) -> Result<Vec<Load>> {
+    conn.all(sql!("loads/list_unsettled"), bind![]).await
+}
+
+/// The newest load of a path that did not fail.
+pub async fn find_by_path(conn: &mut Conn, dataset_id: DatasetId, source_path: &str) -> Result<Option<Load>> {
+    conn.optional(sql!("loads/find_by_path"), bind![dataset_id, source_path]).await
+}
+
+/// The committed load of this content at this path.
+pub async fn find_committed_by_content(conn: &mut Conn, dataset_id: DatasetId, source_path: &str, content_digest: &str) -> Result<Option<Load>> {
+    conn.optional(sql!("loads/find_committed_by_content"), bind![dataset_id, source_path, content_digest]).await
+}
+
+/// The load that arrived last on the project clock, to tell whether the source is late.
+pub async fn find_latest_arrival(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<Load>> {
+    conn.optional(sql!("loads/find_latest_arrival"), bind![dataset_id]).await
+}
+
+/// Takes a load through an event other than its commit; gives its new state.
+pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&str>, at_ms: i64) -> Result<LoadState> {
+    let state = get(tx, id).await?.state;
+    let next = state.transition(event)?;
+    let settled_ms = next.is_settled().then_some(at_ms);
+    tx.swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
+    Ok(next)
+}
+
+/// Marks a held or committed load as replaced by another.
+pub async fn replace(tx: &mut Tx, id: LoadId, by: LoadId, at_ms: i64) -> Result<()> {
+    apply(tx, id, LoadEvent::Replace, None, at_ms).await?;
+    tx.update(sql!("loads/set_replaced_by"), bind![id, by], "load", id).await
+}
+
+/// Begins the commit of a load: `event` is `Begin` or, for a held one, `Release`. The intent takes the
+/// number after the dataset's newest version, and is refused while the dataset has another open one.
+pub async fn begin(tx: &mut Tx, intent: &LoadIntent, event: LoadEvent, at_ms: i64) -> Result<()> {
+    if event != LoadEvent::Begin && event != LoadEvent::Release {
+        return Err(Error::Refused(format!("a commit does not begin with `{event:?}`")));
+    }
+    let newest = dataset_versions::find_latest(tx, intent.dataset_id).await?.map_or(0, |version| version.number);
+    if intent.number != newest + 1 {
+        return Err(Error::Raced { noun: "dataset", name: intent.dataset_id.to_string() });
+    }
+    apply(tx, intent.load_id, event, None, at_ms).await?;
+    let version = serde_json::to_value(&intent.version).map_err(|error| Error::Refused(error.to_string()))?;
+    let values = bind![intent.dataset_id, intent.load_id, intent.project_id, intent.number, version, intent.holder, intent.created_ms];
+    tx.insert(sql!("loads/insert_intent"), values, "open intent of dataset", intent.dataset_id).await
+}
+
+/// Ends the commit of a load: its version is inserted as given, the load is committed, the intent closed.
+/// `passing` and `set_aside` are what entered in the end (`release --all` lets every row in).
+pub async fn commit(tx: &mut Tx, id: LoadId, version: &DatasetVersion, passing: u64, set_aside: u64, at_ms: i64) -> Result<()> {
+    let state = get(tx, id).await?.state;
+    let next = state.transition(LoadEvent::Commit)?;
+    dataset_versions::insert(tx, version).await?;
+    let values = bind![id, state, next, version.number, passing, set_aside, at_ms];
+    tx.swap(sql!("loads/set_committed"), values, "load", id).await?;
+    tx.update(sql!("loads/delete_intent"), bind![version.dataset_id, id], "intent of load", id).await
+}
+
+/// Gives up the commit of a load that provably did not happen; the load has failed.
+pub async fn abandon(tx: &mut Tx, intent: &LoadIntent, message: &str, at_ms: i64) -> Result<()> {
+    apply(tx, intent.load_id, LoadEvent::Fail, Some(message), at_ms).await?;
+    tx.update(sql!("loads/delete_intent"), bind![intent.dataset_id, intent.load_id], "intent of load", intent.load_id).await
+}
+
+/// Takes an intent over from a server that is gone.
+pub async fn take_over_intent(tx: &mut Tx, dataset_id: DatasetId, from: &str, to: &str) -> Result<()> {
+    tx.swap(sql!("loads/take_over_intent"), bind![dataset_id, from, to], "intent of dataset", dataset_id).await
+}
+
+/// The open intent of a dataset.
+pub async fn find_intent(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<LoadIntent>> {
+    conn.optional(sql!("loads/find_intent"), bind![dataset_id]).await
+}
+
+/// Every open intent on the server: what recovery finishes.
+pub async fn list_intents(conn: &mut Conn) -> Result<Vec<LoadIntent>> {
+    conn.all(sql!("loads/list_intents"), bind![]).await
+}

@@ -1,0 +1,197 @@
+//! Opening the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use perennial_core::Result as CoreResult;
+use sqlx::Connection as _;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::conn::{Reader, Tx};
+use crate::error::{Error, Result};
+use crate::writer::{self, Command, QUEUE_MAX, Waiting};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a statement waits for a lock that another process holds.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a caller waits for a connection.
+const CONNECTION_WAIT: Duration = Duration::from_secs(30);
+
+/// Statements a connection keeps prepared.
+const STATEMENTS_MAX: usize = 400;
+
+/// How the store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connections for reading (SQLite), or in all (PostgreSQL).
+    pub connections: u32,
+    /// Whether an answered write is on disk. Off for tests alone: a power cut may then take writes.
+    pub is_durable: bool,
+    /// How long one write may take before it is undone.
+    pub write_limit: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { connections: 16, is_durable: true, write_limit: Duration::from_secs(60) }
+    }
+}
+
+/// The metadata store. Clones share one database.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<Backend>,
+}
+
+enum Backend {
+    Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf },
+    Postgres { pool: PgPool, write_limit: Duration },
+}
+
+impl Store {
+    /// Opens `sqlite://<path>` (the file is made if missing; its folder must be there)
+    /// or `postgres://…`, and brings the tables up to date.
+    pub async fn open(url: &str, options: Options) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            return Self::open_sqlite(Path::new(path), &options).await;
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Self::open_postgres(url, &options).await;
+        }
+        Err(Error::Address(url.split('@').next_back().unwrap_or_default().to_owned()))
+    }
+
+    async fn open_sqlite(path: &Path, options: &Options) -> Result<Self> {
+        let synchronous = if options.is_durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
+        let base = SqliteConnectOptions::new()
+            .filename(path)
+            .foreign_keys(true)
+            .busy_timeout(LOCK_WAIT)
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .pragma("temp_store", "memory");
+        let write = base
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .pragma("cache_size", "-32000");
+        let mut conn = SqliteConnection::connect_with(&write).await?;
+        SQLITE.run(&mut conn).await.map_err(migration_error)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(CONNECTION_WAIT)
+            .test_before_acquire(false)
+            .connect_lazy_with(base.read_only(true));
+        let (writer, commands) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(writer::serve(Tx::sqlite(conn), commands, options.write_limit));
+        Ok(Self { backend: Arc::new(Backend::Sqlite { writer, readers, path: path.to_owned() }) })
+    }
+
+    async fn open_postgres(url: &str, options: &Options) -> Result<Self> {
+        let commit = if options.is_durable { "on" } else { "off" };
+        let connect: PgConnectOptions = url.parse()?;
+        let connect = connect
+            .application_name("perennial")
+            .statement_cache_capacity(STATEMENTS_MAX)
+            .options([("synchronous_commit", commit), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "120s")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.connections)
+            .acquire_timeout(CONNECTION_WAIT)
+            .connect_with(connect)
+            .await?;
+        POSTGRES.run(&pool).await.map_err(migration_error)?;
+        Ok(Self { backend: Arc::new(Backend::Postgres { pool, write_limit: options.write_limit }) })
+    }
+
+    /// Runs `work` in a transaction and answers when it is on disk; an error leaves
+    /// nothing behind. `work` does nothing but read and write through its [`Tx`]:
+    /// while it waits for anything else, on SQLite every other write waits with it.
+    /// Like any request cut off on its way, a write whose caller is dropped may or may not stand.
+    ///
+    /// ```ignore
+    /// let load = store.write(move |tx| Box::pin(async move {
+    ///     loads::insert(tx, &load).await?;
+    ///     Ok(load)
+    /// })).await?;
+    /// ```
+    pub async fn write<T, F>(&self, work: F) -> CoreResult<T>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, CoreResult<T>> + Send + 'static,
+        T: Send + 'static,
+    {
+        match &*self.backend {
+            Backend::Sqlite { writer, .. } => {
+                let (waiting, answer) = Waiting::new(work);
+                writer.try_send(Command::Write(Box::new(waiting))).map_err(|refused| match refused {
+                    mpsc::error::TrySendError::Full(_) => Error::Busy(format!("{QUEUE_MAX} writes wait")),
+                    mpsc::error::TrySendError::Closed(_) => Error::Closed,
+                })?;
+                answer.await.map_err(|_| Error::Closed)?
+            }
+            Backend::Postgres { pool, write_limit } => {
+                let mut tx = Tx::postgres(pool.begin().await.map_err(Error::from)?);
+                let result = writer::guarded(work, &mut tx, *write_limit).await?;
+                tx.commit_postgres().await?;
+                Ok(result)
+            }
+        }
+    }
+
+    /// A connection to read from.
+    pub async fn read(&self) -> CoreResult<Reader> {
+        let reader = match &*self.backend {
+            Backend::Sqlite { readers, .. } => Reader::sqlite(readers.acquire().await.map_err(Error::from)?),
+            Backend::Postgres { pool, .. } => Reader::postgres(pool.acquire().await.map_err(Error::from)?),
+        };
+        Ok(reader)
+    }
+
+    /// Finishes what waits and closes every connection.
+    pub async fn close(&self) -> Result<()> {
+        match &*self.backend {
+            Backend::Sqlite { writer, readers, .. } => {
+                readers.close().await;
+                let (done, closed) = oneshot::channel();
+                if writer.send(Command::Close(done)).await.is_err() {
+                    return Ok(());
+                }
+                closed.await.unwrap_or(Ok(()))
+            }
+            Backend::Postgres { pool, .. } => {
+                pool.close().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn dialect(&self) -> &'static str {
+        match &*self.backend {
+            Backend::Sqlite { .. } => "sqlite",
+            Backend::Postgres { .. } => "postgres",
+        }
+    }
+
+    /// The SQLite file, when it is one.
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        match &*self.backend {
+            Backend::Sqlite { path, .. } => Some(path),
+            Backend::Postgres { .. } => None,
+        }
+    }
+}
+
+fn migration_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMissing(version) => Error::Newer(version),
+        other => Error::Migration(other),
+    }
+}

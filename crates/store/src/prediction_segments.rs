@@ -1,0 +1,86 @@
+//! Sealed segments of prediction logs on their way into a dataset.
+
+use perennial_core::id::{LoadId, ProjectId};
+use perennial_core::name::EndpointName;
+use perennial_core::state::{SegmentEvent, SegmentState};
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// A sealed segment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PredictionSegment {
+    /// The log: `<project>/<endpoint>`.
+    pub log: String,
+    /// Its number in the log.
+    pub number: i64,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// Requests in it.
+    pub record_count: u64,
+    /// BLAKE3 of its bytes, hex.
+    pub digest: String,
+    /// Where it stands.
+    pub state: SegmentState,
+    /// The load its rows became.
+    pub load_id: Option<LoadId>,
+    /// Number of the dataset version its rows are in.
+    pub dataset_number: Option<i64>,
+    /// Wall clock of its sealing, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock of its sealing, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for PredictionSegment {
+    const TABLE: &'static str = "prediction_segments";
+    const KEY: &'static [&'static str] = &["log", "number"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            log: row.get("log")?,
+            number: row.get("number")?,
+            project_id: row.get("project_id")?,
+            endpoint: row.get("endpoint")?,
+            record_count: row.get("record_count")?,
+            digest: row.get("digest")?,
+            state: row.get("state")?,
+            load_id: row.get("load_id")?,
+            dataset_number: row.get("dataset_number")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// Inserts a sealed segment.
+pub async fn insert(tx: &mut Tx, segment: &PredictionSegment) -> Result<()> {
+    tx.insert(sql!("prediction_segments/insert"), bind![segment.log, segment.number, segment.project_id, segment.endpoint, segment.record_count, segment.digest, segment.state, segment.load_id, segment.dataset_number, segment.wall_ms, segment.project_ms], "prediction segment", format!("{}/{}", segment.log, segment.number)).await
+}
+
+/// A segment of a log.
+pub async fn find(conn: &mut Conn, log: &str, number: i64) -> Result<Option<PredictionSegment>> {
+    conn.optional(sql!("prediction_segments/find"), bind![log, number]).await
+}
+
+/// Segments of a log that are not in the dataset yet, oldest first.
+pub async fn list_sealed(conn: &mut Conn, log: &str) -> Result<Vec<PredictionSegment>> {
+    conn.all(sql!("prediction_segments/list_sealed"), bind![log]).await
+}
+
+/// Takes a segment through an event; with `Load` come its load and the number of the dataset version.
+pub async fn apply(tx: &mut Tx, segment: &PredictionSegment, event: SegmentEvent, load: Option<(LoadId, i64)>) -> Result<SegmentState> {
+    let next = segment.state.transition(event)?;
+    let (load_id, number) = load.unzip();
+    let values = bind![segment.log, segment.number, segment.state, next, load_id, number];
+    tx.swap(sql!("prediction_segments/set_state"), values, "prediction segment", format!("{}/{}", segment.log, segment.number)).await?;
+    Ok(next)
+}
+
+/// The segment that became a load.
+pub async fn find_by_load(conn: &mut Conn, load_id: LoadId) -> Result<Option<PredictionSegment>> {
+    conn.optional(sql!("prediction_segments/find_by_load"), bind![load_id]).await
+}

@@ -1,0 +1,90 @@
+//! Principals: people, hosts, steps and services that act.
+
+use perennial_core::id::PrincipalId;
+use perennial_core::permission::Principal;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::grants;
+use crate::row::{Record, Row};
+
+words! {
+    /// What kind of principal.
+    PrincipalKind, "kind of principal" {
+        /// A person.
+        Person = "person",
+        /// The embedded host of a project folder.
+        Host = "host",
+        /// A step of a pipeline.
+        Step = "step",
+        /// A program with a token of its own.
+        Service = "service",
+    }
+}
+
+/// A principal as it is kept; [`load`] gives it with its grants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrincipalRecord {
+    /// Their id.
+    pub id: PrincipalId,
+    /// Their name, unique on the server; the ledger shows it.
+    pub name: String,
+    /// What kind.
+    pub kind: PrincipalKind,
+    /// Whether they may do nothing for now.
+    pub is_disabled: bool,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+}
+
+impl Record for PrincipalRecord {
+    const TABLE: &'static str = "principals";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            is_disabled: row.get("is_disabled")?,
+            created_ms: row.get("created_ms")?,
+        })
+    }
+}
+
+/// Inserts a principal.
+pub async fn insert(tx: &mut Tx, principal: &PrincipalRecord) -> Result<()> {
+    tx.insert(sql!("principals/insert"), bind![principal.id, principal.name, principal.kind, principal.is_disabled, principal.created_ms], "principal", &principal.name).await
+}
+
+/// A principal; an error when there is none.
+pub async fn get(conn: &mut Conn, id: PrincipalId) -> Result<PrincipalRecord> {
+    conn.required(sql!("principals/get"), bind![id], "principal", id).await
+}
+
+/// The principal of a name.
+pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<PrincipalRecord>> {
+    conn.optional(sql!("principals/find_by_name"), bind![name]).await
+}
+
+/// Every principal, by name.
+pub async fn list(conn: &mut Conn) -> Result<Vec<PrincipalRecord>> {
+    conn.all(sql!("principals/list"), bind![]).await
+}
+
+/// Disables a principal, or allows them again.
+pub async fn set_disabled(tx: &mut Tx, id: PrincipalId, is_disabled: bool) -> Result<()> {
+    tx.update(sql!("principals/set_disabled"), bind![id, is_disabled], "principal", id).await
+}
+
+/// A principal with their grants on whole projects, as use cases ask for it. Narrow
+/// grants are in [`grants::list`]; a disabled principal has none.
+pub async fn load(conn: &mut Conn, id: PrincipalId) -> Result<Principal> {
+    let record = get(conn, id).await?;
+    let grants = match record.is_disabled {
+        true => Vec::new(),
+        false => grants::list(conn, id).await?,
+    };
+    let whole = grants.iter().filter(|grant| grant.scope_kind.is_none()).map(|grant| (grant.project_id, grant.role));
+    Ok(Principal { id: record.id, name: record.name, grants: whole.collect(), run: None })
+}

@@ -1,0 +1,104 @@
+//! Promotions: every change of who answers.
+
+use perennial_core::id::{DecisionId, ModelId, ProjectId, PromotionId};
+use perennial_core::name::EndpointName;
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::page::{NEWEST, Page, rows_for};
+use crate::row::{Record, Row};
+
+words! {
+    /// What kind of change.
+    PromotionKind, "kind of promotion" {
+        /// A version begins to answer a share.
+        Canary = "canary",
+        /// A version receives the alias.
+        Promotion = "promotion",
+        /// The version before receives it back, or a canary is taken back.
+        Rollback = "rollback",
+        /// A newer canary takes the place of one.
+        Replacement = "replacement",
+    }
+}
+
+/// A change of who answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promotion {
+    /// Its id.
+    pub id: PromotionId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The endpoint, if one follows the alias.
+    pub endpoint: Option<EndpointName>,
+    /// The registered model.
+    pub model_id: ModelId,
+    /// The alias.
+    pub alias: String,
+    /// The version before.
+    pub from_number: Option<i64>,
+    /// The version after.
+    pub to_number: Option<i64>,
+    /// What kind of change.
+    pub kind: PromotionKind,
+    /// The decision that allows it; a rollback needs none.
+    pub decision_id: Option<DecisionId>,
+    /// The release.
+    pub release_digest: Option<String>,
+    /// What made it happen.
+    pub cause: Json,
+    /// Who did it.
+    pub actor: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for Promotion {
+    const TABLE: &'static str = "promotions";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            endpoint: row.get("endpoint")?,
+            model_id: row.get("model_id")?,
+            alias: row.get("alias")?,
+            from_number: row.get("from_number")?,
+            to_number: row.get("to_number")?,
+            kind: row.get("kind")?,
+            decision_id: row.get("decision_id")?,
+            release_digest: row.get("release_digest")?,
+            cause: row.get("cause")?,
+            actor: row.get("actor")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// Inserts a promotion.
+pub async fn insert(tx: &mut Tx, promotion: &Promotion) -> Result<()> {
+    tx.insert(sql!("promotions/insert"), bind![promotion.id, promotion.project_id, promotion.endpoint, promotion.model_id, promotion.alias, promotion.from_number, promotion.to_number, promotion.kind, promotion.decision_id, promotion.release_digest, promotion.cause, promotion.actor, promotion.wall_ms, promotion.project_ms], "promotion", promotion.id).await
+}
+
+/// A promotion; an error when there is none.
+pub async fn get(conn: &mut Conn, id: PromotionId) -> Result<Promotion> {
+    conn.required(sql!("promotions/get"), bind![id], "promotion", id).await
+}
+
+/// Promotions of a project, newest first.
+pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Promotion>> {
+    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(sql!("promotions/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Promotion| item.id.to_string()))
+}
+
+/// Promotions to and from a model version, newest first.
+pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Promotion>> {
+    conn.all(sql!("promotions/list_of_version"), bind![model_id, number]).await
+}

@@ -1,0 +1,187 @@
+//! Releases, the approvals given to them, and those that may not come back by themselves.
+
+use perennial_core::id::{ApprovalId, ModelId, PrincipalId, ProjectId};
+use perennial_core::name::EndpointName;
+use perennial_core::permission::Role;
+
+use crate::Json;
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// The digest that binds model, data, code, environment and configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Release {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The digest, hex.
+    pub digest: String,
+    /// The registered model.
+    pub model_id: ModelId,
+    /// The model version's number.
+    pub number: i64,
+    /// What it binds.
+    pub body: Json,
+    /// Head of the project's chain when it was made.
+    pub ledger_head: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for Release {
+    const TABLE: &'static str = "releases";
+    const KEY: &'static [&'static str] = &["project_id", "digest"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            project_id: row.get("project_id")?,
+            digest: row.get("digest")?,
+            model_id: row.get("model_id")?,
+            number: row.get("number")?,
+            body: row.get("body")?,
+            ledger_head: row.get("ledger_head")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// A person's yes to a release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The release.
+    pub release_digest: String,
+    /// The role in which it was given.
+    pub role: Role,
+    /// Who gave it.
+    pub principal_id: PrincipalId,
+    /// What they said.
+    pub note: Option<String>,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for Approval {
+    const TABLE: &'static str = "approvals";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            project_id: row.get("project_id")?,
+            release_digest: row.get("release_digest")?,
+            role: row.get("role")?,
+            principal_id: row.get("principal_id")?,
+            note: row.get("note")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// A release that was rolled back: triggers may not bring it up again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The project.
+    pub project_id: ProjectId,
+    /// Where it was rolled back.
+    pub endpoint: EndpointName,
+    /// The release.
+    pub release_digest: String,
+    /// The model version's number.
+    pub number: i64,
+    /// Why.
+    pub cause: String,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for Refusal {
+    const TABLE: &'static str = "refusals";
+    const KEY: &'static [&'static str] = &["project_id", "endpoint", "release_digest"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            project_id: row.get("project_id")?,
+            endpoint: row.get("endpoint")?,
+            release_digest: row.get("release_digest")?,
+            number: row.get("number")?,
+            cause: row.get("cause")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// Inserts a release; the same content again is the same release and changes nothing.
+pub async fn insert(tx: &mut Tx, release: &Release) -> Result<()> {
+    tx.execute(sql!("releases/insert"), bind![release.project_id, release.digest, release.model_id, release.number, release.body, release.ledger_head, release.wall_ms, release.project_ms]).await?;
+    Ok(())
+}
+
+/// A release; an error when there is none.
+pub async fn get(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Release> {
+    conn.required(sql!("releases/get"), bind![project_id, digest], "release", digest).await
+}
+
+/// The release of a digest.
+pub async fn find(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Option<Release>> {
+    conn.optional(sql!("releases/find"), bind![project_id, digest]).await
+}
+
+/// Releases whose digest lies in a range, two at most: enough to tell a prefix that is not unique.
+pub async fn find_by_prefix(conn: &mut Conn, project_id: ProjectId, from: &str, to: &str) -> Result<Vec<Release>> {
+    conn.all(sql!("releases/find_by_prefix"), bind![project_id, from, to]).await
+}
+
+/// Releases of a project, newest first, `limit` at most.
+pub async fn list(conn: &mut Conn, project_id: ProjectId, limit: u32) -> Result<Vec<Release>> {
+    conn.all(sql!("releases/list"), bind![project_id, i64::from(limit)]).await
+}
+
+/// Releases of a model version, newest first.
+pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Release>> {
+    conn.all(sql!("releases/list_of_version"), bind![model_id, number]).await
+}
+
+/// Inserts an approval; one person says yes once in each role.
+pub async fn approve(tx: &mut Tx, approval: &Approval) -> Result<()> {
+    tx.insert(sql!("releases/approve"), bind![approval.id, approval.project_id, approval.release_digest, approval.role, approval.principal_id, approval.note, approval.wall_ms, approval.project_ms], "approval", approval.id).await
+}
+
+/// The approvals of a release, oldest first.
+pub async fn list_approvals(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Vec<Approval>> {
+    conn.all(sql!("releases/list_approvals"), bind![project_id, digest]).await
+}
+
+/// Notes that a release was rolled back.
+pub async fn refuse(tx: &mut Tx, refusal: &Refusal) -> Result<()> {
+    tx.execute(sql!("releases/refuse"), bind![refusal.project_id, refusal.endpoint, refusal.release_digest, refusal.number, refusal.cause, refusal.wall_ms, refusal.project_ms]).await?;
+    Ok(())
+}
+
+/// Lets a release come back, because a person named it.
+pub async fn forgive(tx: &mut Tx, project_id: ProjectId, endpoint: &EndpointName, digest: &str) -> Result<()> {
+    tx.execute(sql!("releases/forgive"), bind![project_id, endpoint, digest]).await?;
+    Ok(())
+}
+
+/// Whether and why a release may not come back.
+pub async fn find_refusal(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName, digest: &str) -> Result<Option<Refusal>> {
+    conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, digest]).await
+}
+
+/// Releases that may not come back at an endpoint.
+pub async fn list_refusals(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName) -> Result<Vec<Refusal>> {
+    conn.all(sql!("releases/list_refusals"), bind![project_id, endpoint]).await
+}

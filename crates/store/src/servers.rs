@@ -1,0 +1,79 @@
+//! Servers, their leases, and which state of each endpoint they answer from.
+
+use perennial_core::id::{ProjectId, ServerId};
+use perennial_core::name::EndpointName;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// A server process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Server {
+    /// Its id, new with each start.
+    pub id: ServerId,
+    /// Where it listens.
+    pub address: String,
+    /// The version it runs.
+    pub version: String,
+    /// Whether it answers endpoints.
+    pub is_serving: bool,
+    /// Wall clock, epoch milliseconds.
+    pub started_ms: i64,
+    /// Wall clock until which it may answer.
+    pub lease_until_ms: i64,
+}
+
+impl Record for Server {
+    const TABLE: &'static str = "servers";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            address: row.get("address")?,
+            version: row.get("version")?,
+            is_serving: row.get("is_serving")?,
+            started_ms: row.get("started_ms")?,
+            lease_until_ms: row.get("lease_until_ms")?,
+        })
+    }
+}
+
+/// Inserts a server.
+pub async fn insert(tx: &mut Tx, server: &Server) -> Result<()> {
+    tx.insert(sql!("servers/insert"), bind![server.id, server.address, server.version, server.is_serving, server.started_ms, server.lease_until_ms], "server", server.id).await
+}
+
+/// Renews the lease of a server; an error when others have given it up.
+pub async fn renew(tx: &mut Tx, id: ServerId, lease_until_ms: i64) -> Result<()> {
+    tx.update(sql!("servers/renew"), bind![id, lease_until_ms], "server", id).await
+}
+
+/// Forgets a server that ends.
+pub async fn delete(tx: &mut Tx, id: ServerId) -> Result<()> {
+    tx.execute(sql!("servers/delete"), bind![id]).await?;
+    Ok(())
+}
+
+/// Forgets servers whose lease ran out; tells how many.
+pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
+    tx.execute(sql!("servers/delete_expired"), bind![wall_ms]).await
+}
+
+/// Servers with a live lease.
+pub async fn list_live(conn: &mut Conn, wall_ms: i64) -> Result<Vec<Server>> {
+    conn.all(sql!("servers/list_live"), bind![wall_ms]).await
+}
+
+/// Says that a server has switched to a generation of an endpoint and drained the one before.
+pub async fn set_generation(tx: &mut Tx, id: ServerId, project_id: ProjectId, endpoint: &EndpointName, generation: i64) -> Result<()> {
+    tx.execute(sql!("servers/set_generation"), bind![id, project_id, endpoint, generation]).await?;
+    Ok(())
+}
+
+/// Serving servers with a live lease that have not reached a generation of an endpoint: with none, a promotion is acknowledged.
+pub async fn count_behind(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName, generation: i64, wall_ms: i64) -> Result<u64> {
+    let values = bind![project_id, endpoint, generation, wall_ms];
+    Ok(conn.scalar(sql!("servers/count_behind"), values).await?.unwrap_or(0))
+}

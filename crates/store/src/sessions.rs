@@ -1,0 +1,58 @@
+//! Sessions of people in a browser.
+
+use perennial_core::id::PrincipalId;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// A session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Hash of the cookie's secret, hex.
+    pub secret_hash: String,
+    /// Whose.
+    pub principal_id: PrincipalId,
+    /// What every form of it carries.
+    pub csrf_token: String,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+    /// Wall clock, epoch milliseconds.
+    pub expires_ms: i64,
+}
+
+impl Record for Session {
+    const TABLE: &'static str = "sessions";
+    const KEY: &'static [&'static str] = &["secret_hash"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            secret_hash: row.get("secret_hash")?,
+            principal_id: row.get("principal_id")?,
+            csrf_token: row.get("csrf_token")?,
+            created_ms: row.get("created_ms")?,
+            expires_ms: row.get("expires_ms")?,
+        })
+    }
+}
+
+/// Inserts a session.
+pub async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
+    tx.insert(sql!("sessions/insert"), bind![session.secret_hash, session.principal_id, session.csrf_token, session.created_ms, session.expires_ms], "session", "of this secret").await
+}
+
+/// The session of a secret, unless it expired.
+pub async fn find(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> Result<Option<Session>> {
+    conn.optional(sql!("sessions/find"), bind![secret_hash, wall_ms]).await
+}
+
+/// Ends a session; one that is not there is as well.
+pub async fn delete(tx: &mut Tx, secret_hash: &str) -> Result<()> {
+    tx.execute(sql!("sessions/delete"), bind![secret_hash]).await?;
+    Ok(())
+}
+
+/// Forgets expired sessions; tells how many.
+pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
+    tx.execute(sql!("sessions/delete_expired"), bind![wall_ms]).await
+}

@@ -1,0 +1,133 @@
+//! Tokens, kept as a hash of their secret, and one-time administrator links.
+
+use perennial_core::id::{PrincipalId, ProjectId, RunId, TokenId};
+use perennial_core::permission::Principal;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::principals;
+use crate::row::{Record, Row};
+
+words! {
+    /// What a token is for.
+    TokenKind, "kind of token" {
+        /// The embedded host's own, void when the host ends.
+        Host = "host",
+        /// A person's or service's.
+        Person = "person",
+        /// A step's, for one run.
+        Step = "step",
+    }
+}
+
+/// A token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Token {
+    /// Its id, which is no secret.
+    pub id: TokenId,
+    /// Who acts with it.
+    pub principal_id: PrincipalId,
+    /// Hash of the secret, hex.
+    pub secret_hash: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// What its owner calls it.
+    pub name: String,
+    /// The project of a step's token.
+    pub project_id: Option<ProjectId>,
+    /// The run a step's token writes.
+    pub run_id: Option<RunId>,
+    /// Wall clock, epoch milliseconds.
+    pub created_ms: i64,
+    /// Wall clock; `None` does not expire.
+    pub expires_ms: Option<i64>,
+    /// When it was taken back.
+    pub revoked_ms: Option<i64>,
+}
+
+impl Record for Token {
+    const TABLE: &'static str = "tokens";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get("id")?,
+            principal_id: row.get("principal_id")?,
+            secret_hash: row.get("secret_hash")?,
+            kind: row.get("kind")?,
+            name: row.get("name")?,
+            project_id: row.get("project_id")?,
+            run_id: row.get("run_id")?,
+            created_ms: row.get("created_ms")?,
+            expires_ms: row.get("expires_ms")?,
+            revoked_ms: row.get("revoked_ms")?,
+        })
+    }
+}
+
+/// Who calls, and by which token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Caller {
+    /// The principal with their grants.
+    pub principal: Principal,
+    /// The token.
+    pub token: Token,
+}
+
+/// Inserts a token.
+pub async fn insert(tx: &mut Tx, token: &Token) -> Result<()> {
+    tx.insert(sql!("tokens/insert"), bind![token.id, token.principal_id, token.secret_hash, token.kind, token.name, token.project_id, token.run_id, token.created_ms, token.expires_ms, token.revoked_ms], "token", token.id).await
+}
+
+/// A token; an error when there is none.
+pub async fn get(conn: &mut Conn, id: TokenId) -> Result<Token> {
+    conn.required(sql!("tokens/get"), bind![id], "token", id).await
+}
+
+/// Every token of a principal.
+pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Token>> {
+    conn.all(sql!("tokens/list"), bind![principal_id]).await
+}
+
+/// Takes a token back; twice is the same as once.
+pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
+    tx.update(sql!("tokens/revoke"), bind![id, at_ms], "token", id).await
+}
+
+/// Takes back every token of a kind, such as those of hosts before this one; tells how many.
+pub async fn revoke_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<u64> {
+    tx.execute(sql!("tokens/revoke_kind"), bind![kind, at_ms]).await
+}
+
+/// Takes back the tokens of a step whose run has ended; tells how many.
+pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<u64> {
+    tx.execute(sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
+}
+
+/// Forgets tokens that expired or were taken back before an instant; tells how many.
+pub async fn delete_stale(tx: &mut Tx, before_ms: i64) -> Result<u64> {
+    tx.execute(sql!("tokens/delete_stale"), bind![before_ms]).await
+}
+
+/// Who calls with a secret of this hash; `None` when no valid token has it or its principal is disabled.
+pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> Result<Option<Caller>> {
+    let found: Option<Token> = conn.optional(sql!("tokens/find_valid"), bind![secret_hash, wall_ms]).await?;
+    let Some(token) = found else { return Ok(None) };
+    if principals::get(conn, token.principal_id).await?.is_disabled {
+        return Ok(None);
+    }
+    let mut principal = principals::load(conn, token.principal_id).await?;
+    principal.run = token.run_id;
+    Ok(Some(Caller { principal, token }))
+}
+
+/// Keeps a one-time administrator link.
+pub async fn insert_admin_link(tx: &mut Tx, secret_hash: &str, created_ms: i64, expires_ms: i64) -> Result<()> {
+    tx.execute(sql!("tokens/insert_admin_link"), bind![secret_hash, created_ms, expires_ms]).await?;
+    Ok(())
+}
+
+/// Uses an administrator link up; tells whether it was valid until now.
+pub async fn use_admin_link(tx: &mut Tx, secret_hash: &str, wall_ms: i64) -> Result<bool> {
+    Ok(tx.execute(sql!("tokens/use_admin_link"), bind![secret_hash, wall_ms]).await? == 1)
+}

@@ -1,0 +1,57 @@
+//! Firings of triggers: once for each cause.
+
+use perennial_core::id::{PipelineRunId, ProjectId};
+use perennial_core::name::TriggerName;
+
+use crate::conn::{Conn, Tx};
+use crate::error::Result;
+use crate::row::{Record, Row};
+
+/// A firing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriggerFiring {
+    /// The project.
+    pub project_id: ProjectId,
+    /// The trigger.
+    pub trigger_name: TriggerName,
+    /// The alert, dataset version, scheduled instant or commit.
+    pub cause_id: String,
+    /// The pipeline run it started.
+    pub pipeline_run_id: Option<PipelineRunId>,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock, epoch milliseconds.
+    pub project_ms: i64,
+}
+
+impl Record for TriggerFiring {
+    const TABLE: &'static str = "trigger_firings";
+    const KEY: &'static [&'static str] = &["trigger_name", "cause_id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            project_id: row.get("project_id")?,
+            trigger_name: row.get("trigger_name")?,
+            cause_id: row.get("cause_id")?,
+            pipeline_run_id: row.get("pipeline_run_id")?,
+            wall_ms: row.get("wall_ms")?,
+            project_ms: row.get("project_ms")?,
+        })
+    }
+}
+
+/// Notes a firing; tells whether it is the first for its cause.
+pub async fn fire(tx: &mut Tx, firing: &TriggerFiring) -> Result<bool> {
+    let values = bind![firing.project_id, firing.trigger_name, firing.cause_id, firing.pipeline_run_id, firing.wall_ms, firing.project_ms];
+    Ok(tx.execute(sql!("trigger_firings/fire"), values).await? == 1)
+}
+
+/// Firings of a trigger, newest first.
+pub async fn list(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName) -> Result<Vec<TriggerFiring>> {
+    conn.all(sql!("trigger_firings/list"), bind![project_id, trigger]).await
+}
+
+/// The newest firing of a trigger on the project clock.
+pub async fn find_latest(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName) -> Result<Option<TriggerFiring>> {
+    conn.optional(sql!("trigger_firings/find_latest"), bind![project_id, trigger]).await
+}

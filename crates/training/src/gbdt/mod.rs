@@ -1,0 +1,162 @@
+//! Gradient-boosted trees, grown by `forust-ml`.
+//!
+//! The boosting itself is here, the growing of one tree is forust's: it bins the
+//! features, sums gradients to histograms and finds splits. Categories become
+//! numbers, their rank by frequency; *other* is the rank after the last, missing is
+//! missing, for which every split learns a side.
+
+mod boost;
+mod export;
+#[cfg(test)]
+mod tests;
+
+use forust_ml::tree::Tree;
+use perennial_core::frame::Frame;
+use perennial_core::model::PredictError;
+use rayon::prelude::*;
+
+pub(crate) use export::export;
+
+use crate::features::{self, Feature, Reading, Values};
+use crate::loss::Loss;
+use crate::params::Judged;
+use crate::{Error, Metric, Target};
+use boost::Grown;
+
+/// Bins of all features and all leaves of one level together, at most: 2 GB of histograms.
+const HISTOGRAM_BINS_MAX: usize = 1 << 28;
+
+/// The parameters, typed.
+pub(crate) struct Settings {
+    trees: usize,
+    learning_rate: f32,
+    depth: usize,
+    leaves: usize,
+    min_leaf_weight: f32,
+    l2: f32,
+    subsample: f64,
+    columns: f64,
+    bins: u16,
+    seed: u64,
+}
+
+impl Settings {
+    pub(crate) fn new(params: &Judged) -> Self {
+        Self {
+            trees: params.whole("trees") as usize,
+            learning_rate: params.number("learning_rate") as f32,
+            depth: params.whole("depth") as usize,
+            leaves: params.whole("leaves") as usize,
+            min_leaf_weight: params.number("min_leaf_weight") as f32,
+            l2: params.number("l2") as f32,
+            subsample: params.number("subsample"),
+            columns: params.number("columns"),
+            bins: params.whole("bins") as u16,
+            seed: params.whole("seed"),
+        }
+    }
+}
+
+/// A trained model.
+pub(crate) struct Model {
+    features: Vec<Feature>,
+    loss: Loss,
+    trees: Vec<Tree>,
+}
+
+/// Trains on the values of `features`, as [`features::read`] gives them.
+pub(crate) fn train(
+    features: Vec<Feature>,
+    values: &[Values],
+    target: &Target,
+    settings: &Settings,
+) -> Result<(Model, Vec<Metric>), Error> {
+    // A level has no more leaves than the depth lets there be.
+    let leaves = settings.leaves.min(1 << settings.depth);
+    let bins = features
+        .len()
+        .saturating_mul(usize::from(settings.bins))
+        .saturating_mul(leaves);
+    if bins > HISTOGRAM_BINS_MAX {
+        return Err(Error::TooMany {
+            what: "histogram bins (features × bins × leaves)",
+            actual: bins,
+            limit: HISTOGRAM_BINS_MAX,
+        });
+    }
+    let loss = Loss::new(target);
+    let columns: Vec<f64> = features
+        .iter()
+        .zip(values)
+        .flat_map(|(feature, values)| numbers(feature, values))
+        .collect();
+    let Grown { trees, metrics } = boost::boost(&columns, features.len(), target, &loss, settings)?;
+    Ok((
+        Model {
+            features,
+            loss,
+            trees,
+        },
+        metrics,
+    ))
+}
+
+/// A feature's values as trees compare them.
+fn numbers(feature: &Feature, values: &Values) -> Vec<f64> {
+    match (&feature.reading, values) {
+        (Reading::Category(categories), Values::Codes(codes)) => codes
+            .iter()
+            .map(|&code| {
+                if code == categories.missing() {
+                    f64::NAN
+                } else {
+                    f64::from(code)
+                }
+            })
+            .collect(),
+        (_, Values::Codes(codes)) => codes.iter().map(|&code| f64::from(code)).collect(),
+        (_, Values::Numbers(numbers)) => numbers.iter().map(|&number| f64::from(number)).collect(),
+    }
+}
+
+impl Model {
+    /// Scores, rows × outputs.
+    pub(crate) fn predict(&self, frame: &Frame) -> Result<Vec<f64>, PredictError> {
+        let values = features::read(&self.features, frame)?;
+        let columns: Vec<Vec<f64>> = self
+            .features
+            .iter()
+            .zip(&values)
+            .map(|(feature, values)| numbers(feature, values))
+            .collect();
+        let outputs = self.loss.outputs();
+        let mut scores = vec![0.0; frame.rows() * outputs];
+        scores
+            .par_chunks_mut(outputs)
+            .enumerate()
+            .for_each(|(row, scores)| {
+                let row: Vec<f64> = columns.iter().map(|column| column[row]).collect();
+                scores.copy_from_slice(&self.loss.start);
+                for (index, tree) in self.trees.iter().enumerate() {
+                    let leaf = tree.predict_row_from_row_slice(&row, &f64::NAN);
+                    scores[index % outputs] += leaf * self.loss.scale;
+                }
+                self.loss.answer(scores);
+            });
+        Ok(scores)
+    }
+
+    /// The gain of all splits on each feature.
+    pub(crate) fn importance(&self) -> Vec<f64> {
+        let mut gains = vec![0.0; self.features.len()];
+        for node in self
+            .trees
+            .iter()
+            .flat_map(|tree| &tree.nodes)
+            .filter(|node| !node.is_leaf)
+        {
+            gains[node.split_feature] += f64::from(node.split_gain.max(0.0));
+        }
+        gains
+    }
+}

@@ -1,0 +1,171 @@
+//! Parameters and limits.
+
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn given(params: Value) -> Map<String, Value> {
+    params.as_object().cloned().unwrap_or_default()
+}
+
+#[track_caller]
+fn says(kind: Kind, params: Value, message: &str, hint: &str) {
+    let error = perennial_core::Error::from(judge(kind, &given(params)).expect_err("a refusal"));
+    assert_eq!(
+        (error.message(), error.hint_text().unwrap_or_default()),
+        (message, hint)
+    );
+}
+
+#[test]
+fn parameters_not_given_have_their_defaults() {
+    for &kind in Kind::ALL {
+        let judged = judge(kind, &Map::new()).unwrap();
+        let expected: Map<_, _> = params(kind)
+            .iter()
+            .map(|spec| (spec.name.to_owned(), spec.default_value()))
+            .collect();
+        assert_eq!(judged, expected);
+    }
+}
+
+#[test]
+fn defaults_and_both_ends_of_a_range_are_taken() {
+    for &kind in Kind::ALL {
+        for spec in params(kind) {
+            let ends = match spec.range {
+                Range::Whole { min, max } => [json!(min), json!(max)],
+                Range::Number { min, max } => [json!(min), json!(max)],
+            };
+            for value in ends.into_iter().chain([spec.default_value()]) {
+                let params = Map::from_iter([(spec.name.to_owned(), value.clone())]);
+                assert_eq!(judge(kind, &params).unwrap()[spec.name], value);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_number_is_taken_where_a_number_is_asked_for() {
+    assert_eq!(
+        judge(Kind::Gbdt, &given(json!({ "learning_rate": 1 }))).unwrap()["learning_rate"],
+        1
+    );
+}
+
+#[test]
+fn a_value_beside_its_range_is_refused_with_the_range() {
+    says(
+        Kind::Gbdt,
+        json!({ "trees": 0 }),
+        "parameter `trees` is 0, expected a whole number from 1 to 10000",
+        "change it in `params` of the step",
+    );
+    says(
+        Kind::Gbdt,
+        json!({ "learning_rate": 1.5 }),
+        "parameter `learning_rate` is 1.5, expected a number from 0.0001 to 1",
+        "change it in `params` of the step",
+    );
+}
+
+#[test]
+fn a_value_of_another_kind_is_refused() {
+    for value in [
+        json!("300"),
+        json!(2.5),
+        json!(true),
+        json!(null),
+        json!([1]),
+        json!(-3),
+    ] {
+        says(
+            Kind::Gbdt,
+            json!({ "trees": value }),
+            &format!("parameter `trees` is {value}, expected a whole number from 1 to 10000"),
+            "change it in `params` of the step",
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_parameter_is_refused_with_the_right_word() {
+    for (written, meant) in [
+        ("tres", "trees"),
+        ("learning-rate", "learning_rate"),
+        ("dept", "depth"),
+        ("L2", "l2"),
+    ] {
+        says(
+            Kind::Gbdt,
+            json!({ written: 1 }),
+            &format!("trainer `gbdt` has no parameter `{written}`"),
+            &format!("did you mean `{meant}`?"),
+        );
+    }
+}
+
+#[test]
+fn another_trainers_word_is_refused_with_ours() {
+    for (written, meant) in [
+        ("n_estimators", "trees"),
+        ("num_leaves", "leaves"),
+        ("random_state", "seed"),
+    ] {
+        says(
+            Kind::Gbdt,
+            json!({ written: 1 }),
+            &format!("trainer `gbdt` has no parameter `{written}`"),
+            &format!("did you mean `{meant}`?"),
+        );
+    }
+}
+
+#[test]
+fn an_unknown_parameter_is_refused_with_those_there_are() {
+    says(
+        Kind::Linear,
+        json!({ "momentum": 0.9 }),
+        "trainer `linear` has no parameter `momentum`",
+        "its parameters are l2, iterations, tolerance",
+    );
+}
+
+#[test]
+fn trainers_are_found_by_their_word() {
+    for &kind in Kind::ALL {
+        assert_eq!(Kind::find(kind.as_str()), Some(kind));
+    }
+    assert_eq!(Kind::find("forest"), None);
+}
+
+#[test]
+fn more_histograms_than_memory_are_refused() {
+    let mut frame = Frame::new();
+    for column in 0..100 {
+        frame.push(
+            format!("x{column}"),
+            perennial_core::frame::Column::Number(vec![0.0, 1.0]),
+        );
+    }
+    let params = given(json!({ "bins": 4096, "leaves": 4096, "depth": 12 }));
+    let error = train(
+        Kind::Gbdt,
+        &frame,
+        &Target::Binary(vec![0.0, 1.0]),
+        TaskKind::Binary,
+        &params,
+    )
+    .err()
+    .unwrap();
+    assert!(
+        matches!(
+            error,
+            Error::TooMany {
+                actual: 1_677_721_600,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}

@@ -1,0 +1,63 @@
+//! Telling row expressions from aggregates, without an SQL engine.
+
+/// Aggregate functions of DataFusion's dialect that may stand in a check.
+const AGGREGATES: [&str; 27] = [
+    "approx_distinct",
+    "approx_median",
+    "approx_percentile_cont",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "first_value",
+    "last_value",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "regr_slope",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var",
+    "var_pop",
+    "var_samp",
+];
+
+/// Whether an SQL expression calls an aggregate function; if so it is judged once a
+/// load, else once a row. Text literals, quoted names and comments do not count.
+pub fn is_aggregate(expression: &str) -> bool {
+    let bytes = expression.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            quote @ (b'\'' | b'"') => at = after(bytes, at + 1, quote),
+            b'-' if bytes.get(at + 1) == Some(&b'-') => at = after(bytes, at, b'\n'),
+            byte if byte.is_ascii_alphabetic() || byte == b'_' => {
+                let end = bytes[at..]
+                    .iter()
+                    .position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'))
+                    .map_or(bytes.len(), |length| at + length);
+                let opens = bytes[end..].iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'(');
+                let word = expression[at..end].to_ascii_lowercase();
+                if opens && AGGREGATES.contains(&word.as_str()) {
+                    return true;
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+fn after(bytes: &[u8], from: usize, end: u8) -> usize {
+    bytes[from..].iter().position(|b| *b == end).map_or(bytes.len(), |length| from + length + 1)
+}

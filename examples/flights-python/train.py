@@ -1,0 +1,92 @@
+"""Trains the model of flights that arrive late, and leaves it behind as ONNX.
+
+Perennial runs this in a folder of its own. What it needs is told by the environment:
+the rows to learn from, the parameters, where the model is to lie, and the tracking
+server that records it. Outside Perennial, set the same variables.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+# As `[task]` of perennial.toml says: these columns are no features.
+KEY, TIME, TARGET, IGNORED = "flight_id", "time_hour", "late", ["tailnum"]
+
+# A share of the newest training rows on which the step looks at itself. The judgement
+# that counts is made by `evaluate`, on rows this step never sees.
+HELD_BACK = 0.1
+
+
+def main() -> None:
+    params = json.loads(os.environ["PERENNIAL_PARAMS"])
+    rows = pd.read_parquet(os.environ["PERENNIAL_INPUT_FEATURES_TRAIN"]).sort_values([TIME, KEY])
+    features = features_of(rows)
+    late = rows[TARGET].astype(bool).to_numpy()
+
+    with mlflow.start_run():  # the step's own run, by MLFLOW_RUN_ID
+        mlflow.log_params({**params, "rows": len(rows), "features": features.shape[1]})
+
+        older = int(len(rows) * (1 - HELD_BACK))
+        trial = pipeline(features, params).fit(features[:older], late[:older])
+        chance = trial.predict_proba(features[older:])[:, 1]
+        mlflow.log_metrics({
+            "held_back_auc": roc_auc_score(late[older:], chance),
+            "held_back_log_loss": log_loss(late[older:], chance),
+        })
+
+        model = pipeline(features, params).fit(features, late)
+        save(model, features, Path(os.environ["PERENNIAL_OUTPUT_MODEL"]))
+        mlflow.log_dict({"columns": list(features), "categories": text_columns(features)}, "features.json")
+
+
+def features_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Every column but key, time, target and the ignored ones; text without nulls, numbers as 32-bit floats."""
+    features = rows.drop(columns=[KEY, TIME, TARGET, *IGNORED])
+    text = text_columns(features)
+    return features.astype({name: "str" if name in text else "float32" for name in features}).fillna(
+        {name: "" for name in text}  # what a text tensor of ONNX can say for null
+    )
+
+
+def text_columns(features: pd.DataFrame) -> list[str]:
+    return [name for name in features if not pd.api.types.is_numeric_dtype(features[name])]
+
+
+def pipeline(features: pd.DataFrame, params: dict) -> Pipeline:
+    text = text_columns(features)
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    return Pipeline([
+        ("columns", ColumnTransformer([("codes", codes, text)], remainder="passthrough")),
+        ("trees", HistGradientBoostingClassifier(
+            max_iter=params["trees"],
+            learning_rate=params["learning_rate"],
+            max_leaf_nodes=params["leaves"],
+            early_stopping=False,
+            random_state=0,
+        )),
+    ])
+
+
+def save(model: Pipeline, features: pd.DataFrame, folder: Path) -> None:
+    """Writes `model.onnx`: one input a feature, by its name; probabilities as one tensor."""
+    text = text_columns(features)
+    inputs = [
+        (name, (StringTensorType if name in text else FloatTensorType)([None, 1])) for name in features
+    ]
+    onnx = to_onnx(model, initial_types=inputs, options={"zipmap": False})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(onnx.SerializeToString())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+//! The one door for people and CI: `cargo xtask <verb>`.
+//!
+//! It stands on the standard library and one error type, so that it is built
+//! within seconds before anything else is.
+
+mod bench;
+mod postgres;
+mod python;
+mod setup;
+mod shell;
+mod tidy;
+
+use anyhow::{Result, bail};
+
+use crate::shell::{cargo, run};
+
+const USAGE: &str = "\
+cargo xtask <verb>
+
+  test [args]   sets up what the tests need, then runs every test; args go to the test runner
+  ci            formatting, lints, tidy checks, documents, and the tests
+  lint          formatting, lints, tidy checks and documents alone
+  setup         only the set-up of `test`, and tells where things are
+  crash [n]     the long crash campaign: n kills (200 if not said)
+  bench [name]  the benchmarks beside the tools people use today; `bench` alone lists them
+  schema        writes docs/schema/perennial.schema.json anew
+  features      writes crates/features/Cargo.toml anew (needs cargo-hakari)
+  python args   the Python environment of the tests
+";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    match args.first().map(String::as_str) {
+        Some("test") => test(rest),
+        Some("ci") => lint().and_then(|()| test(rest)),
+        Some("lint") => lint(),
+        Some("setup") => setup::Ready::new().map(|ready| ready.tell()),
+        Some("crash") => crash(rest.first().map_or("200", String::as_str)),
+        Some("bench") => bench::run(rest),
+        Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
+        Some("features") => run(Chain::args(cargo(), ["hakari", "generate"])),
+        Some("python") => run(std::process::Command::new(python::environment()?).args(rest)),
+        Some("help" | "--help" | "-h") | None => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => bail!("`{other}` is no verb of xtask\n\n{USAGE}"),
+    }
+}
+
+fn with_env(name: &str, value: &str, args: &[&str]) -> Result<()> {
+    run(cargo().args(args).env(name, value))
+}
+
+fn lint() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    tidy::check()?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
+    run(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn test(args: &[String]) -> Result<()> {
+    let ready = setup::Ready::new()?;
+    run(ready.apply(cargo().args(["nextest", "run", "--workspace", "--locked"]).args(args)))
+}
+
+fn crash(kills: &str) -> Result<()> {
+    let ready = setup::Ready::new()?;
+    let command = cargo().args(["nextest", "run", "-p", "perennial-cli", "--locked", "--no-capture", "crash"]).env("PERENNIAL_CRASH_KILLS", kills);
+    run(ready.apply(command))
+}
+
+pub(crate) trait Chain {
+    fn args(self, args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Self;
+    fn env(self, name: &str, value: &str) -> Self;
+}
+
+impl Chain for std::process::Command {
+    fn args(mut self, args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Self {
+        std::process::Command::args(&mut self, args);
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        std::process::Command::env(&mut self, name, value);
+        self
+    }
+}

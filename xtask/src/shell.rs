@@ -1,0 +1,76 @@
+//! Running other programs, and where things lie.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Cargo, at the root of the workspace.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map_or(here.clone(), PathBuf::from)
+}
+
+/// What is kept between runs, outside the clone: `$PERENNIAL_CACHE`, else `~/.cache/perennial`.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let path = match std::env::var_os("PERENNIAL_CACHE") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither PERENNIAL_CACHE nor HOME is set")?).join(".cache/perennial"),
+    };
+    std::fs::create_dir_all(&path).with_context(|| format!("cannot make the cache folder {}", path.display()))?;
+    Ok(path)
+}
+
+/// Runs a command with no input; fails when it does.
+pub(crate) fn run(command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
+    let mut command = command;
+    let command = command.borrow_mut();
+    eprintln!("$ {}", words(command));
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start `{}`", words(command)))?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", words(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and gives its output; fails with its error output when it does.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let told = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", words(command)))?;
+    if !told.status.success() {
+        bail!("`{}` failed: {}\n{}", words(command), told.status, String::from_utf8_lossy(&told.stderr));
+    }
+    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+}
+
+/// Whether a program is on `PATH`.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+fn words(command: &Command) -> String {
+    let args = command.get_args().map(|arg| arg.to_string_lossy().into_owned());
+    std::iter::once(command.get_program().to_string_lossy().into_owned()).chain(args).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether this process runs as root.
+pub(crate) fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Installs Debian packages, or says which command does.
+pub(crate) fn apt(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if find("apt-get").is_none() || !is_root() {
+        bail!("the tests need {list}: install with `sudo apt-get install -y {list}`, then run again");
+    }
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+}
