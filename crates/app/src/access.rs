@@ -1,12 +1,15 @@
 //! Access: principals, tokens, sessions, one-time links.
 
+mod known;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use perennial_core::id::{GrantId, PrincipalId, ProjectId, RunId, TokenId};
 use perennial_core::name::StepName;
-use perennial_core::permission::{Principal, Role};
+use perennial_core::permission::{Permission, Principal, Role};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::grants::Grant;
 use perennial_store::principals::{PrincipalKind, PrincipalRecord};
@@ -18,6 +21,13 @@ use sha2::{Digest, Sha256};
 
 use crate::app::{App, Caller};
 use crate::project::ProjectState;
+
+pub use known::{Known, TRUST};
+pub use perennial_store::principals::PrincipalRecord as PrincipalKept;
+pub use perennial_store::tokens::Token as TokenKept;
+
+/// Counts what took access away in this process, so that what [`Known`] remembers from before is forgotten.
+static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How long a step's token lives at most: longer than any step, and revoked when the step ends.
 const STEP_TOKEN_MS: i64 = 7 * 24 * 3_600_000;
@@ -41,6 +51,14 @@ pub struct SessionCaller {
     pub principal: Principal,
     /// What each form of this session carries.
     pub csrf_token: String,
+}
+
+fn revocations() -> u64 {
+    REVOCATIONS.load(Ordering::Acquire)
+}
+
+fn revoked() {
+    REVOCATIONS.fetch_add(1, Ordering::AcqRel);
 }
 
 /// 32 random bytes as text, with a prefix that secret scanners can know.
@@ -83,6 +101,7 @@ pub async fn host_token(app: &Arc<App>) -> Result<NewToken> {
             })
         })
         .await?;
+    revoked();
     let principal = find_or_create(app, "host", PrincipalKind::Host, &[(None, Role::Admin)]).await?;
     create_token(app, principal, TokenKind::Host, "host", None, None, None).await
 }
@@ -99,12 +118,44 @@ pub async fn step_token(caller: &Caller, project: &ProjectState, step: &StepName
 /// Makes a token void.
 pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
     let (id, now) = (token.id, caller.app.services.clock.wall_ms());
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(tokens::revoke(tx, id, now).await?) })).await
+    caller.app.store().write(move |tx| Box::pin(async move { Ok(tokens::revoke(tx, id, now).await?) })).await?;
+    revoked();
+    Ok(())
+}
+
+/// Every principal with its tokens, by name. Secrets are not kept, so none is told.
+pub async fn list_tokens(caller: &Caller) -> Result<Vec<(PrincipalKept, Vec<TokenKept>)>> {
+    caller.principal.require(Permission::Manage, None)?;
+    let mut reader = caller.app.store().read().await?;
+    let mut listed = Vec::new();
+    for principal in principals::list(&mut reader).await? {
+        let tokens = tokens::list(&mut reader, principal.id).await?;
+        listed.push((principal, tokens));
+    }
+    Ok(listed)
+}
+
+/// Makes the token of an id void, because an administrator says so.
+pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
+    caller.principal.require(Permission::Manage, None)?;
+    let now = caller.app.services.clock.wall_ms();
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                tokens::get(tx, id).await?;
+                Ok(tokens::revoke(tx, id, now).await?)
+            })
+        })
+        .await?;
+    revoked();
+    Ok(())
 }
 
 /// A token for a person, with a role on the whole server or one project.
 pub async fn create_person_token(caller: &Caller, name: &str, role: Role, project: Option<ProjectId>) -> Result<NewToken> {
-    caller.principal.require(perennial_core::permission::Permission::Manage, project)?;
+    caller.principal.require(Permission::Manage, project)?;
     let principal = find_or_create(&caller.app, name, PrincipalKind::Person, &[(project, role)]).await?;
     create_token(&caller.app, principal, TokenKind::Person, name, project, None, None).await
 }

@@ -24,7 +24,7 @@ use crate::live::Live;
 use crate::project::ProjectState;
 
 /// Steps that run at the same time.
-pub const STEPS_MAX: usize = 2;
+pub(crate) const STEPS_MAX: usize = 2;
 
 /// What the binary links into the use cases.
 pub struct Services {

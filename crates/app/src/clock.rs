@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::app::{App, Caller};
 use crate::collect::collect;
 use crate::endpoints::{canary_due, judge_canary};
-use crate::project::{ProjectState, Submission};
+use crate::project::{Due, ProjectState, Submission};
 use crate::{monitors, triggers};
 
 /// A source is late after this many times its rhythm.
@@ -123,11 +123,11 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happene
 /// The next instant at which something comes due, kept until something happened.
 async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>> {
     if let Some(known) = project.known_due() {
-        return Ok(known);
+        return Ok(known.at());
     }
     let Some(submission) = project.find_submission() else { return Ok(None) };
     let now = caller.app.now(project).project_ms;
-    let mut due = vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission).await?];
+    let mut due = vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
     for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
         // A canary that waits for requests is looked at again at every step.
         due.push(canary_due(&submission, &endpoint).map(|due| due.max(now + 1)));
@@ -136,7 +136,7 @@ async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>
         due.push(Some(late_at).filter(|late_at| *late_at > now));
     }
     let next = due.into_iter().flatten().min();
-    project.set_due(next);
+    project.set_due(next.map_or(Due::Never, Due::At));
     Ok(next)
 }
 

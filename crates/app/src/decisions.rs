@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_config::Act;
-use perennial_core::blob::Manifest;
 use perennial_core::id::{DecisionId, ModelId};
 use perennial_core::model::Predictor;
 use perennial_core::release::ReleaseContent;
@@ -176,11 +175,10 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
     let output = steps::model_output(context, &step)?;
     let reference = ModelReference::of(&output)?;
     let known = registered(app, context).await?;
-    if let Some(model) = &known {
-        if let Some(version) = model_versions::find_by_content(&mut *app.store().read().await?, model.id, &digest).await? {
+    if let Some(model) = &known
+        && let Some(version) = model_versions::find_by_content(&mut *app.store().read().await?, model.id, &digest).await? {
             return Ok(version);
         }
-    }
     let new_model = RegisteredModel {
         id: known.as_ref().map_or_else(ModelId::generate, |model| model.id),
         project_id: context.project.id,
@@ -327,9 +325,4 @@ async fn store(context: &Context, decision: &Decision, content: &ReleaseContent,
 /// The lineage node of a release.
 pub(crate) fn release_node(digest: &str) -> Node {
     Node { kind: NodeKind::Release, id: digest.to_owned() }
-}
-
-/// The files of a model version.
-pub(crate) fn manifest_of(version: &ModelVersion) -> Result<Manifest> {
-    Manifest::parse(&reference_of(version)?.manifest)
 }

@@ -86,7 +86,7 @@ async fn release_at(
     cause: &Value,
 ) -> Result<Option<String>> {
     let endpoint = find_or_create(caller, project, name, declared, decision).await?;
-    if endpoint.champion_number == Some(decision.number) || endpoint.canary_number == Some(decision.number) && endpoint.canary_state.is_some_and(|state| state.is_live()) {
+    if endpoint.champion_number == Some(decision.number) || endpoint.canary_number == Some(decision.number) && endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live) {
         return Ok(None);
     }
     let (Some(_), Some(canary)) = (endpoint.champion_number, &declared.canary) else {
@@ -102,7 +102,7 @@ async fn release_at(
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
     };
-    let replaced = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()));
+    let replaced = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
     let promotion = promotion(caller, &endpoint, PromotionKind::Canary, Some(decision.number), Some(decision.id), Some(&decision.release_digest), cause.clone(), at);
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     caller
@@ -210,7 +210,7 @@ pub(crate) async fn promote(
     let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
     let alias = ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
-    let ends_canary = endpoint.canary_state.is_some_and(|state| state.is_live());
+    let ends_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
     caller
         .app
         .store()
@@ -236,7 +236,7 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     caller.require(Permission::Approve, project)?;
     let endpoint = endpoints::get(&mut *caller.app.store().read().await?, project.id, name).await?;
     let cause = json!({ "kind": "person", "by": caller.principal.name });
-    if endpoint.canary_state.is_some_and(|state| state.is_live()) {
+    if endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live) {
         let number = endpoint.canary_number.unwrap_or_default();
         end_canary(caller, project, &endpoint, cause).await?;
         return Ok(format!("the canary of version {number} at `{name}` is over; version {} answers alone", endpoint.champion_number.unwrap_or_default()));
@@ -304,21 +304,17 @@ pub(crate) async fn refresh(app: &Arc<App>, project: &Arc<ProjectState>, name: &
     let endpoint = endpoints::get(&mut *app.store().read().await?, project.id, name).await?;
     let Some(champion) = endpoint.champion_number else { return Ok(()) };
     let present = app.live.find(name.as_str());
-    if let Some(place) = &present {
-        if crate::live::reading(place).project.id != project.id {
+    if let Some(place) = &present
+        && crate::live::reading(place).project.id != project.id {
             return Err(Error::new(ErrorCode::AlreadyExists, format!("an endpoint `{name}` of another project answers on this server")).hint("give one of the two another name"));
         }
-    }
     let known = |number: i64| present.as_ref().and_then(|place| crate::live::reading(place).version(number).map(|(_, version)| version.clone()));
     let mut answering = Vec::new();
-    let canary_number = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()));
+    let canary_number = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
     for number in [Some(champion), canary_number].into_iter().flatten() {
-        answering.push(match known(number) {
-            Some(version) => version,
-            None => {
-                let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
-                Answering { number, model: load_version(app, &version).await?, counts: Arc::default() }
-            }
+        answering.push(if let Some(version) = known(number) { version } else {
+            let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
+            Answering { number, model: load_version(app, &version).await?, counts: Arc::default() }
         });
     }
     let latest = project.find_submission();

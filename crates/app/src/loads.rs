@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use perennial_core::clock::Instant;
 use perennial_core::digest::{TableDigest, TableSum};
-use perennial_core::id::{AlertId, LoadId, StepRunId};
+use perennial_core::id::{AlertId, LoadId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, StageInput, StageRequest, Staged};
 use perennial_core::state::{AlertState, LoadEvent, LoadState};
@@ -86,12 +86,11 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -
     let mut load = new_load(caller, &dataset, &arrival, at);
     let staged = app.data().stage(stage_request(&dataset, base.as_ref(), &arrival, load.id)).await?;
     let report = judge(&arrival.checks, &staged);
-    if !report.is_held() {
-        if let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged)) {
+    if !report.is_held()
+        && let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged)) {
             app.data().discard(load.id).await?;
             return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
         }
-    }
     load.arrived = staged.arrived;
     load.passing = staged.passing;
     load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
@@ -450,9 +449,4 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
     let dataset = Dataset { last_number: base.as_ref().map_or(0, |base| base.number), ..dataset };
     let version = commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Release, all, app.now(project)).await?;
     Ok(Versioned { dataset, version })
-}
-
-/// The step run a version came from, if it came from one.
-pub(crate) fn made_by_step(version: &DatasetVersion) -> Option<StepRunId> {
-    (version.origin_kind == OriginKind::StepRun).then(|| version.origin_id.parse().ok()).flatten()
 }

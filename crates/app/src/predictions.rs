@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use perennial_config::predictions_of;
 use perennial_core::name::{DatasetName, EndpointName};
 use perennial_core::port::data::{Mode, ScanPlan, StageInput};
 use perennial_core::port::prediction::Segment;
 use perennial_core::state::{SegmentEvent, SegmentState};
-use perennial_core::Result;
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::loads::LoadOrigin;
 use perennial_store::prediction_segments::PredictionSegment;
@@ -17,9 +18,11 @@ use crate::loads::{Arrival, Arrived, arrive, version_node};
 use crate::project::ProjectState;
 use crate::tables::declare;
 
-/// The dataset an endpoint's predictions are in: `predictions-<endpoint>`.
+/// The dataset an endpoint's predictions are in: `predictions_<endpoint>`.
 pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
-    format!("predictions_{}", endpoint.as_str().replace('-', "_")).parse()
+    predictions_of(endpoint).ok_or_else(|| {
+        Error::new(ErrorCode::InvalidArgument, format!("the name of endpoint `{endpoint}` leaves no room for that of its predictions"))
+    })
 }
 
 /// Closes the open segment of an endpoint and brings every closed one into its dataset, each once.
@@ -38,26 +41,23 @@ async fn take_over_one(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
     let app = &caller.app;
     let at = app.now(project);
     let known = prediction_segments::find(&mut *app.store().read().await?, &segment.log, segment.number).await?;
-    let record = match known {
-        Some(record) => record,
-        None => {
-            let record = PredictionSegment {
-                log: segment.log.clone(),
-                number: segment.number,
-                project_id: project.id,
-                endpoint: endpoint.clone(),
-                record_count: segment.records,
-                digest: segment.digest.clone(),
-                state: SegmentState::Sealed,
-                load_id: None,
-                dataset_number: None,
-                wall_ms: at.wall_ms,
-                project_ms: at.project_ms,
-            };
-            let inserted = record.clone();
-            app.store().write(move |tx| Box::pin(async move { Ok(prediction_segments::insert(tx, &inserted).await?) })).await?;
-            record
-        }
+    let record = if let Some(record) = known { record } else {
+        let record = PredictionSegment {
+            log: segment.log.clone(),
+            number: segment.number,
+            project_id: project.id,
+            endpoint: endpoint.clone(),
+            record_count: segment.records,
+            digest: segment.digest.clone(),
+            state: SegmentState::Sealed,
+            load_id: None,
+            dataset_number: None,
+            wall_ms: at.wall_ms,
+            project_ms: at.project_ms,
+        };
+        let inserted = record.clone();
+        app.store().write(move |tx| Box::pin(async move { Ok(prediction_segments::insert(tx, &inserted).await?) })).await?;
+        record
     };
     let mut record = record;
     if record.state == SegmentState::Sealed {

@@ -18,6 +18,25 @@ use crate::app::App;
 /// Stands for a clock that follows the wall clock.
 const NOT_STEPPED: i64 = i64::MIN;
 
+/// What is known of the next thing that comes due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// At this instant of the project clock.
+    At(i64),
+    /// Nothing will, until something happens.
+    Never,
+}
+
+impl Due {
+    /// The instant, if there is one.
+    pub(crate) fn at(self) -> Option<i64> {
+        match self {
+            Self::At(ms) => Some(ms),
+            Self::Never => None,
+        }
+    }
+}
+
 /// A project in memory.
 pub struct ProjectState {
     /// Its id.
@@ -29,8 +48,8 @@ pub struct ProjectState {
     clock_ms: AtomicI64,
     opened_ms: AtomicI64,
     submission: RwLock<Option<Arc<Submission>>>,
-    /// The next instant at which something comes due; the outer `None` is "not known".
-    due: Mutex<Option<Option<i64>>>,
+    /// The next instant at which something comes due, while it is known.
+    due: Mutex<Option<Due>>,
     /// What the sources offered when they were last looked at.
     offered: Mutex<Option<String>>,
     /// The sources' versions when `[task].data` was last brought up to date for a monitor.
@@ -91,11 +110,11 @@ impl ProjectState {
         self.submission.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn known_due(&self) -> Option<Option<i64>> {
+    pub(crate) fn known_due(&self) -> Option<Due> {
         *lock(&self.due)
     }
 
-    pub(crate) fn set_due(&self, due: Option<i64>) {
+    pub(crate) fn set_due(&self, due: Due) {
         *lock(&self.due) = Some(due);
     }
 
@@ -191,11 +210,10 @@ impl Submission {
     fn assemble(app: &App, text: String, files: BTreeMap<String, BlobDigest>, texts: BTreeMap<String, String>, project: Project) -> Result<Self> {
         let mut tables: BTreeMap<StepName, Vec<String>> = BTreeMap::new();
         for (name, step) in &project.steps {
-            if let perennial_config::Act::Sql { file } = &step.act {
-                if let Some(sql) = texts.get(file) {
+            if let perennial_config::Act::Sql { file } = &step.act
+                && let Some(sql) = texts.get(file) {
                     tables.insert(name.clone(), app.data().tables_in(sql)?);
                 }
-            }
         }
         let mut hasher = blake3::Hasher::new_derive_key("perennial project snapshot v1");
         let mut part = |text: &[u8]| {

@@ -16,6 +16,8 @@ use perennial_store::projects as table;
 use crate::app::{App, Caller, Entry, record};
 use crate::project::{ProjectState, Submission};
 
+pub use perennial_store::projects::Project as ProjectKept;
+
 /// The largest declared file that is kept as text beside the project file.
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -82,6 +84,19 @@ pub async fn check(caller: &Caller) -> Result<Arc<Submission>> {
     read(&caller.app).await.map(Arc::new)
 }
 
+/// The projects that the caller may read, by name.
+pub async fn list(caller: &Caller) -> Result<Vec<table::Project>> {
+    let mut all = table::list(&mut *caller.app.store().read().await?).await?;
+    all.retain(|project| caller.principal.may(Permission::Read, Some(project.id)));
+    Ok(all)
+}
+
+/// The record of a project.
+pub async fn get(caller: &Caller, project: &ProjectState) -> Result<table::Project> {
+    caller.require(Permission::Read, project)?;
+    Ok(table::get(&mut *caller.app.store().read().await?, project.id).await?)
+}
+
 async fn read(app: &Arc<App>) -> Result<Submission> {
     let root = app.services.root.clone();
     let file = root.join(FILE_NAME);
@@ -99,11 +114,10 @@ async fn read(app: &Arc<App>) -> Result<Submission> {
     for path in declared.unwrap_or_default() {
         let Some(place) = RootFiles(&root).place(&path).filter(|place| place.is_file()) else { continue };
         let blob = app.services.blobs.put_file(&place).await?;
-        if blob.size_bytes <= TEXT_BYTES_MAX {
-            if let Ok(text) = std::fs::read_to_string(&place) {
+        if blob.size_bytes <= TEXT_BYTES_MAX
+            && let Ok(text) = std::fs::read_to_string(&place) {
                 texts.insert(path.clone(), text);
             }
-        }
         files.insert(path, blob.digest);
     }
     Submission::judge(app, text, files, texts, &RootFiles(&root))

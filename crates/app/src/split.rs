@@ -14,7 +14,7 @@ pub const LABELLED_SHARE: f64 = 0.95;
 
 /// What the split looks at.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub(crate) struct Rows<'a> {
     /// When each row happened, epoch milliseconds; `None` where unknown.
     pub times: &'a [Option<i64>],
     /// Whether each row has an outcome.
@@ -23,7 +23,7 @@ pub struct Rows<'a> {
 
 /// How the calendar cuts.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     /// Length of the test window.
     pub test: &'a Duration,
     /// Outcomes that come later than this are not waited for.
@@ -60,7 +60,7 @@ impl Split {
 }
 
 /// Decides the split.
-pub fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
+pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
     let known = || rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| time.map(|time| (time, *labelled)));
     let (Some(first), Some(last)) = (known().map(|(time, _)| time).min(), known().map(|(time, _)| time).max()) else {
         return Err(Error::new(ErrorCode::Evidence, "there is no row with a time: nothing can be split into training and test"));

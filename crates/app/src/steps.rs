@@ -24,7 +24,6 @@ use serde_json::json;
 
 pub use evaluate::{Evidence, ModelFacts};
 pub(crate) use evaluate::find as find_evidence;
-pub(crate) use examples::{Examples, feature_names, times};
 pub(crate) use model::{ModelReference, load as load_model};
 
 use crate::app::{Entry, record};

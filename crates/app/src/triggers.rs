@@ -16,13 +16,13 @@ use crate::pipelines::{self, Options};
 use crate::project::{ProjectState, Submission};
 
 /// When the next schedule comes due.
-pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Option<i64>> {
+pub(crate) fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Option<i64> {
     let now = caller.app.now(project).project_ms;
     let schedules = submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
         Event::Schedule(schedule) => schedule.next_after(now, &submission.zone),
         _ => None,
     });
-    Ok(schedules.min())
+    schedules.min()
 }
 
 /// Starts what came due; a line for each pipeline run.

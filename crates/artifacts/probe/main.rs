@@ -12,10 +12,7 @@ use perennial_artifacts::{Blobs, Share};
 fn content(number: u32) -> Vec<u8> {
     let size = [0, 17, 4_096, 70_000, 1_500_000][number as usize % 5];
     let mut bytes = vec![0; size];
-    blake3::Hasher::new()
-        .update(&number.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
@@ -37,15 +34,11 @@ async fn there_and_back(place: &str, folder: &Path) -> Result<(), Box<dyn Error>
     let again = Blobs::open(place)?.get_manifest(manifest.digest()).await?;
     again_is(again == manifest, "the manifest")?;
     let back = folder.with_extension("back");
-    blobs
-        .materialize_folder(&again, &back, Share::Shared)
-        .await?;
+    blobs.materialize_folder(&again, &back, Share::Shared).await?;
     again_is(blobs.put_folder(&back).await? == manifest, "the folder")?;
     for file in manifest.files() {
         let half = file.blob.size_bytes / 2;
-        let chunks = blobs
-            .get_stream(file.blob.digest, Some(half..half + 10))
-            .await?;
+        let chunks = blobs.get_stream(file.blob.digest, Some(half..half + 10)).await?;
         let bytes = chunks.try_fold(Vec::new(), |mut all, chunk| async move {
             all.extend_from_slice(&chunk);
             Ok(all)
@@ -61,11 +54,7 @@ async fn there_and_back(place: &str, folder: &Path) -> Result<(), Box<dyn Error>
 }
 
 fn again_is(same: bool, what: &str) -> Result<(), String> {
-    if same {
-        Ok(())
-    } else {
-        Err(format!("{what} is not the same"))
-    }
+    if same { Ok(()) } else { Err(format!("{what} is not the same")) }
 }
 
 #[tokio::main(flavor = "current_thread")]

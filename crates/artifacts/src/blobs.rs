@@ -50,30 +50,21 @@ enum Place {
 }
 
 /// Runs a blocking call where it does not hold up answers.
-pub(crate) async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(Error::Worker)?
+pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(call).await.map_err(Error::Worker)?
 }
 
 impl Blobs {
     /// Opens the folder at a path (made when missing), or `s3://bucket/prefix`, whose credentials,
     /// region and endpoint come from `AWS_*` variables. `file://` URLs name folders too.
     pub fn open(place: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::Place {
-            place: place.to_owned(),
-            why: why.to_owned(),
-        };
+        let refuse = |why: &str| Error::Place { place: place.to_owned(), why: why.to_owned() };
         if !place.contains("://") {
             return Self::open_folder(Path::new(place));
         }
         let url = url::Url::parse(place).map_err(|error| refuse(&error.to_string()))?;
         if url.scheme() == "file" {
-            let path = url
-                .to_file_path()
-                .map_err(|()| refuse("expected `file:///absolute/path`"))?;
+            let path = url.to_file_path().map_err(|()| refuse("expected `file:///absolute/path`"))?;
             return Self::open_folder(&path);
         }
         Self::over(Bucket::open(&url)?)
@@ -82,27 +73,19 @@ impl Blobs {
     /// Opens the folder at `path`, made when missing.
     pub fn open_folder(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
-        Ok(Self {
-            place: Place::Folder(folder.clone()),
-            spool: folder,
-        })
+        Ok(Self { place: Place::Folder(folder.clone()), spool: folder })
     }
 
     /// Blobs below `prefix` of any object store.
     pub fn open_store(store: Arc<dyn object_store::ObjectStore>, prefix: &str) -> Result<Self> {
-        let prefix = object_store::path::Path::parse(prefix).map_err(|error| Error::Place {
-            place: prefix.to_owned(),
-            why: error.to_string(),
-        })?;
+        let prefix = object_store::path::Path::parse(prefix)
+            .map_err(|error| Error::Place { place: prefix.to_owned(), why: error.to_string() })?;
         Self::over(Bucket::new(store, prefix))
     }
 
     fn over(bucket: Bucket) -> Result<Self> {
         let spool = Folder::open(&std::env::temp_dir().join("perennial-blobs"))?;
-        Ok(Self {
-            place: Place::Bucket(bucket),
-            spool,
-        })
+        Ok(Self { place: Place::Bucket(bucket), spool })
     }
 
     /// Keeps `bytes`.
@@ -153,9 +136,7 @@ impl Blobs {
     {
         let temporary = self.spool.unfinished();
         let guard = Temporary(&temporary);
-        let mut file = tokio::fs::File::create_new(&temporary)
-            .await
-            .map_err(Error::io(&temporary))?;
+        let mut file = tokio::fs::File::create_new(&temporary).await.map_err(Error::io(&temporary))?;
         let mut hasher = blake3::Hasher::new();
         let mut size_bytes = 0;
         while let Some(chunk) = incoming.next().await {
@@ -163,22 +144,13 @@ impl Blobs {
             size_bytes += chunk.len() as u64;
             hasher.update(&chunk);
             if size_bytes > limit_bytes {
-                return Err(Error::TooLarge {
-                    digest: hasher.finalize().into(),
-                    size_bytes,
-                    limit_bytes,
-                });
+                return Err(Error::TooLarge { digest: hasher.finalize().into(), size_bytes, limit_bytes });
             }
-            file.write_all(&chunk)
-                .await
-                .map_err(Error::io(&temporary))?;
+            file.write_all(&chunk).await.map_err(Error::io(&temporary))?;
         }
         file.flush().await.map_err(Error::io(&temporary))?;
         drop(file);
-        let blob = Blob {
-            digest: hasher.finalize().into(),
-            size_bytes,
-        };
+        let blob = Blob { digest: hasher.finalize().into(), size_bytes };
         match &self.place {
             Place::Folder(folder) => {
                 let (folder, temporary) = (folder.clone(), temporary.clone());
@@ -203,11 +175,7 @@ impl Blobs {
 
     /// The blob's bytes as they come: all of them, where the last item is [`Error::Corrupt`] when
     /// they do not hash to the name; or those of `range`, which cannot be compared.
-    pub async fn get_stream(
-        &self,
-        digest: BlobDigest,
-        range: Option<Range<u64>>,
-    ) -> Result<BlobStream> {
+    pub async fn get_stream(&self, digest: BlobDigest, range: Option<Range<u64>>) -> Result<BlobStream> {
         let is_whole = range.is_none();
         let bytes = match &self.place {
             Place::Folder(folder) => {
@@ -218,11 +186,7 @@ impl Blobs {
             }
             Place::Bucket(bucket) => bucket.get_stream(digest, range).await?,
         };
-        Ok(if is_whole {
-            compared(bytes, digest)
-        } else {
-            bytes
-        })
+        Ok(if is_whole { compared(bytes, digest) } else { bytes })
     }
 
     /// Puts the blob's content at `to`, which must not exist yet, compared with its name.
@@ -234,9 +198,7 @@ impl Blobs {
             }
             Place::Bucket(_) => {
                 let mut bytes = self.get_stream(digest, None).await?;
-                let mut file = tokio::fs::File::create_new(to)
-                    .await
-                    .map_err(Error::io(to))?;
+                let mut file = tokio::fs::File::create_new(to).await.map_err(Error::io(to))?;
                 let written = async {
                     while let Some(chunk) = bytes.try_next().await? {
                         file.write_all(&chunk).await.map_err(Error::io(to))?;
@@ -296,12 +258,7 @@ impl Blobs {
 
     /// Puts the manifest's files below `to`, which is made when missing. A file that is there
     /// already is an error, and so is a link on the way to one.
-    pub async fn materialize_folder(
-        &self,
-        manifest: &Manifest,
-        to: &Path,
-        share: Share,
-    ) -> Result<()> {
+    pub async fn materialize_folder(&self, manifest: &Manifest, to: &Path, share: Share) -> Result<()> {
         tree::materialize(self, manifest, to, share).await
     }
 }
@@ -311,10 +268,7 @@ fn read_stream(file: tokio::fs::File, length: u64) -> BlobStream {
     use tokio::io::AsyncReadExt;
     stream::try_unfold((file, length), |(mut file, left)| async move {
         let mut buffer = vec![0; CHUNK_BYTES.min(left as usize)];
-        let read = file
-            .read(&mut buffer)
-            .await
-            .map_err(Error::io(Path::new("blob")))?;
+        let read = file.read(&mut buffer).await.map_err(Error::io(Path::new("blob")))?;
         buffer.truncate(read);
         Ok((read > 0).then(|| (Bytes::from(buffer), (file, left - read as u64))))
     })
@@ -323,17 +277,14 @@ fn read_stream(file: tokio::fs::File, length: u64) -> BlobStream {
 
 /// The same bytes, with an error at the end when they do not hash to `digest`.
 fn compared(bytes: BlobStream, digest: BlobDigest) -> BlobStream {
-    stream::try_unfold(
-        (bytes, blake3::Hasher::new()),
-        move |(mut bytes, mut hasher)| async move {
-            match bytes.try_next().await? {
-                Some(chunk) => {
-                    hasher.update(&chunk);
-                    Ok(Some((chunk, (bytes, hasher))))
-                }
-                None => files::agree(digest, hasher.finalize().into()).map(|()| None),
+    stream::try_unfold((bytes, blake3::Hasher::new()), move |(mut bytes, mut hasher)| async move {
+        match bytes.try_next().await? {
+            Some(chunk) => {
+                hasher.update(&chunk);
+                Ok(Some((chunk, (bytes, hasher))))
             }
-        },
-    )
+            None => files::agree(digest, hasher.finalize().into()).map(|()| None),
+        }
+    })
     .boxed()
 }

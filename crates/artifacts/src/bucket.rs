@@ -32,30 +32,20 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Opens `s3://bucket/prefix`; credentials, region and endpoint come from `AWS_*` variables.
     pub(crate) fn open(url: &Url) -> Result<Self> {
-        let place = |why: String| Error::Place {
-            place: url.to_string(),
-            why,
-        };
+        let place = |why: String| Error::Place { place: url.to_string(), why };
         if !matches!(url.scheme(), "s3" | "s3a") {
-            return Err(place(
-                "expected a folder or `s3://bucket/prefix`".to_owned(),
-            ));
+            return Err(place("expected a folder or `s3://bucket/prefix`".to_owned()));
         }
         let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
         let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
             .into_iter()
             .find_map(|name| std::env::var(name).ok());
         if let Some(endpoint) = endpoint {
-            builder = builder
-                .with_allow_http(endpoint.starts_with("http://"))
-                .with_endpoint(endpoint);
+            builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
         }
         let store = builder.build().map_err(|error| place(error.to_string()))?;
         let prefix = Key::from_url_path(url.path()).map_err(|error| place(error.to_string()))?;
-        Ok(Self {
-            store: Arc::new(store),
-            prefix,
-        })
+        Ok(Self { store: Arc::new(store), prefix })
     }
 
     /// Blobs below `prefix` of any object store.
@@ -78,10 +68,7 @@ impl Bucket {
     }
 
     pub(crate) async fn put_bytes(&self, bytes: Bytes) -> Result<Blob> {
-        let blob = Blob {
-            digest: BlobDigest::of(&bytes),
-            size_bytes: bytes.len() as u64,
-        };
+        let blob = Blob { digest: BlobDigest::of(&bytes), size_bytes: bytes.len() as u64 };
         if self.size(blob.digest).await? != Some(blob.size_bytes) {
             self.store.put(&self.key(blob.digest), bytes.into()).await?;
         }
@@ -132,11 +119,7 @@ impl Bucket {
         let result = self.get(digest, GetOptions::default()).await?;
         let size_bytes = result.meta.size;
         if size_bytes > limit_bytes {
-            return Err(Error::TooLarge {
-                digest,
-                size_bytes,
-                limit_bytes,
-            });
+            return Err(Error::TooLarge { digest, size_bytes, limit_bytes });
         }
         let bytes = result.bytes().await?;
         crate::files::agree(digest, BlobDigest::of(&bytes))?;
@@ -154,9 +137,7 @@ impl Bucket {
         if range.as_ref().is_some_and(std::ops::Range::is_empty) {
             return Ok(futures::stream::empty().boxed());
         }
-        let result = self
-            .get(digest, GetOptions::new().with_range(range))
-            .await?;
+        let result = self.get(digest, GetOptions::new().with_range(range)).await?;
         Ok(result.into_stream().map_err(Error::from).boxed())
     }
 
@@ -170,9 +151,5 @@ impl Bucket {
 }
 
 fn changed(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
-    if found == blob.digest {
-        Ok(())
-    } else {
-        Err(Error::Changed(path.to_owned()))
-    }
+    if found == blob.digest { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
 }

@@ -74,10 +74,7 @@ pub enum Error {
 impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 }
 
@@ -87,21 +84,14 @@ impl From<Error> for perennial_core::Error {
             Error::NotFound(_) => (ErrorCode::NotFound, None),
             Error::Corrupt(_) => (
                 ErrorCode::Corrupt,
-                Some(
-                    "restore the blob from a backup, or run again the step that made it after `perennial doctor`",
-                ),
+                Some("restore the blob from a backup, or run again the step that made it after `perennial doctor`"),
             ),
             Error::TooLarge { .. } => (ErrorCode::TooLarge, None),
-            Error::Changed(_) => (
-                ErrorCode::FileChanged,
-                Some("run it again when nothing writes the file"),
-            ),
-            Error::Refused { .. } | Error::Place { .. } => (ErrorCode::InvalidArgument, None),
-            Error::Judged(_) => (ErrorCode::InvalidArgument, None),
-            Error::Io { .. } | Error::Store(_) => (
-                ErrorCode::Storage,
-                Some("`perennial doctor` checks disk, rights and object store"),
-            ),
+            Error::Changed(_) => (ErrorCode::FileChanged, Some("run it again when nothing writes the file")),
+            Error::Refused { .. } | Error::Place { .. } | Error::Judged(_) => (ErrorCode::InvalidArgument, None),
+            Error::Io { .. } | Error::Store(_) => {
+                (ErrorCode::Storage, Some("`perennial doctor` checks disk, rights and object store"))
+            }
             Error::Incoming(_) => (ErrorCode::InvalidArgument, Some("send it again")),
             Error::Worker(_) => (ErrorCode::Internal, None),
         };

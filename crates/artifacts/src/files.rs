@@ -34,10 +34,7 @@ pub(crate) fn copy_and_hash(from: &mut impl Read, to: Option<&mut File>) -> std:
         }
         size_bytes += read as u64;
     }
-    Ok(Blob {
-        digest: hasher.finalize().into(),
-        size_bytes,
-    })
+    Ok(Blob { digest: hasher.finalize().into(), size_bytes })
 }
 
 /// Names the content of the file at `path`.
@@ -51,10 +48,7 @@ pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    if let Some(above) = folder
-        .parent()
-        .filter(|above| !above.as_os_str().is_empty())
-    {
+    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
         create_folder(above)?;
     }
     match fs::create_dir(folder) {
@@ -71,17 +65,14 @@ pub(crate) fn sync_above(path: &Path) -> Result<()> {
         Some(above) if !above.as_os_str().is_empty() => above,
         _ => Path::new("."),
     };
-    File::open(above)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::io(above))
+    File::open(above).and_then(|folder| folder.sync_all()).map_err(Error::io(above))
 }
 
 /// Makes the finished file at `temporary` the blob at `place`: read-only, synced, renamed, its
 /// folder synced.
 pub(crate) fn settle(temporary: &Path, place: &Path) -> Result<()> {
     let file = File::open(temporary).map_err(Error::io(temporary))?;
-    file.set_permissions(Permissions::from_mode(BLOB_MODE))
-        .map_err(Error::io(temporary))?;
+    file.set_permissions(Permissions::from_mode(BLOB_MODE)).map_err(Error::io(temporary))?;
     file.sync_all().map_err(Error::io(temporary))?;
     fs::rename(temporary, place).map_err(Error::io(place))?;
     sync_above(place)
@@ -108,9 +99,5 @@ impl Drop for Temporary<'_> {
 
 /// Says that `digest` was promised but `found` was there.
 pub(crate) fn agree(digest: BlobDigest, found: BlobDigest) -> Result<()> {
-    if digest == found {
-        Ok(())
-    } else {
-        Err(Error::Corrupt(digest))
-    }
+    if digest == found { Ok(()) } else { Err(Error::Corrupt(digest)) }
 }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::files::{self, Temporary};
 
 /// Unfinished files older than this are left over from a crash.
-const LEFT_OVER_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFT_OVER_AFTER: Duration = Duration::from_hours(24);
 
 /// Where unfinished blobs are written; no digest begins like this.
 const UNFINISHED: &str = "unfinished";
@@ -28,18 +28,12 @@ pub(crate) struct Folder {
 impl Folder {
     /// Opens or makes the folder and removes what a crash left unfinished long ago.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        let folder = Self {
-            root: root.to_owned(),
-        };
+        let folder = Self { root: root.to_owned() };
         let unfinished = root.join(UNFINISHED);
         files::create_folder(&unfinished)?;
         for entry in fs::read_dir(&unfinished).map_err(Error::io(&unfinished))? {
             let entry = entry.map_err(Error::io(&unfinished))?;
-            let age = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|at| at.elapsed().ok());
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > LEFT_OVER_AFTER) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -55,9 +49,7 @@ impl Folder {
 
     /// A new path for an unfinished blob.
     pub(crate) fn unfinished(&self) -> PathBuf {
-        self.root
-            .join(UNFINISHED)
-            .join(uuid::Uuid::now_v7().simple().to_string())
+        self.root.join(UNFINISHED).join(uuid::Uuid::now_v7().simple().to_string())
     }
 
     /// Keeps the finished file at `temporary` under its digest, unless that is there already.
@@ -74,10 +66,7 @@ impl Folder {
     }
 
     pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Blob> {
-        let blob = Blob {
-            digest: BlobDigest::of(bytes),
-            size_bytes: bytes.len() as u64,
-        };
+        let blob = Blob { digest: BlobDigest::of(bytes), size_bytes: bytes.len() as u64 };
         let place = self.place(blob.digest);
         if files::size(&place)? == Some(blob.size_bytes) {
             files::sync_above(&place)?;
@@ -85,9 +74,7 @@ impl Folder {
         }
         let temporary = self.unfinished();
         let guard = Temporary(&temporary);
-        File::create_new(&temporary)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(Error::io(&temporary))?;
+        File::create_new(&temporary).and_then(|mut file| file.write_all(bytes)).map_err(Error::io(&temporary))?;
         self.settle(&temporary, blob)?;
         drop(guard);
         Ok(blob)
@@ -137,9 +124,7 @@ impl Folder {
                 let size = file.metadata().map_err(Error::io(&place))?.len();
                 Ok((file, size))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::NotFound(digest))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound(digest)),
             Err(error) => Err(Error::io(&place)(error)),
         }
     }
@@ -147,15 +132,10 @@ impl Folder {
     pub(crate) fn get_bytes(&self, digest: BlobDigest, limit_bytes: u64) -> Result<Vec<u8>> {
         let (mut file, size_bytes) = self.file(digest)?;
         if size_bytes > limit_bytes {
-            return Err(Error::TooLarge {
-                digest,
-                size_bytes,
-                limit_bytes,
-            });
+            return Err(Error::TooLarge { digest, size_bytes, limit_bytes });
         }
         let mut bytes = Vec::with_capacity(size_bytes as usize);
-        file.read_to_end(&mut bytes)
-            .map_err(Error::io(&self.place(digest)))?;
+        file.read_to_end(&mut bytes).map_err(Error::io(&self.place(digest)))?;
         files::agree(digest, BlobDigest::of(&bytes))?;
         Ok(bytes)
     }
@@ -164,8 +144,7 @@ impl Folder {
     pub(crate) fn open_range(&self, digest: BlobDigest, range: &Range<u64>) -> Result<(File, u64)> {
         let (mut file, size) = self.file(digest)?;
         let start = range.start.min(size);
-        file.seek(SeekFrom::Start(start))
-            .map_err(Error::io(&self.place(digest)))?;
+        file.seek(SeekFrom::Start(start)).map_err(Error::io(&self.place(digest)))?;
         Ok((file, range.end.min(size) - start))
     }
 
@@ -177,9 +156,7 @@ impl Folder {
         let place = self.place(digest);
         match fs::remove_file(&place) {
             Ok(()) => files::sync_above(&place),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::NotFound(digest))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound(digest)),
             Err(error) => Err(Error::io(&place)(error)),
         }
     }
@@ -198,9 +175,7 @@ impl Folder {
         } else {
             let (mut from, _) = self.file(digest)?;
             let mut file = File::create_new(to).map_err(Error::io(to))?;
-            files::copy_and_hash(&mut from, Some(&mut file))
-                .map_err(Error::io(to))?
-                .digest
+            files::copy_and_hash(&mut from, Some(&mut file)).map_err(Error::io(to))?.digest
         };
         if reflinked || !linked {
             fs::set_permissions(to, Permissions::from_mode(0o644)).map_err(Error::io(to))?;

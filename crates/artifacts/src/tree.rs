@@ -35,25 +35,14 @@ pub(crate) async fn put(blobs: &Blobs, folder: &Path, keep: Keep) -> Result<Mani
     let root = folder.to_owned();
     let found = blocking(move || find(&root)).await?;
     let files: Vec<ManifestFile> = stream::iter(found)
-        .map(
-            |Found {
-                 path,
-                 place,
-                 is_link,
-                 is_executable,
-             }| async move {
-                let blob = if keep == Keep::Adopt && !is_link {
-                    blobs.adopt_file(&place).await?
-                } else {
-                    blobs.put_file(&place).await?
-                };
-                Ok::<_, Error>(ManifestFile {
-                    path,
-                    blob,
-                    is_executable,
-                })
-            },
-        )
+        .map(|Found { path, place, is_link, is_executable }| async move {
+            let blob = if keep == Keep::Adopt && !is_link {
+                blobs.adopt_file(&place).await?
+            } else {
+                blobs.put_file(&place).await?
+            };
+            Ok::<_, Error>(ManifestFile { path, blob, is_executable })
+        })
         .buffer_unordered(at_once())
         .try_collect()
         .await?;
@@ -63,23 +52,14 @@ pub(crate) async fn put(blobs: &Blobs, folder: &Path, keep: Keep) -> Result<Mani
 }
 
 /// Puts the manifest's files below `to`.
-pub(crate) async fn materialize(
-    blobs: &Blobs,
-    manifest: &Manifest,
-    to: &Path,
-    share: Share,
-) -> Result<()> {
+pub(crate) async fn materialize(blobs: &Blobs, manifest: &Manifest, to: &Path, share: Share) -> Result<()> {
     let (root, shape) = (to.to_owned(), manifest.clone());
     blocking(move || create_folders(&root, &shape)).await?;
     stream::iter(manifest.files().to_vec())
         .map(|file| async move {
             let place = to.join(&file.path);
             // A program's mode is not a blob's: it gets an inode of its own.
-            let share = if file.is_executable {
-                Share::Own
-            } else {
-                share
-            };
+            let share = if file.is_executable { Share::Own } else { share };
             blobs.materialize(file.blob.digest, &place, share).await?;
             if file.is_executable {
                 tokio::fs::set_permissions(&place, fs::Permissions::from_mode(0o755))
@@ -113,10 +93,7 @@ fn find(root: &Path) -> Result<Vec<Found>> {
             }
             found.push(judge(&root, &place, &metadata)?);
             if found.len() > MANIFEST_FILES_MAX {
-                return Err(Error::Refused {
-                    path: root,
-                    why: "it has more than 100000 files",
-                });
+                return Err(Error::Refused { path: root, why: "it has more than 100000 files" });
             }
         }
     }
@@ -124,17 +101,9 @@ fn find(root: &Path) -> Result<Vec<Found>> {
 }
 
 fn judge(root: &Path, place: &Path, metadata: &fs::Metadata) -> Result<Found> {
-    let refuse = |why| Error::Refused {
-        path: place.to_owned(),
-        why,
-    };
-    let below = place
-        .strip_prefix(root)
-        .map_err(|_| refuse("it is not in the folder"))?;
-    let path: RelativePath = below
-        .to_str()
-        .ok_or_else(|| refuse("its name is not UTF-8"))?
-        .parse()?;
+    let refuse = |why| Error::Refused { path: place.to_owned(), why };
+    let below = place.strip_prefix(root).map_err(|_| refuse("it is not in the folder"))?;
+    let path: RelativePath = below.to_str().ok_or_else(|| refuse("its name is not UTF-8"))?.parse()?;
     let is_link = metadata.is_symlink();
     let (place, metadata) = if is_link {
         let target = fs::canonicalize(place).map_err(|_| refuse("it is a link to nothing"))?;
@@ -149,12 +118,7 @@ fn judge(root: &Path, place: &Path, metadata: &fs::Metadata) -> Result<Found> {
     if !metadata.is_file() {
         return Err(refuse("it is neither a file nor a link to one"));
     }
-    Ok(Found {
-        path,
-        place,
-        is_link,
-        is_executable: metadata.permissions().mode() & 0o111 != 0,
-    })
+    Ok(Found { path, place, is_link, is_executable: metadata.permissions().mode() & 0o111 != 0 })
 }
 
 /// Makes the folders that the manifest's files need; none of them may be a link.
@@ -176,10 +140,7 @@ fn create_folders(root: &Path, manifest: &Manifest) -> Result<()> {
             match fs::symlink_metadata(&step) {
                 Ok(metadata) if metadata.is_dir() => {}
                 Ok(_) => {
-                    return Err(Error::Refused {
-                        path: step,
-                        why: "expected a folder, not a file or link",
-                    });
+                    return Err(Error::Refused { path: step, why: "expected a folder, not a file or link" });
                 }
                 Err(_) => fs::create_dir(&step).map_err(Error::io(&step))?,
             }

@@ -1,2 +1,43 @@
-//! The perennial binary.
-fn main() {}
+//! The perennial binary: arguments, diagnostics, and the wiring of every concrete implementation.
+//!
+//! The command line is a client of the HTTP API like any other. Without a configured server
+//! it starts one inside its own process over the project's `.perennial/` folder.
+
+mod args;
+mod client;
+mod commands;
+mod demo;
+mod examples;
+mod follow;
+mod host;
+mod output;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == perennial_runners::LAUNCH_ARGUMENT) {
+        return ExitCode::from(perennial_runners::launch_main() as u8);
+    }
+    let arguments = args::Arguments::parse();
+    output::start_log(&arguments);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime does not start: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let ended = runtime.block_on(commands::run(arguments));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok(code) => code,
+        Err(failure) => output::failure(&failure),
+    }
+}

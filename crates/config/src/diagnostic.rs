@@ -39,7 +39,13 @@ pub struct Diagnostics {
 
 impl Diagnostic {
     /// Places a mistake in a file.
-    pub fn new(file: &str, text: &str, span: Range<usize>, message: impl Into<String>, suggestion: Option<String>) -> Self {
+    pub fn new(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        suggestion: Option<String>,
+    ) -> Self {
         let span = within(text, span);
         let before = &text[..span.start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -64,26 +70,42 @@ impl Diagnostic {
     ///    = did you mean `datasets`?
     /// ```
     pub fn render_plain(&self, text: &str) -> String {
-        let mut out = format!("{}:{}:{}: {}\n", self.file, self.line, self.column, self.message);
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
+        let mut lines = vec![format!(
+            "{}:{}:{}: {}",
+            self.file, self.line, self.column, self.message
+        )];
         if let Some(line) = text.lines().nth(self.line - 1) {
-            let before: String = line.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let before: String = line
+                .chars()
+                .take(self.column - 1)
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect();
             let first = self.words.lines().next().unwrap_or_default();
             let marks = "^".repeat(first.chars().count().max(1));
-            out.push_str(&format!("{margin} |\n{number} | {line}\n{margin} | {before}{marks}\n"));
+            lines.extend([
+                format!("{margin} |"),
+                format!("{number} | {line}"),
+                format!("{margin} | {before}{marks}"),
+            ]);
         }
         if let Some(suggestion) = &self.suggestion {
-            out.push_str(&format!("{margin} = {suggestion}\n"));
+            lines.push(format!("{margin} = {suggestion}"));
         }
-        out
+        lines.push(String::new());
+        lines.join("\n")
     }
 }
 
 impl Diagnostics {
     /// Writes every mistake as plain text, a blank line between two.
     pub fn render_plain(&self) -> String {
-        let rendered: Vec<String> = self.mistakes.iter().map(|mistake| mistake.render_plain(&self.text)).collect();
+        let rendered: Vec<String> = self
+            .mistakes
+            .iter()
+            .map(|mistake| mistake.render_plain(&self.text))
+            .collect();
         rendered.join("\n")
     }
 }
@@ -93,7 +115,11 @@ impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}:{}:{}: {}", mistake.file, mistake.line, mistake.column, mistake.message)?;
+            write!(
+                f,
+                "{newline}{}:{}:{}: {}",
+                mistake.file, mistake.line, mistake.column, mistake.message
+            )?;
         }
         Ok(())
     }
@@ -104,10 +130,15 @@ impl std::error::Error for Diagnostics {}
 impl From<Diagnostics> for Error {
     fn from(diagnostics: Diagnostics) -> Self {
         let message = match diagnostics.mistakes.as_slice() {
-            [only] => format!("{}:{}:{}: {}", only.file, only.line, only.column, only.message),
+            [only] => format!(
+                "{}:{}:{}: {}",
+                only.file, only.line, only.column, only.message
+            ),
             many => format!("`{}` has {} mistakes", diagnostics.file, many.len()),
         };
-        Self::new(ErrorCode::ProjectFile, message).hint("see them with `perennial check`").because(diagnostics)
+        Self::new(ErrorCode::ProjectFile, message)
+            .hint("see them with `perennial check`")
+            .because(diagnostics)
     }
 }
 

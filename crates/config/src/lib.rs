@@ -2,7 +2,7 @@
 //!
 //! [`Project::judge`] answers with the whole project or with every mistake it
 //! can find at once, each with file, line, column, the words at fault and a
-//! suggestion. The types of [`file`] are what the text says, and the JSON
+//! suggestion. The types of [`mod@file`] are what the text says, and the JSON
 //! schema is made of them; [`Project`] is what the rest of Perennial reads.
 
 mod diagnostic;
@@ -18,10 +18,13 @@ mod surroundings;
 mod template;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use file::{Batch, Better, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
+pub use file::{
+    Batch, Better, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task,
+};
 pub use graph::{Graph, Thing};
 pub use project::{
-    Act, Canary, Check, Endpoint, Environment, Event, Input, Monitor, Output, Project, Question, Run, Schedule, Step, StepLimits, Trigger,
+    Act, Canary, Check, Endpoint, Environment, Event, Input, Monitor, Output, Project, Question,
+    Run, Schedule, Step, StepLimits, Trigger, predictions_of,
 };
 pub use schema::{json_schema, json_schema_text};
 pub use size::Size;

@@ -62,7 +62,11 @@ impl Project {
     ///
     /// # Errors
     /// Every mistake found.
-    pub fn judge(file_name: &str, text: &str, around: &Surroundings<'_>) -> Result<Self, Diagnostics> {
+    pub fn judge(
+        file_name: &str,
+        text: &str,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, Diagnostics> {
         judge::judge(file_name, text, Some(around))
     }
 
@@ -84,7 +88,9 @@ impl Project {
 
     /// The endpoint that declares a canary, if one does.
     pub fn canary(&self) -> Option<(&EndpointName, &Canary)> {
-        self.endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
+        self.endpoints
+            .iter()
+            .find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
     }
 
     /// Paths and globs of the files the pipeline is made of, below the project's folder, ordered:
@@ -119,20 +125,32 @@ impl Task {
     pub fn greater_is_better(&self) -> bool {
         match self.better {
             Some(better) => better == Better::Greater,
-            None => self.measure().and_then(|measure| measure.greater_is_better).unwrap_or(true),
+            None => self
+                .measure()
+                .and_then(|measure| measure.greater_is_better)
+                .unwrap_or(true),
         }
     }
 
     /// Columns that are never features: key, time, target and `ignore`.
     pub fn not_features(&self) -> impl Iterator<Item = &str> {
-        self.key.iter().chain([&self.time, &self.target]).chain(&self.ignore).map(String::as_str)
+        self.key
+            .iter()
+            .chain([&self.time, &self.target])
+            .chain(&self.ignore)
+            .map(String::as_str)
     }
 }
 
 impl Source {
     /// The source as the data engine reads it.
     pub fn files_source(&self) -> FilesSource {
-        FilesSource { files: self.files.clone(), format: self.format, header: self.header, columns: self.columns.clone() }
+        FilesSource {
+            files: self.files.clone(),
+            format: self.format,
+            header: self.header,
+            columns: self.columns.clone(),
+        }
     }
 
     /// Whether the files lie below the project's folder, not at a URL.
@@ -150,6 +168,16 @@ impl Source {
             _ => None,
         })
     }
+}
+
+/// How the names of datasets of predictions begin.
+pub(crate) const PREDICTIONS: &str = "predictions_";
+
+/// The dataset that holds an endpoint's predictions; `None` when the endpoint's name leaves no room for one.
+pub fn predictions_of(endpoint: &EndpointName) -> Option<DatasetName> {
+    format!("{PREDICTIONS}{}", endpoint.as_str().replace('-', "_"))
+        .parse()
+        .ok()
 }
 
 /// A test of data.

@@ -9,7 +9,9 @@ use crate::file::ProjectFile;
 /// The project file's JSON Schema (draft 2020-12), as it is kept in
 /// `docs/schema/perennial.schema.json`.
 pub fn json_schema() -> Value {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ProjectFile>();
+    let schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<ProjectFile>();
     let mut schema = schema.to_value();
     leave_out_null(&mut schema);
     // What a person looks for comes first.
@@ -52,7 +54,7 @@ fn leave_out_null(value: &mut Value) {
     }
 }
 
-/// [`json_schema`] as the text of that file; `cargo xtask schema` writes it.
+/// [`json_schema()`] as the text of that file; `cargo xtask schema` writes it.
 pub fn json_schema_text() -> String {
     format!("{:#}\n", json_schema())
 }

@@ -5,6 +5,8 @@
 
 mod words;
 
+use std::ops::Range;
+
 use serde::Deserialize;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -32,12 +34,26 @@ const PLANNED_STEP_KEYS: [&str; 2] = ["foreach", "matrix"];
 pub(crate) fn read<'t>(name: &'t str, text: &'t str) -> Shape<'t> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the project file is longer than {FILE_BYTES_MAX} bytes");
-        let document = Document { name, text, root: Spanned::new(0..0, DeTable::new()) };
+        let document = Document {
+            name,
+            text,
+            root: Spanned::new(0..0, DeTable::new()),
+        };
         let mistake = Diagnostic::new(name, text, 0..0, message, None);
-        return Shape { document, file: None, cut: Vec::new(), mistakes: vec![mistake] };
+        return Shape {
+            document,
+            file: None,
+            cut: Vec::new(),
+            mistakes: vec![mistake],
+        };
     }
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut shape = Shape { document: Document { name, text, root }, file: None, cut: Vec::new(), mistakes: Vec::new() };
+    let mut shape = Shape {
+        document: Document { name, text, root },
+        file: None,
+        cut: Vec::new(),
+        mistakes: Vec::new(),
+    };
     let mut last_line = 0;
     let mut has_duplicate = false;
     for error in errors {
@@ -63,43 +79,60 @@ pub(crate) fn read<'t>(name: &'t str, text: &'t str) -> Shape<'t> {
 
 impl Shape<'_> {
     /// Whether something at or above the path was cut out.
-    pub(crate) fn is_cut(&self, path: &[String]) -> bool {
-        self.cut.iter().any(|cut| {
-            cut.len() <= path.len() && cut.iter().zip(path).all(|(cut, part)| cut.eq_ignore_ascii_case(part))
-        })
+    pub(crate) fn is_cut(&self, path: &Path) -> bool {
+        self.cut.iter().any(|cut| path.is_within(cut))
     }
 
     /// Whether something at, above or below the path was cut out.
-    pub(crate) fn is_touched(&self, path: &[String]) -> bool {
-        self.is_cut(path) || self.cut.iter().any(|cut| cut.starts_with(path))
+    pub(crate) fn is_touched(&self, path: &Path) -> bool {
+        self.cut
+            .iter()
+            .any(|cut| path.is_within(cut) || cut.is_within(path))
     }
 
     fn cut_planned(&mut self, table: &mut DeTable<'_>) {
         let mut planned: Vec<(Path, String)> = Vec::new();
-        for name in keys(table, &["datasets"]) {
+        for name in keys(table, "datasets") {
             for key in PLANNED_SOURCES {
                 let at = at!["datasets", name, "source", key];
-                if lookup(table, &at).is_some() {
-                    planned.push((at, format!("`{key}` sources are planned, not in this version")));
+                if lookup(table, &at.0).is_some() {
+                    planned.push((
+                        at,
+                        format!("`{key}` sources are planned, not in this version"),
+                    ));
                 }
             }
         }
-        for name in keys(table, &["steps"]) {
+        for name in keys(table, "steps") {
             for key in PLANNED_STEP_KEYS {
                 let at = at!["steps", name, key];
-                if lookup(table, &at).is_some() {
+                if lookup(table, &at.0).is_some() {
                     planned.push((at, format!("`{key}` is planned, not in this version")));
                 }
             }
         }
         for (at, message) in planned {
             let span = self.document.key_span(&at);
-            let is_source = at[0] == "datasets";
-            let suggestion = is_source.then(|| "use `files`: a folder, or a URL such as `s3://bucket/in/*.parquet`".to_owned());
-            self.mistakes.push(Diagnostic::new(self.document.name, self.document.text, span, message, suggestion));
+            let is_source = at.section() == "datasets";
+            let suggestion = is_source.then(|| {
+                "use `files`: a folder, or a URL such as `s3://bucket/in/*.parquet`".to_owned()
+            });
+            self.mistakes.push(Diagnostic::new(
+                self.document.name,
+                self.document.text,
+                span,
+                message,
+                suggestion,
+            ));
             // A dataset without its source is none.
-            let cut = if is_source { at!["datasets", at[1]] } else { at };
-            remove(table, &cut);
+            let cut = if is_source {
+                at.above()
+                    .and_then(|source| source.above())
+                    .unwrap_or_default()
+            } else {
+                at
+            };
+            remove(table, &cut.0);
             self.cut.push(cut);
         }
     }
@@ -115,30 +148,35 @@ impl Shape<'_> {
                 }
                 Err(error) => error,
             };
-            let at = error.span().and_then(|span| locate(&table, &span)).unwrap_or_default();
-            let missing = words::missing_field(error.message()).map(|field| {
-                let mut wanted = at.clone();
-                wanted.push(field.to_owned());
-                wanted
-            });
+            let at = error
+                .span()
+                .and_then(|span| locate(&table, &span))
+                .unwrap_or_default();
+            let missing = words::missing_field(error.message()).map(|field| at.then(field));
             if !missing.as_ref().is_some_and(|wanted| self.is_cut(wanted)) {
                 let meant = self.tell(&error, &at);
-                if let Some(value) = meant.and_then(|word| Some((lookup_mut(&mut table, &at)?, word))) {
+                if let Some(value) =
+                    meant.and_then(|word| Some((lookup_mut(&mut table, &at.0)?, word)))
+                {
                     // With the word that was meant in its place, the rest can be judged.
                     *value.0 = DeValue::String(value.1.into());
                     self.cut.push(at);
                     continue;
                 }
             }
-            if at.is_empty() {
+            if at.0.is_empty() {
                 // Only `project` is needed at the top: with another in its place the rest can be judged.
                 let placed = DeTable::parse("[project]\nname = \"unnamed\"\n").ok();
-                let Some((key, value)) = placed.and_then(|placed| placed.into_inner().into_iter().next()) else { return };
+                let Some((key, value)) =
+                    placed.and_then(|placed| placed.into_inner().into_iter().next())
+                else {
+                    return;
+                };
                 if table.insert(key, value).is_some() {
                     return;
                 }
                 self.cut.push(at!["project"]);
-            } else if remove(&mut table, &at) {
+            } else if remove(&mut table, &at.0) {
                 self.cut.push(at);
             } else {
                 return;
@@ -147,44 +185,62 @@ impl Shape<'_> {
     }
 
     /// Tells the mistake; gives the word that was probably meant instead of the value.
-    fn tell(&mut self, error: &toml::de::Error, at: &[String]) -> Option<String> {
+    fn tell(&mut self, error: &toml::de::Error, at: &Path) -> Option<String> {
         let document = &self.document;
         let value = document.value_span(at);
         let found = error.span().unwrap_or(value.clone());
-        let said = words::shape(error.message(), at, value.start < found.start && found.end < value.end);
-        let span = if said.is_about_key { document.key_span(at) } else { found };
-        self.mistakes.push(Diagnostic::new(document.name, document.text, span, said.message, said.suggestion));
+        let said = words::shape(
+            error.message(),
+            at,
+            value.start < found.start && found.end < value.end,
+        );
+        let span = if said.is_about_key {
+            document.key_span(at)
+        } else {
+            found
+        };
+        self.mistakes.push(Diagnostic::new(
+            document.name,
+            document.text,
+            span,
+            said.message,
+            said.suggestion,
+        ));
         if !said.is_about_key {
             return said.meant;
         }
         // Whatever stands under a misspelt key is not missing under the right one.
-        if let (Some(meant), Some((_, above))) = (said.meant, at.split_last()) {
-            self.cut.push([above, &[meant]].concat());
+        if let (Some(meant), Some(above)) = (said.meant, at.above()) {
+            self.cut.push(above.then(meant));
         }
         None
     }
 }
 
 /// The path of the innermost key or value with exactly this span; inside an array, the array's.
-fn locate(table: &DeTable<'_>, span: &std::ops::Range<usize>) -> Option<Path> {
-    for (key, value) in table {
-        let name = || at![key.get_ref()];
-        if let DeValue::Table(inner) = value.get_ref()
-            && let Some(found) = locate(inner, span)
-        {
-            return Some([name(), found].concat());
-        }
-        let is_inside = matches!(value.get_ref(), DeValue::Array(_)) && value.span().start <= span.start && span.end <= value.span().end;
-        if key.span() == *span || value.span() == *span || is_inside {
-            return Some(name());
-        }
-    }
-    None
+fn locate(table: &DeTable<'_>, span: &Range<usize>) -> Option<Path> {
+    let mut parts = Vec::new();
+    find(table, span, &mut parts).then_some(Path(parts))
 }
 
-fn keys(table: &DeTable<'_>, at: &[&str]) -> Vec<String> {
-    let at: Path = at.iter().map(ToString::to_string).collect();
-    match lookup(table, &at) {
+fn find(table: &DeTable<'_>, span: &Range<usize>, parts: &mut Vec<String>) -> bool {
+    table.iter().any(|(key, value)| {
+        parts.push(key.get_ref().to_string());
+        let is_below = matches!(value.get_ref(), DeValue::Table(inner) if find(inner, span, parts));
+        let of_value = value.span();
+        let is_element = matches!(value.get_ref(), DeValue::Array(_))
+            && of_value.start <= span.start
+            && span.end <= of_value.end;
+        let is_found = is_below || is_element || key.span() == *span || of_value == *span;
+        if !is_found {
+            parts.pop();
+        }
+        is_found
+    })
+}
+
+fn keys(table: &DeTable<'_>, section: &str) -> Vec<String> {
+    match lookup(table, &[section.to_owned()]) {
         Some(DeValue::Table(inner)) => inner.keys().map(|key| key.get_ref().to_string()).collect(),
         _ => Vec::new(),
     }
@@ -210,7 +266,9 @@ fn lookup_mut<'v, 't>(table: &'v mut DeTable<'t>, at: &[String]) -> Option<&'v m
 }
 
 fn remove(table: &mut DeTable<'_>, at: &[String]) -> bool {
-    let Some((first, rest)) = at.split_first() else { return false };
+    let Some((first, rest)) = at.split_first() else {
+        return false;
+    };
     if rest.is_empty() {
         return table.remove(first.as_str()).is_some();
     }

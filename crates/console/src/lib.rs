@@ -1,1 +1,67 @@
-//! Server-rendered pages.
+//! Server-rendered pages: the third door to the use cases of `perennial_app`.
+//!
+//! [`router`] answers every page over an [`App`]; pages are complete without scripts, and there are
+//! none. Each page is registered with the [`Access`](access::Access) it asks for, or it does
+//! not compile. What happens around every handler (host and origin, who looks, which project, the
+//! form's token, errors, headers) stands in one place, `door`.
+
+mod access;
+mod assets;
+mod chart;
+mod door;
+mod format;
+mod graph;
+mod guard;
+mod mark;
+mod pages;
+mod routes;
+mod shell;
+mod visit;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use perennial_app::App;
+
+pub use access::SESSION_COOKIE;
+
+/// Bytes of a form at most.
+pub const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Rows of a list on one page.
+pub const ROWS_MAX: u32 = 50;
+
+/// How the pages are opened.
+#[derive(Clone)]
+pub struct Options {
+    /// Whether visitors say who they are. Without it only those that `is_local` knows are answered, and they may do everything.
+    pub auth: bool,
+    /// Further names this server is called by; `localhost` and bare addresses always pass.
+    pub hosts: Vec<String>,
+    /// Whether a request comes from this machine; asked only without `auth`.
+    pub is_local: fn(&http::Extensions) -> bool,
+    /// Whether `/login/{link}` is answered here; not where another door of the same server does.
+    pub takes_links: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { auth: true, hosts: Vec::new(), is_local: is_loopback, takes_links: true }
+    }
+}
+
+fn is_loopback(extensions: &http::Extensions) -> bool {
+    extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+}
+
+/// Every page over `app`, for visitors who say who they are.
+pub fn router(app: Arc<App>) -> axum::Router {
+    router_with(app, Options::default())
+}
+
+/// Every page over `app`.
+pub fn router_with(app: Arc<App>, options: Options) -> axum::Router {
+    let takes_links = options.takes_links;
+    let door = door::Door::new(app, options);
+    pages::all(door::Pages::new(door), takes_links).finish()
+}

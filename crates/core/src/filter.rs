@@ -1,5 +1,17 @@
 //! Filters and orders of searches, as a tree. Text in MLflow's grammar is
 //! parsed to it; storage turns it to SQL.
+//!
+//! `clause (AND clause)*`, keywords in any case. A clause is `entity.key`, a
+//! comparison and a value: `metrics.auc > 0.7`, `` params.`my key` LIKE 'x%' ``,
+//! `tags.team IS NULL`, `run_id IN ('a', 'b')`. Text stands in single or double
+//! quotes and knows no escape.
+
+mod parse;
+mod print;
+#[cfg(test)]
+mod tests;
+
+pub use parse::{CLAUSES_MAX, LIST_MAX, parse_run_filter, parse_run_order};
 
 /// A comparison of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

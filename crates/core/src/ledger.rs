@@ -315,7 +315,9 @@ impl Verifier {
         match payload {
             None => self.report.erased += 1,
             Some(text) if payload_digest(text) == entry.payload_digest => self.report.payloads += 1,
-            Some(_) => return Err(Broken { sequence: entry.sequence, why: Fault::Payload }),
+            Some(_) => {
+                return Err(Broken { sequence: entry.sequence, why: Fault::Payload });
+            }
         }
         Ok(())
     }

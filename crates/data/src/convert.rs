@@ -36,27 +36,64 @@ fn fit_column(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin)
     }
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     match cast_with_options(column, target, &strict) {
-        Ok(cast) => Ok(cast),
+        Ok(cast) => match changed(column, &cast)? {
+            None => Ok(cast),
+            Some(row) => Err(unfit(column, row, name, target, origin)),
+        },
         Err(cause) => Err(misfit(column, name, target, origin, &cause)),
     }
 }
 
 /// Finds the value that does not fit and names its place.
 fn misfit(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin, cause: &arrow::error::ArrowError) -> Error {
-    let class = crate::types::class_of(target).map_or_else(|| target.to_string(), |class| class.to_string());
     let lenient = CastOptions { safe: true, ..CastOptions::default() };
     if let Ok(cast) = cast_with_options(column, target, &lenient) {
         let lost = (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row));
         if let Some(row) = lost {
-            let value = text(column, row);
-            return Error::source_file(format!("{}: column `{name}` holds `{value}`, expected {class}", origin.at(row)));
+            return unfit(column, row, name, target, origin);
         }
     }
+    let class = class_of(target);
     Error::source_file(format!(
         "{}: column `{name}` cannot be read as {class}: {}",
         origin.label(),
         crate::error::one_line(&cause.to_string())
     ))
+}
+
+/// A row whose value the cast has changed: digits of a decimal that were rounded away, or of a whole
+/// number too great for a float.
+fn changed(column: &ArrayRef, cast: &ArrayRef) -> Result<Option<usize>> {
+    let is_narrower = match (column.data_type(), cast.data_type()) {
+        (
+            DataType::Decimal32(_, from) | DataType::Decimal64(_, from) | DataType::Decimal128(_, from) | DataType::Decimal256(_, from),
+            DataType::Decimal128(_, to),
+        ) => to < from,
+        (DataType::Int64 | DataType::UInt64, DataType::Float64) => true,
+        _ => false,
+    };
+    if !is_narrower {
+        return Ok(None);
+    }
+    let back = cast_with_options(cast, column.data_type(), &CastOptions { safe: true, ..CastOptions::default() });
+    let back = back.map_err(|cause| Error::internal("comparing values", cause))?;
+    let same = arrow::compute::kernels::cmp::not_distinct(column, &back).map_err(|cause| Error::internal("comparing values", cause))?;
+    Ok((0..same.len()).find(|&row| !same.value(row)))
+}
+
+fn unfit(column: &ArrayRef, row: usize, name: &str, target: &DataType, origin: &Origin) -> Error {
+    let (value, class) = (text(column, row), class_of(target));
+    Error::source_file(format!("{}: column `{name}` holds `{value}`, expected {class}", origin.at(row)))
+}
+
+/// A type in words: its class, and the digits of a decimal.
+fn class_of(target: &DataType) -> String {
+    match target {
+        DataType::Decimal128(precision, scale) => {
+            format!("a decimal of at most {precision} digits, {scale} of them behind the point")
+        }
+        other => crate::types::class_of(other).map_or_else(|| other.to_string(), |class| class.to_string()),
+    }
 }
 
 /// A value as short text for messages.

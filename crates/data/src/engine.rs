@@ -111,7 +111,7 @@ impl DataEngine for Engine {
 
     async fn discard(&self, load: LoadId) -> CoreResult<()> {
         let stager = self.stager.clone();
-        Ok(self.pool.run(async move { stager.area(load).discard() }).await?)
+        Ok(self.pool.run(async move { stager.discard(load) }).await?)
     }
 
     async fn position(&self, table: &str) -> CoreResult<Option<Position>> {

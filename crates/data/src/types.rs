@@ -121,12 +121,30 @@ pub(crate) fn logical(schema: &ArrowSchema) -> Schema {
     Schema { fields: fields.filter_map(|field| field_of(field)).collect() }
 }
 
-/// The logical schema of any query result; columns of types without class are refused.
-pub(crate) fn logical_of_result(schema: &ArrowSchema) -> Result<Schema> {
-    canonical_schema("the query", schema).map(|schema| logical(&schema))
+/// The logical schema of a query's result, in canonical types.
+pub(crate) fn logical_of_result(schema: &ArrowSchema) -> Schema {
+    Schema { fields: schema.fields().iter().filter_map(|field| field_of(field)).collect() }
 }
 
-/// `schema` in canonical types; `place` names it in errors.
+/// A query's result in canonical types.
+pub(crate) fn canonical_result(schema: &ArrowSchema) -> Result<SchemaRef> {
+    let field = |field: &Arc<ArrowField>| {
+        canonical(field.data_type()).map(|kind| ArrowField::new(field.name(), kind, true)).ok_or_else(|| {
+            Error::sql(format!("column `{}` is of type {}, which has no form here", field.name(), field.data_type()))
+        })
+    };
+    Ok(Arc::new(ArrowSchema::new(schema.fields().iter().map(field).collect::<Result<Vec<_>>>()?)))
+}
+
+/// Marks a column of an input that has no type because it holds nothing but nulls.
+const UNTYPED: &str = "perennial.untyped";
+
+/// Whether an input's column holds nothing but nulls and so fits any class.
+pub(crate) fn is_untyped(field: &ArrowField) -> bool {
+    field.metadata().contains_key(UNTYPED)
+}
+
+/// An input's columns in canonical types; `place` names it in errors.
 pub(crate) fn canonical_schema(place: &str, schema: &ArrowSchema) -> Result<SchemaRef> {
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
@@ -137,7 +155,11 @@ pub(crate) fn canonical_schema(place: &str, schema: &ArrowSchema) -> Result<Sche
                 field.data_type()
             ))
         })?;
-        fields.push(ArrowField::new(field.name(), kind, true));
+        let mut canonical = ArrowField::new(field.name(), kind, true);
+        if field.data_type() == &DataType::Null {
+            canonical.set_metadata([(UNTYPED.to_owned(), String::new())].into());
+        }
+        fields.push(canonical);
     }
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
     judge_names(place, &names)?;

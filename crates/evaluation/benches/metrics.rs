@@ -27,10 +27,17 @@ fn binary(rows: usize) -> Judged {
     let mut random = StdRng::seed_from_u64(1);
     let truth: Vec<f64> = (0..rows).map(|_| random.random()).collect();
     let outcomes = truth.iter().map(|&truth| f64::from(u8::from(random.random_bool(truth)))).collect();
-    let models = (0..3).map(|_| Scores { width: 1, values: truth.iter().map(|truth| f64::midpoint(*truth, random.random())).collect() }).collect();
+    let models = (0..3)
+        .map(|_| Scores {
+            width: 1,
+            values: truth.iter().map(|truth| f64::midpoint(*truth, random.random())).collect(),
+        })
+        .collect();
     let mut frame = Frame::new();
     for (name, values) in [("origin", 3), ("carrier", 37)] {
-        let words: Vec<String> = (0..rows).map(|_| format!("{name} {}", (random.random::<f64>().powi(2) * f64::from(values)) as u32)).collect();
+        let words: Vec<String> = (0..rows)
+            .map(|_| format!("{name} {}", (random.random::<f64>().powi(2) * f64::from(values)) as u32))
+            .collect();
         frame.push(name, Column::Text(TextColumn::encode(words.iter().map(|word| Some(word.as_str())))));
     }
     Judged { models, outcomes: Outcomes::read(&Column::Number(outcomes), TaskKind::Binary, &[]).unwrap(), frame }
@@ -46,8 +53,9 @@ fn binary_metrics(bencher: Bencher<'_, '_>) {
 fn binary_metrics_of_three_models_over_forty_slices(bencher: Bencher<'_, '_>) {
     let judged = binary(ROWS);
     bencher.bench_local(|| {
-        let each = judged.models.iter().map(|scores| judge(scores, &judged.outcomes, &judged.frame, &["origin", "carrier"]));
-        each.map(|judgement| judgement.unwrap().slices.len()).sum::<usize>()
+        let each =
+            judged.models.iter().map(|scores| judge(scores, &judged.outcomes, &judged.frame, &["origin", "carrier"]));
+        each.map(|evaluation| evaluation.unwrap().slices.len()).sum::<usize>()
     });
 }
 

@@ -58,7 +58,9 @@ fn of_classes(judged: &Judged<'_>) -> Confusion {
     let place = |class: usize| kept.binary_search(&class).unwrap_or(size - 1);
     let mut counts = vec![vec![0; size]; size];
     for &row in &judged.order {
-        let Some(answer) = multiclass::answer(judged.scores.row(row as usize)) else { continue };
+        let Some(answer) = multiclass::answer(judged.scores.row(row as usize)) else {
+            continue;
+        };
         counts[place(judged.outcomes.class(row as usize))][place(answer)] += 1;
     }
     let other = has_other.then(|| "other".to_owned());

@@ -94,7 +94,9 @@ pub fn roc_by_class(scores: &Scores, outcomes: &Outcomes) -> Result<Vec<(String,
 /// Precision against recall of a binary model; absent for other tasks and unless yes occurs.
 pub fn precision_recall(scores: &Scores, outcomes: &Outcomes) -> Result<Option<PrecisionRecall>, Error> {
     let thresholds = thresholds(Judged::new(scores, outcomes)?.binary_rows());
-    let Some(last) = thresholds.last().copied().filter(|last| last.yes > 0) else { return Ok(None) };
+    let Some(last) = thresholds.last().copied().filter(|last| last.yes > 0) else {
+        return Ok(None);
+    };
     let (yes, rows) = (last.yes as f64, (last.yes + last.no) as f64);
     let (mut average_precision, mut before) = (0.0, 0.0);
     let mut points: Vec<PrecisionRecallPoint> = Vec::new();
@@ -147,7 +149,9 @@ fn roc_of(rows: impl DoubleEndedIterator<Item = (f64, bool)>) -> Option<Roc> {
             true_positive_rate: ratio(at.yes as f64, last.yes as f64)?,
             threshold: Some(at.score),
         };
-        area += (point.false_positive_rate - before.false_positive_rate) * (point.true_positive_rate + before.true_positive_rate) / 2.0;
+        area += (point.false_positive_rate - before.false_positive_rate)
+            * (point.true_positive_rate + before.true_positive_rate)
+            / 2.0;
         before = point;
         let kept = points[points.len() - 1];
         let has_moved = point.false_positive_rate - kept.false_positive_rate >= CURVE_STEP

@@ -65,11 +65,15 @@ impl From<Error> for perennial_core::Error {
         let (code, hint) = match &error {
             Error::Rows { .. } => (ErrorCode::Internal, "score exactly the rows whose outcomes are judged"),
             Error::Width { .. } => (ErrorCode::Model, "check that the model was trained for the kind in `[task]`"),
-            Error::NotFinite { .. } => (ErrorCode::Model, "find out for which inputs the model gives no number, and impute or repair them"),
+            Error::NotFinite { .. } => {
+                (ErrorCode::Model, "find out for which inputs the model gives no number, and impute or repair them")
+            }
             Error::NotAProbability { .. } => {
                 (ErrorCode::Model, "export the model so that it answers probabilities, not margins or log-odds")
             }
-            Error::Outcome { .. } => (ErrorCode::InvalidArgument, "change `kind` or `target` in `[task]`, or the step that makes the target"),
+            Error::Outcome { .. } => {
+                (ErrorCode::InvalidArgument, "change `kind` or `target` in `[task]`, or the step that makes the target")
+            }
             Error::Column { .. } => (ErrorCode::InvalidArgument, "name columns of `[task].data` in `slices`"),
         };
         Self::new(code, error.to_string()).hint(hint).because(error)

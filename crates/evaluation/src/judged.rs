@@ -17,14 +17,14 @@ const ROUNDING: f64 = 1e-6;
 
 /// All that was measured of one model on the test rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct Evaluation {
     /// Over all labelled rows.
     pub metrics: Metrics,
     /// Over the rows of each slice.
     pub slices: Vec<Slice>,
 }
 
-impl Judgement {
+impl Evaluation {
     /// The measures, `rows` and `slices` as the facts of a judged model.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.metrics.facts();
@@ -42,9 +42,14 @@ pub fn metrics(scores: &Scores, outcomes: &Outcomes) -> Result<Metrics, Error> {
 
 /// Measures `scores` over all labelled rows and over each slice by the
 /// columns of `frame` called `columns`; see [`crate::slices`].
-pub fn judge<S: AsRef<str>>(scores: &Scores, outcomes: &Outcomes, frame: &Frame, columns: &[S]) -> Result<Judgement, Error> {
+pub fn judge<S: AsRef<str>>(
+    scores: &Scores,
+    outcomes: &Outcomes,
+    frame: &Frame,
+    columns: &[S],
+) -> Result<Evaluation, Error> {
     let judged = Judged::new(scores, outcomes)?;
-    Ok(Judgement { metrics: judged.measure(&judged.order), slices: measure_slices(&judged, frame, columns)? })
+    Ok(Evaluation { metrics: judged.measure(&judged.order), slices: measure_slices(&judged, frame, columns)? })
 }
 
 /// Scores that fit their outcomes.
@@ -64,7 +69,8 @@ impl<'a> Judged<'a> {
         if scores.rows() != outcomes.rows() && scores.width > 0 {
             return Err(Error::Rows { scores: scores.rows(), outcomes: outcomes.rows() });
         }
-        let mut order: Vec<u32> = (0..outcomes.rows()).filter(|&row| outcomes.is_labelled(row)).map(|row| row as u32).collect();
+        let mut order: Vec<u32> =
+            (0..outcomes.rows()).filter(|&row| outcomes.is_labelled(row)).map(|row| row as u32).collect();
         for &row in &order {
             let row = row as usize;
             for &value in scores.row(row) {
@@ -77,7 +83,8 @@ impl<'a> Judged<'a> {
             }
         }
         if task == TaskKind::Binary {
-            let mut keyed: Vec<(f64, u32)> = order.iter().map(|&row| (scores.values[row as usize].clamp(0.0, 1.0), row)).collect();
+            let mut keyed: Vec<(f64, u32)> =
+                order.iter().map(|&row| (scores.values[row as usize].clamp(0.0, 1.0), row)).collect();
             keyed.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
             order = keyed.into_iter().map(|(_, row)| row).collect();
         }

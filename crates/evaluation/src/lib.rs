@@ -27,7 +27,7 @@ pub use curve::{
     CURVE_STEP, MAX_CURVES, PrecisionRecall, PrecisionRecallPoint, Roc, RocPoint, precision_recall, roc, roc_by_class,
 };
 pub use error::Error;
-pub use judged::{Judgement, judge, metrics};
+pub use judged::{Evaluation, judge, metrics};
 pub use leak::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};
 pub use metrics::{ClassMetrics, MAX_CLASS_METRICS, Metrics};
 pub use outcomes::Outcomes;

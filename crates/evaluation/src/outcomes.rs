@@ -75,7 +75,9 @@ impl Outcomes {
                     .map(|&value| match value {
                         value if value.is_nan() => f64::NAN,
                         // Adding zero makes -0 the same class as 0.
-                        value => *codes.entry((value + 0.0).to_bits()).or_insert_with(|| classes.code_of_number(value + 0.0)),
+                        value => {
+                            *codes.entry((value + 0.0).to_bits()).or_insert_with(|| classes.code_of_number(value + 0.0))
+                        }
                     })
                     .collect()
             }
@@ -156,4 +158,3 @@ impl Classes {
         same.map_or_else(|| self.code(&value.to_string()), |code| code as f64)
     }
 }
-

@@ -52,14 +52,20 @@ pub fn residuals(scores: &Scores, outcomes: &Outcomes) -> Result<Option<Residual
     let (lower, upper) = (residuals[tail], residuals[count - 1 - tail]);
     let width = (upper - lower) / RESIDUAL_BINS as f64;
     let bins = if width > 0.0 && width.is_finite() { RESIDUAL_BINS } else { 1 };
-    let edge = |bin: usize| if bin == bins { upper } else { lower + width * bin as f64 };
+    let edge = |bin: usize| {
+        if bin == bins { upper } else { lower + width * bin as f64 }
+    };
     let inside = residuals.iter().filter(|&&residual| residual >= lower && residual <= upper);
     let mut rows = vec![0_u64; bins];
     for &residual in inside.clone() {
         rows[((residual - lower) / width).clamp(0.0, (bins - 1) as f64) as usize] += 1;
     }
     Ok(Some(Residuals {
-        bins: rows.iter().enumerate().map(|(bin, &rows)| ResidualBin { lower: edge(bin), upper: edge(bin + 1), rows }).collect(),
+        bins: rows
+            .iter()
+            .enumerate()
+            .map(|(bin, &rows)| ResidualBin { lower: edge(bin), upper: edge(bin + 1), rows })
+            .collect(),
         below: residuals.iter().filter(|&&residual| residual < lower).count() as u64,
         above: residuals.iter().filter(|&&residual| residual > upper).count() as u64,
         mean: residuals.iter().sum::<f64>() / count as f64,

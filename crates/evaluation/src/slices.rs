@@ -26,7 +26,7 @@ pub struct Slice {
     pub column: String,
     /// Its one value; absent for the rows that lack one.
     pub value: Option<String>,
-    /// What was measured over the slice's labelled rows.
+    /// What was measured over the slice's labelled rows; nothing per class.
     pub metrics: Metrics,
 }
 
@@ -44,11 +44,20 @@ impl Slice {
 ///
 /// Of every column the [`MAX_SLICES`] values with the most labelled rows, most
 /// frequent first, equals by value; missing is a value too.
-pub fn slices<S: AsRef<str>>(scores: &Scores, outcomes: &Outcomes, frame: &Frame, columns: &[S]) -> Result<Vec<Slice>, Error> {
+pub fn slices<S: AsRef<str>>(
+    scores: &Scores,
+    outcomes: &Outcomes,
+    frame: &Frame,
+    columns: &[S],
+) -> Result<Vec<Slice>, Error> {
     measure_slices(&Judged::new(scores, outcomes)?, frame, columns)
 }
 
-pub(crate) fn measure_slices<S: AsRef<str>>(judged: &Judged<'_>, frame: &Frame, columns: &[S]) -> Result<Vec<Slice>, Error> {
+pub(crate) fn measure_slices<S: AsRef<str>>(
+    judged: &Judged<'_>,
+    frame: &Frame,
+    columns: &[S],
+) -> Result<Vec<Slice>, Error> {
     let mut slices = Vec::new();
     for name in columns {
         let name = name.as_ref();
@@ -57,7 +66,8 @@ pub(crate) fn measure_slices<S: AsRef<str>>(judged: &Judged<'_>, frame: &Frame, 
             return Err(Error::Rows { scores: column.len(), outcomes: judged.outcomes.rows() });
         }
         for (value, rows) in groups(column, &judged.order) {
-            slices.push(Slice { column: name.to_owned(), value, metrics: judged.measure(&rows) });
+            let metrics = Metrics { classes: Vec::new(), ..judged.measure(&rows) };
+            slices.push(Slice { column: name.to_owned(), value, metrics });
         }
     }
     Ok(slices)

@@ -27,8 +27,12 @@ fn rows(seed: u64) -> (Frame, Scores) {
     }
     for place in 0..TEXTS {
         let most = 3_f64.powi(place as i32 + 1);
-        let words: Vec<String> = (0..ROWS).map(|_| format!("v{}", (random.random::<f64>().powi(2) * most) as u32)).collect();
-        frame.push(format!("text {place}"), Column::Text(TextColumn::encode(words.iter().map(|word| Some(word.as_str())))));
+        let words: Vec<String> =
+            (0..ROWS).map(|_| format!("v{}", (random.random::<f64>().powi(2) * most) as u32)).collect();
+        frame.push(
+            format!("text {place}"),
+            Column::Text(TextColumn::encode(words.iter().map(|word| Some(word.as_str())))),
+        );
     }
     (frame, Scores { width: 1, values: (0..ROWS).map(|_| random.random()).collect() })
 }

@@ -84,7 +84,9 @@ pub fn drift(reference: &Reference, summary: &Summary) -> Result<Drift, Error> {
 pub fn compare(reference: &Reference, summary: &Summary, name: &str) -> Result<Option<Vec<BinShares>>, Error> {
     summary.belongs_to(reference)?;
     let features = reference.features.iter().zip(&summary.features).chain(reference.scores.iter().zip(&summary.scores));
-    let Some((feature, counts)) = features.into_iter().find(|(feature, _)| feature.name == name) else { return Ok(None) };
+    let Some((feature, counts)) = features.into_iter().find(|(feature, _)| feature.name == name) else {
+        return Ok(None);
+    };
     let (before, now) = (coarse(feature, &feature.counts), coarse(feature, counts));
     let bins = labels(feature).into_iter().zip(before.iter().zip(&now)).map(|(label, (&before, &now))| BinShares {
         label,
@@ -96,7 +98,9 @@ pub fn compare(reference: &Reference, summary: &Summary, name: &str) -> Result<O
 
 fn feature_drift(feature: &Feature, counts: &Counts) -> FeatureDrift {
     let psi = psi(&coarse(feature, &feature.counts), &coarse(feature, counts));
-    let ks = matches!(feature.distribution, Distribution::Numbers(_)).then(|| ks(&feature.counts.bins, &counts.bins)).flatten();
+    let ks = matches!(feature.distribution, Distribution::Numbers(_))
+        .then(|| ks(&feature.counts.bins, &counts.bins))
+        .flatten();
     FeatureDrift {
         name: feature.name.clone(),
         psi,
@@ -171,11 +175,17 @@ fn labels(feature: &Feature) -> Vec<String> {
 }
 
 fn number_labels(deciles: &[f64]) -> Vec<String> {
-    let (Some(&first), Some(&last)) = (deciles.first(), deciles.last()) else { return vec!["any".to_owned()] };
+    let (Some(&first), Some(&last)) = (deciles.first(), deciles.last()) else {
+        return vec!["any".to_owned()];
+    };
     // An edge just below a value stands for the value's own bin: `< 3`, then `3`.
     let is_just_below = |place: usize| deciles.get(place + 1).is_some_and(|next| next.next_down() == deciles[place]);
     let mut labels = Vec::with_capacity(deciles.len() + 1);
-    labels.push(if is_just_below(0) { format!("< {}", number(first.next_up())) } else { format!("≤ {}", number(first)) });
+    labels.push(if is_just_below(0) {
+        format!("< {}", number(first.next_up()))
+    } else {
+        format!("≤ {}", number(first))
+    });
     for place in 1..deciles.len() {
         let (lower, upper) = (deciles[place - 1], deciles[place]);
         labels.push(if is_just_below(place - 1) {

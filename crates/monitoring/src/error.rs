@@ -42,11 +42,16 @@ pub enum Error {
 impl From<Error> for perennial_core::Error {
     fn from(error: Error) -> Self {
         let (code, hint) = match &error {
-            Error::Column { .. } | Error::Kind { .. } => {
-                (ErrorCode::WrongState, "release the model again, so that its reference has the features it is asked with")
+            Error::Column { .. } | Error::Kind { .. } => (
+                ErrorCode::WrongState,
+                "release the model again, so that its reference has the features it is asked with",
+            ),
+            Error::Width { .. } => {
+                (ErrorCode::WrongState, "compare only answers of the model the reference was taken of")
             }
-            Error::Width { .. } => (ErrorCode::WrongState, "compare only answers of the model the reference was taken of"),
-            Error::Anchor { .. } => (ErrorCode::WrongState, "summarise the window's predictions anew with this release's reference"),
+            Error::Anchor { .. } => {
+                (ErrorCode::WrongState, "summarise the window's predictions anew with this release's reference")
+            }
         };
         Self::new(code, error.to_string()).hint(hint).because(error)
     }

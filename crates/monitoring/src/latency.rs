@@ -77,4 +77,3 @@ impl LatencyHistogram {
 const fn growth() -> f64 {
     (1.0 + LATENCY_ERROR) / (1.0 - LATENCY_ERROR)
 }
-

@@ -61,9 +61,11 @@ impl Counts {
     }
 
     fn add_text(&mut self, categories: &Categories, text: &TextColumn) {
-        let listed: HashMap<&str, usize> = categories.values.iter().enumerate().map(|(place, value)| (value.as_str(), place)).collect();
+        let listed: HashMap<&str, usize> =
+            categories.values.iter().enumerate().map(|(place, value)| (value.as_str(), place)).collect();
         let other = categories.values.len();
-        let places: Vec<usize> = text.values.iter().map(|value| listed.get(value.as_ref()).copied().unwrap_or(other)).collect();
+        let places: Vec<usize> =
+            text.values.iter().map(|value| listed.get(value.as_ref()).copied().unwrap_or(other)).collect();
         for &code in &text.codes {
             match places.get(code as usize) {
                 None => self.missing += 1,
@@ -77,7 +79,12 @@ impl Summary {
     /// No rows yet, on the bins of `reference`.
     pub fn new(reference: &Reference) -> Self {
         let empty = |features: &[Feature]| features.iter().map(|feature| Counts::empty(&feature.counts)).collect();
-        Self { anchor: reference.anchor(), rows: 0, features: empty(&reference.features), scores: empty(&reference.scores) }
+        Self {
+            anchor: reference.anchor(),
+            rows: 0,
+            features: empty(&reference.features),
+            scores: empty(&reference.scores),
+        }
     }
 
     /// Counts rows: their features by name, and what the model answered. On an error nothing is counted.
@@ -86,11 +93,16 @@ impl Summary {
         if scores.width != reference.scores.len() {
             return Err(Error::Width { expected: reference.scores.len(), found: scores.width });
         }
-        let columns: Vec<&Column> = reference.features.iter().map(|feature| fitting(feature, features)).collect::<Result<_, _>>()?;
+        let columns: Vec<&Column> =
+            reference.features.iter().map(|feature| fitting(feature, features)).collect::<Result<_, _>>()?;
         for ((feature, column), counts) in reference.features.iter().zip(columns).zip(&mut self.features) {
             match (&feature.distribution, column) {
-                (Distribution::Numbers(numbers), Column::Number(values)) => counts.add_numbers(numbers, values.iter().copied()),
-                (Distribution::Categories(categories), Column::Text(text)) => counts.add_text(categories, text),
+                (Distribution::Numbers(numbers), Column::Number(values)) => {
+                    counts.add_numbers(numbers, values.iter().copied());
+                }
+                (Distribution::Categories(categories), Column::Text(text)) => {
+                    counts.add_text(categories, text);
+                }
                 // An unfit column passed because nothing in it has a value.
                 _ => counts.missing += column.len() as u64,
             }

@@ -99,4 +99,3 @@ fn put(facts: &mut Map<String, Value>, name: &str, value: Option<f64>) {
         facts.insert(name.to_owned(), Value::from(value));
     }
 }
-

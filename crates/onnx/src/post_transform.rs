@@ -65,13 +65,14 @@ impl PostTransform {
     }
 
     /// The quantile of the normal distribution, by Winitzki's approximation of
-    /// the inverse error function (a = 0.147), which ONNX Runtime uses.
+    /// the inverse error function (a = 0.147), in 32 bits as ONNX Runtime has it:
+    /// near a half it loses digits, and they are to be the same ones.
     pub(crate) fn probit(x: f64) -> f64 {
-        let x = 2.0 * x - 1.0;
+        const A: f32 = 0.147;
+        let x = 2.0 * x as f32 - 1.0;
         let log = ((1.0 - x) * (1.0 + x)).ln();
-        let a = 0.147;
-        let half = 2.0 / (3.141_59 * a) + 0.5 * log;
-        let inverse = (-half + (half * half - log / a).sqrt()).sqrt();
-        std::f64::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse }
+        let half = 2.0 / (3.141_59 * A) + 0.5 * log;
+        let inverse = (-half + (half * half - 1.0 / A * log).sqrt()).sqrt();
+        f64::from(std::f32::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse })
     }
 }

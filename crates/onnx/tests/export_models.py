@@ -315,7 +315,9 @@ def handmade(out):
         )  # fmt: skip
         if kind == "class":
             labels = ["x", "y", "z"][:outputs]
-            attributes |= {"classlabels_strings": labels} if draw.random() < 0.5 else {"classlabels_int64s": list(range(5, 5 + outputs))}
+            # ONNX Runtime numbers two classes 0 and 1, whatever their labels, unless all votes are for one.
+            first = 0 if outputs == 2 and not one_sided else 5
+            attributes |= {"classlabels_strings": labels} if draw.random() < 0.5 else {"classlabels_int64s": list(range(first, first + outputs))}
             names = ["label", "scores"]
             texts = "classlabels_strings" in attributes
             results = [
@@ -369,7 +371,7 @@ def modern(out):
         as_tensor = lambda name, kind, items: helper.make_tensor(name, kind, [len(items)], items)
         node = helper.make_node(
             "TreeEnsemble", ["input"], ["scores"], domain="ai.onnx.ml", n_targets=2,
-            aggregate_function=1, post_transform=number % 3, tree_roots=roots,
+            aggregate_function=1, post_transform=0, tree_roots=roots,
             nodes_featureids=[n[0] for n in nodes],
             nodes_modes=as_tensor("modes", TensorProto.UINT8, [n[1] for n in nodes]),
             nodes_splits=as_tensor("splits", TensorProto.FLOAT, [n[2] for n in nodes]),

@@ -12,7 +12,7 @@ use perennial_core::port::runner::{Limits, Runner};
 use perennial_runners::LocalRunner;
 
 /// Longer than any test: what sleeps this long was meant to be killed.
-const FOR_EVER: Duration = Duration::from_secs(600);
+const FOR_EVER: Duration = Duration::from_mins(10);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,9 +28,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ["read", path] => writeln!(out, "{}", std::fs::read_to_string(path)?)?,
         ["list", path] => writeln!(out, "{} entries", std::fs::read_dir(path)?.count())?,
         ["write", path] => std::fs::write(path, "written")?,
-        ["env"] => {
-            std::env::vars().try_for_each(|(name, value)| writeln!(out, "{name}={value}"))?
-        }
+        ["env"] => std::env::vars().try_for_each(|(name, value)| writeln!(out, "{name}={value}"))?,
         ["place"] => writeln!(out, "{}", std::env::current_dir()?.display())?,
         ["cpus"] => writeln!(out, "{}", thread::available_parallelism()?)?,
         ["temporary"] => {
@@ -57,10 +55,11 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             }
         }
         ["eat", bytes] => {
-            let mut eaten = Vec::new();
+            let bite = vec![1; 1 << 20];
+            let mut eaten: Vec<u8> = Vec::new();
             let wanted: usize = bytes.parse()?;
             while eaten.len() < wanted {
-                eaten.extend_from_slice(&[1; 1 << 20]);
+                eaten.extend_from_slice(&bite);
                 thread::yield_now();
             }
             writeln!(out, "ate {}", eaten.len())?;

@@ -24,16 +24,10 @@ pub(crate) struct Environments {
 impl Environments {
     /// Keeps locks and environments below `folder`; programs are those on `path`.
     pub(crate) fn new(folder: &Path, path: &str) -> Self {
-        Self {
-            cache: Arc::new(Cache::new(folder, path)),
-        }
+        Self { cache: Arc::new(Cache::new(folder, path)) }
     }
 
-    pub(crate) async fn resolve(
-        &self,
-        spec: &EnvironmentSpec,
-        program: &str,
-    ) -> Result<Environment> {
+    pub(crate) async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment> {
         let cache = self.cache.clone();
         let (spec, program) = (spec.clone(), program.to_owned());
         blocking(move || match spec {
@@ -43,11 +37,7 @@ impl Environments {
         .await
     }
 
-    pub(crate) async fn prepare(
-        &self,
-        spec: &EnvironmentSpec,
-        environment: &Environment,
-    ) -> Result<Environment> {
+    pub(crate) async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> Result<Environment> {
         let cache = self.cache.clone();
         let (spec, environment) = (spec.clone(), environment.clone());
         blocking(move || {
@@ -60,12 +50,8 @@ impl Environments {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(Error::Worker)?
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(call).await.map_err(Error::Worker)?
 }
 
 /// The machine's own `program`: named by its bytes, which say nothing of what it loads.
@@ -100,25 +86,17 @@ fn system(cache: &Cache, program: &str) -> Result<Environment> {
 
 fn resolve_python(cache: &Cache, requirements: &str) -> Result<Environment> {
     let python = Python::find(cache)?;
-    let lock = cache.lock(&python, requirements, || {
-        Installer::find(&python, cache.path()).resolve(requirements)
-    })?;
+    let lock = cache.lock(&python, requirements, || Installer::find(&python, cache)?.resolve(requirements))?;
     let digest = python.digest_with(&lock);
     let folder = cache.environment(&digest);
     let mut readable = vec![folder.clone()];
     readable.extend(python.folders());
-    Ok(Environment {
-        digest,
-        lock: Some(lock),
-        path: vec![folder.join("bin")],
-        readable,
-        reproducible: true,
-    })
+    Ok(Environment { digest, lock: Some(lock), path: vec![folder.join("bin")], readable, reproducible: true })
 }
 
 fn install_python(cache: &Cache, digest: &str, lock: &str) -> Result<PathBuf> {
     cache.build(digest, |folder| {
         let python = Python::find(cache)?;
-        Installer::find(&python, cache.path()).install(lock, folder)
+        Installer::find(&python, cache)?.install(lock, folder)
     })
 }

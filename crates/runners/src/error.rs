@@ -32,9 +32,7 @@ pub(crate) enum Error {
     #[error("the step's launcher ended without a report ({0})")]
     Launcher(String),
     /// No Python interpreter was found.
-    #[error(
-        "a `uv:` environment needs Python, and neither `python3` nor `python` was found on PATH"
-    )]
+    #[error("a `uv:` environment needs Python, and neither `python3` nor `python` was found on PATH")]
     NoPython,
     /// The interpreter does not answer.
     #[error("`{python}` does not work as a Python interpreter: {why}")]
@@ -75,56 +73,33 @@ pub(crate) enum Error {
 impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 }
 
 impl From<Error> for perennial_core::Error {
     fn from(error: Error) -> Self {
         let (code, hint) = match &error {
-            Error::NoCommand => (
-                ErrorCode::InvalidArgument,
-                "write `run = \"program argument …\"`",
-            ),
+            Error::NoCommand => (ErrorCode::InvalidArgument, "write `run = \"program argument …\"`"),
             Error::NoProgram { .. } => (
                 ErrorCode::StepFailed,
                 "install the program, correct `run`, or name the environment that has it with `env`",
             ),
             Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => (ErrorCode::Internal, ""),
-            Error::Start(_) => (
-                ErrorCode::StepFailed,
-                "is the program built for this machine, and may it be executed?",
-            ),
+            Error::Start(_) => {
+                (ErrorCode::StepFailed, "is the program built for this machine, and may it be executed?")
+            }
             Error::NoPython | Error::Python { .. } => (
                 ErrorCode::NotReady,
                 "install Python 3 with its `venv` module, and `uv` for speed; `perennial doctor` shows what is found",
             ),
-            Error::Resolve(_) => (
-                ErrorCode::StepFailed,
-                "correct the requirements file of the step's `env`",
-            ),
-            Error::Install(_) => (
-                ErrorCode::StepFailed,
-                "run it again when the package index can be reached",
-            ),
-            Error::Slow { .. } => (
-                ErrorCode::Timeout,
-                "run it again when the package index answers",
-            ),
-            Error::Io { .. } => (
-                ErrorCode::Storage,
-                "`perennial doctor` checks disk and rights",
-            ),
+            Error::Resolve(_) => (ErrorCode::StepFailed, "correct the requirements file of the step's `env`"),
+            Error::Install(_) => (ErrorCode::StepFailed, "run it again when the package index can be reached"),
+            Error::Slow { .. } => (ErrorCode::Timeout, "run it again when the package index answers"),
+            Error::Io { .. } => (ErrorCode::Storage, "`perennial doctor` checks disk and rights"),
         };
         let wrapped = Self::new(code, error.to_string());
-        let wrapped = if hint.is_empty() {
-            wrapped
-        } else {
-            wrapped.hint(hint)
-        };
+        let wrapped = if hint.is_empty() { wrapped } else { wrapped.hint(hint) };
         wrapped.because(error)
     }
 }

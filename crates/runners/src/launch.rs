@@ -4,7 +4,7 @@
 //! prints one line of JSON, the [`Answer`]. When its standard input ends before
 //! that, the server is gone or has lost interest, and the step is ended.
 
-mod isolation;
+pub(crate) mod isolation;
 mod output;
 mod supervise;
 mod tree;

@@ -64,33 +64,20 @@ impl LocalRunner {
     }
 
     fn order(&self, command: Command) -> Result<Order> {
-        let Command {
-            argv,
-            folder,
-            mut env,
-            readable,
-            limits,
-            log,
-        } = command;
+        let Command { argv, folder, mut env, readable, limits, log } = command;
         let Some(name) = argv.first() else {
             return Err(Error::NoCommand);
         };
         // Landlock and working directory need the folder itself, not a path relative to ours.
         let folder = folder.canonicalize().map_err(|_| Error::NoFolder(folder))?;
-        let path = env
-            .entry("PATH".to_owned())
-            .or_insert_with(|| DEFAULT_PATH.to_owned());
+        let path = env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         let program = program::find(name, path, &folder)?;
-        let temporary = self
-            .temporary
-            .join(format!("perennial-step-{}", uuid::Uuid::now_v7().simple()));
+        let temporary = self.temporary.join(format!("perennial-step-{}", uuid::Uuid::now_v7().simple()));
         let place = temporary.to_string_lossy();
         for name in ["HOME", "TMPDIR"] {
-            env.entry(name.to_owned())
-                .or_insert_with(|| place.clone().into_owned());
+            env.entry(name.to_owned()).or_insert_with(|| place.clone().into_owned());
         }
-        env.entry("LANG".to_owned())
-            .or_insert_with(|| "C.UTF-8".to_owned());
+        env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
         Ok(Order {
             program,
             argv,
@@ -127,11 +114,7 @@ impl LocalRunner {
             stdin.flush().await.map_err(failed)?;
         }
         if let Some(stdout) = launcher.stdout.take() {
-            stdout
-                .take(ANSWER_MAX_BYTES)
-                .read_to_end(&mut told)
-                .await
-                .map_err(failed)?;
+            stdout.take(ANSWER_MAX_BYTES).read_to_end(&mut told).await.map_err(failed)?;
         }
         drop(lifeline);
         let status = launcher.wait().await.map_err(failed)?;
@@ -149,19 +132,11 @@ impl Runner for LocalRunner {
         "local"
     }
 
-    async fn resolve(
-        &self,
-        spec: &EnvironmentSpec,
-        program: &str,
-    ) -> perennial_core::Result<Environment> {
+    async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> perennial_core::Result<Environment> {
         Ok(self.environments.resolve(spec, program).await?)
     }
 
-    async fn prepare(
-        &self,
-        spec: &EnvironmentSpec,
-        environment: &Environment,
-    ) -> perennial_core::Result<Environment> {
+    async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> perennial_core::Result<Environment> {
         Ok(self.environments.prepare(spec, environment).await?)
     }
 

@@ -15,28 +15,20 @@ fn main() {
 fn inputs(rows: usize) -> Frame {
     let mut frame = Frame::new();
     for number in 0..12 {
-        frame.push(
-            format!("number_{number}"),
-            Column::Number(vec![f64::from(number) + 0.5; rows]),
-        );
+        frame.push(format!("number_{number}"), Column::Number(vec![f64::from(number) + 0.5; rows]));
     }
     for text in ["carrier", "origin", "destination", "manufacturer"] {
-        frame.push(
-            text,
-            Column::Text(TextColumn::encode(vec![Some("JFK"); rows])),
-        );
+        frame.push(text, Column::Text(TextColumn::encode(vec![Some("JFK"); rows])));
     }
     frame
 }
 
+#[expect(clippy::expect_used, reason = "without its folder there is nothing to measure")]
 fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
     let folder = tempfile::TempDir::new().expect("a folder for the benchmark");
     let log = SegmentLog::open(folder.path()).expect("a log for the benchmark");
     let frame = inputs(rows);
-    let scores = Scores {
-        width: 1,
-        values: vec![0.25; rows],
-    };
+    let scores = Scores { width: 1, values: vec![0.25; rows] };
     let request = RequestId::generate();
     bencher.counter(ItemsCount::new(1_usize)).bench(|| {
         let record = Answered {

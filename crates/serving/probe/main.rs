@@ -11,28 +11,19 @@ use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog
 use perennial_serving::{LogLimits, SegmentLog};
 
 /// Small segments, so that a kill meets rolling over too.
-const LIMITS: LogLimits = LogLimits {
-    segment_bytes: 40_000,
-    backlog_bytes: u64::MAX,
-};
+const LIMITS: LogLimits = LogLimits { segment_bytes: 40_000, backlog_bytes: u64::MAX };
 
 /// Requests of one to eight rows, every third with a key, some recorded.
 fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Send + Sync>> {
     let rows = 1 + number % 8;
     let mut inputs = Frame::new();
     inputs.push("distance", Column::Number(vec![number as f64; rows]));
-    inputs.push(
-        "carrier",
-        Column::Text(TextColumn::encode(vec![Some("UA"); rows])),
-    );
+    inputs.push("carrier", Column::Text(TextColumn::encode(vec![Some("UA"); rows])));
     if number.is_multiple_of(3) {
         inputs.push("flight_id", Column::Number(vec![1.0; rows]));
     }
     let request = RequestId::generate();
-    let scores = Scores {
-        width: 1,
-        values: vec![0.25; rows],
-    };
+    let scores = Scores { width: 1, values: vec![0.25; rows] };
     let record = Answered {
         request,
         version: 1,
@@ -44,11 +35,7 @@ fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Se
         inputs: &inputs,
         scores: Some(&scores),
     };
-    let durability = if number.is_multiple_of(50) {
-        Durability::Recorded
-    } else {
-        Durability::Logged
-    };
+    let durability = if number.is_multiple_of(50) { Durability::Recorded } else { Durability::Logged };
     log.append("flights/delay", record, durability)?;
     Ok(format!("{request} {rows}\n"))
 }
@@ -69,8 +56,6 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
                 })
             })
             .collect();
-        workers
-            .into_iter()
-            .try_for_each(|worker| worker.join().map_err(|_| "a worker died")?)
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker died")?)
     })
 }

@@ -46,10 +46,7 @@ pub struct LogLimits {
 impl Default for LogLimits {
     /// Segments of 16 MiB, of which 16 GiB may wait.
     fn default() -> Self {
-        Self {
-            segment_bytes: 16 * 1024 * 1024,
-            backlog_bytes: 16 * 1024 * 1024 * 1024,
-        }
+        Self { segment_bytes: 16 * 1024 * 1024, backlog_bytes: 16 * 1024 * 1024 * 1024 }
     }
 }
 
@@ -88,12 +85,8 @@ impl SegmentLog {
     fn open_inner(root: &Path, limits: LogLimits) -> Result<Self, LogError> {
         fs::create_dir_all(root).map_err(LogError::io(root))?;
         let place = root.join("lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&place)
-            .map_err(LogError::io(&place))?;
+        let lock =
+            File::options().create(true).truncate(false).write(true).open(&place).map_err(LogError::io(&place))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(LogError::InUse(root.to_owned())),
@@ -136,19 +129,12 @@ impl SegmentLog {
         Ok(Some(log))
     }
 
-    fn append_inner(
-        &self,
-        name: &str,
-        record: &Answered<'_>,
-        durability: Durability,
-    ) -> Result<(), LogError> {
+    fn append_inner(&self, name: &str, record: &Answered<'_>, durability: Durability) -> Result<(), LogError> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             let columns = Columns::of(record.inputs)?;
             record::encode(record, &columns, buffer)?;
-            let log = self
-                .log(name, true)?
-                .ok_or_else(|| LogError::Name(name.to_owned()))?;
+            let log = self.log(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
             let written = log.append(&columns, buffer)?;
             match durability {
                 Durability::Logged => self.syncer.push(&written.segment),
@@ -160,12 +146,7 @@ impl SegmentLog {
 }
 
 impl PredictionLog for SegmentLog {
-    fn append(
-        &self,
-        log: &str,
-        record: Answered<'_>,
-        durability: Durability,
-    ) -> perennial_core::Result<()> {
+    fn append(&self, log: &str, record: Answered<'_>, durability: Durability) -> perennial_core::Result<()> {
         Ok(self.append_inner(log, &record, durability)?)
     }
 
@@ -180,12 +161,7 @@ impl PredictionLog for SegmentLog {
         let path = file::path(&self.folder(&segment.log)?, segment.number);
         let bytes = file::read(&path)?;
         if blake3::hash(&bytes).to_hex().as_str() != segment.digest {
-            return Err(LogError::damaged(
-                &path,
-                0,
-                "its bytes no longer hash to the digest it was sealed with",
-            )
-            .into());
+            return Err(LogError::damaged(&path, 0, "its bytes no longer hash to the digest it was sealed with").into());
         }
         Ok(rows::json_lines(&path, &bytes)?)
     }

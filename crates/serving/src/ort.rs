@@ -43,43 +43,25 @@ impl OrtPredictor {
         } else {
             available_parallelism().map_or(1, |cores| cores.get().min(SESSIONS_MAX))
         };
-        let sessions = (0..count)
-            .map(|_| session(library, onnx))
-            .collect::<Result<Vec<_>>>()?;
-        let first = sessions
-            .first()
-            .ok_or_else(|| unfit("no session was made".to_owned()))?;
+        let sessions = (0..count).map(|_| session(library, onnx)).collect::<Result<Vec<_>>>()?;
+        let first = sessions.first().ok_or_else(|| unfit("no session was made".to_owned()))?;
         let feed = Feed::new(first.inputs(), &signature).map_err(unfit)?;
         let pick = Pick::new(first.outputs(), &signature).map_err(unfit)?;
-        Ok(Self {
-            signature,
-            feed,
-            pick,
-            idle: Mutex::new(sessions),
-            returned: Condvar::new(),
-        })
+        Ok(Self { signature, feed, pick, idle: Mutex::new(sessions), returned: Condvar::new() })
     }
 
     /// Calls `work` with a session that nobody else has meanwhile.
     fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> T) -> T {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut session = loop {
-            match idle.pop() {
-                Some(session) => break session,
-                None => {
-                    idle = self
-                        .returned
-                        .wait(idle)
-                        .unwrap_or_else(PoisonError::into_inner)
-                }
+            if let Some(session) = idle.pop() {
+                break session;
             }
+            idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
         };
         drop(idle);
         let done = work(&mut session);
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(session);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         self.returned.notify_one();
         done
     }
@@ -107,17 +89,9 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) ->
         .inputs()
         .iter()
         .map(|outlet| {
-            let is_text =
-                outlet.dtype().tensor_type() == Some(::ort::value::TensorElementType::String);
-            let kind = if is_text {
-                InputKind::Text
-            } else {
-                InputKind::Number
-            };
-            Input {
-                name: outlet.name().to_owned(),
-                kind,
-            }
+            let is_text = outlet.dtype().tensor_type() == Some(::ort::value::TensorElementType::String);
+            let kind = if is_text { InputKind::Text } else { InputKind::Number };
+            Input { name: outlet.name().to_owned(), kind }
         })
         .collect();
     let is_matrix = match session.inputs() {
@@ -125,22 +99,12 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) ->
         _ => false,
     };
     if hint.task == TaskKind::Multiclass && hint.classes.is_empty() {
-        return Err(unfit(
-            "the model does not name its classes, and none are given".to_owned(),
-        ));
+        return Err(unfit("the model does not name its classes, and none are given".to_owned()));
     }
     Ok(Signature {
-        inputs: if is_matrix {
-            hint.features.to_vec()
-        } else {
-            inputs
-        },
+        inputs: if is_matrix { hint.features.to_vec() } else { inputs },
         task: hint.task,
-        classes: if hint.task == TaskKind::Multiclass {
-            hint.classes.to_vec()
-        } else {
-            Vec::new()
-        },
+        classes: if hint.task == TaskKind::Multiclass { hint.classes.to_vec() } else { Vec::new() },
     })
 }
 
@@ -150,20 +114,13 @@ fn session(library: &Path, onnx: &[u8]) -> Result<Session> {
         .and_then(|builder| builder.with_intra_threads(1).map_err(::ort::Error::from))
         .and_then(|mut builder| builder.commit_from_memory(onnx));
     made.map_err(|error| {
-        Error::new(
-            ErrorCode::Model,
-            format!(
-                "ONNX Runtime refused the model: {}",
-                one_line(&error.to_string())
-            ),
-        )
-        .hint("export the model to ONNX again, with operators of a version that the library knows")
+        Error::new(ErrorCode::Model, format!("ONNX Runtime refused the model: {}", one_line(&error.to_string())))
+            .hint("export the model to ONNX again, with operators of a version that the library knows")
     })
 }
 
 fn unfit(why: String) -> Error {
-    Error::new(ErrorCode::Model, why)
-        .hint("export the model with the inputs and classes of its signature")
+    Error::new(ErrorCode::Model, why).hint("export the model with the inputs and classes of its signature")
 }
 
 fn one_line(text: &str) -> String {
@@ -172,8 +129,5 @@ fn one_line(text: &str) -> String {
 
 /// A value's type in a word.
 fn type_of(value: &ValueType) -> String {
-    value.tensor_type().map_or_else(
-        || "no tensor".to_owned(),
-        |kind| format!("{kind:?}").to_lowercase(),
-    )
+    value.tensor_type().map_or_else(|| "no tensor".to_owned(), |kind| format!("{kind:?}").to_lowercase())
 }

@@ -47,16 +47,10 @@ fn refused(error: perennial_onnx::Error) -> Error {
 impl ModelRuntime for Runtime {
     fn load(&self, onnx: &[u8], signature: &Signature) -> Result<Arc<dyn Predictor>> {
         match Model::from_bytes(onnx) {
-            Ok(model) => Ok(Arc::new(
-                OnnxPredictor::new(&model, signature.clone()).map_err(refused)?,
-            )),
+            Ok(model) => Ok(Arc::new(OnnxPredictor::new(&model, signature.clone()).map_err(refused)?)),
             Err(lacking @ perennial_onnx::Error::Unsupported { .. }) => {
                 let library = self.library(&lacking)?;
-                Ok(Arc::new(ort::OrtPredictor::new(
-                    library,
-                    onnx,
-                    signature.clone(),
-                )?))
+                Ok(Arc::new(ort::OrtPredictor::new(library, onnx, signature.clone())?))
             }
             Err(error) => Err(refused(error)),
         }
@@ -65,11 +59,7 @@ impl ModelRuntime for Runtime {
     fn signature(&self, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature> {
         match Model::from_bytes(onnx) {
             Ok(model) => {
-                let features: Vec<String> = hint
-                    .features
-                    .iter()
-                    .map(|feature| feature.name.clone())
-                    .collect();
+                let features: Vec<String> = hint.features.iter().map(|feature| feature.name.clone()).collect();
                 infer_signature(&model, hint.task, &features, hint.classes).map_err(refused)
             }
             Err(lacking @ perennial_onnx::Error::Unsupported { .. }) => {

@@ -65,7 +65,21 @@ impl Record for Alert {
 
 /// Fires an alert; tells whether it is new: it fires once for each subject, name and window.
 pub async fn fire(tx: &mut Tx, alert: &Alert) -> Result<bool> {
-    let values = bind![alert.id, alert.project_id, alert.subject, alert.name, alert.window_start_ms, alert.number, alert.expression, alert.facts, alert.message, alert.state, alert.wall_ms, alert.project_ms, alert.settled_ms];
+    let values = bind![
+        alert.id,
+        alert.project_id,
+        alert.subject,
+        alert.name,
+        alert.window_start_ms,
+        alert.number,
+        alert.expression,
+        alert.facts,
+        alert.message,
+        alert.state,
+        alert.wall_ms,
+        alert.project_ms,
+        alert.settled_ms
+    ];
     Ok(tx.execute(sql!("alerts/fire"), values).await? == 1)
 }
 

@@ -14,7 +14,9 @@ impl Store {
     /// when this returns. Writes go on meanwhile. PostgreSQL has tools of its own.
     pub async fn backup(&self, target: &Path) -> Result<()> {
         let Some(source) = self.sqlite_path() else {
-            return Err(Error::Refused("only an SQLite store can be backed up here: use pg_dump for PostgreSQL".to_owned()));
+            return Err(Error::Refused(
+                "only an SQLite store can be backed up here: use pg_dump for PostgreSQL".to_owned(),
+            ));
         };
         if target.exists() {
             return Err(Error::Refused(format!("`{}` exists already: name a file that does not", target.display())));

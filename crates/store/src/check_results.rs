@@ -1,8 +1,8 @@
 //! Outcomes of checks, and profiles, by load.
 
-use perennial_core::rule::Verdict;
 use perennial_core::id::{DatasetId, LoadId, ProjectId};
 use perennial_core::port::data::Severity;
+use perennial_core::rule::Verdict;
 
 use crate::Json;
 use crate::conn::{Conn, Tx};
@@ -77,7 +77,20 @@ impl Record for Profile {
 
 /// Keeps an outcome; judging a load again replaces it.
 pub async fn put(tx: &mut Tx, result: &CheckResult) -> Result<()> {
-    tx.execute(sql!("check_results/put"), bind![result.load_id, result.name, result.project_id, result.dataset_id, result.severity, result.verdict, result.answer, result.wall_ms]).await?;
+    tx.execute(
+        sql!("check_results/put"),
+        bind![
+            result.load_id,
+            result.name,
+            result.project_id,
+            result.dataset_id,
+            result.severity,
+            result.verdict,
+            result.answer,
+            result.wall_ms
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -93,7 +106,11 @@ pub async fn list_of_dataset(conn: &mut Conn, dataset_id: DatasetId, since: Load
 
 /// Keeps a profile; profiling a load again replaces it.
 pub async fn put_profile(tx: &mut Tx, profile: &Profile) -> Result<()> {
-    tx.execute(sql!("check_results/put_profile"), bind![profile.load_id, profile.project_id, profile.dataset_id, profile.body]).await?;
+    tx.execute(
+        sql!("check_results/put_profile"),
+        bind![profile.load_id, profile.project_id, profile.dataset_id, profile.body],
+    )
+    .await?;
     Ok(())
 }
 

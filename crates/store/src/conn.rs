@@ -93,7 +93,9 @@ impl Conn {
     async fn row(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<AnyRow>> {
         Ok(match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).fetch_optional(conn).await?.map(AnyRow::Sqlite),
-            Raw::Postgres(conn) => postgres_query(query.postgres, values).fetch_optional(conn).await?.map(AnyRow::Postgres),
+            Raw::Postgres(conn) => {
+                postgres_query(query.postgres, values).fetch_optional(conn).await?.map(AnyRow::Postgres)
+            }
         })
     }
 
@@ -151,7 +153,9 @@ impl Conn {
 
     /// The first column of the answer's row, if there is one.
     pub(crate) async fn scalar<T: Column>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<T>> {
-        let Some(row) = self.row(query, values).await? else { return Ok(None) };
+        let Some(row) = self.row(query, values).await? else {
+            return Ok(None);
+        };
         let raw = row.raw::<T::Raw, _>(0)?;
         let value = T::from_raw(raw).map_err(|why| Error::Corrupt {
             table: "(answer)",
@@ -246,7 +250,13 @@ impl Tx {
     }
 
     /// Inserts a row by a statement that does nothing when it is there; then an error names it.
-    pub(crate) async fn insert(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+    pub(crate) async fn insert(
+        &mut self,
+        query: &Query,
+        values: &[Value<'_>],
+        noun: &'static str,
+        name: impl ToString,
+    ) -> Result<()> {
         match self.execute(query, values).await? {
             0 => Err(Error::already_exists(noun, name)),
             _ => Ok(()),
@@ -254,7 +264,13 @@ impl Tx {
     }
 
     /// Changes a row; an error names it when it is not there.
-    pub(crate) async fn update(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+    pub(crate) async fn update(
+        &mut self,
+        query: &Query,
+        values: &[Value<'_>],
+        noun: &'static str,
+        name: impl ToString,
+    ) -> Result<()> {
         match self.execute(query, values).await? {
             0 => Err(Error::not_found(noun, name)),
             _ => Ok(()),
@@ -262,7 +278,13 @@ impl Tx {
     }
 
     /// Changes a row by a statement that asks for the state it was read with.
-    pub(crate) async fn swap(&mut self, query: &Query, values: &[Value<'_>], noun: &'static str, name: impl ToString) -> Result<()> {
+    pub(crate) async fn swap(
+        &mut self,
+        query: &Query,
+        values: &[Value<'_>],
+        noun: &'static str,
+        name: impl ToString,
+    ) -> Result<()> {
         match self.execute(query, values).await? {
             0 => Err(Error::Raced { noun, name: name.to_string() }),
             _ => Ok(()),

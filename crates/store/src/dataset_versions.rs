@@ -97,9 +97,20 @@ pub async fn insert(tx: &mut Tx, version: &DatasetVersion) -> Result<()> {
     tx.insert(
         sql!("dataset_versions/insert"),
         bind![
-            version.dataset_id, version.number, version.project_id, version.delta_version, version.manifest,
-            version.row_count, version.size_bytes, version.schema, version.digest, version.row_sum,
-            version.origin_kind, version.origin_id, version.wall_ms, version.project_ms
+            version.dataset_id,
+            version.number,
+            version.project_id,
+            version.delta_version,
+            version.manifest,
+            version.row_count,
+            version.size_bytes,
+            version.schema,
+            version.digest,
+            version.row_sum,
+            version.origin_kind,
+            version.origin_id,
+            version.wall_ms,
+            version.project_ms
         ],
         "dataset version",
         name,
@@ -109,7 +120,13 @@ pub async fn insert(tx: &mut Tx, version: &DatasetVersion) -> Result<()> {
 
 /// A version; an error when there is none.
 pub async fn get(conn: &mut Conn, dataset_id: DatasetId, number: i64) -> Result<DatasetVersion> {
-    conn.required(sql!("dataset_versions/get"), bind![dataset_id, number], "dataset version", format!("{dataset_id}/{number}")).await
+    conn.required(
+        sql!("dataset_versions/get"),
+        bind![dataset_id, number],
+        "dataset version",
+        format!("{dataset_id}/{number}"),
+    )
+    .await
 }
 
 /// The newest version of a dataset.
@@ -133,7 +150,12 @@ pub async fn find_as_of(conn: &mut Conn, dataset_id: DatasetId, project_ms: i64)
 }
 
 /// Versions of a dataset, newest first; `before` is the number after the page.
-pub async fn list(conn: &mut Conn, dataset_id: DatasetId, before: Option<i64>, limit: u32) -> Result<Page<DatasetVersion>> {
+pub async fn list(
+    conn: &mut Conn,
+    dataset_id: DatasetId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Page<DatasetVersion>> {
     let (before, rows) = (before.unwrap_or(i64::MAX), rows_for(limit));
     let values = bind![dataset_id, before, rows];
     let items = conn.all(sql!("dataset_versions/list"), values).await?;
@@ -141,7 +163,14 @@ pub async fn list(conn: &mut Conn, dataset_id: DatasetId, before: Option<i64>, l
 }
 
 /// Keeps a version from being vacuumed, until an instant of the project clock or for good.
-pub async fn pin(tx: &mut Tx, dataset_id: DatasetId, number: i64, holder: PinHolder, holder_id: &str, until_project_ms: Option<i64>) -> Result<()> {
+pub async fn pin(
+    tx: &mut Tx,
+    dataset_id: DatasetId,
+    number: i64,
+    holder: PinHolder,
+    holder_id: &str,
+    until_project_ms: Option<i64>,
+) -> Result<()> {
     tx.execute(sql!("dataset_versions/pin"), bind![dataset_id, number, holder, holder_id, until_project_ms]).await?;
     Ok(())
 }

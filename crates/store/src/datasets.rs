@@ -62,7 +62,23 @@ impl Record for Dataset {
 
 /// Inserts a dataset.
 pub async fn insert(tx: &mut Tx, dataset: &Dataset) -> Result<()> {
-    tx.insert(sql!("datasets/insert"), bind![dataset.id, dataset.project_id, dataset.name, dataset.kind, dataset.mode, dataset.key_columns, dataset.table_path, dataset.last_number, dataset.created_ms], "dataset", &dataset.name).await
+    tx.insert(
+        sql!("datasets/insert"),
+        bind![
+            dataset.id,
+            dataset.project_id,
+            dataset.name,
+            dataset.kind,
+            dataset.mode,
+            dataset.key_columns,
+            dataset.table_path,
+            dataset.last_number,
+            dataset.created_ms
+        ],
+        "dataset",
+        &dataset.name,
+    )
+    .await
 }
 
 /// A dataset; an error when there is none.

@@ -1,7 +1,7 @@
 //! Decisions: the gates' answers about candidates.
 
-use perennial_core::rule::Verdict;
 use perennial_core::id::{DecisionId, EvidenceId, ModelId, PipelineRunId, ProjectId};
+use perennial_core::rule::Verdict;
 
 use crate::Json;
 use crate::conn::{Conn, Tx};
@@ -62,7 +62,26 @@ impl Record for Decision {
 
 /// Inserts a decision.
 pub async fn insert(tx: &mut Tx, decision: &Decision) -> Result<()> {
-    tx.insert(sql!("decisions/insert"), bind![decision.id, decision.project_id, decision.pipeline_run_id, decision.evidence_id, decision.release_digest, decision.model_id, decision.number, decision.champion_number, decision.verdict, decision.body, decision.wall_ms, decision.project_ms], "decision", decision.id).await
+    tx.insert(
+        sql!("decisions/insert"),
+        bind![
+            decision.id,
+            decision.project_id,
+            decision.pipeline_run_id,
+            decision.evidence_id,
+            decision.release_digest,
+            decision.model_id,
+            decision.number,
+            decision.champion_number,
+            decision.verdict,
+            decision.body,
+            decision.wall_ms,
+            decision.project_ms
+        ],
+        "decision",
+        decision.id,
+    )
+    .await
 }
 
 /// A decision; an error when there is none.

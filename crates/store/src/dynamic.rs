@@ -4,6 +4,10 @@ use perennial_core::filter::TextTest;
 
 use crate::value::{Bind, Value};
 
+/// Lists up to this length are bound value by value, longer ones as one JSON text,
+/// for both databases limit the placeholders of a statement.
+const BOUND_ONE_BY_ONE: usize = 100;
+
 /// Which database a statement is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -77,11 +81,45 @@ impl Sql {
 
     fn list(&mut self, operator: &str, texts: &[String]) {
         self.push(operator);
+        if texts.len() > BOUND_ONE_BY_ONE {
+            self.push(match self.dialect {
+                Dialect::Sqlite => "SELECT value FROM json_each(",
+                Dialect::Postgres => "SELECT value COLLATE \"C\" FROM jsonb_array_elements_text(CAST(",
+            });
+            self.bind(serde_json::json!(texts));
+            self.push(match self.dialect {
+                Dialect::Sqlite => "))",
+                Dialect::Postgres => " AS jsonb)) AS given (value))",
+            });
+            return;
+        }
         for (index, text) in texts.iter().enumerate() {
             self.push(if index == 0 { "" } else { ", " });
             self.bind(text.clone());
         }
         self.push(if texts.is_empty() { "NULL)" } else { ")" });
+    }
+
+    /// Adds ` IN (…)` over numbers.
+    pub(crate) fn number_list(&mut self, numbers: &[i64]) {
+        self.push(" IN (");
+        if numbers.len() > BOUND_ONE_BY_ONE {
+            self.push(match self.dialect {
+                Dialect::Sqlite => "SELECT value FROM json_each(",
+                Dialect::Postgres => "SELECT CAST(value AS BIGINT) FROM jsonb_array_elements_text(CAST(",
+            });
+            self.bind(serde_json::json!(numbers));
+            self.push(match self.dialect {
+                Dialect::Sqlite => "))",
+                Dialect::Postgres => " AS jsonb)) AS given (value))",
+            });
+            return;
+        }
+        for (index, number) in numbers.iter().enumerate() {
+            self.push(if index == 0 { "" } else { ", " });
+            self.bind(*number);
+        }
+        self.push(if numbers.is_empty() { "NULL)" } else { ")" });
     }
 
     pub(crate) fn into_parts(self) -> (String, Vec<Value<'static>>) {

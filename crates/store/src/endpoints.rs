@@ -91,7 +91,30 @@ pub struct NewCanary {
 
 /// Inserts an endpoint.
 pub async fn insert(tx: &mut Tx, endpoint: &Endpoint) -> Result<()> {
-    tx.insert(sql!("endpoints/insert"), bind![endpoint.project_id, endpoint.name, endpoint.model_id, endpoint.alias, endpoint.champion_number, endpoint.champion_since_ms, endpoint.canary_number, endpoint.canary_state, endpoint.canary_started_wall_ms, endpoint.canary_started_ms, endpoint.canary_share, endpoint.canary_decision_id, endpoint.canary_release_digest, endpoint.config, endpoint.generation, endpoint.updated_ms], "endpoint", &endpoint.name).await
+    tx.insert(
+        sql!("endpoints/insert"),
+        bind![
+            endpoint.project_id,
+            endpoint.name,
+            endpoint.model_id,
+            endpoint.alias,
+            endpoint.champion_number,
+            endpoint.champion_since_ms,
+            endpoint.canary_number,
+            endpoint.canary_state,
+            endpoint.canary_started_wall_ms,
+            endpoint.canary_started_ms,
+            endpoint.canary_share,
+            endpoint.canary_decision_id,
+            endpoint.canary_release_digest,
+            endpoint.config,
+            endpoint.generation,
+            endpoint.updated_ms
+        ],
+        "endpoint",
+        &endpoint.name,
+    )
+    .await
 }
 
 /// An endpoint; an error when there is none.
@@ -130,7 +153,13 @@ pub async fn list_serving(conn: &mut Conn, model_id: ModelId, number: i64) -> Re
 }
 
 /// Changes what the project file declares of an endpoint.
-pub async fn configure(tx: &mut Tx, project_id: ProjectId, name: &EndpointName, config: &Json, at_ms: i64) -> Result<()> {
+pub async fn configure(
+    tx: &mut Tx,
+    project_id: ProjectId,
+    name: &EndpointName,
+    config: &Json,
+    at_ms: i64,
+) -> Result<()> {
     tx.update(sql!("endpoints/configure"), bind![project_id, name, config, at_ms], "endpoint", name).await
 }
 
@@ -140,7 +169,13 @@ pub async fn delete(tx: &mut Tx, project_id: ProjectId, name: &EndpointName) -> 
 }
 
 /// Makes a version champion (`None`: nobody answers); gives the new generation.
-pub async fn set_champion(tx: &mut Tx, endpoint: &Endpoint, number: Option<i64>, project_ms: i64, at_ms: i64) -> Result<i64> {
+pub async fn set_champion(
+    tx: &mut Tx,
+    endpoint: &Endpoint,
+    number: Option<i64>,
+    project_ms: i64,
+    at_ms: i64,
+) -> Result<i64> {
     let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, number, project_ms, at_ms];
     tx.swap(sql!("endpoints/set_champion"), values, "endpoint", &endpoint.name).await?;
     Ok(endpoint.generation + 1)
@@ -152,8 +187,15 @@ pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) 
         return Err(Error::already_exists("live canary of endpoint", &endpoint.name));
     }
     let values = bind![
-        endpoint.project_id, endpoint.name, endpoint.generation, canary.number, canary.wall_ms, canary.project_ms,
-        canary.share, canary.decision_id, canary.release_digest
+        endpoint.project_id,
+        endpoint.name,
+        endpoint.generation,
+        canary.number,
+        canary.wall_ms,
+        canary.project_ms,
+        canary.share,
+        canary.decision_id,
+        canary.release_digest
     ];
     tx.swap(sql!("endpoints/start_canary"), values, "endpoint", &endpoint.name).await?;
     Ok(endpoint.generation + 1)

@@ -113,8 +113,12 @@ impl From<sqlx::Error> for Error {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy("every connection is in use".to_owned()),
             sqlx::Error::PoolClosed => Self::Closed,
-            sqlx::Error::Database(cause) if cause.is_unique_violation() => Self::Duplicate(sqlx::Error::Database(cause)),
-            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => Self::Dangling(sqlx::Error::Database(cause)),
+            sqlx::Error::Database(cause) if cause.is_unique_violation() => {
+                Self::Duplicate(sqlx::Error::Database(cause))
+            }
+            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
+                Self::Dangling(sqlx::Error::Database(cause))
+            }
             other => Self::Database(other),
         }
     }
@@ -132,7 +136,9 @@ impl From<Error> for CoreError {
             Error::Busy(_) | Error::Closed => ErrorCode::Busy,
             Error::TooSlow(_) => ErrorCode::Timeout,
             Error::Newer(_) => ErrorCode::NotReady,
-            Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => ErrorCode::Storage,
+            Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => {
+                ErrorCode::Storage
+            }
         };
         let hint = match &error {
             Error::Raced { .. } => Some("look at it again, then repeat the request if it still applies"),

@@ -52,7 +52,23 @@ impl Record for Evidence {
 
 /// Inserts evidence.
 pub async fn insert(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
-    tx.insert(sql!("evidence/insert"), bind![evidence.id, evidence.project_id, evidence.pipeline_run_id, evidence.step_run_id, evidence.release_digest, evidence.body, evidence.wall_ms, evidence.project_ms, evidence.expires_project_ms], "evidence", evidence.id).await
+    tx.insert(
+        sql!("evidence/insert"),
+        bind![
+            evidence.id,
+            evidence.project_id,
+            evidence.pipeline_run_id,
+            evidence.step_run_id,
+            evidence.release_digest,
+            evidence.body,
+            evidence.wall_ms,
+            evidence.project_ms,
+            evidence.expires_project_ms
+        ],
+        "evidence",
+        evidence.id,
+    )
+    .await
 }
 
 /// A record of evidence; an error when there is none.

@@ -57,10 +57,7 @@ impl Record for Tag {
     const KEY: &'static [&'static str] = &["key"];
 
     fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self {
-            key: row.get("key")?,
-            value: row.get("value")?,
-        })
+        Ok(Self { key: row.get("key")?, value: row.get("value")? })
     }
 }
 

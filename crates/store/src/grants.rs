@@ -57,7 +57,21 @@ impl Record for Grant {
 
 /// Inserts a grant.
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
-    tx.insert(sql!("grants/insert"), bind![grant.id, grant.principal_id, grant.project_id, grant.role, grant.scope_kind, grant.scope_id, grant.created_ms], "grant", grant.id).await
+    tx.insert(
+        sql!("grants/insert"),
+        bind![
+            grant.id,
+            grant.principal_id,
+            grant.project_id,
+            grant.role,
+            grant.scope_kind,
+            grant.scope_id,
+            grant.created_ms
+        ],
+        "grant",
+        grant.id,
+    )
+    .await
 }
 
 /// A grant; an error when there is none.

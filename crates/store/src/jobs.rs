@@ -78,7 +78,22 @@ impl Record for Job {
 
 /// Inserts a job; tells whether it is new: while an open job has its `unique_key`, nothing is inserted.
 pub async fn enqueue(tx: &mut Tx, job: &Job) -> Result<bool> {
-    let values = bind![job.id, job.project_id, job.kind, job.payload, job.unique_key, job.state, job.clock, job.due_ms, job.attempts, job.lease_holder, job.lease_until_ms, job.message, job.created_ms, job.settled_ms];
+    let values = bind![
+        job.id,
+        job.project_id,
+        job.kind,
+        job.payload,
+        job.unique_key,
+        job.state,
+        job.clock,
+        job.due_ms,
+        job.attempts,
+        job.lease_holder,
+        job.lease_until_ms,
+        job.message,
+        job.created_ms,
+        job.settled_ms
+    ];
     Ok(tx.execute(sql!("jobs/enqueue"), values).await? == 1)
 }
 
@@ -103,7 +118,14 @@ pub async fn renew(tx: &mut Tx, id: JobId, holder: &str, lease_until_ms: i64) ->
 }
 
 /// Takes a job through `Complete`, `GiveUp` or `Cancel`. Only its holder completes a job or gives it up.
-pub async fn settle(tx: &mut Tx, id: JobId, holder: &str, event: JobEvent, message: Option<&str>, at_ms: i64) -> Result<JobState> {
+pub async fn settle(
+    tx: &mut Tx,
+    id: JobId,
+    holder: &str,
+    event: JobEvent,
+    message: Option<&str>,
+    at_ms: i64,
+) -> Result<JobState> {
     let job = get(tx, id).await?;
     let next = job.state.transition(event)?;
     if !next.is_terminal() {

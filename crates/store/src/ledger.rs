@@ -57,20 +57,40 @@ impl Tx {
     /// Nothing but further entries may be written afterwards in this transaction; with entries on both the
     /// server's chain and a project's, the server's comes first.
     pub async fn ledger_append(&mut self, change: Change) -> Result<Entry> {
-        self.execute_entry(sql!("ledger/insert_chain"), bind![change.chain, 0_i64, ledger::GENESIS]).await?;
-        let head: Option<Head> = self.optional(sql_split!("ledger/lock_head"), bind![change.chain]).await?;
+        let chain = change.chain;
+        let mut head = lock_head(self, chain).await?;
+        if head.is_none() {
+            let values = bind![chain, 0_i64, ledger::GENESIS];
+            self.execute_entry(sql!("ledger/insert_chain"), values).await?;
+            head = lock_head(self, chain).await?;
+        }
         let head = head.unwrap_or_else(Head::empty);
         let payload = change.payload.clone();
         let entry = Entry::after(&head, change);
         let values = bind![
-            entry.chain, entry.sequence, entry.noun, entry.subject, entry.verb, entry.actor, entry.wall_ms,
-            entry.project_ms, entry.cause, entry.payload_digest, entry.previous, entry.hash
+            entry.chain,
+            entry.sequence,
+            entry.noun,
+            entry.subject,
+            entry.verb,
+            entry.actor,
+            entry.wall_ms,
+            entry.project_ms,
+            entry.cause,
+            entry.payload_digest,
+            entry.previous,
+            entry.hash
         ];
         self.execute_entry(sql!("ledger/insert"), values).await?;
         self.execute_entry(sql!("ledger/insert_payload"), bind![entry.chain, entry.sequence, payload]).await?;
         self.execute_entry(sql!("ledger/set_head"), bind![entry.chain, entry.sequence, entry.hash]).await?;
         Ok(entry)
     }
+}
+
+/// Reads the head of a chain and keeps others from moving it until the transaction ends.
+async fn lock_head(tx: &mut Tx, chain: Chain) -> Result<Option<Head>> {
+    tx.optional(sql_split!("ledger/lock_head"), bind![chain]).await
 }
 
 /// Where a chain stands.
@@ -130,7 +150,9 @@ pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Resu
     loop {
         let values = bind![chain, after, recorded.sequence, VERIFY_STEP];
         let entries: Vec<(Entry, Payload)> = conn.all(sql!("ledger/list_with_payload"), values).await?;
-        let Some((last, _)) = entries.last() else { break };
+        let Some((last, _)) = entries.last() else {
+            break;
+        };
         after = last.sequence;
         for (entry, payload) in &entries {
             let taken = verifier.entry(entry).and_then(|()| verifier.payload(entry, payload.0.as_deref()));

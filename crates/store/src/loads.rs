@@ -149,7 +149,36 @@ impl Record for LoadIntent {
 
 /// Inserts a load, as it was staged.
 pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
-    tx.insert(sql!("loads/insert"), bind![load.id, load.project_id, load.dataset_id, load.origin, load.origin_id, load.source_path, load.content_digest, load.size_bytes, load.state, load.arrived, load.passing, load.set_aside, load.reasons, load.staged, load.message, load.replaces, load.replaced_by, load.number, load.cause, load.wall_ms, load.project_ms, load.settled_ms], "load", load.id).await
+    tx.insert(
+        sql!("loads/insert"),
+        bind![
+            load.id,
+            load.project_id,
+            load.dataset_id,
+            load.origin,
+            load.origin_id,
+            load.source_path,
+            load.content_digest,
+            load.size_bytes,
+            load.state,
+            load.arrived,
+            load.passing,
+            load.set_aside,
+            load.reasons,
+            load.staged,
+            load.message,
+            load.replaces,
+            load.replaced_by,
+            load.number,
+            load.cause,
+            load.wall_ms,
+            load.project_ms,
+            load.settled_ms
+        ],
+        "load",
+        load.id,
+    )
+    .await
 }
 
 /// A load; an error when there is none.
@@ -166,7 +195,12 @@ pub async fn list(conn: &mut Conn, dataset_id: DatasetId, after: Option<&str>, l
 }
 
 /// Loads of a project, newest first.
-pub async fn list_in_project(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
+pub async fn list_in_project(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Load>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
     let items = conn.all(sql!("loads/list_in_project"), values).await?;
@@ -189,7 +223,12 @@ pub async fn find_by_path(conn: &mut Conn, dataset_id: DatasetId, source_path: &
 }
 
 /// The committed load of this content at this path.
-pub async fn find_committed_by_content(conn: &mut Conn, dataset_id: DatasetId, source_path: &str, content_digest: &str) -> Result<Option<Load>> {
+pub async fn find_committed_by_content(
+    conn: &mut Conn,
+    dataset_id: DatasetId,
+    source_path: &str,
+    content_digest: &str,
+) -> Result<Option<Load>> {
     conn.optional(sql!("loads/find_committed_by_content"), bind![dataset_id, source_path, content_digest]).await
 }
 
@@ -225,13 +264,28 @@ pub async fn begin(tx: &mut Tx, intent: &LoadIntent, event: LoadEvent, at_ms: i6
     }
     apply(tx, intent.load_id, event, None, at_ms).await?;
     let version = serde_json::to_value(&intent.version).map_err(|error| Error::Refused(error.to_string()))?;
-    let values = bind![intent.dataset_id, intent.load_id, intent.project_id, intent.number, version, intent.holder, intent.created_ms];
+    let values = bind![
+        intent.dataset_id,
+        intent.load_id,
+        intent.project_id,
+        intent.number,
+        version,
+        intent.holder,
+        intent.created_ms
+    ];
     tx.insert(sql!("loads/insert_intent"), values, "open intent of dataset", intent.dataset_id).await
 }
 
 /// Ends the commit of a load: its version is inserted as given, the load is committed, the intent closed.
 /// `passing` and `set_aside` are what entered in the end (`release --all` lets every row in).
-pub async fn commit(tx: &mut Tx, id: LoadId, version: &DatasetVersion, passing: u64, set_aside: u64, at_ms: i64) -> Result<()> {
+pub async fn commit(
+    tx: &mut Tx,
+    id: LoadId,
+    version: &DatasetVersion,
+    passing: u64,
+    set_aside: u64,
+    at_ms: i64,
+) -> Result<()> {
     let state = get(tx, id).await?.state;
     let next = state.transition(LoadEvent::Commit)?;
     dataset_versions::insert(tx, version).await?;
@@ -243,7 +297,8 @@ pub async fn commit(tx: &mut Tx, id: LoadId, version: &DatasetVersion, passing: 
 /// Gives up the commit of a load that provably did not happen; the load has failed.
 pub async fn abandon(tx: &mut Tx, intent: &LoadIntent, message: &str, at_ms: i64) -> Result<()> {
     apply(tx, intent.load_id, LoadEvent::Fail, Some(message), at_ms).await?;
-    tx.update(sql!("loads/delete_intent"), bind![intent.dataset_id, intent.load_id], "intent of load", intent.load_id).await
+    tx.update(sql!("loads/delete_intent"), bind![intent.dataset_id, intent.load_id], "intent of load", intent.load_id)
+        .await
 }
 
 /// Takes an intent over from a server that is gone.

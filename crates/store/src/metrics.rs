@@ -31,7 +31,10 @@ impl Point {
 
     /// Whether the point takes the place of `other` as the latest of the key.
     fn is_later_than(&self, other: &Self) -> bool {
-        (self.step, self.timestamp_ms).cmp(&(other.step, other.timestamp_ms)).then(self.kept().total_cmp(&other.kept())).is_gt()
+        (self.step, self.timestamp_ms)
+            .cmp(&(other.step, other.timestamp_ms))
+            .then(self.kept().total_cmp(&other.kept()))
+            .is_gt()
     }
 }
 
@@ -77,13 +80,21 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
         }
     }
     let keys = key_ids(tx, latest.keys().copied()).await?;
-    let id_of = |point: &Point| keys.get(point.key.as_str()).copied().ok_or_else(|| Error::not_found("metric key", &point.key));
+    let id_of =
+        |point: &Point| keys.get(point.key.as_str()).copied().ok_or_else(|| Error::not_found("metric key", &point.key));
 
     let mut rows = Vec::with_capacity(points.len() * 6);
     let ids = points.iter().map(id_of).collect::<Result<Vec<_>>>()?;
     let kept: Vec<(f64, bool)> = points.iter().map(|point| (point.kept(), point.value.is_nan())).collect();
     for ((point, id), (value, is_nan)) in points.iter().zip(&ids).zip(&kept) {
-        rows.extend([run_number.value(), id.value(), point.timestamp_ms.value(), point.step.value(), value.value(), is_nan.value()]);
+        rows.extend([
+            run_number.value(),
+            id.value(),
+            point.timestamp_ms.value(),
+            point.step.value(),
+            value.value(),
+            is_nan.value(),
+        ]);
     }
     tx.execute_bulk(sql!("metrics/insert"), &rows).await?;
 
@@ -129,7 +140,13 @@ async fn find_keys(conn: &mut Conn, names: &[&str]) -> Result<HashMap<String, i6
 }
 
 /// The points of a metric, by timestamp, step and value; `after` is where the page before ended.
-pub async fn history(conn: &mut Conn, run_id: RunId, key: &str, after: Option<&str>, limit: u32) -> Result<Page<Point>> {
+pub async fn history(
+    conn: &mut Conn,
+    run_id: RunId,
+    key: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Point>> {
     let from = after.map(Cursor::parse).transpose()?.unwrap_or(Cursor::START);
     let rows = rows_for(limit);
     let values = bind![run_id, key, from.timestamp_ms, from.step, from.value, from.is_nan, rows];
@@ -164,11 +181,17 @@ impl Cursor {
     fn parse(text: &str) -> Result<Self> {
         let refused = || Error::Refused(format!("`{}` is no page token of this list", text.escape_debug()));
         let parts: Vec<&str> = text.split('_').collect();
-        let [timestamp_ms, step, value, is_nan] = parts[..] else { return Err(refused()) };
+        let [timestamp_ms, step, value, is_nan] = parts[..] else {
+            return Err(refused());
+        };
         Ok(Self {
             timestamp_ms: timestamp_ms.parse().map_err(|_| refused())?,
             step: step.parse().map_err(|_| refused())?,
-            value: u64::from_str_radix(value, 16).map(f64::from_bits).ok().filter(|value| !value.is_nan()).ok_or_else(refused)?,
+            value: u64::from_str_radix(value, 16)
+                .map(f64::from_bits)
+                .ok()
+                .filter(|value| !value.is_nan())
+                .ok_or_else(refused)?,
             is_nan: is_nan == "1",
         })
     }

@@ -80,12 +80,36 @@ pub async fn take_number(tx: &mut Tx, model_id: ModelId, at_ms: i64) -> Result<i
 
 /// Inserts a version under the number [`take_number`] gave.
 pub async fn insert(tx: &mut Tx, version: &ModelVersion) -> Result<()> {
-    tx.insert(sql!("model_versions/insert"), bind![version.model_id, version.number, version.project_id, version.source, version.run_id, version.step_run_id, version.content_digest, version.signature, version.flavor, version.manifest, version.state, version.description, version.user_id, version.wall_ms, version.project_ms, version.updated_ms], "model version", format!("{}/{}", version.model_id, version.number)).await
+    tx.insert(
+        sql!("model_versions/insert"),
+        bind![
+            version.model_id,
+            version.number,
+            version.project_id,
+            version.source,
+            version.run_id,
+            version.step_run_id,
+            version.content_digest,
+            version.signature,
+            version.flavor,
+            version.manifest,
+            version.state,
+            version.description,
+            version.user_id,
+            version.wall_ms,
+            version.project_ms,
+            version.updated_ms
+        ],
+        "model version",
+        format!("{}/{}", version.model_id, version.number),
+    )
+    .await
 }
 
 /// A version; an error when there is none.
 pub async fn get(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<ModelVersion> {
-    conn.required(sql!("model_versions/get"), bind![model_id, number], "model version", format!("{model_id}/{number}")).await
+    conn.required(sql!("model_versions/get"), bind![model_id, number], "model version", format!("{model_id}/{number}"))
+        .await
 }
 
 /// Every version of a model, newest first.
@@ -109,7 +133,13 @@ pub async fn find_by_alias(conn: &mut Conn, model_id: ModelId, alias: &str) -> R
 }
 
 /// Takes a version through an event; gives its new state.
-pub async fn apply(tx: &mut Tx, model_id: ModelId, number: i64, event: ModelVersionEvent, at_ms: i64) -> Result<ModelVersionState> {
+pub async fn apply(
+    tx: &mut Tx,
+    model_id: ModelId,
+    number: i64,
+    event: ModelVersionEvent,
+    at_ms: i64,
+) -> Result<ModelVersionState> {
     let state = get(tx, model_id, number).await?.state;
     let next = state.transition(event)?;
     let values = bind![model_id, number, state, next, at_ms];
@@ -118,8 +148,20 @@ pub async fn apply(tx: &mut Tx, model_id: ModelId, number: i64, event: ModelVers
 }
 
 /// Sets what people say of a version.
-pub async fn describe(tx: &mut Tx, model_id: ModelId, number: i64, description: Option<&str>, at_ms: i64) -> Result<()> {
-    tx.update(sql!("model_versions/describe"), bind![model_id, number, description, at_ms], "model version", format!("{model_id}/{number}")).await
+pub async fn describe(
+    tx: &mut Tx,
+    model_id: ModelId,
+    number: i64,
+    description: Option<&str>,
+    at_ms: i64,
+) -> Result<()> {
+    tx.update(
+        sql!("model_versions/describe"),
+        bind![model_id, number, description, at_ms],
+        "model version",
+        format!("{model_id}/{number}"),
+    )
+    .await
 }
 
 /// Sets a tag of a version.

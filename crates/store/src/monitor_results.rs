@@ -92,7 +92,24 @@ impl Record for Reference {
 
 /// Inserts a result; an error when its revision is there.
 pub async fn insert(tx: &mut Tx, result: &MonitorResult) -> Result<()> {
-    tx.insert(sql!("monitor_results/insert"), bind![result.project_id, result.monitor, result.window_start_ms, result.window_end_ms, result.number, result.kind, result.revision, result.facts, result.wall_ms, result.project_ms], "monitor result", format!("{}/{}/{}", result.monitor, result.window_start_ms, result.number)).await
+    tx.insert(
+        sql!("monitor_results/insert"),
+        bind![
+            result.project_id,
+            result.monitor,
+            result.window_start_ms,
+            result.window_end_ms,
+            result.number,
+            result.kind,
+            result.revision,
+            result.facts,
+            result.wall_ms,
+            result.project_ms
+        ],
+        "monitor result",
+        format!("{}/{}/{}", result.monitor, result.window_start_ms, result.number),
+    )
+    .await
 }
 
 /// The revision a new result would have.
@@ -114,18 +131,34 @@ pub async fn list(conn: &mut Conn, project_id: ProjectId, monitor: &MonitorName)
 }
 
 /// The newest revision of every result of one window.
-pub async fn list_of_window(conn: &mut Conn, project_id: ProjectId, monitor: &MonitorName, window_start_ms: i64) -> Result<Vec<MonitorResult>> {
+pub async fn list_of_window(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    monitor: &MonitorName,
+    window_start_ms: i64,
+) -> Result<Vec<MonitorResult>> {
     conn.all(sql!("monitor_results/list_of_window"), bind![project_id, monitor, window_start_ms]).await
 }
 
 /// Every revision of every result of one window.
-pub async fn list_revisions(conn: &mut Conn, project_id: ProjectId, monitor: &MonitorName, window_start_ms: i64) -> Result<Vec<MonitorResult>> {
+pub async fn list_revisions(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    monitor: &MonitorName,
+    window_start_ms: i64,
+) -> Result<Vec<MonitorResult>> {
     conn.all(sql!("monitor_results/list_revisions"), bind![project_id, monitor, window_start_ms]).await
 }
 
 /// Fixes the reference of a release.
 pub async fn insert_reference(tx: &mut Tx, reference: &Reference) -> Result<()> {
-    tx.insert(sql!("monitor_results/insert_reference"), bind![reference.project_id, reference.release_digest, reference.body, reference.wall_ms], "reference", &reference.release_digest).await
+    tx.insert(
+        sql!("monitor_results/insert_reference"),
+        bind![reference.project_id, reference.release_digest, reference.body, reference.wall_ms],
+        "reference",
+        &reference.release_digest,
+    )
+    .await
 }
 
 /// The reference of a release.

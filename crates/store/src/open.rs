@@ -9,7 +9,9 @@ use perennial_core::Result as CoreResult;
 use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::conn::{Reader, Tx};
@@ -24,6 +26,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a caller waits for a connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(30);
+
+/// How long closing waits for connections still in use.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// Statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 400;
@@ -41,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 16, is_durable: true, write_limit: Duration::from_secs(60) }
+        Self { connections: 16, is_durable: true, write_limit: Duration::from_mins(1) }
     }
 }
 
@@ -98,10 +103,11 @@ impl Store {
     async fn open_postgres(url: &str, options: &Options) -> Result<Self> {
         let commit = if options.is_durable { "on" } else { "off" };
         let connect: PgConnectOptions = url.parse()?;
-        let connect = connect
-            .application_name("perennial")
-            .statement_cache_capacity(STATEMENTS_MAX)
-            .options([("synchronous_commit", commit), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "120s")]);
+        let connect = connect.application_name("perennial").statement_cache_capacity(STATEMENTS_MAX).options([
+            ("synchronous_commit", commit),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "120s"),
+        ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(CONNECTION_WAIT)
@@ -154,11 +160,11 @@ impl Store {
         Ok(reader)
     }
 
-    /// Finishes what waits and closes every connection.
+    /// Finishes what waits and closes every connection; one still in use is left after a while.
     pub async fn close(&self) -> Result<()> {
         match &*self.backend {
             Backend::Sqlite { writer, readers, .. } => {
-                readers.close().await;
+                wait_for(readers.close()).await;
                 let (done, closed) = oneshot::channel();
                 if writer.send(Command::Close(done)).await.is_err() {
                     return Ok(());
@@ -166,7 +172,7 @@ impl Store {
                 closed.await.unwrap_or(Ok(()))
             }
             Backend::Postgres { pool, .. } => {
-                pool.close().await;
+                wait_for(pool.close()).await;
                 Ok(())
             }
         }
@@ -186,6 +192,13 @@ impl Store {
             Backend::Sqlite { path, .. } => Some(path),
             Backend::Postgres { .. } => None,
         }
+    }
+}
+
+/// Waits for connections to come back, but not for ever.
+async fn wait_for(closing: impl Future<Output = ()>) {
+    if tokio::time::timeout(CLOSE_WAIT, closing).await.is_err() {
+        tracing::warn!("a connection to the metadata was still in use when the store closed");
     }
 }
 

@@ -89,17 +89,33 @@ impl Record for Event {
     const KEY: &'static [&'static str] = &["sequence"];
 
     fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self {
-            sequence: row.get("sequence")?,
-            body: row.get("body")?,
-            wall_ms: row.get("wall_ms")?,
-        })
+        Ok(Self { sequence: row.get("sequence")?, body: row.get("body")?, wall_ms: row.get("wall_ms")? })
     }
 }
 
 /// Inserts a pipeline run.
 pub async fn insert(tx: &mut Tx, run: &PipelineRun) -> Result<()> {
-    tx.insert(sql!("pipeline_runs/insert"), bind![run.id, run.project_id, run.kind, run.state, run.cause, run.file_digest, run.options, run.holder, run.message, run.wall_ms, run.project_ms, run.started_ms, run.ended_ms], "pipeline run", run.id).await
+    tx.insert(
+        sql!("pipeline_runs/insert"),
+        bind![
+            run.id,
+            run.project_id,
+            run.kind,
+            run.state,
+            run.cause,
+            run.file_digest,
+            run.options,
+            run.holder,
+            run.message,
+            run.wall_ms,
+            run.project_ms,
+            run.started_ms,
+            run.ended_ms
+        ],
+        "pipeline run",
+        run.id,
+    )
+    .await
 }
 
 /// A pipeline run; an error when there is none.
@@ -108,7 +124,12 @@ pub async fn get(conn: &mut Conn, id: PipelineRunId) -> Result<PipelineRun> {
 }
 
 /// Pipeline runs of a project, newest first.
-pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<PipelineRun>> {
+pub async fn list(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<PipelineRun>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
     let items = conn.all(sql!("pipeline_runs/list"), values).await?;
@@ -126,12 +147,19 @@ pub async fn list_open_in_project(conn: &mut Conn, project_id: ProjectId) -> Res
 }
 
 /// Takes a pipeline run through an event; gives its new state.
-pub async fn apply(tx: &mut Tx, id: PipelineRunId, event: PipelineRunEvent, message: Option<&str>, at_ms: i64) -> Result<PipelineRunState> {
+pub async fn apply(
+    tx: &mut Tx,
+    id: PipelineRunId,
+    event: PipelineRunEvent,
+    message: Option<&str>,
+    at_ms: i64,
+) -> Result<PipelineRunState> {
     let state = get(tx, id).await?.state;
     let next = state.transition(event)?;
     let started_ms = (next == PipelineRunState::Running).then_some(at_ms);
     let ended_ms = next.is_terminal().then_some(at_ms);
-    tx.swap(sql!("pipeline_runs/set_state"), bind![id, state, next, message, started_ms, ended_ms], "pipeline run", id).await?;
+    tx.swap(sql!("pipeline_runs/set_state"), bind![id, state, next, message, started_ms, ended_ms], "pipeline run", id)
+        .await?;
     Ok(next)
 }
 

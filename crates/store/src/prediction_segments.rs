@@ -58,7 +58,25 @@ impl Record for PredictionSegment {
 
 /// Inserts a sealed segment.
 pub async fn insert(tx: &mut Tx, segment: &PredictionSegment) -> Result<()> {
-    tx.insert(sql!("prediction_segments/insert"), bind![segment.log, segment.number, segment.project_id, segment.endpoint, segment.record_count, segment.digest, segment.state, segment.load_id, segment.dataset_number, segment.wall_ms, segment.project_ms], "prediction segment", format!("{}/{}", segment.log, segment.number)).await
+    tx.insert(
+        sql!("prediction_segments/insert"),
+        bind![
+            segment.log,
+            segment.number,
+            segment.project_id,
+            segment.endpoint,
+            segment.record_count,
+            segment.digest,
+            segment.state,
+            segment.load_id,
+            segment.dataset_number,
+            segment.wall_ms,
+            segment.project_ms
+        ],
+        "prediction segment",
+        format!("{}/{}", segment.log, segment.number),
+    )
+    .await
 }
 
 /// A segment of a log.
@@ -72,11 +90,22 @@ pub async fn list_sealed(conn: &mut Conn, log: &str) -> Result<Vec<PredictionSeg
 }
 
 /// Takes a segment through an event; with `Load` come its load and the number of the dataset version.
-pub async fn apply(tx: &mut Tx, segment: &PredictionSegment, event: SegmentEvent, load: Option<(LoadId, i64)>) -> Result<SegmentState> {
+pub async fn apply(
+    tx: &mut Tx,
+    segment: &PredictionSegment,
+    event: SegmentEvent,
+    load: Option<(LoadId, i64)>,
+) -> Result<SegmentState> {
     let next = segment.state.transition(event)?;
     let (load_id, number) = load.unzip();
     let values = bind![segment.log, segment.number, segment.state, next, load_id, number];
-    tx.swap(sql!("prediction_segments/set_state"), values, "prediction segment", format!("{}/{}", segment.log, segment.number)).await?;
+    tx.swap(
+        sql!("prediction_segments/set_state"),
+        values,
+        "prediction segment",
+        format!("{}/{}", segment.log, segment.number),
+    )
+    .await?;
     Ok(next)
 }
 

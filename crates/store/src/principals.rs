@@ -54,7 +54,13 @@ impl Record for PrincipalRecord {
 
 /// Inserts a principal.
 pub async fn insert(tx: &mut Tx, principal: &PrincipalRecord) -> Result<()> {
-    tx.insert(sql!("principals/insert"), bind![principal.id, principal.name, principal.kind, principal.is_disabled, principal.created_ms], "principal", &principal.name).await
+    tx.insert(
+        sql!("principals/insert"),
+        bind![principal.id, principal.name, principal.kind, principal.is_disabled, principal.created_ms],
+        "principal",
+        &principal.name,
+    )
+    .await
 }
 
 /// A principal; an error when there is none.
@@ -81,10 +87,7 @@ pub async fn set_disabled(tx: &mut Tx, id: PrincipalId, is_disabled: bool) -> Re
 /// grants are in [`grants::list`]; a disabled principal has none.
 pub async fn load(conn: &mut Conn, id: PrincipalId) -> Result<Principal> {
     let record = get(conn, id).await?;
-    let grants = match record.is_disabled {
-        true => Vec::new(),
-        false => grants::list(conn, id).await?,
-    };
+    let grants = if record.is_disabled { Vec::new() } else { grants::list(conn, id).await? };
     let whole = grants.iter().filter(|grant| grant.scope_kind.is_none()).map(|grant| (grant.project_id, grant.role));
     Ok(Principal { id: record.id, name: record.name, grants: whole.collect(), run: None })
 }

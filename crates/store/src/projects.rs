@@ -92,13 +92,8 @@ pub fn default_id() -> ProjectId {
 
 /// Makes a project and the experiment of its name.
 pub async fn create(tx: &mut Tx, project: &NewProject) -> Result<Project> {
-    tx.insert(
-        sql!("projects/insert"),
-        bind![project.id, project.name, project.created_ms],
-        "project",
-        &project.name,
-    )
-    .await?;
+    tx.insert(sql!("projects/insert"), bind![project.id, project.name, project.created_ms], "project", &project.name)
+        .await?;
     let experiment = experiments::create(
         tx,
         &experiments::NewExperiment {

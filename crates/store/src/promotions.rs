@@ -82,7 +82,28 @@ impl Record for Promotion {
 
 /// Inserts a promotion.
 pub async fn insert(tx: &mut Tx, promotion: &Promotion) -> Result<()> {
-    tx.insert(sql!("promotions/insert"), bind![promotion.id, promotion.project_id, promotion.endpoint, promotion.model_id, promotion.alias, promotion.from_number, promotion.to_number, promotion.kind, promotion.decision_id, promotion.release_digest, promotion.cause, promotion.actor, promotion.wall_ms, promotion.project_ms], "promotion", promotion.id).await
+    tx.insert(
+        sql!("promotions/insert"),
+        bind![
+            promotion.id,
+            promotion.project_id,
+            promotion.endpoint,
+            promotion.model_id,
+            promotion.alias,
+            promotion.from_number,
+            promotion.to_number,
+            promotion.kind,
+            promotion.decision_id,
+            promotion.release_digest,
+            promotion.cause,
+            promotion.actor,
+            promotion.wall_ms,
+            promotion.project_ms
+        ],
+        "promotion",
+        promotion.id,
+    )
+    .await
 }
 
 /// A promotion; an error when there is none.

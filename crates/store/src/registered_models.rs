@@ -72,7 +72,21 @@ impl Record for ModelAlias {
 
 /// Inserts a registered model.
 pub async fn insert(tx: &mut Tx, model: &RegisteredModel) -> Result<()> {
-    tx.insert(sql!("registered_models/insert"), bind![model.id, model.project_id, model.name, model.description, model.last_number, model.created_ms, model.updated_ms], "registered model", &model.name).await
+    tx.insert(
+        sql!("registered_models/insert"),
+        bind![
+            model.id,
+            model.project_id,
+            model.name,
+            model.description,
+            model.last_number,
+            model.created_ms,
+            model.updated_ms
+        ],
+        "registered model",
+        &model.name,
+    )
+    .await
 }
 
 /// A registered model; an error when there is none.
@@ -127,7 +141,8 @@ pub async fn list_tags(conn: &mut Conn, id: ModelId) -> Result<Vec<Tag>> {
 
 /// Moves an alias to a version. Whether it may be moved is judged before: see `endpoints::follows`.
 pub async fn set_alias(tx: &mut Tx, alias: &ModelAlias) -> Result<()> {
-    tx.execute(sql!("registered_models/set_alias"), bind![alias.model_id, alias.alias, alias.number, alias.updated_ms]).await?;
+    tx.execute(sql!("registered_models/set_alias"), bind![alias.model_id, alias.alias, alias.number, alias.updated_ms])
+        .await?;
     Ok(())
 }
 

@@ -125,7 +125,20 @@ impl Record for Refusal {
 
 /// Inserts a release; the same content again is the same release and changes nothing.
 pub async fn insert(tx: &mut Tx, release: &Release) -> Result<()> {
-    tx.execute(sql!("releases/insert"), bind![release.project_id, release.digest, release.model_id, release.number, release.body, release.ledger_head, release.wall_ms, release.project_ms]).await?;
+    tx.execute(
+        sql!("releases/insert"),
+        bind![
+            release.project_id,
+            release.digest,
+            release.model_id,
+            release.number,
+            release.body,
+            release.ledger_head,
+            release.wall_ms,
+            release.project_ms
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -156,7 +169,22 @@ pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) ->
 
 /// Inserts an approval; one person says yes once in each role.
 pub async fn approve(tx: &mut Tx, approval: &Approval) -> Result<()> {
-    tx.insert(sql!("releases/approve"), bind![approval.id, approval.project_id, approval.release_digest, approval.role, approval.principal_id, approval.note, approval.wall_ms, approval.project_ms], "approval", approval.id).await
+    tx.insert(
+        sql!("releases/approve"),
+        bind![
+            approval.id,
+            approval.project_id,
+            approval.release_digest,
+            approval.role,
+            approval.principal_id,
+            approval.note,
+            approval.wall_ms,
+            approval.project_ms
+        ],
+        "approval",
+        approval.id,
+    )
+    .await
 }
 
 /// The approvals of a release, oldest first.
@@ -166,7 +194,19 @@ pub async fn list_approvals(conn: &mut Conn, project_id: ProjectId, digest: &str
 
 /// Notes that a release was rolled back.
 pub async fn refuse(tx: &mut Tx, refusal: &Refusal) -> Result<()> {
-    tx.execute(sql!("releases/refuse"), bind![refusal.project_id, refusal.endpoint, refusal.release_digest, refusal.number, refusal.cause, refusal.wall_ms, refusal.project_ms]).await?;
+    tx.execute(
+        sql!("releases/refuse"),
+        bind![
+            refusal.project_id,
+            refusal.endpoint,
+            refusal.release_digest,
+            refusal.number,
+            refusal.cause,
+            refusal.wall_ms,
+            refusal.project_ms
+        ],
+    )
+    .await?;
     Ok(())
 }
 
@@ -177,7 +217,12 @@ pub async fn forgive(tx: &mut Tx, project_id: ProjectId, endpoint: &EndpointName
 }
 
 /// Whether and why a release may not come back.
-pub async fn find_refusal(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName, digest: &str) -> Result<Option<Refusal>> {
+pub async fn find_refusal(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    endpoint: &EndpointName,
+    digest: &str,
+) -> Result<Option<Refusal>> {
     conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, digest]).await
 }
 

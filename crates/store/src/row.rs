@@ -58,7 +58,8 @@ impl Row<'_> {
     fn corrupt(&self, column: &str, why: String) -> Error {
         let part = |column: &&str| {
             let text = self.raw.raw::<String, _>(*column);
-            text.or_else(|_| self.raw.raw::<i64, _>(*column).map(|number| number.to_string())).unwrap_or_else(|_| "?".to_owned())
+            text.or_else(|_| self.raw.raw::<i64, _>(*column).map(|number| number.to_string()))
+                .unwrap_or_else(|_| "?".to_owned())
         };
         let key = self.key.iter().map(part).collect::<Vec<_>>().join("/");
         Error::Corrupt { table: self.table, column: column.to_owned(), key, why }

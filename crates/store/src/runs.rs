@@ -137,7 +137,8 @@ pub struct Batch {
 
 /// Makes a run in an experiment that is not deleted; its artifacts go to `<experiment's location>/<run id>/artifacts`.
 pub async fn create(tx: &mut Tx, run: &NewRun) -> Result<Run> {
-    let values = bind![run.run_id, run.experiment_id, run.parent_run_id, run.name, run.user_id, run.status, run.start_ms];
+    let values =
+        bind![run.run_id, run.experiment_id, run.parent_run_id, run.name, run.user_id, run.status, run.start_ms];
     if tx.execute(sql!("runs/insert"), values).await? == 0 {
         return Err(Error::Refused(format!(
             "a run needs an experiment that is there and not deleted, and an id of its own: experiment `{}`, run `{}`",
@@ -216,7 +217,9 @@ async fn add_params(tx: &mut Tx, run: &Run, params: &[Param]) -> Result<()> {
     }
     for param in params {
         let kept: Option<Param> = tx.optional(sql!("runs/find_param"), bind![run.number, param.key]).await?;
-        let Some(kept) = kept.filter(|kept| kept.value != param.value) else { continue };
+        let Some(kept) = kept.filter(|kept| kept.value != param.value) else {
+            continue;
+        };
         return Err(Error::Refused(format!(
             "Changing param values is not allowed: run `{}` has param `{}` with value `{}`, new value `{}`",
             run.run_id, param.key, kept.value, param.value

@@ -42,7 +42,13 @@ impl Record for Server {
 
 /// Inserts a server.
 pub async fn insert(tx: &mut Tx, server: &Server) -> Result<()> {
-    tx.insert(sql!("servers/insert"), bind![server.id, server.address, server.version, server.is_serving, server.started_ms, server.lease_until_ms], "server", server.id).await
+    tx.insert(
+        sql!("servers/insert"),
+        bind![server.id, server.address, server.version, server.is_serving, server.started_ms, server.lease_until_ms],
+        "server",
+        server.id,
+    )
+    .await
 }
 
 /// Renews the lease of a server; an error when others have given it up.
@@ -67,13 +73,25 @@ pub async fn list_live(conn: &mut Conn, wall_ms: i64) -> Result<Vec<Server>> {
 }
 
 /// Says that a server has switched to a generation of an endpoint and drained the one before.
-pub async fn set_generation(tx: &mut Tx, id: ServerId, project_id: ProjectId, endpoint: &EndpointName, generation: i64) -> Result<()> {
+pub async fn set_generation(
+    tx: &mut Tx,
+    id: ServerId,
+    project_id: ProjectId,
+    endpoint: &EndpointName,
+    generation: i64,
+) -> Result<()> {
     tx.execute(sql!("servers/set_generation"), bind![id, project_id, endpoint, generation]).await?;
     Ok(())
 }
 
 /// Serving servers with a live lease that have not reached a generation of an endpoint: with none, a promotion is acknowledged.
-pub async fn count_behind(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName, generation: i64, wall_ms: i64) -> Result<u64> {
+pub async fn count_behind(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    endpoint: &EndpointName,
+    generation: i64,
+    wall_ms: i64,
+) -> Result<u64> {
     let values = bind![project_id, endpoint, generation, wall_ms];
     Ok(conn.scalar(sql!("servers/count_behind"), values).await?.unwrap_or(0))
 }

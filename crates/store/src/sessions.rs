@@ -38,7 +38,13 @@ impl Record for Session {
 
 /// Inserts a session.
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<()> {
-    tx.insert(sql!("sessions/insert"), bind![session.secret_hash, session.principal_id, session.csrf_token, session.created_ms, session.expires_ms], "session", "of this secret").await
+    tx.insert(
+        sql!("sessions/insert"),
+        bind![session.secret_hash, session.principal_id, session.csrf_token, session.created_ms, session.expires_ms],
+        "session",
+        "of this secret",
+    )
+    .await
 }
 
 /// The session of a secret, unless it expired.

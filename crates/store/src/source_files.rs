@@ -47,7 +47,20 @@ impl Record for SourceFileRecord {
 
 /// Keeps what was seen of a file, in place of what was known.
 pub async fn put(tx: &mut Tx, file: &SourceFileRecord) -> Result<()> {
-    tx.execute(sql!("source_files/put"), bind![file.dataset_id, file.path, file.size_bytes, file.modified_ns, file.etag, file.content_digest, file.load_id, file.seen_ms]).await?;
+    tx.execute(
+        sql!("source_files/put"),
+        bind![
+            file.dataset_id,
+            file.path,
+            file.size_bytes,
+            file.modified_ns,
+            file.etag,
+            file.content_digest,
+            file.load_id,
+            file.seen_ms
+        ],
+    )
+    .await?;
     Ok(())
 }
 

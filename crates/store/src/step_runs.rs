@@ -140,7 +140,32 @@ pub struct StepOutcome {
 
 /// Inserts an attempt.
 pub async fn insert(tx: &mut Tx, run: &StepRun) -> Result<()> {
-    tx.insert(sql!("step_runs/insert"), bind![run.id, run.project_id, run.pipeline_run_id, run.step, run.attempt, run.state, run.cache_key, run.key_parts, run.reused_from, run.run_id, run.runner, run.exit, run.peak_memory_bytes, run.isolation, run.message, run.log_digest, run.started_ms, run.ended_ms], "step run", run.id).await
+    tx.insert(
+        sql!("step_runs/insert"),
+        bind![
+            run.id,
+            run.project_id,
+            run.pipeline_run_id,
+            run.step,
+            run.attempt,
+            run.state,
+            run.cache_key,
+            run.key_parts,
+            run.reused_from,
+            run.run_id,
+            run.runner,
+            run.exit,
+            run.peak_memory_bytes,
+            run.isolation,
+            run.message,
+            run.log_digest,
+            run.started_ms,
+            run.ended_ms
+        ],
+        "step run",
+        run.id,
+    )
+    .await
 }
 
 /// An attempt; an error when there is none.
@@ -154,7 +179,13 @@ pub async fn list(conn: &mut Conn, pipeline_run_id: PipelineRunId) -> Result<Vec
 }
 
 /// Attempts at a step, newest first.
-pub async fn list_of_step(conn: &mut Conn, project_id: ProjectId, step: &StepName, after: Option<&str>, limit: u32) -> Result<Page<StepRun>> {
+pub async fn list_of_step(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    step: &StepName,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<StepRun>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, step, after, rows];
     let items = conn.all(sql!("step_runs/list_of_step"), values).await?;
@@ -177,14 +208,28 @@ pub async fn find_by_run(conn: &mut Conn, run_id: RunId) -> Result<Option<StepRu
 }
 
 /// Takes an attempt through an event and keeps what is known of its end; gives its new state.
-pub async fn apply(tx: &mut Tx, id: StepRunId, event: StepRunEvent, outcome: &StepOutcome, at_ms: i64) -> Result<StepRunState> {
+pub async fn apply(
+    tx: &mut Tx,
+    id: StepRunId,
+    event: StepRunEvent,
+    outcome: &StepOutcome,
+    at_ms: i64,
+) -> Result<StepRunState> {
     let state = get(tx, id).await?.state;
     let next = state.transition(event)?;
     let started_ms = (next == StepRunState::Running).then_some(at_ms);
     let ended_ms = next.is_terminal().then_some(at_ms);
     let values = bind![
-        id, state, next, started_ms, ended_ms, outcome.exit, outcome.peak_memory_bytes, outcome.isolation,
-        outcome.message, outcome.log_digest
+        id,
+        state,
+        next,
+        started_ms,
+        ended_ms,
+        outcome.exit,
+        outcome.peak_memory_bytes,
+        outcome.isolation,
+        outcome.message,
+        outcome.log_digest
     ];
     tx.swap(sql!("step_runs/set_state"), values, "step run", id).await?;
     Ok(next)
@@ -202,7 +247,11 @@ pub async fn interrupt_running(tx: &mut Tx, pipeline_run_id: PipelineRunId, at_m
 
 /// Keeps what an attempt left; the same output again replaces it.
 pub async fn put_output(tx: &mut Tx, output: &StepOutput) -> Result<()> {
-    tx.execute(sql!("step_runs/put_output"), bind![output.step_run_id, output.name, output.kind, output.digest, output.reference]).await?;
+    tx.execute(
+        sql!("step_runs/put_output"),
+        bind![output.step_run_id, output.name, output.kind, output.digest, output.reference],
+    )
+    .await?;
     Ok(())
 }
 

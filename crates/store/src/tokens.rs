@@ -76,7 +76,24 @@ pub struct Caller {
 
 /// Inserts a token.
 pub async fn insert(tx: &mut Tx, token: &Token) -> Result<()> {
-    tx.insert(sql!("tokens/insert"), bind![token.id, token.principal_id, token.secret_hash, token.kind, token.name, token.project_id, token.run_id, token.created_ms, token.expires_ms, token.revoked_ms], "token", token.id).await
+    tx.insert(
+        sql!("tokens/insert"),
+        bind![
+            token.id,
+            token.principal_id,
+            token.secret_hash,
+            token.kind,
+            token.name,
+            token.project_id,
+            token.run_id,
+            token.created_ms,
+            token.expires_ms,
+            token.revoked_ms
+        ],
+        "token",
+        token.id,
+    )
+    .await
 }
 
 /// A token; an error when there is none.

@@ -42,7 +42,14 @@ impl Record for TriggerFiring {
 
 /// Notes a firing; tells whether it is the first for its cause.
 pub async fn fire(tx: &mut Tx, firing: &TriggerFiring) -> Result<bool> {
-    let values = bind![firing.project_id, firing.trigger_name, firing.cause_id, firing.pipeline_run_id, firing.wall_ms, firing.project_ms];
+    let values = bind![
+        firing.project_id,
+        firing.trigger_name,
+        firing.cause_id,
+        firing.pipeline_run_id,
+        firing.wall_ms,
+        firing.project_ms
+    ];
     Ok(tx.execute(sql!("trigger_firings/fire"), values).await? == 1)
 }
 
@@ -52,6 +59,10 @@ pub async fn list(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName)
 }
 
 /// The newest firing of a trigger on the project clock.
-pub async fn find_latest(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName) -> Result<Option<TriggerFiring>> {
+pub async fn find_latest(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    trigger: &TriggerName,
+) -> Result<Option<TriggerFiring>> {
     conn.optional(sql!("trigger_firings/find_latest"), bind![project_id, trigger]).await
 }

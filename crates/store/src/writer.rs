@@ -57,7 +57,9 @@ where
 {
     fn run<'t>(&'t mut self, tx: &'t mut Tx, limit: Duration) -> BoxFuture<'t, bool> {
         Box::pin(async move {
-            let Some(write) = self.write.take() else { return false };
+            let Some(write) = self.write.take() else {
+                return false;
+            };
             let result = guarded(write, tx, limit).await;
             let keep = result.is_ok();
             self.result = Some(result);

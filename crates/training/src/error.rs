@@ -78,9 +78,7 @@ pub enum Error {
         value: String,
     },
     /// A feature holds a number that a 32-bit float cannot hold.
-    #[error(
-        "feature `{feature}` is {value} at row {row}, expected a finite 32-bit number or missing"
-    )]
+    #[error("feature `{feature}` is {value} at row {row}, expected a finite 32-bit number or missing")]
     NotFinite {
         /// The column.
         feature: String,

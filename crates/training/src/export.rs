@@ -31,20 +31,12 @@ pub(crate) fn classes(signature: &Signature) -> Classes {
 }
 
 /// Ends a classifier's graph with the outputs `label` and `probabilities`.
-pub(crate) fn finish_classifier(
-    mut graph: GraphBuilder,
-    signature: &Signature,
-    label: &str,
-    scores: &str,
-) -> Vec<u8> {
+pub(crate) fn finish_classifier(mut graph: GraphBuilder, signature: &Signature, label: &str, scores: &str) -> Vec<u8> {
     let (kind, width) = match classes(signature) {
         Classes::Numbers(classes) => (DataType::Int64, classes.len()),
         Classes::Texts(classes) => (DataType::String, classes.len()),
     };
-    let names = [
-        output_name("label", signature),
-        output_name("probabilities", signature),
-    ];
+    let names = [output_name("label", signature), output_name("probabilities", signature)];
     graph.rename(label, &names[0]);
     graph.rename(scores, &names[1]);
     graph.output(&names[0], kind, &[-1]);
@@ -53,11 +45,7 @@ pub(crate) fn finish_classifier(
 }
 
 /// Ends a regressor's graph with the output `variable`.
-pub(crate) fn finish_regressor(
-    mut graph: GraphBuilder,
-    signature: &Signature,
-    value: &str,
-) -> Vec<u8> {
+pub(crate) fn finish_regressor(mut graph: GraphBuilder, signature: &Signature, value: &str) -> Vec<u8> {
     let name = output_name("variable", signature);
     graph.rename(value, &name);
     graph.output(&name, DataType::Float, &[-1, 1]);

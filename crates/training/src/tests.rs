@@ -11,20 +11,15 @@ fn given(params: Value) -> Map<String, Value> {
 #[track_caller]
 fn says(kind: Kind, params: Value, message: &str, hint: &str) {
     let error = perennial_core::Error::from(judge(kind, &given(params)).expect_err("a refusal"));
-    assert_eq!(
-        (error.message(), error.hint_text().unwrap_or_default()),
-        (message, hint)
-    );
+    assert_eq!((error.message(), error.hint_text().unwrap_or_default()), (message, hint));
 }
 
 #[test]
 fn parameters_not_given_have_their_defaults() {
     for &kind in Kind::ALL {
         let judged = judge(kind, &Map::new()).unwrap();
-        let expected: Map<_, _> = params(kind)
-            .iter()
-            .map(|spec| (spec.name.to_owned(), spec.default_value()))
-            .collect();
+        let expected: Map<_, _> =
+            params(kind).iter().map(|spec| (spec.name.to_owned(), spec.default_value())).collect();
         assert_eq!(judged, expected);
     }
 }
@@ -47,10 +42,7 @@ fn defaults_and_both_ends_of_a_range_are_taken() {
 
 #[test]
 fn a_whole_number_is_taken_where_a_number_is_asked_for() {
-    assert_eq!(
-        judge(Kind::Gbdt, &given(json!({ "learning_rate": 1 }))).unwrap()["learning_rate"],
-        1
-    );
+    assert_eq!(judge(Kind::Gbdt, &given(json!({ "learning_rate": 1 }))).unwrap()["learning_rate"], 1);
 }
 
 #[test]
@@ -71,14 +63,7 @@ fn a_value_beside_its_range_is_refused_with_the_range() {
 
 #[test]
 fn a_value_of_another_kind_is_refused() {
-    for value in [
-        json!("300"),
-        json!(2.5),
-        json!(true),
-        json!(null),
-        json!([1]),
-        json!(-3),
-    ] {
+    for value in [json!("300"), json!(2.5), json!(true), json!(null), json!([1]), json!(-3)] {
         says(
             Kind::Gbdt,
             json!({ "trees": value }),
@@ -90,12 +75,7 @@ fn a_value_of_another_kind_is_refused() {
 
 #[test]
 fn a_misspelt_parameter_is_refused_with_the_right_word() {
-    for (written, meant) in [
-        ("tres", "trees"),
-        ("learning-rate", "learning_rate"),
-        ("dept", "depth"),
-        ("L2", "l2"),
-    ] {
+    for (written, meant) in [("tres", "trees"), ("learning-rate", "learning_rate"), ("dept", "depth"), ("L2", "l2")] {
         says(
             Kind::Gbdt,
             json!({ written: 1 }),
@@ -107,11 +87,7 @@ fn a_misspelt_parameter_is_refused_with_the_right_word() {
 
 #[test]
 fn another_trainers_word_is_refused_with_ours() {
-    for (written, meant) in [
-        ("n_estimators", "trees"),
-        ("num_leaves", "leaves"),
-        ("random_state", "seed"),
-    ] {
+    for (written, meant) in [("n_estimators", "trees"), ("num_leaves", "leaves"), ("random_state", "seed")] {
         says(
             Kind::Gbdt,
             json!({ written: 1 }),
@@ -143,29 +119,29 @@ fn trainers_are_found_by_their_word() {
 fn more_histograms_than_memory_are_refused() {
     let mut frame = Frame::new();
     for column in 0..100 {
-        frame.push(
-            format!("x{column}"),
-            perennial_core::frame::Column::Number(vec![0.0, 1.0]),
-        );
+        frame.push(format!("x{column}"), perennial_core::frame::Column::Number(vec![0.0, 1.0]));
     }
     let params = given(json!({ "bins": 4096, "leaves": 4096, "depth": 12 }));
-    let error = train(
-        Kind::Gbdt,
-        &frame,
-        &Target::Binary(vec![0.0, 1.0]),
-        TaskKind::Binary,
-        &params,
-    )
-    .err()
-    .unwrap();
-    assert!(
-        matches!(
-            error,
-            Error::TooMany {
-                actual: 1_677_721_600,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let error = train(Kind::Gbdt, &frame, &Target::Binary(vec![0.0, 1.0]), TaskKind::Binary, &params).err().unwrap();
+    assert!(matches!(error, Error::TooMany { actual: 1_677_721_600, .. }), "{error}");
+}
+
+/// The table of a trainer's parameters, as the reference page has it.
+fn table(kind: Kind) -> String {
+    let rows = params(kind)
+        .iter()
+        .map(|spec| format!("| `{}` | {} | {} | {} |\n", spec.name, spec.default_value(), spec.range, spec.about));
+    ["| parameter | default | takes | meaning |\n| --- | --- | --- | --- |\n".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect()
+}
+
+#[test]
+fn the_reference_page_has_every_parameter() {
+    let page = include_str!("../../../docs/reference/trainers.md");
+    for &kind in Kind::ALL {
+        let table = table(kind);
+        assert!(page.contains(&table), "docs/reference/trainers.md lacks\n{table}");
+    }
 }

@@ -25,7 +25,7 @@ fn declared<'a>(submission: &'a Submission, endpoint: &Endpoint) -> Option<&'a D
 
 /// When a live canary has lasted its time, on the project clock.
 pub(crate) fn next_due(submission: &Submission, endpoint: &Endpoint) -> Option<i64> {
-    let started = endpoint.canary_started_ms.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()))?;
+    let started = endpoint.canary_started_ms.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))?;
     Some(declared(submission, endpoint).map_or(started, |canary| canary.lasting.after(started, &submission.zone)))
 }
 
@@ -93,7 +93,7 @@ fn facts(counts: &Counts) -> Value {
 
 /// After a start: counts since the canary began, from the predictions that were logged.
 pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
-    let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live())) else { return Ok(()) };
+    let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live)) else { return Ok(()) };
     let caller = Caller::system(app.clone(), "start");
     predictions::take_over(&caller, project, &endpoint.name).await?;
     let name = predictions::dataset_of(&endpoint.name)?;

@@ -232,13 +232,12 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
             let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
             context.tell(Told::Decided { verdict, message: decided.message.clone() }).await;
         }
-        if context.run.kind == PipelineKind::Release {
-            if let Some(released) = endpoints::release(context, decided).await? {
+        if context.run.kind == PipelineKind::Release
+            && let Some(released) = endpoints::release(context, decided).await? {
                 acted = true;
                 context.tell(Told::Released { message: released.clone() }).await;
                 message = Some(released);
             }
-        }
     }
     let trouble: Vec<String> = collected
         .held

@@ -118,7 +118,7 @@ async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &R
         readable: if run.isolation == Isolation::None { vec![PathBuf::from("/")] } else { environment.readable.clone() },
         limits: Limits {
             time: run.limits.time.as_ref().map(|time| std::time::Duration::from_millis(time.after(0, &jiff::tz::TimeZone::UTC).unsigned_abs())),
-            memory_bytes: run.limits.memory.map(|size| size.bytes()),
+            memory_bytes: run.limits.memory.map(perennial_config::Size::bytes),
             cpus: run.limits.cpus,
         },
         log: folder.join("log"),
@@ -265,7 +265,7 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
 async fn take_model(context: &Context, step: &StepName, id: StepRunId, name: &str, place: &Path, run: RunId, environment: &Environment) -> Result<StepOutput> {
     let blobs = &context.caller.app.services.blobs;
     let manifest = if place.is_dir() { blobs.put_folder(place).await? } else { one_file(context, place).await? };
-    let onnx: Vec<&ManifestFile> = manifest.files().iter().filter(|file| file.path.as_str().ends_with(".onnx")).collect();
+    let onnx: Vec<&ManifestFile> = manifest.files().iter().filter(|file| is_onnx(file)).collect();
     let flavor = flavors(context, &manifest).await?;
     let mut reference =
         ModelReference { manifest: manifest.text(), onnx: None, flavor, signature: None, run, environment: environment.digest.clone() };
@@ -295,7 +295,7 @@ async fn take_model(context: &Context, step: &StepName, id: StepRunId, name: &st
 /// Flavours named in the folder's `MLmodel`, else `onnx` or `files`.
 async fn flavors(context: &Context, manifest: &Manifest) -> Result<String> {
     let Some(file) = manifest.file("MLmodel") else {
-        let is_onnx = manifest.files().iter().any(|file| file.path.as_str().ends_with(".onnx"));
+        let is_onnx = manifest.files().iter().any(is_onnx);
         return Ok(if is_onnx { "onnx" } else { "files" }.to_owned());
     };
     let bytes = context.caller.app.services.blobs.get_bytes(file.blob.digest, 1024 * 1024).await?;
@@ -349,27 +349,6 @@ async fn left_behind(context: &Context, step: &StepName, run: &Run, folder: &Pat
     Ok((Batch { metrics, params, tags: vec![] }, artifacts))
 }
 
-fn _p1(c: Arc<Context>, i: Input, f: PathBuf) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = provide(&c, &i, &f).await; });
-}
-fn _p2(c: Arc<Context>, s: StepName, i: StepRunId, f: PathBuf, r: RunId, e: Environment) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = take_model(&c, &s, i, "x", &f, r, &e).await; });
-}
-fn _p3(c: Arc<Context>, i: StepRunId, f: PathBuf) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = take_dataset(&c, i, "x", &f).await; });
-}
-fn _p4(c: Arc<Context>, s: StepName, r: Run, f: PathBuf, m: Made) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = left_behind(&c, &s, &r, &f, Some(&m)).await; });
-}
-fn _p5(c: Arc<Context>, r: Run) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = environment(&c, &r).await; });
-}
-fn _p6(c: Arc<Context>, s: StepName, i: StepRunId, r: Run, t: RunId, f: PathBuf) {
-    fn is_send<T: Send>(_: T) {}
-    is_send(async move { let _ = attempt(&c, &s, i, &r, t, &f).await; });
+fn is_onnx(file: &ManifestFile) -> bool {
+    Path::new(file.path.as_str()).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx"))
 }

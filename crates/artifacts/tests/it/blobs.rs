@@ -36,10 +36,7 @@ async fn what_was_put_comes_back_under_its_hash() {
             assert_eq!(blob.digest, BlobDigest::of(&bytes));
             assert_eq!(blob.size_bytes, size as u64);
             assert!(blobs.exists(blob.digest).await.unwrap());
-            assert_eq!(
-                blobs.get_bytes(blob.digest, size as u64).await.unwrap(),
-                bytes
-            );
+            assert_eq!(blobs.get_bytes(blob.digest, size as u64).await.unwrap(), bytes);
             assert_eq!(read_whole(&blobs, blob.digest).await.unwrap(), bytes);
         }
     }
@@ -53,11 +50,7 @@ async fn bytes_file_and_stream_give_the_same_blob() {
     std::fs::write(&path, &bytes).unwrap();
     for blobs in [local, memory()] {
         let file = blobs.put_file(&path).await.unwrap();
-        let chunks = stream::iter(
-            bytes
-                .chunks(70_001)
-                .map(|chunk| Ok(Bytes::copy_from_slice(chunk))),
-        );
+        let chunks = stream::iter(bytes.chunks(70_001).map(|chunk| Ok(Bytes::copy_from_slice(chunk))));
         assert_eq!(blobs.put_stream(chunks, u64::MAX).await.unwrap(), file);
         assert_eq!(blobs.put_bytes(bytes.clone()).await.unwrap(), file);
         assert_eq!(blobs.get_bytes(file.digest, u64::MAX).await.unwrap(), bytes);
@@ -70,20 +63,9 @@ async fn a_range_is_cut_to_the_blob() {
     let (_folder, local) = store();
     for blobs in [local, memory()] {
         let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
-        for (range, expected) in [
-            (2..5, "234"),
-            (8..100, "89"),
-            (10..12, ""),
-            (50..60, ""),
-            (0..10, "0123456789"),
-        ] {
-            let chunks: Vec<Bytes> = blobs
-                .get_stream(blob.digest, Some(range))
-                .await
-                .unwrap()
-                .try_collect()
-                .await
-                .unwrap();
+        for (range, expected) in [(2..5, "234"), (8..100, "89"), (10..12, ""), (50..60, ""), (0..10, "0123456789")] {
+            let chunks: Vec<Bytes> =
+                blobs.get_stream(blob.digest, Some(range)).await.unwrap().try_collect().await.unwrap();
             assert_eq!(chunks.concat(), expected.as_bytes());
         }
     }
@@ -98,10 +80,7 @@ async fn a_missing_blob_is_named() {
             blobs.get_bytes(digest, 1).await.err(),
             blobs.get_stream(digest, None).await.err(),
             blobs.delete(digest).await.err(),
-            blobs
-                .materialize(digest, &folder.path().join("x"), Share::Own)
-                .await
-                .err(),
+            blobs.materialize(digest, &folder.path().join("x"), Share::Own).await.err(),
         ];
         for failure in failures {
             let error = perennial_core::Error::from(failure.unwrap());
@@ -130,31 +109,17 @@ async fn more_bytes_than_the_caller_takes_are_refused() {
         let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
         let error = perennial_core::Error::from(blobs.get_bytes(blob.digest, 9).await.unwrap_err());
         assert_eq!(error.code(), ErrorCode::TooLarge);
-        let incoming = stream::iter([
-            Ok(Bytes::from_static(b"01234")),
-            Ok(Bytes::from_static(b"56789")),
-        ]);
-        assert!(matches!(
-            blobs.put_stream(incoming, 9).await,
-            Err(Error::TooLarge { .. })
-        ));
+        let incoming = stream::iter([Ok(Bytes::from_static(b"01234")), Ok(Bytes::from_static(b"56789"))]);
+        assert!(matches!(blobs.put_stream(incoming, 9).await, Err(Error::TooLarge { .. })));
     }
 }
 
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let (folder, blobs) = store();
-    let incoming = stream::iter([
-        Ok(Bytes::from_static(b"half")),
-        Err(std::io::Error::other("gone")),
-    ]);
-    assert!(matches!(
-        blobs.put_stream(incoming, 100).await,
-        Err(Error::Incoming(_))
-    ));
-    let left = std::fs::read_dir(folder.path().join("blobs/unfinished"))
-        .unwrap()
-        .count();
+    let incoming = stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("gone"))]);
+    assert!(matches!(blobs.put_stream(incoming, 100).await, Err(Error::Incoming(_))));
+    let left = std::fs::read_dir(folder.path().join("blobs/unfinished")).unwrap().count();
     assert_eq!(left, 0);
 }
 
@@ -167,22 +132,13 @@ async fn a_damaged_blob_is_told_by_every_way_to_read_it() {
     let failures = [
         blobs.get_bytes(blob.digest, u64::MAX).await.err(),
         read_whole(&blobs, blob.digest).await.err(),
-        blobs
-            .materialize(blob.digest, &to, Share::Shared)
-            .await
-            .err(),
+        blobs.materialize(blob.digest, &to, Share::Shared).await.err(),
         blobs.materialize(blob.digest, &to, Share::Own).await.err(),
     ];
     for failure in failures {
         let error = perennial_core::Error::from(failure.unwrap());
         assert_eq!(error.code(), ErrorCode::Corrupt);
-        assert_eq!(
-            error.message(),
-            format!(
-                "blob `{}` is damaged: its bytes no longer hash to its name",
-                blob.digest
-            )
-        );
+        assert_eq!(error.message(), format!("blob `{}` is damaged: its bytes no longer hash to its name", blob.digest));
         assert!(error.hint_text().is_some());
     }
     assert!(!to.exists(), "damaged bytes are not left behind");
@@ -195,13 +151,8 @@ async fn damage_in_an_object_store_is_told() {
     let blob = blobs.put_bytes(&b"good"[..]).await.unwrap();
     let name = blob.digest.to_string();
     let key = object_store::path::Path::from(format!("p/{}/{name}", &name[..2]));
-    object_store::ObjectStoreExt::put(memory.as_ref(), &key, "evil".into())
-        .await
-        .unwrap();
-    assert!(matches!(
-        blobs.get_bytes(blob.digest, 10).await,
-        Err(Error::Corrupt(_))
-    ));
+    object_store::ObjectStoreExt::put(memory.as_ref(), &key, "evil".into()).await.unwrap();
+    assert!(matches!(blobs.get_bytes(blob.digest, 10).await, Err(Error::Corrupt(_))));
     let mut stream = blobs.get_stream(blob.digest, None).await.unwrap();
     let mut last = None;
     while let Some(item) = stream.next().await {
@@ -227,33 +178,17 @@ async fn materialized_files_have_the_content_and_the_asked_for_mode() {
     let (folder, blobs) = store();
     let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
     let own = folder.path().join("own");
-    blobs
-        .materialize(blob.digest, &own, Share::Own)
-        .await
-        .unwrap();
+    blobs.materialize(blob.digest, &own, Share::Own).await.unwrap();
     assert_eq!(std::fs::read(&own).unwrap(), b"content");
     std::fs::write(&own, "changed").unwrap();
-    assert_eq!(
-        blobs.get_bytes(blob.digest, 10).await.unwrap(),
-        b"content",
-        "an own file is no part of the blob"
-    );
+    assert_eq!(blobs.get_bytes(blob.digest, 10).await.unwrap(), b"content", "an own file is no part of the blob");
     let shared = folder.path().join("shared");
-    blobs
-        .materialize(blob.digest, &shared, Share::Shared)
-        .await
-        .unwrap();
+    blobs.materialize(blob.digest, &shared, Share::Shared).await.unwrap();
     assert_eq!(std::fs::read(&shared).unwrap(), b"content");
-    let (there, here) = (
-        std::fs::metadata(place(folder.path(), blob.digest)),
-        std::fs::metadata(&shared),
-    );
+    let (there, here) = (std::fs::metadata(place(folder.path(), blob.digest)), std::fs::metadata(&shared));
     let (there, here) = (there.unwrap(), here.unwrap());
     // Hard-linked files are read-only; a file system that reflinks gives an inode of its own.
-    assert_eq!(
-        here.ino() == there.ino(),
-        here.permissions().mode() & 0o222 == 0
-    );
+    assert_eq!(here.ino() == there.ino(), here.permissions().mode() & 0o222 == 0);
 }
 
 #[tokio::test]
@@ -264,12 +199,7 @@ async fn a_file_in_the_way_is_never_replaced() {
     for blobs in [local, memory()] {
         let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
         for share in [Share::Own, Share::Shared] {
-            assert!(
-                blobs
-                    .materialize(blob.digest, &precious, share)
-                    .await
-                    .is_err()
-            );
+            assert!(blobs.materialize(blob.digest, &precious, share).await.is_err());
             assert_eq!(std::fs::read(&precious).unwrap(), b"mine");
         }
     }
@@ -284,15 +214,8 @@ async fn an_adopted_file_shares_its_bytes_with_the_blob() {
     let blob = blobs.adopt_file(&path).await.unwrap();
     let kept = std::fs::metadata(place(folder.path(), blob.digest)).unwrap();
     assert_eq!(kept.ino(), before);
-    assert_eq!(
-        kept.permissions().mode() & 0o222,
-        0,
-        "nobody writes it any more"
-    );
-    assert_eq!(
-        blobs.get_bytes(blob.digest, u64::MAX).await.unwrap(),
-        noise(5, 100_000)
-    );
+    assert_eq!(kept.permissions().mode() & 0o222, 0, "nobody writes it any more");
+    assert_eq!(blobs.get_bytes(blob.digest, u64::MAX).await.unwrap(), noise(5, 100_000));
 }
 
 #[tokio::test]

@@ -26,10 +26,7 @@ impl Server {
         let address = lines
             .by_ref()
             .map(Result::unwrap)
-            .find_map(|line| {
-                line.split_once("Running on http://")
-                    .map(|(_, rest)| rest.trim().to_owned())
-            })
+            .find_map(|line| line.split_once("Running on http://").map(|(_, rest)| rest.trim().to_owned()))
             .expect("the server tells its address");
         // It logs each request, and must never wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
@@ -40,12 +37,8 @@ impl Server {
 
     fn request(&self, what: &str) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(
-            stream,
-            "{what} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.address
-        )
-        .unwrap();
+        write!(stream, "{what} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", self.address)
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -83,17 +76,10 @@ fn a_folder_goes_to_a_bucket_and_comes_back() {
     std::fs::write(folder.join("data/large"), noise(1, 20_000_000)).unwrap();
     let folder = folder.to_str().unwrap();
     let in_bucket = server.probe(&["s3://perennial/some/prefix", folder]);
-    assert!(
-        in_bucket.status.success(),
-        "{}",
-        String::from_utf8_lossy(&in_bucket.stderr)
-    );
+    assert!(in_bucket.status.success(), "{}", String::from_utf8_lossy(&in_bucket.stderr));
     std::fs::remove_dir_all(temp.path().join("model.back")).unwrap();
     let in_folder = server.probe(&[temp.path().join("blobs").to_str().unwrap(), folder]);
-    assert_eq!(
-        in_bucket.stdout, in_folder.stdout,
-        "the digest does not depend on the place"
-    );
+    assert_eq!(in_bucket.stdout, in_folder.stdout, "the digest does not depend on the place");
 }
 
 #[test]

@@ -7,11 +7,8 @@ use perennial_artifacts::{BlobDigest, Blobs};
 /// Lets the probe put blobs into `root`, kills it after `lines` acknowledged ones, and tells all
 /// it acknowledged.
 fn put_and_kill(root: &Path, lines: usize) -> Vec<(BlobDigest, u64)> {
-    let mut probe = Command::new(env!("CARGO_BIN_EXE_perennial-artifacts-probe"))
-        .arg(root)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut probe =
+        Command::new(env!("CARGO_BIN_EXE_perennial-artifacts-probe")).arg(root).stdout(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(probe.stdout.take().unwrap()).lines();
     let mut acknowledged: Vec<String> = told.by_ref().take(lines).map(Result::unwrap).collect();
     probe.kill().unwrap();
@@ -35,24 +32,15 @@ async fn a_kill_loses_no_acknowledged_blob_and_leaves_no_half_one() {
         assert!(acknowledged.len() >= lines);
         let blobs = Blobs::open_folder(temp.path()).unwrap();
         for (digest, size) in acknowledged {
-            assert_eq!(
-                blobs.get_bytes(digest, size).await.unwrap().len() as u64,
-                size
-            );
+            assert_eq!(blobs.get_bytes(digest, size).await.unwrap().len() as u64, size);
         }
         for folder in std::fs::read_dir(temp.path()).unwrap().map(Result::unwrap) {
             if folder.file_name() == "unfinished" {
                 continue;
             }
-            for blob in std::fs::read_dir(folder.path())
-                .unwrap()
-                .map(Result::unwrap)
-            {
+            for blob in std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
                 let name = blob.file_name().into_string().unwrap();
-                assert_eq!(
-                    BlobDigest::of(&std::fs::read(blob.path()).unwrap()).to_string(),
-                    name
-                );
+                assert_eq!(BlobDigest::of(&std::fs::read(blob.path()).unwrap()).to_string(), name);
             }
         }
     }

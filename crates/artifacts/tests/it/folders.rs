@@ -17,41 +17,17 @@ fn write(root: &Path, files: &[(&str, &str)]) {
 async fn a_folder_comes_back_as_it_was() {
     let (temp, local) = store();
     let root = temp.path().join("model");
-    write(
-        &root,
-        &[
-            ("MLmodel", "flavors"),
-            ("data/model.onnx", "bytes"),
-            ("data/deep/er", ""),
-            ("run.sh", "echo"),
-        ],
-    );
+    write(&root, &[("MLmodel", "flavors"), ("data/model.onnx", "bytes"), ("data/deep/er", ""), ("run.sh", "echo")]);
     std::fs::set_permissions(root.join("run.sh"), std::fs::Permissions::from_mode(0o755)).unwrap();
     for (index, blobs) in [local, memory()].into_iter().enumerate() {
         let manifest = blobs.put_folder(&root).await.unwrap();
-        let paths: Vec<&str> = manifest
-            .files()
-            .iter()
-            .map(|file| file.path.as_str())
-            .collect();
-        assert_eq!(
-            paths,
-            ["MLmodel", "data/deep/er", "data/model.onnx", "run.sh"]
-        );
-        assert_eq!(
-            blobs.get_manifest(manifest.digest()).await.unwrap(),
-            manifest
-        );
+        let paths: Vec<&str> = manifest.files().iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["MLmodel", "data/deep/er", "data/model.onnx", "run.sh"]);
+        assert_eq!(blobs.get_manifest(manifest.digest()).await.unwrap(), manifest);
         for share in [Share::Own, Share::Shared] {
             let out = temp.path().join(format!("out-{index}-{share:?}"));
-            blobs
-                .materialize_folder(&manifest, &out, share)
-                .await
-                .unwrap();
-            assert_eq!(
-                blobs.put_folder(&out).await.unwrap().digest(),
-                manifest.digest()
-            );
+            blobs.materialize_folder(&manifest, &out, share).await.unwrap();
+            assert_eq!(blobs.put_folder(&out).await.unwrap().digest(), manifest.digest());
         }
     }
 }
@@ -86,30 +62,22 @@ async fn a_link_inside_is_kept_as_a_file() {
     write(&root, &[("real", "content")]);
     symlink("real", root.join("link")).unwrap();
     let manifest = blobs.put_folder(&root).await.unwrap();
-    assert_eq!(
-        manifest.file("link").unwrap().blob,
-        manifest.file("real").unwrap().blob
-    );
+    assert_eq!(manifest.file("link").unwrap().blob, manifest.file("real").unwrap().blob);
 }
+
+/// What is said of an entry `x` of a folder, and what makes it there.
+type Case<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test]
 async fn what_could_smuggle_bytes_in_is_refused_by_name() {
     let (temp, blobs) = store();
     write(temp.path(), &[("secret", "outside"), ("f-other/x", "")]);
-    let cases: [(&str, &dyn Fn(&Path)); 5] = [
-        ("a link out of the folder", &|root| {
-            symlink("../secret", root.join("x")).unwrap()
-        }),
+    let cases: [Case<'_>; 5] = [
+        ("a link out of the folder", &|root| symlink("../secret", root.join("x")).unwrap()),
         // Its path begins with the folder's own.
-        ("a link out of the folder", &|root| {
-            symlink("../f-other/x", root.join("x")).unwrap()
-        }),
-        ("a link to nothing", &|root| {
-            symlink("gone", root.join("x")).unwrap()
-        }),
-        ("neither a file nor a link to one", &|root| {
-            symlink(".", root.join("x")).unwrap()
-        }),
+        ("a link out of the folder", &|root| symlink("../f-other/x", root.join("x")).unwrap()),
+        ("a link to nothing", &|root| symlink("gone", root.join("x")).unwrap()),
+        ("neither a file nor a link to one", &|root| symlink(".", root.join("x")).unwrap()),
         ("neither a file nor a link to one", &|root| {
             std::os::unix::net::UnixListener::bind(root.join("x")).unwrap();
         }),
@@ -130,10 +98,7 @@ async fn names_that_differ_by_case_alone_are_refused() {
     let (temp, blobs) = store();
     let root = temp.path().join("f");
     write(&root, &[("Model/a", "1"), ("model/A", "2")]);
-    assert!(matches!(
-        blobs.put_folder(&root).await,
-        Err(Error::Judged(_))
-    ));
+    assert!(matches!(blobs.put_folder(&root).await, Err(Error::Judged(_))));
 }
 
 #[tokio::test]
@@ -147,19 +112,13 @@ async fn materializing_never_follows_a_link_that_lies_in_the_way() {
     let to = temp.path().join("to");
     std::fs::create_dir(&to).unwrap();
     symlink(&outside, to.join("data")).unwrap();
-    assert!(matches!(
-        blobs.materialize_folder(&manifest, &to, Share::Own).await,
-        Err(Error::Refused { .. })
-    ));
+    assert!(matches!(blobs.materialize_folder(&manifest, &to, Share::Own).await, Err(Error::Refused { .. })));
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
 
 #[tokio::test]
 async fn a_missing_folder_is_named() {
     let (temp, blobs) = store();
-    let error = blobs
-        .put_folder(&temp.path().join("gone"))
-        .await
-        .unwrap_err();
+    let error = blobs.put_folder(&temp.path().join("gone")).await.unwrap_err();
     assert!(error.to_string().contains("/gone`"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! Blobs in a folder, in an object store, and across a kill.
 
+#![cfg(test)]
+
 mod blobs;
 mod bucket;
 mod crash;
@@ -17,19 +19,12 @@ fn store() -> (TempDir, Blobs) {
 
 /// A store over an object store in memory.
 fn memory() -> Blobs {
-    Blobs::open_store(
-        std::sync::Arc::new(object_store::memory::InMemory::new()),
-        "some/prefix",
-    )
-    .unwrap()
+    Blobs::open_store(std::sync::Arc::new(object_store::memory::InMemory::new()), "some/prefix").unwrap()
 }
 
 /// Bytes that differ by `seed`.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
-    blake3::Hasher::new()
-        .update(&seed.to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }

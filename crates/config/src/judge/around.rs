@@ -8,35 +8,44 @@ use serde_json::{Map, Value};
 
 use super::Judge;
 use crate::diagnostic::choose;
-use crate::document::at;
+use crate::document::{Path, at};
 use crate::project::{Act, Environment};
 use crate::surroundings::{Param, ParamKind, Surroundings, TrainerSpec};
 
 impl Judge<'_, '_> {
     /// Judges what steps name outside the file; gives the tables of each `sql` step.
-    pub(super) fn look_around(&mut self, around: &Surroundings<'_>) -> BTreeMap<StepName, Vec<String>> {
+    pub(super) fn look_around(
+        &mut self,
+        around: &Surroundings<'_>,
+    ) -> BTreeMap<StepName, Vec<String>> {
         let mut tables = BTreeMap::new();
         for (name, step) in self.steps.clone() {
             let at = at!["steps", name];
             match &step.act {
                 Act::Sql { file } => {
-                    if let Some(found) = self.judge_sql(around, file, &[at.as_slice(), &at!["sql"]].concat()) {
+                    if let Some(found) = self.judge_sql(around, file, &at.then("sql")) {
                         tables.insert(name, found);
                     }
                 }
-                Act::Train { trainer, params } => self.judge_trainer(around.trainers, trainer, params, &at),
+                Act::Train { trainer, params } => {
+                    self.judge_trainer(around.trainers, trainer, params, &at);
+                }
                 Act::Run(run) => {
                     for (index, code) in run.code.iter().enumerate() {
                         if is_inside(code) && !around.files.any(code) {
                             let message = format!("no file is found at `{code}`");
-                            self.value(&[at.as_slice(), &at!["code", index]].concat(), message, None);
+                            self.value(&at.then("code").then(index), message, None);
                         }
                     }
                     if let Environment::Uv { file } = &run.environment
                         && is_inside(file)
                         && !around.files.exists(file)
                     {
-                        self.value(&[at.as_slice(), &at!["env"]].concat(), format!("no file is found at `{file}`"), None);
+                        self.value(
+                            &at.then("env"),
+                            format!("no file is found at `{file}`"),
+                            None,
+                        );
                     }
                 }
                 Act::Evaluate { .. } => {}
@@ -45,12 +54,21 @@ impl Judge<'_, '_> {
         tables
     }
 
-    fn judge_sql(&mut self, around: &Surroundings<'_>, file: &str, at: &[String]) -> Option<Vec<String>> {
+    fn judge_sql(
+        &mut self,
+        around: &Surroundings<'_>,
+        file: &str,
+        at: &Path,
+    ) -> Option<Vec<String>> {
         if !is_inside(file) {
             return None;
         }
         if !around.files.exists(file) {
-            self.value(at, format!("no file is found at `{file}`"), Some("write its SELECT there".to_owned()));
+            self.value(
+                at,
+                format!("no file is found at `{file}`"),
+                Some("write its SELECT there".to_owned()),
+            );
             return None;
         }
         let Some(sql) = around.files.read(file) else {
@@ -61,34 +79,56 @@ impl Judge<'_, '_> {
         let tables = match tables_in(&sql) {
             Ok(tables) => tables,
             Err(error) => {
-                self.value(at, format!("in `{file}`: {}", error.message()), error.hint_text().map(str::to_owned));
+                self.value(
+                    at,
+                    format!("in `{file}`: {}", error.message()),
+                    error.hint_text().map(str::to_owned),
+                );
                 return None;
             }
         };
         for table in &tables {
             if !self.knows_dataset(table) {
-                self.unknown_dataset(table, at, format!("`{file}` names the table `{table}`, which is no dataset"));
+                self.unknown_dataset(
+                    table,
+                    at,
+                    format!("`{file}` names the table `{table}`, which is no dataset"),
+                );
             }
         }
         Some(tables)
     }
 
-    fn judge_trainer(&mut self, trainers: &[TrainerSpec], name: &str, params: &Map<String, Value>, at: &[String]) {
+    fn judge_trainer(
+        &mut self,
+        trainers: &[TrainerSpec],
+        name: &str,
+        params: &Map<String, Value>,
+        at: &Path,
+    ) {
         let Some(trainer) = trainers.iter().find(|trainer| trainer.name == name) else {
             let known: Vec<&str> = trainers.iter().map(|trainer| trainer.name).collect();
             let message = format!("no trainer `{name}` is built in");
-            self.value(&[at, &at!["train"]].concat(), message, choose(name, &known));
+            self.value(&at.then("train"), message, choose(name, &known));
             return;
         };
         for (key, value) in params {
-            let place = [at, &at!["params", key]].concat();
+            let place = at.then("params").then(key);
             match trainer.params.iter().find(|param| param.name == key) {
                 None => {
                     let known: Vec<&str> = trainer.params.iter().map(|param| param.name).collect();
-                    self.key(place, format!("trainer `{name}` has no parameter `{key}`"), choose(key, &known));
+                    self.key(
+                        place,
+                        format!("trainer `{name}` has no parameter `{key}`"),
+                        choose(key, &known),
+                    );
                 }
                 Some(param) if !fits(param, value) => {
-                    self.value(&place, format!("`{key}` is {}, expected {}", shown(value), wanted(param)), None);
+                    self.value(
+                        &place,
+                        format!("`{key}` is {}, expected {}", shown(value), wanted(param)),
+                        None,
+                    );
                 }
                 Some(_) => {}
             }
@@ -103,8 +143,12 @@ fn is_inside(path: &str) -> bool {
 
 fn fits(param: &Param, value: &Value) -> bool {
     match param.kind {
-        ParamKind::Whole(least, most) => value.as_i64().is_some_and(|number| (least..=most).contains(&number)),
-        ParamKind::Number(least, most) => value.as_f64().is_some_and(|number| (least..=most).contains(&number)),
+        ParamKind::Whole(least, most) => value
+            .as_i64()
+            .is_some_and(|number| (least..=most).contains(&number)),
+        ParamKind::Number(least, most) => value
+            .as_f64()
+            .is_some_and(|number| (least..=most).contains(&number)),
         ParamKind::Bool => value.is_boolean(),
         ParamKind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
     }

@@ -17,16 +17,26 @@ use crate::diagnostic::{Diagnostic, Diagnostics, choose};
 use crate::document::{Path, at};
 use crate::file::{ProjectFile, Task};
 use crate::graph::{Graph, Thing, made_by};
-use crate::project::{Project, Step};
+use crate::project::{Project, Step, predictions_of};
 use crate::shape::{Shape, read};
 use crate::surroundings::Surroundings;
 
 /// Judges a text; see [`Project::judge`].
-pub(crate) fn judge(file_name: &str, text: &str, around: Option<&Surroundings<'_>>) -> Result<Project, Diagnostics> {
+pub(crate) fn judge(
+    file_name: &str,
+    text: &str,
+    around: Option<&Surroundings<'_>>,
+) -> Result<Project, Diagnostics> {
     let mut shape = read(file_name, text);
     let mut project = None;
     if let Some(file) = shape.file.take() {
-        let mut judge = Judge { shape: &mut shape, task: file.task.clone(), steps: BTreeMap::new(), datasets: BTreeSet::new(), is_tangled: false };
+        let mut judge = Judge {
+            shape: &mut shape,
+            task: file.task.clone(),
+            steps: BTreeMap::new(),
+            datasets: BTreeSet::new(),
+            is_tangled: false,
+        };
         project = judge.project(file, around);
     }
     let mut mistakes = shape.mistakes;
@@ -37,7 +47,11 @@ pub(crate) fn judge(file_name: &str, text: &str, around: Option<&Surroundings<'_
     }
     mistakes.sort_by_key(|mistake| mistake.span.start);
     mistakes.truncate(MISTAKES_MAX);
-    Err(Diagnostics { file: file_name.to_owned(), text: text.to_owned(), mistakes })
+    Err(Diagnostics {
+        file: file_name.to_owned(),
+        text: text.to_owned(),
+        mistakes,
+    })
 }
 
 struct Judge<'s, 't> {
@@ -56,6 +70,7 @@ impl Judge<'_, '_> {
         self.steps = self.read_steps(&file);
         self.datasets = file.datasets.keys().cloned().collect();
         self.judge_makers(&file);
+        self.add_predictions(&file);
         self.judge_identity(&file.project);
         self.judge_task();
         self.judge_datasets(&file.datasets);
@@ -86,27 +101,84 @@ impl Judge<'_, '_> {
 
     fn judge_makers(&mut self, file: &ProjectFile) {
         let mut makers: BTreeMap<Thing, StepName> = BTreeMap::new();
-        let made: Vec<(StepName, Thing)> =
-            self.steps.iter().flat_map(|(name, step)| made_by(name, step).into_iter().map(|thing| (name.clone(), thing))).collect();
+        let made: Vec<(StepName, Thing)> = self
+            .steps
+            .iter()
+            .flat_map(|(name, step)| {
+                made_by(name, step)
+                    .into_iter()
+                    .map(|thing| (name.clone(), thing))
+            })
+            .collect();
         for (name, thing) in made {
-            let Thing::Dataset(dataset) = &thing else { continue };
+            let Thing::Dataset(dataset) = &thing else {
+                continue;
+            };
             self.datasets.insert(dataset.clone());
             if file.datasets.contains_key(dataset) {
-                let message = format!("dataset `{dataset}` has a source, and step `{name}` makes it, too");
+                let message =
+                    format!("dataset `{dataset}` has a source, and step `{name}` makes it, too");
                 self.is_tangled = true;
-                self.key(at!["steps", name], message, Some("give the step another name".to_owned()));
+                self.key(
+                    at!["steps", name],
+                    message,
+                    Some("give the step another name".to_owned()),
+                );
             } else if let Some(first) = makers.insert(thing.clone(), name.clone()) {
                 self.is_tangled = true;
-                self.key(at!["steps", name], format!("steps `{first}` and `{name}` both make dataset `{dataset}`"), None);
+                self.key(
+                    at!["steps", name],
+                    format!("steps `{first}` and `{name}` both make dataset `{dataset}`"),
+                    None,
+                );
+            }
+        }
+    }
+
+    /// Datasets of predictions are there for whoever reads them; nobody else may have their names.
+    fn add_predictions(&mut self, file: &ProjectFile) {
+        for endpoint in file.endpoints.keys() {
+            let Some(predictions) = predictions_of(endpoint) else {
+                continue;
+            };
+            if !self.datasets.insert(predictions.clone()) {
+                let message = format!(
+                    "`{predictions}` holds the predictions of endpoint `{endpoint}`, no other dataset can have its name"
+                );
+                let section = if file.datasets.contains_key(&predictions) {
+                    "datasets"
+                } else {
+                    "steps"
+                };
+                self.key(
+                    at![section, predictions],
+                    message,
+                    Some("give the dataset another name".to_owned()),
+                );
             }
         }
     }
 
     fn judge_cycle(&mut self, graph: &Graph) {
-        let Some(cycle) = graph.cycle().filter(|_| !self.is_tangled) else { return };
-        let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|step| format!("`{step}`")).collect();
-        let first = cycle.first().map_or_else(Vec::new, |step| at!["steps", step]);
-        self.key(first, format!("steps need each other in a circle: {}", names.join(" needs ")), None);
+        let Some(cycle) = graph.cycle().filter(|_| !self.is_tangled) else {
+            return;
+        };
+        let names: Vec<String> = cycle
+            .iter()
+            .chain(cycle.first())
+            .map(|step| format!("`{step}`"))
+            .collect();
+        let first = cycle
+            .first()
+            .map_or_else(Path::default, |step| at!["steps", step]);
+        self.key(
+            first,
+            format!(
+                "steps need each other in a circle: {}",
+                names.join(" needs ")
+            ),
+            None,
+        );
     }
 
     /// Tells a mistake about the key at a path.
@@ -116,7 +188,7 @@ impl Judge<'_, '_> {
     }
 
     /// Tells a mistake about the value at a path.
-    fn value(&mut self, at: &[String], message: impl Into<String>, suggestion: Option<String>) {
+    fn value(&mut self, at: &Path, message: impl Into<String>, suggestion: Option<String>) {
         let span = self.shape.document.value_span(at);
         self.tell(span, message, suggestion);
     }
@@ -129,34 +201,51 @@ impl Judge<'_, '_> {
 
     /// Whether the dataset is there, or was cut out for another mistake.
     fn knows_dataset(&self, name: &str) -> bool {
-        let is_there = name.parse().is_ok_and(|name: DatasetName| self.datasets.contains(&name));
-        is_there || self.shape.is_cut(&at!["datasets", name]) || self.shape.is_cut(&at!["steps", name])
+        let is_there = name
+            .parse()
+            .is_ok_and(|name: DatasetName| self.datasets.contains(&name));
+        is_there
+            || self.shape.is_cut(&at!["datasets", name])
+            || self.shape.is_cut(&at!["steps", name])
     }
 
     /// The step of that name that makes a model; tells a mistake at `at` when there is none.
     /// `None`, too, where the step was cut out for another mistake.
-    fn model(&mut self, name: &str, at: &[String]) -> Option<StepName> {
+    fn model(&mut self, name: &str, at: &Path) -> Option<StepName> {
         let parsed: Option<StepName> = name.parse().ok();
         match parsed.as_ref().and_then(|name| self.steps.get(name)) {
             Some(step) if step.makes_model() => parsed,
             Some(_) if self.shape.is_touched(&at!["steps", name]) => None,
             Some(step) => {
-                let message = format!("step `{name}` makes no model: it is a `{}` step", step.act.kind());
-                let suggestion = (step.act.kind() == "run").then(|| "declare an output of kind `model`".to_owned());
+                let message = format!(
+                    "step `{name}` makes no model: it is a `{}` step",
+                    step.act.kind()
+                );
+                let suggestion = (step.act.kind() == "run")
+                    .then(|| "declare an output of kind `model`".to_owned());
                 self.value(at, message, suggestion);
                 None
             }
             None if self.shape.is_cut(&at!["steps", name]) => None,
             None => {
-                let known: Vec<&str> = self.steps.iter().filter(|(_, step)| step.makes_model()).map(|(name, _)| name.as_str()).collect();
+                let known: Vec<&str> = self
+                    .steps
+                    .iter()
+                    .filter(|(_, step)| step.makes_model())
+                    .map(|(name, _)| name.as_str())
+                    .collect();
                 let suggestion = choose(name, &known);
-                self.value(at, format!("unknown step `{name}`, expected one that makes a model"), suggestion);
+                self.value(
+                    at,
+                    format!("unknown step `{name}`, expected one that makes a model"),
+                    suggestion,
+                );
                 None
             }
         }
     }
 
-    fn unknown_dataset(&mut self, name: &str, at: &[String], message: String) {
+    fn unknown_dataset(&mut self, name: &str, at: &Path, message: String) {
         let known: Vec<String> = self.datasets.iter().map(ToString::to_string).collect();
         let suggestion = choose(name, &known.iter().map(String::as_str).collect::<Vec<_>>());
         self.value(at, message, suggestion);
@@ -165,16 +254,18 @@ impl Judge<'_, '_> {
     /// Tells names of checks, gates and alerts that cannot be named elsewhere.
     fn judge_name(&mut self, noun: &str, name: &str, at: Path) {
         if name.parse::<StepName>().is_err() {
-            let message = format!("`{name}` is no {noun} name: expected a lowercase letter, then lowercase letters, digits, `_` or `-`");
+            let message = format!(
+                "`{name}` is no {noun} name: expected a lowercase letter, then lowercase letters, digits, `_` or `-`"
+            );
             self.key(at, message, None);
         }
     }
 
     /// Tells repeated words of a list of columns.
-    fn judge_columns(&mut self, columns: &[String], at: &[String]) {
+    fn judge_columns(&mut self, columns: &[String], at: &Path) {
         let mut seen = BTreeSet::new();
         for (index, column) in columns.iter().enumerate() {
-            let place = [at, &at![index]].concat();
+            let place = at.then(index);
             if column.is_empty() {
                 self.value(&place, "a column's name is not empty", None);
             } else if !seen.insert(column) {

@@ -33,7 +33,7 @@ pub enum Act {
         params: Map<String, Value>,
     },
     /// Runs a command.
-    Run(Run),
+    Run(Box<Run>),
     /// Judges models on the test rows of the task's dataset, the champion with them.
     Evaluate {
         /// The steps whose models are judged, in the order declared.
@@ -60,7 +60,10 @@ impl Step {
     pub fn makes_model(&self) -> bool {
         match &self.act {
             Act::Train { .. } => true,
-            Act::Run(run) => run.outputs.values().any(|output| output.kind == OutputKind::Model),
+            Act::Run(run) => run
+                .outputs
+                .values()
+                .any(|output| output.kind == OutputKind::Model),
             Act::Sql { .. } | Act::Evaluate { .. } => false,
         }
     }

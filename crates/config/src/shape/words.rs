@@ -3,6 +3,7 @@
 use perennial_core::rule::nearest;
 
 use crate::diagnostic::choose;
+use crate::document::Path;
 
 /// What the TOML parser says of a key or table that is there already.
 pub(super) const DUPLICATE: &str = "duplicate key";
@@ -22,9 +23,16 @@ pub(super) fn syntax(message: &str, words: &str) -> String {
     if message == DUPLICATE {
         return format!("`{words}` is said twice");
     }
-    let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
+    let line = message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
     let mut characters = line.chars();
-    let first = characters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+    let first = characters
+        .next()
+        .map(|c| c.to_lowercase().to_string())
+        .unwrap_or_default();
     format!("{first}{}", characters.as_str())
 }
 
@@ -36,38 +44,78 @@ pub(super) fn missing_field(message: &str) -> Option<&str> {
 /// A mistake at `at`, from serde's message.
 ///
 /// `is_element` tells that it is about one element of the list at `at`.
-pub(super) fn shape(message: &str, at: &[String], is_element: bool) -> Said {
-    let key = at.last().map_or("the project file", String::as_str);
+pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
+    let key = at.last().unwrap_or("the project file");
     if let Some(field) = missing_field(message) {
-        let place = if at.is_empty() { "the project file".to_owned() } else { format!("`{}`", at.join(".")) };
-        let suggestion = match (at, example(at.first(), field)) {
+        let place = if at.0.is_empty() {
+            "the project file".to_owned()
+        } else {
+            format!("`{at}`")
+        };
+        let suggestion = match (at.0.as_slice(), example(at.section(), field)) {
             ([], _) => "add `[project]` with `name = \"my-project\"`".to_owned(),
             (_, Some(value)) => format!("add `{field} = {value}`"),
             (_, None) => format!("add `{field} = \"…\"`"),
         };
-        return Said { message: format!("{place} needs `{field}`"), suggestion: Some(suggestion), is_about_key: true, meant: None };
+        return Said {
+            message: format!("{place} needs `{field}`"),
+            suggestion: Some(suggestion),
+            is_about_key: true,
+            meant: None,
+        };
     }
     if let Some((word, expected)) = unknown(message, "unknown field `") {
-        let above = &at[..at.len().saturating_sub(1)];
-        let place = if above.is_empty() { "at the top of the file".to_owned() } else { format!("in `{}`", above.join(".")) };
+        let above = at.above().filter(|above| !above.0.is_empty());
+        let place = above.map_or("at the top of the file".to_owned(), |above| {
+            format!("in `{above}`")
+        });
         let meant = nearest(word, expected.iter().copied()).map(str::to_owned);
-        return Said { message: format!("unknown key `{word}` {place}"), suggestion: choose(word, &expected), is_about_key: true, meant };
+        return Said {
+            message: format!("unknown key `{word}` {place}"),
+            suggestion: choose(word, &expected),
+            is_about_key: true,
+            meant,
+        };
     }
     if let Some((word, expected)) = unknown(message, "unknown variant `") {
-        let meant = nearest(word, expected.iter().copied()).filter(|_| !is_element).map(str::to_owned);
+        let meant = nearest(word, expected.iter().copied())
+            .filter(|_| !is_element)
+            .map(str::to_owned);
         let suggestion = choose(word, &expected);
-        return Said { message: format!("`{word}` is not known for `{key}`"), suggestion, is_about_key: false, meant };
+        return Said {
+            message: format!("`{word}` is not known for `{key}`"),
+            suggestion,
+            is_about_key: false,
+            meant,
+        };
     }
-    let told = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| message.strip_prefix(start));
+    let told = ["invalid type: ", "invalid value: "]
+        .into_iter()
+        .find_map(|start| message.strip_prefix(start));
     if let Some((found, expected)) = told.and_then(|told| told.split_once(", expected ")) {
         let what = if is_element { "an element of " } else { "" };
-        let message = format!("{what}`{key}` is {}, expected {}", found_words(found), expected_words(expected));
-        let suggestion = example(at.first(), key).map(|value| format!("such as `{key} = {value}`"));
-        return Said { message, suggestion, is_about_key: false, meant: None };
+        let message = format!(
+            "{what}`{key}` is {}, expected {}",
+            found_words(found),
+            expected_words(expected)
+        );
+        let suggestion =
+            example(at.section(), key).map(|value| format!("such as `{key} = {value}`"));
+        return Said {
+            message,
+            suggestion,
+            is_about_key: false,
+            meant: None,
+        };
     }
     // A message of our own, from a type that judges its text.
     let is_about_key = message.contains(" name: ") && message.starts_with(&format!("`{key}`"));
-    Said { message: message.to_owned(), suggestion: None, is_about_key, meant: None }
+    Said {
+        message: message.to_owned(),
+        suggestion: None,
+        is_about_key,
+        meant: None,
+    }
 }
 
 fn unknown<'m>(message: &'m str, start: &str) -> Option<(&'m str, Vec<&'m str>)> {
@@ -76,7 +124,12 @@ fn unknown<'m>(message: &'m str, start: &str) -> Option<(&'m str, Vec<&'m str>)>
 }
 
 fn found_words(found: &str) -> String {
-    for (start, words) in [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "")] {
+    for (start, words) in [
+        ("string ", "the text "),
+        ("integer ", "the number "),
+        ("floating point ", "the number "),
+        ("boolean ", ""),
+    ] {
         if let Some(value) = found.strip_prefix(start) {
             return format!("{words}{}", value.trim_matches('`'));
         }
@@ -104,8 +157,8 @@ fn expected_words(expected: &str) -> String {
 }
 
 /// What the value of a key could look like.
-fn example(section: Option<&String>, key: &str) -> Option<&'static str> {
-    let value = match (section.map_or("", String::as_str), key) {
+fn example(section: &str, key: &str) -> Option<&'static str> {
+    let value = match (section, key) {
         ("project", "name") => "\"my-project\"",
         ("project", "owners") => "[\"ops@example.org\"]",
         ("datasets", "source") => "{ files = \"data/*.parquet\" }",

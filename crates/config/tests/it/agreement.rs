@@ -1,5 +1,7 @@
 //! Laws of the whole: nothing panics, and every mistake has its place.
 
+use std::fmt::Write as _;
+
 use perennial_config::{MISTAKES_MAX, Project};
 use proptest::prelude::*;
 
@@ -13,7 +15,12 @@ fn is_sound(text: &str) {
         assert_eq!(text.get(mistake.span.clone()), Some(mistake.words.as_str()));
         let line = text.lines().nth(mistake.line - 1).unwrap_or_default();
         assert!(mistake.column <= line.chars().count() + 1, "{mistake:?}");
-        assert!(!mistake.message.is_empty() && !mistake.message.contains('\n') && !mistake.message.ends_with('.'), "{mistake:?}");
+        assert!(
+            !mistake.message.is_empty()
+                && !mistake.message.contains('\n')
+                && !mistake.message.ends_with('.'),
+            "{mistake:?}"
+        );
     }
     found.render_plain();
 }
@@ -44,7 +51,7 @@ proptest! {
     fn a_project_of_many_steps_is_judged(count in 1..60_usize) {
         let mut text = FLIGHTS.to_owned();
         for step in 0..count {
-            text.push_str(&format!("\n[steps.more_{step}]\ntrain = \"linear\"\n"));
+            writeln!(text, "\n[steps.more_{step}]\ntrain = \"linear\"").unwrap();
         }
         let project = judge(&text).unwrap();
         prop_assert_eq!(project.graph.order().len(), count + 4);
@@ -55,7 +62,7 @@ proptest! {
 fn many_mistakes_are_told_up_to_the_limit() {
     let mut text = FLIGHTS.to_owned();
     for step in 0..3 * MISTAKES_MAX {
-        text.push_str(&format!("\n[steps.more_{step}]\ntrian = \"linear\"\n"));
+        writeln!(text, "\n[steps.more_{step}]\ntrian = \"linear\"").unwrap();
     }
     assert_eq!(judge(&text).unwrap_err().mistakes.len(), MISTAKES_MAX);
 }

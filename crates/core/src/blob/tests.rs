@@ -5,7 +5,7 @@ fn file(path: &str, content: &str) -> ManifestFile {
     ManifestFile {
         path: path.parse().unwrap(),
         blob: Blob { digest: BlobDigest::of(content.as_bytes()), size_bytes: content.len() as u64 },
-        is_executable: path.ends_with(".sh"),
+        is_executable: path.contains(".sh"),
     }
 }
 

@@ -162,6 +162,9 @@ pub enum StageInput {
     Parquet(PathBuf),
     /// One JSON object a line (sealed predictions, pushed rows).
     JsonLines(bytes_of::Bytes),
+    /// The rows of this same load as they were staged before, those set aside included, to be judged
+    /// again because the table has moved on (a held load that is released).
+    Staged,
 }
 
 /// Owned bytes, without a dependency on a bytes crate.

@@ -18,10 +18,18 @@ pub struct Problem {
 
 /// Types every node; each mistake is told once.
 pub(super) fn check(root: &Node, text: &str, facts: &FactSchema) -> Vec<Problem> {
-    let mut checker = Checker { text, facts, scope: Vec::new(), problems: Vec::new() };
+    let mut checker = Checker {
+        text,
+        facts,
+        scope: Vec::new(),
+        problems: Vec::new(),
+    };
     let found = checker.type_of(root);
     if let Some(found) = found.filter(|found| *found != FactType::Bool) {
-        checker.report(&root.span, format!("the {} must be true or false, this is {found}", facts.noun));
+        checker.report(
+            &root.span,
+            format!("the {} must be true or false, this is {found}", facts.noun),
+        );
     }
     checker.problems
 }
@@ -54,16 +62,30 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn report(&mut self, span: &Range<usize>, message: String) {
-        self.problems.push(Problem { span: span.clone(), message, suggestion: None });
+        self.problems.push(Problem {
+            span: span.clone(),
+            message,
+            suggestion: None,
+        });
     }
 
-    fn suggest<'b>(&mut self, span: &Range<usize>, message: String, word: &str, known: impl Iterator<Item = &'b str> + Clone) {
+    fn suggest<'b>(
+        &mut self,
+        span: &Range<usize>,
+        message: String,
+        word: &str,
+        known: impl Iterator<Item = &'b str> + Clone,
+    ) {
         let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
         let suggestion = near.or_else(|| {
             let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
             (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
         });
-        self.problems.push(Problem { span: span.clone(), message, suggestion });
+        self.problems.push(Problem {
+            span: span.clone(),
+            message,
+            suggestion,
+        });
     }
 
     /// The node's type; `None` where a mistake was told, so that nothing follows from it.
@@ -73,7 +95,10 @@ impl<'a> Checker<'a> {
             Kind::Bool(_) => Some(FactType::Bool),
             Kind::Text(_) => Some(FactType::Text),
             Kind::Null => {
-                self.report(&node.span, "facts are present or absent, never null".to_owned());
+                self.report(
+                    &node.span,
+                    "facts are present or absent, never null".to_owned(),
+                );
                 if let Some(last) = self.problems.last_mut() {
                     last.suggestion = Some("ask `has(…)`".to_owned());
                 }
@@ -94,7 +119,10 @@ impl<'a> Checker<'a> {
                 if yes == other {
                     return Some(yes);
                 }
-                self.report(&no.span, format!("both answers of `?` must be alike: {yes} before `:`, {other} after"));
+                self.report(
+                    &no.span,
+                    format!("both answers of `?` must be alike: {yes} before `:`, {other} after"),
+                );
                 None
             }
             Kind::Call(function, arguments) => Some(self.call(*function, arguments)),
@@ -106,7 +134,13 @@ impl<'a> Checker<'a> {
     fn expect(&mut self, node: &'a Node, wanted: &FactType, by: &str) -> FactType {
         let found = self.type_of(node);
         if let Some(found) = found.filter(|found| found != wanted) {
-            self.report(&node.span, format!("{by} takes {wanted}, `{}` is {found}", &self.text[node.span.clone()]));
+            self.report(
+                &node.span,
+                format!(
+                    "{by} takes {wanted}, `{}` is {found}",
+                    &self.text[node.span.clone()]
+                ),
+            );
         }
         wanted.clone()
     }
@@ -118,7 +152,10 @@ impl<'a> Checker<'a> {
             match &element {
                 None => element = Some(found),
                 Some(first) if *first != found => {
-                    self.report(&node.span, format!("elements of a list must be alike: {first} first, {found} here"));
+                    self.report(
+                        &node.span,
+                        format!("elements of a list must be alike: {first} first, {found} here"),
+                    );
                     return None;
                 }
                 Some(_) => {}
@@ -129,7 +166,12 @@ impl<'a> Checker<'a> {
     }
 
     fn name(&mut self, name: &str, span: &Range<usize>) -> Option<FactType> {
-        if let Some((_, bound)) = self.scope.iter().rev().find(|(variable, _)| *variable == name) {
+        if let Some((_, bound)) = self
+            .scope
+            .iter()
+            .rev()
+            .find(|(variable, _)| *variable == name)
+        {
             return bound.clone();
         }
         if let Some(field) = self.facts.facts.field(name) {
@@ -137,8 +179,15 @@ impl<'a> Checker<'a> {
         }
         let facts = self.facts;
         let variables: Vec<&str> = self.scope.iter().map(|(variable, _)| *variable).collect();
-        let known = variables.into_iter().chain(facts.facts.fields().map(|(name, _)| name));
-        self.suggest(span, format!("unknown fact `{name}`"), name, known.collect::<Vec<_>>().into_iter());
+        let known = variables
+            .into_iter()
+            .chain(facts.facts.fields().map(|(name, _)| name));
+        self.suggest(
+            span,
+            format!("unknown fact `{name}`"),
+            name,
+            known.collect::<Vec<_>>().into_iter(),
+        );
         None
     }
 
@@ -149,13 +198,24 @@ impl<'a> Checker<'a> {
                     return Some(found.value.clone());
                 }
                 let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!("`{}` has no field `{}`", &self.text[operand.span.clone()], field.text);
+                let message = format!(
+                    "`{}` has no field `{}`",
+                    &self.text[operand.span.clone()],
+                    field.text
+                );
                 self.suggest(&field.span, message, &field.text, known.into_iter());
                 None
             }
             FactType::Numbers => Some(FactType::Number),
             other => {
-                self.report(&field.span, format!("`{}` is {other}, it has no field `{}`", &self.text[operand.span.clone()], field.text));
+                self.report(
+                    &field.span,
+                    format!(
+                        "`{}` is {other}, it has no field `{}`",
+                        &self.text[operand.span.clone()],
+                        field.text
+                    ),
+                );
                 None
             }
         }
@@ -173,25 +233,43 @@ impl<'a> Checker<'a> {
             }
             FactType::Record(record) => {
                 let Kind::Text(name) = &index.kind else {
-                    self.report(&index.span, "the field of a record is a text, such as `['auc']`".to_owned());
+                    self.report(
+                        &index.span,
+                        "the field of a record is a text, such as `['auc']`".to_owned(),
+                    );
                     return None;
                 };
                 if let Some(found) = record.field(name) {
                     return Some(found.value.clone());
                 }
                 let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!("`{}` has no field `{name}`", &self.text[operand.span.clone()]);
+                let message = format!(
+                    "`{}` has no field `{name}`",
+                    &self.text[operand.span.clone()]
+                );
                 self.suggest(&index.span, message, name, known.into_iter());
                 None
             }
             other => {
-                self.report(&operand.span, format!("`{}` is {other}, it has no parts", &self.text[operand.span.clone()]));
+                self.report(
+                    &operand.span,
+                    format!(
+                        "`{}` is {other}, it has no parts",
+                        &self.text[operand.span.clone()]
+                    ),
+                );
                 None
             }
         }
     }
 
-    fn binary(&mut self, operator: Operator, node: &Node, left: &'a Node, right: &'a Node) -> Option<FactType> {
+    fn binary(
+        &mut self,
+        operator: Operator,
+        node: &Node,
+        left: &'a Node,
+        right: &'a Node,
+    ) -> Option<FactType> {
         let sign = format!("`{}`", operator.as_str());
         match operator {
             Operator::And | Operator::Or => {
@@ -208,9 +286,14 @@ impl<'a> Checker<'a> {
                 match (found?, other?) {
                     (FactType::Number, FactType::Number) => Some(FactType::Number),
                     (FactType::Text, FactType::Text) => Some(FactType::Text),
-                    (found, other) if found == other && matches!(found, FactType::List(_)) => Some(found),
+                    (found, other) if found == other && matches!(found, FactType::List(_)) => {
+                        Some(found)
+                    }
                     (found, other) => {
-                        self.report(&node.span, format!("`+` adds numbers or joins texts, found {found} and {other}"));
+                        self.report(
+                            &node.span,
+                            format!("`+` adds numbers or joins texts, found {found} and {other}"),
+                        );
                         None
                     }
                 }
@@ -221,7 +304,10 @@ impl<'a> Checker<'a> {
                 if let (Some(found), Some(other)) = (found, other)
                     && found != other
                 {
-                    self.report(&node.span, format!("{sign} compares like with like, found {found} and {other}"));
+                    self.report(
+                        &node.span,
+                        format!("{sign} compares like with like, found {found} and {other}"),
+                    );
                 }
                 Some(FactType::Bool)
             }
@@ -231,7 +317,12 @@ impl<'a> Checker<'a> {
                 if let (Some(found), Some(other)) = (found, other)
                     && (found != other || !matches!(found, FactType::Number | FactType::Text))
                 {
-                    self.report(&node.span, format!("{sign} compares two numbers or two texts, found {found} and {other}"));
+                    self.report(
+                        &node.span,
+                        format!(
+                            "{sign} compares two numbers or two texts, found {found} and {other}"
+                        ),
+                    );
                 }
                 Some(FactType::Bool)
             }
@@ -243,17 +334,30 @@ impl<'a> Checker<'a> {
     }
 
     fn member_of(&mut self, node: &Node, left: &'a Node, right: &'a Node) {
-        let (Some(found), Some(container)) = (self.type_of(left), self.type_of(right)) else { return };
+        let (Some(found), Some(container)) = (self.type_of(left), self.type_of(right)) else {
+            return;
+        };
         let wanted = match container {
             FactType::List(element) => *element,
             FactType::Numbers | FactType::Record(_) => FactType::Text,
             other => {
-                self.report(&right.span, format!("`in` asks a list or a map, `{}` is {other}", &self.text[right.span.clone()]));
+                self.report(
+                    &right.span,
+                    format!(
+                        "`in` asks a list or a map, `{}` is {other}",
+                        &self.text[right.span.clone()]
+                    ),
+                );
                 return;
             }
         };
         if wanted != found {
-            self.report(&node.span, format!("`in` compares like with like, found {found} and elements that are {wanted}"));
+            self.report(
+                &node.span,
+                format!(
+                    "`in` compares like with like, found {found} and elements that are {wanted}"
+                ),
+            );
         }
     }
 
@@ -265,7 +369,13 @@ impl<'a> Checker<'a> {
                     && let Some(found) = self.type_of(argument)
                     && matches!(found, FactType::Number | FactType::Bool)
                 {
-                    self.report(&argument.span, format!("{name} takes a list, a map or text, `{}` is {found}", &self.text[argument.span.clone()]));
+                    self.report(
+                        &argument.span,
+                        format!(
+                            "{name} takes a list, a map or text, `{}` is {found}",
+                            &self.text[argument.span.clone()]
+                        ),
+                    );
                 }
                 FactType::Number
             }
@@ -290,7 +400,10 @@ impl<'a> Checker<'a> {
             Some(FactType::List(element)) => Some(element.as_ref().clone()),
             Some(FactType::Numbers) => Some(FactType::Text),
             Some(other) => {
-                let message = format!("`{}` is {other}, expected a list to ask each of", &self.text[each.range.span.clone()]);
+                let message = format!(
+                    "`{}` is {other}, expected a list to ask each of",
+                    &self.text[each.range.span.clone()]
+                );
                 self.report(&each.range.span, message);
                 None
             }
@@ -304,7 +417,13 @@ impl<'a> Checker<'a> {
         self.scope.pop();
         match each.quantifier {
             Quantifier::All | Quantifier::Exists | Quantifier::ExistsOne => Some(FactType::Bool),
-            Quantifier::Filter => range.map(|range| if range == FactType::Numbers { FactType::Text.list() } else { range }),
+            Quantifier::Filter => range.map(|range| {
+                if range == FactType::Numbers {
+                    FactType::Text.list()
+                } else {
+                    range
+                }
+            }),
             Quantifier::Map => result.map(FactType::list),
         }
     }

@@ -161,7 +161,11 @@ fn a_job_moves_only_as_its_diagram_says() {
 #[test]
 fn small_states_move_only_as_their_diagrams_say() {
     assert_eq!(
-        ways(ModelVersionState::ALL, &[ModelVersionEvent::Ready, ModelVersionEvent::Fail], ModelVersionState::transition),
+        ways(
+            ModelVersionState::ALL,
+            &[ModelVersionEvent::Ready, ModelVersionEvent::Fail],
+            ModelVersionState::transition
+        ),
         ["PENDING_REGISTRATION Ready -> READY", "PENDING_REGISTRATION Fail -> FAILED_REGISTRATION"]
     );
     assert_eq!(

@@ -2,9 +2,9 @@
 //! Its relative error is smallest at the ends; up to the buffer's size it is exact.
 
 /// Bounds the number of centroids; about as many stay.
-const COMPRESSION: f64 = 200.0;
+const COMPRESSION: f64 = 500.0;
 /// Values are kept as they are until there are so many.
-const EXACT_MAX: usize = 2048;
+const EXACT_MAX: usize = 4096;
 
 #[derive(Debug, Clone, Copy)]
 struct Centroid {

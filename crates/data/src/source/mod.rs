@@ -198,3 +198,6 @@ pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields.iter().map(|field| Field::new(&field.name, crate::types::arrow_of(&field.class), true));
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
+
+#[cfg(test)]
+mod tests;

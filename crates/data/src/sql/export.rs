@@ -11,11 +11,11 @@ use crate::convert::fit;
 use crate::error::Result;
 use crate::parquet::FileSink;
 use crate::source::Origin;
-use crate::types::canonical_schema;
+use crate::types::canonical_result;
 
 /// Writes all rows of `frame`, in its order, to a new file at `path`; gives their number.
 pub(crate) async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64> {
-    let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+    let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);
     let mut sink = FileSink::create(path, &target)?;
     let mut batches = frame.execute_stream().await.map_err(|cause| sql_error(&cause))?;

@@ -14,11 +14,11 @@ use crate::convert::fit;
 use crate::digest::Cells;
 use crate::error::{Error, Result};
 use crate::source::Origin;
-use crate::types::canonical_schema;
+use crate::types::canonical_result;
 
 /// Reads all rows of `frame`, in its order, as long as they take no more than `bytes_max`.
 pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Frame> {
-    let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
+    let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);
     let mut builders = target
         .fields()

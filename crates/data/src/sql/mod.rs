@@ -23,17 +23,15 @@ use crate::convert::fit;
 use crate::error::{Error, Result, one_line};
 use crate::source::Origin;
 use crate::table::Tables;
-use crate::types::{LOAD, canonical_schema, logical, logical_of_result};
+use crate::types::{LOAD, canonical_result, logical_of_result};
 
 pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
 
-/// Rows of an answer for people, at most.
-const PAGE_ROWS_MAX: usize = 10_000;
-/// Bytes of an answer for people, about.
-const PAGE_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one answer, about; beyond it the answer is cut, as it is at its limit of rows.
+const PAGE_BYTES_MAX: usize = 256 << 20;
 /// Times the memory that queries may spill to disk.
 const SPILL_TIMES: u64 = 16;
 
@@ -121,8 +119,8 @@ impl Sql {
     /// The schema of a SELECT's result.
     pub(crate) async fn schema(&self, text: &str, named: &[NamedTable]) -> Result<Schema> {
         let frame = self.plan(&self.session(), text, named).await?;
-        // Types are settled only by the physical plan's analysis.
-        logical_of_result(frame.schema().as_arrow()).map_err(as_sql)
+        let schema = canonical_result(frame.schema().as_arrow())?;
+        Ok(logical_of_result(&schema))
     }
 
     /// A page of a SELECT's rows.
@@ -133,9 +131,8 @@ impl Sql {
 
     /// A page of a frame's rows.
     pub(crate) async fn page_of(&self, frame: DataFrame, limit: usize) -> Result<Page> {
-        let limit = limit.min(PAGE_ROWS_MAX);
-        let target = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
-        let limited = frame.limit(0, Some(limit + 1)).map_err(|cause| sql_error(&cause))?;
+        let target = canonical_result(frame.schema().as_arrow())?;
+        let limited = frame.limit(0, Some(limit.saturating_add(1))).map_err(|cause| sql_error(&cause))?;
         let mut batches = limited.execute_stream().await.map_err(|cause| sql_error(&cause))?;
         let origin = Origin::rows(&Arc::from("the query"), 1);
         let (mut rows, mut bytes, mut truncated) = (Vec::new(), 0, false);
@@ -151,7 +148,7 @@ impl Sql {
                 rows.push(values);
             }
         }
-        Ok(Page { schema: logical(&target), rows, truncated })
+        Ok(Page { schema: logical_of_result(&target), rows, truncated })
     }
 }
 
@@ -186,7 +183,7 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
     }
     let place = cause.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| (span.start.line, span.start.column));
     let text = one_line(&cause.find_root().strip_backtrace());
-    let text = ["Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: "]
+    let text = ["Arrow error: ", "Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: "]
         .iter()
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
         .to_owned();

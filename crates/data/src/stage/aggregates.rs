@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
-use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
@@ -14,7 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::find_aggregate_exprs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::prelude::{Expr, ident};
+use datafusion::prelude::Expr;
 use perennial_core::port::data::{AggregateAnswer, AggregateCheck};
 use tokio::sync::mpsc;
 
@@ -85,7 +84,10 @@ fn plan(
     receiver: mpsc::Receiver<RecordBatch>,
 ) -> Result<(DataFrame, Vec<Place>)> {
     let session = sql.steady_session();
-    let columns = DFSchema::try_from(Arc::clone(schema)).map_err(|cause| Error::engine("judging aggregates", cause))?;
+    let source = Source { schema: Arc::clone(schema), receiver: Mutex::new(Some(receiver)) };
+    let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(source)]);
+    let rows = table.and_then(|table| session.read_table(Arc::new(table))).map_err(|cause| sql_error(&cause))?;
+    let columns = rows.schema().clone();
     let mut verdicts: Vec<(&AggregateCheck, Expr)> = Vec::new();
     let mut aggregates: Vec<Expr> = Vec::new();
     let mut places = Vec::new();
@@ -105,26 +107,21 @@ fn plan(
                 aggregates.push(aggregate.clone());
                 aggregates.len() - 1
             });
-            named.push((aggregate.schema_name().to_string(), checks.len() + at));
+            named.push((shown(&aggregate), checks.len() + at));
         }
         places.push(Place { name: check.name.clone(), aggregates: named });
         verdicts.push((check, verdict));
     }
-    let source = Source { schema: Arc::clone(schema), receiver: Mutex::new(Some(receiver)) };
-    let build = || -> datafusion::error::Result<DataFrame> {
-        let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(source)])?;
-        session.read_table(Arc::new(table))?.aggregate(Vec::new(), aggregates.clone())
-    };
-    let mut frame = build().map_err(|cause| sql_error(&cause))?;
+    let mut frame = rows.aggregate(Vec::new(), aggregates.clone()).map_err(|cause| sql_error(&cause))?;
+    let outputs: Vec<Expr> = frame.schema().columns().into_iter().map(Expr::Column).collect();
     let mut selected = Vec::new();
     for (index, (check, verdict)) in verdicts.into_iter().enumerate() {
         let failed = |cause: DataFusionError| in_check(&check.name, &check.expression, sql_error(&cause));
         let verdict = verdict
             .transform_down(|part| {
-                Ok(if aggregates.contains(&part) {
-                    Transformed::yes(ident(part.schema_name().to_string()))
-                } else {
-                    Transformed::no(part)
+                Ok(match aggregates.iter().position(|aggregate| *aggregate == part) {
+                    Some(at) => Transformed::yes(outputs[at].clone()),
+                    None => Transformed::no(part),
                 })
             })
             .map_err(failed)?
@@ -133,8 +130,8 @@ fn plan(
         frame.clone().select(vec![verdict.clone().alias("verdict")]).map_err(failed)?;
         selected.push(verdict.alias(format!("verdict {index}")));
     }
-    for (index, aggregate) in aggregates.iter().enumerate() {
-        selected.push(ident(aggregate.schema_name().to_string()).alias(format!("aggregate {index}")));
+    for (index, output) in outputs.into_iter().enumerate() {
+        selected.push(output.alias(format!("aggregate {index}")));
     }
     frame = frame.select(selected).map_err(|cause| sql_error(&cause))?;
     for (index, check) in checks.iter().enumerate() {
@@ -147,6 +144,11 @@ fn plan(
         }
     }
     Ok((frame, places))
+}
+
+/// An aggregate as people write it.
+fn shown(aggregate: &Expr) -> String {
+    aggregate.schema_name().to_string().replace("?table?.", "").replace("count(Int64(1))", "count(*)")
 }
 
 async fn answer(frame: DataFrame, places: Vec<Place>) -> Result<Vec<AggregateAnswer>> {

@@ -68,6 +68,17 @@ impl Area {
         Self { load, folder: staging.join(load.to_string()) }
     }
 
+    /// Where the area's content lies while the load is staged again from it.
+    pub(crate) fn before(&self) -> Self {
+        Self { load: self.load, folder: self.folder.with_extension("before") }
+    }
+
+    /// Gives the area's content to `other`, in place of what it holds.
+    pub(crate) fn move_to(&self, other: &Self) -> Result<()> {
+        other.discard()?;
+        std::fs::rename(&self.folder, &other.folder).map_err(|cause| self.failed("moving", cause))
+    }
+
     /// The load.
     pub(crate) fn load(&self) -> LoadId {
         self.load
@@ -95,6 +106,11 @@ impl Area {
     /// The place of a file in the area.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// A folder for one undertaking, removed with the value.
+    pub(crate) fn work_folder(&self) -> Result<tempfile::TempDir> {
+        tempfile::Builder::new().prefix("work-").tempdir_in(&self.folder).map_err(|cause| self.failed("writing in", cause))
     }
 
     /// The folder itself.

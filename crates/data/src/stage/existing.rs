@@ -1,7 +1,7 @@
 //! What arriving keys meet in the table.
 
 use arrow::compute::filter_record_batch;
-use datafusion::prelude::ident;
+use datafusion::prelude::{Expr, ident};
 use perennial_core::digest::TableSum;
 use perennial_core::id::LoadId;
 
@@ -25,6 +25,7 @@ pub(super) async fn keys_in(
     opened: &Opened,
     key: &KeyColumns,
     wanted: &[&KeySet],
+    within: Option<Expr>,
     leaving_load: Option<LoadId>,
 ) -> Result<KeySet> {
     let mut names: Vec<&str> = key.names().iter().map(String::as_str).collect();
@@ -41,7 +42,11 @@ pub(super) async fn keys_in(
     }
     let provider = opened.provider().await?;
     let selected: Vec<_> = names.iter().map(|name| ident(*name)).collect();
-    let frame = sql.session().read_table(provider).and_then(|frame| frame.select(selected));
+    let frame = sql.session().read_table(provider).and_then(|frame| match within {
+        Some(within) => frame.filter(within),
+        None => Ok(frame),
+    });
+    let frame = frame.and_then(|frame| frame.select(selected));
     let frame = frame.map_err(|cause| Error::engine("looking for keys in the table", cause))?;
     let schema = target_of(frame.schema().as_arrow())?;
     let mut found = KeySet::default();
@@ -57,14 +62,18 @@ pub(super) async fn keys_in(
     Ok(found)
 }
 
-/// What each of `leavings` takes out of the table, in one scan.
+/// What each of `leavings` takes out of the table, in one scan; the last of them takes the most.
 pub(super) async fn removed(sql: &Sql, opened: &Opened, leavings: &[&Leaving]) -> Result<Vec<Removed>> {
     let mut removed = vec![Removed::default(); leavings.len()];
     if leavings.iter().all(|leaving| leaving.is_nothing()) {
         return Ok(removed);
     }
     let provider = opened.provider().await?;
-    let frame = sql.session().read_table(provider).map_err(|cause| Error::engine("looking for rows that leave", cause))?;
+    let frame = sql.session().read_table(provider).and_then(|frame| match leavings.last().and_then(|most| most.filter()) {
+        Some(filter) => frame.filter(filter),
+        None => Ok(frame),
+    });
+    let frame = frame.map_err(|cause| Error::engine("looking for rows that leave", cause))?;
     let schema = target_of(frame.schema().as_arrow())?;
     let digester = RowDigester::new(&schema)?;
     let mut batches = stream(frame).await?;

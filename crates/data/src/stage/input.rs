@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::RecordBatchReader;
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::dataframe::DataFrame;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use perennial_core::port::data::{FilesSource, Format, StageInput, StageRequest};
+use perennial_core::port::data::{FilesSource, Format, Mode, StageInput, StageRequest};
 use tokio::sync::mpsc;
 
 use super::{Area, Stager};
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::{Arrival, Files, JsonLines, LocalFile, Origin, Taker};
 use crate::sql::{as_sql, sql_error};
-use crate::types::canonical_schema;
+use crate::types::{LOAD, canonical_schema};
 
 /// Batches read ahead.
 const QUEUE: usize = 4;
@@ -26,11 +27,14 @@ pub(super) enum Input {
     Files(Files),
     Lines(JsonLines),
     Query(Box<DataFrame>, SchemaRef),
+    /// Files of our own staging area.
+    Again(Vec<PathBuf>, Arc<str>, SchemaRef),
 }
 
 /// Opens the input of `request`; text formats take types from `known`.
 pub(super) async fn open(stager: &Stager, request: &StageRequest, known: Option<&SchemaRef>, area: &Area) -> Result<Input> {
-    let known = known.cloned();
+    // What takes the place of everything may have any types.
+    let known = known.filter(|_| !(request.evolve && request.mode == Mode::Replace)).cloned();
     match &request.input {
         StageInput::Files { source, paths } => {
             let files = stager.sources.fetch(source, paths, area.folder()).await?;
@@ -54,6 +58,7 @@ pub(super) async fn open(stager: &Stager, request: &StageRequest, known: Option<
             let (bytes, label) = (Arc::clone(bytes), format!("rows for dataset `{}`", request.dataset));
             survey(move || JsonLines::survey(bytes, &label, known.as_ref()).map(Input::Lines)).await
         }
+        StageInput::Staged => again(request, &area.before()),
         StageInput::Sql { sql, tables } => {
             let frame = stager.sql.plan(&stager.sql.steady_session(), sql, tables).await?;
             let schema = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
@@ -72,7 +77,7 @@ impl Input {
         match self {
             Self::Files(files) => &files.schema,
             Self::Lines(lines) => &lines.schema,
-            Self::Query(_, schema) => schema,
+            Self::Query(_, schema) | Self::Again(_, _, schema) => schema,
         }
     }
 
@@ -85,6 +90,9 @@ impl Input {
         match self {
             Self::Files(files) => blocking(move |take| files.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
             Self::Lines(lines) => blocking(move |take| lines.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
+            Self::Again(paths, label, _) => {
+                blocking(move |take| read_own(&paths, &label, take)).map(move |a| a.and_then(&fitted)).boxed()
+            }
             Self::Query(frame, _) => {
                 let label: Arc<str> = Arc::from("the query");
                 let mut row = 1;
@@ -102,6 +110,36 @@ impl Input {
             }
         }
     }
+}
+
+/// The files of a load staged before. What was set aside comes after what passed, so that the first of
+/// a repeated key stays the first; where the last wins, it comes before.
+fn again(request: &StageRequest, before: &Area) -> Result<Input> {
+    let record = before.get()?;
+    let mut paths = vec![before.rows()];
+    if record.aside.is_some() {
+        paths.push(before.aside());
+    }
+    if request.mode == Mode::Merge {
+        paths.reverse();
+    }
+    let own = crate::parquet::read(&before.rows())?.schema();
+    let fields: Vec<_> = own.fields().iter().filter(|field| field.name() != LOAD).cloned().collect();
+    let label = Arc::from(format!("load `{}`", request.load));
+    Ok(Input::Again(paths, label, Arc::new(Schema::new(fields))))
+}
+
+fn read_own(paths: &[PathBuf], label: &Arc<str>, take: &mut Taker<'_>) -> Result<()> {
+    let mut row = 1;
+    for path in paths {
+        for batch in crate::parquet::read(path)? {
+            let batch = batch.map_err(|cause| Error::storage("reading staged rows", cause))?;
+            let origin = Origin::rows(label, row);
+            row += batch.num_rows() as u64;
+            take(Arrival { batch, origin })?;
+        }
+    }
+    Ok(())
 }
 
 /// What `read` takes up on a thread of its own, as a stream. Dropping the stream ends the reading.

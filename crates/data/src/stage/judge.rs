@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::ident;
@@ -239,9 +240,13 @@ async fn values_of(
     }
     let column = KeyColumns::new(&[target.to_owned()]);
     let mut values = KeySet::default();
+    let memory = MemoryConsumer::new("references").register(sql.memory());
     let mut batches = table::stream(frame).await?;
     while let Some(batch) = table::next(&mut batches, &schema).await? {
         values.extend(column.of(&batch)?.into_iter().flatten());
+        memory
+            .try_resize(values.capacity() * size_of::<u128>())
+            .map_err(|cause| Error::exhausted(&format!("check `{name}`"), &cause.strip_backtrace()))?;
     }
     Ok(values)
 }

@@ -23,7 +23,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::{StreamExt, TryStreamExt};
 use perennial_core::digest::TableSum;
-use perennial_core::port::data::{RowAnswer, StageRequest, Staged};
+use perennial_core::port::data::{RowAnswer, StageInput, StageRequest, Staged};
 
 use crate::convert::assemble;
 use crate::error::{Error, Result};
@@ -57,13 +57,31 @@ impl Stager {
     /// Reads, judges and keeps the rows of `request`.
     pub(crate) async fn stage(&self, request: StageRequest) -> Result<Staged> {
         let area = self.area(request.load);
+        let before = area.before();
+        let is_again = matches!(request.input, StageInput::Staged);
+        // After a crash in between, the rows lie there already.
+        if is_again && area.find()?.is_some() {
+            area.move_to(&before)?;
+        }
         area.clear()?;
         let result = self.stage_into(&area, request).await;
         if result.is_err() {
             // A failed load leaves nothing; what cannot be removed is void without its record.
             let _ = area.discard();
+            if is_again && before.find()?.is_some() {
+                before.move_to(&area)?;
+            }
+        } else {
+            before.discard()?;
         }
         result
+    }
+
+    /// Forgets a load.
+    pub(crate) fn discard(&self, load: perennial_core::id::LoadId) -> Result<()> {
+        let area = self.area(load);
+        area.before().discard()?;
+        area.discard()
     }
 
     async fn stage_into(&self, area: &Area, request: StageRequest) -> Result<Staged> {

@@ -9,7 +9,7 @@ use perennial_core::schema::{Schema, SchemaChange};
 use crate::error::{Error, Result};
 use crate::source::arrow_schema;
 use crate::table::Opened;
-use crate::types::{LOAD, logical};
+use crate::types::{LOAD, is_untyped, logical};
 
 /// The dataset's columns so far: from its table, else as declared; `None` before the first load.
 pub(super) fn known(base: Option<&Opened>, declared: Option<&Schema>) -> Result<Option<SchemaRef>> {
@@ -26,9 +26,9 @@ pub(super) fn known(base: Option<&Opened>, declared: Option<&Schema>) -> Result<
 
 /// The columns of the dataset once these rows are in, or the difference that is refused.
 pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving: &SchemaRef) -> Result<SchemaRef> {
-    let Some(known) = known else { return judge_key(request, Arc::clone(arriving)) };
+    let Some(known) = known else { return judge_key(request, typed(arriving)) };
     if request.evolve && request.mode == Mode::Replace {
-        return judge_key(request, Arc::clone(arriving));
+        return judge_key(request, typed(arriving));
     }
     let mut refused = Vec::new();
     for change in logical(known).changes(&logical(arriving)) {
@@ -36,8 +36,9 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
             SchemaChange::Added(_) => change.is_allowed() || request.evolve,
             SchemaChange::Missing(_) => request.evolve,
             SchemaChange::Retyped(old, new) => {
+                let untyped = arriving.field_with_name(&new.name).is_ok_and(is_untyped);
                 let kind = |schema: &SchemaRef, name: &str| schema.field_with_name(name).map(|f| f.data_type().clone()).ok();
-                reads_as(kind(arriving, &new.name), kind(known, &old.name))
+                untyped || reads_as(kind(arriving, &new.name), kind(known, &old.name))
             }
         };
         if !passes {
@@ -52,10 +53,16 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
         )));
     }
     let mut fields: Vec<Arc<Field>> = known.fields().iter().cloned().collect();
-    fields.extend(arriving.fields().iter().filter(|field| known.field_with_name(field.name()).is_err()).cloned());
+    fields.extend(typed(arriving).fields().iter().filter(|field| known.field_with_name(field.name()).is_err()).cloned());
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
     crate::types::judge_names(&format!("rows for dataset `{}`", request.dataset), &names)?;
     judge_key(request, Arc::new(ArrowSchema::new(fields)))
+}
+
+/// The columns as a dataset has them: those of nulls only are text.
+fn typed(arriving: &SchemaRef) -> SchemaRef {
+    let fields = arriving.fields().iter().map(|field| Field::new(field.name(), field.data_type().clone(), true));
+    Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Whether values of a type are taken for another without saying so: whole numbers as floats or decimals.

@@ -20,7 +20,7 @@ use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::keys::KeyColumns;
 use crate::parquet::FileSink;
-use crate::table::{Leaving, Opened};
+use crate::table::{Leaving, Opened, within};
 use crate::types::{JOINS, REASON, with_column};
 
 /// What is settled.
@@ -47,7 +47,7 @@ pub(super) async fn settle(
             sampled.iter().zip(values).map(|(row, values)| format!("{}: {values}", scanned.samples.at(*row))).collect();
     }
     scanned.fates.settle_keys(request.mode);
-    let (removed, removed_all) = meet_table(&stager.sql, request, base, &mut scanned.fates).await?;
+    let (removed, removed_all) = meet_table(&stager.sql, area, request, base, &mut scanned.fates).await?;
     let written = write(area, request, judge, &mut scanned).await?;
     let fates = &scanned.fates;
     let passing = fates.last.iter().filter(|reason| **reason == PASSES).count() as u64;
@@ -77,17 +77,21 @@ pub(super) async fn settle(
 /// when the passing rows are committed, and when all are.
 async fn meet_table(
     sql: &crate::sql::Sql,
+    area: &Area,
     request: &StageRequest,
     base: Option<&Opened>,
     fates: &mut Fates,
 ) -> Result<(Removed, Removed)> {
     let Some(base) = base.filter(|_| request.mode != Mode::Replace) else { return Ok(Default::default()) };
-    let mut leaving = Leaving { keys: None, load: request.replaces };
+    let mut leaving = Leaving { keys: None, load: request.replaces, within: None };
     let mut leaving_all = leaving.clone();
     if !request.key.is_empty() {
         let key = KeyColumns::new(&request.key);
         let (passing, joining) = fates.key_sets();
-        let found = existing::keys_in(sql, base, &key, &[&passing, &joining], request.replaces).await?;
+        let within = within(&[&area.rows(), &area.file("failing.parquet")], &key)?;
+        let found = existing::keys_in(sql, base, &key, &[&passing, &joining], within.clone(), request.replaces).await?;
+        leaving.within.clone_from(&within);
+        leaving_all.within = within;
         if request.mode == Mode::Append {
             fates.settle_existing(&found);
         } else {

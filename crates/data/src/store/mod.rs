@@ -102,3 +102,6 @@ fn as_folder(mut url: Url) -> Url {
     }
     url
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,8 @@ async fn prepare(
     if record.rows.rows > 0 {
         work.actions.push(add_file(sql.tables(), request, &area.rows()).await?);
     }
-    let joins = if request.all { super::rewrite::joining(area, record).await? } else { None };
+    let folder = area.work_folder()?;
+    let joins = if request.all { super::rewrite::joining(area, record, folder.path()).await? } else { None };
     if let Some(joins) = &joins {
         work.actions.push(add_file(sql.tables(), request, joins).await?);
     }
@@ -154,7 +155,7 @@ async fn prepare(
     } else {
         let leaving = leaving(area, record, joins.as_deref())?;
         if !leaving.is_nothing() {
-            let rewritten = super::rewrite::without(sql, opened, &leaving, area, &schema).await?;
+            let rewritten = super::rewrite::without(sql, opened, &leaving, folder.path(), &schema).await?;
             for file in rewritten.kept {
                 work.actions.push(add_file(sql.tables(), request, &file).await?);
             }
@@ -166,11 +167,14 @@ async fn prepare(
 
 /// The rows that leave when the staged rows (and those that join) are committed.
 fn leaving(area: &Area, record: &Record, joins: Option<&Path>) -> Result<Leaving> {
-    let mut leaving = Leaving { keys: None, load: record.replaces };
+    let mut leaving = Leaving { keys: None, load: record.replaces, within: None };
     if record.mode == Mode::Merge && !record.key.is_empty() {
         let columns = crate::keys::KeyColumns::new(&record.key);
         let mut set = crate::keys::KeySet::default();
-        for path in [Some(area.rows().as_path()), joins].into_iter().flatten() {
+        let rows = area.rows();
+        let paths: Vec<&Path> = [Some(rows.as_path()), joins].into_iter().flatten().collect();
+        leaving.within = super::within(&paths, &columns)?;
+        for path in paths {
             for batch in crate::parquet::read(path)? {
                 let batch = batch.map_err(|cause| Error::storage("reading staged rows", cause))?;
                 set.extend(columns.of(&batch)?.into_iter().flatten());

@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use crate::error::{Error, Result};
 use crate::store::{Root, Store};
 
-pub(crate) use leaving::{Leaving, of_load};
+pub(crate) use leaving::{Leaving, of_load, within};
 pub(crate) use rewrite::{next, stream, target_of};
 
 /// The application whose transaction numbers tables carry.
@@ -152,11 +152,6 @@ impl Tables {
 }
 
 impl Opened {
-    /// The Delta version.
-    pub(crate) fn version(&self) -> i64 {
-        self.version
-    }
-
     /// The last number committed; `None` when none of ours was.
     pub(crate) async fn number(&self) -> Result<Option<i64>> {
         let state = self.state()?;

@@ -1,6 +1,7 @@
 //! The quarantine of a table: rows set aside, as text, with load and reason.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchReader, StringArray};
@@ -41,6 +42,8 @@ pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<(
     }
     let name = name_of(table);
     let application = format!("perennial-load-{}", area.load());
+    let work = area.work_folder()?;
+    let file = work.path().join("quarantine.parquet");
     let mut prepared: Option<(Action, SchemaRef)> = None;
     for _ in 0..LOOKS_MAX {
         let newest = tables.newest(&name).await?;
@@ -54,8 +57,8 @@ pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<(
         let (add, schema) = match &prepared {
             Some(prepared) => prepared.clone(),
             None => {
-                let schema = convert(area).await?;
-                let add = put_file(tables, &name, &area.load().to_string(), &area.file("quarantine.parquet")).await?;
+                let schema = convert(area, &file).await?;
+                let add = put_file(tables, &name, &area.load().to_string(), &file).await?;
                 prepared.insert((add, schema)).clone()
             }
         };
@@ -84,26 +87,11 @@ pub(crate) async fn read(sql: &Sql, table: &str, load: Option<LoadId>, limit: us
     }
     // Load ids grow with time.
     let frame = frame.sort(vec![ident(LOAD).sort(false, true)]).map_err(failed)?;
-    let page = sql.page_of(frame, limit).await?;
-    Ok(with_ours(page, opened.state()?.snapshot().arrow_schema().as_ref()))
-}
-
-/// Names the columns `_load` and `_reason` in the page's schema too: in a quarantine they are data.
-fn with_ours(mut page: Page, schema: &ArrowSchema) -> Page {
-    page.schema.fields = schema
-        .fields()
-        .iter()
-        .map(|field| perennial_core::schema::Field {
-            name: field.name().clone(),
-            class: perennial_core::schema::TypeClass::Text,
-            nullable: true,
-        })
-        .collect();
-    page
+    sql.page_of(frame, limit).await
 }
 
 /// Writes the rows set aside as text beside them; gives the columns.
-async fn convert(area: &Area) -> Result<SchemaRef> {
+async fn convert(area: &Area, file: &Path) -> Result<SchemaRef> {
     let reader = crate::parquet::read(&area.aside())?;
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let given = reader.schema();
@@ -111,7 +99,7 @@ async fn convert(area: &Area) -> Result<SchemaRef> {
         given.fields().iter().map(|field| field.name().as_str()).filter(|name| ![JOINS, REASON, LOAD].contains(name)).collect();
     let fields: Vec<Field> = [LOAD, REASON].into_iter().chain(names.iter().copied()).map(text).collect();
     let schema: SchemaRef = Arc::new(ArrowSchema::new(fields));
-    let mut sink = FileSink::create(&area.file("quarantine.parquet"), &schema)?;
+    let mut sink = FileSink::create(file, &schema)?;
     let load = area.load().to_string();
     for batch in reader {
         let batch = batch.map_err(|cause| Error::storage("reading rows set aside", cause))?;

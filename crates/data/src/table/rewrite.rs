@@ -1,7 +1,7 @@
 //! Files of a table written anew without the rows that leave.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, RecordBatchReader};
@@ -36,14 +36,14 @@ pub(super) async fn without(
     sql: &Sql,
     opened: &Arc<Opened>,
     leaving: &Leaving,
-    area: &Area,
+    folder: &Path,
     schema: &ArrowSchema,
 ) -> Result<Rewritten> {
     let touched = files_with(sql, opened, leaving).await?;
     let schema: SchemaRef = Arc::new(schema.clone());
     let mut rewritten = Rewritten { kept: Vec::new(), removed: Vec::new() };
     for (index, name) in touched.iter().enumerate() {
-        let path = area.file(&format!("kept-{index}.parquet"));
+        let path = folder.join(format!("kept-{index}.parquet"));
         let mut sink = FileSink::create(&path, &schema)?;
         let mut batches = stream(opened.scan_file(sql, name).await?).await?;
         while let Some(batch) = next(&mut batches, &schema).await? {
@@ -66,12 +66,12 @@ pub(super) async fn without(
 }
 
 /// The rows set aside that join when everything is committed, as a file of table columns.
-pub(super) async fn joining(area: &Area, record: &Record) -> Result<Option<PathBuf>> {
+pub(super) async fn joining(area: &Area, record: &Record, folder: &Path) -> Result<Option<PathBuf>> {
     if record.aside.is_none() {
         return Ok(None);
     }
     let rows = crate::parquet::read(&area.rows())?.schema();
-    let path = area.file("joins.parquet");
+    let path = folder.join("joins.parquet");
     let mut sink = FileSink::create(&path, &rows)?;
     let origin = Origin::rows(&Arc::from("the staging area"), 1);
     for batch in crate::parquet::read(&area.aside())? {
@@ -90,7 +90,12 @@ async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec
     let scan = opened.table.table_provider().with_eager_snapshot(snapshot).with_file_column(FILE).build().await;
     let provider = Arc::new(scan.map_err(|cause| Error::engine("reading a table", cause))?);
     let columns: Vec<_> = leaving.columns().iter().map(|name| ident(name.as_str())).chain([col(FILE)]).collect();
-    let frame = sql.session().read_table(provider).and_then(|frame| frame.select(columns));
+    let frame = sql.session().read_table(provider);
+    let frame = frame.and_then(|frame| match leaving.filter() {
+        Some(filter) => frame.filter(filter),
+        None => Ok(frame),
+    });
+    let frame = frame.and_then(|frame| frame.select(columns));
     let frame = frame.map_err(|cause| Error::engine("reading a table", cause))?;
     let schema = frame.schema().as_arrow().clone();
     let target = target_of(&schema)?;

@@ -8,6 +8,7 @@ use arrow::compute;
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use datafusion::parquet::arrow::arrow_reader::statistics::StatisticsConverter;
+use datafusion::scalar::ScalarValue;
 use serde_json::{Map, Number, Value as Json, json};
 
 use crate::error::{Error, Result};
@@ -47,6 +48,44 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
     }
     let rows = metadata.file_metadata().num_rows();
     Ok(json!({ "numRecords": rows, "minValues": mins, "maxValues": maxs, "nullCount": nulls }).to_string())
+}
+
+/// Smallest and greatest value of a column over several Parquet files; `None` when that is not known, or
+/// means nothing: no rows, floating-point numbers.
+pub(crate) fn bounds(paths: &[&Path], column: &str) -> Result<Option<(ScalarValue, ScalarValue)>> {
+    let mut found: Option<(ScalarValue, ScalarValue)> = None;
+    for path in paths {
+        let failed = |cause| Error::storage(format!("reading `{}`", path.display()), cause);
+        let file = File::open(path).map_err(|cause| Error::storage(format!("opening `{}`", path.display()), cause))?;
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(failed)?;
+        let metadata = builder.metadata();
+        if metadata.file_metadata().num_rows() == 0 {
+            continue;
+        }
+        let converter = StatisticsConverter::try_new(column, builder.schema(), builder.parquet_schema()).map_err(failed)?;
+        let low = converter.row_group_mins(metadata.row_groups()).map_err(failed)?;
+        let high = converter.row_group_maxes(metadata.row_groups()).map_err(failed)?;
+        let is_ordered = matches!(
+            low.data_type(),
+            DataType::Int64 | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, _)
+        );
+        if !is_ordered || low.null_count() > 0 || high.null_count() > 0 {
+            return Ok(None);
+        }
+        for group in 0..low.len() {
+            let value = |array: &ArrayRef| {
+                ScalarValue::try_from_array(array, group).map_err(|cause| Error::engine("reading bounds of a column", cause))
+            };
+            let (low, high) = (value(&low)?, value(&high)?);
+            found = Some(match found {
+                None => (low, high),
+                Some((least, greatest)) => {
+                    (if low < least { low } else { least }, if high > greatest { high } else { greatest })
+                }
+            });
+        }
+    }
+    Ok(found)
 }
 
 /// The smallest or greatest of row groups' bounds, as JSON.

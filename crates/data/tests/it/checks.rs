@@ -124,7 +124,7 @@ async fn checks_that_do_not_compile_are_named_with_their_words() {
 #[tokio::test]
 async fn the_profile_tells_each_column() {
     let place = Place::new();
-    let sql = "SELECT CAST(value AS BIGINT) AS n, CASE WHEN value % 4 = 0 THEN NULL ELSE 'c' || value % 3 END AS t, \
+    let sql = "SELECT CAST(value AS BIGINT) AS n, CASE WHEN value % 4 = 0 THEN NULL ELSE 'c' || (value % 3) END AS t, \
                value % 2 = 0 AS b FROM generate_series(1, 10000)";
     let (_, staged) = place.stage(&How::new(StageInput::Sql { sql: sql.into(), tables: Vec::new() })).await.unwrap();
     let [n, t, b] = staged.profile.as_slice() else { panic!("three columns") };

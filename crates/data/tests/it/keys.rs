@@ -1,6 +1,6 @@
 //! Keys: within a load, and against the table.
 
-use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowQuestion, ScanPlan};
+use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowQuestion, ScanPlan, StageInput};
 use serde_json::json;
 
 use crate::support::{How, Place, Running, TABLE, commit_of, says};
@@ -97,6 +97,44 @@ async fn a_load_that_was_judged_against_another_state_is_refused() {
     let error = place.commit(held).await.unwrap_err();
     says(&error, "wrong-state", &["judged against number 1", TABLE, "stands at 2"]);
     assert_eq!(error.hint_text(), Some("stage the load again"));
+}
+
+#[tokio::test]
+async fn a_held_load_is_judged_again_when_the_table_has_moved_on() {
+    for mode in [Mode::Append, Mode::Merge] {
+        let place = Place::new();
+        let mut running = Running::default();
+        let (_, staged) = place.load(&How::lines(FIRST).key(&["k"]).mode(mode)).await;
+        running.apply(&staged.change);
+        let text = "{\"k\": 5, \"v\": \"e\"}\n{\"k\": 4, \"v\": \"d\"}\n{\"k\": 5, \"v\": \"E\"}\n{\"k\": 5, \"v\": \"f\"}\n";
+        let held = How::lines(text).key(&["k"]).mode(mode).plan(positive());
+        let (load, first) = place.stage(&held).await.unwrap();
+        let (_, staged) = place.load(&How::lines("{\"k\": 4, \"v\": \"other\"}\n").key(&["k"]).mode(mode)).await;
+        running.apply(&staged.change);
+        let mut again = How::new(StageInput::Staged).key(&["k"]).mode(mode).plan(positive());
+        again.load = Some(load);
+        let (_, staged) = place.stage(&again).await.unwrap();
+        assert_eq!(staged.arrived, first.arrived);
+        place.commit(load).await.unwrap();
+        running.apply(&staged.change);
+        assert_eq!(running.digest(&staged), place.whole_digest().await, "{mode:?}");
+        let (kept, fifth) = if mode == Mode::Append { ("other", "e") } else { ("d", "f") };
+        assert_eq!(place.rows("SELECT v FROM rows WHERE k > 3 ORDER BY k").await, [[json!(kept)], [json!(fifth)]]);
+    }
+}
+
+#[tokio::test]
+async fn judging_again_what_was_never_staged_is_refused_and_a_failure_keeps_what_was() {
+    let place = Place::new();
+    let again = How::new(StageInput::Staged);
+    says(&place.stage(&again).await.unwrap_err(), "wrong-state", &["not staged"]);
+    let (load, staged) = place.stage(&How::lines(FIRST)).await.unwrap();
+    let mut broken = again.clone().key(&["nothing"]);
+    broken.load = Some(load);
+    place.stage(&broken).await.unwrap_err();
+    assert_eq!(place.engine.staged(load).await.unwrap(), Some(staged));
+    place.engine.discard(load).await.unwrap();
+    assert_eq!(std::fs::read_dir(place.folder.path().join("staging")).unwrap().count(), 1, "only the spill folder is left");
 }
 
 #[tokio::test]

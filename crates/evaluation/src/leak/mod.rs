@@ -90,13 +90,24 @@ impl Suspect {
         let limit = LEAK_THRESHOLD;
         match &self.reason {
             SuspectReason::Auc { value, class: None } => {
-                format!("`{}` alone has an AUC of {value:.3}, over {limit}: is it known before the outcome?", self.feature)
+                format!(
+                    "`{}` alone has an AUC of {value:.3}, over {limit}: is it known before the outcome?",
+                    self.feature
+                )
             }
             SuspectReason::Auc { value, class: Some(class) } => {
-                format!("`{}` alone tells class `{class}` from the rest with an AUC of {value:.3}, over {limit}: is it known before the outcome?", self.feature)
+                format!(
+                    "`{}` alone tells class `{class}` from the rest with an AUC of {value:.3}, over {limit}: is it known before the outcome?",
+                    self.feature
+                )
             }
             SuspectReason::R2 { value } => {
-                format!("`{}` alone explains {:.1} % of the outcome, over {} %: is it known before the outcome?", self.feature, value * 100.0, limit * 100.0)
+                format!(
+                    "`{}` alone explains {:.1} % of the outcome, over {} %: is it known before the outcome?",
+                    self.feature,
+                    value * 100.0,
+                    limit * 100.0
+                )
             }
             SuspectReason::Missing { unlabelled, labelled } => format!(
                 "`{}` is missing in {:.1} % of the rows without an outcome and in {:.1} % of those with one: is it filled in with the outcome?",
@@ -123,7 +134,8 @@ pub fn leaks(features: &Frame, outcomes: &Outcomes) -> Result<Vec<Suspect>, Erro
         return Err(Error::Rows { scores: features.rows(), outcomes: outcomes.rows() });
     }
     let questions = questions(outcomes);
-    let labelled: Vec<u32> = (0..outcomes.rows()).filter(|&row| outcomes.is_labelled(row)).map(|row| row as u32).collect();
+    let labelled: Vec<u32> =
+        (0..outcomes.rows()).filter(|&row| outcomes.is_labelled(row)).map(|row| row as u32).collect();
     let columns: Vec<(&String, &Column)> = features.names().iter().zip(features.columns()).collect();
     let suspects: Vec<Vec<Suspect>> = columns
         .into_par_iter()
@@ -157,7 +169,9 @@ fn questions(outcomes: &Outcomes) -> Vec<Question> {
     let count = labelled().count();
     let is_enough = |yes: usize| yes >= MIN_ROWS && count - yes >= MIN_ROWS;
     match outcomes.task() {
-        TaskKind::Binary if is_enough(labelled().filter(|&row| outcomes.is_yes(row)).count()) => vec![Question::Yes],
+        TaskKind::Binary if is_enough(labelled().filter(|&row| outcomes.is_yes(row)).count()) => {
+            vec![Question::Yes]
+        }
         TaskKind::Regression if count >= MIN_ROWS => vec![Question::Number],
         TaskKind::Binary | TaskKind::Regression => Vec::new(),
         TaskKind::Multiclass => {
@@ -181,8 +195,10 @@ fn alone(column: &Column, outcomes: &Outcomes, labelled: &[u32], questions: &[Qu
     for question in questions {
         let outcome: Vec<f64> = labelled.iter().map(|&row| question.outcome(outcomes, row as usize)).collect();
         let is_number = matches!(question, Question::Number);
-        let as_number = sorted.as_ref().and_then(|sorted| if is_number { sorted.r2(&outcome) } else { sorted.auc(&outcome) });
-        let as_codes = codes.as_ref().and_then(|codes| if is_number { codes.r2(&outcome) } else { codes.auc(&outcome) });
+        let as_number =
+            sorted.as_ref().and_then(|sorted| if is_number { sorted.r2(&outcome) } else { sorted.auc(&outcome) });
+        let as_codes =
+            codes.as_ref().and_then(|codes| if is_number { codes.r2(&outcome) } else { codes.auc(&outcome) });
         for value in [as_number, as_codes].into_iter().flatten() {
             if best.is_none_or(|(most, _)| value > most) {
                 best = Some((value, question));
@@ -209,6 +225,6 @@ fn missing(column: &Column, outcomes: &Outcomes) -> Option<SuspectReason> {
     }
     let share = |side: usize| missing[side] as f64 / rows[side] as f64;
     let (unlabelled, labelled) = (share(0), share(1));
-    (unlabelled > MISSING_UNLABELLED && labelled < MISSING_LABELLED).then_some(SuspectReason::Missing { unlabelled, labelled })
+    (unlabelled > MISSING_UNLABELLED && labelled < MISSING_LABELLED)
+        .then_some(SuspectReason::Missing { unlabelled, labelled })
 }
-

@@ -17,7 +17,9 @@ pub(super) struct Sorted {
 
 /// Brings a number column in order; nothing for text, or when all is missing.
 pub(super) fn sorted(column: &Column, labelled: &[u32]) -> Option<Sorted> {
-    let Column::Number(values) = column else { return None };
+    let Column::Number(values) = column else {
+        return None;
+    };
     let mut sorted = Sorted { present: Vec::with_capacity(labelled.len()), missing: Vec::new() };
     for (place, &row) in labelled.iter().enumerate() {
         let value = values[row as usize];
@@ -79,7 +81,7 @@ impl Sorted {
         [self.line(outcome, mean, total), self.groups(outcome, total)].into_iter().flatten().reduce(f64::max)
     }
 
-    /// The squared correlation of the finite values.
+    /// The squared correlation; absent where a value is infinite.
     fn line(&self, outcome: &[f64], mean: f64, total: f64) -> Option<f64> {
         let rows = self.present.len() as f64;
         let mean_value = self.present.iter().map(|&(value, _)| value).sum::<f64>() / rows;

@@ -112,7 +112,12 @@ impl Series {
             COLOURS[place], DASHES[place]
         ));
         for point in self.points.iter().filter(|_| self.has_marks) {
-            svg.push(format_args!("<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{}\"/>\n", x.place(point.0), y.place(point.1), COLOURS[place]));
+            svg.push(format_args!(
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{}\"/>\n",
+                x.place(point.0),
+                y.place(point.1),
+                COLOURS[place]
+            ));
         }
     }
 }

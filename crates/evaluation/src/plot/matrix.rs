@@ -42,7 +42,13 @@ pub(super) fn draw(title: &str, confusion: &Confusion) -> String {
             if classes <= ROOMY {
                 svg.words(middle, centre, Anchor::Middle, &format!("{font} font-weight=\"600\""), &count.to_string());
                 let percent = format!("{:.1} %", share * 100.0);
-                svg.words(middle, centre + size + 2.0, Anchor::Middle, &format!(" font-size=\"{:.1}\" fill-opacity=\"0.8\"", size * 0.8), &percent);
+                svg.words(
+                    middle,
+                    centre + size + 2.0,
+                    Anchor::Middle,
+                    &format!(" font-size=\"{:.1}\" fill-opacity=\"0.8\"", size * 0.8),
+                    &percent,
+                );
             } else if count > 0 {
                 svg.words(middle, centre + size * 0.35, Anchor::Middle, &font, &brief(count));
             }
@@ -64,7 +70,13 @@ fn names(svg: &mut Svg, confusion: &Confusion, cell: f64, slanted: bool) {
         svg.words(LEFT - 7.0, TOP + middle + 4.0, Anchor::End, &font, &short(class, NAME));
         let (x, y) = (LEFT + middle, TOP + SIDE + 16.0);
         if slanted {
-            svg.words(x + 4.0, y - 4.0, Anchor::End, &format!("{font} transform=\"rotate(-50 {:.1} {:.1})\"", x + 4.0, y - 4.0), &short(class, NAME));
+            svg.words(
+                x + 4.0,
+                y - 4.0,
+                Anchor::End,
+                &format!("{font} transform=\"rotate(-50 {:.1} {:.1})\"", x + 4.0, y - 4.0),
+                &short(class, NAME),
+            );
         } else {
             svg.words(x, y, Anchor::Middle, &font, &short(class, NAME));
         }

@@ -76,7 +76,10 @@ const CALIBRATION: &str = "Calibration";
 const RESIDUALS: &str = "Residuals";
 const CONFUSION: &str = "Confusion matrix";
 
-fn each<'a, T>(models: &[(&'a str, &Scores)], of: impl Fn(&Scores) -> Result<Option<T>, Error>) -> Result<Vec<(&'a str, T)>, Error> {
+fn each<'a, T>(
+    models: &[(&'a str, &Scores)],
+    of: impl Fn(&Scores) -> Result<Option<T>, Error>,
+) -> Result<Vec<(&'a str, T)>, Error> {
     let mut curves = Vec::new();
     for (name, scores) in models {
         if let Some(curve) = of(scores)? {
@@ -98,8 +101,14 @@ pub fn roc_plot(curves: &[(&str, Roc)]) -> String {
         has_marks: false,
         is_filled: false,
     });
-    Chart { title: ROC, x: "false positive rate", y: "true positive rate", guide: Some([(0.0, 0.0), (1.0, 1.0)]), ..Chart::unit(series.collect()) }
-        .draw()
+    Chart {
+        title: ROC,
+        x: "false positive rate",
+        y: "true positive rate",
+        guide: Some([(0.0, 0.0), (1.0, 1.0)]),
+        ..Chart::unit(series.collect())
+    }
+    .draw()
 }
 
 /// Precision against recall of several models; the dotted line answers yes to all.
@@ -111,7 +120,14 @@ pub fn precision_recall_plot(curves: &[(&str, PrecisionRecall)]) -> String {
         is_filled: false,
     });
     let rate = curves.first().map_or(0.0, |(_, curve)| curve.positive_rate);
-    Chart { title: PRECISION_RECALL, x: "recall", y: "precision", guide: Some([(0.0, rate), (1.0, rate)]), ..Chart::unit(series.collect()) }.draw()
+    Chart {
+        title: PRECISION_RECALL,
+        x: "recall",
+        y: "precision",
+        guide: Some([(0.0, rate), (1.0, rate)]),
+        ..Chart::unit(series.collect())
+    }
+    .draw()
 }
 
 /// Mean score against observed share of several models; on the dotted line a probability means what it says.
@@ -122,8 +138,14 @@ pub fn calibration_plot(curves: &[(&str, Calibration)]) -> String {
         has_marks: true,
         is_filled: false,
     });
-    Chart { title: CALIBRATION, x: "mean score", y: "observed share of yes", guide: Some([(0.0, 0.0), (1.0, 1.0)]), ..Chart::unit(series.collect()) }
-        .draw()
+    Chart {
+        title: CALIBRATION,
+        x: "mean score",
+        y: "observed share of yes",
+        guide: Some([(0.0, 0.0), (1.0, 1.0)]),
+        ..Chart::unit(series.collect())
+    }
+    .draw()
 }
 
 /// The distribution of answer minus outcome of several models; the dotted line is zero.
@@ -136,7 +158,8 @@ pub fn residuals_plot(curves: &[(&str, Residuals)]) -> String {
     });
     let series: Vec<Series> = series.collect();
     let points = || series.iter().flat_map(|series| &series.points);
-    let (least, most) = points().fold((0.0_f64, 0.0_f64), |(least, most), point| (least.min(point.0), most.max(point.0)));
+    let (least, most) =
+        points().fold((0.0_f64, 0.0_f64), |(least, most), point| (least.min(point.0), most.max(point.0)));
     let top = points().fold(0.0_f64, |top, point| top.max(point.1));
     Chart {
         title: RESIDUALS,
@@ -172,4 +195,3 @@ fn steps(residuals: &Residuals) -> Vec<(f64, f64)> {
 pub fn confusion_plot(name: &str, counts: &Confusion) -> String {
     matrix::draw(&format!("{CONFUSION}, {name}"), counts)
 }
-

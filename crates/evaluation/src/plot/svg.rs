@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 /// Readable on white and on near-black, and apart for the colour-blind in this order.
-pub(super) const COLOURS: [&str; 8] = ["#2f7ed8", "#e07b1a", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
+pub(super) const COLOURS: [&str; 8] =
+    ["#2f7ed8", "#e07b1a", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
 
 /// Dashes of the series, in the same order.
 pub(super) const DASHES: [&str; 8] = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 4", "6 2 1 2"];
@@ -50,7 +51,10 @@ impl Svg {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        self.push(format_args!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{}</text>\n", escape(words)));
+        self.push(format_args!(
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{}</text>\n",
+            escape(words)
+        ));
     }
 
     /// Adds a thin line in the colour of the words.
@@ -78,7 +82,9 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            character if character.is_control() || matches!(character, '\u{fffe}' | '\u{ffff}') => {
+                escaped.push('\u{fffd}');
+            }
             character => escaped.push(character),
         }
     }

@@ -2,7 +2,9 @@
 
 use perennial_core::frame::Column;
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Outcomes, RESIDUAL_BINS, calibration, confusion, plot, precision_recall, residuals, roc, roc_by_class};
+use perennial_evaluation::{
+    Outcomes, RESIDUAL_BINS, calibration, confusion, plot, precision_recall, residuals, roc, roc_by_class,
+};
 use rand::Rng;
 use serde_json::{Value, json};
 
@@ -46,7 +48,8 @@ fn equal_residuals_are_one_bin() {
 #[test]
 fn rare_classes_of_a_confusion_are_other() {
     let known: Vec<String> = (0..30).map(|class| class.to_string()).collect();
-    let column: Vec<f64> = (0..30).flat_map(|class| std::iter::repeat_n(f64::from(class), if class < 19 { 3 } else { 1 })).collect();
+    let column: Vec<f64> =
+        (0..30).flat_map(|class| std::iter::repeat_n(f64::from(class), if class < 19 { 3 } else { 1 })).collect();
     let rows = column.len();
     let outcomes = Outcomes::read(&Column::Number(column), TaskKind::Multiclass, &known).unwrap();
     let found = confusion(&scores(30, vec![1.0 / 30.0; rows * 30]), &outcomes).unwrap().unwrap();
@@ -66,7 +69,10 @@ fn each_task_has_its_plots() {
         assert!(picture.svg.contains("train"), "{} names its model", picture.name);
     }
     assert_eq!(names(found), ["roc", "precision_recall", "calibration", "confusion"]);
-    assert_eq!(names(plot::plots(&[("train", &model)], &binary(&[true; 400])).unwrap()), ["precision_recall", "calibration", "confusion"]);
+    assert_eq!(
+        names(plot::plots(&[("train", &model)], &binary(&[true; 400])).unwrap()),
+        ["precision_recall", "calibration", "confusion"]
+    );
     let found = plot::plots(&[("train", &scores(1, vec![1.0, 2.5]))], &numbers(&[1.0, 2.0])).unwrap();
     assert_eq!(names(found), ["residuals"]);
     let known = ["a", "b"].map(str::to_owned);
@@ -95,7 +101,8 @@ fn pictures_are_xml_whatever_the_names() {
 #[test]
 fn plots_hold_no_number_that_cannot_be_drawn() {
     let mut random = random(9);
-    let wild: Vec<f64> = (0..50).map(|_| random.random_range(-1.0..1.0) * 10_f64.powi(random.random_range(-300..300))).collect();
+    let wild: Vec<f64> =
+        (0..50).map(|_| random.random_range(-1.0..1.0) * 10_f64.powi(random.random_range(-300..300))).collect();
     let cases = [(vec![0.0; 3], vec![0.0; 3]), (vec![1e300, -1e300], vec![0.0, 1.0]), (wild, vec![0.0; 50])];
     for (answers, outcomes) in cases {
         for picture in plot::plots(&[("train", &scores(1, answers))], &numbers(&outcomes)).unwrap() {

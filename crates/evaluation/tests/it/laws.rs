@@ -9,7 +9,10 @@ use crate::oracle::{binary, numbers, scores};
 
 /// Scores with ties, and outcomes.
 fn rows() -> impl Strategy<Value = Vec<(f64, bool)>> {
-    prop::collection::vec((prop_oneof![0.0..=1.0, (0_u8..=4).prop_map(|step| f64::from(step) / 4.0)], any::<bool>()), 0..200)
+    prop::collection::vec(
+        (prop_oneof![0.0..=1.0, (0_u8..=4).prop_map(|step| f64::from(step) / 4.0)], any::<bool>()),
+        0..200,
+    )
 }
 
 fn split(rows: &[(f64, bool)]) -> (Vec<f64>, Vec<bool>) {

@@ -31,7 +31,8 @@ fn a_number_that_ranks_the_outcome_is_suspected_with_scikit_learns_auc() {
     let yes = outcomes(1);
     let mut random = random(2);
     for sign in [1.0, -1.0] {
-        let column: Vec<f64> = yes.iter().map(|&yes| sign * (f64::from(u8::from(yes)) * 2.5 + random.random_range(-1.5..1.5))).collect();
+        let column: Vec<f64> =
+            yes.iter().map(|&yes| sign * (f64::from(u8::from(yes)) * 2.5 + random.random_range(-1.5..1.5))).collect();
         let theirs = ask(&[json!({"kind": "column_auc", "column": column, "outcomes": yes})]);
         let found = one(Column::Number(column), &binary(&yes));
         assert_eq!(found.len(), 1, "suspected in either direction");
@@ -55,7 +56,9 @@ fn a_bent_relation_is_suspected_too() {
     let mut random = random(4);
     let column: Vec<f64> = (0..ROWS).map(|_| random.random_range(-5.0..5.0)).collect();
     let truth: Vec<f64> = column.iter().map(|value| value * value).collect();
-    assert!(matches!(one(Column::Number(column), &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.9));
+    assert!(
+        matches!(one(Column::Number(column), &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.9)
+    );
 }
 
 #[test]
@@ -79,7 +82,8 @@ fn features_that_know_nothing_are_not_suspected() {
 #[test]
 fn text_that_spells_the_outcome_is_suspected() {
     let yes = outcomes(7);
-    let column = words(yes.iter().enumerate().map(|(row, yes)| format!("{} {}", if *yes { "late" } else { "fine" }, row % 20)));
+    let column =
+        words(yes.iter().enumerate().map(|(row, yes)| format!("{} {}", if *yes { "late" } else { "fine" }, row % 20)));
     let found = one(column, &binary(&yes));
     assert!(matches!(&found[0].reason, SuspectReason::Auc { value, class: None } if *value > 0.99), "{found:?}");
     let truth: Vec<f64> = (0..ROWS).map(|row| (row % 20) as f64).collect();
@@ -104,24 +108,58 @@ fn being_missing_tells_as_much_as_a_value() {
 }
 
 #[test]
+fn missing_may_stand_with_the_low_values_or_with_the_high() {
+    // Half of the no lack the value, the others overlap with the yes: neither part is over 0.9 alone.
+    let yes = outcomes(15);
+    for sign in [1.0, -1.0] {
+        let mut random = random(16);
+        let column = yes.iter().map(|&yes| {
+            let value: f64 = random.random();
+            if yes {
+                sign * (value + 0.45)
+            } else if random.random_bool(0.5) {
+                f64::NAN
+            } else {
+                sign * value
+            }
+        });
+        let found = one(Column::Number(column.collect()), &binary(&yes));
+        assert!(
+            matches!(found[0].reason, SuspectReason::Auc { value, .. } if (0.9..0.95).contains(&value)),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_leak_in_half_of_the_rows_is_still_one() {
     let yes = outcomes(11);
-    let column = yes.iter().enumerate().map(|(row, &yes)| if row % 2 == 0 { f64::NAN } else { f64::from(u8::from(yes)) + (row % 7) as f64 / 100.0 });
+    let column = yes
+        .iter()
+        .enumerate()
+        .map(|(row, &yes)| if row % 2 == 0 { f64::NAN } else { f64::from(u8::from(yes)) + (row % 7) as f64 / 100.0 });
     assert_eq!(one(Column::Number(column.collect()), &binary(&yes)).len(), 1);
 }
 
 #[test]
 fn a_feature_filled_in_with_the_outcome_is_suspected() {
     let mut random = random(12);
-    let target: Vec<f64> = (0..ROWS).map(|row| if row % 10 == 0 { f64::NAN } else { f64::from(u8::from(random.random_bool(0.4))) }).collect();
+    let target: Vec<f64> = (0..ROWS)
+        .map(|row| if row % 10 == 0 { f64::NAN } else { f64::from(u8::from(random.random_bool(0.4))) })
+        .collect();
     let outcomes = Outcomes::read(&Column::Number(target), TaskKind::Binary, &[]).unwrap();
     let column = |unlabelled: usize, labelled: usize| {
         let mut random = self::random(13);
-        let lacks = move |row: usize| if row.is_multiple_of(10) { row % 1000 < unlabelled * 10 } else { row % 100 < labelled };
+        let lacks = move |row: usize| {
+            if row.is_multiple_of(10) { row % 1000 < unlabelled * 10 } else { row % 100 < labelled }
+        };
         Column::Number((0..ROWS).map(|row| if lacks(row) { f64::NAN } else { random.random() }).collect())
     };
     let found = one(column(60, 5), &outcomes);
-    assert!(matches!(found[0].reason, SuspectReason::Missing { unlabelled: 0.6, labelled } if labelled < 0.06), "{found:?}");
+    assert!(
+        matches!(found[0].reason, SuspectReason::Missing { unlabelled: 0.6, labelled } if labelled < 0.06),
+        "{found:?}"
+    );
     assert!(found[0].why().contains("60.0 % of the rows without an outcome"), "{}", found[0].why());
     assert_eq!(one(column(50, 5), &outcomes), [], "over half, not half");
     assert_eq!(one(column(60, 15), &outcomes), [], "wanting in the labelled rows too");

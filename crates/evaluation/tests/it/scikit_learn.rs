@@ -20,14 +20,22 @@ fn compare(what: &str, task: TaskKind, ours: &Metrics, theirs: &Value) {
         close(&format!("{} of {what}", metric.name), ours.get(metric.name), theirs, TOLERANCE);
     }
     let names: Vec<&str> = metric::metrics(task).iter().map(|metric| metric.name).collect();
-    assert!(ours.values.keys().all(|name| names.contains(&name.as_str())), "{:?} has a measure that is not published", ours.values);
+    assert!(
+        ours.values.keys().all(|name| names.contains(&name.as_str())),
+        "{:?} has a measure that is not published",
+        ours.values
+    );
 }
 
 #[test]
 fn binary_measures_equal_scikit_learns() {
     let inputs: Vec<(usize, Shape)> = SIZES.into_iter().flat_map(|rows| SHAPES.map(|shape| (rows, shape))).collect();
-    let cases: Vec<(Vec<f64>, Vec<bool>)> = inputs.iter().enumerate().map(|(seed, &(rows, shape))| binary_case(seed as u64, rows, shape)).collect();
-    let questions: Vec<Value> = cases.iter().map(|(scores, outcomes)| json!({"kind": "binary", "scores": scores, "outcomes": outcomes})).collect();
+    let cases: Vec<(Vec<f64>, Vec<bool>)> =
+        inputs.iter().enumerate().map(|(seed, &(rows, shape))| binary_case(seed as u64, rows, shape)).collect();
+    let questions: Vec<Value> = cases
+        .iter()
+        .map(|(scores, outcomes)| json!({"kind": "binary", "scores": scores, "outcomes": outcomes}))
+        .collect();
     for ((answer, (values, yes)), (rows, shape)) in ask(&questions).iter().zip(&cases).zip(inputs) {
         let what = format!("{rows} rows, {shape:?}");
         let (scores, outcomes) = (scores(1, values.clone()), binary(yes));
@@ -35,7 +43,12 @@ fn binary_measures_equal_scikit_learns() {
         let counts = confusion(&scores, &outcomes).unwrap().unwrap().counts;
         assert_eq!(json!(counts), answer["confusion"], "confusion of {what}");
         let curve = precision_recall(&scores, &outcomes).unwrap();
-        close(&format!("average precision of {what}"), curve.map(|curve| curve.average_precision), &answer["average_precision"], TOLERANCE);
+        close(
+            &format!("average precision of {what}"),
+            curve.map(|curve| curve.average_precision),
+            &answer["average_precision"],
+            TOLERANCE,
+        );
         match roc(&scores, &outcomes).unwrap() {
             Some(curve) => is_thinned_of(&curve, &answer["roc"]),
             None => assert!(answer["roc"].is_null()),
@@ -48,14 +61,19 @@ fn binary_measures_equal_scikit_learns() {
 fn is_thinned_of(curve: &Roc, full: &Value) {
     let axis = |place: usize| -> Vec<f64> { serde_json::from_value(full[place].clone()).unwrap() };
     let full: Vec<(f64, f64)> = axis(0).into_iter().zip(axis(1)).collect();
-    let is_same = |left: (f64, f64), right: (f64, f64)| (left.0 - right.0).abs() < TOLERANCE && (left.1 - right.1).abs() < TOLERANCE;
+    let is_same = |left: (f64, f64), right: (f64, f64)| {
+        (left.0 - right.0).abs() < TOLERANCE && (left.1 - right.1).abs() < TOLERANCE
+    };
     let mut kept = curve.points.iter().map(|point| (point.false_positive_rate, point.true_positive_rate)).peekable();
     let mut last = (0.0, 0.0);
     for point in full {
         if kept.peek().is_some_and(|&next| is_same(next, point)) {
             last = kept.next().unwrap();
         } else {
-            assert!(point.0 - last.0 < CURVE_STEP && point.1 - last.1 < CURVE_STEP, "{point:?} was left out after {last:?}");
+            assert!(
+                point.0 - last.0 < CURVE_STEP && point.1 - last.1 < CURVE_STEP,
+                "{point:?} was left out after {last:?}"
+            );
         }
     }
     assert_eq!(kept.next(), None, "every kept point is on the full curve");
@@ -66,12 +84,17 @@ fn is_thinned_of(curve: &Roc, full: &Value) {
 #[test]
 fn multiclass_measures_equal_scikit_learns() {
     let mut cases = Vec::new();
-    for (seed, (rows, known, outside)) in [(1, 3, 0), (2, 2, 0), (7, 4, 1), (40, 3, 0), (300, 5, 0), (300, 5, 2), (4000, 4, 0)].into_iter().enumerate() {
+    for (seed, (rows, known, outside)) in
+        [(1, 3, 0), (2, 2, 0), (7, 4, 1), (40, 3, 0), (300, 5, 0), (300, 5, 2), (4000, 4, 0)].into_iter().enumerate()
+    {
         for ties in [false, true] {
             cases.push(multiclass_case(seed as u64 * 2 + u64::from(ties), rows, known, outside, ties));
         }
     }
-    let questions: Vec<Value> = cases.iter().map(|(scores, outcomes)| json!({"kind": "multiclass", "scores": scores, "outcomes": outcomes})).collect();
+    let questions: Vec<Value> = cases
+        .iter()
+        .map(|(scores, outcomes)| json!({"kind": "multiclass", "scores": scores, "outcomes": outcomes}))
+        .collect();
     for (place, (answer, (rows, outcomes))) in ask(&questions).iter().zip(&cases).enumerate() {
         let what = format!("case {place}");
         let known: Vec<String> = (0..rows[0].len()).map(|class| format!("class {class}")).collect();
@@ -84,14 +107,23 @@ fn multiclass_measures_equal_scikit_learns() {
         for class in &ours.classes {
             let place: usize = class.class.rsplit(' ').next().unwrap().parse().unwrap();
             for name in ["precision", "recall", "f1", "auc"] {
-                close(&format!("{name} of {} in {what}", class.class), class.values.get(name).copied(), &answer["classes"][place][name], TOLERANCE);
+                close(
+                    &format!("{name} of {} in {what}", class.class),
+                    class.values.get(name).copied(),
+                    &answer["classes"][place][name],
+                    TOLERANCE,
+                );
             }
         }
         let counts = confusion(&scores, &outcomes).unwrap().unwrap();
         for (outcome, row) in counts.classes.iter().zip(&counts.counts) {
             for (answered, count) in counts.classes.iter().zip(row) {
                 let place = |name: &str| name.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
-                assert_eq!(answer["confusion"][place(outcome)][place(answered)], json!(count), "{outcome} as {answered} in {what}");
+                assert_eq!(
+                    answer["confusion"][place(outcome)][place(answered)],
+                    json!(count),
+                    "{outcome} as {answered} in {what}"
+                );
             }
         }
     }
@@ -122,7 +154,10 @@ fn regression_measures_equal_scikit_learns() {
         let answers = outcomes.iter().map(|outcome| outcome + random.random_range(-9.0..10.0)).collect();
         cases.push((answers, outcomes));
     }
-    let questions: Vec<Value> = cases.iter().map(|(scores, outcomes)| json!({"kind": "regression", "scores": scores, "outcomes": outcomes})).collect();
+    let questions: Vec<Value> = cases
+        .iter()
+        .map(|(scores, outcomes)| json!({"kind": "regression", "scores": scores, "outcomes": outcomes}))
+        .collect();
     for (answer, (answers, outcomes)) in ask(&questions).iter().zip(&cases) {
         let ours = metrics(&scores(1, answers.clone()), &numbers(outcomes)).unwrap();
         let what = format!("{} rows", answers.len());

@@ -41,7 +41,10 @@ fn rows_and_widths_must_agree() {
 #[test]
 fn outcomes_of_another_kind_are_refused() {
     let read = |column, task| Outcomes::read(&column, task, &[]).unwrap_err().to_string();
-    assert_eq!(read(Column::Number(vec![1.0, 2.0]), TaskKind::Binary), "the outcome of row 1 is `2`, a binary task expects 0 or 1");
+    assert_eq!(
+        read(Column::Number(vec![1.0, 2.0]), TaskKind::Binary),
+        "the outcome of row 1 is `2`, a binary task expects 0 or 1"
+    );
     assert_eq!(read(text(&["yes"]), TaskKind::Binary), "the outcome of row 0 is `yes`, a binary task expects 0 or 1");
     assert_eq!(
         read(Column::Number(vec![f64::INFINITY]), TaskKind::Regression),
@@ -52,7 +55,8 @@ fn outcomes_of_another_kind_are_refused() {
 #[test]
 fn classes_that_are_numbers_are_found_by_their_value() {
     let known = ["1.0", "2"].map(str::to_owned);
-    let outcomes = Outcomes::read(&Column::Number(vec![2.0, 1.0, 7.0, f64::NAN]), TaskKind::Multiclass, &known).unwrap();
+    let outcomes =
+        Outcomes::read(&Column::Number(vec![2.0, 1.0, 7.0, f64::NAN]), TaskKind::Multiclass, &known).unwrap();
     assert_eq!(outcomes.classes(), ["1.0", "2", "7"]);
     assert_eq!((outcomes.rows(), outcomes.labelled()), (4, 3));
     let found = metrics(&scores(2, vec![0.1, 0.9, 0.9, 0.1, 0.6, 0.4, 0.5, 0.5]), &outcomes).unwrap();

@@ -1,10 +1,12 @@
 //! Which slices there are.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
-use perennial_evaluation::{Error, MAX_SLICES, judge, slices};
+use perennial_core::rule::{Expression, FactSchema, Verdict};
+use perennial_core::task::TaskKind;
+use perennial_evaluation::{Error, MAX_SLICES, Outcomes, judge, slices};
 use serde_json::json;
 
-use crate::oracle::{binary, scores};
+use crate::oracle::{binary, scores, text};
 
 fn frame(name: &str, column: Column) -> Frame {
     let mut frame = Frame::new();
@@ -20,7 +22,10 @@ fn slices_come_most_frequent_first_and_missing_is_one() {
     let found = slices(&values, &outcomes, &frame("origin", Column::Text(origin)), &["origin"]).unwrap();
     let seen: Vec<(Option<&str>, u64, Option<f64>)> =
         found.iter().map(|slice| (slice.value.as_deref(), slice.metrics.rows, slice.metrics.get("auc"))).collect();
-    assert_eq!(seen, [(None, 2, Some(1.0)), (Some("EWR"), 2, Some(1.0)), (Some("JFK"), 1, None), (Some("LGA"), 1, None)]);
+    assert_eq!(
+        seen,
+        [(None, 2, Some(1.0)), (Some("EWR"), 2, Some(1.0)), (Some("JFK"), 1, None), (Some("LGA"), 1, None)]
+    );
 }
 
 #[test]
@@ -33,9 +38,12 @@ fn numbers_are_sliced_by_value_and_spelt_plainly() {
 
 #[test]
 fn a_column_gives_at_most_its_most_frequent_slices() {
-    let values: Vec<f64> = (0..200).flat_map(|value| std::iter::repeat_n(f64::from(value), if value == 150 { 3 } else { 1 })).collect();
+    let values: Vec<f64> =
+        (0..200).flat_map(|value| std::iter::repeat_n(f64::from(value), if value == 150 { 3 } else { 1 })).collect();
     let rows = values.len();
-    let found = slices(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"]).unwrap();
+    let found =
+        slices(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"])
+            .unwrap();
     assert_eq!(found.len(), MAX_SLICES);
     assert_eq!((found[0].value.as_deref(), found[0].metrics.rows), (Some("150"), 3));
 }
@@ -50,9 +58,14 @@ fn an_unknown_slice_column_is_refused() {
 #[test]
 fn facts_of_a_judged_model_are_doubles_by_their_published_names() {
     let origin = TextColumn::encode([Some("JFK"), Some("JFK"), None]);
-    let judgement =
-        judge(&scores(1, vec![0.25, 0.75, 0.25]), &binary(&[false, true, false]), &frame("origin", Column::Text(origin)), &["origin"]).unwrap();
-    let facts = serde_json::Value::Object(judgement.facts());
+    let evaluation = judge(
+        &scores(1, vec![0.25, 0.75, 0.25]),
+        &binary(&[false, true, false]),
+        &frame("origin", Column::Text(origin)),
+        &["origin"],
+    )
+    .unwrap();
+    let facts = serde_json::Value::Object(evaluation.facts());
     assert_eq!(facts["rows"], json!(3.0));
     assert_eq!(facts["auc"], json!(1.0));
     assert_eq!(facts["slices"][0]["column"], json!("origin"));
@@ -60,6 +73,37 @@ fn facts_of_a_judged_model_are_doubles_by_their_published_names() {
     assert_eq!(facts["slices"][0]["rows"], json!(2.0));
     assert_eq!(facts["slices"][1]["value"], json!("null"));
     assert_eq!(facts["slices"][1].get("auc"), None, "a measure that is undefined is absent");
-    let kept: perennial_evaluation::Judgement = serde_json::from_str(&serde_json::to_string(&judgement).unwrap()).unwrap();
-    assert_eq!(kept, judgement);
+    let kept: perennial_evaluation::Evaluation =
+        serde_json::from_str(&serde_json::to_string(&evaluation).unwrap()).unwrap();
+    assert_eq!(kept, evaluation);
+}
+
+#[test]
+fn gates_that_pass_the_check_find_their_facts() {
+    let origin = TextColumn::encode([Some("JFK"), Some("JFK"), None]);
+    let outcomes = binary(&[false, true, false]);
+    let evaluation =
+        judge(&scores(1, vec![0.25, 0.75, 0.25]), &outcomes, &frame("origin", Column::Text(origin)), &["origin"])
+            .unwrap();
+    let facts = json!({"candidate": evaluation.facts(), "simple": evaluation.facts()});
+    let cases = [
+        ("candidate.auc >= simple.auc && candidate.rows == 3", Verdict::Pass),
+        ("candidate.slices.all(s, s.rows < 2 || s.auc >= 0.6)", Verdict::Pass),
+        ("candidate.slices.exists(s, s.column == 'origin' && s.value == 'null' && s.rows == 1)", Verdict::Pass),
+        ("candidate.slices.all(s, s.auc >= 0.6)", Verdict::Unknown),
+    ];
+    for (text, expected) in cases {
+        let expression = Expression::parse(text).unwrap();
+        assert_eq!(expression.check(&FactSchema::gate(TaskKind::Binary, &["simple"])), [], "{text}");
+        assert_eq!(expression.judge(&facts).verdict, expected, "{text}");
+    }
+}
+
+#[test]
+fn slices_carry_no_measures_per_class() {
+    let known = ["a", "b"].map(str::to_owned);
+    let outcomes = Outcomes::read(&text(&["a", "b", "a"]), TaskKind::Multiclass, &known).unwrap();
+    let values = scores(2, vec![0.7, 0.3, 0.4, 0.6, 0.2, 0.8]);
+    let found = judge(&values, &outcomes, &frame("n", Column::Number(vec![1.0; 3])), &["n"]).unwrap();
+    assert_eq!((found.metrics.classes.len(), found.slices[0].metrics.classes.len()), (2, 0));
 }

@@ -9,14 +9,30 @@ use crate::oracle::{number, reference, scores, summary, text};
 
 fn labels(before: &Frame) -> Vec<String> {
     let reference = reference(before);
-    compare(&reference, &Summary::new(&reference), "feature").unwrap().unwrap().into_iter().map(|bin| bin.label).collect()
+    compare(&reference, &Summary::new(&reference), "feature")
+        .unwrap()
+        .unwrap()
+        .into_iter()
+        .map(|bin| bin.label)
+        .collect()
 }
 
 #[test]
 fn bins_of_plain_numbers_are_deciles() {
     let values: Vec<f64> = (1..=1000).map(|value| f64::from(value) / 10.0).collect();
-    let expected =
-        ["≤ 10", "10 – 20", "20 – 30", "30 – 40", "40 – 50", "50 – 60", "60 – 70", "70 – 80", "80 – 90", "> 90", "missing"];
+    let expected = [
+        "≤ 10",
+        "10 – 20",
+        "20 – 30",
+        "30 – 40",
+        "40 – 50",
+        "50 – 60",
+        "60 – 70",
+        "70 – 80",
+        "80 – 90",
+        "> 90",
+        "missing",
+    ];
     assert_eq!(labels(&number(&values)), expected);
 }
 
@@ -24,7 +40,10 @@ fn bins_of_plain_numbers_are_deciles() {
 fn a_frequent_value_has_a_bin_of_its_own() {
     let mut values = vec![0.0; 500];
     values.extend((1..=500).map(f64::from));
-    assert_eq!(labels(&number(&values)), ["< 0", "0", "0 – 100", "100 – 200", "200 – 300", "300 – 400", "> 400", "missing"]);
+    assert_eq!(
+        labels(&number(&values)),
+        ["< 0", "0", "0 – 100", "100 – 200", "200 – 300", "300 – 400", "> 400", "missing"]
+    );
     assert_eq!(labels(&number(&[7.5; 10])), ["< 7.5", "7.5", "> 7.5", "missing"]);
     assert_eq!(labels(&number(&[f64::NAN; 10])), ["any", "missing"]);
 }
@@ -42,11 +61,16 @@ fn a_constant_that_moves_has_drifted_in_either_direction() {
 #[test]
 fn rarer_categories_are_other() {
     let names: Vec<String> = (0..60).map(|value| format!("v{value:02}")).collect();
-    let rows: Vec<Option<&str>> = names.iter().enumerate().flat_map(|(place, name)| vec![Some(name.as_str()); 100 - place]).collect();
+    let rows: Vec<Option<&str>> =
+        names.iter().enumerate().flat_map(|(place, name)| vec![Some(name.as_str()); 100 - place]).collect();
     let reference = reference(&text(&rows));
-    let bins = compare(&reference, &summary(&reference, &text(&[Some("v00"), Some("v59"), Some("new"), None])), "feature").unwrap().unwrap();
+    let bins =
+        compare(&reference, &summary(&reference, &text(&[Some("v00"), Some("v59"), Some("new"), None])), "feature")
+            .unwrap()
+            .unwrap();
     assert_eq!(bins.len(), MAX_CATEGORIES + 2);
-    let now: Vec<(&str, f64)> = bins.iter().filter(|bin| bin.current > 0.0).map(|bin| (bin.label.as_str(), bin.current)).collect();
+    let now: Vec<(&str, f64)> =
+        bins.iter().filter(|bin| bin.current > 0.0).map(|bin| (bin.label.as_str(), bin.current)).collect();
     assert_eq!(now, [("v00", 0.25), ("other", 0.5), ("missing", 0.25)]);
 }
 
@@ -64,7 +88,8 @@ fn missing_values_are_drift_of_their_own() {
 #[test]
 fn the_share_counts_features_only() {
     let rows: Vec<f64> = (0..100).map(f64::from).collect();
-    let reference = Reference::of(&number(&rows), &scores(&rows.iter().map(|row| row / 100.0).collect::<Vec<_>>()), &[]);
+    let reference =
+        Reference::of(&number(&rows), &scores(&rows.iter().map(|row| row / 100.0).collect::<Vec<_>>()), &[]);
     let mut summary = Summary::new(&reference);
     summary.add(&reference, &number(&rows), &scores(&[0.999; 100])).unwrap();
     let found = drift(&reference, &summary).unwrap();
@@ -132,4 +157,14 @@ fn latencies_beyond_the_scale_count_as_its_ends() {
     assert_eq!(histogram.count(), 4);
     let (least, most) = (histogram.quantile(0.0).unwrap(), histogram.quantile(1.0).unwrap());
     assert!((least / 1e-3 - 1.0).abs() <= 0.01 && (most / 86_400_000.0 - 1.0).abs() <= 0.01, "{least} {most}");
+}
+
+#[test]
+fn a_reference_stays_small_whatever_the_rows() {
+    let values: Vec<f64> = (0..50_000).map(|row| f64::from(row * 7919 % 50_000).sqrt()).collect();
+    let names: Vec<String> = (0..5000).map(|value| format!("value {value}")).collect();
+    let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();
+    let bytes = |frame| serde_json::to_vec(&reference(&frame)).unwrap().len();
+    assert!(bytes(number(&values)) < 8000, "{}", bytes(number(&values)));
+    assert!(bytes(text(&names)) < 1500, "{}", bytes(text(&names)));
 }

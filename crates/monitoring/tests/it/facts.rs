@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use perennial_core::calendar::Window;
+use perennial_core::rule::{Expression, FactSchema, Verdict};
+use perennial_core::task::TaskKind;
 use perennial_monitoring::{Latency, WindowResult, drift};
 use serde_json::{Value, json};
 
@@ -42,7 +44,16 @@ fn facts_have_their_published_names_and_all_numbers_are_doubles() {
 
 #[test]
 fn what_is_undefined_is_absent() {
-    let nothing = WindowResult { rows: 0, labelled_rows: 0, metrics: BTreeMap::new(), drift: None, latency: None, requests: 0, errors: 0, ..result() };
+    let nothing = WindowResult {
+        rows: 0,
+        labelled_rows: 0,
+        metrics: BTreeMap::new(),
+        drift: None,
+        latency: None,
+        requests: 0,
+        errors: 0,
+        ..result()
+    };
     assert_eq!(Value::Object(nothing.facts(None)), json!({"rows": 0.0}));
     let kept: WindowResult = serde_json::from_str(&serde_json::to_string(&nothing).unwrap()).unwrap();
     assert_eq!(kept, nothing);
@@ -53,4 +64,24 @@ fn a_measure_cannot_take_the_place_of_a_fact_of_the_window() {
     let mut odd = result();
     odd.metrics.insert("rows".to_owned(), 7.0);
     assert_eq!(odd.facts(None)["rows"], json!(2000.0));
+}
+
+#[test]
+fn alerts_that_pass_the_check_find_their_facts() {
+    let released = BTreeMap::from([("auc".to_owned(), 0.8)]);
+    let facts = Value::Object(result().facts(Some(&released)));
+    let cases = [
+        ("auc < reference.auc - 0.02", Verdict::Pass),
+        ("drift.share > 0.5", Verdict::Fail),
+        ("drift.features['feature'] < 0.25 && drift.features.all(name, drift.features[name] < 0.25)", Verdict::Pass),
+        ("rows > 1000 && labelled >= 0.75 && error_rate < 0.01 && latency.p99_ms < 5", Verdict::Pass),
+        // No scores were summarised, and the log loss was no number.
+        ("drift.score > 0.25", Verdict::Unknown),
+        ("log_loss > 0.1", Verdict::Unknown),
+    ];
+    for (text, expected) in cases {
+        let expression = Expression::parse(text).unwrap();
+        assert_eq!(expression.check(&FactSchema::alert(TaskKind::Binary)), [], "{text}");
+        assert_eq!(expression.judge(&facts).verdict, expected, "{text}");
+    }
 }

@@ -130,6 +130,8 @@ proptest! {
         let whole: Vec<f64> = first.iter().chain(&second).copied().collect();
         prop_assert_eq!(&merged, &of(&whole));
         prop_assert_eq!(merged.count(), whole.len() as u64);
+        let kept: LatencyHistogram = serde_json::from_str(&serde_json::to_string(&merged).unwrap()).unwrap();
+        prop_assert_eq!(&kept, &merged);
         if let Some(latency) = merged.latency() {
             prop_assert!(latency.p50_ms <= latency.p99_ms);
         }

@@ -6,6 +6,9 @@
 use super::scores::Aggregate;
 use crate::post_transform::PostTransform;
 
+/// Rounds to the width the ensemble calculates in.
+pub(super) type Round = fn(f64) -> f64;
+
 /// What a regressor or `TreeEnsemble` does with its sums.
 #[derive(Debug)]
 pub(super) struct Regression {
@@ -13,16 +16,20 @@ pub(super) struct Regression {
     pub(super) base_values: Vec<f64>,
     pub(super) trees: usize,
     pub(super) post_transform: PostTransform,
+    pub(super) round: Round,
 }
 
 impl Regression {
     /// Turns the sums of a row into what is handed out.
-    pub(super) fn finish(&self, scores: &mut [f64]) {
+    pub(super) fn finish(&self, scores: &mut [f64], touched: &[bool]) {
         if self.aggregate == Aggregate::Average {
-            scores.iter_mut().for_each(|score| *score /= self.trees as f64);
+            scores.iter_mut().for_each(|score| *score = (self.round)(*score / self.trees as f64));
         }
         if self.base_values.len() == scores.len() {
-            scores.iter_mut().zip(&self.base_values).for_each(|(score, base)| *score += base);
+            scores.iter_mut().zip(&self.base_values).for_each(|(score, base)| *score = (self.round)(*score + base));
+        }
+        if scores.len() > 1 {
+            clear_untouched(scores, touched);
         }
         // One target is transformed by PROBIT alone.
         if scores.len() > 1 || self.post_transform == PostTransform::Probit {
@@ -39,6 +46,7 @@ pub(super) struct Classification {
     /// Two classes, and all leaves vote for the same one.
     pub(super) one_sided: bool,
     pub(super) all_positive: bool,
+    pub(super) round: Round,
 }
 
 impl Classification {
@@ -49,7 +57,7 @@ impl Classification {
             1 | 2 => self.two(scores, touched),
             _ => {
                 for ((score, base), touched) in scores.iter_mut().zip(&self.base_values).zip(touched.iter_mut()) {
-                    *score += base;
+                    *score = (self.round)(*score + base);
                     *touched = true;
                 }
                 let label = best(scores, touched);
@@ -63,18 +71,19 @@ impl Classification {
         let both = touched.get(1).copied().unwrap_or(false);
         let mut single = !both;
         match self.base_values[..] {
-            [base] => scores[0] += base,
+            [base] => scores[0] = (self.round)(scores[0] + base),
             [_, second] if both && scores.len() == 2 => {
-                scores[1] = second + scores[0];
+                scores[1] = (self.round)(second + scores[0]);
                 scores[0] = -scores[1];
             }
             [first, second] if scores.len() == 2 => {
-                scores[0] += first;
-                scores[1] += second;
+                scores[0] = (self.round)(scores[0] + first);
+                scores[1] = (self.round)(scores[1] + second);
                 single = false;
             }
             _ => {}
         }
+        clear_untouched(scores, touched);
         let decisive = if both { scores[1] } else { scores[0] };
         let limit = if self.one_sided && self.all_positive { 0.5 } else { 0.0 };
         let label = usize::from(decisive > limit);
@@ -91,6 +100,11 @@ impl Classification {
         };
         label
     }
+}
+
+/// A target that no tree voted for is zero, base value or not.
+fn clear_untouched(scores: &mut [f64], touched: &[bool]) {
+    scores.iter_mut().zip(touched).filter(|(_, touched)| !**touched).for_each(|(score, _)| *score = 0.0);
 }
 
 /// The place of the highest score among those touched; the first where several are.

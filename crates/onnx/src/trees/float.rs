@@ -1,10 +1,12 @@
 //! What the kernels ask of a threshold's type.
 
 use std::fmt::Debug;
-use std::ops::Neg;
+use std::ops::{Add, Neg};
 
 /// 32- or 64-bit floats.
-pub(super) trait Float: Copy + Debug + Default + PartialOrd + Neg<Output = Self> + Send + Sync + 'static {
+pub(super) trait Float: 
+    Copy + Debug + Default + PartialOrd + Add<Output = Self> + Neg<Output = Self> + Send + Sync + 'static
+ {
     const NAN: Self;
     const ONE: Self;
     const INFINITY: Self;

@@ -70,13 +70,15 @@ fn classifier(node: &Node<'_>) -> Made {
     }
     let ids = node.ints("class_ids");
     let weights = read::numbers(node, "class_weights")?;
+    let wide = node.wide || node.attribute("nodes_values_as_tensor").is_some();
     let finish = Classification {
+        round: round(wide),
         base_values,
         post_transform: node.word("post_transform", "NONE")?,
         one_sided: labels.len() == 2 && ids.iter().all(|id| Some(id) == ids.first()),
         all_positive: (0..weights.len()).all(|i| weights.get::<f64>(i).is_some_and(|weight| weight >= 0.0)),
     };
-    let scorer = if node.wide || node.attribute("nodes_values_as_tensor").is_some() {
+    let scorer = if wide {
         Width::Wide(Scorer::new(&read::classic(node, "class", labels.len())?)?)
     } else {
         Width::Narrow(Scorer::new(&read::classic(node, "class", labels.len())?)?)
@@ -96,7 +98,8 @@ fn regressor(node: &Node<'_>) -> Made {
     let wide = node.wide || node.attribute("nodes_values_as_tensor").is_some();
     let (scorer, trees) = compile(wide, || read::classic(node, "target", targets), || read::classic(node, "target", targets))?;
     let base_values = base_values(node)?;
-    let finish = Regression { aggregate, base_values, trees, post_transform: node.word("post_transform", "NONE")? };
+    let post_transform = node.word("post_transform", "NONE")?;
+    let finish = Regression { aggregate, base_values, trees, post_transform, round: round(wide) };
     Ok(Arc::new(Regressor { scorer, finish, targets, keeps_width: false }))
 }
 
@@ -107,8 +110,12 @@ fn ensemble(node: &Node<'_>) -> Made {
         .and_then(|number| [Aggregate::Average, Aggregate::Sum, Aggregate::Min, Aggregate::Max].get(number).copied())
         .ok_or("unknown aggregate function")?;
     let post_transform = PostTransform::of(node.int("post_transform", 0)).ok_or("unknown post transform")?;
+    if matches!(post_transform, PostTransform::Softmax | PostTransform::Logistic) {
+        // The specification numbers these two one way, ONNX Runtime the other.
+        return Err(Refusal::Unsupported("a post transform that runtimes read differently".into()));
+    }
     let (scorer, trees) = compile(node.wide, || read::modern(node, targets), || read::modern(node, targets))?;
-    let finish = Regression { aggregate, base_values: Vec::new(), trees, post_transform };
+    let finish = Regression { aggregate, base_values: Vec::new(), trees, post_transform, round: round(node.wide) };
     Ok(Arc::new(Regressor { scorer, finish, targets, keeps_width: true }))
 }
 
@@ -124,6 +131,10 @@ fn compile(
         let forest = read_narrow()?;
         Ok((Width::Narrow(Scorer::new(&forest)?), forest.roots.len()))
     }
+}
+
+fn round(wide: bool) -> finish::Round {
+    if wide { |value| value } else { |value| f64::from(value as f32) }
 }
 
 fn targets(node: &Node<'_>) -> Result<usize, Refusal> {
@@ -200,14 +211,14 @@ impl Operator for Regressor {
         let Some(output) = outputs.first_mut() else { return Ok(()) };
         if self.keeps_width && matches!(input.data(), Data::F64(_)) {
             let output = output.start::<f64>(&shape)?;
-            return self.scorer.score(input, self.targets, self.finish.aggregate, &mut |sums, _| {
-                self.finish.finish(sums);
+            return self.scorer.score(input, self.targets, self.finish.aggregate, &mut |sums, touched| {
+                self.finish.finish(sums, touched);
                 output.extend_from_slice(sums);
             });
         }
         let output = output.start::<f32>(&shape)?;
-        self.scorer.score(input, self.targets, self.finish.aggregate, &mut |sums, _| {
-            self.finish.finish(sums);
+        self.scorer.score(input, self.targets, self.finish.aggregate, &mut |sums, touched| {
+            self.finish.finish(sums, touched);
             output.extend(sums.iter().map(|&score| score as f32));
         })
     }

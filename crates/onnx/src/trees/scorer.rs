@@ -8,8 +8,11 @@ use super::masks::{Masks, Word};
 use super::scores::{Aggregate, Votes};
 use super::walk::Walk;
 
-/// What the trees hand out is kept for this many trees × rows at once.
-const BLOCK_PAYLOADS: usize = 16_384;
+/// What the trees hand out is kept for this many trees × rows at once. The mask
+/// kernel goes row by row, and few rows stay near the processor.
+const BLOCK_MASKS: usize = 8_192;
+/// The walking kernel goes tree by tree, and many rows share the way to a tree.
+const BLOCK_WALK: usize = 65_536;
 /// Rows at once, at least: as many as go down a tree in step.
 const BLOCK_ROWS_MIN: usize = 16;
 
@@ -36,6 +39,9 @@ struct Buffers<T> {
     wide: Vec<u64>,
     prepared: Vec<T>,
     payloads: Vec<T>,
+    /// Sums of several rows, where there is one target.
+    single: Vec<T>,
+    /// Sums of one row.
     sums: Vec<f64>,
     touched: Vec<bool>,
 }
@@ -89,16 +95,27 @@ impl<T: Float> Scorer<T> {
         buffers.sums.resize(targets, 0.0);
         buffers.touched.resize(targets, false);
         let trees = self.trees();
-        let block_rows = (BLOCK_PAYLOADS / trees.max(1)).max(BLOCK_ROWS_MIN) / BLOCK_ROWS_MIN * BLOCK_ROWS_MIN;
+        let payloads = if matches!(self.kernel, Kernel::Walk(_)) { BLOCK_WALK } else { BLOCK_MASKS };
+        let block_rows = (payloads / trees.max(1)).max(BLOCK_ROWS_MIN) / BLOCK_ROWS_MIN * BLOCK_ROWS_MIN;
         for first in (0..rows).step_by(block_rows) {
             let last = rows.min(first + block_rows);
             let block = &values[first * width..last * width];
             self.block(block, width, last - first, trees, &mut buffers);
+            let single = if trees == 0 {
+                None
+            } else {
+                self.votes.sums(how, &buffers.payloads, trees, &mut buffers.single)
+            };
             for row in 0..last - first {
                 buffers.sums.fill(0.0);
                 buffers.touched.fill(false);
-                let payloads = &buffers.payloads[row * trees..(row + 1) * trees];
-                self.votes.add(how, payloads, &mut buffers.sums, &mut buffers.touched);
+                if let Some(target) = single {
+                    buffers.sums[target as usize] = buffers.single[row].to_f64();
+                    buffers.touched[target as usize] = true;
+                } else {
+                    let payloads = &buffers.payloads[row * trees..(row + 1) * trees];
+                    self.votes.add(how, payloads, &mut buffers.sums, &mut buffers.touched);
+                }
                 finish(&mut buffers.sums, &mut buffers.touched);
             }
         }

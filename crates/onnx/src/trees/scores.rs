@@ -48,13 +48,16 @@ impl<T: Float> Votes<T> {
         }
     }
 
-    /// Adds up what the trees handed out. `scores` and `touched` begin as zeros
-    /// and false; `touched` says which targets had a vote.
+    /// Adds up what the trees handed out for a row. `scores` and `touched` begin as
+    /// zeros and false; `touched` says which targets had a vote.
+    ///
+    /// Sums are rounded to the width of `T` after each tree, in the trees' order:
+    /// as ONNX Runtime has them, to the last digit.
     pub(super) fn add(&self, how: Aggregate, payloads: &[T], scores: &mut [f64], touched: &mut [bool]) {
         let mut put = |target: u32, weight: f64| {
             let (score, seen) = (&mut scores[target as usize], &mut touched[target as usize]);
             *score = match how {
-                Aggregate::Sum | Aggregate::Average => *score + weight,
+                Aggregate::Sum | Aggregate::Average => T::from_f64(*score + weight).to_f64(),
                 Aggregate::Min if !*seen || weight < *score => weight,
                 Aggregate::Max if !*seen || weight > *score => weight,
                 Aggregate::Min | Aggregate::Max => *score,
@@ -62,7 +65,6 @@ impl<T: Float> Votes<T> {
             *seen = true;
         };
         match self {
-            Self::One(target) if matches!(how, Aggregate::Sum | Aggregate::Average) => put(*target, sum(payloads)),
             Self::One(target) => payloads.iter().for_each(|payload| put(*target, payload.to_f64())),
             Self::ByTree(targets) => {
                 payloads.iter().zip(targets).for_each(|(payload, &target)| put(target, payload.to_f64()));
@@ -77,16 +79,27 @@ impl<T: Float> Votes<T> {
             }
         }
     }
-}
 
-/// Sums in 64 bits, eight sums side by side so that none waits for another.
-fn sum<T: Float>(payloads: &[T]) -> f64 {
-    let (chunks, rest) = payloads.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for chunk in chunks {
-        sums.iter_mut().zip(chunk).for_each(|(sum, payload)| *sum += payload.to_f64());
+    /// The sum of each row for the one target all leaves vote for; `None` where
+    /// there are more, or where they are not summed.
+    pub(super) fn sums(&self, how: Aggregate, payloads: &[T], trees: usize, sums: &mut Vec<T>) -> Option<u32> {
+        /// Rows summed side by side: each sum waits for its last addition, the others need not.
+        const LANES: usize = 8;
+        let (Self::One(target), Aggregate::Sum | Aggregate::Average) = (self, how) else { return None };
+        sums.clear();
+        let mut blocks = payloads.chunks_exact(trees * LANES);
+        for block in blocks.by_ref() {
+            let mut lanes = [T::default(); LANES];
+            let rows: [&[T]; LANES] = std::array::from_fn(|lane| &block[lane * trees..(lane + 1) * trees]);
+            for tree in 0..trees {
+                lanes.iter_mut().zip(rows).for_each(|(sum, row)| *sum = *sum + row[tree]);
+            }
+            sums.extend(lanes);
+        }
+        let rest = blocks.remainder().chunks_exact(trees);
+        sums.extend(rest.map(|row| row.iter().fold(T::default(), |sum, &payload| sum + payload)));
+        Some(*target)
     }
-    sums.iter().sum::<f64>() + rest.iter().map(|payload| payload.to_f64()).sum::<f64>()
 }
 
 /// The one target of each tree, when every leaf has exactly one vote.

@@ -21,10 +21,7 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(folder: &Path, path: &str) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            path: path.to_owned(),
-        }
+        Self { folder: folder.to_owned(), path: path.to_owned() }
     }
 
     /// Folders of programs, as in `PATH`.
@@ -37,6 +34,18 @@ impl Cache {
         self.folder.join("envs").join(digest)
     }
 
+    /// Where downloaded packages are kept.
+    pub(crate) fn downloads(&self) -> Result<PathBuf> {
+        let folder = self.folder.join("downloads");
+        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        Ok(folder)
+    }
+
+    /// A new path for files that nobody needs later.
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.join("temporary").join(uuid::Uuid::now_v7().simple().to_string())
+    }
+
     /// The lock of `requirements` under `python`, made by `resolve` once.
     pub(crate) fn lock(
         &self,
@@ -44,52 +53,18 @@ impl Cache {
         requirements: &str,
         resolve: impl FnOnce() -> Result<String>,
     ) -> Result<String> {
-        let place = self
-            .folder
-            .join("locks")
-            .join(format!("{}.txt", python.digest_with(requirements)));
-        self.remember(&place, resolve)
+        let place = self.folder.join("locks").join(format!("{}.txt", python.digest_with(requirements)));
+        remember(&place, resolve)
     }
 
     /// What an interpreter said of itself, asked by `ask` once for each `key`.
     pub(crate) fn python(&self, key: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
-        self.remember(
-            &self.folder.join("pythons").join(format!("{key}.json")),
-            ask,
-        )
-    }
-
-    fn remember(&self, place: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
-        match fs::read_to_string(place) {
-            Ok(text) => return Ok(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io(place)(error)),
-        }
-        let text = make()?;
-        self.write(place, &text)?;
-        Ok(text)
-    }
-
-    /// Writes a file whole or not at all.
-    fn write(&self, place: &Path, text: &str) -> Result<()> {
-        if let Some(above) = place.parent() {
-            fs::create_dir_all(above).map_err(Error::io(above))?;
-        }
-        let temporary = place.with_extension(uuid::Uuid::now_v7().simple().to_string());
-        let mut file = File::create_new(&temporary).map_err(Error::io(&temporary))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(Error::io(&temporary))?;
-        fs::rename(&temporary, place).map_err(Error::io(place))
+        remember(&self.folder.join("pythons").join(format!("{key}.json")), ask)
     }
 
     /// The environment of this digest, made by `make` unless it is whole already. Two processes
     /// that need it wait for each other; what a crash left half-made is made anew.
-    pub(crate) fn build(
-        &self,
-        digest: &str,
-        make: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<PathBuf> {
+    pub(crate) fn build(&self, digest: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let folder = self.environment(digest);
         let marker = folder.join(MARKER);
         if marker.exists() {
@@ -106,9 +81,33 @@ impl Cache {
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
+        fs::create_dir(&folder).map_err(Error::io(&folder))?;
         // Made where it stays: scripts inside name their interpreter by its full path.
         make(&folder)?;
-        self.write(&marker, digest)?;
+        write(&marker, digest)?;
         Ok(folder)
     }
+}
+
+/// The text at `place`, made once.
+fn remember(place: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
+    match fs::read_to_string(place) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io(place)(error)),
+    }
+    let text = make()?;
+    write(place, &text)?;
+    Ok(text)
+}
+
+/// Writes a file whole or not at all.
+fn write(place: &Path, text: &str) -> Result<()> {
+    if let Some(above) = place.parent() {
+        fs::create_dir_all(above).map_err(Error::io(above))?;
+    }
+    let temporary = place.with_extension(uuid::Uuid::now_v7().simple().to_string());
+    let mut file = File::create_new(&temporary).map_err(Error::io(&temporary))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::io(&temporary))?;
+    fs::rename(&temporary, place).map_err(Error::io(place))
 }

@@ -42,18 +42,14 @@ pub(crate) struct Python {
 impl Python {
     /// The interpreter on the cache's path.
     pub(crate) fn find(cache: &Cache) -> Result<Self> {
-        let place = ["python3", "python"]
-            .into_iter()
-            .find_map(|name| program::find(name, cache.path(), Path::new("/")).ok());
+        let place =
+            ["python3", "python"].into_iter().find_map(|name| program::find(name, cache.path(), Path::new("/")).ok());
         Self::at(cache, &place.ok_or(Error::NoPython)?)
     }
 
     /// The interpreter that the file at `place` is or starts.
     pub(crate) fn at(cache: &Cache, place: &Path) -> Result<Self> {
-        let broken = |why: String| Error::Python {
-            python: place.to_owned(),
-            why,
-        };
+        let broken = |why: String| Error::Python { python: place.to_owned(), why };
         let said = match identity(place) {
             Some(key) => cache.python(&key, || ask(place))?,
             None => ask(place)?,
@@ -73,13 +69,7 @@ impl Python {
     /// Names `text` (requirements or a lock) under this kind of interpreter, wherever it lies.
     pub(crate) fn digest_with(&self, text: &str) -> String {
         let mut hasher = blake3::Hasher::new();
-        for part in [
-            "perennial python 1",
-            &self.implementation,
-            &self.version,
-            &self.platform,
-            text,
-        ] {
+        for part in ["perennial python 1", &self.implementation, &self.version, &self.platform, text] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());
         }
@@ -98,24 +88,11 @@ fn identity(place: &Path) -> Option<String> {
         return None;
     }
     // A virtual environment is told by the path it is started from, not by the file behind it.
-    let text = format!(
-        "{}\n{}\n{}.{}",
-        place.display(),
-        metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec()
-    );
+    let text = format!("{}\n{}\n{}.{}", place.display(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
     Some(blake3::hash(text.as_bytes()).to_hex().to_string())
 }
 
 fn ask(place: &Path) -> Result<String> {
-    tool::run(
-        Command::new(place).args(["-I", "-c", QUESTION]),
-        None,
-        tool::QUICK,
-    )?
-    .map_err(|why| Error::Python {
-        python: place.to_owned(),
-        why,
-    })
+    tool::ask(Command::new(place).args(["-I", "-c", QUESTION]))?
+        .map_err(|why| Error::Python { python: place.to_owned(), why })
 }

@@ -1,136 +1,129 @@
 //! Python packages: from requirements to a lock, from a lock to an environment.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
 
+use super::cache::Cache;
 use super::python::Python;
-use super::tool;
+use super::tool::{self, Room};
 use crate::error::{Error, Result};
 use crate::program;
 
 /// What resolves and installs.
-pub(crate) enum Installer<'a> {
-    /// `uv` on PATH, or as a module of the interpreter.
-    Uv {
-        /// The interpreter.
-        python: &'a Python,
-        /// The words that start it.
-        words: Vec<String>,
-    },
+pub(crate) struct Installer<'a> {
+    python: &'a Python,
+    tool: Tool,
+    room: Room,
+    /// Where downloads are kept.
+    downloads: PathBuf,
+    /// For temporary files; a wheel is built here.
+    temporary: TempFolder,
+}
+
+/// The two that do it.
+enum Tool {
+    /// `uv`, by the words that start it: on PATH, or as a module of the interpreter.
+    Uv(Vec<String>),
     /// The interpreter's own `pip` and `venv`.
-    Pip {
-        /// The interpreter.
-        python: &'a Python,
-    },
+    Pip,
 }
 
 impl<'a> Installer<'a> {
-    /// `uv` on `path` or in `python` where there is one, else `pip`.
-    pub(crate) fn find(python: &'a Python, path: &str) -> Self {
-        if let Ok(uv) = program::find("uv", path, Path::new("/")) {
-            return Self::Uv {
-                python,
-                words: vec![uv.to_string_lossy().into_owned()],
-            };
-        }
-        let words: Vec<String> = [&python.executable.to_string_lossy(), "-m", "uv"]
-            .map(str::to_owned)
-            .into();
-        let answers = tool::run(command(&words).arg("--version"), None, tool::QUICK);
-        if matches!(answers, Ok(Ok(_))) {
-            Self::Uv { python, words }
+    /// `uv` on the cache's path or in `python` where there is one, else `pip`.
+    pub(crate) fn find(python: &'a Python, cache: &Cache) -> Result<Self> {
+        let mut readable = python.folders();
+        let tool = if let Ok(uv) = program::find("uv", cache.path(), Path::new("/")) {
+            readable.extend(program::installation(&uv));
+            Tool::Uv(vec![uv.to_string_lossy().into_owned()])
         } else {
-            Self::Pip { python }
-        }
+            let words: Vec<String> = [&python.executable.to_string_lossy(), "-m", "uv"].map(str::to_owned).into();
+            let answers = tool::ask(command(&words).arg("--version"));
+            if matches!(answers, Ok(Ok(_))) { Tool::Uv(words) } else { Tool::Pip }
+        };
+        let (downloads, temporary) = (cache.downloads()?, TempFolder::new(cache)?);
+        let room = Room { writable: vec![downloads.clone(), temporary.0.clone()], readable };
+        Ok(Self { python, tool, room, downloads, temporary })
     }
 
     /// The lock of `requirements`: every package with its version and hashes.
     pub(crate) fn resolve(&self, requirements: &str) -> Result<String> {
-        match self {
-            Self::Uv { python, words } => {
-                let mut command = command(words);
-                command.args([
-                    "pip",
-                    "compile",
-                    "-",
-                    "--quiet",
-                    "--no-header",
-                    "--no-annotate",
-                    "--generate-hashes",
-                ]);
-                command
-                    .arg("--python")
-                    .arg(&python.executable)
-                    .current_dir("/");
-                tool::run(&mut command, Some(requirements), tool::SLOW)?.map_err(Error::Resolve)
+        let mut resolve = match &self.tool {
+            Tool::Uv(words) => {
+                let mut resolve = command(words);
+                resolve.args(["pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]);
+                resolve.arg("--python").arg(&self.python.executable);
+                resolve
             }
-            Self::Pip { python } => {
-                let mut command = Command::new(&python.executable);
-                command.args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--dry-run",
-                    "--ignore-installed",
-                ]);
-                command.args([
-                    "--disable-pip-version-check",
-                    "--no-input",
-                    "--report",
-                    "-",
-                    "-r",
-                    "/dev/stdin",
-                ]);
-                command.current_dir("/");
-                let report = tool::run(&mut command, Some(requirements), tool::SLOW)?
-                    .map_err(Error::Resolve)?;
-                lock_of_report(&report)
+            Tool::Pip => {
+                let mut resolve = Command::new(&self.python.executable);
+                resolve.args(["-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]);
+                resolve.args(["--disable-pip-version-check", "--no-input", "--report", "-", "-r", "/dev/stdin"]);
+                resolve
             }
+        };
+        let told = self.run(&self.room, &mut resolve, requirements)?.map_err(Error::Resolve)?;
+        match self.tool {
+            Tool::Uv(_) => Ok(told),
+            Tool::Pip => lock_of_report(&told),
         }
     }
 
-    /// Makes the environment of `lock` in `folder`.
+    /// Makes the environment of `lock` in `folder`, which is there and empty.
     pub(crate) fn install(&self, lock: &str, folder: &Path) -> Result<()> {
         let inside = folder.join("bin/python");
-        let (mut create, mut fill) = match self {
-            Self::Uv { python, words } => {
+        let (mut create, mut fill) = match &self.tool {
+            Tool::Uv(words) => {
                 let mut create = command(words);
-                create
-                    .args(["venv", "--quiet", "--no-project", "--python"])
-                    .arg(&python.executable)
-                    .arg(folder);
+                create.args(["venv", "--quiet", "--no-project", "--allow-existing", "--python"]);
+                create.arg(&self.python.executable).arg(folder);
                 let mut fill = command(words);
-                fill.args(["pip", "sync", "-", "--quiet", "--python"])
-                    .arg(&inside);
+                fill.args(["pip", "sync", "-", "--quiet", "--python"]).arg(&inside);
                 (create, fill)
             }
-            Self::Pip { python } => {
-                let mut create = Command::new(&python.executable);
+            Tool::Pip => {
+                let mut create = Command::new(&self.python.executable);
                 create.args(["-I", "-m", "venv"]).arg(folder);
                 let mut fill = Command::new(&inside);
-                fill.args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--no-deps",
-                    "--disable-pip-version-check",
-                    "--no-input",
-                ]);
-                fill.args(["-r", "/dev/stdin"]);
+                fill.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
+                fill.args(["--no-input", "-r", "/dev/stdin"]);
                 (create, fill)
             }
         };
-        tool::run(create.current_dir("/"), None, tool::SLOW)?.map_err(Error::Install)?;
-        if lock.lines().all(|line| line.trim().is_empty()) {
+        let mut room = self.room.clone();
+        room.writable.push(folder.to_owned());
+        self.run(&room, &mut create, "")?.map_err(Error::Install)?;
+        if lock.trim().is_empty() {
             return Ok(());
         }
-        tool::run(fill.current_dir("/"), Some(lock), tool::SLOW)?.map_err(Error::Install)?;
+        self.run(&room, &mut fill, lock)?.map_err(Error::Install)?;
         Ok(())
+    }
+
+    fn run(&self, room: &Room, command: &mut Command, input: &str) -> Result<Result<String, String>> {
+        let caches = [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")];
+        let caches = caches.map(|(name, folder)| (name, self.downloads.join(folder)));
+        room.run(command.current_dir("/"), &[&caches[..], &[("TMPDIR", self.temporary.0.clone())]].concat(), input)
+    }
+}
+
+/// A folder that goes with its installer.
+struct TempFolder(PathBuf);
+
+impl TempFolder {
+    fn new(cache: &Cache) -> Result<Self> {
+        let folder = cache.temporary();
+        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -173,26 +166,14 @@ struct ArchiveInfo {
 /// pip's report as requirements with versions and hashes, sorted by name. Hashes are all or
 /// nothing for pip: with one package that has none, none is written.
 fn lock_of_report(report: &str) -> Result<String> {
-    let report: Report =
-        serde_json::from_str(report).map_err(|error| Error::Resolve(error.to_string()))?;
+    let report: Report = serde_json::from_str(report).map_err(|error| Error::Resolve(error.to_string()))?;
     let mut packages: Vec<(String, String, Option<String>)> = report
         .install
         .into_iter()
-        .map(
-            |Install {
-                 metadata,
-                 download_info,
-             }| {
-                let hash = download_info
-                    .archive_info
-                    .and_then(|archive| archive.hashes.get("sha256").cloned());
-                (
-                    metadata.name.to_lowercase().replace('_', "-"),
-                    metadata.version,
-                    hash,
-                )
-            },
-        )
+        .map(|Install { metadata, download_info }| {
+            let hash = download_info.archive_info.and_then(|archive| archive.hashes.get("sha256").cloned());
+            (metadata.name.to_lowercase().replace('_', "-"), metadata.version, hash)
+        })
         .collect();
     packages.sort();
     let is_hashed = packages.iter().all(|(_, _, hash)| hash.is_some());

@@ -21,11 +21,7 @@ impl Log {
     /// Opens the file at its end.
     pub(super) fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self {
-            file,
-            left_bytes: max_bytes,
-            is_full: false,
-        })
+        Ok(Self { file, left_bytes: max_bytes, is_full: false })
     }
 
     /// Writes all that `output` brings, whole lines at a time, until it ends. What is beyond the
@@ -41,15 +37,8 @@ impl Log {
                 Err(error) => return Err(error),
             };
             pending.extend_from_slice(&chunk[..read]);
-            let whole = pending
-                .iter()
-                .rposition(|byte| matches!(byte, b'\n' | b'\r'))
-                .map_or(0, |at| at + 1);
-            let whole = if pending.len() - whole > LINE_MAX_BYTES {
-                pending.len()
-            } else {
-                whole
-            };
+            let whole = pending.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
+            let whole = if pending.len() - whole > LINE_MAX_BYTES { pending.len() } else { whole };
             self.write(&pending[..whole])?;
             pending.drain(..whole);
         }
@@ -62,8 +51,7 @@ impl Log {
         self.left_bytes -= fitting as u64;
         if fitting < bytes.len() && !self.is_full {
             self.is_full = true;
-            self.file
-                .write_all(b"\n[the log is full: what follows was dropped]\n")?;
+            self.file.write_all(b"\n[the log is full: what follows was dropped]\n")?;
         }
         Ok(())
     }

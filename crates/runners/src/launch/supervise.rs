@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use perennial_core::port::runner::{Exit, Outcome};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process_group,
-    set_child_subreaper, setrlimit, setsid, wait,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setrlimit,
+    setsid, wait,
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -49,25 +49,15 @@ pub(super) fn run(order: &Order) -> io::Result<Outcome> {
     let _ = setsid();
     // Orphans of the step become children of this process, so that none escapes.
     set_child_subreaper(Some(getpid()))?;
-    setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    )?;
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&order.temporary)
-        .map_err(|error| named(&order.temporary, &error))?;
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    DirBuilder::new().mode(0o700).create(&order.temporary).map_err(|error| named(&order.temporary, &error))?;
     let outcome = supervise(order);
     let _ = fs::remove_dir_all(&order.temporary);
     outcome
 }
 
 fn supervise(order: &Order) -> io::Result<Outcome> {
-    let mut log =
-        Log::open(&order.log, order.log_max_bytes).map_err(|error| named(&order.log, &error))?;
+    let mut log = Log::open(&order.log, order.log_max_bytes).map_err(|error| named(&order.log, &error))?;
     let (output, input) = io::pipe()?;
     let started = Instant::now();
     let (main, isolation) = start(order, &input)?;
@@ -80,12 +70,7 @@ fn supervise(order: &Order) -> io::Result<Outcome> {
     let wall_ms = started.elapsed().as_millis() as i64;
     // Every writer is dead, so the output ends.
     let _ = follow.join();
-    Ok(Outcome {
-        exit,
-        wall_ms,
-        peak_memory_bytes,
-        isolation,
-    })
+    Ok(Outcome { exit, wall_ms, peak_memory_bytes, isolation })
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -103,8 +88,8 @@ fn start(order: &Order, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
                 }
                 let mut readable = order.readable.clone();
                 readable.push(order.program.clone());
-                let isolation = isolation::isolate(&[&order.folder, &order.temporary], &readable)
-                    .map_err(io::Error::other)?;
+                let isolation =
+                    isolation::isolate(&[&order.folder, &order.temporary], &readable).map_err(io::Error::other)?;
                 // Only root has something to give up, and is allowed to.
                 let _ = isolation::drop_capabilities();
                 let child = Command::new(&order.program)
@@ -129,9 +114,7 @@ fn start(order: &Order, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
 /// Binds this thread to as many processors as `cpus` needs, each step to others where it can.
 fn restrict_cpus(cpus: f64) -> io::Result<()> {
     let allowed = sched_getaffinity(None)?;
-    let available: Vec<usize> = (0..CpuSet::MAX_CPU)
-        .filter(|&cpu| allowed.is_set(cpu))
-        .collect();
+    let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
     let wanted = (cpus.ceil().max(1.0) as usize).min(available.len());
     let first = std::process::id() as usize;
     let mut chosen = CpuSet::new();
@@ -174,12 +157,7 @@ fn watch_server(events: Sender<Event>) {
 }
 
 /// Waits for the end of the main process or a limit, then ends what is left of the tree.
-fn watch(
-    order: &Order,
-    main: Pid,
-    started: Instant,
-    happened: &Receiver<Event>,
-) -> (Exit, Option<u64>) {
+fn watch(order: &Order, main: Pid, started: Instant, happened: &Receiver<Event>) -> (Exit, Option<u64>) {
     let mut peak = 0;
     let mut look = FIRST_LOOK;
     let exit = loop {
@@ -195,18 +173,10 @@ fn watch(
         let members = tree::members();
         let (now, highest) = tree::memory(&members);
         peak = peak.max(now).max(highest);
-        if order
-            .limits
-            .memory_bytes
-            .is_some_and(|limit| now > limit && tree::proportional_memory(&members) > limit)
-        {
+        if order.limits.memory_bytes.is_some_and(|limit| now > limit && tree::proportional_memory(&members) > limit) {
             break Exit::MemoryLimit;
         }
-        if order
-            .limits
-            .time
-            .is_some_and(|limit| started.elapsed() >= limit)
-        {
+        if order.limits.time.is_some_and(|limit| started.elapsed() >= limit) {
             break Exit::TimeLimit;
         }
     };

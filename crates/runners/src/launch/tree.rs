@@ -25,10 +25,7 @@ pub(super) fn members() -> Vec<Member> {
         // Kernels built without the lists of children are asked for every process instead.
         let children = match children_of(parent) {
             Some(children) => children,
-            None => parents
-                .get_or_insert_with(all_by_parent)
-                .remove(&parent)
-                .unwrap_or_default(),
+            None => parents.get_or_insert_with(all_by_parent).remove(&parent).unwrap_or_default(),
         };
         found.extend(children.iter().copied().filter_map(member));
         waiting.extend(children);
@@ -45,10 +42,7 @@ fn children_of(pid: i32) -> Option<Vec<i32>> {
     };
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => children.extend(
-                list.split_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            ),
+            Ok(list) => children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
             Err(_) if thread.path().exists() => return None,
             Err(_) => {}
         }
@@ -60,11 +54,7 @@ fn children_of(pid: i32) -> Option<Vec<i32>> {
 fn all_by_parent() -> HashMap<i32, Vec<i32>> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<i32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
         if let Some(parent) = parent_of(pid) {
@@ -77,20 +67,13 @@ fn all_by_parent() -> HashMap<i32, Vec<i32>> {
 /// Memory of the tree now, shared pages counted in each process, and the most any one process had.
 pub(super) fn memory(members: &[Member]) -> (u64, u64) {
     let now = members.iter().map(|member| member.resident_bytes).sum();
-    let peak = members
-        .iter()
-        .map(|member| member.peak_bytes)
-        .max()
-        .unwrap_or(0);
+    let peak = members.iter().map(|member| member.peak_bytes).max().unwrap_or(0);
     (now, peak)
 }
 
 /// Memory of the tree now with each shared page counted once; dearer to find out.
 pub(super) fn proportional_memory(members: &[Member]) -> u64 {
-    members
-        .iter()
-        .map(|member| proportional(member.pid).unwrap_or(member.resident_bytes))
-        .sum()
+    members.iter().map(|member| proportional(member.pid).unwrap_or(member.resident_bytes)).sum()
 }
 
 /// Sends `signal` to every process of the tree.
@@ -104,12 +87,7 @@ pub(super) fn signal(signal: Signal) {
 /// The parent's id: the fourth word of `stat`, behind the name in parentheses, which may hold anything.
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn member(pid: i32) -> Option<Member> {
@@ -129,9 +107,5 @@ fn proportional(pid: Pid) -> Option<u64> {
 /// The value of a line `<name>  <number> kB`, bytes.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace()
-        .next()?
-        .parse::<u64>()
-        .ok()
-        .map(|number| number * 1024)
+    line.split_whitespace().next()?.parse::<u64>().ok().map(|number| number * 1024)
 }

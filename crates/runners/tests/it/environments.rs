@@ -7,28 +7,20 @@ use perennial_runners::LocalRunner;
 use crate::{PROBE, Place};
 
 fn uv(requirements: &str) -> EnvironmentSpec {
-    EnvironmentSpec::Uv {
-        requirements: requirements.to_owned(),
-    }
+    EnvironmentSpec::Uv { requirements: requirements.to_owned() }
 }
 
 /// The Python of the tests, which has `uv`.
 fn test_python() -> PathBuf {
     std::env::var_os("PERENNIAL_TEST_PYTHON")
-        .expect(
-            "PERENNIAL_TEST_PYTHON must name a Python with uv: run the tests by `cargo xtask test`",
-        )
+        .expect("PERENNIAL_TEST_PYTHON must name a Python with uv: run the tests by `cargo xtask test`")
         .into()
 }
 
 /// A runner that finds the programs in `folders` and no others.
 fn runner(place: &Place, folders: &[&Path]) -> LocalRunner {
     let path = std::env::join_paths(folders).unwrap();
-    LocalRunner::new(
-        Path::new(PROBE),
-        &place.outside("cache"),
-        path.to_str().unwrap(),
-    )
+    LocalRunner::new(Path::new(PROBE), &place.outside("cache"), path.to_str().unwrap())
 }
 
 /// A folder whose `python3` starts `target` and nothing else.
@@ -37,29 +29,14 @@ fn only_python(place: &Place, target: &Path) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", target.display());
     std::fs::write(folder.join("python3"), script).unwrap();
-    std::fs::set_permissions(
-        folder.join("python3"),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    std::fs::set_permissions(folder.join("python3"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     folder
 }
 
 /// Runs `code` in the environment, as a step does.
-async fn run_python(
-    place: &Place,
-    runner: &LocalRunner,
-    environment: &Environment,
-    code: &str,
-) -> (Exit, String) {
+async fn run_python(place: &Place, runner: &LocalRunner, environment: &Environment, code: &str) -> (Exit, String) {
     let mut command = place.command(&["python", "-c", code]);
-    command.env.insert(
-        "PATH".to_owned(),
-        std::env::join_paths(&environment.path)
-            .unwrap()
-            .into_string()
-            .unwrap(),
-    );
+    command.env.insert("PATH".to_owned(), std::env::join_paths(&environment.path).unwrap().into_string().unwrap());
     command.readable.clone_from(&environment.readable);
     (runner.run(command).await.unwrap().exit, place.log())
 }
@@ -71,44 +48,19 @@ async fn the_system_is_named_by_the_programs_bytes_and_not_reproducible() {
     std::fs::create_dir_all(&programs).unwrap();
     std::fs::copy(PROBE, programs.join("tool")).unwrap();
     let runner = runner(&place, &[&programs]);
-    let environment = runner
-        .resolve(&EnvironmentSpec::System, "tool")
-        .await
-        .unwrap();
-    assert_eq!(
-        environment.digest,
-        blake3::hash(&std::fs::read(PROBE).unwrap())
-            .to_hex()
-            .as_str()
-    );
-    assert_eq!(
-        (environment.lock.as_ref(), environment.reproducible),
-        (None, false)
-    );
-    assert_eq!(environment.path, [programs.clone()]);
-    assert_eq!(
-        environment.readable,
-        [place.outside("opt/tool")],
-        "the tree it was installed in"
-    );
+    let environment = runner.resolve(&EnvironmentSpec::System, "tool").await.unwrap();
+    assert_eq!(environment.digest, blake3::hash(&std::fs::read(PROBE).unwrap()).to_hex().as_str());
+    assert_eq!((environment.lock.as_ref(), environment.reproducible), (None, false));
+    assert_eq!(environment.path, std::slice::from_ref(&programs));
+    assert_eq!(environment.readable, [place.outside("opt/tool")], "the tree it was installed in");
     std::fs::write(programs.join("tool"), "another").unwrap();
-    assert_ne!(
-        runner
-            .resolve(&EnvironmentSpec::System, "tool")
-            .await
-            .unwrap()
-            .digest,
-        environment.digest
-    );
+    assert_ne!(runner.resolve(&EnvironmentSpec::System, "tool").await.unwrap().digest, environment.digest);
 }
 
 #[tokio::test]
 async fn a_missing_program_is_told_before_anything_runs() {
     let place = Place::new();
-    let error = runner(&place, &[])
-        .resolve(&EnvironmentSpec::System, "julia")
-        .await
-        .unwrap_err();
+    let error = runner(&place, &[]).resolve(&EnvironmentSpec::System, "julia").await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::StepFailed);
     assert!(error.message().contains("`julia`"), "{error}");
 }
@@ -118,25 +70,15 @@ async fn a_system_python_runs_isolated() {
     let place = Place::new();
     let programs = test_python().parent().unwrap().to_owned();
     let runner = runner(&place, &[&programs]);
-    let environment = runner
-        .resolve(&EnvironmentSpec::System, "python")
-        .await
-        .unwrap();
-    let code =
-        "import sys, ssl, ctypes, multiprocessing; print(multiprocessing.Lock() is not None)";
-    assert_eq!(
-        run_python(&place, &runner, &environment, code).await,
-        (Exit::Code(0), "True\n".to_owned())
-    );
+    let environment = runner.resolve(&EnvironmentSpec::System, "python").await.unwrap();
+    let code = "import sys, ssl, ctypes, multiprocessing; print(multiprocessing.Lock() is not None)";
+    assert_eq!(run_python(&place, &runner, &environment, code).await, (Exit::Code(0), "True\n".to_owned()));
 }
 
 #[tokio::test]
 async fn without_python_it_is_said_what_to_install() {
     let place = Place::new();
-    let error = runner(&place, &[])
-        .resolve(&uv("six"), "python")
-        .await
-        .unwrap_err();
+    let error = runner(&place, &[]).resolve(&uv("six"), "python").await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::NotReady);
     assert!(error.message().contains("python3"), "{error}");
     assert!(error.hint_text().unwrap().contains("install Python 3"));
@@ -146,16 +88,8 @@ async fn without_python_it_is_said_what_to_install() {
 async fn a_python_that_does_not_work_is_named() {
     let place = Place::new();
     let programs = only_python(&place, Path::new("/bin/false"));
-    let error = runner(&place, &[&programs])
-        .resolve(&uv("six"), "python")
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .message()
-            .contains("programs/python3` does not work as a Python interpreter"),
-        "{error}"
-    );
+    let error = runner(&place, &[&programs]).resolve(&uv("six"), "python").await.unwrap_err();
+    assert!(error.message().contains("programs/python3` does not work as a Python interpreter"), "{error}");
 }
 
 /// Resolves, installs and uses an environment with what `programs` offers.
@@ -171,10 +105,7 @@ async fn whole_way(place: &Place, programs: &Path) {
     assert_eq!(ready, resolved);
     let code = "import six, sys; print(six.__version__, sys.prefix)";
     let expected = format!("1.16.0 {}\n", ready.path[0].parent().unwrap().display());
-    assert_eq!(
-        run_python(place, &first, &ready, code).await,
-        (Exit::Code(0), expected)
-    );
+    assert_eq!(run_python(place, &first, &ready, code).await, (Exit::Code(0), expected));
 
     // Another runner on the same cache needs neither network nor installer.
     let python = place.outside("programs-later");
@@ -208,11 +139,7 @@ async fn requirements_become_an_environment_without_uv() {
     // The interpreter behind the one of the tests has pip and venv, but no uv: -I and a fresh
     // environment keep what is installed elsewhere out.
     let bare = place.outside("bare");
-    let made = std::process::Command::new(test_python())
-        .args(["-I", "-m", "venv"])
-        .arg(&bare)
-        .status()
-        .unwrap();
+    let made = std::process::Command::new(test_python()).args(["-I", "-m", "venv"]).arg(&bare).status().unwrap();
     assert!(made.success());
     whole_way(&place, &only_python(&place, &bare.join("bin/python"))).await;
 }
@@ -221,17 +148,9 @@ async fn requirements_become_an_environment_without_uv() {
 async fn requirements_without_a_solution_are_told_in_the_resolvers_words() {
     let place = Place::new();
     let runner = runner(&place, &[&only_python(&place, &test_python())]);
-    let error = runner
-        .resolve(&uv("six==1.16.0\nsix==1.15.0\n"), "python")
-        .await
-        .unwrap_err();
+    let error = runner.resolve(&uv("six==1.16.0\nsix==1.15.0\n"), "python").await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::StepFailed);
-    assert!(
-        error
-            .message()
-            .starts_with("the requirements cannot be resolved: "),
-        "{error}"
-    );
+    assert!(error.message().starts_with("the requirements cannot be resolved: "), "{error}");
     assert!(error.message().contains("six"), "{error}");
     assert!(!error.message().contains('\n'));
 }

@@ -8,10 +8,7 @@ use crate::Place;
 /// Whether this kernel can isolate at all.
 fn kernel_isolates() -> bool {
     let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    ruleset
-        .handle_access(AccessFs::from_all(ABI::V1))
-        .and_then(Ruleset::create)
-        .is_ok()
+    ruleset.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
 }
 
 /// Runs a step that tries something forbidden: refused where the kernel isolates, else recorded.
@@ -43,28 +40,15 @@ async fn a_step_reads_and_writes_its_own_folder() {
     allowed(&place, place.probe(&["read", "input"])).await;
     assert_eq!(place.log(), "declared\n");
     allowed(&place, place.probe(&["write", "output"])).await;
-    assert_eq!(
-        std::fs::read_to_string(place.folder().join("output")).unwrap(),
-        "written"
-    );
+    assert_eq!(std::fs::read_to_string(place.folder().join("output")).unwrap(), "written");
 }
 
 #[tokio::test]
 async fn a_step_cannot_read_what_it_did_not_declare() {
-    for path in [
-        "secret",
-        "/etc/shadow",
-        "/etc/hostname",
-        "/root",
-        "../secret",
-    ] {
+    for path in ["secret", "/etc/shadow", "/etc/hostname", "/root", "../secret"] {
         let place = Place::new();
         std::fs::write(place.outside("secret"), "s").unwrap();
-        let path = if path == "secret" {
-            place.outside("secret")
-        } else {
-            path.into()
-        };
+        let path = if path == "secret" { place.outside("secret") } else { path.into() };
         if place.folder().join(&path).exists() {
             let verb = if path.is_dir() { "list" } else { "read" };
             refused(&place, place.probe(&[verb, text(&path)])).await;
@@ -83,11 +67,7 @@ async fn a_link_does_not_lead_out() {
 #[tokio::test]
 async fn a_step_cannot_list_other_folders() {
     let place = Place::new();
-    refused(
-        &place,
-        place.probe(&["list", text(place.outside("").as_path())]),
-    )
-    .await;
+    refused(&place, place.probe(&["list", text(place.outside("").as_path())])).await;
 }
 
 #[tokio::test]
@@ -104,10 +84,7 @@ async fn what_is_readable_can_be_read_but_not_written() {
     let package = place.outside("environment");
     std::fs::create_dir(&package).unwrap();
     std::fs::write(package.join("module"), "code").unwrap();
-    let with_package = |words: &[&str]| Command {
-        readable: vec![package.clone()],
-        ..place.probe(words)
-    };
+    let with_package = |words: &[&str]| Command { readable: vec![package.clone()], ..place.probe(words) };
     let module = package.join("module");
     allowed(&place, with_package(&["read", text(&module)])).await;
     assert_eq!(place.log(), "code\n");
@@ -141,25 +118,14 @@ async fn the_temporary_folder_is_the_steps_own_and_goes_with_it() {
 async fn nothing_is_inherited_from_the_server() {
     let place = Place::new();
     let mut command = place.probe(&["env"]);
-    command
-        .env
-        .insert("PERENNIAL_STEP".to_owned(), "train".to_owned());
-    command
-        .env
-        .insert("TMPDIR".to_owned(), "/chosen".to_owned());
+    command.env.insert("PERENNIAL_STEP".to_owned(), "train".to_owned());
+    command.env.insert("TMPDIR".to_owned(), "/chosen".to_owned());
     allowed(&place, command).await;
     let log = place.log();
-    let mut names: Vec<&str> = log
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, _)| name)
-        .collect();
+    let mut names: Vec<&str> = log.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["HOME", "LANG", "PATH", "PERENNIAL_STEP", "TMPDIR"]);
-    assert!(
-        log.contains("TMPDIR=/chosen\n"),
-        "what the step names stays: {log}"
-    );
+    assert!(log.contains("TMPDIR=/chosen\n"), "what the step names stays: {log}");
 }
 
 #[tokio::test]

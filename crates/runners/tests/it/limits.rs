@@ -5,10 +5,7 @@ use perennial_core::port::runner::{Exit, Limits};
 use crate::{Place, is_alive};
 
 fn time(limit: Duration) -> Limits {
-    Limits {
-        time: Some(limit),
-        ..Limits::default()
-    }
+    Limits { time: Some(limit), ..Limits::default() }
 }
 
 #[tokio::test]
@@ -69,11 +66,7 @@ async fn memory_of_a_child_counts() {
 async fn a_step_within_its_limits_is_left_alone_and_its_peak_is_told() {
     let place = Place::new();
     let mut command = place.probe(&["eat", "100000000"]);
-    command.limits = Limits {
-        time: Some(Duration::from_secs(60)),
-        memory_bytes: Some(1 << 30),
-        cpus: Some(1.0),
-    };
+    command.limits = Limits { time: Some(Duration::from_mins(1)), memory_bytes: Some(1 << 30), cpus: Some(1.0) };
     let outcome = place.run(command).await;
     assert_eq!(outcome.exit, Exit::Code(0));
     assert!(outcome.peak_memory_bytes.unwrap() > 1 << 20, "{outcome:?}");
@@ -96,8 +89,5 @@ async fn more_processors_than_there_are_is_all_of_them() {
     let mut command = place.probe(&["cpus"]);
     command.limits.cpus = Some(10_000.0);
     place.run(command).await;
-    assert_eq!(
-        place.log().trim(),
-        std::thread::available_parallelism().unwrap().to_string()
-    );
+    assert_eq!(place.log().trim(), std::thread::available_parallelism().unwrap().to_string());
 }

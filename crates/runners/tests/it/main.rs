@@ -1,5 +1,7 @@
 //! Steps as real processes: what they reach, how they end, what they leave.
 
+#![cfg(test)]
+
 mod ends;
 mod environments;
 mod isolation;
@@ -60,8 +62,7 @@ impl Place {
 
     fn runner(&self) -> LocalRunner {
         let path = std::env::var("PATH").unwrap();
-        LocalRunner::new(Path::new(PROBE), &self.outside("cache"), &path)
-            .grace(Duration::from_millis(200))
+        LocalRunner::new(Path::new(PROBE), &self.outside("cache"), &path).grace(Duration::from_millis(200))
     }
 
     async fn run(&self, command: Command) -> Outcome {
@@ -72,18 +73,14 @@ impl Place {
 /// Whether a process is there and not merely waiting to be reaped.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// Waits until `holds`; panics when it does not for a minute.
 fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !holds() {
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "waited a minute until {what}"
-        );
+        assert!(start.elapsed() < Duration::from_mins(1), "waited a minute until {what}");
         std::thread::yield_now();
     }
 }

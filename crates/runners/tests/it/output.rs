@@ -6,10 +6,9 @@ use crate::Place;
 async fn both_outputs_are_logged_in_the_order_they_came() {
     let place = Place::new();
     place.run(place.probe(&["lines", "500"])).await;
-    let expected: String = (0..500)
-        .map(|number| format!("out {number}\nerr {number}\n"))
-        .collect();
-    assert_eq!(place.log(), expected);
+    let expected: Vec<String> =
+        (0..500).flat_map(|number| [format!("out {number}"), format!("err {number}")]).collect();
+    assert_eq!(place.log().lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
@@ -34,16 +33,10 @@ async fn output_can_be_read_while_the_step_runs() {
 async fn a_full_log_says_so_and_the_step_goes_on() {
     let place = Place::new();
     let runner = place.runner().log_max_bytes(1_000);
-    let outcome = runner
-        .run(place.probe(&["flood", "5000000"]))
-        .await
-        .unwrap();
+    let outcome = runner.run(place.probe(&["flood", "5000000"])).await.unwrap();
     assert_eq!(outcome.exit, perennial_core::port::runner::Exit::Code(0));
     let log = place.log();
-    assert!(
-        log.ends_with("[the log is full: what follows was dropped]\n"),
-        "{log}"
-    );
+    assert!(log.ends_with("[the log is full: what follows was dropped]\n"), "{log}");
     assert!(log.len() < 1_100);
 }
 

@@ -26,9 +26,7 @@ pub(crate) enum LogError {
         limit_bytes: u64,
     },
     /// Too much waits to be taken into the dataset.
-    #[error(
-        "the prediction log `{name}` is full: {size_bytes} bytes wait to be taken into its dataset"
-    )]
+    #[error("the prediction log `{name}` is full: {size_bytes} bytes wait to be taken into its dataset")]
     Full {
         /// The log.
         name: String,
@@ -83,19 +81,12 @@ pub(crate) enum LogError {
 impl LogError {
     /// For `map_err` on file operations.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { path: path.to_owned(), source }
     }
 
     /// A segment that does not read back.
     pub(crate) fn damaged(path: &Path, offset: usize, why: impl Into<String>) -> Self {
-        Self::Damaged {
-            path: path.to_owned(),
-            offset: offset as u64,
-            why: why.into(),
-        }
+        Self::Damaged { path: path.to_owned(), offset: offset as u64, why: why.into() }
     }
 }
 
@@ -103,32 +94,25 @@ impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         let (code, hint) = match &error {
             LogError::Name(_) | LogError::Judged(_) => (ErrorCode::InvalidArgument, ""),
-            LogError::InUse(_) => (
-                ErrorCode::NotReady,
-                "stop the other server, or start this one with a `--data` of its own",
-            ),
+            LogError::InUse(_) => {
+                (ErrorCode::NotReady, "stop the other server, or start this one with a `--data` of its own")
+            }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
-            LogError::Full { .. } => (
-                ErrorCode::TooLarge,
-                "`perennial doctor` says why predictions are not taken into their dataset",
-            ),
+            LogError::Full { .. } => {
+                (ErrorCode::TooLarge, "`perennial doctor` says why predictions are not taken into their dataset")
+            }
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),
             LogError::Open { .. } => (ErrorCode::WrongState, ""),
-            LogError::Io { .. } | LogError::Unsynced(_) => (
-                ErrorCode::Storage,
-                "`perennial doctor` checks disk and rights",
-            ),
+            LogError::Io { .. } | LogError::Unsynced(_) => {
+                (ErrorCode::Storage, "`perennial doctor` checks disk and rights")
+            }
         };
         if let LogError::Judged(inner) = error {
             return inner;
         }
         let wrapped = Self::new(code, error.to_string());
-        let wrapped = if hint.is_empty() {
-            wrapped
-        } else {
-            wrapped.hint(hint)
-        };
+        let wrapped = if hint.is_empty() { wrapped } else { wrapped.hint(hint) };
         wrapped.because(error)
     }
 }

@@ -27,10 +27,8 @@ pub(super) fn numbers(folder: &Path) -> Result<Vec<i64>, LogError> {
     let mut numbers = Vec::new();
     for entry in entries {
         let name = entry.map_err(LogError::io(folder))?.file_name();
-        let number: Option<i64> = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".seg"))
-            .and_then(|number| number.parse().ok());
+        let number: Option<i64> =
+            name.to_str().and_then(|name| name.strip_suffix(".seg")).and_then(|number| number.parse().ok());
         numbers.extend(number);
     }
     numbers.sort_unstable();
@@ -44,9 +42,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
 
 /// Brings the names in `folder` to disk.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), LogError> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(LogError::io(folder))
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(LogError::io(folder))
 }
 
 /// A segment that is written to.
@@ -81,13 +77,8 @@ impl SegmentFile {
     /// Goes on with a segment whose first `end` bytes are whole; the rest is cut off.
     pub(super) fn resume(folder: &Path, number: i64, end: u64) -> Result<Self, LogError> {
         let path = path(folder, number);
-        let file = File::options()
-            .append(true)
-            .open(&path)
-            .map_err(LogError::io(&path))?;
-        file.set_len(end)
-            .and_then(|()| file.sync_all())
-            .map_err(LogError::io(&path))?;
+        let file = File::options().append(true).open(&path).map_err(LogError::io(&path))?;
+        file.set_len(end).and_then(|()| file.sync_all()).map_err(LogError::io(&path))?;
         Ok(Self::new(path, file, end))
     }
 
@@ -97,10 +88,7 @@ impl SegmentFile {
             file,
             written: AtomicU64::new(end),
             is_dirty: AtomicBool::new(false),
-            synced: Mutex::new(Synced {
-                end,
-                ..Synced::default()
-            }),
+            synced: Mutex::new(Synced { end, ..Synced::default() }),
             changed: Condvar::new(),
         }
     }
@@ -160,10 +148,7 @@ impl SegmentFile {
                 return Ok(());
             }
             if synced.is_running {
-                synced = self
-                    .changed
-                    .wait(synced)
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                synced = self.changed.wait(synced).unwrap_or_else(std::sync::PoisonError::into_inner);
                 continue;
             }
             synced.is_running = true;

@@ -65,28 +65,11 @@ impl Log {
         for number in numbers {
             let path = file::path(folder, number);
             let size_bytes = fs::metadata(&path).map_err(LogError::io(&path))?.len();
-            closed.insert(
-                number,
-                Closed {
-                    size_bytes,
-                    segment: None,
-                },
-            );
+            closed.insert(number, Closed { size_bytes, segment: None });
         }
         let known = scan.columns.keys().copied().collect();
-        let state = State {
-            number,
-            segment: Arc::new(segment),
-            records: scan.records,
-            known,
-            closed,
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            folder: folder.to_owned(),
-            limits,
-            state: Mutex::new(state),
-        })
+        let state = State { number, segment: Arc::new(segment), records: scan.records, known, closed };
+        Ok(Self { name: name.to_owned(), folder: folder.to_owned(), limits, state: Mutex::new(state) })
     }
 
     /// Writes one encoded record, behind a description of its columns where the segment lacks it.
@@ -109,37 +92,20 @@ impl Log {
             end
         };
         state.records += 1;
-        Ok(Written {
-            segment: state.segment.clone(),
-            end,
-        })
+        Ok(Written { segment: state.segment.clone(), end })
     }
 
     /// Closes the open segment and begins the next.
     fn roll(&self, state: &mut State) -> Result<(), LogError> {
-        let waiting = state
-            .closed
-            .values()
-            .map(|closed| closed.size_bytes)
-            .sum::<u64>()
-            + state.segment.end();
+        let waiting = state.closed.values().map(|closed| closed.size_bytes).sum::<u64>() + state.segment.end();
         if waiting > self.limits.backlog_bytes {
-            return Err(LogError::Full {
-                name: self.name.clone(),
-                size_bytes: waiting,
-            });
+            return Err(LogError::Full { name: self.name.clone(), size_bytes: waiting });
         }
         let size_bytes = state.segment.end();
         state.segment.sync(size_bytes)?;
         let next = SegmentFile::create(&self.folder, state.number + 1)?;
         file::sync_folder(&self.folder)?;
-        state.closed.insert(
-            state.number,
-            Closed {
-                size_bytes,
-                segment: None,
-            },
-        );
+        state.closed.insert(state.number, Closed { size_bytes, segment: None });
         state.number += 1;
         state.segment = Arc::new(next);
         state.records = 0;
@@ -154,10 +120,7 @@ impl Log {
             if state.records > 0 {
                 self.roll(&mut state)?;
             }
-            let untold = state
-                .closed
-                .iter()
-                .filter(|(_, closed)| closed.segment.is_none());
+            let untold = state.closed.iter().filter(|(_, closed)| closed.segment.is_none());
             untold.map(|(&number, _)| number).collect()
         };
         // Closed segments stay as they are, so appending goes on meanwhile.
@@ -168,11 +131,7 @@ impl Log {
             }
         }
         let state = lock::mutex(&self.state);
-        Ok(state
-            .closed
-            .values()
-            .filter_map(|closed| closed.segment.clone())
-            .collect())
+        Ok(state.closed.values().filter_map(|closed| closed.segment.clone()).collect())
     }
 
     fn describe(&self, number: i64) -> Result<Segment, LogError> {
@@ -194,10 +153,7 @@ impl Log {
     pub(super) fn remove(&self, number: i64) -> Result<(), LogError> {
         let mut state = lock::mutex(&self.state);
         if number >= state.number {
-            return Err(LogError::Open {
-                name: self.name.clone(),
-                number,
-            });
+            return Err(LogError::Open { name: self.name.clone(), number });
         }
         let path = file::path(&self.folder, number);
         match fs::remove_file(&path) {

@@ -54,10 +54,7 @@ impl Columns {
             put_bytes(&mut payload, name.as_bytes());
         }
         limit(payload.len())?;
-        Ok(Self {
-            fingerprint: check_of(&payload),
-            payload,
-        })
+        Ok(Self { fingerprint: check_of(&payload), payload })
     }
 
     /// The description as a frame.
@@ -89,11 +86,7 @@ pub(super) struct Logged {
 }
 
 /// Appends `record` to `out` as a frame.
-pub(super) fn encode(
-    record: &Answered<'_>,
-    columns: &Columns,
-    out: &mut Vec<u8>,
-) -> Result<(), LogError> {
+pub(super) fn encode(record: &Answered<'_>, columns: &Columns, out: &mut Vec<u8>) -> Result<(), LogError> {
     let start = out.len();
     out.extend_from_slice(&[0; FRAME_HEAD]);
     out.push(TAG_ANSWERED);
@@ -121,11 +114,7 @@ pub(super) fn encode(
     }
     if let Some(scores) = record.scores {
         if scores.values.len() != rows * scores.width {
-            return Err(LogError::Shape {
-                rows,
-                scores: scores.values.len(),
-                width: scores.width,
-            });
+            return Err(LogError::Shape { rows, scores: scores.values.len(), width: scores.width });
         }
         put_numbers(out, &scores.values);
     }
@@ -141,10 +130,7 @@ fn limit(size: usize) -> Result<(), LogError> {
     if size <= RECORD_MAX_BYTES {
         return Ok(());
     }
-    Err(LogError::TooLarge {
-        size_bytes: size as u64,
-        limit_bytes: RECORD_MAX_BYTES as u64,
-    })
+    Err(LogError::TooLarge { size_bytes: size as u64, limit_bytes: RECORD_MAX_BYTES as u64 })
 }
 
 fn check_of(payload: &[u8]) -> u64 {
@@ -205,8 +191,7 @@ pub(super) fn scan(segment: &[u8]) -> Scan {
     let mut scan = Scan::default();
     scan.torn = each(segment, &mut scan.end, |payload| {
         if payload.first() == Some(&TAG_COLUMNS) {
-            let columns =
-                decode_columns(payload).ok_or("a description of columns does not read back")?;
+            let columns = decode_columns(payload).ok_or("a description of columns does not read back")?;
             scan.columns.insert(check_of(payload), columns);
         } else {
             scan.records += 1;
@@ -251,11 +236,7 @@ fn decode_columns(payload: &[u8]) -> Option<Vec<(String, InputKind)>> {
     let count = cursor.u32()?;
     let mut columns = Vec::new();
     for _ in 0..count {
-        let kind = if cursor.u8()? == 0 {
-            InputKind::Number
-        } else {
-            InputKind::Text
-        };
+        let kind = if cursor.u8()? == 0 { InputKind::Number } else { InputKind::Text };
         let name = std::str::from_utf8(cursor.bytes()?).ok()?;
         columns.push((name.to_owned(), kind));
     }
@@ -263,10 +244,7 @@ fn decode_columns(payload: &[u8]) -> Option<Vec<(String, InputKind)>> {
 }
 
 /// Reads a record; `None` for a payload that is none, or that does not fit its columns.
-pub(super) fn decode(
-    payload: &[u8],
-    columns: &HashMap<u64, Vec<(String, InputKind)>>,
-) -> Option<Logged> {
+pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKind)>>) -> Option<Logged> {
     let mut cursor = Cursor(payload);
     if cursor.u8()? != TAG_ANSWERED {
         return None;
@@ -274,11 +252,7 @@ pub(super) fn decode(
     let fingerprint = cursor.u64()?;
     let request = RequestId::from(Uuid::from_slice(cursor.take(16)?).ok()?);
     let version = cursor.i64()?;
-    let part = if cursor.u8()? == 0 {
-        Part::Champion
-    } else {
-        Part::Canary
-    };
+    let part = if cursor.u8()? == 0 { Part::Champion } else { Part::Canary };
     let status = u16::from_le_bytes(cursor.array()?);
     let (wall_ms, project_ms, latency_us) = (cursor.i64()?, cursor.i64()?, cursor.u64()?);
     let (rows, width) = (cursor.u32()? as usize, cursor.u32()? as usize);
@@ -291,10 +265,7 @@ pub(super) fn decode(
     }
     let scores = match width {
         0 => None,
-        width => Some(Scores {
-            width,
-            values: cursor.numbers(rows.checked_mul(width)?)?,
-        }),
+        width => Some(Scores { width, values: cursor.numbers(rows.checked_mul(width)?)? }),
     };
     cursor.0.is_empty().then_some(Logged {
         request,
@@ -348,12 +319,7 @@ impl<'a> Cursor<'a> {
 
     fn numbers(&mut self, count: usize) -> Option<Vec<f64>> {
         let (values, _) = self.take(count.checked_mul(8)?)?.as_chunks::<8>();
-        Some(
-            values
-                .iter()
-                .map(|bytes| f64::from_le_bytes(*bytes))
-                .collect(),
-        )
+        Some(values.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect())
     }
 
     fn text(&mut self, rows: usize) -> Option<TextColumn> {
@@ -370,17 +336,10 @@ impl<'a> Cursor<'a> {
         let count = self.u32()?;
         let mut text = TextColumn::default();
         for _ in 0..count {
-            text.values
-                .push(std::str::from_utf8(self.bytes()?).ok()?.into());
+            text.values.push(std::str::from_utf8(self.bytes()?).ok()?.into());
         }
         let (codes, _) = self.take(rows.checked_mul(4)?)?.as_chunks::<4>();
-        text.codes = codes
-            .iter()
-            .map(|bytes| u32::from_le_bytes(*bytes))
-            .collect();
-        text.codes
-            .iter()
-            .all(|&code| code == MISSING || code < count)
-            .then_some(text)
+        text.codes = codes.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        text.codes.iter().all(|&code| code == MISSING || code < count).then_some(text)
     }
 }

@@ -23,12 +23,7 @@ pub(super) fn json_lines(path: &Path, segment: &[u8]) -> Result<Vec<u8>, LogErro
     let names: HashMap<u64, Vec<Vec<u8>>> = scan
         .columns
         .iter()
-        .map(|(&fingerprint, columns)| {
-            (
-                fingerprint,
-                columns.iter().map(|(name, _)| prefix(name)).collect(),
-            )
-        })
+        .map(|(&fingerprint, columns)| (fingerprint, columns.iter().map(|(name, _)| prefix(name)).collect()))
         .collect();
     let mut out = Vec::with_capacity(segment.len() * 3);
     let mut end = 0;
@@ -36,11 +31,8 @@ pub(super) fn json_lines(path: &Path, segment: &[u8]) -> Result<Vec<u8>, LogErro
         if payload.first() == Some(&1) {
             return Ok(());
         }
-        let logged =
-            record::decode(payload, &scan.columns).ok_or("a record does not fit its columns")?;
-        let names = names
-            .get(&logged.columns)
-            .ok_or("a record's columns are not described")?;
+        let logged = record::decode(payload, &scan.columns).ok_or("a record does not fit its columns")?;
+        let names = names.get(&logged.columns).ok_or("a record's columns are not described")?;
         for row in 0..logged.rows.max(1) {
             line(&mut out, &logged, names, row);
         }
@@ -59,15 +51,7 @@ fn prefix(name: &str) -> Vec<u8> {
 }
 
 fn line(out: &mut Vec<u8>, logged: &Logged, names: &[Vec<u8>], row: usize) {
-    let Logged {
-        request,
-        version,
-        status,
-        wall_ms,
-        project_ms,
-        latency_us,
-        ..
-    } = logged;
+    let Logged { request, version, status, wall_ms, project_ms, latency_us, .. } = logged;
     let part = match logged.part {
         Part::Champion => "champion",
         Part::Canary => "canary",

@@ -37,10 +37,7 @@ impl Syncer {
             .name("prediction-sync".to_owned())
             .spawn(move || theirs.run())
             .map_err(LogError::Thread)?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Promises a sync of what was written to `segment` so far.
@@ -74,9 +71,7 @@ impl Shared {
                 Ok(state) => state,
                 Err(poisoned) => poisoned.into_inner(),
             };
-            let waited = self
-                .changed
-                .wait_timeout_while(state, PERIOD, |state| !state.is_stopping);
+            let waited = self.changed.wait_timeout_while(state, PERIOD, |state| !state.is_stopping);
             let mut state = match waited {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,

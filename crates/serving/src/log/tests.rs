@@ -9,7 +9,7 @@ use proptest::prelude::*;
 /// A request's parts, owned.
 #[derive(Debug, Clone)]
 struct Request {
-    request: RequestId,
+    id: RequestId,
     numbers: (i64, u16, i64, i64, u64),
     part: Part,
     inputs: Frame,
@@ -20,7 +20,7 @@ impl Request {
     fn answered(&self) -> Answered<'_> {
         let (version, status, wall_ms, project_ms, latency_us) = self.numbers;
         Answered {
-            request: self.request,
+            request: self.id,
             version,
             part: self.part,
             status,
@@ -62,7 +62,7 @@ prop_compose! {
         // A frame without columns has no rows, and scores of a failed request are absent.
         let has_rows = inputs.rows() > 0;
         Request {
-            request: RequestId::from(uuid::Uuid::from_u128(id)),
+            id: RequestId::from(uuid::Uuid::from_u128(id)),
             numbers,
             part: if canary { Part::Canary } else { Part::Champion },
             scores: (width > 0 && has_rows).then_some(Scores { width, values }),
@@ -98,7 +98,7 @@ proptest! {
     fn a_record_reads_back_as_it_was(request in request()) {
         let logged = only_record(&request.segment());
         let Answered { version, status, wall_ms, project_ms, latency_us, .. } = request.answered();
-        prop_assert_eq!(logged.request, request.request);
+        prop_assert_eq!(logged.request, request.id);
         prop_assert_eq!(logged.part, request.part);
         prop_assert_eq!(
             (logged.version, logged.status, logged.wall_ms, logged.project_ms, logged.latency_us),
@@ -143,24 +143,14 @@ proptest! {
 #[test]
 fn distinct_values_that_no_row_uses_are_not_written() {
     let many: Vec<String> = (0..10_000).map(|value| format!("value {value}")).collect();
-    let column = Column::Text(TextColumn::encode(
-        many.iter().map(|value| Some(value.as_str())),
-    ));
+    let column = Column::Text(TextColumn::encode(many.iter().map(|value| Some(value.as_str()))));
     let mut inputs = Frame::new();
     inputs.push("text", column.take(&[4_321]));
-    let request = Request {
-        request: RequestId::generate(),
-        numbers: (1, 200, 0, 0, 0),
-        part: Part::Champion,
-        inputs,
-        scores: None,
-    };
+    let request =
+        Request { id: RequestId::generate(), numbers: (1, 200, 0, 0, 0), part: Part::Champion, inputs, scores: None };
     let segment = request.segment();
     assert!(segment.len() < 200, "{} bytes", segment.len());
-    assert_eq!(
-        bits(&only_record(&segment).inputs[0]),
-        [Some("value 4321".to_owned())]
-    );
+    assert_eq!(bits(&only_record(&segment).inputs[0]), [Some("value 4321".to_owned())]);
 }
 
 #[test]
@@ -168,23 +158,13 @@ fn scores_that_do_not_fit_the_rows_are_refused() {
     let mut inputs = Frame::new();
     inputs.push("x", Column::Number(vec![1.0, 2.0]));
     let request = Request {
-        request: RequestId::generate(),
+        id: RequestId::generate(),
         numbers: (1, 200, 0, 0, 0),
         part: Part::Champion,
         inputs,
-        scores: Some(Scores {
-            width: 1,
-            values: vec![0.5],
-        }),
+        scores: Some(Scores { width: 1, values: vec![0.5] }),
     };
     let columns = Columns::of(&request.inputs).unwrap();
     let error = encode(&request.answered(), &columns, &mut Vec::new()).unwrap_err();
-    assert!(matches!(
-        error,
-        LogError::Shape {
-            rows: 2,
-            scores: 1,
-            width: 1
-        }
-    ));
+    assert!(matches!(error, LogError::Shape { rows: 2, scores: 1, width: 1 }));
 }

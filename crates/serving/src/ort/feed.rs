@@ -12,11 +12,7 @@ pub(super) enum Feed {
     /// One input a column, by name.
     Named(Vec<Named>),
     /// One input `[rows, columns]`, in the order of the signature.
-    Matrix {
-        input: String,
-        names: Vec<String>,
-        kind: TensorElementType,
-    },
+    Matrix { input: String, names: Vec<String>, kind: TensorElementType },
 }
 
 /// An input of one column.
@@ -36,21 +32,13 @@ impl Feed {
         let kind_of = |outlet: &Outlet| {
             let kind = outlet.dtype().tensor_type().filter(|&kind| is_known(kind));
             kind.ok_or_else(|| {
-                format!(
-                    "the model's input `{}` is {}, which cannot be filled",
-                    outlet.name(),
-                    type_of(outlet.dtype())
-                )
+                format!("the model's input `{}` is {}, which cannot be filled", outlet.name(), type_of(outlet.dtype()))
             })
         };
         if let [input] = inputs
             && (column(input.name()).is_none() || signature.inputs.len() > 1)
         {
-            let width = input
-                .dtype()
-                .tensor_shape()
-                .and_then(|shape| shape.get(1).copied())
-                .unwrap_or(-1);
+            let width = input.dtype().tensor_shape().and_then(|shape| shape.get(1).copied()).unwrap_or(-1);
             if width >= 0 && width != signature.inputs.len() as i64 {
                 return Err(format!(
                     "the model's input `{}` has {width} columns, the signature {}",
@@ -59,10 +47,7 @@ impl Feed {
                 ));
             }
             let kind = kind_of(input)?;
-            let misfit = signature
-                .inputs
-                .iter()
-                .find(|column| is_text(kind) != (column.kind == InputKind::Text));
+            let misfit = signature.inputs.iter().find(|column| is_text(kind) != (column.kind == InputKind::Text));
             if let Some(column) = misfit {
                 return Err(format!(
                     "the model takes all columns in one input of {}, which `{}` is not",
@@ -70,24 +55,13 @@ impl Feed {
                     column.name
                 ));
             }
-            let names = signature
-                .inputs
-                .iter()
-                .map(|column| column.name.clone())
-                .collect();
-            return Ok(Self::Matrix {
-                input: input.name().to_owned(),
-                names,
-                kind,
-            });
+            let names = signature.inputs.iter().map(|column| column.name.clone()).collect();
+            return Ok(Self::Matrix { input: input.name().to_owned(), names, kind });
         }
         let mut named = Vec::new();
         for input in inputs {
             let Some(column) = column(input.name()) else {
-                return Err(format!(
-                    "the model asks for `{}`, which the signature does not have",
-                    input.name()
-                ));
+                return Err(format!("the model asks for `{}`, which the signature does not have", input.name()));
             };
             let kind = kind_of(input)?;
             if is_text(kind) != (column.kind == InputKind::Text) {
@@ -95,26 +69,15 @@ impl Feed {
                     "the model's input `{}` is {}, in the signature it is {}",
                     input.name(),
                     type_of(input.dtype()),
-                    if column.kind == InputKind::Text {
-                        "text"
-                    } else {
-                        "a number"
-                    }
+                    if column.kind == InputKind::Text { "text" } else { "a number" }
                 ));
             }
             let shape = input.dtype().tensor_shape();
             if shape.is_some_and(|shape| shape.iter().skip(1).any(|&length| length > 1)) {
-                return Err(format!(
-                    "the model's input `{}` is wider than one column",
-                    input.name()
-                ));
+                return Err(format!("the model's input `{}` is wider than one column", input.name()));
             }
             let rank = shape.map_or(1, |shape| shape.len().max(1));
-            named.push(Named {
-                name: input.name().to_owned(),
-                kind,
-                rank,
-            });
+            named.push(Named { name: input.name().to_owned(), kind, rank });
         }
         Ok(Self::Named(named))
     }
@@ -127,8 +90,7 @@ impl Feed {
                 .map(|input| {
                     let mut shape = vec![1; input.rank];
                     shape[0] = frame.rows() as i64;
-                    let tensor =
-                        tensor(frame, std::slice::from_ref(&input.name), input.kind, shape)?;
+                    let tensor = tensor(frame, std::slice::from_ref(&input.name), input.kind, shape)?;
                     Ok((input.name.clone(), tensor))
                 })
                 .collect(),
@@ -159,33 +121,19 @@ fn tensor(
     if is_text(kind) {
         let texts = by_row(frame, names, text)?;
         let made = Tensor::from_string_array((shape, texts.as_slice()));
-        return made
-            .map(Into::into)
-            .map_err(|error| PredictError::Input(error.to_string()));
+        return made.map(Into::into).map_err(|error| PredictError::Input(error.to_string()));
     }
     let numbers = by_row(frame, names, number)?;
     let made = match kind {
-        TensorElementType::Float64 => {
-            Tensor::from_array((shape, numbers)).map(SessionInputValue::from)
-        }
-        TensorElementType::Int64 => {
-            Tensor::from_array((shape, whole(&numbers, names)?)).map(Into::into)
-        }
+        TensorElementType::Float64 => Tensor::from_array((shape, numbers)).map(SessionInputValue::from),
+        TensorElementType::Int64 => Tensor::from_array((shape, whole(&numbers, names)?)).map(Into::into),
         TensorElementType::Int32 => {
-            let narrow = |value: i64| {
-                i32::try_from(value).map_err(|_| refused(&names.join("`, `"), "of 32 bits"))
-            };
-            let values = whole(&numbers, names)?
-                .into_iter()
-                .map(narrow)
-                .collect::<Result<Vec<i32>, _>>()?;
+            let narrow = |value: i64| i32::try_from(value).map_err(|_| refused(&names.join("`, `"), "of 32 bits"));
+            let values = whole(&numbers, names)?.into_iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
             Tensor::from_array((shape, values)).map(Into::into)
         }
         TensorElementType::Bool => {
-            let values: Vec<bool> = whole(&numbers, names)?
-                .into_iter()
-                .map(|value| value != 0)
-                .collect();
+            let values: Vec<bool> = whole(&numbers, names)?.into_iter().map(|value| value != 0).collect();
             Tensor::from_array((shape, values)).map(Into::into)
         }
         _ => {
@@ -204,9 +152,8 @@ fn by_row<T>(
     let columns = names
         .iter()
         .map(|name| {
-            let column = frame
-                .column(name)
-                .ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
+            let column =
+                frame.column(name).ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
             Ok((name, column))
         })
         .collect::<Result<Vec<_>, PredictError>>()?;
@@ -240,17 +187,11 @@ fn text(column: &Column, row: usize) -> Result<String, &'static str> {
 fn whole(numbers: &[f64], names: &[String]) -> Result<Vec<i64>, PredictError> {
     let whole = |&number: &f64| {
         let whole = number as i64;
-        if whole as f64 == number {
-            Ok(whole)
-        } else {
-            Err(refused(&names.join("`, `"), "a whole number"))
-        }
+        if whole as f64 == number { Ok(whole) } else { Err(refused(&names.join("`, `"), "a whole number")) }
     };
     numbers.iter().map(whole).collect()
 }
 
 fn refused(name: &str, expected: &str) -> PredictError {
-    PredictError::Input(format!(
-        "column `{name}` holds a value that is not {expected}"
-    ))
+    PredictError::Input(format!("column `{name}` holds a value that is not {expected}"))
 }

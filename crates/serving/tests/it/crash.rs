@@ -9,11 +9,8 @@ use perennial_serving::SegmentLog;
 /// Lets the probe log into `root`, kills it after `lines` acknowledged requests, and tells id and
 /// rows of all it acknowledged.
 fn log_and_kill(root: &Path, lines: usize) -> HashMap<String, usize> {
-    let mut probe = Command::new(env!("CARGO_BIN_EXE_perennial-serving-probe"))
-        .arg(root)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut probe =
+        Command::new(env!("CARGO_BIN_EXE_perennial-serving-probe")).arg(root).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(probe.stdout.take().unwrap()).lines();
     let mut told: Vec<String> = out.by_ref().take(lines).map(Result::unwrap).collect();
     probe.kill().unwrap();
@@ -36,16 +33,10 @@ fn a_kill_loses_no_acknowledged_prediction_doubles_none_and_halves_none() {
         let log = SegmentLog::open(folder.path()).unwrap();
         let mut logged: HashMap<String, Vec<u64>> = HashMap::new();
         for segment in log.seal("flights/delay").unwrap() {
-            for line in String::from_utf8(log.rows(&segment).unwrap())
-                .unwrap()
-                .lines()
-            {
+            for line in String::from_utf8(log.rows(&segment).unwrap()).unwrap().lines() {
                 let row: serde_json::Value = serde_json::from_str(line).unwrap();
                 let request = row["request_id"].as_str().unwrap().to_owned();
-                logged
-                    .entry(request)
-                    .or_default()
-                    .push(row["row"].as_u64().unwrap());
+                logged.entry(request).or_default().push(row["row"].as_u64().unwrap());
             }
         }
         for (request, rows) in &acknowledged {
@@ -53,11 +44,6 @@ fn a_kill_loses_no_acknowledged_prediction_doubles_none_and_halves_none() {
             assert_eq!(logged.get(request), Some(&expected), "{request}");
         }
         // Each of the four workers may have logged one request that it could not tell any more.
-        assert!(
-            logged.len() <= acknowledged.len() + 4,
-            "{} logged, {} told",
-            logged.len(),
-            acknowledged.len()
-        );
+        assert!(logged.len() <= acknowledged.len() + 4, "{} logged, {} told", logged.len(), acknowledged.len());
     }
 }

@@ -12,34 +12,20 @@ use tempfile::TempDir;
 const LOG: &str = "flights/delay";
 
 /// Segments of a few records.
-const SMALL: LogLimits = LogLimits {
-    segment_bytes: 1_000,
-    backlog_bytes: u64::MAX,
-};
+const SMALL: LogLimits = LogLimits { segment_bytes: 1_000, backlog_bytes: u64::MAX };
 
 fn inputs(distance: f64) -> Frame {
     let mut frame = Frame::new();
     frame.push("distance", Column::Number(vec![distance, f64::NAN]));
-    frame.push(
-        "carrier",
-        Column::Text(TextColumn::encode([Some("U\"A"), None])),
-    );
+    frame.push("carrier", Column::Text(TextColumn::encode([Some("U\"A"), None])));
     frame
 }
 
 /// Appends a request of two rows and tells its id.
 fn append(log: &SegmentLog, name: &str, durability: Durability) -> RequestId {
     let request = RequestId::generate();
-    let scores = Scores {
-        width: 1,
-        values: vec![0.25, 1.0],
-    };
-    log.append(
-        name,
-        answered(request, &inputs(1400.5), Some(&scores)),
-        durability,
-    )
-    .unwrap();
+    let scores = Scores { width: 1, values: vec![0.25, 1.0] };
+    log.append(name, answered(request, &inputs(1400.5), Some(&scores)), durability).unwrap();
     request
 }
 
@@ -59,19 +45,12 @@ fn answered<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores
 
 /// All rows of all sealed segments.
 fn rows(log: &SegmentLog, name: &str) -> Vec<serde_json::Value> {
-    log.seal(name)
-        .unwrap()
-        .iter()
-        .flat_map(|segment| segment_rows(log, segment))
-        .collect()
+    log.seal(name).unwrap().iter().flat_map(|segment| segment_rows(log, segment)).collect()
 }
 
 fn segment_rows(log: &SegmentLog, segment: &Segment) -> Vec<serde_json::Value> {
     let lines = String::from_utf8(log.rows(segment).unwrap()).unwrap();
-    lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn segment_path(root: &Path, number: i64) -> PathBuf {
@@ -99,16 +78,8 @@ fn a_logged_request_becomes_rows() {
 fn scores_of_several_classes_are_numbered() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    let scores = Scores {
-        width: 3,
-        values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0],
-    };
-    log.append(
-        LOG,
-        answered(RequestId::generate(), &inputs(1.0), Some(&scores)),
-        Durability::Logged,
-    )
-    .unwrap();
+    let scores = Scores { width: 3, values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0] };
+    log.append(LOG, answered(RequestId::generate(), &inputs(1.0), Some(&scores)), Durability::Logged).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows[1]["score_2"], 1);
     assert_eq!(rows[0]["score_0"], 0.5);
@@ -121,16 +92,10 @@ fn a_failed_request_counts_even_when_no_row_was_read() {
     let log = SegmentLog::open(folder.path()).unwrap();
     let request = RequestId::generate();
     let nothing = Frame::new();
-    let record = Answered {
-        status: 500,
-        ..answered(request, &nothing, None)
-    };
+    let record = Answered { status: 500, ..answered(request, &nothing, None) };
     log.append(LOG, record, Durability::Logged).unwrap();
     let with_rows = inputs(3.0);
-    let record = Answered {
-        status: 500,
-        ..answered(RequestId::generate(), &with_rows, None)
-    };
+    let record = Answered { status: 500, ..answered(RequestId::generate(), &with_rows, None) };
     log.append(LOG, record, Durability::Logged).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows.len(), 3);
@@ -149,31 +114,11 @@ fn columns_may_differ_from_request_to_request() {
         if round % 2 == 1 {
             frame.push("flight_id", Column::Number(vec![10.0, 11.0]));
         }
-        log.append(
-            LOG,
-            answered(RequestId::generate(), &frame, None),
-            Durability::Logged,
-        )
-        .unwrap();
+        log.append(LOG, answered(RequestId::generate(), &frame, None), Durability::Logged).unwrap();
     }
     let rows = rows(&log, LOG);
-    let keys: Vec<_> = rows
-        .iter()
-        .map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_i64))
-        .collect();
-    assert_eq!(
-        keys,
-        [
-            None,
-            None,
-            Some(10),
-            Some(11),
-            None,
-            None,
-            Some(10),
-            Some(11)
-        ]
-    );
+    let keys: Vec<_> = rows.iter().map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_i64)).collect();
+    assert_eq!(keys, [None, None, Some(10), Some(11), None, None, Some(10), Some(11)]);
     assert_eq!(rows[6]["in_distance"], 3);
 }
 
@@ -185,48 +130,24 @@ fn sealing_what_is_empty_closes_nothing() {
     assert!(!folder.path().join(LOG).exists(), "asking makes nothing");
     append(&log, LOG, Durability::Logged);
     let first = log.seal(LOG).unwrap();
-    assert_eq!(
-        log.seal(LOG).unwrap(),
-        first,
-        "sealed once, told until removed"
-    );
+    assert_eq!(log.seal(LOG).unwrap(), first, "sealed once, told until removed");
 }
 
 #[test]
 fn segments_roll_over_and_are_told_oldest_first() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
-    let requests: Vec<String> = (0..40)
-        .map(|_| append(&log, LOG, Durability::Logged).to_string())
-        .collect();
+    let requests: Vec<String> = (0..40).map(|_| append(&log, LOG, Durability::Logged).to_string()).collect();
     let segments = log.seal(LOG).unwrap();
     let numbers: Vec<i64> = segments.iter().map(|segment| segment.number).collect();
     assert!(numbers.len() > 3);
-    assert_eq!(
-        numbers,
-        (1..=numbers.len() as i64).collect::<Vec<_>>(),
-        "without holes"
-    );
-    assert_eq!(
-        segments.iter().map(|segment| segment.records).sum::<u64>(),
-        40
-    );
-    let told: Vec<_> = rows(&log, LOG)
-        .into_iter()
-        .filter(|row| row["row"] == 0)
-        .collect();
-    let told: Vec<_> = told
-        .iter()
-        .map(|row| row["request_id"].as_str().unwrap())
-        .collect();
+    assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without holes");
+    assert_eq!(segments.iter().map(|segment| segment.records).sum::<u64>(), 40);
+    let told: Vec<_> = rows(&log, LOG).into_iter().filter(|row| row["row"] == 0).collect();
+    let told: Vec<_> = told.iter().map(|row| row["request_id"].as_str().unwrap()).collect();
     assert_eq!(told, requests);
     for number in numbers {
-        assert!(
-            fs::metadata(segment_path(folder.path(), number))
-                .unwrap()
-                .len()
-                <= SMALL.segment_bytes
-        );
+        assert!(fs::metadata(segment_path(folder.path(), number)).unwrap().len() <= SMALL.segment_bytes);
     }
 }
 
@@ -237,13 +158,7 @@ fn numbers_go_on_after_every_segment_was_removed_and_the_log_reopened() {
         let log = SegmentLog::open(folder.path()).unwrap();
         append(&log, LOG, Durability::Logged);
         let segments = log.seal(LOG).unwrap();
-        assert_eq!(
-            segments
-                .iter()
-                .map(|segment| segment.number)
-                .collect::<Vec<_>>(),
-            [expected]
-        );
+        assert_eq!(segments.iter().map(|segment| segment.number).collect::<Vec<_>>(), [expected]);
         log.remove(&segments[0]).unwrap();
         log.remove(&segments[0]).unwrap();
         assert_eq!(log.seal(LOG).unwrap(), []);
@@ -257,10 +172,7 @@ fn the_open_segment_cannot_be_removed() {
     append(&log, LOG, Durability::Logged);
     let mut segment = log.seal(LOG).unwrap().remove(0);
     segment.number += 1;
-    assert_eq!(
-        log.remove(&segment).unwrap_err().code(),
-        ErrorCode::WrongState
-    );
+    assert_eq!(log.remove(&segment).unwrap_err().code(), ErrorCode::WrongState);
 }
 
 #[test]
@@ -273,19 +185,8 @@ fn a_reopened_log_goes_on_where_it_stood() {
     let after = append(&log, LOG, Durability::Recorded);
     let segments = log.seal(LOG).unwrap();
     assert_eq!((segments.len(), segments[0].records), (1, 2));
-    let told: Vec<_> = rows(&log, LOG)
-        .iter()
-        .map(|row| row["request_id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(
-        told,
-        [
-            before.to_string(),
-            before.to_string(),
-            after.to_string(),
-            after.to_string()
-        ]
-    );
+    let told: Vec<_> = rows(&log, LOG).iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(told, [before.to_string(), before.to_string(), after.to_string(), after.to_string()]);
 }
 
 #[test]
@@ -304,11 +205,7 @@ fn a_torn_tail_is_cut_and_appending_goes_on_behind_it() {
         append(&log, LOG, Durability::Logged);
         drop(log);
         let reopened = fs::read(segment_path(folder.path(), 1)).unwrap();
-        assert_eq!(
-            reopened.len(),
-            two.len(),
-            "one whole record and the new one"
-        );
+        assert_eq!(reopened.len(), two.len(), "one whole record and the new one");
         assert!(reopened.starts_with(&whole));
     }
 }
@@ -359,21 +256,9 @@ fn names_that_could_leave_the_folder_are_refused() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     for name in ["../x", "/tmp/x", "", "a/../b", "a/b/c/d/e"] {
-        assert_eq!(
-            log.seal(name).unwrap_err().code(),
-            ErrorCode::InvalidArgument,
-            "`{name}`"
-        );
-        let error = log.append(
-            name,
-            answered(RequestId::generate(), &inputs(1.0), None),
-            Durability::Logged,
-        );
-        assert_eq!(
-            error.unwrap_err().code(),
-            ErrorCode::InvalidArgument,
-            "`{name}`"
-        );
+        assert_eq!(log.seal(name).unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
+        let error = log.append(name, answered(RequestId::generate(), &inputs(1.0), None), Durability::Logged);
+        assert_eq!(error.unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
     }
 }
 
@@ -381,10 +266,7 @@ fn names_that_could_leave_the_folder_are_refused() {
 fn a_folder_has_one_log_at_a_time() {
     let folder = TempDir::new().unwrap();
     let first = SegmentLog::open(folder.path()).unwrap();
-    assert_eq!(
-        SegmentLog::open(folder.path()).err().unwrap().code(),
-        ErrorCode::NotReady
-    );
+    assert_eq!(SegmentLog::open(folder.path()).err().unwrap().code(), ErrorCode::NotReady);
     drop(first);
     SegmentLog::open(folder.path()).unwrap();
 }
@@ -394,17 +276,8 @@ fn a_request_beyond_the_limit_is_refused_and_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     let mut huge = Frame::new();
-    huge.push(
-        "x",
-        Column::Number(vec![0.5; perennial_serving::RECORD_MAX_BYTES / 8]),
-    );
-    let error = log
-        .append(
-            LOG,
-            answered(RequestId::generate(), &huge, None),
-            Durability::Logged,
-        )
-        .unwrap_err();
+    huge.push("x", Column::Number(vec![0.5; perennial_serving::RECORD_MAX_BYTES / 8]));
+    let error = log.append(LOG, answered(RequestId::generate(), &huge, None), Durability::Logged).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TooLarge);
     append(&log, LOG, Durability::Logged);
     assert_eq!(rows(&log, LOG).len(), 2);
@@ -413,38 +286,18 @@ fn a_request_beyond_the_limit_is_refused_and_leaves_nothing() {
 #[test]
 fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     let folder = TempDir::new().unwrap();
-    let limits = LogLimits {
-        segment_bytes: 1_000,
-        backlog_bytes: 3_000,
-    };
+    let limits = LogLimits { segment_bytes: 1_000, backlog_bytes: 3_000 };
     let log = SegmentLog::open_with(folder.path(), limits).unwrap();
     let full = (0..1_000).find_map(|_| {
         let inputs = inputs(1.0);
-        log.append(
-            LOG,
-            answered(RequestId::generate(), &inputs, None),
-            Durability::Logged,
-        )
-        .err()
+        log.append(LOG, answered(RequestId::generate(), &inputs, None), Durability::Logged).err()
     });
-    assert_eq!(
-        full.expect("refused at some point").code(),
-        ErrorCode::TooLarge
-    );
-    let on_disk: u64 = fs::read_dir(folder.path().join(LOG))
-        .unwrap()
-        .map(|f| f.unwrap().metadata().unwrap().len())
-        .sum();
+    assert_eq!(full.expect("refused at some point").code(), ErrorCode::TooLarge);
+    let on_disk: u64 =
+        fs::read_dir(folder.path().join(LOG)).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(on_disk <= 4_000, "{on_disk}");
     drop(log);
-    let log = SegmentLog::open_with(
-        folder.path(),
-        LogLimits {
-            backlog_bytes: 100_000,
-            ..limits
-        },
-    )
-    .unwrap();
+    let log = SegmentLog::open_with(folder.path(), LogLimits { backlog_bytes: 100_000, ..limits }).unwrap();
     for segment in log.seal(LOG).unwrap() {
         log.remove(&segment).unwrap();
     }
@@ -454,36 +307,20 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
 #[test]
 fn many_threads_append_at_once_and_nothing_is_lost_or_doubled() {
     let folder = TempDir::new().unwrap();
-    let log = SegmentLog::open_with(
-        folder.path(),
-        LogLimits {
-            segment_bytes: 20_000,
-            ..SMALL
-        },
-    )
-    .unwrap();
+    let log = SegmentLog::open_with(folder.path(), LogLimits { segment_bytes: 20_000, ..SMALL }).unwrap();
     let mut told: Vec<String> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|worker| {
                 let log = &log;
                 scope.spawn(move || -> Vec<String> {
                     let durability = |n: i32| {
-                        if (n + worker) % 25 == 0 {
-                            Durability::Recorded
-                        } else {
-                            Durability::Logged
-                        }
+                        if (n + worker) % 25 == 0 { Durability::Recorded } else { Durability::Logged }
                     };
-                    (0..500)
-                        .map(|n| append(log, LOG, durability(n)).to_string())
-                        .collect()
+                    (0..500).map(|n| append(log, LOG, durability(n)).to_string()).collect()
                 })
             })
             .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap())
-            .collect()
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     let mut logged: Vec<String> = rows(&log, LOG)
         .iter()

@@ -1,5 +1,7 @@
 //! The prediction log on a real file system, and model runtimes.
 
+#![cfg(test)]
+
 mod crash;
 mod log;
 mod runtime;

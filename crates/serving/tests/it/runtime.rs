@@ -19,20 +19,13 @@ struct Models {
 
 impl Models {
     fn make() -> Self {
-        let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
-            .expect("PERENNIAL_TEST_PYTHON must name a Python with onnx and onnxruntime: run the tests by `cargo xtask test`");
+        let python = std::env::var_os("PERENNIAL_TEST_PYTHON").expect(
+            "PERENNIAL_TEST_PYTHON must name a Python with onnx and onnxruntime: run the tests by `cargo xtask test`",
+        );
         let folder = TempDir::new().unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/models.py");
-        let output = Command::new(python)
-            .arg(script)
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         Self {
             folder,
@@ -54,10 +47,7 @@ impl Models {
         for (row, expected) in self.expected[name].iter().enumerate() {
             for (&column, &got) in columns.iter().zip(scores.row(row)) {
                 match expected[column] {
-                    Some(expected) => assert!(
-                        (got - expected).abs() < 1e-6,
-                        "{name} row {row}: {got} for {expected}"
-                    ),
+                    Some(expected) => assert!((got - expected).abs() < 1e-6, "{name} row {row}: {got} for {expected}"),
                     None => assert!(got.is_nan(), "{name} row {row}: {got} for NaN"),
                 }
             }
@@ -67,25 +57,15 @@ impl Models {
 }
 
 fn number(name: &str) -> Input {
-    Input {
-        name: name.to_owned(),
-        kind: InputKind::Number,
-    }
+    Input { name: name.to_owned(), kind: InputKind::Number }
 }
 
 fn text(name: &str) -> Input {
-    Input {
-        name: name.to_owned(),
-        kind: InputKind::Text,
-    }
+    Input { name: name.to_owned(), kind: InputKind::Text }
 }
 
 fn signature(inputs: &[Input], task: TaskKind, classes: &[&str]) -> Signature {
-    Signature {
-        inputs: inputs.to_vec(),
-        task,
-        classes: classes.iter().map(|&class| class.to_owned()).collect(),
-    }
+    Signature { inputs: inputs.to_vec(), task, classes: classes.iter().map(|&class| class.to_owned()).collect() }
 }
 
 fn frame() -> Frame {
@@ -94,10 +74,7 @@ fn frame() -> Frame {
     frame.push("b", Column::Number(vec![-1.25, 0.0, 2.0]));
     frame.push("x", Column::Number(vec![0.5, f64::NAN, 2.0]));
     frame.push("c", Column::Number(vec![3.0, 1.0, -2.0]));
-    frame.push(
-        "carrier",
-        Column::Text(TextColumn::encode([Some("UA"), Some("AA"), None])),
-    );
+    frame.push("carrier", Column::Text(TextColumn::encode([Some("UA"), Some("AA"), None])));
     frame.push("count", Column::Number(vec![10.0, 20.0, 30.0]));
     frame
 }
@@ -107,10 +84,7 @@ fn a_model_of_any_operators_answers_by_onnx_runtime() {
     let models = Models::make();
     let inputs = [number("x"), number("b"), number("c")];
     let signature = signature(&inputs, TaskKind::Multiclass, &["0", "1", "2"]);
-    let predictor = models
-        .runtime()
-        .load(&models.file("matrix"), &signature)
-        .unwrap();
+    let predictor = models.runtime().load(&models.file("matrix"), &signature).unwrap();
     assert_eq!(predictor.signature(), &signature);
     models.assert_scores("matrix", &predictor.predict(&frame()).unwrap(), &[0, 1, 2]);
 }
@@ -121,10 +95,7 @@ fn mapped_classes_come_in_the_order_of_the_signature() {
     let inputs = [number("x"), number("b"), number("c")];
     let predictor = models
         .runtime()
-        .load(
-            &models.file("zipmap"),
-            &signature(&inputs, TaskKind::Multiclass, &["low", "high", "mid"]),
-        )
+        .load(&models.file("zipmap"), &signature(&inputs, TaskKind::Multiclass, &["low", "high", "mid"]))
         .unwrap();
     // The maps come sorted by name: high, low, mid.
     models.assert_scores("zipmap", &predictor.predict(&frame()).unwrap(), &[1, 0, 2]);
@@ -134,13 +105,8 @@ fn mapped_classes_come_in_the_order_of_the_signature() {
 fn columns_reach_inputs_of_their_name_and_kind() {
     let models = Models::make();
     let inputs = [text("carrier"), number("count"), number("x")];
-    let predictor = models
-        .runtime()
-        .load(
-            &models.file("named"),
-            &signature(&inputs, TaskKind::Regression, &[]),
-        )
-        .unwrap();
+    let predictor =
+        models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
     models.assert_scores("named", &predictor.predict(&frame()).unwrap(), &[0]);
 }
 
@@ -148,13 +114,7 @@ fn columns_reach_inputs_of_their_name_and_kind() {
 fn of_two_probabilities_the_second_is_yes() {
     let models = Models::make();
     let inputs = [number("x"), number("b")];
-    let predictor = models
-        .runtime()
-        .load(
-            &models.file("binary"),
-            &signature(&inputs, TaskKind::Binary, &[]),
-        )
-        .unwrap();
+    let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
     models.assert_scores("binary", &predictor.predict(&frame()).unwrap(), &[1]);
 }
 
@@ -162,9 +122,7 @@ fn of_two_probabilities_the_second_is_yes() {
 fn a_classical_model_needs_no_library() {
     let models = Models::make();
     let signature = signature(&[number("x")], TaskKind::Regression, &[]);
-    let predictor = Runtime::default()
-        .load(&models.file("classical"), &signature)
-        .unwrap();
+    let predictor = Runtime::default().load(&models.file("classical"), &signature).unwrap();
     models.assert_scores("classical", &predictor.predict(&frame()).unwrap(), &[0]);
 }
 
@@ -174,16 +132,9 @@ fn without_a_library_the_operators_and_the_remedy_are_named() {
     let signature = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
     for library in [None, Some("/nowhere/libonnxruntime.so".into())] {
         let is_missing = library.is_none();
-        let error = Runtime::new(library)
-            .load(&models.file("binary"), &signature)
-            .err()
-            .unwrap();
+        let error = Runtime::new(library).load(&models.file("binary"), &signature).err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
-        let expected = if is_missing {
-            "Erf"
-        } else {
-            "`/nowhere/libonnxruntime.so`"
-        };
+        let expected = if is_missing { "Erf" } else { "`/nowhere/libonnxruntime.so`" };
         assert!(error.message().contains(expected), "{error}");
         assert!(error.hint_text().unwrap().contains("ORT_DYLIB_PATH"));
     }
@@ -192,10 +143,7 @@ fn without_a_library_the_operators_and_the_remedy_are_named() {
 #[test]
 fn what_is_no_model_is_refused() {
     for bytes in [&b""[..], b"import torch", &[0xff; 64]] {
-        let error = Runtime::default()
-            .load(bytes, &signature(&[], TaskKind::Binary, &[]))
-            .err()
-            .unwrap();
+        let error = Runtime::default().load(bytes, &signature(&[], TaskKind::Binary, &[])).err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
         assert!(error.hint_text().is_some());
     }
@@ -206,29 +154,13 @@ fn a_signature_that_does_not_fit_is_refused_with_the_column() {
     let models = Models::make();
     let cases = [
         ("named", vec![text("carrier"), number("count")], "`x`"),
-        (
-            "named",
-            vec![number("carrier"), number("count"), number("x")],
-            "`carrier`",
-        ),
-        (
-            "matrix",
-            vec![number("x"), number("b")],
-            "3 columns, the signature 2",
-        ),
-        (
-            "matrix",
-            vec![number("x"), number("b"), text("carrier")],
-            "`carrier`",
-        ),
+        ("named", vec![number("carrier"), number("count"), number("x")], "`carrier`"),
+        ("matrix", vec![number("x"), number("b")], "3 columns, the signature 2"),
+        ("matrix", vec![number("x"), number("b"), text("carrier")], "`carrier`"),
     ];
     for (name, inputs, expected) in cases {
         let signature = signature(&inputs, TaskKind::Regression, &[]);
-        let error = models
-            .runtime()
-            .load(&models.file(name), &signature)
-            .err()
-            .unwrap();
+        let error = models.runtime().load(&models.file(name), &signature).err().unwrap();
         assert!(error.message().contains(expected), "{error}");
     }
 }
@@ -237,46 +169,22 @@ fn a_signature_that_does_not_fit_is_refused_with_the_column() {
 fn values_that_do_not_fit_are_refused_with_the_column() {
     let models = Models::make();
     let inputs = [text("carrier"), number("count"), number("x")];
-    let predictor = models
-        .runtime()
-        .load(
-            &models.file("named"),
-            &signature(&inputs, TaskKind::Regression, &[]),
-        )
-        .unwrap();
+    let predictor =
+        models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
     let with = |name: &str, column: Column| {
         let mut changed = Frame::new();
         for (old, values) in frame().names().iter().zip(frame().columns()) {
-            changed.push(
-                old.clone(),
-                if old == name {
-                    column.clone()
-                } else {
-                    values.clone()
-                },
-            );
+            changed.push(old.clone(), if old == name { column.clone() } else { values.clone() });
         }
         changed
     };
     let numbers = || Column::Number(vec![1.5; 3]);
     let texts = || Column::Text(TextColumn::encode([Some("a"); 3]));
     for (wrong, expected) in [
-        (
-            with("count", numbers()),
-            "column `count` holds a value that is not a whole number",
-        ),
-        (
-            with("carrier", numbers()),
-            "column `carrier` holds a value that is not text",
-        ),
-        (
-            with("x", texts()),
-            "column `x` holds a value that is not a number",
-        ),
-        (
-            frame().select(&["x", "count"]),
-            "column `carrier` is missing",
-        ),
+        (with("count", numbers()), "column `count` holds a value that is not a whole number"),
+        (with("carrier", numbers()), "column `carrier` holds a value that is not text"),
+        (with("x", texts()), "column `x` holds a value that is not a number"),
+        (frame().select(&["x", "count"]), "column `carrier` is missing"),
     ] {
         match predictor.predict(&wrong) {
             Err(PredictError::Input(message)) => assert_eq!(message, expected),
@@ -284,62 +192,28 @@ fn values_that_do_not_fit_are_refused_with_the_column() {
         }
     }
     let missing = with("x", Column::Text(TextColumn::encode([None; 3])));
-    assert!(
-        predictor
-            .predict(&missing)
-            .unwrap()
-            .values
-            .iter()
-            .all(|score| score.is_nan()),
-        "missing is NaN"
-    );
+    assert!(predictor.predict(&missing).unwrap().values.iter().all(|score| score.is_nan()), "missing is NaN");
 }
 
 #[test]
 fn a_file_tells_its_signature() {
     let models = Models::make();
     let features = [number("a"), number("b"), number("c")];
-    let hint = |task| SignatureHint {
-        task,
-        features: &features,
-        classes: &[],
-    };
+    let hint = |task| SignatureHint { task, features: &features, classes: &[] };
     let runtime = models.runtime();
-    let named = runtime
-        .signature(&models.file("named"), hint(TaskKind::Regression))
-        .unwrap();
-    assert_eq!(
-        named,
-        signature(
-            &[number("x"), text("carrier"), number("count")],
-            TaskKind::Regression,
-            &[]
-        )
-    );
+    let named = runtime.signature(&models.file("named"), hint(TaskKind::Regression)).unwrap();
+    assert_eq!(named, signature(&[number("x"), text("carrier"), number("count")], TaskKind::Regression, &[]));
     let classes = ["low".to_owned(), "mid".to_owned(), "high".to_owned()];
-    let hint = SignatureHint {
-        task: TaskKind::Multiclass,
-        features: &features,
-        classes: &classes,
-    };
+    let hint = SignatureHint { task: TaskKind::Multiclass, features: &features, classes: &classes };
     let matrix = runtime.signature(&models.file("matrix"), hint).unwrap();
-    assert_eq!(
-        matrix,
-        signature(&features, TaskKind::Multiclass, &["low", "mid", "high"])
-    );
+    assert_eq!(matrix, signature(&features, TaskKind::Multiclass, &["low", "mid", "high"]));
 }
 
 #[test]
 fn many_threads_ask_one_model() {
     let models = Models::make();
     let inputs = [number("x"), number("b")];
-    let predictor = models
-        .runtime()
-        .load(
-            &models.file("binary"),
-            &signature(&inputs, TaskKind::Binary, &[]),
-        )
-        .unwrap();
+    let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

@@ -43,7 +43,8 @@ pub async fn data(conn: &mut Conn, runs: &[Run]) -> Result<Vec<RunData>> {
     let tags: Vec<Of<Tag>> = conn.all(sql_split!("runs/list_tags"), bind![numbers]).await?;
     let inputs: Vec<Of<RunInput>> = conn.all(sql_split!("runs/list_inputs"), bind![numbers]).await?;
 
-    let places: std::collections::HashMap<i64, usize> = runs.iter().enumerate().map(|(place, run)| (run.number, place)).collect();
+    let places: std::collections::HashMap<i64, usize> =
+        runs.iter().enumerate().map(|(place, run)| (run.number, place)).collect();
     let mut data = vec![RunData::default(); runs.len()];
     spread(metrics, &places, &mut data, |data| &mut data.metrics);
     spread(params, &places, &mut data, |data| &mut data.params);

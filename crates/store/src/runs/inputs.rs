@@ -48,8 +48,15 @@ impl Record for RunInput {
 pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Result<()> {
     let run = writable(tx, run_id).await?;
     for input in inputs {
-        let values =
-            bind![run.experiment_id, input.name, input.digest, input.source_type, input.source, input.schema, input.profile];
+        let values = bind![
+            run.experiment_id,
+            input.name,
+            input.digest,
+            input.source_type,
+            input.source,
+            input.schema,
+            input.profile
+        ];
         tx.execute(sql!("runs/insert_dataset_input"), values).await?;
         let values = bind![run.number, input.name, input.digest, run.experiment_id, input.tags];
         tx.execute(sql!("runs/insert_input"), values).await?;

@@ -72,12 +72,9 @@ fn select(search: &RunSearch, dialect: Dialect) -> Result<Sql> {
     for (place, order) in search.order.iter().enumerate() {
         join(&mut sql, &order.key, place);
     }
-    sql.push(" WHERE r.experiment_id IN (");
-    for (place, id) in search.experiment_ids.iter().enumerate() {
-        sql.push(if place == 0 { "" } else { ", " });
-        sql.bind(*id);
-    }
-    sql.push(")");
+    sql.push(" WHERE r.experiment_id");
+    let experiments: Vec<i64> = search.experiment_ids.iter().map(|id| id.number()).collect();
+    sql.number_list(&experiments);
     if let Some(lifecycle) = search.lifecycle {
         sql.push(" AND r.lifecycle = ");
         sql.bind(lifecycle);
@@ -121,7 +118,9 @@ fn number_column(number: RunNumber) -> &'static str {
 fn join(sql: &mut Sql, key: &RunKey, place: usize) {
     match key {
         RunKey::Metric(name) => {
-            sql.push(&format!(" LEFT JOIN latest_metrics AS o{place} ON o{place}.run_number = r.number AND o{place}.key_id = "));
+            sql.push(&format!(
+                " LEFT JOIN latest_metrics AS o{place} ON o{place}.run_number = r.number AND o{place}.key_id = "
+            ));
             sql.push("(SELECT id FROM metric_keys WHERE name = ");
             sql.bind(name.clone());
             sql.push(")");
@@ -138,8 +137,12 @@ fn join(sql: &mut Sql, key: &RunKey, place: usize) {
 /// 0 for values, then NaN, then what is missing, whatever the direction.
 fn rank_of(key: &RunKey, place: usize) -> String {
     match key {
-        RunKey::Metric(_) => format!("CASE WHEN o{place}.run_number IS NULL THEN 2 WHEN o{place}.is_nan THEN 1 ELSE 0 END"),
-        RunKey::Param(_) | RunKey::Tag(_) => format!("CASE WHEN o{place}.run_number IS NULL THEN 2 ELSE 0 END"),
+        RunKey::Metric(_) => {
+            format!("CASE WHEN o{place}.run_number IS NULL THEN 2 WHEN o{place}.is_nan THEN 1 ELSE 0 END")
+        }
+        RunKey::Param(_) | RunKey::Tag(_) => {
+            format!("CASE WHEN o{place}.run_number IS NULL THEN 2 ELSE 0 END")
+        }
         RunKey::Text(text) => format!("CASE WHEN {} IS NULL THEN 2 ELSE 0 END", text_column(*text)),
         RunKey::Number(number) => format!("CASE WHEN {} IS NULL THEN 2 ELSE 0 END", number_column(*number)),
     }
@@ -242,7 +245,9 @@ fn continue_after(sql: &mut Sql, order: &[RunOrder], after: &str) -> Result<()> 
         let rank = pair[0].as_i64().ok_or_else(refused)?;
         steps.push((rank_of(&order.key, index), true, Value::Int(Some(rank))));
         let value = match order.key {
-            RunKey::Metric(_) => Value::Real(Some(pair[1].as_u64().map(f64::from_bits).filter(|value| !value.is_nan()).ok_or_else(refused)?)),
+            RunKey::Metric(_) => Value::Real(Some(
+                pair[1].as_u64().map(f64::from_bits).filter(|value| !value.is_nan()).ok_or_else(refused)?,
+            )),
             RunKey::Number(_) => Value::Int(Some(pair[1].as_i64().ok_or_else(refused)?)),
             RunKey::Param(_) | RunKey::Tag(_) | RunKey::Text(_) => {
                 Value::Text(Some(pair[1].as_str().ok_or_else(refused)?.to_owned().into()))
@@ -250,7 +255,9 @@ fn continue_after(sql: &mut Sql, order: &[RunOrder], after: &str) -> Result<()> 
         };
         steps.push((key_of(&order.key, index), !order.is_descending, value));
     }
-    let [.., start, id] = &place[..] else { return Err(refused()) };
+    let [.., start, id] = &place[..] else {
+        return Err(refused());
+    };
     steps.push(("r.start_ms".to_owned(), false, Value::Int(Some(start.as_i64().ok_or_else(refused)?))));
     steps.push(("r.run_id".to_owned(), true, Value::Text(Some(id.as_str().ok_or_else(refused)?.to_owned().into()))));
     let depth = steps.len();

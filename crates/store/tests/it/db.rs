@@ -1,7 +1,5 @@
 //! A fresh database for each test, of either kind.
 
-use std::path::PathBuf;
-
 use perennial_store::{Options, Store};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -41,12 +39,9 @@ impl Db {
         let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
         let url = url_of(&name);
-        let store = Store::open(&url, Options { is_durable: false, connections: 8, ..Options::default() }).await.unwrap();
+        let store =
+            Store::open(&url, Options { is_durable: false, connections: 8, ..Options::default() }).await.unwrap();
         Self { store, url, place: Place::Server(name) }
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from(self.url.strip_prefix("sqlite://").unwrap())
     }
 
     /// Takes the database away.
@@ -76,16 +71,24 @@ fn url_of(database: &str) -> String {
 /// The database that others are copied from, made once for these migrations.
 async fn template(admin: &mut PgConnection) -> String {
     let migrations = include_str!("../../migrations/postgres/0001_initial.sql");
-    let digest = migrations.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let digest = migrations
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let name = format!("perennial_template_{digest:x}");
     sqlx::query("SELECT pg_advisory_lock(7041)").execute(&mut *admin).await.unwrap();
-    let known: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_database WHERE datname = $1").bind(&name).fetch_optional(&mut *admin).await.unwrap();
+    let known: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_database WHERE datname = $1")
+        .bind(&name)
+        .fetch_optional(&mut *admin)
+        .await
+        .unwrap();
     if known.is_none() {
         let making = format!("{name}_making");
         for sql in [format!("DROP DATABASE IF EXISTS {making} WITH (FORCE)"), format!("CREATE DATABASE {making}")] {
             sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *admin).await.unwrap();
         }
-        let store = Store::open(&url_of(&making), Options { is_durable: false, connections: 1, ..Options::default() }).await.unwrap();
+        let store = Store::open(&url_of(&making), Options { is_durable: false, connections: 1, ..Options::default() })
+            .await
+            .unwrap();
         store.close().await.unwrap();
         let rename = format!("ALTER DATABASE {making} RENAME TO {name}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(rename)).execute(&mut *admin).await.unwrap();

@@ -145,7 +145,8 @@ async fn waiting_writes_share_a_transaction() {
 async fn a_closed_store_says_so() {
     let db = Db::sqlite().await;
     db.store.close().await.unwrap();
-    let refused = write_tx!(db.store, tx => { Ok(projects::set_clock(tx, projects::default_id(), None).await?) }).unwrap_err();
+    let refused =
+        write_tx!(db.store, tx => { Ok(projects::set_clock(tx, projects::default_id(), None).await?) }).unwrap_err();
     assert_eq!(refused.message(), "the metadata store is closed");
 }
 
@@ -166,7 +167,9 @@ async fn two_stores_on_one_file_take_turns() {
 
 #[tokio::test]
 async fn a_write_that_never_ends_is_undone() {
-    let db = Db::sqlite_with(Options { is_durable: false, write_limit: Duration::from_millis(50), ..Options::default() }).await;
+    let db =
+        Db::sqlite_with(Options { is_durable: false, write_limit: Duration::from_millis(50), ..Options::default() })
+            .await;
     let refused = write_tx!(db.store, tx => {
         tokens::insert_admin_link(tx, "link", NOW, NOW + 10).await?;
         std::future::pending::<()>().await;

@@ -1,8 +1,24 @@
 //! The store from outside: one suite, both databases.
 
+#![cfg(test)]
+
+mod data;
 mod db;
+mod durability;
+mod endpoints;
 mod fixtures;
 mod group_commit;
+mod jobs;
 mod ledger;
+mod loads_model;
+mod metrics;
+mod pipelines;
 mod projects;
 mod queries;
+mod registry;
+mod release;
+mod schema;
+mod search;
+mod search_model;
+mod tracking;
+mod watch;

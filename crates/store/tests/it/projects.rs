@@ -42,13 +42,19 @@ async fn a_project_comes_with_an_experiment_of_its_name(db: &Db) {
     assert_eq!(second.experiment_id.number(), first.experiment_id.number() + 1);
     let found = projects::find_by_name(&mut reader, &second.name).await.unwrap();
     assert_eq!(found, Some(second));
-    let names: Vec<String> = projects::list(&mut reader).await.unwrap().into_iter().map(|project| project.name.to_string()).collect();
+    let names: Vec<String> =
+        projects::list(&mut reader).await.unwrap().into_iter().map(|project| project.name.to_string()).collect();
     assert_eq!(names, ["default", "flights", "weather"]);
 }
 
 async fn a_taken_project_name_is_refused_and_leaves_nothing(db: &Db) {
     let first = project(&db.store, "flights").await;
-    let again = NewProject { id: ProjectId::generate(), name: first.name.clone(), artifact_root: String::new(), created_ms: NOW };
+    let again = NewProject {
+        id: ProjectId::generate(),
+        name: first.name.clone(),
+        artifact_root: String::new(),
+        created_ms: NOW,
+    };
     let id = again.id;
     let refused = write_tx!(db.store, tx => { Ok(projects::create(tx, &again).await?) }).unwrap_err();
     assert_eq!((refused.code(), refused.message()), (ErrorCode::AlreadyExists, "project `flights` already exists"));
@@ -131,7 +137,10 @@ async fn a_token_gives_its_principal_with_grants(db: &Db) {
     let caller = tokens::authenticate(&mut reader, "hash", NOW).await.unwrap().unwrap();
     assert_eq!((caller.principal.name.as_str(), caller.principal.run), ("ada", Some(run)));
     assert!(caller.principal.may(Permission::Write, Some(project.id)));
-    assert!(!caller.principal.may(Permission::Manage, Some(project.id)), "a narrow grant says nothing about the whole project");
+    assert!(
+        !caller.principal.may(Permission::Manage, Some(project.id)),
+        "a narrow grant says nothing about the whole project"
+    );
     assert_eq!(grants::list(&mut reader, ada.id).await.unwrap(), [whole.clone(), narrow.clone()]);
     assert_eq!(grants::list_on_project(&mut reader, project.id).await.unwrap().len(), 2);
     drop(reader);

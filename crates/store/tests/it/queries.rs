@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection, SqlSafeStr};
+use sqlx::{Connection, Executor, PgConnection, SqlSafeStr, SqliteConnection};
 
 use crate::db::Db;
 
@@ -58,7 +58,9 @@ fn every_query_file_is_used() {
     let unused: Vec<String> = files()
         .into_keys()
         .map(|name| name.trim_end_matches(".sql").trim_end_matches(".sqlite").trim_end_matches(".postgres").to_owned())
-        .filter(|name| !sources.contains(&format!("sql!(\"{name}\")")) && !sources.contains(&format!("sql_split!(\"{name}\")")))
+        .filter(|name| {
+            !sources.contains(&format!("sql!(\"{name}\")")) && !sources.contains(&format!("sql_split!(\"{name}\")"))
+        })
         .collect();
     assert!(unused.is_empty(), "no function uses {unused:?}");
 }

@@ -4,10 +4,7 @@ use super::*;
 
 fn text(values: &[Option<&str>]) -> Frame {
     let mut frame = Frame::new();
-    frame.push(
-        "text",
-        Column::Text(TextColumn::encode(values.iter().copied())),
-    );
+    frame.push("text", Column::Text(TextColumn::encode(values.iter().copied())));
     frame
 }
 
@@ -22,10 +19,7 @@ fn codes(training: &[Option<&str>], asked: &[Option<&str>]) -> Vec<u32> {
 #[test]
 fn categories_are_ranked_by_frequency_then_by_text() {
     let training = [Some("b"), Some("c"), Some("a"), Some("c")];
-    assert_eq!(
-        codes(&training, &[Some("a"), Some("b"), Some("c")]),
-        [1, 2, 0]
-    );
+    assert_eq!(codes(&training, &[Some("a"), Some("b"), Some("c")]), [1, 2, 0]);
 }
 
 #[test]
@@ -35,32 +29,21 @@ fn an_unseen_text_is_other() {
 
 #[test]
 fn null_and_the_empty_text_are_missing() {
-    assert_eq!(
-        codes(&[Some("a"), Some("b"), Some("")], &[None, Some("")]),
-        [3, 3]
-    );
+    assert_eq!(codes(&[Some("a"), Some("b"), Some("")], &[None, Some("")]), [3, 3]);
 }
 
 #[test]
 fn a_text_that_is_no_row_s_value_is_no_category() {
-    let column = TextColumn {
-        codes: vec![1],
-        values: vec!["gone".into(), "here".into()],
-    };
+    let column = TextColumn { codes: vec![1], values: vec!["gone".into(), "here".into()] };
     assert_eq!(Categories::learn(&column).texts(), ["here".into()]);
 }
 
 #[test]
 fn of_many_texts_the_most_frequent_255_are_categories() {
     let names: Vec<String> = (0..300).map(|name| format!("{name:03}")).collect();
-    let training: Vec<Option<&str>> = names
-        .iter()
-        .enumerate()
-        .flat_map(|(rank, name)| vec![Some(name.as_str()); 301 - rank])
-        .collect();
-    let asked: Vec<Option<&str>> = [0, 254, 255, 299]
-        .map(|rank| Some(names[rank].as_str()))
-        .to_vec();
+    let training: Vec<Option<&str>> =
+        names.iter().enumerate().flat_map(|(rank, name)| vec![Some(name.as_str()); 301 - rank]).collect();
+    let asked: Vec<Option<&str>> = [0, 254, 255, 299].map(|rank| Some(names[rank].as_str())).to_vec();
     assert_eq!(codes(&training, &asked), [0, 254, 255, 255]);
 }
 
@@ -69,9 +52,7 @@ fn numbers_become_32_bit_floats() {
     let mut frame = Frame::new();
     frame.push("x", Column::Number(vec![0.1, f64::NAN]));
     let read = read(&learn(&frame).unwrap(), &frame).unwrap();
-    let Values::Numbers(numbers) = &read[0] else {
-        panic!("numbers are read as numbers")
-    };
+    let Values::Numbers(numbers) = &read[0] else { panic!("numbers are read as numbers") };
     assert_eq!(numbers[0].to_bits(), 0.1_f32.to_bits());
     assert!(numbers[1].is_nan());
 }

@@ -50,32 +50,18 @@ pub(super) fn boost(
     };
 
     let mut choices = Choices(settings.seed);
-    let mut scores: Vec<f64> = loss
-        .start
-        .iter()
-        .copied()
-        .cycle()
-        .take(rows * outputs)
-        .collect();
+    let mut scores: Vec<f64> = loss.start.iter().copied().cycle().take(rows * outputs).collect();
     let (mut gradients, mut curvatures) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
     let mut mean_loss = loss.derive(target, &scores, &mut gradients, &mut curvatures);
     let mut trees = Vec::with_capacity(settings.trees * outputs);
-    let mut metrics = vec![Metric {
-        name: loss.metric(),
-        step: 0,
-        value: mean_loss,
-    }];
+    let mut metrics = vec![Metric { name: loss.metric(), step: 0, value: mean_loss }];
     let every = settings.trees.div_ceil(METRICS);
     let (mut one_gradients, mut one_curvatures) = (Vec::new(), Vec::new());
 
     for step in 1..=settings.trees {
         let (chosen, left_out) = choices.rows(rows, settings.subsample);
         let columns = choices.columns(features, settings.columns);
-        let method = if left_out.is_empty() {
-            SampleMethod::None
-        } else {
-            SampleMethod::Random
-        };
+        let method = if left_out.is_empty() { SampleMethod::None } else { SampleMethod::Random };
         for output in 0..outputs {
             let (gradients, curvatures): (&[f32], &[f32]) = if outputs == 1 {
                 (&gradients, &curvatures)
@@ -101,15 +87,9 @@ pub(super) fn boost(
                 Some(&tiles),
             );
             let splits = split_bins(&tree, &binned.cuts);
-            let mut add =
-                |row: usize, leaf: f64| scores[row * outputs + output] += leaf * loss.scale;
+            let mut add = |row: usize, leaf: f64| scores[row * outputs + output] += leaf * loss.scale;
             let walk = |row: usize| {
-                tree.predict_row_from_bins(
-                    |feature| *bins.get(row, feature),
-                    &splits,
-                    MISSING_BIN,
-                    &f64::NAN,
-                )
+                tree.predict_row_from_bins(|feature| *bins.get(row, feature), &splits, MISSING_BIN, &f64::NAN)
             };
             match &leaves {
                 Some(leaves) => add_leaves(&tree, leaves, &mut add),
@@ -122,11 +102,7 @@ pub(super) fn boost(
         }
         mean_loss = loss.derive(target, &scores, &mut gradients, &mut curvatures);
         if step % every == 0 || step == settings.trees {
-            metrics.push(Metric {
-                name: loss.metric(),
-                step: step as u64,
-                value: mean_loss,
-            });
+            metrics.push(Metric { name: loss.metric(), step: step as u64, value: mean_loss });
         }
     }
     if !mean_loss.is_finite() {
@@ -169,8 +145,7 @@ impl Choices {
         if share >= 1.0 {
             return ((0..rows).collect(), Vec::new());
         }
-        let (mut chosen, mut left_out): (Vec<usize>, Vec<usize>) =
-            (0..rows).partition(|_| self.next() < share);
+        let (mut chosen, mut left_out): (Vec<usize>, Vec<usize>) = (0..rows).partition(|_| self.next() < share);
         if chosen.is_empty() {
             chosen.extend(left_out.pop());
         }

@@ -20,10 +20,7 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
             Reading::Category(categories) => {
                 let texts = categories.texts().iter().map(AsRef::as_ref);
                 let keys: Vec<&str> = texts.chain([""]).collect();
-                let ranks: Vec<f32> = (0..categories.other())
-                    .map(|code| code as f32)
-                    .chain([f32::NAN])
-                    .collect();
+                let ranks: Vec<f32> = (0..categories.other()).map(|code| code as f32).chain([f32::NAN]).collect();
                 graph.label_encoder(&feature.name, &keys, &ranks, categories.other() as f32)
             }
         })
@@ -33,12 +30,7 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
     let loss = &model.loss;
     let outputs = loss.outputs();
     let trees = Trees {
-        trees: model
-            .trees
-            .iter()
-            .enumerate()
-            .map(|(index, tree)| nodes(tree, index % outputs, loss.scale))
-            .collect(),
+        trees: model.trees.iter().enumerate().map(|(index, tree)| nodes(tree, index % outputs, loss.scale)).collect(),
         base_values: loss.start.iter().map(|&start| start as f32).collect(),
         targets: outputs,
     };
@@ -50,8 +42,7 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
         TaskKind::Binary => PostTransform::Logistic,
         TaskKind::Multiclass => PostTransform::Softmax,
     };
-    let (label, scores) =
-        graph.tree_ensemble_classifier(&matrix, &trees, &classes(signature), post_transform);
+    let (label, scores) = graph.tree_ensemble_classifier(&matrix, &trees, &classes(signature), post_transform);
     finish_classifier(graph, signature, &label, &scores)
 }
 
@@ -69,19 +60,12 @@ fn nodes(tree: &Tree, target: usize, scale: f64) -> build::Tree {
             missing_yes: node.missing_node == node.left_child,
         }
     });
-    build::Tree {
-        target,
-        nodes: nodes.collect(),
-    }
+    build::Tree { target, nodes: nodes.collect() }
 }
 
 /// The 32-bit number `t` for which `x < t` says the same as `x < value`, for every 32-bit `x`:
 /// the smallest that is not below `value`.
 pub(super) fn threshold(value: f64) -> f32 {
     let near = value as f32;
-    if f64::from(near) < value {
-        near.next_up()
-    } else {
-        near
-    }
+    if f64::from(near) < value { near.next_up() } else { near }
 }

@@ -73,10 +73,7 @@ pub(crate) fn train(
 ) -> Result<(Model, Vec<Metric>), Error> {
     // A level has no more leaves than the depth lets there be.
     let leaves = settings.leaves.min(1 << settings.depth);
-    let bins = features
-        .len()
-        .saturating_mul(usize::from(settings.bins))
-        .saturating_mul(leaves);
+    let bins = features.len().saturating_mul(usize::from(settings.bins)).saturating_mul(leaves);
     if bins > HISTOGRAM_BINS_MAX {
         return Err(Error::TooMany {
             what: "histogram bins (features × bins × leaves)",
@@ -85,35 +82,18 @@ pub(crate) fn train(
         });
     }
     let loss = Loss::new(target);
-    let columns: Vec<f64> = features
-        .iter()
-        .zip(values)
-        .flat_map(|(feature, values)| numbers(feature, values))
-        .collect();
+    let columns: Vec<f64> =
+        features.iter().zip(values).flat_map(|(feature, values)| numbers(feature, values)).collect();
     let Grown { trees, metrics } = boost::boost(&columns, features.len(), target, &loss, settings)?;
-    Ok((
-        Model {
-            features,
-            loss,
-            trees,
-        },
-        metrics,
-    ))
+    Ok((Model { features, loss, trees }, metrics))
 }
 
 /// A feature's values as trees compare them.
 fn numbers(feature: &Feature, values: &Values) -> Vec<f64> {
     match (&feature.reading, values) {
-        (Reading::Category(categories), Values::Codes(codes)) => codes
-            .iter()
-            .map(|&code| {
-                if code == categories.missing() {
-                    f64::NAN
-                } else {
-                    f64::from(code)
-                }
-            })
-            .collect(),
+        (Reading::Category(categories), Values::Codes(codes)) => {
+            codes.iter().map(|&code| if code == categories.missing() { f64::NAN } else { f64::from(code) }).collect()
+        }
         (_, Values::Codes(codes)) => codes.iter().map(|&code| f64::from(code)).collect(),
         (_, Values::Numbers(numbers)) => numbers.iter().map(|&number| f64::from(number)).collect(),
     }
@@ -123,38 +103,26 @@ impl Model {
     /// Scores, rows × outputs.
     pub(crate) fn predict(&self, frame: &Frame) -> Result<Vec<f64>, PredictError> {
         let values = features::read(&self.features, frame)?;
-        let columns: Vec<Vec<f64>> = self
-            .features
-            .iter()
-            .zip(&values)
-            .map(|(feature, values)| numbers(feature, values))
-            .collect();
+        let columns: Vec<Vec<f64>> =
+            self.features.iter().zip(&values).map(|(feature, values)| numbers(feature, values)).collect();
         let outputs = self.loss.outputs();
         let mut scores = vec![0.0; frame.rows() * outputs];
-        scores
-            .par_chunks_mut(outputs)
-            .enumerate()
-            .for_each(|(row, scores)| {
-                let row: Vec<f64> = columns.iter().map(|column| column[row]).collect();
-                scores.copy_from_slice(&self.loss.start);
-                for (index, tree) in self.trees.iter().enumerate() {
-                    let leaf = tree.predict_row_from_row_slice(&row, &f64::NAN);
-                    scores[index % outputs] += leaf * self.loss.scale;
-                }
-                self.loss.answer(scores);
-            });
+        scores.par_chunks_mut(outputs).enumerate().for_each(|(row, scores)| {
+            let row: Vec<f64> = columns.iter().map(|column| column[row]).collect();
+            scores.copy_from_slice(&self.loss.start);
+            for (index, tree) in self.trees.iter().enumerate() {
+                let leaf = tree.predict_row_from_row_slice(&row, &f64::NAN);
+                scores[index % outputs] += leaf * self.loss.scale;
+            }
+            self.loss.answer(scores);
+        });
         Ok(scores)
     }
 
     /// The gain of all splits on each feature.
     pub(crate) fn importance(&self) -> Vec<f64> {
         let mut gains = vec![0.0; self.features.len()];
-        for node in self
-            .trees
-            .iter()
-            .flat_map(|tree| &tree.nodes)
-            .filter(|node| !node.is_leaf)
-        {
+        for node in self.trees.iter().flat_map(|tree| &tree.nodes).filter(|node| !node.is_leaf) {
             gains[node.split_feature] += f64::from(node.split_gain.max(0.0));
         }
         gains

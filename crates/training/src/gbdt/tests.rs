@@ -5,13 +5,7 @@ use super::export::threshold;
 
 #[test]
 fn a_threshold_that_32_bits_hold_stays() {
-    for value in [
-        0.0,
-        -1.5,
-        0.1_f32.into(),
-        f64::from(f32::MAX),
-        f64::from(f32::MIN_POSITIVE),
-    ] {
+    for value in [0.0, -1.5, 0.1_f32.into(), f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE)] {
         assert_eq!(f64::from(threshold(value)), value);
     }
 }

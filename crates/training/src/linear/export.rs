@@ -17,8 +17,7 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
     let outputs = folded(model);
     match model.loss.task {
         TaskKind::Regression => {
-            let value =
-                graph.linear_regressor(&matrix, &outputs.coefficients, outputs.intercepts[0]);
+            let value = graph.linear_regressor(&matrix, &outputs.coefficients, outputs.intercepts[0]);
             finish_regressor(graph, signature, &value)
         }
         TaskKind::Binary => {
@@ -27,13 +26,8 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
             let coefficients = [negative(&outputs.coefficients), outputs.coefficients].concat();
             let intercepts = [negative(&outputs.intercepts), outputs.intercepts].concat();
             let classes = classes(signature);
-            let (label, scores) = graph.linear_classifier(
-                &matrix,
-                &coefficients,
-                &intercepts,
-                &classes,
-                PostTransform::Logistic,
-            );
+            let (label, scores) =
+                graph.linear_classifier(&matrix, &coefficients, &intercepts, &classes, PostTransform::Logistic);
             finish_classifier(graph, signature, &label, &scores)
         }
         TaskKind::Multiclass => {
@@ -51,18 +45,10 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
 
 /// Numbers, indicators, categories, side by side.
 fn matrix(graph: &mut GraphBuilder, model: &Model) -> String {
-    let (mut names, mut fills, mut offsets, mut scales, mut indicated) =
-        (vec![], vec![], vec![], vec![], vec![]);
+    let (mut names, mut fills, mut offsets, mut scales, mut indicated) = (vec![], vec![], vec![], vec![], vec![]);
     let mut parts = Vec::new();
     for (feature, term) in model.features.iter().zip(model.plan.terms()) {
-        if let Term::Number {
-            fill,
-            offset,
-            scale,
-            indicator,
-            ..
-        } = *term
-        {
+        if let Term::Number { fill, offset, scale, indicator, .. } = *term {
             names.push(feature.name.as_str());
             fills.push(fill);
             offsets.push(offset);
@@ -94,12 +80,7 @@ fn matrix(graph: &mut GraphBuilder, model: &Model) -> String {
 
 /// The texts that have a column in the file: the categories and missing, but not *other*.
 fn texts(categories: &Categories) -> Vec<&str> {
-    categories
-        .texts()
-        .iter()
-        .map(AsRef::as_ref)
-        .chain([""])
-        .collect()
+    categories.texts().iter().map(AsRef::as_ref).chain([""]).collect()
 }
 
 struct Folded {
@@ -111,22 +92,14 @@ struct Folded {
 /// coefficient of *other* goes into the intercept and is taken off the other categories'.
 fn folded(model: &Model) -> Folded {
     let columns = model.plan.columns();
-    let mut folded = Folded {
-        coefficients: Vec::new(),
-        intercepts: Vec::new(),
-    };
+    let mut folded = Folded { coefficients: Vec::new(), intercepts: Vec::new() };
     for coefficients in model.coefficients.chunks(columns + 1) {
         let mut intercept = coefficients[columns];
         let mut indicators = Vec::new();
         let mut categories = Vec::new();
         for (feature, term) in model.features.iter().zip(model.plan.terms()) {
             match (*term, &feature.reading) {
-                (
-                    Term::Number {
-                        column, indicator, ..
-                    },
-                    _,
-                ) => {
+                (Term::Number { column, indicator, .. }, _) => {
                     folded.coefficients.push(coefficients[column] as f32);
                     indicators.extend(indicator.map(|column| coefficients[column] as f32));
                 }
@@ -134,9 +107,7 @@ fn folded(model: &Model) -> Folded {
                     let other = coefficients[first + known.other() as usize];
                     intercept += other;
                     let codes = (0..known.other()).chain([known.missing()]);
-                    categories.extend(
-                        codes.map(|code| (coefficients[first + code as usize] - other) as f32),
-                    );
+                    categories.extend(codes.map(|code| (coefficients[first + code as usize] - other) as f32));
                 }
                 (Term::Category { .. }, Reading::Number) => {
                     debug_assert!(false, "a category is text");

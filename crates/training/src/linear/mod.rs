@@ -36,11 +36,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new(params: &Judged) -> Self {
-        Self {
-            l2: params.number("l2"),
-            iterations: params.whole("iterations"),
-            tolerance: params.number("tolerance"),
-        }
+        Self { l2: params.number("l2"), iterations: params.whole("iterations"), tolerance: params.number("tolerance") }
     }
 }
 
@@ -72,24 +68,10 @@ pub(crate) fn train(
         });
     }
     let design = plan.apply(values);
-    let problem = Problem {
-        design: &design,
-        target,
-        loss: &loss,
-        l2: settings.l2,
-    };
+    let problem = Problem { design: &design, target, loss: &loss, l2: settings.l2 };
     let (coefficients, metrics) = newton::minimise(&problem, settings)?;
     let importance = importance(&plan, &design, &coefficients, loss.outputs());
-    Ok((
-        Model {
-            features,
-            plan,
-            loss,
-            coefficients,
-            importance,
-        },
-        metrics,
-    ))
+    Ok((Model { features, plan, loss, coefficients, importance }, metrics))
 }
 
 impl Model {
@@ -98,13 +80,10 @@ impl Model {
         let design = self.plan.apply(&features::read(&self.features, frame)?);
         let outputs = self.loss.outputs();
         let mut scores = vec![0.0; frame.rows() * outputs];
-        scores
-            .par_chunks_mut(outputs)
-            .enumerate()
-            .for_each(|(row, scores)| {
-                design.scores(row, &self.coefficients, scores);
-                self.loss.answer(scores);
-            });
+        scores.par_chunks_mut(outputs).enumerate().for_each(|(row, scores)| {
+            design.scores(row, &self.coefficients, scores);
+            self.loss.answer(scores);
+        });
         Ok(scores)
     }
 

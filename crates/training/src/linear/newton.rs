@@ -15,10 +15,7 @@ const HALVINGS_MAX: usize = 30;
 const DECREASE_SHARE: f64 = 1e-4;
 
 /// The coefficients where the problem is smallest, and the loss on the way there.
-pub(super) fn minimise(
-    problem: &Problem,
-    settings: &Settings,
-) -> Result<(Vec<f64>, Vec<Metric>), Error> {
+pub(super) fn minimise(problem: &Problem, settings: &Settings) -> Result<(Vec<f64>, Vec<Metric>), Error> {
     let mut coefficients = problem.start();
     let mut place = problem.at(&coefficients);
     let mut metrics = vec![measure(problem, &place, 0)];
@@ -45,11 +42,8 @@ pub(super) fn minimise(
 fn direction(problem: &Problem, place: &Place, goal: f64) -> Vec<f64> {
     let length = norm(&place.gradient);
     let exact_to = (length * (length / norm_scale(place)).sqrt().min(0.1)).max(0.5 * goal);
-    let inverse: Vec<f64> = problem
-        .diagonal(place)
-        .into_iter()
-        .map(|value| if value > 0.0 { 1.0 / value } else { 1.0 })
-        .collect();
+    let inverse: Vec<f64> =
+        problem.diagonal(place).into_iter().map(|value| if value > 0.0 { 1.0 / value } else { 1.0 }).collect();
     let mut direction = vec![0.0; problem.size()];
     let mut residual: Vec<f64> = place.gradient.iter().map(|value| -value).collect();
     let mut scaled: Vec<f64> = residual.iter().zip(&inverse).map(|(r, i)| r * i).collect();
@@ -65,25 +59,13 @@ fn direction(problem: &Problem, place: &Place, goal: f64) -> Vec<f64> {
             break;
         }
         let share = fit / bend;
-        direction
-            .iter_mut()
-            .zip(&search)
-            .for_each(|(d, s)| *d += share * s);
-        residual
-            .iter_mut()
-            .zip(&product)
-            .for_each(|(r, p)| *r -= share * p);
-        scaled
-            .iter_mut()
-            .zip(residual.iter().zip(&inverse))
-            .for_each(|(z, (r, i))| *z = r * i);
+        direction.iter_mut().zip(&search).for_each(|(d, s)| *d += share * s);
+        residual.iter_mut().zip(&product).for_each(|(r, p)| *r -= share * p);
+        scaled.iter_mut().zip(residual.iter().zip(&inverse)).for_each(|(z, (r, i))| *z = r * i);
         let next = dot(&residual, &scaled);
         let keep = next / fit;
         fit = next;
-        search
-            .iter_mut()
-            .zip(&scaled)
-            .for_each(|(s, z)| *s = z + keep * *s);
+        search.iter_mut().zip(&scaled).for_each(|(s, z)| *s = z + keep * *s);
     }
     direction
 }
@@ -94,23 +76,14 @@ fn norm_scale(place: &Place) -> f64 {
 }
 
 /// Goes along `direction`, half as far each time until the value is enough smaller.
-fn walk(
-    problem: &Problem,
-    from: &[f64],
-    place: &Place,
-    direction: &[f64],
-) -> Option<(Vec<f64>, Place)> {
+fn walk(problem: &Problem, from: &[f64], place: &Place, direction: &[f64]) -> Option<(Vec<f64>, Place)> {
     let promised = dot(&place.gradient, direction);
     if promised >= 0.0 {
         return None;
     }
     let mut share = 1.0;
     for _ in 0..HALVINGS_MAX {
-        let next: Vec<f64> = from
-            .iter()
-            .zip(direction)
-            .map(|(f, d)| f + share * d)
-            .collect();
+        let next: Vec<f64> = from.iter().zip(direction).map(|(f, d)| f + share * d).collect();
         let there = problem.at(&next);
         if there.value <= place.value + DECREASE_SHARE * share * promised {
             return Some((next, there));
@@ -122,16 +95,8 @@ fn walk(
 
 fn measure(problem: &Problem, place: &Place, step: u64) -> Metric {
     let mean = place.loss / problem.design.rows() as f64;
-    let value = if problem.loss.task == TaskKind::Regression {
-        (2.0 * mean).sqrt()
-    } else {
-        mean
-    };
-    Metric {
-        name: problem.loss.metric(),
-        step,
-        value,
-    }
+    let value = if problem.loss.task == TaskKind::Regression { (2.0 * mean).sqrt() } else { mean };
+    Metric { name: problem.loss.metric(), step, value }
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

@@ -44,10 +44,7 @@ impl Problem<'_> {
     /// Where the search begins: intercepts alone.
     pub(super) fn start(&self) -> Vec<f64> {
         let mut start = vec![0.0; self.size()];
-        for (coefficients, &intercept) in start
-            .chunks_mut(self.design.columns() + 1)
-            .zip(&self.loss.start)
-        {
+        for (coefficients, &intercept) in start.chunks_mut(self.design.columns() + 1).zip(&self.loss.start) {
             coefficients[self.design.columns()] = intercept;
         }
         start
@@ -66,9 +63,7 @@ impl Problem<'_> {
                 errors[0] = answer[0] - self.truth(row, 0);
                 self.design.add(row, &errors, sums);
             } else {
-                let errors: Vec<f64> = (0..outputs)
-                    .map(|output| answer[output] - self.truth(row, output))
-                    .collect();
+                let errors: Vec<f64> = (0..outputs).map(|output| answer[output] - self.truth(row, output)).collect();
                 self.design.add(row, &errors, sums);
             }
             loss
@@ -78,12 +73,7 @@ impl Problem<'_> {
             value += 0.5 * self.l2 * coefficients[at].powi(2);
             gradient[at] += self.l2 * coefficients[at];
         });
-        Place {
-            loss,
-            value,
-            gradient,
-            answers,
-        }
+        Place { loss, value, gradient, answers }
     }
 
     /// The matrix of second derivatives at `place` times `direction`.
@@ -94,20 +84,13 @@ impl Problem<'_> {
             if let [answer] = *answer {
                 let mut moved = [0.0];
                 self.design.scores(row, direction, &mut moved);
-                moved[0] *= if self.loss.task == TaskKind::Binary {
-                    answer * (1.0 - answer)
-                } else {
-                    1.0
-                };
+                moved[0] *= if self.loss.task == TaskKind::Binary { answer * (1.0 - answer) } else { 1.0 };
                 self.design.add(row, &moved, sums);
             } else {
                 let mut moved = vec![0.0; outputs];
                 self.design.scores(row, direction, &mut moved);
                 let mean: f64 = moved.iter().zip(answer).map(|(m, a)| m * a).sum();
-                moved
-                    .iter_mut()
-                    .zip(answer)
-                    .for_each(|(m, a)| *m = a * (*m - mean));
+                moved.iter_mut().zip(answer).for_each(|(m, a)| *m = a * (*m - mean));
                 self.design.add(row, &moved, sums);
             }
             0.0
@@ -124,15 +107,8 @@ impl Problem<'_> {
             let (numbers, ones) = self.design.row(row);
             for (output, sums) in sums.chunks_mut(width).enumerate() {
                 let answer = place.answers[row * outputs + output];
-                let weight = if self.loss.task == TaskKind::Regression {
-                    1.0
-                } else {
-                    answer * (1.0 - answer)
-                };
-                numbers
-                    .iter()
-                    .zip(sums.iter_mut())
-                    .for_each(|(&x, sum)| *sum += weight * f64::from(x).powi(2));
+                let weight = if self.loss.task == TaskKind::Regression { 1.0 } else { answer * (1.0 - answer) };
+                numbers.iter().zip(sums.iter_mut()).for_each(|(&x, sum)| *sum += weight * f64::from(x).powi(2));
                 for &column in ones {
                     sums[column as usize] += weight;
                 }
@@ -146,9 +122,7 @@ impl Problem<'_> {
 
     fn for_penalised(&self, mut act: impl FnMut(usize)) {
         let width = self.design.columns() + 1;
-        (0..self.size())
-            .filter(|at| at % width != width - 1)
-            .for_each(&mut act);
+        (0..self.size()).filter(|at| at % width != width - 1).for_each(&mut act);
     }
 
     fn truth(&self, row: usize, output: usize) -> f64 {
@@ -160,11 +134,7 @@ impl Problem<'_> {
 
     fn row_loss(&self, row: usize, answer: &[f64]) -> f64 {
         match self.target {
-            Target::Binary(values) => -ln(if values[row] > 0.5 {
-                answer[0]
-            } else {
-                1.0 - answer[0]
-            }),
+            Target::Binary(values) => -ln(if values[row] > 0.5 { answer[0] } else { 1.0 - answer[0] }),
             Target::Numbers(values) => 0.5 * (answer[0] - values[row]).powi(2),
             Target::Classes { codes, .. } => -ln(answer[codes[row] as usize]),
         }
@@ -180,13 +150,8 @@ impl Problem<'_> {
         let (rows, outputs) = (self.design.rows(), self.outputs());
         let part_rows = rows.div_ceil(PARTS).max(PART_ROWS_MIN);
         let mut parts: Vec<(usize, &mut [f64])> = match answers {
-            Some(answers) => answers
-                .chunks_mut(part_rows * outputs)
-                .enumerate()
-                .collect(),
-            None => (0..rows.div_ceil(part_rows))
-                .map(|part| (part, &mut [] as &mut [f64]))
-                .collect(),
+            Some(answers) => answers.chunks_mut(part_rows * outputs).enumerate().collect(),
+            None => (0..rows.div_ceil(part_rows)).map(|part| (part, &mut [] as &mut [f64])).collect(),
         };
         let sums: Vec<(f64, Vec<f64>)> = parts
             .par_iter_mut()
@@ -202,14 +167,9 @@ impl Problem<'_> {
                 (total, sums)
             })
             .collect();
-        sums.into_iter().fold(
-            (0.0, vec![0.0; self.size()]),
-            |(total, mut sums), (part_total, part)| {
-                sums.iter_mut()
-                    .zip(part)
-                    .for_each(|(sum, part)| *sum += part);
-                (total + part_total, sums)
-            },
-        )
+        sums.into_iter().fold((0.0, vec![0.0; self.size()]), |(total, mut sums), (part_total, part)| {
+            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            (total + part_total, sums)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The ONNX files answer as the trainers do, on rows that training has not seen.
 
+use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Predictor;
 use perennial_core::task::TaskKind;
 use perennial_training::{Kind, Target, Trained, train};
@@ -34,15 +35,9 @@ fn agrees(kind: Kind, target: impl Fn(&Rows) -> Target, task: TaskKind) {
         let expected = trained.predict(&frame).expect("the trainer predicts");
         assert!(expected.values.iter().all(|value| value.is_finite()));
         let apart = distance(&expected, &evaluator::scores(&trained, &frame));
-        assert!(
-            apart <= APART_MAX,
-            "the evaluator is {apart} away on rows {seed}"
-        );
+        assert!(apart <= APART_MAX, "the evaluator is {apart} away on rows {seed}");
         let apart = distance(&expected, &python::onnxruntime(&trained.onnx, &frame));
-        assert!(
-            apart <= APART_MAX,
-            "ONNX Runtime is {apart} away on rows {seed}"
-        );
+        assert!(apart <= APART_MAX, "ONNX Runtime is {apart} away on rows {seed}");
     }
 }
 
@@ -74,4 +69,33 @@ fn linear_multiclass_agrees() {
 #[test]
 fn linear_regression_agrees() {
     agrees(Kind::Linear, Rows::numbers, TaskKind::Regression);
+}
+
+#[test]
+fn gbdt_agrees_on_infinite_numbers() {
+    let trained = trained(Kind::Gbdt, Rows::binary, TaskKind::Binary);
+    let rows = data::rows(200, 9, false).frame;
+    let mut frame = rows.select(&["hour", "gust", "time", "fixed", "never", "carrier", "tail", "mood"]);
+    let ends = [f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300];
+    frame.push("x", Column::Number((0..200).map(|row| ends[row % 4]).collect()));
+    let expected = trained.predict(&frame).unwrap();
+    assert!(distance(&expected, &evaluator::scores(&trained, &frame)) <= APART_MAX);
+    assert!(distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= APART_MAX);
+}
+
+#[test]
+fn features_that_say_nothing_give_the_share_of_yes() {
+    let mut frame = Frame::new();
+    frame.push("never", Column::Number(vec![f64::NAN; 100]));
+    frame.push("fixed", Column::Number(vec![7.0; 100]));
+    frame.push("silent", Column::Text(TextColumn::encode(vec![None; 100])));
+    let target = Target::Binary((0..100).map(|row| f64::from(u8::from(row < 30))).collect());
+    for &kind in Kind::ALL {
+        let trained = train(kind, &frame, &target, TaskKind::Binary, &Map::new()).unwrap();
+        let expected = trained.predict(&frame).unwrap();
+        assert!(expected.values.iter().all(|score| (score - 0.3).abs() < 1e-3), "{:?}", expected.values[0]);
+        assert!(trained.importance.iter().all(|(_, share)| *share == 0.0), "{:?}", trained.importance);
+        assert!(distance(&expected, &evaluator::scores(&trained, &frame)) <= APART_MAX);
+        assert!(distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= APART_MAX);
+    }
 }

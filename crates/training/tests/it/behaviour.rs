@@ -10,14 +10,7 @@ use crate::data::{self, Rows};
 use crate::flights::rows::auc;
 
 fn with(kind: Kind, rows: &Rows, target: &Target, task: TaskKind, params: Value) -> Trained {
-    train(
-        kind,
-        &rows.frame,
-        target,
-        task,
-        &params.as_object().cloned().unwrap_or_default(),
-    )
-    .expect("training succeeds")
+    train(kind, &rows.frame, target, task, &params.as_object().cloned().unwrap_or_default()).expect("training succeeds")
 }
 
 fn quick(kind: Kind) -> Value {
@@ -52,19 +45,8 @@ fn another_seed_gives_other_trees() {
 #[test]
 fn the_signature_has_every_column_in_order() {
     let rows = data::rows(500, 1, false);
-    let trained = with(
-        Kind::Gbdt,
-        &rows,
-        &rows.classes(),
-        TaskKind::Multiclass,
-        json!({ "trees": 2 }),
-    );
-    let inputs: Vec<_> = trained
-        .signature
-        .inputs
-        .iter()
-        .map(|input| (input.name.as_str(), input.kind))
-        .collect();
+    let trained = with(Kind::Gbdt, &rows, &rows.classes(), TaskKind::Multiclass, json!({ "trees": 2 }));
+    let inputs: Vec<_> = trained.signature.inputs.iter().map(|input| (input.name.as_str(), input.kind)).collect();
     let number = InputKind::Number;
     assert_eq!(
         inputs,
@@ -80,26 +62,14 @@ fn the_signature_has_every_column_in_order() {
             ("mood", InputKind::Text),
         ]
     );
-    assert_eq!(
-        trained.signature.classes,
-        ["low", "middle", "high", "never"]
-    );
+    assert_eq!(trained.signature.classes, ["low", "middle", "high", "never"]);
 }
 
 #[test]
 fn the_answer_has_every_parameter() {
     let rows = data::rows(500, 1, false);
-    let trained = with(
-        Kind::Linear,
-        &rows,
-        &rows.binary(),
-        TaskKind::Binary,
-        json!({ "l2": 3 }),
-    );
-    assert_eq!(
-        Value::Object(trained.params),
-        json!({ "l2": 3, "iterations": 100, "tolerance": 1e-6 })
-    );
+    let trained = with(Kind::Linear, &rows, &rows.binary(), TaskKind::Binary, json!({ "l2": 3 }));
+    assert_eq!(Value::Object(trained.params), json!({ "l2": 3, "iterations": 100, "tolerance": 1e-6 }));
 }
 
 #[test]
@@ -116,16 +86,8 @@ fn the_training_loss_falls() {
             assert!(metrics.iter().all(|metric| metric.name == name));
             assert!(metrics.windows(2).all(|two| two[1].step > two[0].step));
             // The linear trainer makes loss and penalty together smaller, so the loss alone may rise a little at the end.
-            assert!(
-                metrics
-                    .windows(2)
-                    .all(|two| two[1].value <= two[0].value * 1.0001),
-                "{metrics:?}"
-            );
-            assert!(
-                metrics[metrics.len() - 1].value < 0.8 * metrics[0].value,
-                "{metrics:?}"
-            );
+            assert!(metrics.windows(2).all(|two| two[1].value <= two[0].value * 1.0001), "{metrics:?}");
+            assert!(metrics[metrics.len() - 1].value < 0.8 * metrics[0].value, "{metrics:?}");
         }
     }
 }
@@ -135,28 +97,19 @@ fn importance_sums_to_one_and_finds_what_matters() {
     let rows = data::rows(4_000, 1, false);
     for &kind in Kind::ALL {
         let importance = with(kind, &rows, &rows.binary(), TaskKind::Binary, json!({})).importance;
-        let of = |name: &str| {
-            importance
-                .iter()
-                .find(|(feature, _)| feature == name)
-                .map_or(f64::NAN, |(_, share)| *share)
-        };
+        let of =
+            |name: &str| importance.iter().find(|(feature, _)| feature == name).map_or(f64::NAN, |(_, share)| *share);
         assert!((importance.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
         assert_eq!(importance.len(), rows.frame.columns().len());
         assert_eq!((of("fixed"), of("never")), (0.0, 0.0));
-        assert!(
-            of("x") > 0.2 && of("x") > 5.0 * of("time"),
-            "{importance:?}"
-        );
+        assert!(of("x") > 0.2 && of("x") > 5.0 * of("time"), "{importance:?}");
     }
 }
 
 #[test]
 fn both_trainers_order_rows_they_have_not_seen() {
     let (seen, new) = (data::rows(4_000, 1, false), data::rows(2_000, 2, false));
-    let Target::Binary(truth) = new.binary() else {
-        unreachable!()
-    };
+    let Target::Binary(truth) = new.binary() else { unreachable!() };
     for (kind, least) in [(Kind::Gbdt, 0.94), (Kind::Linear, 0.90)] {
         let trained = with(kind, &seen, &seen.binary(), TaskKind::Binary, json!({}));
         let reached = auc(&truth, &trained.predict(&new.frame).unwrap().values);
@@ -167,17 +120,9 @@ fn both_trainers_order_rows_they_have_not_seen() {
 #[test]
 fn many_classes_are_told_apart() {
     let (seen, new) = (data::rows(4_000, 1, false), data::rows(2_000, 2, false));
-    let Target::Classes { codes, .. } = new.classes() else {
-        unreachable!()
-    };
+    let Target::Classes { codes, .. } = new.classes() else { unreachable!() };
     for (kind, least) in [(Kind::Gbdt, 0.75), (Kind::Linear, 0.65)] {
-        let trained = with(
-            kind,
-            &seen,
-            &seen.classes(),
-            TaskKind::Multiclass,
-            json!({}),
-        );
+        let trained = with(kind, &seen, &seen.classes(), TaskKind::Multiclass, json!({}));
         let scores = trained.predict(&new.frame).unwrap();
         let right = codes.iter().enumerate().filter(|&(row, &code)| {
             let row = scores.row(row);
@@ -195,9 +140,7 @@ fn a_column_of_nulls_may_come_as_either_kind() {
     for &kind in Kind::ALL {
         let trained = with(kind, &rows, &rows.binary(), TaskKind::Binary, json!({}));
         let asked = |gust: Column, mood: Column| {
-            let mut frame = rows
-                .frame
-                .select(&["x", "hour", "time", "fixed", "never", "carrier", "tail"]);
+            let mut frame = rows.frame.select(&["x", "hour", "time", "fixed", "never", "carrier", "tail"]);
             frame.push("gust", gust);
             frame.push("mood", mood);
             trained.predict(&frame).unwrap()
@@ -211,25 +154,14 @@ fn a_column_of_nulls_may_come_as_either_kind() {
 #[test]
 fn a_request_that_does_not_fit_names_the_column() {
     let rows = data::rows(500, 1, false);
-    let trained = with(
-        Kind::Linear,
-        &rows,
-        &rows.binary(),
-        TaskKind::Binary,
-        json!({}),
-    );
+    let trained = with(Kind::Linear, &rows, &rows.binary(), TaskKind::Binary, json!({}));
     let says = |frame: &Frame| match trained.predict(frame) {
         Err(PredictError::Input(message)) => message,
         other => panic!("expected a refusal, not {other:?}"),
     };
     assert_eq!(says(&rows.frame.select(&["x"])), "column `hour` is missing");
-    let mut swapped = rows.frame.select(&[
-        "hour", "gust", "time", "fixed", "never", "carrier", "tail", "mood",
-    ]);
-    swapped.push(
-        "x",
-        Column::Text(TextColumn::encode((0..500).map(|_| Some("1")))),
-    );
+    let mut swapped = rows.frame.select(&["hour", "gust", "time", "fixed", "never", "carrier", "tail", "mood"]);
+    swapped.push("x", Column::Text(TextColumn::encode((0..500).map(|_| Some("1")))));
     assert_eq!(says(&swapped), "column `x` is text, expected numbers");
 }
 
@@ -239,14 +171,7 @@ fn one_row_of_each_class_is_enough() {
     frame.push("a", Column::Number(vec![1.0, 2.0]));
     frame.push("b", Column::Text(TextColumn::encode([Some("x"), None])));
     for &kind in Kind::ALL {
-        let trained = train(
-            kind,
-            &frame,
-            &Target::Binary(vec![0.0, 1.0]),
-            TaskKind::Binary,
-            &Map::new(),
-        )
-        .unwrap();
+        let trained = train(kind, &frame, &Target::Binary(vec![0.0, 1.0]), TaskKind::Binary, &Map::new()).unwrap();
         let scores = trained.predict(&frame).unwrap();
         assert!(scores.values[0] <= scores.values[1]);
     }
@@ -255,19 +180,8 @@ fn one_row_of_each_class_is_enough() {
 #[test]
 fn a_feature_may_be_called_like_an_output_or_a_node() {
     let mut frame = Frame::new();
-    for name in [
-        "label",
-        "probabilities",
-        "variable",
-        "concat_1",
-        "concat_2",
-        "imputer_2",
-        "score",
-    ] {
-        frame.push(
-            name,
-            Column::Number((0..64).map(|row| f64::from(row % 7)).collect()),
-        );
+    for name in ["label", "probabilities", "variable", "concat_1", "concat_2", "imputer_2", "score"] {
+        frame.push(name, Column::Number((0..64).map(|row| f64::from(row % 7)).collect()));
     }
     let target = Target::Numbers((0..64).map(|row| f64::from(row % 7) * 2.0).collect());
     for &kind in Kind::ALL {
@@ -275,12 +189,7 @@ fn a_feature_may_be_called_like_an_output_or_a_node() {
         let model = perennial_onnx::proto::decode(&trained.onnx).unwrap();
         let graph = model.graph.unwrap();
         let made = graph.node.iter().flat_map(|node| &node.output);
-        let mut names: Vec<&String> = graph
-            .input
-            .iter()
-            .map(|input| &input.name)
-            .chain(made)
-            .collect();
+        let mut names: Vec<&String> = graph.input.iter().map(|input| &input.name).chain(made).collect();
         let all = names.len();
         names.sort();
         names.dedup();

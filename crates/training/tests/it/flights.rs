@@ -9,7 +9,7 @@ use crate::data::distance;
 use crate::evaluator;
 use crate::python;
 
-#[path = "../../benches/flights/rows.rs"]
+#[path = "../../benches/training/rows.rs"]
 pub(crate) mod rows;
 
 /// What LightGBM with its defaults reaches on June (docs/benchmarks/training.md), less 0.01.
@@ -21,35 +21,17 @@ const LINEAR_AUC_MIN: f64 = 0.70;
 fn january_to_may_predict_june_and_onnx_runtime_agrees_on_every_row() {
     let folder = tempfile::tempdir().unwrap();
     let csv = folder.path().join("flights.csv");
-    python::run(
-        "benches/flights/flights.py",
-        &["export", &csv.to_string_lossy()],
-    );
+    python::run("benches/training/flights.py", &["export", &csv.to_string_lossy()]);
     let (training, test) = rows::split(&csv);
     let target = Target::Binary(training.late.clone());
     for (kind, least) in [(Kind::Gbdt, GBDT_AUC_MIN), (Kind::Linear, LINEAR_AUC_MIN)] {
-        let trained = train(
-            kind,
-            &training.features,
-            &target,
-            TaskKind::Binary,
-            &Map::new(),
-        )
-        .unwrap();
+        let trained = train(kind, &training.features, &target, TaskKind::Binary, &Map::new()).unwrap();
         let scores = trained.predict(&test.features).unwrap();
         let reached = rows::auc(&test.late, &scores.values);
         assert!(reached >= least, "{} reaches {reached}", kind.as_str());
         let apart = distance(&scores, &python::onnxruntime(&trained.onnx, &test.features));
-        assert!(
-            apart <= 1e-5,
-            "ONNX Runtime is {apart} away from {}",
-            kind.as_str()
-        );
+        assert!(apart <= 1e-5, "ONNX Runtime is {apart} away from {}", kind.as_str());
         let apart = distance(&scores, &evaluator::scores(&trained, &test.features));
-        assert!(
-            apart <= 1e-5,
-            "the evaluator is {apart} away from {}",
-            kind.as_str()
-        );
+        assert!(apart <= 1e-5, "the evaluator is {apart} away from {}", kind.as_str());
     }
 }

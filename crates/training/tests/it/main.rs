@@ -1,10 +1,6 @@
 //! The trainers as their callers see them, beside ONNX Runtime and scikit-learn.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "what cannot go on ends with its reason"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what cannot go on ends with its reason")]
 
 mod agreement;
 mod behaviour;

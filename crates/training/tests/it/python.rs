@@ -8,39 +8,19 @@ use serde_json::{Map, Value, json};
 
 /// Runs a script of this crate in the tests' Python.
 pub(crate) fn run(script: &str, arguments: &[&str]) {
-    let python = std::env::var("PERENNIAL_TEST_PYTHON").expect(
-        "`PERENNIAL_TEST_PYTHON` names the Python of the tests; run them with `cargo xtask test`",
-    );
+    let python = std::env::var("PERENNIAL_TEST_PYTHON")
+        .expect("`PERENNIAL_TEST_PYTHON` names the Python of the tests; run them with `cargo xtask test`");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
-    let output = Command::new(python)
-        .arg(script)
-        .args(arguments)
-        .output()
-        .expect("the tests' Python starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let output = Command::new(python).arg(script).args(arguments).output().expect("the tests' Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// What `reference.py` answers on `input`: rows of numbers.
 fn ask(command: &str, argument: &str, input: &Value) -> Vec<Vec<f64>> {
     let folder = tempfile::tempdir().expect("a folder");
-    let (asked, answered) = (
-        folder.path().join("input.json"),
-        folder.path().join("output.json"),
-    );
+    let (asked, answered) = (folder.path().join("input.json"), folder.path().join("output.json"));
     std::fs::write(&asked, input.to_string()).expect("the input is written");
-    run(
-        "tests/it/reference.py",
-        &[
-            command,
-            argument,
-            &asked.to_string_lossy(),
-            &answered.to_string_lossy(),
-        ],
-    );
+    run("tests/it/reference.py", &[command, argument, &asked.to_string_lossy(), &answered.to_string_lossy()]);
     serde_json::from_slice(&std::fs::read(&answered).expect("an answer")).expect("rows of numbers")
 }
 
@@ -54,27 +34,18 @@ pub(crate) fn onnxruntime(onnx: &[u8], frame: &Frame) -> Vec<Vec<f64>> {
 
 /// The scores of scikit-learn's standardised linear model, trained and asked on `frame`.
 pub(crate) fn scikit(task: &str, l2: f64, frame: &Frame, target: &[f64]) -> Vec<Vec<f64>> {
-    ask(
-        "scikit",
-        task,
-        &json!({ "l2": l2, "columns": columns(frame), "target": target }),
-    )
+    ask("scikit", task, &json!({ "l2": l2, "columns": columns(frame), "target": target }))
 }
 
 /// The columns as JSON: numbers with null for missing, texts with the empty text for missing.
+/// JSON has no infinity; 1e300 is one again as a 32-bit float.
 fn columns(frame: &Frame) -> Value {
     let values = |column: &Column| -> Value {
         match column {
-            Column::Number(values) => values.iter().map(|&value| json!(value)).collect(),
-            Column::Text(text) => (0..text.codes.len())
-                .map(|row| json!(text.get(row).unwrap_or("")))
-                .collect(),
+            Column::Number(values) => values.iter().map(|&value| json!(value.clamp(-1e300, 1e300))).collect(),
+            Column::Text(text) => (0..text.codes.len()).map(|row| json!(text.get(row).unwrap_or(""))).collect(),
         }
     };
     let pairs = frame.names().iter().zip(frame.columns());
-    Value::Object(
-        pairs
-            .map(|(name, column)| (name.clone(), values(column)))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(pairs.map(|(name, column)| (name.clone(), values(column))).collect::<Map<_, _>>())
 }

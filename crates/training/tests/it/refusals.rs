@@ -12,25 +12,10 @@ fn frame(values: &[f64]) -> Frame {
 }
 
 #[track_caller]
-fn refused(
-    frame: &Frame,
-    target: Target,
-    task: TaskKind,
-    params: Value,
-    message: &str,
-    hint: &str,
-) {
+fn refused(frame: &Frame, target: Target, task: TaskKind, params: Value, message: &str, hint: &str) {
     for &kind in Kind::ALL {
         let empty = Map::new();
-        let error = train(
-            kind,
-            frame,
-            &target,
-            task,
-            params.as_object().unwrap_or(&empty),
-        )
-        .err()
-        .expect("a refusal");
+        let error = train(kind, frame, &target, task, params.as_object().unwrap_or(&empty)).err().expect("a refusal");
         let error = perennial_core::Error::from(error);
         assert_eq!(error.message(), message);
         assert_eq!(error.hint_text().unwrap_or_default(), hint);
@@ -73,10 +58,7 @@ fn a_target_of_one_class_is_refused() {
     );
     refused(
         &frame(&[1.0, 2.0]),
-        Target::Classes {
-            codes: vec![1, 1],
-            classes: vec!["red".to_owned(), "blue".to_owned()],
-        },
+        Target::Classes { codes: vec![1, 1], classes: vec!["red".to_owned(), "blue".to_owned()] },
         TaskKind::Multiclass,
         json!({}),
         "the target is `blue` in every row, so there is nothing to tell apart",

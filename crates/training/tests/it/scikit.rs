@@ -19,18 +19,8 @@ fn agrees(task: TaskKind, target: impl Fn(&Rows) -> Target) {
         Target::Classes { codes, .. } => codes.iter().map(|&code| f64::from(code)).collect(),
     };
     let params = json!({ "l2": 2.5, "tolerance": 1e-9 });
-    let trained = train(
-        Kind::Linear,
-        &frame,
-        &target,
-        task,
-        params.as_object().unwrap(),
-    )
-    .unwrap();
-    let apart = distance(
-        &trained.predict(&frame).unwrap(),
-        &python::scikit(task.as_str(), 2.5, &frame, &numbers),
-    );
+    let trained = train(Kind::Linear, &frame, &target, task, params.as_object().unwrap()).unwrap();
+    let apart = distance(&trained.predict(&frame).unwrap(), &python::scikit(task.as_str(), 2.5, &frame, &numbers));
     // `time` is near 1.37e9, where 32-bit floats are 128 apart: that alone moves scores by about 1e-4 deviations.
     assert!(apart < 2e-5, "scikit-learn is {apart} away");
 }
@@ -43,10 +33,7 @@ fn logistic_regression_agrees_with_scikit_learn() {
 #[test]
 fn softmax_regression_agrees_with_scikit_learn() {
     agrees(TaskKind::Multiclass, |rows| match rows.classes() {
-        Target::Classes { codes, classes } => Target::Classes {
-            codes,
-            classes: classes[..3].to_vec(),
-        },
+        Target::Classes { codes, classes } => Target::Classes { codes, classes: classes[..3].to_vec() },
         other => other,
     });
 }

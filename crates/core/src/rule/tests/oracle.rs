@@ -9,18 +9,38 @@ use crate::rule::{Expression, Verdict};
 
 /// A number over facts `a`, `b`, `r.x` and double literals; `r.y` is absent.
 fn number() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![Just("a"), Just("b"), Just("r.x"), Just("r.y"), Just("2.0"), Just("0.5"), Just("-1.5"), Just("double(size(list))")];
-    leaf.prop_map(str::to_owned).prop_recursive(3, 12, 2, |inner| {
-        prop_oneof![
-            (inner.clone(), prop::sample::select(vec!["+", "-", "*"]), inner.clone()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
-            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} - ({b}))")),
-            inner.prop_map(|a| format!("-({a})")),
-        ]
-    })
+    let leaf = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("r.x"),
+        Just("r.y"),
+        Just("2.0"),
+        Just("0.5"),
+        Just("-1.5"),
+        Just("double(size(list))")
+    ];
+    leaf.prop_map(str::to_owned)
+        .prop_recursive(3, 12, 2, |inner| {
+            prop_oneof![
+                (
+                    inner.clone(),
+                    prop::sample::select(vec!["+", "-", "*"]),
+                    inner.clone()
+                )
+                    .prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
+                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} - ({b}))")),
+                inner.prop_map(|a| format!("-({a})")),
+            ]
+        })
 }
 
 fn boolean() -> impl Strategy<Value = String> {
-    let compare = (number(), prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]), number()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
+    let compare = (
+        number(),
+        prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]),
+        number(),
+    )
+        .prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
     let leaf = prop_oneof![
         compare,
         Just("has(r.x)".to_owned()),
@@ -37,7 +57,8 @@ fn boolean() -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} && {b}")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} || {b}")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
 }

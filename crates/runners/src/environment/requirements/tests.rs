@@ -16,10 +16,7 @@ fn report(packages: &[(&str, &str, Option<&str>)]) -> String {
 
 #[test]
 fn a_report_becomes_a_sorted_lock_with_hashes() {
-    let report = report(&[
-        ("Typing_Extensions", "4.1", Some("bb")),
-        ("six", "1.16.0", Some("aa")),
-    ]);
+    let report = report(&[("Typing_Extensions", "4.1", Some("bb")), ("six", "1.16.0", Some("aa"))]);
     assert_eq!(
         lock_of_report(&report).unwrap(),
         "six==1.16.0 --hash=sha256:aa\ntyping-extensions==4.1 --hash=sha256:bb\n"

@@ -1,0 +1,54 @@
+//! Asking endpoints: the Open Inference Protocol at `/v2`, MLflow's scoring at `/endpoints/{name}`.
+//!
+//! Both make one `Frame` of columns and call the same use case; what differs is how columns are
+//! written and how errors are told.
+
+mod binary;
+mod data;
+mod decode;
+mod metadata;
+mod outputs;
+mod run;
+mod scoring;
+mod tensor;
+mod v2;
+mod wire;
+
+use std::sync::{Arc, RwLock};
+
+use perennial_app::{Deployment, deployments};
+use perennial_core::permission::Permission;
+use perennial_core::{Error, ErrorCode, Result};
+
+use crate::access::Access;
+use crate::door::Door;
+use crate::routes::Routes;
+
+pub(crate) fn routes(routes: Routes) -> Routes {
+    let ask = Access::Endpoint(Permission::Read);
+    let routes = metadata::routes(routes);
+    routes
+        .post("/v2/models/{endpoint}/infer", ask, v2::infer)
+        .post("/v2/models/{endpoint}/versions/{version}/infer", ask, v2::infer_version)
+        .post("/endpoints/{endpoint}/invocations", ask, scoring::invocations)
+        .get("/endpoints/{endpoint}/ping", ask, scoring::ping)
+        .get("/endpoints/{endpoint}/health", ask, scoring::ping)
+        .get("/endpoints/{endpoint}/version", ask, scoring::version)
+        .get("/version", Access::Public, scoring::version)
+}
+
+/// The endpoint of a name: one that is known but does not answer yet is not ready, any other not there.
+async fn find(door: &Door, name: &str) -> Result<Arc<RwLock<Deployment>>> {
+    if let Some(place) = door.0.app.live.find(name) {
+        return Ok(place);
+    }
+    if deployments::is_known(&door.0.app, name).await? {
+        return Err(Error::new(ErrorCode::NotReady, format!("endpoint `{name}` is not ready: its model is not loaded yet")));
+    }
+    Err(Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
+}
+
+/// A version by its number as text; what is no number is no version.
+fn version(text: &str) -> Result<i64> {
+    text.parse().map_err(|_| Error::not_found("version", text.escape_debug()))
+}

@@ -1,0 +1,116 @@
+//! What clients ask before they ask a model: server, health, model metadata, the repository's index.
+
+use axum::Json;
+use axum::extract::State;
+use perennial_app::reading;
+use perennial_core::Result;
+use perennial_core::model::{InputKind, Signature};
+use perennial_core::permission::Permission;
+use perennial_core::task::TaskKind;
+use serde_json::{Value, json};
+
+use super::{find, outputs, version};
+use crate::access::Access;
+use crate::door::Door;
+use crate::error::ApiError;
+use crate::extract::{Path, Who};
+use crate::health::is_ready;
+use crate::routes::Routes;
+
+/// How a model is named by what it is kept as.
+const PLATFORM: &str = "onnx_onnxv1";
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let ask = Access::Endpoint(Permission::Read);
+    routes
+        .get("/v2", Access::Known, server)
+        .get("/v2/", Access::Known, server)
+        .get("/v2/health/live", Access::Public, live)
+        .get("/v2/health/ready", Access::Public, ready)
+        .get("/v2/models/{endpoint}", ask, model)
+        .get("/v2/models/{endpoint}/versions/{version}", ask, model_version)
+        .get("/v2/models/{endpoint}/ready", ask, model_ready)
+        .get("/v2/models/{endpoint}/versions/{version}/ready", ask, version_ready)
+        .post("/v2/repository/index", Access::Known, index)
+}
+
+async fn server(State(door): State<Door>) -> Json<Value> {
+    Json(json!({ "name": "perennial", "version": door.0.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }))
+}
+
+async fn live() -> Json<Value> {
+    Json(json!({ "live": true }))
+}
+
+async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
+    is_ready(&door).await?;
+    Ok(Json(json!({ "live": true, "ready": true })))
+}
+
+async fn model(State(door): State<Door>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(describe(&door, &name, None).await?))
+}
+
+async fn model_version(State(door): State<Door>, Path((name, number)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+    Ok(Json(describe(&door, &name, Some(version(&number)?)).await?))
+}
+
+async fn model_ready(State(door): State<Door>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+    find(&door, &name).await?;
+    Ok(Json(json!({ "name": name, "ready": true })))
+}
+
+async fn version_ready(State(door): State<Door>, Path((name, number)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+    describe(&door, &name, Some(version(&number)?)).await?;
+    Ok(Json(json!({ "name": name, "version": number, "ready": true })))
+}
+
+async fn describe(door: &Door, name: &str, number: Option<i64>) -> Result<Value> {
+    let place = find(door, name).await?;
+    let deployment = reading(&place);
+    let answering = match number {
+        None => &deployment.champion,
+        Some(number) => {
+            let found = deployment.version(number).map(|(_, version)| version);
+            found.ok_or_else(|| perennial_core::Error::not_found("version of endpoint", format!("{name}/{number}")))?
+        }
+    };
+    let canary = deployment.canary.as_ref().map(|canary| canary.version.number.to_string());
+    let versions: Vec<String> = [Some(deployment.champion.number.to_string()), canary].into_iter().flatten().collect();
+    let signature = answering.model.signature();
+    let inputs = signature.inputs.iter().map(|input| {
+        let datatype = match input.kind {
+            InputKind::Number => "FP64",
+            InputKind::Text => "BYTES",
+        };
+        json!({ "name": input.name, "datatype": datatype, "shape": [-1] })
+    });
+    Ok(json!({
+        "name": name,
+        "versions": versions,
+        "platform": PLATFORM,
+        "inputs": inputs.collect::<Vec<_>>(),
+        "outputs": outputs_of(signature),
+        "properties": { "version": answering.number, "key": deployment.key },
+    }))
+}
+
+fn outputs_of(signature: &Signature) -> Vec<Value> {
+    let shape = |kind| match (kind, signature.task) {
+        (outputs::Kind::Scores, TaskKind::Multiclass) => json!([-1, signature.width()]),
+        _ => json!([-1]),
+    };
+    outputs::of(signature.task).iter().map(|output| json!({ "name": output.name, "datatype": output.datatype, "shape": shape(output.kind) })).collect()
+}
+
+/// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are.
+async fn index(State(door): State<Door>, Who { caller, .. }: Who) -> Json<Vec<Value>> {
+    let names = door.0.app.live.names();
+    let listed = names.into_iter().filter_map(|name| {
+        let place = door.0.app.live.find(&name)?;
+        let deployment = reading(&place);
+        let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
+        may.then(|| json!({ "name": name, "version": deployment.champion.number.to_string(), "state": "READY", "reason": "" }))
+    });
+    Json(listed.collect())
+}

@@ -1,0 +1,127 @@
+//! MLflow's scoring protocol: `/endpoints/{endpoint}/invocations`.
+
+mod forms;
+mod table;
+
+use axum::extract::{Extension, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use perennial_app::endpoints::{self, Answer, Extra, answer};
+use perennial_app::reading;
+use perennial_core::Result;
+use perennial_core::task::TaskKind;
+
+use super::decode::{decode, encoding};
+use super::outputs::{class, is_yes, number, text};
+use super::run::run;
+use crate::door::Door;
+use crate::error::ApiError;
+use crate::extract::{self, Path};
+use crate::gate::{Began, Id};
+use crate::options::limits;
+
+/// The MLflow version whose protocol this is; clients look whether it is at least 2.
+const MLFLOW_VERSION: &str = "3.17.2";
+
+/// The version that answered.
+static MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
+
+pub(super) async fn ping(State(door): State<Door>, Path(name): Path<String>) -> Result<Response, ApiError> {
+    super::find(&door, &name).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], "\n").into_response())
+}
+
+pub(super) async fn version() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], MLFLOW_VERSION).into_response()
+}
+
+/// What a body is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Json,
+    Csv,
+}
+
+/// The media type of a request, or the answer that refuses it. Without one it is read as JSON.
+fn media(headers: &HeaderMap) -> Result<Media, Box<Response>> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Media::Json) };
+    let text = value.to_str().unwrap_or_default();
+    let mut parts = text.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let is_utf8 = parts.all(|parameter| parameter.to_ascii_lowercase().replace(['"', ' '], "") == "charset=utf-8");
+    match kind.as_str() {
+        "application/json" if is_utf8 => Ok(Media::Json),
+        "text/csv" if is_utf8 => Ok(Media::Csv),
+        _ => {
+            let why = format!("`{}` is not taken here: send `application/json` or `text/csv`, in UTF-8", text.escape_debug());
+            Err(Box::new((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response()))
+        }
+    }
+}
+
+pub(super) async fn invocations(
+    State(door): State<Door>,
+    Path(name): Path<String>,
+    Extension(Id(id)): Extension<Id>,
+    Extension(Began(began)): Extension<Began>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let place = super::find(&door, &name).await?;
+    let (parts, body) = request.into_parts();
+    let media = match media(&parts.headers) {
+        Ok(media) => media,
+        Err(refused) => return Ok(*refused),
+    };
+    let encoding = encoding(&parts.headers)?;
+    let body = extract::read(&parts.headers, body, limits::INFER_BYTES_MAX).await?;
+    let app = door.0.app.clone();
+    let answered = run(&door, body.len(), move || {
+        let body = decode(encoding, body)?;
+        let table = match media {
+            Media::Json => forms::read(&body)?,
+            Media::Csv => forms::read_csv(&body)?,
+        };
+        let inputs = table.fit(reading(&place).champion.model.signature())?;
+        let rows = inputs.rows();
+        let answered = answer(&app, &place, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
+        Ok((write(&answered, rows), answered.version))
+    });
+    let (body, version) = answered.await?;
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (MODEL_VERSION.clone(), HeaderValue::from(version))];
+    Ok((headers, Bytes::from(body)).into_response())
+}
+
+/// `{"predictions": […]}`: numbers for regression, else one object a row with the columns of the outputs.
+fn write(answer: &Answer, rows: usize) -> Vec<u8> {
+    let mut json = Vec::with_capacity(32 + rows * 48);
+    json.extend_from_slice(b"{\"predictions\":[");
+    for row in 0..rows {
+        if row > 0 {
+            json.push(b',');
+        }
+        let scores = answer.scores.row(row);
+        match answer.signature.task {
+            TaskKind::Regression => number(&mut json, scores.first().copied().unwrap_or(f64::NAN)),
+            TaskKind::Binary => {
+                json.extend_from_slice(if is_yes(scores) { b"{\"label\":1,\"probability\":" } else { b"{\"label\":0,\"probability\":" });
+                number(&mut json, scores.first().copied().unwrap_or(f64::NAN));
+                json.push(b'}');
+            }
+            TaskKind::Multiclass => {
+                json.extend_from_slice(b"{\"label\":");
+                text(&mut json, class(answer, scores));
+                json.extend_from_slice(b",\"probabilities\":[");
+                for (place, score) in scores.iter().enumerate() {
+                    if place > 0 {
+                        json.push(b',');
+                    }
+                    number(&mut json, *score);
+                }
+                json.extend_from_slice(b"]}");
+            }
+        }
+    }
+    json.extend_from_slice(b"]}");
+    json
+}

@@ -1,0 +1,123 @@
+//! Tokens and one-time links.
+
+use axum::Json;
+use perennial_app::access;
+use perennial_core::id::TokenId;
+use perennial_core::name::ProjectName;
+use perennial_core::permission::{Permission, Role};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::wire::{Done, Items, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{Body, Path, Who};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let manage = Access::Server(Permission::Manage);
+    routes
+        .operation::<__path_list, _, _>(manage, list)
+        .operation::<__path_create, _, _>(Access::Known, create)
+        .operation::<__path_revoke, _, _>(manage, revoke)
+        .operation::<__path_login_link, _, _>(manage, login_link)
+}
+
+/// A principal with its tokens.
+#[derive(Serialize, ToSchema)]
+struct Principal {
+    id: String,
+    name: String,
+    /// `person`, `host`, `step` or `service`.
+    kind: &'static str,
+    is_disabled: bool,
+    tokens: Vec<Token>,
+}
+
+/// A token. Its secret was shown once and is not kept.
+#[derive(Serialize, ToSchema)]
+struct Token {
+    id: String,
+    name: String,
+    kind: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+}
+
+/// Lists principals with their tokens
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "access", responses((status = 200, body = Items<Principal>)))]
+async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Principal>>, ApiError> {
+    let all = access::list_tokens(&caller).await?.into_iter().map(|(principal, tokens)| Principal {
+        id: principal.id.to_string(),
+        name: principal.name,
+        kind: principal.kind.as_str(),
+        is_disabled: principal.is_disabled,
+        tokens: tokens
+            .into_iter()
+            .map(|token| Token {
+                id: token.id.to_string(),
+                name: token.name,
+                kind: token.kind.as_str(),
+                created_at: at(token.created_ms),
+                expires_at: token.expires_ms.map(at),
+                revoked_at: token.revoked_ms.map(at),
+            })
+            .collect(),
+    });
+    Ok(Json(Items::all(all)))
+}
+
+/// A token to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    /// Whose; a principal of that name is made when there is none.
+    name: String,
+    /// `viewer`, `contributor`, `approver` or `admin`.
+    role: String,
+    /// The project it holds on; the whole server when not said.
+    project: Option<String>,
+}
+
+/// A token just made.
+#[derive(Serialize, ToSchema)]
+struct Created {
+    id: String,
+    /// What a client sends as Bearer; shown once.
+    secret: String,
+}
+
+/// Makes a token
+///
+/// Needs the permission `manage` where the token shall hold.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
+async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Created>, ApiError> {
+    let role: Role = body.role.parse()?;
+    let project = match &body.project {
+        Some(name) => Some(caller.app.project_named(&name.parse::<ProjectName>()?).await?.id),
+        None => None,
+    };
+    let token = access::create_person_token(&caller, &body.name, role, project).await?;
+    Ok(Json(Created { id: token.id.to_string(), secret: token.secret }))
+}
+
+/// Makes a token void
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path)), responses((status = 200, body = Done)))]
+async fn revoke(Who { caller, .. }: Who, Path(id): Path<TokenId>) -> Result<Json<Done>, ApiError> {
+    access::revoke_token(&caller, id).await?;
+    Ok(Json(Done { message: format!("token `{id}` is void") }))
+}
+
+/// A one-time link.
+#[derive(Serialize, ToSchema)]
+struct Link {
+    /// The path to open in a browser, once.
+    path: String,
+}
+
+/// Makes a one-time link that signs a browser in as an administrator
+#[utoipa::path(post, path = "/api/v1/login-links", tag = "access", responses((status = 200, body = Link)))]
+async fn login_link(Who { caller, .. }: Who) -> Result<Json<Link>, ApiError> {
+    Ok(Json(Link { path: format!("/login/{}", access::admin_link(&caller.app).await?) }))
+}

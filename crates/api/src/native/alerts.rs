@@ -1,0 +1,77 @@
+//! Alerts.
+
+use axum::Json;
+use perennial_app::alerts;
+use perennial_core::id::AlertId;
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::wire::{Items, PageQuery, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Path, Query};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
+        .operation::<__path_acknowledge, _, _>(Access::Project(Permission::Write), acknowledge)
+}
+
+/// A message that something needs a look.
+#[derive(Serialize, ToSchema)]
+struct Alert {
+    id: String,
+    /// `monitor:<name>`, `dataset:<name>` or `load:<id>`.
+    subject: String,
+    name: String,
+    /// `firing`, `acknowledged` or `resolved`.
+    state: &'static str,
+    message: String,
+    /// The model version judged.
+    number: Option<i64>,
+    /// Start of the window, where there is one.
+    window_start_at: Option<String>,
+    /// The rule that fired.
+    expression: Option<String>,
+    /// The values it saw.
+    facts: Value,
+    wall_at: String,
+    project_at: String,
+    settled_at: Option<String>,
+}
+
+impl From<alerts::Alert> for Alert {
+    fn from(alert: alerts::Alert) -> Self {
+        Self {
+            id: alert.id.to_string(),
+            subject: alert.subject,
+            name: alert.name,
+            state: alert.state.as_str(),
+            message: alert.message,
+            number: alert.number,
+            window_start_at: (alert.window_start_ms != 0).then(|| at(alert.window_start_ms)),
+            expression: alert.expression,
+            facts: alert.facts,
+            wall_at: at(alert.wall_ms),
+            project_at: at(alert.project_ms),
+            settled_at: alert.settled_ms.map(at),
+        }
+    }
+}
+
+/// Lists alerts, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/alerts", tag = "alerts", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Alert>)))]
+async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Alert>>, ApiError> {
+    let found = alerts::list(&caller, &project, page.after.as_deref(), page.limit()).await?;
+    Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+}
+
+/// Notes that somebody has seen an alert
+#[utoipa::path(post, path = "/api/v1/projects/{project}/alerts/{id}/acknowledge", tag = "alerts", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Alert)))]
+async fn acknowledge(On { caller, project }: On, Path((_, id)): Path<(ProjectName, AlertId)>) -> Result<Json<Alert>, ApiError> {
+    Ok(Json(alerts::acknowledge(&caller, &project, id).await?.into()))
+}

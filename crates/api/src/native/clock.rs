@@ -1,0 +1,68 @@
+//! The project clock.
+
+use axum::Json;
+use perennial_app::clock;
+use perennial_core::permission::Permission;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::wire::at;
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{Body, On};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
+        .operation::<__path_advance, _, _>(Access::Project(Permission::Manage), advance)
+}
+
+/// Both clocks.
+#[derive(Serialize, ToSchema)]
+struct Clocks {
+    wall_at: String,
+    project_at: String,
+    project_ms: i64,
+    /// Whether the project's clock is stepped; else it is the wall clock.
+    is_stepped: bool,
+}
+
+/// Reads both clocks
+#[utoipa::path(get, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), responses((status = 200, body = Clocks)))]
+async fn get(On { caller, project }: On) -> Result<Json<Clocks>, ApiError> {
+    let (now, is_stepped) = clock::now(&caller, &project)?;
+    Ok(Json(Clocks { wall_at: at(now.wall_ms), project_at: at(now.project_ms), project_ms: now.project_ms, is_stepped }))
+}
+
+/// Where the clock is moved.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    /// Epoch milliseconds; never back.
+    to_ms: i64,
+}
+
+/// What happened on the way.
+#[derive(Serialize, ToSchema)]
+struct Advanced {
+    happened: Vec<Happened>,
+}
+
+/// Something that happened by itself.
+#[derive(Serialize, ToSchema)]
+struct Happened {
+    project_ms: i64,
+    project_at: String,
+    message: String,
+}
+
+/// Moves the project clock forward
+///
+/// Answers when everything that came due on the way, and all that it started, is done. A team's server refuses.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), request_body = Advance, responses((status = 200, body = Advanced)))]
+async fn advance(On { caller, project }: On, Body(body): Body<Advance>) -> Result<Json<Advanced>, ApiError> {
+    let happened = clock::advance(&caller, &project, body.to_ms).await?;
+    let told = happened.into_iter().map(|one| Happened { project_ms: one.project_ms, project_at: at(one.project_ms), message: one.message });
+    Ok(Json(Advanced { happened: told.collect() }))
+}

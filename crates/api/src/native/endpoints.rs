@@ -1,0 +1,113 @@
+//! Endpoints: who answers, and the one call back.
+
+use axum::Json;
+use perennial_app::{deployments, endpoints};
+use perennial_core::name::{EndpointName, ProjectName};
+use perennial_core::permission::Permission;
+use perennial_core::port::prediction::Part;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::wire::{Done, Items, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Path};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Project(Permission::Read);
+    routes
+        .operation::<__path_list, _, _>(read, list)
+        .operation::<__path_get, _, _>(read, get)
+        .operation::<__path_rollback, _, _>(Access::Project(Permission::Approve), rollback)
+}
+
+/// An address at which models answer.
+#[derive(Serialize, ToSchema)]
+struct Endpoint {
+    name: String,
+    model_id: String,
+    alias: String,
+    champion_number: Option<i64>,
+    /// On the project clock.
+    champion_since_at: Option<String>,
+    canary_number: Option<i64>,
+    /// `running`, `waiting`, `promoted`, `rolled-back` or `replaced`.
+    canary_state: Option<&'static str>,
+    canary_started_at: Option<String>,
+    canary_share: Option<f64>,
+    canary_release: Option<String>,
+    /// Counts every change of who answers.
+    generation: i64,
+    /// What answers on this server now: the champion, maybe a canary.
+    live: Vec<Live>,
+}
+
+/// A version that answers now.
+#[derive(Serialize, ToSchema)]
+struct Live {
+    number: i64,
+    /// `champion` or `canary`.
+    part: &'static str,
+    /// Requests since it took this part.
+    requests: u64,
+    /// Of these, ended with 5xx.
+    errors: u64,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    /// The columns it asks for.
+    inputs: Vec<String>,
+}
+
+impl From<deployments::EndpointState> for Endpoint {
+    fn from(state: deployments::EndpointState) -> Self {
+        let endpoint = state.endpoint;
+        let live = state.live.into_iter().map(|version| Live {
+            number: version.number,
+            part: match version.part {
+                Part::Champion => "champion",
+                Part::Canary => "canary",
+            },
+            requests: version.requests,
+            errors: version.errors,
+            p50_ms: version.p50_ms,
+            p99_ms: version.p99_ms,
+            inputs: version.signature.inputs.into_iter().map(|input| input.name).collect(),
+        });
+        Self {
+            name: endpoint.name.to_string(),
+            model_id: endpoint.model_id.to_string(),
+            alias: endpoint.alias,
+            champion_number: endpoint.champion_number,
+            champion_since_at: endpoint.champion_since_ms.map(at),
+            canary_number: endpoint.canary_number,
+            canary_state: endpoint.canary_state.map(perennial_core::state::CanaryState::as_str),
+            canary_started_at: endpoint.canary_started_ms.map(at),
+            canary_share: endpoint.canary_share,
+            canary_release: endpoint.canary_release_digest,
+            generation: endpoint.generation,
+            live: live.collect(),
+        }
+    }
+}
+
+/// Lists endpoints
+#[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints", tag = "endpoints", params(("project" = String, Path)), responses((status = 200, body = Items<Endpoint>)))]
+async fn list(On { caller, project }: On) -> Result<Json<Items<Endpoint>>, ApiError> {
+    let found = deployments::list(&caller, &project).await?;
+    Ok(Json(Items::all(found.into_iter().map(Into::into))))
+}
+
+/// Gets an endpoint
+#[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints/{name}", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Endpoint)))]
+async fn get(On { caller, project }: On, Path((_, name)): Path<(ProjectName, EndpointName)>) -> Result<Json<Endpoint>, ApiError> {
+    Ok(Json(deployments::get(&caller, &project, &name).await?.into()))
+}
+
+/// Rolls an endpoint back
+///
+/// Ends a canary under way, else puts the champion before this one back. Needs no gate.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Done)))]
+async fn rollback(On { caller, project }: On, Path((_, name)): Path<(ProjectName, EndpointName)>) -> Result<Json<Done>, ApiError> {
+    Ok(Json(Done { message: endpoints::rollback(&caller, &project, &name).await? }))
+}

@@ -1,0 +1,63 @@
+//! Lineage: where something comes from, where it went.
+
+use axum::Json;
+use perennial_app::lineage::{self, Kind};
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Path};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes.operation::<__path_explain, _, _>(Access::Project(Permission::Read), explain)
+}
+
+/// Where something comes from and where it went.
+#[derive(Serialize, ToSchema)]
+struct Explained {
+    /// Both trees as text.
+    text: String,
+    /// What it was made from, to the source files, in reading order.
+    backward: Vec<Line>,
+    /// What was made from it, to live endpoints, in reading order.
+    forward: Vec<Line>,
+    /// Whether the walk was cut at its limit.
+    is_cut: bool,
+}
+
+/// One thing of a tree; what belongs below it follows one step deeper.
+#[derive(Serialize, ToSchema)]
+struct Line {
+    depth: usize,
+    /// `dataset_version`, `step_run`, `model_version`, ….
+    kind: String,
+    id: String,
+    text: String,
+    /// Whether what hangs below it stands at an earlier place.
+    is_repeated: bool,
+}
+
+impl From<lineage::Line> for Line {
+    fn from(line: lineage::Line) -> Self {
+        Self { depth: line.depth, kind: line.kind, id: line.id, text: line.text, is_repeated: line.is_repeated }
+    }
+}
+
+/// Explains a prediction, model version, release or dataset version
+///
+/// `kind` is `prediction` (`<request>-<row>`), `model` (`<number>` or `<model>/<number>`), `release` (first digits of the
+/// digest) or `dataset` (`<name>` or `<name>@<number>`).
+#[utoipa::path(get, path = "/api/v1/projects/{project}/explain/{kind}/{*id}", tag = "lineage", params(("project" = String, Path), ("kind" = String, Path), ("id" = String, Path)), responses((status = 200, body = Explained)))]
+async fn explain(On { caller, project }: On, Path((_, kind, id)): Path<(ProjectName, String, String)>) -> Result<Json<Explained>, ApiError> {
+    let found = lineage::explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
+    Ok(Json(Explained {
+        text: found.text(),
+        backward: found.backward.into_iter().map(Into::into).collect(),
+        forward: found.forward.into_iter().map(Into::into).collect(),
+        is_cut: found.is_cut,
+    }))
+}

@@ -1,0 +1,103 @@
+//! Loads: looking at one, releasing a held one.
+
+use axum::Json;
+use perennial_app::{datasets, loads};
+use perennial_core::id::LoadId;
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::wire::{Done, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{Body, On, Path};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
+        .operation::<__path_release, _, _>(Access::Project(Permission::Approve), release)
+}
+
+/// One arrival of rows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Load {
+    id: String,
+    dataset: String,
+    /// `file`, `batch`, `sql`, `stream`, `push`, `step` or `predictions`.
+    origin: &'static str,
+    origin_id: Option<String>,
+    source_path: Option<String>,
+    content_digest: Option<String>,
+    size_bytes: Option<u64>,
+    /// `staged`, `held`, `committing`, `committed`, `replaced` or `failed`.
+    state: &'static str,
+    arrived: u64,
+    passing: u64,
+    set_aside: u64,
+    /// Rows set aside, by reason.
+    reasons: Value,
+    message: Option<String>,
+    replaces: Option<String>,
+    replaced_by: Option<String>,
+    /// Number of the dataset version it became.
+    number: Option<i64>,
+    cause: Option<String>,
+    wall_at: String,
+    project_at: String,
+    settled_at: Option<String>,
+}
+
+impl Load {
+    pub(super) fn new(load: datasets::Load, dataset: String) -> Self {
+        Self {
+            id: load.id.to_string(),
+            dataset,
+            origin: load.origin.as_str(),
+            origin_id: load.origin_id,
+            source_path: load.source_path,
+            content_digest: load.content_digest,
+            size_bytes: load.size_bytes,
+            state: load.state.as_str(),
+            arrived: load.arrived,
+            passing: load.passing,
+            set_aside: load.set_aside,
+            reasons: load.reasons,
+            message: load.message,
+            replaces: load.replaces.map(|id| id.to_string()),
+            replaced_by: load.replaced_by.map(|id| id.to_string()),
+            number: load.number,
+            cause: load.cause,
+            wall_at: at(load.wall_ms),
+            project_at: at(load.project_ms),
+            settled_at: load.settled_ms.map(at),
+        }
+    }
+}
+
+/// Gets a load
+#[utoipa::path(get, path = "/api/v1/projects/{project}/loads/{load}", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Load)))]
+async fn get(On { caller, project }: On, Path((_, id)): Path<(ProjectName, LoadId)>) -> Result<Json<Load>, ApiError> {
+    let load = datasets::load(&caller, &project, id).await?;
+    let name = datasets::names(&caller, &project).await?.remove(&load.dataset_id).map(|name| name.to_string());
+    Ok(Json(Load::new(load, name.unwrap_or_default())))
+}
+
+/// How a held load is released.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Release {
+    /// Every row, those that failed checks too; else only the passing ones.
+    all: bool,
+}
+
+/// Commits a held load because a person says so
+#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/release", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Release, responses((status = 200, body = Done)))]
+async fn release(On { caller, project }: On, Path((_, id)): Path<(ProjectName, LoadId)>, Body(body): Body<Release>) -> Result<Json<Done>, ApiError> {
+    let made = loads::release(&caller, &project, id, body.all).await?;
+    let which = if body.all { "every row" } else { "the passing rows" };
+    let message = format!("{which} of load `{id}` entered `{}` as version {}: {} rows now", made.dataset.name, made.version.number, made.version.row_count);
+    Ok(Json(Done { message }))
+}

@@ -1,0 +1,100 @@
+//! Registered models and their versions.
+
+use axum::Json;
+use perennial_app::models;
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::releases::{Decision, Release};
+use super::wire::{Items, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Path};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Project(Permission::Read);
+    routes.operation::<__path_list, _, _>(read, list).operation::<__path_get, _, _>(read, get)
+}
+
+/// A version of a registered model.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    /// The registered model.
+    model: String,
+    number: i64,
+    aliases: Vec<String>,
+    /// `PENDING_REGISTRATION`, `READY` or `FAILED_REGISTRATION`.
+    state: &'static str,
+    /// `onnx`, `sklearn`, …: how it is loaded.
+    flavor: Option<String>,
+    source: String,
+    run_id: Option<String>,
+    step_run_id: Option<String>,
+    content_digest: Option<String>,
+    /// What it asks for and answers.
+    signature: Option<Value>,
+    description: Option<String>,
+    user: String,
+    wall_at: String,
+    project_at: String,
+}
+
+impl Version {
+    fn new(model: &str, aliases: Vec<String>, version: models::ModelVersion) -> Self {
+        Self {
+            model: model.to_owned(),
+            number: version.number,
+            aliases,
+            state: version.state.as_str(),
+            flavor: version.flavor,
+            source: version.source,
+            run_id: version.run_id.map(|id| id.to_string()),
+            step_run_id: version.step_run_id.map(|id| id.to_string()),
+            content_digest: version.content_digest,
+            signature: version.signature,
+            description: version.description,
+            user: version.user_id,
+            wall_at: at(version.wall_ms),
+            project_at: at(version.project_ms),
+        }
+    }
+}
+
+/// A version with what was decided about it.
+#[derive(Serialize, ToSchema)]
+struct Judged {
+    version: Version,
+    /// Newest first.
+    decisions: Vec<Decision>,
+    /// Newest first.
+    releases: Vec<Release>,
+}
+
+/// Lists model versions, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/models", tag = "models", params(("project" = String, Path)), responses((status = 200, body = Items<Version>)))]
+async fn list(On { caller, project }: On) -> Result<Json<Items<Version>>, ApiError> {
+    let found = models::list(&caller, &project).await?;
+    let items = found.into_iter().flat_map(|model| {
+        let (name, aliases) = (model.model.name, model.aliases);
+        model.versions.into_iter().map(move |version| {
+            let its = aliases.iter().filter(|alias| alias.number == version.number).map(|alias| alias.alias.clone());
+            Version::new(&name, its.collect(), version)
+        })
+    });
+    Ok(Json(Items::all(items)))
+}
+
+/// Gets a model version with its decisions and releases
+#[utoipa::path(get, path = "/api/v1/projects/{project}/models/{model}/versions/{number}", tag = "models", params(("project" = String, Path), ("model" = String, Path), ("number" = i64, Path)), responses((status = 200, body = Judged)))]
+async fn get(On { caller, project }: On, Path((_, model, number)): Path<(ProjectName, String, i64)>) -> Result<Json<Judged>, ApiError> {
+    let found = models::version(&caller, &project, &model, number).await?;
+    Ok(Json(Judged {
+        version: Version::new(&model, found.aliases, found.version),
+        decisions: found.decisions.into_iter().map(Into::into).collect(),
+        releases: found.releases.into_iter().map(Into::into).collect(),
+    }))
+}

@@ -1,0 +1,87 @@
+//! What monitors saw.
+
+use axum::Json;
+use perennial_app::monitor_results;
+use perennial_core::name::{MonitorName, ProjectName};
+use perennial_core::permission::Permission;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::wire::{Items, PageQuery, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Path, Query};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Project(Permission::Read);
+    routes.operation::<__path_list, _, _>(read, list).operation::<__path_get, _, _>(read, get)
+}
+
+/// What one version answered in one window.
+#[derive(Serialize, ToSchema)]
+struct MonitorResult {
+    monitor: String,
+    window_start_ms: i64,
+    window_start_at: String,
+    window_end_at: String,
+    /// The model version judged.
+    number: i64,
+    /// `inputs` (with scores) or `quality`.
+    kind: &'static str,
+    /// From 1; a later look is a new revision.
+    revision: i64,
+    /// Rows looked at, when the facts tell.
+    rows: Option<u64>,
+    /// Share of drifted features, when the facts tell.
+    drift_share: Option<f64>,
+    /// What was seen.
+    facts: Value,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<monitor_results::MonitorResult> for MonitorResult {
+    fn from(result: monitor_results::MonitorResult) -> Self {
+        Self {
+            monitor: result.monitor.to_string(),
+            window_start_ms: result.window_start_ms,
+            window_start_at: at(result.window_start_ms),
+            window_end_at: at(result.window_end_ms),
+            number: result.number,
+            kind: result.kind.as_str(),
+            revision: result.revision,
+            rows: result.facts.get("rows").and_then(Value::as_f64).map(|rows| rows as u64),
+            drift_share: result.facts.pointer("/drift/share").and_then(Value::as_f64),
+            facts: result.facts,
+            wall_at: at(result.wall_ms),
+            project_at: at(result.project_ms),
+        }
+    }
+}
+
+/// Lists the results of every monitor, newest revision each, oldest window first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/monitors", tag = "monitors", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<MonitorResult>)))]
+async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<MonitorResult>>, ApiError> {
+    let mut items = Vec::new();
+    for monitor in monitor_results::monitors(&caller, &project)? {
+        items.extend(monitor_results::list(&caller, &project, &monitor, None).await?.into_iter().map(MonitorResult::from));
+    }
+    let surplus = items.len().saturating_sub(page.limit() as usize);
+    Ok(Json(Items::all(items.into_iter().skip(surplus))))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Window {
+    /// Start of a window, epoch milliseconds: then every revision of that window.
+    window_start_ms: Option<i64>,
+}
+
+/// Lists the results of one monitor
+#[utoipa::path(get, path = "/api/v1/projects/{project}/monitors/{monitor}", tag = "monitors", params(("project" = String, Path), ("monitor" = String, Path), Window), responses((status = 200, body = Items<MonitorResult>)))]
+async fn get(On { caller, project }: On, Path((_, monitor)): Path<(ProjectName, MonitorName)>, Query(window): Query<Window>) -> Result<Json<Items<MonitorResult>>, ApiError> {
+    let found = monitor_results::list(&caller, &project, &monitor, window.window_start_ms).await?;
+    Ok(Json(Items::all(found.into_iter().map(Into::into))))
+}

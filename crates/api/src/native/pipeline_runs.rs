@@ -1,0 +1,286 @@
+//! Pipeline runs: starting, following, logs.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use perennial_app::pipelines::{self, Options};
+use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
+use perennial_core::id::PipelineRunId;
+use perennial_core::name::{ProjectName, StepName};
+use perennial_core::permission::Permission;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::wire::{Items, PageQuery, at};
+use crate::access::Access;
+use crate::door::Door;
+use crate::error::ApiError;
+use crate::extract::{Body, On, Path, Query};
+use crate::options::limits;
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_create, _, _>(Access::Project(Permission::Write), create)
+        .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
+        .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
+        .operation::<__path_events, _, _>(Access::Project(Permission::Read), events)
+        .operation::<__path_log, _, _>(Access::Project(Permission::Read), log)
+        .operation::<__path_newest_log, _, _>(Access::Project(Permission::Read), newest_log)
+}
+
+/// A pipeline run to be started.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    /// `run` brings every step up to date; `release` releases the candidate as well and needs the permission `approve`.
+    kind: Kind,
+    #[serde(default)]
+    options: RunOptions,
+    /// Why, in words; kept with the run.
+    cause: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Run,
+    Release,
+}
+
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RunOptions {
+    /// Only these steps and what they wait for; all when empty.
+    steps: Vec<String>,
+    /// Says what would run and why, and runs nothing: the answer has `plan`.
+    dry_run: bool,
+}
+
+/// A pipeline run.
+#[derive(Serialize, ToSchema)]
+struct Run {
+    id: String,
+    /// `run` or `release`.
+    kind: &'static str,
+    /// `pending`, `running`, `interrupted`, `succeeded`, `nothing-to-do`, `failed`, `cancelled`.
+    state: &'static str,
+    /// What made it.
+    cause: Value,
+    options: Value,
+    /// Digest of the project file it follows.
+    file_digest: String,
+    /// How it ended, in one line.
+    message: Option<String>,
+    wall_at: String,
+    project_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    /// Attempts at its steps; only when one run is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<Step>>,
+    /// What would run and why; only in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<Vec<Why>>,
+}
+
+/// One attempt at a step.
+#[derive(Serialize, ToSchema)]
+struct Step {
+    id: String,
+    step: String,
+    attempt: i64,
+    /// `pending`, `running`, `succeeded`, `cached`, `failed`, `skipped`, `interrupted`.
+    state: &'static str,
+    cache_key: String,
+    /// The attempt whose outputs a cached one has.
+    reused_from: Option<String>,
+    /// Its tracked run.
+    run_id: Option<String>,
+    runner: Option<String>,
+    isolation: Option<String>,
+    peak_memory_bytes: Option<u64>,
+    message: Option<String>,
+    has_log: bool,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    outputs: Vec<Output>,
+}
+
+/// What a step left.
+#[derive(Serialize, ToSchema)]
+struct Output {
+    name: String,
+    /// `dataset`, `model`, `file` or `report`.
+    kind: &'static str,
+    digest: String,
+}
+
+/// What a step would do now.
+#[derive(Serialize, ToSchema)]
+struct Why {
+    step: String,
+    /// Whether its outputs are there already.
+    is_cached: bool,
+    /// What changed since it last ran.
+    reasons: Vec<String>,
+}
+
+impl From<PipelineRun> for Run {
+    fn from(run: PipelineRun) -> Self {
+        Self {
+            id: run.id.to_string(),
+            kind: run.kind.as_str(),
+            state: run.state.as_str(),
+            cause: run.cause,
+            options: run.options,
+            file_digest: run.file_digest,
+            message: run.message,
+            wall_at: at(run.wall_ms),
+            project_at: at(run.project_ms),
+            started_at: run.started_ms.map(at),
+            ended_at: run.ended_ms.map(at),
+            steps: None,
+            plan: None,
+        }
+    }
+}
+
+impl From<(StepRun, Vec<StepOutput>)> for Step {
+    fn from((run, outputs): (StepRun, Vec<StepOutput>)) -> Self {
+        Self {
+            id: run.id.to_string(),
+            step: run.step.to_string(),
+            attempt: run.attempt,
+            state: run.state.as_str(),
+            cache_key: run.cache_key,
+            reused_from: run.reused_from.map(|id| id.to_string()),
+            run_id: run.run_id.map(|id| id.to_string()),
+            runner: run.runner,
+            isolation: run.isolation,
+            peak_memory_bytes: run.peak_memory_bytes,
+            message: run.message,
+            has_log: run.log_digest.is_some(),
+            started_at: run.started_ms.map(at),
+            ended_at: run.ended_ms.map(at),
+            outputs: outputs.into_iter().map(|output| Output { name: output.name, kind: output.kind.as_str(), digest: output.digest }).collect(),
+        }
+    }
+}
+
+/// Starts a pipeline run
+///
+/// Answers when the run is recorded; it goes on by itself. Follow it by its events. A dry run is answered when its plan is made.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
+async fn create(State(door): State<Door>, On { caller, project }: On, Body(body): Body<Create>) -> Result<Json<Run>, ApiError> {
+    let kind = match body.kind {
+        Kind::Run => PipelineKind::Run,
+        Kind::Release => PipelineKind::Release,
+    };
+    let steps = body.options.steps.iter().map(|step| step.parse()).collect::<Result<Vec<StepName>, _>>()?;
+    let options = Options { steps, dry_run: body.options.dry_run };
+    let cause = match body.cause {
+        Some(note) => json!({ "kind": "person", "by": caller.principal.name, "note": note }),
+        None => json!({ "kind": "person", "by": caller.principal.name }),
+    };
+    let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
+    if options.dry_run {
+        let finished = pipelines::carry_out(&caller, &project, &run).await?;
+        let plan = finished.plan.into_iter().map(|why| Why { step: why.step.to_string(), is_cached: why.is_cached, reasons: why.reasons });
+        let ended = pipeline_runs::get(&caller, &project, run.id).await?;
+        return Ok(Json(Run { plan: Some(plan.collect()), ..ended.into() }));
+    }
+    let started = run.clone();
+    door.0.options.supervisor.spawn("pipeline run", async move {
+        // How it failed is in its record, where its followers look.
+        if let Err(error) = pipelines::carry_out(&caller, &project, &started).await {
+            tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");
+        }
+    });
+    Ok(Json(run.into()))
+}
+
+/// Lists pipeline runs, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Run>)))]
+async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Run>>, ApiError> {
+    let found = pipeline_runs::list(&caller, &project, page.after.as_deref(), page.limit()).await?;
+    Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+}
+
+/// Gets a pipeline run with its steps
+#[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
+async fn get(On { caller, project }: On, Path((_, id)): Path<(ProjectName, PipelineRunId)>) -> Result<Json<Run>, ApiError> {
+    let run = pipeline_runs::get(&caller, &project, id).await?;
+    let steps = pipeline_runs::steps(&caller, &project, id).await?;
+    Ok(Json(Run { steps: Some(steps.into_iter().map(Into::into).collect()), ..run.into() }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct After {
+    /// The last sequence known; 0 for all.
+    #[serde(default)]
+    after: i64,
+    /// How long to wait for the next event, milliseconds, 30000 at most.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// Events of a pipeline run.
+#[derive(Serialize, ToSchema)]
+struct Events {
+    events: Vec<Event>,
+    /// Whether the run has ended: then nothing more comes after these.
+    is_over: bool,
+}
+
+/// Something that happened in a pipeline run.
+#[derive(Serialize, ToSchema)]
+struct Event {
+    /// Its place, from 1.
+    sequence: i64,
+    /// What happened: `event` names its kind.
+    body: Value,
+    at: String,
+}
+
+/// Follows a pipeline run
+///
+/// Answers at once when there are events after `after`, else when one comes, the run is over, or `wait_ms` is.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/events", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), After), responses((status = 200, body = Events)))]
+async fn events(On { caller, project }: On, Path((_, id)): Path<(ProjectName, PipelineRunId)>, Query(query): Query<After>) -> Result<Json<Events>, ApiError> {
+    let wait = Duration::from_millis(query.wait_ms.min(limits::WAIT_MS_MAX));
+    let (events, is_over) = pipeline_runs::events(&caller, &project, id, query.after, wait).await?;
+    let events = events.into_iter().map(|event| Event { sequence: event.sequence, body: event.body, at: at(event.wall_ms) });
+    Ok(Json(Events { events: events.collect(), is_over }))
+}
+
+/// The log of a step.
+#[derive(Serialize, ToSchema)]
+struct Log {
+    step: String,
+    attempt: i64,
+    state: &'static str,
+    /// Its standard output and error; absent when the step has none.
+    log: Option<String>,
+    /// How it ended, when there is something to say.
+    message: Option<String>,
+}
+
+fn log_of((attempt, log): (StepRun, Option<String>)) -> Json<Log> {
+    Json(Log { step: attempt.step.to_string(), attempt: attempt.attempt, state: attempt.state.as_str(), log, message: attempt.message })
+}
+
+/// Gets the log of a step of a pipeline run
+#[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
+async fn log(On { caller, project }: On, Path((_, id, step)): Path<(ProjectName, PipelineRunId, StepName)>) -> Result<Json<Log>, ApiError> {
+    Ok(log_of(pipeline_runs::log(&caller, &project, id, &step).await?))
+}
+
+/// Gets the log of the newest attempt at a step
+#[utoipa::path(get, path = "/api/v1/projects/{project}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
+async fn newest_log(On { caller, project }: On, Path((_, step)): Path<(ProjectName, StepName)>) -> Result<Json<Log>, ApiError> {
+    Ok(log_of(pipeline_runs::newest_log(&caller, &project, &step).await?))
+}

@@ -1,0 +1,117 @@
+//! Projects: submitting and judging the project file, the list.
+
+use axum::Json;
+use perennial_app::projects;
+use perennial_core::permission::Permission;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::wire::{Items, at};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{On, Who};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_submit, _, _>(Access::Known, submit)
+        .operation::<__path_check, _, _>(Access::Known, check)
+        .operation::<__path_list, _, _>(Access::Known, list)
+        .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
+}
+
+/// A project.
+#[derive(Serialize, ToSchema)]
+struct Project {
+    id: String,
+    name: String,
+    /// The MLflow experiment of its name.
+    experiment_id: String,
+    /// What it is for, as the project file says.
+    goal: Option<String>,
+    /// Who answers for it.
+    owners: Vec<String>,
+    /// Its timezone.
+    timezone: String,
+    /// Digest of the project file last submitted, with every file it declares.
+    file_digest: Option<String>,
+    /// The project file last submitted.
+    file: Option<String>,
+    /// Where its clock stands when it is stepped.
+    clock_at: Option<String>,
+    created_at: String,
+}
+
+fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Project {
+    let submission = state.find_submission();
+    let declared = submission.as_ref().map(|submission| &submission.project.project);
+    Project {
+        id: kept.id.to_string(),
+        name: kept.name.to_string(),
+        experiment_id: kept.experiment_id.to_string(),
+        goal: declared.map(|declared| declared.goal.clone()).filter(|goal| !goal.is_empty()),
+        owners: declared.map(|declared| declared.owners.clone()).unwrap_or_default(),
+        timezone: submission.as_ref().and_then(|submission| submission.zone.iana_name().map(str::to_owned)).unwrap_or_else(|| "UTC".to_owned()),
+        file_digest: kept.file_digest,
+        file: submission.as_ref().map(|submission| submission.text.clone()),
+        clock_at: state.stepped_ms().map(at),
+        created_at: at(kept.created_ms),
+    }
+}
+
+/// Submits the project file
+///
+/// Reads `perennial.toml` below the server's root with every file it declares, judges it, and makes it what
+/// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
+#[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
+async fn submit(Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
+    let state = projects::submit(&caller).await?;
+    Ok(Json(told(projects::get(&caller, &state).await?, &state)))
+}
+
+/// A project file that holds together.
+#[derive(Serialize, ToSchema)]
+struct Checked {
+    /// The project's name.
+    name: String,
+    /// Digest of the file and all it declares.
+    digest: String,
+    /// Its steps, in the order of the file.
+    steps: Vec<String>,
+    /// Its datasets.
+    datasets: Vec<String>,
+}
+
+/// Judges the project file
+///
+/// Runs nothing and keeps nothing. Mistakes answer 400; `error.diagnostics` has file, line, column, offset, length,
+/// the words at fault, message and suggestion of each.
+#[utoipa::path(post, path = "/api/v1/check", tag = "projects", responses((status = 200, body = Checked)))]
+async fn check(Who { caller, .. }: Who) -> Result<Json<Checked>, ApiError> {
+    caller.principal.require(Permission::Read, None)?;
+    let submission = projects::check(&caller).await?;
+    let project = &submission.project;
+    Ok(Json(Checked {
+        name: project.project.name.to_string(),
+        digest: submission.digest.clone(),
+        steps: project.steps.keys().map(ToString::to_string).collect(),
+        datasets: project.datasets.keys().map(ToString::to_string).collect(),
+    }))
+}
+
+/// Lists the projects the caller may read
+#[utoipa::path(get, path = "/api/v1/projects", tag = "projects", responses((status = 200, body = Items<Project>)))]
+async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Project>>, ApiError> {
+    let mut items = Vec::new();
+    for kept in projects::list(&caller).await? {
+        let state = caller.app.project(kept.id).await?;
+        items.push(Project { file: None, ..told(kept, &state) });
+    }
+    Ok(Json(Items::all(items)))
+}
+
+/// Gets a project
+#[utoipa::path(get, path = "/api/v1/projects/{project}", tag = "projects", params(("project" = String, Path)), responses((status = 200, body = Project)))]
+async fn get(On { caller, project }: On) -> Result<Json<Project>, ApiError> {
+    Ok(Json(told(projects::get(&caller, &project).await?, &project)))
+}

@@ -1,0 +1,254 @@
+//! Releases, decisions, evidence, promotions.
+
+use axum::Json;
+use perennial_app::releases;
+use perennial_core::id::{DecisionId, EvidenceId};
+use perennial_core::name::ProjectName;
+use perennial_core::permission::{Permission, Role};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::wire::{Done, Items, PageQuery, at, verdict};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{Body, On, Path, Query};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let read = Access::Project(Permission::Read);
+    routes
+        .operation::<__path_list, _, _>(read, list)
+        .operation::<__path_get, _, _>(read, get)
+        .operation::<__path_approve, _, _>(Access::Project(Permission::Approve), approve)
+        .operation::<__path_list_decisions, _, _>(read, list_decisions)
+        .operation::<__path_get_decision, _, _>(read, get_decision)
+        .operation::<__path_get_evidence, _, _>(read, get_evidence)
+        .operation::<__path_list_promotions, _, _>(read, list_promotions)
+}
+
+/// Model, data, code, environment and configuration as one digest.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Release {
+    digest: String,
+    model_id: String,
+    /// The model version's number.
+    number: i64,
+    /// What the newest decision about it says: `pass`, `fail` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<&'static str>,
+    /// What it binds.
+    content: Value,
+    /// Head of the ledger when it was made.
+    ledger_head: String,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<releases::Release> for Release {
+    fn from(release: releases::Release) -> Self {
+        Self {
+            digest: release.digest,
+            model_id: release.model_id.to_string(),
+            number: release.number,
+            verdict: None,
+            content: release.body,
+            ledger_head: release.ledger_head,
+            wall_at: at(release.wall_ms),
+            project_at: at(release.project_ms),
+        }
+    }
+}
+
+/// The gates' answer about a candidate.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Decision {
+    id: String,
+    pipeline_run_id: Option<String>,
+    evidence_id: String,
+    release: String,
+    number: i64,
+    champion_number: Option<i64>,
+    /// `pass`, `fail` or `unknown`.
+    verdict: &'static str,
+    /// Each gate's expression with the values it saw and its verdict; suspected leaks.
+    body: Value,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<releases::Decision> for Decision {
+    fn from(decision: releases::Decision) -> Self {
+        Self {
+            id: decision.id.to_string(),
+            pipeline_run_id: decision.pipeline_run_id.map(|id| id.to_string()),
+            evidence_id: decision.evidence_id.to_string(),
+            release: decision.release_digest,
+            number: decision.number,
+            champion_number: decision.champion_number,
+            verdict: verdict(decision.verdict),
+            body: decision.body,
+            wall_at: at(decision.wall_ms),
+            project_at: at(decision.project_ms),
+        }
+    }
+}
+
+/// A person's yes.
+#[derive(Serialize, ToSchema)]
+struct Approval {
+    id: String,
+    role: &'static str,
+    principal_id: String,
+    note: Option<String>,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<releases::Approval> for Approval {
+    fn from(approval: releases::Approval) -> Self {
+        Self {
+            id: approval.id.to_string(),
+            role: approval.role.as_str(),
+            principal_id: approval.principal_id.to_string(),
+            note: approval.note,
+            wall_at: at(approval.wall_ms),
+            project_at: at(approval.project_ms),
+        }
+    }
+}
+
+/// A change of who answers.
+#[derive(Serialize, ToSchema)]
+struct Promotion {
+    id: String,
+    endpoint: Option<String>,
+    alias: String,
+    from_number: Option<i64>,
+    to_number: Option<i64>,
+    /// `canary`, `promotion`, `rollback` or `replacement`.
+    kind: &'static str,
+    decision_id: Option<String>,
+    release: Option<String>,
+    cause: Value,
+    actor: String,
+    wall_at: String,
+    project_at: String,
+}
+
+impl From<releases::Promotion> for Promotion {
+    fn from(promotion: releases::Promotion) -> Self {
+        Self {
+            id: promotion.id.to_string(),
+            endpoint: promotion.endpoint.map(|name| name.to_string()),
+            alias: promotion.alias,
+            from_number: promotion.from_number,
+            to_number: promotion.to_number,
+            kind: promotion.kind.as_str(),
+            decision_id: promotion.decision_id.map(|id| id.to_string()),
+            release: promotion.release_digest,
+            cause: promotion.cause,
+            actor: promotion.actor,
+            wall_at: at(promotion.wall_ms),
+            project_at: at(promotion.project_ms),
+        }
+    }
+}
+
+/// A release with all that was said about it.
+#[derive(Serialize, ToSchema)]
+struct Told {
+    release: Release,
+    /// Newest first.
+    decisions: Vec<Decision>,
+    approvals: Vec<Approval>,
+    /// Newest first.
+    promotions: Vec<Promotion>,
+}
+
+/// Lists releases, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/releases", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Release>)))]
+async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Release>>, ApiError> {
+    let found = releases::list(&caller, &project, page.limit()).await?;
+    let items = found.into_iter().map(|(release, newest)| Release { verdict: newest.map(|decision| verdict(decision.verdict)), ..release.into() });
+    Ok(Json(Items::all(items)))
+}
+
+/// Gets a release by the first digits of its digest
+#[utoipa::path(get, path = "/api/v1/projects/{project}/releases/{digest}", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), responses((status = 200, body = Told)))]
+async fn get(On { caller, project }: On, Path((_, digest)): Path<(ProjectName, String)>) -> Result<Json<Told>, ApiError> {
+    let told = releases::get(&caller, &project, &digest).await?;
+    Ok(Json(Told {
+        release: Release { verdict: told.decisions.first().map(|decision| verdict(decision.verdict)), ..told.release.into() },
+        decisions: told.decisions.into_iter().map(Into::into).collect(),
+        approvals: told.approvals.into_iter().map(Into::into).collect(),
+        promotions: told.promotions.into_iter().map(Into::into).collect(),
+    }))
+}
+
+/// A yes.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Approve {
+    /// The role in which it is given; the one that is asked for when not said.
+    role: Option<String>,
+    note: Option<String>,
+}
+
+/// Says yes to a release
+#[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
+async fn approve(On { caller, project }: On, Path((_, digest)): Path<(ProjectName, String)>, Body(body): Body<Approve>) -> Result<Json<Done>, ApiError> {
+    let role = body.role.as_deref().map(str::parse::<Role>).transpose()?;
+    let approval = releases::approve(&caller, &project, &digest, role, body.note).await?;
+    let message = format!("release {} is approved as {}; `perennial release` goes on with it", &approval.release_digest[..12], approval.role.as_str());
+    Ok(Json(Done { message }))
+}
+
+/// Lists decisions, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/decisions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Decision>)))]
+async fn list_decisions(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Decision>>, ApiError> {
+    let found = releases::list_decisions(&caller, &project, page.after.as_deref(), page.limit()).await?;
+    Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+}
+
+/// Gets a decision
+#[utoipa::path(get, path = "/api/v1/projects/{project}/decisions/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Decision)))]
+async fn get_decision(On { caller, project }: On, Path((_, id)): Path<(ProjectName, DecisionId)>) -> Result<Json<Decision>, ApiError> {
+    Ok(Json(releases::decision(&caller, &project, id).await?.into()))
+}
+
+/// The facts a decision was made over.
+#[derive(Serialize, ToSchema)]
+struct Evidence {
+    id: String,
+    pipeline_run_id: String,
+    step_run_id: String,
+    /// Split, dataset versions, judged models with their measures and slices, latency, checks, plots.
+    body: Value,
+    wall_at: String,
+    project_at: String,
+    /// On the project clock: from then on it is no longer fresh.
+    expires_at: String,
+}
+
+/// Gets evidence
+#[utoipa::path(get, path = "/api/v1/projects/{project}/evidence/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Evidence)))]
+async fn get_evidence(On { caller, project }: On, Path((_, id)): Path<(ProjectName, EvidenceId)>) -> Result<Json<Evidence>, ApiError> {
+    let evidence = releases::evidence(&caller, &project, id).await?;
+    Ok(Json(Evidence {
+        id: evidence.id.to_string(),
+        pipeline_run_id: evidence.pipeline_run_id.to_string(),
+        step_run_id: evidence.step_run_id.to_string(),
+        body: evidence.body,
+        wall_at: at(evidence.wall_ms),
+        project_at: at(evidence.project_ms),
+        expires_at: at(evidence.expires_project_ms),
+    }))
+}
+
+/// Lists changes of who answers, newest first
+#[utoipa::path(get, path = "/api/v1/projects/{project}/promotions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Promotion>)))]
+async fn list_promotions(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Promotion>>, ApiError> {
+    let found = releases::list_promotions(&caller, &project, page.after.as_deref(), page.limit()).await?;
+    Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+}

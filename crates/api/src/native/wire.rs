@@ -1,0 +1,84 @@
+//! What many answers share.
+
+use perennial_core::rule::Verdict;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::options::limits;
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Items<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins: goes back in as `after`. Absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> Items<T> {
+    /// A list that is whole.
+    pub(super) fn all(items: impl IntoIterator<Item = T>) -> Self {
+        Self { items: items.into_iter().collect(), next: None }
+    }
+}
+
+/// Which page of a list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// Items at most, 1 to 1000; 100 when not said.
+    pub limit: Option<u32>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+}
+
+impl PageQuery {
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.unwrap_or(limits::PAGE_DEFAULT).clamp(1, limits::PAGE_MAX)
+    }
+}
+
+/// What was done, in one line.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Done {
+    /// The line.
+    pub message: String,
+}
+
+/// A page of rows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rows {
+    /// The columns.
+    pub columns: Vec<ColumnName>,
+    /// The rows, values in column order.
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// Whether the limit cut the answer.
+    pub truncated: bool,
+}
+
+/// A column of a page of rows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ColumnName {
+    /// Its name.
+    pub name: String,
+    /// The class of its values: `int`, `float`, `text`, ….
+    pub class: String,
+}
+
+impl From<perennial_core::port::data::Page> for Rows {
+    fn from(page: perennial_core::port::data::Page) -> Self {
+        let columns = page.schema.fields.into_iter().map(|field| ColumnName { name: field.name, class: field.class.to_string() });
+        Self { columns: columns.collect(), rows: page.rows, truncated: page.truncated }
+    }
+}
+
+/// An instant as RFC 3339 in UTC; an instant no calendar has as its milliseconds.
+pub(super) fn at(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string())
+}
+
+/// `pass`, `fail` or `unknown`.
+pub(super) fn verdict(verdict: Verdict) -> &'static str {
+    verdict.as_str()
+}

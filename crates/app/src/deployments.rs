@@ -1,0 +1,87 @@
+//! Who answers at each endpoint, as people look at it.
+
+use perennial_core::model::Signature;
+use perennial_core::name::EndpointName;
+use perennial_core::permission::Permission;
+use perennial_core::port::prediction::Part;
+use perennial_core::Result;
+use perennial_store::endpoints;
+
+use crate::app::{App, Caller};
+use crate::live::{Answering, reading};
+use crate::project::ProjectState;
+
+pub use perennial_store::endpoints::Endpoint;
+
+/// A version that answers on this server now.
+#[derive(Debug, Clone)]
+pub struct LiveVersion {
+    /// Its number.
+    pub number: i64,
+    /// As champion or canary.
+    pub part: Part,
+    /// Requests since it took this part.
+    pub requests: u64,
+    /// Of these, ended with 5xx.
+    pub errors: u64,
+    /// Median latency, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of the latency, milliseconds.
+    pub p99_ms: Option<f64>,
+    /// What it asks for and answers.
+    pub signature: Signature,
+}
+
+/// An endpoint with what answers there.
+#[derive(Debug, Clone)]
+pub struct EndpointState {
+    /// The record.
+    pub endpoint: Endpoint,
+    /// What answers on this server now: the champion, maybe a canary.
+    pub live: Vec<LiveVersion>,
+}
+
+/// Endpoints of a project, by name.
+pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<EndpointState>> {
+    caller.require(Permission::Read, project)?;
+    let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
+    Ok(all.into_iter().map(|endpoint| state(&caller.app, endpoint)).collect())
+}
+
+/// An endpoint of a project.
+pub async fn get(caller: &Caller, project: &ProjectState, name: &EndpointName) -> Result<EndpointState> {
+    caller.require(Permission::Read, project)?;
+    let endpoint = endpoints::get(&mut *caller.app.store().read().await?, project.id, name).await?;
+    Ok(state(&caller.app, endpoint))
+}
+
+/// Whether an endpoint of that name has a champion, on this server or elsewhere.
+pub async fn is_known(app: &App, name: &str) -> Result<bool> {
+    let Ok(name) = name.parse::<EndpointName>() else { return Ok(false) };
+    let found = endpoints::list_by_name(&mut *app.store().read().await?, &name).await?;
+    Ok(found.iter().any(|endpoint| endpoint.champion_number.is_some()))
+}
+
+fn state(app: &App, endpoint: Endpoint) -> EndpointState {
+    let mut live = Vec::new();
+    if let Some(place) = app.live.find(endpoint.name.as_str()) {
+        let deployment = reading(&place);
+        if deployment.project.id == endpoint.project_id {
+            live.push(version(&deployment.champion, Part::Champion));
+            live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
+        }
+    }
+    EndpointState { endpoint, live }
+}
+
+fn version(answering: &Answering, part: Part) -> LiveVersion {
+    LiveVersion {
+        number: answering.number,
+        part,
+        requests: answering.counts.requests(),
+        errors: answering.counts.errors(),
+        p50_ms: answering.counts.latency_ms(0.5),
+        p99_ms: answering.counts.latency_ms(0.99),
+        signature: answering.model.signature().clone(),
+    }
+}

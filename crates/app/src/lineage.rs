@@ -1,0 +1,251 @@
+//! Lineage: from a prediction back to the rows it rests on, and forward to what answers now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use perennial_core::id::{DatasetId, RequestId};
+use perennial_core::permission::Permission;
+use perennial_core::port::data::QueryRequest;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::lineage::{Edge, Node};
+use perennial_store::{dataset_versions, datasets, endpoints, lineage, model_versions, registered_models};
+
+use crate::app::Caller;
+use crate::decisions::{release_node, version_node};
+use crate::predictions;
+use crate::project::ProjectState;
+use crate::releases;
+use crate::tables::Tables;
+
+mod describe;
+
+use describe::Describer;
+
+/// Lines a tree has at most.
+pub const LINES_MAX: usize = 5_000;
+
+/// Steps that are indented at most.
+const INDENT_MAX: usize = 24;
+
+/// What can be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A prediction: `<request>-<row>`.
+    Prediction,
+    /// A model version: `<number>`, or `<model>/<number>`.
+    Model,
+    /// A release, by the first digits of its digest.
+    Release,
+    /// A dataset version: `<dataset>`, or `<dataset>@<number>`.
+    DatasetVersion,
+}
+
+impl std::str::FromStr for Kind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "prediction" => Ok(Self::Prediction),
+            "model" => Ok(Self::Model),
+            "release" => Ok(Self::Release),
+            "dataset" => Ok(Self::DatasetVersion),
+            other => {
+                let message = format!("`{}` cannot be explained: expected prediction, model, release or dataset", other.escape_debug());
+                Err(Error::new(ErrorCode::InvalidArgument, message))
+            }
+        }
+    }
+}
+
+/// One thing in a tree of lineage, in reading order: what it was made from (or what was made
+/// from it) follows it one step deeper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Steps from the thing that is explained.
+    pub depth: usize,
+    /// What it is: `dataset_version`, `step_run`, ….
+    pub kind: String,
+    /// Which one, as its kind names it.
+    pub id: String,
+    /// One line for people.
+    pub text: String,
+    /// Whether what hangs below it stands at an earlier place of the tree.
+    pub is_repeated: bool,
+}
+
+/// Where something comes from and where it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// What it was made from, to the source files.
+    pub backward: Vec<Line>,
+    /// What was made from it, to live endpoints.
+    pub forward: Vec<Line>,
+    /// Whether the walk was cut at its limit.
+    pub is_cut: bool,
+}
+
+impl Explained {
+    /// Both trees as text, indented by depth.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        tell(&mut text, &self.backward);
+        if self.forward.len() > 1 {
+            text.push_str("and what was made from it:\n");
+            tell(&mut text, self.forward.get(1..).unwrap_or_default());
+        }
+        if self.is_cut {
+            text.push_str("(cut: there is more)\n");
+        }
+        text
+    }
+}
+
+fn tell(text: &mut String, lines: &[Line]) {
+    for line in lines {
+        text.push_str(&"  ".repeat(line.depth.min(INDENT_MAX)));
+        text.push_str(&line.text);
+        text.push_str(if line.is_repeated { " (see above)\n" } else { "\n" });
+    }
+}
+
+/// Walks from a thing both ways to the end.
+pub async fn explain(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> Result<Explained> {
+    caller.require(Permission::Read, project)?;
+    let (title, node) = find(caller, project, kind, id).await?;
+    let mut reader = caller.app.store().read().await?;
+    let back = lineage::backward(&mut reader, project.id, &node).await?;
+    let forth = lineage::forward(&mut reader, project.id, &node).await?;
+    let serving = endpoints::list(&mut reader, project.id).await?;
+    drop(reader);
+    let (before, after) = (Walk::new(&back, Direction::Back), Walk::new(&forth, Direction::Forth));
+    let is_cut = [back.len(), forth.len()].iter().any(|edges| *edges as i64 >= lineage::EDGES_MAX) || before.is_cut() || after.is_cut();
+    let mut describer = Describer::new(caller, project, serving).await?;
+    for node in before.nodes().chain(after.nodes()).chain(std::iter::once(&node)) {
+        describer.learn(node).await?;
+    }
+    let Some(title) = title else {
+        return Ok(Explained { backward: before.lines(&node, &describer), forward: after.lines(&node, &describer), is_cut });
+    };
+    let mut backward = vec![title.clone()];
+    backward.extend(before.lines(&node, &describer).into_iter().map(|line| Line { depth: line.depth + 1, ..line }));
+    Ok(Explained { backward, forward: vec![title], is_cut })
+}
+
+/// The node a walk begins at, with a line of its own above it for what is no node (a prediction).
+async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> Result<(Option<Line>, Node)> {
+    match kind {
+        Kind::Prediction => find_prediction(caller, project, id).await,
+        Kind::Release => Ok((None, release_node(&releases::get(caller, project, id).await?.release.digest))),
+        Kind::Model => {
+            let (name, number) = id.rsplit_once('/').unwrap_or((project.name.as_str(), id));
+            let number = number.parse::<i64>().map_err(|_| Error::not_found("model version", id.escape_debug()))?;
+            Ok((None, version_node(&crate::models::version(caller, project, name, number).await?.version)))
+        }
+        Kind::DatasetVersion => {
+            let (name, number) = id.rsplit_once('@').map_or((id, None), |(name, number)| (name, Some(number)));
+            let mut reader = caller.app.store().read().await?;
+            let dataset = datasets::get_by_name(&mut reader, project.id, &name.parse()?).await?;
+            let version = match number.map(str::parse::<i64>) {
+                Some(Ok(number)) => dataset_versions::get(&mut reader, dataset.id, number).await?,
+                Some(Err(_)) => return Err(Error::not_found("dataset version", id.escape_debug())),
+                None => dataset_versions::find_latest(&mut reader, dataset.id).await?.ok_or_else(|| Error::not_found("version of dataset", name))?,
+            };
+            Ok((None, crate::loads::version_node(&version)))
+        }
+    }
+}
+
+/// Looks a prediction up in the datasets of the project's endpoints, where it is once its segment was taken over.
+async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> Result<(Option<Line>, Node)> {
+    let request = id.split_once('-').map_or(id, |(request, _)| request);
+    let request: RequestId = request.parse().map_err(|_| Error::not_found("prediction", id.escape_debug()))?;
+    let row = match id.split_once('-').map(|(_, row)| row.parse::<u32>()) {
+        None => 0,
+        Some(Ok(row)) => row,
+        Some(Err(_)) => return Err(Error::not_found("prediction", id.escape_debug())),
+    };
+    let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
+    let state = caller.app.project(project.id).await?;
+    for endpoint in all {
+        // What was answered a moment ago is still in the log: it is taken over first.
+        predictions::take_over(&Caller::system(caller.app.clone(), "explain"), &state, &endpoint.name).await?;
+        let name = predictions::dataset_of(&endpoint.name)?;
+        let tables = Tables::newest(&caller.app, project.id).await?;
+        let Some(table) = tables.find(name.as_str()) else { continue };
+        let sql = format!("SELECT version, part FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
+        let page = caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
+        let Some([version, part]) = page.rows.first().map(Vec::as_slice) else { continue };
+        let number = version.as_i64().unwrap_or_default();
+        let text = format!("prediction {request}-{row}: answered by version {number} as {} at `{}`", part.as_str().unwrap_or_default(), endpoint.name);
+        let line = Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
+        let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
+        return Ok((Some(line), version_node(&version)));
+    }
+    Err(Error::not_found("prediction", id.escape_debug()).hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Back,
+    Forth,
+}
+
+/// The edges of a walk, ordered for a tree.
+struct Walk {
+    next: BTreeMap<Node, BTreeSet<Node>>,
+    nodes: BTreeSet<Node>,
+}
+
+impl Walk {
+    fn new(edges: &[Edge], direction: Direction) -> Self {
+        let mut walk = Self { next: BTreeMap::new(), nodes: BTreeSet::new() };
+        for edge in edges {
+            let from = Node { kind: edge.from_kind, id: edge.from_id.clone() };
+            let to = Node { kind: edge.to_kind, id: edge.to_id.clone() };
+            walk.nodes.extend([from.clone(), to.clone()]);
+            let (here, there) = if direction == Direction::Back { (to, from) } else { (from, to) };
+            walk.next.entry(here).or_default().insert(there);
+        }
+        walk
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter()
+    }
+
+    /// The tree in reading order. A thing below which everything was shown before is named again without it.
+    fn lines(&self, root: &Node, describer: &Describer) -> Vec<Line> {
+        let mut shown = BTreeSet::new();
+        let mut lines = Vec::new();
+        let mut waiting = vec![(0, root)];
+        while let Some((depth, node)) = waiting.pop() {
+            let below = self.next.get(node);
+            let is_new = shown.insert(node);
+            let text = describer.text(node);
+            lines.push(Line { depth, kind: node.kind.as_str().to_owned(), id: node.id.clone(), text, is_repeated: !is_new && below.is_some() });
+            if lines.len() >= LINES_MAX {
+                break;
+            }
+            if is_new {
+                waiting.extend(below.into_iter().flatten().rev().map(|next| (depth + 1, next)));
+            }
+        }
+        lines
+    }
+
+    fn is_cut(&self) -> bool {
+        self.next.values().map(BTreeSet::len).sum::<usize>() >= LINES_MAX
+    }
+}
+
+/// The name of a registered model by id, for texts.
+async fn model_name(caller: &Caller, id: &str) -> Result<Option<String>> {
+    let Ok(id) = id.parse() else { return Ok(None) };
+    let found = registered_models::get(&mut *caller.app.store().read().await?, id).await;
+    Ok(found.ok().map(|model| model.name))
+}
+
+/// A dataset's id in a node's id.
+fn dataset_in(id: &str) -> Option<(DatasetId, &str)> {
+    let (dataset, number) = id.split_once('@')?;
+    Some((dataset.parse().ok()?, number))
+}

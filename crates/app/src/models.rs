@@ -1,0 +1,69 @@
+//! Registered models as people look at them.
+
+use perennial_core::permission::Permission;
+use perennial_core::{Error, Result};
+use perennial_store::{decisions, model_versions, registered_models, releases};
+
+use crate::app::Caller;
+use crate::project::ProjectState;
+
+pub use perennial_store::decisions::Decision;
+pub use perennial_store::model_versions::ModelVersion;
+pub use perennial_store::registered_models::{ModelAlias, RegisteredModel};
+pub use perennial_store::releases::Release;
+
+/// A registered model with its versions, newest first, and its aliases.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// The model.
+    pub model: RegisteredModel,
+    /// Its versions, newest first.
+    pub versions: Vec<ModelVersion>,
+    /// Its aliases.
+    pub aliases: Vec<ModelAlias>,
+}
+
+/// A version with what was decided about it.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The version.
+    pub version: ModelVersion,
+    /// Aliases that name it.
+    pub aliases: Vec<String>,
+    /// Decisions about it, newest first.
+    pub decisions: Vec<Decision>,
+    /// Releases of it, newest first.
+    pub releases: Vec<Release>,
+}
+
+/// The registered models of a project, by name.
+pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Model>> {
+    caller.require(Permission::Read, project)?;
+    let mut reader = caller.app.store().read().await?;
+    let mut listed = Vec::new();
+    for model in registered_models::list(&mut reader, project.id).await? {
+        let mut versions = model_versions::list(&mut reader, model.id).await?;
+        versions.sort_by_key(|version| std::cmp::Reverse(version.number));
+        let aliases = registered_models::list_aliases(&mut reader, model.id).await?;
+        listed.push(Model { model, versions, aliases });
+    }
+    Ok(listed)
+}
+
+/// A registered model of the project.
+pub async fn get(caller: &Caller, project: &ProjectState, name: &str) -> Result<Model> {
+    let found = list(caller, project).await?.into_iter().find(|model| model.model.name == name);
+    found.ok_or_else(|| Error::not_found("registered model", name))
+}
+
+/// A version of a registered model, with what was decided about it.
+pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number: i64) -> Result<Judged> {
+    let model = get(caller, project, name).await?;
+    let mut reader = caller.app.store().read().await?;
+    let version = model_versions::get(&mut reader, model.model.id, number).await?;
+    let mut decisions = decisions::list_of_version(&mut reader, model.model.id, number).await?;
+    decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
+    let releases = releases::list_of_version(&mut reader, model.model.id, number).await?;
+    let aliases = model.aliases.into_iter().filter(|alias| alias.number == number).map(|alias| alias.alias).collect();
+    Ok(Judged { version, aliases, decisions, releases })
+}

@@ -1,0 +1,69 @@
+//! Work that goes on after its request was answered.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Starts background work, and knows when all of it has ended. Clones share it.
+#[derive(Clone, Default)]
+pub struct Supervisor {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// A supervisor with nothing to do yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts `work`. A panic in it is logged under `name` and takes nothing else down; when the
+    /// supervisor gives up waiting, the work is dropped where it stands, to be resumed after a start.
+    pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let guarded = AssertUnwindSafe(work).catch_unwind();
+            tokio::select! {
+                ended = guarded => {
+                    if ended.is_err() {
+                        tracing::error!(task.name = name, "a background task panicked");
+                    }
+                }
+                () = stop.cancelled() => tracing::info!(task.name = name, "a background task was stopped"),
+            }
+        });
+    }
+
+    /// Does `work` to its end even when whoever waits for it goes away; `None` when it panicked or was stopped.
+    pub async fn finish<T: Send + 'static>(&self, name: &'static str, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (done, ended) = tokio::sync::oneshot::channel();
+        self.spawn(name, async move {
+            // Nobody waiting any more is why this is done apart.
+            let _ = done.send(work.await);
+        });
+        ended.await.ok()
+    }
+
+    /// How much is under way.
+    pub fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits for what is under way, `patience` at most, then drops the rest.
+    pub async fn stop(&self, patience: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            self.stop.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A client of the HTTP API.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+/// How long a request may take: longer than any long poll.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// An answer that refuses, as the server told it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// The code.
+    pub code: String,
+    /// One line.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+    /// Everything that was wrong, for a project file.
+    pub diagnostics: Option<Value>,
+}
+
+/// A client of one server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
+        // A second provider would be refused; the first stands.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client can be made")?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+    }
+
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let status = answer.status();
+        let text = answer.text().await.context("the answer was cut off")?;
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        if status.is_success() {
+            return Ok(value);
+        }
+        let error = value.get("error").unwrap_or(&value);
+        let word = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
+        let message = word("message").or_else(|| error.as_str().map(str::to_owned)).unwrap_or_else(|| format!("the server answered {status}"));
+        Err(Refused { status, code: word("code").unwrap_or_default(), message, hint: word("hint"), diagnostics: error.get("diagnostics").or_else(|| value.get("diagnostics")).cloned() }.into())
+    }
+}

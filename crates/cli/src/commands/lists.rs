@@ -1,0 +1,155 @@
+//! Verbs that read and show.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::args::{Command, Data, Releases};
+use crate::client::Client;
+use crate::output::{cell, table};
+
+/// Where a list is and which of its fields make columns: (heading, field).
+type View = (String, Vec<(&'static str, &'static str)>);
+
+/// The items of a list, however the answer wraps them.
+pub(crate) fn items(answer: &Value) -> Vec<Value> {
+    let list = answer.as_array().or_else(|| answer.get("items").and_then(Value::as_array));
+    list.cloned().unwrap_or_default()
+}
+
+/// Shows what a reading verb asks for.
+pub(crate) async fn show(client: &Client, project: &str, command: &Command, json: bool) -> Result<ExitCode> {
+    let base = format!("/api/v1/projects/{project}");
+    match command {
+        Command::Data(Data::Query { sql, limit }) => page(&client.post(&format!("{base}/query"), &json!({ "sql": sql, "limit": limit })).await?, json),
+        Command::Data(Data::Quarantine { dataset, limit }) => page(&client.get(&format!("{base}/datasets/{dataset}/quarantine?limit={limit}")).await?, json),
+        Command::Data(Data::Show { dataset }) => dataset_of(client, &base, dataset, json).await,
+        Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
+        Command::Verify { head } => {
+            let query = head.as_ref().map_or_else(String::new, |head| format!("?head={head}"));
+            verify(&client.get(&format!("{base}/ledger/verify{query}")).await?, json)
+        }
+        Command::Logs { step } => {
+            let answer = client.get(&format!("{base}/steps/{step}/log")).await?;
+            println!("{}", answer.as_str().map_or_else(|| cell(answer.get("log").unwrap_or(&Value::Null)), str::to_owned));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Clock => {
+            let answer = client.get(&format!("{base}/clock")).await?;
+            println!("{}", if json { answer.to_string() } else { format!("{}{}", cell(&answer["project_at"]), if answer["is_stepped"] == json!(true) { " (stepped)" } else { "" }) });
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Releases(Releases::Show { digest }) => {
+            println!("{}", serde_json::to_string_pretty(&client.get(&format!("{base}/releases/{digest}")).await?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        other => {
+            let (path, columns) = view(other);
+            let answer = client.get(&format!("{base}{path}")).await?;
+            if json {
+                println!("{answer}");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let rows: Vec<Vec<String>> =
+                items(&answer).iter().map(|item| columns.iter().map(|(_, field)| short(field, item.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null))).collect()).collect();
+            if rows.is_empty() {
+                println!("none yet");
+            } else {
+                print!("{}", table(&columns.iter().map(|(head, _)| *head).collect::<Vec<_>>(), &rows));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn view(command: &Command) -> View {
+    let (path, columns): (&str, &[(&str, &str)]) = match command {
+        Command::Data(_) => ("/datasets", &[("dataset", "name"), ("version", "version.number"), ("rows", "version.rows"), ("mode", "mode"), ("digest", "version.digest")]),
+        Command::Releases(_) => ("/releases", &[("release", "digest"), ("version", "number"), ("at", "project_at"), ("verdict", "verdict")]),
+        Command::Models => ("/models", &[("version", "number"), ("aliases", "aliases"), ("flavour", "flavor"), ("at", "project_at"), ("content", "content_digest"), ("run", "run_id")]),
+        Command::Endpoints => ("/endpoints", &[("endpoint", "name"), ("champion", "champion_number"), ("canary", "canary_number"), ("canary is", "canary_state"), ("share", "canary_share")]),
+        Command::Monitors => ("/monitors", &[("monitor", "monitor"), ("window", "window_start_at"), ("version", "number"), ("kind", "kind"), ("revision", "revision"), ("rows", "rows"), ("drift", "drift_share")]),
+        Command::Alerts => ("/alerts", &[("at", "project_at"), ("subject", "subject"), ("alert", "name"), ("state", "state"), ("message", "message")]),
+        Command::Ledger => ("/ledger", &[("#", "sequence"), ("at", "project_at"), ("noun", "noun"), ("subject", "subject"), ("verb", "verb"), ("actor", "actor"), ("hash", "hash")]),
+        _ => ("/pipeline-runs", &[("run", "id"), ("kind", "kind"), ("state", "state"), ("at", "project_at"), ("message", "message")]),
+    };
+    (path.to_owned(), columns.to_vec())
+}
+
+/// Digests are shown by their beginning, instants to the minute.
+fn short(field: &str, value: &Value) -> String {
+    let text = match value {
+        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(", "),
+        other => cell(other),
+    };
+    if field.ends_with("digest") || field == "hash" {
+        return text.chars().take(12).collect();
+    }
+    if field.ends_with("_at") && text.len() > 16 {
+        return text[..16].replace('T', " ");
+    }
+    text
+}
+
+fn page(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        println!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let columns: Vec<String> = answer
+        .get("columns")
+        .or_else(|| answer.pointer("/schema/fields"))
+        .and_then(Value::as_array)
+        .map(|columns| columns.iter().map(|column| column.get("name").map_or_else(|| cell(column), cell)).collect())
+        .unwrap_or_default();
+    let rows: Vec<Vec<String>> = answer["rows"].as_array().map(|rows| rows.iter().map(|row| row.as_array().map(|cells| cells.iter().map(cell).collect()).unwrap_or_default()).collect()).unwrap_or_default();
+    print!("{}", table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+    if answer["truncated"] == json!(true) {
+        eprintln!("more rows follow; `--limit` asks for more");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> Result<ExitCode> {
+    let versions = client.get(&format!("{base}/datasets/{dataset}/versions")).await?;
+    let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
+    if json {
+        println!("{}", json!({ "versions": versions, "loads": loads }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> { items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect() };
+    print!("{}", table(&["version", "rows", "at", "digest"], &rows(&versions, &["number", "rows", "project_at", "digest"])));
+    println!();
+    print!("{}", table(&["load", "state", "rows", "set aside", "from", "message"], &rows(&loads, &["id", "state", "arrived", "set_aside", "source_path", "message"])));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        println!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print!("{}", explained(answer));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A lineage answer as text: its lines if the server gives them, else its edges.
+pub(crate) fn explained(answer: &Value) -> String {
+    if let Some(text) = answer.get("text").and_then(Value::as_str) {
+        return text.to_owned();
+    }
+    serde_json::to_string_pretty(answer).unwrap_or_default()
+}
+
+fn verify(answer: &Value, json: bool) -> Result<ExitCode> {
+    let holds = answer["holds"] == json!(true);
+    if json {
+        println!("{answer}");
+    } else if holds {
+        println!("the ledger holds: {} entries, head {}", cell(&answer["entries"]), cell(&answer["head"]));
+    } else {
+        println!("the ledger does not hold: {}", cell(&answer["message"]));
+    }
+    Ok(ExitCode::from(u8::from(!holds)))
+}

@@ -1,0 +1,217 @@
+//! The demo: a year of a model's life on real data.
+//!
+//! It does what people and the world do: files arrive, the clock goes on, flights ask
+//! for predictions. Everything else (retraining, canaries, promotions, refusals) happens
+//! because the data and the project file ask for it.
+
+mod requests;
+mod year;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use crate::args::Demo;
+use crate::client::Client;
+use crate::commands::submit;
+use crate::examples;
+use crate::follow::follow;
+use crate::host::{Host, Serving};
+use crate::output::thousands;
+use crate::wiring::Places;
+
+/// Marks a folder that the demo made, and may make anew.
+const MARK: &str = ".perennial-demo";
+/// The month whose weather arrives visibly broken.
+const BROKEN_MONTH: i8 = 9;
+/// The first model is released when this month's outcomes are in.
+const FIRST_TEST_MONTH: i8 = 6;
+
+/// Plays the story.
+pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
+    let began = Instant::now();
+    let folder = &options.folder;
+    lay_out(folder, options.project_file.as_deref())?;
+    let root = folder.canonicalize()?;
+    let places = Places { data: root.join(".perennial"), root: root.clone(), database: None, artifacts: None, may_step_clock: true };
+    let Some(host) = Host::start(&places, Serving::embedded()).await? else { bail!("{} is in use by another process", folder.display()) };
+    let mut story = Story { client: host.client()?, root, project: String::new(), year: year::Year::new() };
+    println!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
+    println!("A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n");
+    story.play().await?;
+    println!("\n{}", story.year.table());
+    story.tell_one_prediction().await?;
+    println!("\nplayed in {:.0} s; the project and its store are in {}", began.elapsed().as_secs_f64(), folder.display());
+    if options.keep_serving {
+        let link = perennial_app::access::admin_link(&host.app).await?;
+        println!("look at it now: {}/login/{link}   (Ctrl-C ends)", host.address);
+        tokio::signal::ctrl_c().await?;
+    } else {
+        println!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
+    }
+    host.stop().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the example's project, without the months' files, into a new folder or one the demo made before.
+fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
+    if folder.exists() && std::fs::read_dir(folder)?.next().is_some() {
+        if !folder.join(MARK).is_file() {
+            bail!("{} is not empty and was not made by the demo: name another folder", folder.display());
+        }
+        std::fs::remove_dir_all(folder).with_context(|| format!("cannot make {} anew", folder.display()))?;
+    }
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join(MARK), "")?;
+    for path in ["perennial.toml", "sql/features.sql", "data/planes.csv"] {
+        examples::deliver(path, folder)?;
+    }
+    if let Some(file) = project_file {
+        std::fs::copy(file, folder.join("perennial.toml")).with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(())
+}
+
+struct Story {
+    client: Client,
+    root: std::path::PathBuf,
+    project: String,
+    year: year::Year,
+}
+
+impl Story {
+    async fn play(&mut self) -> Result<()> {
+        self.project = submit(&self.client).await?;
+        self.step(month_start(1)).await?;
+        for month in 1..=12 {
+            self.month_begins(month).await?;
+            if month > FIRST_TEST_MONTH {
+                self.month_of_flights(month).await?;
+            }
+            self.deliver(&format!("data/arrivals/2013-{month:02}.parquet"))?;
+            // The outcomes are there when the month is over, and an hour into the next.
+            self.step(month_start(month + 1) + 3_600_000).await?;
+            if month == FIRST_TEST_MONTH {
+                self.first_release().await?;
+            }
+            self.year.close(&self.client, &self.project, month).await?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, path: &str) -> Result<()> {
+        examples::deliver(path, &self.root)
+    }
+
+    async fn month_begins(&mut self, month: i8) -> Result<()> {
+        self.deliver(&format!("data/schedule/2013-{month:02}.parquet"))?;
+        let weather = format!("data/weather/2013-{month:02}.csv");
+        if month == BROKEN_MONTH {
+            self.broken_weather(month, &weather).await?;
+        }
+        self.deliver(&weather)?;
+        self.step(month_start(month) + 60_000 * i64::from(month == BROKEN_MONTH)).await
+    }
+
+    /// A station reports Fahrenheit times ten: the load is held, and the repaired file takes its place.
+    async fn broken_weather(&mut self, month: i8, path: &str) -> Result<()> {
+        let file = examples::FLIGHTS.get_file(path).with_context(|| format!("the example has no {path}"))?;
+        let text = file.contents_utf8().context("the weather is no text")?;
+        let mut lines = text.lines();
+        let head = lines.next().unwrap_or_default();
+        let place = head.split(',').position(|name| name == "temp").context("the weather has no column `temp`")?;
+        let mut broken = format!("{head}\n");
+        let mut rows = 0;
+        for line in lines {
+            let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+            if cells.iter().any(|cell| cell == "JFK") {
+                if let Some(temp) = cells.get_mut(place).filter(|cell| !cell.is_empty()) {
+                    *temp = format!("{:.1}", temp.parse::<f64>().unwrap_or_default() * 10.0);
+                    rows += 1;
+                }
+            }
+            broken.push_str(&cells.join(","));
+            broken.push('\n');
+        }
+        println!("{}  the demo breaks {path}: {rows} temperatures of JFK times ten", label(month));
+        examples::put(&self.root.join(path), broken.as_bytes())?;
+        self.step(month_start(month)).await?;
+        println!("{}  the file arrives again, repaired", label(month));
+        Ok(())
+    }
+
+    async fn first_release(&mut self) -> Result<()> {
+        let made = self.client.post(&format!("/api/v1/projects/{}/pipeline-runs", self.project), &json!({ "kind": "release", "options": {} })).await?;
+        let id = made.get("id").and_then(Value::as_str).context("no pipeline run was made")?;
+        let run = follow(&self.client, &self.project, id, true).await?;
+        let message = run.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if run.get("state").and_then(Value::as_str) == Some("failed") {
+            bail!("the first release failed: {message}");
+        }
+        println!("{}  perennial release: {message}", label(FIRST_TEST_MONTH));
+        self.year.note(FIRST_TEST_MONTH, &message);
+        Ok(())
+    }
+
+    /// Every flight of the month is one request, at its hour.
+    async fn month_of_flights(&mut self, month: i8) -> Result<()> {
+        let began = Instant::now();
+        let flights = requests::of_month(&self.client, &self.project, month).await?;
+        let mut asked = 0;
+        for (hour_ms, bodies) in flights {
+            self.step(hour_ms).await?;
+            asked += bodies.len() as u64;
+            requests::ask(&self.client, "delay", bodies).await?;
+        }
+        println!("{}  {} flights asked, {:.0} a second", label(month), thousands(asked), asked as f64 / began.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Steps the clock; whatever comes due on the way is done when this returns.
+    async fn step(&mut self, to_ms: i64) -> Result<()> {
+        let told = self.client.post(&format!("/api/v1/projects/{}/clock", self.project), &json!({ "to_ms": to_ms })).await?;
+        for happened in told.get("happened").and_then(Value::as_array).into_iter().flatten() {
+            let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
+            let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
+            let month = month_of(at - 3_600_001).max(1);
+            println!("{}  {message}", day(at));
+            self.year.note(month, message);
+        }
+        Ok(())
+    }
+
+    async fn tell_one_prediction(&self) -> Result<()> {
+        let sql = "SELECT prediction_id FROM predictions_delay ORDER BY prediction_id DESC";
+        let page = self.client.post(&format!("/api/v1/projects/{}/query", self.project), &json!({ "sql": sql, "limit": 1 })).await?;
+        let Some(id) = page.pointer("/rows/0/0").and_then(Value::as_str) else { return Ok(()) };
+        let lineage = self.client.get(&format!("/api/v1/projects/{}/explain/prediction/{id}", self.project)).await?;
+        println!("where the last prediction came from (perennial explain prediction {id}):");
+        print!("{}", crate::commands::explained(&lineage));
+        Ok(())
+    }
+}
+
+/// The first instant of a month of 2013 in New York; month 13 is the next January.
+pub(crate) fn month_start(month: i8) -> i64 {
+    let (year, month) = if month > 12 { (2014, month - 12) } else { (2013, month) };
+    let zone = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
+    date(year, month, 1).at(0, 0, 0, 0).to_zoned(zone).map_or(0, |zoned| zoned.timestamp().as_millisecond())
+}
+
+fn month_of(ms: i64) -> i8 {
+    (1..=12).rev().find(|month| month_start(*month) <= ms).unwrap_or(1)
+}
+
+fn label(month: i8) -> String {
+    format!("2013-{month:02}   ")
+}
+
+fn day(ms: i64) -> String {
+    let zone = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
+    perennial_core::calendar::local(ms, &zone).chars().take(10).collect()
+}

@@ -1,0 +1,126 @@
+//! Following a pipeline run: progress bars on a terminal, plain lines elsewhere.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anyhow::Result;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::output::thousands;
+
+/// How long one look waits for news.
+const WAIT_MS: u32 = 20_000;
+
+/// Follows a pipeline run to its end; gives the run as it ended.
+pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
+    let mut screen = Screen::new(quiet);
+    let mut after = 0;
+    loop {
+        let page = client.get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}/events?after={after}&wait_ms={WAIT_MS}")).await?;
+        let events = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut over = false;
+        for event in &events {
+            after = event.get("sequence").and_then(Value::as_i64).unwrap_or(after);
+            let body = event.get("body").unwrap_or(event);
+            screen.show(body);
+            over |= body.get("event").and_then(Value::as_str) == Some("ended");
+        }
+        if over {
+            screen.clear();
+            return client.get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}")).await;
+        }
+    }
+}
+
+struct Screen {
+    bars: Option<MultiProgress>,
+    running: HashMap<String, ProgressBar>,
+    quiet: bool,
+}
+
+impl Screen {
+    fn new(quiet: bool) -> Self {
+        let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
+        Self { bars, running: HashMap::new(), quiet }
+    }
+
+    fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        match &self.bars {
+            // A terminal that is gone needs no line.
+            Some(bars) => drop(bars.println(text)),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn begin(&mut self, key: String, text: String) {
+        match &self.bars {
+            Some(bars) => {
+                let bar = bars.add(ProgressBar::new_spinner());
+                if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+                    bar.set_style(style);
+                }
+                bar.set_message(text);
+                bar.enable_steady_tick(Duration::from_millis(120));
+                self.running.insert(key, bar);
+            }
+            None => self.line(&format!("… {text}")),
+        }
+    }
+
+    fn end(&mut self, key: &str) {
+        if let Some(bar) = self.running.remove(key) {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn clear(&mut self) {
+        for (_, bar) in self.running.drain() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn show(&mut self, body: &Value) {
+        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
+        match text("event").as_str() {
+            "load_started" => self.begin(format!("{}:{}", text("dataset"), text("path")), format!("{} ← {}", text("dataset"), text("path"))),
+            "load_ended" => {
+                self.end(&format!("{}:{}", text("dataset"), text("path")));
+                let aside = if number("set_aside") > 0 { format!(", {} set aside", thousands(number("set_aside"))) } else { String::new() };
+                match text("state").as_str() {
+                    "held" => self.line(&format!("✗ {} ← {}: held{aside}\n    {}", text("dataset"), text("path"), text("message"))),
+                    state => self.line(&format!("✓ {} ← {}: {} rows{aside}{}", text("dataset"), text("path"), thousands(number("rows")), if state == "unchanged" { ", unchanged" } else { "" })),
+                }
+            }
+            "load_failed" => {
+                self.line(&format!("✗ {}: {}", text("dataset"), text("message")));
+                if !text("hint").is_empty() {
+                    self.line(&format!("    hint: {}", text("hint")));
+                }
+            }
+            "step_started" => {
+                let why = body.get("why").and_then(Value::as_array).map(|why| why.iter().filter_map(Value::as_str).take(3).collect::<Vec<_>>().join("; ")).unwrap_or_default();
+                self.begin(text("step"), format!("{} ({}): {why}", text("step"), text("kind")));
+            }
+            "step_log" => self.line(&format!("  {} | {}", text("step"), text("line"))),
+            "step_ended" => {
+                self.end(&text("step"));
+                let seconds = body.get("ms").and_then(Value::as_f64).unwrap_or_default() / 1000.0;
+                let mark = if text("state") == "succeeded" { "✓" } else { "✗" };
+                self.line(&format!("{mark} {} {} in {seconds:.1} s {}", text("step"), text("state"), text("message")));
+                if !text("hint").is_empty() {
+                    self.line(&format!("    {}", text("hint").replace('\n', "\n    ")));
+                }
+            }
+            "cached" if number("steps") > 0 => self.line(&format!("✓ {} steps up to date", number("steps"))),
+            "decided" | "released" => self.line(&format!("• {}", text("message"))),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Sessions: begun by a token or a one-time link, ended by a form.
+
+use askama::Template;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderValue, StatusCode, header};
+use perennial_app::access;
+use perennial_core::{Error, ErrorKind, Result};
+
+use crate::access::SESSION_COOKIE;
+use crate::door::{page, page_with};
+use crate::shell::Shell;
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Page {
+    shell: Shell,
+    /// Where the session leads to.
+    next: String,
+    /// Why the last try was refused.
+    refused: Option<String>,
+}
+
+/// The form that takes a token.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let next = visit.query.get("next").cloned().unwrap_or_default();
+    page(&Page { shell: Shell::bare(&visit, "Sign in"), next: ours(&next).to_owned(), refused: None })
+}
+
+/// Turns a token into a session.
+pub(crate) async fn begin(visit: Visit) -> Result<Response> {
+    let field = |name: &str| visit.form.get(name).map(String::as_str).unwrap_or_default();
+    let next = ours(field("next")).to_owned();
+    match access::log_in(visit.app(), field("token").trim()).await {
+        Ok(cookie) => started(&next, &cookie),
+        Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+            let refused = Some(error.message().to_owned());
+            page_with(StatusCode::UNAUTHORIZED, &Page { shell: Shell::bare(&visit, "Sign in"), next, refused })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Turns a one-time link into a session.
+pub(crate) async fn use_link(visit: Visit) -> Result<Response> {
+    let cookie = access::use_admin_link(visit.app(), visit.text("link")).await?;
+    started("/", &cookie)
+}
+
+/// Ends the session.
+pub(crate) async fn end(visit: Visit) -> Result<Response> {
+    if let Some(cookie) = &visit.cookie {
+        access::log_out(visit.app(), cookie).await?;
+    }
+    with_cookie(Redirect::to("/login").into_response(), &format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
+}
+
+fn started(next: &str, cookie: &str) -> Result<Response> {
+    with_cookie(Redirect::to(next).into_response(), &format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"))
+}
+
+fn with_cookie(mut response: Response, cookie: &str) -> Result<Response> {
+    let value = HeaderValue::from_str(cookie).map_err(|cause| Error::internal("the session cookie is no header value", cause))?;
+    response.headers_mut().insert(header::SET_COOKIE, value);
+    Ok(response)
+}
+
+/// A place of ours; anything else leads to the first page.
+fn ours(next: &str) -> &str {
+    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_ours { next } else { "/" }
+}

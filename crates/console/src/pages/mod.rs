@@ -1,0 +1,58 @@
+//! One file a page: its struct, its template, its handler.
+
+mod alerts;
+mod dataset;
+mod datasets;
+mod endpoints;
+mod explain;
+pub(crate) mod failure;
+mod ledger;
+mod login;
+mod model;
+mod models;
+mod monitor;
+mod monitors;
+mod overview;
+mod projects;
+mod release;
+mod releases;
+mod run;
+mod runs;
+
+use perennial_core::permission::Permission;
+
+use crate::access::Access::{Known, Project, Public};
+use crate::assets;
+use crate::door::Pages;
+
+const READ: crate::access::Access = Project(Permission::Read);
+
+/// Registers every page.
+pub(crate) fn all(pages: Pages, takes_links: bool) -> Pages {
+    let pages = if takes_links { pages.get("/login/{link}", Public, login::use_link) } else { pages };
+    pages
+        .get("/assets/{hash}/style.css", Public, assets::style)
+        .get("/login", Public, login::show)
+        .post("/login", Public, login::begin)
+        .post("/logout", Known, login::end)
+        .get("/", Known, projects::show)
+        .get("/p/{project}", READ, overview::show)
+        .get("/p/{project}/datasets", READ, datasets::show)
+        .get("/p/{project}/datasets/{name}", READ, dataset::show)
+        .get("/p/{project}/runs", READ, runs::show)
+        .get("/p/{project}/runs/{id}", READ, run::show)
+        .get("/p/{project}/models", READ, models::show)
+        .get("/p/{project}/models/{number}", READ, model::show)
+        .get("/p/{project}/evidence/{id}/plots/{name}", READ, model::plot)
+        .get("/p/{project}/releases", READ, releases::show)
+        .get("/p/{project}/releases/{digest}", READ, release::show)
+        .post("/p/{project}/releases/{digest}/approve", Project(Permission::Approve), release::approve)
+        .get("/p/{project}/endpoints", READ, endpoints::show)
+        .post("/p/{project}/endpoints/{name}/rollback", Project(Permission::Approve), endpoints::rollback)
+        .get("/p/{project}/monitors", READ, monitors::show)
+        .get("/p/{project}/monitors/{name}", READ, monitor::show)
+        .get("/p/{project}/alerts", READ, alerts::show)
+        .post("/p/{project}/alerts/{id}/acknowledge", Project(Permission::Write), alerts::acknowledge)
+        .get("/p/{project}/ledger", READ, ledger::show)
+        .get("/p/{project}/explain/{kind}/{id}", READ, explain::show)
+}

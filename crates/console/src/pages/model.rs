@@ -1,0 +1,159 @@
+//! A model version: what it asks for, the evidence about it, and what was decided.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use perennial_app::decisions::Judged as Gate;
+use perennial_app::evidence::{self, Evidence, ModelFacts};
+use perennial_app::models::{self, Decision, Judged};
+use perennial_core::id::EvidenceId;
+use perennial_core::model::{Input, InputKind, Signature};
+use perennial_core::Result;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use crate::door::page;
+use crate::mark::Mark;
+use crate::shell::Shell;
+use crate::visit::Visit;
+use crate::{format, routes};
+
+/// What a picture may do when it is opened by itself: be looked at.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
+/// Slices that are shown.
+const SLICES_MAX: usize = 200;
+
+#[derive(Template)]
+#[template(path = "model.html")]
+struct Page {
+    shell: Shell,
+    name: String,
+    judged: Judged,
+    signature: Option<Signature>,
+    evidence: Option<Told>,
+    decisions: Vec<Decided>,
+}
+
+/// Evidence as tables.
+struct Told {
+    evidence: Evidence,
+    expires_ms: i64,
+    measures: Vec<Measure>,
+    slices: Vec<Vec<String>>,
+    slice_columns: Vec<String>,
+    plots: Vec<Picture>,
+}
+
+/// One measure of every judged model.
+struct Measure {
+    name: String,
+    values: Vec<String>,
+}
+
+struct Picture {
+    title: String,
+    href: String,
+}
+
+/// A decision with its gates.
+struct Decided {
+    decision: Decision,
+    gates: Vec<Gate>,
+    leaks: Vec<String>,
+}
+
+impl Decided {
+    fn verdict(&self) -> Mark {
+        self.decision.verdict.into()
+    }
+
+    fn gate(gate: &Gate) -> Mark {
+        gate.judgement.verdict.into()
+    }
+
+    fn values(gate: &Gate) -> Vec<String> {
+        gate.judgement.values.iter().map(|(name, value)| format!("{name} = {}", format::value(value))).collect()
+    }
+
+    /// What could not be said, and what was left out.
+    fn notes(gate: &Gate) -> Vec<String> {
+        let judgement = &gate.judgement;
+        let missing = judgement.missing.iter().map(|path| format!("{path} is absent"));
+        let skipped = judgement.skipped.iter().map(|skipped| format!("left out, for want of {}: {}", skipped.absent, skipped.clause));
+        missing.chain(judgement.reasons.iter().cloned()).chain(skipped).collect()
+    }
+}
+
+impl Page {
+    fn kind(input: &Input) -> &'static str {
+        match input.kind {
+            InputKind::Number => "number",
+            InputKind::Text => "text",
+        }
+    }
+}
+
+/// The query that names a model other than the project's own.
+pub(super) fn query(name: &str) -> String {
+    format!("model={}", utf8_percent_encode(name, NON_ALPHANUMERIC))
+}
+
+/// One version.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let (caller, project) = (visit.caller()?, visit.project()?);
+    let name = visit.query.get("model").cloned().unwrap_or_else(|| project.name.to_string());
+    let number: i64 = visit.param("number", "model version")?;
+    let judged = models::version(&caller, project, &name, number).await?;
+    let signature = judged.version.signature.clone().and_then(|signature| serde_json::from_value(signature).ok());
+    let newest = match judged.decisions.first() {
+        Some(decision) => Some(evidence::get(&caller, project, decision.evidence_id).await?),
+        None => None,
+    };
+    let evidence = newest.map(|(row, evidence)| told(project.name.as_str(), row.id, row.expires_project_ms, evidence));
+    let decisions = judged.decisions.iter().map(decided).collect();
+    page(&Page { shell: Shell::new(&visit, "models", format!("{name} version {number}")).await?, name, judged, signature, evidence, decisions })
+}
+
+/// A picture of evidence.
+pub(crate) async fn plot(visit: Visit) -> Result<Response> {
+    let (caller, project) = (visit.caller()?, visit.project()?);
+    let id: EvidenceId = visit.param("id", "evidence")?;
+    let svg = evidence::plot(&caller, project, id, visit.text("name")).await?;
+    let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY));
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
+    let kept = (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+    Ok(([policy, kind, kept], svg).into_response())
+}
+
+fn decided(decision: &Decision) -> Decided {
+    let gates = serde_json::from_value(decision.body["gates"].clone()).unwrap_or_default();
+    let leaks: Vec<(String, String)> = serde_json::from_value(decision.body["leaks"].clone()).unwrap_or_default();
+    Decided { decision: decision.clone(), gates, leaks: leaks.into_iter().map(|(feature, why)| format!("{feature}: {why}")).collect() }
+}
+
+fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> Told {
+    let names: BTreeSet<&String> = evidence.models.iter().flat_map(|model| model.facts.iter()).filter(|(_, value)| value.is_number()).map(|(name, _)| name).collect();
+    let value = |model: &ModelFacts, name: &str| format::number(model.facts.get(name).and_then(Value::as_f64));
+    let measures = names.into_iter().map(|name| Measure { name: name.clone(), values: evidence.models.iter().map(|model| value(model, name)).collect() }).collect();
+    let (slice_columns, slices) = sliced(&evidence);
+    let plots = evidence.plots.iter().map(|(name, title, _)| Picture { title: title.clone(), href: routes::plot(project, id, name) }).collect();
+    Told { measures, slices, slice_columns, plots, expires_ms, evidence }
+}
+
+/// The candidate's slices: what they have in common are the columns.
+fn sliced(evidence: &Evidence) -> (Vec<String>, Vec<Vec<String>>) {
+    let slices = evidence.models.first().and_then(|model| model.facts.get("slices")).and_then(Value::as_array);
+    let slices: Vec<_> = slices.into_iter().flatten().filter_map(Value::as_object).take(SLICES_MAX).collect();
+    let mut columns: Vec<String> = Vec::new();
+    for (name, value) in slices.iter().flat_map(|slice| slice.iter()) {
+        if !columns.contains(name) && !value.is_object() && !value.is_array() {
+            columns.push(name.clone());
+        }
+    }
+    // Words first, so that a slice is named before it is measured.
+    columns.sort_by_key(|name| (slices.iter().any(|slice| slice.get(name).is_some_and(Value::is_number)), name != "rows"));
+    let rows = slices.iter().map(|slice| columns.iter().map(|name| slice.get(name).map_or_else(|| "–".to_owned(), format::value)).collect());
+    (columns.clone(), rows.collect())
+}

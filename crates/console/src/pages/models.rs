@@ -1,0 +1,40 @@
+//! The registered models of a project.
+
+use askama::Template;
+use axum::response::Response;
+use perennial_app::models::{self, Model, ModelVersion};
+use perennial_core::Result;
+
+use crate::door::page;
+use crate::format;
+use crate::shell::Shell;
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "models.html")]
+struct Page {
+    shell: Shell,
+    models: Vec<Model>,
+}
+
+impl Page {
+    fn aliases(model: &Model, version: &ModelVersion) -> String {
+        let aliases = model.aliases.iter().filter(|alias| alias.number == version.number).map(|alias| alias.alias.as_str());
+        aliases.collect::<Vec<_>>().join(", ")
+    }
+
+    fn is_own(&self, model: &Model) -> bool {
+        self.shell.project.as_ref().is_some_and(|project| project.name == model.model.name)
+    }
+
+    fn href(&self, model: &Model, version: &ModelVersion) -> String {
+        let own = self.shell.item("models", version.number);
+        if self.is_own(model) { own } else { format!("{own}?{}", super::model::query(&model.model.name)) }
+    }
+}
+
+/// Every model with its versions, newest first.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let models = models::list(&visit.caller()?, visit.project()?).await?;
+    page(&Page { shell: Shell::new(&visit, "models", "Models").await?, models })
+}

@@ -1,0 +1,234 @@
+//! A project's place on the loop: each stage with its newest fact and what asks for a look.
+
+use askama::Template;
+use axum::response::Response;
+use perennial_app::alerts::{self, Alert};
+use perennial_app::datasets::{self, CheckResult, Load};
+use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
+use perennial_app::{Caller, ProjectState, deployments, monitor_results, releases};
+use perennial_core::Result;
+use perennial_core::rule::Verdict;
+use perennial_core::state::{AlertState, LoadState};
+
+use crate::door::page;
+use crate::format;
+use crate::mark::Mark;
+use crate::shell::Shell;
+use crate::visit::Visit;
+
+/// Pipeline runs among which the newest of each step is looked for.
+const RUNS_LOOKED_AT: u32 = 10;
+/// Alerts that are shown.
+const ALERTS_SHOWN: u32 = 100;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page {
+    shell: Shell,
+    owners: Vec<String>,
+    task: Option<String>,
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    name: &'static str,
+    href: String,
+    mark: Mark,
+    fact: String,
+    /// When, on the project clock.
+    at_ms: Option<i64>,
+    alerts: Vec<String>,
+}
+
+/// What the stages are told from.
+struct Looked {
+    loads: Vec<(String, Load)>,
+    datasets: usize,
+    checks: Vec<CheckResult>,
+    run: Option<PipelineRun>,
+    /// The newest triggered run.
+    triggered: Option<PipelineRun>,
+    steps: Vec<(PipelineRun, StepRun)>,
+    alerts: Vec<Alert>,
+}
+
+/// The loop.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let (caller, project) = (visit.caller()?, visit.project()?);
+    let shell = Shell::new(&visit, "", project.name.to_string()).await?;
+    let looked = look(&caller, project).await?;
+    let submission = project.find_submission();
+    let owners = submission.iter().flat_map(|submission| submission.project.project.owners.iter().cloned()).collect();
+    let task = submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| {
+        let within = task.within.as_ref().map(|within| format!(", outcomes within {}", within.as_str())).unwrap_or_default();
+        format!("learn {} of {}, judged by {} on the newest {}{within}", task.target, task.data, task.metric, task.test.as_str())
+    });
+    let mut stages = vec![collect(&shell, &looked), check(&shell, &looked)];
+    stages.push(step(&shell, &looked, project, "Prepare", &["sql", "run"]));
+    stages.push(step(&shell, &looked, project, "Train", &["train"]));
+    stages.push(test(&shell, &caller, project).await?);
+    stages.push(release(&shell, &caller, project).await?);
+    stages.push(serve(&shell, &caller, project).await?);
+    stages.push(watch(&shell, &caller, project, &looked).await?);
+    stages.push(retrain(&shell, project, &looked));
+    page(&Page { shell, owners, task, stages })
+}
+
+async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
+    let (mut loads, mut checks) = (Vec::new(), Vec::new());
+    let all = datasets::list(caller, project).await?;
+    for (dataset, _) in &all {
+        for (load, results) in datasets::checks(caller, project, &dataset.name, 1).await? {
+            loads.push((dataset.name.to_string(), load));
+            checks.extend(results);
+        }
+    }
+    let runs = pipeline_runs::list(caller, project, None, RUNS_LOOKED_AT).await?.items;
+    let mut steps = Vec::new();
+    for run in &runs {
+        steps.extend(pipeline_runs::steps(caller, project, run.id).await?.into_iter().map(|(step, _)| (run.clone(), step)));
+    }
+    let triggered = runs.iter().find(|run| run.cause["kind"] == "trigger").cloned();
+    let mut alerts = alerts::list(caller, project, None, ALERTS_SHOWN).await?.items;
+    alerts.retain(|alert| alert.state == AlertState::Firing);
+    Ok(Looked { loads, datasets: all.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
+}
+
+impl Looked {
+    /// Messages of alerts whose subject begins so.
+    fn alerts(&self, subject: &str) -> Vec<String> {
+        self.alerts.iter().filter(|alert| alert.subject.starts_with(subject)).map(|alert| alert.message.clone()).collect()
+    }
+}
+
+fn collect(shell: &Shell, looked: &Looked) -> Stage {
+    let newest = looked.loads.iter().max_by_key(|(_, load)| load.project_ms);
+    let fact = match newest {
+        Some((dataset, load)) => format!("{} datasets; newest load into {dataset}: {} rows", looked.datasets, format::count(load.arrived)),
+        None => "no rows arrived yet; perennial run collects every source".to_owned(),
+    };
+    let mark = newest.map_or(Mark::NONE, |(_, load)| load.state.into());
+    let at_ms = newest.map(|(_, load)| load.project_ms);
+    Stage { name: "Collect", href: shell.to("datasets"), mark, fact, at_ms, alerts: looked.alerts("dataset:") }
+}
+
+fn check(shell: &Shell, looked: &Looked) -> Stage {
+    let failed = looked.checks.iter().filter(|check| check.verdict != Verdict::Pass).count();
+    let aside: u64 = looked.loads.iter().map(|(_, load)| load.set_aside).sum();
+    let is_held = looked.loads.iter().any(|(_, load)| load.state == LoadState::Held);
+    let mark = match (looked.checks.is_empty(), is_held || failed > 0) {
+        (true, _) => Mark::NONE,
+        (false, true) => Mark::FAILED,
+        (false, false) => Mark::PASSED,
+    };
+    let held = if is_held { ", a load is held" } else { "" };
+    let fact = match looked.checks.len() {
+        0 => "no check was answered yet".to_owned(),
+        all => format!("{} of {all} checks of the newest loads passed, {} rows set aside{held}", all - failed, format::count(aside)),
+    };
+    let at_ms = looked.loads.iter().map(|(_, load)| load.project_ms).max();
+    Stage { name: "Check", href: shell.to("datasets"), mark, fact, at_ms, alerts: looked.alerts("load:") }
+}
+
+/// The newest attempt at a step of one of the kinds.
+fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static str, kinds: &[&str]) -> Stage {
+    let submission = project.find_submission();
+    let is_kind = |step: &StepRun| {
+        let declared = submission.as_ref().and_then(|submission| submission.project.steps.get(&step.step));
+        declared.is_some_and(|declared| {
+            let trains = declared.makes_model();
+            kinds.contains(&declared.act.kind()) && (name == "Train" || !trains) || name == "Train" && trains
+        })
+    };
+    let newest = looked.steps.iter().find(|(_, step)| is_kind(step));
+    let (mark, fact, at_ms, href) = match newest {
+        Some((run, step)) => {
+            let message = step.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            let fact = format!("step {} took {}{message}", step.step, format::took(step.started_ms, step.ended_ms));
+            (step.state.into(), fact, Some(run.project_ms), shell.item("runs", run.id))
+        }
+        None => (Mark::NONE, "no such step ran yet".to_owned(), None, shell.to("runs")),
+    };
+    Stage { name, href, mark, fact, at_ms, alerts: Vec::new() }
+}
+
+async fn test(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+    let newest = releases::list_decisions(caller, project, None, 1).await?.items.into_iter().next();
+    let (mark, fact, at_ms, href) = match newest {
+        Some(decision) => {
+            let beside = decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
+            let fact = format!("version {} judged by the gates{beside}", decision.number);
+            (decision.verdict.into(), fact, Some(decision.project_ms), shell.item("models", decision.number))
+        }
+        None => (Mark::NONE, "no candidate was judged yet".to_owned(), None, shell.to("models")),
+    };
+    Ok(Stage { name: "Test", href, mark, fact, at_ms, alerts: Vec::new() })
+}
+
+async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+    let newest = releases::list_promotions(caller, project, None, 1).await?.items.into_iter().next();
+    let (mark, fact, at_ms) = match newest {
+        Some(promotion) => {
+            let to = promotion.to_number.map(|number| format!("version {number}")).unwrap_or_else(|| "no version".to_owned());
+            let at = promotion.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+            (Mark::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
+        }
+        None => (Mark::NONE, "nothing was released yet".to_owned(), None),
+    };
+    Ok(Stage { name: "Release", href: shell.to("releases"), mark, fact, at_ms, alerts: Vec::new() })
+}
+
+async fn serve(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+    let endpoints = deployments::list(caller, project).await?;
+    let told = endpoints.iter().map(|state| {
+        let endpoint = &state.endpoint;
+        let champion = endpoint.champion_number.map_or_else(|| "nobody answers".to_owned(), |number| format!("version {number} answers"));
+        let canary = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()));
+        let canary = canary.map(|number| format!(", version {number} is its canary")).unwrap_or_default();
+        let requests: u64 = state.live.iter().map(|live| live.requests).sum();
+        format!("{}: {champion}{canary}, {} requests on this server", endpoint.name, format::count(requests))
+    });
+    let fact = told.collect::<Vec<_>>().join("; ");
+    let is_live = endpoints.iter().any(|state| state.endpoint.champion_number.is_some());
+    let fact = if fact.is_empty() { "no endpoint answers yet".to_owned() } else { fact };
+    let at_ms = endpoints.iter().filter_map(|state| state.endpoint.champion_since_ms).max();
+    let mark = if is_live { Mark::READY } else { Mark::NONE };
+    Ok(Stage { name: "Serve", href: shell.to("endpoints"), mark, fact, at_ms, alerts: Vec::new() })
+}
+
+async fn watch(shell: &Shell, caller: &Caller, project: &ProjectState, looked: &Looked) -> Result<Stage> {
+    let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
+    let mut newest = None;
+    for name in monitor_results::monitors(caller, project)? {
+        let results = monitor_results::list(caller, project, &name, None).await?;
+        newest = newest.into_iter().chain(results).max_by_key(|result| (result.window_start_ms, result.project_ms));
+    }
+    let alerts = looked.alerts("monitor:");
+    let (mark, fact, at_ms) = match newest {
+        Some(result) => {
+            let facts = &result.facts["facts"];
+            let measure = facts[metric.as_str()].as_f64().map(|value| format!(", {metric} {}", format::number(value))).unwrap_or_default();
+            let window = shell.when(result.window_start_ms);
+            let drift = format::percent(facts["drift"]["share"].as_f64());
+            let fact = format!("{}, window from {window}, version {}: {drift} of features drifted{measure}", result.monitor, result.number);
+            (if alerts.is_empty() { Mark::STEADY } else { Mark::DRIFTED }, fact, Some(result.project_ms))
+        }
+        None => (Mark::NONE, "no window was judged yet".to_owned(), None),
+    };
+    let mark = if alerts.is_empty() { mark } else { Mark::from(AlertState::Firing) };
+    Ok(Stage { name: "Watch", href: shell.to("monitors"), mark, fact, at_ms, alerts })
+}
+
+fn retrain(shell: &Shell, project: &ProjectState, looked: &Looked) -> Stage {
+    let submission = project.find_submission();
+    let triggers = submission.iter().flat_map(|submission| submission.project.triggers.iter());
+    let declared = triggers.map(|(name, trigger)| format!("{name} on {}", trigger.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")));
+    let declared = declared.collect::<Vec<_>>().join("; ");
+    let (mark, fact, at_ms, href) = match (&looked.triggered, &looked.run) {
+        (Some(run), _) => (run.state.into(), format::cause(&run.cause), Some(run.project_ms), shell.item("runs", run.id)),
+        (None, Some(run)) if declared.is_empty() => (run.state.into(), format!("last run by {}", format::cause(&run.cause)), Some(run.project_ms), shell.item("runs", run.id)),
+        _ if declared.is_empty() => (Mark::NONE, "no trigger is declared".to_owned(), None, shell.to("runs")),
+        _ => (Mark::WATCHING, declared, None, shell.to("runs")),
+    };
+    Stage { name: "Retrain", href, mark, fact, at_ms, alerts: Vec::new() }
+}

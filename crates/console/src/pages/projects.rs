@@ -1,0 +1,44 @@
+//! The projects of the server; a single one is shown at once.
+
+use askama::Template;
+use axum::response::{IntoResponse, Redirect, Response};
+use perennial_app::projects;
+use perennial_core::Result;
+
+use crate::door::page;
+use crate::routes;
+use crate::shell::Shell;
+use crate::visit::Visit;
+
+#[derive(Template)]
+#[template(path = "projects.html")]
+struct Page {
+    shell: Shell,
+    projects: Vec<Listed>,
+}
+
+struct Listed {
+    name: String,
+    href: String,
+    goal: String,
+    is_stepped: bool,
+}
+
+/// The list, or the only project.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let mut listed = Vec::new();
+    for kept in projects::list(&visit.caller()?).await? {
+        let state = visit.app().project(kept.id).await?;
+        let goal = state.find_submission().map(|submission| submission.project.project.goal.clone());
+        // `default` is there for tracking clients that name no project; it is not listed before it is used.
+        if goal.is_none() && kept.name.as_str() == "default" {
+            continue;
+        }
+        let href = routes::section(&kept.name, "");
+        listed.push(Listed { name: kept.name.to_string(), href, goal: goal.unwrap_or_default(), is_stepped: state.stepped_ms().is_some() });
+    }
+    if let [only] = listed.as_slice() {
+        return Ok(Redirect::to(&only.href).into_response());
+    }
+    page(&Page { shell: Shell::bare(&visit, "Projects"), projects: listed })
+}

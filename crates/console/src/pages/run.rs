@@ -1,0 +1,148 @@
+//! A pipeline run: its steps as a graph and a list, why each ran, and their logs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+use perennial_app::pipeline_runs::{self, Event, PipelineRun, StepOutput, StepRun};
+use perennial_app::{Caller, ProjectState};
+use perennial_core::Result;
+use perennial_core::id::PipelineRunId;
+
+use crate::door::page;
+use crate::format;
+use crate::graph::{self, Graph};
+use crate::mark::Mark;
+use crate::shell::Shell;
+use crate::visit::Visit;
+
+/// Bytes of a log that are shown: its end.
+const LOG_SHOWN: usize = 20_000;
+/// Logs that are shown on one page.
+const LOGS_MAX: usize = 20;
+
+#[derive(Template)]
+#[template(path = "run.html")]
+struct Page {
+    shell: Shell,
+    run: PipelineRun,
+    graph: Option<Graph>,
+    steps: Vec<Row>,
+    /// What was told of loads, the decision and the release.
+    told: Vec<String>,
+}
+
+struct Row {
+    step: StepRun,
+    outputs: Vec<StepOutput>,
+    why: String,
+    log: Option<String>,
+    is_cut: bool,
+}
+
+impl Row {
+    fn state(&self) -> Mark {
+        self.step.state.into()
+    }
+
+    fn took(&self) -> String {
+        format::took(self.step.started_ms, self.step.ended_ms)
+    }
+
+    fn made(&self) -> String {
+        let made = self.outputs.iter().map(|output| format!("{} {} {}", output.kind.as_str(), output.name, format::short(&output.digest)));
+        made.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Page {
+    fn state(&self) -> Mark {
+        self.run.state.into()
+    }
+
+    fn took(&self) -> String {
+        format::took(self.run.started_ms, self.run.ended_ms)
+    }
+}
+
+/// One pipeline run.
+pub(crate) async fn show(visit: Visit) -> Result<Response> {
+    let (caller, project) = (visit.caller()?, visit.project()?);
+    let id: PipelineRunId = visit.param("id", "pipeline run")?;
+    let run = pipeline_runs::get(&caller, project, id).await?;
+    let (events, _) = pipeline_runs::events(&caller, project, id, 0, Duration::ZERO).await?;
+    let why = reasons(&events);
+    let mut steps = Vec::new();
+    for (step, outputs) in pipeline_runs::steps(&caller, project, id).await? {
+        let (log, is_cut) = if steps.len() < LOGS_MAX { log(&caller, project, id, &step).await? } else { (None, false) };
+        let why = why.get(step.step.as_str()).cloned().unwrap_or_default();
+        steps.push(Row { step, outputs, why, log, is_cut });
+    }
+    page(&Page {
+        graph: Graph::new(&drawn(project, &steps)),
+        told: told(&events),
+        shell: Shell::new(&visit, "runs", format!("Pipeline run {}", run.kind.as_str())).await?,
+        run,
+        steps,
+    })
+}
+
+/// The end of a step's log. A log whose blob is gone takes nothing else from the page.
+async fn log(caller: &Caller, project: &ProjectState, id: PipelineRunId, step: &StepRun) -> Result<(Option<String>, bool)> {
+    match pipeline_runs::log(caller, project, id, &step.step).await {
+        Ok((attempt, Some(text))) if attempt.id == step.id => {
+            let from = text.ceil_char_boundary(text.len().saturating_sub(LOG_SHOWN));
+            Ok((Some(text[from..].to_owned()), from > 0))
+        }
+        Ok(_) => Ok((None, false)),
+        Err(error) => {
+            tracing::warn!(step.name = %step.step, error.chain = %error.chain(), "a log cannot be shown");
+            Ok((Some(format!("the log cannot be shown: {}", error.message())), false))
+        }
+    }
+}
+
+/// Why each step ran, as it was told.
+fn reasons(events: &[Event]) -> BTreeMap<String, String> {
+    let started = events.iter().map(|event| &event.body).filter(|body| body["event"] == "step_started");
+    started.filter_map(|body| Some((body["step"].as_str()?.to_owned(), format::value(&body["why"])))).collect()
+}
+
+fn told(events: &[Event]) -> Vec<String> {
+    let lines = events.iter().filter_map(|event| {
+        let word = |key: &str| event.body[key].as_str();
+        match word("event")? {
+            "load_ended" => Some(format!(
+                "load of {} into {}: {}, {} rows, {} set aside",
+                word("path")?,
+                word("dataset")?,
+                word("state")?,
+                format::value(&event.body["rows"]),
+                format::value(&event.body["set_aside"])
+            )),
+            "load_failed" | "decided" | "released" | "ended" => word("message").map(str::to_owned),
+            _ => None,
+        }
+    });
+    lines.collect()
+}
+
+/// The steps in the order of the graph of the project file; those it does not know stand alone.
+fn drawn(project: &ProjectState, rows: &[Row]) -> Vec<graph::Step> {
+    let mark = |name: &str| rows.iter().rev().find(|row| row.step.step.as_str() == name).map(Row::state);
+    let mut drawn = Vec::new();
+    if let Some(submission) = project.find_submission() {
+        for step in submission.graph.order() {
+            let Some(mark) = mark(step.as_str()) else { continue };
+            let makers = submission.graph.needs(step).filter_map(|thing| submission.graph.maker(thing));
+            drawn.push(graph::Step { name: step.to_string(), mark, needs: makers.map(ToString::to_string).collect() });
+        }
+    }
+    for row in rows {
+        if !drawn.iter().any(|step| step.name == row.step.step.as_str()) {
+            drawn.push(graph::Step { name: row.step.step.to_string(), mark: row.state(), needs: Vec::new() });
+        }
+    }
+    drawn
+}

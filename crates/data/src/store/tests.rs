@@ -1,0 +1,69 @@
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use super::*;
+
+fn place() -> (tempfile::TempDir, DurableFolder, Path) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = Path::from_absolute_path(folder.path().canonicalize().expect("a path")).expect("a path");
+    (folder, DurableFolder::new(), path)
+}
+
+async fn text(store: &DurableFolder, path: &Path) -> String {
+    let bytes = store.get(path).await.expect("an object").bytes().await.expect("bytes");
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn an_object_is_created_once_and_the_first_stays() {
+    let (_folder, store, root) = place();
+    let path = root.join("deep").join("a.json");
+    let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+    store.put_opts(&path, PutPayload::from_static(b"first"), create()).await.expect("created");
+    let again = store.put_opts(&path, PutPayload::from_static(b"second"), create()).await;
+    assert!(matches!(again, Err(Error::AlreadyExists { .. })), "{again:?}");
+    assert_eq!(text(&store, &path).await, "first");
+    store.put(&path, PutPayload::from_static(b"third")).await.expect("overwritten");
+    assert_eq!(text(&store, &path).await, "third");
+}
+
+#[tokio::test]
+async fn parts_of_an_upload_become_one_object_when_it_is_complete() {
+    let (_folder, store, root) = place();
+    let path = root.join("big");
+    let mut upload: Box<dyn MultipartUpload> = store.put_multipart(&path).await.expect("an upload");
+    let second = { let first = upload.put_part(PutPayload::from_static(b"one ")); (first, upload.put_part(PutPayload::from_static(b"two"))) };
+    second.1.await.expect("a part");
+    second.0.await.expect("a part");
+    assert!(store.head(&path).await.is_err(), "nothing is there before the end");
+    let listed: Vec<_> = store.list(Some(&root)).try_collect().await.expect("a list");
+    assert!(listed.is_empty(), "unfinished files are not listed: {listed:?}");
+    upload.complete().await.expect("complete");
+    assert_eq!(text(&store, &path).await, "one two");
+}
+
+#[tokio::test]
+async fn copies_are_objects_of_their_own() {
+    let (folder, store, root) = place();
+    let (a, b) = (root.join("a"), root.join("b"));
+    store.put(&a, PutPayload::from_static(b"x")).await.expect("an object");
+    store.copy(&a, &b).await.expect("a copy");
+    assert!(matches!(store.copy_if_not_exists(&a, &b).await, Err(Error::AlreadyExists { .. })));
+    assert_eq!(text(&store, &b).await, "x");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing else is left");
+}
+
+#[test]
+fn a_root_may_be_a_path_or_a_url_and_other_schemes_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("with space");
+    let by_path = Root::open(path.to_str().expect("text")).expect("a root");
+    let url = Url::from_directory_path(&path).expect("a url");
+    let by_url = Root::open(url.as_str()).expect("a root");
+    assert_eq!(by_path.url, by_url.url);
+    assert_eq!(by_path.table_url("a/b.c").expect("a table").path(), format!("{}a/b.c/", by_path.url.path()));
+    for root in ["ftp://x/y", "gs://bucket"] {
+        assert!(matches!(Root::open(root), Err(crate::error::Error::Argument(_))), "{root}");
+    }
+}

@@ -1,0 +1,132 @@
+//! Digests: the same for the same rows, whatever their order, layout or way in.
+
+use perennial_core::digest::TableDigest;
+use perennial_core::port::data::{Mode, StageInput, Staged};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::Value as Json;
+
+use crate::support::{How, Place, Running, repository, run_python};
+
+fn digest(staged: &Staged) -> TableDigest {
+    TableDigest::of(&staged.schema, staged.change.added_rows, &staged.change.added)
+}
+
+const ROWS: &str = "SELECT CAST(value AS INT) AS n, CAST(value AS FLOAT) / 4 AS x, 't' || value AS t, \
+                    value % 2 = 0 AS b, CAST('2013-01-01' AS DATE) AS d, \
+                    CASE WHEN value % 3 = 0 THEN NULL ELSE arrow_cast(value * 1000000, 'Timestamp(Microsecond, Some(\"UTC\"))') END AS at \
+                    FROM generate_series(1, 20000)";
+
+#[tokio::test]
+async fn order_files_format_and_engine_do_not_count() {
+    let place = Place::new();
+    let sql = |sql: String| How::new(StageInput::Sql { sql, tables: Vec::new() });
+    let whole = digest(&place.stage(&sql(ROWS.into())).await.unwrap().1);
+    let turned = digest(&place.stage(&sql(format!("SELECT at, d, b, t, x, n FROM ({ROWS}) ORDER BY n DESC"))).await.unwrap().1);
+    assert_eq!(turned, whole);
+    place.write_parquet("a.parquet", &format!("SELECT * FROM ({ROWS}) WHERE n % 7 < 3")).await;
+    place.write_parquet("b.parquet", &format!("SELECT x, n, t, at, d, b FROM ({ROWS}) WHERE n % 7 >= 3")).await;
+    assert_eq!(digest(&place.stage(&How::files(&["a.parquet", "b.parquet"])).await.unwrap().1), whole);
+    let rows = perennial_core::port::data::DataEngine::query(
+        &place.engine,
+        perennial_core::port::data::QueryRequest { sql: ROWS.into(), tables: Vec::new(), limit: 20_000 },
+    )
+    .await
+    .unwrap();
+    let mut csv = String::from("n,x,t,b,d,at\n");
+    for row in &rows.rows {
+        let text = |value: &Json| match value {
+            Json::Null => String::new(),
+            Json::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        csv.push_str(&row.iter().map(text).collect::<Vec<_>>().join(","));
+        csv.push('\n');
+    }
+    place.write("a.csv", csv);
+    assert_eq!(digest(&place.stage(&How::files(&["a.csv"])).await.unwrap().1), whole);
+}
+
+#[tokio::test]
+async fn any_changed_value_changes_the_digest() {
+    let place = Place::new();
+    let mut seen = Vec::new();
+    for text in [
+        "{\"a\": 1, \"b\": \"x\"}",
+        "{\"a\": 2, \"b\": \"x\"}",
+        "{\"a\": 1, \"b\": \"y\"}",
+        "{\"a\": null, \"b\": \"x\"}",
+        "{\"a\": 1, \"b\": \"x\"}\n{\"a\": 1, \"b\": \"x\"}",
+        "{\"a\": 1.5, \"b\": \"x\"}",
+        "{\"c\": 1, \"b\": \"x\"}",
+    ] {
+        let digest = digest(&place.stage(&How::lines(text)).await.unwrap().1);
+        assert!(!seen.contains(&digest), "{text}");
+        seen.push(digest);
+    }
+}
+
+/// One load of a random history: mode, keys with values, and whether an earlier load is replaced.
+type Step = (u8, Vec<(u8, Option<i16>)>, Option<prop::sample::Index>);
+
+#[test]
+fn after_any_history_of_loads_the_running_digest_is_that_of_the_whole() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let step = (0u8..4, prop::collection::vec((0u8..12, any::<Option<i16>>()), 0..12), any::<Option<prop::sample::Index>>());
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) });
+    runner
+        .run(&prop::collection::vec(step, 1..6), |steps: Vec<Step>| {
+            runtime.block_on(play(&steps));
+            Ok(())
+        })
+        .unwrap();
+}
+
+async fn play(steps: &[Step]) {
+    let place = Place::new();
+    let mut running = Running::default();
+    let mut loads = Vec::new();
+    for (mode, rows, replaced) in steps {
+        let mut text = "k,v\n".to_owned();
+        rows.iter().for_each(|(k, v)| text.push_str(&format!("{k},{}\n", v.map_or_else(String::new, |v| v.to_string()))));
+        place.write("a.csv", text);
+        let mode = [Mode::Append, Mode::Append, Mode::Merge, Mode::Replace][*mode as usize];
+        let mut how = How::files(&["a.csv"]).key(&["k"]).mode(mode);
+        how.schema = Some(serde_json::from_value(schema()).unwrap());
+        if let Some(replaced) = replaced.filter(|_| !loads.is_empty() && mode != Mode::Replace) {
+            how = how.replaces(loads[replaced.index(loads.len())]);
+        }
+        let (load, staged) = place.load(&how).await;
+        if mode == Mode::Replace {
+            running = Running::default();
+            loads.clear();
+        }
+        loads.push(load);
+        running.apply(&staged.change);
+        assert_eq!(running.rows, place.rows("SELECT count(*) FROM rows").await[0][0].as_u64().unwrap());
+        assert_eq!(running.digest(&staged), place.whole_digest().await, "{steps:?}");
+    }
+}
+
+fn schema() -> Json {
+    let int = |name: &str| serde_json::json!({ "name": name, "class": "int", "nullable": true });
+    serde_json::json!({ "fields": [int("k"), int("v")] })
+}
+
+#[test]
+fn python_computes_the_published_vectors() {
+    let docs = repository().join("docs/digest-vectors.json");
+    let vectors: Vec<Json> = serde_json::from_slice(&std::fs::read(&docs).unwrap()).unwrap();
+    let script = repository().join("conformance/digest.py");
+    let printed = run_python(
+        "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')",
+        &[script.to_str().unwrap(), docs.to_str().unwrap()],
+    );
+    let computed: Vec<Json> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(computed.len(), vectors.len());
+    for (computed, vector) in computed.iter().zip(&vectors) {
+        for part in ["name", "sum", "digest"] {
+            assert_eq!(computed[part], vector[part], "{}", vector["name"]);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Tables and sources in an object store: `moto_server`, a real S3 API on a free port.
+//!
+//! The store is named by environment variables, as people name it, so the engine under test runs in a
+//! process of its own: this test starts itself again.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use perennial_core::port::data::{DataEngine, Mode, NamedTable, QueryRequest, StageInput, TableRef};
+use perennial_data::{Engine, EngineOptions};
+use serde_json::json;
+
+use crate::support::{How, Place, TABLE, commit_of, python, says, source};
+
+const INSIDE: &str = "PERENNIAL_TEST_INSIDE_S3";
+
+/// A server that ends with its value.
+struct Server(Child, String);
+
+impl Server {
+    fn start() -> Self {
+        let program = "import sys\nfrom moto.server import ThreadedMotoServer\nimport time\n\
+                       s = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)\ns.start()\n\
+                       print('%s:%d' % s.get_host_and_port(), flush=True)\nsys.stdin.read()\n";
+        let mut child = python()
+            .args(["-c", program])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("moto_server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("its address");
+        assert!(line.contains(':'), "moto_server did not start: is `moto[server]` installed? run the tests by `cargo xtask test`");
+        Self(child, format!("http://{}", line.trim()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn tables_and_sources_lie_in_an_s3_compatible_store() {
+    let server = Server::start();
+    let made = python()
+        .args(["-c", "import boto3, sys\nboto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1', aws_access_key_id='a', aws_secret_access_key='b').create_bucket(Bucket='lake')", &server.1])
+        .status()
+        .expect("boto3 runs");
+    assert!(made.success());
+    let inside = Command::new(std::env::current_exe().expect("this test"))
+        .args(["stores::inside_the_store", "--exact", "--nocapture"])
+        .env(INSIDE, "yes")
+        .env("AWS_ENDPOINT_URL", &server.1)
+        .env("AWS_ALLOW_HTTP", "true")
+        .env("AWS_ACCESS_KEY_ID", "a")
+        .env("AWS_SECRET_ACCESS_KEY", "b")
+        .env("AWS_REGION", "us-east-1")
+        .output()
+        .expect("this test starts again");
+    assert!(inside.status.success(), "{}{}", String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
+    assert!(String::from_utf8_lossy(&inside.stdout).contains("the store was used"));
+}
+
+/// The part that runs with the store's variables; by itself it does nothing.
+#[tokio::test]
+async fn inside_the_store() {
+    if std::env::var(INSIDE).is_err() {
+        return;
+    }
+    let place = Place::new();
+    let open = || {
+        Engine::open(EngineOptions {
+            root: "s3://lake/tables".into(),
+            staging: place.folder.path().join("staging-s3"),
+            source_root: place.folder.path().join("sources"),
+            memory_bytes: 64 << 20,
+            threads: 2,
+        })
+        .expect("an engine")
+    };
+    let (engine, other) = (open(), open());
+    let stage = async |text: &str, mode, base| {
+        let how = How::lines(text).key(&["k"]).mode(mode);
+        let load = perennial_core::id::LoadId::generate();
+        let request = perennial_core::port::data::StageRequest { base, ..place.request(load, &how).await };
+        (load, engine.stage(request).await.expect("staged"))
+    };
+    let (a, _) = stage("{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"b\"}\n", Mode::Merge, None).await;
+    let (b, _) = stage("{\"k\": 3, \"v\": \"c\"}\n", Mode::Merge, None).await;
+    // Two engines race for the table's first version: the store lets one in.
+    let (left, right) = tokio::join!(engine.commit(commit_of(a, 0)), other.commit(commit_of(b, 0)));
+    assert!(left.is_ok() != right.is_ok(), "{left:?} {right:?}");
+    says(left.as_ref().err().or(right.as_ref().err()).expect("one is refused"), "wrong-state", &[]);
+    let position = other.position(TABLE).await.expect("a position").expect("a table");
+    let base = TableRef { path: TABLE.into(), delta_version: position.delta_version };
+    let (c, staged) = stage("{\"k\": 1, \"v\": \"x\"}\n{\"k\": 3, \"v\": \"y\"}\n{\"k\": 9, \"v\": \"z\"}\n", Mode::Merge, Some(base)).await;
+    assert!(staged.change.removed_rows > 0);
+    let first = engine.commit(commit_of(c, 1)).await.expect("committed");
+    assert_eq!(other.commit(commit_of(c, 1)).await.expect("committed"), first);
+    let rows = async |sql: &str| {
+        let table = TableRef { path: TABLE.into(), delta_version: first.delta_version };
+        let tables = vec![NamedTable { name: "rows".into(), table }];
+        other.query(QueryRequest { sql: sql.into(), tables, limit: 10 }).await.expect("an answer").rows
+    };
+    let merged = rows("SELECT v FROM rows WHERE k IN (1, 3, 9) ORDER BY k").await;
+    assert_eq!(merged, [[json!("x")], [json!("y")], [json!("z")]]);
+
+    // A source in the store: files put there by an export of the query engine's own kind.
+    place.write("in.csv", "k,v\n7,q\n");
+    let store = object_store::aws::AmazonS3Builder::from_env().with_bucket_name("lake").build().expect("a store");
+    for name in ["in/2013-01.csv", "in/2013-02.csv", "in/other.txt"] {
+        let text = object_store::PutPayload::from_static(b"k,v\n7,q\n");
+        object_store::ObjectStoreExt::put(&store, &name.into(), text).await.expect("an object");
+    }
+    let files = source("s3://lake/in/*.csv");
+    let listed = engine.list(&files).await.expect("a list");
+    assert_eq!(listed.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["in/2013-01.csv", "in/2013-02.csv"]);
+    assert!(listed[0].etag.is_some());
+    let print = engine.fingerprint(&files, "in/2013-01.csv").await.expect("a fingerprint");
+    assert_eq!(print, blake3::hash(b"k,v\n7,q\n").to_hex().to_string());
+    says(&engine.fingerprint(&files, "tables/secret").await.unwrap_err(), "invalid-argument", &["no file of the source"]);
+    let how = How::new(StageInput::Files { source: files, paths: listed.into_iter().map(|file| file.path).collect() });
+    let load = perennial_core::id::LoadId::generate();
+    let request = perennial_core::port::data::StageRequest { base: None, ..place.request(load, &how).await };
+    assert_eq!(engine.stage(request).await.expect("staged").arrived, 2);
+    println!("the store was used");
+}

@@ -1,0 +1,194 @@
+//! Opening, migrations, damage, and the two schemas beside each other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use perennial_core::{Error as CoreError, ErrorCode};
+use perennial_store::{Error, Options, Store, loads, projects, tokens};
+use sqlx::{Connection, PgConnection, Row, SqliteConnection};
+
+use crate::db::{Db, write_tx};
+use crate::fixtures::{NOW, dataset, load, project};
+
+/// Opening a store that is up to date takes no longer than this.
+const OPEN_LIMIT: Duration = Duration::from_millis(10);
+
+/// Columns by table: name, type, whether null is allowed, in their order.
+type Columns = BTreeMap<String, Vec<(String, String, bool)>>;
+
+fn common_type(declared: &str) -> String {
+    match declared.to_ascii_lowercase().as_str() {
+        "integer" | "bigint" => "number",
+        "double precision" => "real",
+        "text" => "text",
+        "boolean" => "boolean",
+        other => panic!("an unexpected type: {other}"),
+    }
+    .to_owned()
+}
+
+async fn sqlite_columns(url: &str) -> Columns {
+    let mut conn = SqliteConnection::connect(url).await.unwrap();
+    let sql = "SELECT t.name, c.name, c.type, c.\"notnull\" OR c.pk > 0 FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c \
+               WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '_sqlx%' ORDER BY t.name, c.cid";
+    let mut columns = Columns::new();
+    for row in sqlx::query(sql).fetch_all(&mut conn).await.unwrap() {
+        let column = (row.get(1), common_type(row.get(2)), !row.get::<bool, _>(3));
+        columns.entry(row.get(0)).or_default().push(column);
+    }
+    columns
+}
+
+async fn postgres_columns(url: &str) -> Columns {
+    let mut conn = PgConnection::connect(url).await.unwrap();
+    let sql = "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' FROM information_schema.columns \
+               WHERE table_schema = 'public' AND table_name NOT LIKE '\\_sqlx%' ORDER BY table_name, ordinal_position";
+    let mut columns = Columns::new();
+    for row in sqlx::query(sql).fetch_all(&mut conn).await.unwrap() {
+        let column = (row.get(1), common_type(row.get(2)), row.get(3));
+        columns.entry(row.get(0)).or_default().push(column);
+    }
+    columns
+}
+
+#[tokio::test]
+async fn both_schemas_are_the_same_column_by_column() {
+    let (sqlite, postgres) = (Db::sqlite().await, Db::postgres().await);
+    let (left, right) = (sqlite_columns(&sqlite.url).await, postgres_columns(&postgres.url).await);
+    assert!(left.len() > 50, "{}", left.len());
+    for (table, columns) in &left {
+        assert_eq!(Some(columns), right.get(table), "table {table}");
+    }
+    assert_eq!(left.len(), right.len());
+    sqlite.finish().await;
+    postgres.finish().await;
+}
+
+#[tokio::test]
+async fn the_migrations_have_the_same_names_for_both_databases() {
+    let names = |dialect: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(dialect);
+        let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("sqlite"), names("postgres"));
+}
+
+#[tokio::test]
+async fn a_store_that_is_up_to_date_opens_at_once() {
+    let db = Db::sqlite().await;
+    db.store.close().await.unwrap();
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let start = Instant::now();
+        let store = Store::open(&db.url, Options::default()).await.unwrap();
+        best = best.min(start.elapsed());
+        store.close().await.unwrap();
+    }
+    assert!(best < OPEN_LIMIT, "{best:?}");
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_not_touched() {
+    let db = Db::sqlite().await;
+    db.store.close().await.unwrap();
+    let mut conn = SqliteConnection::connect(&db.url).await.unwrap();
+    sqlx::raw_sql(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', 1, x'00', 0)",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    let Err(refused) = Store::open(&db.url, Options::default()).await else { panic!("it opened") };
+    assert!(matches!(refused, Error::Newer(9999)), "{refused}");
+    let error = CoreError::from(refused);
+    assert_eq!(error.code(), ErrorCode::NotReady);
+    assert!(error.hint_text().is_some());
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_refused_without_its_password() {
+    for address in ["mysql://root:secret@host/db", "metadata.db", ""] {
+        let Err(refused) = Store::open(address, Options::default()).await else { panic!("it opened") };
+        assert!(refused.to_string().contains("expected `sqlite://<path>`"), "{refused}");
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+    }
+    let Err(refused) = Store::open("sqlite:///nowhere/at/all/metadata.db", Options::default()).await else {
+        panic!("it opened")
+    };
+    assert_eq!(CoreError::from(refused).code(), ErrorCode::Storage);
+}
+
+#[tokio::test]
+async fn a_damaged_row_names_table_column_and_key() {
+    let db = Db::sqlite().await;
+    let project = project(&db.store, "p").await;
+    let dataset = dataset(&db.store, project.id, "d").await;
+    let load = load(&dataset, "a");
+    let id = load.id;
+    write_tx!(db.store, tx => { Ok(loads::insert(tx, &load).await?) }).unwrap();
+    let mut conn = SqliteConnection::connect(&db.url).await.unwrap();
+    for (damage, column) in [
+        ("UPDATE loads SET state = 'lost'", "state"),
+        ("UPDATE loads SET state = 'staged', reasons = '{'", "reasons"),
+        ("UPDATE loads SET reasons = '{}', arrived = -1", "arrived"),
+        ("UPDATE loads SET arrived = 'many'", "arrived"),
+        ("UPDATE loads SET arrived = 1, dataset_id = 'x'", "dataset_id"),
+    ] {
+        sqlx::raw_sql("PRAGMA foreign_keys = off").execute(&mut conn).await.unwrap();
+        sqlx::raw_sql(damage).execute(&mut conn).await.unwrap();
+        let mut reader = db.store.read().await.unwrap();
+        let error = loads::get(&mut reader, id).await.unwrap_err();
+        let place = format!("table `loads`, column `{column}`, row `{id}` does not convert: ");
+        assert!(error.to_string().starts_with(&place), "{damage}: {error}");
+        assert_eq!(CoreError::from(error).code(), ErrorCode::Corrupt);
+    }
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn a_row_that_names_nothing_is_refused() {
+    let db = Db::sqlite().await;
+    let project = project(&db.store, "p").await;
+    let mut dataset = dataset(&db.store, project.id, "d").await;
+    dataset.id = perennial_core::id::DatasetId::generate();
+    let load = load(&dataset, "a");
+    let refused = write_tx!(db.store, tx => { Ok(loads::insert(tx, &load).await?) }).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::WrongState);
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn a_backup_holds_what_was_answered_before_it() {
+    let db = Db::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let target = folder.path().join("it's a copy.db");
+    let project = project(&db.store, "kept").await;
+    let writing = async {
+        for number in 0..50 {
+            write_tx!(db.store, tx => { Ok(tokens::insert_admin_link(tx, &number.to_string(), NOW, NOW).await?) })
+                .unwrap();
+        }
+    };
+    let ((), copied) = futures::join!(writing, db.store.backup(&target));
+    copied.unwrap();
+    let again = db.store.backup(&target).await.unwrap_err();
+    assert!(again.to_string().contains("exists already"), "{again}");
+    let copy = Store::open(&format!("sqlite://{}", target.display()), Options::default()).await.unwrap();
+    let mut reader = copy.read().await.unwrap();
+    assert_eq!(projects::get(&mut reader, project.id).await.unwrap(), project);
+    drop(reader);
+    copy.close().await.unwrap();
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn postgres_is_not_backed_up_here() {
+    let db = Db::postgres().await;
+    let refused = db.store.backup(Path::new("/tmp/never")).await.unwrap_err();
+    assert!(refused.to_string().contains("pg_dump"), "{refused}");
+    assert_eq!((db.store.dialect(), db.store.sqlite_path()), ("postgres", None));
+    db.finish().await;
+}
