@@ -35,6 +35,7 @@ pub mod releases;
 pub mod steps;
 pub mod supervise;
 pub mod tables;
+pub mod tracking;
 pub mod triggers;
 
 pub use app::{App, Caller, Services};

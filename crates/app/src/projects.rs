@@ -132,7 +132,7 @@ async fn find_or_create(caller: &Caller, name: &ProjectName) -> Result<Arc<Proje
     let new = NewProject {
         id: ProjectId::generate(),
         name: name.clone(),
-        artifact_root: "mlflow-artifacts:/".to_owned(),
+        artifact_root: crate::tracking::ARTIFACT_ROOT.to_owned(),
         created_ms: app.services.clock.wall_ms(),
     };
     let id = new.id;

@@ -32,6 +32,8 @@ const BROKEN_MONTH: i8 = 9;
 /// The first model is released when this month's outcomes are in.
 const FIRST_TEST_MONTH: i8 = 6;
 
+const MINUTE_MS: i64 = 60_000;
+
 /// Plays the story.
 pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
     let began = Instant::now();
@@ -94,8 +96,8 @@ impl Story {
                 self.month_of_flights(month).await?;
             }
             self.deliver(&format!("data/arrivals/2013-{month:02}.parquet"))?;
-            // The outcomes are there when the month is over, and an hour into the next.
-            self.step(month_start(month + 1) + 3_600_000).await?;
+            // The outcomes are there when the month is over.
+            self.step(month_start(month + 1)).await?;
             if month == FIRST_TEST_MONTH {
                 self.first_release().await?;
             }
@@ -115,7 +117,8 @@ impl Story {
             self.broken_weather(month, &weather).await?;
         }
         self.deliver(&weather)?;
-        self.step(month_start(month) + 60_000 * i64::from(month == BROKEN_MONTH)).await
+        // The next month's files come a little after the last one's outcomes.
+        self.step(month_start(month) + 2 * MINUTE_MS).await
     }
 
     /// A station reports Fahrenheit times ten: the load is held, and the repaired file takes its place.
@@ -140,7 +143,7 @@ impl Story {
         }
         println!("{}  the demo breaks {path}: {rows} temperatures of JFK times ten", label(month));
         examples::put(&self.root.join(path), broken.as_bytes())?;
-        self.step(month_start(month)).await?;
+        self.step(month_start(month) + MINUTE_MS).await?;
         println!("{}  the file arrives again, repaired", label(month));
         Ok(())
     }
@@ -178,7 +181,7 @@ impl Story {
         for happened in told.get("happened").and_then(Value::as_array).into_iter().flatten() {
             let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
             let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
-            let month = month_of(at - 3_600_001).max(1);
+            let month = month_of(at - MINUTE_MS).max(1);
             println!("{}  {message}", day(at));
             self.year.note(month, message);
         }

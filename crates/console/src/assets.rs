@@ -22,5 +22,12 @@ pub(crate) async fn style(visit: Visit) -> Result<Response> {
     if visit.text("hash") != hash() {
         return Err(Error::not_found("stylesheet", visit.text("hash").escape_debug()));
     }
-    Ok(([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], STYLE).into_response())
+    Ok((
+        [
+            (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+            (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        ],
+        STYLE,
+    )
+        .into_response())
 }

@@ -22,7 +22,8 @@ use crate::visit::Visit;
 use crate::{FORM_BYTES_MAX, Options, guard, routes};
 
 /// Scripts, frames, objects and styles in the page itself are all refused: the pages have none.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What every page shares; clones are cheap.
 #[derive(Clone)]
@@ -110,7 +111,9 @@ async fn admit(visit: &mut Visit, access: Access, parts: &mut Parts) -> Result<O
 /// The project the path names. Whoever may not read it is told what is told of one that is not there.
 async fn project(visit: &Visit, principal: &Principal) -> Result<Arc<ProjectState>> {
     let name = visit.text("project");
-    let missing = || Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known");
+    let missing = || {
+        Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
+    };
     let parsed = name.parse().map_err(|_| missing())?;
     let project = visit.app().project_named(&parsed).await?;
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
@@ -118,9 +121,12 @@ async fn project(visit: &Visit, principal: &Principal) -> Result<Arc<ProjectStat
 
 /// Reads what was posted. Where there is a session, the form must carry its token.
 async fn read_form(visit: &mut Visit, access: Access, request: Request) -> Result<()> {
-    let Form(form) = Form::<BTreeMap<String, String>>::from_request(request, &())
-        .await
-        .map_err(|rejection| Error::new(ErrorCode::InvalidArgument, format!("the form does not read: {}", rejection.body_text().to_lowercase())))?;
+    let Form(form) = Form::<BTreeMap<String, String>>::from_request(request, &()).await.map_err(|rejection| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the form does not read: {}", rejection.body_text().to_lowercase()),
+        )
+    })?;
     visit.form = form;
     if access == Access::Public {
         return Ok(());
@@ -130,7 +136,9 @@ async fn read_form(visit: &mut Visit, access: Access, request: Request) -> Resul
     // Digests are compared, so that the time it takes tells nothing of the token.
     if expected.is_empty() || blake3::hash(expected.as_bytes()) != blake3::hash(given.as_bytes()) {
         let message = "the form does not carry this session's token";
-        return Err(Error::new(ErrorCode::CrossSite, message).hint("go back, load the page again and send the form from there"));
+        return Err(
+            Error::new(ErrorCode::CrossSite, message).hint("go back, load the page again and send the form from there")
+        );
     }
     Ok(())
 }
@@ -193,7 +201,8 @@ impl Pages {
         Fut: Future<Output = Result<Response>> + Send,
     {
         let door = self.door.clone();
-        self.router = self.router.route(path, get(move |request: Request| door.clone().answer(access, request, handler.clone())));
+        self.router =
+            self.router.route(path, get(move |request: Request| door.clone().answer(access, request, handler.clone())));
         self
     }
 
@@ -204,7 +213,9 @@ impl Pages {
         Fut: Future<Output = Result<Response>> + Send,
     {
         let door = self.door.clone();
-        self.router = self.router.route(path, post(move |request: Request| door.clone().answer(access, request, handler.clone())));
+        self.router = self
+            .router
+            .route(path, post(move |request: Request| door.clone().answer(access, request, handler.clone())));
         self
     }
 

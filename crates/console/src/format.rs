@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+#[cfg(test)]
+mod tests;
+
 /// Characters of a value that are shown; the rest is cut off.
 const VALUE_MAX: usize = 200;
 /// Digits of a digest that are shown.
@@ -116,6 +119,12 @@ pub(crate) fn bytes(bytes: impl Whole) -> String {
     format!("{left:.1} TB")
 }
 
+/// `1 dataset`, `4 datasets`
+pub(crate) fn counted(number: impl Whole, noun: &str) -> String {
+    let plural = if number.whole() == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
 /// How long something between two instants took.
 pub(crate) fn took(from_ms: Option<i64>, to_ms: Option<i64>) -> String {
     let (Some(from), Some(to)) = (from_ms, to_ms) else { return "–".to_owned() };
@@ -133,8 +142,8 @@ pub(crate) fn short(digest: impl AsRef<str>) -> String {
 }
 
 /// Text, or a dash.
-pub(crate) fn maybe<T: std::fmt::Display>(value: &Option<T>) -> String {
-    value.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)
+pub(crate) fn maybe<T: std::fmt::Display>(value: Option<&T>) -> String {
+    value.map_or_else(|| "–".to_owned(), ToString::to_string)
 }
 
 /// A word of storage as people write it.
@@ -152,7 +161,11 @@ pub(crate) fn value(value: &Value) -> String {
         Value::Array(items) => items.iter().map(self::value).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
-    if text.chars().count() > VALUE_MAX { format!("{}…", text.chars().take(VALUE_MAX).collect::<String>()) } else { text }
+    if text.chars().count() > VALUE_MAX {
+        format!("{}…", text.chars().take(VALUE_MAX).collect::<String>())
+    } else {
+        text
+    }
 }
 
 /// What made something, in words: `trigger renew, because alert delay.stale`.
@@ -160,6 +173,7 @@ pub(crate) fn cause(cause: &Value) -> String {
     let word = |key: &str| cause[key].as_str();
     let kind = word("kind").unwrap_or("unknown").replace('_', " ");
     let who = word("by").or(word("trigger")).or(word("monitor")).map(|who| format!(" {who}")).unwrap_or_default();
-    let because = word("because").or(word("event")).or(word("rule")).map(|why| format!(", because {why}")).unwrap_or_default();
+    let because =
+        word("because").or(word("event")).or(word("rule")).map(|why| format!(", because {why}")).unwrap_or_default();
     format!("{kind}{who}{because}")
 }

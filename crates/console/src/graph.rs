@@ -56,7 +56,13 @@ impl Graph {
         let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         let (mut nodes, mut edges) = (Vec::new(), Vec::new());
         for step in steps {
-            let column = step.needs.iter().filter_map(|need| column_of.get(need.as_str())).map(|column| column + 1).max().unwrap_or(0);
+            let column = step
+                .needs
+                .iter()
+                .filter_map(|need| column_of.get(need.as_str()))
+                .map(|column| column + 1)
+                .max()
+                .unwrap_or(0);
             let row = filled.entry(column).or_insert(0);
             let x = MARGIN + column as f64 * (NODE_WIDTH + GAP_X);
             let y = MARGIN + *row as f64 * (NODE_HEIGHT + GAP_Y);
@@ -65,14 +71,15 @@ impl Graph {
             places.insert(&step.name, (x, y));
             for (from_x, from_y) in step.needs.iter().filter_map(|need| places.get(need.as_str())) {
                 let (x1, y1, y2) = (from_x + NODE_WIDTH, from_y + NODE_HEIGHT / 2.0, y + NODE_HEIGHT / 2.0);
-                let half = (x1 + x) / 2.0;
+                let half = f64::midpoint(x1, x);
                 edges.push(format!("M{x1:.0} {y1:.0} C{half:.0} {y1:.0} {half:.0} {y2:.0} {x:.0} {y2:.0}"));
             }
             nodes.push(Node { name: step.name.clone(), shown: shortened(&step.name), mark: step.mark, x, y });
         }
         let columns = filled.len() as f64;
         let rows = filled.values().copied().max().unwrap_or(1) as f64;
-        let description = steps.iter().map(|step| format!("{} {}", step.name, step.mark.word())).collect::<Vec<_>>().join(", ");
+        let description =
+            steps.iter().map(|step| format!("{} {}", step.name, step.mark.word())).collect::<Vec<_>>().join(", ");
         Some(Self {
             nodes,
             edges,
@@ -84,5 +91,9 @@ impl Graph {
 }
 
 fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME_MAX { name.to_owned() } else { format!("{}…", name.chars().take(NAME_MAX - 1).collect::<String>()) }
+    if name.chars().count() <= NAME_MAX {
+        name.to_owned()
+    } else {
+        format!("{}…", name.chars().take(NAME_MAX - 1).collect::<String>())
+    }
 }

@@ -14,7 +14,8 @@ pub(crate) fn judge(parts: &Parts, hosts: &[String]) -> Result<()> {
         return Err(refused(format!("`{}` is no name of this server", host.escape_debug())));
     }
     if let Some(origin) = parts.headers.get(header::ORIGIN) {
-        let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+        let authority =
+            origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
         if !authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
             return Err(refused("a page of another site may not ask this server"));
         }
@@ -40,5 +41,7 @@ fn name_of(authority: &str) -> &str {
 
 /// Rebinding needs a name of the attacker's own, so bare addresses pass.
 fn is_ours(host: &str, hosts: &[String]) -> bool {
-    host.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost") || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
+    host.parse::<IpAddr>().is_ok()
+        || host.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
 }

@@ -78,7 +78,11 @@ impl Mark {
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<span class=\"mark {}\"><span aria-hidden=\"true\">{}</span> {}</span>", self.tone, self.shape, self.word)
+        write!(
+            f,
+            "<span class=\"mark {}\"><span aria-hidden=\"true\">{}</span> {}</span>",
+            self.tone, self.shape, self.word
+        )
     }
 }
 

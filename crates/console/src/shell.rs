@@ -33,6 +33,8 @@ const SECTIONS: [(&str, &str); 9] = [
 /// What stands around a page.
 pub(crate) struct Shell {
     pub title: String,
+    /// Address of the stylesheet.
+    pub style: &'static str,
     /// Who looks.
     pub who: Option<String>,
     pub csrf: String,
@@ -73,6 +75,7 @@ impl Shell {
     pub(crate) fn bare(visit: &Visit, title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
+            style: &STYLE_PATH,
             who: visit.who.as_ref().map(|who| who.principal.name.clone()),
             csrf: visit.who.as_ref().map(|who| who.csrf_token.clone()).unwrap_or_default(),
             is_session: visit.door.options.auth && visit.who.is_some(),
@@ -87,7 +90,8 @@ impl Shell {
         let newest = alerts::list(&caller, project, None, ALERTS_MAX).await?;
         let submission = project.find_submission();
         let mut shell = Self::bare(visit, title);
-        let metric = submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| task.metric.clone());
+        let metric =
+            submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| task.metric.clone());
         let mut around = Around {
             name: project.name.to_string(),
             goal: submission.as_ref().map(|submission| submission.project.project.goal.clone()).unwrap_or_default(),
@@ -102,10 +106,6 @@ impl Shell {
         shell.project = Some(around);
         shell.section = section;
         Ok(shell)
-    }
-
-    pub(crate) fn style(&self) -> &str {
-        &STYLE_PATH
     }
 
     /// Links to the sections of the project.
@@ -169,10 +169,6 @@ impl Around {
     /// The timezone of the instants on the page.
     pub(crate) fn zone(&self) -> &str {
         self.submission.as_ref().map_or("UTC", |submission| submission.project.project.timezone.as_str())
-    }
-
-    pub(crate) fn submission(&self) -> Option<&Arc<Submission>> {
-        self.submission.as_ref()
     }
 }
 

@@ -32,13 +32,16 @@ impl Visit {
 
     /// The visitor as the use cases know them.
     pub(crate) fn caller(&self) -> Result<Caller> {
-        let who = self.who.as_ref().ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "this page needs a session"))?;
+        let who =
+            self.who.as_ref().ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "this page needs a session"))?;
         Ok(Caller::new(self.app().clone(), who.principal.clone()))
     }
 
     /// The project the path names.
     pub(crate) fn project(&self) -> Result<&Arc<ProjectState>> {
-        self.project.as_ref().ok_or_else(|| Error::internal("a page without `{project}` asks for it", "the page is registered wrongly"))
+        self.project
+            .as_ref()
+            .ok_or_else(|| Error::internal("a page without `{project}` asks for it", "the page is registered wrongly"))
     }
 
     /// The words in the place of `{name}`.
@@ -54,6 +57,8 @@ impl Visit {
 
     /// Where a list goes on.
     pub(crate) fn after(&self) -> Option<&str> {
-        self.query.get("after").map(String::as_str).filter(|after| !after.is_empty() && after.len() <= 64 && after.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        self.query.get("after").map(String::as_str).filter(|after| {
+            !after.is_empty() && after.len() <= 64 && after.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
     }
 }

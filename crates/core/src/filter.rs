@@ -6,11 +6,13 @@
 //! `tags.team IS NULL`, `run_id IN ('a', 'b')`. Text stands in single or double
 //! quotes and knows no escape.
 
+mod experiment;
 mod parse;
 mod print;
 #[cfg(test)]
 mod tests;
 
+pub use experiment::{ExperimentClause, ExperimentKey, ExperimentNumber, ExperimentOrder, parse_experiment_filter, parse_experiment_order};
 pub use parse::{CLAUSES_MAX, LIST_MAX, parse_run_filter, parse_run_order};
 
 /// A comparison of numbers.

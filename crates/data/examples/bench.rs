@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, Mode, NamedTable, RowCheck, RowQuestion, ScanPlan,
-    StageInput, StageRequest, TableRef,
+    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, Mode, NamedTable, RowCheck, RowQuestion,
+    ScanPlan, StageInput, StageRequest, TableRef,
 };
 use perennial_data::{Engine, EngineOptions};
 
@@ -26,13 +26,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         threads: 2,
     })?;
     let source = FilesSource { files: "schedule/*.parquet".into(), format: None, header: true, columns: Vec::new() };
-    let row = |name: &str, sql: &str| RowCheck { name: name.into(), question: RowQuestion::Predicate(sql.into()), sets_aside: true };
+    let row = |name: &str, sql: &str| RowCheck {
+        name: name.into(),
+        question: RowQuestion::Predicate(sql.into()),
+        sets_aside: true,
+    };
     let plan = ScanPlan {
         rows: vec![
             row("origin_known", "origin IN ('EWR', 'JFK', 'LGA')"),
             row("far_enough", "distance BETWEEN 10 AND 6000"),
         ],
-        aggregates: vec![AggregateCheck { name: "volume".into(), expression: "count(*) BETWEEN 20000 AND 40000".into() }],
+        aggregates: vec![AggregateCheck {
+            name: "volume".into(),
+            expression: "count(*) BETWEEN 20000 AND 40000".into(),
+        }],
     };
     let (mut staging, mut committing, mut rows) = (0.0, 0.0, 0);
     let mut base = None;
@@ -58,7 +65,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let request = CommitRequest { load, table: TABLE.into(), number, previous: number - 1, all: false };
         let committed = engine.commit(request).await?;
         let total_s = started.elapsed().as_secs_f64();
-        println!("{:<32} {:>6} rows  stage {:>6.1} ms  commit {:>6.1} ms", file.path, staged.arrived, staged_s * 1e3, (total_s - staged_s) * 1e3);
+        println!(
+            "{:<32} {:>6} rows  stage {:>6.1} ms  commit {:>6.1} ms",
+            file.path,
+            staged.arrived,
+            staged_s * 1e3,
+            (total_s - staged_s) * 1e3
+        );
         staging += staged_s;
         committing += total_s - staged_s;
         rows += staged.arrived;

@@ -45,7 +45,13 @@ fn fit_column(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin)
 }
 
 /// Finds the value that does not fit and names its place.
-fn misfit(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin, cause: &arrow::error::ArrowError) -> Error {
+fn misfit(
+    column: &ArrayRef,
+    name: &str,
+    target: &DataType,
+    origin: &Origin,
+    cause: &arrow::error::ArrowError,
+) -> Error {
     let lenient = CastOptions { safe: true, ..CastOptions::default() };
     if let Ok(cast) = cast_with_options(column, target, &lenient) {
         let lost = (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row));
@@ -66,7 +72,10 @@ fn misfit(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin, cau
 fn changed(column: &ArrayRef, cast: &ArrayRef) -> Result<Option<usize>> {
     let is_narrower = match (column.data_type(), cast.data_type()) {
         (
-            DataType::Decimal32(_, from) | DataType::Decimal64(_, from) | DataType::Decimal128(_, from) | DataType::Decimal256(_, from),
+            DataType::Decimal32(_, from)
+            | DataType::Decimal64(_, from)
+            | DataType::Decimal128(_, from)
+            | DataType::Decimal256(_, from),
             DataType::Decimal128(_, to),
         ) => to < from,
         (DataType::Int64 | DataType::UInt64, DataType::Float64) => true,
@@ -77,7 +86,8 @@ fn changed(column: &ArrayRef, cast: &ArrayRef) -> Result<Option<usize>> {
     }
     let back = cast_with_options(cast, column.data_type(), &CastOptions { safe: true, ..CastOptions::default() });
     let back = back.map_err(|cause| Error::internal("comparing values", cause))?;
-    let same = arrow::compute::kernels::cmp::not_distinct(column, &back).map_err(|cause| Error::internal("comparing values", cause))?;
+    let same = arrow::compute::kernels::cmp::not_distinct(column, &back)
+        .map_err(|cause| Error::internal("comparing values", cause))?;
     Ok((0..same.len()).find(|&row| !same.value(row)))
 }
 

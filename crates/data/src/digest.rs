@@ -44,7 +44,9 @@ impl RowDigester {
             .collect::<Result<Vec<_>>>()?;
         let mut encoder = RowEncoder::new();
         let hash = |row| {
-            columns.iter().for_each(|(head, cells)| cells.encode(row, head, &mut encoder));
+            for (head, cells) in &columns {
+                cells.encode(row, head, &mut encoder);
+            }
             encoder.finish()
         };
         Ok((0..batch.num_rows()).map(hash).collect())

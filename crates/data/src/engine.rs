@@ -8,8 +8,8 @@ use perennial_core::Result as CoreResult;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile, StageRequest,
-    Staged,
+    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
 
@@ -101,12 +101,18 @@ impl DataEngine for Engine {
 
     async fn quarantine(&self, load: LoadId, table: &str) -> CoreResult<()> {
         let (stager, table) = (self.stager.clone(), table.to_owned());
-        Ok(self.pool.run(async move { quarantine::write(stager.sql.tables(), &stager.area(load), &table).await }).await?)
+        Ok(self
+            .pool
+            .run(async move { quarantine::write(stager.sql.tables(), &stager.area(load), &table).await })
+            .await?)
     }
 
     async fn commit(&self, request: CommitRequest) -> CoreResult<Committed> {
         let stager = self.stager.clone();
-        Ok(self.pool.run(async move { commit::commit(&stager.sql, &stager.area(request.load), &request).await }).await?)
+        Ok(self
+            .pool
+            .run(async move { commit::commit(&stager.sql, &stager.area(request.load), &request).await })
+            .await?)
     }
 
     async fn discard(&self, load: LoadId) -> CoreResult<()> {

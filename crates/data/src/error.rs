@@ -108,8 +108,10 @@ impl From<Error> for CoreError {
         let message = error.to_string();
         match error {
             Error::SourceFile { hint, source, .. } => {
-                let mut error = Self::new(ErrorCode::SourceFile, message)
-                    .hint(hint.unwrap_or_else(|| "repair the file at its source; its load enters when the file is whole".into()));
+                let mut error =
+                    Self::new(ErrorCode::SourceFile, message).hint(hint.unwrap_or_else(|| {
+                        "repair the file at its source; its load enters when the file is whole".into()
+                    }));
                 if let Some(source) = source {
                     error = error.because(source);
                 }
@@ -127,9 +129,8 @@ impl From<Error> for CoreError {
             Error::Argument(_) => Self::new(ErrorCode::InvalidArgument, message),
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
             Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).hint(hint),
-            Error::Limit(_) => {
-                Self::new(ErrorCode::TooLarge, message).hint("take less at once, or give the server more memory (`--memory`)")
-            }
+            Error::Limit(_) => Self::new(ErrorCode::TooLarge, message)
+                .hint("take less at once, or give the server more memory (`--memory`)"),
             Error::Storage { source, .. } => Self::new(ErrorCode::Storage, message).because(source),
             Error::Internal { source, .. } => Self::internal(message, source),
         }

@@ -1,7 +1,7 @@
 //! Parquet files of our own: written beside the computation, synced, with statistics for Delta.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -67,7 +67,7 @@ impl FileSink {
     }
 }
 
-fn write(file: File, path: &PathBuf, schema: SchemaRef, mut batches: mpsc::Receiver<RecordBatch>) -> Result<Written> {
+fn write(file: File, path: &Path, schema: SchemaRef, mut batches: mpsc::Receiver<RecordBatch>) -> Result<Written> {
     let failed = |cause| Error::storage(format!("writing `{}`", path.display()), cause);
     let io = |cause: std::io::Error| Error::storage(format!("writing `{}`", path.display()), cause);
     let level = ZstdLevel::try_new(1).map_err(failed)?;

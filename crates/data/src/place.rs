@@ -11,16 +11,14 @@ const PATH_MAX: usize = 1024;
 /// way, symbolic links included, may leave `root`. The place must exist.
 pub(crate) fn inside(root: &Path, text: &str) -> Result<PathBuf> {
     let relative = relative(text)?;
-    let root = root.canonicalize().map_err(|cause| Error::storage(format!("opening the source folder `{}`", root.display()), cause))?;
+    let root = root
+        .canonicalize()
+        .map_err(|cause| Error::storage(format!("opening the source folder `{}`", root.display()), cause))?;
     let place = root.join(relative).canonicalize().map_err(|cause| match cause.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound { noun: "source file", name: text.to_owned() },
         _ => Error::storage(format!("opening `{text}`"), cause),
     })?;
-    if place.starts_with(&root) {
-        Ok(place)
-    } else {
-        Err(leaves(text))
-    }
+    if place.starts_with(&root) { Ok(place) } else { Err(leaves(text)) }
 }
 
 /// Judges `text` as a relative path or glob that does not climb; nothing is looked up.

@@ -47,7 +47,9 @@ pub(crate) fn canonical(given: &DataType) -> Option<DataType> {
         | DataType::Null
         | DataType::Time32(_)
         | DataType::Time64(_) => DataType::Utf8,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
         DataType::Date32 | DataType::Date64 => DataType::Date32,
         DataType::Timestamp(_, _) => timestamp(),
         DataType::Dictionary(_, value) => canonical(value)?,
@@ -79,7 +81,9 @@ pub(crate) fn class_of(kind: &DataType) -> Option<TypeClass> {
         DataType::Date32 => TypeClass::Date,
         DataType::Timestamp(_, _) => TypeClass::Timestamp,
         DataType::List(element) => TypeClass::List(Box::new(class_of(element.data_type())?)),
-        DataType::Struct(fields) => TypeClass::Struct(fields.iter().map(|field| field_of(field)).collect::<Option<_>>()?),
+        DataType::Struct(fields) => {
+            TypeClass::Struct(fields.iter().map(|field| field_of(field)).collect::<Option<_>>()?)
+        }
         _ => return None,
     })
 }
@@ -96,9 +100,9 @@ pub(crate) fn arrow_of(class: &TypeClass) -> DataType {
         TypeClass::Date => DataType::Date32,
         TypeClass::Timestamp => timestamp(),
         TypeClass::List(element) => list(arrow_of(element)),
-        TypeClass::Struct(fields) => {
-            DataType::Struct(fields.iter().map(|field| ArrowField::new(&field.name, arrow_of(&field.class), true)).collect())
-        }
+        TypeClass::Struct(fields) => DataType::Struct(
+            fields.iter().map(|field| ArrowField::new(&field.name, arrow_of(&field.class), true)).collect(),
+        ),
     }
 }
 

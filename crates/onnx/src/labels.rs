@@ -48,7 +48,11 @@ impl Labels {
     }
 
     /// Writes the label of each row; `places` are all below [`Self::len`].
-    pub(crate) fn write(&self, places: impl ExactSizeIterator<Item = usize>, output: &mut Tensor) -> Result<(), String> {
+    pub(crate) fn write(
+        &self,
+        places: impl ExactSizeIterator<Item = usize>,
+        output: &mut Tensor,
+    ) -> Result<(), String> {
         let shape = [places.len()];
         match self {
             Self::Numbers(labels) => output.start(&shape)?.extend(places.map(|place| labels[place])),

@@ -9,7 +9,7 @@ pub const GRAPH_VALUES_MAX: u64 = 20_000;
 /// Attributes of all nodes together.
 pub const ATTRIBUTES_MAX: u64 = 400_000;
 /// Elements of one tensor, in a file or during a run.
-pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 28;
+pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 26;
 /// Dimensions of one tensor.
 pub const TENSOR_RANK_MAX: usize = 8;
 /// Bytes of one text value in a model file.

@@ -43,9 +43,13 @@ impl PostTransform {
             Self::Probit => scores.iter_mut().for_each(|score| *score = Self::probit(*score)),
             Self::Softmax => {
                 let top = scores.iter().copied().fold(f64::MIN, f64::max);
-                scores.iter_mut().for_each(|score| *score = (*score - top).exp());
+                for score in &mut *scores {
+                    *score = (*score - top).exp();
+                }
                 let sum: f64 = scores.iter().sum();
-                scores.iter_mut().for_each(|score| *score /= sum);
+                for score in scores {
+                    *score /= sum;
+                }
             }
             Self::SoftmaxZero => {
                 // Scores of zero stay zero.
@@ -69,9 +73,11 @@ impl PostTransform {
     /// near a half it loses digits, and they are to be the same ones.
     pub(crate) fn probit(x: f64) -> f64 {
         const A: f32 = 0.147;
+        #[expect(clippy::approx_constant, reason = "as many digits as in the other runtime")]
+        const PI: f32 = 3.141_59;
         let x = 2.0 * x as f32 - 1.0;
         let log = ((1.0 - x) * (1.0 + x)).ln();
-        let half = 2.0 / (3.141_59 * A) + 0.5 * log;
+        let half = 2.0 / (PI * A) + 0.5 * log;
         let inverse = (-half + (half * half - 1.0 / A * log).sqrt()).sqrt();
         f64::from(std::f32::consts::SQRT_2 * if x < 0.0 { -inverse } else { inverse })
     }

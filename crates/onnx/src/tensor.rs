@@ -190,10 +190,14 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     if shape.len() > limits::TENSOR_RANK_MAX {
         return Err(format!("a tensor of {} dimensions, at most {} are taken", shape.len(), limits::TENSOR_RANK_MAX));
     }
-    let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
+    // Also where one length is 0 the others are bounded, so that no product of some of them overflows.
+    let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length.max(1)));
     count
         .filter(|&count| count as u64 <= limits::TENSOR_ELEMENTS_MAX)
-        .ok_or_else(|| format!("a tensor of shape {shape:?}, at most {} elements are taken", limits::TENSOR_ELEMENTS_MAX))
+        .map(|count| if shape.contains(&0) { 0 } else { count })
+        .ok_or_else(|| {
+            format!("a tensor of shape {shape:?}, at most {} elements are taken", limits::TENSOR_ELEMENTS_MAX)
+        })
 }
 
 /// Rust types of elements.

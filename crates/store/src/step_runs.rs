@@ -197,7 +197,7 @@ pub async fn find_cached(conn: &mut Conn, project_id: ProjectId, cache_key: &str
     conn.optional(sql!("step_runs/find_cached"), bind![project_id, cache_key]).await
 }
 
-/// The newest attempt at each step whose outputs can be used, by step, in one query.
+/// The newest attempt at each step that succeeded, by step, in one query.
 pub async fn list_newest_good(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<StepRun>> {
     conn.all(sql!("step_runs/list_newest_good"), bind![project_id]).await
 }

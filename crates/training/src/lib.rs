@@ -119,34 +119,48 @@ pub fn train(
     within_limits(frame)?;
     target.check(task, frame.rows())?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
-    let pool = rayon::ThreadPoolBuilder::new()
+    on_threads(threads, || learn(kind, frame, target, task, params))
+}
+
+/// Runs `work` with a pool of that many threads of its own.
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+    rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("train-{index}"))
         .build()
-        .map_err(Error::Threads)?;
-    pool.install(|| {
-        let features = features::learn(frame)?;
-        let signature = Signature {
-            inputs: features.iter().map(features::Feature::input).collect(),
-            task,
-            classes: target.classes().to_vec(),
-        };
-        let values = features::read(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
-        let judged = params::Judged(&params);
-        let (onnx, metrics, importance, model) = match kind {
-            Kind::Gbdt => {
-                let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&judged))?;
-                (gbdt::export(&model, &signature), metrics, model.importance(), Model::Gbdt(model))
-            }
-            Kind::Linear => {
-                let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&judged))?;
-                (linear::export(&model, &signature), metrics, model.importance(), Model::Linear(model))
-            }
-        };
-        let names = signature.inputs.iter().map(|input| input.name.clone());
-        let importance = names.zip(shares(importance)).collect();
-        Ok(Trained { onnx, signature, params, metrics, importance, model })
-    })
+        .map_err(Error::Threads)?
+        .install(work)
+}
+
+/// Trains with judged parameters on what was found fit, in the pool it is called in.
+fn learn(
+    kind: Kind,
+    frame: &Frame,
+    target: &Target,
+    task: TaskKind,
+    params: Map<String, Value>,
+) -> Result<Trained, Error> {
+    let features = features::learn(frame)?;
+    let signature = Signature {
+        inputs: features.iter().map(features::Feature::input).collect(),
+        task,
+        classes: target.classes().to_vec(),
+    };
+    let values = features::read(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
+    let judged = params::Judged(&params);
+    let (onnx, metrics, importance, model) = match kind {
+        Kind::Gbdt => {
+            let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&judged))?;
+            (gbdt::export(&model, &signature), metrics, model.importance(), Model::Gbdt(model))
+        }
+        Kind::Linear => {
+            let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&judged))?;
+            (linear::export(&model, &signature), metrics, model.importance(), Model::Linear(model))
+        }
+    };
+    let names = signature.inputs.iter().map(|input| input.name.clone());
+    let importance = names.zip(shares(importance)).collect();
+    Ok(Trained { onnx, signature, params, metrics, importance, model })
 }
 
 impl Predictor for Trained {

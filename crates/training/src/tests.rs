@@ -1,5 +1,6 @@
 //! Parameters and limits.
 
+use perennial_core::frame::Column;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -119,11 +120,31 @@ fn trainers_are_found_by_their_word() {
 fn more_histograms_than_memory_are_refused() {
     let mut frame = Frame::new();
     for column in 0..100 {
-        frame.push(format!("x{column}"), perennial_core::frame::Column::Number(vec![0.0, 1.0]));
+        frame.push(format!("x{column}"), Column::Number(vec![0.0, 1.0]));
     }
     let params = given(json!({ "bins": 4096, "leaves": 4096, "depth": 12 }));
     let error = train(Kind::Gbdt, &frame, &Target::Binary(vec![0.0, 1.0]), TaskKind::Binary, &params).err().unwrap();
     assert!(matches!(error, Error::TooMany { actual: 1_677_721_600, .. }), "{error}");
+}
+
+#[test]
+fn one_thread_gives_the_same_bytes_as_two() {
+    const ROWS: u32 = 40_000;
+    let mixed = |row: u32, salt: u32| row.wrapping_mul(0x9E37_79B9 ^ salt).rotate_left(13) % 1_000;
+    let column = |salt: u32| (0..ROWS).map(|row| f64::from(mixed(row, salt))).collect::<Vec<f64>>();
+    let mut frame = Frame::new();
+    for salt in 0..12 {
+        frame.push(format!("x{salt}"), Column::Number(column(salt)));
+    }
+    let outcomes = column(0).into_iter().zip(column(99)).map(|(x, noise)| f64::from(u8::from(x + noise > 1_000.0)));
+    let target = Target::Binary(outcomes.collect());
+    for (kind, given_params) in [(Kind::Gbdt, json!({ "trees": 10, "subsample": 0.9 })), (Kind::Linear, json!({}))] {
+        let params = judge(kind, &given(given_params)).unwrap();
+        let [one, two] = [1, 2].map(|threads| {
+            on_threads(threads, || learn(kind, &frame, &target, TaskKind::Binary, params.clone())).unwrap().onnx
+        });
+        assert!(one == two, "{} differs", kind.as_str());
+    }
 }
 
 /// The table of a trainer's parameters, as the reference page has it.

@@ -52,9 +52,9 @@ impl From<monitor_results::MonitorResult> for MonitorResult {
             number: result.number,
             kind: result.kind.as_str(),
             revision: result.revision,
-            rows: result.facts.get("rows").and_then(Value::as_f64).map(|rows| rows as u64),
-            drift_share: result.facts.pointer("/drift/share").and_then(Value::as_f64),
-            facts: result.facts,
+            rows: result.facts.pointer("/facts/rows").and_then(Value::as_f64).map(|rows| rows as u64),
+            drift_share: result.facts.pointer("/facts/drift/share").and_then(Value::as_f64),
+            facts: result.facts.get("facts").cloned().unwrap_or(result.facts),
             wall_at: at(result.wall_ms),
             project_at: at(result.project_ms),
         }

@@ -54,7 +54,10 @@ impl Page {
     }
 
     fn file(load: &Load) -> String {
-        load.source_path.clone().or_else(|| load.origin_id.as_deref().map(format::short)).unwrap_or_else(|| load.origin.as_str().to_owned())
+        load.source_path
+            .clone()
+            .or_else(|| load.origin_id.as_deref().map(format::short))
+            .unwrap_or_else(|| load.origin.as_str().to_owned())
     }
 
     fn reasons(load: &Load) -> String {
@@ -65,7 +68,12 @@ impl Page {
     /// Least, middle and greatest, or the most frequent values.
     fn spread(column: &ColumnProfile) -> String {
         if let Some([_, low, middle, high, _]) = column.quantiles {
-            return format!("25 % {}, median {}, 75 % {}", format::number(low), format::number(middle), format::number(high));
+            return format!(
+                "25 % {}, median {}, 75 % {}",
+                format::number(low),
+                format::number(middle),
+                format::number(high)
+            );
         }
         let top = column.top.iter().take(TOP_MAX).map(|(value, count)| format!("{value} ({})", format::count(count)));
         top.collect::<Vec<_>>().join(", ")
@@ -91,7 +99,9 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let before = visit.query.get("before").and_then(|before| before.parse().ok());
     let profile = datasets::profile(&caller, project, &name, None).await?;
     let profile = profile.map(|profile| serde_json::from_value(profile.body)).transpose();
-    let profile = profile.map_err(|cause| Error::internal(format!("the profile of dataset `{name}` does not read"), cause))?.unwrap_or_default();
+    let profile = profile
+        .map_err(|cause| Error::internal(format!("the profile of dataset `{name}` does not read"), cause))?
+        .unwrap_or_default();
     let loads = datasets::loads(&caller, project, &name, visit.after(), ROWS_MAX).await?;
     // What cannot be read of the quarantine takes nothing else from the page.
     let (aside, aside_failed) = match datasets::quarantine(&caller, project, &name, None, ASIDE_MAX).await {

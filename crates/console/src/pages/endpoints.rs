@@ -8,6 +8,7 @@ use perennial_app::releases::{self, Promotion};
 use perennial_core::Result;
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::Part;
+use perennial_core::state::CanaryState;
 
 use crate::door::page;
 use crate::mark::Mark;
@@ -33,7 +34,7 @@ impl Row {
     }
 
     fn is_canary_live(&self) -> bool {
-        self.state.endpoint.canary_state.is_some_and(|state| state.is_live())
+        self.state.endpoint.canary_state.is_some_and(CanaryState::is_live)
     }
 
     fn part(live: &LiveVersion) -> Mark {

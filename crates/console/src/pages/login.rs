@@ -52,21 +52,31 @@ pub(crate) async fn end(visit: Visit) -> Result<Response> {
     if let Some(cookie) = &visit.cookie {
         access::log_out(visit.app(), cookie).await?;
     }
-    with_cookie(Redirect::to("/login").into_response(), &format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
+    with_cookie(
+        Redirect::to("/login").into_response(),
+        &format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
+    )
 }
 
 fn started(next: &str, cookie: &str) -> Result<Response> {
-    with_cookie(Redirect::to(next).into_response(), &format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"))
+    with_cookie(
+        Redirect::to(next).into_response(),
+        &format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"),
+    )
 }
 
 fn with_cookie(mut response: Response, cookie: &str) -> Result<Response> {
-    let value = HeaderValue::from_str(cookie).map_err(|cause| Error::internal("the session cookie is no header value", cause))?;
+    let value = HeaderValue::from_str(cookie)
+        .map_err(|cause| Error::internal("the session cookie is no header value", cause))?;
     response.headers_mut().insert(header::SET_COOKIE, value);
     Ok(response)
 }
 
 /// A place of ours; anything else leads to the first page.
 fn ours(next: &str) -> &str {
-    let is_ours = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_ours = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && next.bytes().all(|byte| byte.is_ascii_graphic());
     if is_ours { next } else { "/" }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use perennial_app::decisions::Judged as Gate;
 use perennial_app::evidence::{self, Evidence, ModelFacts};
 use perennial_app::models::{self, Decision, Judged};
+use perennial_core::Result;
 use perennial_core::id::EvidenceId;
 use perennial_core::model::{Input, InputKind, Signature};
-use perennial_core::Result;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::door::page;
@@ -81,7 +81,10 @@ impl Decided {
     fn notes(gate: &Gate) -> Vec<String> {
         let judgement = &gate.judgement;
         let missing = judgement.missing.iter().map(|path| format!("{path} is absent"));
-        let skipped = judgement.skipped.iter().map(|skipped| format!("left out, for want of {}: {}", skipped.absent, skipped.clause));
+        let skipped = judgement
+            .skipped
+            .iter()
+            .map(|skipped| format!("left out, for want of {}: {}", skipped.absent, skipped.clause));
         missing.chain(judgement.reasons.iter().cloned()).chain(skipped).collect()
     }
 }
@@ -113,7 +116,14 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     };
     let evidence = newest.map(|(row, evidence)| told(project.name.as_str(), row.id, row.expires_project_ms, evidence));
     let decisions = judged.decisions.iter().map(decided).collect();
-    page(&Page { shell: Shell::new(&visit, "models", format!("{name} version {number}")).await?, name, judged, signature, evidence, decisions })
+    page(&Page {
+        shell: Shell::new(&visit, "models", format!("{name} version {number}")).await?,
+        name,
+        judged,
+        signature,
+        evidence,
+        decisions,
+    })
 }
 
 /// A picture of evidence.
@@ -130,16 +140,36 @@ pub(crate) async fn plot(visit: Visit) -> Result<Response> {
 fn decided(decision: &Decision) -> Decided {
     let gates = serde_json::from_value(decision.body["gates"].clone()).unwrap_or_default();
     let leaks: Vec<(String, String)> = serde_json::from_value(decision.body["leaks"].clone()).unwrap_or_default();
-    Decided { decision: decision.clone(), gates, leaks: leaks.into_iter().map(|(feature, why)| format!("{feature}: {why}")).collect() }
+    Decided {
+        decision: decision.clone(),
+        gates,
+        leaks: leaks.into_iter().map(|(feature, why)| format!("{feature}: {why}")).collect(),
+    }
 }
 
 fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> Told {
-    let names: BTreeSet<&String> = evidence.models.iter().flat_map(|model| model.facts.iter()).filter(|(_, value)| value.is_number()).map(|(name, _)| name).collect();
+    let names: BTreeSet<&String> = evidence
+        .models
+        .iter()
+        .flat_map(|model| model.facts.iter())
+        .filter(|(_, value)| value.is_number())
+        .map(|(name, _)| name)
+        .collect();
     let value = |model: &ModelFacts, name: &str| format::number(model.facts.get(name).and_then(Value::as_f64));
-    let measures = names.into_iter().map(|name| Measure { name: name.clone(), values: evidence.models.iter().map(|model| value(model, name)).collect() }).collect();
+    let measures = names
+        .into_iter()
+        .map(|name| Measure {
+            name: name.clone(),
+            values: evidence.models.iter().map(|model| value(model, name)).collect(),
+        })
+        .collect();
     let (slice_columns, slices) = sliced(&evidence);
-    let plots = evidence.plots.iter().map(|(name, title, _)| Picture { title: title.clone(), href: routes::plot(project, id, name) }).collect();
-    Told { measures, slices, slice_columns, plots, expires_ms, evidence }
+    let plots = evidence
+        .plots
+        .iter()
+        .map(|(name, title, _)| Picture { title: title.clone(), href: routes::plot(project, id, name) })
+        .collect();
+    Told { evidence, expires_ms, measures, slices, slice_columns, plots }
 }
 
 /// The candidate's slices: what they have in common are the columns.
@@ -153,7 +183,10 @@ fn sliced(evidence: &Evidence) -> (Vec<String>, Vec<Vec<String>>) {
         }
     }
     // Words first, so that a slice is named before it is measured.
-    columns.sort_by_key(|name| (slices.iter().any(|slice| slice.get(name).is_some_and(Value::is_number)), name != "rows"));
-    let rows = slices.iter().map(|slice| columns.iter().map(|name| slice.get(name).map_or_else(|| "–".to_owned(), format::value)).collect());
+    columns
+        .sort_by_key(|name| (slices.iter().any(|slice| slice.get(name).is_some_and(Value::is_number)), name != "rows"));
+    let rows = slices.iter().map(|slice| {
+        columns.iter().map(|name| slice.get(name).map_or_else(|| "–".to_owned(), format::value)).collect()
+    });
     (columns.clone(), rows.collect())
 }

@@ -19,7 +19,8 @@ struct Page {
 
 impl Page {
     fn aliases(model: &Model, version: &ModelVersion) -> String {
-        let aliases = model.aliases.iter().filter(|alias| alias.number == version.number).map(|alias| alias.alias.as_str());
+        let aliases =
+            model.aliases.iter().filter(|alias| alias.number == version.number).map(|alias| alias.alias.as_str());
         aliases.collect::<Vec<_>>().join(", ")
     }
 

@@ -18,14 +18,13 @@ use crate::visit::Visit;
 
 /// Windows that are shown: the newest.
 const WINDOWS_MAX: usize = 60;
-/// Versions that have a line of their own.
-const VERSIONS_MAX: usize = 6;
+/// Versions that have a line of their own; with the reference, as many as there are colours.
+const VERSIONS_MAX: usize = 5;
 
 #[derive(Template)]
 #[template(path = "monitor.html")]
 struct Page {
     shell: Shell,
-    name: String,
     metric: String,
     rules: Vec<(String, String)>,
     drift: Option<Chart>,
@@ -40,7 +39,6 @@ struct Page {
 struct Row {
     start_ms: i64,
     number: i64,
-    requests: Option<i64>,
     rows: Option<i64>,
     labelled: Option<f64>,
     drift: Option<f64>,
@@ -68,22 +66,33 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let shell = Shell::new(&visit, "monitors", format!("Monitor {name}")).await?;
     let submission = project.find_submission();
     let declared = submission.as_ref().and_then(|submission| submission.project.monitors.get(&name));
-    let rules = declared.into_iter().flat_map(|monitor| monitor.alerts.iter()).map(|(name, rule)| (name.clone(), rule.text().to_owned())).collect();
+    let rules = declared
+        .into_iter()
+        .flat_map(|monitor| monitor.alerts.iter())
+        .map(|(name, rule)| (name.clone(), rule.text().to_owned()))
+        .collect();
     let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut rows = rows(&results, &metric);
     let places = places(&rows, &shell);
-    let drift = Chart::new("Share of drifted features by window", &places.names, &places.series(&rows, |row| row.drift), &[]);
+    let drift =
+        Chart::new("Share of drifted features by window", &places.names, &places.series(&rows, |row| row.drift), &[]);
     let mut lines = places.series(&rows, |row| row.metric);
     let references = rows.iter().filter_map(|row| Some((row.start_ms, row.reference?))).collect::<BTreeMap<_, _>>();
     if !references.is_empty() {
-        lines.push(Series { name: "reference".to_owned(), points: places.starts.iter().map(|start| references.get(start).copied()).collect() });
+        lines.push(Series {
+            name: "reference".to_owned(),
+            points: places.starts.iter().map(|start| references.get(start).copied()).collect(),
+        });
     }
     let quality = Chart::new(format!("Quality by window: {metric}"), &places.names, &lines, &[]);
-    let newest = results.iter().filter(|result| result.facts["result"]["drift"].is_object()).max_by_key(|result| (result.window_start_ms, result.number));
+    let newest = results
+        .iter()
+        .filter(|result| result.facts["result"]["drift"].is_object())
+        .max_by_key(|result| (result.window_start_ms, result.number));
     let features = newest.map(features).unwrap_or_default();
     let newest = newest.map(|result| (result.window_start_ms, result.number));
     rows.reverse();
-    page(&Page { shell, name: name.to_string(), metric, rules, drift, quality, rows, features, newest })
+    page(&Page { shell, metric, rules, drift, quality, rows, features, newest })
 }
 
 /// Inputs and quality of one version in one window make one row.
@@ -96,7 +105,8 @@ fn rows(results: &[MonitorResult], metric: &str) -> Vec<Row> {
         }
     }
     let skipped = by_place.keys().map(|(start, _)| *start).collect::<BTreeSet<_>>().len().saturating_sub(WINDOWS_MAX);
-    let since = by_place.keys().map(|(start, _)| *start).collect::<BTreeSet<_>>().into_iter().nth(skipped).unwrap_or(i64::MIN);
+    let since =
+        by_place.keys().map(|(start, _)| *start).collect::<BTreeSet<_>>().into_iter().nth(skipped).unwrap_or(i64::MIN);
     let shown = by_place.into_iter().filter(|((start, _), _)| *start >= since);
     shown.map(|((start_ms, number), result)| row(start_ms, number, result, metric)).collect()
 }
@@ -106,7 +116,6 @@ fn row(start_ms: i64, number: i64, result: &MonitorResult, metric: &str) -> Row 
     Row {
         start_ms,
         number,
-        requests: seen["requests"].as_i64(),
         rows: seen["rows"].as_i64(),
         labelled: facts["labelled"].as_f64(),
         drift: facts["drift"]["share"].as_f64(),
@@ -135,8 +144,15 @@ impl Places {
     fn series(&self, rows: &[Row], value: impl Fn(&Row) -> Option<f64>) -> Vec<Series> {
         let versions: BTreeSet<i64> = rows.iter().filter(|row| value(row).is_some()).map(|row| row.number).collect();
         let shown = versions.iter().rev().take(VERSIONS_MAX).rev();
-        let at = |start: i64, number: i64| rows.iter().find(|row| row.start_ms == start && row.number == number).and_then(&value);
-        shown.map(|number| Series { name: format!("version {number}"), points: self.starts.iter().map(|start| at(*start, *number)).collect() }).collect()
+        let at = |start: i64, number: i64| {
+            rows.iter().find(|row| row.start_ms == start && row.number == number).and_then(&value)
+        };
+        shown
+            .map(|number| Series {
+                name: format!("version {number}"),
+                points: self.starts.iter().map(|start| at(*start, *number)).collect(),
+            })
+            .collect()
     }
 }
 
@@ -156,5 +172,11 @@ fn feature(drift: &Value) -> Feature {
         Some(false) => Mark::STEADY,
         None => Mark::UNKNOWN,
     };
-    Feature { name: drift["name"].as_str().unwrap_or_default().to_owned(), psi: drift["psi"].as_f64(), ks: drift["ks"].as_f64(), missing: drift["missing"].as_f64(), mark }
+    Feature {
+        name: drift["name"].as_str().unwrap_or_default().to_owned(),
+        psi: drift["psi"].as_f64(),
+        ks: drift["ks"].as_f64(),
+        missing: drift["missing"].as_f64(),
+        mark,
+    }
 }

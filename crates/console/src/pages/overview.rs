@@ -8,7 +8,7 @@ use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
 use perennial_app::{Caller, ProjectState, deployments, monitor_results, releases};
 use perennial_core::Result;
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertState, LoadState};
+use perennial_core::state::{AlertState, CanaryState, LoadState};
 
 use crate::door::page;
 use crate::format;
@@ -18,8 +18,9 @@ use crate::visit::Visit;
 
 /// Pipeline runs among which the newest of each step is looked for.
 const RUNS_LOOKED_AT: u32 = 10;
-/// Alerts that are shown.
+/// Alerts that are looked at, and those a stage tells.
 const ALERTS_SHOWN: u32 = 100;
+const STAGE_ALERTS: usize = 3;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -60,12 +61,19 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let submission = project.find_submission();
     let owners = submission.iter().flat_map(|submission| submission.project.project.owners.iter().cloned()).collect();
     let task = submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| {
-        let within = task.within.as_ref().map(|within| format!(", outcomes within {}", within.as_str())).unwrap_or_default();
-        format!("learn {} of {}, judged by {} on the newest {}{within}", task.target, task.data, task.metric, task.test.as_str())
+        let within =
+            task.within.as_ref().map(|within| format!(", outcomes within {}", within.as_str())).unwrap_or_default();
+        format!(
+            "learn {} of {}, judged by {} on the newest {}{within}",
+            task.target,
+            task.data,
+            task.metric,
+            task.test.as_str()
+        )
     });
     let mut stages = vec![collect(&shell, &looked), check(&shell, &looked)];
-    stages.push(step(&shell, &looked, project, "Prepare", &["sql", "run"]));
-    stages.push(step(&shell, &looked, project, "Train", &["train"]));
+    stages.push(step(&shell, &looked, project, "Prepare", false));
+    stages.push(step(&shell, &looked, project, "Train", true));
     stages.push(test(&shell, &caller, project).await?);
     stages.push(release(&shell, &caller, project).await?);
     stages.push(serve(&shell, &caller, project).await?);
@@ -86,7 +94,9 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
     let runs = pipeline_runs::list(caller, project, None, RUNS_LOOKED_AT).await?.items;
     let mut steps = Vec::new();
     for run in &runs {
-        steps.extend(pipeline_runs::steps(caller, project, run.id).await?.into_iter().map(|(step, _)| (run.clone(), step)));
+        steps.extend(
+            pipeline_runs::steps(caller, project, run.id).await?.into_iter().map(|(step, _)| (run.clone(), step)),
+        );
     }
     let triggered = runs.iter().find(|run| run.cause["kind"] == "trigger").cloned();
     let mut alerts = alerts::list(caller, project, None, ALERTS_SHOWN).await?.items;
@@ -97,14 +107,29 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
 impl Looked {
     /// Messages of alerts whose subject begins so.
     fn alerts(&self, subject: &str) -> Vec<String> {
-        self.alerts.iter().filter(|alert| alert.subject.starts_with(subject)).map(|alert| alert.message.clone()).collect()
+        let mut told: Vec<String> = self
+            .alerts
+            .iter()
+            .filter(|alert| alert.subject.starts_with(subject))
+            .map(|alert| alert.message.clone())
+            .collect();
+        if told.len() > STAGE_ALERTS {
+            let more = told.len() - STAGE_ALERTS;
+            told.truncate(STAGE_ALERTS);
+            told.push(format!("and {more} more"));
+        }
+        told
     }
 }
 
 fn collect(shell: &Shell, looked: &Looked) -> Stage {
     let newest = looked.loads.iter().max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
-        Some((dataset, load)) => format!("{} datasets; newest load into {dataset}: {} rows", looked.datasets, format::count(load.arrived)),
+        Some((dataset, load)) => format!(
+            "{}; newest load into {dataset}: {}",
+            format::counted(looked.datasets, "dataset"),
+            format::counted(load.arrived, "row")
+        ),
         None => "no rows arrived yet; perennial run collects every source".to_owned(),
     };
     let mark = newest.map_or(Mark::NONE, |(_, load)| load.state.into());
@@ -124,20 +149,23 @@ fn check(shell: &Shell, looked: &Looked) -> Stage {
     let held = if is_held { ", a load is held" } else { "" };
     let fact = match looked.checks.len() {
         0 => "no check was answered yet".to_owned(),
-        all => format!("{} of {all} checks of the newest loads passed, {} rows set aside{held}", all - failed, format::count(aside)),
+        all => format!(
+            "{} of {all} checks of the newest loads passed, {} rows set aside{held}",
+            all - failed,
+            format::count(aside)
+        ),
     };
     let at_ms = looked.loads.iter().map(|(_, load)| load.project_ms).max();
     Stage { name: "Check", href: shell.to("datasets"), mark, fact, at_ms, alerts: looked.alerts("load:") }
 }
 
-/// The newest attempt at a step of one of the kinds.
-fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static str, kinds: &[&str]) -> Stage {
+/// The newest attempt at a step that makes a model, or at one that makes data.
+fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static str, trains: bool) -> Stage {
     let submission = project.find_submission();
     let is_kind = |step: &StepRun| {
         let declared = submission.as_ref().and_then(|submission| submission.project.steps.get(&step.step));
         declared.is_some_and(|declared| {
-            let trains = declared.makes_model();
-            kinds.contains(&declared.act.kind()) && (name == "Train" || !trains) || name == "Train" && trains
+            if trains { declared.makes_model() } else { !declared.makes_model() && declared.act.kind() != "evaluate" }
         })
     };
     let newest = looked.steps.iter().find(|(_, step)| is_kind(step));
@@ -156,7 +184,8 @@ async fn test(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<
     let newest = releases::list_decisions(caller, project, None, 1).await?.items.into_iter().next();
     let (mark, fact, at_ms, href) = match newest {
         Some(decision) => {
-            let beside = decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
+            let beside =
+                decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
             let fact = format!("version {} judged by the gates{beside}", decision.number);
             (decision.verdict.into(), fact, Some(decision.project_ms), shell.item("models", decision.number))
         }
@@ -169,7 +198,7 @@ async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Resu
     let newest = releases::list_promotions(caller, project, None, 1).await?.items.into_iter().next();
     let (mark, fact, at_ms) = match newest {
         Some(promotion) => {
-            let to = promotion.to_number.map(|number| format!("version {number}")).unwrap_or_else(|| "no version".to_owned());
+            let to = promotion.to_number.map_or_else(|| "no version".to_owned(), |number| format!("version {number}"));
             let at = promotion.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
             (Mark::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
         }
@@ -182,8 +211,10 @@ async fn serve(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result
     let endpoints = deployments::list(caller, project).await?;
     let told = endpoints.iter().map(|state| {
         let endpoint = &state.endpoint;
-        let champion = endpoint.champion_number.map_or_else(|| "nobody answers".to_owned(), |number| format!("version {number} answers"));
-        let canary = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(|state| state.is_live()));
+        let champion = endpoint
+            .champion_number
+            .map_or_else(|| "nobody answers".to_owned(), |number| format!("version {number} answers"));
+        let canary = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(CanaryState::is_live));
         let canary = canary.map(|number| format!(", version {number} is its canary")).unwrap_or_default();
         let requests: u64 = state.live.iter().map(|live| live.requests).sum();
         format!("{}: {champion}{canary}, {} requests on this server", endpoint.name, format::count(requests))
@@ -207,10 +238,16 @@ async fn watch(shell: &Shell, caller: &Caller, project: &ProjectState, looked: &
     let (mark, fact, at_ms) = match newest {
         Some(result) => {
             let facts = &result.facts["facts"];
-            let measure = facts[metric.as_str()].as_f64().map(|value| format!(", {metric} {}", format::number(value))).unwrap_or_default();
+            let measure = facts[metric.as_str()]
+                .as_f64()
+                .map(|value| format!(", {metric} {}", format::number(value)))
+                .unwrap_or_default();
             let window = shell.when(result.window_start_ms);
             let drift = format::percent(facts["drift"]["share"].as_f64());
-            let fact = format!("{}, window from {window}, version {}: {drift} of features drifted{measure}", result.monitor, result.number);
+            let fact = format!(
+                "{}, window from {window}, version {}: {drift} of features drifted{measure}",
+                result.monitor, result.number
+            );
             (if alerts.is_empty() { Mark::STEADY } else { Mark::DRIFTED }, fact, Some(result.project_ms))
         }
         None => (Mark::NONE, "no window was judged yet".to_owned(), None),
@@ -222,11 +259,20 @@ async fn watch(shell: &Shell, caller: &Caller, project: &ProjectState, looked: &
 fn retrain(shell: &Shell, project: &ProjectState, looked: &Looked) -> Stage {
     let submission = project.find_submission();
     let triggers = submission.iter().flat_map(|submission| submission.project.triggers.iter());
-    let declared = triggers.map(|(name, trigger)| format!("{name} on {}", trigger.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")));
+    let declared = triggers.map(|(name, trigger)| {
+        format!("{name} on {}", trigger.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
+    });
     let declared = declared.collect::<Vec<_>>().join("; ");
     let (mark, fact, at_ms, href) = match (&looked.triggered, &looked.run) {
-        (Some(run), _) => (run.state.into(), format::cause(&run.cause), Some(run.project_ms), shell.item("runs", run.id)),
-        (None, Some(run)) if declared.is_empty() => (run.state.into(), format!("last run by {}", format::cause(&run.cause)), Some(run.project_ms), shell.item("runs", run.id)),
+        (Some(run), _) => {
+            (run.state.into(), format::cause(&run.cause), Some(run.project_ms), shell.item("runs", run.id))
+        }
+        (None, Some(run)) if declared.is_empty() => (
+            run.state.into(),
+            format!("last run by {}", format::cause(&run.cause)),
+            Some(run.project_ms),
+            shell.item("runs", run.id),
+        ),
         _ if declared.is_empty() => (Mark::NONE, "no trigger is declared".to_owned(), None, shell.to("runs")),
         _ => (Mark::WATCHING, declared, None, shell.to("runs")),
     };

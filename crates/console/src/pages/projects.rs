@@ -35,7 +35,12 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             continue;
         }
         let href = routes::section(&kept.name, "");
-        listed.push(Listed { name: kept.name.to_string(), href, goal: goal.unwrap_or_default(), is_stepped: state.stepped_ms().is_some() });
+        listed.push(Listed {
+            name: kept.name.to_string(),
+            href,
+            goal: goal.unwrap_or_default(),
+            is_stepped: state.stepped_ms().is_some(),
+        });
     }
     if let [only] = listed.as_slice() {
         return Ok(Redirect::to(&only.href).into_response());

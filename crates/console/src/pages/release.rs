@@ -7,10 +7,10 @@ use perennial_core::Result;
 use serde_json::Value;
 
 use crate::door::page;
-use crate::{format, routes};
 use crate::mark::Mark;
 use crate::shell::Shell;
 use crate::visit::Visit;
+use crate::{format, routes};
 
 /// Characters of a note at most.
 const NOTE_MAX: usize = 1_000;
@@ -37,14 +37,19 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let told = releases::get(&caller, project, visit.text("digest")).await?;
     let submission = project.find_submission();
     let release = submission.as_ref().and_then(|submission| submission.project.release.as_ref());
-    let wanted = release.into_iter().flat_map(|release| release.approve.iter()).map(|role| role.as_str().to_owned()).collect();
+    let wanted =
+        release.into_iter().flat_map(|release| release.approve.iter()).map(|role| role.as_str().to_owned()).collect();
     let title = format!("Release {}", format::short(&told.release.digest));
     page(&Page { shell: Shell::new(&visit, "releases", title).await?, parts: parts(&told.release.body), told, wanted })
 }
 
 /// Says yes to a release.
 pub(crate) async fn approve(visit: Visit) -> Result<Response> {
-    let note = visit.form.get("note").map(|note| note.trim().chars().take(NOTE_MAX).collect::<String>()).filter(|note| !note.is_empty());
+    let note = visit
+        .form
+        .get("note")
+        .map(|note| note.trim().chars().take(NOTE_MAX).collect::<String>())
+        .filter(|note| !note.is_empty());
     releases::approve(&visit.caller()?, visit.project()?, visit.text("digest"), None, note).await?;
     Ok(Redirect::to(&routes::item(&visit.project()?.name, "releases", visit.text("digest"))).into_response())
 }
@@ -54,7 +59,9 @@ fn parts(body: &Value) -> Vec<(String, String)> {
     let mut parts = Vec::new();
     for (name, value) in body.as_object().into_iter().flatten() {
         match value.as_object() {
-            Some(inner) => parts.extend(inner.iter().map(|(key, value)| (format!("{name}: {key}"), format::value(value)))),
+            Some(inner) => {
+                parts.extend(inner.iter().map(|(key, value)| (format!("{name}: {key}"), format::value(value))));
+            }
             None => parts.push((name.clone(), format::value(value))),
         }
     }

@@ -20,8 +20,8 @@ struct Page {
 }
 
 impl Page {
-    fn verdict(decision: &Option<Decision>) -> Mark {
-        decision.as_ref().map_or(Mark::UNKNOWN, |decision| decision.verdict.into())
+    fn verdict(decision: Option<&Decision>) -> Mark {
+        decision.map_or(Mark::UNKNOWN, |decision| decision.verdict.into())
     }
 }
 

@@ -51,7 +51,10 @@ impl Row {
     }
 
     fn made(&self) -> String {
-        let made = self.outputs.iter().map(|output| format!("{} {} {}", output.kind.as_str(), output.name, format::short(&output.digest)));
+        let made = self
+            .outputs
+            .iter()
+            .map(|output| format!("{} {} {}", output.kind.as_str(), output.name, format::short(&output.digest)));
         made.collect::<Vec<_>>().join(", ")
     }
 }
@@ -75,7 +78,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let why = reasons(&events);
     let mut steps = Vec::new();
     for (step, outputs) in pipeline_runs::steps(&caller, project, id).await? {
-        let (log, is_cut) = if steps.len() < LOGS_MAX { log(&caller, project, id, &step).await? } else { (None, false) };
+        let (log, is_cut) =
+            if steps.len() < LOGS_MAX { log(&caller, project, id, &step).await? } else { (None, false) };
         let why = why.get(step.step.as_str()).cloned().unwrap_or_default();
         steps.push(Row { step, outputs, why, log, is_cut });
     }
@@ -89,7 +93,12 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
 }
 
 /// The end of a step's log. A log whose blob is gone takes nothing else from the page.
-async fn log(caller: &Caller, project: &ProjectState, id: PipelineRunId, step: &StepRun) -> Result<(Option<String>, bool)> {
+async fn log(
+    caller: &Caller,
+    project: &ProjectState,
+    id: PipelineRunId,
+    step: &StepRun,
+) -> Result<(Option<String>, bool)> {
     match pipeline_runs::log(caller, project, id, &step.step).await {
         Ok((attempt, Some(text))) if attempt.id == step.id => {
             let from = text.ceil_char_boundary(text.len().saturating_sub(LOG_SHOWN));

@@ -20,7 +20,7 @@ enum Subject {
 }
 
 /// What stands between subject and value.
-enum Operator {
+pub(super) enum Operator {
     Compare(Comparison),
     Like,
     LikeAnyCase,
@@ -104,13 +104,13 @@ fn clause(reader: &mut Reader<'_>) -> Result<RunClause> {
 
 /// Which tests a text takes beside `=`, `!=`, `LIKE` and `ILIKE`.
 #[derive(PartialEq)]
-enum Allowed {
+pub(super) enum Allowed {
     Plain,
     Null,
     List,
 }
 
-fn number_test(reader: &mut Reader<'_>, start: usize, operator: &Operator) -> Result<(Comparison, f64)> {
+pub(super) fn number_test(reader: &mut Reader<'_>, start: usize, operator: &Operator) -> Result<(Comparison, f64)> {
     let Operator::Compare(comparison) = operator else {
         reader.at = start;
         return Err(reader.refuse("expected one of `=`, `!=`, `<`, `<=`, `>`, `>=`, for this is a number"));
@@ -118,7 +118,7 @@ fn number_test(reader: &mut Reader<'_>, start: usize, operator: &Operator) -> Re
     Ok((*comparison, reader.number()?))
 }
 
-fn text_test(reader: &mut Reader<'_>, start: usize, operator: Operator, allowed: Allowed) -> Result<TextTest> {
+pub(super) fn text_test(reader: &mut Reader<'_>, start: usize, operator: Operator, allowed: Allowed) -> Result<TextTest> {
     match operator {
         Operator::Compare(Comparison::Equal) => Ok(TextTest::Equal(reader.string()?)),
         Operator::Compare(Comparison::NotEqual) => Ok(TextTest::NotEqual(reader.string()?)),
@@ -195,7 +195,7 @@ fn attribute(reader: &mut Reader<'_>, start: usize, name: &str) -> Result<Subjec
     }
 }
 
-fn operator(reader: &mut Reader<'_>) -> Result<Operator> {
+pub(super) fn operator(reader: &mut Reader<'_>) -> Result<Operator> {
     reader.skip_blanks();
     // Longer ones first.
     for (sign, comparison) in [
@@ -235,9 +235,9 @@ fn operator(reader: &mut Reader<'_>) -> Result<Operator> {
 }
 
 /// Reads a filter from left to right.
-struct Reader<'t> {
-    text: &'t str,
-    at: usize,
+pub(super) struct Reader<'t> {
+    pub(super) text: &'t str,
+    pub(super) at: usize,
 }
 
 impl<'t> Reader<'t> {
@@ -245,17 +245,17 @@ impl<'t> Reader<'t> {
         &self.text[self.at..]
     }
 
-    fn skip_blanks(&mut self) {
+    pub(super) fn skip_blanks(&mut self) {
         self.at = self.text.len() - self.rest().trim_start().len();
     }
 
-    fn is_at_end(&mut self) -> bool {
+    pub(super) fn is_at_end(&mut self) -> bool {
         self.skip_blanks();
         self.rest().is_empty()
     }
 
     /// An error that shows the place.
-    fn refuse(&self, expected: &str) -> Error {
+    pub(super) fn refuse(&self, expected: &str) -> Error {
         let printable = |c: char| if c.is_control() { ' ' } else { c };
         let seen: String = self.rest().trim_start().chars().take(30).map(printable).collect();
         let place = if seen.is_empty() { "at its end".to_owned() } else { format!("at `{seen}`") };
@@ -263,7 +263,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Takes a keyword in any case, if it is next and ends there.
-    fn keyword(&mut self, word: &str) -> bool {
+    pub(super) fn keyword(&mut self, word: &str) -> bool {
         self.skip_blanks();
         let rest = self.rest();
         let is_next = rest.get(..word.len()).is_some_and(|next| next.eq_ignore_ascii_case(word));
@@ -277,7 +277,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Takes characters up to a blank, quote, comparison or bracket.
-    fn plain(&mut self) -> &'t str {
+    pub(super) fn plain(&mut self) -> &'t str {
         let rest = self.rest();
         let ends = |c: char| c.is_whitespace() || "=<>!'\"`(),;".contains(c);
         let plain = &rest[..rest.find(ends).unwrap_or(rest.len())];
@@ -286,7 +286,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Takes a text in one of some quotes, if one is next.
-    fn quoted(&mut self, quotes: &[char]) -> Result<Option<String>> {
+    pub(super) fn quoted(&mut self, quotes: &[char]) -> Result<Option<String>> {
         let rest = self.rest();
         let Some(quote) = rest.chars().next().filter(|next| quotes.contains(next)) else { return Ok(None) };
         let Some(length) = rest[1..].find(quote) else {

@@ -49,7 +49,7 @@ impl Distinct {
         let count = REGISTERS as f64;
         let sum: f64 = registers.iter().map(|&rank| 2_f64.powi(-i32::from(rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / count) * count * count / sum;
-        let empty = registers.iter().filter(|&&rank| rank == 0).count() as f64;
+        let empty: f64 = registers.iter().map(|&rank| f64::from(u8::from(rank == 0))).sum();
         let estimate = if raw <= 2.5 * count && empty > 0.0 { count * (count / empty).ln() } else { raw };
         estimate.round() as u64
     }

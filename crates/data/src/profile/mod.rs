@@ -163,7 +163,9 @@ impl ColumnSketch {
                 let scale = array.scale();
                 let unit = 10_f64.powi(i32::from(scale));
                 let values: Vec<i128> = array.iter().flatten().collect();
-                values.iter().for_each(|value| self.distinct.see(&value.to_le_bytes()));
+                for value in &values {
+                    self.distinct.see(&value.to_le_bytes());
+                }
                 if let (Some(low), Some(high)) = (values.iter().min(), values.iter().max()) {
                     self.range = Range::Decimal(*low, *high, scale);
                 }
@@ -176,7 +178,8 @@ impl ColumnSketch {
                     top.see(value);
                 }
                 self.top = Some(top);
-                if let (Some(low), Some(high)) = (arrow::compute::min_string(array), arrow::compute::max_string(array)) {
+                if let (Some(low), Some(high)) = (arrow::compute::min_string(array), arrow::compute::max_string(array))
+                {
                     self.range = Range::Text(low.to_owned(), high.to_owned());
                 }
             }
@@ -187,7 +190,9 @@ impl ColumnSketch {
                     top.see(if value { "true" } else { "false" });
                 }
                 self.top = Some(top);
-                if let (Some(low), Some(high)) = (arrow::compute::min_boolean(array), arrow::compute::max_boolean(array)) {
+                if let (Some(low), Some(high)) =
+                    (arrow::compute::min_boolean(array), arrow::compute::max_boolean(array))
+                {
                     self.range = Range::Bool(low, high);
                 }
             }
@@ -261,10 +266,9 @@ impl Range {
             (Self::Int(a, b), Self::Int(c, d)) => Self::Int(a.min(*c), b.max(*d)),
             (Self::Float(a, b), Self::Float(c, d)) => Self::Float(a.min(*c), b.max(*d)),
             (Self::Decimal(a, b, scale), Self::Decimal(c, d, _)) => Self::Decimal(a.min(*c), b.max(*d), scale),
-            (Self::Text(a, b), Self::Text(c, d)) => Self::Text(
-                if *c < a { c.clone() } else { a },
-                if *d > b { d.clone() } else { b },
-            ),
+            (Self::Text(a, b), Self::Text(c, d)) => {
+                Self::Text(if *c < a { c.clone() } else { a }, if *d > b { d.clone() } else { b })
+            }
             (Self::Date(a, b), Self::Date(c, d)) => Self::Date(a.min(*c), b.max(*d)),
             (Self::Timestamp(a, b), Self::Timestamp(c, d)) => Self::Timestamp(a.min(*c), b.max(*d)),
             (own, _) => own,
@@ -283,7 +287,9 @@ impl Range {
                 (Some(text(low)), Some(text(high)))
             }
             Self::Text(low, high) => (Some(low.into()), Some(high.into())),
-            Self::Date(low, high) => (Some(crate::sql::date_text(low).into()), Some(crate::sql::date_text(high).into())),
+            Self::Date(low, high) => {
+                (Some(crate::sql::date_text(low).into()), Some(crate::sql::date_text(high).into()))
+            }
             Self::Timestamp(low, high) => {
                 (Some(crate::sql::timestamp_text(low).into()), Some(crate::sql::timestamp_text(high).into()))
             }

@@ -63,7 +63,11 @@ impl Quantiles {
             let middle = before + (centroid.weight - 1.0) / 2.0;
             if rank <= middle {
                 let width = middle - left_rank;
-                return if width <= 0.0 { centroid.mean } else { left + (centroid.mean - left) * (rank - left_rank) / width };
+                return if width <= 0.0 {
+                    centroid.mean
+                } else {
+                    left + (centroid.mean - left) * (rank - left_rank) / width
+                };
             }
             (left_rank, left) = (middle, centroid.mean);
             before += centroid.weight;

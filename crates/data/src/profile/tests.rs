@@ -75,7 +75,7 @@ proptest! {
 
     #[test]
     fn profiles_of_parts_merge_to_that_of_the_whole(values in prop::collection::vec(any::<Option<i32>>(), 1..200), cut in 0usize..200) {
-        let whole: ArrayRef = Arc::new(Int64Array::from_iter(values.iter().map(|v| v.map(i64::from))));
+        let whole: ArrayRef = Arc::new(values.iter().map(|v| v.map(i64::from)).collect::<Int64Array>());
         let batch = RecordBatch::try_from_iter(vec![("x", whole)]).expect("one column");
         let cut = cut.min(values.len());
         let mut merged = Profile::of(&batch.slice(0, cut)).expect("profile");

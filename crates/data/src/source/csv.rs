@@ -18,7 +18,12 @@ const FIELD_BYTES_MAX: usize = 16 << 20;
 
 /// The columns of the files: their names from headers or as declared, their types from the dataset
 /// where it has them, else inferred over all rows. All files must have the same columns.
-pub(crate) fn survey(files: &[LocalFile], header: bool, names: &[String], known: Option<&SchemaRef>) -> Result<SchemaRef> {
+pub(crate) fn survey(
+    files: &[LocalFile],
+    header: bool,
+    names: &[String],
+    known: Option<&SchemaRef>,
+) -> Result<SchemaRef> {
     let mut columns: Vec<(String, Guess)> = Vec::new();
     for file in files {
         let mut rows = Rows::open(file, header, names)?;
@@ -27,7 +32,7 @@ pub(crate) fn survey(files: &[LocalFile], header: bool, names: &[String], known:
         }
         // A later file may order its columns otherwise, but has the same ones.
         let places = places(&columns, &rows.names, file)?;
-        let open = |(name, _): &(String, Guess)| !known.is_some_and(|schema| schema.field_with_name(name).is_ok());
+        let open = |(name, _): &(String, Guess)| known.is_none_or(|schema| schema.field_with_name(name).is_err());
         let looked_at: Vec<(usize, usize)> =
             places.into_iter().enumerate().filter(|(column, _)| open(&columns[*column])).collect();
         if looked_at.is_empty() {
@@ -47,9 +52,16 @@ pub(crate) fn survey(files: &[LocalFile], header: bool, names: &[String], known:
 }
 
 /// Reads the rows of one file as batches of `schema`.
-pub(crate) fn read(file: &LocalFile, header: bool, names: &[String], schema: &SchemaRef, take: &mut Taker<'_>) -> Result<()> {
+pub(crate) fn read(
+    file: &LocalFile,
+    header: bool,
+    names: &[String],
+    schema: &SchemaRef,
+    take: &mut Taker<'_>,
+) -> Result<()> {
     let mut rows = Rows::open(file, header, names)?;
-    let columns: Vec<(String, Guess)> = schema.fields().iter().map(|field| (field.name().clone(), Guess::default())).collect();
+    let columns: Vec<(String, Guess)> =
+        schema.fields().iter().map(|field| (field.name().clone(), Guess::default())).collect();
     let places = places(&columns, &rows.names, file)?;
     let mut builders = schema
         .fields()
@@ -124,8 +136,10 @@ struct Rows {
 
 impl Rows {
     fn open(file: &LocalFile, header: bool, names: &[String]) -> Result<Self> {
-        let reader = ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(256 << 10).from_reader(file.open()?);
-        let mut rows = Self { reader, record: ByteRecord::new(), label: Arc::clone(&file.label), names: names.to_vec() };
+        let reader =
+            ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(256 << 10).from_reader(file.open()?);
+        let mut rows =
+            Self { reader, record: ByteRecord::new(), label: Arc::clone(&file.label), names: names.to_vec() };
         if header {
             if !rows.advance()? {
                 return Err(Error::source_file(format!("{} is empty: expected a header line", rows.label)));

@@ -51,7 +51,10 @@ pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take
                 column.push(value).map_err(|value| lines.misfit(field, &value))?;
             }
             if let Some(name) = row.keys().next() {
-                return Err(Error::source_file(format!("{}: `{name}` is no column of the rows read with it", lines.place())));
+                return Err(Error::source_file(format!(
+                    "{}: `{name}` is no column of the rows read with it",
+                    lines.place()
+                )));
             }
             numbers.push(lines.number);
         }
@@ -122,7 +125,9 @@ impl Survey {
                 None => guess.kind(),
                 Some(values) if guess == Guess::Nothing => Some(nested_kind(label, name, values)?),
                 Some(_) => {
-                    return Err(Error::source_file(format!("{label}: column `{name}` holds scalars and nested values")));
+                    return Err(Error::source_file(format!(
+                        "{label}: column `{name}` holds scalars and nested values"
+                    )));
                 }
             };
             inferred.push((name.clone(), kind));
@@ -134,7 +139,10 @@ impl Survey {
 fn nested_kind(label: &str, name: &str, values: &[Value]) -> Result<DataType> {
     let rows = values.iter().map(|value| Ok(Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))));
     let schema = infer_json_schema_from_iterator(rows).map_err(|cause| {
-        Error::source_file(format!("{label}: column `{name}` holds values of no common type: {}", one_line(&cause.to_string())))
+        Error::source_file(format!(
+            "{label}: column `{name}` holds values of no common type: {}",
+            one_line(&cause.to_string())
+        ))
     })?;
     canonical(schema.field(0).data_type())
         .ok_or_else(|| Error::source_file(format!("{label}: column `{name}` holds values no dataset can hold")))
@@ -160,7 +168,9 @@ impl JsonColumn {
                 Value::String(text) => builder.push(text).ok_or(value)?,
                 Value::Number(number) => push_number(builder, number).ok_or(value)?,
                 Value::Bool(bit) => match builder {
-                    ColumnBuilder::Bool(_) | ColumnBuilder::Text(_) => builder.push(if *bit { "true" } else { "false" }).ok_or(value)?,
+                    ColumnBuilder::Bool(_) | ColumnBuilder::Text(_) => {
+                        builder.push(if *bit { "true" } else { "false" }).ok_or(value)?;
+                    }
                     _ => return Err(value),
                 },
                 Value::Array(_) | Value::Object(_) => return Err(value),
@@ -200,14 +210,17 @@ fn push_number(builder: &mut ColumnBuilder, number: &serde_json::Number) -> Opti
             builder.append_value(number.as_i64()?);
             Some(())
         }
-        ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => builder.push(&number.to_string()),
+        ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => {
+            builder.push(&number.to_string())
+        }
         _ => None,
     }
 }
 
 fn decode(field: &Field, rows: &[Value]) -> Result<ArrayRef, String> {
     let schema = Arc::new(ArrowSchema::new(vec![field.clone()]));
-    let mut decoder = ReaderBuilder::new(schema).with_batch_size(rows.len().max(1)).build_decoder().map_err(|c| c.to_string())?;
+    let mut decoder =
+        ReaderBuilder::new(schema).with_batch_size(rows.len().max(1)).build_decoder().map_err(|c| c.to_string())?;
     decoder.serialize(rows).map_err(|cause| one_line(&cause.to_string()))?;
     let batch = decoder.flush().map_err(|cause| one_line(&cause.to_string()))?;
     batch.map(|batch| Arc::clone(batch.column(0))).ok_or_else(|| "no rows".to_owned())
@@ -223,7 +236,12 @@ struct Lines<R: Read> {
 
 impl<R: Read> Lines<R> {
     fn new(source: R, label: &Arc<str>) -> Self {
-        Self { reader: BufReader::with_capacity(256 << 10, source), label: Arc::clone(label), number: 0, buffer: Vec::new() }
+        Self {
+            reader: BufReader::with_capacity(256 << 10, source),
+            label: Arc::clone(label),
+            number: 0,
+            buffer: Vec::new(),
+        }
     }
 
     /// The next object; empty lines are passed over.

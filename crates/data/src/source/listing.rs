@@ -55,30 +55,27 @@ impl Sources {
 
     /// BLAKE3 of a file's content.
     pub(crate) async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String> {
-        match url_of(&source.files)? {
-            Some(url) => {
-                let (store, key) = remote_file(&url, path)?;
-                let mut hasher = blake3::Hasher::new();
-                let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
-                while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
-                    hasher.update(&chunk);
-                }
-                Ok(hasher.finalize().to_hex().to_string())
+        let mut hasher = blake3::Hasher::new();
+        if let Some(url) = url_of(&source.files)? {
+            let (store, key) = remote_file(&url, path)?;
+            let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
+            while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
+                hasher.update(&chunk);
             }
-            None => {
-                let place = place::inside(&self.root, path)?;
-                let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
-                let mut file = File::open(place).map_err(failed)?;
-                let mut hasher = blake3::Hasher::new();
-                let mut chunk = vec![0; CHUNK_BYTES];
-                loop {
-                    match file.read(&mut chunk).map_err(failed)? {
-                        0 => return Ok(hasher.finalize().to_hex().to_string()),
-                        read => hasher.update(&chunk[..read]),
-                    };
+        } else {
+            let place = place::inside(&self.root, path)?;
+            let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
+            let mut file = File::open(place).map_err(failed)?;
+            let mut chunk = vec![0; CHUNK_BYTES];
+            loop {
+                let read = file.read(&mut chunk).map_err(failed)?;
+                if read == 0 {
+                    break;
                 }
+                hasher.update(&chunk[..read]);
             }
         }
+        Ok(hasher.finalize().to_hex().to_string())
     }
 
     /// The files at `paths` on the local disk; those of an object store are fetched into `folder`.

@@ -102,7 +102,7 @@ impl LocalFile {
 
 /// Files of one format with one schema.
 pub(crate) struct Files {
-    files: Vec<LocalFile>,
+    list: Vec<LocalFile>,
     format: Format,
     header: bool,
     names: Vec<String>,
@@ -123,12 +123,12 @@ impl Files {
             Format::JsonLines => json::survey(&files, known)?,
             Format::Parquet => parquet::survey(&files)?,
         };
-        Ok(Self { files, format, header: source.header, names: source.columns.clone(), schema })
+        Ok(Self { list: files, format, header: source.header, names: source.columns.clone(), schema })
     }
 
     /// Reads every row, in order of files and rows. Blocking.
     pub(crate) fn read(&self, take: &mut Taker<'_>) -> Result<()> {
-        for file in &self.files {
+        for file in &self.list {
             match self.format {
                 Format::Csv => csv::read(file, self.header, &self.names, &self.schema, take)?,
                 Format::JsonLines => json::read(file.open()?, &file.label, &self.schema, take)?,
@@ -176,7 +176,9 @@ fn format_of(glob: &str, files: &[LocalFile]) -> Result<Format> {
         Error::Argument(format!("the format of `{glob}` cannot be told from its ending: expected `.csv`, `.jsonl` or `.parquet`, or `format =`"))
     })?;
     match formats.find(|other| *other != first) {
-        Some(_) => Err(Error::Argument(format!("`{glob}` offers files of more than one format: say which with `format =`"))),
+        Some(_) => {
+            Err(Error::Argument(format!("`{glob}` offers files of more than one format: say which with `format =`")))
+        }
         None => Ok(first),
     }
 }

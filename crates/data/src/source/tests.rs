@@ -13,7 +13,15 @@ fn days_and_instants_are_read_in_their_usual_forms() {
     check("2013-01-01T05:00:00-05:00", Some(1_357_034_400_000_000));
     check("2013-01-01T05:00:00+0530", Some(1_356_996_600_000_000));
     check("1969-12-31T23:59:59.999999Z", Some(-1));
-    for wrong in ["2013-02-29T00:00:00Z", "2013-01-01T24:00", "2013-01-01T00:60", "2013-01-01", "2013-01-01Tnoon", "2013-01-01T00:00:00.Z", "x"] {
+    for wrong in [
+        "2013-02-29T00:00:00Z",
+        "2013-01-01T24:00",
+        "2013-01-01T00:60",
+        "2013-01-01",
+        "2013-01-01Tnoon",
+        "2013-01-01T00:00:00.Z",
+        "x",
+    ] {
         check(wrong, None);
     }
     assert_eq!(text::date("2012-02-29"), Some(15_399));
@@ -41,14 +49,19 @@ fn codes_with_leading_zeros_and_numbers_too_long_stay_text() {
 
 #[test]
 fn whole_numbers_may_be_written_with_a_fraction_of_zeros() {
-    assert_eq!((text::int("12"), text::int("12.0"), text::int("12.5"), text::int("12.")), (Some(12), Some(12), None, None));
+    assert_eq!(
+        (text::int("12"), text::int("12.0"), text::int("12.5"), text::int("12.")),
+        (Some(12), Some(12), None, None)
+    );
 }
 
 proptest! {
     #[test]
     fn what_all_values_of_a_column_are_guessed_to_be_reads_every_one(values in prop::collection::vec("[-+]?[0-9]{1,4}(\\.[0-9]{1,3})?|true|false|NaN|[a-z]{1,3}|20[0-9]{2}-0[1-9]-0[1-9]", 1..8)) {
         let mut guess = Guess::default();
-        values.iter().for_each(|value| guess.see(value));
+        for value in &values {
+            guess.see(value);
+        }
         if let Some(kind) = guess.kind() {
             let mut builder = super::columns::ColumnBuilder::new(&kind).expect("a scalar");
             for value in &values {

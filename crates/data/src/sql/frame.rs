@@ -75,19 +75,21 @@ impl TextBuilder {
         for value in array {
             let code = match value {
                 None => MISSING,
-                Some(text) => match self.index.get(text) {
-                    Some(code) => *code,
-                    None => {
-                        let code = self.column.values.len() as u32;
-                        let text: Arc<str> = Arc::from(text);
-                        self.column.values.push(Arc::clone(&text));
-                        self.index.insert(text, code);
-                        code
-                    }
-                },
+                Some(text) => self.code(text),
             };
             self.column.codes.push(code);
         }
+    }
+
+    fn code(&mut self, text: &str) -> u32 {
+        if let Some(code) = self.index.get(text) {
+            return *code;
+        }
+        let code = self.column.values.len() as u32;
+        let text: Arc<str> = Arc::from(text);
+        self.column.values.push(Arc::clone(&text));
+        self.index.insert(text, code);
+        code
     }
 }
 
@@ -108,13 +110,19 @@ fn numbers(out: &mut Vec<f64>, cells: &Cells<'_>, rows: usize) {
     match cells {
         Cells::Float(array) => out.extend(array.iter().map(|value| value.unwrap_or(f64::NAN))),
         Cells::Int(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| value as f64))),
-        Cells::Bool(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| f64::from(u8::from(value))))),
-        Cells::Date(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |days| f64::from(days) * DAY_S))),
+        Cells::Bool(array) => {
+            out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| f64::from(u8::from(value)))));
+        }
+        Cells::Date(array) => {
+            out.extend(array.iter().map(|value| value.map_or(f64::NAN, |days| f64::from(days) * DAY_S)));
+        }
         Cells::Timestamp(array) => out.extend(array.iter().map(|value| value.map_or(f64::NAN, |us| us as f64 / 1e6))),
         Cells::Decimal(array) => {
             let unit = 10_f64.powi(i32::from(array.scale()));
             out.extend(array.iter().map(|value| value.map_or(f64::NAN, |value| value as f64 / unit)));
         }
-        Cells::Text(_) | Cells::Bytes(_) | Cells::List(_) | Cells::Struct(_) => out.extend(std::iter::repeat_n(f64::NAN, rows)),
+        Cells::Text(_) | Cells::Bytes(_) | Cells::List(_) | Cells::Struct(_) => {
+            out.extend(std::iter::repeat_n(f64::NAN, rows));
+        }
     }
 }

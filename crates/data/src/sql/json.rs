@@ -27,7 +27,8 @@ fn value_json(value: Value<'_>) -> Json {
         Value::Timestamp(us) => timestamp_text(us).into(),
         Value::List(values) => Json::Array(values.into_iter().map(value_json).collect()),
         Value::Struct(fields) => {
-            Json::Object(Map::from_iter(fields.into_iter().map(|(name, value)| (name.to_owned(), value_json(value)))))
+            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value_json(value)));
+            Json::Object(fields.collect::<Map<_, _>>())
         }
     }
 }

@@ -8,13 +8,13 @@ mod names;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema as ArrowSchema;
+use datafusion::common::TableReference;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use datafusion::common::TableReference;
 use futures::TryStreamExt;
 use perennial_core::port::data::{NamedTable, Page};
 use perennial_core::schema::Schema;
@@ -143,7 +143,8 @@ impl Sql {
                     truncated = true;
                     break;
                 }
-                let values = batch.columns().iter().map(|column| cell_json(column.as_ref(), row)).collect::<Result<Vec<_>>>()?;
+                let values =
+                    batch.columns().iter().map(|column| cell_json(column.as_ref(), row)).collect::<Result<Vec<_>>>()?;
                 bytes += values.iter().map(json::size).sum::<usize>();
                 rows.push(values);
             }
@@ -170,9 +171,14 @@ pub(crate) fn quoted_column(name: &str) -> String {
 }
 
 fn unknown_table(text: &str, name: &str, named: &[NamedTable]) -> Error {
-    let place = names::place_of(text, name).map_or_else(String::new, |(line, column)| format!("line {line} column {column}: "));
+    let place =
+        names::place_of(text, name).map_or_else(String::new, |(line, column)| format!("line {line} column {column}: "));
     let known: Vec<String> = named.iter().map(|table| format!("`{}`", table.name)).collect();
-    let hint = if known.is_empty() { "no table is there yet".to_owned() } else { format!("tables here: {}", known.join(", ")) };
+    let hint = if known.is_empty() {
+        "no table is there yet".to_owned()
+    } else {
+        format!("tables here: {}", known.join(", "))
+    };
     Error::Sql { message: format!("{place}table `{name}` does not exist"), hint: Some(hint) }
 }
 
@@ -181,7 +187,8 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
     if let DataFusionError::ResourcesExhausted(message) = cause.find_root() {
         return Error::exhausted("the query", message);
     }
-    let place = cause.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| (span.start.line, span.start.column));
+    let place =
+        cause.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| (span.start.line, span.start.column));
     let text = one_line(&cause.find_root().strip_backtrace());
     let text = ["Arrow error: ", "Error during planning: ", "Schema error: ", "Execution error: ", "SQL error: "]
         .iter()

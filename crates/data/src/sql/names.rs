@@ -52,7 +52,9 @@ impl Select {
             }
             let name = match (reference.catalog(), reference.schema()) {
                 (Some(catalog), _) => {
-                    return Err(Error::sql(format!("table `{reference}` names a catalog `{catalog}`: expected a dataset's name")));
+                    return Err(Error::sql(format!(
+                        "table `{reference}` names a catalog `{catalog}`: expected a dataset's name"
+                    )));
                 }
                 (None, Some(schema)) => format!("{schema}.{}", reference.table()),
                 (None, None) => reference.table().to_owned(),

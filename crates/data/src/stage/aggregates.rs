@@ -42,7 +42,7 @@ struct Place {
 
 impl Aggregates {
     /// Compiles the checks over `schema` and begins.
-    pub(super) async fn start(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<Self> {
+    pub(super) fn start(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<Self> {
         if checks.is_empty() {
             return Ok(Self { sender: None, task: None });
         }
@@ -152,7 +152,7 @@ fn shown(aggregate: &Expr) -> String {
 }
 
 async fn answer(frame: DataFrame, places: Vec<Place>) -> Result<Vec<AggregateAnswer>> {
-    let target = target_of(frame.schema().as_arrow())?;
+    let target = target_of(frame.schema().as_arrow());
     let batches = frame.collect().await.map_err(|cause| sql_error(&cause))?;
     let row = batches.iter().find(|batch| batch.num_rows() == 1);
     let row = row.ok_or_else(|| Error::internal("judging aggregates", "the query gave no row"))?;
@@ -161,7 +161,8 @@ async fn answer(frame: DataFrame, places: Vec<Place>) -> Result<Vec<AggregateAns
         .into_iter()
         .enumerate()
         .map(|(index, place)| {
-            let holds = row.column(index).as_boolean_opt().filter(|column| column.is_valid(0)).map(|column| column.value(0));
+            let holds =
+                row.column(index).as_boolean_opt().filter(|column| column.is_valid(0)).map(|column| column.value(0));
             let values = place
                 .aggregates
                 .into_iter()

@@ -96,7 +96,9 @@ impl Area {
         let removed = [std::fs::remove_file(self.folder.join(RECORD)), std::fs::remove_dir_all(&self.folder)];
         for result in removed {
             match result {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(self.failed("removing", cause)),
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(self.failed("removing", cause));
+                }
                 _ => {}
             }
         }
@@ -110,7 +112,10 @@ impl Area {
 
     /// A folder for one undertaking, removed with the value.
     pub(crate) fn work_folder(&self) -> Result<tempfile::TempDir> {
-        tempfile::Builder::new().prefix("work-").tempdir_in(&self.folder).map_err(|cause| self.failed("writing in", cause))
+        tempfile::Builder::new()
+            .prefix("work-")
+            .tempdir_in(&self.folder)
+            .map_err(|cause| self.failed("writing in", cause))
     }
 
     /// The folder itself.
@@ -130,7 +135,8 @@ impl Area {
 
     /// Seals the area: record, folder and parent are on disk when this returns.
     pub(crate) fn seal(&self, record: &Record) -> Result<()> {
-        let text = serde_json::to_vec(record).map_err(|cause| Error::internal("writing a staged load's record", cause))?;
+        let text =
+            serde_json::to_vec(record).map_err(|cause| Error::internal("writing a staged load's record", cause))?;
         let temporary = self.file("staged.json.tmp");
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&temporary)?;
@@ -151,7 +157,8 @@ impl Area {
         };
         let record: Record = serde_json::from_slice(&text).map_err(|cause| self.failed("reading", cause.into()))?;
         let whole = |path: PathBuf, facts: &FileFacts| path.metadata().is_ok_and(|found| found.len() == facts.bytes);
-        let is_whole = whole(self.rows(), &record.rows) && record.aside.as_ref().is_none_or(|facts| whole(self.aside(), facts));
+        let is_whole =
+            whole(self.rows(), &record.rows) && record.aside.as_ref().is_none_or(|facts| whole(self.aside(), facts));
         Ok(is_whole.then_some(record))
     }
 

@@ -48,7 +48,7 @@ pub(super) async fn keys_in(
     });
     let frame = frame.and_then(|frame| frame.select(selected));
     let frame = frame.map_err(|cause| Error::engine("looking for keys in the table", cause))?;
-    let schema = target_of(frame.schema().as_arrow())?;
+    let schema = target_of(frame.schema().as_arrow());
     let mut found = KeySet::default();
     let mut batches = stream(frame).await?;
     while let Some(batch) = next(&mut batches, &schema).await? {
@@ -69,12 +69,13 @@ pub(super) async fn removed(sql: &Sql, opened: &Opened, leavings: &[&Leaving]) -
         return Ok(removed);
     }
     let provider = opened.provider().await?;
-    let frame = sql.session().read_table(provider).and_then(|frame| match leavings.last().and_then(|most| most.filter()) {
-        Some(filter) => frame.filter(filter),
-        None => Ok(frame),
-    });
+    let frame =
+        sql.session().read_table(provider).and_then(|frame| match leavings.last().and_then(|most| most.filter()) {
+            Some(filter) => frame.filter(filter),
+            None => Ok(frame),
+        });
     let frame = frame.map_err(|cause| Error::engine("looking for rows that leave", cause))?;
-    let schema = target_of(frame.schema().as_arrow())?;
+    let schema = target_of(frame.schema().as_arrow());
     let digester = RowDigester::new(&schema)?;
     let mut batches = stream(frame).await?;
     while let Some(batch) = next(&mut batches, &schema).await? {
@@ -83,7 +84,8 @@ pub(super) async fn removed(sql: &Sql, opened: &Opened, leavings: &[&Leaving]) -
             if mask.true_count() == 0 {
                 continue;
             }
-            let leaves = filter_record_batch(&batch, &mask).map_err(|cause| Error::internal("filtering rows", cause))?;
+            let leaves =
+                filter_record_batch(&batch, &mask).map_err(|cause| Error::internal("filtering rows", cause))?;
             removed.rows += leaves.num_rows() as u64;
             digester.hashes(&leaves)?.iter().for_each(|hash| removed.sum.add(hash));
         }

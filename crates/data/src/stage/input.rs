@@ -32,7 +32,12 @@ pub(super) enum Input {
 }
 
 /// Opens the input of `request`; text formats take types from `known`.
-pub(super) async fn open(stager: &Stager, request: &StageRequest, known: Option<&SchemaRef>, area: &Area) -> Result<Input> {
+pub(super) async fn open(
+    stager: &Stager,
+    request: &StageRequest,
+    known: Option<&SchemaRef>,
+    area: &Area,
+) -> Result<Input> {
     // What takes the place of everything may have any types.
     let known = known.filter(|_| !(request.evolve && request.mode == Mode::Replace)).cloned();
     match &request.input {
@@ -96,7 +101,8 @@ impl Input {
             Self::Query(frame, _) => {
                 let label: Arc<str> = Arc::from("the query");
                 let mut row = 1;
-                let batches = futures::stream::once(async move { frame.execute_stream().await.map_err(|c| sql_error(&c)) });
+                let batches =
+                    futures::stream::once(async move { frame.execute_stream().await.map_err(|c| sql_error(&c)) });
                 batches
                     .map_ok(|batches| batches.map_err(|cause| sql_error(&cause)))
                     .try_flatten()
@@ -146,7 +152,9 @@ fn read_own(paths: &[PathBuf], label: &Arc<str>, take: &mut Taker<'_>) -> Result
 fn blocking(read: impl FnOnce(&mut Taker<'_>) -> Result<()> + Send + 'static) -> BoxStream<'static, Result<Arrival>> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let task = Task::start_blocking(move || {
-        read(&mut |arrival| sender.blocking_send(arrival).map_err(|_| Error::internal("reading rows", "nobody reads on")))
+        read(&mut |arrival| {
+            sender.blocking_send(arrival).map_err(|_| Error::internal("reading rows", "nobody reads on"))
+        })
     });
     let rows = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
     let end = futures::stream::once(task.join()).filter_map(|ended| async { ended.err().map(Err) });

@@ -136,10 +136,9 @@ impl Judge {
 
     /// The values a check looks at.
     pub(super) fn values(&self, check: usize, batch: &RecordBatch, row: usize) -> String {
-        let values = self.checks[check]
-            .columns
-            .iter()
-            .map(|&column| format!("{} = {}", self.schema.field(column).name(), text(batch.column(column).as_ref(), row)));
+        let values = self.checks[check].columns.iter().map(|&column| {
+            format!("{} = {}", self.schema.field(column).name(), text(batch.column(column).as_ref(), row))
+        });
         values.collect::<Vec<_>>().join(", ")
     }
 }
@@ -158,7 +157,8 @@ impl Check {
         let (question, columns) = match &check.question {
             RowQuestion::Predicate(expression) => {
                 let predicate = compile(sql, &check.name, expression, schema)?;
-                let mut columns: Vec<usize> = collect_columns(&predicate).into_iter().map(|column| column.index()).collect();
+                let mut columns: Vec<usize> =
+                    collect_columns(&predicate).into_iter().map(|column| column.index()).collect();
                 columns.sort_unstable();
                 (Question::Predicate(predicate), columns)
             }
@@ -185,14 +185,18 @@ fn compile(sql: &Sql, name: &str, expression: &str, schema: &SchemaRef) -> Resul
     let predicate = session.create_physical_expr(logical, &columns).map_err(failed)?;
     match predicate.data_type(schema).map_err(failed)? {
         DataType::Boolean => Ok(predicate),
-        other => Err(Error::sql(format!("check `{name}`: `{expression}` is {other}, expected true or false for each row"))),
+        other => {
+            Err(Error::sql(format!("check `{name}`: `{expression}` is {other}, expected true or false for each row")))
+        }
     }
 }
 
 /// Names the check in an error of its SQL.
 pub(super) fn in_check(name: &str, expression: &str, error: Error) -> Error {
     match error {
-        Error::Sql { message, hint } => Error::Sql { message: format!("check `{name}`: `{expression}`: {message}"), hint },
+        Error::Sql { message, hint } => {
+            Error::Sql { message: format!("check `{name}`: `{expression}`: {message}"), hint }
+        }
         other => other,
     }
 }
@@ -226,10 +230,12 @@ async fn values_of(
     let frame = frame.map_err(|_| {
         Error::sql(format!("check `{name}` names column `{}.{target}`, which does not exist", other.name))
     })?;
-    let schema = table::target_of(frame.schema().as_arrow())?;
+    let schema = table::target_of(frame.schema().as_arrow());
     let (own, its) = (class_of(judged.data_type()), class_of(schema.field(0).data_type()));
     if own != its {
-        let shown = |class: Option<perennial_core::schema::TypeClass>| class.map_or_else(String::new, |class| class.to_string());
+        let shown = |class: Option<perennial_core::schema::TypeClass>| {
+            class.map_or_else(String::new, |class| class.to_string())
+        };
         return Err(Error::sql(format!(
             "check `{name}` compares `{}` ({}) with `{}.{target}` ({}): expected one class",
             judged.name(),

@@ -97,7 +97,7 @@ impl Stager {
         let input = input::open(self, &request, known.as_ref(), area).await?;
         let schema = reconcile::settle(&request, known.as_ref(), input.schema())?;
         let judge = Arc::new(Judge::new(&self.sql, &request, &schema).await?);
-        let aggregates = aggregates::Aggregates::start(&self.sql, &request.plan.aggregates, &schema).await?;
+        let aggregates = aggregates::Aggregates::start(&self.sql, &request.plan.aggregates, &schema)?;
         let scanned = self.scan(area, &request, input, judge.clone(), aggregates).await?;
         let settled = settle::settle(self, area, &request, base.as_deref(), &judge, scanned).await?;
         let record = Record {
@@ -201,9 +201,9 @@ impl Scanned {
     /// Takes up a judged batch, in order.
     fn take(&mut self, batch: &Judged, request: &StageRequest, judge: &Judge) -> Result<()> {
         let rows = batch.batch.num_rows();
-        self.memory
-            .try_grow(self.fates.bytes_per_row() * rows)
-            .map_err(|cause| Error::exhausted(&format!("staging dataset `{}`", request.dataset), &cause.strip_backtrace()))?;
+        self.memory.try_grow(self.fates.bytes_per_row() * rows).map_err(|cause| {
+            Error::exhausted(&format!("staging dataset `{}`", request.dataset), &cause.strip_backtrace())
+        })?;
         for row in batch.passes.values().set_indices() {
             self.sum.add(&batch.hashes[row]);
         }

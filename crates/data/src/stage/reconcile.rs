@@ -37,7 +37,8 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
             SchemaChange::Missing(_) => request.evolve,
             SchemaChange::Retyped(old, new) => {
                 let untyped = arriving.field_with_name(&new.name).is_ok_and(is_untyped);
-                let kind = |schema: &SchemaRef, name: &str| schema.field_with_name(name).map(|f| f.data_type().clone()).ok();
+                let kind =
+                    |schema: &SchemaRef, name: &str| schema.field_with_name(name).map(|f| f.data_type().clone()).ok();
                 untyped || reads_as(kind(arriving, &new.name), kind(known, &old.name))
             }
         };
@@ -53,7 +54,8 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
         )));
     }
     let mut fields: Vec<Arc<Field>> = known.fields().iter().cloned().collect();
-    fields.extend(typed(arriving).fields().iter().filter(|field| known.field_with_name(field.name()).is_err()).cloned());
+    fields
+        .extend(typed(arriving).fields().iter().filter(|field| known.field_with_name(field.name()).is_err()).cloned());
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
     crate::types::judge_names(&format!("rows for dataset `{}`", request.dataset), &names)?;
     judge_key(request, Arc::new(ArrowSchema::new(fields)))
@@ -67,10 +69,7 @@ fn typed(arriving: &SchemaRef) -> SchemaRef {
 
 /// Whether values of a type are taken for another without saying so: whole numbers as floats or decimals.
 fn reads_as(arriving: Option<DataType>, known: Option<DataType>) -> bool {
-    matches!(
-        (arriving, known),
-        (Some(DataType::Int64), Some(DataType::Float64 | DataType::Decimal128(_, _)))
-    )
+    matches!((arriving, known), (Some(DataType::Int64), Some(DataType::Float64 | DataType::Decimal128(_, _))))
 }
 
 fn judge_key(request: &StageRequest, schema: SchemaRef) -> Result<SchemaRef> {

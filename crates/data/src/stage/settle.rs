@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatchReader;
 use arrow::array::{BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
-use arrow::array::RecordBatchReader;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use perennial_core::digest::TableSum;
 use perennial_core::port::data::{Change, Mode, StageRequest, Staged};
@@ -153,7 +153,7 @@ async fn split_late(area: &Area, judge: &Judge, scanned: &mut Scanned, sink: &mu
         let batch = batch.map_err(|cause| Error::storage("reading staged rows", cause))?;
         let rows = &taken[at..at + batch.num_rows()];
         at += batch.num_rows();
-        let stays = BooleanArray::from_iter(rows.iter().map(|row| Some(fates.last[*row] == PASSES)));
+        let stays: BooleanArray = rows.iter().map(|row| Some(fates.last[*row] == PASSES)).collect();
         kept.write(filter_record_batch(&batch, &stays).map_err(filtering)?).await?;
         let leaves = arrow::compute::not(&stays).map_err(filtering)?;
         if leaves.true_count() > 0 {
@@ -224,7 +224,9 @@ fn counts(fates: &Fates, request: &StageRequest) -> Vec<(String, u64)> {
     let names: Vec<String> = request.plan.rows.iter().map(|check| check.name.clone()).collect();
     let codes = (1..=names.len() as u16).chain([REPEATED, EXISTS]);
     codes
-        .map(|code| (reason(code, &names).to_owned(), fates.last.iter().filter(|reason| **reason == code).count() as u64))
+        .map(|code| {
+            (reason(code, &names).to_owned(), fates.last.iter().filter(|reason| **reason == code).count() as u64)
+        })
         .filter(|(_, count)| *count > 0)
         .collect()
 }

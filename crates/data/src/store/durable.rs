@@ -49,7 +49,10 @@ impl ObjectStore for DurableFolder {
             PutMode::Create => true,
             PutMode::Overwrite => false,
             PutMode::Update(_) => {
-                return Err(Error::NotImplemented { operation: "put with an update".into(), implementer: self.to_string() });
+                return Err(Error::NotImplemented {
+                    operation: "put with an update".into(),
+                    implementer: self.to_string(),
+                });
             }
         };
         let place = self.inner.path_to_filesystem(location)?;

@@ -42,9 +42,8 @@ impl Root {
                 Ok(Self { store, url: as_folder(url), folder: None })
             }
             Some(url) => {
-                let folder = url
-                    .to_file_path()
-                    .map_err(|()| Error::Argument(format!("`{root}` names no local folder")))?;
+                let folder =
+                    url.to_file_path().map_err(|()| Error::Argument(format!("`{root}` names no local folder")))?;
                 Self::local(&folder)
             }
             None => Self::local(Path::new(root)),
@@ -85,7 +84,9 @@ pub(crate) fn remote(url: &Url) -> Result<Store> {
     let inner: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => Arc::new(AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(failed)?),
         scheme => {
-            return Err(Error::Argument(format!("`{scheme}://` is not a store this build knows: expected `s3://` or a folder")));
+            return Err(Error::Argument(format!(
+                "`{scheme}://` is not a store this build knows: expected `s3://` or a folder"
+            )));
         }
     };
     Ok(Store { inner, base: base_of(url)? })

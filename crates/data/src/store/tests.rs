@@ -18,7 +18,7 @@ async fn text(store: &DurableFolder, path: &Path) -> String {
 #[tokio::test]
 async fn an_object_is_created_once_and_the_first_stays() {
     let (_folder, store, root) = place();
-    let path = root.join("deep").join("a.json");
+    let path = root.clone().join("deep").join("a.json");
     let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     store.put_opts(&path, PutPayload::from_static(b"first"), create()).await.expect("created");
     let again = store.put_opts(&path, PutPayload::from_static(b"second"), create()).await;
@@ -31,11 +31,12 @@ async fn an_object_is_created_once_and_the_first_stays() {
 #[tokio::test]
 async fn parts_of_an_upload_become_one_object_when_it_is_complete() {
     let (_folder, store, root) = place();
-    let path = root.join("big");
+    let path = root.clone().join("big");
     let mut upload: Box<dyn MultipartUpload> = store.put_multipart(&path).await.expect("an upload");
-    let second = { let first = upload.put_part(PutPayload::from_static(b"one ")); (first, upload.put_part(PutPayload::from_static(b"two"))) };
-    second.1.await.expect("a part");
-    second.0.await.expect("a part");
+    let first = upload.put_part(PutPayload::from_static(b"one "));
+    let second = upload.put_part(PutPayload::from_static(b"two"));
+    second.await.expect("a part");
+    first.await.expect("a part");
     assert!(store.head(&path).await.is_err(), "nothing is there before the end");
     let listed: Vec<_> = store.list(Some(&root)).try_collect().await.expect("a list");
     assert!(listed.is_empty(), "unfinished files are not listed: {listed:?}");
@@ -46,7 +47,7 @@ async fn parts_of_an_upload_become_one_object_when_it_is_complete() {
 #[tokio::test]
 async fn copies_are_objects_of_their_own() {
     let (folder, store, root) = place();
-    let (a, b) = (root.join("a"), root.join("b"));
+    let (a, b) = (root.clone().join("a"), root.clone().join("b"));
     store.put(&a, PutPayload::from_static(b"x")).await.expect("an object");
     store.copy(&a, &b).await.expect("a copy");
     assert!(matches!(store.copy_if_not_exists(&a, &b).await, Err(Error::AlreadyExists { .. })));

@@ -67,7 +67,10 @@ pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitR
                 let newest = tables.newest(&request.table).await?;
                 return match already(newest.as_deref(), tables, request).await {
                     Ok(Some(done)) => Ok(done),
-                    _ => Err(Error::delta(format!("committing load `{}` to table `{}`", request.load, request.table), cause)),
+                    _ => Err(Error::delta(
+                        format!("committing load `{}` to table `{}`", request.load, request.table),
+                        cause,
+                    )),
                 };
             }
         }
@@ -77,7 +80,10 @@ pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitR
         }
     }
     Err(Error::State {
-        message: format!("table `{}` was changed by others {LOOKS_MAX} times while load `{}` was committed", request.table, request.load),
+        message: format!(
+            "table `{}` was changed by others {LOOKS_MAX} times while load `{}` was committed",
+            request.table, request.load
+        ),
         hint: "let one writer at a time commit to a table, then commit again".into(),
     })
 }

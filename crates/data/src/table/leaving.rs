@@ -7,9 +7,9 @@ use arrow::buffer::BooleanBuffer;
 use datafusion::prelude::{Expr, ident, lit};
 use perennial_core::id::LoadId;
 
+use super::stats::bounds;
 use crate::error::Result;
 use crate::keys::{KeyColumns, KeySet};
-use super::stats::bounds;
 use crate::types::LOAD;
 
 /// Which rows of a table leave.

@@ -99,8 +99,9 @@ impl Tables {
         }
         let log = self.log(table)?;
         let mut delta = DeltaTable::new(Arc::clone(&log));
-        let wanted = u64::try_from(version)
-            .map_err(|_| Error::Argument(format!("version {version} of table `{table}` cannot be: versions begin at 0")))?;
+        let wanted = u64::try_from(version).map_err(|_| {
+            Error::Argument(format!("version {version} of table `{table}` cannot be: versions begin at 0"))
+        })?;
         delta
             .load_version(wanted)
             .await

@@ -54,13 +54,12 @@ pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<(
                 return Ok(());
             }
         }
-        let (add, schema) = match &prepared {
-            Some(prepared) => prepared.clone(),
-            None => {
-                let schema = convert(area, &file).await?;
-                let add = put_file(tables, &name, &area.load().to_string(), &file).await?;
-                prepared.insert((add, schema)).clone()
-            }
+        let (add, schema) = if let Some(prepared) = &prepared {
+            prepared.clone()
+        } else {
+            let schema = convert(area, &file).await?;
+            let add = put_file(tables, &name, &area.load().to_string(), &file).await?;
+            prepared.insert((add, schema)).clone()
         };
         match commit(tables, newest.as_deref(), &name, &application, add, &schema).await {
             Ok(()) => return Ok(()),
@@ -95,8 +94,12 @@ async fn convert(area: &Area, file: &Path) -> Result<SchemaRef> {
     let reader = crate::parquet::read(&area.aside())?;
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let given = reader.schema();
-    let names: Vec<&str> =
-        given.fields().iter().map(|field| field.name().as_str()).filter(|name| ![JOINS, REASON, LOAD].contains(name)).collect();
+    let names: Vec<&str> = given
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .filter(|name| ![JOINS, REASON, LOAD].contains(name))
+        .collect();
     let fields: Vec<Field> = [LOAD, REASON].into_iter().chain(names.iter().copied()).map(text).collect();
     let schema: SchemaRef = Arc::new(ArrowSchema::new(fields));
     let mut sink = FileSink::create(file, &schema)?;
@@ -104,7 +107,8 @@ async fn convert(area: &Area, file: &Path) -> Result<SchemaRef> {
     for batch in reader {
         let batch = batch.map_err(|cause| Error::storage("reading rows set aside", cause))?;
         let rows = batch.num_rows();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&load, rows)))];
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&load, rows)))];
         for name in [REASON].into_iter().chain(names.iter().copied()) {
             columns.push(as_text(&batch, name)?);
         }

@@ -98,7 +98,7 @@ async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec
     let frame = frame.and_then(|frame| frame.select(columns));
     let frame = frame.map_err(|cause| Error::engine("reading a table", cause))?;
     let schema = frame.schema().as_arrow().clone();
-    let target = target_of(&schema)?;
+    let target = target_of(&schema);
     let mut batches = stream(frame).await?;
     let mut files = BTreeSet::new();
     while let Some(batch) = next(&mut batches, &target).await? {
@@ -115,12 +115,12 @@ async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec
 }
 
 /// Canonical types for a scan's columns, ours included.
-pub(crate) fn target_of(schema: &ArrowSchema) -> Result<SchemaRef> {
+pub(crate) fn target_of(schema: &ArrowSchema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let kind = crate::types::canonical(field.data_type()).unwrap_or(DataType::Utf8);
         arrow::datatypes::Field::new(field.name(), kind, true)
     });
-    Ok(Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>())))
+    Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
 pub(crate) type Batches = datafusion::execution::SendableRecordBatchStream;

@@ -62,19 +62,19 @@ pub(crate) fn bounds(paths: &[&Path], column: &str) -> Result<Option<(ScalarValu
         if metadata.file_metadata().num_rows() == 0 {
             continue;
         }
-        let converter = StatisticsConverter::try_new(column, builder.schema(), builder.parquet_schema()).map_err(failed)?;
+        let converter =
+            StatisticsConverter::try_new(column, builder.schema(), builder.parquet_schema()).map_err(failed)?;
         let low = converter.row_group_mins(metadata.row_groups()).map_err(failed)?;
         let high = converter.row_group_maxes(metadata.row_groups()).map_err(failed)?;
-        let is_ordered = matches!(
-            low.data_type(),
-            DataType::Int64 | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, _)
-        );
+        let is_ordered =
+            matches!(low.data_type(), DataType::Int64 | DataType::Utf8 | DataType::Date32 | DataType::Timestamp(_, _));
         if !is_ordered || low.null_count() > 0 || high.null_count() > 0 {
             return Ok(None);
         }
         for group in 0..low.len() {
             let value = |array: &ArrayRef| {
-                ScalarValue::try_from_array(array, group).map_err(|cause| Error::engine("reading bounds of a column", cause))
+                ScalarValue::try_from_array(array, group)
+                    .map_err(|cause| Error::engine("reading bounds of a column", cause))
             };
             let (low, high) = (value(&low)?, value(&high)?);
             found = Some(match found {

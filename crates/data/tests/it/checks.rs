@@ -14,7 +14,8 @@ fn predicate(name: &str, sql: &str) -> RowCheck {
 }
 
 fn aggregates(checks: &[(&str, &str)]) -> ScanPlan {
-    let check = |(name, expression): &(&str, &str)| AggregateCheck { name: (*name).into(), expression: (*expression).into() };
+    let check =
+        |(name, expression): &(&str, &str)| AggregateCheck { name: (*name).into(), expression: (*expression).into() };
     ScanPlan { rows: Vec::new(), aggregates: checks.iter().map(check).collect() }
 }
 
@@ -112,7 +113,10 @@ async fn checks_that_do_not_compile_are_named_with_their_words() {
     for (plan, parts) in [
         (ScanPlan { rows: vec![predicate("c", "z > 0")], ..ScanPlan::default() }, vec!["check `c`", "z"]),
         (ScanPlan { rows: vec![predicate("c", "x +")], ..ScanPlan::default() }, vec!["check `c`"]),
-        (ScanPlan { rows: vec![predicate("c", "x + 1")], ..ScanPlan::default() }, vec!["check `c`", "expected true or false"]),
+        (
+            ScanPlan { rows: vec![predicate("c", "x + 1")], ..ScanPlan::default() },
+            vec!["check `c`", "expected true or false"],
+        ),
         (aggregates(&[("c", "x > 0")]), vec!["check `c`", "no aggregate"]),
         (aggregates(&[("c", "count(*)")]), vec!["check `c`", "expected true or false"]),
         (aggregates(&[("c", "count(z) > 0")]), vec!["check `c`", "z"]),
@@ -141,7 +145,8 @@ async fn the_profile_tells_each_column() {
 async fn a_row_belongs_to_the_first_check_that_sets_it_aside() {
     let place = Place::new();
     place.write("a.csv", "x\n-1\n");
-    let plan = ScanPlan { rows: vec![predicate("first", "x > 0"), predicate("second", "x > 1")], aggregates: Vec::new() };
+    let plan =
+        ScanPlan { rows: vec![predicate("first", "x > 0"), predicate("second", "x > 1")], aggregates: Vec::new() };
     let (_, staged) = place.stage(&How::files(&["a.csv"]).plan(plan)).await.unwrap();
     assert_eq!(staged.aside, [("first".to_owned(), 1)]);
     assert_eq!(staged.rows.iter().map(|answer| answer.failed).collect::<Vec<_>>(), [1, 1]);

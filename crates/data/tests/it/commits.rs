@@ -41,7 +41,11 @@ async fn an_older_number_is_answered_as_it_was_committed() {
 async fn another_previous_number_is_refused() {
     let place = Place::new();
     let (load, _) = place.stage(&How::lines(ONE)).await.unwrap();
-    says(&place.engine.commit(commit_of(load, 3)).await.unwrap_err(), "wrong-state", &["stands at number 0, expected 3"]);
+    says(
+        &place.engine.commit(commit_of(load, 3)).await.unwrap_err(),
+        "wrong-state",
+        &["stands at number 0, expected 3"],
+    );
     place.commit(load).await.unwrap();
     let (second, _) = place.stage(&How::lines(ONE)).await.unwrap();
     let request = CommitRequest { number: 3, ..commit_of(second, 0) };
@@ -179,9 +183,11 @@ async fn a_hundred_and_twenty_small_commits_keep_their_numbers_past_a_checkpoint
     let again = place.again();
     assert_eq!(again.position(TABLE).await.unwrap().unwrap().number, 120);
     assert_eq!(count(&place).await, 120);
-    assert!(std::fs::read_dir(place.table().join("_delta_log")).unwrap().any(|entry| {
-        entry.unwrap().file_name().to_string_lossy().ends_with(".checkpoint.parquet")
-    }));
+    assert!(
+        std::fs::read_dir(place.table().join("_delta_log"))
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(".checkpoint.parquet") })
+    );
 }
 
 #[tokio::test]

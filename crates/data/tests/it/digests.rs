@@ -1,5 +1,7 @@
 //! Digests: the same for the same rows, whatever their order, layout or way in.
 
+use std::fmt::Write as _;
+
 use perennial_core::digest::TableDigest;
 use perennial_core::port::data::{Mode, StageInput, Staged};
 use proptest::prelude::*;
@@ -22,7 +24,8 @@ async fn order_files_format_and_engine_do_not_count() {
     let place = Place::new();
     let sql = |sql: String| How::new(StageInput::Sql { sql, tables: Vec::new() });
     let whole = digest(&place.stage(&sql(ROWS.into())).await.unwrap().1);
-    let turned = digest(&place.stage(&sql(format!("SELECT at, d, b, t, x, n FROM ({ROWS}) ORDER BY n DESC"))).await.unwrap().1);
+    let turned =
+        digest(&place.stage(&sql(format!("SELECT at, d, b, t, x, n FROM ({ROWS}) ORDER BY n DESC"))).await.unwrap().1);
     assert_eq!(turned, whole);
     place.write_parquet("a.parquet", &format!("SELECT * FROM ({ROWS}) WHERE n % 7 < 3")).await;
     place.write_parquet("b.parquet", &format!("SELECT x, n, t, at, d, b FROM ({ROWS}) WHERE n % 7 >= 3")).await;
@@ -72,7 +75,8 @@ type Step = (u8, Vec<(u8, Option<i16>)>, Option<prop::sample::Index>);
 #[test]
 fn after_any_history_of_loads_the_running_digest_is_that_of_the_whole() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let step = (0u8..4, prop::collection::vec((0u8..12, any::<Option<i16>>()), 0..12), any::<Option<prop::sample::Index>>());
+    let step =
+        (0u8..4, prop::collection::vec((0u8..12, any::<Option<i16>>()), 0..12), any::<Option<prop::sample::Index>>());
     let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) });
     runner
         .run(&prop::collection::vec(step, 1..6), |steps: Vec<Step>| {
@@ -88,7 +92,9 @@ async fn play(steps: &[Step]) {
     let mut loads = Vec::new();
     for (mode, rows, replaced) in steps {
         let mut text = "k,v\n".to_owned();
-        rows.iter().for_each(|(k, v)| text.push_str(&format!("{k},{}\n", v.map_or_else(String::new, |v| v.to_string()))));
+        for (k, v) in rows {
+            writeln!(text, "{k},{}", v.map_or_else(String::new, |v| v.to_string())).unwrap();
+        }
         place.write("a.csv", text);
         let mode = [Mode::Append, Mode::Append, Mode::Merge, Mode::Replace][*mode as usize];
         let mut how = How::files(&["a.csv"]).key(&["k"]).mode(mode);

@@ -1,5 +1,7 @@
 //! Keys: within a load, and against the table.
 
+use std::fmt::Write as _;
+
 use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowQuestion, ScanPlan, StageInput};
 use serde_json::json;
 
@@ -8,7 +10,8 @@ use crate::support::{How, Place, Running, TABLE, commit_of, says};
 const FIRST: &str = "{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"b\"}\n{\"k\": 3, \"v\": \"c\"}\n";
 
 fn positive() -> ScanPlan {
-    let check = RowCheck { name: "lower".into(), question: RowQuestion::Predicate("v = lower(v)".into()), sets_aside: true };
+    let check =
+        RowCheck { name: "lower".into(), question: RowQuestion::Predicate("v = lower(v)".into()), sets_aside: true };
     ScanPlan { rows: vec![check], aggregates: Vec::new() }
 }
 
@@ -26,7 +29,10 @@ async fn append_of_a_key_the_table_has_sets_the_row_aside() {
     place.load(&How::lines(FIRST).key(&["k"])).await;
     let (_, staged) = place.load(&How::lines("{\"k\": 2, \"v\": \"x\"}\n{\"k\": 4, \"v\": \"d\"}\n").key(&["k"])).await;
     assert_eq!((staged.passing, staged.aside), (1, vec![("key exists".to_owned(), 1)]));
-    assert_eq!(place.rows("SELECT v FROM rows ORDER BY k").await, [[json!("a")], [json!("b")], [json!("c")], [json!("d")]]);
+    assert_eq!(
+        place.rows("SELECT v FROM rows ORDER BY k").await,
+        [[json!("a")], [json!("b")], [json!("c")], [json!("d")]]
+    );
 }
 
 #[tokio::test]
@@ -48,7 +54,10 @@ async fn merge_of_a_key_the_table_has_replaces_the_row_and_the_digest_follows() 
     let (_, staged) = place.load(&How::lines(text).key(&["k"]).mode(Mode::Merge)).await;
     assert_eq!((staged.change.added_rows, staged.change.removed_rows), (2, 1));
     running.apply(&staged.change);
-    assert_eq!(place.rows("SELECT v FROM rows ORDER BY k").await, [[json!("a")], [json!("x")], [json!("c")], [json!("d")]]);
+    assert_eq!(
+        place.rows("SELECT v FROM rows ORDER BY k").await,
+        [[json!("a")], [json!("x")], [json!("c")], [json!("d")]]
+    );
     assert_eq!(running.digest(&staged), place.whole_digest().await);
 }
 
@@ -64,7 +73,8 @@ async fn keys_of_several_columns_and_of_text_are_whole() {
 async fn a_row_that_fails_a_check_takes_no_key_and_joins_only_if_its_key_is_free() {
     let place = Place::new();
     place.load(&How::lines("{\"k\": 9, \"v\": \"i\"}\n").key(&["k"])).await;
-    let text = "{\"k\": 1, \"v\": \"A\"}\n{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"B\"}\n{\"k\": 9, \"v\": \"I\"}\n";
+    let text =
+        "{\"k\": 1, \"v\": \"A\"}\n{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"B\"}\n{\"k\": 9, \"v\": \"I\"}\n";
     let (load, staged) = place.stage(&How::lines(text).key(&["k"]).plan(positive())).await.unwrap();
     assert_eq!((staged.passing, staged.aside), (1, vec![("lower".to_owned(), 3)]));
     assert_eq!((staged.change.added_rows, staged.change_all.added_rows), (1, 2));
@@ -106,7 +116,8 @@ async fn a_held_load_is_judged_again_when_the_table_has_moved_on() {
         let mut running = Running::default();
         let (_, staged) = place.load(&How::lines(FIRST).key(&["k"]).mode(mode)).await;
         running.apply(&staged.change);
-        let text = "{\"k\": 5, \"v\": \"e\"}\n{\"k\": 4, \"v\": \"d\"}\n{\"k\": 5, \"v\": \"E\"}\n{\"k\": 5, \"v\": \"f\"}\n";
+        let text =
+            "{\"k\": 5, \"v\": \"e\"}\n{\"k\": 4, \"v\": \"d\"}\n{\"k\": 5, \"v\": \"E\"}\n{\"k\": 5, \"v\": \"f\"}\n";
         let held = How::lines(text).key(&["k"]).mode(mode).plan(positive());
         let (load, first) = place.stage(&held).await.unwrap();
         let (_, staged) = place.load(&How::lines("{\"k\": 4, \"v\": \"other\"}\n").key(&["k"]).mode(mode)).await;
@@ -134,7 +145,11 @@ async fn judging_again_what_was_never_staged_is_refused_and_a_failure_keeps_what
     place.stage(&broken).await.unwrap_err();
     assert_eq!(place.engine.staged(load).await.unwrap(), Some(staged));
     place.engine.discard(load).await.unwrap();
-    assert_eq!(std::fs::read_dir(place.folder.path().join("staging")).unwrap().count(), 1, "only the spill folder is left");
+    assert_eq!(
+        std::fs::read_dir(place.folder.path().join("staging")).unwrap().count(),
+        1,
+        "only the spill folder is left"
+    );
 }
 
 #[tokio::test]
@@ -147,11 +162,11 @@ async fn a_key_column_the_rows_lack_is_refused() {
 async fn many_keys_over_many_batches_and_files_are_found() {
     let place = Place::new();
     let mut text = "k,v\n".to_owned();
-    (0..30_000).for_each(|row| text.push_str(&format!("{row},{row}\n")));
+    (0..30_000).for_each(|row| writeln!(text, "{row},{row}").unwrap());
     place.write("a.csv", &text);
     place.load(&How::files(&["a.csv"]).key(&["k"]).mode(Mode::Merge)).await;
     text = "k,v\n".to_owned();
-    (20_000..50_000).for_each(|row| text.push_str(&format!("{row},{}\n", row + 1)));
+    (20_000..50_000).for_each(|row| writeln!(text, "{row},{}", row + 1).unwrap());
     place.write("b.csv", &text);
     let (_, staged) = place.load(&How::files(&["b.csv"]).key(&["k"]).mode(Mode::Merge)).await;
     assert_eq!((staged.change.added_rows, staged.change.removed_rows), (30_000, 10_000));

@@ -1,5 +1,7 @@
 //! The data engine on real files, tables and stores.
 
+#![cfg(test)]
+
 mod checks;
 mod commits;
 mod digests;

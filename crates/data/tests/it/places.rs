@@ -10,7 +10,11 @@ async fn a_source_that_leaves_its_folder_is_refused() {
     std::fs::write(place.folder.path().join("secret.csv"), "a\n1\n").unwrap();
     for path in ["../secret.csv", "/etc/passwd", "in/../../secret.csv", "in\\..\\secret.csv", "", "a\0b"] {
         says(&place.engine.list(&source(path)).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
-        says(&place.engine.fingerprint(&source("*.csv"), path).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
+        says(
+            &place.engine.fingerprint(&source("*.csv"), path).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
         says(&place.stage(&How::files(&[path])).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
     }
 }

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::support::{How, Place, TABLE};
 
 fn positive() -> ScanPlan {
-    let check = RowCheck { name: "positive".into(), question: RowQuestion::Predicate("n > 0".into()), sets_aside: true };
+    let check =
+        RowCheck { name: "positive".into(), question: RowQuestion::Predicate("n > 0".into()), sets_aside: true };
     ScanPlan { rows: vec![check], aggregates: Vec::new() }
 }
 
@@ -59,12 +60,9 @@ async fn engines_that_race_write_each_load_once() {
     let (a, _) = place.stage(&How::lines("{\"n\": -1}\n").plan(positive())).await.unwrap();
     let (b, _) = place.stage(&How::lines("{\"n\": -2}\n").plan(positive())).await.unwrap();
     let other = place.again();
-    let (x, y, z) = tokio::join!(
-        place.engine.quarantine(a, TABLE),
-        other.quarantine(b, TABLE),
-        other.quarantine(a, TABLE)
-    );
-    x.and(y).and(z).unwrap();
+    let (first, second, third) =
+        tokio::join!(place.engine.quarantine(a, TABLE), other.quarantine(b, TABLE), other.quarantine(a, TABLE));
+    first.and(second).and(third).unwrap();
     assert_eq!(place.engine.quarantined(TABLE, None, 10).await.unwrap().rows.len(), 2);
 }
 

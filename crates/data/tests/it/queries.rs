@@ -74,7 +74,8 @@ async fn nothing_but_one_select_is_run() {
 #[tokio::test]
 async fn a_frame_keeps_the_query_s_order_and_turns_times_into_seconds() {
     let place = filled().await;
-    let frame = place.engine.frame(request(&place, "SELECT n, t, at, d, b, x FROM rows ORDER BY n DESC").await).await.unwrap();
+    let frame =
+        place.engine.frame(request(&place, "SELECT n, t, at, d, b, x FROM rows ORDER BY n DESC").await).await.unwrap();
     assert_eq!((frame.rows(), frame.names().join(",").as_str()), (3, "n,t,at,d,b,x"));
     let number = |name: &str| match frame.column(name).unwrap() {
         Column::Number(values) => values.clone(),
@@ -99,17 +100,26 @@ async fn a_frame_refuses_what_no_frame_can_hold() {
 #[tokio::test]
 async fn a_plan_tells_the_schema_without_running() {
     let place = filled().await;
-    let schema = place.engine.plan(&request(&place, "SELECT n + 1 AS m, count(*) AS c, NULL AS z FROM rows GROUP BY n").await).await.unwrap();
+    let schema = place
+        .engine
+        .plan(&request(&place, "SELECT n + 1 AS m, count(*) AS c, NULL AS z FROM rows GROUP BY n").await)
+        .await
+        .unwrap();
     let classes: Vec<_> = schema.fields.iter().map(|field| (field.name.as_str(), field.class.clone())).collect();
     assert_eq!(classes, [("m", TypeClass::Int), ("c", TypeClass::Int), ("z", TypeClass::Text)]);
-    says(&place.engine.plan(&request(&place, "SELECT z FROM rows").await).await.unwrap_err(), "sql", &["line 1 column 8"]);
+    says(
+        &place.engine.plan(&request(&place, "SELECT z FROM rows").await).await.unwrap_err(),
+        "sql",
+        &["line 1 column 8"],
+    );
 }
 
 #[tokio::test]
 async fn an_export_is_a_parquet_file_that_stages_to_the_same_digest() {
     let place = filled().await;
     let path = place.source("out.parquet");
-    let rows = place.engine.export(request(&place, "SELECT *, NULL AS nothing FROM rows").await, path.clone()).await.unwrap();
+    let rows =
+        place.engine.export(request(&place, "SELECT *, NULL AS nothing FROM rows").await, path.clone()).await.unwrap();
     assert_eq!(rows, 3);
     place.engine.export(request(&place, "SELECT * FROM rows").await, path.clone()).await.unwrap();
     let before = place.whole_digest().await;

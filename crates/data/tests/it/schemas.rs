@@ -23,11 +23,7 @@ async fn missing_and_retyped_columns_are_refused_with_the_difference() {
     place.load(&How::lines("{\"a\": 1, \"b\": \"x\", \"c\": 1.5}\n")).await;
     place.write_parquet("other.parquet", "SELECT 'one' AS a, 1.5 AS c").await;
     let error = place.stage(&How::files(&["other.parquet"])).await.unwrap_err();
-    says(
-        &error,
-        "schema-changed",
-        &["dataset `rows`", "column `a` is text, was int", "column `b` (text) is missing"],
-    );
+    says(&error, "schema-changed", &["dataset `rows`", "column `a` is text, was int", "column `b` (text) is missing"]);
     assert!(error.hint_text().is_some());
 }
 

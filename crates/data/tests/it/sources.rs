@@ -1,5 +1,7 @@
 //! Files as they arrive: what reads, and what each kind of broken file is told.
 
+use std::fmt::Write as _;
+
 use perennial_core::port::data::{DataEngine, FilesSource, Format, StageInput};
 use perennial_core::schema::TypeClass;
 use serde_json::json;
@@ -11,7 +13,7 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
     let place = Place::new();
     let mut text = "id,share,day,at,flag,code,name,empty\n".to_owned();
     for row in 0..20_000 {
-        text.push_str(&format!("{row},{row},2013-01-01,2013-01-01T05:00:00Z,true,007,n,\n"));
+        writeln!(text, "{row},{row},2013-01-01,2013-01-01T05:00:00Z,true,007,n,").unwrap();
     }
     text.push_str("20000,0.5,2013-01-02,2013-01-01 05:00,false,008,\"a, \"\"b\"\"\",\n");
     place.write("a.csv", text);
@@ -33,7 +35,16 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
     let last = place.rows("SELECT * FROM rows WHERE id = 20000").await;
     assert_eq!(
         last,
-        [[json!(20000), json!(0.5), json!("2013-01-02"), json!("2013-01-01T05:00:00Z"), json!(false), json!("008"), json!("a, \"b\""), json!(null)]]
+        [[
+            json!(20000),
+            json!(0.5),
+            json!("2013-01-02"),
+            json!("2013-01-01T05:00:00Z"),
+            json!(false),
+            json!("008"),
+            json!("a, \"b\""),
+            json!(null)
+        ]]
     );
 }
 
@@ -41,11 +52,13 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
 async fn csv_without_header_takes_the_names_of_the_source() {
     let place = Place::new();
     place.write("a.csv", "1,x\n2,y\n");
-    let files = FilesSource { files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
+    let files =
+        FilesSource { files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
     place.load(&How::new(StageInput::Files { source: files.clone(), paths: vec!["a.csv".into()] })).await;
     assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
     let unnamed = FilesSource { columns: Vec::new(), ..files };
-    let error = place.stage(&How::new(StageInput::Files { source: unnamed, paths: vec!["a.csv".into()] })).await.unwrap_err();
+    let error =
+        place.stage(&How::new(StageInput::Files { source: unnamed, paths: vec!["a.csv".into()] })).await.unwrap_err();
     says(&error, "invalid-argument", &["a.csv", "no header line", "columns"]);
 }
 
@@ -66,7 +79,7 @@ async fn a_value_of_the_wrong_type_late_in_a_file_is_named_by_line_column_and_va
     place.write("a.csv", "id,x\n1,1\n");
     place.load(&How::files(&["a.csv"])).await;
     let mut text = "id,x\n".to_owned();
-    (0..30_000).for_each(|row| text.push_str(&format!("{row},{row}\n")));
+    (0..30_000).for_each(|row| writeln!(text, "{row},{row}").unwrap());
     text.push_str("30000,many\n");
     place.write("b.csv", text);
     let error = place.stage(&How::files(&["b.csv"])).await.unwrap_err();
@@ -93,7 +106,11 @@ async fn headers_that_repeat_or_lack_names_are_refused() {
 async fn text_that_is_not_utf8_is_named() {
     let place = Place::new();
     place.write("a.csv", b"a,b\n1,caf\xe9\n");
-    says(&place.stage(&How::files(&["a.csv"])).await.unwrap_err(), "source-file", &["a.csv line 2", "`b`", "not UTF-8"]);
+    says(
+        &place.stage(&How::files(&["a.csv"])).await.unwrap_err(),
+        "source-file",
+        &["a.csv line 2", "`b`", "not UTF-8"],
+    );
 }
 
 #[tokio::test]
@@ -116,7 +133,10 @@ async fn a_header_alone_is_a_load_of_no_rows() {
 #[tokio::test]
 async fn json_lines_read_nested_values_and_missing_members() {
     let place = Place::new();
-    place.write("a.jsonl", "{\"n\": 1, \"tags\": [\"x\", \"y\"], \"at\": {\"lat\": 1.5}}\n\n{\"n\": 2.5, \"t\": \"12\"}\n");
+    place.write(
+        "a.jsonl",
+        "{\"n\": 1, \"tags\": [\"x\", \"y\"], \"at\": {\"lat\": 1.5}}\n\n{\"n\": 2.5, \"t\": \"12\"}\n",
+    );
     let (_, staged) = place.load(&How::files(&["a.jsonl"])).await;
     assert_eq!(staged.schema.field("tags").map(|f| f.class.to_string()).as_deref(), Some("list<text>"));
     assert_eq!(
@@ -134,7 +154,11 @@ async fn a_broken_line_of_json_is_named_by_line_and_column() {
     place.write("a.jsonl", "{\"n\": 1}\n{\"n\": }\n");
     says(&place.stage(&How::files(&["a.jsonl"])).await.unwrap_err(), "source-file", &["a.jsonl line 2", "at column 7"]);
     place.write("b.jsonl", "[1, 2]\n");
-    says(&place.stage(&How::files(&["b.jsonl"])).await.unwrap_err(), "source-file", &["b.jsonl line 1", "no JSON object"]);
+    says(
+        &place.stage(&How::files(&["b.jsonl"])).await.unwrap_err(),
+        "source-file",
+        &["b.jsonl line 1", "no JSON object"],
+    );
 }
 
 #[tokio::test]
@@ -170,7 +194,10 @@ async fn several_files_are_one_load_and_agree_on_their_columns() {
     place.write("in/a.csv", "a,b\n1,x\n");
     place.write("in/b.csv", "b,a\ny,2.5\n");
     place.load(&How::files(&["in/a.csv", "in/b.csv"])).await;
-    assert_eq!(place.rows("SELECT a, b FROM rows ORDER BY a").await, [[json!(1.0), json!("x")], [json!(2.5), json!("y")]]);
+    assert_eq!(
+        place.rows("SELECT a, b FROM rows ORDER BY a").await,
+        [[json!(1.0), json!("x")], [json!(2.5), json!("y")]]
+    );
     place.write("in/c.csv", "a,c\n1,2\n");
     let error = place.stage(&How::files(&["in/a.csv", "in/c.csv"])).await.unwrap_err();
     says(&error, "source-file", &["in/c.csv", "column `b` is missing"]);

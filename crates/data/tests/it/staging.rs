@@ -4,7 +4,7 @@ use perennial_core::id::LoadId;
 use perennial_core::port::data::DataEngine;
 use serde_json::json;
 
-use crate::support::{How, Place, commit_of, says, TABLE};
+use crate::support::{How, Place, TABLE, commit_of, says};
 
 #[tokio::test]
 async fn staging_changes_no_table_until_it_is_committed() {

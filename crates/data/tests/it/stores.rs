@@ -31,7 +31,10 @@ impl Server {
             .expect("moto_server starts");
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().expect("its output")).read_line(&mut line).expect("its address");
-        assert!(line.contains(':'), "moto_server did not start: is `moto[server]` installed? run the tests by `cargo xtask test`");
+        assert!(
+            line.contains(':'),
+            "moto_server did not start: is `moto[server]` installed? run the tests by `cargo xtask test`"
+        );
         Self(child, format!("http://{}", line.trim()))
     }
 }
@@ -61,7 +64,12 @@ fn tables_and_sources_lie_in_an_s3_compatible_store() {
         .env("AWS_REGION", "us-east-1")
         .output()
         .expect("this test starts again");
-    assert!(inside.status.success(), "{}{}", String::from_utf8_lossy(&inside.stdout), String::from_utf8_lossy(&inside.stderr));
+    assert!(
+        inside.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&inside.stdout),
+        String::from_utf8_lossy(&inside.stderr)
+    );
     assert!(String::from_utf8_lossy(&inside.stdout).contains("the store was used"));
 }
 
@@ -97,7 +105,12 @@ async fn inside_the_store() {
     says(left.as_ref().err().or(right.as_ref().err()).expect("one is refused"), "wrong-state", &[]);
     let position = other.position(TABLE).await.expect("a position").expect("a table");
     let base = TableRef { path: TABLE.into(), delta_version: position.delta_version };
-    let (c, staged) = stage("{\"k\": 1, \"v\": \"x\"}\n{\"k\": 3, \"v\": \"y\"}\n{\"k\": 9, \"v\": \"z\"}\n", Mode::Merge, Some(base)).await;
+    let (c, staged) = stage(
+        "{\"k\": 1, \"v\": \"x\"}\n{\"k\": 3, \"v\": \"y\"}\n{\"k\": 9, \"v\": \"z\"}\n",
+        Mode::Merge,
+        Some(base),
+    )
+    .await;
     assert!(staged.change.removed_rows > 0);
     let first = engine.commit(commit_of(c, 1)).await.expect("committed");
     assert_eq!(other.commit(commit_of(c, 1)).await.expect("committed"), first);
@@ -122,7 +135,11 @@ async fn inside_the_store() {
     assert!(listed[0].etag.is_some());
     let print = engine.fingerprint(&files, "in/2013-01.csv").await.expect("a fingerprint");
     assert_eq!(print, blake3::hash(b"k,v\n7,q\n").to_hex().to_string());
-    says(&engine.fingerprint(&files, "tables/secret").await.unwrap_err(), "invalid-argument", &["no file of the source"]);
+    says(
+        &engine.fingerprint(&files, "tables/secret").await.unwrap_err(),
+        "invalid-argument",
+        &["no file of the source"],
+    );
     let how = How::new(StageInput::Files { source: files, paths: listed.into_iter().map(|file| file.path).collect() });
     let load = perennial_core::id::LoadId::generate();
     let request = perennial_core::port::data::StageRequest { base: None, ..place.request(load, &how).await };

@@ -68,7 +68,7 @@ fn drift_of_numbers_equals_numpys_and_scipys() {
         match (ours.psi, theirs["psi"].as_f64()) {
             (None, None) => {}
             (Some(ours), Some(theirs)) => {
-                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}")
+                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}");
             }
             other => panic!("psi of case {place}: {other:?}"),
         }
@@ -123,7 +123,7 @@ fn drift_of_categories_equals_numpys() {
         match (ours, theirs["psi"].as_f64()) {
             (None, None) => {}
             (Some(ours), Some(theirs)) => {
-                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}")
+                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}");
             }
             other => panic!("psi of case {place}: {other:?}"),
         }

@@ -8,14 +8,8 @@ fn a_built_graph_reads_back() {
     graph.input_text("carrier");
     let code = graph.label_encoder("carrier", &["AA", "UA"], &[0.0, 1.0], f32::NAN);
     let features = graph.concat(&["x", &code]);
-    let split = TreeNode::Split {
-        feature: 1,
-        mode: SplitMode::LessOrEqual,
-        threshold: 0.5,
-        yes: 1,
-        no: 2,
-        missing_yes: true,
-    };
+    let split =
+        TreeNode::Split { feature: 1, mode: SplitMode::LessOrEqual, threshold: 0.5, yes: 1, no: 2, missing_yes: true };
     let tree = Tree { target: 0, nodes: vec![split, TreeNode::Leaf(-1.0), TreeNode::Leaf(1.0)] };
     let trees = Trees { trees: vec![tree], base_values: vec![], targets: 1 };
     let (label, scores) =
@@ -25,11 +19,10 @@ fn a_built_graph_reads_back() {
     let model = proto::decode(&graph.finish(17, 3)).unwrap();
     let graph = model.graph.unwrap();
     assert_eq!(graph.input.len(), 2);
-    assert_eq!(graph.node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>(), [
-        "LabelEncoder",
-        "Concat",
-        "TreeEnsembleClassifier"
-    ]);
+    assert_eq!(
+        graph.node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>(),
+        ["LabelEncoder", "Concat", "TreeEnsembleClassifier"]
+    );
     let ensemble = &graph.node[2];
     let weights = ensemble.attribute.iter().find(|attribute| attribute.name == "class_weights").unwrap();
     assert_eq!(weights.floats, [-1.0, 1.0]);

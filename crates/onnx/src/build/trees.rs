@@ -118,7 +118,12 @@ impl GraphBuilder {
 impl Trees {
     /// The arrays both operators share; `stem` is `target` or `class`.
     fn attributes(&self, stem: &str) -> Vec<AttributeProto> {
-        let nodes = || self.trees.iter().enumerate().flat_map(|(tree, t)| t.nodes.iter().enumerate().map(move |(id, n)| (tree as i64, id as i64, n)));
+        let nodes = || {
+            self.trees
+                .iter()
+                .enumerate()
+                .flat_map(|(tree, t)| t.nodes.iter().enumerate().map(move |(id, n)| (tree as i64, id as i64, n)))
+        };
         let splits = |pick: fn(&TreeNode) -> i64| nodes().map(|(_, _, node)| pick(node)).collect::<Vec<_>>();
         let mut leaves = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (tree, id, node) in nodes() {

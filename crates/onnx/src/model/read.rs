@@ -63,8 +63,7 @@ pub(super) fn read(model: &ModelProto) -> Result<Model> {
     let (mut outputs, mut output_sources) = (Vec::new(), Vec::new());
     for output in &graph.output {
         let source = reader.known.get(output.name.as_str());
-        let source =
-            source.ok_or_else(|| Error::Invalid(format!("no node makes the output `{}`", output.name)))?;
+        let source = source.ok_or_else(|| Error::Invalid(format!("no node makes the output `{}`", output.name)))?;
         output_sources.push(*source);
         if let Some(value) = reader.value(output) {
             outputs.push(value);
@@ -102,9 +101,10 @@ fn is_wide(graph: &GraphProto) -> bool {
     let casts = |node: &NodeProto| {
         node.attribute.iter().any(|attribute| {
             (attribute.name == "to" && attribute.i == Some(double.into()))
-                || attribute.t.as_ref().is_some_and(|tensor| {
-                    tensor.data_type == double && !attribute.name.ends_with("_as_tensor")
-                })
+                || attribute
+                    .t
+                    .as_ref()
+                    .is_some_and(|tensor| tensor.data_type == double && !attribute.name.ends_with("_as_tensor"))
         })
     };
     graph.input.iter().any(is_double)

@@ -95,16 +95,15 @@ impl Operator for Softmax {
         let (input, output) = (inputs.need(0)?, only(outputs)?);
         let shape = input.shape();
         let at = axis(self.axis, shape.len().max(1))?;
-        let length: usize =
-            if self.folds { shape[at..].iter().product() } else { shape.get(at).copied().unwrap_or(1) };
+        let length: usize = if self.folds { shape[at..].iter().product() } else { shape.get(at).copied().unwrap_or(1) };
         let inner: usize = if self.folds { 1 } else { shape.iter().skip(at + 1).product() };
         output.copy(input, shape)?;
         match &mut output.data {
             Data::F32(values) => each_line(values, length, inner, |line| {
-                softmax(line, self.log, f32::NEG_INFINITY, f32::max, |x| x.exp(), |x| x.ln());
+                softmax(line, self.log, f32::NEG_INFINITY, f32::max, f32::exp, f32::ln);
             }),
             Data::F64(values) => each_line(values, length, inner, |line| {
-                softmax(line, self.log, f64::NEG_INFINITY, f64::max, |x| x.exp(), |x| x.ln());
+                softmax(line, self.log, f64::NEG_INFINITY, f64::max, f64::exp, f64::ln);
             }),
             other => return Err(format!("expected floats, got {}", other.kind())),
         }
@@ -141,10 +140,16 @@ where
     let top = line.iter().copied().fold(lowest, max);
     if log {
         let sum = ln(line.iter().map(|&x| exp(x - top)).sum());
-        line.iter_mut().for_each(|x| *x = *x - top - sum);
+        for x in line {
+            *x = *x - top - sum;
+        }
         return;
     }
-    line.iter_mut().for_each(|x| *x = exp(*x - top));
+    for x in &mut *line {
+        *x = exp(*x - top);
+    }
     let sum = line.iter().copied().sum();
-    line.iter_mut().for_each(|x| *x = *x / sum);
+    for x in line {
+        *x = *x / sum;
+    }
 }

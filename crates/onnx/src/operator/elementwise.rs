@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::broadcast::{broadcast, each_index, join, offset, strides};
 use super::{Inputs, Made, Operator, only};
 use crate::node::{Node, Refusal};
 use crate::tensor::{Data, Element, Tensor};
@@ -53,6 +54,8 @@ struct Clip {
 }
 
 pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+    /// Shortens the table below.
+    #[expect(clippy::unnecessary_wraps, reason = "each arm of the table is an option")]
     fn some(operator: impl Operator + 'static) -> Option<Made> {
         Some(Ok(Arc::new(operator)))
     }
@@ -228,8 +231,8 @@ impl Operator for Logic {
         };
         let (a, b) = ((x, a.shape()), (y, b.shape()));
         match self {
-            Self::And => broadcast(a, b, output, |p, q| *p & *q),
-            Self::Or => broadcast(a, b, output, |p, q| *p | *q),
+            Self::And => broadcast(a, b, output, |p, q| *p && *q),
+            Self::Or => broadcast(a, b, output, |p, q| *p || *q),
             Self::Xor => broadcast(a, b, output, |p, q| *p ^ *q),
         }
     }
@@ -269,10 +272,12 @@ impl Operator for Where {
         let shape = join(&join(condition.shape(), a.shape())?, b.shape())?;
         macro_rules! typed {
             ($x:expr, $y:expr) => {{
-                let (cs, xs, ys) = (strides(condition.shape(), &shape), strides(a.shape(), &shape), strides(b.shape(), &shape));
+                let (cs, xs, ys) =
+                    (strides(condition.shape(), &shape), strides(a.shape(), &shape), strides(b.shape(), &shape));
                 let output = output.start(&shape)?;
                 each_index(&shape, |index| {
-                    let value = if chosen[offset(index, &cs)] { &$x[offset(index, &xs)] } else { &$y[offset(index, &ys)] };
+                    let value =
+                        if chosen[offset(index, &cs)] { &$x[offset(index, &xs)] } else { &$y[offset(index, &ys)] };
                     output.push(value.clone());
                 });
             }};
@@ -317,77 +322,3 @@ impl Operator for Clip {
         Ok(())
     }
 }
-
-/// The shape two shapes broadcast to.
-pub(super) fn join(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
-    let rank = a.len().max(b.len());
-    let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-    (0..rank)
-        .map(|i| match (at(a, i), at(b, i)) {
-            (x, y) if x == y => Ok(x),
-            (1, y) => Ok(y),
-            (x, 1) => Ok(x),
-            _ => Err(format!("shapes {a:?} and {b:?} do not broadcast")),
-        })
-        .collect()
-}
-
-/// Steps through a tensor of `shape` along the axes of the broader `target`; 0 repeats.
-pub(super) fn strides(shape: &[usize], target: &[usize]) -> Vec<usize> {
-    let mut strides = vec![0; target.len()];
-    let mut step = 1;
-    for (stride, &length) in strides.iter_mut().rev().zip(shape.iter().rev()) {
-        *stride = if length == 1 { 0 } else { step };
-        step *= length;
-    }
-    strides
-}
-
-/// Visits the indices of `shape` in row-major order.
-pub(super) fn each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
-    let mut index = vec![0; shape.len()];
-    if shape.contains(&0) {
-        return;
-    }
-    loop {
-        visit(&index);
-        let Some(axis) = (0..shape.len()).rev().find(|&axis| index[axis] + 1 < shape[axis]) else { return };
-        index[axis] += 1;
-        index[axis + 1..].fill(0);
-    }
-}
-
-/// The position of an index.
-pub(super) fn offset(index: &[usize], strides: &[usize]) -> usize {
-    index.iter().zip(strides).map(|(i, stride)| i * stride).sum()
-}
-
-fn broadcast<T: Element, U: Element>(
-    (x, a): (&[T], &[usize]),
-    (y, b): (&[T], &[usize]),
-    output: &mut Tensor,
-    mut f: impl FnMut(&T, &T) -> U,
-) -> Result<(), String> {
-    if a == b {
-        output.start(a)?.extend(x.iter().zip(y).map(|(p, q)| f(p, q)));
-        return Ok(());
-    }
-    let shape = join(a, b)?;
-    // A row, or a single element, against every row: bias, scale, constants.
-    let fits = |short: &[usize], len: usize| len > 0 && (len == 1 || short.iter().skip_while(|&&n| n == 1).eq(shape.iter().skip(shape.len() - short.iter().skip_while(|&&n| n == 1).count())));
-    let out = output.start(&shape)?;
-    if a == shape && fits(b, y.len()) {
-        for row in x.chunks_exact(y.len()) {
-            out.extend(row.iter().zip(y).map(|(p, q)| f(p, q)));
-        }
-    } else if b == shape && fits(a, x.len()) {
-        for row in y.chunks_exact(x.len()) {
-            out.extend(x.iter().zip(row).map(|(p, q)| f(p, q)));
-        }
-    } else {
-        let (xs, ys) = (strides(a, &shape), strides(b, &shape));
-        each_index(&shape, |index| out.push(f(&x[offset(index, &xs)], &y[offset(index, &ys)])));
-    }
-    Ok(())
-}
-

@@ -3,7 +3,7 @@
 use std::ops::{Add, Mul};
 use std::sync::Arc;
 
-use super::elementwise::{each_index, join, offset, strides};
+use super::broadcast::{each_index, join, offset, strides};
 use super::{Inputs, Made, Operator, only};
 use crate::node::Node;
 use crate::tensor::{Data, Element, Tensor};
@@ -50,6 +50,18 @@ where
             }
         }
     }
+}
+
+/// The sum of products, in eight sums side by side.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0_f32; 8];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, x), y) in sums.iter_mut().zip(a).zip(b) {
+            *sum += x * y;
+        }
+    }
+    sums.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
 }
 
 pub(crate) fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
@@ -106,6 +118,7 @@ where
 }
 
 impl Operator for Gemm {
+    #[expect(clippy::many_single_char_names, reason = "matrices, as in algebra")]
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
         let (a, b, c, output) = (inputs.need(0)?, inputs.need(1)?, inputs.get(2), only(outputs)?);
         match (a.data(), b.data()) {
@@ -123,6 +136,7 @@ impl Operator for Gemm {
 }
 
 impl Gemm {
+    #[expect(clippy::many_single_char_names, reason = "matrices and their shapes, as in algebra")]
     #[expect(clippy::too_many_arguments, reason = "three matrices, two factors and the zero of their type")]
     fn typed<T>(
         &self,
@@ -163,7 +177,9 @@ impl Gemm {
         out.resize(count, zero);
         add_product(x, y, inner, columns, out);
         let Some((z, c)) = c else {
-            out.iter_mut().for_each(|value| *value = alpha * *value);
+            for value in out {
+                *value = alpha * *value;
+            }
             return Ok(());
         };
         if join(c, &[rows, columns])? != [rows, columns] {

@@ -1,6 +1,7 @@
 //! The operators the evaluator has.
 
 mod activation;
+mod broadcast;
 mod cast;
 mod classical;
 mod elementwise;

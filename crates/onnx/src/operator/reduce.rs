@@ -115,10 +115,8 @@ impl Operator for Reduce {
 fn groups(shape: &[usize], folded: &[bool]) -> Vec<usize> {
     let mut groups = vec![0];
     for (&length, &gone) in shape.iter().zip(folded) {
-        groups = groups
-            .iter()
-            .flat_map(|&at| (0..length).map(move |i| if gone { at } else { at * length + i }))
-            .collect();
+        groups =
+            groups.iter().flat_map(|&at| (0..length).map(move |i| if gone { at } else { at * length + i })).collect();
     }
     groups
 }
@@ -137,8 +135,20 @@ impl Fold {
             let sum = &mut folded[at];
             *sum = match self {
                 Self::Sum | Self::Mean => *sum + value,
-                Self::Max | Self::LogSumExp => if sum.is_nan() || *sum > value { *sum } else { value },
-                Self::Min => if sum.is_nan() || *sum < value { *sum } else { value },
+                Self::Max | Self::LogSumExp => {
+                    if sum.is_nan() || *sum > value {
+                        *sum
+                    } else {
+                        value
+                    }
+                }
+                Self::Min => {
+                    if sum.is_nan() || *sum < value {
+                        *sum
+                    } else {
+                        value
+                    }
+                }
                 Self::Prod => *sum * value,
                 Self::L1 => *sum + value.abs(),
                 Self::L2 | Self::SumSquare => *sum + value * value,
@@ -147,7 +157,9 @@ impl Fold {
         match self {
             Self::Mean => {
                 let share = values.len() as f64 / count.max(1) as f64;
-                folded.iter_mut().for_each(|sum| *sum /= share);
+                for sum in &mut folded {
+                    *sum /= share;
+                }
             }
             Self::L2 => folded.iter_mut().for_each(|sum| *sum = sum.sqrt()),
             Self::LogSumExp => {

@@ -146,7 +146,8 @@ impl Operator for Split {
                 (0..outputs.len()).map(|i| length.saturating_sub(i * part).min(part) as i64).collect()
             }
         };
-        let fits = lengths.iter().all(|&part| part >= 0) && lengths.iter().sum::<i64>() == length as i64;
+        let total = lengths.iter().try_fold(0_i64, |sum, &part| sum.checked_add(part));
+        let fits = lengths.iter().all(|&part| part >= 0) && total == Some(length as i64);
         if lengths.len() != outputs.len() || !fits {
             return Err(format!("parts {lengths:?} of a length of {length} for {} outputs", outputs.len()));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::elementwise::{each_index, join, offset, strides};
+use super::broadcast::{each_index, join, offset, strides};
 use super::{Inputs, Made, Operator, axis, only, whole_numbers};
 use crate::node::Node;
 use crate::tensor::{Element, Tensor, with_data};
@@ -95,8 +95,9 @@ impl Operator for Shaping {
                 let rank = shape.len() + axes.len();
                 let added = resolve(&axes, rank)?;
                 let mut rest = shape.iter();
-                let wider: Vec<usize> =
-                    (0..rank).map(|at| if added.contains(&at) { Some(1) } else { rest.next().copied() }.unwrap_or(1)).collect();
+                let wider: Vec<usize> = (0..rank)
+                    .map(|at| if added.contains(&at) { Some(1) } else { rest.next().copied() }.unwrap_or(1))
+                    .collect();
                 output.copy(input, &wider)
             }
         }
@@ -147,8 +148,7 @@ impl Operator for Transpose {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
         let (input, output) = (inputs.need(0)?, only(outputs)?);
         let rank = input.shape().len();
-        let order =
-            if self.order.is_empty() { (0..rank).rev().collect() } else { resolve(&self.order, rank)? };
+        let order = if self.order.is_empty() { (0..rank).rev().collect() } else { resolve(&self.order, rank)? };
         if order.len() != rank {
             return Err(format!("order {:?} does not name each of {rank} dimensions", self.order));
         }
@@ -163,10 +163,15 @@ impl Operator for Transpose {
         let steps: Vec<usize> = order.iter().map(|&at| steps[at]).collect();
         with_data!(input.data(), values => {
             let output = output.start(&shape)?;
-            each_index(&shape, |index| output.push(values[offset(index, &steps)].clone()));
+            collect(values, &shape, &steps, output);
         });
         Ok(())
     }
+}
+
+/// The elements that `steps` lead to from each index of `shape`.
+fn collect<T: Clone>(values: &[T], shape: &[usize], steps: &[usize], output: &mut Vec<T>) {
+    each_index(shape, |index| output.push(values[offset(index, steps)].clone()));
 }
 
 impl Operator for Concat {
@@ -233,7 +238,7 @@ impl Operator for Expand {
         let steps = strides(input.shape(), &shape);
         with_data!(input.data(), values => {
             let output = output.start(&shape)?;
-            each_index(&shape, |index| output.push(values[offset(index, &steps)].clone()));
+            collect(values, &shape, &steps, output);
         });
         Ok(())
     }
@@ -243,13 +248,17 @@ impl Operator for ConstantOfShape {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
         let shape = lengths(inputs.need(0)?)?;
         with_data!(&self.value.data, values => {
-            let value = values.first().ok_or("the value is empty")?;
-            let count = crate::tensor::elements(&shape)?;
-            let output = only(outputs)?.start(&shape)?;
-            output.extend(std::iter::repeat_n(value, count).cloned());
+            fill(values, &shape, only(outputs)?)?;
         });
         Ok(())
     }
+}
+
+fn fill<T: Element>(values: &[T], shape: &[usize], output: &mut Tensor) -> Result<(), String> {
+    let value = values.first().ok_or("the value is empty")?;
+    let count = crate::tensor::elements(shape)?;
+    output.start(shape)?.resize(count, value.clone());
+    Ok(())
 }
 
 fn lengths(tensor: &Tensor) -> Result<Vec<usize>, String> {

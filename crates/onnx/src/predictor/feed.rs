@@ -58,7 +58,10 @@ impl Feed {
         let mut named = Vec::new();
         for input in model.inputs() {
             let Some(column) = names(&input.name) else {
-                return Err(Error::Input(format!("the model asks for `{}`, which the signature does not have", input.name)));
+                return Err(Error::Input(format!(
+                    "the model asks for `{}`, which the signature does not have",
+                    input.name
+                )));
             };
             if (input.kind == Kind::Text) != (column.kind == InputKind::Text) {
                 return Err(Error::Input(format!(

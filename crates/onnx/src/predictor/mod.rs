@@ -59,7 +59,11 @@ impl OnnxPredictor {
         let batch = model.inputs().iter().filter_map(|input| input.shape.first().copied()).max().unwrap_or(-1);
         let chunk_rows = match batch {
             1 => 1,
-            2.. => return Err(Error::Input(format!("the model takes exactly {batch} rows at once; export it with a free first dimension"))),
+            2.. => {
+                return Err(Error::Input(format!(
+                    "the model takes exactly {batch} rows at once; export it with a free first dimension"
+                )));
+            }
             _ => CHUNK_ROWS,
         };
         let output = output(model, &signature)?;
@@ -81,7 +85,9 @@ impl OnnxPredictor {
         match tensor.data() {
             Data::F32(values) => self.pick(values, width, out)?,
             Data::F64(values) => self.pick(values, width, out)?,
-            Data::I64(values) => self.pick(&values.iter().map(|&value| value as f64).collect::<Vec<_>>(), width, out)?,
+            Data::I64(values) => {
+                self.pick(&values.iter().map(|&value| value as f64).collect::<Vec<_>>(), width, out)?;
+            }
             other => return Err(PredictError::Model(format!("the model answered {}, expected numbers", other.kind()))),
         }
         if let Ok(mut spare) = self.spare.lock()
@@ -150,7 +156,10 @@ fn output(model: &Model, signature: &Signature) -> Result<usize> {
         }
     };
     found.ok_or_else(|| {
-        Error::Input(format!("the model has no output of numbers, expected the scores of a {} task", signature.task.as_str()))
+        Error::Input(format!(
+            "the model has no output of numbers, expected the scores of a {} task",
+            signature.task.as_str()
+        ))
     })
 }
 

@@ -1,1 +1,176 @@
+use std::sync::Arc;
 
+use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::model::{Input, InputKind, PredictError, Predictor, Signature};
+use perennial_core::task::TaskKind;
+
+use super::*;
+use crate::build::{Classes, GraphBuilder, PostTransform};
+use crate::proto::DataType;
+
+fn input(name: &str, kind: InputKind) -> Input {
+    Input { name: name.to_owned(), kind }
+}
+
+/// One input a column: score = 2 * x + (1 for AA, 10 for UA, 100 for other texts, 1000 for missing).
+fn named() -> Model {
+    let mut graph = GraphBuilder::new("named");
+    graph.input_number("x");
+    graph.input_text("carrier");
+    let code = graph.label_encoder("carrier", &["AA", "UA", ""], &[1.0, 10.0, 1000.0], 100.0);
+    let both = graph.concat(&["x", &code]);
+    let score = graph.linear_regressor(&both, &[2.0, 1.0], 0.0);
+    graph.output(&score, DataType::Float, &[-1, 1]);
+    Model::from_bytes(&graph.finish(17, 3)).unwrap()
+}
+
+/// One input for all columns: three classes with scores a, b and a + b.
+fn wide(classes: &[&str]) -> Model {
+    let mut graph = GraphBuilder::new("wide");
+    graph.input("input", DataType::Float, &[-1, 2]);
+    let classes = Classes::Texts(classes.iter().map(|&class| class.to_owned()).collect());
+    let coefficients = [1.0, 0.0, 0.0, 1.0, 1.0, 1.0];
+    let (label, scores) = graph.linear_classifier("input", &coefficients, &[0.0; 3], &classes, PostTransform::None);
+    graph.output(&label, DataType::String, &[-1]);
+    graph.output(&scores, DataType::Float, &[-1, 3]);
+    Model::from_bytes(&graph.finish(17, 3)).unwrap()
+}
+
+fn frame(x: Column, carrier: Column) -> Frame {
+    let mut frame = Frame::new();
+    // Not in the order of the signature, and with a column that is not asked for.
+    frame.push("carrier", carrier);
+    frame.push("other", Column::Number(vec![0.0; x.len()]));
+    frame.push("x", x);
+    frame
+}
+
+fn numbers(values: &[f64]) -> Column {
+    Column::Number(values.to_vec())
+}
+
+fn texts(values: &[Option<&str>]) -> Column {
+    Column::Text(TextColumn::encode(values.iter().copied()))
+}
+
+fn regression() -> OnnxPredictor {
+    let model = named();
+    let signature = infer_signature(&model, TaskKind::Regression, &[], &[]).unwrap();
+    assert_eq!(signature.inputs, [input("x", InputKind::Number), input("carrier", InputKind::Text)]);
+    OnnxPredictor::new(&model, signature).unwrap()
+}
+
+#[test]
+fn columns_reach_the_model_by_name() {
+    let frame = frame(numbers(&[1.0, 2.0, 3.0, 4.0]), texts(&[Some("AA"), Some("UA"), Some("ZZ"), None]));
+    let scores = regression().predict(&frame).unwrap();
+    assert_eq!(scores.values, [3.0, 14.0, 106.0, 1008.0]);
+}
+
+#[test]
+fn a_column_without_any_value_fits_any_kind() {
+    let frame = frame(texts(&[None, None]), numbers(&[f64::NAN, f64::NAN]));
+    let scores = regression().predict(&frame).unwrap();
+    assert!(scores.values.iter().all(|score| score.is_nan()));
+}
+
+#[test]
+fn misfits_name_the_column() {
+    let predictor = regression();
+    let message = |frame: &Frame| match predictor.predict(frame).unwrap_err() {
+        PredictError::Input(message) => message,
+        other @ PredictError::Model(_) => panic!("{other}"),
+    };
+    assert_eq!(message(&frame(texts(&[Some("far")]), texts(&[None]))), "column `x` holds a value that is not a number");
+    assert_eq!(message(&frame(numbers(&[1.0]), numbers(&[2.0]))), "column `carrier` holds a value that is not text");
+    let mut partial = Frame::new();
+    partial.push("x", numbers(&[1.0]));
+    assert_eq!(message(&partial), "column `carrier` is missing");
+}
+
+#[test]
+fn classes_come_in_the_order_of_the_signature() {
+    let model = wide(&["late", "early", "never"]);
+    let inputs = vec![input("a", InputKind::Number), input("b", InputKind::Number)];
+    let classes = vec!["early".to_owned(), "late".to_owned(), "never".to_owned()];
+    let predictor = OnnxPredictor::new(&model, Signature { inputs, task: TaskKind::Multiclass, classes }).unwrap();
+    let mut frame = Frame::new();
+    frame.push("b", numbers(&[10.0, 20.0]));
+    frame.push("a", numbers(&[1.0, 2.0]));
+    let scores = predictor.predict(&frame).unwrap();
+    assert_eq!((scores.row(0), scores.row(1)), (&[10.0, 1.0, 11.0][..], &[20.0, 2.0, 22.0][..]));
+}
+
+#[test]
+fn classes_the_model_lacks_are_refused() {
+    let names = ["a".to_owned(), "b".to_owned()];
+    let model = wide(&["x", "y", "z"]);
+    let mut signature = infer_signature(&model, TaskKind::Multiclass, &names, &[]).unwrap();
+    assert_eq!(signature.classes, ["x", "y", "z"]);
+    signature.classes[1] = "w".to_owned();
+    let message = OnnxPredictor::new(&model, signature).unwrap_err().to_string();
+    assert_eq!(message, r#"the model has no class `w`, but ["x", "y", "z"]"#);
+}
+
+#[test]
+fn signatures_that_do_not_fit_the_model_are_refused() {
+    let refused = |model: &Model, inputs: Vec<Input>| {
+        let signature = Signature { inputs, task: TaskKind::Regression, classes: vec![] };
+        OnnxPredictor::new(model, signature).unwrap_err().to_string()
+    };
+    let (number, text) = (InputKind::Number, InputKind::Text);
+    assert_eq!(
+        refused(&named(), vec![input("x", number), input("airline", text)]),
+        "the model asks for `carrier`, which the signature does not have"
+    );
+    assert_eq!(
+        refused(&named(), vec![input("x", number), input("carrier", number)]),
+        "the model's input `carrier` is BYTES, in the signature it is a number"
+    );
+    let model = wide(&["x", "y", "z"]);
+    assert_eq!(refused(&model, vec![input("a", number)]), "the model's input `input` has 2 columns, the signature 1");
+    assert_eq!(
+        refused(&model, vec![input("a", number), input("b", text)]),
+        "the model takes all columns in one input of FP32, but `b` is text"
+    );
+}
+
+#[test]
+fn the_probability_of_yes_is_the_second_column() {
+    let mut graph = GraphBuilder::new("binary");
+    graph.input_number("x");
+    let classes = Classes::Numbers(vec![0, 1]);
+    let (label, scores) = graph.linear_classifier("x", &[1.0], &[0.0], &classes, PostTransform::Logistic);
+    graph.output(&label, DataType::Int64, &[-1]);
+    graph.output(&scores, DataType::Float, &[-1, 2]);
+    let model = Model::from_bytes(&graph.finish(17, 3)).unwrap();
+    let signature = infer_signature(&model, TaskKind::Binary, &[], &[]).unwrap();
+    let mut frame = Frame::new();
+    frame.push("x", numbers(&[0.0, 4.0]));
+    let scores = OnnxPredictor::new(&model, signature).unwrap().predict(&frame).unwrap();
+    assert_eq!(scores.values[0], 0.5);
+    assert!((scores.values[1] - 1.0 / (1.0 + (-4.0_f64).exp())).abs() < 1e-7);
+}
+
+#[test]
+fn large_batches_answer_as_small_ones() {
+    let predictor = regression();
+    let rows = PARALLEL_ROWS_MIN + CHUNK_ROWS / 2 + 3;
+    let x: Vec<f64> = (0..rows).map(|row| row as f64 / 8.0).collect();
+    let carrier = TextColumn { codes: vec![0; rows], values: vec![Arc::from("AA")] };
+    let scores = predictor.predict(&frame(Column::Number(x), Column::Text(carrier))).unwrap();
+    assert_eq!(scores.rows(), rows);
+    assert!(scores.values.iter().enumerate().all(|(row, &score)| score == row as f64 / 4.0 + 1.0));
+}
+
+#[test]
+fn no_rows_give_no_scores() {
+    let scores = regression().predict(&frame(numbers(&[]), texts(&[]))).unwrap();
+    assert_eq!(scores.rows(), 0);
+}
+
+#[test]
+fn unnamed_columns_need_names() {
+    let message = infer_signature(&wide(&["x", "y", "z"]), TaskKind::Multiclass, &[], &[]).unwrap_err().to_string();
+    assert_eq!(message, "the model takes 2 columns without names in `input`, and 0 names are given");
+}

@@ -11,8 +11,7 @@ use crate::limits;
 pub fn decode(bytes: &[u8]) -> Result<ModelProto> {
     at_most("bytes", bytes.len() as u64, limits::MODEL_BYTES_MAX)?;
     count(bytes)?;
-    let model =
-        ModelProto::decode(Bytes::copy_from_slice(bytes)).map_err(|error| Error::Decode(error.to_string()))?;
+    let model = ModelProto::decode(Bytes::copy_from_slice(bytes)).map_err(|error| Error::Decode(error.to_string()))?;
     let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("it has no graph".into()))?;
     judge(graph)?;
     Ok(model)
@@ -108,7 +107,7 @@ fn judge_tensor(tensor: &TensorProto) -> Result<()> {
     for &length in &tensor.dims {
         let length = u64::try_from(length)
             .map_err(|_| Error::Invalid(format!("tensor `{}` has a negative dimension", tensor.name)))?;
-        elements = elements.saturating_mul(length);
+        elements = elements.saturating_mul(length.max(1));
     }
     at_most("elements of a tensor", elements, limits::TENSOR_ELEMENTS_MAX)?;
     if tensor.string_data.iter().any(|text| text.len() as u64 > limits::TEXT_BYTES_MAX) {

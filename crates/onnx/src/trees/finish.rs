@@ -23,7 +23,9 @@ impl Regression {
     /// Turns the sums of a row into what is handed out.
     pub(super) fn finish(&self, scores: &mut [f64], touched: &[bool]) {
         if self.aggregate == Aggregate::Average {
-            scores.iter_mut().for_each(|score| *score = (self.round)(*score / self.trees as f64));
+            for score in &mut *scores {
+                *score = (self.round)(*score / self.trees as f64);
+            }
         }
         if self.base_values.len() == scores.len() {
             scores.iter_mut().zip(&self.base_values).for_each(|(score, base)| *score = (self.round)(*score + base));

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::ops::{Add, Neg};
 
 /// 32- or 64-bit floats.
-pub(super) trait Float: 
+pub(super) trait Float:
     Copy + Debug + Default + PartialOrd + Add<Output = Self> + Neg<Output = Self> + Send + Sync + 'static
- {
+{
     const NAN: Self;
     const ONE: Self;
     const INFINITY: Self;

@@ -17,9 +17,18 @@ pub(super) enum Test<T> {
 /// One node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Node<T> {
-    Split { feature: u32, test: Test<T>, yes: u32, no: u32, missing_yes: bool },
+    Split {
+        feature: u32,
+        test: Test<T>,
+        yes: u32,
+        no: u32,
+        missing_yes: bool,
+    },
     /// The votes at `first .. first + count`.
-    Leaf { first: u32, count: u32 },
+    Leaf {
+        first: u32,
+        count: u32,
+    },
     /// Another node in its place; gone after [`Forest::simplify`].
     Jump(u32),
 }
@@ -211,8 +220,7 @@ impl<T: Float> Simplifier<T> {
                     if u64::from(depth) > limits::TREE_DEPTH_MAX {
                         return Err(format!("a tree has more than {} levels", limits::TREE_DEPTH_MAX));
                     }
-                    let leaves =
-                        self.result.leaves[yes as usize].saturating_add(self.result.leaves[no as usize]);
+                    let leaves = self.result.leaves[yes as usize].saturating_add(self.result.leaves[no as usize]);
                     self.place(id, Node::Split { feature, test, yes, no, missing_yes }, depth, leaves);
                 }
             }

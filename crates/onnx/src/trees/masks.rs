@@ -72,7 +72,9 @@ impl<W: Word> Clear<W> {
             return Self::Some(splits.into());
         }
         let mut words = vec![W::ONES; trees].into_boxed_slice();
-        splits.iter().for_each(|&(tree, word)| words[tree as usize] &= word);
+        for &(tree, word) in splits {
+            words[tree as usize] &= word;
+        }
         Self::All(words)
     }
 
@@ -224,7 +226,10 @@ impl<T: Float, W: Word> Feature<T, W> {
             steps.apply(value, state);
         }
         if let Some(members) = &self.members {
-            match members.values.binary_search_by(|member| member.partial_cmp(&value).unwrap_or(std::cmp::Ordering::Less)) {
+            match members
+                .values
+                .binary_search_by(|member| member.partial_cmp(&value).unwrap_or(std::cmp::Ordering::Less))
+            {
                 Ok(at) => members.each[at].apply(state),
                 Err(_) => members.other.apply(state),
             }
@@ -279,7 +284,9 @@ fn steps<T: Float, W: Word>(mut steps: Vec<(T, (u32, W))>, trees: usize, every: 
     let mut snapshots = Vec::with_capacity(steps.len() / every * trees);
     let mut words = vec![W::ONES; trees];
     for block in steps.chunks_exact(every) {
-        block.iter().for_each(|&(_, (tree, word))| words[tree as usize] &= word);
+        for &(_, (tree, word)) in block {
+            words[tree as usize] &= word;
+        }
         snapshots.extend_from_slice(&words);
     }
     let (thresholds, splits): (Vec<T>, Vec<(u32, W)>) = steps.into_iter().unzip();

@@ -96,7 +96,8 @@ fn regressor(node: &Node<'_>) -> Made {
         other => return Err(Refusal::Invalid(format!("aggregate function `{other}`"))),
     };
     let wide = node.wide || node.attribute("nodes_values_as_tensor").is_some();
-    let (scorer, trees) = compile(wide, || read::classic(node, "target", targets), || read::classic(node, "target", targets))?;
+    let (scorer, trees) =
+        compile(wide, || read::classic(node, "target", targets), || read::classic(node, "target", targets))?;
     let base_values = base_values(node)?;
     let post_transform = node.word("post_transform", "NONE")?;
     let finish = Regression { aggregate, base_values, trees, post_transform, round: round(wide) };

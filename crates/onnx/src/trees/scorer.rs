@@ -7,6 +7,7 @@ use super::forest::{Forest, Node};
 use super::masks::{Masks, Word};
 use super::scores::{Aggregate, Votes};
 use super::walk::Walk;
+use crate::node::Refusal;
 
 /// What the trees hand out is kept for this many trees × rows at once. The mask
 /// kernel goes row by row, and few rows stay near the processor.
@@ -47,7 +48,7 @@ struct Buffers<T> {
 }
 
 impl<T: Float> Scorer<T> {
-    pub(super) fn new(forest: &Forest<T>) -> Result<Self, String> {
+    pub(super) fn new(forest: &Forest<T>) -> Result<Self, Refusal> {
         let most = forest.roots.iter().map(|&root| forest.leaves[root as usize]).max().unwrap_or(0);
         let mut scorer = None;
         if masks_pay(forest) {
@@ -57,13 +58,12 @@ impl<T: Float> Scorer<T> {
                 _ => None,
             };
         }
-        let (kernel, votes) = match scorer {
-            Some(scorer) => scorer,
-            None => {
-                let mut votes = Votes::new(forest);
-                let walk = Walk::new(forest, |first, count| votes.payload(forest, first, count));
-                (Kernel::Walk(walk.ok_or("a tree has too many nodes for its number of features")?), votes)
-            }
+        let (kernel, votes) = if let Some(scorer) = scorer {
+            scorer
+        } else {
+            let mut votes = Votes::new(forest);
+            let walk = Walk::new(forest, |first, count| votes.payload(forest, first, count));
+            (Kernel::Walk(walk.ok_or_else(too_large)?), votes)
         };
         Ok(Self { kernel, votes, features: forest.features, spare: Mutex::default() })
     }
@@ -101,11 +101,8 @@ impl<T: Float> Scorer<T> {
             let last = rows.min(first + block_rows);
             let block = &values[first * width..last * width];
             self.block(block, width, last - first, trees, &mut buffers);
-            let single = if trees == 0 {
-                None
-            } else {
-                self.votes.sums(how, &buffers.payloads, trees, &mut buffers.single)
-            };
+            let single =
+                if trees == 0 { None } else { self.votes.sums(how, &buffers.payloads, trees, &mut buffers.single) };
             for row in 0..last - first {
                 buffers.sums.fill(0.0);
                 buffers.touched.fill(false);
@@ -127,7 +124,10 @@ impl<T: Float> Scorer<T> {
 
     fn block(&self, values: &[T], width: usize, rows: usize, trees: usize, buffers: &mut Buffers<T>) {
         buffers.payloads.resize(rows * trees, T::default());
-        if trees == 0 || width == 0 {
+        if trees == 0 {
+            return;
+        }
+        if width == 0 {
             // Trees that ask for no feature are single leaves.
             return self.constant(rows, trees, buffers);
         }
@@ -152,6 +152,10 @@ impl<T: Float> Scorer<T> {
     }
 }
 
+fn too_large() -> Refusal {
+    Refusal::Unsupported("a tree with so many nodes over so many features".into())
+}
+
 fn masks<T: Float, W: Word>(forest: &Forest<T>, kernel: fn(Masks<T, W>) -> Kernel<T>) -> Option<(Kernel<T>, Votes<T>)> {
     let mut votes = Votes::new(forest);
     let masks = Masks::new(forest, |first, count| votes.payload(forest, first, count))?;
@@ -171,7 +175,11 @@ fn masks_pay<T>(forest: &Forest<T>) -> bool {
         }
     }
     let pass = forest.roots.len() * word_bytes / VECTOR_BYTES;
-    let by_masks: usize = splits.iter().filter(|&&splits| splits > 0).map(|&splits| if splits < 64 { 40 + splits } else { 100 + pass }).sum();
+    let by_masks: usize = splits
+        .iter()
+        .filter(|&&splits| splits > 0)
+        .map(|&splits| if splits < 64 { 40 + splits } else { 100 + pass })
+        .sum();
     let by_walk: usize = forest.roots.iter().map(|&root| forest.depth[root as usize] as usize * 4).sum();
     by_masks <= by_walk * 2
 }

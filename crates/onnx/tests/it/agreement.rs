@@ -32,12 +32,16 @@ fn difference(ours: &Tensor, theirs: &Tensor, tolerance: f64) -> Option<String> 
     }
     let count = theirs.data().len();
     if let (Some(a), Some(b)) = (floats(ours.data()), floats(theirs.data())) {
-        let same = |a: f64, b: f64| {
-            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(1.0)
-        };
+        let same =
+            |a: f64, b: f64| a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(1.0);
         let differ: Vec<usize> = (0..count).filter(|&at| !same(a[at], b[at])).collect();
         let at = *differ.first()?;
-        return Some(format!("{} of {count} differ, element {at} is {}, ONNX Runtime has {}", differ.len(), a[at], b[at]));
+        return Some(format!(
+            "{} of {count} differ, element {at} is {}, ONNX Runtime has {}",
+            differ.len(),
+            a[at],
+            b[at]
+        ));
     }
     let text = |tensor: &Tensor, at: usize| match tensor.data() {
         Data::I64(values) => values[at].to_string(),
@@ -66,7 +70,8 @@ fn check(export: &Export) -> Vec<String> {
         Ok(outputs) => {
             let pairs = outputs.iter().zip(expected);
             let found = pairs.filter_map(|((output, ours), (_, theirs))| {
-                difference(ours, theirs, tolerance(name)).map(|difference| format!("{name} `{output}`{what}: {difference}"))
+                difference(ours, theirs, tolerance(name))
+                    .map(|difference| format!("{name} `{output}`{what}: {difference}"))
             });
             found.collect()
         }
@@ -74,7 +79,8 @@ fn check(export: &Export) -> Vec<String> {
     };
     let inputs: Vec<_> = export.inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.clone())).collect();
     let mut found = run(&inputs, &export.outputs, "");
-    let is_by_row = export.inputs.iter().chain(&export.outputs).all(|(_, tensor)| tensor.shape().first() == Some(&1_000));
+    let is_by_row =
+        export.inputs.iter().chain(&export.outputs).all(|(_, tensor)| tensor.shape().first() == Some(&1_000));
     for row in if is_by_row && found.is_empty() { 0..1_000 } else { 0..0 } {
         let inputs: Vec<_> = export.inputs.iter().map(|(name, tensor)| (name.as_str(), take(tensor, row))).collect();
         let expected: Vec<_> = export.outputs.iter().map(|(name, tensor)| (name.clone(), take(tensor, row))).collect();

@@ -1,5 +1,7 @@
 //! Models exported by `tests/export_models.py`, made once a test run.
 
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -15,20 +17,42 @@ pub(crate) struct Export {
     pub(crate) outputs: Vec<(String, Tensor)>,
 }
 
-/// The folder with the exports.
+/// The scripts that make the exports.
+const SCRIPTS: [&str; 2] = [include_str!("../export_models.py"), include_str!("../handmade_models.py")];
+/// Tells the versions of the packages that the exports depend on.
+const VERSIONS: &str = "from importlib.metadata import version; \
+    print([version(p) for p in 'numpy onnx onnxruntime lightgbm scikit-learn skl2onnx onnxmltools'.split()])";
+
+/// The folder with the exports. They are made once for a script and a set of
+/// packages; tests that need them at the same time wait for the first.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let python = std::env::var("PERENNIAL_TEST_PYTHON").unwrap_or_else(|_| {
             panic!("PERENNIAL_TEST_PYTHON does not name a Python with the test packages: run `cargo xtask test`")
         });
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("exports-{}", std::process::id()));
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export_models.py");
-        let done = Command::new(&python).arg(script).arg(&folder).output();
-        let done = done.unwrap_or_else(|error| panic!("`{python}` does not start: {error}; run `cargo xtask test`"));
-        assert!(done.status.success(), "export failed: {}", String::from_utf8_lossy(&done.stderr));
+        let mut hasher = DefaultHasher::new();
+        (SCRIPTS, run(Command::new(&python).args(["-c", VERSIONS]))).hash(&mut hasher);
+        let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = base.join(format!("exports-{:016x}", hasher.finish()));
+        let lock = File::create(base.join("exports.lock")).unwrap();
+        lock.lock().unwrap();
+        if !folder.exists() {
+            let unfinished = base.join("exports-unfinished");
+            drop(std::fs::remove_dir_all(&unfinished));
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export_models.py");
+            run(Command::new(&python).arg(script).arg(&unfinished));
+            std::fs::rename(&unfinished, &folder).unwrap();
+        }
         folder
     })
+}
+
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?} does not start: {error}; run `cargo xtask test`"));
+    assert!(output.status.success(), "export failed: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 /// The exports whose name starts with `prefix`, by name.

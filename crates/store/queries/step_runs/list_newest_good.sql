@@ -6,7 +6,7 @@ FROM step_runs AS r
 JOIN (
     SELECT step, MAX(id) AS id
     FROM step_runs
-    WHERE project_id = $1 AND state IN ('succeeded', 'cached')
+    WHERE project_id = $1 AND state = 'succeeded'
     GROUP BY step
 ) AS newest ON newest.id = r.id
 ORDER BY r.step

@@ -22,7 +22,10 @@ enum Keys {
     Texts(HashMap<Arc<str>, usize>),
     Numbers(HashMap<i64, usize>),
     /// By their bits; 0 and -0 are one key. `missing` is the place of NaN.
-    Floats { places: HashMap<u64, usize>, missing: Option<usize> },
+    Floats {
+        places: HashMap<u64, usize>,
+        missing: Option<usize>,
+    },
 }
 
 #[derive(Debug)]
@@ -86,21 +89,21 @@ impl Keys {
     }
 
     /// Calls `visit` with the place of each element, `None` where it is no key.
-    fn find(&self, data: &Data, mut visit: impl FnMut(Option<usize>)) -> Result<(), String> {
+    fn find(&self, data: &Data, visit: impl FnMut(Option<usize>)) -> Result<(), String> {
         fn float(places: &HashMap<u64, usize>, missing: Option<usize>, value: f64) -> Option<usize> {
             if value.is_nan() { missing } else { places.get(&bits(value)).copied() }
         }
         match (self, data) {
-            (Self::Texts(places), Data::Text(x)) => x.iter().for_each(|x| visit(places.get(x).copied())),
-            (Self::Numbers(places), Data::I64(x)) => x.iter().for_each(|x| visit(places.get(x).copied())),
+            (Self::Texts(places), Data::Text(x)) => x.iter().map(|x| places.get(x).copied()).for_each(visit),
+            (Self::Numbers(places), Data::I64(x)) => x.iter().map(|x| places.get(x).copied()).for_each(visit),
             (Self::Numbers(places), Data::I32(x)) => {
-                x.iter().for_each(|&x| visit(places.get(&i64::from(x)).copied()));
+                x.iter().map(|&x| places.get(&i64::from(x)).copied()).for_each(visit);
             }
             (Self::Floats { places, missing }, Data::F32(x)) => {
-                x.iter().for_each(|&x| visit(float(places, *missing, x.into())));
+                x.iter().map(|&x| float(places, *missing, x.into())).for_each(visit);
             }
             (Self::Floats { places, missing }, Data::F64(x)) => {
-                x.iter().for_each(|&x| visit(float(places, *missing, x)));
+                x.iter().map(|&x| float(places, *missing, x)).for_each(visit);
             }
             (_, other) => return Err(format!("{} is not of the keys' type", other.kind())),
         }
@@ -125,7 +128,9 @@ fn label_encoder(node: &Node<'_>) -> Result<LabelEncoder, Refusal> {
     }
     let default = match node.tensor("default_tensor")? {
         Some(tensor) if tensor.kind() == values.kind() && tensor.data().len() == 1 => tensor.data,
-        Some(tensor) => return Err(Refusal::Invalid(format!("the default is one {}, not {}", values.kind(), tensor.kind()))),
+        Some(tensor) => {
+            return Err(Refusal::Invalid(format!("the default is one {}, not {}", values.kind(), tensor.kind())));
+        }
         None => match &values {
             Data::Text(_) => Data::Text(vec![node.text("default_string", "_Unused")?.into()]),
             Data::I64(_) => Data::I64(vec![node.int("default_int64", -1)]),

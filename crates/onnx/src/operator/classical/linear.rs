@@ -6,15 +6,18 @@ use super::each_f32;
 use crate::labels::Labels;
 use crate::limits;
 use crate::node::{Node, Refusal};
-use crate::operator::matrix::{add_product, transposed};
+use crate::operator::matrix::{add_product, dot, transposed};
 use crate::operator::{Inputs, Made, Operator, only};
 use crate::post_transform::PostTransform;
 use crate::tensor::Tensor;
 
+/// From so many scores on they are calculated side by side; fewer go one by one along the features.
+const WIDE_MIN: usize = 8;
+
 /// Scores `x · coefficients + intercepts`.
 #[derive(Debug)]
 struct Scores {
-    /// Features × scores.
+    /// Features × scores; scores × features where there are few scores.
     coefficients: Vec<f32>,
     intercepts: Vec<f32>,
     features: usize,
@@ -47,7 +50,11 @@ impl Scores {
         if intercepts.is_empty() {
             intercepts = vec![0.0; count];
         }
-        if count == 0 || coefficients.is_empty() || coefficients.len() % count != 0 || intercepts.len() != count {
+        if count == 0
+            || coefficients.is_empty()
+            || !coefficients.len().is_multiple_of(count)
+            || intercepts.len() != count
+        {
             return Err(Refusal::Invalid(format!(
                 "{} coefficients and {} intercepts for {count} scores",
                 coefficients.len(),
@@ -56,7 +63,11 @@ impl Scores {
         }
         let features = coefficients.len() / count;
         Ok(Self {
-            coefficients: transposed(coefficients, count, features),
+            coefficients: if count < WIDE_MIN {
+                coefficients.to_vec()
+            } else {
+                transposed(coefficients, count, features)
+            },
             intercepts,
             features,
             post_transform: node.word("post_transform", "NONE")?,
@@ -74,14 +85,22 @@ impl Scores {
             output.extend_from_slice(&self.intercepts);
         }
         let mut cast = Vec::new();
-        let values = match input.values::<f32>() {
-            Some(values) => values,
-            None => {
-                each_f32(input, |value| cast.push(value))?;
-                &cast
-            }
+        let values = if let Some(values) = input.values::<f32>() {
+            values
+        } else {
+            each_f32(input, |value| cast.push(value))?;
+            &cast
         };
-        add_product(values, &self.coefficients, features, self.intercepts.len(), output);
+        if self.intercepts.len() >= WIDE_MIN {
+            add_product(values, &self.coefficients, features, self.intercepts.len(), output);
+            return Ok(());
+        }
+        let scores = output.chunks_exact_mut(self.intercepts.len());
+        for (scores, row) in scores.zip(values.chunks_exact(features)) {
+            for (score, coefficients) in scores.iter_mut().zip(self.coefficients.chunks_exact(features)) {
+                *score += dot(row, coefficients);
+            }
+        }
         Ok(())
     }
 

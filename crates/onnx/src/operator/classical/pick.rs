@@ -43,11 +43,16 @@ impl Operator for ArrayFeatureExtractor {
         }
         with_data!(input.data(), values => {
             let output = output.start(&shape)?;
-            for row in values.chunks_exact(columns.max(1)) {
-                output.extend(positions.iter().map(|&position| row[position].clone()));
-            }
+            pick(values, columns, &positions, output);
         });
         Ok(())
+    }
+}
+
+/// The elements at `positions` of each row of `columns`.
+fn pick<T: Clone>(values: &[T], columns: usize, positions: &[usize], output: &mut Vec<T>) {
+    for row in values.chunks_exact(columns.max(1)) {
+        output.extend(positions.iter().map(|&position| row[position].clone()));
     }
 }
 

@@ -55,7 +55,11 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
 }
 
 /// The settings of one row's columns: one each, or one for all.
-fn by_column<'a, T: Copy>(settings: &'a [T], columns: usize, what: &str) -> Result<impl Iterator<Item = T> + Clone + 'a, String> {
+fn by_column<'a, T: Copy>(
+    settings: &'a [T],
+    columns: usize,
+    what: &str,
+) -> Result<impl Iterator<Item = T> + Clone + 'a, String> {
     if settings.len() != 1 && settings.len() != columns {
         return Err(format!("{} {what} for {columns} columns", settings.len()));
     }
@@ -147,7 +151,9 @@ impl Operator for Normalizer {
                 Self::L2 => row.iter().map(|value| value * value).sum::<f32>().sqrt(),
             };
             if norm != 0.0 {
-                row.iter_mut().for_each(|value| *value /= norm);
+                for value in row {
+                    *value /= norm;
+                }
             }
         }
         Ok(())

@@ -59,7 +59,7 @@ fn regressor(node: &Node<'_>) -> Result<SvmRegressor, Refusal> {
         let features = coefficients.len();
         (coefficients, vec![1.0], features, Kernel::Linear)
     } else {
-        if vectors.len() % supports != 0 || coefficients.len() < supports {
+        if !vectors.len().is_multiple_of(supports) || coefficients.len() < supports {
             return Err("the support vectors do not fit their number".into());
         }
         let features = vectors.len() / supports;

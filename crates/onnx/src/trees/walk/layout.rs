@@ -81,7 +81,9 @@ pub(super) fn lay_out<T: Float>(
     aligned.resize(shift, Step::default());
     aligned.append(&mut builder.steps);
     let shift = u32::try_from(shift).ok()?;
-    trees.iter_mut().for_each(|tree| tree.start += shift);
+    for tree in &mut trees {
+        tree.start += shift;
+    }
     u32::try_from(aligned.len()).ok()?;
     Some((aligned, trees))
 }
@@ -107,7 +109,8 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
         let start = self.steps.len();
         self.steps.push(Step::default());
         let mut waiting = Vec::new();
-        if let Some(pair) = self.settle(Part::Whole(root), start, start, 0)? {
+        self.settle(Part::Whole(root), start, start, 0, &mut waiting)?;
+        if let Some(pair) = waiting.pop() {
             self.group(pair, line::<T>() / 2 - 1, start, &mut waiting)?;
         }
         let mut depth = 0;
@@ -142,7 +145,7 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
             }
             self.steps.extend([Step::default(); 2]);
             for (side, part) in pair.children.into_iter().enumerate() {
-                open.extend(self.settle(part, at + side, start, pair.level)?);
+                self.settle(part, at + side, start, pair.level, &mut open)?;
             }
         }
         open.sort_by_key(|pair| pair.weight);
@@ -150,26 +153,25 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
         Some(())
     }
 
-    /// Writes the node of `part` at `at`; returns its children where they are not placed yet.
-    fn settle(&mut self, part: Part, at: usize, start: usize, level: u32) -> Option<Option<Pair>> {
+    /// Writes the node of `part` at `at`; its children go to `open` where they are not placed yet.
+    fn settle(&mut self, part: Part, at: usize, start: usize, level: u32, open: &mut Vec<Pair>) -> Option<()> {
         let (Part::Whole(id) | Part::Search { node: id, .. }) = part;
-        let Some(Split { column, threshold, children }) = self.split(part)? else {
+        let Some(Split { column, threshold, children }) = self.split(part) else {
             let Node::Leaf { first, count } = self.forest.nodes[id as usize] else { return None };
             let column = columns(self.forest.features) - 1;
             self.steps[at] = Step { threshold: (self.payload)(first, count), link: self.link(at - start, column)? };
-            return Some(None);
+            return Some(());
         };
         self.steps[at] = Step { threshold, link: column as u32 };
         match self.known.as_mut().map(|known| known.entry(part)) {
             Some(Entry::Occupied(mut entry)) => match entry.get_mut() {
                 Known::Placed(pair) => {
                     let pair = *pair;
-                    self.join(at, pair, start)?;
-                    return Some(None);
+                    return self.join(at, pair, start);
                 }
                 Known::Awaited(parents) => {
                     parents.push(at);
-                    return Some(None);
+                    return Some(());
                 }
             },
             Some(Entry::Vacant(entry)) => {
@@ -178,7 +180,8 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
             None => {}
         }
         let weight = self.forest.leaves[id as usize];
-        Some(Some(Pair { part, parent: at, level: level + 1, children, weight }))
+        open.push(Pair { part, parent: at, level: level + 1, children, weight });
+        Some(())
     }
 
     /// Makes `pair` the children of the node at `parent`.
@@ -198,12 +201,12 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
         self.steps.resize(self.steps.len().next_multiple_of(unit), Step::default());
     }
 
-    /// What a part asks; `Some(None)` for a leaf.
-    fn split(&self, part: Part) -> Option<Option<Split<T>>> {
+    /// What a part asks; `None` for a leaf.
+    fn split(&self, part: Part) -> Option<Split<T>> {
         let features = self.forest.features;
         let (Part::Whole(id) | Part::Search { node: id, .. }) = part;
         let Node::Split { feature, test, yes, no, missing_yes } = self.forest.nodes[id as usize] else {
-            return Some(None);
+            return None;
         };
         let feature = feature as usize;
         let (negated, present) = (feature + features, feature + features * 2);
@@ -236,6 +239,6 @@ impl<T: Float, P: FnMut(u32, u32) -> T> Builder<'_, T, P> {
             }
             (Part::Search { .. }, _) => return None,
         };
-        Some(Some(Split { column, threshold, children }))
+        Some(Split { column, threshold, children })
     }
 }

@@ -1,0 +1,47 @@
+//! `artifacts/list`: the artifacts of a run by its id.
+
+use axum::Json;
+use perennial_app::tracking::artifacts;
+use perennial_core::Result;
+use perennial_core::path::RelativePath;
+use serde_json::{Value, json};
+
+use super::fields::{Fields, refused};
+use super::files::judge;
+use super::{Answer, wire};
+use crate::access::Access;
+use crate::extract::Who;
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
+    routes.get(&below("artifacts/list"), Access::Known, list)
+}
+
+async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let path = folder(fields.text("path")?)?;
+    let before = path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
+    let (run, listed) = artifacts::list_in(&caller, fields.run_id()?, path).await?;
+    let files = listed.iter().map(|listed| file(listed, &before)).collect();
+    let mut told = json!({ "root_uri": run.artifact_uri });
+    wire::put(&mut told, "files", files);
+    Ok(Json(told))
+}
+
+/// A folder's path; nothing, `.` and a stroke at the end mean what they mean in a shell.
+pub(super) fn folder(path: Option<String>) -> Result<Option<RelativePath>> {
+    let path = path.unwrap_or_default();
+    match path.trim_end_matches('/') {
+        "" if !path.is_empty() => Err(refused(format!("Invalid path: `{path}` is absolute"))),
+        "" | "." => Ok(None),
+        path => judge(path).map(Some),
+    }
+}
+
+/// A line of a listing, its name after `before`.
+pub(super) fn file(listed: &artifacts::Listed, before: &str) -> Value {
+    let path = format!("{before}{}", listed.name);
+    match listed.size_bytes {
+        Some(size) => json!({ "path": path, "is_dir": false, "file_size": size }),
+        None => json!({ "path": path, "is_dir": true }),
+    }
+}

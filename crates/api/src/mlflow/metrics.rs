@@ -1,0 +1,103 @@
+//! What runs log: `runs/log-…`, tags, `metrics/get-history`.
+
+use axum::Json;
+use perennial_app::tracking::logging::{self, Batch, Point};
+use perennial_app::tracking::limits;
+use perennial_app::tracking::runs::{Param, RunInput};
+use perennial_core::Result;
+use serde_json::{Map, Value, json};
+
+use super::fields::Fields;
+use super::{Answer, wire};
+use crate::access::Access;
+use crate::extract::Who;
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
+    routes
+        .post(&below("runs/log-metric"), Access::Known, log_metric)
+        .post(&below("runs/log-parameter"), Access::Known, log_param)
+        .post(&below("runs/set-tag"), Access::Known, set_tag)
+        .post(&below("runs/delete-tag"), Access::Known, delete_tag)
+        .post(&below("runs/log-batch"), Access::Known, log_batch)
+        .post(&below("runs/log-inputs"), Access::Known, log_inputs)
+        .get(&below("metrics/get-history"), Access::Known, history)
+}
+
+async fn log_metric(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let batch = Batch { metrics: vec![point(&fields)?], ..Batch::default() };
+    logging::log_batch(&caller, fields.run_id()?, batch).await?;
+    Ok(Json(json!({})))
+}
+
+fn point(fields: &Fields) -> Result<Point> {
+    Ok(Point {
+        key: fields.required("key")?,
+        value: fields.required_number("value")?,
+        timestamp_ms: fields.required_integer("timestamp")?,
+        step: fields.integer("step")?.unwrap_or_default(),
+    })
+}
+
+async fn log_param(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let batch = Batch { params: vec![param(&fields)?], ..Batch::default() };
+    logging::log_batch(&caller, fields.run_id()?, batch).await?;
+    Ok(Json(json!({})))
+}
+
+fn param(fields: &Fields) -> Result<Param> {
+    Ok(Param { key: fields.required("key")?, value: fields.text("value")?.unwrap_or_default() })
+}
+
+async fn set_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let batch = Batch { tags: vec![fields.tag()?], ..Batch::default() };
+    logging::log_batch(&caller, fields.run_id()?, batch).await?;
+    Ok(Json(json!({})))
+}
+
+async fn delete_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    logging::delete_tag(&caller, fields.run_id()?, fields.required("key")?).await?;
+    Ok(Json(json!({})))
+}
+
+async fn log_batch(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let batch = Batch {
+        metrics: fields.objects("metrics")?.iter().map(point).collect::<Result<_>>()?,
+        params: fields.objects("params")?.iter().map(param).collect::<Result<_>>()?,
+        tags: fields.tags()?,
+    };
+    logging::log_batch(&caller, fields.run_id()?, batch).await?;
+    Ok(Json(json!({})))
+}
+
+async fn log_inputs(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let inputs = fields.objects("datasets")?.iter().map(input).collect::<Result<_>>()?;
+    logging::log_inputs(&caller, fields.run_id()?, inputs).await?;
+    Ok(Json(json!({})))
+}
+
+fn input(fields: &Fields) -> Result<RunInput> {
+    let dataset = fields.object("dataset")?.ok_or_else(|| fields.invalid("dataset", &Value::Null))?;
+    let mut tags = Map::new();
+    for tag in fields.tags()? {
+        tags.insert(tag.key, tag.value.into());
+    }
+    Ok(RunInput {
+        name: dataset.required("name")?,
+        digest: dataset.required("digest")?,
+        source_type: dataset.required("source_type")?,
+        source: dataset.required("source")?,
+        schema: dataset.text("schema")?,
+        profile: dataset.text("profile")?,
+        tags: Value::Object(tags),
+    })
+}
+
+async fn history(Who { caller, .. }: Who, fields: Fields) -> Answer {
+    let (run, key) = (fields.run_id(), fields.required("metric_key")?);
+    let limit = fields.limit(Some(limits::PAGE_MAX), u32::MAX)?;
+    // A run that is not there has no points.
+    let Ok(run) = run else { return Ok(Json(json!({}))) };
+    let page = logging::history(&caller, run, &key, fields.page_token()?.as_deref(), limit).await?;
+    Ok(Json(wire::page("metrics", page.items.iter().map(wire::point).collect(), page.next)))
+}

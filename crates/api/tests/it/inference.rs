@@ -1,0 +1,289 @@
+use http::StatusCode;
+use perennial_testkit::{PROJECT_FILE, TestModel};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server};
+
+const INFER: &str = "/v2/models/delay/infer";
+
+fn tensor(name: &str, datatype: &str, data: Value) -> Value {
+    let rows = data.as_array().unwrap().len();
+    json!({ "name": name, "shape": [rows], "datatype": datatype, "data": data })
+}
+
+fn flight() -> Value {
+    json!({ "inputs": [tensor("dep_hour", "FP64", json!([7])), tensor("distance", "INT32", json!([500])), tensor("carrier", "BYTES", json!(["AA"]))] })
+}
+
+/// What `TestModel::binary` answers.
+fn probability(hour: f64, distance: f64, carrier: f64, intercept: f64) -> f64 {
+    1.0 / (1.0 + (-(0.1 * hour + 0.001 * distance + 0.5 * carrier + intercept)).exp())
+}
+
+fn near(value: &Value, wanted: f64) {
+    let value = value.as_f64().unwrap();
+    assert!((value - wanted).abs() < 1e-6, "{value} is not {wanted}");
+}
+
+#[tokio::test]
+async fn one_row_is_answered_with_label_probability_version_and_ids() {
+    let server = Server::with_model(&TestModel::binary(-1.0)).await;
+    let answer = server.post(INFER, flight()).await;
+    let told = answer.json();
+    assert_eq!(answer.status, StatusCode::OK, "{told}");
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!((told["model_name"].clone(), told["model_version"].clone()), (json!("delay"), json!("1")));
+    let request_id = told["parameters"]["request_id"].as_str().unwrap();
+    assert_eq!(told["id"], json!(request_id));
+    assert_eq!(answer.header("x-request-id"), Some(request_id));
+    assert_eq!(told["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [1] }));
+    assert_eq!((told["outputs"][1]["name"].clone(), told["outputs"][1]["datatype"].clone(), told["outputs"][1]["shape"].clone()), (json!("probability"), json!("FP64"), json!([1])));
+    near(&told["outputs"][1]["data"][0], probability(7.0, 500.0, 1.0, -1.0));
+}
+
+#[tokio::test]
+async fn a_clients_id_comes_back_and_unknown_parameters_are_passed_over() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let mut body = flight();
+    body["id"] = json!("my \"own\" id");
+    body["parameters"] = json!({ "content_type": "pd", "n": 1.5 });
+    body["model_name"] = json!("delay");
+    body["inputs"][0]["parameters"] = json!({ "content_type": "np" });
+    let told = server.post(INFER, body).await.json();
+    assert_eq!(told["id"], json!("my \"own\" id"));
+    assert_ne!(told["parameters"]["request_id"], told["id"]);
+}
+
+#[tokio::test]
+async fn columns_come_flat_or_nested_in_any_order_and_of_any_number_type() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let body = json!({ "inputs": [
+        { "datatype": "BYTES", "data": [["AA"], ["UA"], ["ZZ"]], "shape": [3, 1], "name": "carrier" },
+        { "name": "distance", "shape": [3], "datatype": "UINT16", "data": [100, 200, 300] },
+        { "name": "dep_hour", "shape": [3, 1], "datatype": "FP32", "data": [1, 2.5, 3] },
+    ] });
+    let told = server.post(INFER, body).await.json();
+    let data = &told["outputs"][1]["data"];
+    near(&data[0], probability(1.0, 100.0, 1.0, 0.0));
+    near(&data[1], probability(2.5, 200.0, 2.0, 0.0));
+    near(&data[2], probability(3.0, 300.0, 0.0, 0.0));
+}
+
+#[tokio::test]
+async fn missing_values_are_null_nan_or_bare_words() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let expected = probability(0.0, 500.0, 0.0, 0.0);
+    for missing in ["null", "\"NaN\"", "NaN"] {
+        let body = format!(
+            r#"{{"inputs": [{{"name":"dep_hour","shape":[1],"datatype":"FP64","data":[{missing}]}},
+            {{"name":"distance","shape":[1],"datatype":"FP64","data":[500]}},{{"name":"carrier","shape":[1],"datatype":"BYTES","data":[null]}}]}}"#
+        );
+        let answer = server.post_raw(INFER, &[], body.into_bytes()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{missing}: {}", answer.text());
+        near(&answer.json()["outputs"][1]["data"][0], expected);
+    }
+}
+
+#[tokio::test]
+async fn infinity_is_a_number_and_what_json_cannot_say_is_null() {
+    let server = Server::with_model(&TestModel::regression(1.0)).await;
+    let body = r#"{"inputs":[{"name":"x","shape":[3],"datatype":"FP64","data":[-Infinity, "Infinity", 1]}]}"#;
+    let told = server.post_raw(INFER, &[], body.as_bytes().to_vec()).await.json();
+    assert_eq!(told["outputs"][0]["data"], json!([null, null, 2.0]));
+}
+
+#[tokio::test]
+async fn the_key_is_an_optional_input_and_never_reaches_the_model() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let mut body = flight();
+    body["inputs"].as_array_mut().unwrap().push(tensor("flight_id", "BYTES", json!(["2013-06-01/AA/1"])));
+    assert_eq!(server.post(INFER, body).await.status, StatusCode::OK);
+    let mut number = flight();
+    number["inputs"].as_array_mut().unwrap().push(tensor("flight_id", "INT64", json!([42])));
+    assert_eq!(server.post(INFER, number).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn regression_and_multiclass_have_outputs_of_their_own() {
+    let regression = Server::with_model(&TestModel::regression(5.0)).await;
+    let body = json!({ "inputs": [tensor("x", "FP64", json!([1.5, -5]))] });
+    assert_eq!(regression.post(INFER, body).await.json()["outputs"], json!([{ "name": "prediction", "datatype": "FP64", "shape": [2], "data": [6.5, 0.0] }]));
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
+    let told = server.post(INFER, json!({ "inputs": [tensor("x", "FP64", json!([-9, 9]))] })).await.json();
+    assert_eq!(told["outputs"][0], json!({ "name": "label", "datatype": "BYTES", "shape": [2], "data": ["early", "never"] }));
+    assert_eq!((told["outputs"][1]["shape"].clone(), told["outputs"][1]["data"].as_array().unwrap().len()), (json!([2, 3]), 6));
+    let best = json!({ "inputs": [tensor("x", "FP64", json!([9]))], "outputs": [{ "name": "probabilities", "parameters": { "classification": 2 } }] });
+    let told = server.post(INFER, best).await.json();
+    let classes: Vec<&str> = told["outputs"][0]["data"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().rsplit(':').next().unwrap()).collect();
+    assert_eq!((classes, told["outputs"][0]["shape"].clone()), (vec!["never", "late"], json!([1, 2])));
+}
+
+#[tokio::test]
+async fn outputs_are_those_asked_for_in_that_order() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let mut body = flight();
+    body["outputs"] = json!([{ "name": "probability" }]);
+    let told = server.post(INFER, body.clone()).await.json();
+    assert_eq!(told["outputs"].as_array().unwrap().len(), 1);
+    body["outputs"] = json!([{ "name": "score" }]);
+    refused(&server.post(INFER, body).await, &["output `score`", "label, probability"]);
+}
+
+#[tokio::test]
+async fn no_rows_are_answered_with_none() {
+    let server = Server::with_model(&TestModel::regression(0.0)).await;
+    let answer = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [0], "datatype": "FP64", "data": [] }] })).await;
+    assert_eq!((answer.status, answer.json()["outputs"][0]["data"].clone()), (StatusCode::OK, json!([])), "{}", answer.text());
+}
+
+fn refused(answer: &Answer, words: &[&str]) {
+    let told = answer.json();
+    let text = told["error"].as_str().unwrap_or_else(|| panic!("no text in `error`: {told}"));
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn each_wrong_request_is_refused_by_name_of_the_column() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let change = |place: usize, tensor: Value| {
+        let mut body = flight();
+        body["inputs"][place] = tensor;
+        body
+    };
+    let cases: Vec<(Value, Vec<&str>)> = vec![
+        (json!({}), vec!["inputs"]),
+        (json!({ "inputs": [] }), vec!["`inputs` is empty"]),
+        (change(0, tensor("dep_hour", "FLOAT", json!([1]))), vec!["`dep_hour`", "`FLOAT`", "FP64"]),
+        (change(0, tensor("dep_hour", "FP64", json!(["soon"]))), vec!["`dep_hour`", "`soon`", "expected a number"]),
+        (change(0, tensor("dep_hour", "INT32", json!([1.5]))), vec!["`dep_hour`", "`1.5`", "whole number"]),
+        (change(0, tensor("dep_hour", "INT8", json!([200]))), vec!["`dep_hour`", "`200`", "8 bits"]),
+        (change(0, tensor("dep_hour", "UINT8", json!([-1]))), vec!["`dep_hour`", "`-1`"]),
+        (change(0, tensor("dep_hour", "INT64", json!([9_007_199_254_740_993_i64]))), vec!["`dep_hour`", "exactly"]),
+        (change(0, tensor("dep_hour", "INT32", json!([null]))), vec!["`dep_hour`", "null"]),
+        (change(0, tensor("dep_hour", "BOOL", json!([2]))), vec!["`dep_hour`", "true or false"]),
+        (change(0, tensor("dep_hour", "FP16", json!([2]))), vec!["`dep_hour`", "FP32"]),
+        (change(0, tensor("dep_hour", "BYTES", json!(["7"]))), vec!["`dep_hour`", "takes numbers", "`7`"]),
+        (change(2, tensor("carrier", "FP64", json!([7]))), vec!["`carrier`", "takes text"]),
+        (change(2, tensor("carrier", "BYTES", json!([7]))), vec!["`carrier`", "expected a text"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "1 elements", "says 2"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [-1], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "negative dimension -1"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [1, 2], "datatype": "FP64", "data": [1, 2] })), vec!["`dep_hour`", "[1, 2]", "[n] or [n, 1]"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "[]"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1, 2] })), vec!["1 rows", "`dep_hour` has 2"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64" })), vec!["`dep_hour`", "neither `data`"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": 1 })), vec!["no array"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": [{}] })), vec!["object"]),
+        (change(0, tensor("distance", "FP64", json!([1]))), vec!["`distance` is sent twice"]),
+        (change(0, tensor("speed", "FP64", json!([1]))), vec!["`speed` is not known", "dep_hour, distance, carrier"]),
+        (json!({ "inputs": [tensor("dep_hour", "FP64", json!([1])), tensor("carrier", "BYTES", json!(["AA"]))] }), vec!["`distance` is missing"]),
+    ];
+    for (body, words) in cases {
+        refused(&server.post(INFER, body).await, &words);
+    }
+    refused(&server.post_raw(INFER, &[], b"not json".to_vec()).await, &["does not read"]);
+    refused(&server.post_raw(INFER, &[("content-encoding", "br")], b"{}".to_vec()).await, &["`br`", "gzip"]);
+}
+
+#[tokio::test]
+async fn a_huge_body_or_too_many_rows_are_refused() {
+    let server = Server::with_model(&TestModel::regression(0.0)).await;
+    let huge = server.post_raw(INFER, &[], vec![b' '; perennial_api::limits::INFER_BYTES_MAX + 1]).await;
+    assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(huge.json()["error"].as_str().unwrap().contains("larger than"));
+    let rows = perennial_api::limits::INFER_ROWS_MAX + 1;
+    let many = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [rows], "datatype": "FP64", "data": vec![0; rows] }] })).await;
+    assert_eq!(many.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert!(many.json()["error"].as_str().unwrap().contains("`x`"));
+}
+
+#[tokio::test]
+async fn many_rows_are_answered_beside_the_connection() {
+    let server = Server::with_model(&TestModel::regression(1.0)).await;
+    let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+    let told = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [10_000], "datatype": "FP64", "data": values }] })).await.json();
+    let data = told["outputs"][0]["data"].as_array().unwrap();
+    assert_eq!((data.len(), data[9_999].as_f64()), (10_000, Some(10_000.0)));
+}
+
+#[tokio::test]
+async fn unknown_models_and_versions_are_not_found() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    for path in ["/v2/models/other/infer", "/v2/models/delay/versions/2/infer", "/v2/models/delay/versions/x/infer"] {
+        let answer = server.post(path, flight()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {}", answer.text());
+        assert!(answer.json()["error"].is_string());
+    }
+    assert_eq!(server.post("/v2/models/delay/versions/1/infer", flight()).await.json()["model_version"], json!("1"));
+}
+
+#[tokio::test]
+async fn metadata_tells_what_to_send_and_what_comes_back() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let told = server.get("/v2/models/delay").await.json();
+    assert_eq!(told["versions"], json!(["1"]));
+    assert_eq!(told["platform"], json!("onnx_onnxv1"));
+    assert_eq!(
+        told["inputs"],
+        json!([
+            { "name": "dep_hour", "datatype": "FP64", "shape": [-1] },
+            { "name": "distance", "datatype": "FP64", "shape": [-1] },
+            { "name": "carrier", "datatype": "BYTES", "shape": [-1] },
+        ])
+    );
+    assert_eq!(told["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [-1] }, { "name": "probability", "datatype": "FP64", "shape": [-1] }]));
+    assert_eq!(server.get("/v2/models/delay/versions/1").await.json()["inputs"], told["inputs"]);
+    for path in ["/v2", "/v2/"] {
+        let server_told = server.get(path).await.json();
+        assert!(server_told["extensions"].as_array().unwrap().contains(&json!("binary_tensor_data")), "{path}");
+    }
+    assert_eq!(server.get("/v2/models/delay/ready").await.json(), json!({ "name": "delay", "ready": true }));
+    assert_eq!(server.get("/v2/models/delay/versions/7/ready").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/v2/health/ready").await.json(), json!({ "live": true, "ready": true }));
+    assert_eq!(server.get("/v2/health/live").await.json(), json!({ "live": true }));
+    let index = server.call(http::Method::POST, "/v2/repository/index", None).await;
+    assert_eq!(index.json(), json!([{ "name": "delay", "version": "1", "state": "READY", "reason": "" }]));
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_model_is_not_loaded_is_not_ready() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    // Another server over the same store, which has not opened its endpoints yet.
+    let services = perennial_testkit::TestApp::beside(&server.test).await.unwrap();
+    let router = perennial_api::router(services.app.clone(), perennial_api::Options::default());
+    let fresh = Server { test: services, router, admin: server.admin.clone() };
+    let answer = fresh.post(INFER, flight()).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn every_answered_request_is_in_the_prediction_log() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let told = server.post(INFER, flight()).await.json();
+    let log = format!("{}/delay", project.id);
+    let predictions = &server.test.app.services.predictions;
+    let segment = predictions.seal(&log).unwrap().remove(0);
+    let lines = String::from_utf8(predictions.rows(&segment).unwrap()).unwrap();
+    let row: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(row["request_id"], told["parameters"]["request_id"]);
+    assert_eq!((row["in_carrier"].clone(), row["version"].clone(), row["status"].clone()), (json!("AA"), json!(1), json!(200)));
+    assert_eq!(row["score"], told["outputs"][1]["data"][0]);
+}
+
+#[tokio::test]
+async fn other_project_files_have_other_keys() {
+    let (server, _) = Server::with_project().await;
+    let project = server.test.submit(&PROJECT_FILE.replace("[\"flight_id\"]", "[\"tail\", \"day\"]")).await.unwrap();
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let mut body = flight();
+    body["inputs"].as_array_mut().unwrap().push(tensor("day", "INT64", json!([1])));
+    assert_eq!(server.post(INFER, body.clone()).await.status, StatusCode::OK);
+    body["inputs"].as_array_mut().unwrap().push(tensor("flight_id", "INT64", json!([1])));
+    refused(&server.post(INFER, body).await, &["`flight_id` is not known"]);
+}

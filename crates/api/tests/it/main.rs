@@ -1,0 +1,14 @@
+//! The HTTP door, through its router, over a real application.
+
+mod access;
+mod binary;
+mod errors;
+mod inference;
+mod metrics;
+mod mlflow_client;
+mod native;
+mod openapi;
+mod scoring;
+mod serving;
+mod support;
+mod tracking;

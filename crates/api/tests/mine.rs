@@ -1,0 +1,3 @@
+//! Temporary.
+#[path = "it/serving.rs"] mod serving;
+#[path = "it/support.rs"] mod support;

@@ -1,0 +1,153 @@
+//! Model versions, evidence and decisions.
+
+use perennial_app::evidence::{Evidence, ModelFacts};
+use perennial_core::calendar::Window;
+use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::rule::Verdict;
+use perennial_core::state::ModelVersionState;
+use perennial_monitoring::Reference;
+use perennial_store::decisions::Decision;
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::model_versions::ModelVersion;
+use perennial_store::registered_models::{ModelAlias, RegisteredModel};
+use perennial_store::releases::Release;
+use perennial_store::{Tx, decisions, evidence, lineage, model_versions, registered_models, releases, step_runs};
+use serde_json::{Value, json};
+
+use super::{DAY_MS, Done, RELEASE, Rows};
+use crate::world::NOW_MS;
+
+impl Rows {
+    pub(super) async fn models(&self, tx: &mut Tx) -> Done {
+        let (project_id, text) = (self.project.id, &self.words.text);
+        let model = RegisteredModel {
+            id: self.model,
+            project_id,
+            name: self.words.name.clone(),
+            description: Some(text.clone()),
+            last_number: 0,
+            created_ms: NOW_MS,
+            updated_ms: NOW_MS,
+        };
+        registered_models::insert(tx, &model).await?;
+        let foreign = RegisteredModel { id: ModelId::generate(), name: text.clone(), ..model };
+        registered_models::insert(tx, &foreign).await?;
+        for model in [self.model, foreign.id] {
+            for _ in 0..self.words.count {
+                let number = model_versions::take_number(tx, model, NOW_MS).await?;
+                model_versions::insert(tx, &self.version(model, number)).await?;
+            }
+        }
+        registered_models::set_alias(
+            tx,
+            &ModelAlias { model_id: self.model, alias: "champion".to_owned(), number: 1, updated_ms: NOW_MS },
+        )
+        .await?;
+        let release = Release {
+            project_id,
+            digest: RELEASE.to_owned(),
+            model_id: self.model,
+            number: 1,
+            body: json!({ "model": "56".repeat(32), "datasets": { self.words.name.as_str(): "ef".repeat(32) }, "configuration": { "gate:better": text } }),
+            ledger_head: "78".repeat(32),
+            wall_ms: NOW_MS,
+            project_ms: NOW_MS,
+        };
+        releases::insert(tx, &release).await?;
+        let version = Node::new(NodeKind::ModelVersion, format!("{}@1", self.model));
+        lineage::add(tx, project_id, &version, &Node::new(NodeKind::Release, RELEASE), NOW_MS).await?;
+        self.judged(tx).await
+    }
+
+    fn version(&self, model_id: ModelId, number: i64) -> ModelVersion {
+        ModelVersion {
+            model_id,
+            number,
+            project_id: self.project.id,
+            source: self.words.text.clone(),
+            run_id: None,
+            step_run_id: None,
+            content_digest: Some("56".repeat(32)),
+            signature: Some(
+                json!({ "inputs": [{ "name": self.words.text, "kind": "text" }, { "name": "distance", "kind": "number" }], "task": "binary" }),
+            ),
+            flavor: Some("onnx".to_owned()),
+            manifest: None,
+            state: ModelVersionState::Ready,
+            description: Some(self.words.text.clone()),
+            user_id: self.words.text.clone(),
+            wall_ms: NOW_MS,
+            project_ms: NOW_MS,
+            updated_ms: NOW_MS,
+        }
+    }
+
+    async fn judged(&self, tx: &mut Tx) -> Done {
+        let (project_id, text) = (self.project.id, &self.words.text);
+        let step_run = step_runs::list(tx, self.ids.run).await?.pop().unwrap().id;
+        let row = perennial_store::evidence::Evidence {
+            id: self.ids.evidence,
+            project_id,
+            pipeline_run_id: self.ids.run,
+            step_run_id: step_run,
+            release_digest: None,
+            body: json!(self.evidence()),
+            wall_ms: NOW_MS,
+            project_ms: NOW_MS,
+            expires_project_ms: NOW_MS + 7 * DAY_MS,
+        };
+        evidence::insert(tx, &row).await?;
+        for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Unknown] {
+            let judgement = json!({
+                "verdict": verdict, "missing": [text], "reasons": [text], "values": [["candidate.auc", 0.7241], [text, text]],
+                "skipped": [{ "clause": text, "absent": "champion" }],
+            });
+            let decision = Decision {
+                id: DecisionId::generate(),
+                project_id,
+                pipeline_run_id: Some(self.ids.run),
+                evidence_id: row.id,
+                release_digest: RELEASE.to_owned(),
+                model_id: self.model,
+                number: 1,
+                champion_number: Some(1),
+                verdict,
+                body: json!({ "gates": [{ "gate": "better", "expression": format!("candidate.auc > {text}"), "judgement": judgement }], "leaks": [[text, text]] }),
+                wall_ms: NOW_MS,
+                project_ms: NOW_MS,
+            };
+            decisions::insert(tx, &decision).await?;
+        }
+        Ok(())
+    }
+
+    fn evidence(&self) -> Evidence {
+        let slices: Vec<Value> = ["EWR", "JFK", &self.words.text]
+            .iter()
+            .map(|value| json!({ "column": "origin", "value": value, "rows": 9_421.0, "auc": 0.701_2 }))
+            .collect();
+        let facts = json!({ "auc": 0.724_1, "log_loss": 0.512_3, "rows": 28_243.0, "slices": slices });
+        let model = |name: &str, number: Option<i64>| ModelFacts {
+            name: name.to_owned(),
+            step: None,
+            digest: "56".repeat(32),
+            number,
+            facts: facts.as_object().cloned().unwrap_or_default(),
+        };
+        Evidence {
+            split: perennial_app::Split {
+                test: Window { start_ms: NOW_MS - 31 * DAY_MS, end_ms: NOW_MS },
+                train_rows: 138_000,
+                test_rows: 28_243,
+                labelled_share: 0.97,
+            },
+            datasets: std::collections::BTreeMap::new(),
+            models: vec![model("candidate", None), model("champion", Some(1)), model("simple", None)],
+            leaks: vec![(self.words.text.clone(), self.words.text.clone())],
+            serving: json!({ "p50_ms": 0.01, "p99_ms": 0.02 }),
+            checks: json!({}),
+            reference: Reference { features: Vec::new(), scores: Vec::new() },
+            plots: vec![("roc".to_owned(), self.words.text.clone(), self.plot.clone())],
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The ports that no page calls, unlinked; of the data engine, the quarantine alone answers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use perennial_core::frame::Frame;
+use perennial_core::id::LoadId;
+use perennial_core::model::{Predictor, Signature};
+use perennial_core::port::data::{
+    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    StageRequest, Staged,
+};
+use perennial_core::port::model::{ModelRuntime, SignatureHint};
+use perennial_core::port::prediction::{Answered, Durability, PredictionLog, Segment};
+use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
+use perennial_core::port::training::{Target, TrainedModel, Trainer};
+use perennial_core::schema::{Field, Schema, TypeClass};
+use perennial_core::task::TaskKind;
+use perennial_core::{Error, ErrorCode, Result};
+use serde_json::{Map, Value, json};
+
+/// What is linked into no test of pages.
+pub(crate) struct Unlinked;
+
+fn unlinked<T>() -> Result<T> {
+    Err(Error::new(ErrorCode::NotReady, "not linked into this test"))
+}
+
+#[async_trait]
+impl DataEngine for Unlinked {
+    async fn list(&self, _: &FilesSource) -> Result<Vec<SourceFile>> {
+        unlinked()
+    }
+
+    async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {
+        unlinked()
+    }
+
+    async fn stage(&self, _: StageRequest) -> Result<Staged> {
+        unlinked()
+    }
+
+    async fn quarantine(&self, _: LoadId, _: &str) -> Result<()> {
+        unlinked()
+    }
+
+    async fn commit(&self, _: CommitRequest) -> Result<Committed> {
+        unlinked()
+    }
+
+    async fn discard(&self, _: LoadId) -> Result<()> {
+        unlinked()
+    }
+
+    async fn position(&self, _: &str) -> Result<Option<Position>> {
+        Ok(None)
+    }
+
+    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
+        Ok(vec!["schedule".to_owned()])
+    }
+
+    async fn plan(&self, _: &FrameRequest) -> Result<Schema> {
+        unlinked()
+    }
+
+    async fn query(&self, _: QueryRequest) -> Result<Page> {
+        unlinked()
+    }
+
+    async fn quarantined(&self, table: &str, _: Option<LoadId>, _: usize) -> Result<Page> {
+        let field = |name: &str| Field { name: name.to_owned(), class: TypeClass::Text, nullable: true };
+        let schema = Schema { fields: vec![field("origin"), field("_reason")] };
+        match table {
+            "broken" => Err(Error::new(ErrorCode::Storage, "the quarantine cannot be read")),
+            _ => Ok(Page {
+                schema,
+                rows: vec![vec![json!("<script>XXX</script>"), json!("origin_known")]],
+                truncated: true,
+            }),
+        }
+    }
+
+    async fn frame(&self, _: FrameRequest) -> Result<Frame> {
+        unlinked()
+    }
+
+    async fn export(&self, _: FrameRequest, _: PathBuf) -> Result<u64> {
+        unlinked()
+    }
+}
+
+#[async_trait]
+impl Runner for Unlinked {
+    fn name(&self) -> &'static str {
+        "unlinked"
+    }
+
+    async fn resolve(&self, _: &EnvironmentSpec, _: &str) -> Result<Environment> {
+        unlinked()
+    }
+
+    async fn prepare(&self, _: &EnvironmentSpec, _: &Environment) -> Result<Environment> {
+        unlinked()
+    }
+
+    async fn run(&self, _: Command) -> Result<Outcome> {
+        unlinked()
+    }
+}
+
+impl Trainer for Unlinked {
+    fn train(&self, _: &str, _: TaskKind, _: &Frame, _: &Target, _: &Map<String, Value>) -> Result<TrainedModel> {
+        unlinked()
+    }
+
+    fn version(&self) -> &'static str {
+        "0"
+    }
+}
+
+impl ModelRuntime for Unlinked {
+    fn load(&self, _: &[u8], _: &Signature) -> Result<Arc<dyn Predictor>> {
+        unlinked()
+    }
+
+    fn signature(&self, _: &[u8], _: SignatureHint<'_>) -> Result<Signature> {
+        unlinked()
+    }
+}
+
+impl PredictionLog for Unlinked {
+    fn append(&self, _: &str, _: Answered<'_>, _: Durability) -> Result<()> {
+        unlinked()
+    }
+
+    fn seal(&self, _: &str) -> Result<Vec<Segment>> {
+        Ok(Vec::new())
+    }
+
+    fn rows(&self, _: &Segment) -> Result<Vec<u8>> {
+        unlinked()
+    }
+
+    fn remove(&self, _: &Segment) -> Result<()> {
+        unlinked()
+    }
+}

@@ -1,0 +1,240 @@
+//! The test application.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use perennial_app::{App, Caller, ProjectState, Services, access, endpoints, projects};
+use perennial_artifacts::Blobs;
+use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::id::{ModelId, RunId};
+use perennial_core::permission::Role;
+use perennial_core::state::ModelVersionState;
+use perennial_serving::{Runtime, SegmentLog};
+use perennial_store::endpoints::Endpoint;
+use perennial_store::model_versions::ModelVersion;
+use perennial_store::registered_models::{ModelAlias, RegisteredModel};
+use perennial_store::{Options, Store, endpoints as endpoint_rows, model_versions, registered_models};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::fakes::{FakeData, FixedClock, NoRunner, NoTrainer};
+use crate::models::TestModel;
+
+/// Where the wall clock of a test stands at first: 2013-06-01T00:00:00Z.
+pub const WALL_MS: i64 = 1_370_044_800_000;
+
+/// A project with one endpoint, `delay`, keyed by `flight_id`.
+pub const PROJECT_FILE: &str = r#"
+[project]
+name = "flights"
+goal = "tell who is late"
+
+[task]
+kind = "binary"
+data = "flown"
+target = "late"
+key = ["flight_id"]
+time = "hour"
+test = "1 month"
+metric = "auc"
+
+[datasets.flown]
+source = { files = "data/*.csv" }
+mode = "append"
+
+[steps.train]
+train = "linear"
+
+[steps.judge]
+evaluate = ["train"]
+
+[release]
+model = "train"
+
+[endpoints.delay]
+
+[monitors.delay]
+endpoint = "delay"
+window = "1 month"
+alerts = { drifted = "drift.share > 0.5" }
+"#;
+
+/// A whole application over a temporary folder.
+pub struct TestApp {
+    /// The application.
+    pub app: Arc<App>,
+    /// Its wall clock.
+    pub clock: Arc<FixedClock>,
+    /// Its data engine.
+    pub data: Arc<FakeData>,
+    /// Everything it keeps; the project's folder is `root` in it.
+    pub folder: TempDir,
+}
+
+impl TestApp {
+    /// An application without a project.
+    pub async fn start() -> Result<Self> {
+        Self::over(tempfile::tempdir()?, None).await
+    }
+
+    /// Another server over the same store and blobs, which has just started.
+    pub async fn beside(other: &Self) -> Result<Self> {
+        Self::over(tempfile::tempdir()?, Some(other)).await
+    }
+
+    async fn over(folder: TempDir, other: Option<&Self>) -> Result<Self> {
+        let at = |name: &str| folder.path().join(name);
+        for name in ["root", "work"] {
+            std::fs::create_dir(at(name))?;
+        }
+        let options = Options { is_durable: false, ..Options::default() };
+        let (store, blobs) = match other {
+            Some(other) => (other.app.store().clone(), other.app.services.blobs.clone()),
+            None => (Store::open(&format!("sqlite://{}", at("metadata.sqlite").display()), options).await?, Blobs::open_folder(&at("blobs"))?),
+        };
+        let (clock, data) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeData::default()));
+        let app = App::new(Services {
+            store,
+            blobs,
+            data: data.clone(),
+            runner: Arc::new(NoRunner),
+            trainer: Arc::new(NoTrainer),
+            trainers: &crate::fakes::TRAINERS,
+            models: Arc::new(Runtime::new(None)),
+            predictions: Arc::new(SegmentLog::open(&at("predictions"))?),
+            clock: clock.clone(),
+            root: at("root"),
+            work: at("work"),
+            version: "0.0.0-test",
+            may_step_clock: true,
+        });
+        Ok(Self { app, clock, data, folder })
+    }
+
+    /// An application whose project is [`PROJECT_FILE`].
+    pub async fn with_project() -> Result<(Self, Arc<ProjectState>)> {
+        let test = Self::start().await?;
+        let project = test.submit(PROJECT_FILE).await?;
+        Ok((test, project))
+    }
+
+    /// The server itself as caller.
+    pub fn system(&self) -> Caller {
+        Caller::system(self.app.clone(), "test")
+    }
+
+    /// Submits a project file.
+    pub async fn submit(&self, text: &str) -> Result<Arc<ProjectState>> {
+        std::fs::write(self.folder.path().join("root/perennial.toml"), text)?;
+        projects::submit(&self.system()).await.map_err(|error| anyhow::anyhow!(error.chain()))
+    }
+
+    /// A token of somebody new, with a role on a project or, without one, on the server.
+    pub async fn token(&self, name: &str, role: Role, project: Option<&ProjectState>) -> Result<String> {
+        let token = access::create_person_token(&self.system(), name, role, project.map(|project| project.id)).await?;
+        Ok(token.secret)
+    }
+
+    /// Registers a model as the next version under the project's name and makes it the champion of an
+    /// endpoint, as a promotion would; gives its number.
+    pub async fn deploy(&self, project: &Arc<ProjectState>, endpoint: &str, model: &TestModel) -> Result<i64> {
+        let version = self.register(project, model).await?;
+        let (number, model_id, name) = (version.number, version.model_id, endpoint.parse()?);
+        let (project_id, at_ms) = (project.id, self.app.services.clock.wall_ms());
+        self.app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let row = match endpoint_rows::find(tx, project_id, &name).await? {
+                        Some(row) => row,
+                        None => {
+                            let row = empty(project_id, name, model_id, at_ms);
+                            endpoint_rows::insert(tx, &row).await?;
+                            row
+                        }
+                    };
+                    registered_models::set_alias(tx, &ModelAlias { model_id, alias: row.alias.clone(), number, updated_ms: at_ms }).await?;
+                    endpoint_rows::set_champion(tx, &row, Some(number), at_ms, at_ms).await?;
+                    Ok(())
+                })
+            })
+            .await?;
+        endpoints::open_all(&self.app).await?;
+        Ok(number)
+    }
+
+    /// Registers a model as the next version under the project's name.
+    pub async fn register(&self, project: &Arc<ProjectState>, model: &TestModel) -> Result<ModelVersion> {
+        let blob = self.app.services.blobs.put_bytes(model.onnx.clone()).await?;
+        let manifest = Manifest::new(vec![ManifestFile { path: "model.onnx".parse()?, blob, is_executable: false }])?;
+        let reference = json!({
+            "manifest": manifest.text(), "onnx": "model.onnx", "flavor": "onnx",
+            "signature": model.signature, "run": RunId::generate(), "environment": "none",
+        });
+        let known = registered_models::find_by_name(&mut *self.app.store().read().await?, project.name.as_str()).await?;
+        let (is_new, at_ms) = (known.is_none(), self.app.services.clock.wall_ms());
+        let row = known.unwrap_or_else(|| RegisteredModel {
+            id: ModelId::generate(),
+            project_id: project.id,
+            name: project.name.to_string(),
+            description: None,
+            last_number: 0,
+            created_ms: at_ms,
+            updated_ms: at_ms,
+        });
+        let mut version = ModelVersion {
+            model_id: row.id,
+            number: 0,
+            project_id: project.id,
+            source: "test".to_owned(),
+            run_id: None,
+            step_run_id: None,
+            content_digest: Some(manifest.digest().to_string()),
+            signature: Some(json!(model.signature)),
+            flavor: Some("onnx".to_owned()),
+            manifest: Some(reference),
+            state: ModelVersionState::Ready,
+            description: None,
+            user_id: "test".to_owned(),
+            wall_ms: at_ms,
+            project_ms: at_ms,
+            updated_ms: at_ms,
+        };
+        let stored = self
+            .app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    if is_new {
+                        registered_models::insert(tx, &row).await?;
+                    }
+                    version.number = model_versions::take_number(tx, row.id, at_ms).await?;
+                    model_versions::insert(tx, &version).await?;
+                    Ok(version)
+                })
+            })
+            .await;
+        stored.context("the version is not stored")
+    }
+}
+
+fn empty(project_id: perennial_core::id::ProjectId, name: perennial_core::name::EndpointName, model_id: ModelId, at_ms: i64) -> Endpoint {
+    Endpoint {
+        project_id,
+        name,
+        model_id,
+        alias: "champion".to_owned(),
+        champion_number: None,
+        champion_since_ms: None,
+        canary_number: None,
+        canary_state: None,
+        canary_started_wall_ms: None,
+        canary_started_ms: None,
+        canary_share: None,
+        canary_decision_id: None,
+        canary_release_digest: None,
+        config: json!({}),
+        generation: 0,
+        updated_ms: at_ms,
+    }
+}

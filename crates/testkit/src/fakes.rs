@@ -1,0 +1,157 @@
+//! Parts whose real ones would link DataFusion or start processes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use perennial_config::TrainerSpec;
+use perennial_core::clock::Clock;
+use perennial_core::frame::Frame;
+use perennial_core::id::LoadId;
+use perennial_core::port::data::{CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile, StageRequest, Staged};
+use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
+use perennial_core::port::training::{Target, TrainedModel, Trainer};
+use perennial_core::schema::Schema;
+use perennial_core::task::TaskKind;
+use perennial_core::{Error, ErrorCode, Result};
+use serde_json::{Map, Value};
+
+/// The trainers a project file may name.
+pub static TRAINERS: LazyLock<Vec<TrainerSpec>> = LazyLock::new(|| {
+    ["gbdt", "linear"].into_iter().map(|name| TrainerSpec { name, params: &[] }).collect()
+});
+
+/// A wall clock that stands until it is moved.
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// A clock at an instant.
+    pub fn new(ms: i64) -> Self {
+        Self(AtomicI64::new(ms))
+    }
+
+    /// Moves it forward.
+    pub fn advance(&self, ms: i64) {
+        self.0.fetch_add(ms, Ordering::AcqRel);
+    }
+}
+
+impl Clock for FixedClock {
+    fn wall_ms(&self) -> i64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A data engine that offers no files, keeps no rows, and answers the queries it was told the answers of.
+#[derive(Default)]
+pub struct FakeData {
+    answers: Mutex<HashMap<String, Page>>,
+}
+
+impl FakeData {
+    /// What `sql` answers from now on.
+    pub fn answer(&self, sql: &str, page: Page) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), page);
+    }
+}
+
+fn without_rows<T>() -> Result<T> {
+    Err(Error::new(ErrorCode::NotReady, "this data engine keeps no rows"))
+}
+
+#[async_trait]
+impl DataEngine for FakeData {
+    async fn list(&self, _: &FilesSource) -> Result<Vec<SourceFile>> {
+        Ok(Vec::new())
+    }
+
+    async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {
+        without_rows()
+    }
+
+    async fn stage(&self, _: StageRequest) -> Result<Staged> {
+        without_rows()
+    }
+
+    async fn quarantine(&self, _: LoadId, _: &str) -> Result<()> {
+        without_rows()
+    }
+
+    async fn commit(&self, _: CommitRequest) -> Result<Committed> {
+        without_rows()
+    }
+
+    async fn discard(&self, _: LoadId) -> Result<()> {
+        Ok(())
+    }
+
+    async fn position(&self, _: &str) -> Result<Option<Position>> {
+        Ok(None)
+    }
+
+    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn plan(&self, _: &FrameRequest) -> Result<Schema> {
+        without_rows()
+    }
+
+    async fn query(&self, request: QueryRequest) -> Result<Page> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = || Error::new(ErrorCode::Sql, format!("`{}` does not plan", request.sql));
+        let mut page = answers.get(&request.sql).cloned().ok_or_else(refused)?;
+        page.truncated = page.rows.len() > request.limit;
+        page.rows.truncate(request.limit);
+        Ok(page)
+    }
+
+    async fn quarantined(&self, _: &str, _: Option<LoadId>, _: usize) -> Result<Page> {
+        Ok(Page { schema: Schema::default(), rows: Vec::new(), truncated: false })
+    }
+
+    async fn frame(&self, _: FrameRequest) -> Result<Frame> {
+        without_rows()
+    }
+
+    async fn export(&self, _: FrameRequest, _: PathBuf) -> Result<u64> {
+        without_rows()
+    }
+}
+
+/// A runner that runs nothing.
+pub struct NoRunner;
+
+#[async_trait]
+impl Runner for NoRunner {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    async fn resolve(&self, _: &EnvironmentSpec, _: &str) -> Result<Environment> {
+        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
+    }
+
+    async fn prepare(&self, _: &EnvironmentSpec, _: &Environment) -> Result<Environment> {
+        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
+    }
+
+    async fn run(&self, _: Command) -> Result<Outcome> {
+        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
+    }
+}
+
+/// A trainer that trains nothing.
+pub struct NoTrainer;
+
+impl Trainer for NoTrainer {
+    fn train(&self, _: &str, _: TaskKind, _: &Frame, _: &Target, _: &Map<String, Value>) -> Result<TrainedModel> {
+        Err(Error::new(ErrorCode::NotReady, "this trainer trains nothing"))
+    }
+
+    fn version(&self) -> &'static str {
+        "none"
+    }
+}
