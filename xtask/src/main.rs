@@ -67,7 +67,9 @@ fn test(args: &[String]) -> Result<()> {
 
 fn crash(kills: &str) -> Result<()> {
     let ready = setup::Ready::new()?;
-    let command = cargo().args(["nextest", "run", "-p", "perennial-cli", "--locked", "--no-capture", "crash"]).env("PERENNIAL_CRASH_KILLS", kills);
+    let command = cargo()
+        .args(["nextest", "run", "-p", "perennial-cli", "--locked", "--no-capture", "crash"])
+        .env("PERENNIAL_CRASH_KILLS", kills);
     run(ready.apply(command))
 }
 

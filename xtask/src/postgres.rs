@@ -32,12 +32,21 @@ impl Postgres {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let server = Self { folder, programs, port };
         let data = server.folder.join("data");
-        run(server.command("initdb").args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"]).arg(&data))?;
-        let options = format!(
-            "-p {port} -h 127.0.0.1 -k {} -c fsync=off -c max_connections=200",
-            server.folder.display()
-        );
-        run(server.command("pg_ctl").args(["-w", "-l"]).arg(server.folder.join("log")).arg("-o").arg(options).arg("-D").arg(&data).arg("start"))?;
+        run(server
+            .command("initdb")
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .arg(&data))?;
+        let options =
+            format!("-p {port} -h 127.0.0.1 -k {} -c fsync=off -c max_connections=200", server.folder.display());
+        run(server
+            .command("pg_ctl")
+            .args(["-w", "-l"])
+            .arg(server.folder.join("log"))
+            .arg("-o")
+            .arg(options)
+            .arg("-D")
+            .arg(&data)
+            .arg("start"))?;
         Ok(server)
     }
 
@@ -63,7 +72,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let stopped = run(self.command("pg_ctl").args(["-m", "immediate", "-D"]).arg(self.folder.join("data")).arg("stop"));
+        let stopped =
+            run(self.command("pg_ctl").args(["-m", "immediate", "-D"]).arg(self.folder.join("data")).arg("stop"));
         if let Err(error) = stopped.and_then(|()| Ok(std::fs::remove_dir_all(&self.folder)?)) {
             eprintln!("PostgreSQL below {} did not end cleanly: {error:#}", self.folder.display());
         }

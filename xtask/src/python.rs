@@ -16,7 +16,8 @@ pub(crate) fn environment() -> Result<PathBuf> {
         apt(&["python3", "python3-venv"])?;
     }
     let requirements = root().join("conformance/requirements.txt");
-    let text = std::fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
+    let text =
+        std::fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let version = output(Command::new("python3").arg("--version"))?;
     let mut hasher = DefaultHasher::new();
     (text, version).hash(&mut hasher);

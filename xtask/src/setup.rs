@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::postgres::Postgres;
-use crate::shell::{apt, cargo, find, run};
 use crate::python;
+use crate::shell::{apt, cargo, find, run};
 
 /// What the tests need, ready; the services in it end with it.
 pub(crate) struct Ready {

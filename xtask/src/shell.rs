@@ -22,7 +22,8 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn cache() -> Result<PathBuf> {
     let path = match std::env::var_os("PERENNIAL_CACHE") {
         Some(path) => PathBuf::from(path),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither PERENNIAL_CACHE nor HOME is set")?).join(".cache/perennial"),
+        None => PathBuf::from(std::env::var_os("HOME").context("neither PERENNIAL_CACHE nor HOME is set")?)
+            .join(".cache/perennial"),
     };
     std::fs::create_dir_all(&path).with_context(|| format!("cannot make the cache folder {}", path.display()))?;
     Ok(path)
@@ -72,5 +73,8 @@ pub(crate) fn apt(packages: &[&str]) -> Result<()> {
         bail!("the tests need {list}: install with `sudo apt-get install -y {list}`, then run again");
     }
     run(Command::new("apt-get").args(["update", "-qq"]))?;
-    run(Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages).env("DEBIAN_FRONTEND", "noninteractive"))
+    run(Command::new("apt-get")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
 }

@@ -12,7 +12,8 @@ const FILE_LINES_MAX: usize = 700;
 
 /// Runs every check; tells all findings at once.
 pub(crate) fn check() -> Result<()> {
-    let files: Vec<PathBuf> = output(Command::new("git").args(["ls-files"]).current_dir(root()))?.lines().map(PathBuf::from).collect();
+    let files: Vec<PathBuf> =
+        output(Command::new("git").args(["ls-files"]).current_dir(root()))?.lines().map(PathBuf::from).collect();
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "rs")) {
         source(file, &mut findings)?;
@@ -37,7 +38,10 @@ fn source(file: &Path, findings: &mut Vec<String>) -> Result<()> {
     }
     let is_test = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs");
     for (number, line) in text.lines().enumerate() {
-        if ["TO", "FIX"].iter().any(|half| line.contains(&format!("{half}{}", if *half == "TO" { "DO:" } else { "ME" }))) {
+        if ["TO", "FIX"]
+            .iter()
+            .any(|half| line.contains(&format!("{half}{}", if *half == "TO" { "DO:" } else { "ME" })))
+        {
             findings.push(format!("{}:{}: unfinished", file.display(), number + 1));
         }
         if is_test && (line.contains("thread::sleep") || line.contains("time::sleep") || line.contains("#[ignore")) {
@@ -49,7 +53,13 @@ fn source(file: &Path, findings: &mut Vec<String>) -> Result<()> {
 
 /// Which crates may name a heavy dependency, and which of ours a crate may name.
 fn layers(findings: &mut Vec<String>) -> Result<()> {
-    let only = [("sqlx", "store"), ("datafusion", "data"), ("deltalake", "data"), ("arrow", "data"), ("axum", "api console cli")];
+    let only = [
+        ("sqlx", "store"),
+        ("datafusion", "data"),
+        ("deltalake", "data"),
+        ("arrow", "data"),
+        ("axum", "api console cli"),
+    ];
     for entry in std::fs::read_dir(root().join("crates"))? {
         let folder = entry?.path();
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -57,13 +67,19 @@ fn layers(findings: &mut Vec<String>) -> Result<()> {
         if name == "features" {
             continue;
         }
-        let names = |dependency: &str| manifest.lines().any(|line| line.starts_with(&format!("{dependency}.workspace")) || line.starts_with(&format!("{dependency} =")));
+        let names = |dependency: &str| {
+            manifest.lines().any(|line| {
+                line.starts_with(&format!("{dependency}.workspace")) || line.starts_with(&format!("{dependency} ="))
+            })
+        };
         for (dependency, allowed) in only {
             if names(dependency) && !allowed.split(' ').any(|allowed| allowed == name) {
                 findings.push(format!("crates/{name} names {dependency}, which is for {allowed} alone"));
             }
         }
-        if name == "core" && manifest.lines().any(|line| line.starts_with("perennial-") && !line.starts_with("perennial-features")) {
+        if name == "core"
+            && manifest.lines().any(|line| line.starts_with("perennial-") && !line.starts_with("perennial-features"))
+        {
             findings.push("crates/core depends on another crate of ours".to_owned());
         }
     }

@@ -1,8 +1,9 @@
 //! Who calls, and what a route asks of them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
@@ -13,7 +14,6 @@ use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::door::Door;
-use crate::serve::Peer;
 
 /// The cookie of a browser session.
 pub const SESSION_COOKIE: &str = "perennial_session";
@@ -71,32 +71,42 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Identity> {
     if let Some(secret) = secret(&parts.headers)? {
         return Ok(Identity { principal: door.0.known.authenticate(&door.0.app, &secret).await?, session: None });
     }
-    if let Some(cookie) = cookie(&parts.headers, SESSION_COOKIE) {
-        if let Some(found) = session(&door.0.app, cookie).await? {
-            return Ok(Identity { principal: Arc::new(found.principal.clone()), session: Some(Arc::new(found)) });
-        }
+    if let Some(cookie) = cookie(&parts.headers, SESSION_COOKIE)
+        && let Some(found) = session(&door.0.app, cookie).await?
+    {
+        return Ok(Identity { principal: Arc::new(found.principal.clone()), session: Some(Arc::new(found)) });
     }
     Err(Error::new(ErrorCode::Unauthenticated, "this needs a token or a session")
         .hint("send `Authorization: Bearer <token>`; `perennial tokens create` makes one, `perennial login-link` signs a browser in"))
 }
 
 fn local(door: &Door, parts: &Parts) -> Result<Identity> {
-    match parts.extensions.get::<Peer>() {
-        Some(peer) if peer.0.ip().to_canonical().is_loopback() => Ok(Identity { principal: door.0.local.clone(), session: None }),
-        _ => Err(Error::new(ErrorCode::Unauthenticated, "without authentication only callers on this machine are answered").hint("start the server with `--auth on`")),
+    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(peer) if peer.0.ip().to_canonical().is_loopback() => {
+            Ok(Identity { principal: door.0.local.clone(), session: None })
+        }
+        _ => Err(Error::new(
+            ErrorCode::Unauthenticated,
+            "without authentication only callers on this machine are answered",
+        )
+        .hint("start the server with `--auth on`")),
     }
 }
 
 /// The secret of a Bearer or Basic header. A scheme that is neither is an error; so is a Basic text that does not decode.
 fn secret(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let refused = || Error::new(ErrorCode::Unauthenticated, "the `Authorization` header is neither Bearer nor Basic").hint("send `Authorization: Bearer <token>`");
+    let refused = || {
+        Error::new(ErrorCode::Unauthenticated, "the `Authorization` header is neither Bearer nor Basic")
+            .hint("send `Authorization: Bearer <token>`")
+    };
     let (scheme, rest) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refused)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         return Ok(Some(rest.trim().to_owned()));
     }
     if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(refused)?;
+        let decoded =
+            STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(refused)?;
         let (_, password) = decoded.split_once(':').ok_or_else(refused)?;
         return Ok(Some(password.to_owned()));
     }
@@ -105,7 +115,11 @@ fn secret(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// A cookie's value.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(';'));
+    let all = headers
+        .get_all(header::COOKIE)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'));
     all.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
@@ -145,13 +159,19 @@ fn own_run_only(principal: &Principal, permission: Permission) -> Result<()> {
     if principal.run.is_none() || permission == Permission::Read {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::PermissionDenied, "a step's token reads its project and writes its own run, nothing else").hint("do this outside the step, with a token of your own"))
+    Err(Error::new(
+        ErrorCode::PermissionDenied,
+        "a step's token reads its project and writes its own run, nothing else",
+    )
+    .hint("do this outside the step, with a token of your own"))
 }
 
 /// The project the path names. Whoever may not read it is told what is told of one that is not there.
 async fn project(door: &Door, parts: &mut Parts, principal: &Principal) -> Result<Arc<ProjectState>> {
     let name = param(parts, "project").await?;
-    let missing = || Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known");
+    let missing = || {
+        Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
+    };
     let parsed = name.parse().map_err(|_| missing())?;
     let project = door.0.app.project_named(&parsed).await?;
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
@@ -161,5 +181,7 @@ async fn param(parts: &mut Parts, name: &str) -> Result<String> {
     let params = RawPathParams::from_request_parts(parts, &()).await;
     let params = params.map_err(|rejection| Error::new(ErrorCode::InvalidArgument, rejection.to_string()))?;
     let found = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
-    found.ok_or_else(|| Error::internal(format!("a route without `{{{name}}}` asks for it"), "the route is declared wrongly"))
+    found.ok_or_else(|| {
+        Error::internal(format!("a route without `{{{name}}}` asks for it"), "the route is declared wrongly")
+    })
 }

@@ -77,7 +77,9 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
 /// MLflow's word for a kind of error, with the status its clients expect beside it.
 fn mlflow(kind: ErrorKind) -> (&'static str, StatusCode) {
     match kind {
-        ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition => ("INVALID_PARAMETER_VALUE", StatusCode::BAD_REQUEST),
+        ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition => {
+            ("INVALID_PARAMETER_VALUE", StatusCode::BAD_REQUEST)
+        }
         ErrorKind::AlreadyExists => ("RESOURCE_ALREADY_EXISTS", StatusCode::BAD_REQUEST),
         ErrorKind::NotFound => ("RESOURCE_DOES_NOT_EXIST", StatusCode::NOT_FOUND),
         ErrorKind::Unauthenticated => ("UNAUTHENTICATED", StatusCode::UNAUTHORIZED),

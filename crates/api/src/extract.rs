@@ -31,7 +31,8 @@ impl FromRequestParts<Door> for Who {
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, ApiError> {
         let identity = parts.extensions.get::<Identity>().cloned();
-        let Identity { principal, session } = identity.ok_or_else(|| Error::internal("a public route asks who calls", "the route is declared wrongly"))?;
+        let Identity { principal, session } = identity
+            .ok_or_else(|| Error::internal("a public route asks who calls", "the route is declared wrongly"))?;
         Ok(Self { caller: Caller::new(door.0.app.clone(), Principal::clone(&principal)), session })
     }
 }
@@ -49,7 +50,8 @@ impl FromRequestParts<Door> for On {
 
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, ApiError> {
         let subject = parts.extensions.get::<Subject>().cloned();
-        let Subject(project) = subject.ok_or_else(|| Error::internal("a route without a project asks for it", "the route is declared wrongly"))?;
+        let Subject(project) = subject
+            .ok_or_else(|| Error::internal("a route without a project asks for it", "the route is declared wrongly"))?;
         let Who { caller, .. } = Who::from_request_parts(parts, door).await?;
         Ok(Self { caller, project })
     }
@@ -121,17 +123,23 @@ fn is_json(headers: &HeaderMap) -> Result<()> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(|cause| Error::new(ErrorCode::InvalidArgument, format!("the body does not read: {cause}")))
+    serde_json::from_slice(bytes)
+        .map_err(|cause| Error::new(ErrorCode::InvalidArgument, format!("the body does not read: {cause}")))
 }
 
 /// Reads a body whole, `limit` bytes at most, before it is looked at.
 pub(crate) async fn read(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Bytes> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let declared = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large(limit));
     }
     let collected = tokio::time::timeout(limits::BODY_TIME_MAX, Limited::new(body, limit).collect()).await;
-    let collected = collected.map_err(|_| Error::new(ErrorCode::Timeout, format!("the body did not arrive within {} s", limits::BODY_TIME_MAX.as_secs())))?;
+    let collected = collected.map_err(|_| {
+        Error::new(ErrorCode::Timeout, format!("the body did not arrive within {} s", limits::BODY_TIME_MAX.as_secs()))
+    })?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(cause) if cause.is::<LengthLimitError>() => Err(too_large(limit)),

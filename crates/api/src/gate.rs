@@ -70,7 +70,12 @@ impl<T: 'static, H: Handler<T, Door>> Handler<T, Door> for Gated<H> {
     }
 }
 
-async fn answer<T: 'static, H: Handler<T, Door>>(route: &Route, handler: H, mut request: Request, door: Door) -> Response {
+async fn answer<T: 'static, H: Handler<T, Door>>(
+    route: &Route,
+    handler: H,
+    mut request: Request,
+    door: Door,
+) -> Response {
     let (id, began) = (RequestId::generate(), Instant::now());
     request.extensions_mut().insert(Id(id));
     request.extensions_mut().insert(Began(began));
@@ -83,7 +88,10 @@ async fn answer<T: 'static, H: Handler<T, Door>>(route: &Route, handler: H, mut 
             } else {
                 AssertUnwindSafe(call).catch_unwind().await.ok()
             };
-            answered.unwrap_or_else(|| ApiError::from(Error::internal("the server could not answer this", "a handler panicked or was stopped")).into_response())
+            answered.unwrap_or_else(|| {
+                ApiError::from(Error::internal("the server could not answer this", "a handler panicked or was stopped"))
+                    .into_response()
+            })
         }
         Err(error) => ApiError::from(error).into_response(),
     };
@@ -131,7 +139,8 @@ fn room(in_flight: &AtomicUsize, door: &Door, access: Access) -> Result<Room> {
     let room = Room(door.clone());
     // Probes are answered even then: a busy server is alive.
     if before >= limits::REQUESTS_MAX && access != Access::Public {
-        return Err(Error::new(ErrorCode::Busy, format!("{} requests are under way", limits::REQUESTS_MAX)).hint("try again in a moment"));
+        return Err(Error::new(ErrorCode::Busy, format!("{} requests are under way", limits::REQUESTS_MAX))
+            .hint("try again in a moment"));
     }
     Ok(room)
 }
@@ -171,7 +180,8 @@ fn same(sent: &[u8], kept: &[u8]) -> Result<()> {
     if differs == 0 {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::CrossSite, "the form carries no token of this session").hint("load the page again, then send the form"))
+    Err(Error::new(ErrorCode::CrossSite, "the form carries no token of this session")
+        .hint("load the page again, then send the form"))
 }
 
 /// Tells an error by the rules of the protocol, and puts on the headers.
@@ -206,13 +216,15 @@ fn finish(head: &Head, mut response: Response, id: RequestId) -> Response {
 /// Somebody without a session is sent to the page that begins one.
 fn to_login(path: &str) -> Response {
     let place = if path.starts_with('/') && !path.starts_with("//") { path } else { "/" };
-    axum::response::Redirect::to(&format!("/login?next={}", place.replace(['&', '#', '?', '%', '+'], ""))).into_response()
+    axum::response::Redirect::to(&format!("/login?next={}", place.replace(['&', '#', '?', '%', '+'], "")))
+        .into_response()
 }
 
 fn log(route: &Route, head: &Head, id: RequestId, response: &Response, us: u64) {
     let (status, path) = (response.status().as_u16(), head.path.as_deref().unwrap_or(&route.path));
     // What is asked thousands of times a second is not told each time.
-    let is_quiet = status < 500 && matches!(route.protocol, Protocol::Inference | Protocol::Scoring) || route.access == Access::Public && status < 400;
+    let is_quiet = status < 500 && matches!(route.protocol, Protocol::Inference | Protocol::Scoring)
+        || route.access == Access::Public && status < 400;
     if is_quiet {
         tracing::debug!(request.id = %id, http.method = %head.method, http.route = path, http.status = status, latency_us = us, "request");
     } else {

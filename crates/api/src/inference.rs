@@ -43,7 +43,10 @@ async fn find(door: &Door, name: &str) -> Result<Arc<RwLock<Deployment>>> {
         return Ok(place);
     }
     if deployments::is_known(&door.0.app, name).await? {
-        return Err(Error::new(ErrorCode::NotReady, format!("endpoint `{name}` is not ready: its model is not loaded yet")));
+        return Err(Error::new(
+            ErrorCode::NotReady,
+            format!("endpoint `{name}` is not ready: its model is not loaded yet"),
+        ));
     }
     Err(Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
 }

@@ -20,9 +20,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 }
 
 /// Upper bounds of the latency buckets, microseconds.
-const BOUNDS_US: [u64; 12] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
+const BOUNDS_US: [u64; 12] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
 /// Statuses that are counted by themselves; any other counts as the last.
-const STATUSES: [u16; 20] = [200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 501, 503, 504, 0];
+const STATUSES: [u16; 20] =
+    [200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 501, 503, 504, 0];
 
 /// Counters by route.
 pub(crate) struct Metrics {
@@ -39,7 +41,10 @@ struct Counters {
 
 impl Metrics {
     pub(crate) fn new(routes: &[Arc<Route>]) -> Self {
-        Self { routes: routes.iter().map(|route| (route.clone(), Counters::default())).collect(), unmatched: Counters::default() }
+        Self {
+            routes: routes.iter().map(|route| (route.clone(), Counters::default())).collect(),
+            unmatched: Counters::default(),
+        }
     }
 
     /// Counts an answer of the route at `place`.

@@ -38,9 +38,11 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         let routes = metrics::routes(routes, &below);
         let routes = artifacts::routes(routes, &below);
         let routes = files::routes(routes, &format!("{root}/2.0/mlflow-artifacts/artifacts"));
-        let routes = routes
-            .post(&below("logged-models/search"), Access::Known, no_logged_models)
-            .get(&format!("{root}/3.0/mlflow/server-info"), Access::Known, server_info);
+        let routes = routes.post(&below("logged-models/search"), Access::Known, no_logged_models).get(
+            &format!("{root}/3.0/mlflow/server-info"),
+            Access::Known,
+            server_info,
+        );
         let routes = everywhere(routes, &below("{*rest}"), unknown);
         everywhere(routes, &format!("{root}/3.0/mlflow/{{*rest}}"), unknown)
     })

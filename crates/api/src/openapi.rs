@@ -43,12 +43,14 @@ impl Document {
         for (path, method, operation) in &self.operations {
             paths = paths.path(path.clone(), PathItem::new(method.clone(), operation.clone()));
         }
-        let components = self.schemas.iter().fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name.clone(), schema.clone()));
-        let info = InfoBuilder::new()
-            .title("Perennial")
-            .version(version)
-            .description(Some("Native routes. An error answers `{\"error\": {\"code\", \"message\", \"hint\"}, \"request_id\"}`."));
-        let document: OpenApi = OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build();
+        let components = self.schemas.iter().fold(ComponentsBuilder::new(), |components, (name, schema)| {
+            components.schema(name.clone(), schema.clone())
+        });
+        let info = InfoBuilder::new().title("Perennial").version(version).description(Some(
+            "Native routes. An error answers `{\"error\": {\"code\", \"message\", \"hint\"}, \"request_id\"}`.",
+        ));
+        let document: OpenApi =
+            OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build();
         document.to_pretty_json().unwrap_or_default()
     }
 }

@@ -15,7 +15,7 @@ use crate::access::Access;
 use crate::door::Door;
 use crate::error::{ApiError, Protocol};
 use crate::gate::Gated;
-use crate::openapi::{Documented, Document};
+use crate::openapi::{Document, Documented};
 
 /// Routes under way to a router.
 #[derive(Default)]
@@ -92,12 +92,22 @@ impl Routes {
 
     /// Answers a documented operation of the native routes; method and path are those of its description.
     #[must_use]
-    pub(crate) fn operation<D: Documented, T: 'static, H: Handler<T, Door>>(mut self, access: Access, handler: H) -> Self {
+    pub(crate) fn operation<D: Documented, T: 'static, H: Handler<T, Door>>(
+        mut self,
+        access: Access,
+        handler: H,
+    ) -> Self {
         let (method, path) = self.document.add::<D>(access);
         self.method(method, &path, access, handler)
     }
 
-    fn method<T: 'static, H: Handler<T, Door>>(self, method: &'static str, path: &str, access: Access, handler: H) -> Self {
+    fn method<T: 'static, H: Handler<T, Door>>(
+        self,
+        method: &'static str,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
         let route = self.route(method, path, access, Protocol::of(path));
         let filter = Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok());
         debug_assert!(filter.is_some(), "the methods are written above");
@@ -121,14 +131,27 @@ impl Routes {
 
     /// The router, with answers for what no route takes.
     pub(crate) fn finish(self, door: Door) -> axum::Router {
-        let elsewhere = |path: &str| Arc::new(Route { method: "ANY", path: path.to_owned(), access: Access::Public, protocol: Protocol::Native, place: self.registered.len() });
+        let elsewhere = |path: &str| {
+            Arc::new(Route {
+                method: "ANY",
+                path: path.to_owned(),
+                access: Access::Public,
+                protocol: Protocol::Native,
+                place: self.registered.len(),
+            })
+        };
         let (nowhere, no_method) = (elsewhere("unknown"), elsewhere("wrong method"));
-        self.router.method_not_allowed_fallback(Gated::new(no_method, wrong_method)).fallback(Gated::new(nowhere, not_found)).with_state(door)
+        self.router
+            .method_not_allowed_fallback(Gated::new(no_method, wrong_method))
+            .fallback(Gated::new(nowhere, not_found))
+            .with_state(door)
     }
 }
 
 async fn not_found(request: Request) -> ApiError {
-    Error::not_found("route", request.uri().path().escape_debug()).hint("`/api/v1/openapi.json` lists the routes").into()
+    Error::not_found("route", request.uri().path().escape_debug())
+        .hint("`/api/v1/openapi.json` lists the routes")
+        .into()
 }
 
 async fn wrong_method(request: Request) -> axum::response::Response {

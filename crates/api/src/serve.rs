@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,12 +19,9 @@ use tower::ServiceExt;
 
 use crate::options::limits;
 
-/// Where a connection comes from; kept in each request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(
-    /// The other end.
-    pub SocketAddr,
-);
+/// Over when the server stops; kept in each request, so that whoever only waits for news lets go.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopping(pub(crate) CancellationToken);
 
 /// How long to wait when the system gives no connection (too many open files).
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -32,7 +30,11 @@ const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 ///
 /// # Errors
 /// When the listener has no address.
-pub async fn serve(listener: TcpListener, router: axum::Router, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: axum::Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
     let (connections, stopping) = (TaskTracker::new(), CancellationToken::new());
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut shutdown = std::pin::pin!(shutdown);
@@ -62,7 +64,10 @@ pub async fn serve(listener: TcpListener, router: axum::Router, shutdown: impl F
     Ok(())
 }
 
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> std::io::Result<(TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>)> {
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>)> {
     let room = room.clone().acquire_owned().await.ok();
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
@@ -70,10 +75,16 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> std::io::Resul
 }
 
 async fn answer(stream: TcpStream, peer: SocketAddr, router: axum::Router, stopping: CancellationToken) {
+    let stops = Stopping(stopping.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(stops.clone());
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

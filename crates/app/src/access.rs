@@ -78,14 +78,17 @@ pub async fn authenticate(app: &Arc<App>, secret: &str) -> Result<Principal> {
     let now = app.services.clock.wall_ms();
     let found = tokens::authenticate(&mut *app.store().read().await?, &hash(secret), now).await?;
     found.map(|caller| caller.principal).ok_or_else(|| {
-        Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked").hint("`perennial tokens create` makes one")
+        Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked")
+            .hint("`perennial tokens create` makes one")
     })
 }
 
 /// Who a session cookie belongs to.
 pub async fn session(app: &Arc<App>, cookie: &str) -> Result<Option<SessionCaller>> {
     let mut reader = app.store().read().await?;
-    let Some(found) = sessions::find(&mut reader, &hash(cookie), app.services.clock.wall_ms()).await? else { return Ok(None) };
+    let Some(found) = sessions::find(&mut reader, &hash(cookie), app.services.clock.wall_ms()).await? else {
+        return Ok(None);
+    };
     let principal = principals::load(&mut reader, found.principal_id).await?;
     Ok(Some(SessionCaller { principal, csrf_token: found.csrf_token }))
 }
@@ -154,7 +157,12 @@ pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
 }
 
 /// A token for a person, with a role on the whole server or one project.
-pub async fn create_person_token(caller: &Caller, name: &str, role: Role, project: Option<ProjectId>) -> Result<NewToken> {
+pub async fn create_person_token(
+    caller: &Caller,
+    name: &str,
+    role: Role,
+    project: Option<ProjectId>,
+) -> Result<NewToken> {
     caller.principal.require(Permission::Manage, project)?;
     let principal = find_or_create(&caller.app, name, PrincipalKind::Person, &[(project, role)]).await?;
     create_token(&caller.app, principal, TokenKind::Person, name, project, None, None).await
@@ -164,16 +172,22 @@ pub async fn create_person_token(caller: &Caller, name: &str, role: Role, projec
 pub async fn admin_link(app: &Arc<App>) -> Result<String> {
     let link = secret();
     let (kept, now) = (hash(&link), app.services.clock.wall_ms());
-    app.store().write(move |tx| Box::pin(async move { Ok(tokens::insert_admin_link(tx, &kept, now, now + ADMIN_LINK_MS).await?) })).await?;
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move { Ok(tokens::insert_admin_link(tx, &kept, now, now + ADMIN_LINK_MS).await?) })
+        })
+        .await?;
     Ok(link)
 }
 
 /// Turns a one-time link into a session cookie; a second time it is refused.
 pub async fn use_admin_link(app: &Arc<App>, link: &str) -> Result<String> {
     let (kept, now) = (hash(link), app.services.clock.wall_ms());
-    let used = app.store().write(move |tx| Box::pin(async move { Ok(tokens::use_admin_link(tx, &kept, now).await?) })).await?;
+    let used =
+        app.store().write(move |tx| Box::pin(async move { Ok(tokens::use_admin_link(tx, &kept, now).await?) })).await?;
     if !used {
-        return Err(Error::new(ErrorCode::Unauthenticated, "this link was used before or has expired").hint("`perennial login-link` prints another"));
+        return Err(Error::new(ErrorCode::Unauthenticated, "this link was used before or has expired")
+            .hint("`perennial login-link` prints another"));
     }
     let principal = find_or_create(app, "admin", PrincipalKind::Person, &[(None, Role::Admin)]).await?;
     start_session(app, principal).await
@@ -194,17 +208,34 @@ pub async fn log_out(app: &Arc<App>, cookie: &str) -> Result<()> {
 async fn start_session(app: &Arc<App>, principal_id: PrincipalId) -> Result<String> {
     let cookie = secret();
     let now = app.services.clock.wall_ms();
-    let session = Session { secret_hash: hash(&cookie), principal_id, csrf_token: secret(), created_ms: now, expires_ms: now + SESSION_MS };
+    let session = Session {
+        secret_hash: hash(&cookie),
+        principal_id,
+        csrf_token: secret(),
+        created_ms: now,
+        expires_ms: now + SESSION_MS,
+    };
     app.store().write(move |tx| Box::pin(async move { Ok(sessions::insert(tx, &session).await?) })).await?;
     Ok(cookie)
 }
 
-async fn find_or_create(app: &Arc<App>, name: &str, kind: PrincipalKind, roles: &[(Option<ProjectId>, Role)]) -> Result<PrincipalId> {
+async fn find_or_create(
+    app: &Arc<App>,
+    name: &str,
+    kind: PrincipalKind,
+    roles: &[(Option<ProjectId>, Role)],
+) -> Result<PrincipalId> {
     if let Some(found) = principals::find_by_name(&mut *app.store().read().await?, name).await? {
         return Ok(found.id);
     }
     let now = app.services.clock.wall_ms();
-    let principal = PrincipalRecord { id: PrincipalId::generate(), name: name.to_owned(), kind, is_disabled: false, created_ms: now };
+    let principal = PrincipalRecord {
+        id: PrincipalId::generate(),
+        name: name.to_owned(),
+        kind,
+        is_disabled: false,
+        created_ms: now,
+    };
     let given: Vec<Grant> = roles
         .iter()
         .map(|(project_id, role)| Grant {
@@ -232,7 +263,6 @@ async fn find_or_create(app: &Arc<App>, name: &str, kind: PrincipalKind, roles: 
     Ok(id)
 }
 
-#[expect(clippy::too_many_arguments, reason = "a token's record, told in full")]
 async fn create_token(
     app: &Arc<App>,
     principal_id: PrincipalId,

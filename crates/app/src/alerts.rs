@@ -36,7 +36,16 @@ pub async fn acknowledge(caller: &Caller, project: &Arc<ProjectState>, id: Alert
             Box::pin(async move {
                 table::apply(tx, id, AlertEvent::Acknowledge, at.wall_ms).await?;
                 let payload = json!({ "alert": id });
-                let entry = Entry { project: project_id, noun: "alert", subject: id.to_string(), verb: "acknowledge", actor: &actor, cause: None, at, payload };
+                let entry = Entry {
+                    project: project_id,
+                    noun: "alert",
+                    subject: id.to_string(),
+                    verb: "acknowledge",
+                    actor: &actor,
+                    cause: None,
+                    at,
+                    payload,
+                };
                 record(tx, entry).await
             })
         })

@@ -118,13 +118,23 @@ impl App {
         let found = projects::find_by_name(&mut *self.store().read().await?, name).await?;
         match found {
             Some(project) => self.project(project.id).await,
-            None => Err(Error::not_found("project", name).hint("`perennial run` in the project's folder makes it known")),
+            None => {
+                Err(Error::not_found("project", name).hint("`perennial run` in the project's folder makes it known"))
+            }
         }
     }
 
     /// Runs heavy work on a thread of its own, bounded by the number of processors.
-    pub(crate) async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = self.compute.clone().acquire_owned().await.map_err(|closed| Error::internal("the server is stopping", closed))?;
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self
+            .compute
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|closed| Error::internal("the server is stopping", closed))?;
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work()
@@ -152,8 +162,12 @@ impl Caller {
 
     /// The server itself, acting on clocks and triggers.
     pub fn system(app: Arc<App>, cause: impl Into<String>) -> Self {
-        let principal =
-            Principal { id: PrincipalId::from(uuid::Uuid::nil()), name: "perennial".to_owned(), grants: vec![(None, Role::Admin)], run: None };
+        let principal = Principal {
+            id: PrincipalId::from(uuid::Uuid::nil()),
+            name: "perennial".to_owned(),
+            grants: vec![(None, Role::Admin)],
+            run: None,
+        };
         Self { app, principal, cause: Some(cause.into()) }
     }
 

@@ -27,12 +27,14 @@ pub async fn store(caller: &Caller) -> Result<StoreCopy> {
     caller.principal.require(Permission::Manage, None)?;
     let store = caller.app.store();
     let Some(folder) = store.sqlite_path().and_then(std::path::Path::parent) else {
-        return Err(Error::new(ErrorCode::WrongState, "only an embedded store is backed up here").hint("use pg_dump for PostgreSQL, and copy the blobs afterwards"));
+        return Err(Error::new(ErrorCode::WrongState, "only an embedded store is backed up here")
+            .hint("use pg_dump for PostgreSQL, and copy the blobs afterwards"));
     };
     let heads = heads(caller).await?;
     let file = folder.join(format!("backup-{}.sqlite", uuid::Uuid::now_v7().as_simple()));
     store.backup(&file).await?;
-    let size_bytes = std::fs::metadata(&file).map_err(|cause| Error::internal("the copy of the store is gone", cause))?.len();
+    let size_bytes =
+        std::fs::metadata(&file).map_err(|cause| Error::internal("the copy of the store is gone", cause))?.len();
     Ok(StoreCopy { file, size_bytes, heads })
 }
 

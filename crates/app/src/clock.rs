@@ -43,12 +43,14 @@ pub fn now(caller: &Caller, project: &ProjectState) -> Result<(Instant, bool)> {
 pub async fn advance(caller: &Caller, project: &Arc<ProjectState>, to_ms: i64) -> Result<Vec<Happened>> {
     caller.require(Permission::Manage, project)?;
     if !caller.app.services.may_step_clock {
-        return Err(Error::new(ErrorCode::WrongState, "a team's server does not step project clocks").hint("step the clock of a project of your own: `perennial demo` does"));
+        return Err(Error::new(ErrorCode::WrongState, "a team's server does not step project clocks")
+            .hint("step the clock of a project of your own: `perennial demo` does"));
     }
     let _ticking = project.ticking.lock().await;
     let from = project.stepped_ms();
     if from.is_some_and(|from| to_ms < from) {
-        return Err(Error::new(ErrorCode::InvalidArgument, "a project clock only moves forward").hint("records that were made would lie in its future"));
+        return Err(Error::new(ErrorCode::InvalidArgument, "a project clock only moves forward")
+            .hint("records that were made would lie in its future"));
     }
     let mut happened = Vec::new();
     if from.is_none() {
@@ -78,7 +80,11 @@ pub async fn advance(caller: &Caller, project: &Arc<ProjectState>, to_ms: i64) -
 
 async fn set(caller: &Caller, project: &ProjectState, ms: i64) -> Result<()> {
     let id = project.id;
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(projects::set_clock(tx, id, Some(ms)).await?) })).await?;
+    caller
+        .app
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(projects::set_clock(tx, id, Some(ms)).await?) }))
+        .await?;
     project.set_clock(ms);
     Ok(())
 }
@@ -107,7 +113,12 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happene
         }
         let collected = collect(caller, project, &submission, &|_| {}).await?;
         told.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
-        told.extend(collected.failed.iter().map(|(dataset, error)| format!("`{dataset}` could not be collected: {}", error.message())));
+        told.extend(
+            collected
+                .failed
+                .iter()
+                .map(|(dataset, error)| format!("`{dataset}` could not be collected: {}", error.message())),
+        );
         told.extend(monitors::judge(caller, project, &submission).await?);
         told.extend(rhythms(caller, project, &submission).await?);
         told.extend(triggers::fire(caller, project, &submission).await?);
@@ -127,7 +138,8 @@ async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>
     }
     let Some(submission) = project.find_submission() else { return Ok(None) };
     let now = caller.app.now(project).project_ms;
-    let mut due = vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
+    let mut due =
+        vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
     for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
         // A canary that waits for requests is looked at again at every step.
         due.push(canary_due(&submission, &endpoint).map(|due| due.max(now + 1)));
@@ -141,14 +153,23 @@ async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>
 }
 
 /// For each source with a rhythm that has delivered: (last arrival, the instant after which it is late).
-async fn late_times(app: &App, project: &ProjectState, submission: &Submission) -> Result<Vec<((perennial_core::name::DatasetName, i64), i64)>> {
+async fn late_times(
+    app: &App,
+    project: &ProjectState,
+    submission: &Submission,
+) -> Result<Vec<((perennial_core::name::DatasetName, i64), i64)>> {
     let mut times = Vec::new();
     let mut reader = app.store().read().await?;
     for (name, declared) in &submission.project.datasets {
         let Some(every) = &declared.source.every else { continue };
-        let Some(dataset) = perennial_store::datasets::find_by_name(&mut reader, project.id, name).await? else { continue };
+        let Some(dataset) = perennial_store::datasets::find_by_name(&mut reader, project.id, name).await? else {
+            continue;
+        };
         if let Some(load) = loads::find_latest_arrival(&mut reader, dataset.id).await? {
-            times.push(((name.clone(), load.project_ms), every.scaled_after(load.project_ms, LATE_AFTER, &submission.zone)));
+            times.push((
+                (name.clone(), load.project_ms),
+                every.scaled_after(load.project_ms, LATE_AFTER, &submission.zone),
+            ));
         }
     }
     Ok(times)
@@ -164,7 +185,10 @@ async fn rhythms(caller: &Caller, project: &ProjectState, submission: &Submissio
         }
         let every = submission.project.datasets.get(&name).and_then(|declared| declared.source.every.clone());
         let every = every.map_or_else(String::new, |every| every.to_string());
-        let message = format!("dataset `{name}` is late: its last load came {}, expected every {every}", perennial_core::calendar::local(last, &submission.zone));
+        let message = format!(
+            "dataset `{name}` is late: its last load came {}, expected every {every}",
+            perennial_core::calendar::local(last, &submission.zone)
+        );
         let alert = Alert {
             id: AlertId::generate(),
             project_id: project.id,

@@ -51,13 +51,20 @@ pub enum Told<'a> {
 }
 
 /// Collects every source of the project file. A failure in one dataset does not stop the others.
-pub async fn collect(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission, told: Progress<'_>) -> Result<Collected> {
+pub async fn collect(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: &Submission,
+    told: Progress<'_>,
+) -> Result<Collected> {
     let _collecting = project.collecting.lock().await;
     let mut collected = Collected::default();
     let mut tables = Tables::newest(&caller.app, project.id).await?;
     for name in in_order_of_reference(&submission.project) {
         let declared = &submission.project.datasets[name];
-        if let Err(error) = collect_one(caller, project, submission, (name, declared), &mut tables, told, &mut collected).await {
+        if let Err(error) =
+            collect_one(caller, project, submission, (name, declared), &mut tables, told, &mut collected).await
+        {
             told(&Told::Failed(name, &error));
             collected.failed.push((name.clone(), error));
         }
@@ -80,7 +87,14 @@ fn in_order_of_reference(project: &Project) -> Vec<&DatasetName> {
 /// The declared checks of a dataset.
 pub(crate) fn checks_of(project: &Project, dataset: &DatasetName) -> Vec<Check> {
     let declared = project.checks.get(dataset).into_iter().flatten();
-    declared.map(|(name, check)| Check { name: name.clone(), question: question(&check.question), at_least: check.at_least, severity: check.severity }).collect()
+    declared
+        .map(|(name, check)| Check {
+            name: name.clone(),
+            question: question(&check.question),
+            at_least: check.at_least,
+            severity: check.severity,
+        })
+        .collect()
 }
 
 fn question(declared: &perennial_config::Question) -> Question {
@@ -89,7 +103,8 @@ fn question(declared: &perennial_config::Question) -> Question {
         D::That(expression) => Question::That(expression.clone()),
         D::Unique(columns) => Question::Unique(columns.clone()),
         D::NotNull(columns) => {
-            let clauses: Vec<String> = columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\""))).collect();
+            let clauses: Vec<String> =
+                columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\""))).collect();
             Question::That(clauses.join(" AND "))
         }
         D::References { column, dataset, target } => {
@@ -132,9 +147,10 @@ async fn collect_one(
         let paths: Vec<String> = batch.iter().map(|new| new.record.path.clone()).collect();
         let shown = paths.join("\n");
         told(&Told::Begins(name, &shown));
-        let plan = plan(&checks, |dataset| tables.find(dataset).map(crate::tables::Versioned::named)).map_err(|missing| {
-            Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
-        })?;
+        let plan =
+            plan(&checks, |dataset| tables.find(dataset).map(crate::tables::Versioned::named)).map_err(|missing| {
+                Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
+            })?;
         let arrival = Arrival {
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
@@ -164,7 +180,11 @@ async fn collect_one(
 fn arrived(path: String, batch: Vec<New>) -> ArrivedFile {
     let digest = match batch.as_slice() {
         [one] => one.record.content_digest.clone(),
-        many => blake3::hash(many.iter().map(|new| new.record.content_digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes()).to_hex().to_string(),
+        many => blake3::hash(
+            many.iter().map(|new| new.record.content_digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes(),
+        )
+        .to_hex()
+        .to_string(),
     };
     let size_bytes = batch.iter().map(|new| new.record.size_bytes).sum();
     ArrivedFile { path, digest, size_bytes, seen: batch.into_iter().map(|new| new.record).collect() }
@@ -178,11 +198,20 @@ struct New {
 }
 
 /// Decides whether a file is new. Size, time and tag only spare reading it: its content decides.
-async fn judge_file(app: &App, declared: &Declared, dataset: &Dataset, file: SourceFile, known: &BTreeMap<String, SourceFileRecord>) -> Result<Option<New>> {
+async fn judge_file(
+    app: &App,
+    declared: &Declared,
+    dataset: &Dataset,
+    file: SourceFile,
+    known: &BTreeMap<String, SourceFileRecord>,
+) -> Result<Option<New>> {
     let modified_ns = file.modified_ns.and_then(|ns| i64::try_from(ns).ok());
     let seen = known.get(&file.path);
     let looks_same = seen.is_some_and(|seen| {
-        seen.size_bytes == file.size_bytes && seen.modified_ns == modified_ns && seen.etag == file.etag && (modified_ns.is_some() || file.etag.is_some())
+        seen.size_bytes == file.size_bytes
+            && seen.modified_ns == modified_ns
+            && seen.etag == file.etag
+            && (modified_ns.is_some() || file.etag.is_some())
     });
     if looks_same {
         return Ok(None);
@@ -202,17 +231,25 @@ async fn judge_file(app: &App, declared: &Declared, dataset: &Dataset, file: Sou
     let Some(before) = before.filter(|load| load.state != LoadState::Failed) else {
         return Ok(Some(New { record, replaces: None, supersedes: None }));
     };
-    if before.content_digest.as_deref() == Some(content_digest.as_str()) && seen.is_none_or(|seen| seen.content_digest == content_digest) {
+    if before.content_digest.as_deref() == Some(content_digest.as_str())
+        && seen.is_none_or(|seen| seen.content_digest == content_digest)
+    {
         let (id, touched) = (before.id, record);
         app.store()
-            .write(move |tx| Box::pin(async move { Ok(source_files::put(tx, &SourceFileRecord { load_id: Some(id), ..touched }).await?) }))
+            .write(move |tx| {
+                Box::pin(
+                    async move { Ok(source_files::put(tx, &SourceFileRecord { load_id: Some(id), ..touched }).await?) },
+                )
+            })
             .await?;
         return Ok(None);
     }
     match before.state {
         LoadState::Held => Ok(Some(New { record, replaces: None, supersedes: Some(before.id) })),
         _ if declared.mode == Mode::Replace => Ok(Some(New { record, replaces: None, supersedes: None })),
-        _ if declared.source.on_change == OnChange::Replace => Ok(Some(New { record, replaces: Some(before.id), supersedes: None })),
+        _ if declared.source.on_change == OnChange::Replace => {
+            Ok(Some(New { record, replaces: Some(before.id), supersedes: None }))
+        }
         _ => Err(Error::new(
             ErrorCode::FileChanged,
             format!("file `{}` of dataset `{}` was loaded before and has other content now", file.path, dataset.name),

@@ -34,7 +34,11 @@ pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<(Datase
 }
 
 /// A dataset with its newest version.
-pub async fn get(caller: &Caller, project: &ProjectState, name: &DatasetName) -> Result<(Dataset, Option<DatasetVersion>)> {
+pub async fn get(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+) -> Result<(Dataset, Option<DatasetVersion>)> {
     caller.require(Permission::Read, project)?;
     let mut reader = caller.app.store().read().await?;
     let dataset = datasets::get_by_name(&mut reader, project.id, name).await?;
@@ -43,13 +47,25 @@ pub async fn get(caller: &Caller, project: &ProjectState, name: &DatasetName) ->
 }
 
 /// Versions of a dataset, newest first; `before` is the number after the page.
-pub async fn versions(caller: &Caller, project: &ProjectState, name: &DatasetName, before: Option<i64>, limit: u32) -> Result<Page<DatasetVersion>> {
+pub async fn versions(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Page<DatasetVersion>> {
     let dataset = find(caller, project, name).await?;
     Ok(dataset_versions::list(&mut *caller.app.store().read().await?, dataset.id, before, limit).await?)
 }
 
 /// Loads of a dataset, newest first.
-pub async fn loads(caller: &Caller, project: &ProjectState, name: &DatasetName, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
+pub async fn loads(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Load>> {
     let dataset = find(caller, project, name).await?;
     Ok(loads::list(&mut *caller.app.store().read().await?, dataset.id, after, limit).await?)
 }
@@ -65,7 +81,12 @@ pub async fn load(caller: &Caller, project: &ProjectState, id: LoadId) -> Result
 }
 
 /// Check results of the newest `loads_max` loads of a dataset, the newest load first.
-pub async fn checks(caller: &Caller, project: &ProjectState, name: &DatasetName, loads_max: u32) -> Result<Vec<(Load, Vec<CheckResult>)>> {
+pub async fn checks(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    loads_max: u32,
+) -> Result<Vec<(Load, Vec<CheckResult>)>> {
     let dataset = find(caller, project, name).await?;
     let mut reader = caller.app.store().read().await?;
     let newest = loads::list(&mut reader, dataset.id, None, loads_max).await?.items;
@@ -81,7 +102,12 @@ pub async fn checks(caller: &Caller, project: &ProjectState, name: &DatasetName,
 }
 
 /// The profile of a load, or of the newest committed one.
-pub async fn profile(caller: &Caller, project: &ProjectState, name: &DatasetName, load: Option<LoadId>) -> Result<Option<Profile>> {
+pub async fn profile(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    load: Option<LoadId>,
+) -> Result<Option<Profile>> {
     let dataset = find(caller, project, name).await?;
     let mut reader = caller.app.store().read().await?;
     let found = match load {
@@ -92,7 +118,13 @@ pub async fn profile(caller: &Caller, project: &ProjectState, name: &DatasetName
 }
 
 /// Rows set aside, newest load first, optionally of one load.
-pub async fn quarantine(caller: &Caller, project: &ProjectState, name: &DatasetName, load: Option<LoadId>, limit: usize) -> Result<Rows> {
+pub async fn quarantine(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    load: Option<LoadId>,
+    limit: usize,
+) -> Result<Rows> {
     let dataset = find(caller, project, name).await?;
     caller.app.data().quarantined(&dataset.table_path, load, limit.clamp(1, QUERY_ROWS_MAX)).await
 }
@@ -105,7 +137,10 @@ pub async fn query(caller: &Caller, project: &ProjectState, sql: String, limit: 
 }
 
 /// Names of the project's datasets by id, for records that name them by id.
-pub async fn names(caller: &Caller, project: &ProjectState) -> Result<std::collections::HashMap<DatasetId, DatasetName>> {
+pub async fn names(
+    caller: &Caller,
+    project: &ProjectState,
+) -> Result<std::collections::HashMap<DatasetId, DatasetName>> {
     caller.require(Permission::Read, project)?;
     let all = datasets::list(&mut *caller.app.store().read().await?, project.id).await?;
     Ok(all.into_iter().map(|dataset| (dataset.id, dataset.name)).collect())

@@ -64,8 +64,11 @@ pub(crate) async fn champion(context: &Context) -> Result<Option<ModelVersion>> 
 
 /// What a model version keeps of where its files are.
 pub(crate) fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
-    let manifest = version.manifest.clone().ok_or_else(|| Error::not_found("files of model version", version.number))?;
-    serde_json::from_value(manifest).map_err(|cause| Error::internal(format!("the record of model version {} does not read", version.number), cause))
+    let manifest =
+        version.manifest.clone().ok_or_else(|| Error::not_found("files of model version", version.number))?;
+    serde_json::from_value(manifest).map_err(|cause| {
+        Error::internal(format!("the record of model version {} does not read", version.number), cause)
+    })
 }
 
 /// Makes a model version ready to answer.
@@ -79,10 +82,16 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let (Some(release), Some(judge)) = (&submission.release, submission.judging_step()) else { return Ok(None) };
     let (by, _) = context.outputs_of(judge)?;
     let (row, evidence) = steps::find_evidence(context, by).await?;
-    let candidate = evidence.model("candidate").ok_or_else(|| Error::not_found("judged model of step", &release.model))?;
+    let candidate =
+        evidence.model("candidate").ok_or_else(|| Error::not_found("judged model of step", &release.model))?;
     if let Some(champion) = evidence.model("champion").filter(|champion| champion.digest == candidate.digest) {
         let number = champion.number.unwrap_or_default();
-        return Ok(Some(Decided { verdict: None, message: format!("nothing to release: the candidate is version {number}, the champion"), decision: None, is_new: false }));
+        return Ok(Some(Decided {
+            verdict: None,
+            message: format!("nothing to release: the candidate is version {number}, the champion"),
+            decision: None,
+            is_new: false,
+        }));
     }
     let judged = judge_gates(context, &evidence);
     let verdict = overall(&judged, &evidence);
@@ -90,7 +99,8 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let content = content(context, &evidence, &candidate.digest)?;
     let digest = content.digest();
     let body = json!({ "gates": judged, "leaks": evidence.leaks, "evidence": row.id, "content": content });
-    let known = decisions::list_of_release(&mut *context.caller.app.store().read().await?, context.project.id, &digest).await?;
+    let known =
+        decisions::list_of_release(&mut *context.caller.app.store().read().await?, context.project.id, &digest).await?;
     let message = tell(context, &version, verdict, &judged, &evidence);
     if let Some(decision) = known.into_iter().find(|decision| decision.evidence_id == row.id && decision.body == body) {
         return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
@@ -121,7 +131,8 @@ fn judge_gates(context: &Context, evidence: &Evidence) -> Vec<Judged> {
     let gates = context.submission.project.gates.iter();
     gates
         .map(|(gate, expression)| {
-            let judgement = if has_champion { expression.judge(&facts) } else { expression.judge_without(&facts, "champion") };
+            let judgement =
+                if has_champion { expression.judge(&facts) } else { expression.judge_without(&facts, "champion") };
             Judged { gate: gate.clone(), expression: expression.text().to_owned(), judgement }
         })
         .collect()
@@ -140,7 +151,9 @@ fn overall(judged: &[Judged], evidence: &Evidence) -> Verdict {
 
 fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[Judged], evidence: &Evidence) -> String {
     let metric = context.submission.project.task.as_ref().map(|task| task.metric.clone()).unwrap_or_default();
-    let value = |name: &str| evidence.model(name).and_then(|model| model.facts.get(&metric)).and_then(serde_json::Value::as_f64);
+    let value = |name: &str| {
+        evidence.model(name).and_then(|model| model.facts.get(&metric)).and_then(serde_json::Value::as_f64)
+    };
     let mut parts: Vec<String> = Vec::new();
     if let Some(candidate) = value("candidate") {
         let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
@@ -149,7 +162,14 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
     for failed in judged.iter().filter(|judged| judged.judgement.verdict != Verdict::Pass) {
         let why = match failed.judgement.verdict {
             Verdict::Unknown => {
-                let absent = failed.judgement.missing.iter().chain(&failed.judgement.reasons).cloned().collect::<Vec<_>>().join(", ");
+                let absent = failed
+                    .judgement
+                    .missing
+                    .iter()
+                    .chain(&failed.judgement.reasons)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ");
                 format!("gate `{}` is unknown, for want of {absent}", failed.gate)
             }
             _ => format!("gate `{}` does not hold: {}", failed.gate, failed.expression),
@@ -171,14 +191,22 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
 async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
     let app = &context.caller.app;
     let at = app.now(&context.project);
-    let step = context.submission.project.release.as_ref().map(|release| release.model.clone()).ok_or_else(|| Error::not_found("section", "[release]"))?;
+    let step = context
+        .submission
+        .project
+        .release
+        .as_ref()
+        .map(|release| release.model.clone())
+        .ok_or_else(|| Error::not_found("section", "[release]"))?;
     let output = steps::model_output(context, &step)?;
     let reference = ModelReference::of(&output)?;
     let known = registered(app, context).await?;
     if let Some(model) = &known
-        && let Some(version) = model_versions::find_by_content(&mut *app.store().read().await?, model.id, &digest).await? {
-            return Ok(version);
-        }
+        && let Some(version) =
+            model_versions::find_by_content(&mut *app.store().read().await?, model.id, &digest).await?
+    {
+        return Ok(version);
+    }
     let new_model = RegisteredModel {
         id: known.as_ref().map_or_else(ModelId::generate, |model| model.id),
         project_id: context.project.id,
@@ -189,7 +217,8 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
         updated_ms: at.wall_ms,
     };
     let is_new = known.is_none();
-    let (project_id, actor, cause) = (context.project.id, context.caller.principal.name.clone(), context.caller.cause.clone());
+    let (project_id, actor, cause) =
+        (context.project.id, context.caller.principal.name.clone(), context.caller.cause.clone());
     let mut version = ModelVersion {
         model_id: new_model.id,
         number: 0,
@@ -221,11 +250,22 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
                     lineage::add(tx, project_id, &steps::step_node(by), &made, at.wall_ms).await?;
                 }
                 if let Some(run) = version.run_id {
-                    lineage::add(tx, project_id, &Node { kind: NodeKind::Run, id: run.to_string() }, &made, at.wall_ms).await?;
+                    lineage::add(tx, project_id, &Node { kind: NodeKind::Run, id: run.to_string() }, &made, at.wall_ms)
+                        .await?;
                 }
-                let payload = json!({ "model": new_model.name, "number": version.number, "digest": version.content_digest });
+                let payload =
+                    json!({ "model": new_model.name, "number": version.number, "digest": version.content_digest });
                 let subject = format!("{}/{}", new_model.name, version.number);
-                let entry = Entry { project: project_id, noun: "model_version", subject, verb: "create", actor: &actor, cause: cause.as_deref(), at, payload };
+                let entry = Entry {
+                    project: project_id,
+                    noun: "model_version",
+                    subject,
+                    verb: "create",
+                    actor: &actor,
+                    cause: cause.as_deref(),
+                    at,
+                    payload,
+                };
                 record(tx, entry).await?;
                 Ok(version)
             })
@@ -248,7 +288,8 @@ fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<Releas
             environments.insert(name.to_string(), reference.environment);
         }
     }
-    let mut configuration: BTreeMap<String, String> = project.gates.iter().map(|(name, rule)| (format!("gate:{name}"), rule.text().to_owned())).collect();
+    let mut configuration: BTreeMap<String, String> =
+        project.gates.iter().map(|(name, rule)| (format!("gate:{name}"), rule.text().to_owned())).collect();
     for (name, endpoint) in &project.endpoints {
         configuration.insert(format!("endpoint:{name}"), format!("{endpoint:?}"));
     }
@@ -260,15 +301,33 @@ fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<Releas
         .filter_map(|thing| if let perennial_config::Thing::Dataset(name) = thing { Some(name.as_str()) } else { None })
         .chain(project.task.as_ref().map(|task| task.data.as_str()))
         .collect();
-    let datasets = evidence.datasets.iter().filter(|(name, _)| read.contains(name.as_str())).map(|(name, (_, digest))| (name.clone(), digest.clone())).collect();
-    Ok(ReleaseContent { model: model.to_owned(), datasets, code: context.submission.digest.clone(), environments, configuration })
+    let datasets = evidence
+        .datasets
+        .iter()
+        .filter(|(name, _)| read.contains(name.as_str()))
+        .map(|(name, (_, digest))| (name.clone(), digest.clone()))
+        .collect();
+    Ok(ReleaseContent {
+        model: model.to_owned(),
+        datasets,
+        code: context.submission.digest.clone(),
+        environments,
+        configuration,
+    })
 }
 
-async fn store(context: &Context, decision: &Decision, content: &ReleaseContent, version: &ModelVersion, evidence: &Evidence) -> Result<()> {
+async fn store(
+    context: &Context,
+    decision: &Decision,
+    content: &ReleaseContent,
+    version: &ModelVersion,
+    evidence: &Evidence,
+) -> Result<()> {
     let app = &context.caller.app;
     let chain = perennial_core::ledger::Chain::Project(context.project.id);
     let head = ledger::head(&mut *app.store().read().await?, chain).await?;
-    let (decision, content, version, project_id) = (decision.clone(), content.clone(), version.clone(), context.project.id);
+    let (decision, content, version, project_id) =
+        (decision.clone(), content.clone(), version.clone(), context.project.id);
     let release = Release {
         project_id,
         digest: decision.release_digest.clone(),

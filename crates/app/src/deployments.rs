@@ -1,10 +1,10 @@
 //! Who answers at each endpoint, as people look at it.
 
+use perennial_core::Result;
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::port::prediction::Part;
-use perennial_core::Result;
 use perennial_store::endpoints;
 
 use crate::app::{App, Caller};

@@ -54,21 +54,39 @@ pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Opti
     let mut told = Vec::new();
     for (name, declared) in &submission.project.endpoints {
         if context.is_triggered() && is_refused(caller, &context.project, name, &decision.release_digest).await? {
-            told.push(format!("version {} was rolled back at `{name}` before: only a person may release it again", decision.number));
+            told.push(format!(
+                "version {} was rolled back at `{name}` before: only a person may release it again",
+                decision.number
+            ));
             continue;
         }
-        told.extend(release_at(caller, &context.project, submission, (name, declared), decision, &context.run.cause).await?);
+        told.extend(
+            release_at(caller, &context.project, submission, (name, declared), decision, &context.run.cause).await?,
+        );
     }
     Ok((!told.is_empty()).then(|| told.join("; ")))
 }
 
 async fn missing_approval(context: &Context, decision: &Decision) -> Result<Option<String>> {
     let wanted = context.submission.project.release.as_ref().map(|release| release.approve.clone()).unwrap_or_default();
-    let given = releases::list_approvals(&mut *context.caller.app.store().read().await?, context.project.id, &decision.release_digest).await?;
-    let missing: Vec<&str> = wanted.iter().filter(|role| !given.iter().any(|approval| approval.role == **role)).map(|role| role.as_str()).collect();
+    let given = releases::list_approvals(
+        &mut *context.caller.app.store().read().await?,
+        context.project.id,
+        &decision.release_digest,
+    )
+    .await?;
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|role| !given.iter().any(|approval| approval.role == **role))
+        .map(|role| role.as_str())
+        .collect();
     Ok((!missing.is_empty()).then(|| {
         let short = &decision.release_digest[..12];
-        format!("version {} waits for the yes of: {}; `perennial releases approve {short}` gives it", decision.number, missing.join(", "))
+        format!(
+            "version {} waits for the yes of: {}; `perennial releases approve {short}` gives it",
+            decision.number,
+            missing.join(", ")
+        )
     }))
 }
 
@@ -86,11 +104,24 @@ async fn release_at(
     cause: &Value,
 ) -> Result<Option<String>> {
     let endpoint = find_or_create(caller, project, name, declared, decision).await?;
-    if endpoint.champion_number == Some(decision.number) || endpoint.canary_number == Some(decision.number) && endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live) {
+    if endpoint.champion_number == Some(decision.number)
+        || endpoint.canary_number == Some(decision.number)
+            && endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live)
+    {
         return Ok(None);
     }
     let (Some(_), Some(canary)) = (endpoint.champion_number, &declared.canary) else {
-        promote(caller, project, &endpoint, decision.number, Some(decision.id), Some(&decision.release_digest), PromotionKind::Promotion, cause.clone()).await?;
+        promote(
+            caller,
+            project,
+            &endpoint,
+            decision.number,
+            Some(decision.id),
+            Some(&decision.release_digest),
+            PromotionKind::Promotion,
+            cause.clone(),
+        )
+        .await?;
         return Ok(Some(format!("version {} answers at `{name}`", decision.number)));
     };
     let at = caller.app.now(project);
@@ -102,8 +133,19 @@ async fn release_at(
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
     };
-    let replaced = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
-    let promotion = promotion(caller, &endpoint, PromotionKind::Canary, Some(decision.number), Some(decision.id), Some(&decision.release_digest), cause.clone(), at);
+    let replaced = endpoint
+        .canary_number
+        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
+    let promotion = promotion(
+        caller,
+        &endpoint,
+        PromotionKind::Canary,
+        Some(decision.number),
+        Some(decision.id),
+        Some(&decision.release_digest),
+        cause.clone(),
+        at,
+    );
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     caller
         .app
@@ -118,10 +160,19 @@ async fn release_at(
     refresh(&caller.app, project, name, Some(submission)).await?;
     let share = canary.share * 100.0;
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
-    Ok(Some(format!("version {} is the canary at `{name}`, {share} % for {}{instead}", decision.number, canary.lasting)))
+    Ok(Some(format!(
+        "version {} is the canary at `{name}`, {share} % for {}{instead}",
+        decision.number, canary.lasting
+    )))
 }
 
-async fn find_or_create(caller: &Caller, project: &ProjectState, name: &EndpointName, declared: &Declared, decision: &Decision) -> Result<Endpoint> {
+async fn find_or_create(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &EndpointName,
+    declared: &Declared,
+    decision: &Decision,
+) -> Result<Endpoint> {
     if let Some(found) = endpoints::find(&mut *caller.app.store().read().await?, project.id, name).await? {
         return Ok(found);
     }
@@ -149,7 +200,16 @@ async fn find_or_create(caller: &Caller, project: &ProjectState, name: &Endpoint
 }
 
 #[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
-fn promotion(caller: &Caller, endpoint: &Endpoint, kind: PromotionKind, to: Option<i64>, decision: Option<DecisionId>, digest: Option<&str>, cause: Value, at: Instant) -> Promotion {
+fn promotion(
+    caller: &Caller,
+    endpoint: &Endpoint,
+    kind: PromotionKind,
+    to: Option<i64>,
+    decision: Option<DecisionId>,
+    digest: Option<&str>,
+    cause: Value,
+    at: Instant,
+) -> Promotion {
     Promotion {
         id: PromotionId::generate(),
         project_id: endpoint.project_id,
@@ -168,14 +228,26 @@ fn promotion(caller: &Caller, endpoint: &Endpoint, kind: PromotionKind, to: Opti
     }
 }
 
-async fn store_promotion(tx: &mut perennial_store::Tx, promotion: &Promotion, cause: Option<&str>, at: Instant) -> Result<()> {
+async fn store_promotion(
+    tx: &mut perennial_store::Tx,
+    promotion: &Promotion,
+    cause: Option<&str>,
+    at: Instant,
+) -> Result<()> {
     promotions::insert(tx, promotion).await?;
     let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
     if let Some(digest) = &promotion.release_digest {
         lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
     }
     if let Some(endpoint) = &promotion.endpoint {
-        lineage::add(tx, promotion.project_id, &node, &Node { kind: NodeKind::Endpoint, id: endpoint.to_string() }, at.wall_ms).await?;
+        lineage::add(
+            tx,
+            promotion.project_id,
+            &node,
+            &Node { kind: NodeKind::Endpoint, id: endpoint.to_string() },
+            at.wall_ms,
+        )
+        .await?;
     }
     let payload = json!({
         "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
@@ -208,7 +280,8 @@ pub(crate) async fn promote(
 ) -> Result<()> {
     let at = caller.app.now(project);
     let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
-    let alias = ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
+    let alias =
+        ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     let ends_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
     caller
@@ -218,7 +291,11 @@ pub(crate) async fn promote(
             Box::pin(async move {
                 let mut current = stored;
                 if ends_canary {
-                    let event = if current.canary_number == Some(number) { CanaryEvent::Promote } else { CanaryEvent::RollBack };
+                    let event = if current.canary_number == Some(number) {
+                        CanaryEvent::Promote
+                    } else {
+                        CanaryEvent::RollBack
+                    };
                     endpoints::apply_canary(tx, &current, event, at.wall_ms).await?;
                     current = endpoints::get(tx, current.project_id, &current.name).await?;
                 }
@@ -239,18 +316,28 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     if endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live) {
         let number = endpoint.canary_number.unwrap_or_default();
         end_canary(caller, project, &endpoint, cause).await?;
-        return Ok(format!("the canary of version {number} at `{name}` is over; version {} answers alone", endpoint.champion_number.unwrap_or_default()));
+        return Ok(format!(
+            "the canary of version {number} at `{name}` is over; version {} answers alone",
+            endpoint.champion_number.unwrap_or_default()
+        ));
     }
     let Some(now) = endpoint.champion_number else {
         return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
     };
     let page = promotions::list(&mut *caller.app.store().read().await?, project.id, None, 1_000).await?;
-    let current = page.items.iter().find(|promotion| promotion.endpoint.as_ref() == Some(name) && promotion.to_number == Some(now) && promotion.kind != PromotionKind::Canary);
+    let current = page.items.iter().find(|promotion| {
+        promotion.endpoint.as_ref() == Some(name)
+            && promotion.to_number == Some(now)
+            && promotion.kind != PromotionKind::Canary
+    });
     let Some(before) = current.and_then(|promotion| promotion.from_number) else {
-        return Err(wrong_state(format!("version {now} is the first that answered at `{name}`: there is none before it")));
+        return Err(wrong_state(format!(
+            "version {now} is the first that answered at `{name}`: there is none before it"
+        )));
     };
     let digest = release_of(caller, &endpoint, before).await?;
-    promote(caller, project, &endpoint, before, None, digest.as_deref(), PromotionKind::Rollback, cause.clone()).await?;
+    promote(caller, project, &endpoint, before, None, digest.as_deref(), PromotionKind::Rollback, cause.clone())
+        .await?;
     if let Some(refused) = release_of(caller, &endpoint, now).await? {
         refuse(caller, project, &endpoint, &refused, now, &cause).await?;
     }
@@ -262,7 +349,14 @@ async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result
     Ok(all.into_iter().next().map(|release| release.digest))
 }
 
-async fn refuse(caller: &Caller, project: &ProjectState, endpoint: &Endpoint, digest: &str, number: i64, cause: &Value) -> Result<()> {
+async fn refuse(
+    caller: &Caller,
+    project: &ProjectState,
+    endpoint: &Endpoint,
+    digest: &str,
+    number: i64,
+    cause: &Value,
+) -> Result<()> {
     let at = caller.app.now(project);
     let refusal = Refusal {
         project_id: project.id,
@@ -277,10 +371,24 @@ async fn refuse(caller: &Caller, project: &ProjectState, endpoint: &Endpoint, di
 }
 
 /// Ends a canary by rollback; its release is refused to triggers.
-pub(crate) async fn end_canary(caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoint, cause: Value) -> Result<()> {
+pub(crate) async fn end_canary(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    endpoint: &Endpoint,
+    cause: Value,
+) -> Result<()> {
     let at = caller.app.now(project);
     let digest = endpoint.canary_release_digest.clone();
-    let mut promotion = promotion(caller, endpoint, PromotionKind::Rollback, endpoint.champion_number, endpoint.canary_decision_id, digest.as_deref(), cause.clone(), at);
+    let mut promotion = promotion(
+        caller,
+        endpoint,
+        PromotionKind::Rollback,
+        endpoint.champion_number,
+        endpoint.canary_decision_id,
+        digest.as_deref(),
+        cause.clone(),
+        at,
+    );
     promotion.from_number = endpoint.canary_number;
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     caller
@@ -300,26 +408,48 @@ pub(crate) async fn end_canary(caller: &Caller, project: &Arc<ProjectState>, end
 }
 
 /// Reads who should answer at an endpoint and swaps it in; counts of versions that stay are kept.
-pub(crate) async fn refresh(app: &Arc<App>, project: &Arc<ProjectState>, name: &EndpointName, submission: Option<&Submission>) -> Result<()> {
+pub(crate) async fn refresh(
+    app: &Arc<App>,
+    project: &Arc<ProjectState>,
+    name: &EndpointName,
+    submission: Option<&Submission>,
+) -> Result<()> {
     let endpoint = endpoints::get(&mut *app.store().read().await?, project.id, name).await?;
     let Some(champion) = endpoint.champion_number else { return Ok(()) };
     let present = app.live.find(name.as_str());
     if let Some(place) = &present
-        && crate::live::reading(place).project.id != project.id {
-            return Err(Error::new(ErrorCode::AlreadyExists, format!("an endpoint `{name}` of another project answers on this server")).hint("give one of the two another name"));
-        }
-    let known = |number: i64| present.as_ref().and_then(|place| crate::live::reading(place).version(number).map(|(_, version)| version.clone()));
+        && crate::live::reading(place).project.id != project.id
+    {
+        return Err(Error::new(
+            ErrorCode::AlreadyExists,
+            format!("an endpoint `{name}` of another project answers on this server"),
+        )
+        .hint("give one of the two another name"));
+    }
+    let known = |number: i64| {
+        present
+            .as_ref()
+            .and_then(|place| crate::live::reading(place).version(number).map(|(_, version)| version.clone()))
+    };
     let mut answering = Vec::new();
-    let canary_number = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
+    let canary_number = endpoint
+        .canary_number
+        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
     for number in [Some(champion), canary_number].into_iter().flatten() {
-        answering.push(if let Some(version) = known(number) { version } else {
+        answering.push(if let Some(version) = known(number) {
+            version
+        } else {
             let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
             Answering { number, model: load_version(app, &version).await?, counts: Arc::default() }
         });
     }
     let latest = project.find_submission();
-    let declared = submission.or(latest.as_deref()).and_then(|submission| submission.project.endpoints.get(name).cloned());
-    let key = submission.or(latest.as_deref()).and_then(|submission| submission.project.task.as_ref().map(|task| task.key.clone())).unwrap_or_default();
+    let declared =
+        submission.or(latest.as_deref()).and_then(|submission| submission.project.endpoints.get(name).cloned());
+    let key = submission
+        .or(latest.as_deref())
+        .and_then(|submission| submission.project.task.as_ref().map(|task| task.key.clone()))
+        .unwrap_or_default();
     let mut answering = answering.into_iter();
     let Some(mut champion) = answering.next() else { return Ok(()) };
     let canary = answering.next().map(|version| {
@@ -335,14 +465,18 @@ pub(crate) async fn refresh(app: &Arc<App>, project: &Arc<ProjectState>, name: &
         project: project.clone(),
         endpoint: name.clone(),
         log: format!("{}/{name}", project.id),
-        durability: declared.as_ref().map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
+        durability: declared
+            .as_ref()
+            .map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
         key,
         generation: endpoint.generation,
         champion,
         canary,
     };
     let shared = app.clone();
-    tokio::task::spawn_blocking(move || shared.live.swap(deployment)).await.map_err(|panic| Error::internal("a swap ended abruptly", panic))
+    tokio::task::spawn_blocking(move || shared.live.swap(deployment))
+        .await
+        .map_err(|panic| Error::internal("a swap ended abruptly", panic))
 }
 
 /// Brings every endpoint that has a champion to life, after a start.

@@ -16,7 +16,8 @@ pub const PLOT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// A record of evidence of the project, with what was measured.
 pub async fn get(caller: &Caller, project: &ProjectState, id: EvidenceId) -> Result<(Row, Evidence)> {
     let row = releases::evidence(caller, project, id).await?;
-    let body = serde_json::from_value(row.body.clone()).map_err(|cause| Error::internal(format!("evidence `{id}` does not read"), cause))?;
+    let body = serde_json::from_value(row.body.clone())
+        .map_err(|cause| Error::internal(format!("evidence `{id}` does not read"), cause))?;
     Ok((row, body))
 }
 

@@ -39,9 +39,12 @@ pub async fn verify_server(caller: &Caller, head: Option<&str>) -> Result<Report
 }
 
 async fn verify_chain(caller: &Caller, chain: Chain, head: Option<&str>) -> Result<Report> {
-    if let Some(head) = head.filter(|head| head.len() != HEAD_DIGITS || !head.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+    if let Some(head) =
+        head.filter(|head| head.len() != HEAD_DIGITS || !head.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
         let message = format!("`{}` is no head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
-        return Err(Error::new(ErrorCode::InvalidArgument, message).hint("a release, a backup and `perennial verify` tell heads"));
+        return Err(Error::new(ErrorCode::InvalidArgument, message)
+            .hint("a release, a backup and `perennial verify` tell heads"));
     }
     Ok(table::verify(&mut *caller.app.store().read().await?, chain, head).await??)
 }

@@ -49,7 +49,10 @@ impl std::str::FromStr for Kind {
             "release" => Ok(Self::Release),
             "dataset" => Ok(Self::DatasetVersion),
             other => {
-                let message = format!("`{}` cannot be explained: expected prediction, model, release or dataset", other.escape_debug());
+                let message = format!(
+                    "`{}` cannot be explained: expected prediction, model, release or dataset",
+                    other.escape_debug()
+                );
                 Err(Error::new(ErrorCode::InvalidArgument, message))
             }
         }
@@ -117,13 +120,19 @@ pub async fn explain(caller: &Caller, project: &ProjectState, kind: Kind, id: &s
     let serving = endpoints::list(&mut reader, project.id).await?;
     drop(reader);
     let (before, after) = (Walk::new(&back, Direction::Back), Walk::new(&forth, Direction::Forth));
-    let is_cut = [back.len(), forth.len()].iter().any(|edges| *edges as i64 >= lineage::EDGES_MAX) || before.is_cut() || after.is_cut();
+    let is_cut = [back.len(), forth.len()].iter().any(|edges| *edges as i64 >= lineage::EDGES_MAX)
+        || before.is_cut()
+        || after.is_cut();
     let mut describer = Describer::new(caller, project, serving).await?;
     for node in before.nodes().chain(after.nodes()).chain(std::iter::once(&node)) {
         describer.learn(node).await?;
     }
     let Some(title) = title else {
-        return Ok(Explained { backward: before.lines(&node, &describer), forward: after.lines(&node, &describer), is_cut });
+        return Ok(Explained {
+            backward: before.lines(&node, &describer),
+            forward: after.lines(&node, &describer),
+            is_cut,
+        });
     };
     let mut backward = vec![title.clone()];
     backward.extend(before.lines(&node, &describer).into_iter().map(|line| Line { depth: line.depth + 1, ..line }));
@@ -147,7 +156,9 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
             let version = match number.map(str::parse::<i64>) {
                 Some(Ok(number)) => dataset_versions::get(&mut reader, dataset.id, number).await?,
                 Some(Err(_)) => return Err(Error::not_found("dataset version", id.escape_debug())),
-                None => dataset_versions::find_latest(&mut reader, dataset.id).await?.ok_or_else(|| Error::not_found("version of dataset", name))?,
+                None => dataset_versions::find_latest(&mut reader, dataset.id)
+                    .await?
+                    .ok_or_else(|| Error::not_found("version of dataset", name))?,
             };
             Ok((None, crate::loads::version_node(&version)))
         }
@@ -175,12 +186,18 @@ async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> R
         let page = caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
         let Some([version, part]) = page.rows.first().map(Vec::as_slice) else { continue };
         let number = version.as_i64().unwrap_or_default();
-        let text = format!("prediction {request}-{row}: answered by version {number} as {} at `{}`", part.as_str().unwrap_or_default(), endpoint.name);
-        let line = Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
+        let text = format!(
+            "prediction {request}-{row}: answered by version {number} as {} at `{}`",
+            part.as_str().unwrap_or_default(),
+            endpoint.name
+        );
+        let line =
+            Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
         let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
         return Ok((Some(line), version_node(&version)));
     }
-    Err(Error::not_found("prediction", id.escape_debug()).hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
+    Err(Error::not_found("prediction", id.escape_debug())
+        .hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +238,13 @@ impl Walk {
             let below = self.next.get(node);
             let is_new = shown.insert(node);
             let text = describer.text(node);
-            lines.push(Line { depth, kind: node.kind.as_str().to_owned(), id: node.id.clone(), text, is_repeated: !is_new && below.is_some() });
+            lines.push(Line {
+                depth,
+                kind: node.kind.as_str().to_owned(),
+                id: node.id.clone(),
+                text,
+                is_repeated: !is_new && below.is_some(),
+            });
             if lines.len() >= LINES_MAX {
                 break;
             }

@@ -62,7 +62,9 @@ impl Deployment {
     /// Chooses the version that answers a request as a whole, by its first row's key, else its id.
     pub fn choose(&self, key: &str) -> (Part, &Answering) {
         match &self.canary {
-            Some(canary) if traffic::route(key, canary.share, &canary.salt) == Part::Canary => (Part::Canary, &canary.version),
+            Some(canary) if traffic::route(key, canary.share, &canary.salt) == Part::Canary => {
+                (Part::Canary, &canary.version)
+            }
             _ => (Part::Champion, &self.champion),
         }
     }
@@ -70,7 +72,10 @@ impl Deployment {
     /// The version of a number, when it answers here.
     pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
         let canary = self.canary.as_ref().map(|canary| (Part::Canary, &canary.version));
-        [Some((Part::Champion, &self.champion)), canary].into_iter().flatten().find(|(_, version)| version.number == number)
+        [Some((Part::Champion, &self.champion)), canary]
+            .into_iter()
+            .flatten()
+            .find(|(_, version)| version.number == number)
     }
 }
 
@@ -86,7 +91,11 @@ pub struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        Self { requests: AtomicU64::new(0), errors: AtomicU64::new(0), latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS] }
+        Self {
+            requests: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
+        }
     }
 }
 

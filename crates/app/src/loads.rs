@@ -87,15 +87,17 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -
     let staged = app.data().stage(stage_request(&dataset, base.as_ref(), &arrival, load.id)).await?;
     let report = judge(&arrival.checks, &staged);
     if !report.is_held()
-        && let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged)) {
-            app.data().discard(load.id).await?;
-            return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
-        }
+        && let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged))
+    {
+        app.data().discard(load.id).await?;
+        return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
+    }
     load.arrived = staged.arrived;
     load.passing = staged.passing;
     load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
     load.reasons = staged.aside.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
-    load.staged = Some(serde_json::to_value(&staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
+    load.staged =
+        Some(serde_json::to_value(&staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
     insert(app, &load, &report, &staged, arrival.supersedes, at).await?;
     if load.set_aside > 0 {
         app.data().quarantine(load.id, &dataset.table_path).await?;
@@ -162,7 +164,12 @@ fn is_unchanged(dataset: &Dataset, base: &DatasetVersion, staged: &Staged) -> bo
 }
 
 /// Digest, row sum and rows of the version that follows `base` by `change`.
-fn digest_after(dataset: &Dataset, base: Option<&DatasetVersion>, staged: &Staged, change: &Change) -> (String, String, u64) {
+fn digest_after(
+    dataset: &Dataset,
+    base: Option<&DatasetVersion>,
+    staged: &Staged,
+    change: &Change,
+) -> (String, String, u64) {
     let base = base.filter(|_| dataset.mode != Mode::Replace);
     let mut sum: TableSum = base
         .and_then(|version| version.row_sum.as_ref())
@@ -180,7 +187,14 @@ fn digest_after(dataset: &Dataset, base: Option<&DatasetVersion>, staged: &Stage
     (digest, text, rows)
 }
 
-async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, supersedes: Option<LoadId>, at: Instant) -> Result<()> {
+async fn insert(
+    app: &App,
+    load: &Load,
+    report: &Report,
+    staged: &Staged,
+    supersedes: Option<LoadId>,
+    at: Instant,
+) -> Result<()> {
     let load = load.clone();
     let results: Vec<CheckResult> = report
         .results
@@ -196,7 +210,12 @@ async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, supers
             wall_ms: at.wall_ms,
         })
         .collect();
-    let profile = Profile { load_id: load.id, project_id: load.project_id, dataset_id: load.dataset_id, body: json!(staged.profile) };
+    let profile = Profile {
+        load_id: load.id,
+        project_id: load.project_id,
+        dataset_id: load.dataset_id,
+        body: json!(staged.profile),
+    };
     app.store()
         .write(move |tx| {
             Box::pin(async move {
@@ -223,7 +242,8 @@ async fn hold(
     file: Option<&ArrivedFile>,
     at: Instant,
 ) -> Result<()> {
-    let why = report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
+    let why =
+        report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
     let from = load.source_path.clone().map_or_else(String::new, |path| format!(" from `{path}`"));
     let message = format!("load{from} into `{}` is held: {why}", dataset.name);
     load.message = Some(message.clone());
@@ -258,7 +278,20 @@ async fn hold(
                 }
                 alerts::fire(tx, &alert).await?;
                 let subject = alert.id.to_string();
-                record(tx, Entry { project: project_id, noun: "alert", subject, verb: "fire", actor: &actor, cause: None, at, payload }).await
+                record(
+                    tx,
+                    Entry {
+                        project: project_id,
+                        noun: "alert",
+                        subject,
+                        verb: "fire",
+                        actor: &actor,
+                        cause: None,
+                        at,
+                        payload,
+                    },
+                )
+                .await
             })
         })
         .await
@@ -406,7 +439,9 @@ pub(crate) async fn recover_dataset(caller: &Caller, project: &ProjectState, dat
         let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
         let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
         let staged: Option<Staged> = load.staged.clone().and_then(|staged| serde_json::from_value(staged).ok());
-        let all = staged.is_some_and(|staged| digest_after(dataset, base.as_ref(), &staged, &staged.change).0 != intent.version.digest);
+        let all = staged.is_some_and(|staged| {
+            digest_after(dataset, base.as_ref(), &staged, &staged.change).0 != intent.version.digest
+        });
         finish(caller, dataset, &intent, all).await?;
     }
     let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
@@ -416,7 +451,14 @@ pub(crate) async fn recover_dataset(caller: &Caller, project: &ProjectState, dat
         app.store()
             .write(move |tx| {
                 Box::pin(async move {
-                    loads::apply(tx, id, LoadEvent::Fail, Some("the server stopped before the load was decided; its rows come again"), at.wall_ms).await?;
+                    loads::apply(
+                        tx,
+                        id,
+                        LoadEvent::Fail,
+                        Some("the server stopped before the load was decided; its rows come again"),
+                        at.wall_ms,
+                    )
+                    .await?;
                     Ok(())
                 })
             })
@@ -447,6 +489,7 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
         .and_then(|staged| serde_json::from_value(staged).ok())
         .ok_or_else(|| Error::new(ErrorCode::WrongState, format!("load `{id}` has no staged rows any more")))?;
     let dataset = Dataset { last_number: base.as_ref().map_or(0, |base| base.number), ..dataset };
-    let version = commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Release, all, app.now(project)).await?;
+    let version =
+        commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Release, all, app.now(project)).await?;
     Ok(Versioned { dataset, version })
 }

@@ -18,7 +18,12 @@ pub fn monitors(caller: &Caller, project: &ProjectState) -> Result<Vec<MonitorNa
 }
 
 /// The newest revision of each result of a monitor, oldest window first; with `window_start_ms` every revision of that window.
-pub async fn list(caller: &Caller, project: &ProjectState, monitor: &MonitorName, window_start_ms: Option<i64>) -> Result<Vec<MonitorResult>> {
+pub async fn list(
+    caller: &Caller,
+    project: &ProjectState,
+    monitor: &MonitorName,
+    window_start_ms: Option<i64>,
+) -> Result<Vec<MonitorResult>> {
     let declared = monitors(caller, project)?;
     let mut reader = caller.app.store().read().await?;
     let found = match window_start_ms {

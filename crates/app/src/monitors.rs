@@ -67,8 +67,11 @@ async fn answering(caller: &Caller, project: &ProjectState, monitor: &Monitor) -
 /// The newest closed windows since somebody answers, oldest first.
 fn closed(endpoint: &Endpoint, monitor: &Monitor, submission: &Submission, now: i64) -> Vec<Window> {
     let mut windows = Vec::new();
-    let mut window = Window::containing(now, &monitor.window, &submission.zone).previous(&monitor.window, &submission.zone);
-    while windows.len() < WINDOWS_OPEN_MAX && window.end_ms > endpoint.champion_since_ms.unwrap_or(now).min(window.end_ms) - 1 {
+    let mut window =
+        Window::containing(now, &monitor.window, &submission.zone).previous(&monitor.window, &submission.zone);
+    while windows.len() < WINDOWS_OPEN_MAX
+        && window.end_ms > endpoint.champion_since_ms.unwrap_or(now).min(window.end_ms) - 1
+    {
         windows.push(window);
         window = window.previous(&monitor.window, &submission.zone);
     }
@@ -77,12 +80,19 @@ fn closed(endpoint: &Endpoint, monitor: &Monitor, submission: &Submission, now: 
 }
 
 async fn is_judged(caller: &Caller, project: &ProjectState, name: &MonitorName, window: Window) -> Result<bool> {
-    let results = monitor_results::list_of_window(&mut *caller.app.store().read().await?, project.id, name, window.start_ms).await?;
-    Ok(results.iter().any(|result| result.kind == ResultKind::Quality) || !results.is_empty() && results.iter().all(|result| result.facts["result"]["rows"] == json!(0)))
+    let results =
+        monitor_results::list_of_window(&mut *caller.app.store().read().await?, project.id, name, window.start_ms)
+            .await?;
+    Ok(results.iter().any(|result| result.kind == ResultKind::Quality)
+        || !results.is_empty() && results.iter().all(|result| result.facts["result"]["rows"] == json!(0)))
 }
 
 /// Judges every window that can be judged now; a line for each alert that fires.
-pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+pub(crate) async fn judge(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: &Submission,
+) -> Result<Vec<String>> {
     let now = caller.app.now(project).project_ms;
     let mut told = Vec::new();
     for (name, monitor) in &submission.project.monitors {
@@ -108,7 +118,13 @@ pub(crate) struct Watched<'a> {
 
 impl Watched<'_> {
     async fn judge(&self, now: i64) -> Result<Vec<String>> {
-        let results = monitor_results::list_of_window(&mut *self.caller.app.store().read().await?, self.project.id, self.name, self.window.start_ms).await?;
+        let results = monitor_results::list_of_window(
+            &mut *self.caller.app.store().read().await?,
+            self.project.id,
+            self.name,
+            self.window.start_ms,
+        )
+        .await?;
         let mut told = Vec::new();
         if !results.iter().any(|result| result.kind == ResultKind::Inputs) {
             predictions::take_over(self.caller, self.project, &self.endpoint.name).await?;
@@ -127,11 +143,13 @@ impl Watched<'_> {
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let Some(data) = tables.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let judged_on = json!(data.version.digest);
-        let newest = before.iter().filter(|result| result.kind == ResultKind::Quality).max_by_key(|result| result.revision);
+        let newest =
+            before.iter().filter(|result| result.kind == ResultKind::Quality).max_by_key(|result| result.revision);
         if newest.is_some_and(|result| result.facts["data"] == judged_on) {
             return Ok(Vec::new());
         }
-        let is_old = task.within.as_ref().is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
+        let is_old =
+            task.within.as_ref().is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
         let mut told = Vec::new();
         for result in self.with_outcomes(&tables).await? {
             let share = result.labelled().unwrap_or(0.0);
@@ -151,7 +169,8 @@ impl Watched<'_> {
     /// Brings `[task].data` up to date with the sources before it is compared with.
     async fn refresh_data(&self) -> Result<()> {
         let Some(task) = &self.submission.project.task else { return Ok(()) };
-        let steps: Vec<StepName> = self.submission.graph.leading_to(&Thing::Dataset(task.data.clone())).into_iter().cloned().collect();
+        let steps: Vec<StepName> =
+            self.submission.graph.leading_to(&Thing::Dataset(task.data.clone())).into_iter().cloned().collect();
         if steps.is_empty() || !self.project.sources_changed(&self.caller.app).await? {
             return Ok(());
         }
@@ -166,10 +185,19 @@ impl Watched<'_> {
     pub(crate) async fn compared(&self, number: i64) -> Result<Option<Compared>> {
         let mut reader = self.caller.app.store().read().await?;
         for release in releases::list_of_version(&mut reader, self.endpoint.model_id, number).await? {
-            let Some(row) = monitor_results::find_reference(&mut reader, self.project.id, &release.digest).await? else { continue };
-            let distributions = serde_json::from_value(row.body["distributions"].clone())
-                .map_err(|cause| Error::internal(format!("the reference of release `{}` does not read", release.digest), cause))?;
-            let measures = row.body["measures"].as_object().into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect();
+            let Some(row) = monitor_results::find_reference(&mut reader, self.project.id, &release.digest).await?
+            else {
+                continue;
+            };
+            let distributions = serde_json::from_value(row.body["distributions"].clone()).map_err(|cause| {
+                Error::internal(format!("the reference of release `{}` does not read", release.digest), cause)
+            })?;
+            let measures = row.body["measures"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+                .collect();
             return Ok(Some(Compared { distributions, measures }));
         }
         Ok(None)
@@ -181,10 +209,21 @@ impl Watched<'_> {
         let at = app.now(self.project);
         let number: i64 = result.version.parse().unwrap_or_default();
         let compared = self.compared(number).await?;
-        let existing = monitor_results::list_of_window(&mut *app.store().read().await?, self.project.id, self.name, self.window.start_ms).await?;
+        let existing = monitor_results::list_of_window(
+            &mut *app.store().read().await?,
+            self.project.id,
+            self.name,
+            self.window.start_ms,
+        )
+        .await?;
         if kind == ResultKind::Quality {
-            let inputs = existing.iter().filter(|known| known.kind == ResultKind::Inputs && known.number == number).max_by_key(|known| known.revision);
-            if let Some(inputs) = inputs.and_then(|known| serde_json::from_value::<WindowResult>(known.facts["result"].clone()).ok()) {
+            let inputs = existing
+                .iter()
+                .filter(|known| known.kind == ResultKind::Inputs && known.number == number)
+                .max_by_key(|known| known.revision);
+            if let Some(inputs) =
+                inputs.and_then(|known| serde_json::from_value::<WindowResult>(known.facts["result"].clone()).ok())
+            {
                 result = WindowResult { metrics: result.metrics, labelled_rows: result.labelled_rows, ..inputs };
             }
         }
@@ -196,7 +235,13 @@ impl Watched<'_> {
             window_end_ms: self.window.end_ms,
             number,
             kind,
-            revision: existing.iter().filter(|known| known.kind == kind && known.number == number).map(|known| known.revision).max().unwrap_or(0) + 1,
+            revision: existing
+                .iter()
+                .filter(|known| known.kind == kind && known.number == number)
+                .map(|known| known.revision)
+                .max()
+                .unwrap_or(0)
+                + 1,
             facts: json!({ "result": result, "facts": facts, "data": judged_on }),
             wall_ms: at.wall_ms,
             project_ms: at.project_ms,
@@ -220,11 +265,26 @@ impl Watched<'_> {
         Ok(told)
     }
 
-    async fn fire(&self, name: &str, expression: &str, values: &[(String, Value)], number: i64) -> Result<Option<String>> {
+    async fn fire(
+        &self,
+        name: &str,
+        expression: &str,
+        values: &[(String, Value)],
+        number: i64,
+    ) -> Result<Option<String>> {
         let at = self.caller.app.now(self.project);
-        let shown: Vec<String> = values.iter().map(|(name, value)| format!("{name} = {}", value.as_f64().map_or_else(|| value.to_string(), |v| format!("{v:.4}")))).collect();
+        let shown: Vec<String> = values
+            .iter()
+            .map(|(name, value)| {
+                format!("{name} = {}", value.as_f64().map_or_else(|| value.to_string(), |v| format!("{v:.4}")))
+            })
+            .collect();
         let window = perennial_core::calendar::local(self.window.start_ms, &self.submission.zone);
-        let message = format!("alert `{}.{name}` at version {number}, window of {window}: {expression} ({})", self.name, shown.join(", "));
+        let message = format!(
+            "alert `{}.{name}` at version {number}, window of {window}: {expression} ({})",
+            self.name,
+            shown.join(", ")
+        );
         let alert = Alert {
             id: AlertId::generate(),
             project_id: self.project.id,
@@ -257,7 +317,16 @@ pub(crate) async fn fire(caller: &Caller, alert: Alert) -> Result<bool> {
                     return Ok(false);
                 }
                 let payload = json!({ "subject": alert.subject, "name": alert.name, "message": alert.message });
-                let entry = Entry { project: alert.project_id, noun: "alert", subject: alert.id.to_string(), verb: "fire", actor: &actor, cause: None, at, payload };
+                let entry = Entry {
+                    project: alert.project_id,
+                    noun: "alert",
+                    subject: alert.id.to_string(),
+                    verb: "fire",
+                    actor: &actor,
+                    cause: None,
+                    at,
+                    payload,
+                };
                 record(tx, entry).await?;
                 Ok(true)
             })

@@ -24,7 +24,12 @@ pub const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Pipeline runs of a project, newest first.
-pub async fn list(caller: &Caller, project: &ProjectState, after: Option<&str>, limit: u32) -> Result<Page<PipelineRun>> {
+pub async fn list(
+    caller: &Caller,
+    project: &ProjectState,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<PipelineRun>> {
     caller.require(Permission::Read, project)?;
     Ok(table::list(&mut *caller.app.store().read().await?, project.id, after, limit).await?)
 }
@@ -40,7 +45,11 @@ pub async fn get(caller: &Caller, project: &ProjectState, id: PipelineRunId) -> 
 }
 
 /// Attempts at the steps of a pipeline run, each with what it left, in the order of their beginning.
-pub async fn steps(caller: &Caller, project: &ProjectState, id: PipelineRunId) -> Result<Vec<(StepRun, Vec<StepOutput>)>> {
+pub async fn steps(
+    caller: &Caller,
+    project: &ProjectState,
+    id: PipelineRunId,
+) -> Result<Vec<(StepRun, Vec<StepOutput>)>> {
     get(caller, project, id).await?;
     let mut reader = caller.app.store().read().await?;
     let mut steps = Vec::new();
@@ -53,7 +62,13 @@ pub async fn steps(caller: &Caller, project: &ProjectState, id: PipelineRunId) -
 }
 
 /// Events after a sequence, oldest first, and whether the run has ended. Waits up to `wait` for one to come.
-pub async fn events(caller: &Caller, project: &Arc<ProjectState>, id: PipelineRunId, after: i64, wait: Duration) -> Result<(Vec<Event>, bool)> {
+pub async fn events(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    id: PipelineRunId,
+    after: i64,
+    wait: Duration,
+) -> Result<(Vec<Event>, bool)> {
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         let mut woken = std::pin::pin!(caller.app.told.notified());
@@ -72,7 +87,12 @@ pub async fn events(caller: &Caller, project: &Arc<ProjectState>, id: PipelineRu
 }
 
 /// The newest attempt at a step in a pipeline run, with its log when one was kept.
-pub async fn log(caller: &Caller, project: &ProjectState, id: PipelineRunId, step: &StepName) -> Result<(StepRun, Option<String>)> {
+pub async fn log(
+    caller: &Caller,
+    project: &ProjectState,
+    id: PipelineRunId,
+    step: &StepName,
+) -> Result<(StepRun, Option<String>)> {
     get(caller, project, id).await?;
     let attempts = step_runs::list(&mut *caller.app.store().read().await?, id).await?;
     let newest = attempts.into_iter().filter(|attempt| attempt.step == *step).max_by_key(|attempt| attempt.attempt);

@@ -5,11 +5,11 @@ mod told;
 
 use std::sync::Arc;
 
+use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
-use perennial_core::Result;
 use perennial_pipelines::{KeyParts, differences};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::{pipeline_runs, step_runs};
@@ -34,7 +34,13 @@ pub struct Options {
 }
 
 /// Records a pipeline run as pending; [`carry_out`] runs it.
-pub async fn request(caller: &Caller, project: &Arc<ProjectState>, kind: PipelineKind, cause: Value, options: &Options) -> Result<PipelineRun> {
+pub async fn request(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    kind: PipelineKind,
+    cause: Value,
+    options: &Options,
+) -> Result<PipelineRun> {
     let permission = match kind {
         PipelineKind::Run => Permission::Write,
         PipelineKind::Release => Permission::Approve,
@@ -58,7 +64,11 @@ pub async fn request(caller: &Caller, project: &Arc<ProjectState>, kind: Pipelin
         ended_ms: None,
     };
     let inserted = run.clone();
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) })).await?;
+    caller
+        .app
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) }))
+        .await?;
     Ok(run)
 }
 
@@ -68,7 +78,8 @@ pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &Pipel
     let submission = project.submission()?;
     let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
     let (id, server, at) = (run.id, caller.app.server.to_string(), caller.app.now(project));
-    let event = if run.state == PipelineRunState::Interrupted { PipelineRunEvent::Resume } else { PipelineRunEvent::Start };
+    let event =
+        if run.state == PipelineRunState::Interrupted { PipelineRunEvent::Resume } else { PipelineRunEvent::Start };
     caller
         .app
         .store()
@@ -96,7 +107,8 @@ pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
                 Box::pin(async move {
                     step_runs::interrupt_running(tx, id, at_ms).await?;
                     if state == PipelineRunState::Running {
-                        pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms).await?;
+                        pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms)
+                            .await?;
                     }
                     Ok(())
                 })
@@ -119,9 +131,20 @@ pub struct Why {
 }
 
 /// Compares a key with the newest good attempt of a step.
-pub(crate) async fn why(caller: &Caller, project: &ProjectState, step: &StepName, parts: &KeyParts, is_cached: bool) -> Result<Why> {
+pub(crate) async fn why(
+    caller: &Caller,
+    project: &ProjectState,
+    step: &StepName,
+    parts: &KeyParts,
+    is_cached: bool,
+) -> Result<Why> {
     let newest = step_runs::list_of_step(&mut *caller.app.store().read().await?, project.id, step, None, 50).await?;
-    let before = newest.items.iter().find(|run| matches!(run.state, perennial_core::state::StepRunState::Succeeded | perennial_core::state::StepRunState::Cached));
+    let before = newest.items.iter().find(|run| {
+        matches!(
+            run.state,
+            perennial_core::state::StepRunState::Succeeded | perennial_core::state::StepRunState::Cached
+        )
+    });
     let reasons = match before.map(|run| serde_json::from_value::<KeyParts>(run.key_parts.clone())) {
         _ if is_cached => vec!["nothing it depends on has changed".to_owned()],
         Some(Ok(old)) => differences(&old, parts).iter().map(ToString::to_string).collect(),

@@ -21,7 +21,10 @@ use crate::tables::declare;
 /// The dataset an endpoint's predictions are in: `predictions_<endpoint>`.
 pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
     predictions_of(endpoint).ok_or_else(|| {
-        Error::new(ErrorCode::InvalidArgument, format!("the name of endpoint `{endpoint}` leaves no room for that of its predictions"))
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the name of endpoint `{endpoint}` leaves no room for that of its predictions"),
+        )
     })
 }
 
@@ -37,11 +40,18 @@ pub async fn take_over(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
     Ok(())
 }
 
-async fn take_over_one(caller: &Caller, project: &Arc<ProjectState>, endpoint: &EndpointName, segment: &Segment) -> Result<()> {
+async fn take_over_one(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    endpoint: &EndpointName,
+    segment: &Segment,
+) -> Result<()> {
     let app = &caller.app;
     let at = app.now(project);
     let known = prediction_segments::find(&mut *app.store().read().await?, &segment.log, segment.number).await?;
-    let record = if let Some(record) = known { record } else {
+    let record = if let Some(record) = known {
+        record
+    } else {
         let record = PredictionSegment {
             log: segment.log.clone(),
             number: segment.number,
@@ -56,7 +66,9 @@ async fn take_over_one(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
             project_ms: at.project_ms,
         };
         let inserted = record.clone();
-        app.store().write(move |tx| Box::pin(async move { Ok(prediction_segments::insert(tx, &inserted).await?) })).await?;
+        app.store()
+            .write(move |tx| Box::pin(async move { Ok(prediction_segments::insert(tx, &inserted).await?) }))
+            .await?;
         record
     };
     let mut record = record;
@@ -77,7 +89,13 @@ async fn take_over_one(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
 }
 
 /// Loads a segment's rows. The key sets aside what a load cut off before its record already brought.
-async fn load(caller: &Caller, project: &Arc<ProjectState>, endpoint: &EndpointName, segment: &Segment, record: &PredictionSegment) -> Result<()> {
+async fn load(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    endpoint: &EndpointName,
+    segment: &Segment,
+    record: &PredictionSegment,
+) -> Result<()> {
     let app = &caller.app;
     let (predictions, which) = (app.services.predictions.clone(), segment.clone());
     let rows = app.compute(move || predictions.rows(&which)).await?;
@@ -110,7 +128,8 @@ async fn load(caller: &Caller, project: &Arc<ProjectState>, endpoint: &EndpointN
                 let made = version_node(&version);
                 let from = Node { kind: NodeKind::PredictionSegment, id: format!("{}/{}", record.log, record.number) };
                 lineage::add(tx, project_id, &from, &made, at.wall_ms).await?;
-                prediction_segments::apply(tx, &record, SegmentEvent::Load, load.map(|load| (load, version.number))).await?;
+                prediction_segments::apply(tx, &record, SegmentEvent::Load, load.map(|load| (load, version.number)))
+                    .await?;
                 Ok(())
             })
         })

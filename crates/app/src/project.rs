@@ -134,7 +134,9 @@ impl ProjectState {
         for declared in submission.project.datasets.values() {
             // A source that cannot be listed now is told by collecting, not by looking.
             for file in app.data().list(&declared.source.files_source()).await.unwrap_or_default() {
-                hasher.update(format!("{}\0{}\0{:?}\0{:?}\n", file.path, file.size_bytes, file.modified_ns, file.etag).as_bytes());
+                hasher.update(
+                    format!("{}\0{}\0{:?}\0{:?}\n", file.path, file.size_bytes, file.modified_ns, file.etag).as_bytes(),
+                );
             }
         }
         let now = hasher.finalize().to_hex().to_string();
@@ -147,8 +149,11 @@ impl ProjectState {
         let Some(submission) = self.find_submission() else { return Ok(false) };
         let tables = crate::tables::Tables::newest(app, self.id).await?;
         let is_source = |name: &str| submission.project.datasets.keys().any(|dataset| dataset.as_str() == name);
-        let now: Vec<(String, i64)> =
-            tables.iter().filter(|table| is_source(table.dataset.name.as_str())).map(|table| (table.dataset.name.to_string(), table.version.number)).collect();
+        let now: Vec<(String, i64)> = tables
+            .iter()
+            .filter(|table| is_source(table.dataset.name.as_str()))
+            .map(|table| (table.dataset.name.to_string(), table.version.number))
+            .collect();
         let before = lock(&self.refreshed).replace(now.clone());
         Ok(before.as_ref() != Some(&now))
     }
@@ -191,29 +196,45 @@ struct Body {
 
 impl Submission {
     /// Judges a project file with the files it declares. `texts` holds those that are UTF-8.
-    pub(crate) fn judge(app: &App, text: String, files: BTreeMap<String, BlobDigest>, texts: BTreeMap<String, String>, around: &dyn Files) -> Result<Self> {
+    pub(crate) fn judge(
+        app: &App,
+        text: String,
+        files: BTreeMap<String, BlobDigest>,
+        texts: BTreeMap<String, String>,
+        around: &dyn Files,
+    ) -> Result<Self> {
         let tables_in = |sql: &str| app.data().tables_in(sql);
         let surroundings = Surroundings { files: around, trainers: app.services.trainers, tables_in: Some(&tables_in) };
-        let project = Project::judge(FILE_NAME, &text, &surroundings)
-            .map_err(|mistakes| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes))?;
+        let project = Project::judge(FILE_NAME, &text, &surroundings).map_err(|mistakes| {
+            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes)
+        })?;
         Self::assemble(app, text, files, texts, project)
     }
 
     /// The submission stored before; it was judged when it came.
     fn restore(app: &App, digest: &str, body: &str) -> Result<Self> {
-        let body: Body = serde_json::from_str(body).map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
-        let project = Project::parse(FILE_NAME, &body.text)
-            .map_err(|mistakes| Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").because(mistakes))?;
+        let body: Body = serde_json::from_str(body)
+            .map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
+        let project = Project::parse(FILE_NAME, &body.text).map_err(|mistakes| {
+            Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").because(mistakes)
+        })?;
         Self::assemble(app, body.text, body.files, body.texts, project)
     }
 
-    fn assemble(app: &App, text: String, files: BTreeMap<String, BlobDigest>, texts: BTreeMap<String, String>, project: Project) -> Result<Self> {
+    fn assemble(
+        app: &App,
+        text: String,
+        files: BTreeMap<String, BlobDigest>,
+        texts: BTreeMap<String, String>,
+        project: Project,
+    ) -> Result<Self> {
         let mut tables: BTreeMap<StepName, Vec<String>> = BTreeMap::new();
         for (name, step) in &project.steps {
             if let perennial_config::Act::Sql { file } = &step.act
-                && let Some(sql) = texts.get(file) {
-                    tables.insert(name.clone(), app.data().tables_in(sql)?);
-                }
+                && let Some(sql) = texts.get(file)
+            {
+                tables.insert(name.clone(), app.data().tables_in(sql)?);
+            }
         }
         let mut hasher = blake3::Hasher::new_derive_key("perennial project snapshot v1");
         let mut part = |text: &[u8]| {

@@ -10,8 +10,8 @@ use perennial_core::name::ProjectName;
 use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::projects::{NewProject, ProjectFile};
 use perennial_store::projects as table;
+use perennial_store::projects::{NewProject, ProjectFile};
 
 use crate::app::{App, Caller, Entry, record};
 use crate::project::{ProjectState, Submission};
@@ -70,7 +70,16 @@ pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
             Box::pin(async move {
                 table::submit_file(tx, &file).await?;
                 let payload = serde_json::json!({ "digest": file.digest });
-                let entry = Entry { project: file.project_id, noun: "project_file", subject: file.digest.clone(), verb: "submit", actor: &actor, cause: None, at, payload };
+                let entry = Entry {
+                    project: file.project_id,
+                    noun: "project_file",
+                    subject: file.digest.clone(),
+                    verb: "submit",
+                    actor: &actor,
+                    cause: None,
+                    at,
+                    payload,
+                };
                 record(tx, entry).await
             })
         })
@@ -106,18 +115,24 @@ async fn read(app: &Arc<App>) -> Result<Submission> {
             .because(cause)
     })?;
     if bytes.len() > FILE_BYTES_MAX {
-        return Err(Error::new(ErrorCode::TooLarge, format!("`{FILE_NAME}` has {} bytes, at most {FILE_BYTES_MAX} are read", bytes.len())));
+        return Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("`{FILE_NAME}` has {} bytes, at most {FILE_BYTES_MAX} are read", bytes.len()),
+        ));
     }
-    let text = String::from_utf8(bytes).map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
-    let declared = Project::parse(FILE_NAME, &text).map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let text = String::from_utf8(bytes)
+        .map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
+    let declared = Project::parse(FILE_NAME, &text)
+        .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
     let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
     for path in declared.unwrap_or_default() {
         let Some(place) = RootFiles(&root).place(&path).filter(|place| place.is_file()) else { continue };
         let blob = app.services.blobs.put_file(&place).await?;
         if blob.size_bytes <= TEXT_BYTES_MAX
-            && let Ok(text) = std::fs::read_to_string(&place) {
-                texts.insert(path.clone(), text);
-            }
+            && let Ok(text) = std::fs::read_to_string(&place)
+        {
+            texts.insert(path.clone(), text);
+        }
         files.insert(path, blob.digest);
     }
     Submission::judge(app, text, files, texts, &RootFiles(&root))

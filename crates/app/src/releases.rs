@@ -61,7 +61,13 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
 
 /// Says yes to a release in a role that the caller holds (a higher role holds the lower ones).
 /// Without `role`: the first that is asked for and not yet given, else the caller's own.
-pub async fn approve(caller: &Caller, project: &Arc<ProjectState>, prefix: &str, role: Option<Role>, note: Option<String>) -> Result<Approval> {
+pub async fn approve(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    prefix: &str,
+    role: Option<Role>,
+    note: Option<String>,
+) -> Result<Approval> {
     caller.require(Permission::Approve, project)?;
     let release = find(caller, project, prefix).await?;
     let at = caller.app.now(project);
@@ -70,7 +76,8 @@ pub async fn approve(caller: &Caller, project: &Arc<ProjectState>, prefix: &str,
     let role = role.unwrap_or_else(|| wanted_role(project, &given, own));
     if role > own {
         let message = format!("`{}` is no {} here and cannot say yes as one", caller.principal.name, role.as_str());
-        return Err(Error::new(ErrorCode::PermissionDenied, message).hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
+        return Err(Error::new(ErrorCode::PermissionDenied, message)
+            .hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
     }
     let approval = Approval {
         id: ApprovalId::generate(),
@@ -89,9 +96,23 @@ pub async fn approve(caller: &Caller, project: &Arc<ProjectState>, prefix: &str,
         .write(move |tx| {
             Box::pin(async move {
                 table::approve(tx, &stored).await?;
-                let payload = json!({ "release": stored.release_digest, "role": stored.role.as_str(), "note": stored.note });
+                let payload =
+                    json!({ "release": stored.release_digest, "role": stored.role.as_str(), "note": stored.note });
                 let subject = stored.id.to_string();
-                record(tx, Entry { project: stored.project_id, noun: "approval", subject, verb: "create", actor: &actor, cause: None, at, payload }).await
+                record(
+                    tx,
+                    Entry {
+                        project: stored.project_id,
+                        noun: "approval",
+                        subject,
+                        verb: "create",
+                        actor: &actor,
+                        cause: None,
+                        at,
+                        payload,
+                    },
+                )
+                .await
             })
         })
         .await?;
@@ -99,7 +120,12 @@ pub async fn approve(caller: &Caller, project: &Arc<ProjectState>, prefix: &str,
 }
 
 /// Decisions of a project, newest first.
-pub async fn list_decisions(caller: &Caller, project: &ProjectState, after: Option<&str>, limit: u32) -> Result<Page<Decision>> {
+pub async fn list_decisions(
+    caller: &Caller,
+    project: &ProjectState,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Decision>> {
     caller.require(Permission::Read, project)?;
     Ok(decisions::list(&mut *caller.app.store().read().await?, project.id, after, limit).await?)
 }
@@ -125,7 +151,12 @@ pub async fn evidence(caller: &Caller, project: &ProjectState, id: EvidenceId) -
 }
 
 /// Changes of who answers in a project, newest first.
-pub async fn list_promotions(caller: &Caller, project: &ProjectState, after: Option<&str>, limit: u32) -> Result<Page<Promotion>> {
+pub async fn list_promotions(
+    caller: &Caller,
+    project: &ProjectState,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Promotion>> {
     caller.require(Permission::Read, project)?;
     Ok(promotions::list(&mut *caller.app.store().read().await?, project.id, after, limit).await?)
 }
@@ -138,7 +169,10 @@ fn role_of(caller: &Caller, project: &ProjectState) -> Role {
 
 fn wanted_role(project: &ProjectState, given: &[Approval], own: Role) -> Role {
     let submission = project.find_submission();
-    let wanted = submission.iter().filter_map(|submission| submission.project.release.as_ref()).flat_map(|release| release.approve.iter().copied());
+    let wanted = submission
+        .iter()
+        .filter_map(|submission| submission.project.release.as_ref())
+        .flat_map(|release| release.approve.iter().copied());
     let missing = wanted.into_iter().find(|role| *role <= own && !given.iter().any(|approval| approval.role == *role));
     missing.unwrap_or(own)
 }
@@ -146,13 +180,19 @@ fn wanted_role(project: &ProjectState, given: &[Approval], own: Role) -> Role {
 async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<Release> {
     let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
     if !is_hex || prefix.len() < PREFIX_MIN {
-        let message = format!("`{}` is no release: expected the first {PREFIX_MIN} or more lowercase hexadecimal digits of its digest", prefix.escape_debug());
+        let message = format!(
+            "`{}` is no release: expected the first {PREFIX_MIN} or more lowercase hexadecimal digits of its digest",
+            prefix.escape_debug()
+        );
         return Err(Error::new(ErrorCode::InvalidArgument, message).hint("`perennial releases` lists them"));
     }
-    let found = table::find_by_prefix(&mut *caller.app.store().read().await?, project.id, prefix, &format!("{prefix}g")).await?;
+    let found =
+        table::find_by_prefix(&mut *caller.app.store().read().await?, project.id, prefix, &format!("{prefix}g"))
+            .await?;
     match <[Release; 1]>::try_from(found) {
         Ok([release]) => Ok(release),
         Err(none) if none.is_empty() => Err(Error::not_found("release", prefix)),
-        Err(_) => Err(Error::new(ErrorCode::InvalidArgument, format!("more than one release begins with `{prefix}`")).hint("give more digits")),
+        Err(_) => Err(Error::new(ErrorCode::InvalidArgument, format!("more than one release begins with `{prefix}`"))
+            .hint("give more digits")),
     }
 }

@@ -61,9 +61,13 @@ impl Split {
 
 /// Decides the split.
 pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
-    let known = || rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| time.map(|time| (time, *labelled)));
+    let known =
+        || rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| time.map(|time| (time, *labelled)));
     let (Some(first), Some(last)) = (known().map(|(time, _)| time).min(), known().map(|(time, _)| time).max()) else {
-        return Err(Error::new(ErrorCode::Evidence, "there is no row with a time: nothing can be split into training and test"));
+        return Err(Error::new(
+            ErrorCode::Evidence,
+            "there is no row with a time: nothing can be split into training and test",
+        ));
     };
     let mut window = Window::containing(rules.now_ms.min(last), rules.test, rules.zone);
     while window.end_ms > first {
@@ -99,7 +103,10 @@ fn decided(
     if train_rows == 0 {
         return Err(Error::new(
             ErrorCode::Evidence,
-            format!("the only labelled window begins {}: there is nothing earlier to train on", local(window.start_ms, rules.zone)),
+            format!(
+                "the only labelled window begins {}: there is nothing earlier to train on",
+                local(window.start_ms, rules.zone)
+            ),
         )
         .hint("wait for another window, or shorten `[task] test`"));
     }

@@ -22,8 +22,8 @@ use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput, StepRun};
 use perennial_store::{lineage, step_runs};
 use serde_json::json;
 
-pub use evaluate::{Evidence, ModelFacts};
 pub(crate) use evaluate::find as find_evidence;
+pub use evaluate::{Evidence, ModelFacts};
 pub(crate) use model::{ModelReference, load as load_model};
 
 use crate::app::{Entry, record};
@@ -53,7 +53,9 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
         parts = match thing {
             Thing::Dataset(name) => parts.with(format!("input:{name}"), digest_of(context, name.as_str())?),
             Thing::Model(model) => parts.with(format!("model:{model}"), model_output(context, model)?.digest),
-            Thing::Output(step, output) => parts.with(format!("input:{step}.{output}"), named_output(context, step, output)?.digest),
+            Thing::Output(step, output) => {
+                parts.with(format!("input:{step}.{output}"), named_output(context, step, output)?.digest)
+            }
         };
     }
     match &act {
@@ -76,7 +78,10 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("slices", slices.join(","))
                 .with("task", examples::task_text(context)?)
                 .with("split", json!(split.test).to_string())
-                .with("champion", champion.map_or_else(|| "none".to_owned(), |version| version.content_digest.unwrap_or_default())))
+                .with(
+                    "champion",
+                    champion.map_or_else(|| "none".to_owned(), |version| version.content_digest.unwrap_or_default()),
+                ))
         }
         Act::Run(run) => {
             for path in &run.code {
@@ -84,10 +89,13 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 parts = parts.with(format!("code:{path}"), digest.to_string());
             }
             if run.inputs.iter().any(|input| matches!(input, Input::Train(_) | Input::Test(_))) {
-                parts = parts.with("split", json!(examples::split(context).await?.test).to_string()).with("task", examples::task_text(context)?);
+                parts = parts
+                    .with("split", json!(examples::split(context).await?.test).to_string())
+                    .with("task", examples::task_text(context)?);
             }
             let environment = command::environment(context, run).await?;
-            let outputs: Vec<String> = run.outputs.iter().map(|(name, output)| format!("{name}={}:{:?}", output.path, output.kind)).collect();
+            let outputs: Vec<String> =
+                run.outputs.iter().map(|(name, output)| format!("{name}={}:{:?}", output.path, output.kind)).collect();
             Ok(parts
                 .with("command", json!(run.argv).to_string())
                 .with("params", json!(run.params).to_string())
@@ -113,7 +121,10 @@ pub(crate) fn model_output(context: &Context, step: &StepName) -> Result<StepOut
 
 fn named_output(context: &Context, step: &StepName, name: &str) -> Result<StepOutput> {
     let (_, outputs) = context.outputs_of(step)?;
-    outputs.into_iter().find(|output| output.name == name).ok_or_else(|| Error::not_found("output", format!("{step}.{name}")))
+    outputs
+        .into_iter()
+        .find(|output| output.name == name)
+        .ok_or_else(|| Error::not_found("output", format!("{step}.{name}")))
 }
 
 /// The dataset an SQL step makes has the step's name.
@@ -122,7 +133,13 @@ pub(crate) fn dataset_of(step: &StepName) -> Result<perennial_core::name::Datase
 }
 
 /// A record of an attempt about to begin.
-pub(crate) fn new_attempt(context: &Context, step: &StepName, parts: &KeyParts, id: StepRunId, state: StepRunState) -> StepRun {
+pub(crate) fn new_attempt(
+    context: &Context,
+    step: &StepName,
+    parts: &KeyParts,
+    id: StepRunId,
+    state: StepRunState,
+) -> StepRun {
     let at = context.caller.app.now(&context.project);
     let is_over = state == StepRunState::Cached;
     StepRun {
@@ -160,9 +177,15 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
                 if now.version.digest == output.digest {
                     continue;
                 }
-                let found = dataset_versions::find_by_digest(&mut *app.store().read().await?, now.dataset.id, &output.digest).await?;
+                let found =
+                    dataset_versions::find_by_digest(&mut *app.store().read().await?, now.dataset.id, &output.digest)
+                        .await?;
                 let Some(version) = found else { return Ok(false) };
-                context.tables.lock().unwrap_or_else(std::sync::PoisonError::into_inner).put(Versioned { dataset: now.dataset, version });
+                context
+                    .tables
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .put(Versioned { dataset: now.dataset, version });
             }
             OutputKind::Model | OutputKind::File | OutputKind::Report => {
                 let digest = output.digest.parse()?;
@@ -204,7 +227,15 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName) -> Result<()> {
             Ok(made) => {
                 let message = Some(made.message.clone()).filter(|message| !message.is_empty());
                 succeed(context, step, id, made).await?;
-                context.tell(Told::StepEnded { step: step.clone(), state: "succeeded".to_owned(), ms, message, hint: None }).await;
+                context
+                    .tell(Told::StepEnded {
+                        step: step.clone(),
+                        state: "succeeded".to_owned(),
+                        ms,
+                        message,
+                        hint: None,
+                    })
+                    .await;
                 return Ok(());
             }
             Err(error) => {
@@ -212,12 +243,19 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName) -> Result<()> {
                 if number > i64::from(retries) {
                     let hint = error.hint_text().map(str::to_owned);
                     context
-                        .tell(Told::StepEnded { step: step.clone(), state: "failed".to_owned(), ms, message: Some(error.message().to_owned()), hint })
+                        .tell(Told::StepEnded {
+                            step: step.clone(),
+                            state: "failed".to_owned(),
+                            ms,
+                            message: Some(error.message().to_owned()),
+                            hint,
+                        })
                         .await;
                     return Err(error);
                 }
                 let wait = std::time::Duration::from_secs(1 << number.min(6));
-                let line = format!("attempt {number} failed: {}; the next begins in {} s", error.message(), wait.as_secs());
+                let line =
+                    format!("attempt {number} failed: {}; the next begins in {} s", error.message(), wait.as_secs());
                 context.tell(Told::StepLog { step: step.clone(), line }).await;
                 tokio::time::sleep(wait).await;
                 number += 1;
@@ -235,7 +273,13 @@ async fn begin(context: &Context, attempt: StepRun) -> Result<()> {
         .write(move |tx| {
             Box::pin(async move {
                 step_runs::insert(tx, &attempt).await?;
-                let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: None, log_digest: None };
+                let outcome = StepOutcome {
+                    exit: None,
+                    peak_memory_bytes: None,
+                    isolation: None,
+                    message: None,
+                    log_digest: None,
+                };
                 step_runs::apply(tx, attempt.id, StepRunEvent::Start, &outcome, at_ms).await?;
                 let run = Node { kind: NodeKind::PipelineRun, id: attempt.pipeline_run_id.to_string() };
                 lineage::add(tx, attempt.project_id, &run, &step_node(attempt.id), at_ms).await?;
@@ -253,7 +297,13 @@ pub(crate) fn step_node(id: StepRunId) -> Node {
 async fn succeed(context: &Context, step: &StepName, id: StepRunId, made: Made) -> Result<()> {
     let at = context.caller.app.now(&context.project);
     let outputs = made.outputs.clone();
-    let outcome = made.outcome.unwrap_or(StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: None, log_digest: None });
+    let outcome = made.outcome.unwrap_or(StepOutcome {
+        exit: None,
+        peak_memory_bytes: None,
+        isolation: None,
+        message: None,
+        log_digest: None,
+    });
     let inputs = input_nodes(context, step);
     let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
     let payload = json!({ "step": step, "outputs": outputs.iter().map(|output| json!({ "name": output.name, "digest": output.digest })).collect::<Vec<_>>() });
@@ -271,7 +321,16 @@ async fn succeed(context: &Context, step: &StepName, id: StepRunId, made: Made) 
                     lineage::add(tx, project_id, input, &step_node(id), at.wall_ms).await?;
                 }
                 step_runs::apply(tx, id, StepRunEvent::Succeed, &outcome, at.wall_ms).await?;
-                let entry = Entry { project: project_id, noun: "step_run", subject: id.to_string(), verb: "succeed", actor: &actor, cause: cause.as_deref(), at, payload };
+                let entry = Entry {
+                    project: project_id,
+                    noun: "step_run",
+                    subject: id.to_string(),
+                    verb: "succeed",
+                    actor: &actor,
+                    cause: cause.as_deref(),
+                    at,
+                    payload,
+                };
                 record(tx, entry).await
             })
         })
@@ -287,7 +346,9 @@ fn input_nodes(context: &Context, step: &StepName) -> Vec<Node> {
     for thing in context.submission.graph.needs(step) {
         match thing {
             Thing::Dataset(name) => nodes.extend(tables.find(name.as_str()).map(|found| version_node(&found.version))),
-            Thing::Model(from) | Thing::Output(from, _) => nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by))),
+            Thing::Model(from) | Thing::Output(from, _) => {
+                nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)))
+            }
         }
     }
     nodes.push(Node { kind: NodeKind::Code, id: context.submission.digest.clone() });
@@ -299,7 +360,13 @@ async fn fail(context: &Context, id: StepRunId, error: &Error) -> Result<()> {
     if error.code() == ErrorCode::Internal {
         tracing::error!(step_run.id = %id, error = error.chain(), "a step failed");
     }
-    let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: Some(error.message().to_owned()), log_digest: None };
+    let outcome = StepOutcome {
+        exit: None,
+        peak_memory_bytes: None,
+        isolation: None,
+        message: Some(error.message().to_owned()),
+        log_digest: None,
+    };
     context
         .caller
         .app

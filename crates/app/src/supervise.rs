@@ -39,7 +39,11 @@ impl Supervisor {
     }
 
     /// Does `work` to its end even when whoever waits for it goes away; `None` when it panicked or was stopped.
-    pub async fn finish<T: Send + 'static>(&self, name: &'static str, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         let (done, ended) = tokio::sync::oneshot::channel();
         self.spawn(name, async move {
             // Nobody waiting any more is why this is done apart.

@@ -31,7 +31,10 @@ impl Versioned {
 
     /// The table behind it.
     pub fn table(&self) -> TableRef {
-        TableRef { path: self.dataset.table_path.clone(), delta_version: self.version.delta_version.unwrap_or_default() }
+        TableRef {
+            path: self.dataset.table_path.clone(),
+            delta_version: self.version.delta_version.unwrap_or_default(),
+        }
     }
 }
 
@@ -61,7 +64,8 @@ impl Tables {
     /// The version of a dataset.
     pub fn get(&self, name: &str) -> Result<&Versioned> {
         self.find(name).ok_or_else(|| {
-            Error::not_found("version of dataset", name).hint("nothing was loaded into it yet: `perennial run` collects its source")
+            Error::not_found("version of dataset", name)
+                .hint("nothing was loaded into it yet: `perennial run` collects its source")
         })
     }
 
@@ -82,7 +86,13 @@ impl Tables {
 }
 
 /// The dataset called `name`, made when it is not there, its mode and key as declared.
-pub(crate) async fn declare(app: &Arc<App>, project: &ProjectState, name: &DatasetName, mode: Mode, key: &[String]) -> Result<Dataset> {
+pub(crate) async fn declare(
+    app: &Arc<App>,
+    project: &ProjectState,
+    name: &DatasetName,
+    mode: Mode,
+    key: &[String],
+) -> Result<Dataset> {
     let found = datasets::find_by_name(&mut *app.store().read().await?, project.id, name).await?;
     let key_columns = key.to_vec();
     match found {
@@ -90,7 +100,9 @@ pub(crate) async fn declare(app: &Arc<App>, project: &ProjectState, name: &Datas
         Some(mut dataset) => {
             let id = dataset.id;
             let columns = key_columns.clone();
-            app.store().write(move |tx| Box::pin(async move { Ok(datasets::declare(tx, id, mode, &columns).await?) })).await?;
+            app.store()
+                .write(move |tx| Box::pin(async move { Ok(datasets::declare(tx, id, mode, &columns).await?) }))
+                .await?;
             dataset.mode = mode;
             dataset.key_columns = key_columns;
             Ok(dataset)

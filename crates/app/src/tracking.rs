@@ -38,7 +38,11 @@ const DEPTH_MAX: usize = 32;
 /// An experiment the caller may read.
 async fn readable_experiment(caller: &Caller, id: ExperimentId) -> Result<Experiment> {
     let experiment = experiment_rows::get(&mut *caller.app.store().read().await?, id).await?;
-    if caller.principal.may(Permission::Read, Some(experiment.project_id)) { Ok(experiment) } else { Err(Error::not_found("experiment", id)) }
+    if caller.principal.may(Permission::Read, Some(experiment.project_id)) {
+        Ok(experiment)
+    } else {
+        Err(Error::not_found("experiment", id))
+    }
 }
 
 /// An experiment the caller may change; steps change none.
@@ -52,7 +56,11 @@ async fn writable_experiment(caller: &Caller, id: ExperimentId) -> Result<Experi
 /// A run the caller may read.
 async fn readable_run(caller: &Caller, id: RunId) -> Result<Run> {
     let run = run_rows::get(&mut *caller.app.store().read().await?, id).await?;
-    if caller.principal.may(Permission::Read, Some(run.project_id)) { Ok(run) } else { Err(Error::not_found("run", id)) }
+    if caller.principal.may(Permission::Read, Some(run.project_id)) {
+        Ok(run)
+    } else {
+        Err(Error::not_found("run", id))
+    }
 }
 
 /// A run the caller may write: for a step its own, or one below it.
@@ -77,8 +85,11 @@ fn not_a_step(caller: &Caller) -> Result<()> {
     if caller.principal.run.is_none() {
         return Ok(());
     }
-    Err(Error::new(ErrorCode::PermissionDenied, "a step's token reads its project and writes its own run, nothing else")
-        .hint("do this outside the step, with a token of your own"))
+    Err(Error::new(
+        ErrorCode::PermissionDenied,
+        "a step's token reads its project and writes its own run, nothing else",
+    )
+    .hint("do this outside the step, with a token of your own"))
 }
 
 /// A change of a governed noun of tracking, for the ledger.
@@ -93,7 +104,12 @@ struct Change<'a> {
 /// An entry about `change` by the caller; to be appended last in its transaction.
 async fn entry(caller: &Caller, change: Change<'static>) -> Result<OwnedEntry> {
     let project = caller.app.project(change.project).await?;
-    Ok(OwnedEntry { at: caller.app.now(&project), actor: caller.principal.name.clone(), cause: caller.cause.clone(), change })
+    Ok(OwnedEntry {
+        at: caller.app.now(&project),
+        actor: caller.principal.name.clone(),
+        cause: caller.cause.clone(),
+        change,
+    })
 }
 
 struct OwnedEntry {
@@ -106,7 +122,16 @@ struct OwnedEntry {
 impl OwnedEntry {
     async fn append(self, tx: &mut perennial_store::Tx) -> Result<()> {
         let Change { project, noun, subject, verb, payload } = self.change;
-        let entry = Entry { project, noun, subject, verb, actor: &self.actor, cause: self.cause.as_deref(), at: self.at, payload };
+        let entry = Entry {
+            project,
+            noun,
+            subject,
+            verb,
+            actor: &self.actor,
+            cause: self.cause.as_deref(),
+            at: self.at,
+            payload,
+        };
         record(tx, entry).await
     }
 }

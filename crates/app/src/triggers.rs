@@ -18,10 +18,11 @@ use crate::project::{ProjectState, Submission};
 /// When the next schedule comes due.
 pub(crate) fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Option<i64> {
     let now = caller.app.now(project).project_ms;
-    let schedules = submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
-        Event::Schedule(schedule) => schedule.next_after(now, &submission.zone),
-        _ => None,
-    });
+    let schedules =
+        submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
+            Event::Schedule(schedule) => schedule.next_after(now, &submission.zone),
+            _ => None,
+        });
     schedules.min()
 }
 
@@ -41,20 +42,35 @@ pub(crate) async fn fire(caller: &Caller, project: &Arc<ProjectState>, submissio
 }
 
 /// What may set an event off now, each with an id that fires once.
-async fn causes(caller: &Caller, project: &ProjectState, submission: &Submission, name: &TriggerName, event: &Event) -> Result<Vec<(String, Value)>> {
+async fn causes(
+    caller: &Caller,
+    project: &ProjectState,
+    submission: &Submission,
+    name: &TriggerName,
+    event: &Event,
+) -> Result<Vec<(String, Value)>> {
     let mut reader = caller.app.store().read().await?;
     match event {
         Event::Alert { monitor, alert } => {
             let open = alerts::list_open(&mut reader, project.id).await?;
             let subject = format!("monitor:{monitor}");
-            let firing = open.into_iter().filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
-            Ok(firing.map(|alert| (alert.id.to_string(), json!({ "alert": alert.id, "message": alert.message }))).collect())
+            let firing = open
+                .into_iter()
+                .filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
+            Ok(firing
+                .map(|alert| (alert.id.to_string(), json!({ "alert": alert.id, "message": alert.message })))
+                .collect())
         }
         Event::Dataset(dataset) => {
-            let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else { return Ok(Vec::new()) };
+            let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else {
+                return Ok(Vec::new());
+            };
             let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
             let id = |number: i64| format!("{}@{number}", dataset.name);
-            Ok(newest.map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number }))).into_iter().collect())
+            Ok(newest
+                .map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number })))
+                .into_iter()
+                .collect())
         }
         Event::Schedule(schedule) => {
             let now = caller.app.now(project).project_ms;
@@ -66,7 +82,12 @@ async fn causes(caller: &Caller, project: &ProjectState, submission: &Submission
                 due = Some(instant);
                 next = schedule.next_after(instant, &submission.zone);
             }
-            Ok(due.map(|instant| (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))).into_iter().collect())
+            Ok(due
+                .map(|instant| {
+                    (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))
+                })
+                .into_iter()
+                .collect())
         }
     }
 }
@@ -80,7 +101,14 @@ async fn fire_one(
     what: Value,
 ) -> Result<Option<String>> {
     let at = caller.app.now(project);
-    let firing = TriggerFiring { project_id: project.id, trigger_name: name.clone(), cause_id, pipeline_run_id: None, wall_ms: at.wall_ms, project_ms: at.project_ms };
+    let firing = TriggerFiring {
+        project_id: project.id,
+        trigger_name: name.clone(),
+        cause_id,
+        pipeline_run_id: None,
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+    };
     let known = trigger_firings::list(&mut *caller.app.store().read().await?, project.id, name).await?;
     if known.iter().any(|known| known.cause_id == firing.cause_id) {
         return Ok(None);
@@ -102,7 +130,20 @@ async fn fire_one(
                     return Ok(false);
                 }
                 let subject = firing.trigger_name.to_string();
-                record(tx, Entry { project: project_id, noun: "trigger", subject, verb: "fire", actor: &actor, cause: Some(&firing.cause_id), at, payload: cause }).await?;
+                record(
+                    tx,
+                    Entry {
+                        project: project_id,
+                        noun: "trigger",
+                        subject,
+                        verb: "fire",
+                        actor: &actor,
+                        cause: Some(&firing.cause_id),
+                        at,
+                        payload: cause,
+                    },
+                )
+                .await?;
                 Ok(true)
             })
         })

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Keeps machine-learning models alive: collect, check, prepare, train, test, release, serve, watch, retrain.
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains")]
+#[command(
+    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains"
+)]
 pub(crate) struct Arguments {
     /// The project's folder.
     #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
@@ -37,7 +39,9 @@ pub(crate) enum Command {
     /// Runs, judges the gates, and brings a candidate that passes to its endpoint.
     Release(Release),
     /// Serves endpoints and console, watches, retrains; until it is stopped.
-    #[command(after_help = "Examples:\n  perennial up\n  perennial up --port 8080 --database postgres://perennial@db/perennial --artifacts s3://bucket/perennial")]
+    #[command(
+        after_help = "Examples:\n  perennial up\n  perennial up --port 8080 --database postgres://perennial@db/perennial --artifacts s3://bucket/perennial"
+    )]
     Up(Up),
     /// Plays a year of a model's life on real data.
     Demo(Demo),
@@ -75,7 +79,9 @@ pub(crate) enum Command {
     /// The ledger's entries, newest first.
     Ledger,
     /// Walks back from a prediction, model, release or dataset version to what made it, and forward to what stands on it.
-    #[command(after_help = "Examples:\n  perennial explain prediction 0192…-0\n  perennial explain model 3\n  perennial explain release 5f2c\n  perennial explain dataset features@4")]
+    #[command(
+        after_help = "Examples:\n  perennial explain prediction 0192…-0\n  perennial explain model 3\n  perennial explain release 5f2c\n  perennial explain dataset features@4"
+    )]
     Explain {
         /// `prediction`, `model`, `release` or `dataset`.
         kind: String,
@@ -108,7 +114,9 @@ pub(crate) enum Command {
     /// Tells what is found and what is missing, with the next act.
     Doctor,
     /// Prints shell completions.
-    #[command(after_help = "Example:\n  perennial completions bash > ~/.local/share/bash-completion/completions/perennial")]
+    #[command(
+        after_help = "Example:\n  perennial completions bash > ~/.local/share/bash-completion/completions/perennial"
+    )]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,

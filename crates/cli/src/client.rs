@@ -37,7 +37,8 @@ impl Client {
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
         // A second provider would be refused; the first stands.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client can be made")?;
+        let http =
+            reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client can be made")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
@@ -67,7 +68,16 @@ impl Client {
         }
         let error = value.get("error").unwrap_or(&value);
         let word = |name: &str| error.get(name).and_then(Value::as_str).map(str::to_owned);
-        let message = word("message").or_else(|| error.as_str().map(str::to_owned)).unwrap_or_else(|| format!("the server answered {status}"));
-        Err(Refused { status, code: word("code").unwrap_or_default(), message, hint: word("hint"), diagnostics: error.get("diagnostics").or_else(|| value.get("diagnostics")).cloned() }.into())
+        let message = word("message")
+            .or_else(|| error.as_str().map(str::to_owned))
+            .unwrap_or_else(|| format!("the server answered {status}"));
+        Err(Refused {
+            status,
+            code: word("code").unwrap_or_default(),
+            message,
+            hint: word("hint"),
+            diagnostics: error.get("diagnostics").or_else(|| value.get("diagnostics")).cloned(),
+        }
+        .into())
     }
 }

@@ -60,15 +60,28 @@ async fn with_server(arguments: &Arguments, client: &Client, folder: &Path) -> R
         }
         Command::Data(Data::Release { load, all }) => {
             let project = named(client).await?;
-            told(&client.post(&format!("/api/v1/projects/{project}/loads/{load}/release"), &json!({ "all": all })).await?, json)
+            told(
+                &client
+                    .post(&format!("/api/v1/projects/{project}/loads/{load}/release"), &json!({ "all": all }))
+                    .await?,
+                json,
+            )
         }
         Command::Rollback { endpoint } => {
             let project = named(client).await?;
-            told(&client.post(&format!("/api/v1/projects/{project}/endpoints/{endpoint}/rollback"), &json!({})).await?, json)
+            told(
+                &client.post(&format!("/api/v1/projects/{project}/endpoints/{endpoint}/rollback"), &json!({})).await?,
+                json,
+            )
         }
         Command::Releases(Releases::Approve { digest, role }) => {
             let project = named(client).await?;
-            told(&client.post(&format!("/api/v1/projects/{project}/releases/{digest}/approve"), &json!({ "role": role })).await?, json)
+            told(
+                &client
+                    .post(&format!("/api/v1/projects/{project}/releases/{digest}/approve"), &json!({ "role": role }))
+                    .await?,
+                json,
+            )
         }
         Command::Tokens(Tokens::Create { name, role }) => {
             let made = client.post("/api/v1/tokens", &json!({ "name": name, "role": role })).await?;
@@ -138,7 +151,9 @@ async fn check(client: &Client, json: bool) -> Result<ExitCode> {
 /// Starts a pipeline run and follows it.
 async fn pipeline(client: &Client, project: &str, kind: &str, options: Value, json: bool) -> Result<ExitCode> {
     let dry = options.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
-    let made = client.post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": kind, "options": options })).await?;
+    let made = client
+        .post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": kind, "options": options }))
+        .await?;
     if dry {
         return planned(&made, json);
     }
@@ -173,8 +188,15 @@ fn planned(made: &Value, json: bool) -> Result<ExitCode> {
         .iter()
         .map(|why| {
             let is_cached = why.get("is_cached").and_then(Value::as_bool).unwrap_or_default();
-            let reasons = why.get("reasons").and_then(Value::as_array).map(|reasons| reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
-            vec![why.get("step").and_then(Value::as_str).unwrap_or_default().to_owned(), if is_cached { "up to date" } else { "would run" }.to_owned(), reasons.unwrap_or_default()]
+            let reasons = why
+                .get("reasons")
+                .and_then(Value::as_array)
+                .map(|reasons| reasons.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "));
+            vec![
+                why.get("step").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                if is_cached { "up to date" } else { "would run" }.to_owned(),
+                reasons.unwrap_or_default(),
+            ]
         })
         .collect();
     print!("{}", table(&["step", "", "because"], &rows));
@@ -185,7 +207,9 @@ async fn wait_for_canary(client: &Client, project: &str) -> Result<ExitCode> {
     eprintln!("following the canary; Ctrl-C stops following, not the canary");
     loop {
         let endpoints = client.get(&format!("/api/v1/projects/{project}/endpoints")).await?;
-        let live = lists::items(&endpoints).iter().any(|endpoint| matches!(endpoint.get("canary_state").and_then(Value::as_str), Some("running" | "waiting")));
+        let live = lists::items(&endpoints).iter().any(|endpoint| {
+            matches!(endpoint.get("canary_state").and_then(Value::as_str), Some("running" | "waiting"))
+        });
         if !live {
             return lists::show(client, project, &Command::Endpoints, false).await;
         }

@@ -40,15 +40,29 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
     let folder = &options.folder;
     lay_out(folder, options.project_file.as_deref())?;
     let root = folder.canonicalize()?;
-    let places = Places { data: root.join(".perennial"), root: root.clone(), database: None, artifacts: None, may_step_clock: true };
-    let Some(host) = Host::start(&places, Serving::embedded()).await? else { bail!("{} is in use by another process", folder.display()) };
+    let places = Places {
+        data: root.join(".perennial"),
+        root: root.clone(),
+        database: None,
+        artifacts: None,
+        may_step_clock: true,
+    };
+    let Some(host) = Host::start(&places, Serving::embedded()).await? else {
+        bail!("{} is in use by another process", folder.display())
+    };
     let mut story = Story { client: host.client()?, root, project: String::new(), year: year::Year::new() };
     println!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
-    println!("A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n");
+    println!(
+        "A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n"
+    );
     story.play().await?;
     println!("\n{}", story.year.table());
     story.tell_one_prediction().await?;
-    println!("\nplayed in {:.0} s; the project and its store are in {}", began.elapsed().as_secs_f64(), folder.display());
+    println!(
+        "\nplayed in {:.0} s; the project and its store are in {}",
+        began.elapsed().as_secs_f64(),
+        folder.display()
+    );
     if options.keep_serving {
         let link = perennial_app::access::admin_link(&host.app).await?;
         println!("look at it now: {}/login/{link}   (Ctrl-C ends)", host.address);
@@ -74,7 +88,8 @@ fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
         examples::deliver(path, folder)?;
     }
     if let Some(file) = project_file {
-        std::fs::copy(file, folder.join("perennial.toml")).with_context(|| format!("cannot read {}", file.display()))?;
+        std::fs::copy(file, folder.join("perennial.toml"))
+            .with_context(|| format!("cannot read {}", file.display()))?;
     }
     Ok(())
 }
@@ -149,7 +164,13 @@ impl Story {
     }
 
     async fn first_release(&mut self) -> Result<()> {
-        let made = self.client.post(&format!("/api/v1/projects/{}/pipeline-runs", self.project), &json!({ "kind": "release", "options": {} })).await?;
+        let made = self
+            .client
+            .post(
+                &format!("/api/v1/projects/{}/pipeline-runs", self.project),
+                &json!({ "kind": "release", "options": {} }),
+            )
+            .await?;
         let id = made.get("id").and_then(Value::as_str).context("no pipeline run was made")?;
         let run = follow(&self.client, &self.project, id, true).await?;
         let message = run.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -171,13 +192,19 @@ impl Story {
             asked += bodies.len() as u64;
             requests::ask(&self.client, "delay", bodies).await?;
         }
-        println!("{}  {} flights asked, {:.0} a second", label(month), thousands(asked), asked as f64 / began.elapsed().as_secs_f64());
+        println!(
+            "{}  {} flights asked, {:.0} a second",
+            label(month),
+            thousands(asked),
+            asked as f64 / began.elapsed().as_secs_f64()
+        );
         Ok(())
     }
 
     /// Steps the clock; whatever comes due on the way is done when this returns.
     async fn step(&mut self, to_ms: i64) -> Result<()> {
-        let told = self.client.post(&format!("/api/v1/projects/{}/clock", self.project), &json!({ "to_ms": to_ms })).await?;
+        let told =
+            self.client.post(&format!("/api/v1/projects/{}/clock", self.project), &json!({ "to_ms": to_ms })).await?;
         for happened in told.get("happened").and_then(Value::as_array).into_iter().flatten() {
             let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
             let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
@@ -190,7 +217,10 @@ impl Story {
 
     async fn tell_one_prediction(&self) -> Result<()> {
         let sql = "SELECT prediction_id FROM predictions_delay ORDER BY prediction_id DESC";
-        let page = self.client.post(&format!("/api/v1/projects/{}/query", self.project), &json!({ "sql": sql, "limit": 1 })).await?;
+        let page = self
+            .client
+            .post(&format!("/api/v1/projects/{}/query", self.project), &json!({ "sql": sql, "limit": 1 }))
+            .await?;
         let Some(id) = page.pointer("/rows/0/0").and_then(Value::as_str) else { return Ok(()) };
         let lineage = self.client.get(&format!("/api/v1/projects/{}/explain/prediction/{id}", self.project)).await?;
         println!("where the last prediction came from (perennial explain prediction {id}):");

@@ -19,7 +19,9 @@ pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool
     let mut screen = Screen::new(quiet);
     let mut after = 0;
     loop {
-        let page = client.get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}/events?after={after}&wait_ms={WAIT_MS}")).await?;
+        let page = client
+            .get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}/events?after={after}&wait_ms={WAIT_MS}"))
+            .await?;
         let events = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut over = false;
         for event in &events {
@@ -89,13 +91,31 @@ impl Screen {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
         match text("event").as_str() {
-            "load_started" => self.begin(format!("{}:{}", text("dataset"), text("path")), format!("{} ← {}", text("dataset"), text("path"))),
+            "load_started" => self.begin(
+                format!("{}:{}", text("dataset"), text("path")),
+                format!("{} ← {}", text("dataset"), text("path")),
+            ),
             "load_ended" => {
                 self.end(&format!("{}:{}", text("dataset"), text("path")));
-                let aside = if number("set_aside") > 0 { format!(", {} set aside", thousands(number("set_aside"))) } else { String::new() };
+                let aside = if number("set_aside") > 0 {
+                    format!(", {} set aside", thousands(number("set_aside")))
+                } else {
+                    String::new()
+                };
                 match text("state").as_str() {
-                    "held" => self.line(&format!("✗ {} ← {}: held{aside}\n    {}", text("dataset"), text("path"), text("message"))),
-                    state => self.line(&format!("✓ {} ← {}: {} rows{aside}{}", text("dataset"), text("path"), thousands(number("rows")), if state == "unchanged" { ", unchanged" } else { "" })),
+                    "held" => self.line(&format!(
+                        "✗ {} ← {}: held{aside}\n    {}",
+                        text("dataset"),
+                        text("path"),
+                        text("message")
+                    )),
+                    state => self.line(&format!(
+                        "✓ {} ← {}: {} rows{aside}{}",
+                        text("dataset"),
+                        text("path"),
+                        thousands(number("rows")),
+                        if state == "unchanged" { ", unchanged" } else { "" }
+                    )),
                 }
             }
             "load_failed" => {
@@ -105,7 +125,11 @@ impl Screen {
                 }
             }
             "step_started" => {
-                let why = body.get("why").and_then(Value::as_array).map(|why| why.iter().filter_map(Value::as_str).take(3).collect::<Vec<_>>().join("; ")).unwrap_or_default();
+                let why = body
+                    .get("why")
+                    .and_then(Value::as_array)
+                    .map(|why| why.iter().filter_map(Value::as_str).take(3).collect::<Vec<_>>().join("; "))
+                    .unwrap_or_default();
                 self.begin(text("step"), format!("{} ({}): {why}", text("step"), text("kind")));
             }
             "step_log" => self.line(&format!("  {} | {}", text("step"), text("line"))),

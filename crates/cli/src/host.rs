@@ -83,7 +83,9 @@ impl Host {
     pub(crate) async fn start(places: &Places, serving: Serving) -> Result<Option<Self>> {
         let Some(lock) = try_lock(&places.data)? else { return Ok(None) };
         let app = wiring::open(places).await?;
-        let listener = TcpListener::bind(serving.address).await.with_context(|| format!("cannot answer at {}", serving.address))?;
+        let listener = TcpListener::bind(serving.address)
+            .await
+            .with_context(|| format!("cannot answer at {}", serving.address))?;
         let local = listener.local_addr()?;
         let address = format!("http://{local}");
         let token = access::host_token(&app).await?.secret;
@@ -91,8 +93,15 @@ impl Host {
         let _ = app.address.set(address.clone());
         let caller = Caller::system(app.clone(), "start");
         endpoints::open_all(&app).await?;
-        let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts, ..perennial_api::Options::default() };
-        let router = perennial_api::router(app.clone(), options).merge(perennial_console::router(app.clone()));
+        let pages = perennial_console::Options {
+            auth: serving.auth,
+            hosts: serving.hosts.clone(),
+            takes_links: false,
+            ..perennial_console::Options::default()
+        };
+        let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts, ..Default::default() };
+        let router =
+            perennial_api::router(app.clone(), options).merge(perennial_console::router_with(app.clone(), pages));
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // The sender lives as long as the host.
@@ -165,8 +174,10 @@ async fn tick_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
 }
 
 async fn tick(app: &Arc<App>) -> Result<()> {
-    let projects = perennial_store::projects::list(&mut *app.store().read().await?).await.map_err(perennial_core::Error::from)?;
-    let known: Vec<ProjectId> = projects.into_iter().filter(|project| project.file_digest.is_some()).map(|project| project.id).collect();
+    let projects =
+        perennial_store::projects::list(&mut *app.store().read().await?).await.map_err(perennial_core::Error::from)?;
+    let known: Vec<ProjectId> =
+        projects.into_iter().filter(|project| project.file_digest.is_some()).map(|project| project.id).collect();
     for id in known {
         let project = app.project(id).await?;
         let caller = Caller::system(app.clone(), "clock");
@@ -190,12 +201,21 @@ impl Connection {
     /// Connects for one command.
     pub(crate) async fn open(project: &Path) -> Result<Self> {
         if let Ok(server) = std::env::var("PERENNIAL_SERVER") {
-            let token = std::env::var("PERENNIAL_TOKEN").context("PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not: make one with `perennial tokens create`")?;
+            let token = std::env::var("PERENNIAL_TOKEN")
+                .context("PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not: make one with `perennial tokens create`")?;
             return Ok(Self { client: Client::new(&server, &token)?, host: None });
         }
-        let root = project.canonicalize().with_context(|| format!("the project's folder {} is not there", project.display()))?;
+        let root = project
+            .canonicalize()
+            .with_context(|| format!("the project's folder {} is not there", project.display()))?;
         let data = std::env::var_os("PERENNIAL_DATA").map_or_else(|| root.join(".perennial"), PathBuf::from);
-        let places = Places { root, data: data.clone(), database: std::env::var("PERENNIAL_DATABASE").ok(), artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(), may_step_clock: true };
+        let places = Places {
+            root,
+            data: data.clone(),
+            database: std::env::var("PERENNIAL_DATABASE").ok(),
+            artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
+            may_step_clock: true,
+        };
         for _ in 0..50 {
             if let Some(host) = Host::start(&places, Serving::embedded()).await? {
                 return Ok(Self { client: host.client()?, host: Some(host) });

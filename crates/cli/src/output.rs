@@ -18,11 +18,14 @@ pub(crate) fn start_log(arguments: &Arguments) {
         1 => "info",
         _ => "debug",
     };
-    let directives = format!("error,perennial={level},perennial_app={level},perennial_api={level},perennial_data={level},perennial_store={level}");
+    let directives = format!(
+        "error,perennial={level},perennial_app={level},perennial_api={level},perennial_data={level},perennial_store={level}"
+    );
     let filter = EnvFilter::try_from_env("PERENNIAL_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A log that is there already stays.
-    let _ = if std::io::stderr().is_terminal() { log.with_ansi(is_colourful()).try_init() } else { log.json().try_init() };
+    let _ =
+        if std::io::stderr().is_terminal() { log.with_ansi(is_colourful()).try_init() } else { log.json().try_init() };
 }
 
 fn is_colourful() -> bool {
@@ -64,7 +67,8 @@ fn print_diagnostic(diagnostic: &Value) {
         told = told.with_help(text("suggestion"));
     }
     let (Some(start), Some(length)) = (number("offset"), number("length")) else {
-        let place = number("line").map_or_else(String::new, |line| format!(":{line}:{}", number("column").unwrap_or(1)));
+        let place =
+            number("line").map_or_else(String::new, |line| format!(":{line}:{}", number("column").unwrap_or(1)));
         eprintln!("{}{place}: {}", text("file"), text("message"));
         if !text("suggestion").is_empty() {
             eprintln!("  help: {}", text("suggestion"));
@@ -91,8 +95,10 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         }
     }
     let is_number = |index: usize| {
-        let mut cells = rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty() && *cell != "–").peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.trim_end_matches('%').replace(',', "").trim().parse::<f64>().is_ok())
+        let mut cells =
+            rows.iter().filter_map(|row| row.get(index)).filter(|cell| !cell.is_empty() && *cell != "–").peekable();
+        cells.peek().is_some()
+            && cells.all(|cell| cell.trim_end_matches('%').replace(',', "").trim().parse::<f64>().is_ok())
     };
     let mut out = String::new();
     let mut line = |cells: Vec<&str>| {

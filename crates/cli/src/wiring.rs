@@ -43,7 +43,8 @@ pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
     let data = &places.data;
     std::fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
     let data = &data.canonicalize()?;
-    let database = places.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
+    let database =
+        places.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
     let store = Store::open(&database, perennial_store::Options::default()).await.map_err(Error::from)?;
     let below = |name: &str| match &places.artifacts {
         Some(root) => format!("{}/{name}", root.trim_end_matches('/')),
@@ -99,7 +100,10 @@ static TRAINERS: LazyLock<Vec<TrainerSpec>> = LazyLock::new(|| {
     Kind::ALL
         .iter()
         .map(|kind| {
-            let params: Vec<Param> = perennial_training::params(*kind).iter().map(|spec| Param { name: spec.name, kind: kind_of(spec.range) }).collect();
+            let params: Vec<Param> = perennial_training::params(*kind)
+                .iter()
+                .map(|spec| Param { name: spec.name, kind: kind_of(spec.range) })
+                .collect();
             TrainerSpec { name: kind.as_str(), params: Vec::leak(params) }
         })
         .collect()
@@ -116,21 +120,33 @@ fn kind_of(range: Range) -> ParamKind {
 struct BuiltIn;
 
 impl Trainer for BuiltIn {
-    fn train(&self, kind: &str, task: TaskKind, features: &Frame, target: &Target, params: &Map<String, Value>) -> perennial_core::Result<TrainedModel> {
+    fn train(
+        &self,
+        kind: &str,
+        task: TaskKind,
+        features: &Frame,
+        target: &Target,
+        params: &Map<String, Value>,
+    ) -> perennial_core::Result<TrainedModel> {
         let kind = Kind::find(kind).ok_or_else(|| Error::not_found("built-in trainer", kind))?;
         let target = match target.clone() {
             Target::Binary(values) => perennial_training::Target::Binary(values),
             Target::Classes { codes, classes } => perennial_training::Target::Classes { codes, classes },
             Target::Numbers(values) => perennial_training::Target::Numbers(values),
         };
-        let trained = perennial_training::train(kind, features, &target, task, params).map_err(|cause| Error::new(ErrorCode::StepFailed, cause.to_string()))?;
+        let trained = perennial_training::train(kind, features, &target, task, params)
+            .map_err(|cause| Error::new(ErrorCode::StepFailed, cause.to_string()))?;
         let mut importance = trained.importance;
         importance.sort_by(|a, b| b.1.total_cmp(&a.1));
         Ok(TrainedModel {
             onnx: trained.onnx,
             signature: trained.signature,
             params: trained.params,
-            metrics: trained.metrics.into_iter().map(|metric| (metric.name.to_owned(), metric.step as i64, metric.value)).collect(),
+            metrics: trained
+                .metrics
+                .into_iter()
+                .map(|metric| (metric.name.to_owned(), metric.step as i64, metric.value))
+                .collect(),
             importance,
         })
     }

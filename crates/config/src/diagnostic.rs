@@ -72,23 +72,13 @@ impl Diagnostic {
     pub fn render_plain(&self, text: &str) -> String {
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        let mut lines = vec![format!(
-            "{}:{}:{}: {}",
-            self.file, self.line, self.column, self.message
-        )];
+        let mut lines = vec![format!("{}:{}:{}: {}", self.file, self.line, self.column, self.message)];
         if let Some(line) = text.lines().nth(self.line - 1) {
-            let before: String = line
-                .chars()
-                .take(self.column - 1)
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect();
+            let before: String =
+                line.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             let first = self.words.lines().next().unwrap_or_default();
             let marks = "^".repeat(first.chars().count().max(1));
-            lines.extend([
-                format!("{margin} |"),
-                format!("{number} | {line}"),
-                format!("{margin} | {before}{marks}"),
-            ]);
+            lines.extend([format!("{margin} |"), format!("{number} | {line}"), format!("{margin} | {before}{marks}")]);
         }
         if let Some(suggestion) = &self.suggestion {
             lines.push(format!("{margin} = {suggestion}"));
@@ -101,11 +91,7 @@ impl Diagnostic {
 impl Diagnostics {
     /// Writes every mistake as plain text, a blank line between two.
     pub fn render_plain(&self) -> String {
-        let rendered: Vec<String> = self
-            .mistakes
-            .iter()
-            .map(|mistake| mistake.render_plain(&self.text))
-            .collect();
+        let rendered: Vec<String> = self.mistakes.iter().map(|mistake| mistake.render_plain(&self.text)).collect();
         rendered.join("\n")
     }
 }
@@ -115,11 +101,7 @@ impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            write!(
-                f,
-                "{newline}{}:{}:{}: {}",
-                mistake.file, mistake.line, mistake.column, mistake.message
-            )?;
+            write!(f, "{newline}{}:{}:{}: {}", mistake.file, mistake.line, mistake.column, mistake.message)?;
         }
         Ok(())
     }
@@ -130,15 +112,10 @@ impl std::error::Error for Diagnostics {}
 impl From<Diagnostics> for Error {
     fn from(diagnostics: Diagnostics) -> Self {
         let message = match diagnostics.mistakes.as_slice() {
-            [only] => format!(
-                "{}:{}:{}: {}",
-                only.file, only.line, only.column, only.message
-            ),
+            [only] => format!("{}:{}:{}: {}", only.file, only.line, only.column, only.message),
             many => format!("`{}` has {} mistakes", diagnostics.file, many.len()),
         };
-        Self::new(ErrorCode::ProjectFile, message)
-            .hint("see them with `perennial check`")
-            .because(diagnostics)
+        Self::new(ErrorCode::ProjectFile, message).hint("see them with `perennial check`").because(diagnostics)
     }
 }
 

@@ -44,11 +44,7 @@ impl Path {
     /// Whether this is at or below `other`. Case does not part them: it is what names are misspelt in.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         other.0.len() <= self.0.len()
-            && other
-                .0
-                .iter()
-                .zip(&self.0)
-                .all(|(other, part)| other.eq_ignore_ascii_case(part))
+            && other.0.iter().zip(&self.0).all(|(other, part)| other.eq_ignore_ascii_case(part))
     }
 }
 
@@ -79,9 +75,8 @@ impl Document<'_> {
     /// Bytes of a part of the text value at the path, given the part's bytes in the decoded text.
     pub(crate) fn span_inside(&self, path: &Path, part: Range<usize>) -> Range<usize> {
         let value = self.value_span(path);
-        inside(&self.text[value.clone()], part).map_or(value.clone(), |found| {
-            value.start + found.start..value.start + found.end
-        })
+        inside(&self.text[value.clone()], part)
+            .map_or(value.clone(), |found| value.start + found.start..value.start + found.end)
     }
 
     fn find(&self, path: &Path) -> (Range<usize>, Range<usize>) {
@@ -91,15 +86,10 @@ impl Document<'_> {
         let mut value = 0..0;
         for part in &path.0 {
             let found = if let Some(table) = table {
-                table
-                    .get_key_value(part.as_str())
-                    .map(|(name, value)| (name.span(), value))
+                table.get_key_value(part.as_str()).map(|(name, value)| (name.span(), value))
             } else if let Some(array) = array {
                 let array: &toml::de::DeArray<'_> = array;
-                part.parse()
-                    .ok()
-                    .and_then(|index: usize| array.get(index))
-                    .map(|value| (value.span(), value))
+                part.parse().ok().and_then(|index: usize| array.get(index)).map(|value| (value.span(), value))
             } else {
                 None
             };
@@ -126,18 +116,13 @@ impl Document<'_> {
 
 /// Finds bytes of a decoded TOML string in its raw form, quotes included.
 fn inside(raw: &str, part: Range<usize>) -> Option<Range<usize>> {
-    let mark = ["\"\"\"", "'''", "\"", "'"]
-        .into_iter()
-        .find(|mark| raw.len() >= 2 * mark.len() && raw.starts_with(mark))?;
+    let mark =
+        ["\"\"\"", "'''", "\"", "'"].into_iter().find(|mark| raw.len() >= 2 * mark.len() && raw.starts_with(mark))?;
     let is_literal = mark.starts_with('\'');
     let mut at = mark.len();
     if mark.len() == 3 {
         // A newline right after the opening is not part of the text.
-        at += if raw[at..].starts_with("\r\n") {
-            2
-        } else {
-            usize::from(raw[at..].starts_with('\n'))
-        };
+        at += if raw[at..].starts_with("\r\n") { 2 } else { usize::from(raw[at..].starts_with('\n')) };
     }
     let end = raw.len() - mark.len();
     let mut decoded = 0;
@@ -154,11 +139,8 @@ fn inside(raw: &str, part: Range<usize>) -> Option<Range<usize>> {
         if at >= end {
             return start.map(|start| start..end);
         }
-        let (raw_length, length) = if !is_literal && raw[at..].starts_with('\\') {
-            escape(&raw[at..end])
-        } else {
-            plain(&raw[at..end])
-        };
+        let (raw_length, length) =
+            if !is_literal && raw[at..].starts_with('\\') { escape(&raw[at..end]) } else { plain(&raw[at..end]) };
         at += raw_length;
         decoded += length;
     }
@@ -180,17 +162,12 @@ fn escape(rest: &str) -> (usize, usize) {
         Some(b'u') => 4,
         Some(b'U') => 8,
         Some(b'\n' | b'\r' | b' ' | b'\t') => {
-            let length = rest[1..]
-                .find(|c: char| !c.is_whitespace())
-                .map_or(rest.len(), |found| found + 1);
+            let length = rest[1..].find(|c: char| !c.is_whitespace()).map_or(rest.len(), |found| found + 1);
             return (length, 0);
         }
         _ => return (2.min(rest.len()), 1),
     };
-    let code = rest
-        .get(2..2 + digits)
-        .and_then(|text| u32::from_str_radix(text, 16).ok())
-        .and_then(char::from_u32);
+    let code = rest.get(2..2 + digits).and_then(|text| u32::from_str_radix(text, 16).ok()).and_then(char::from_u32);
     (2 + digits, code.map_or(1, char::len_utf8))
 }
 

@@ -48,10 +48,7 @@ impl Graph {
         for (name, step) in steps {
             let makes = made_by(name, step);
             for thing in &makes {
-                graph
-                    .makers
-                    .entry(thing.clone())
-                    .or_insert_with(|| name.clone());
+                graph.makers.entry(thing.clone()).or_insert_with(|| name.clone());
             }
             graph.makes.insert(name.clone(), makes);
         }
@@ -60,18 +57,10 @@ impl Graph {
             let needs: BTreeSet<Thing> = match &step.act {
                 Act::Sql { .. } => {
                     let named = tables.get(name).into_iter().flatten();
-                    named
-                        .filter_map(|table| table.parse().ok())
-                        .map(Thing::Dataset)
-                        .collect()
+                    named.filter_map(|table| table.parse().ok()).map(Thing::Dataset).collect()
                 }
                 Act::Train { .. } => data.clone().into_iter().collect(),
-                Act::Evaluate { models, .. } => models
-                    .iter()
-                    .cloned()
-                    .map(Thing::Model)
-                    .chain(data.clone())
-                    .collect(),
+                Act::Evaluate { models, .. } => models.iter().cloned().map(Thing::Model).chain(data.clone()).collect(),
                 Act::Run(run) => run.inputs.iter().map(|input| graph.needed(input)).collect(),
             };
             graph.needs.insert(name.clone(), needs);
@@ -81,16 +70,10 @@ impl Graph {
 
     fn needed(&self, input: &Input) -> Thing {
         match input {
-            Input::Dataset(dataset) | Input::Train(dataset) | Input::Test(dataset) => {
-                Thing::Dataset(dataset.clone())
-            }
+            Input::Dataset(dataset) | Input::Train(dataset) | Input::Test(dataset) => Thing::Dataset(dataset.clone()),
             Input::Output { step, output } => {
                 let file = Thing::Output(step.clone(), output.clone());
-                if self.makers.contains_key(&file) {
-                    file
-                } else {
-                    Thing::Model(step.clone())
-                }
+                if self.makers.contains_key(&file) { file } else { Thing::Model(step.clone()) }
             }
         }
     }
@@ -117,9 +100,7 @@ impl Graph {
 
     /// The steps whose things a step needs, ordered, each once.
     pub fn before(&self, step: &StepName) -> BTreeSet<&StepName> {
-        self.needs(step)
-            .filter_map(|thing| self.maker(thing))
-            .collect()
+        self.needs(step).filter_map(|thing| self.maker(thing)).collect()
     }
 
     /// The steps that need what a step makes, ordered, each once.
@@ -141,24 +122,15 @@ impl Graph {
                 open.extend(self.before(step));
             }
         }
-        self.order()
-            .into_iter()
-            .filter(|step| wanted.contains(step))
-            .collect()
+        self.order().into_iter().filter(|step| wanted.contains(step)).collect()
     }
 
     /// Every step after all that it needs, else by name; steps in a cycle are left out.
     pub fn order(&self) -> Vec<&StepName> {
-        let mut waiting: BTreeMap<&StepName, usize> = self
-            .needs
-            .keys()
-            .map(|step| (step, self.before(step).len()))
-            .collect();
-        let mut ready: BTreeSet<&StepName> = waiting
-            .iter()
-            .filter(|(_, count)| **count == 0)
-            .map(|(step, _)| *step)
-            .collect();
+        let mut waiting: BTreeMap<&StepName, usize> =
+            self.needs.keys().map(|step| (step, self.before(step).len())).collect();
+        let mut ready: BTreeSet<&StepName> =
+            waiting.iter().filter(|(_, count)| **count == 0).map(|(step, _)| *step).collect();
         let users = self.users();
         let mut order = Vec::with_capacity(waiting.len());
         while let Some(step) = ready.pop_first() {
@@ -191,10 +163,7 @@ impl Graph {
         // Whoever is left needs someone who is left: following needs must come back.
         let mut way = vec![self.needs.keys().find(|step| !ordered.contains(step))?];
         loop {
-            let next = self
-                .before(way.last()?)
-                .into_iter()
-                .find(|step| !ordered.contains(step))?;
+            let next = self.before(way.last()?).into_iter().find(|step| !ordered.contains(step))?;
             if let Some(start) = way.iter().position(|step| *step == next) {
                 return Some(way.split_off(start));
             }
@@ -206,13 +175,7 @@ impl Graph {
 /// What a step makes.
 pub(crate) fn made_by(name: &StepName, step: &Step) -> BTreeSet<Thing> {
     match &step.act {
-        Act::Sql { .. } => name
-            .as_str()
-            .parse()
-            .ok()
-            .map(Thing::Dataset)
-            .into_iter()
-            .collect(),
+        Act::Sql { .. } => name.as_str().parse().ok().map(Thing::Dataset).into_iter().collect(),
         Act::Train { .. } => BTreeSet::from([Thing::Model(name.clone())]),
         Act::Evaluate { .. } => BTreeSet::new(),
         Act::Run(run) => run

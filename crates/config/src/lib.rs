@@ -18,13 +18,11 @@ mod surroundings;
 mod template;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use file::{
-    Batch, Better, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task,
-};
+pub use file::{Batch, Better, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
 pub use graph::{Graph, Thing};
 pub use project::{
-    Act, Canary, Check, Endpoint, Environment, Event, Input, Monitor, Output, Project, Question,
-    Run, Schedule, Step, StepLimits, Trigger, predictions_of,
+    Act, Canary, Check, Endpoint, Environment, Event, Input, Monitor, Output, Project, Question, Run, Schedule, Step,
+    StepLimits, Trigger, predictions_of,
 };
 pub use schema::{json_schema, json_schema_text};
 pub use size::Size;

@@ -62,11 +62,7 @@ impl Project {
     ///
     /// # Errors
     /// Every mistake found.
-    pub fn judge(
-        file_name: &str,
-        text: &str,
-        around: &Surroundings<'_>,
-    ) -> Result<Self, Diagnostics> {
+    pub fn judge(file_name: &str, text: &str, around: &Surroundings<'_>) -> Result<Self, Diagnostics> {
         judge::judge(file_name, text, Some(around))
     }
 
@@ -83,14 +79,15 @@ impl Project {
     /// The `evaluate` step that judges the release's model.
     pub fn judging_step(&self) -> Option<&StepName> {
         let model = &self.release.as_ref()?.model;
-        self.steps.iter().find(|(_, step)| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(model))).map(|(name, _)| name)
+        self.steps
+            .iter()
+            .find(|(_, step)| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(model)))
+            .map(|(name, _)| name)
     }
 
     /// The endpoint that declares a canary, if one does.
     pub fn canary(&self) -> Option<(&EndpointName, &Canary)> {
-        self.endpoints
-            .iter()
-            .find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
+        self.endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
     }
 
     /// Paths and globs of the files the pipeline is made of, below the project's folder, ordered:
@@ -125,20 +122,13 @@ impl Task {
     pub fn greater_is_better(&self) -> bool {
         match self.better {
             Some(better) => better == Better::Greater,
-            None => self
-                .measure()
-                .and_then(|measure| measure.greater_is_better)
-                .unwrap_or(true),
+            None => self.measure().and_then(|measure| measure.greater_is_better).unwrap_or(true),
         }
     }
 
     /// Columns that are never features: key, time, target and `ignore`.
     pub fn not_features(&self) -> impl Iterator<Item = &str> {
-        self.key
-            .iter()
-            .chain([&self.time, &self.target])
-            .chain(&self.ignore)
-            .map(String::as_str)
+        self.key.iter().chain([&self.time, &self.target]).chain(&self.ignore).map(String::as_str)
     }
 }
 
@@ -175,9 +165,7 @@ pub(crate) const PREDICTIONS: &str = "predictions_";
 
 /// The dataset that holds an endpoint's predictions; `None` when the endpoint's name leaves no room for one.
 pub fn predictions_of(endpoint: &EndpointName) -> Option<DatasetName> {
-    format!("{PREDICTIONS}{}", endpoint.as_str().replace('-', "_"))
-        .parse()
-        .ok()
+    format!("{PREDICTIONS}{}", endpoint.as_str().replace('-', "_")).parse().ok()
 }
 
 /// A test of data.

@@ -9,9 +9,7 @@ use crate::file::ProjectFile;
 /// The project file's JSON Schema (draft 2020-12), as it is kept in
 /// `docs/schema/perennial.schema.json`.
 pub fn json_schema() -> Value {
-    let schema = SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<ProjectFile>();
+    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ProjectFile>();
     let mut schema = schema.to_value();
     leave_out_null(&mut schema);
     // What a person looks for comes first.

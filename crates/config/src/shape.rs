@@ -34,26 +34,13 @@ const PLANNED_STEP_KEYS: [&str; 2] = ["foreach", "matrix"];
 pub(crate) fn read<'t>(name: &'t str, text: &'t str) -> Shape<'t> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the project file is longer than {FILE_BYTES_MAX} bytes");
-        let document = Document {
-            name,
-            text,
-            root: Spanned::new(0..0, DeTable::new()),
-        };
+        let document = Document { name, text, root: Spanned::new(0..0, DeTable::new()) };
         let mistake = Diagnostic::new(name, text, 0..0, message, None);
-        return Shape {
-            document,
-            file: None,
-            cut: Vec::new(),
-            mistakes: vec![mistake],
-        };
+        return Shape { document, file: None, cut: Vec::new(), mistakes: vec![mistake] };
     }
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut shape = Shape {
-        document: Document { name, text, root },
-        file: None,
-        cut: Vec::new(),
-        mistakes: Vec::new(),
-    };
+    let mut shape =
+        Shape { document: Document { name, text, root }, file: None, cut: Vec::new(), mistakes: Vec::new() };
     let mut last_line = 0;
     let mut has_duplicate = false;
     for error in errors {
@@ -85,9 +72,7 @@ impl Shape<'_> {
 
     /// Whether something at, above or below the path was cut out.
     pub(crate) fn is_touched(&self, path: &Path) -> bool {
-        self.cut
-            .iter()
-            .any(|cut| path.is_within(cut) || cut.is_within(path))
+        self.cut.iter().any(|cut| path.is_within(cut) || cut.is_within(path))
     }
 
     fn cut_planned(&mut self, table: &mut DeTable<'_>) {
@@ -96,10 +81,7 @@ impl Shape<'_> {
             for key in PLANNED_SOURCES {
                 let at = at!["datasets", name, "source", key];
                 if lookup(table, &at.0).is_some() {
-                    planned.push((
-                        at,
-                        format!("`{key}` sources are planned, not in this version"),
-                    ));
+                    planned.push((at, format!("`{key}` sources are planned, not in this version")));
                 }
             }
         }
@@ -114,24 +96,11 @@ impl Shape<'_> {
         for (at, message) in planned {
             let span = self.document.key_span(&at);
             let is_source = at.section() == "datasets";
-            let suggestion = is_source.then(|| {
-                "use `files`: a folder, or a URL such as `s3://bucket/in/*.parquet`".to_owned()
-            });
-            self.mistakes.push(Diagnostic::new(
-                self.document.name,
-                self.document.text,
-                span,
-                message,
-                suggestion,
-            ));
+            let suggestion =
+                is_source.then(|| "use `files`: a folder, or a URL such as `s3://bucket/in/*.parquet`".to_owned());
+            self.mistakes.push(Diagnostic::new(self.document.name, self.document.text, span, message, suggestion));
             // A dataset without its source is none.
-            let cut = if is_source {
-                at.above()
-                    .and_then(|source| source.above())
-                    .unwrap_or_default()
-            } else {
-                at
-            };
+            let cut = if is_source { at.above().and_then(|source| source.above()).unwrap_or_default() } else { at };
             remove(table, &cut.0);
             self.cut.push(cut);
         }
@@ -148,16 +117,11 @@ impl Shape<'_> {
                 }
                 Err(error) => error,
             };
-            let at = error
-                .span()
-                .and_then(|span| locate(&table, &span))
-                .unwrap_or_default();
+            let at = error.span().and_then(|span| locate(&table, &span)).unwrap_or_default();
             let missing = words::missing_field(error.message()).map(|field| at.then(field));
             if !missing.as_ref().is_some_and(|wanted| self.is_cut(wanted)) {
                 let meant = self.tell(&error, &at);
-                if let Some(value) =
-                    meant.and_then(|word| Some((lookup_mut(&mut table, &at.0)?, word)))
-                {
+                if let Some(value) = meant.and_then(|word| Some((lookup_mut(&mut table, &at.0)?, word))) {
                     // With the word that was meant in its place, the rest can be judged.
                     *value.0 = DeValue::String(value.1.into());
                     self.cut.push(at);
@@ -167,9 +131,7 @@ impl Shape<'_> {
             if at.0.is_empty() {
                 // Only `project` is needed at the top: with another in its place the rest can be judged.
                 let placed = DeTable::parse("[project]\nname = \"unnamed\"\n").ok();
-                let Some((key, value)) =
-                    placed.and_then(|placed| placed.into_inner().into_iter().next())
-                else {
+                let Some((key, value)) = placed.and_then(|placed| placed.into_inner().into_iter().next()) else {
                     return;
                 };
                 if table.insert(key, value).is_some() {
@@ -189,23 +151,9 @@ impl Shape<'_> {
         let document = &self.document;
         let value = document.value_span(at);
         let found = error.span().unwrap_or(value.clone());
-        let said = words::shape(
-            error.message(),
-            at,
-            value.start < found.start && found.end < value.end,
-        );
-        let span = if said.is_about_key {
-            document.key_span(at)
-        } else {
-            found
-        };
-        self.mistakes.push(Diagnostic::new(
-            document.name,
-            document.text,
-            span,
-            said.message,
-            said.suggestion,
-        ));
+        let said = words::shape(error.message(), at, value.start < found.start && found.end < value.end);
+        let span = if said.is_about_key { document.key_span(at) } else { found };
+        self.mistakes.push(Diagnostic::new(document.name, document.text, span, said.message, said.suggestion));
         if !said.is_about_key {
             return said.meant;
         }
@@ -228,9 +176,8 @@ fn find(table: &DeTable<'_>, span: &Range<usize>, parts: &mut Vec<String>) -> bo
         parts.push(key.get_ref().to_string());
         let is_below = matches!(value.get_ref(), DeValue::Table(inner) if find(inner, span, parts));
         let of_value = value.span();
-        let is_element = matches!(value.get_ref(), DeValue::Array(_))
-            && of_value.start <= span.start
-            && span.end <= of_value.end;
+        let is_element =
+            matches!(value.get_ref(), DeValue::Array(_)) && of_value.start <= span.start && span.end <= of_value.end;
         let is_found = is_below || is_element || key.span() == *span || of_value == *span;
         if !is_found {
             parts.pop();

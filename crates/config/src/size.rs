@@ -46,34 +46,24 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, SizeError> {
         let wrong = || SizeError(text.escape_debug().to_string());
         let trimmed = text.trim();
-        let split = trimmed
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(wrong)?;
+        let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
         let (number, unit) = trimmed.split_at(split);
         let number: f64 = number.parse().map_err(|_| wrong())?;
         let unit = unit.trim_start();
-        let (_, factor) = UNITS
-            .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-            .ok_or_else(wrong)?;
+        let (_, factor) = UNITS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?;
         let bytes = number * factor as f64;
         if bytes < 1.0 || bytes >= 2_f64.powi(63) {
             return Err(wrong());
         }
-        Ok(Self {
-            bytes: bytes as u64,
-        })
+        Ok(Self { bytes: bytes as u64 })
     }
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let largest = UNITS
-            .into_iter()
-            .filter(|(_, factor)| self.bytes >= *factor && self.bytes.is_multiple_of(*factor));
-        let (unit, factor) = largest
-            .max_by_key(|(_, factor)| *factor)
-            .unwrap_or(("B", 1));
+        let largest =
+            UNITS.into_iter().filter(|(_, factor)| self.bytes >= *factor && self.bytes.is_multiple_of(*factor));
+        let (unit, factor) = largest.max_by_key(|(_, factor)| *factor).unwrap_or(("B", 1));
         write!(f, "{} {unit}", self.bytes / factor)
     }
 }
@@ -86,9 +76,7 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -141,6 +141,13 @@ pub(crate) fn short(digest: impl AsRef<str>) -> String {
     digest.as_ref().chars().take(SHORT).collect()
 }
 
+/// A name whole; of an id or digest the first digits.
+pub(crate) fn named(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    let is_digest = text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { short(text) } else { text.to_owned() }
+}
+
 /// Text, or a dash.
 pub(crate) fn maybe<T: std::fmt::Display>(value: Option<&T>) -> String {
     value.map_or_else(|| "–".to_owned(), ToString::to_string)

@@ -126,10 +126,8 @@ impl Manifest {
             ));
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut folded: Vec<(Vec<String>, &RelativePath)> = files
-            .iter()
-            .map(|file| (file.path.folded().split('/').map(str::to_owned).collect(), &file.path))
-            .collect();
+        let mut folded: Vec<(Vec<String>, &RelativePath)> =
+            files.iter().map(|file| (file.path.folded().split('/').map(str::to_owned).collect(), &file.path)).collect();
         folded.sort();
         for pair in folded.windows(2) {
             if pair[1].0.starts_with(&pair[0].0) {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime, date};
 use jiff::tz::TimeZone;
-use jiff::{SpanRelativeTo, Span, Timestamp, ToSpan, Unit};
+use jiff::{Span, SpanRelativeTo, Timestamp, ToSpan, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorCode, Result};
@@ -91,7 +91,9 @@ impl<'de> Deserialize<'de> for Duration {
 
 fn add(ms: i64, span: Span, zone: &TimeZone) -> i64 {
     let moved = timestamp(ms).to_zoned(zone.clone()).checked_add(span);
-    moved.map_or(if span.is_negative() { i64::MIN / 4 } else { i64::MAX / 4 }, |zoned| zoned.timestamp().as_millisecond())
+    moved.map_or(if span.is_negative() { i64::MIN / 4 } else { i64::MAX / 4 }, |zoned| {
+        zoned.timestamp().as_millisecond()
+    })
 }
 
 /// Epoch milliseconds as an instant; beyond the calendar's years, its nearest end.
@@ -102,8 +104,11 @@ fn timestamp(ms: i64) -> Timestamp {
 /// Finds a timezone by its IANA name.
 pub fn timezone(name: &str) -> Result<TimeZone> {
     TimeZone::get(name).map_err(|cause| {
-        Error::new(ErrorCode::InvalidArgument, format!("`{}` is no timezone: expected an IANA name such as `Europe/Zurich`", name.escape_debug()))
-            .because(cause)
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("`{}` is no timezone: expected an IANA name such as `Europe/Zurich`", name.escape_debug()),
+        )
+        .because(cause)
     })
 }
 
@@ -130,7 +135,10 @@ pub fn parse_instant(text: &str, zone: &TimeZone) -> Result<i64> {
         .ok_or_else(|| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no instant: expected such as `2013-07-01` or `2013-07-01T12:00:00Z`", text.escape_debug()),
+                format!(
+                    "`{}` is no instant: expected such as `2013-07-01` or `2013-07-01T12:00:00Z`",
+                    text.escape_debug()
+                ),
             )
         })
 }

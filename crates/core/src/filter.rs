@@ -12,7 +12,9 @@ mod print;
 #[cfg(test)]
 mod tests;
 
-pub use experiment::{ExperimentClause, ExperimentKey, ExperimentNumber, ExperimentOrder, parse_experiment_filter, parse_experiment_order};
+pub use experiment::{
+    ExperimentClause, ExperimentKey, ExperimentNumber, ExperimentOrder, parse_experiment_filter, parse_experiment_order,
+};
 pub use parse::{CLAUSES_MAX, LIST_MAX, parse_run_filter, parse_run_order};
 
 /// A comparison of numbers.

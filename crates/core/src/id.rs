@@ -136,7 +136,10 @@ impl TryFrom<i64> for ExperimentId {
         if number >= 0 {
             return Ok(Self(number));
         }
-        Err(Error::new(ErrorCode::InvalidArgument, format!("`{number}` is no experiment id: expected a whole number from 0")))
+        Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("`{number}` is no experiment id: expected a whole number from 0"),
+        ))
     }
 }
 

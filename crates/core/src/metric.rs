@@ -14,27 +14,15 @@ pub struct Metric {
 }
 
 const fn greater(name: &'static str, title: &'static str) -> Metric {
-    Metric {
-        name,
-        title,
-        greater_is_better: Some(true),
-    }
+    Metric { name, title, greater_is_better: Some(true) }
 }
 
 const fn less(name: &'static str, title: &'static str) -> Metric {
-    Metric {
-        name,
-        title,
-        greater_is_better: Some(false),
-    }
+    Metric { name, title, greater_is_better: Some(false) }
 }
 
 const fn neither(name: &'static str, title: &'static str) -> Metric {
-    Metric {
-        name,
-        title,
-        greater_is_better: None,
-    }
+    Metric { name, title, greater_is_better: None }
 }
 
 const BINARY: [Metric; 9] = [
@@ -45,10 +33,7 @@ const BINARY: [Metric; 9] = [
     greater("recall", "share of positives found at 0.5"),
     greater("f1", "harmonic mean of precision and recall at 0.5"),
     less("brier", "mean squared error of the probability"),
-    less(
-        "calibration_error",
-        "mean distance of probability from observed share",
-    ),
+    less("calibration_error", "mean distance of probability from observed share"),
     neither("positive_rate", "share of positives among the outcomes"),
 ];
 

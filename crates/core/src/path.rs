@@ -94,7 +94,10 @@ impl TryFrom<String> for RelativePath {
             Ok(()) => Ok(Self(text)),
             Err(why) => Err(Error::new(
                 ErrorCode::InvalidArgument,
-                format!("path `{}` is refused: {why}; expected a path that stays inside its folder", text.escape_debug()),
+                format!(
+                    "path `{}` is refused: {why}; expected a path that stays inside its folder",
+                    text.escape_debug()
+                ),
             )),
         }
     }

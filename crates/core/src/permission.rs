@@ -89,9 +89,7 @@ pub struct Principal {
 impl Principal {
     /// Whether `permission` is granted on `project` (`None`: on the server).
     pub fn may(&self, permission: Permission, project: Option<ProjectId>) -> bool {
-        self.grants
-            .iter()
-            .any(|(scope, role)| (scope.is_none() || *scope == project) && role.allows(permission))
+        self.grants.iter().any(|(scope, role)| (scope.is_none() || *scope == project) && role.allows(permission))
     }
 
     /// Refuses when `permission` is not granted on `project`.
@@ -105,10 +103,7 @@ impl Principal {
             Permission::Approve => "approve",
             Permission::Manage => "manage",
         };
-        Err(Error::new(
-            ErrorCode::PermissionDenied,
-            format!("`{}` lacks the permission `{word}` here", self.name),
-        )
-        .hint("ask an administrator of the project for a role that holds it"))
+        Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` lacks the permission `{word}` here", self.name))
+            .hint("ask an administrator of the project for a role that holds it"))
     }
 }

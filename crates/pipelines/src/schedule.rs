@@ -64,8 +64,12 @@ impl Schedule {
     fn skip_followers(&mut self, failed: &str) {
         let mut gone = vec![failed.to_owned()];
         while let Some(before) = gone.pop() {
-            let followers: Vec<String> =
-                self.waiting.iter().filter(|(_, after)| after.contains(&before)).map(|(name, _)| name.clone()).collect();
+            let followers: Vec<String> = self
+                .waiting
+                .iter()
+                .filter(|(_, after)| after.contains(&before))
+                .map(|(name, _)| name.clone())
+                .collect();
             for name in followers {
                 self.waiting.remove(&name);
                 self.skipped.push((name.clone(), failed.to_owned()));

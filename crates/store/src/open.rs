@@ -178,6 +178,14 @@ impl Store {
         }
     }
 
+    /// How many writes wait for their turn; on PostgreSQL they wait in the database.
+    pub fn waiting(&self) -> usize {
+        match &*self.backend {
+            Backend::Sqlite { writer, .. } => writer.max_capacity() - writer.capacity(),
+            Backend::Postgres { .. } => 0,
+        }
+    }
+
     /// `sqlite` or `postgres`.
     pub fn dialect(&self) -> &'static str {
         match &*self.backend {

@@ -90,7 +90,10 @@ impl TestApp {
         let options = Options { is_durable: false, ..Options::default() };
         let (store, blobs) = match other {
             Some(other) => (other.app.store().clone(), other.app.services.blobs.clone()),
-            None => (Store::open(&format!("sqlite://{}", at("metadata.sqlite").display()), options).await?, Blobs::open_folder(&at("blobs"))?),
+            None => (
+                Store::open(&format!("sqlite://{}", at("metadata.sqlite").display()), options).await?,
+                Blobs::open_folder(&at("blobs"))?,
+            ),
         };
         let (clock, data) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeData::default()));
         let app = App::new(Services {
@@ -153,7 +156,11 @@ impl TestApp {
                             row
                         }
                     };
-                    registered_models::set_alias(tx, &ModelAlias { model_id, alias: row.alias.clone(), number, updated_ms: at_ms }).await?;
+                    registered_models::set_alias(
+                        tx,
+                        &ModelAlias { model_id, alias: row.alias.clone(), number, updated_ms: at_ms },
+                    )
+                    .await?;
                     endpoint_rows::set_champion(tx, &row, Some(number), at_ms, at_ms).await?;
                     Ok(())
                 })
@@ -171,7 +178,8 @@ impl TestApp {
             "manifest": manifest.text(), "onnx": "model.onnx", "flavor": "onnx",
             "signature": model.signature, "run": RunId::generate(), "environment": "none",
         });
-        let known = registered_models::find_by_name(&mut *self.app.store().read().await?, project.name.as_str()).await?;
+        let known =
+            registered_models::find_by_name(&mut *self.app.store().read().await?, project.name.as_str()).await?;
         let (is_new, at_ms) = (known.is_none(), self.app.services.clock.wall_ms());
         let row = known.unwrap_or_else(|| RegisteredModel {
             id: ModelId::generate(),
@@ -218,7 +226,12 @@ impl TestApp {
     }
 }
 
-fn empty(project_id: perennial_core::id::ProjectId, name: perennial_core::name::EndpointName, model_id: ModelId, at_ms: i64) -> Endpoint {
+fn empty(
+    project_id: perennial_core::id::ProjectId,
+    name: perennial_core::name::EndpointName,
+    model_id: ModelId,
+    at_ms: i64,
+) -> Endpoint {
     Endpoint {
         project_id,
         name,

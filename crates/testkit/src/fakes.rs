@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use perennial_config::TrainerSpec;
 use perennial_core::clock::Clock;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
-use perennial_core::port::data::{CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile, StageRequest, Staged};
+use perennial_core::port::data::{
+    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    StageRequest, Staged,
+};
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::schema::Schema;
@@ -19,9 +22,8 @@ use perennial_core::{Error, ErrorCode, Result};
 use serde_json::{Map, Value};
 
 /// The trainers a project file may name.
-pub static TRAINERS: LazyLock<Vec<TrainerSpec>> = LazyLock::new(|| {
-    ["gbdt", "linear"].into_iter().map(|name| TrainerSpec { name, params: &[] }).collect()
-});
+pub static TRAINERS: LazyLock<Vec<TrainerSpec>> =
+    LazyLock::new(|| ["gbdt", "linear"].into_iter().map(|name| TrainerSpec { name, params: &[] }).collect());
 
 /// A wall clock that stands until it is moved.
 pub struct FixedClock(AtomicI64);

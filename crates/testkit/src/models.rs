@@ -39,10 +39,19 @@ impl TestModel {
         let yes = [0.1, 0.001, 0.5];
         let coefficients: Vec<f32> = yes.iter().map(|value| -value).chain(yes).collect();
         let classes = Classes::Numbers(vec![0, 1]);
-        let (label, scores) = graph.linear_classifier(&matrix, &coefficients, &[-intercept, intercept], &classes, PostTransform::Logistic);
+        let (label, scores) = graph.linear_classifier(
+            &matrix,
+            &coefficients,
+            &[-intercept, intercept],
+            &classes,
+            PostTransform::Logistic,
+        );
         graph.output(&label, DataType::Int64, &[-1]);
         graph.output(&scores, DataType::Float, &[-1, 2]);
-        Self { onnx: graph.finish(17, 3), signature: Signature { inputs: flight_inputs(), task: TaskKind::Binary, classes: Vec::new() } }
+        Self {
+            onnx: graph.finish(17, 3),
+            signature: Signature { inputs: flight_inputs(), task: TaskKind::Binary, classes: Vec::new() },
+        }
     }
 
     /// `x + intercept`, of one number `x`.
@@ -52,7 +61,10 @@ impl TestModel {
         let value = graph.linear_regressor("x", &[1.0], intercept);
         graph.output(&value, DataType::Float, &[-1, 1]);
         let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];
-        Self { onnx: graph.finish(17, 3), signature: Signature { inputs, task: TaskKind::Regression, classes: Vec::new() } }
+        Self {
+            onnx: graph.finish(17, 3),
+            signature: Signature { inputs, task: TaskKind::Regression, classes: Vec::new() },
+        }
     }
 
     /// Softmax over `(0, x, 2x)` for the classes `early`, `late`, `never`.
@@ -61,7 +73,8 @@ impl TestModel {
         graph.input_number("x");
         let names: Vec<String> = ["early", "late", "never"].map(str::to_owned).to_vec();
         let classes = Classes::Texts(names.clone());
-        let (label, scores) = graph.linear_classifier("x", &[0.0, 1.0, 2.0], &[0.0, 0.0, 0.0], &classes, PostTransform::Softmax);
+        let (label, scores) =
+            graph.linear_classifier("x", &[0.0, 1.0, 2.0], &[0.0, 0.0, 0.0], &classes, PostTransform::Softmax);
         graph.output(&label, DataType::String, &[-1]);
         graph.output(&scores, DataType::Float, &[-1, 3]);
         let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];

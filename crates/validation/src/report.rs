@@ -78,10 +78,13 @@ fn rows(check: &Check, answer: &RowAnswer) -> (Verdict, String, Value) {
     let passed = answer.rows - answer.failed;
     let share = if answer.rows == 0 { 1.0 } else { passed as f64 / answer.rows as f64 };
     let verdict = if share >= check.at_least { Verdict::Pass } else { Verdict::Fail };
-    let samples = if answer.samples.is_empty() { String::new() } else { format!(", such as {}", answer.samples.join(", ")) };
+    let samples =
+        if answer.samples.is_empty() { String::new() } else { format!(", such as {}", answer.samples.join(", ")) };
     let message = match (verdict, answer.failed) {
         (_, 0) => format!("all {} rows pass", answer.rows),
-        (Verdict::Pass, failed) => format!("{failed} of {} rows fail, within at_least = {}{samples}", answer.rows, check.at_least),
+        (Verdict::Pass, failed) => {
+            format!("{failed} of {} rows fail, within at_least = {}{samples}", answer.rows, check.at_least)
+        }
         (_, failed) => format!(
             "{failed} of {} rows fail (share passing {share:.6}, expected at least {}){samples}",
             answer.rows, check.at_least

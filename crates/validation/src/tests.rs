@@ -34,7 +34,8 @@ fn an_expression_is_an_aggregate_only_when_it_calls_one() {
     for yes in ["count(*) > 1", "MAX (x) < 3", "a > 1 AND avg(b) < 2"] {
         assert!(is_aggregate(yes), "{yes}");
     }
-    for no in ["count > 1", "name = 'sum(x)'", "\"max(a)\" > 1", "a > 1 -- count(*)", "summary(x) > 1", "abs(max) < 2"] {
+    for no in ["count > 1", "name = 'sum(x)'", "\"max(a)\" > 1", "a > 1 -- count(*)", "summary(x) > 1", "abs(max) < 2"]
+    {
         assert!(!is_aggregate(no), "{no}");
     }
 }
@@ -69,7 +70,8 @@ fn an_aggregate_that_is_null_is_unknown_and_holds() {
 
 #[test]
 fn a_reference_to_a_dataset_without_version_is_refused() {
-    let question = Question::References { column: "tailnum".into(), dataset: "planes".into(), target: "tailnum".into() };
+    let question =
+        Question::References { column: "tailnum".into(), dataset: "planes".into(), target: "tailnum".into() };
     let known = Check { question, ..check("plane_known", "") };
     let error = plan(std::slice::from_ref(&known), |_| None).unwrap_err();
     assert_eq!(error.to_string(), "check `plane_known` refers to dataset `planes`, which has no version yet");

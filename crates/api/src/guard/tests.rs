@@ -10,7 +10,16 @@ fn asked(method: Method, headers: &[(&str, &str)]) -> Result<()> {
 
 #[test]
 fn names_of_this_server_and_bare_addresses_pass() {
-    for host in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:8080", "[::1]:8080", "10.0.0.7", "ml.example.org", "ML.example.org:443"] {
+    for host in [
+        "localhost",
+        "localhost:8080",
+        "LOCALHOST:1",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "10.0.0.7",
+        "ml.example.org",
+        "ML.example.org:443",
+    ] {
         assert!(asked(Method::GET, &[("host", host)]).is_ok(), "{host}");
     }
 }
@@ -28,7 +37,11 @@ fn a_page_of_another_origin_is_refused() {
     let here = ("host", "localhost:8080");
     assert!(asked(Method::POST, &[here, ("origin", "http://localhost:8080")]).is_ok());
     for origin in ["http://localhost:8081", "http://evil.example.com", "null", "https://localhost"] {
-        assert_eq!(asked(Method::POST, &[here, ("origin", origin)]).unwrap_err().code(), ErrorCode::CrossSite, "{origin}");
+        assert_eq!(
+            asked(Method::POST, &[here, ("origin", origin)]).unwrap_err().code(),
+            ErrorCode::CrossSite,
+            "{origin}"
+        );
         assert!(asked(Method::GET, &[here, ("origin", origin)]).is_err(), "{origin}");
     }
 }

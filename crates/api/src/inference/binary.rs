@@ -10,8 +10,9 @@ use super::tensor::{Datatype, encode, exact, refused, shown};
 /// Splits a body into its JSON part and the raw tensors behind it.
 pub(super) fn split(body: &[u8], json_bytes: Option<usize>) -> Result<(&[u8], &[u8])> {
     let Some(length) = json_bytes else { return Ok((body, &[])) };
-    body.split_at_checked(length)
-        .ok_or_else(|| refused(format!("`Inference-Header-Content-Length` says {length} bytes, the body has {}", body.len())))
+    body.split_at_checked(length).ok_or_else(|| {
+        refused(format!("`Inference-Header-Content-Length` says {length} bytes, the body has {}", body.len()))
+    })
 }
 
 /// The raw bytes of the tensors, taken from the front one after the other.
@@ -21,7 +22,8 @@ impl<'a> Raw<'a> {
     /// The next tensor's bytes.
     pub(super) fn take(&mut self, tensor: &str, size: u64) -> Result<&'a [u8]> {
         let missing = || refused(format!("input `{}` says {size} bytes, {} follow", shown(tensor), self.0.len()));
-        let (taken, rest) = usize::try_from(size).ok().and_then(|size| self.0.split_at_checked(size)).ok_or_else(missing)?;
+        let (taken, rest) =
+            usize::try_from(size).ok().and_then(|size| self.0.split_at_checked(size)).ok_or_else(missing)?;
         self.0 = rest;
         Ok(taken)
     }
@@ -31,7 +33,8 @@ impl<'a> Raw<'a> {
         if self.0.is_empty() {
             return Ok(());
         }
-        Err(refused(format!("{} bytes at the end of the body belong to no input", self.0.len())).hint("the sizes in `binary_data_size` must add up to the body's"))
+        Err(refused(format!("{} bytes at the end of the body belong to no input", self.0.len()))
+            .hint("the sizes in `binary_data_size` must add up to the body's"))
     }
 }
 
@@ -39,7 +42,11 @@ impl<'a> Raw<'a> {
 pub(super) fn column(tensor: &str, datatype: Datatype, rows: usize, raw: &[u8]) -> Result<Column> {
     let Some(width) = datatype.width() else { return texts(tensor, rows, raw) };
     if rows.checked_mul(width) != Some(raw.len()) {
-        return Err(refused(format!("input `{}` has {} bytes, expected {rows} elements of {width}", shown(tensor), raw.len())));
+        return Err(refused(format!(
+            "input `{}` has {} bytes, expected {rows} elements of {width}",
+            shown(tensor),
+            raw.len()
+        )));
     }
     let mut values = Vec::with_capacity(rows);
     for (place, element) in raw.chunks_exact(width).enumerate() {
@@ -53,7 +60,12 @@ fn number(tensor: &str, datatype: Datatype, place: usize, element: &[u8]) -> Res
     Ok(match datatype {
         Datatype::Bool => match bits {
             0 | 1 => bits as f64,
-            other => return Err(refused(format!("element {place} of input `{}` is the byte {other}, expected 0 or 1 (BOOL)", shown(tensor)))),
+            other => {
+                return Err(refused(format!(
+                    "element {place} of input `{}` is the byte {other}, expected 0 or 1 (BOOL)",
+                    shown(tensor)
+                )));
+            }
         },
         Datatype::Int(width) => {
             let unused = 64 - 8 * width as u32;
@@ -92,12 +104,17 @@ fn texts(tensor: &str, rows: usize, raw: &[u8]) -> Result<Column> {
     for place in 0..rows {
         let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(|| cut(place))?;
         let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| cut(place))?;
-        let text = std::str::from_utf8(text).map_err(|_| refused(format!("element {place} of input `{}` is no UTF-8", shown(tensor))))?;
+        let text = std::str::from_utf8(text)
+            .map_err(|_| refused(format!("element {place} of input `{}` is no UTF-8", shown(tensor))))?;
         texts.push(Some(Cow::Borrowed(text)));
         rest = behind;
     }
     if !rest.is_empty() {
-        return Err(refused(format!("input `{}` has {} bytes more than its {rows} elements", shown(tensor), rest.len())));
+        return Err(refused(format!(
+            "input `{}` has {} bytes more than its {rows} elements",
+            shown(tensor),
+            rest.len()
+        )));
     }
     Ok(Column::Text(encode(texts)))
 }

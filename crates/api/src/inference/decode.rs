@@ -26,7 +26,10 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding> {
         "" | "identity" => Ok(Encoding::Plain),
         "gzip" | "x-gzip" => Ok(Encoding::Gzip),
         "deflate" => Ok(Encoding::Deflate),
-        other => Err(Error::new(ErrorCode::InvalidArgument, format!("the body is encoded as `{}`, expected gzip or deflate", other.escape_debug()))),
+        other => Err(Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the body is encoded as `{}`, expected gzip or deflate", other.escape_debug()),
+        )),
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) fn routes(routes: Routes) -> Routes {
 }
 
 async fn server(State(door): State<Door>) -> Json<Value> {
-    Json(json!({ "name": "perennial", "version": door.0.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }))
+    Json(
+        json!({ "name": "perennial", "version": door.0.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }),
+    )
 }
 
 async fn live() -> Json<Value> {
@@ -51,7 +53,10 @@ async fn model(State(door): State<Door>, Path(name): Path<String>) -> Result<Jso
     Ok(Json(describe(&door, &name, None).await?))
 }
 
-async fn model_version(State(door): State<Door>, Path((name, number)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+async fn model_version(
+    State(door): State<Door>,
+    Path((name, number)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
     Ok(Json(describe(&door, &name, Some(version(&number)?)).await?))
 }
 
@@ -60,7 +65,10 @@ async fn model_ready(State(door): State<Door>, Path(name): Path<String>) -> Resu
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
-async fn version_ready(State(door): State<Door>, Path((name, number)): Path<(String, String)>) -> Result<Json<Value>, ApiError> {
+async fn version_ready(
+    State(door): State<Door>,
+    Path((name, number)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
     describe(&door, &name, Some(version(&number)?)).await?;
     Ok(Json(json!({ "name": name, "version": number, "ready": true })))
 }
@@ -100,7 +108,10 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
         (outputs::Kind::Scores, TaskKind::Multiclass) => json!([-1, signature.width()]),
         _ => json!([-1]),
     };
-    outputs::of(signature.task).iter().map(|output| json!({ "name": output.name, "datatype": output.datatype, "shape": shape(output.kind) })).collect()
+    outputs::of(signature.task)
+        .iter()
+        .map(|output| json!({ "name": output.name, "datatype": output.datatype, "shape": shape(output.kind) }))
+        .collect()
 }
 
 /// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are.

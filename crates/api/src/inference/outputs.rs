@@ -70,7 +70,10 @@ pub(super) fn judge(signature: &Signature, wanted: Option<&[Wanted]>) -> Result<
             return Err(Error::new(ErrorCode::Signature, message).hint(format!("it answers: {}", names.join(", "))));
         };
         if wanted.classification.is_some() && output.kind != Kind::Scores {
-            return Err(Error::new(ErrorCode::Signature, format!("output `{}` has no scores to classify", output.name)));
+            return Err(Error::new(
+                ErrorCode::Signature,
+                format!("output `{}` has no scores to classify", output.name),
+            ));
         }
     }
     Ok(())

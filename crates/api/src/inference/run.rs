@@ -6,12 +6,17 @@ use crate::door::Door;
 use crate::options::limits;
 
 /// Runs `work` over a body of so many bytes.
-pub(super) async fn run<T: Send + 'static>(door: &Door, bytes: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn run<T: Send + 'static>(
+    door: &Door,
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     if bytes <= limits::INFER_INLINE_BYTES {
         return work();
     }
     let Ok(room) = door.0.large.clone().try_acquire_owned() else {
-        return Err(Error::new(ErrorCode::Busy, format!("{} large requests are under way", limits::INFER_LARGE_MAX)).hint("try again in a moment"));
+        return Err(Error::new(ErrorCode::Busy, format!("{} large requests are under way", limits::INFER_LARGE_MAX))
+            .hint("try again in a moment"));
     };
     let done = tokio::task::spawn_blocking(move || {
         let _room = room;

@@ -54,7 +54,8 @@ fn media(headers: &HeaderMap) -> Result<Media, Box<Response>> {
         "application/json" if is_utf8 => Ok(Media::Json),
         "text/csv" if is_utf8 => Ok(Media::Csv),
         _ => {
-            let why = format!("`{}` is not taken here: send `application/json` or `text/csv`, in UTF-8", text.escape_debug());
+            let why =
+                format!("`{}` is not taken here: send `application/json` or `text/csv`, in UTF-8", text.escape_debug());
             Err(Box::new((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response()))
         }
     }
@@ -84,11 +85,15 @@ pub(super) async fn invocations(
         };
         let inputs = table.fit(reading(&place).champion.model.signature())?;
         let rows = inputs.rows();
-        let answered = answer(&app, &place, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
+        let answered =
+            answer(&app, &place, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
         Ok((write(&answered, rows), answered.version))
     });
     let (body, version) = answered.await?;
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json")), (MODEL_VERSION.clone(), HeaderValue::from(version))];
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (MODEL_VERSION.clone(), HeaderValue::from(version)),
+    ];
     Ok((headers, Bytes::from(body)).into_response())
 }
 
@@ -104,7 +109,11 @@ fn write(answer: &Answer, rows: usize) -> Vec<u8> {
         match answer.signature.task {
             TaskKind::Regression => number(&mut json, scores.first().copied().unwrap_or(f64::NAN)),
             TaskKind::Binary => {
-                json.extend_from_slice(if is_yes(scores) { b"{\"label\":1,\"probability\":" } else { b"{\"label\":0,\"probability\":" });
+                json.extend_from_slice(if is_yes(scores) {
+                    b"{\"label\":1,\"probability\":"
+                } else {
+                    b"{\"label\":0,\"probability\":"
+                });
                 number(&mut json, scores.first().copied().unwrap_or(f64::NAN));
                 json.push(b'}');
             }

@@ -46,7 +46,8 @@ impl Datatype {
             "BYTES" => Self::Bytes,
             other => {
                 let message = format!("input `{}` has the unknown datatype `{}`", shown(tensor), shown(other));
-                return Err(Error::new(ErrorCode::InvalidArgument, message).hint("known are BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32, FP64 and BYTES"));
+                return Err(Error::new(ErrorCode::InvalidArgument, message)
+                    .hint("known are BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32, FP64 and BYTES"));
             }
         })
     }
@@ -119,27 +120,40 @@ impl Shape {
     /// The rows of a column tensor: `[n]` or `[n, 1]`.
     pub(super) fn rows(&self, tensor: &str) -> Result<usize> {
         if let Some(negative) = self.dimensions.iter().take(self.count).find(|dimension| **dimension < 0) {
-            return Err(refused(format!("the shape of input `{}` has the negative dimension {negative}", shown(tensor))));
+            return Err(refused(format!(
+                "the shape of input `{}` has the negative dimension {negative}",
+                shown(tensor)
+            )));
         }
         match (self.count, self.dimensions) {
             (1, [rows, ..]) | (2, [rows, 1, ..]) => Ok(rows as usize),
-            _ => Err(refused(format!("input `{}` has the shape {}, expected [n] or [n, 1]: one tensor a column", shown(tensor), self.words()))),
+            _ => Err(refused(format!(
+                "input `{}` has the shape {}, expected [n] or [n, 1]: one tensor a column",
+                shown(tensor),
+                self.words()
+            ))),
         }
     }
 }
 
 /// A JSON tensor as a column. Each element that does not fit its datatype is named with its place.
 pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result<Column> {
-    let misfit = |place: usize, value: &Scalar<'_>, wanted: &str| refused(format!("element {place} of input `{}` is {}, expected {wanted}", shown(tensor), value.words()));
+    let misfit = |place: usize, value: &Scalar<'_>, wanted: &str| {
+        refused(format!("element {place} of input `{}` is {}, expected {wanted}", shown(tensor), value.words()))
+    };
     let Data(values) = data;
     let numbers = |wanted: &str, read: &dyn Fn(&Scalar<'_>) -> Option<f64>| -> Result<Column> {
-        let read = values.iter().enumerate().map(|(place, value)| read(value).ok_or_else(|| misfit(place, value, wanted)));
+        let read =
+            values.iter().enumerate().map(|(place, value)| read(value).ok_or_else(|| misfit(place, value, wanted)));
         Ok(Column::Number(read.collect::<Result<_>>()?))
     };
     match datatype {
         Datatype::Fp64 => numbers("a number, null, NaN or Infinity (FP64)", &|value| float(value)),
-        Datatype::Fp32 => numbers("a number, null, NaN or Infinity (FP32)", &|value| float(value).map(|value| f64::from(value as f32))),
-        Datatype::Fp16 | Datatype::Bf16 => Err(refused(format!("input `{}` is a 16-bit float as JSON", shown(tensor))).hint("send it as FP32, or as binary data")),
+        Datatype::Fp32 => numbers("a number, null, NaN or Infinity (FP32)", &|value| {
+            float(value).map(|value| f64::from(value as f32))
+        }),
+        Datatype::Fp16 | Datatype::Bf16 => Err(refused(format!("input `{}` is a 16-bit float as JSON", shown(tensor)))
+            .hint("send it as FP32, or as binary data")),
         Datatype::Bool => numbers("true or false (BOOL)", &|value| match value {
             Scalar::Bool(value) => Some(f64::from(u8::from(*value))),
             Scalar::Int(value @ (0 | 1)) => Some(*value as f64),
@@ -147,16 +161,28 @@ pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result
         }),
         Datatype::Int(width) => {
             let bound = i64::MAX >> (64 - 8 * width);
-            numbers(&format!("a whole number of {} bits that a double holds exactly", 8 * width), &|value| match value {
-                Scalar::Int(value) => (-bound - 1..=bound).contains(value).then_some(*value).filter(|value| value.unsigned_abs() <= EXACT_MAX).map(|value| value as f64),
-                _ => None,
-            })
+            numbers(
+                &format!("a whole number of {} bits that a double holds exactly", 8 * width),
+                &|value| match value {
+                    Scalar::Int(value) => (-bound - 1..=bound)
+                        .contains(value)
+                        .then_some(*value)
+                        .filter(|value| value.unsigned_abs() <= EXACT_MAX)
+                        .map(|value| value as f64),
+                    _ => None,
+                },
+            )
         }
         Datatype::Uint(width) => {
             let bound = u64::MAX >> (64 - 8 * width);
-            numbers(&format!("a whole number from 0 of {} bits that a double holds exactly", 8 * width), &|value| match value {
-                Scalar::Int(value) => u64::try_from(*value).ok().filter(|value| *value <= bound.min(EXACT_MAX)).map(|value| value as f64),
-                _ => None,
+            numbers(&format!("a whole number from 0 of {} bits that a double holds exactly", 8 * width), &|value| {
+                match value {
+                    Scalar::Int(value) => u64::try_from(*value)
+                        .ok()
+                        .filter(|value| *value <= bound.min(EXACT_MAX))
+                        .map(|value| value as f64),
+                    _ => None,
+                }
             })
         }
         Datatype::Bytes => {
@@ -200,5 +226,9 @@ pub(super) fn exact(tensor: &str, place: usize, magnitude: u64) -> Result<()> {
     if magnitude <= EXACT_MAX {
         return Ok(());
     }
-    Err(refused(format!("element {place} of input `{}` is beyond 2^53, where a double does not hold every whole number", shown(tensor))).hint("send it as BYTES when it is a key"))
+    Err(refused(format!(
+        "element {place} of input `{}` is beyond 2^53, where a double does not hold every whole number",
+        shown(tensor)
+    ))
+    .hint("send it as BYTES when it is a key"))
 }

@@ -45,7 +45,13 @@ pub(super) async fn infer_version(
     Ok(respond(&door, name, Some(version), (id, began), request).await?)
 }
 
-async fn respond(door: &Door, name: String, version: Option<i64>, (id, began): (RequestId, Instant), request: Request) -> Result<Response> {
+async fn respond(
+    door: &Door,
+    name: String,
+    version: Option<i64>,
+    (id, began): (RequestId, Instant),
+    request: Request,
+) -> Result<Response> {
     let place = super::find(door, &name).await?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
@@ -70,7 +76,10 @@ fn told(written: Written) -> Response {
     match written.json_bytes {
         None => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
         Some(length) => {
-            let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")), (JSON_BYTES.clone(), HeaderValue::from(length))];
+            let headers = [
+                (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+                (JSON_BYTES.clone(), HeaderValue::from(length)),
+            ];
             (headers, body).into_response()
         }
     }
@@ -79,10 +88,13 @@ fn told(written: Written) -> Response {
 /// Bytes of the JSON part; `None` when all of the body is JSON.
 fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
     let Some(value) = headers.get(&JSON_BYTES) else { return Ok(None) };
-    let refused = |why: &str| Error::new(ErrorCode::InvalidArgument, format!("`Inference-Header-Content-Length` {why}"));
-    let length = value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is no whole number"))?;
+    let refused =
+        |why: &str| Error::new(ErrorCode::InvalidArgument, format!("`Inference-Header-Content-Length` {why}"));
+    let length =
+        value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is no whole number"))?;
     if length == 0 {
-        return Err(refused("is 0: a raw body without JSON is for models with one input").hint("send the JSON part with the name of each input"));
+        return Err(refused("is 0: a raw body without JSON is for models with one input")
+            .hint("send the JSON part with the name of each input"));
     }
     Ok(Some(length))
 }

@@ -102,22 +102,38 @@ pub(super) fn read(body: &[u8], json_bytes: Option<usize>) -> Result<Request> {
 }
 
 fn malformed(cause: &serde_json::Error) -> Error {
-    refused(format!("the request does not read: {cause}")).hint("expected `{\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}, …]}`")
+    refused(format!("the request does not read: {cause}"))
+        .hint("expected `{\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}, …]}`")
 }
 
 fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
     if wire.inputs.len() > limits::INFER_TENSORS_MAX {
-        return Err(Error::new(ErrorCode::TooLarge, format!("{} inputs are sent, at most {} are taken", wire.inputs.len(), limits::INFER_TENSORS_MAX)));
+        return Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("{} inputs are sent, at most {} are taken", wire.inputs.len(), limits::INFER_TENSORS_MAX),
+        ));
     }
     let (mut frame, mut raw) = (Frame::new(), Raw(raw));
     for input in wire.inputs {
         let name = input.name.as_ref();
         let rows = input.shape.rows(name)?;
         if rows > limits::INFER_ROWS_MAX {
-            return Err(Error::new(ErrorCode::TooLarge, format!("input `{}` has {rows} rows, at most {} are taken at once", shown(name), limits::INFER_ROWS_MAX)));
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!(
+                    "input `{}` has {rows} rows, at most {} are taken at once",
+                    shown(name),
+                    limits::INFER_ROWS_MAX
+                ),
+            ));
         }
         if let Some(first) = frame.names().first().filter(|_| frame.rows() != rows) {
-            return Err(refused(format!("input `{}` has {rows} rows, `{}` has {}", shown(name), shown(first), frame.rows())));
+            return Err(refused(format!(
+                "input `{}` has {rows} rows, `{}` has {}",
+                shown(name),
+                shown(first),
+                frame.rows()
+            )));
         }
         if frame.names().iter().any(|known| known == name) {
             return Err(refused(format!("input `{}` is sent twice", shown(name))));
@@ -126,9 +142,19 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
         let column = match (input.data, input.parameters.and_then(|parameters| parameters.binary_data_size)) {
             (None, Some(size)) => binary::column(name, datatype, rows, raw.take(name, size)?)?,
             (Some(data), None) if data.0.len() == rows => tensor::column(name, datatype, data)?,
-            (Some(data), None) => return Err(refused(format!("input `{}` has {} elements, its shape says {rows}", shown(name), data.0.len()))),
-            (Some(_), Some(_)) => return Err(refused(format!("input `{}` has both `data` and `binary_data_size`", shown(name)))),
-            (None, None) => return Err(refused(format!("input `{}` has neither `data` nor `binary_data_size`", shown(name)))),
+            (Some(data), None) => {
+                return Err(refused(format!(
+                    "input `{}` has {} elements, its shape says {rows}",
+                    shown(name),
+                    data.0.len()
+                )));
+            }
+            (Some(_), Some(_)) => {
+                return Err(refused(format!("input `{}` has both `data` and `binary_data_size`", shown(name))));
+            }
+            (None, None) => {
+                return Err(refused(format!("input `{}` has neither `data` nor `binary_data_size`", shown(name))));
+            }
         };
         frame.push(input.name, column);
     }
@@ -137,11 +163,18 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
         return Err(refused("`inputs` is empty".to_owned()).hint("name every feature; null is allowed as its value"));
     }
     let is_binary = wire.parameters.and_then(|parameters| parameters.binary_data_output).unwrap_or(false);
-    let wanted = wire.outputs.filter(|outputs| !outputs.is_empty()).map(|outputs| outputs.into_iter().map(|output| wanted(output, is_binary)).collect());
+    let wanted = wire
+        .outputs
+        .filter(|outputs| !outputs.is_empty())
+        .map(|outputs| outputs.into_iter().map(|output| wanted(output, is_binary)).collect());
     Ok(Request { id: wire.id.filter(|id| !id.is_empty()).map(Cow::into_owned), inputs: frame, wanted, is_binary })
 }
 
 fn wanted(output: Output<'_>, is_binary: bool) -> Wanted {
     let parameters = output.parameters.unwrap_or_default();
-    Wanted { name: output.name.into_owned(), is_binary: parameters.binary_data.unwrap_or(is_binary), classification: parameters.classification }
+    Wanted {
+        name: output.name.into_owned(),
+        is_binary: parameters.binary_data.unwrap_or(is_binary),
+        classification: parameters.classification,
+    }
 }

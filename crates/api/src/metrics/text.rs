@@ -13,8 +13,24 @@ pub(super) fn of(door: &Door) -> String {
     let mut out = String::with_capacity(16 * 1024);
     requests(&mut out, door);
     predictions(&mut out, door);
-    gauge(&mut out, "perennial_requests_in_flight", "Requests under way.", door.0.in_flight.load(Ordering::Relaxed) as f64);
-    gauge(&mut out, "perennial_tasks_in_flight", "Pipeline runs and other background work under way.", door.0.options.supervisor.len() as f64);
+    gauge(
+        &mut out,
+        "perennial_requests_in_flight",
+        "Requests under way.",
+        door.0.in_flight.load(Ordering::Relaxed) as f64,
+    );
+    gauge(
+        &mut out,
+        "perennial_tasks_in_flight",
+        "Pipeline runs and other background work under way.",
+        door.0.options.supervisor.len() as f64,
+    );
+    gauge(
+        &mut out,
+        "perennial_store_writes_waiting",
+        "Writes that wait for the metadata store.",
+        door.0.app.store().waiting() as f64,
+    );
     if let Some(bytes) = resident_bytes() {
         gauge(&mut out, "process_resident_memory_bytes", "Resident memory.", bytes as f64);
     }
@@ -33,8 +49,12 @@ fn gauge(out: &mut String, name: &str, help: &str, value: f64) {
 
 fn requests(out: &mut String, door: &Door) {
     let metrics = &door.0.metrics;
-    let named = metrics.routes.iter().map(|(route, counters)| (format!("method=\"{}\",route=\"{}\"", route.method, route.path), counters));
-    let all: Vec<(String, &Counters)> = named.chain([("method=\"ANY\",route=\"unknown\"".to_owned(), &metrics.unmatched)]).collect();
+    let named = metrics
+        .routes
+        .iter()
+        .map(|(route, counters)| (format!("method=\"{}\",route=\"{}\"", route.method, route.path), counters));
+    let all: Vec<(String, &Counters)> =
+        named.chain([("method=\"ANY\",route=\"unknown\"".to_owned(), &metrics.unmatched)]).collect();
     head(out, "perennial_http_requests_total", "Requests answered, by route and status.", "counter");
     for (labels, counters) in &all {
         for (status, count) in STATUSES.iter().zip(&counters.by_status) {
@@ -55,10 +75,18 @@ fn requests(out: &mut String, door: &Door) {
         let mut seen = 0;
         for (bound, count) in BOUNDS_US.iter().zip(&counts) {
             seen += count;
-            let _ = writeln!(out, "perennial_http_request_seconds_bucket{{{labels},le=\"{}\"}} {seen}", *bound as f64 / 1e6);
+            let _ = writeln!(
+                out,
+                "perennial_http_request_seconds_bucket{{{labels},le=\"{}\"}} {seen}",
+                *bound as f64 / 1e6
+            );
         }
         let _ = writeln!(out, "perennial_http_request_seconds_bucket{{{labels},le=\"+Inf\"}} {total}");
-        let _ = writeln!(out, "perennial_http_request_seconds_sum{{{labels}}} {}", counters.sum_us.load(Ordering::Relaxed) as f64 / 1e6);
+        let _ = writeln!(
+            out,
+            "perennial_http_request_seconds_sum{{{labels}}} {}",
+            counters.sum_us.load(Ordering::Relaxed) as f64 / 1e6
+        );
         let _ = writeln!(out, "perennial_http_request_seconds_count{{{labels}}} {total}");
     }
 }
@@ -75,7 +103,8 @@ fn predictions(out: &mut String, door: &Door) {
             lines[1].push(format!("perennial_prediction_errors_total{{{labels}}} {}", version.counts.errors()));
             for quantile in [0.5, 0.99] {
                 if let Some(ms) = version.counts.latency_ms(quantile) {
-                    lines[2].push(format!("perennial_prediction_seconds{{{labels},quantile=\"{quantile}\"}} {}", ms / 1e3));
+                    lines[2]
+                        .push(format!("perennial_prediction_seconds{{{labels},quantile=\"{quantile}\"}} {}", ms / 1e3));
                 }
             }
         }

@@ -27,7 +27,9 @@ pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
 }
 
 async fn create(Who { caller, .. }: Who, fields: Fields) -> Answer {
-    let made = experiments::create(&caller, fields.required("name")?, fields.text("artifact_location")?, fields.tags()?).await?;
+    let made =
+        experiments::create(&caller, fields.required("name")?, fields.text("artifact_location")?, fields.tags()?)
+            .await?;
     Ok(Json(json!({ "experiment_id": made.id.to_string() })))
 }
 

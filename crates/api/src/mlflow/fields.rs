@@ -4,9 +4,9 @@
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{Method, header};
+use perennial_app::tracking::experiments::Tag;
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_app::tracking::experiments::Tag;
 use serde_json::{Map, Value};
 
 use crate::door::Door;
@@ -34,7 +34,8 @@ impl FromRequest<Door> for Fields {
         }
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-            let message = format!("Bad Request. Content-Type must be application/json, this one is `{}`", kind.escape_debug());
+            let message =
+                format!("Bad Request. Content-Type must be application/json, this one is `{}`", kind.escape_debug());
             return Err(refused(message).into());
         }
         let bytes = extract::read(&parts.headers, body, BODY_BYTES_MAX).await?;
@@ -44,7 +45,8 @@ impl FromRequest<Door> for Fields {
 
 impl Fields {
     fn of_query(uri: &http::Uri) -> Result<Self> {
-        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|cause| refused(format!("the query does not read: {cause}")))?;
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|cause| refused(format!("the query does not read: {cause}")))?;
         let mut values = Map::new();
         for (key, value) in pairs.0 {
             match values.get_mut(&key) {
@@ -58,7 +60,8 @@ impl Fields {
 
     pub(super) fn of_body(bytes: &Bytes) -> Result<Self> {
         let unread = |cause: serde_json::Error| refused(format!("the body does not read: {cause}"));
-        let value = if bytes.is_empty() { Value::Object(Map::new()) } else { serde_json::from_slice(bytes).map_err(unread)? };
+        let value =
+            if bytes.is_empty() { Value::Object(Map::new()) } else { serde_json::from_slice(bytes).map_err(unread)? };
         // Old clients send a JSON text that holds the JSON.
         let value = match value {
             Value::String(text) => serde_json::from_str(&text).map_err(unread)?,
@@ -150,7 +153,8 @@ impl Fields {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text.clone()]),
             Some(value @ Value::Array(list)) => {
-                let texts = list.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(|| self.invalid(name, value)));
+                let texts =
+                    list.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(|| self.invalid(name, value)));
                 texts.collect()
             }
             Some(other) => Err(self.invalid(name, other)),

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use futures::TryStreamExt;
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use perennial_app::tracking::artifacts::{self, Place};
@@ -20,21 +21,43 @@ use super::{Answer, wire};
 use crate::access::Access;
 use crate::error::ApiError;
 use crate::extract::{Path, Who};
+use crate::options::limits;
 use crate::routes::Routes;
 
 /// What may not stand in `filename*` of RFC 6266 as it is.
-const NAME_SET: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'\'').add(b'(').add(b')').add(b'*').add(b',').add(b'/').add(b':').add(b';').add(b'<').add(b'=').add(b'>').add(b'?').add(b'@').add(b'[').add(b'\\').add(b']').add(b'{').add(b'}');
+const NAME_SET: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'%')
+    .add(b'\'')
+    .add(b'(')
+    .add(b')')
+    .add(b'*')
+    .add(b',')
+    .add(b'/')
+    .add(b':')
+    .add(b';')
+    .add(b'<')
+    .add(b'=')
+    .add(b'>')
+    .add(b'?')
+    .add(b'@')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'{')
+    .add(b'}');
 
 /// How often a path may be encoded over itself.
 const DECODED_MAX: usize = 8;
 
 pub(super) fn routes(routes: Routes, root: &str) -> Routes {
     let below = format!("{root}/{{*path}}");
-    routes
-        .get(root, Access::Known, list)
-        .put(&below, Access::Known, put)
-        .get(&below, Access::Known, get)
-        .delete(&below, Access::Known, delete)
+    routes.get(root, Access::Known, list).put(&below, Access::Known, put).get(&below, Access::Known, get).delete(
+        &below,
+        Access::Known,
+        delete,
+    )
 }
 
 /// The one judge of artifact paths: decoded until nothing changes, each form has to stay inside its folder.
@@ -57,7 +80,9 @@ pub(super) fn judge(path: &str) -> Result<RelativePath> {
 
 fn place(path: &str) -> Result<Place> {
     let path = judge(path)?;
-    Place::parse(&path).ok_or_else(|| Error::not_found("artifact folder", &path).hint("artifacts lie at `<experiment id>/<run id>/artifacts/<path>`"))
+    Place::parse(&path).ok_or_else(|| {
+        Error::not_found("artifact folder", &path).hint("artifacts lie at `<experiment id>/<run id>/artifacts/<path>`")
+    })
 }
 
 async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
@@ -69,9 +94,19 @@ async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
 }
 
 async fn put(Who { caller, .. }: Who, Path(path): Path<String>, request: Request) -> Answer {
-    let incoming = request.into_body().into_data_stream().map_err(std::io::Error::other);
+    let incoming = std::pin::pin!(incoming(request.into_body()));
     artifacts::put(&caller, place(&path)?, incoming).await?;
     Ok(Json(json!({})))
+}
+
+/// The bytes of a body of any length; each part of it has to come within [`limits::BODY_TIME_MAX`].
+fn incoming(body: Body) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    stream::unfold(body.into_data_stream(), |mut parts| async move {
+        match tokio::time::timeout(limits::BODY_TIME_MAX, parts.next()).await {
+            Ok(part) => part.map(|part| (part.map_err(std::io::Error::other), parts)),
+            Err(late) => Some((Err(late.into()), parts)),
+        }
+    })
 }
 
 async fn delete(Who { caller, .. }: Who, Path(path): Path<String>) -> Answer {
@@ -122,8 +157,12 @@ enum Asked {
 
 /// One range in bytes; what is written otherwise asks for all.
 fn range(headers: &HeaderMap, size: u64) -> Asked {
-    let wanted = headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
-    let Some((from, to)) = wanted.filter(|wanted| !wanted.contains(',')).and_then(|wanted| wanted.split_once('-')) else { return Asked::All };
+    let wanted =
+        headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
+    let Some((from, to)) = wanted.filter(|wanted| !wanted.contains(',')).and_then(|wanted| wanted.split_once('-'))
+    else {
+        return Asked::All;
+    };
     let range = match (from.trim().parse::<u64>(), to.trim()) {
         (Ok(from), "") => from..size,
         (Ok(from), to) => match to.parse::<u64>() {
@@ -149,8 +188,10 @@ fn attachment(name: &str) -> String {
 fn content_type(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
     match ending.as_str() {
-        "txt" | "log" | "err" | "cfg" | "conf" | "cnf" | "cf" | "ini" | "properties" | "prop" | "hocon" | "toml" | "yaml" | "yml" | "xml" | "json" | "js"
-        | "py" | "py3" | "csv" | "tsv" | "md" | "rst" | "ipynb" => "text/plain",
+        "txt" | "log" | "err" | "cfg" | "conf" | "cnf" | "cf" | "ini" | "properties" | "prop" | "hocon" | "toml"
+        | "yaml" | "yml" | "xml" | "json" | "js" | "py" | "py3" | "csv" | "tsv" | "md" | "rst" | "ipynb" => {
+            "text/plain"
+        }
         _ if name == "MLmodel" || name == "MLproject" => "text/plain",
         "html" | "htm" => "text/html",
         "png" => "image/png",

@@ -1,8 +1,8 @@
 //! What runs log: `runs/log-…`, tags, `metrics/get-history`.
 
 use axum::Json;
-use perennial_app::tracking::logging::{self, Batch, Point};
 use perennial_app::tracking::limits;
+use perennial_app::tracking::logging::{self, Batch, Point};
 use perennial_app::tracking::runs::{Param, RunInput};
 use perennial_core::Result;
 use serde_json::{Map, Value, json};

@@ -43,7 +43,8 @@ async fn get(Who { caller, .. }: Who, fields: Fields) -> Answer {
 }
 
 async fn update(Who { caller, .. }: Who, fields: Fields) -> Answer {
-    let change = RunUpdate { status: status(&fields)?, end_ms: fields.integer("end_time")?, name: fields.text("run_name")? };
+    let change =
+        RunUpdate { status: status(&fields)?, end_ms: fields.integer("end_time")?, name: fields.text("run_name")? };
     let run = runs::update(&caller, fields.run_id()?, change).await?;
     Ok(Json(json!({ "run_info": wire::info(&run) })))
 }

@@ -25,7 +25,11 @@ pub(super) fn experiment(tagged: &Tagged) -> Value {
 pub(super) fn run((run, data): &(Run, RunData)) -> Value {
     let mut logged = json!({});
     put(&mut logged, "metrics", data.metrics.iter().map(point).collect());
-    put(&mut logged, "params", data.params.iter().map(|param| json!({ "key": param.key, "value": param.value })).collect());
+    put(
+        &mut logged,
+        "params",
+        data.params.iter().map(|param| json!({ "key": param.key, "value": param.value })).collect(),
+    );
     put(&mut logged, "tags", tags(&data.tags));
     let mut inputs = json!({});
     put(&mut inputs, "dataset_inputs", data.inputs.iter().map(input).collect());
@@ -58,7 +62,8 @@ pub(super) fn point(point: &Point) -> Value {
 }
 
 fn input(input: &RunInput) -> Value {
-    let mut dataset = json!({ "name": input.name, "digest": input.digest, "source_type": input.source_type, "source": input.source });
+    let mut dataset =
+        json!({ "name": input.name, "digest": input.digest, "source_type": input.source_type, "source": input.source });
     for (name, value) in [("schema", &input.schema), ("profile", &input.profile)] {
         if let Some(value) = value {
             dataset[name] = json!(value);

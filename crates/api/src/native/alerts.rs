@@ -72,6 +72,9 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
 
 /// Notes that somebody has seen an alert
 #[utoipa::path(post, path = "/api/v1/projects/{project}/alerts/{id}/acknowledge", tag = "alerts", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Alert)))]
-async fn acknowledge(On { caller, project }: On, Path((_, id)): Path<(ProjectName, AlertId)>) -> Result<Json<Alert>, ApiError> {
+async fn acknowledge(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, AlertId)>,
+) -> Result<Json<Alert>, ApiError> {
     Ok(Json(alerts::acknowledge(&caller, &project, id).await?.into()))
 }

@@ -32,7 +32,12 @@ struct Clocks {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), responses((status = 200, body = Clocks)))]
 async fn get(On { caller, project }: On) -> Result<Json<Clocks>, ApiError> {
     let (now, is_stepped) = clock::now(&caller, &project)?;
-    Ok(Json(Clocks { wall_at: at(now.wall_ms), project_at: at(now.project_ms), project_ms: now.project_ms, is_stepped }))
+    Ok(Json(Clocks {
+        wall_at: at(now.wall_ms),
+        project_at: at(now.project_ms),
+        project_ms: now.project_ms,
+        is_stepped,
+    }))
 }
 
 /// Where the clock is moved.
@@ -63,6 +68,10 @@ struct Happened {
 #[utoipa::path(post, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), request_body = Advance, responses((status = 200, body = Advanced)))]
 async fn advance(On { caller, project }: On, Body(body): Body<Advance>) -> Result<Json<Advanced>, ApiError> {
     let happened = clock::advance(&caller, &project, body.to_ms).await?;
-    let told = happened.into_iter().map(|one| Happened { project_ms: one.project_ms, project_at: at(one.project_ms), message: one.message });
+    let told = happened.into_iter().map(|one| Happened {
+        project_ms: one.project_ms,
+        project_at: at(one.project_ms),
+        message: one.message,
+    });
     Ok(Json(Advanced { happened: told.collect() }))
 }

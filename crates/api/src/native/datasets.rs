@@ -74,7 +74,11 @@ struct Column {
 
 impl From<datasets::DatasetVersion> for Version {
     fn from(version: datasets::DatasetVersion) -> Self {
-        let columns = version.schema.fields.into_iter().map(|field| Column { name: field.name, class: field.class.to_string(), is_nullable: field.nullable });
+        let columns = version.schema.fields.into_iter().map(|field| Column {
+            name: field.name,
+            class: field.class.to_string(),
+            is_nullable: field.nullable,
+        });
         Self {
             number: version.number,
             delta_version: version.delta_version,
@@ -117,13 +121,20 @@ async fn list(On { caller, project }: On) -> Result<Json<Items<Dataset>>, ApiErr
 
 /// Gets a dataset with its newest version
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path)), responses((status = 200, body = Dataset)))]
-async fn get(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>) -> Result<Json<Dataset>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+) -> Result<Json<Dataset>, ApiError> {
     Ok(Json(datasets::get(&caller, &project, &name).await?.into()))
 }
 
 /// Lists versions of a dataset, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/versions", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), PageQuery), responses((status = 200, body = Items<Version>)))]
-async fn versions(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>, Query(page): Query<PageQuery>) -> Result<Json<Items<Version>>, ApiError> {
+async fn versions(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Version>>, ApiError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
     let found = datasets::versions(&caller, &project, &name, before, page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
@@ -131,13 +142,22 @@ async fn versions(On { caller, project }: On, Path((_, name)): Path<(ProjectName
 
 /// A cursor that is a number.
 pub(super) fn cursor(text: &str) -> Result<i64, perennial_core::Error> {
-    let refused = || perennial_core::Error::new(perennial_core::ErrorCode::InvalidArgument, format!("`{}` is no place in this list", text.escape_debug()));
+    let refused = || {
+        perennial_core::Error::new(
+            perennial_core::ErrorCode::InvalidArgument,
+            format!("`{}` is no place in this list", text.escape_debug()),
+        )
+    };
     text.parse().map_err(|_| refused().hint("give back `next` of the page before as `after`"))
 }
 
 /// Lists loads of a dataset, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/loads", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), PageQuery), responses((status = 200, body = Items<Load>)))]
-async fn loads(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>, Query(page): Query<PageQuery>) -> Result<Json<Items<Load>>, ApiError> {
+async fn loads(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Load>>, ApiError> {
     let found = datasets::loads(&caller, &project, &name, page.after.as_deref(), page.limit()).await?;
     let items = found.items.into_iter().map(|load| Load::new(load, name.to_string()));
     Ok(Json(Items { items: items.collect(), next: found.next }))
@@ -171,7 +191,11 @@ struct Newest {
 
 /// Lists check results of the newest loads of a dataset
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/checks", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), Newest), responses((status = 200, body = Items<CheckedLoad>)))]
-async fn checks(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>, Query(newest): Query<Newest>) -> Result<Json<Items<CheckedLoad>>, ApiError> {
+async fn checks(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+    Query(newest): Query<Newest>,
+) -> Result<Json<Items<CheckedLoad>>, ApiError> {
     let found = datasets::checks(&caller, &project, &name, newest.loads.unwrap_or(10).clamp(1, 100)).await?;
     let items = found.into_iter().map(|(load, results)| CheckedLoad {
         load: Load::new(load, name.to_string()),
@@ -216,7 +240,11 @@ struct Profile {
 
 /// Gets the profile of a dataset's load
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/profile", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), OfLoad), responses((status = 200, body = Profile)))]
-async fn profile(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>, Query(of): Query<OfLoad>) -> Result<Json<Profile>, ApiError> {
+async fn profile(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+    Query(of): Query<OfLoad>,
+) -> Result<Json<Profile>, ApiError> {
     let found = datasets::profile(&caller, &project, &name, of.load()?).await?;
     Ok(Json(match found {
         Some(profile) => Profile { load: Some(profile.load_id.to_string()), columns: profile.body },
@@ -226,7 +254,11 @@ async fn profile(On { caller, project }: On, Path((_, name)): Path<(ProjectName,
 
 /// Reads rows that were set aside, newest load first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/quarantine", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), OfLoad), responses((status = 200, body = Rows)))]
-async fn quarantine(On { caller, project }: On, Path((_, name)): Path<(ProjectName, DatasetName)>, Query(of): Query<OfLoad>) -> Result<Json<Rows>, ApiError> {
+async fn quarantine(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, DatasetName)>,
+    Query(of): Query<OfLoad>,
+) -> Result<Json<Rows>, ApiError> {
     let limit = of.limit.unwrap_or(limits::PAGE_DEFAULT as usize);
     Ok(Json(datasets::quarantine(&caller, &project, &name, of.load()?, limit).await?.into()))
 }

@@ -100,7 +100,10 @@ async fn list(On { caller, project }: On) -> Result<Json<Items<Endpoint>>, ApiEr
 
 /// Gets an endpoint
 #[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints/{name}", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Endpoint)))]
-async fn get(On { caller, project }: On, Path((_, name)): Path<(ProjectName, EndpointName)>) -> Result<Json<Endpoint>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, EndpointName)>,
+) -> Result<Json<Endpoint>, ApiError> {
     Ok(Json(deployments::get(&caller, &project, &name).await?.into()))
 }
 
@@ -108,6 +111,9 @@ async fn get(On { caller, project }: On, Path((_, name)): Path<(ProjectName, End
 ///
 /// Ends a canary under way, else puts the champion before this one back. Needs no gate.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Done)))]
-async fn rollback(On { caller, project }: On, Path((_, name)): Path<(ProjectName, EndpointName)>) -> Result<Json<Done>, ApiError> {
+async fn rollback(
+    On { caller, project }: On,
+    Path((_, name)): Path<(ProjectName, EndpointName)>,
+) -> Result<Json<Done>, ApiError> {
     Ok(Json(Done { message: endpoints::rollback(&caller, &project, &name).await? }))
 }

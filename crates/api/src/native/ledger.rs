@@ -77,7 +77,10 @@ struct Payload {
 
 /// Gets the payload of an entry
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger/{sequence}/payload", tag = "ledger", params(("project" = String, Path), ("sequence" = i64, Path)), responses((status = 200, body = Payload)))]
-async fn payload(On { caller, project }: On, Path((_, sequence)): Path<(ProjectName, i64)>) -> Result<Json<Payload>, ApiError> {
+async fn payload(
+    On { caller, project }: On,
+    Path((_, sequence)): Path<(ProjectName, i64)>,
+) -> Result<Json<Payload>, ApiError> {
     let text = ledger::payload(&caller, &project, sequence).await?;
     let payload = text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
     Ok(Json(Payload { payload }))
@@ -106,10 +109,20 @@ struct Verified {
 
 fn verified(result: Result<perennial_core::ledger::Report, perennial_core::Error>) -> Result<Json<Verified>, ApiError> {
     match result {
-        Ok(report) => Ok(Json(Verified { holds: true, entries: Some(report.entries), head: Some(report.head.hash), erased: Some(report.erased), message: None })),
-        Err(error) if error.code() == ErrorCode::Ledger => {
-            Ok(Json(Verified { holds: false, entries: None, head: None, erased: None, message: Some(error.message().to_owned()) }))
-        }
+        Ok(report) => Ok(Json(Verified {
+            holds: true,
+            entries: Some(report.entries),
+            head: Some(report.head.hash),
+            erased: Some(report.erased),
+            message: None,
+        })),
+        Err(error) if error.code() == ErrorCode::Ledger => Ok(Json(Verified {
+            holds: false,
+            entries: None,
+            head: None,
+            erased: None,
+            message: Some(error.message().to_owned()),
+        })),
         Err(error) => Err(error.into()),
     }
 }

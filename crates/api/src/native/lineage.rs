@@ -52,7 +52,10 @@ impl From<lineage::Line> for Line {
 /// `kind` is `prediction` (`<request>-<row>`), `model` (`<number>` or `<model>/<number>`), `release` (first digits of the
 /// digest) or `dataset` (`<name>` or `<name>@<number>`).
 #[utoipa::path(get, path = "/api/v1/projects/{project}/explain/{kind}/{*id}", tag = "lineage", params(("project" = String, Path), ("kind" = String, Path), ("id" = String, Path)), responses((status = 200, body = Explained)))]
-async fn explain(On { caller, project }: On, Path((_, kind, id)): Path<(ProjectName, String, String)>) -> Result<Json<Explained>, ApiError> {
+async fn explain(
+    On { caller, project }: On,
+    Path((_, kind, id)): Path<(ProjectName, String, String)>,
+) -> Result<Json<Explained>, ApiError> {
     let found = lineage::explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
     Ok(Json(Explained {
         text: found.text(),

@@ -95,9 +95,16 @@ struct Release {
 
 /// Commits a held load because a person says so
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/release", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Release, responses((status = 200, body = Done)))]
-async fn release(On { caller, project }: On, Path((_, id)): Path<(ProjectName, LoadId)>, Body(body): Body<Release>) -> Result<Json<Done>, ApiError> {
+async fn release(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, LoadId)>,
+    Body(body): Body<Release>,
+) -> Result<Json<Done>, ApiError> {
     let made = loads::release(&caller, &project, id, body.all).await?;
     let which = if body.all { "every row" } else { "the passing rows" };
-    let message = format!("{which} of load `{id}` entered `{}` as version {}: {} rows now", made.dataset.name, made.version.number, made.version.row_count);
+    let message = format!(
+        "{which} of load `{id}` entered `{}` as version {}: {} rows now",
+        made.dataset.name, made.version.number, made.version.row_count
+    );
     Ok(Json(Done { message }))
 }

@@ -90,7 +90,10 @@ async fn list(On { caller, project }: On) -> Result<Json<Items<Version>>, ApiErr
 
 /// Gets a model version with its decisions and releases
 #[utoipa::path(get, path = "/api/v1/projects/{project}/models/{model}/versions/{number}", tag = "models", params(("project" = String, Path), ("model" = String, Path), ("number" = i64, Path)), responses((status = 200, body = Judged)))]
-async fn get(On { caller, project }: On, Path((_, model, number)): Path<(ProjectName, String, i64)>) -> Result<Json<Judged>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, model, number)): Path<(ProjectName, String, i64)>,
+) -> Result<Json<Judged>, ApiError> {
     let found = models::version(&caller, &project, &model, number).await?;
     Ok(Json(Judged {
         version: Version::new(&model, found.aliases, found.version),

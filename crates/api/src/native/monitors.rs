@@ -63,10 +63,15 @@ impl From<monitor_results::MonitorResult> for MonitorResult {
 
 /// Lists the results of every monitor, newest revision each, oldest window first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/monitors", tag = "monitors", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<MonitorResult>)))]
-async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<MonitorResult>>, ApiError> {
+async fn list(
+    On { caller, project }: On,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<MonitorResult>>, ApiError> {
     let mut items = Vec::new();
     for monitor in monitor_results::monitors(&caller, &project)? {
-        items.extend(monitor_results::list(&caller, &project, &monitor, None).await?.into_iter().map(MonitorResult::from));
+        items.extend(
+            monitor_results::list(&caller, &project, &monitor, None).await?.into_iter().map(MonitorResult::from),
+        );
     }
     let surplus = items.len().saturating_sub(page.limit() as usize);
     Ok(Json(Items::all(items.into_iter().skip(surplus))))
@@ -81,7 +86,11 @@ struct Window {
 
 /// Lists the results of one monitor
 #[utoipa::path(get, path = "/api/v1/projects/{project}/monitors/{monitor}", tag = "monitors", params(("project" = String, Path), ("monitor" = String, Path), Window), responses((status = 200, body = Items<MonitorResult>)))]
-async fn get(On { caller, project }: On, Path((_, monitor)): Path<(ProjectName, MonitorName)>, Query(window): Query<Window>) -> Result<Json<Items<MonitorResult>>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, monitor)): Path<(ProjectName, MonitorName)>,
+    Query(window): Query<Window>,
+) -> Result<Json<Items<MonitorResult>>, ApiError> {
     let found = monitor_results::list(&caller, &project, &monitor, window.window_start_ms).await?;
     Ok(Json(Items::all(found.into_iter().map(Into::into))))
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
-use perennial_app::pipelines::{self, Options};
+use axum::extract::{Extension, State};
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
+use perennial_app::pipelines::{self, Options};
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, On, Path, Query};
 use crate::options::limits;
 use crate::routes::Routes;
+use crate::serve::Stopping;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
@@ -165,7 +166,10 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
             has_log: run.log_digest.is_some(),
             started_at: run.started_ms.map(at),
             ended_at: run.ended_ms.map(at),
-            outputs: outputs.into_iter().map(|output| Output { name: output.name, kind: output.kind.as_str(), digest: output.digest }).collect(),
+            outputs: outputs
+                .into_iter()
+                .map(|output| Output { name: output.name, kind: output.kind.as_str(), digest: output.digest })
+                .collect(),
         }
     }
 }
@@ -174,7 +178,11 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
 ///
 /// Answers when the run is recorded; it goes on by itself. Follow it by its events. A dry run is answered when its plan is made.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
-async fn create(State(door): State<Door>, On { caller, project }: On, Body(body): Body<Create>) -> Result<Json<Run>, ApiError> {
+async fn create(
+    State(door): State<Door>,
+    On { caller, project }: On,
+    Body(body): Body<Create>,
+) -> Result<Json<Run>, ApiError> {
     let kind = match body.kind {
         Kind::Run => PipelineKind::Run,
         Kind::Release => PipelineKind::Release,
@@ -188,7 +196,11 @@ async fn create(State(door): State<Door>, On { caller, project }: On, Body(body)
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     if options.dry_run {
         let finished = pipelines::carry_out(&caller, &project, &run).await?;
-        let plan = finished.plan.into_iter().map(|why| Why { step: why.step.to_string(), is_cached: why.is_cached, reasons: why.reasons });
+        let plan = finished.plan.into_iter().map(|why| Why {
+            step: why.step.to_string(),
+            is_cached: why.is_cached,
+            reasons: why.reasons,
+        });
         let ended = pipeline_runs::get(&caller, &project, run.id).await?;
         return Ok(Json(Run { plan: Some(plan.collect()), ..ended.into() }));
     }
@@ -211,7 +223,10 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
 
 /// Gets a pipeline run with its steps
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
-async fn get(On { caller, project }: On, Path((_, id)): Path<(ProjectName, PipelineRunId)>) -> Result<Json<Run>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, PipelineRunId)>,
+) -> Result<Json<Run>, ApiError> {
     let run = pipeline_runs::get(&caller, &project, id).await?;
     let steps = pipeline_runs::steps(&caller, &project, id).await?;
     Ok(Json(Run { steps: Some(steps.into_iter().map(Into::into).collect()), ..run.into() }))
@@ -250,10 +265,23 @@ struct Event {
 ///
 /// Answers at once when there are events after `after`, else when one comes, the run is over, or `wait_ms` is.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/events", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), After), responses((status = 200, body = Events)))]
-async fn events(On { caller, project }: On, Path((_, id)): Path<(ProjectName, PipelineRunId)>, Query(query): Query<After>) -> Result<Json<Events>, ApiError> {
+async fn events(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, PipelineRunId)>,
+    Query(query): Query<After>,
+    stopping: Option<Extension<Stopping>>,
+) -> Result<Json<Events>, ApiError> {
     let wait = Duration::from_millis(query.wait_ms.min(limits::WAIT_MS_MAX));
-    let (events, is_over) = pipeline_runs::events(&caller, &project, id, query.after, wait).await?;
-    let events = events.into_iter().map(|event| Event { sequence: event.sequence, body: event.body, at: at(event.wall_ms) });
+    let told = pipeline_runs::events(&caller, &project, id, query.after, wait);
+    let (events, is_over) = match stopping {
+        None => told.await?,
+        Some(Extension(Stopping(stopping))) => tokio::select! {
+            told = told => told?,
+            () = stopping.cancelled() => (Vec::new(), false),
+        },
+    };
+    let events =
+        events.into_iter().map(|event| Event { sequence: event.sequence, body: event.body, at: at(event.wall_ms) });
     Ok(Json(Events { events: events.collect(), is_over }))
 }
 
@@ -270,17 +298,29 @@ struct Log {
 }
 
 fn log_of((attempt, log): (StepRun, Option<String>)) -> Json<Log> {
-    Json(Log { step: attempt.step.to_string(), attempt: attempt.attempt, state: attempt.state.as_str(), log, message: attempt.message })
+    Json(Log {
+        step: attempt.step.to_string(),
+        attempt: attempt.attempt,
+        state: attempt.state.as_str(),
+        log,
+        message: attempt.message,
+    })
 }
 
 /// Gets the log of a step of a pipeline run
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
-async fn log(On { caller, project }: On, Path((_, id, step)): Path<(ProjectName, PipelineRunId, StepName)>) -> Result<Json<Log>, ApiError> {
+async fn log(
+    On { caller, project }: On,
+    Path((_, id, step)): Path<(ProjectName, PipelineRunId, StepName)>,
+) -> Result<Json<Log>, ApiError> {
     Ok(log_of(pipeline_runs::log(&caller, &project, id, &step).await?))
 }
 
 /// Gets the log of the newest attempt at a step
 #[utoipa::path(get, path = "/api/v1/projects/{project}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
-async fn newest_log(On { caller, project }: On, Path((_, step)): Path<(ProjectName, StepName)>) -> Result<Json<Log>, ApiError> {
+async fn newest_log(
+    On { caller, project }: On,
+    Path((_, step)): Path<(ProjectName, StepName)>,
+) -> Result<Json<Log>, ApiError> {
     Ok(log_of(pipeline_runs::newest_log(&caller, &project, &step).await?))
 }

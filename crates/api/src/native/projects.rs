@@ -51,7 +51,10 @@ fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Pro
         experiment_id: kept.experiment_id.to_string(),
         goal: declared.map(|declared| declared.goal.clone()).filter(|goal| !goal.is_empty()),
         owners: declared.map(|declared| declared.owners.clone()).unwrap_or_default(),
-        timezone: submission.as_ref().and_then(|submission| submission.zone.iana_name().map(str::to_owned)).unwrap_or_else(|| "UTC".to_owned()),
+        timezone: submission
+            .as_ref()
+            .and_then(|submission| submission.zone.iana_name().map(str::to_owned))
+            .unwrap_or_else(|| "UTC".to_owned()),
         file_digest: kept.file_digest,
         file: submission.as_ref().map(|submission| submission.text.clone()),
         clock_at: state.stepped_ms().map(at),
@@ -76,9 +79,9 @@ struct Checked {
     name: String,
     /// Digest of the file and all it declares.
     digest: String,
-    /// Its steps, in the order of the file.
+    /// Its steps, by name.
     steps: Vec<String>,
-    /// Its datasets.
+    /// Its datasets, by name.
     datasets: Vec<String>,
 }
 

@@ -170,16 +170,25 @@ struct Told {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/releases", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Release>)))]
 async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Release>>, ApiError> {
     let found = releases::list(&caller, &project, page.limit()).await?;
-    let items = found.into_iter().map(|(release, newest)| Release { verdict: newest.map(|decision| verdict(decision.verdict)), ..release.into() });
+    let items = found.into_iter().map(|(release, newest)| Release {
+        verdict: newest.map(|decision| verdict(decision.verdict)),
+        ..release.into()
+    });
     Ok(Json(Items::all(items)))
 }
 
 /// Gets a release by the first digits of its digest
 #[utoipa::path(get, path = "/api/v1/projects/{project}/releases/{digest}", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), responses((status = 200, body = Told)))]
-async fn get(On { caller, project }: On, Path((_, digest)): Path<(ProjectName, String)>) -> Result<Json<Told>, ApiError> {
+async fn get(
+    On { caller, project }: On,
+    Path((_, digest)): Path<(ProjectName, String)>,
+) -> Result<Json<Told>, ApiError> {
     let told = releases::get(&caller, &project, &digest).await?;
     Ok(Json(Told {
-        release: Release { verdict: told.decisions.first().map(|decision| verdict(decision.verdict)), ..told.release.into() },
+        release: Release {
+            verdict: told.decisions.first().map(|decision| verdict(decision.verdict)),
+            ..told.release.into()
+        },
         decisions: told.decisions.into_iter().map(Into::into).collect(),
         approvals: told.approvals.into_iter().map(Into::into).collect(),
         promotions: told.promotions.into_iter().map(Into::into).collect(),
@@ -197,23 +206,37 @@ struct Approve {
 
 /// Says yes to a release
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
-async fn approve(On { caller, project }: On, Path((_, digest)): Path<(ProjectName, String)>, Body(body): Body<Approve>) -> Result<Json<Done>, ApiError> {
+async fn approve(
+    On { caller, project }: On,
+    Path((_, digest)): Path<(ProjectName, String)>,
+    Body(body): Body<Approve>,
+) -> Result<Json<Done>, ApiError> {
     let role = body.role.as_deref().map(str::parse::<Role>).transpose()?;
     let approval = releases::approve(&caller, &project, &digest, role, body.note).await?;
-    let message = format!("release {} is approved as {}; `perennial release` goes on with it", &approval.release_digest[..12], approval.role.as_str());
+    let message = format!(
+        "release {} is approved as {}; `perennial release` goes on with it",
+        &approval.release_digest[..12],
+        approval.role.as_str()
+    );
     Ok(Json(Done { message }))
 }
 
 /// Lists decisions, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/decisions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Decision>)))]
-async fn list_decisions(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Decision>>, ApiError> {
+async fn list_decisions(
+    On { caller, project }: On,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Decision>>, ApiError> {
     let found = releases::list_decisions(&caller, &project, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
 
 /// Gets a decision
 #[utoipa::path(get, path = "/api/v1/projects/{project}/decisions/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Decision)))]
-async fn get_decision(On { caller, project }: On, Path((_, id)): Path<(ProjectName, DecisionId)>) -> Result<Json<Decision>, ApiError> {
+async fn get_decision(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, DecisionId)>,
+) -> Result<Json<Decision>, ApiError> {
     Ok(Json(releases::decision(&caller, &project, id).await?.into()))
 }
 
@@ -233,7 +256,10 @@ struct Evidence {
 
 /// Gets evidence
 #[utoipa::path(get, path = "/api/v1/projects/{project}/evidence/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Evidence)))]
-async fn get_evidence(On { caller, project }: On, Path((_, id)): Path<(ProjectName, EvidenceId)>) -> Result<Json<Evidence>, ApiError> {
+async fn get_evidence(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, EvidenceId)>,
+) -> Result<Json<Evidence>, ApiError> {
     let evidence = releases::evidence(&caller, &project, id).await?;
     Ok(Json(Evidence {
         id: evidence.id.to_string(),
@@ -248,7 +274,10 @@ async fn get_evidence(On { caller, project }: On, Path((_, id)): Path<(ProjectNa
 
 /// Lists changes of who answers, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/promotions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Promotion>)))]
-async fn list_promotions(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Promotion>>, ApiError> {
+async fn list_promotions(
+    On { caller, project }: On,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Promotion>>, ApiError> {
     let found = releases::list_promotions(&caller, &project, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }

@@ -68,7 +68,8 @@ pub(super) struct ColumnName {
 
 impl From<perennial_core::port::data::Page> for Rows {
     fn from(page: perennial_core::port::data::Page) -> Self {
-        let columns = page.schema.fields.into_iter().map(|field| ColumnName { name: field.name, class: field.class.to_string() });
+        let columns =
+            page.schema.fields.into_iter().map(|field| ColumnName { name: field.name, class: field.class.to_string() });
         Self { columns: columns.collect(), rows: page.rows, truncated: page.truncated }
     }
 }

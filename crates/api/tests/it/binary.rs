@@ -10,11 +10,17 @@ use crate::support::{Answer, Server};
 const INFER: &str = "/v2/models/delay/infer";
 
 fn texts(values: &[&str]) -> Vec<u8> {
-    values.iter().flat_map(|text| [(text.len() as u32).to_le_bytes().to_vec(), text.as_bytes().to_vec()].concat()).collect()
+    values
+        .iter()
+        .flat_map(|text| [(text.len() as u32).to_le_bytes().to_vec(), text.as_bytes().to_vec()].concat())
+        .collect()
 }
 
 fn raw(name: &str, datatype: &str, rows: usize, bytes: &[u8]) -> (Value, Vec<u8>) {
-    (json!({ "name": name, "shape": [rows, 1], "datatype": datatype, "parameters": { "binary_data_size": bytes.len() } }), bytes.to_vec())
+    (
+        json!({ "name": name, "shape": [rows, 1], "datatype": datatype, "parameters": { "binary_data_size": bytes.len() } }),
+        bytes.to_vec(),
+    )
 }
 
 /// A request as `tritonclient` sends it: JSON, then the tensors, no content type.
@@ -34,7 +40,11 @@ async fn send(server: &Server, length: usize, body: Vec<u8>) -> Answer {
 fn two_flights() -> Vec<(Value, Vec<u8>)> {
     let hours: Vec<u8> = [7_f64, 8.5].iter().flat_map(|value| value.to_le_bytes()).collect();
     let distances: Vec<u8> = [500_i32, 1_000].iter().flat_map(|value| value.to_le_bytes()).collect();
-    vec![raw("dep_hour", "FP64", 2, &hours), raw("distance", "INT32", 2, &distances), raw("carrier", "BYTES", 2, &texts(&["AA", "Ü"]))]
+    vec![
+        raw("dep_hour", "FP64", 2, &hours),
+        raw("distance", "INT32", 2, &distances),
+        raw("carrier", "BYTES", 2, &texts(&["AA", "Ü"])),
+    ]
 }
 
 /// The outputs of a binary answer: their JSON, and each one's bytes.
@@ -62,24 +72,41 @@ async fn raw_tensors_are_answered_with_raw_tensors() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let (length, body) = request(&two_flights(), json!({ "parameters": { "binary_data_output": true } }));
     let answer = send(&server, length, body).await;
-    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, Some("application/octet-stream")), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (StatusCode::OK, Some("application/octet-stream")),
+        "{}",
+        answer.text()
+    );
     let (json, outputs) = split(&answer);
     assert_eq!((json["outputs"][0]["shape"].clone(), json["outputs"][0].get("data")), (json!([2]), None));
     assert_eq!(outputs[0], [1_i64.to_le_bytes(), 1_i64.to_le_bytes()].concat());
     let expected = |logit: f64| 1.0 / (1.0 + (-logit).exp());
     let probabilities = doubles(&outputs[1]);
-    assert!((probabilities[0] - expected(1.7)).abs() < 1e-6 && (probabilities[1] - expected(1.85)).abs() < 1e-6, "{probabilities:?}");
+    assert!(
+        (probabilities[0] - expected(1.7)).abs() < 1e-6 && (probabilities[1] - expected(1.85)).abs() < 1e-6,
+        "{probabilities:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_json_request_may_ask_for_raw_outputs_and_each_output_for_itself() {
     let server = Server::with_model(&TestModel::regression(1.0)).await;
     let input = json!([{ "name": "x", "shape": [1], "datatype": "FP64", "data": [2] }]);
-    let answer = server.post_raw(INFER, &[], json!({ "inputs": input, "parameters": { "binary_data_output": true } }).to_string().into_bytes()).await;
+    let answer = server
+        .post_raw(
+            INFER,
+            &[],
+            json!({ "inputs": input, "parameters": { "binary_data_output": true } }).to_string().into_bytes(),
+        )
+        .await;
     assert_eq!(doubles(&split(&answer).1[0]), [3.0]);
     let own = json!({ "inputs": input, "parameters": { "binary_data_output": true }, "outputs": [{ "name": "prediction", "parameters": { "binary_data": false } }] });
     let answer = server.post_raw(INFER, &[], own.to_string().into_bytes()).await;
-    assert_eq!((answer.header("inference-header-content-length"), answer.json()["outputs"][0]["data"].clone()), (None, json!([3.0])));
+    assert_eq!(
+        (answer.header("inference-header-content-length"), answer.json()["outputs"][0]["data"].clone()),
+        (None, json!([3.0]))
+    );
 }
 
 #[tokio::test]
@@ -124,7 +151,10 @@ async fn sizes_that_do_not_add_up_are_refused_by_name() {
         (with(2, raw("carrier", "BYTES", 2, &texts(&["AA"]))), "`carrier` end within element 1"),
         (with(2, raw("carrier", "BYTES", 1, &texts(&["AA", "UA"]))), "rows"),
         (with(2, raw("carrier", "BYTES", 2, &[255, 255, 255, 255])), "`carrier` end within element 0"),
-        (with(2, raw("carrier", "BYTES", 2, &[texts(&["AA"]), vec![1, 0, 0, 0, 0xff]].concat())), "element 1 of input `carrier` is no UTF-8"),
+        (
+            with(2, raw("carrier", "BYTES", 2, &[texts(&["AA"]), vec![1, 0, 0, 0, 0xff]].concat())),
+            "element 1 of input `carrier` is no UTF-8",
+        ),
         (with(0, raw("dep_hour", "INT64", 2, &[[0xff; 8], i64::MAX.to_le_bytes()].concat())), "beyond 2^53"),
     ];
     for ((length, body), wanted) in cases {
@@ -164,7 +194,8 @@ async fn classes_come_as_prefixed_texts() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
     let bytes: Vec<u8> = [-9_f64, 9.0].iter().flat_map(|value| value.to_le_bytes()).collect();
-    let (length, body) = request(&[raw("x", "FP64", 2, &bytes)], json!({ "parameters": { "binary_data_output": true } }));
+    let (length, body) =
+        request(&[raw("x", "FP64", 2, &bytes)], json!({ "parameters": { "binary_data_output": true } }));
     let (_, outputs) = split(&send(&server, length, body).await);
     assert_eq!(outputs[0], texts(&["early", "never"]));
     assert_eq!(doubles(&outputs[1]).len(), 6);

@@ -37,7 +37,14 @@ async fn one_row_is_answered_with_label_probability_version_and_ids() {
     assert_eq!(told["id"], json!(request_id));
     assert_eq!(answer.header("x-request-id"), Some(request_id));
     assert_eq!(told["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [1] }));
-    assert_eq!((told["outputs"][1]["name"].clone(), told["outputs"][1]["datatype"].clone(), told["outputs"][1]["shape"].clone()), (json!("probability"), json!("FP64"), json!([1])));
+    assert_eq!(
+        (
+            told["outputs"][1]["name"].clone(),
+            told["outputs"][1]["datatype"].clone(),
+            told["outputs"][1]["shape"].clone()
+        ),
+        (json!("probability"), json!("FP64"), json!([1]))
+    );
     near(&told["outputs"][1]["data"][0], probability(7.0, 500.0, 1.0, -1.0));
 }
 
@@ -107,15 +114,29 @@ async fn the_key_is_an_optional_input_and_never_reaches_the_model() {
 async fn regression_and_multiclass_have_outputs_of_their_own() {
     let regression = Server::with_model(&TestModel::regression(5.0)).await;
     let body = json!({ "inputs": [tensor("x", "FP64", json!([1.5, -5]))] });
-    assert_eq!(regression.post(INFER, body).await.json()["outputs"], json!([{ "name": "prediction", "datatype": "FP64", "shape": [2], "data": [6.5, 0.0] }]));
+    assert_eq!(
+        regression.post(INFER, body).await.json()["outputs"],
+        json!([{ "name": "prediction", "datatype": "FP64", "shape": [2], "data": [6.5, 0.0] }])
+    );
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
     let told = server.post(INFER, json!({ "inputs": [tensor("x", "FP64", json!([-9, 9]))] })).await.json();
-    assert_eq!(told["outputs"][0], json!({ "name": "label", "datatype": "BYTES", "shape": [2], "data": ["early", "never"] }));
-    assert_eq!((told["outputs"][1]["shape"].clone(), told["outputs"][1]["data"].as_array().unwrap().len()), (json!([2, 3]), 6));
+    assert_eq!(
+        told["outputs"][0],
+        json!({ "name": "label", "datatype": "BYTES", "shape": [2], "data": ["early", "never"] })
+    );
+    assert_eq!(
+        (told["outputs"][1]["shape"].clone(), told["outputs"][1]["data"].as_array().unwrap().len()),
+        (json!([2, 3]), 6)
+    );
     let best = json!({ "inputs": [tensor("x", "FP64", json!([9]))], "outputs": [{ "name": "probabilities", "parameters": { "classification": 2 } }] });
     let told = server.post(INFER, best).await.json();
-    let classes: Vec<&str> = told["outputs"][0]["data"].as_array().unwrap().iter().map(|text| text.as_str().unwrap().rsplit(':').next().unwrap()).collect();
+    let classes: Vec<&str> = told["outputs"][0]["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text.as_str().unwrap().rsplit(':').next().unwrap())
+        .collect();
     assert_eq!((classes, told["outputs"][0]["shape"].clone()), (vec!["never", "late"], json!([1, 2])));
 }
 
@@ -133,8 +154,14 @@ async fn outputs_are_those_asked_for_in_that_order() {
 #[tokio::test]
 async fn no_rows_are_answered_with_none() {
     let server = Server::with_model(&TestModel::regression(0.0)).await;
-    let answer = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [0], "datatype": "FP64", "data": [] }] })).await;
-    assert_eq!((answer.status, answer.json()["outputs"][0]["data"].clone()), (StatusCode::OK, json!([])), "{}", answer.text());
+    let answer =
+        server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [0], "datatype": "FP64", "data": [] }] })).await;
+    assert_eq!(
+        (answer.status, answer.json()["outputs"][0]["data"].clone()),
+        (StatusCode::OK, json!([])),
+        "{}",
+        answer.text()
+    );
 }
 
 fn refused(answer: &Answer, words: &[&str]) {
@@ -169,17 +196,38 @@ async fn each_wrong_request_is_refused_by_name_of_the_column() {
         (change(0, tensor("dep_hour", "BYTES", json!(["7"]))), vec!["`dep_hour`", "takes numbers", "`7`"]),
         (change(2, tensor("carrier", "FP64", json!([7]))), vec!["`carrier`", "takes text"]),
         (change(2, tensor("carrier", "BYTES", json!([7]))), vec!["`carrier`", "expected a text"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "1 elements", "says 2"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [-1], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "negative dimension -1"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [1, 2], "datatype": "FP64", "data": [1, 2] })), vec!["`dep_hour`", "[1, 2]", "[n] or [n, 1]"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [], "datatype": "FP64", "data": [1] })), vec!["`dep_hour`", "[]"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1, 2] })), vec!["1 rows", "`dep_hour` has 2"]),
-        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64" })), vec!["`dep_hour`", "neither `data`"]),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1] })),
+            vec!["`dep_hour`", "1 elements", "says 2"],
+        ),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [-1], "datatype": "FP64", "data": [1] })),
+            vec!["`dep_hour`", "negative dimension -1"],
+        ),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [1, 2], "datatype": "FP64", "data": [1, 2] })),
+            vec!["`dep_hour`", "[1, 2]", "[n] or [n, 1]"],
+        ),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [], "datatype": "FP64", "data": [1] })),
+            vec!["`dep_hour`", "[]"],
+        ),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [2], "datatype": "FP64", "data": [1, 2] })),
+            vec!["1 rows", "`dep_hour` has 2"],
+        ),
+        (
+            change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64" })),
+            vec!["`dep_hour`", "neither `data`"],
+        ),
         (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": 1 })), vec!["no array"]),
         (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": [{}] })), vec!["object"]),
         (change(0, tensor("distance", "FP64", json!([1]))), vec!["`distance` is sent twice"]),
         (change(0, tensor("speed", "FP64", json!([1]))), vec!["`speed` is not known", "dep_hour, distance, carrier"]),
-        (json!({ "inputs": [tensor("dep_hour", "FP64", json!([1])), tensor("carrier", "BYTES", json!(["AA"]))] }), vec!["`distance` is missing"]),
+        (
+            json!({ "inputs": [tensor("dep_hour", "FP64", json!([1])), tensor("carrier", "BYTES", json!(["AA"]))] }),
+            vec!["`distance` is missing"],
+        ),
     ];
     for (body, words) in cases {
         refused(&server.post(INFER, body).await, &words);
@@ -195,7 +243,9 @@ async fn a_huge_body_or_too_many_rows_are_refused() {
     assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(huge.json()["error"].as_str().unwrap().contains("larger than"));
     let rows = perennial_api::limits::INFER_ROWS_MAX + 1;
-    let many = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [rows], "datatype": "FP64", "data": vec![0; rows] }] })).await;
+    let many = server
+        .post(INFER, json!({ "inputs": [{ "name": "x", "shape": [rows], "datatype": "FP64", "data": vec![0; rows] }] }))
+        .await;
     assert_eq!(many.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(many.json()["error"].as_str().unwrap().contains("`x`"));
 }
@@ -204,7 +254,10 @@ async fn a_huge_body_or_too_many_rows_are_refused() {
 async fn many_rows_are_answered_beside_the_connection() {
     let server = Server::with_model(&TestModel::regression(1.0)).await;
     let values: Vec<f64> = (0..10_000).map(f64::from).collect();
-    let told = server.post(INFER, json!({ "inputs": [{ "name": "x", "shape": [10_000], "datatype": "FP64", "data": values }] })).await.json();
+    let told = server
+        .post(INFER, json!({ "inputs": [{ "name": "x", "shape": [10_000], "datatype": "FP64", "data": values }] }))
+        .await
+        .json();
     let data = told["outputs"][0]["data"].as_array().unwrap();
     assert_eq!((data.len(), data[9_999].as_f64()), (10_000, Some(10_000.0)));
 }
@@ -235,7 +288,10 @@ async fn metadata_tells_what_to_send_and_what_comes_back() {
             { "name": "carrier", "datatype": "BYTES", "shape": [-1] },
         ])
     );
-    assert_eq!(told["outputs"], json!([{ "name": "label", "datatype": "INT64", "shape": [-1] }, { "name": "probability", "datatype": "FP64", "shape": [-1] }]));
+    assert_eq!(
+        told["outputs"],
+        json!([{ "name": "label", "datatype": "INT64", "shape": [-1] }, { "name": "probability", "datatype": "FP64", "shape": [-1] }])
+    );
     assert_eq!(server.get("/v2/models/delay/versions/1").await.json()["inputs"], told["inputs"]);
     for path in ["/v2", "/v2/"] {
         let server_told = server.get(path).await.json();
@@ -258,7 +314,12 @@ async fn an_endpoint_whose_model_is_not_loaded_is_not_ready() {
     let router = perennial_api::router(services.app.clone(), perennial_api::Options::default());
     let fresh = Server { test: services, router, admin: server.admin.clone() };
     let answer = fresh.post(INFER, flight()).await;
-    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")), "{}", answer.text());
+    assert_eq!(
+        (answer.status, answer.header("retry-after")),
+        (StatusCode::SERVICE_UNAVAILABLE, Some("1")),
+        "{}",
+        answer.text()
+    );
 }
 
 #[tokio::test]
@@ -272,7 +333,10 @@ async fn every_answered_request_is_in_the_prediction_log() {
     let lines = String::from_utf8(predictions.rows(&segment).unwrap()).unwrap();
     let row: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert_eq!(row["request_id"], told["parameters"]["request_id"]);
-    assert_eq!((row["in_carrier"].clone(), row["version"].clone(), row["status"].clone()), (json!("AA"), json!(1), json!(200)));
+    assert_eq!(
+        (row["in_carrier"].clone(), row["version"].clone(), row["status"].clone()),
+        (json!("AA"), json!(1), json!(200))
+    );
     assert_eq!(row["score"], told["outputs"][1]["data"][0]);
 }
 

@@ -1,5 +1,7 @@
 //! The HTTP door, through its router, over a real application.
 
+#![cfg(test)]
+
 mod access;
 mod binary;
 mod errors;

@@ -23,12 +23,17 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
             continue;
         }
         let (left, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = left.split_once('{').map_or((left, ""), |(name, labels)| (name, labels.strip_suffix('}').unwrap()));
+        let (name, labels) =
+            left.split_once('{').map_or((left, ""), |(name, labels)| (name, labels.strip_suffix('}').unwrap()));
         let pairs = labels.split(',').filter(|pair| !pair.is_empty()).map(|pair| {
             let (key, value) = pair.split_once('=').unwrap();
             (key.to_owned(), value.strip_prefix('"').unwrap().strip_suffix('"').unwrap().to_owned())
         });
-        let base = ["_bucket", "_sum", "_count"].into_iter().find_map(|end| name.strip_suffix(end)).filter(|base| kinds.contains_key(*base)).unwrap_or(name);
+        let base = ["_bucket", "_sum", "_count"]
+            .into_iter()
+            .find_map(|end| name.strip_suffix(end))
+            .filter(|base| kinds.contains_key(*base))
+            .unwrap_or(name);
         assert!(kinds.contains_key(base), "`{name}` has no type");
         samples.push((name.to_owned(), pairs.collect(), value.parse().unwrap()));
     }
@@ -48,7 +53,9 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
     assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
     let (kinds, samples) = parse(&answer.text());
     let value = |name: &str, wanted: &[(&str, &str)]| {
-        let found = samples.iter().find(|(found, labels, _)| found == name && wanted.iter().all(|(key, value)| labels.get(*key).map(String::as_str) == Some(*value)));
+        let found = samples.iter().find(|(found, labels, _)| {
+            found == name && wanted.iter().all(|(key, value)| labels.get(*key).map(String::as_str) == Some(*value))
+        });
         found.map(|(_, _, value)| *value)
     };
     let route = ("route", "/v2/models/{endpoint}/infer");
@@ -57,12 +64,19 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
     assert_eq!(value("perennial_http_requests_total", &[("route", "unknown"), ("status", "404")]), Some(1.0));
     assert_eq!(value("perennial_http_request_seconds_count", &[route]), Some(4.0));
     assert_eq!(value("perennial_http_request_seconds_bucket", &[route, ("le", "+Inf")]), Some(4.0));
-    assert_eq!(value("perennial_prediction_requests_total", &[("endpoint", "delay"), ("version", "1"), ("part", "champion")]), Some(3.0));
+    assert_eq!(
+        value("perennial_prediction_requests_total", &[("endpoint", "delay"), ("version", "1"), ("part", "champion")]),
+        Some(3.0)
+    );
     assert!(value("process_resident_memory_bytes", &[]).unwrap() > 1e6);
     assert_eq!(kinds["perennial_http_requests_total"], "counter");
     assert_eq!(kinds["perennial_http_request_seconds"], "histogram");
     let unique: BTreeSet<String> = samples.iter().map(|(name, labels, _)| format!("{name}{labels:?}")).collect();
     assert_eq!(unique.len(), samples.len(), "a series is told twice");
-    let buckets: Vec<f64> = samples.iter().filter(|(name, labels, _)| name.ends_with("_bucket") && labels["route"] == route.1).map(|(_, _, value)| *value).collect();
+    let buckets: Vec<f64> = samples
+        .iter()
+        .filter(|(name, labels, _)| name.ends_with("_bucket") && labels["route"] == route.1)
+        .map(|(_, _, value)| *value)
+        .collect();
     assert!(buckets.is_sorted(), "buckets are cumulative: {buckets:?}");
 }

@@ -9,8 +9,9 @@ use crate::support::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
-    let python = std::env::var("PERENNIAL_TEST_PYTHON")
-        .expect("PERENNIAL_TEST_PYTHON must name a Python with mlflow-skinny and pandas: run the tests by `cargo xtask test`");
+    let python = std::env::var("PERENNIAL_TEST_PYTHON").expect(
+        "PERENNIAL_TEST_PYTHON must name a Python with mlflow-skinny and pandas: run the tests by `cargo xtask test`",
+    );
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
     let begin = |name: &str| Begin { name: Some(name.to_owned()), ..Begin::default() };
@@ -21,7 +22,8 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(perennial_api::serve(listener, server.router.clone(), async move { drop(stopped.await) }));
+    let serving =
+        tokio::spawn(perennial_api::serve(listener, server.router.clone(), async move { drop(stopped.await) }));
 
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(&python)
@@ -39,7 +41,9 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
         .output()
         .await
         .unwrap_or_else(|error| panic!("PERENNIAL_TEST_PYTHON `{python}` does not start: {error}"));
-    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.ends_with("held\n"), "{said}\n{complaint}");
 
     let (run, data) = runs::get(&caller, own.run_id).await.unwrap();
     assert_eq!((run.status.as_str(), data.metrics.len() > 1), ("FINISHED", true));

@@ -15,7 +15,7 @@ async fn submitting_makes_the_project_known_and_checking_does_not() {
     let server = Server::start().await;
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
     let checked = server.post("/api/v1/check", json!({})).await.json();
-    assert_eq!((checked["name"].clone(), checked["steps"].clone()), (json!("flights"), json!(["train", "judge"])));
+    assert_eq!((checked["name"].clone(), checked["steps"].clone()), (json!("flights"), json!(["judge", "train"])));
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND);
     let submitted = server.post("/api/v1/projects/submit", json!({})).await;
     assert_eq!((submitted.status, submitted.json()["name"].clone()), (StatusCode::OK, json!("flights")));
@@ -28,7 +28,10 @@ async fn a_pipeline_run_goes_on_after_its_request_and_is_followed_by_its_events(
     let (server, _) = Server::with_project().await;
     let made = server.post(&format!("{BASE}/pipeline-runs"), json!({ "kind": "run", "cause": "to see" })).await.json();
     let id = made["id"].as_str().unwrap().to_owned();
-    assert_eq!((made["kind"].clone(), made["cause"].clone()), (json!("run"), json!({ "kind": "person", "by": "root", "note": "to see" })));
+    assert_eq!(
+        (made["kind"].clone(), made["cause"].clone()),
+        (json!("run"), json!({ "kind": "person", "by": "root", "note": "to see" }))
+    );
     let (mut after, mut kinds) = (0, Vec::new());
     loop {
         let page = server.get(&format!("{BASE}/pipeline-runs/{id}/events?after={after}&wait_ms=30000")).await.json();
@@ -53,8 +56,17 @@ async fn a_pipeline_run_goes_on_after_its_request_and_is_followed_by_its_events(
 async fn following_waits_no_longer_than_asked() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
-    let run = perennial_app::pipelines::request(&caller, &project, perennial_app::pipeline_runs::PipelineKind::Run, json!({}), &Default::default()).await.unwrap();
-    let (events, is_over) = perennial_app::pipeline_runs::events(&caller, &project, run.id, 0, Duration::from_millis(20)).await.unwrap();
+    let run = perennial_app::pipelines::request(
+        &caller,
+        &project,
+        perennial_app::pipeline_runs::PipelineKind::Run,
+        json!({}),
+        &Default::default(),
+    )
+    .await
+    .unwrap();
+    let (events, is_over) =
+        perennial_app::pipeline_runs::events(&caller, &project, run.id, 0, Duration::from_millis(20)).await.unwrap();
     assert!(events.is_empty() && !is_over);
 }
 
@@ -62,7 +74,10 @@ async fn following_waits_no_longer_than_asked() {
 async fn a_query_answers_rows_and_says_when_it_was_cut() {
     let (server, _) = Server::with_project().await;
     let schema = Schema { fields: vec![Field { name: "n".to_owned(), class: TypeClass::Int, nullable: false }] };
-    server.test.data.answer("SELECT n FROM t", Page { schema, rows: (0..5).map(|n| vec![json!(n)]).collect(), truncated: false });
+    server
+        .test
+        .data
+        .answer("SELECT n FROM t", Page { schema, rows: (0..5).map(|n| vec![json!(n)]).collect(), truncated: false });
     let told = server.post(&format!("{BASE}/query"), json!({ "sql": "SELECT n FROM t", "limit": 2 })).await.json();
     assert_eq!(told, json!({ "columns": [{ "name": "n", "class": "int" }], "rows": [[0], [1]], "truncated": true }));
     let refused = server.post(&format!("{BASE}/query"), json!({ "sql": "DROP TABLE t" })).await;
@@ -75,10 +90,18 @@ async fn endpoints_models_and_rollback_tell_who_answers() {
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
     let endpoint = server.get(&format!("{BASE}/endpoints")).await.json()["items"][0].clone();
-    assert_eq!((endpoint["name"].clone(), endpoint["champion_number"].clone(), endpoint["live"][0]["number"].clone()), (json!("delay"), json!(2), json!(2)));
+    assert_eq!(
+        (endpoint["name"].clone(), endpoint["champion_number"].clone(), endpoint["live"][0]["number"].clone()),
+        (json!("delay"), json!(2), json!(2))
+    );
     assert_eq!(endpoint["live"][0]["inputs"], json!(["dep_hour", "distance", "carrier"]));
     let models = server.get(&format!("{BASE}/models")).await.json();
-    let versions: Vec<(i64, usize)> = models["items"].as_array().unwrap().iter().map(|item| (item["number"].as_i64().unwrap(), item["aliases"].as_array().unwrap().len())).collect();
+    let versions: Vec<(i64, usize)> = models["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["number"].as_i64().unwrap(), item["aliases"].as_array().unwrap().len()))
+        .collect();
     assert_eq!(versions, [(2, 1), (1, 0)]);
     let one = server.get(&format!("{BASE}/models/flights/versions/1")).await.json();
     assert_eq!((one["version"]["number"].clone(), one["decisions"].clone()), (json!(1), json!([])));
@@ -91,10 +114,17 @@ async fn endpoints_models_and_rollback_tell_who_answers() {
 async fn the_ledger_is_listed_and_verified_and_another_head_is_found_out() {
     let (server, _) = Server::with_project().await;
     let listed = server.get(&format!("{BASE}/ledger")).await.json();
-    assert_eq!((listed["items"][0]["noun"].clone(), listed["items"][0]["verb"].clone()), (json!("project_file"), json!("submit")));
+    assert_eq!(
+        (listed["items"][0]["noun"].clone(), listed["items"][0]["verb"].clone()),
+        (json!("project_file"), json!("submit"))
+    );
     let verified = server.get(&format!("{BASE}/ledger/verify")).await.json();
-    assert_eq!((verified["holds"].clone(), verified["entries"].clone(), verified["head"].clone()), (json!(true), json!(1), listed["items"][0]["hash"].clone()));
-    let same = server.get(&format!("{BASE}/ledger/verify?head={}", listed["items"][0]["hash"].as_str().unwrap())).await.json();
+    assert_eq!(
+        (verified["holds"].clone(), verified["entries"].clone(), verified["head"].clone()),
+        (json!(true), json!(1), listed["items"][0]["hash"].clone())
+    );
+    let same =
+        server.get(&format!("{BASE}/ledger/verify?head={}", listed["items"][0]["hash"].as_str().unwrap())).await.json();
     assert_eq!(same["holds"], json!(true));
     let other = server.get(&format!("{BASE}/ledger/verify?head={}", "a".repeat(64))).await;
     assert_eq!((other.status, other.json()["holds"].clone()), (StatusCode::OK, json!(false)));
@@ -135,7 +165,13 @@ async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
         project_ms: 1,
         settled_ms: None,
     };
-    server.test.app.store().write(move |tx| Box::pin(async move { Ok(perennial_store::alerts::fire(tx, &alert).await?) })).await.unwrap();
+    server
+        .test
+        .app
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(perennial_store::alerts::fire(tx, &alert).await?) }))
+        .await
+        .unwrap();
     let acknowledged = server.post(&format!("{BASE}/alerts/{id}/acknowledge"), json!({})).await;
     assert_eq!((acknowledged.status, acknowledged.json()["state"].clone()), (StatusCode::OK, json!("acknowledged")));
     assert_eq!(server.get(&format!("{BASE}/alerts")).await.json()["items"][0]["state"], json!("acknowledged"));
@@ -147,11 +183,19 @@ async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
 async fn lists_page_by_cursor() {
     let (server, _) = Server::with_project().await;
     for place in 0..3 {
-        server.test.submit(&perennial_testkit::PROJECT_FILE.replace("who is late", &format!("who is late {place}"))).await.unwrap();
+        server
+            .test
+            .submit(&perennial_testkit::PROJECT_FILE.replace("who is late", &format!("who is late {place}")))
+            .await
+            .unwrap();
     }
     let first = server.get(&format!("{BASE}/ledger?limit=3")).await.json();
     let second = server.get(&format!("{BASE}/ledger?limit=3&after={}", first["next"].as_str().unwrap())).await.json();
-    let sequences: Vec<i64> = [first, second.clone()].iter().flat_map(|page| page["items"].as_array().unwrap().clone()).map(|item| item["sequence"].as_i64().unwrap()).collect();
+    let sequences: Vec<i64> = [first, second.clone()]
+        .iter()
+        .flat_map(|page| page["items"].as_array().unwrap().clone())
+        .map(|item| item["sequence"].as_i64().unwrap())
+        .collect();
     assert_eq!(sequences, [4, 3, 2, 1]);
     assert!(second.get("next").is_none());
 }
@@ -162,7 +206,10 @@ async fn a_backup_is_a_store_that_opens_with_everything_in_it() {
     let made = server.post("/api/v1/backup", json!({})).await.json();
     let file = server.test.folder.path().join(made["file"].as_str().unwrap());
     assert_eq!(std::fs::metadata(&file).unwrap().len(), made["size_bytes"].as_u64().unwrap());
-    let copy = perennial_store::Store::open(&format!("sqlite://{}", file.display()), perennial_store::Options::default()).await.unwrap();
+    let copy =
+        perennial_store::Store::open(&format!("sqlite://{}", file.display()), perennial_store::Options::default())
+            .await
+            .unwrap();
     let kept = perennial_store::projects::get(&mut *copy.read().await.unwrap(), project.id).await.unwrap();
     assert_eq!(kept.name.as_str(), "flights");
     let chain = perennial_core::ledger::Chain::Project(project.id);
@@ -176,10 +223,21 @@ async fn tokens_are_listed_without_their_secrets() {
     let made = server.post("/api/v1/tokens", json!({ "name": "ci", "role": "contributor" })).await.json();
     let listed = server.get("/api/v1/tokens").await;
     assert!(!listed.text().contains(made["secret"].as_str().unwrap()));
-    let names: Vec<String> = listed.json()["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect();
+    let names: Vec<String> = listed.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["name"].as_str().unwrap().to_owned())
+        .collect();
     assert!(names.contains(&"ci".to_owned()), "{names:?}");
-    assert_eq!(server.post("/api/v1/tokens", json!({ "name": "x", "role": "king" })).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(server.call(Method::DELETE, &format!("/api/v1/tokens/{}", "0".repeat(32)), None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        server.post("/api/v1/tokens", json!({ "name": "x", "role": "king" })).await.status,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        server.call(Method::DELETE, &format!("/api/v1/tokens/{}", "0".repeat(32)), None).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -190,7 +248,14 @@ async fn what_is_unknown_cannot_be_explained_and_a_model_is_explained_to_its_end
     assert_eq!(told["backward"][0]["text"], json!("model flights/1, champion at `delay` now"));
     assert!(told["text"].as_str().unwrap().contains("model flights/1"));
     assert_eq!(server.get(&format!("{BASE}/explain/model/flights/1")).await.json(), told);
-    for (path, status) in [("model/2", 404), ("cat/1", 400), ("dataset/nothing", 404), ("release/abcd", 404), ("release/x", 400), ("prediction/x-0", 404)] {
+    for (path, status) in [
+        ("model/2", 404),
+        ("cat/1", 400),
+        ("dataset/nothing", 404),
+        ("release/abcd", 404),
+        ("release/x", 400),
+        ("prediction/x-0", 404),
+    ] {
         assert_eq!(server.get(&format!("{BASE}/explain/{path}")).await.status.as_u16(), status, "{path}");
     }
 }
@@ -198,9 +263,25 @@ async fn what_is_unknown_cannot_be_explained_and_a_model_is_explained_to_its_end
 #[tokio::test]
 async fn every_list_of_an_empty_project_is_empty() {
     let (server, _) = Server::with_project().await;
-    for path in ["datasets", "models", "releases", "decisions", "promotions", "endpoints", "monitors", "monitors/delay", "alerts", "pipeline-runs"] {
+    for path in [
+        "datasets",
+        "models",
+        "releases",
+        "decisions",
+        "promotions",
+        "endpoints",
+        "monitors",
+        "monitors/delay",
+        "alerts",
+        "pipeline-runs",
+    ] {
         let answer = server.get(&format!("{BASE}/{path}")).await;
-        assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "items": [] })), "{path}: {}", answer.text());
+        assert_eq!(
+            (answer.status, answer.json()),
+            (StatusCode::OK, json!({ "items": [] })),
+            "{path}: {}",
+            answer.text()
+        );
     }
     assert_eq!(server.get(&format!("{BASE}/monitors/other")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get(&format!("{BASE}/datasets/none/loads")).await.status, StatusCode::NOT_FOUND);

@@ -32,7 +32,9 @@ async fn all_four_json_forms_and_csv_give_the_same_numbers() {
         answers.push(answer.json());
     }
     let csv = "dep_hour,carrier,distance\n7,AA,500\n8.5,UA,1000\n";
-    answers.push(server.post_raw(ASK, &[("content-type", "text/csv; charset=utf-8")], csv.as_bytes().to_vec()).await.json());
+    answers.push(
+        server.post_raw(ASK, &[("content-type", "text/csv; charset=utf-8")], csv.as_bytes().to_vec()).await.json(),
+    );
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
     let first = &answers[0]["predictions"][0];
     assert_eq!(first["label"], json!(1));
@@ -44,7 +46,10 @@ async fn all_four_json_forms_and_csv_give_the_same_numbers() {
 async fn regression_answers_numbers_and_multiclass_objects() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::regression(1.0)).await.unwrap();
-    assert_eq!(ask(&server, json!({ "inputs": { "x": [1, 2.5, null] } })).await.json(), json!({ "predictions": [2.0, 3.5, null] }));
+    assert_eq!(
+        ask(&server, json!({ "inputs": { "x": [1, 2.5, null] } })).await.json(),
+        json!({ "predictions": [2.0, 3.5, null] })
+    );
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
     let told = ask(&server, json!({ "dataframe_records": [{ "x": 9 }] })).await.json();
     assert_eq!(told["predictions"][0]["label"], json!("never"));
@@ -55,20 +60,26 @@ async fn regression_answers_numbers_and_multiclass_objects() {
 async fn values_are_read_as_mlflow_reads_them() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let probability = |answer: &Answer| answer.json()["predictions"][0]["probability"].as_f64().unwrap();
-    let plain = probability(&ask(&server, json!({ "dataframe_records": [row(json!(1), json!(0), json!("ZZ"))] })).await);
+    let plain =
+        probability(&ask(&server, json!({ "dataframe_records": [row(json!(1), json!(0), json!("ZZ"))] })).await);
     // Text that is a number, a truth value, a number where text is asked, a column too many.
     let mut extra = row(json!("1.0"), json!(false), json!(7));
     extra["speed"] = json!({ "deep": true });
     assert_eq!(probability(&ask(&server, json!({ "dataframe_records": [extra] })).await), plain);
     // Null and an absent key are missing values.
-    let with_null = probability(&ask(&server, json!({ "dataframe_records": [row(json!(1), json!(null), json!(null))] })).await);
+    let with_null =
+        probability(&ask(&server, json!({ "dataframe_records": [row(json!(1), json!(null), json!(null))] })).await);
     assert_eq!(with_null, plain);
-    let absent = json!({ "dataframe_records": [row(json!(1), json!(2), json!("AA")), { "dep_hour": 1, "carrier": "ZZ" }] });
+    let absent =
+        json!({ "dataframe_records": [row(json!(1), json!(2), json!("AA")), { "dep_hour": 1, "carrier": "ZZ" }] });
     assert_eq!(ask(&server, absent).await.json()["predictions"][1]["probability"].as_f64(), Some(plain));
     let bare = br#"{"dataframe_records": [{"dep_hour": 1, "distance": NaN, "carrier": "NaN"}]}"#;
     assert_eq!(probability(&server.post_raw(ASK, &[("content-type", "application/json")], bare.to_vec()).await), plain);
     let empty = "dep_hour,carrier,distance\n1,,\n";
-    assert_eq!(probability(&server.post_raw(ASK, &[("content-type", "text/csv")], empty.as_bytes().to_vec()).await), plain);
+    assert_eq!(
+        probability(&server.post_raw(ASK, &[("content-type", "text/csv")], empty.as_bytes().to_vec()).await),
+        plain
+    );
 }
 
 #[tokio::test]
@@ -77,9 +88,18 @@ async fn no_content_type_reads_as_json_and_others_are_refused() {
     let body = json!({ "inputs": { "x": [1] } }).to_string().into_bytes();
     assert_eq!(server.post_raw(ASK, &[], body.clone()).await.status, StatusCode::OK);
     for kind in ["application/json", "application/json; charset=UTF-8", "application/json;charset=\"utf-8\""] {
-        assert_eq!(server.post_raw(ASK, &[("content-type", kind)], body.clone()).await.status, StatusCode::OK, "{kind}");
+        assert_eq!(
+            server.post_raw(ASK, &[("content-type", kind)], body.clone()).await.status,
+            StatusCode::OK,
+            "{kind}"
+        );
     }
-    for kind in ["application/xml", "application/json; charset=latin1", "application/json; version=2", "application/vnd.apache.parquet"] {
+    for kind in [
+        "application/xml",
+        "application/json; charset=latin1",
+        "application/json; version=2",
+        "application/vnd.apache.parquet",
+    ] {
         let answer = server.post_raw(ASK, &[("content-type", kind)], body.clone()).await;
         assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
         assert!(answer.header("content-type").unwrap().starts_with("text/plain"));
@@ -93,13 +113,29 @@ async fn each_wrong_request_is_told_as_mlflow_tells_it() {
         (json!({}), "BAD_REQUEST", "dataframe_split"),
         (json!({ "inputs": {}, "instances": [] }), "BAD_REQUEST", "exactly one"),
         (json!({ "dataframe_split": [] }), "BAD_REQUEST", "no object"),
-        (json!({ "dataframe_split": { "columns": ["a", "b"], "data": [[1]] } }), "BAD_REQUEST", "row 0 of `dataframe_split` has 1 values, expected 2"),
+        (
+            json!({ "dataframe_split": { "columns": ["a", "b"], "data": [[1]] } }),
+            "BAD_REQUEST",
+            "row 0 of `dataframe_split` has 1 values, expected 2",
+        ),
         (json!({ "dataframe_split": { "columns": ["a", "a"], "data": [[1, 2]] } }), "BAD_REQUEST", "`a` is sent twice"),
-        (json!({ "instances": [{ "dep_hour": 1 }, { "distance": 1 }] }), "BAD_REQUEST", "row 1 of `instances` lacks `dep_hour`"),
+        (
+            json!({ "instances": [{ "dep_hour": 1 }, { "distance": 1 }] }),
+            "BAD_REQUEST",
+            "row 1 of `instances` lacks `dep_hour`",
+        ),
         (json!({ "inputs": { "dep_hour": [1], "distance": [1, 2] } }), "BAD_REQUEST", "`distance` has 2 rows"),
         (json!({ "inputs": { "dep_hour": 1 } }), "BAD_REQUEST", "`dep_hour`"),
-        (json!({ "dataframe_records": [row(json!("soon"), json!(1), json!("AA"))] }), "INVALID_PARAMETER_VALUE", "`dep_hour` takes numbers, row 0 has `\\\"soon\\\"`"),
-        (json!({ "dataframe_records": [{ "dep_hour": 1, "carrier": "AA" }] }), "INVALID_PARAMETER_VALUE", "`distance` is missing"),
+        (
+            json!({ "dataframe_records": [row(json!("soon"), json!(1), json!("AA"))] }),
+            "INVALID_PARAMETER_VALUE",
+            "`dep_hour` takes numbers, row 0 has `\\\"soon\\\"`",
+        ),
+        (
+            json!({ "dataframe_records": [{ "dep_hour": 1, "carrier": "AA" }] }),
+            "INVALID_PARAMETER_VALUE",
+            "`distance` is missing",
+        ),
         (json!({ "inputs": [[1, 2, 3]] }), "INVALID_PARAMETER_VALUE", "`dep_hour` is missing"),
     ];
     for (body, code, words) in cases {
@@ -110,7 +146,8 @@ async fn each_wrong_request_is_told_as_mlflow_tells_it() {
     }
     let broken = server.post_raw(ASK, &[("content-type", "application/json")], b"{".to_vec()).await;
     assert_eq!(broken.json()["error_code"], json!("BAD_REQUEST"));
-    let short = server.post_raw(ASK, &[("content-type", "text/csv")], b"dep_hour,distance,carrier\n1,2\n".to_vec()).await;
+    let short =
+        server.post_raw(ASK, &[("content-type", "text/csv")], b"dep_hour,distance,carrier\n1,2\n".to_vec()).await;
     assert_eq!((short.status, short.json()["error_code"].clone()), (StatusCode::BAD_REQUEST, json!("BAD_REQUEST")));
 }
 
@@ -119,7 +156,10 @@ async fn ping_and_version_answer_clients() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     for path in ["/endpoints/delay/ping", "/endpoints/delay/health"] {
         let answer = server.get(path).await;
-        assert_eq!((answer.status, answer.text(), answer.header("content-type")), (StatusCode::OK, "\n".to_owned(), Some("application/json")));
+        assert_eq!(
+            (answer.status, answer.text(), answer.header("content-type")),
+            (StatusCode::OK, "\n".to_owned(), Some("application/json"))
+        );
     }
     for path in ["/endpoints/delay/version", "/version"] {
         assert!(server.get(path).await.text().split('.').next().unwrap().parse::<u32>().unwrap() >= 2, "{path}");

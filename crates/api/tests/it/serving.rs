@@ -24,7 +24,8 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
             tokio::spawn(async move {
                 let mut newest = 0;
                 while !stop.load(Ordering::Acquire) {
-                    let body = json!({ "inputs": [{ "name": "x", "shape": [2], "datatype": "FP64", "data": [client, 1] }] });
+                    let body =
+                        json!({ "inputs": [{ "name": "x", "shape": [2], "datatype": "FP64", "data": [client, 1] }] });
                     let answer = server.post("/v2/models/delay/infer", body).await;
                     assert_eq!(answer.status, 200, "{}", answer.text());
                     let told = answer.json();
@@ -34,15 +35,24 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
                     assert!(version >= newest, "version {version} answered after {newest}");
                     newest = version;
                     asked.fetch_add(1, Ordering::Relaxed);
+                    // A connection waits for its client between two requests.
+                    tokio::task::yield_now().await;
                 }
             })
         })
         .collect();
     for number in 2..=101_i64 {
-        let made = server.test.deploy(&project, "delay", &TestModel::regression(number as f32 * 1_000.0)).await.unwrap();
+        let made =
+            server.test.deploy(&project, "delay", &TestModel::regression(number as f32 * 1_000.0)).await.unwrap();
         assert_eq!(made, number);
         // The promotion is acknowledged: from now on no answer is an older version's.
-        let told = server.post("/v2/models/delay/infer", json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [0] }] })).await.json();
+        let told = server
+            .post(
+                "/v2/models/delay/infer",
+                json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [0] }] }),
+            )
+            .await
+            .json();
         assert_eq!(told["model_version"], json!(number.to_string()));
     }
     stop.store(true, Ordering::Release);
@@ -74,7 +84,10 @@ async fn running() -> Running {
 
 fn request(token: &str, body: &Value) -> String {
     let body = body.to_string();
-    format!("POST /v2/models/delay/infer HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "POST /v2/models/delay/infer HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 async fn read_answer(stream: &mut TcpStream) -> String {
@@ -84,7 +97,9 @@ async fn read_answer(stream: &mut TcpStream) -> String {
         let count = stream.read(&mut buffer).await.unwrap();
         text.push_str(&String::from_utf8_lossy(&buffer[..count]));
         let is_whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(|text| text.parse::<usize>().unwrap()));
+            let length = head.lines().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length: ").map(|text| text.parse::<usize>().unwrap())
+            });
             body.len() >= length.unwrap_or(0)
         });
         if is_whole || count == 0 {
@@ -109,7 +124,8 @@ async fn a_connection_answers_one_request_after_the_other() {
 #[tokio::test]
 async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
     let Running { address, token, stop, ended, _server } = running().await;
-    let whole = request(&token, &json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [41] }] }));
+    let whole =
+        request(&token, &json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [41] }] }));
     let (first, rest) = whole.split_at(whole.len() - 5);
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(first.as_bytes()).await.unwrap();
@@ -123,4 +139,35 @@ async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
     assert!(answer.contains("\"data\":[42.0]"), "{answer}");
     ended.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
+    let (server, project) = Server::with_project().await;
+    let caller = server.test.system();
+    let kind = perennial_app::pipeline_runs::PipelineKind::Run;
+    let run = perennial_app::pipelines::request(
+        &caller,
+        &project,
+        kind,
+        json!({}),
+        &perennial_app::pipelines::Options::default(),
+    )
+    .await
+    .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, stopped) = (listener.local_addr().unwrap(), tokio_util::sync::CancellationToken::new());
+    let ended = tokio::spawn(perennial_api::serve(listener, server.router.clone(), stopped.clone().cancelled_owned()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let path = format!("/api/v1/projects/flights/pipeline-runs/{}/events?wait_ms=30000", run.id);
+    let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", server.admin);
+    stream.write_all(text.as_bytes()).await.unwrap();
+    while server.get("/metrics").await.text().lines().all(|line| line != "perennial_requests_in_flight 2") {
+        tokio::task::yield_now().await;
+    }
+    let began = std::time::Instant::now();
+    stopped.cancel();
+    assert!(read_answer(&mut stream).await.contains("\"events\":[]"));
+    ended.await.unwrap().unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
 }

@@ -1,11 +1,13 @@
 //! A client inside the process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use perennial_api::{Options, Peer};
+use perennial_api::Options;
 use perennial_app::ProjectState;
 use perennial_core::permission::Role;
 use perennial_testkit::{TestApp, TestModel};
@@ -75,7 +77,11 @@ impl Server {
         request.extensions_mut().entry_peer();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Answer { status: parts.status, headers: parts.headers, bytes: body.collect().await.unwrap().to_bytes().to_vec() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            bytes: body.collect().await.unwrap().to_bytes().to_vec(),
+        }
     }
 
     /// A request of the administrator.
@@ -102,7 +108,8 @@ impl Server {
 
     /// Raw bytes with headers of one's own.
     pub(crate) async fn post_raw(&self, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let mut builder = Request::builder().method(Method::POST).uri(path).header("authorization", format!("Bearer {}", self.admin));
+        let mut builder =
+            Request::builder().method(Method::POST).uri(path).header("authorization", format!("Bearer {}", self.admin));
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
@@ -116,8 +123,8 @@ trait FromLoopback {
 
 impl FromLoopback for http::Extensions {
     fn entry_peer(&mut self) {
-        if self.get::<Peer>().is_none() {
-            self.insert(Peer("127.0.0.1:50000".parse().unwrap()));
+        if self.get::<ConnectInfo<SocketAddr>>().is_none() {
+            self.insert(ConnectInfo::<SocketAddr>("127.0.0.1:50000".parse().unwrap()));
         }
     }
 }

@@ -34,7 +34,10 @@ fn refused(answer: &Answer, words: &str) {
 }
 
 async fn file(server: &Server, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut builder = Request::builder().method(method).uri(format!("{FILES}/{path}")).header("authorization", format!("Bearer {}", server.admin));
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(format!("{FILES}/{path}"))
+        .header("authorization", format!("Bearer {}", server.admin));
     for (name, value) in headers {
         builder = builder.header(*name, *value);
     }
@@ -70,7 +73,8 @@ async fn fields_are_taken_in_either_spelling_and_a_body_encoded_twice() {
     let read = get(&server, &format!("runs/get?run_uuid={id}")).await.json();
     assert_eq!(read["run"]["data"]["tags"][0], json!({ "key": "k", "value": "v" }));
     refused(&post(&server, "runs/delete", json!({ "run_id": id, "runId": id })).await, "given twice");
-    let plain = server.post_raw(&format!("{ROOT}/runs/delete"), &[("content-type", "text/plain")], b"{}".to_vec()).await;
+    let plain =
+        server.post_raw(&format!("{ROOT}/runs/delete"), &[("content-type", "text/plain")], b"{}".to_vec()).await;
     refused(&plain, "Content-Type must be application/json");
 }
 
@@ -86,9 +90,15 @@ async fn a_route_that_is_not_there_says_so_in_the_words_clients_know() {
 async fn messages_of_validation_are_those_clients_match() {
     let (server, _) = Server::with_project().await;
     let id = begin(&server, json!({ "experiment_id": "1" })).await;
-    refused(&post(&server, "runs/log-metric", json!({ "run_id": id, "key": "m", "timestamp": 1 })).await, "Missing value for required parameter 'value'.");
+    refused(
+        &post(&server, "runs/log-metric", json!({ "run_id": id, "key": "m", "timestamp": 1 })).await,
+        "Missing value for required parameter 'value'.",
+    );
     let batch = json!({ "run_id": id, "metrics": [{ "key": "m", "value": 1, "timestamp": "soon" }] });
-    refused(&post(&server, "runs/log-batch", batch).await, "Invalid value \"soon\" for parameter 'metrics[0].timestamp' supplied");
+    refused(
+        &post(&server, "runs/log-batch", batch).await,
+        "Invalid value \"soon\" for parameter 'metrics[0].timestamp' supplied",
+    );
     let batch = json!({ "run_id": id, "params": [{ "key": "p", "value": 1 }] });
     refused(&post(&server, "runs/log-batch", batch).await, "Invalid value 1 for parameter 'params[0].value' supplied");
     let long = json!({ "run_id": id, "tags": [{ "key": "k".repeat(251), "value": "" }] });
@@ -97,8 +107,14 @@ async fn messages_of_validation_are_those_clients_match() {
         let answer = post(&server, "runs/log-parameter", json!({ "run_id": id, "key": key, "value": "v" })).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{key}");
     }
-    refused(&post(&server, "experiments/search", json!({})).await, "Missing value for required parameter 'max_results'.");
-    refused(&post(&server, "runs/search", json!({ "max_results": 50_001 })).await, "Invalid value 50001 for parameter 'max_results' supplied");
+    refused(
+        &post(&server, "experiments/search", json!({})).await,
+        "Missing value for required parameter 'max_results'.",
+    );
+    refused(
+        &post(&server, "runs/search", json!({ "max_results": 50_001 })).await,
+        "Invalid value 50001 for parameter 'max_results' supplied",
+    );
 }
 
 #[tokio::test]
@@ -124,7 +140,12 @@ async fn values_that_are_not_finite_travel_by_name_and_the_latest_is_kept() {
     let (server, _) = Server::with_project().await;
     let id = begin(&server, json!({ "experiment_id": "1" })).await;
     for (value, step) in [(json!("NaN"), 3), (json!("0.5"), 1), (json!(0.25), 2)] {
-        post(&server, "runs/log-metric", json!({ "run_id": id, "key": "m", "value": value, "timestamp": 7, "step": step })).await;
+        post(
+            &server,
+            "runs/log-metric",
+            json!({ "run_id": id, "key": "m", "value": value, "timestamp": 7, "step": step }),
+        )
+        .await;
     }
     post(&server, "runs/log-metric", json!({ "run_id": id, "key": "i", "value": "-Infinity", "timestamp": 7 })).await;
     let metrics = get(&server, &format!("runs/get?run_id={id}")).await.json()["run"]["data"]["metrics"].clone();
@@ -132,8 +153,14 @@ async fn values_that_are_not_finite_travel_by_name_and_the_latest_is_kept() {
     assert_eq!(metrics[1], json!({ "key": "m", "value": "NaN", "timestamp": 7, "step": 3 }));
     let first = get(&server, &format!("metrics/get-history?run_id={id}&metric_key=m&max_results=2")).await.json();
     let token = first["next_page_token"].as_str().unwrap();
-    let rest = get(&server, &format!("metrics/get-history?run_id={id}&metric_key=m&max_results=2&page_token={token}")).await.json();
-    let steps: Vec<i64> = [&first, &rest].iter().flat_map(|page| page["metrics"].as_array().unwrap().clone()).map(|point| point["step"].as_i64().unwrap()).collect();
+    let rest = get(&server, &format!("metrics/get-history?run_id={id}&metric_key=m&max_results=2&page_token={token}"))
+        .await
+        .json();
+    let steps: Vec<i64> = [&first, &rest]
+        .iter()
+        .flat_map(|page| page["metrics"].as_array().unwrap().clone())
+        .map(|point| point["step"].as_i64().unwrap())
+        .collect();
     assert_eq!((steps, rest.get("next_page_token")), (vec![1, 2, 3], None));
     assert_eq!(get(&server, &format!("metrics/get-history?run_id={}&metric_key=m", "0".repeat(32))).await.text(), "{}");
 }
@@ -148,7 +175,8 @@ async fn the_name_of_a_run_and_its_tag_are_one() {
     post(&server, "runs/update", json!({ "run_id": id, "run_name": "three" })).await;
     post(&server, "runs/update", json!({ "run_id": id, "run_name": "" })).await;
     assert_eq!(name(&get(&server, &format!("runs/get?run_id={id}")).await.json()), (json!("three"), json!("three")));
-    let body = json!({ "experiment_id": "1", "run_name": "one", "tags": [{ "key": "mlflow.runName", "value": "two" }] });
+    let body =
+        json!({ "experiment_id": "1", "run_name": "one", "tags": [{ "key": "mlflow.runName", "value": "two" }] });
     refused(&post(&server, "runs/create", body).await, "different values");
 }
 
@@ -160,7 +188,8 @@ async fn the_end_of_a_run_enters_the_ledger_with_what_it_logged() {
     let end = async || {
         let body = json!({ "run_id": id, "status": "FINISHED", "end_time": 9 });
         assert_eq!(post(&server, "runs/update", body).await.json()["run_info"]["end_time"], 9);
-        let newest = perennial_app::ledger::list(&server.test.system(), &project, None, 1).await.unwrap().items.remove(0);
+        let newest =
+            perennial_app::ledger::list(&server.test.system(), &project, None, 1).await.unwrap().items.remove(0);
         assert_eq!((newest.noun.as_str(), newest.verb.as_str(), newest.subject.as_str()), ("run", "end", id.as_str()));
         newest.payload_digest
     };
@@ -175,12 +204,19 @@ async fn artifact_paths_that_leave_their_folder_are_refused() {
     let (server, _) = Server::with_project().await;
     let id = begin(&server, json!({ "experiment_id": "1" })).await;
     let at = |path: &str| format!("1/{id}/artifacts/{path}");
-    for path in ["..%2fx", "a/%2e%2e/x", "%252e%252e/x", "a%2523b", "%2fetc", "a%5cb", "a%00", "a/", "a//b", "..%25252fx"] {
+    for path in
+        ["..%2fx", "a/%2e%2e/x", "%252e%252e/x", "a%2523b", "%2fetc", "a%5cb", "a%00", "a/", "a//b", "..%25252fx"]
+    {
         refused(&file(&server, Method::PUT, &at(path), &[], b"x").await, "Invalid path");
     }
     let listed = server.get(&format!("{FILES}?path=1/{id}/artifacts/../../x")).await;
     refused(&listed, "Invalid path");
-    for elsewhere in [format!("2/{id}/artifacts/a"), format!("1/{}/artifacts/a", "0".repeat(32)), "1/a".to_owned(), "1/models/m-1/artifacts/a".to_owned()] {
+    for elsewhere in [
+        format!("2/{id}/artifacts/a"),
+        format!("1/{}/artifacts/a", "0".repeat(32)),
+        "1/a".to_owned(),
+        "1/models/m-1/artifacts/a".to_owned(),
+    ] {
         assert_eq!(told(&file(&server, Method::PUT, &elsewhere, &[], b"x").await).0, 404, "{elsewhere}");
     }
 }
@@ -192,17 +228,29 @@ async fn files_come_back_whole_and_in_parts() {
     let at = |path: &str| format!("1/{id}/artifacts/{path}");
     assert_eq!(file(&server, Method::PUT, &at("d/page.html"), &[], b"0123456789").await.text(), "{}");
     let whole = file(&server, Method::GET, &at("d/page.html"), &[], b"").await;
-    assert_eq!((whole.text().as_str(), whole.header("content-type"), whole.header("content-disposition")), ("0123456789", Some("text/html"), Some("attachment; filename=\"page.html\"")));
+    assert_eq!(
+        (whole.text().as_str(), whole.header("content-type"), whole.header("content-disposition")),
+        ("0123456789", Some("text/html"), Some("attachment; filename=\"page.html\""))
+    );
     assert!(whole.header("etag").is_some() && whole.header("x-content-type-options") == Some("nosniff"));
     let part = file(&server, Method::GET, &at("d/page.html"), &[("range", "bytes=2-4")], b"").await;
-    assert_eq!((part.status, part.text().as_str(), part.header("content-range")), (StatusCode::PARTIAL_CONTENT, "234", Some("bytes 2-4/10")));
+    assert_eq!(
+        (part.status, part.text().as_str(), part.header("content-range")),
+        (StatusCode::PARTIAL_CONTENT, "234", Some("bytes 2-4/10"))
+    );
     let last = file(&server, Method::GET, &at("d/page.html"), &[("range", "bytes=-3")], b"").await;
     assert_eq!(last.text(), "789");
-    assert_eq!(file(&server, Method::GET, &at("d/page.html"), &[("range", "bytes=10-")], b"").await.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(
+        file(&server, Method::GET, &at("d/page.html"), &[("range", "bytes=10-")], b"").await.status,
+        StatusCode::RANGE_NOT_SATISFIABLE
+    );
     refused(&file(&server, Method::GET, &at("d"), &[], b"").await, "is a folder");
     refused(&file(&server, Method::PUT, &at("d"), &[], b"x").await, "is a folder");
     refused(&file(&server, Method::PUT, &at("d/page.html/x"), &[], b"x").await, "is a file");
-    assert_eq!(told(&file(&server, Method::GET, &at("nothing"), &[], b"").await), (404, "RESOURCE_DOES_NOT_EXIST".to_owned()));
+    assert_eq!(
+        told(&file(&server, Method::GET, &at("nothing"), &[], b"").await),
+        (404, "RESOURCE_DOES_NOT_EXIST".to_owned())
+    );
     let listed = server.get(&format!("{FILES}?path=1/{id}/artifacts")).await.json();
     assert_eq!(listed, json!({ "files": [{ "path": "d", "is_dir": true }] }));
     let listed = get(&server, &format!("artifacts/list?run_id={id}&path=d")).await.json();
@@ -217,7 +265,8 @@ async fn what_a_caller_may_not_read_is_not_there_and_what_they_may_not_write_is_
     let id = begin(&server, json!({ "experiment_id": "1" })).await;
     let hidden = begin(&server, json!({ "experiment_id": "0" })).await;
     let viewer = server.test.token("eve", Role::Viewer, Some(&project)).await.unwrap();
-    let ask = async |method: Method, path: String, body: Option<Value>| server.call_as(&viewer, method, &path, body).await;
+    let ask =
+        async |method: Method, path: String, body: Option<Value>| server.call_as(&viewer, method, &path, body).await;
     assert_eq!(ask(Method::GET, format!("{ROOT}/runs/get?run_id={id}"), None).await.status, StatusCode::OK);
     let gone = ask(Method::GET, format!("{ROOT}/runs/get?run_id={hidden}"), None).await;
     assert_eq!(told(&gone), (404, "RESOURCE_DOES_NOT_EXIST".to_owned()));
@@ -235,7 +284,8 @@ async fn what_a_caller_may_not_read_is_not_there_and_what_they_may_not_write_is_
         let answer = ask(Method::POST, format!("{ROOT}/{path}"), Some(body)).await;
         assert_eq!(told(&answer), (403, "PERMISSION_DENIED".to_owned()), "{path}");
     }
-    let anonymous = server.send(Request::get(format!("{ROOT}/runs/get?run_id={id}")).body(Body::empty()).unwrap()).await;
+    let anonymous =
+        server.send(Request::get(format!("{ROOT}/runs/get?run_id={id}")).body(Body::empty()).unwrap()).await;
     assert_eq!(told(&anonymous), (401, "UNAUTHENTICATED".to_owned()));
 }
 
@@ -254,14 +304,18 @@ async fn an_experiment_deleted_takes_its_runs_along_and_brings_them_back() {
     post(&server, "experiments/restore", body).await;
     assert_eq!(post(&server, "runs/set-tag", json!({ "run_id": id, "key": "k", "value": "v" })).await.text(), "{}");
     let listed = get(&server, "experiments/search?max_results=2&order_by=name%20DESC").await.json();
-    let names: Vec<&str> = listed["experiments"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        listed["experiments"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!((names, listed["next_page_token"].is_string()), (vec!["flights", "by hand"], true));
 }
 
 #[tokio::test]
 async fn the_twins_of_pages_answer_alike() {
     let server = Server::start().await;
-    let both = [server.get("/api/2.0/mlflow/experiments/get?experiment_id=0").await, server.get("/ajax-api/2.0/mlflow/experiments/get?experiment_id=0").await];
+    let both = [
+        server.get("/api/2.0/mlflow/experiments/get?experiment_id=0").await,
+        server.get("/ajax-api/2.0/mlflow/experiments/get?experiment_id=0").await,
+    ];
     assert_eq!(both[0].json(), both[1].json());
     assert_eq!(server.get("/ajax-api/3.0/mlflow/server-info").await.json()["workspaces_enabled"], json!(false));
     assert_eq!(server.get("/version").await.text(), "3.17.2");

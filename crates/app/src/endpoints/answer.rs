@@ -71,13 +71,16 @@ pub fn answer(app: &App, place: &RwLock<Deployment>, request: Request) -> Result
     };
     app.services.predictions.append(&deployment.log, record, deployment.durability)?;
     version.counts.add(latency_us, result.is_err());
-    let scores = result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
+    let scores =
+        result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
     Ok(Answer { version: version.number, part, scores, signature: signature.clone() })
 }
 
 fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(Part, &'a Answering)> {
     if let Some(number) = request.version {
-        return deployment.version(number).ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)));
+        return deployment
+            .version(number)
+            .ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)));
     }
     if deployment.canary.is_none() {
         return Ok((Part::Champion, &deployment.champion));
@@ -99,17 +102,23 @@ fn text_at(column: &Column, row: usize) -> Option<String> {
 /// The features in the signature's order and kinds; an error names the column.
 fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Result<Frame> {
     if request.extra == Extra::Refuse {
-        let known = |name: &str| signature.inputs.iter().any(|input| input.name == name) || deployment.key.iter().any(|key| key == name);
+        let known = |name: &str| {
+            signature.inputs.iter().any(|input| input.name == name) || deployment.key.iter().any(|key| key == name)
+        };
         if let Some(unknown) = request.inputs.names().iter().find(|name| !known(name)) {
             let names: Vec<&str> = signature.inputs.iter().map(|input| input.name.as_str()).collect();
-            return Err(Error::new(ErrorCode::Signature, format!("input `{unknown}` is not known to `{}`", deployment.endpoint))
-                .hint(format!("it takes: {}", names.join(", "))));
+            return Err(Error::new(
+                ErrorCode::Signature,
+                format!("input `{unknown}` is not known to `{}`", deployment.endpoint),
+            )
+            .hint(format!("it takes: {}", names.join(", "))));
         }
     }
     let mut features = Frame::new();
     for input in &signature.inputs {
         let Some(column) = request.inputs.column(&input.name) else {
-            return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name)).hint("name every feature; null is allowed as its value"));
+            return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name))
+                .hint("name every feature; null is allowed as its value"));
         };
         let fitted = match (input.kind, column) {
             (InputKind::Number, Column::Number(_)) | (InputKind::Text, Column::Text(_)) => column.clone(),
@@ -121,10 +130,16 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
             }
             (InputKind::Number, Column::Text(text)) => {
                 let wrong = (0..text.codes.len()).find_map(|row| text.get(row)).unwrap_or_default();
-                return Err(Error::new(ErrorCode::Signature, format!("input `{}` takes numbers, got the text `{}`", input.name, wrong.escape_debug())));
+                return Err(Error::new(
+                    ErrorCode::Signature,
+                    format!("input `{}` takes numbers, got the text `{}`", input.name, wrong.escape_debug()),
+                ));
             }
             (InputKind::Text, Column::Number(_)) => {
-                return Err(Error::new(ErrorCode::Signature, format!("input `{}` takes text, got numbers", input.name)));
+                return Err(Error::new(
+                    ErrorCode::Signature,
+                    format!("input `{}` takes text, got numbers", input.name),
+                ));
             }
         };
         features.push(input.name.clone(), fitted);

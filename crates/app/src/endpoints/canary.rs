@@ -25,13 +25,20 @@ fn declared<'a>(submission: &'a Submission, endpoint: &Endpoint) -> Option<&'a D
 
 /// When a live canary has lasted its time, on the project clock.
 pub(crate) fn next_due(submission: &Submission, endpoint: &Endpoint) -> Option<i64> {
-    let started = endpoint.canary_started_ms.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))?;
+    let started = endpoint
+        .canary_started_ms
+        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))?;
     Some(declared(submission, endpoint).map_or(started, |canary| canary.lasting.after(started, &submission.zone)))
 }
 
 /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
 /// answered enough; an unknown rule keeps it waiting. One line of what happened.
-pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission, endpoint: &Endpoint) -> Result<Option<String>> {
+pub(crate) async fn judge(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: &Submission,
+    endpoint: &Endpoint,
+) -> Result<Option<String>> {
     let Some(due) = next_due(submission, endpoint) else { return Ok(None) };
     let Some(place) = caller.app.live.find(endpoint.name.as_str()) else { return Ok(None) };
     let number = endpoint.canary_number.unwrap_or_default();
@@ -71,8 +78,22 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
     }
     let cause = json!({ "kind": "canary", "requests": canary.requests(), "facts": facts });
     let digest = endpoint.canary_release_digest.clone();
-    promote(caller, project, endpoint, number, endpoint.canary_decision_id, digest.as_deref(), PromotionKind::Promotion, cause).await?;
-    Ok(Some(format!("version {number} answers at `{}`: its canary lasted and answered {} requests", endpoint.name, canary.requests())))
+    promote(
+        caller,
+        project,
+        endpoint,
+        number,
+        endpoint.canary_decision_id,
+        digest.as_deref(),
+        PromotionKind::Promotion,
+        cause,
+    )
+    .await?;
+    Ok(Some(format!(
+        "version {number} answers at `{}`: its canary lasted and answered {} requests",
+        endpoint.name,
+        canary.requests()
+    )))
 }
 
 fn facts(counts: &Counts) -> Value {
@@ -93,7 +114,12 @@ fn facts(counts: &Counts) -> Value {
 
 /// After a start: counts since the canary began, from the predictions that were logged.
 pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
-    let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live)) else { return Ok(()) };
+    let Some(started) = endpoint
+        .canary_started_wall_ms
+        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))
+    else {
+        return Ok(());
+    };
     let caller = Caller::system(app.clone(), "start");
     predictions::take_over(&caller, project, &endpoint.name).await?;
     let name = predictions::dataset_of(&endpoint.name)?;
@@ -108,7 +134,9 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
     for row in &page.rows {
         let [version, status, latency] = row.as_slice() else { continue };
         if let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) {
-            answering.counts.add(latency.as_u64().unwrap_or_default(), status.as_i64().is_some_and(|status| status >= 500));
+            answering
+                .counts
+                .add(latency.as_u64().unwrap_or_default(), status.as_i64().is_some_and(|status| status >= 500));
         }
     }
     Ok(())

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use perennial_core::id::{LoadId, RunId, StepRunId};
 use perennial_core::Result;
+use perennial_core::id::{LoadId, RunId, StepRunId};
 use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::{check_results, dataset_versions, decisions, loads, pipeline_runs, releases, runs, step_runs};
@@ -76,7 +76,12 @@ impl Describer {
             0 => String::new(),
             all => format!(", {} of {all} checks passed", all - failed),
         };
-        Ok(Some(format!("load {}: {} rows, {} set aside{judged}", short(&id.to_string()), load.passing, load.set_aside)))
+        Ok(Some(format!(
+            "load {}: {} rows, {} set aside{judged}",
+            short(&id.to_string()),
+            load.passing,
+            load.set_aside
+        )))
     }
 
     async fn step_run(&self, id: &str) -> Result<Option<String>> {
@@ -98,8 +103,12 @@ impl Describer {
         let live = live.filter_map(|endpoint| {
             let is_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
             match number.parse::<i64>().ok() {
-                number if number.is_some() && endpoint.champion_number == number => Some(format!(", champion at `{}` now", endpoint.name)),
-                number if number.is_some() && is_canary && endpoint.canary_number == number => Some(format!(", canary at `{}` now", endpoint.name)),
+                number if number.is_some() && endpoint.champion_number == number => {
+                    Some(format!(", champion at `{}` now", endpoint.name))
+                }
+                number if number.is_some() && is_canary && endpoint.canary_number == number => {
+                    Some(format!(", canary at `{}` now", endpoint.name))
+                }
                 _ => None,
             }
         });
@@ -108,13 +117,25 @@ impl Describer {
 
     async fn release(&self, digest: &str) -> Result<Option<String>> {
         let found = releases::find(&mut *self.caller.app.store().read().await?, self.project, digest).await?;
-        Ok(found.map(|release| format!("release {} of version {}, ledger head {}", short(digest), release.number, short(&release.ledger_head))))
+        Ok(found.map(|release| {
+            format!(
+                "release {} of version {}, ledger head {}",
+                short(digest),
+                release.number,
+                short(&release.ledger_head)
+            )
+        }))
     }
 
     async fn decision(&self, id: &str) -> Result<Option<String>> {
         let Ok(id) = id.parse() else { return Ok(None) };
         let decision = decisions::get(&mut *self.caller.app.store().read().await?, id).await?;
-        Ok(Some(format!("decision {} about version {}: {}", short(&id.to_string()), decision.number, decision.verdict.as_str())))
+        Ok(Some(format!(
+            "decision {} about version {}: {}",
+            short(&id.to_string()),
+            decision.number,
+            decision.verdict.as_str()
+        )))
     }
 
     async fn pipeline_run(&self, id: &str) -> Result<Option<String>> {
@@ -126,7 +147,9 @@ impl Describer {
 
     fn endpoint(&self, name: &str) -> Option<String> {
         let endpoint = self.serving.iter().find(|endpoint| endpoint.name.as_str() == name)?;
-        let champion = endpoint.champion_number.map_or_else(|| "nothing answers".to_owned(), |number| format!("version {number} answers"));
+        let champion = endpoint
+            .champion_number
+            .map_or_else(|| "nothing answers".to_owned(), |number| format!("version {number} answers"));
         Some(format!("endpoint {name}: {champion}"))
     }
 }

@@ -87,15 +87,23 @@ impl Watched<'_> {
     pub(super) async fn with_outcomes(&self, tables: &Tables) -> Result<Vec<WindowResult>> {
         let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
         let name = dataset_of(&self.endpoint.name)?;
-        let (Some(predicted), Some(data)) = (tables.find(name.as_str()), tables.find(task.data.as_str())) else { return Ok(Vec::new()) };
+        let (Some(predicted), Some(data)) = (tables.find(name.as_str()), tables.find(task.data.as_str())) else {
+            return Ok(Vec::new());
+        };
         let has_keys = task.key.iter().all(|key| predicted.version.schema.field(&format!("{INPUT}{key}")).is_some());
         if !has_keys {
             return Ok(Vec::new());
         }
         let keys: Vec<String> = task.key.iter().map(|key| format!("p.\"{INPUT}{key}\"")).collect();
         let on: Vec<String> = task.key.iter().map(|key| format!("p.\"{INPUT}{key}\" = d.\"{key}\"")).collect();
-        let scores: Vec<String> =
-            predicted.version.schema.fields.iter().filter(|field| field.name.starts_with("score")).map(|field| format!("p.\"{}\"", field.name)).collect();
+        let scores: Vec<String> = predicted
+            .version
+            .schema
+            .fields
+            .iter()
+            .filter(|field| field.name.starts_with("score"))
+            .map(|field| format!("p.\"{}\"", field.name))
+            .collect();
         let sql = format!(
             "SELECT p.version, {scores}, d.\"{target}\" AS outcome FROM (SELECT *, row_number() OVER (PARTITION BY version, {unprefixed} \
              ORDER BY project_ms DESC, wall_ms DESC, prediction_id DESC) AS answer FROM \"{name}\" \
@@ -108,16 +116,21 @@ impl Watched<'_> {
             data = task.data,
             on = on.join(" AND "),
         );
-        let frame = self.caller.app.data().frame(FrameRequest { sql, tables: vec![predicted.named(), data.named()] }).await?;
+        let frame =
+            self.caller.app.data().frame(FrameRequest { sql, tables: vec![predicted.named(), data.named()] }).await?;
         let mut results = Vec::new();
         for (number, rows) in by_version(&frame) {
             let answered = frame.take(&rows);
-            let version = model_versions::get(&mut *self.caller.app.store().read().await?, self.endpoint.model_id, number).await?;
+            let version =
+                model_versions::get(&mut *self.caller.app.store().read().await?, self.endpoint.model_id, number)
+                    .await?;
             let signature = reference_of(&version)?.signature;
             let classes = signature.as_ref().map(|signature| signature.classes.clone()).unwrap_or_default();
             let Some(outcome) = answered.column("outcome") else { continue };
-            let outcomes = Outcomes::read(outcome, task.kind, &classes).map_err(|cause| Error::internal("outcomes do not read", cause))?;
-            let measured = metrics(&ordered_scores(&answered, task.kind, classes.len()), &outcomes).map_err(|cause| Error::internal("quality cannot be measured", cause))?;
+            let outcomes = Outcomes::read(outcome, task.kind, &classes)
+                .map_err(|cause| Error::internal("outcomes do not read", cause))?;
+            let measured = metrics(&ordered_scores(&answered, task.kind, classes.len()), &outcomes)
+                .map_err(|cause| Error::internal("quality cannot be measured", cause))?;
             results.push(WindowResult {
                 version: number.to_string(),
                 window: self.window,
@@ -174,7 +187,11 @@ fn scores_of(frame: &Frame) -> Scores {
 
 /// `score`, or `score_0`, `score_1` … in the order of the classes.
 fn ordered_scores(frame: &Frame, kind: TaskKind, classes: usize) -> Scores {
-    let names: Vec<String> = if kind == TaskKind::Multiclass { (0..classes).map(|class| format!("score_{class}")).collect() } else { vec!["score".to_owned()] };
+    let names: Vec<String> = if kind == TaskKind::Multiclass {
+        (0..classes).map(|class| format!("score_{class}")).collect()
+    } else {
+        vec!["score".to_owned()]
+    };
     let mut values = Vec::with_capacity(frame.rows() * names.len());
     for row in 0..frame.rows() {
         values.extend(names.iter().map(|name| number_at(frame, name, row)));

@@ -64,7 +64,12 @@ impl Context {
     pub(crate) async fn tell(&self, told: Told) {
         let (id, at_ms) = (self.run.id, self.caller.app.services.clock.wall_ms());
         let Ok(body) = serde_json::to_value(&told) else { return };
-        let stored = self.caller.app.store().write(move |tx| Box::pin(async move { Ok(pipeline_runs::add_event(tx, id, &body, at_ms).await?) })).await;
+        let stored = self
+            .caller
+            .app
+            .store()
+            .write(move |tx| Box::pin(async move { Ok(pipeline_runs::add_event(tx, id, &body, at_ms).await?) }))
+            .await;
         if let Err(error) = stored {
             tracing::warn!(pipeline_run.id = %id, error = error.chain(), "an event was not stored");
         }
@@ -118,7 +123,12 @@ impl Context {
     }
 }
 
-pub(super) async fn execute(caller: &Caller, project: &Arc<ProjectState>, submission: Followed, run: &PipelineRun) -> Result<Finished> {
+pub(super) async fn execute(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: Followed,
+    run: &PipelineRun,
+) -> Result<Finished> {
     let result = attempt(caller, project, submission, run).await;
     let (event, finished, error) = match result {
         Ok(finished) => {
@@ -131,7 +141,11 @@ pub(super) async fn execute(caller: &Caller, project: &Arc<ProjectState>, submis
         }
         Err(error) => {
             let message = Some(error.message().to_owned());
-            (PipelineRunEvent::Fail, Finished { state: PipelineRunState::Failed, message, decided: None, plan: Vec::new() }, Some(error))
+            (
+                PipelineRunEvent::Fail,
+                Finished { state: PipelineRunState::Failed, message, decided: None, plan: Vec::new() },
+                Some(error),
+            )
         }
     };
     let (id, message, at_ms) = (run.id, finished.message.clone(), caller.app.services.clock.wall_ms());
@@ -151,7 +165,12 @@ pub(super) async fn execute(caller: &Caller, project: &Arc<ProjectState>, submis
     error.map_or(Ok(finished), Err)
 }
 
-async fn attempt(caller: &Caller, project: &Arc<ProjectState>, submission: Followed, run: &PipelineRun) -> Result<Finished> {
+async fn attempt(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: Followed,
+    run: &PipelineRun,
+) -> Result<Finished> {
     let options: Options = serde_json::from_value(run.options.clone()).unwrap_or_default();
     let newest = newest(caller, project).await?;
     let mut context = Context {
@@ -233,11 +252,12 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
             context.tell(Told::Decided { verdict, message: decided.message.clone() }).await;
         }
         if context.run.kind == PipelineKind::Release
-            && let Some(released) = endpoints::release(context, decided).await? {
-                acted = true;
-                context.tell(Told::Released { message: released.clone() }).await;
-                message = Some(released);
-            }
+            && let Some(released) = endpoints::release(context, decided).await?
+        {
+            acted = true;
+            context.tell(Told::Released { message: released.clone() }).await;
+            message = Some(released);
+        }
     }
     let trouble: Vec<String> = collected
         .held
@@ -285,7 +305,9 @@ async fn gather(context: &Context) -> Result<collect::Collected> {
 
 fn translate(event: &collect::Told<'_>) -> Told {
     match event {
-        collect::Told::Begins(dataset, path) => Told::LoadStarted { dataset: (*dataset).clone(), path: (*path).to_owned() },
+        collect::Told::Begins(dataset, path) => {
+            Told::LoadStarted { dataset: (*dataset).clone(), path: (*path).to_owned() }
+        }
         collect::Told::Failed(dataset, error) => Told::LoadFailed {
             dataset: (*dataset).clone(),
             message: error.message().to_owned(),
@@ -311,7 +333,10 @@ fn translate(event: &collect::Told<'_>) -> Told {
 
 fn graph_of(context: &Context) -> Result<(Graph, std::collections::BTreeSet<String>)> {
     let declared = &context.submission.graph;
-    let nodes = declared.steps().map(|step| Node { name: step.to_string(), after: declared.before(step).into_iter().map(ToString::to_string).collect() });
+    let nodes = declared.steps().map(|step| Node {
+        name: step.to_string(),
+        after: declared.before(step).into_iter().map(ToString::to_string).collect(),
+    });
     let graph = Graph::new(nodes.collect()).map_err(|cycle| Error::new(ErrorCode::ProjectFile, cycle.to_string()))?;
     let wanted = if context.options.steps.is_empty() {
         graph.nodes().iter().map(|node| node.name.clone()).collect()
@@ -352,7 +377,11 @@ async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<bool> {
     Ok(true)
 }
 
-async fn dry_run(context: &Arc<Context>, graph: &Graph, wanted: &std::collections::BTreeSet<String>) -> Result<Finished> {
+async fn dry_run(
+    context: &Arc<Context>,
+    graph: &Graph,
+    wanted: &std::collections::BTreeSet<String>,
+) -> Result<Finished> {
     let mut plan: Vec<Why> = Vec::new();
     for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
         let step: StepName = node.name.parse()?;
@@ -381,7 +410,13 @@ async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()
         let attempt = steps::new_attempt(context, &step, &KeyParts::new(), id, StepRunState::Pending);
         let message = format!("`{failed}` failed");
         let at_ms = context.caller.app.services.clock.wall_ms();
-        let outcome = StepOutcome { exit: None, peak_memory_bytes: None, isolation: None, message: Some(message.clone()), log_digest: None };
+        let outcome = StepOutcome {
+            exit: None,
+            peak_memory_bytes: None,
+            isolation: None,
+            message: Some(message.clone()),
+            log_digest: None,
+        };
         context
             .caller
             .app
@@ -394,11 +429,12 @@ async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()
                 })
             })
             .await?;
-        context.tell(Told::StepEnded { step, state: "skipped".to_owned(), ms: 0, message: Some(message), hint: None }).await;
+        context
+            .tell(Told::StepEnded { step, state: "skipped".to_owned(), ms: 0, message: Some(message), hint: None })
+            .await;
     }
     Ok(())
 }
-
 
 impl Context {
     /// Whether a trigger, not a person, started the run.

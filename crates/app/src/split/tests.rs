@@ -9,7 +9,10 @@ fn decide(rows: &[(&str, bool)], now: &str) -> perennial_core::Result<Split> {
     let labelled: Vec<bool> = rows.iter().map(|(_, labelled)| *labelled).collect();
     let (test, within): (Duration, Duration) = ("1 month".parse().unwrap(), "45 days".parse().unwrap());
     let now_ms = parse_instant(now, &zone).unwrap();
-    split(Rows { times: &times, labelled: &labelled }, Rules { test: &test, within: Some(&within), zone: &zone, now_ms })
+    split(
+        Rows { times: &times, labelled: &labelled },
+        Rules { test: &test, within: Some(&within), zone: &zone, now_ms },
+    )
 }
 
 fn month(split: &Split) -> String {

@@ -13,8 +13,8 @@ use perennial_core::name::StepName;
 use perennial_core::port::data::{FrameRequest, Mode, StageInput};
 use perennial_core::port::model::SignatureHint;
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Exit, Limits};
-use perennial_core::state::RunStatus;
 use perennial_core::schema::TypeClass;
+use perennial_core::state::RunStatus;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::loads::LoadOrigin;
 use perennial_store::metrics::Point;
@@ -43,7 +43,9 @@ pub(super) async fn environment(context: &Context, run: &Run) -> Result<Environm
 fn spec(context: &Context, run: &Run) -> Result<EnvironmentSpec> {
     Ok(match &run.environment {
         Declared::System => EnvironmentSpec::System,
-        Declared::Uv { file } => EnvironmentSpec::Uv { requirements: context.submission.declared_text(file)?.to_owned() },
+        Declared::Uv { file } => {
+            EnvironmentSpec::Uv { requirements: context.submission.declared_text(file)?.to_owned() }
+        }
     })
 }
 
@@ -56,25 +58,35 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
     let (batch, artifacts) = left_behind(context, step, run, &folder, result.as_ref().ok()).await?;
     model::end_run(context, tracked, status, batch, artifacts).await?;
     if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be removed"), cause))?;
+        std::fs::remove_dir_all(&folder)
+            .map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be removed"), cause))?;
     }
     result
 }
 
-async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &Run, tracked: RunId, folder: &Path) -> Result<Made> {
+async fn attempt(
+    context: &Arc<Context>,
+    step: &StepName,
+    id: StepRunId,
+    run: &Run,
+    tracked: RunId,
+    folder: &Path,
+) -> Result<Made> {
     let app = &context.caller.app;
     let spec = spec(context, run)?;
     let environment = environment(context, run).await?;
     let environment = app.services.runner.prepare(&spec, &environment).await?;
     let here = folder.join("work");
     for place in [&here, &here.join("inputs"), &here.join("tmp")] {
-        std::fs::create_dir_all(place).map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be made"), cause))?;
+        std::fs::create_dir_all(place)
+            .map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be made"), cause))?;
     }
     for path in &run.code {
         let digest = context.submission.files.get(path).ok_or_else(|| Error::not_found("code file", path))?;
         let to = here.join(path);
         if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent).map_err(|cause| Error::internal("a folder for code cannot be made", cause))?;
+            std::fs::create_dir_all(parent)
+                .map_err(|cause| Error::internal("a folder for code cannot be made", cause))?;
         }
         app.services.blobs.materialize(*digest, &to, Share::Own).await?;
     }
@@ -86,13 +98,17 @@ async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &R
     for (name, output) in &run.outputs {
         let to = here.join(&output.path);
         if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent).map_err(|cause| Error::internal("a folder for outputs cannot be made", cause))?;
+            std::fs::create_dir_all(parent)
+                .map_err(|cause| Error::internal("a folder for outputs cannot be made", cause))?;
         }
         env.insert(format!("PERENNIAL_OUTPUT_{}", variable(name)), to.display().to_string());
     }
     env.insert("PERENNIAL_PARAMS".to_owned(), json!(run.params).to_string());
     for (name, value) in &run.params {
-        env.insert(format!("PERENNIAL_PARAM_{}", variable(name)), value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        env.insert(
+            format!("PERENNIAL_PARAM_{}", variable(name)),
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        );
     }
     env.insert("PERENNIAL_STEP".to_owned(), step.to_string());
     env.insert("PERENNIAL_PROJECT".to_owned(), context.project.name.to_string());
@@ -111,18 +127,25 @@ async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &R
     let mut path: Vec<String> = environment.path.iter().map(|folder| folder.display().to_string()).collect();
     path.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
     env.insert("PATH".to_owned(), path.join(":"));
-    let command = Command {
-        argv: run.argv.clone(),
-        folder: here.clone(),
-        env,
-        readable: if run.isolation == Isolation::None { vec![PathBuf::from("/")] } else { environment.readable.clone() },
-        limits: Limits {
-            time: run.limits.time.as_ref().map(|time| std::time::Duration::from_millis(time.after(0, &jiff::tz::TimeZone::UTC).unsigned_abs())),
-            memory_bytes: run.limits.memory.map(perennial_config::Size::bytes),
-            cpus: run.limits.cpus,
-        },
-        log: folder.join("log"),
-    };
+    let command =
+        Command {
+            argv: run.argv.clone(),
+            folder: here.clone(),
+            env,
+            readable: if run.isolation == Isolation::None {
+                vec![PathBuf::from("/")]
+            } else {
+                environment.readable.clone()
+            },
+            limits: Limits {
+                time: run.limits.time.as_ref().map(|time| {
+                    std::time::Duration::from_millis(time.after(0, &jiff::tz::TimeZone::UTC).unsigned_abs())
+                }),
+                memory_bytes: run.limits.memory.map(perennial_config::Size::bytes),
+                cpus: run.limits.cpus,
+            },
+            log: folder.join("log"),
+        };
     let outcome = app.services.runner.run(command).await;
     access::revoke(&context.caller, &token).await?;
     let outcome = outcome?;
@@ -139,8 +162,11 @@ async fn attempt(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &R
     for (name, output) in &run.outputs {
         let place = here.join(&output.path);
         if !place.exists() {
-            return Err(Error::new(ErrorCode::StepFailed, format!("step `{step}` ended well but left nothing at `{}`, its output `{name}`", output.path))
-                .hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
+            return Err(Error::new(
+                ErrorCode::StepFailed,
+                format!("step `{step}` ended well but left nothing at `{}`, its output `{name}`", output.path),
+            )
+            .hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
         }
         let made = match output.kind {
             Kind::Model => take_model(context, step, id, name, &place, tracked, &environment).await?,
@@ -173,7 +199,8 @@ async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result
         Input::Output { step, output } => {
             let output = named_output(context, step, output)?;
             let to = folder.join(input.to_string());
-            let manifest = Manifest::parse(output.reference.get("manifest").and_then(Value::as_str).unwrap_or_default())?;
+            let manifest =
+                Manifest::parse(output.reference.get("manifest").and_then(Value::as_str).unwrap_or_default())?;
             app.services.blobs.materialize_folder(&manifest, &to, Share::Own).await?;
             return Ok(to);
         }
@@ -223,8 +250,18 @@ fn failed(step: &StepName, run: &Run, exit: &Exit, log: &str) -> Error {
 }
 
 async fn take_file(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
-    let manifest = if place.is_dir() { context.caller.app.services.blobs.put_folder(place).await? } else { one_file(context, place).await? };
-    Ok(StepOutput { step_run_id: id, name: name.to_owned(), kind: OutputKind::File, digest: manifest.digest().to_string(), reference: json!({ "manifest": manifest.text() }) })
+    let manifest = if place.is_dir() {
+        context.caller.app.services.blobs.put_folder(place).await?
+    } else {
+        one_file(context, place).await?
+    };
+    Ok(StepOutput {
+        step_run_id: id,
+        name: name.to_owned(),
+        kind: OutputKind::File,
+        digest: manifest.digest().to_string(),
+        reference: json!({ "manifest": manifest.text() }),
+    })
 }
 
 async fn one_file(context: &Context, place: &Path) -> Result<Manifest> {
@@ -240,7 +277,8 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
     let name = name.parse()?;
     let dataset = declare(&context.caller.app, &context.project, &name, Mode::Replace, &[]).await?;
     let (checks, tables) = (checks_of(&context.submission.project, &name), context.tables());
-    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
+    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named))
+        .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let arrival = Arrival {
         dataset,
         origin: LoadOrigin::Step,
@@ -262,13 +300,27 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
     }
 }
 
-async fn take_model(context: &Context, step: &StepName, id: StepRunId, name: &str, place: &Path, run: RunId, environment: &Environment) -> Result<StepOutput> {
+async fn take_model(
+    context: &Context,
+    step: &StepName,
+    id: StepRunId,
+    name: &str,
+    place: &Path,
+    run: RunId,
+    environment: &Environment,
+) -> Result<StepOutput> {
     let blobs = &context.caller.app.services.blobs;
     let manifest = if place.is_dir() { blobs.put_folder(place).await? } else { one_file(context, place).await? };
     let onnx: Vec<&ManifestFile> = manifest.files().iter().filter(|file| is_onnx(file)).collect();
     let flavor = flavors(context, &manifest).await?;
-    let mut reference =
-        ModelReference { manifest: manifest.text(), onnx: None, flavor, signature: None, run, environment: environment.digest.clone() };
+    let mut reference = ModelReference {
+        manifest: manifest.text(),
+        onnx: None,
+        flavor,
+        signature: None,
+        run,
+        environment: environment.digest.clone(),
+    };
     let chosen = onnx.iter().find(|file| file.path.as_str() == "model.onnx").or(onnx.first());
     if let Some(file) = chosen {
         let bytes = blobs.get_bytes(file.blob.digest, model::MODEL_BYTES_MAX).await?;
@@ -328,11 +380,20 @@ fn features(context: &Context) -> Result<Vec<Feature>> {
 }
 
 /// What the attempt logged beside its outputs: its params, and the numbers of `metrics.json`.
-async fn left_behind(context: &Context, step: &StepName, run: &Run, folder: &Path, made: Option<&Made>) -> Result<(Batch, Vec<(String, ManifestFile)>)> {
+async fn left_behind(
+    context: &Context,
+    step: &StepName,
+    run: &Run,
+    folder: &Path,
+    made: Option<&Made>,
+) -> Result<(Batch, Vec<(String, ManifestFile)>)> {
     let now = context.caller.app.services.clock.wall_ms();
     let text = std::fs::read_to_string(folder.join("work/metrics.json")).unwrap_or_default();
     let metrics = match serde_json::from_str::<serde_json::Map<String, Value>>(&text) {
-        Ok(map) => map.into_iter().filter_map(|(key, value)| Some(Point { key, value: value.as_f64()?, timestamp_ms: now, step: 0 })).collect(),
+        Ok(map) => map
+            .into_iter()
+            .filter_map(|(key, value)| Some(Point { key, value: value.as_f64()?, timestamp_ms: now, step: 0 }))
+            .collect(),
         Err(_) if text.is_empty() => Vec::new(),
         Err(cause) => {
             let line = format!("metrics.json is no object of numbers, it is left out: {cause}");
@@ -340,7 +401,14 @@ async fn left_behind(context: &Context, step: &StepName, run: &Run, folder: &Pat
             Vec::new()
         }
     };
-    let params = run.params.iter().map(|(key, value)| Param { key: key.clone(), value: value.as_str().map_or_else(|| value.to_string(), str::to_owned) }).collect();
+    let params = run
+        .params
+        .iter()
+        .map(|(key, value)| Param {
+            key: key.clone(),
+            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        })
+        .collect();
     let mut artifacts = Vec::new();
     for output in made.iter().flat_map(|made| &made.outputs).filter(|output| output.kind == OutputKind::Model) {
         let reference = ModelReference::of(output)?;

@@ -68,7 +68,8 @@ pub struct Evidence {
 impl Evidence {
     /// The facts that gates are judged over.
     pub fn facts(&self) -> Value {
-        let mut facts: Map<String, Value> = self.models.iter().map(|model| (model.name.clone(), Value::Object(model.facts.clone()))).collect();
+        let mut facts: Map<String, Value> =
+            self.models.iter().map(|model| (model.name.clone(), Value::Object(model.facts.clone()))).collect();
         facts.insert("serving".to_owned(), self.serving.clone());
         facts.insert("checks".to_owned(), self.checks.clone());
         Value::Object(facts)
@@ -85,7 +86,8 @@ pub(crate) async fn find(context: &Context, step_run: StepRunId) -> Result<(Row,
     let row = evidence::find_by_step_run(&mut *context.caller.app.store().read().await?, step_run)
         .await?
         .ok_or_else(|| Error::not_found("evidence of step run", step_run))?;
-    let body = serde_json::from_value(row.body.clone()).map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
+    let body = serde_json::from_value(row.body.clone())
+        .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
     Ok((row, body))
 }
 
@@ -96,7 +98,13 @@ pub(super) async fn is_fresh(context: &Context, outputs: &[StepOutput]) -> Resul
     Ok(row.is_some_and(|row| context.caller.app.now(&context.project).project_ms < row.expires_project_ms))
 }
 
-pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, models: &[StepName], slices: &[String]) -> Result<Made> {
+pub(super) async fn run(
+    context: &Arc<Context>,
+    step: &StepName,
+    id: StepRunId,
+    models: &[StepName],
+    slices: &[String],
+) -> Result<Made> {
     let app = &context.caller.app;
     let task = task(context)?.clone();
     let split = split(context).await?;
@@ -114,19 +122,30 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
     if let Some(champion) = decisions::champion(context).await? {
         let predictor = decisions::load_version(app, &champion).await?;
         let digest = champion.content_digest.clone().unwrap_or_default();
-        contenders.push(Contender { name: "champion".to_owned(), step: None, digest, number: Some(champion.number), predictor });
+        contenders.push(Contender {
+            name: "champion".to_owned(),
+            step: None,
+            digest,
+            number: Some(champion.number),
+            predictor,
+        });
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
     context.tell(Told::StepLog { step: step.clone(), line }).await;
     let features = feature_names(&task, examples.frame.names());
     let (slices, allowed) = (slices.to_vec(), task.allow.clone());
-    let measured = app.compute(move || measure(&contenders, &examples, &features, &task.target, split, &slices, &allowed)).await?;
+    let measured =
+        app.compute(move || measure(&contenders, &examples, &features, &task.target, split, &slices, &allowed)).await?;
     let mut pictures = Vec::new();
     for plot in &measured.plots {
         let blob = app.services.blobs.put_bytes(plot.svg.clone().into_bytes()).await?;
         pictures.push((plot.name.to_owned(), plot.title.clone(), blob.digest.to_string()));
     }
-    let datasets = context.tables().iter().map(|table| (table.dataset.name.to_string(), (table.version.number, table.version.digest.clone()))).collect();
+    let datasets = context
+        .tables()
+        .iter()
+        .map(|table| (table.dataset.name.to_string(), (table.version.number, table.version.digest.clone())))
+        .collect();
     let gathered = Evidence {
         split,
         datasets,
@@ -144,7 +163,12 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
     let app = &context.caller.app;
     let at = app.now(&context.project);
     let report = app.services.blobs.put_bytes(json!(gathered).to_string().into_bytes()).await?;
-    let fresh = context.submission.project.release.as_ref().map(|release| release.fresh.after(at.project_ms, &context.submission.zone));
+    let fresh = context
+        .submission
+        .project
+        .release
+        .as_ref()
+        .map(|release| release.fresh.after(at.project_ms, &context.submission.zone));
     let row = Row {
         id: EvidenceId::generate(),
         project_id: context.project.id,
@@ -168,7 +192,17 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
     let shown: Vec<String> = gathered
         .models
         .iter()
-        .map(|model| format!("{} {metric} {}", model.name, model.facts.get(&metric).and_then(Value::as_f64).map_or("undefined".to_owned(), |value| format!("{value:.4}"))))
+        .map(|model| {
+            format!(
+                "{} {metric} {}",
+                model.name,
+                model
+                    .facts
+                    .get(&metric)
+                    .and_then(Value::as_f64)
+                    .map_or("undefined".to_owned(), |value| format!("{value:.4}"))
+            )
+        })
         .collect();
     Ok(Made { outputs: vec![output], outcome: None, message: shown.join(", ") })
 }
@@ -198,19 +232,26 @@ fn measure(
     slices: &[String],
     allowed: &[String],
 ) -> Result<Measured> {
-    let first = contenders.first().ok_or_else(|| Error::new(ErrorCode::ProjectFile, "an `evaluate` step names no model"))?;
-    let failed = |name: &str, cause: &dyn std::fmt::Display| Error::new(ErrorCode::StepFailed, format!("`{name}` cannot be judged: {cause}"));
+    let first =
+        contenders.first().ok_or_else(|| Error::new(ErrorCode::ProjectFile, "an `evaluate` step names no model"))?;
+    let failed = |name: &str, cause: &dyn std::fmt::Display| {
+        Error::new(ErrorCode::StepFailed, format!("`{name}` cannot be judged: {cause}"))
+    };
     let rows = examples.labelled_rows(|time| split.judges(time));
     let test = examples.frame.take(&rows);
     let outcome = test.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let signature = first.predictor.signature();
-    let outcomes = Outcomes::read(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    let outcomes =
+        Outcomes::read(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let inputs = test.select(features);
     let mut models = Vec::new();
     let mut scored: Vec<(&str, Scores)> = Vec::new();
     for contender in contenders {
         let scores = contender.predictor.predict(&inputs).map_err(|cause| failed(&contender.name, &cause))?;
-        let judged = judge(&scores, &outcomes, &test, slices).map_err(|cause| failed(&contender.name, &cause))?;
+        // Each model scores in the order of its own classes.
+        let classes = &contender.predictor.signature().classes;
+        let own = Outcomes::read(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
+        let judged = judge(&scores, &own, &test, slices).map_err(|cause| failed(&contender.name, &cause))?;
         models.push(ModelFacts {
             name: contender.name.clone(),
             step: contender.step.clone(),
@@ -220,15 +261,27 @@ fn measure(
         });
         scored.push((&contender.name, scores));
     }
-    let all: Vec<usize> = (0..examples.frame.rows()).filter(|row| examples.times[*row].is_some_and(|time| time < split.test.end_ms)).collect();
+    let all: Vec<usize> = (0..examples.frame.rows())
+        .filter(|row| examples.times[*row].is_some_and(|time| time < split.test.end_ms))
+        .collect();
     let seen = examples.frame.take(&all);
     let known = seen.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let known = Outcomes::read(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let suspects = leaks(&seen.select(features), &known).map_err(|cause| failed("leak", &cause))?;
-    let leaks = suspects.iter().filter(|suspect| !allowed.contains(&suspect.feature)).map(|suspect| (suspect.feature.clone(), suspect.why())).collect();
+    let leaks = suspects
+        .iter()
+        .filter(|suspect| !allowed.contains(&suspect.feature))
+        .map(|suspect| (suspect.feature.clone(), suspect.why()))
+        .collect();
     let trained = examples.frame.take(&examples.labelled_rows(|time| split.trains(time))).select(features);
     let reference = Reference::of(&trained, &scored[0].1, &signature.classes);
-    let shown: Vec<(&str, &Scores)> = scored.iter().map(|(name, scores)| (*name, scores)).collect();
+    let same_classes = |index: usize| contenders[index].predictor.signature().classes == signature.classes;
+    let shown: Vec<(&str, &Scores)> = scored
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| same_classes(*index))
+        .map(|(_, (name, scores))| (*name, scores))
+        .collect();
     let plots = plots(&shown, &outcomes).map_err(|cause| failed("plots", &cause))?;
     Ok(Measured { models, leaks, serving: latency(&*first.predictor, &inputs), reference, plots })
 }

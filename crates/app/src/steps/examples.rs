@@ -23,7 +23,8 @@ pub(crate) struct Examples {
 
 pub(crate) fn task(context: &Context) -> Result<&Task> {
     context.submission.project.task.as_ref().ok_or_else(|| {
-        Error::new(ErrorCode::ProjectFile, "the project file has no `[task]`").hint("say in `[task]` what is to be learnt: kind, data, target, key, time, test, metric")
+        Error::new(ErrorCode::ProjectFile, "the project file has no `[task]`")
+            .hint("say in `[task]` what is to be learnt: kind, data, target, key, time, test, metric")
     })
 }
 
@@ -44,15 +45,23 @@ impl Examples {
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let task = task(context)?;
         let table = context.tables().get(task.data.as_str())?.clone();
-        for (role, column) in [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key))) {
+        for (role, column) in
+            [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)))
+        {
             if table.version.schema.field(column).is_none() {
-                return Err(Error::new(ErrorCode::ProjectFile, format!("dataset `{}` has no column `{column}`, which `[task] {role}` names", task.data)));
+                return Err(Error::new(
+                    ErrorCode::ProjectFile,
+                    format!("dataset `{}` has no column `{column}`, which `[task] {role}` names", task.data),
+                ));
             }
         }
         let request = FrameRequest { sql: format!("SELECT * FROM \"{}\"", task.data), tables: vec![table.named()] };
         let frame = context.caller.app.data().frame(request).await?;
         let times = times(&frame, task)?;
-        let labelled = frame.column(&task.target).map(|column| (0..frame.rows()).map(|row| !column.is_missing(row)).collect()).unwrap_or_default();
+        let labelled = frame
+            .column(&task.target)
+            .map(|column| (0..frame.rows()).map(|row| !column.is_missing(row)).collect())
+            .unwrap_or_default();
         Ok(Self { frame, times, labelled })
     }
 
@@ -66,8 +75,13 @@ impl Examples {
 /// The time column in epoch milliseconds.
 pub(crate) fn times(frame: &Frame, task: &Task) -> Result<Vec<Option<i64>>> {
     match frame.column(&task.time) {
-        Some(Column::Number(seconds)) => Ok(seconds.iter().map(|s| (!s.is_nan()).then_some((s * 1000.0) as i64)).collect()),
-        _ => Err(Error::new(ErrorCode::ProjectFile, format!("column `{}`, which `[task] time` names, is no timestamp or date", task.time))),
+        Some(Column::Number(seconds)) => {
+            Ok(seconds.iter().map(|s| (!s.is_nan()).then_some((s * 1000.0) as i64)).collect())
+        }
+        _ => Err(Error::new(
+            ErrorCode::ProjectFile,
+            format!("column `{}`, which `[task] time` names, is no timestamp or date", task.time),
+        )),
     }
 }
 

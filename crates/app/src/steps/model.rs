@@ -41,12 +41,19 @@ pub(crate) struct ModelReference {
 
 impl ModelReference {
     pub(crate) fn of(output: &StepOutput) -> Result<Self> {
-        serde_json::from_value(output.reference.clone()).map_err(|cause| Error::internal(format!("the record of model `{}` does not read", output.name), cause))
+        serde_json::from_value(output.reference.clone())
+            .map_err(|cause| Error::internal(format!("the record of model `{}` does not read", output.name), cause))
     }
 
     pub(crate) fn output(&self, id: StepRunId, name: &str) -> Result<StepOutput> {
         let digest = Manifest::parse(&self.manifest)?.digest().to_string();
-        Ok(StepOutput { step_run_id: id, name: name.to_owned(), kind: OutputKind::Model, digest, reference: json!(self) })
+        Ok(StepOutput {
+            step_run_id: id,
+            name: name.to_owned(),
+            kind: OutputKind::Model,
+            digest,
+            reference: json!(self),
+        })
     }
 }
 
@@ -54,7 +61,14 @@ impl ModelReference {
 pub(crate) async fn load(app: &Arc<App>, reference: &ModelReference, name: &str) -> Result<Arc<dyn Predictor>> {
     let manifest = Manifest::parse(&reference.manifest)?;
     let (Some(onnx), Some(signature)) = (&reference.onnx, &reference.signature) else {
-        return Err(Error::new(ErrorCode::Model, format!("the model of `{name}` is of flavour `{}`, which is recorded but cannot answer here", reference.flavor)).hint(export_hint(&reference.flavor)));
+        return Err(Error::new(
+            ErrorCode::Model,
+            format!(
+                "the model of `{name}` is of flavour `{}`, which is recorded but cannot answer here",
+                reference.flavor
+            ),
+        )
+        .hint(export_hint(&reference.flavor)));
     };
     let file = manifest.file(onnx).ok_or_else(|| Error::not_found("file of model", onnx))?;
     let bytes = app.services.blobs.get_bytes(file.blob.digest, MODEL_BYTES_MAX).await?;
@@ -88,7 +102,12 @@ pub(crate) async fn keep(app: &App, files: Vec<(&str, Vec<u8>)>) -> Result<Manif
 }
 
 /// Begins the MLflow run of a step's attempt.
-pub(crate) async fn begin_run(context: &Context, step: &StepName, id: StepRunId, runner: &'static str) -> Result<RunId> {
+pub(crate) async fn begin_run(
+    context: &Context,
+    step: &StepName,
+    id: StepRunId,
+    runner: &'static str,
+) -> Result<RunId> {
     let run = NewRun {
         run_id: RunId::generate(),
         experiment_id: context.project.experiment,
@@ -125,7 +144,13 @@ pub(crate) async fn begin_run(context: &Context, step: &StepName, id: StepRunId,
 }
 
 /// Ends the run of an attempt: what was logged, the model's files as artifacts, its status.
-pub(crate) async fn end_run(context: &Context, run: RunId, status: RunStatus, batch: Batch, artifacts: Vec<(String, ManifestFile)>) -> Result<()> {
+pub(crate) async fn end_run(
+    context: &Context,
+    run: RunId,
+    status: RunStatus,
+    mut batch: Batch,
+    artifacts: Vec<(String, ManifestFile)>,
+) -> Result<()> {
     let now = context.caller.app.services.clock.wall_ms();
     context
         .caller
@@ -133,9 +158,18 @@ pub(crate) async fn end_run(context: &Context, run: RunId, status: RunStatus, ba
         .store()
         .write(move |tx| {
             Box::pin(async move {
+                // A param the command logged itself stays as it wrote it: Python says `True` where we say `true`.
+                let tracked = runs::get(tx, run).await?;
+                let logged = runs::data(tx, std::slice::from_ref(&tracked)).await?.pop().unwrap_or_default();
+                batch.params.retain(|param| !logged.params.iter().any(|known| known.key == param.key));
                 runs::log_batch(tx, run, &batch).await?;
                 for (path, file) in &artifacts {
-                    let artifact = RunArtifact { path: path.clone(), blob_digest: file.blob.digest.to_string(), size_bytes: file.blob.size_bytes, updated_ms: now };
+                    let artifact = RunArtifact {
+                        path: path.clone(),
+                        blob_digest: file.blob.digest.to_string(),
+                        size_bytes: file.blob.size_bytes,
+                        updated_ms: now,
+                    };
                     run_artifacts::put(tx, run, &artifact).await?;
                 }
                 runs::update(tx, run, &RunUpdate { status: Some(status), end_ms: Some(now), name: None }).await?;

@@ -28,7 +28,8 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
     let name = dataset_of(step)?;
     let dataset = declare(app, &context.project, &name, Mode::Replace, &[]).await?;
     let checks = checks_of(&context.submission.project, &name);
-    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
+    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named))
+        .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let arrival = Arrival {
         dataset,
         origin: LoadOrigin::Sql,
@@ -42,8 +43,11 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
         plan,
     };
     match arrive(&context.caller, &context.project, arrival).await? {
-        Arrived::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")))
-            .hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
+        Arrived::Held(load, _) => Err(Error::new(
+            ErrorCode::LoadHeld,
+            load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")),
+        )
+        .hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
         Arrived::Committed(versioned, _) | Arrived::Unchanged(versioned) => Ok(made(context, id, *versioned)),
     }
 }
@@ -57,7 +61,10 @@ pub(super) fn made(context: &Context, id: StepRunId, versioned: Versioned) -> Ma
         digest: versioned.version.digest.clone(),
         reference: json!({ "dataset": versioned.dataset.id, "number": versioned.version.number }),
     };
-    let message = format!("`{}` version {}: {} rows", versioned.dataset.name, versioned.version.number, versioned.version.row_count);
+    let message = format!(
+        "`{}` version {}: {} rows",
+        versioned.dataset.name, versioned.version.number, versioned.version.row_count
+    );
     context.tables.lock().unwrap_or_else(PoisonError::into_inner).put(versioned);
     Made { outputs: vec![output], outcome: None, message }
 }

@@ -17,13 +17,23 @@ use super::examples::{Examples, feature_names, split, task};
 use super::{Made, ModelReference, model};
 use crate::pipelines::{Context, Told};
 
-pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, trainer: &str, params: &Map<String, Value>) -> Result<Made> {
+pub(super) async fn run(
+    context: &Arc<Context>,
+    step: &StepName,
+    id: StepRunId,
+    trainer: &str,
+    params: &Map<String, Value>,
+) -> Result<Made> {
     let app = context.caller.app.clone();
     let task = task(context)?.clone();
     let split = split(context).await?;
     let run = model::begin_run(context, step, id, "built in").await?;
     let examples = Examples::read(context).await?;
-    let line = format!("{} training rows before {}", split.train_rows, perennial_core::calendar::local(split.test.start_ms, &context.submission.zone));
+    let line = format!(
+        "{} training rows before {}",
+        split.train_rows,
+        perennial_core::calendar::local(split.test.start_ms, &context.submission.zone)
+    );
     context.tell(Told::StepLog { step: step.clone(), line }).await;
     let rows = examples.labelled_rows(|time| split.trains(time));
     let names = feature_names(&task, examples.frame.names());
@@ -39,20 +49,39 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
     match trained {
         Ok(trained) => keep(context, step, id, run, trained).await,
         Err(error) => {
-            model::end_run(context, run, RunStatus::Failed, Batch { metrics: vec![], params: vec![], tags: vec![] }, vec![]).await?;
+            model::end_run(
+                context,
+                run,
+                RunStatus::Failed,
+                Batch { metrics: vec![], params: vec![], tags: vec![] },
+                vec![],
+            )
+            .await?;
             Err(error)
         }
     }
 }
 
-async fn keep(context: &Context, step: &StepName, id: StepRunId, run: perennial_core::id::RunId, trained: TrainedModel) -> Result<Made> {
+async fn keep(
+    context: &Context,
+    step: &StepName,
+    id: StepRunId,
+    run: perennial_core::id::RunId,
+    trained: TrainedModel,
+) -> Result<Made> {
     let app = &context.caller.app;
     let now = app.services.clock.wall_ms();
-    let metrics = trained.metrics.iter().map(|(key, step, value)| Point { key: key.clone(), value: *value, timestamp_ms: now, step: *step }).collect();
+    let metrics = trained
+        .metrics
+        .iter()
+        .map(|(key, step, value)| Point { key: key.clone(), value: *value, timestamp_ms: now, step: *step })
+        .collect();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let params = trained.params.iter().map(|(key, value)| Param { key: key.clone(), value: text(value) }).collect();
-    let signature_text = serde_json::to_string_pretty(&trained.signature).map_err(|cause| Error::internal("the signature does not write", cause))?;
-    let importance: Vec<Value> = trained.importance.iter().map(|(feature, share)| json!({ "feature": feature, "share": share })).collect();
+    let signature_text = serde_json::to_string_pretty(&trained.signature)
+        .map_err(|cause| Error::internal("the signature does not write", cause))?;
+    let importance: Vec<Value> =
+        trained.importance.iter().map(|(feature, share)| json!({ "feature": feature, "share": share })).collect();
     // The files are the model's content: nothing in them tells when or by which run it was made.
     let files = vec![
         ("importance.json", json!(importance).to_string().into_bytes()),
@@ -62,7 +91,10 @@ async fn keep(context: &Context, step: &StepName, id: StepRunId, run: perennial_
     let manifest = model::keep(app, files).await?;
     let mut artifacts = model::artifacts("model", &manifest);
     let described = app.services.blobs.put_bytes(model::mlmodel(&trained.signature, run).into_bytes()).await?;
-    artifacts.push(("model/MLmodel".to_owned(), perennial_core::blob::ManifestFile { path: "MLmodel".parse()?, blob: described, is_executable: false }));
+    artifacts.push((
+        "model/MLmodel".to_owned(),
+        perennial_core::blob::ManifestFile { path: "MLmodel".parse()?, blob: described, is_executable: false },
+    ));
     model::end_run(context, run, RunStatus::Finished, Batch { metrics, params, tags: vec![] }, artifacts).await?;
     let reference = ModelReference {
         manifest: manifest.text(),
@@ -81,7 +113,9 @@ async fn keep(context: &Context, step: &StepName, id: StepRunId, run: perennial_
 fn target(frame: &Frame, name: &str, rows: &[usize], kind: TaskKind) -> Result<Target> {
     let column = frame.column(name).ok_or_else(|| Error::not_found("column", name))?.take(rows);
     match (kind, column) {
-        (TaskKind::Binary, Column::Number(values)) if values.iter().all(|value| *value == 0.0 || *value == 1.0) => Ok(Target::Binary(values)),
+        (TaskKind::Binary, Column::Number(values)) if values.iter().all(|value| *value == 0.0 || *value == 1.0) => {
+            Ok(Target::Binary(values))
+        }
         (TaskKind::Regression, Column::Number(values)) => Ok(Target::Numbers(values)),
         (TaskKind::Multiclass, column) => Ok(classes(&column)),
         (TaskKind::Binary, _) => Err(wrong(name, "a boolean, or 0 and 1, for a binary task")),

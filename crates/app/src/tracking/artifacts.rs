@@ -43,7 +43,9 @@ impl Place {
     /// The place a proxied path names: `<experiment>/<run>/artifacts[/<path>]`. Whatever else is no place of a run.
     pub fn parse(path: &RelativePath) -> Option<Self> {
         let parts: Vec<&str> = path.components().collect();
-        let at = parts.windows(2).position(|pair| pair[1] == "artifacts" && pair[0].len() == 32 && pair[0].parse::<RunId>().is_ok())?;
+        let at = parts
+            .windows(2)
+            .position(|pair| pair[1] == "artifacts" && pair[0].len() == 32 && pair[0].parse::<RunId>().is_ok())?;
         let below = parts[at + 2..].join("/");
         Some(Self {
             run: parts[at].parse().ok()?,
@@ -58,7 +60,9 @@ impl Place {
     }
 
     fn file(&self) -> Result<RelativePath> {
-        self.path.clone().ok_or_else(|| refused("Invalid path: the artifacts of a run are a folder, expected a file in it"))
+        self.path
+            .clone()
+            .ok_or_else(|| refused("Invalid path: the artifacts of a run are a folder, expected a file in it"))
     }
 
     fn judge(&self, run: &Run) -> Result<()> {
@@ -94,7 +98,10 @@ where
                 }
                 for (end, _) in artifact.path.match_indices('/') {
                     if rows::find(tx, id, &artifact.path[..end]).await?.is_some() {
-                        return Err(refused(format!("Invalid path: `{}` is a file of the run, nothing can lie below it", &artifact.path[..end])));
+                        return Err(refused(format!(
+                            "Invalid path: `{}` is a file of the run, nothing can lie below it",
+                            &artifact.path[..end]
+                        )));
                     }
                 }
                 Ok(rows::put(tx, id, &artifact).await?)
@@ -151,11 +158,13 @@ async fn listed(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
             None => entries.insert(below.to_owned(), Some(artifact.size_bytes)),
         };
     }
-    if entries.is_empty() && !folder.is_empty()
-        && let Some(file) = rows::find(&mut reader, place.run, folder).await? {
-            let name = folder.rsplit('/').next().unwrap_or(folder);
-            entries.insert(name.to_owned(), Some(file.size_bytes));
-        }
+    if entries.is_empty()
+        && !folder.is_empty()
+        && let Some(file) = rows::find(&mut reader, place.run, folder).await?
+    {
+        let name = folder.rsplit('/').next().unwrap_or(folder);
+        entries.insert(name.to_owned(), Some(file.size_bytes));
+    }
     Ok(entries.into_iter().map(|(name, size_bytes)| Listed { name, size_bytes }).collect())
 }
 

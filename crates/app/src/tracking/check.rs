@@ -34,7 +34,10 @@ pub(super) fn key(field: &str, key: &str) -> Result<()> {
     }
     // Keys become file names in exports: each is a path in its normal form.
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(refused(format!("Invalid value {} for parameter '{field}' supplied: as a path it is not in its normal form", quoted(key))));
+        return Err(refused(format!(
+            "Invalid value {} for parameter '{field}' supplied: as a path it is not in its normal form",
+            quoted(key)
+        )));
     }
     Ok(())
 }
@@ -46,7 +49,9 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Cuts a text to `most` characters.
 fn cut(text: &mut String, most: usize) {
-    if text.len() > most && let Some((end, _)) = text.char_indices().nth(most) {
+    if text.len() > most
+        && let Some((end, _)) = text.char_indices().nth(most)
+    {
         text.truncate(end);
     }
 }
@@ -66,17 +71,26 @@ pub(super) fn batch(batch: &mut Batch) -> Result<()> {
         ("metrics", batch.metrics.len(), limits::BATCH_METRICS_MAX),
         ("params", batch.params.len(), limits::BATCH_PARAMS_MAX),
         ("tags", batch.tags.len(), limits::BATCH_TAGS_MAX),
-        ("metrics, params and tags together", batch.metrics.len() + batch.params.len() + batch.tags.len(), limits::BATCH_MAX),
+        (
+            "metrics, params and tags together",
+            batch.metrics.len() + batch.params.len() + batch.tags.len(),
+            limits::BATCH_MAX,
+        ),
     ];
     for (what, count, most) in counts {
         if count > most {
-            return Err(refused(format!("A batch logging request can contain at most {most} {what}, this one has {count}")));
+            return Err(refused(format!(
+                "A batch logging request can contain at most {most} {what}, this one has {count}"
+            )));
         }
     }
     for (place, point) in batch.metrics.iter_mut().enumerate() {
         key(&format!("metrics[{place}].key"), &point.key)?;
         if point.timestamp_ms < 0 {
-            return Err(refused(format!("Invalid value {} for parameter 'metrics[{place}].timestamp' supplied: expected epoch milliseconds from 0", point.timestamp_ms)));
+            return Err(refused(format!(
+                "Invalid value {} for parameter 'metrics[{place}].timestamp' supplied: expected epoch milliseconds from 0",
+                point.timestamp_ms
+            )));
         }
         if point.value.is_infinite() {
             point.value = f64::MAX.copysign(point.value);
@@ -101,7 +115,11 @@ fn params_once(params: &[Param]) -> Result<()> {
 /// Judges the dataset inputs of a run.
 pub(super) fn inputs(inputs: &[RunInput]) -> Result<()> {
     if inputs.len() > limits::INPUTS_MAX {
-        return Err(refused(format!("at most {} datasets are logged at once, these are {}", limits::INPUTS_MAX, inputs.len())));
+        return Err(refused(format!(
+            "at most {} datasets are logged at once, these are {}",
+            limits::INPUTS_MAX,
+            inputs.len()
+        )));
     }
     for (place, input) in inputs.iter().enumerate() {
         let field = |name: &str| format!("datasets[{place}].dataset.{name}");

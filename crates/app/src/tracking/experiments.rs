@@ -31,7 +31,12 @@ pub struct Tagged {
 
 /// Makes an experiment in the project that tag [`PROJECT_TAG`] names; else in the one project the
 /// caller may write, or in `default` when that is every project.
-pub async fn create(caller: &Caller, name: String, artifact_location: Option<String>, tags: Vec<Tag>) -> Result<Experiment> {
+pub async fn create(
+    caller: &Caller,
+    name: String,
+    artifact_location: Option<String>,
+    tags: Vec<Tag>,
+) -> Result<Experiment> {
     not_a_step(caller)?;
     judge_name(&name)?;
     if let Some(place) = &artifact_location {
@@ -56,18 +61,30 @@ pub async fn create(caller: &Caller, name: String, artifact_location: Option<Str
 async fn project_of(caller: &Caller, tags: &[Tag]) -> Result<ProjectId> {
     if let Some(tag) = tags.iter().find(|tag| tag.key == PROJECT_TAG) {
         let project = caller.app.project_named(&tag.value.parse()?).await?;
-        return if caller.principal.may(Permission::Read, Some(project.id)) { Ok(project.id) } else { Err(Error::not_found("project", &tag.value)) };
+        return if caller.principal.may(Permission::Read, Some(project.id)) {
+            Ok(project.id)
+        } else {
+            Err(Error::not_found("project", &tag.value))
+        };
     }
     if caller.principal.may(Permission::Write, None) {
         return Ok(projects::default_id());
     }
-    let mut writable: Vec<ProjectId> = caller.principal.grants.iter().filter(|(_, role)| role.allows(Permission::Write)).filter_map(|(id, _)| *id).collect();
+    let mut writable: Vec<ProjectId> = caller
+        .principal
+        .grants
+        .iter()
+        .filter(|(_, role)| role.allows(Permission::Write))
+        .filter_map(|(id, _)| *id)
+        .collect();
     writable.sort_unstable();
     writable.dedup();
     match writable[..] {
         [project] => Ok(project),
-        [] => Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` may write no project", caller.principal.name)).hint("ask an administrator for a role")),
-        _ => Err(refused("the project of the new experiment is not said, and there are several you may write").hint(format!("name it with the tag `{PROJECT_TAG}`"))),
+        [] => Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` may write no project", caller.principal.name))
+            .hint("ask an administrator for a role")),
+        _ => Err(refused("the project of the new experiment is not said, and there are several you may write")
+            .hint(format!("name it with the tag `{PROJECT_TAG}`"))),
     }
 }
 
@@ -125,7 +142,11 @@ pub async fn restore(caller: &Caller, id: ExperimentId) -> Result<()> {
 async fn set_lifecycle(caller: &Caller, id: ExperimentId, lifecycle: Lifecycle, verb: &'static str) -> Result<()> {
     let experiment = writable_experiment(caller, id).await?;
     let payload = serde_json::json!({ "name": experiment.name });
-    let entry = entry(caller, Change { project: experiment.project_id, noun: "experiment", subject: id.to_string(), verb, payload }).await?;
+    let entry = entry(
+        caller,
+        Change { project: experiment.project_id, noun: "experiment", subject: id.to_string(), verb, payload },
+    )
+    .await?;
     let now = caller.app.services.clock.wall_ms();
     caller
         .app
@@ -133,7 +154,10 @@ async fn set_lifecycle(caller: &Caller, id: ExperimentId, lifecycle: Lifecycle, 
         .write(move |tx| {
             Box::pin(async move {
                 if rows::get(tx, id).await?.lifecycle == lifecycle {
-                    return Err(Error::not_found(if lifecycle == Lifecycle::Deleted { "active experiment" } else { "deleted experiment" }, id));
+                    return Err(Error::not_found(
+                        if lifecycle == Lifecycle::Deleted { "active experiment" } else { "deleted experiment" },
+                        id,
+                    ));
                 }
                 rows::set_lifecycle(tx, id, lifecycle, now).await?;
                 entry.append(tx).await

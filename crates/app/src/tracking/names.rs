@@ -3,13 +3,13 @@
 use rand::Rng;
 
 const ADJECTIVES: [&str; 24] = [
-    "amber", "brisk", "calm", "clear", "deft", "eager", "fair", "gentle", "golden", "keen", "lively", "mellow", "nimble", "patient", "plucky", "quiet",
-    "rapid", "silver", "spry", "steady", "sunny", "swift", "tidy", "wise",
+    "amber", "brisk", "calm", "clear", "deft", "eager", "fair", "gentle", "golden", "keen", "lively", "mellow",
+    "nimble", "patient", "plucky", "quiet", "rapid", "silver", "spry", "steady", "sunny", "swift", "tidy", "wise",
 ];
 
 const ANIMALS: [&str; 24] = [
-    "auk", "badger", "crane", "dolphin", "eagle", "falcon", "gull", "heron", "ibis", "jay", "kestrel", "lark", "marten", "newt", "osprey", "otter",
-    "plover", "quail", "raven", "stork", "swallow", "tern", "vole", "wren",
+    "auk", "badger", "crane", "dolphin", "eagle", "falcon", "gull", "heron", "ibis", "jay", "kestrel", "lark",
+    "marten", "newt", "osprey", "otter", "plover", "quail", "raven", "stork", "swallow", "tern", "vole", "wren",
 ];
 
 /// A name such as `steady-heron-417`.

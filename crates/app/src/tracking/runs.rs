@@ -12,7 +12,9 @@ use perennial_store::runs::{Batch, NewRun, RunSearch};
 use perennial_store::{Page, experiments as experiment_rows, runs as rows};
 
 use super::check::{self, length, refused};
-use super::{Change, NAME_TAG, PARENT_TAG, entry, limits, names, readable_experiment, readable_run, seal, writable_run};
+use super::{
+    Change, NAME_TAG, PARENT_TAG, entry, limits, names, readable_experiment, readable_run, seal, writable_run,
+};
 use crate::app::Caller;
 
 pub use perennial_store::runs::{Param, Run, RunData, RunInput, RunUpdate};
@@ -58,10 +60,13 @@ pub async fn create(caller: &Caller, experiment_id: ExperimentId, begin: Begin) 
         }
     }
     let tagged = given.get(NAME_TAG).map(|name| (*name).to_owned()).filter(|name| !name.is_empty());
-    let parent = given.get(PARENT_TAG).filter(|parent| !parent.is_empty()).map(|parent| parent.parse::<RunId>()).transpose()?;
+    let parent =
+        given.get(PARENT_TAG).filter(|parent| !parent.is_empty()).map(|parent| parent.parse::<RunId>()).transpose()?;
     let name = match (name.filter(|name| !name.is_empty()), tagged.clone()) {
         (Some(name), Some(tagged)) if name != tagged => {
-            return Err(refused(format!("Both 'run_name' argument and '{NAME_TAG}' tag are specified, but with different values: `{name}` and `{tagged}`")));
+            return Err(refused(format!(
+                "Both 'run_name' argument and '{NAME_TAG}' tag are specified, but with different values: `{name}` and `{tagged}`"
+            )));
         }
         (name, tagged) => name.or(tagged).unwrap_or_else(names::random),
     };
@@ -79,7 +84,16 @@ pub async fn create(caller: &Caller, experiment_id: ExperimentId, begin: Begin) 
     };
     tags.retain(|tag| tag.key != NAME_TAG);
     tags.push(Tag { key: NAME_TAG.to_owned(), value: name.clone() });
-    let new = NewRun { run_id: RunId::generate(), experiment_id, parent_run_id, name, user_id, status: RunStatus::Running, start_ms, tags };
+    let new = NewRun {
+        run_id: RunId::generate(),
+        experiment_id,
+        parent_run_id,
+        name,
+        user_id,
+        status: RunStatus::Running,
+        start_ms,
+        tags,
+    };
     caller
         .app
         .store()
@@ -108,7 +122,13 @@ pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run
     length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
     let update = RunUpdate { name, ..update };
     let ended = update.status.filter(|status| status.is_terminal());
-    let change = Change { project: run.project_id, noun: "run", subject: id.to_string(), verb: "end", payload: serde_json::Value::Null };
+    let change = Change {
+        project: run.project_id,
+        noun: "run",
+        subject: id.to_string(),
+        verb: "end",
+        payload: serde_json::Value::Null,
+    };
     let mut entry = entry(caller, change).await?;
     let now = caller.app.services.clock.wall_ms();
     caller
@@ -122,7 +142,8 @@ pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run
                     rows::log_batch(tx, id, &Batch { tags, ..Batch::default() }).await?;
                 }
                 if let Some(status) = ended {
-                    entry.change.payload = serde_json::json!({ "status": status.as_str(), "logged": seal::digest(tx, id).await? });
+                    entry.change.payload =
+                        serde_json::json!({ "status": status.as_str(), "logged": seal::digest(tx, id).await? });
                     rows::seal(tx, id, now).await?;
                     run.sealed_ms = Some(now);
                     entry.append(tx).await?;
@@ -146,7 +167,8 @@ pub async fn restore(caller: &Caller, id: RunId) -> Result<()> {
 async fn set_lifecycle(caller: &Caller, id: RunId, lifecycle: Lifecycle, verb: &'static str) -> Result<()> {
     let run = writable_run(caller, id).await?;
     let payload = serde_json::json!({ "name": run.name });
-    let entry = entry(caller, Change { project: run.project_id, noun: "run", subject: id.to_string(), verb, payload }).await?;
+    let entry =
+        entry(caller, Change { project: run.project_id, noun: "run", subject: id.to_string(), verb, payload }).await?;
     let now = caller.app.services.clock.wall_ms();
     caller
         .app
@@ -175,7 +197,9 @@ pub async fn search(caller: &Caller, search: Search) -> Result<Page<(Run, RunDat
     let asked: std::collections::HashSet<ExperimentId> = search.experiment_ids.into_iter().collect();
     if asked.len() > 8 {
         let all = experiment_rows::list(&mut reader).await?;
-        let readable = all.into_iter().filter(|one| asked.contains(&one.id) && caller.principal.may(Permission::Read, Some(one.project_id)));
+        let readable = all
+            .into_iter()
+            .filter(|one| asked.contains(&one.id) && caller.principal.may(Permission::Read, Some(one.project_id)));
         experiment_ids.extend(readable.map(|one| one.id));
     } else {
         for id in asked {
@@ -185,7 +209,14 @@ pub async fn search(caller: &Caller, search: Search) -> Result<Page<(Run, RunDat
             }
         }
     }
-    let wanted = RunSearch { experiment_ids, lifecycle: search.lifecycle, clauses, order, after: search.after, limit: search.limit };
+    let wanted = RunSearch {
+        experiment_ids,
+        lifecycle: search.lifecycle,
+        clauses,
+        order,
+        after: search.after,
+        limit: search.limit,
+    };
     let page = rows::search(&mut reader, &wanted).await?;
     let data = rows::data(&mut reader, &page.items).await?;
     Ok(Page { items: page.items.into_iter().zip(data).collect(), next: page.next })

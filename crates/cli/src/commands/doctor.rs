@@ -28,10 +28,16 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
         open_files(),
     ];
     if json {
-        let told: Vec<_> = findings.iter().map(|f| json!({ "part": f.part, "state": f.state, "found": f.found, "next": f.next })).collect();
+        let told: Vec<_> = findings
+            .iter()
+            .map(|f| json!({ "part": f.part, "state": f.state, "found": f.found, "next": f.next }))
+            .collect();
         println!("{}", json!(told));
     } else {
-        let rows: Vec<Vec<String>> = findings.iter().map(|f| vec![f.part.to_owned(), f.state.to_owned(), f.found.clone(), f.next.clone()]).collect();
+        let rows: Vec<Vec<String>> = findings
+            .iter()
+            .map(|f| vec![f.part.to_owned(), f.state.to_owned(), f.found.clone(), f.next.clone()])
+            .collect();
         print!("{}", table(&["part", "", "found", "next"], &rows));
     }
     Ok(ExitCode::from(u8::from(findings.iter().any(|finding| finding.state == "wrong"))))
@@ -49,7 +55,9 @@ fn program(part: &'static str, names: &[&str], next: &str) -> Finding {
 
 fn onnx_runtime() -> Finding {
     match perennial_serving::find_library() {
-        Some(path) => Finding { part: "ONNX Runtime", state: "found", found: path.display().to_string(), next: String::new() },
+        Some(path) => {
+            Finding { part: "ONNX Runtime", state: "found", found: path.display().to_string(), next: String::new() }
+        }
         None => Finding {
             part: "ONNX Runtime",
             state: "missing",
@@ -64,42 +72,97 @@ fn isolation() -> Finding {
     if text.split(',').any(|module| module.trim() == "landlock") {
         return Finding { part: "isolation", state: "found", found: "landlock".to_owned(), next: String::new() };
     }
-    Finding { part: "isolation", state: "missing", found: "this kernel has no Landlock".to_owned(), next: "steps run; their records say `isolation = none`".to_owned() }
+    Finding {
+        part: "isolation",
+        state: "missing",
+        found: "this kernel has no Landlock".to_owned(),
+        next: "steps run; their records say `isolation = none`".to_owned(),
+    }
 }
 
 fn data(folder: &Path) -> Finding {
     let data = data_folder(folder);
     let place = if data.exists() { data.clone() } else { folder.to_path_buf() };
     match fs4::available_space(&place) {
-        Ok(bytes) if bytes < 2 * 1024 * 1024 * 1024 => Finding { part: "disk", state: "wrong", found: format!("{} MB free for {}", bytes / 1_000_000, data.display()), next: "free at least 2 GB".to_owned() },
-        Ok(bytes) => Finding { part: "disk", state: "found", found: format!("{:.1} GB free for {}", bytes as f64 / 1e9, data.display()), next: String::new() },
-        Err(error) => Finding { part: "disk", state: "wrong", found: error.to_string(), next: "the project's folder must be readable".to_owned() },
+        Ok(bytes) if bytes < 2 * 1024 * 1024 * 1024 => Finding {
+            part: "disk",
+            state: "wrong",
+            found: format!("{} MB free for {}", bytes / 1_000_000, data.display()),
+            next: "free at least 2 GB".to_owned(),
+        },
+        Ok(bytes) => Finding {
+            part: "disk",
+            state: "found",
+            found: format!("{:.1} GB free for {}", bytes as f64 / 1e9, data.display()),
+            next: String::new(),
+        },
+        Err(error) => Finding {
+            part: "disk",
+            state: "wrong",
+            found: error.to_string(),
+            next: "the project's folder must be readable".to_owned(),
+        },
     }
 }
 
 fn project(folder: &Path) -> Finding {
     if folder.join(perennial_config::FILE_NAME).is_file() {
-        return Finding { part: "project file", state: "found", found: perennial_config::FILE_NAME.to_owned(), next: "`perennial check` judges it".to_owned() };
+        return Finding {
+            part: "project file",
+            state: "found",
+            found: perennial_config::FILE_NAME.to_owned(),
+            next: "`perennial check` judges it".to_owned(),
+        };
     }
-    Finding { part: "project file", state: "missing", found: String::new(), next: "`perennial init`, or `-C DIR`".to_owned() }
+    Finding {
+        part: "project file",
+        state: "missing",
+        found: String::new(),
+        next: "`perennial init`, or `-C DIR`".to_owned(),
+    }
 }
 
 async fn database() -> Finding {
     let Ok(url) = std::env::var("PERENNIAL_DATABASE") else {
-        return Finding { part: "database", state: "found", found: "SQLite in the data folder".to_owned(), next: String::new() };
+        return Finding {
+            part: "database",
+            state: "found",
+            found: "SQLite in the data folder".to_owned(),
+            next: String::new(),
+        };
     };
     match perennial_store::Store::open(&url, perennial_store::Options::default()).await {
-        Ok(store) => Finding { part: "database", state: "found", found: store.dialect().to_owned(), next: String::new() },
-        Err(error) => Finding { part: "database", state: "wrong", found: error.to_string(), next: "check PERENNIAL_DATABASE".to_owned() },
+        Ok(store) => {
+            Finding { part: "database", state: "found", found: store.dialect().to_owned(), next: String::new() }
+        }
+        Err(error) => Finding {
+            part: "database",
+            state: "wrong",
+            found: error.to_string(),
+            next: "check PERENNIAL_DATABASE".to_owned(),
+        },
     }
 }
 
 fn open_files() -> Finding {
     let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let limit = text.lines().find(|line| line.starts_with("Max open files")).and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+    let limit = text
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
     match limit {
-        Some(limit) if limit < 1024 => Finding { part: "open files", state: "wrong", found: limit.to_string(), next: "`ulimit -n 4096`".to_owned() },
+        Some(limit) if limit < 1024 => Finding {
+            part: "open files",
+            state: "wrong",
+            found: limit.to_string(),
+            next: "`ulimit -n 4096`".to_owned(),
+        },
         Some(limit) => Finding { part: "open files", state: "found", found: limit.to_string(), next: String::new() },
-        None => Finding { part: "open files", state: "found", found: "not told by this system".to_owned(), next: String::new() },
+        None => Finding {
+            part: "open files",
+            state: "found",
+            found: "not told by this system".to_owned(),
+            next: String::new(),
+        },
     }
 }

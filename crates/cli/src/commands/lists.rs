@@ -22,8 +22,12 @@ pub(crate) fn items(answer: &Value) -> Vec<Value> {
 pub(crate) async fn show(client: &Client, project: &str, command: &Command, json: bool) -> Result<ExitCode> {
     let base = format!("/api/v1/projects/{project}");
     match command {
-        Command::Data(Data::Query { sql, limit }) => page(&client.post(&format!("{base}/query"), &json!({ "sql": sql, "limit": limit })).await?, json),
-        Command::Data(Data::Quarantine { dataset, limit }) => page(&client.get(&format!("{base}/datasets/{dataset}/quarantine?limit={limit}")).await?, json),
+        Command::Data(Data::Query { sql, limit }) => {
+            page(&client.post(&format!("{base}/query"), &json!({ "sql": sql, "limit": limit })).await?, json)
+        }
+        Command::Data(Data::Quarantine { dataset, limit }) => {
+            page(&client.get(&format!("{base}/datasets/{dataset}/quarantine?limit={limit}")).await?, json)
+        }
         Command::Data(Data::Show { dataset }) => dataset_of(client, &base, dataset, json).await,
         Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
         Command::Verify { head } => {
@@ -32,12 +36,26 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
         }
         Command::Logs { step } => {
             let answer = client.get(&format!("{base}/steps/{step}/log")).await?;
-            println!("{}", answer.as_str().map_or_else(|| cell(answer.get("log").unwrap_or(&Value::Null)), str::to_owned));
+            println!(
+                "{}",
+                answer.as_str().map_or_else(|| cell(answer.get("log").unwrap_or(&Value::Null)), str::to_owned)
+            );
             Ok(ExitCode::SUCCESS)
         }
         Command::Clock => {
             let answer = client.get(&format!("{base}/clock")).await?;
-            println!("{}", if json { answer.to_string() } else { format!("{}{}", cell(&answer["project_at"]), if answer["is_stepped"] == json!(true) { " (stepped)" } else { "" }) });
+            println!(
+                "{}",
+                if json {
+                    answer.to_string()
+                } else {
+                    format!(
+                        "{}{}",
+                        cell(&answer["project_at"]),
+                        if answer["is_stepped"] == json!(true) { " (stepped)" } else { "" }
+                    )
+                }
+            );
             Ok(ExitCode::SUCCESS)
         }
         Command::Releases(Releases::Show { digest }) => {
@@ -51,8 +69,17 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
                 println!("{answer}");
                 return Ok(ExitCode::SUCCESS);
             }
-            let rows: Vec<Vec<String>> =
-                items(&answer).iter().map(|item| columns.iter().map(|(_, field)| short(field, item.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null))).collect()).collect();
+            let rows: Vec<Vec<String>> = items(&answer)
+                .iter()
+                .map(|item| {
+                    columns
+                        .iter()
+                        .map(|(_, field)| {
+                            short(field, item.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null))
+                        })
+                        .collect()
+                })
+                .collect();
             if rows.is_empty() {
                 println!("none yet");
             } else {
@@ -65,14 +92,78 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
 
 fn view(command: &Command) -> View {
     let (path, columns): (&str, &[(&str, &str)]) = match command {
-        Command::Data(_) => ("/datasets", &[("dataset", "name"), ("version", "version.number"), ("rows", "version.rows"), ("mode", "mode"), ("digest", "version.digest")]),
-        Command::Releases(_) => ("/releases", &[("release", "digest"), ("version", "number"), ("at", "project_at"), ("verdict", "verdict")]),
-        Command::Models => ("/models", &[("version", "number"), ("aliases", "aliases"), ("flavour", "flavor"), ("at", "project_at"), ("content", "content_digest"), ("run", "run_id")]),
-        Command::Endpoints => ("/endpoints", &[("endpoint", "name"), ("champion", "champion_number"), ("canary", "canary_number"), ("canary is", "canary_state"), ("share", "canary_share")]),
-        Command::Monitors => ("/monitors", &[("monitor", "monitor"), ("window", "window_start_at"), ("version", "number"), ("kind", "kind"), ("revision", "revision"), ("rows", "rows"), ("drift", "drift_share")]),
-        Command::Alerts => ("/alerts", &[("at", "project_at"), ("subject", "subject"), ("alert", "name"), ("state", "state"), ("message", "message")]),
-        Command::Ledger => ("/ledger", &[("#", "sequence"), ("at", "project_at"), ("noun", "noun"), ("subject", "subject"), ("verb", "verb"), ("actor", "actor"), ("hash", "hash")]),
-        _ => ("/pipeline-runs", &[("run", "id"), ("kind", "kind"), ("state", "state"), ("at", "project_at"), ("message", "message")]),
+        Command::Data(_) => (
+            "/datasets",
+            &[
+                ("dataset", "name"),
+                ("version", "version.number"),
+                ("rows", "version.rows"),
+                ("mode", "mode"),
+                ("digest", "version.digest"),
+            ],
+        ),
+        Command::Releases(_) => {
+            ("/releases", &[("release", "digest"), ("version", "number"), ("at", "project_at"), ("verdict", "verdict")])
+        }
+        Command::Models => (
+            "/models",
+            &[
+                ("version", "number"),
+                ("aliases", "aliases"),
+                ("flavour", "flavor"),
+                ("at", "project_at"),
+                ("content", "content_digest"),
+                ("run", "run_id"),
+            ],
+        ),
+        Command::Endpoints => (
+            "/endpoints",
+            &[
+                ("endpoint", "name"),
+                ("champion", "champion_number"),
+                ("canary", "canary_number"),
+                ("canary is", "canary_state"),
+                ("share", "canary_share"),
+            ],
+        ),
+        Command::Monitors => (
+            "/monitors",
+            &[
+                ("monitor", "monitor"),
+                ("window", "window_start_at"),
+                ("version", "number"),
+                ("kind", "kind"),
+                ("revision", "revision"),
+                ("rows", "rows"),
+                ("drift", "drift_share"),
+            ],
+        ),
+        Command::Alerts => (
+            "/alerts",
+            &[
+                ("at", "project_at"),
+                ("subject", "subject"),
+                ("alert", "name"),
+                ("state", "state"),
+                ("message", "message"),
+            ],
+        ),
+        Command::Ledger => (
+            "/ledger",
+            &[
+                ("#", "sequence"),
+                ("at", "project_at"),
+                ("noun", "noun"),
+                ("subject", "subject"),
+                ("verb", "verb"),
+                ("actor", "actor"),
+                ("hash", "hash"),
+            ],
+        ),
+        _ => (
+            "/pipeline-runs",
+            &[("run", "id"), ("kind", "kind"), ("state", "state"), ("at", "project_at"), ("message", "message")],
+        ),
     };
     (path.to_owned(), columns.to_vec())
 }
@@ -103,7 +194,14 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
         .and_then(Value::as_array)
         .map(|columns| columns.iter().map(|column| column.get("name").map_or_else(|| cell(column), cell)).collect())
         .unwrap_or_default();
-    let rows: Vec<Vec<String>> = answer["rows"].as_array().map(|rows| rows.iter().map(|row| row.as_array().map(|cells| cells.iter().map(cell).collect()).unwrap_or_default()).collect()).unwrap_or_default();
+    let rows: Vec<Vec<String>> = answer["rows"]
+        .as_array()
+        .map(|rows| {
+            rows.iter()
+                .map(|row| row.as_array().map(|cells| cells.iter().map(cell).collect()).unwrap_or_default())
+                .collect()
+        })
+        .unwrap_or_default();
     print!("{}", table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     if answer["truncated"] == json!(true) {
         eprintln!("more rows follow; `--limit` asks for more");
@@ -118,10 +216,21 @@ async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> R
         println!("{}", json!({ "versions": versions, "loads": loads }));
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> { items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect() };
-    print!("{}", table(&["version", "rows", "at", "digest"], &rows(&versions, &["number", "rows", "project_at", "digest"])));
+    let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> {
+        items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect()
+    };
+    print!(
+        "{}",
+        table(&["version", "rows", "at", "digest"], &rows(&versions, &["number", "rows", "project_at", "digest"]))
+    );
     println!();
-    print!("{}", table(&["load", "state", "rows", "set aside", "from", "message"], &rows(&loads, &["id", "state", "arrived", "set_aside", "source_path", "message"])));
+    print!(
+        "{}",
+        table(
+            &["load", "state", "rows", "set aside", "from", "message"],
+            &rows(&loads, &["id", "state", "arrived", "set_aside", "source_path", "message"])
+        )
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,7 +25,12 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         may_step_clock: options.host.is_loopback(),
         root,
     };
-    let serving = Serving { address: SocketAddr::new(options.host, options.port), auth: options.auth == Switch::On, hosts: options.allow_host.clone(), ticks: true };
+    let serving = Serving {
+        address: SocketAddr::new(options.host, options.port),
+        auth: options.auth == Switch::On,
+        hosts: options.allow_host.clone(),
+        ticks: true,
+    };
     let Some(host) = Host::start(&places, serving).await? else {
         bail!("{} is served by another process already; stop it first", places.data.display());
     };

@@ -19,7 +19,12 @@ const NOT_INPUTS: [&str; 3] = ["time_hour", "tailnum", "late"];
 /// The flights of a month as request bodies, by the hour they leave, in order.
 pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Result<BTreeMap<i64, Vec<Value>>> {
     // The month's schedule and weather are there: the features follow them.
-    let made = client.post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": "run", "options": { "steps": ["features"] } })).await?;
+    let made = client
+        .post(
+            &format!("/api/v1/projects/{project}/pipeline-runs"),
+            &json!({ "kind": "run", "options": { "steps": ["features"] } }),
+        )
+        .await?;
     let id = made.get("id").and_then(Value::as_str).context("no pipeline run was made")?;
     crate::follow::follow(client, project, id, true).await?;
     let mut flights: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
@@ -29,8 +34,14 @@ pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Resul
         let sql = format!(
             "SELECT *, CAST(to_unixtime(time_hour) AS BIGINT) AS hour_s FROM features WHERE time_hour >= to_timestamp_millis({from}) AND time_hour < to_timestamp_millis({to})"
         );
-        let page = client.post(&format!("/api/v1/projects/{project}/query"), &json!({ "sql": sql, "limit": 10_000 })).await?;
-        let names: Vec<String> = page["columns"].as_array().context("the query told no columns")?.iter().filter_map(|column| column["name"].as_str().map(str::to_owned)).collect();
+        let page =
+            client.post(&format!("/api/v1/projects/{project}/query"), &json!({ "sql": sql, "limit": 10_000 })).await?;
+        let names: Vec<String> = page["columns"]
+            .as_array()
+            .context("the query told no columns")?
+            .iter()
+            .filter_map(|column| column["name"].as_str().map(str::to_owned))
+            .collect();
         for row in page["rows"].as_array().into_iter().flatten() {
             let (hour_ms, body) = request(&names, row);
             flights.entry(hour_ms).or_default().push(body);

@@ -41,8 +41,15 @@ impl Year {
         let word = format!("2013-{month:02}");
         for dataset in ["schedule", "weather", "arrivals"] {
             let loads = client.get(&format!("{base}/datasets/{dataset}/loads?limit=1000")).await?;
-            for load in items(&loads).iter().filter(|load| load["source_path"].as_str().is_some_and(|path| path.contains(&word))) {
-                entry.set_aside += if load["state"] == json!("committed") { load["set_aside"].as_u64().unwrap_or_default() } else { 0 };
+            for load in items(&loads)
+                .iter()
+                .filter(|load| load["source_path"].as_str().is_some_and(|path| path.contains(&word)))
+            {
+                entry.set_aside += if load["state"] == json!("committed") {
+                    load["set_aside"].as_u64().unwrap_or_default()
+                } else {
+                    0
+                };
                 entry.held += u64::from(load["state"] != json!("committed"));
                 if dataset == "schedule" {
                     entry.rows += load["arrived"].as_u64().unwrap_or_default();
@@ -52,7 +59,10 @@ impl Year {
         let results = client.get(&format!("{base}/monitors?limit=1000")).await?;
         for result in items(&results) {
             let start = result["window_start_ms"].as_i64().unwrap_or_default();
-            let Some(index) = (1..=12).find(|month| month_start(*month) == start).map(|month| month as usize - 1) else { continue };
+            let Some(index) = (1..=12).find(|month| month_start(*month) == start).map(|month| month as usize - 1)
+            else {
+                continue;
+            };
             let facts = &result["facts"];
             if let Some(share) = facts.pointer("/drift/share").and_then(Value::as_f64) {
                 self.drift[index] = Some(share);
@@ -79,7 +89,11 @@ impl Year {
                 vec![
                     format!("2013-{:02}", index + 1),
                     thousands(month.rows),
-                    if month.held > 0 { format!("{} + held load", month.set_aside) } else { month.set_aside.to_string() },
+                    if month.held > 0 {
+                        format!("{} + held load", month.set_aside)
+                    } else {
+                        month.set_aside.to_string()
+                    },
                     number(self.drift[index]),
                     number(self.auc[index]),
                     happened.join("; "),
@@ -94,5 +108,9 @@ impl Year {
 fn shorten(message: &str) -> String {
     const LONGEST: usize = 90;
     let first = message.split(" (").next().unwrap_or(message);
-    if first.chars().count() <= LONGEST { first.to_owned() } else { first.chars().take(LONGEST - 1).chain(['…']).collect() }
+    if first.chars().count() <= LONGEST {
+        first.to_owned()
+    } else {
+        first.chars().take(LONGEST - 1).chain(['…']).collect()
+    }
 }

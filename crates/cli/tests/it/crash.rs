@@ -46,7 +46,12 @@ fn crash_while_collecting_leaves_every_row_once() {
             .as_array()
             .unwrap()
             .iter()
-            .map(|dataset| (dataset["name"].to_string(), dataset.pointer("/version/digest").cloned().unwrap_or(json!(null)).to_string()))
+            .map(|dataset| {
+                (
+                    dataset["name"].to_string(),
+                    dataset.pointer("/version/digest").cloned().unwrap_or(json!(null)).to_string(),
+                )
+            })
             .collect();
         digests.sort();
         digests

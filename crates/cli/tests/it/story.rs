@@ -24,7 +24,9 @@ fn the_flights_run_once_and_then_there_is_nothing_to_do() {
     assert!(!plan.contains("would run"), "{plan}");
     std::fs::write(
         place.path().join("sql/features.sql"),
-        std::fs::read_to_string(place.path().join("sql/features.sql")).unwrap().replace("s.minute,", "s.minute, s.minute AS m2,"),
+        std::fs::read_to_string(place.path().join("sql/features.sql"))
+            .unwrap()
+            .replace("s.minute,", "s.minute, s.minute AS m2,"),
     )
     .unwrap();
     let why = place.good(&["why", "features"]);
@@ -38,7 +40,10 @@ fn a_release_answers_and_its_lineage_leads_back_to_the_files() {
     let told = place.good(&["release"]);
     assert!(told.contains("answers at `delay`"), "{told}");
     let endpoints = place.json(&["endpoints"]);
-    assert_eq!(endpoints.pointer("/items/0/champion_number").or_else(|| endpoints.pointer("/0/champion_number")), Some(&json!(1)));
+    assert_eq!(
+        endpoints.pointer("/items/0/champion_number").or_else(|| endpoints.pointer("/0/champion_number")),
+        Some(&json!(1))
+    );
     let lineage = place.good(&["explain", "model", "1"]);
     for words in ["features", "2013-01"] {
         assert!(lineage.contains(words), "{lineage}");

@@ -6,20 +6,9 @@ use super::Document;
 /// Finds `part` in the decoded value `a`, and tells the raw words there.
 fn words(text: &str, part: &str) -> String {
     let root = DeTable::parse(text).unwrap();
-    let value = root
-        .get_ref()
-        .get("a")
-        .unwrap()
-        .get_ref()
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let value = root.get_ref().get("a").unwrap().get_ref().as_str().unwrap().to_owned();
     let start = value.find(part).unwrap();
-    let document = Document {
-        name: "a.toml",
-        text,
-        root: Spanned::new(0..text.len(), root.into_inner()),
-    };
+    let document = Document { name: "a.toml", text, root: Spanned::new(0..text.len(), root.into_inner()) };
     text[document.span_inside(&at!["a"], start..start + part.len())].to_owned()
 }
 

@@ -10,9 +10,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use perennial_core::calendar::Duration;
-use perennial_core::name::{
-    DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
-};
+use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
 use perennial_core::permission::Role;
 use perennial_core::task::TaskKind;
 use schemars::JsonSchema;

@@ -14,10 +14,7 @@ use crate::surroundings::{Param, ParamKind, Surroundings, TrainerSpec};
 
 impl Judge<'_, '_> {
     /// Judges what steps name outside the file; gives the tables of each `sql` step.
-    pub(super) fn look_around(
-        &mut self,
-        around: &Surroundings<'_>,
-    ) -> BTreeMap<StepName, Vec<String>> {
+    pub(super) fn look_around(&mut self, around: &Surroundings<'_>) -> BTreeMap<StepName, Vec<String>> {
         let mut tables = BTreeMap::new();
         for (name, step) in self.steps.clone() {
             let at = at!["steps", name];
@@ -41,11 +38,7 @@ impl Judge<'_, '_> {
                         && is_inside(file)
                         && !around.files.exists(file)
                     {
-                        self.value(
-                            &at.then("env"),
-                            format!("no file is found at `{file}`"),
-                            None,
-                        );
+                        self.value(&at.then("env"), format!("no file is found at `{file}`"), None);
                     }
                 }
                 Act::Evaluate { .. } => {}
@@ -54,21 +47,12 @@ impl Judge<'_, '_> {
         tables
     }
 
-    fn judge_sql(
-        &mut self,
-        around: &Surroundings<'_>,
-        file: &str,
-        at: &Path,
-    ) -> Option<Vec<String>> {
+    fn judge_sql(&mut self, around: &Surroundings<'_>, file: &str, at: &Path) -> Option<Vec<String>> {
         if !is_inside(file) {
             return None;
         }
         if !around.files.exists(file) {
-            self.value(
-                at,
-                format!("no file is found at `{file}`"),
-                Some("write its SELECT there".to_owned()),
-            );
+            self.value(at, format!("no file is found at `{file}`"), Some("write its SELECT there".to_owned()));
             return None;
         }
         let Some(sql) = around.files.read(file) else {
@@ -79,33 +63,19 @@ impl Judge<'_, '_> {
         let tables = match tables_in(&sql) {
             Ok(tables) => tables,
             Err(error) => {
-                self.value(
-                    at,
-                    format!("in `{file}`: {}", error.message()),
-                    error.hint_text().map(str::to_owned),
-                );
+                self.value(at, format!("in `{file}`: {}", error.message()), error.hint_text().map(str::to_owned));
                 return None;
             }
         };
         for table in &tables {
             if !self.knows_dataset(table) {
-                self.unknown_dataset(
-                    table,
-                    at,
-                    format!("`{file}` names the table `{table}`, which is no dataset"),
-                );
+                self.unknown_dataset(table, at, format!("`{file}` names the table `{table}`, which is no dataset"));
             }
         }
         Some(tables)
     }
 
-    fn judge_trainer(
-        &mut self,
-        trainers: &[TrainerSpec],
-        name: &str,
-        params: &Map<String, Value>,
-        at: &Path,
-    ) {
+    fn judge_trainer(&mut self, trainers: &[TrainerSpec], name: &str, params: &Map<String, Value>, at: &Path) {
         let Some(trainer) = trainers.iter().find(|trainer| trainer.name == name) else {
             let known: Vec<&str> = trainers.iter().map(|trainer| trainer.name).collect();
             let message = format!("no trainer `{name}` is built in");
@@ -117,18 +87,10 @@ impl Judge<'_, '_> {
             match trainer.params.iter().find(|param| param.name == key) {
                 None => {
                     let known: Vec<&str> = trainer.params.iter().map(|param| param.name).collect();
-                    self.key(
-                        place,
-                        format!("trainer `{name}` has no parameter `{key}`"),
-                        choose(key, &known),
-                    );
+                    self.key(place, format!("trainer `{name}` has no parameter `{key}`"), choose(key, &known));
                 }
                 Some(param) if !fits(param, value) => {
-                    self.value(
-                        &place,
-                        format!("`{key}` is {}, expected {}", shown(value), wanted(param)),
-                        None,
-                    );
+                    self.value(&place, format!("`{key}` is {}, expected {}", shown(value), wanted(param)), None);
                 }
                 Some(_) => {}
             }
@@ -143,12 +105,8 @@ fn is_inside(path: &str) -> bool {
 
 fn fits(param: &Param, value: &Value) -> bool {
     match param.kind {
-        ParamKind::Whole(least, most) => value
-            .as_i64()
-            .is_some_and(|number| (least..=most).contains(&number)),
-        ParamKind::Number(least, most) => value
-            .as_f64()
-            .is_some_and(|number| (least..=most).contains(&number)),
+        ParamKind::Whole(least, most) => value.as_i64().is_some_and(|number| (least..=most).contains(&number)),
+        ParamKind::Number(least, most) => value.as_f64().is_some_and(|number| (least..=most).contains(&number)),
         ParamKind::Bool => value.is_boolean(),
         ParamKind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
     }

@@ -38,9 +38,7 @@ impl Judge<'_, '_> {
         let files = at.then("files");
         if let Some((scheme, _)) = source.files.split_once("://") {
             if !SCHEMES.contains(&scheme) {
-                let message = format!(
-                    "files cannot lie at `{scheme}://`, expected a folder of the project or a URL"
-                );
+                let message = format!("files cannot lie at `{scheme}://`, expected a folder of the project or a URL");
                 self.value(&files, message, choose(scheme, &SCHEMES));
             }
         } else {
@@ -49,19 +47,11 @@ impl Judge<'_, '_> {
         let format = source.known_format();
         if format.is_none() && !self.shape.is_cut(&at.then("format")) {
             let message = format!("the ending of `{}` tells no format", source.files);
-            self.value(
-                &files,
-                message,
-                Some("add `format`: \"csv\", \"json_lines\" or \"parquet\"".to_owned()),
-            );
+            self.value(&files, message, Some("add `format`: \"csv\", \"json_lines\" or \"parquet\"".to_owned()));
         }
         let is_csv = format.is_none_or(|format| format == Format::Csv);
         if !is_csv && !source.header {
-            self.value(
-                &at.then("header"),
-                "`header` is for CSV files",
-                Some("leave it out".to_owned()),
-            );
+            self.value(&at.then("header"), "`header` is for CSV files", Some("leave it out".to_owned()));
         } else if !is_csv && !source.columns.is_empty() {
             self.value(
                 &at.then("columns"),
@@ -70,11 +60,7 @@ impl Judge<'_, '_> {
             );
         } else if source.header && !source.columns.is_empty() {
             let suggestion = Some("add `header = false`, or leave `columns` out".to_owned());
-            self.value(
-                &at.then("columns"),
-                "`columns` is for CSV files without a header line",
-                suggestion,
-            );
+            self.value(&at.then("columns"), "`columns` is for CSV files without a header line", suggestion);
         } else if !source.header && source.columns.is_empty() {
             let suggestion = Some("add `columns = [\"id\", \"amount\"]`".to_owned());
             self.value(
@@ -89,9 +75,7 @@ impl Judge<'_, '_> {
     /// Tells a path that leaves the project's folder.
     pub(super) fn judge_path(&mut self, text: &str, at: &Path) {
         if let Err(error) = text.parse::<RelativePath>() {
-            let suggestion = Some(
-                "name it relative to the project's folder, such as `data/orders.csv`".to_owned(),
-            );
+            let suggestion = Some("name it relative to the project's folder, such as `data/orders.csv`".to_owned());
             self.value(at, error.message().to_owned(), suggestion);
         }
     }
@@ -104,25 +88,12 @@ impl Judge<'_, '_> {
         for (dataset, entries) in checks {
             if !self.knows_dataset(dataset.as_str()) {
                 let known: Vec<String> = self.datasets.iter().map(ToString::to_string).collect();
-                let suggestion = choose(
-                    dataset.as_str(),
-                    &known.iter().map(String::as_str).collect::<Vec<_>>(),
-                );
-                self.key(
-                    at!["checks", dataset],
-                    format!("checks of an unknown dataset `{dataset}`"),
-                    suggestion,
-                );
+                let suggestion = choose(dataset.as_str(), &known.iter().map(String::as_str).collect::<Vec<_>>());
+                self.key(at!["checks", dataset], format!("checks of an unknown dataset `{dataset}`"), suggestion);
             }
             if dataset.as_str().starts_with(PREDICTIONS) {
-                let message = format!(
-                    "dataset `{dataset}` holds predictions, which are logged as they are answered"
-                );
-                self.key(
-                    at!["checks", dataset],
-                    message,
-                    Some("check the datasets they join".to_owned()),
-                );
+                let message = format!("dataset `{dataset}` holds predictions, which are logged as they are answered");
+                self.key(at!["checks", dataset], message, Some("check the datasets they join".to_owned()));
             }
             let of_dataset: &mut BTreeMap<String, Check> = read.entry(dataset.clone()).or_default();
             for (name, entry) in entries {
@@ -154,21 +125,13 @@ impl Judge<'_, '_> {
             );
         }
         let question = self.read_question(table, at)?;
-        Some(Check {
-            question,
-            at_least,
-            severity: table.severity.unwrap_or(Severity::Error),
-        })
+        Some(Check { question, at_least, severity: table.severity.unwrap_or(Severity::Error) })
     }
 
     fn read_question(&mut self, table: &CheckTable, at: &Path) -> Option<Question> {
         for (key, said) in [("unique", table.unique), ("not_null", table.not_null)] {
             if said == Some(false) {
-                self.value(
-                    &at.then(key),
-                    format!("`{key} = false` asks nothing"),
-                    Some("leave it out".to_owned()),
-                );
+                self.value(&at.then(key), format!("`{key} = false` asks nothing"), Some("leave it out".to_owned()));
                 return None;
             }
         }
@@ -178,40 +141,22 @@ impl Judge<'_, '_> {
             ("references", table.references.is_some()),
             ("not_null", table.not_null.is_some()),
         ];
-        let asked: Vec<&str> = asked
-            .into_iter()
-            .filter(|(_, is_asked)| *is_asked)
-            .map(|(key, _)| key)
-            .collect();
+        let asked: Vec<&str> = asked.into_iter().filter(|(_, is_asked)| *is_asked).map(|(key, _)| key).collect();
         let [question] = asked.as_slice() else {
             if !self.shape.is_touched(at) {
                 let message = if asked.is_empty() {
-                    "the check asks nothing, expected `that`, `unique`, `references` or `not_null`"
-                        .to_owned()
+                    "the check asks nothing, expected `that`, `unique`, `references` or `not_null`".to_owned()
                 } else {
                     format!("the check asks several questions: `{}`", asked.join("`, `"))
                 };
-                self.key(
-                    at.clone(),
-                    message,
-                    Some("one check, one question".to_owned()),
-                );
+                self.key(at.clone(), message, Some("one check, one question".to_owned()));
             }
             return None;
         };
-        let columns: Vec<String> = table
-            .column
-            .iter()
-            .chain(table.columns.iter().flatten())
-            .cloned()
-            .collect();
+        let columns: Vec<String> = table.column.iter().chain(table.columns.iter().flatten()).cloned().collect();
         if *question == "that" {
             if !columns.is_empty() {
-                let key = if table.column.is_some() {
-                    "column"
-                } else {
-                    "columns"
-                };
+                let key = if table.column.is_some() { "column" } else { "columns" };
                 self.key(
                     at.then(key),
                     format!("`{key}` does not go with `that`, which names its columns itself"),
@@ -223,11 +168,7 @@ impl Judge<'_, '_> {
         }
         if columns.is_empty() {
             let message = format!("`{question}` needs the column it is about");
-            self.key(
-                at.then(question),
-                message,
-                Some("add `column = \"…\"`".to_owned()),
-            );
+            self.key(at.then(question), message, Some("add `column = \"…\"`".to_owned()));
             return None;
         }
         match (*question, table.references.as_deref()) {
@@ -240,11 +181,7 @@ impl Judge<'_, '_> {
 
     fn that(&mut self, that: &str, at: &Path) -> Option<Question> {
         if that.trim().is_empty() {
-            self.value(
-                at,
-                "the condition is empty",
-                Some("such as `\"amount >= 0\"`".to_owned()),
-            );
+            self.value(at, "the condition is empty", Some("such as `\"amount >= 0\"`".to_owned()));
             return None;
         }
         Some(Question::That(that.to_owned()))
@@ -256,10 +193,7 @@ impl Judge<'_, '_> {
             self.value(&place, "`references` is about one column", None);
             return None;
         };
-        let Some((dataset, target)) = references
-            .split_once('.')
-            .filter(|(_, target)| !target.is_empty())
-        else {
+        let Some((dataset, target)) = references.split_once('.').filter(|(_, target)| !target.is_empty()) else {
             self.value(
                 &place,
                 format!("`{references}` is no `dataset.column`"),
@@ -272,10 +206,6 @@ impl Judge<'_, '_> {
             return None;
         }
         let dataset = dataset.parse().ok()?;
-        Some(Question::References {
-            column: column.clone(),
-            dataset,
-            target: target.to_owned(),
-        })
+        Some(Question::References { column: column.clone(), dataset, target: target.to_owned() })
     }
 }

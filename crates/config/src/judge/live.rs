@@ -40,18 +40,11 @@ impl Judge<'_, '_> {
             0 if self.shape.is_touched(&at!["steps"]) => {}
             0 => {
                 let suggestion = Some(format!("add a step with `evaluate = [\"{model}\"]`"));
-                self.value(
-                    &at,
-                    format!("no `evaluate` step judges the model of `{model}`"),
-                    suggestion,
-                );
+                self.value(&at, format!("no `evaluate` step judges the model of `{model}`"), suggestion);
             }
             _ => self.value(
                 &at,
-                format!(
-                    "the model of `{model}` is judged by {}, expected exactly one",
-                    judges.join(" and ")
-                ),
+                format!("the model of `{model}` is judged by {}, expected exactly one", judges.join(" and ")),
                 None,
             ),
         }
@@ -61,19 +54,12 @@ impl Judge<'_, '_> {
     fn needs_release(&mut self, file: &ProjectFile, at: Path, noun: &str) {
         if file.release.is_none() && !self.shape.is_cut(&at!["release"]) {
             let message = format!("{noun} `[release]`, which is missing");
-            self.key(
-                at,
-                message,
-                Some("add `[release]` with `model = \"…\"`".to_owned()),
-            );
+            self.key(at, message, Some("add `[release]` with `model = \"…\"`".to_owned()));
         }
     }
 
     /// `None` when a rollback rule does not hold together.
-    pub(super) fn read_endpoints(
-        &mut self,
-        file: &ProjectFile,
-    ) -> Option<BTreeMap<EndpointName, Endpoint>> {
+    pub(super) fn read_endpoints(&mut self, file: &ProjectFile) -> Option<BTreeMap<EndpointName, Endpoint>> {
         let mut endpoints = Some(BTreeMap::new());
         let mut first_canary: Option<&EndpointName> = None;
         for (name, table) in &file.endpoints {
@@ -83,8 +69,7 @@ impl Judge<'_, '_> {
             if let Some(declared) = &table.canary {
                 let place = at.then("canary");
                 if let Some(first) = first_canary {
-                    let message =
-                        format!("only one endpoint may declare a canary, `{first}` does already");
+                    let message = format!("only one endpoint may declare a canary, `{first}` does already");
                     self.key(place.clone(), message, None);
                 }
                 first_canary = first_canary.or(Some(name));
@@ -94,14 +79,7 @@ impl Judge<'_, '_> {
                 }
             }
             if let Some(endpoints) = &mut endpoints {
-                endpoints.insert(
-                    name.clone(),
-                    Endpoint {
-                        canary,
-                        log: table.log,
-                        max_body: table.max_body,
-                    },
-                );
+                endpoints.insert(name.clone(), Endpoint { canary, log: table.log, max_body: table.max_body });
             }
         }
         endpoints
@@ -113,45 +91,25 @@ impl Judge<'_, '_> {
             self.value(&at.then("share"), message, None);
         }
         let rollback = match &table.rollback {
-            Some(text) => {
-                Some(self.read_rule(text, &at.then("rollback"), Some(&FactSchema::rollback()))?)
-            }
+            Some(text) => Some(self.read_rule(text, &at.then("rollback"), Some(&FactSchema::rollback()))?),
             None => None,
         };
-        Some(Canary {
-            share: table.share,
-            lasting: table.lasting.clone(),
-            min_requests: table.min_requests,
-            rollback,
-        })
+        Some(Canary { share: table.share, lasting: table.lasting.clone(), min_requests: table.min_requests, rollback })
     }
 
     /// `None` when an alert does not hold together.
-    pub(super) fn read_monitors(
-        &mut self,
-        file: &ProjectFile,
-    ) -> Option<BTreeMap<MonitorName, Monitor>> {
+    pub(super) fn read_monitors(&mut self, file: &ProjectFile) -> Option<BTreeMap<MonitorName, Monitor>> {
         let facts = self.task.as_ref().map(|task| FactSchema::alert(task.kind));
         let mut monitors = Some(BTreeMap::new());
         for (name, table) in &file.monitors {
             let at = at!["monitors", name];
             let endpoint = table.endpoint.as_str();
-            if !file.endpoints.contains_key(&table.endpoint)
-                && !self.shape.is_cut(&at!["endpoints", endpoint])
-            {
+            if !file.endpoints.contains_key(&table.endpoint) && !self.shape.is_cut(&at!["endpoints", endpoint]) {
                 let known: Vec<&str> = file.endpoints.keys().map(AsRef::as_ref).collect();
-                self.value(
-                    &at.then("endpoint"),
-                    format!("unknown endpoint `{endpoint}`"),
-                    choose(endpoint, &known),
-                );
+                self.value(&at.then("endpoint"), format!("unknown endpoint `{endpoint}`"), choose(endpoint, &known));
             }
             if self.task.is_none() && !self.shape.is_cut(&at!["task"]) {
-                self.key(
-                    at.clone(),
-                    "a monitor watches the `[task]`, which is missing",
-                    None,
-                );
+                self.key(at.clone(), "a monitor watches the `[task]`, which is missing", None);
             }
             let mut alerts = BTreeMap::new();
             for (alert, text) in &table.alerts {
@@ -186,18 +144,10 @@ impl Judge<'_, '_> {
                 self.value(&at.then("on"), "the trigger waits for nothing", suggestion);
             }
             if table.run == Start::Release {
-                self.needs_release(
-                    file,
-                    at.then("run"),
-                    "`run = \"release\"` releases the model of",
-                );
+                self.needs_release(file, at.then("run"), "`run = \"release\"` releases the model of");
             }
             let on = table.on.iter().enumerate();
-            let on = on
-                .filter_map(|(index, event)| {
-                    self.read_event(file, event, &at.then("on").then(index))
-                })
-                .collect();
+            let on = on.filter_map(|(index, event)| self.read_event(file, event, &at.then("on").then(index))).collect();
             triggers.insert(name.clone(), Trigger { on, run: table.run });
         }
         triggers
@@ -221,7 +171,11 @@ impl Judge<'_, '_> {
             "schedule" => match rest.trim().parse::<Schedule>() {
                 Ok(schedule) => Some(Event::Schedule(schedule)),
                 Err(message) => {
-                    self.value(at, message, Some("minute, hour, day of month, month, day of week, such as `schedule:0 3 * * *`".to_owned()));
+                    self.value(
+                        at,
+                        message,
+                        Some("minute, hour, day of month, month, day of week, such as `schedule:0 3 * * *`".to_owned()),
+                    );
                     None
                 }
             },
@@ -230,13 +184,9 @@ impl Judge<'_, '_> {
                 None
             }
             other => {
-                let near = choose(other, &["alert", "dataset", "schedule"])
-                    .filter(|words| words.starts_with("did you mean"));
-                self.value(
-                    at,
-                    format!("unknown kind of event `{other}`"),
-                    near.or_else(|| Some(FORMS.to_owned())),
-                );
+                let near =
+                    choose(other, &["alert", "dataset", "schedule"]).filter(|words| words.starts_with("did you mean"));
+                self.value(at, format!("unknown kind of event `{other}`"), near.or_else(|| Some(FORMS.to_owned())));
                 None
             }
         }
@@ -244,41 +194,22 @@ impl Judge<'_, '_> {
 
     fn read_alert_event(&mut self, file: &ProjectFile, rest: &str, at: &Path) -> Option<Event> {
         let Some((monitor, alert)) = rest.split_once('.') else {
-            self.value(
-                at,
-                format!("`alert:{rest}` names no alert"),
-                Some("such as `alert:monitor.name`".to_owned()),
-            );
+            self.value(at, format!("`alert:{rest}` names no alert"), Some("such as `alert:monitor.name`".to_owned()));
             return None;
         };
         let parsed: Option<MonitorName> = monitor.parse().ok();
         let Some(table) = parsed.as_ref().and_then(|name| file.monitors.get(name)) else {
             if !self.shape.is_cut(&at!["monitors", monitor]) {
                 let known: Vec<&str> = file.monitors.keys().map(AsRef::as_ref).collect();
-                self.value(
-                    at,
-                    format!("unknown monitor `{monitor}`"),
-                    choose(monitor, &known),
-                );
+                self.value(at, format!("unknown monitor `{monitor}`"), choose(monitor, &known));
             }
             return None;
         };
-        if !table.alerts.contains_key(alert)
-            && !self
-                .shape
-                .is_cut(&at!["monitors", monitor, "alerts", alert])
-        {
+        if !table.alerts.contains_key(alert) && !self.shape.is_cut(&at!["monitors", monitor, "alerts", alert]) {
             let known: Vec<&str> = table.alerts.keys().map(String::as_str).collect();
-            self.value(
-                at,
-                format!("monitor `{monitor}` has no alert `{alert}`"),
-                choose(alert, &known),
-            );
+            self.value(at, format!("monitor `{monitor}` has no alert `{alert}`"), choose(alert, &known));
             return None;
         }
-        Some(Event::Alert {
-            monitor: parsed?,
-            alert: alert.to_owned(),
-        })
+        Some(Event::Alert { monitor: parsed?, alert: alert.to_owned() })
     }
 }

@@ -22,11 +22,7 @@ use crate::shape::{Shape, read};
 use crate::surroundings::Surroundings;
 
 /// Judges a text; see [`Project::judge`].
-pub(crate) fn judge(
-    file_name: &str,
-    text: &str,
-    around: Option<&Surroundings<'_>>,
-) -> Result<Project, Diagnostics> {
+pub(crate) fn judge(file_name: &str, text: &str, around: Option<&Surroundings<'_>>) -> Result<Project, Diagnostics> {
     let mut shape = read(file_name, text);
     let mut project = None;
     if let Some(file) = shape.file.take() {
@@ -47,11 +43,7 @@ pub(crate) fn judge(
     }
     mistakes.sort_by_key(|mistake| mistake.span.start);
     mistakes.truncate(MISTAKES_MAX);
-    Err(Diagnostics {
-        file: file_name.to_owned(),
-        text: text.to_owned(),
-        mistakes,
-    })
+    Err(Diagnostics { file: file_name.to_owned(), text: text.to_owned(), mistakes })
 }
 
 struct Judge<'s, 't> {
@@ -104,11 +96,7 @@ impl Judge<'_, '_> {
         let made: Vec<(StepName, Thing)> = self
             .steps
             .iter()
-            .flat_map(|(name, step)| {
-                made_by(name, step)
-                    .into_iter()
-                    .map(|thing| (name.clone(), thing))
-            })
+            .flat_map(|(name, step)| made_by(name, step).into_iter().map(|thing| (name.clone(), thing)))
             .collect();
         for (name, thing) in made {
             let Thing::Dataset(dataset) = &thing else {
@@ -116,14 +104,9 @@ impl Judge<'_, '_> {
             };
             self.datasets.insert(dataset.clone());
             if file.datasets.contains_key(dataset) {
-                let message =
-                    format!("dataset `{dataset}` has a source, and step `{name}` makes it, too");
+                let message = format!("dataset `{dataset}` has a source, and step `{name}` makes it, too");
                 self.is_tangled = true;
-                self.key(
-                    at!["steps", name],
-                    message,
-                    Some("give the step another name".to_owned()),
-                );
+                self.key(at!["steps", name], message, Some("give the step another name".to_owned()));
             } else if let Some(first) = makers.insert(thing.clone(), name.clone()) {
                 self.is_tangled = true;
                 self.key(
@@ -145,16 +128,8 @@ impl Judge<'_, '_> {
                 let message = format!(
                     "`{predictions}` holds the predictions of endpoint `{endpoint}`, no other dataset can have its name"
                 );
-                let section = if file.datasets.contains_key(&predictions) {
-                    "datasets"
-                } else {
-                    "steps"
-                };
-                self.key(
-                    at![section, predictions],
-                    message,
-                    Some("give the dataset another name".to_owned()),
-                );
+                let section = if file.datasets.contains_key(&predictions) { "datasets" } else { "steps" };
+                self.key(at![section, predictions], message, Some("give the dataset another name".to_owned()));
             }
         }
     }
@@ -163,22 +138,9 @@ impl Judge<'_, '_> {
         let Some(cycle) = graph.cycle().filter(|_| !self.is_tangled) else {
             return;
         };
-        let names: Vec<String> = cycle
-            .iter()
-            .chain(cycle.first())
-            .map(|step| format!("`{step}`"))
-            .collect();
-        let first = cycle
-            .first()
-            .map_or_else(Path::default, |step| at!["steps", step]);
-        self.key(
-            first,
-            format!(
-                "steps need each other in a circle: {}",
-                names.join(" needs ")
-            ),
-            None,
-        );
+        let names: Vec<String> = cycle.iter().chain(cycle.first()).map(|step| format!("`{step}`")).collect();
+        let first = cycle.first().map_or_else(Path::default, |step| at!["steps", step]);
+        self.key(first, format!("steps need each other in a circle: {}", names.join(" needs ")), None);
     }
 
     /// Tells a mistake about the key at a path.
@@ -201,12 +163,8 @@ impl Judge<'_, '_> {
 
     /// Whether the dataset is there, or was cut out for another mistake.
     fn knows_dataset(&self, name: &str) -> bool {
-        let is_there = name
-            .parse()
-            .is_ok_and(|name: DatasetName| self.datasets.contains(&name));
-        is_there
-            || self.shape.is_cut(&at!["datasets", name])
-            || self.shape.is_cut(&at!["steps", name])
+        let is_there = name.parse().is_ok_and(|name: DatasetName| self.datasets.contains(&name));
+        is_there || self.shape.is_cut(&at!["datasets", name]) || self.shape.is_cut(&at!["steps", name])
     }
 
     /// The step of that name that makes a model; tells a mistake at `at` when there is none.
@@ -217,29 +175,17 @@ impl Judge<'_, '_> {
             Some(step) if step.makes_model() => parsed,
             Some(_) if self.shape.is_touched(&at!["steps", name]) => None,
             Some(step) => {
-                let message = format!(
-                    "step `{name}` makes no model: it is a `{}` step",
-                    step.act.kind()
-                );
-                let suggestion = (step.act.kind() == "run")
-                    .then(|| "declare an output of kind `model`".to_owned());
+                let message = format!("step `{name}` makes no model: it is a `{}` step", step.act.kind());
+                let suggestion = (step.act.kind() == "run").then(|| "declare an output of kind `model`".to_owned());
                 self.value(at, message, suggestion);
                 None
             }
             None if self.shape.is_cut(&at!["steps", name]) => None,
             None => {
-                let known: Vec<&str> = self
-                    .steps
-                    .iter()
-                    .filter(|(_, step)| step.makes_model())
-                    .map(|(name, _)| name.as_str())
-                    .collect();
+                let known: Vec<&str> =
+                    self.steps.iter().filter(|(_, step)| step.makes_model()).map(|(name, _)| name.as_str()).collect();
                 let suggestion = choose(name, &known);
-                self.value(
-                    at,
-                    format!("unknown step `{name}`, expected one that makes a model"),
-                    suggestion,
-                );
+                self.value(at, format!("unknown step `{name}`, expected one that makes a model"), suggestion);
                 None
             }
         }

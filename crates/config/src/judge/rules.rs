@@ -11,12 +11,7 @@ use crate::project::Act;
 
 impl Judge<'_, '_> {
     /// Parses and types one expression; `None` when it does not hold, which is told at its place.
-    pub(super) fn read_rule(
-        &mut self,
-        text: &str,
-        at: &Path,
-        facts: Option<&FactSchema>,
-    ) -> Option<Expression> {
+    pub(super) fn read_rule(&mut self, text: &str, at: &Path, facts: Option<&FactSchema>) -> Option<Expression> {
         let expression = match Expression::parse(text) {
             Ok(expression) => expression,
             Err(error) => {
@@ -35,20 +30,13 @@ impl Judge<'_, '_> {
     }
 
     /// `None` when a gate does not hold together.
-    pub(super) fn read_gates(
-        &mut self,
-        file: &ProjectFile,
-    ) -> Option<BTreeMap<String, Expression>> {
+    pub(super) fn read_gates(&mut self, file: &ProjectFile) -> Option<BTreeMap<String, Expression>> {
         if file.gates.is_empty() {
             return Some(BTreeMap::new());
         }
         if file.release.is_none() && !self.shape.is_cut(&at!["release"]) {
             let message = "gates judge the model of `[release]`, which is missing";
-            self.key(
-                at!["gates"],
-                message,
-                Some("add `[release]` with `model = \"…\"`".to_owned()),
-            );
+            self.key(at!["gates"], message, Some("add `[release]` with `model = \"…\"`".to_owned()));
         }
         let facts = self.gate_facts(file);
         let mut gates = Some(BTreeMap::new());
@@ -81,9 +69,10 @@ impl Judge<'_, '_> {
             .map(AsRef::as_ref)
             .collect();
         // Without its `evaluate` step, told elsewhere, nobody knows who else is judged.
-        let is_judged = self.steps.values().any(
-            |step| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(candidate)),
-        );
+        let is_judged = self
+            .steps
+            .values()
+            .any(|step| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(candidate)));
         is_judged.then(|| FactSchema::gate(task.kind, &judged))
     }
 }

@@ -33,23 +33,13 @@ impl Judge<'_, '_> {
     }
 
     fn read_step(&mut self, table: &StepTable, at: &Path) -> Option<Act> {
-        let said = [
-            table.sql.is_some(),
-            table.train.is_some(),
-            table.run.is_some(),
-            table.evaluate.is_some(),
-        ];
-        let kinds: Vec<&str> = KINDS
-            .into_iter()
-            .zip(said)
-            .filter(|(_, is_said)| *is_said)
-            .map(|(kind, _)| kind)
-            .collect();
+        let said = [table.sql.is_some(), table.train.is_some(), table.run.is_some(), table.evaluate.is_some()];
+        let kinds: Vec<&str> =
+            KINDS.into_iter().zip(said).filter(|(_, is_said)| *is_said).map(|(kind, _)| kind).collect();
         let [kind] = kinds.as_slice() else {
             if KINDS.iter().all(|kind| !self.shape.is_cut(&at.then(kind))) {
                 let message = match kinds.as_slice() {
-                    [] => "the step does nothing, expected `sql`, `train`, `run` or `evaluate`"
-                        .to_owned(),
+                    [] => "the step does nothing, expected `sql`, `train`, `run` or `evaluate`".to_owned(),
                     several => format!("the step is of several kinds: `{}`", several.join("`, `")),
                 };
                 self.key(at.clone(), message, None);
@@ -57,32 +47,18 @@ impl Judge<'_, '_> {
             return None;
         };
         self.judge_keys(table, kind, at);
-        match (
-            table.sql.as_ref(),
-            table.train.as_ref(),
-            table.run.as_ref(),
-            table.evaluate.as_ref(),
-        ) {
+        match (table.sql.as_ref(), table.train.as_ref(), table.run.as_ref(), table.evaluate.as_ref()) {
             (Some(file), ..) => {
                 self.judge_path(file, &at.then("sql"));
                 Some(Act::Sql { file: file.clone() })
             }
-            (_, Some(trainer), ..) => Some(Act::Train {
-                trainer: trainer.clone(),
-                params: table.params.clone().unwrap_or_default(),
-            }),
-            (_, _, Some(words), _) => self
-                .read_run(table, words, at)
-                .map(|run| Act::Run(Box::new(run))),
+            (_, Some(trainer), ..) => {
+                Some(Act::Train { trainer: trainer.clone(), params: table.params.clone().unwrap_or_default() })
+            }
+            (_, _, Some(words), _) => self.read_run(table, words, at).map(|run| Act::Run(Box::new(run))),
             (.., Some(models)) => {
-                let models = models
-                    .iter()
-                    .filter_map(|model| model.parse().ok())
-                    .collect();
-                Some(Act::Evaluate {
-                    models,
-                    slices: table.slices.clone().unwrap_or_default(),
-                })
+                let models = models.iter().filter_map(|model| model.parse().ok()).collect();
+                Some(Act::Evaluate { models, slices: table.slices.clone().unwrap_or_default() })
             }
             _ => None,
         }
@@ -108,10 +84,7 @@ impl Judge<'_, '_> {
                     "sql" => "the tables its SQL names are its inputs".to_owned(),
                     _ => "its input is the `data` of `[task]`".to_owned(),
                 });
-                let message = format!(
-                    "`{key}` belongs to `{}` steps, this one is `{kind}`",
-                    kinds.join("` and `")
-                );
+                let message = format!("`{key}` belongs to `{}` steps, this one is `{kind}`", kinds.join("` and `"));
                 self.key(at.then(key), message, suggestion);
             }
         }
@@ -124,19 +97,11 @@ impl Judge<'_, '_> {
         };
         let Some(argv) = argv else {
             let message = "the command does not split into words: a quote is not closed";
-            self.value(
-                &at.then("run"),
-                message,
-                Some("write it as a list of words".to_owned()),
-            );
+            self.value(&at.then("run"), message, Some("write it as a list of words".to_owned()));
             return None;
         };
         if argv.first().is_none_or(String::is_empty) {
-            self.value(
-                &at.then("run"),
-                "the command is empty",
-                Some("such as `\"python train.py\"`".to_owned()),
-            );
+            self.value(&at.then("run"), "the command is empty", Some("such as `\"python train.py\"`".to_owned()));
             return None;
         }
         for (index, code) in table.code.iter().flatten().enumerate() {
@@ -144,37 +109,20 @@ impl Judge<'_, '_> {
         }
         let limits = table.limits.clone().unwrap_or_default();
         if limits.cpus.is_some_and(|cpus| cpus.is_nan() || cpus <= 0.0) {
-            self.value(
-                &at.then("limits").then("cpus"),
-                "`cpus` is a number above 0",
-                None,
-            );
+            self.value(&at.then("limits").then("cpus"), "`cpus` is a number above 0", None);
         }
         let retries = table.retries.unwrap_or(0);
         if retries > RETRIES_MAX {
-            self.value(
-                &at.then("retries"),
-                format!("`retries` is at most {RETRIES_MAX}"),
-                None,
-            );
+            self.value(&at.then("retries"), format!("`retries` is at most {RETRIES_MAX}"), None);
         }
         Some(Run {
             argv,
-            inputs: table
-                .inputs
-                .iter()
-                .flatten()
-                .filter_map(|input| self.read_input(input))
-                .collect(),
+            inputs: table.inputs.iter().flatten().filter_map(|input| self.read_input(input)).collect(),
             code: table.code.clone().unwrap_or_default(),
             environment: self.read_environment(table.env.as_deref(), &at.then("env")),
             params: table.params.clone().unwrap_or_default(),
             outputs: self.read_outputs(table.outputs.as_ref(), &at.then("outputs")),
-            limits: StepLimits {
-                time: limits.time,
-                memory: limits.memory,
-                cpus: limits.cpus,
-            },
+            limits: StepLimits { time: limits.time, memory: limits.memory, cpus: limits.cpus },
             retries,
             network: table.network.unwrap_or(true),
             isolation: table.isolation.unwrap_or_default(),
@@ -187,17 +135,11 @@ impl Judge<'_, '_> {
             return text.parse().ok().map(Input::Dataset);
         };
         let data: Option<DatasetName> = first.parse().ok();
-        let is_data = self
-            .task
-            .as_ref()
-            .is_some_and(|task| Some(&task.data) == data.as_ref());
+        let is_data = self.task.as_ref().is_some_and(|task| Some(&task.data) == data.as_ref());
         match (part, data) {
             ("train", Some(data)) if is_data => Some(Input::Train(data)),
             ("test", Some(data)) if is_data => Some(Input::Test(data)),
-            _ => Some(Input::Output {
-                step: first.parse().ok()?,
-                output: part.to_owned(),
-            }),
+            _ => Some(Input::Output { step: first.parse().ok()?, output: part.to_owned() }),
         }
     }
 
@@ -208,67 +150,33 @@ impl Judge<'_, '_> {
         match text.split_once(':') {
             Some(("uv", file)) => {
                 self.judge_path(file, at);
-                return Environment::Uv {
-                    file: file.to_owned(),
-                };
+                return Environment::Uv { file: file.to_owned() };
             }
             Some((kind @ ("conda" | "image"), _)) => {
                 let message = format!("`{kind}:` environments are planned, not in this version");
-                self.value(
-                    at,
-                    message,
-                    Some("use `uv:<requirements or lock>` or `system`".to_owned()),
-                );
+                self.value(at, message, Some("use `uv:<requirements or lock>` or `system`".to_owned()));
             }
             _ => {
-                let message = format!(
-                    "`{text}` is no environment, expected `uv:<requirements or lock>` or `system`"
-                );
-                self.value(
-                    at,
-                    message,
-                    Some("such as `\"uv:requirements.txt\"`".to_owned()),
-                );
+                let message = format!("`{text}` is no environment, expected `uv:<requirements or lock>` or `system`");
+                self.value(at, message, Some("such as `\"uv:requirements.txt\"`".to_owned()));
             }
         }
         Environment::System
     }
 
-    fn read_outputs(
-        &mut self,
-        outputs: Option<&BTreeMap<String, OutputTable>>,
-        at: &Path,
-    ) -> BTreeMap<String, Output> {
+    fn read_outputs(&mut self, outputs: Option<&BTreeMap<String, OutputTable>>, at: &Path) -> BTreeMap<String, Output> {
         let mut read = BTreeMap::new();
         let mut model: Option<&str> = None;
         for (name, output) in outputs.into_iter().flatten() {
             let here: Path = at.then(name);
-            self.judge_name(
-                if output.kind == OutputKind::Dataset {
-                    "dataset"
-                } else {
-                    "output"
-                },
-                name,
-                here.clone(),
-            );
+            self.judge_name(if output.kind == OutputKind::Dataset { "dataset" } else { "output" }, name, here.clone());
             self.judge_path(&output.path, &here.then("path"));
             if output.kind == OutputKind::Model
                 && let Some(first) = model.replace(name)
             {
-                self.key(
-                    here,
-                    format!("a step makes one model, this one has `{first}` already"),
-                    None,
-                );
+                self.key(here, format!("a step makes one model, this one has `{first}` already"), None);
             }
-            read.insert(
-                name.clone(),
-                Output {
-                    path: output.path.clone(),
-                    kind: output.kind,
-                },
-            );
+            read.insert(name.clone(), Output { path: output.path.clone(), kind: output.kind });
         }
         read
     }
@@ -279,14 +187,8 @@ impl Judge<'_, '_> {
         for (name, table) in &file.steps {
             let at = at!["steps", name];
             if RESERVED_NAMES.contains(&name.as_str()) {
-                let message = format!(
-                    "`{name}` is the name of a fact in gates and alerts, no step can have it"
-                );
-                self.key(
-                    at.clone(),
-                    message,
-                    Some("give the step another name".to_owned()),
-                );
+                let message = format!("`{name}` is the name of a fact in gates and alerts, no step can have it");
+                self.key(at.clone(), message, Some("give the step another name".to_owned()));
             }
             let Some(step) = self.steps.get(name).cloned() else {
                 continue;
@@ -301,19 +203,11 @@ impl Judge<'_, '_> {
             }
             match &step.act {
                 Act::Train { .. } if !has_task => {
-                    self.key(
-                        at.then("train"),
-                        "a `train` step learns the `[task]`, which is missing",
-                        None,
-                    );
+                    self.key(at.then("train"), "a `train` step learns the `[task]`, which is missing", None);
                 }
                 Act::Evaluate { .. } => {
                     if !has_task {
-                        self.key(
-                            at.then("evaluate"),
-                            "an `evaluate` step judges the `[task]`, which is missing",
-                            None,
-                        );
+                        self.key(at.then("evaluate"), "an `evaluate` step judges the `[task]`, which is missing", None);
                     }
                     self.judge_evaluate(table, &at);
                 }
@@ -326,11 +220,7 @@ impl Judge<'_, '_> {
     fn judge_evaluate(&mut self, table: &StepTable, at: &Path) {
         let models = table.evaluate.as_deref().unwrap_or_default();
         if models.is_empty() {
-            self.value(
-                &at.then("evaluate"),
-                "`evaluate` names no step whose model is to be judged",
-                None,
-            );
+            self.value(&at.then("evaluate"), "`evaluate` names no step whose model is to be judged", None);
         }
         for (index, model) in models.iter().enumerate() {
             let place = at.then("evaluate").then(index);
@@ -343,11 +233,7 @@ impl Judge<'_, '_> {
         let slices = table.slices.as_deref().unwrap_or_default();
         self.judge_columns(slices, &at.then("slices"));
         for (index, column) in slices.iter().enumerate() {
-            if self
-                .task
-                .as_ref()
-                .is_some_and(|task| task.target == *column)
-            {
+            if self.task.as_ref().is_some_and(|task| task.target == *column) {
                 self.value(
                     &at.then("slices").then(index),
                     format!("column `{column}` is the `target`: its slices have one outcome"),
@@ -360,22 +246,15 @@ impl Judge<'_, '_> {
     fn judge_inputs(&mut self, name: &StepName, table: &StepTable, at: &Path) {
         for (index, text) in table.inputs.iter().flatten().enumerate() {
             let place = at.then("inputs").then(index);
-            let (first, part) = text
-                .split_once('.')
-                .map_or((text.as_str(), None), |(first, part)| (first, Some(part)));
+            let (first, part) = text.split_once('.').map_or((text.as_str(), None), |(first, part)| (first, Some(part)));
             let Some(part) = part else {
                 if !self.knows_dataset(first) {
                     self.unknown_dataset(first, &place, format!("unknown dataset `{first}`"));
                 }
                 continue;
             };
-            let is_data = self
-                .task
-                .as_ref()
-                .is_some_and(|task| task.data.as_str() == first);
-            if is_data && matches!(part, "train" | "test")
-                || self.shape.is_cut(&at!["steps", first])
-            {
+            let is_data = self.task.as_ref().is_some_and(|task| task.data.as_str() == first);
+            if is_data && matches!(part, "train" | "test") || self.shape.is_cut(&at!["steps", first]) {
                 continue;
             }
             if first == name.as_str() {
@@ -383,21 +262,17 @@ impl Judge<'_, '_> {
                 self.value(&place, format!("step `{name}` reads its own output"), None);
                 continue;
             }
-            let outputs: Vec<String> = match first
-                .parse()
-                .ok()
-                .and_then(|step: StepName| self.steps.get(&step))
-                .map(|step| &step.act)
-            {
-                Some(Act::Train { .. }) => vec!["model".to_owned()],
-                Some(Act::Run(run)) => run
-                    .outputs
-                    .iter()
-                    .filter(|(_, output)| output.kind != OutputKind::Dataset)
-                    .map(|(name, _)| name.clone())
-                    .collect(),
-                _ => Vec::new(),
-            };
+            let outputs: Vec<String> =
+                match first.parse().ok().and_then(|step: StepName| self.steps.get(&step)).map(|step| &step.act) {
+                    Some(Act::Train { .. }) => vec!["model".to_owned()],
+                    Some(Act::Run(run)) => run
+                        .outputs
+                        .iter()
+                        .filter(|(_, output)| output.kind != OutputKind::Dataset)
+                        .map(|(name, _)| name.clone())
+                        .collect(),
+                    _ => Vec::new(),
+                };
             if outputs.iter().any(|output| output == part) {
                 continue;
             }
@@ -406,10 +281,7 @@ impl Judge<'_, '_> {
             } else if outputs.is_empty() {
                 Some("inputs are a dataset, `<task data>.train`, `<task data>.test` or `<step>.<output>`".to_owned())
             } else {
-                choose(
-                    part,
-                    &outputs.iter().map(String::as_str).collect::<Vec<_>>(),
-                )
+                choose(part, &outputs.iter().map(String::as_str).collect::<Vec<_>>())
             };
             self.value(&place, format!("unknown input `{text}`"), suggestion);
         }

@@ -28,8 +28,7 @@ impl Judge<'_, '_> {
     pub(super) fn judge_identity(&mut self, identity: &Identity) {
         if timezone(&identity.timezone).is_err() {
             let zone = &identity.timezone;
-            let near =
-                choose(zone, &COMMON_ZONES).filter(|words| words.starts_with("did you mean"));
+            let near = choose(zone, &COMMON_ZONES).filter(|words| words.starts_with("did you mean"));
             let suggestion = near.unwrap_or_else(|| "such as `Europe/Zurich` or `UTC`".to_owned());
             self.value(
                 &at!["project", "timezone"],
@@ -44,36 +43,17 @@ impl Judge<'_, '_> {
             return;
         };
         if !self.knows_dataset(task.data.as_str()) {
-            let message = format!(
-                "unknown dataset `{}`: no source and no step makes it",
-                task.data
-            );
+            let message = format!("unknown dataset `{}`: no source and no step makes it", task.data);
             self.unknown_dataset(task.data.as_str(), &at!["task", "data"], message);
         }
         if metric(task.kind, &task.metric).is_none() {
-            let known: Vec<&str> = metrics(task.kind)
-                .iter()
-                .map(|metric| metric.name)
-                .collect();
-            let message = format!(
-                "unknown measure `{}` of a {} task",
-                task.metric,
-                task.kind.as_str()
-            );
-            self.value(
-                &at!["task", "metric"],
-                message,
-                choose(&task.metric, &known),
-            );
+            let known: Vec<&str> = metrics(task.kind).iter().map(|metric| metric.name).collect();
+            let message = format!("unknown measure `{}` of a {} task", task.metric, task.kind.as_str());
+            self.value(&at!["task", "metric"], message, choose(&task.metric, &known));
         }
         if task.key.is_empty() && !self.shape.is_cut(&at!["task", "key"]) {
-            let message =
-                "`key` names no column: without one, outcomes cannot join their predictions";
-            self.value(
-                &at!["task", "key"],
-                message,
-                Some("such as `key = [\"id\"]`".to_owned()),
-            );
+            let message = "`key` names no column: without one, outcomes cannot join their predictions";
+            self.value(&at!["task", "key"], message, Some("such as `key = [\"id\"]`".to_owned()));
         }
         for list in ["key", "ignore", "allow"] {
             let columns = match list {
@@ -84,27 +64,15 @@ impl Judge<'_, '_> {
             self.judge_columns(columns, &at!["task", list]);
         }
         if task.time == task.target {
-            self.value(
-                &at!["task", "time"],
-                format!("column `{}` is both `target` and `time`", task.time),
-                None,
-            );
+            self.value(&at!["task", "time"], format!("column `{}` is both `target` and `time`", task.time), None);
         }
         for (index, column) in task.key.iter().enumerate() {
             if *column == task.target {
-                self.value(
-                    &at!["task", "key", index],
-                    format!("column `{column}` is both `target` and `key`"),
-                    None,
-                );
+                self.value(&at!["task", "key", index], format!("column `{column}` is both `target` and `key`"), None);
             }
         }
         for list in ["ignore", "allow"] {
-            let columns = if list == "ignore" {
-                &task.ignore
-            } else {
-                &task.allow
-            };
+            let columns = if list == "ignore" { &task.ignore } else { &task.allow };
             for (index, column) in columns.iter().enumerate() {
                 let at = at!["task", list, index];
                 let role = match column {
@@ -114,8 +82,7 @@ impl Judge<'_, '_> {
                     column if list == "allow" && task.ignore.contains(column) => "ignore",
                     _ => continue,
                 };
-                let message =
-                    format!("column `{column}` is no feature already: it stands in `{role}`");
+                let message = format!("column `{column}` is no feature already: it stands in `{role}`");
                 self.value(&at, message, Some(format!("take it out of `{list}`")));
             }
         }

@@ -116,15 +116,9 @@ impl FromStr for Schedule {
     fn from_str(text: &str) -> Result<Self, String> {
         let cron = CronParser::new().parse(text).map_err(|cause| {
             let cause = cause.to_string();
-            format!(
-                "`{text}` is no cron expression: {}",
-                cause.trim_end_matches('.').to_lowercase()
-            )
+            format!("`{text}` is no cron expression: {}", cause.trim_end_matches('.').to_lowercase())
         })?;
-        Ok(Self {
-            text: text.to_owned(),
-            cron: Box::new(cron),
-        })
+        Ok(Self { text: text.to_owned(), cron: Box::new(cron) })
     }
 }
 

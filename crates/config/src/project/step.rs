@@ -60,10 +60,7 @@ impl Step {
     pub fn makes_model(&self) -> bool {
         match &self.act {
             Act::Train { .. } => true,
-            Act::Run(run) => run
-                .outputs
-                .values()
-                .any(|output| output.kind == OutputKind::Model),
+            Act::Run(run) => run.outputs.values().any(|output| output.kind == OutputKind::Model),
             Act::Sql { .. } | Act::Evaluate { .. } => false,
         }
     }

@@ -23,16 +23,9 @@ pub(super) fn syntax(message: &str, words: &str) -> String {
     if message == DUPLICATE {
         return format!("`{words}` is said twice");
     }
-    let line = message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('.');
+    let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
     let mut characters = line.chars();
-    let first = characters
-        .next()
-        .map(|c| c.to_lowercase().to_string())
-        .unwrap_or_default();
+    let first = characters.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
     format!("{first}{}", characters.as_str())
 }
 
@@ -47,11 +40,7 @@ pub(super) fn missing_field(message: &str) -> Option<&str> {
 pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
     let key = at.last().unwrap_or("the project file");
     if let Some(field) = missing_field(message) {
-        let place = if at.0.is_empty() {
-            "the project file".to_owned()
-        } else {
-            format!("`{at}`")
-        };
+        let place = if at.0.is_empty() { "the project file".to_owned() } else { format!("`{at}`") };
         let suggestion = match (at.0.as_slice(), example(at.section(), field)) {
             ([], _) => "add `[project]` with `name = \"my-project\"`".to_owned(),
             (_, Some(value)) => format!("add `{field} = {value}`"),
@@ -66,9 +55,7 @@ pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
     }
     if let Some((word, expected)) = unknown(message, "unknown field `") {
         let above = at.above().filter(|above| !above.0.is_empty());
-        let place = above.map_or("at the top of the file".to_owned(), |above| {
-            format!("in `{above}`")
-        });
+        let place = above.map_or("at the top of the file".to_owned(), |above| format!("in `{above}`"));
         let meant = nearest(word, expected.iter().copied()).map(str::to_owned);
         return Said {
             message: format!("unknown key `{word}` {place}"),
@@ -78,44 +65,20 @@ pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
         };
     }
     if let Some((word, expected)) = unknown(message, "unknown variant `") {
-        let meant = nearest(word, expected.iter().copied())
-            .filter(|_| !is_element)
-            .map(str::to_owned);
+        let meant = nearest(word, expected.iter().copied()).filter(|_| !is_element).map(str::to_owned);
         let suggestion = choose(word, &expected);
-        return Said {
-            message: format!("`{word}` is not known for `{key}`"),
-            suggestion,
-            is_about_key: false,
-            meant,
-        };
+        return Said { message: format!("`{word}` is not known for `{key}`"), suggestion, is_about_key: false, meant };
     }
-    let told = ["invalid type: ", "invalid value: "]
-        .into_iter()
-        .find_map(|start| message.strip_prefix(start));
+    let told = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| message.strip_prefix(start));
     if let Some((found, expected)) = told.and_then(|told| told.split_once(", expected ")) {
         let what = if is_element { "an element of " } else { "" };
-        let message = format!(
-            "{what}`{key}` is {}, expected {}",
-            found_words(found),
-            expected_words(expected)
-        );
-        let suggestion =
-            example(at.section(), key).map(|value| format!("such as `{key} = {value}`"));
-        return Said {
-            message,
-            suggestion,
-            is_about_key: false,
-            meant: None,
-        };
+        let message = format!("{what}`{key}` is {}, expected {}", found_words(found), expected_words(expected));
+        let suggestion = example(at.section(), key).map(|value| format!("such as `{key} = {value}`"));
+        return Said { message, suggestion, is_about_key: false, meant: None };
     }
     // A message of our own, from a type that judges its text.
     let is_about_key = message.contains(" name: ") && message.starts_with(&format!("`{key}`"));
-    Said {
-        message: message.to_owned(),
-        suggestion: None,
-        is_about_key,
-        meant: None,
-    }
+    Said { message: message.to_owned(), suggestion: None, is_about_key, meant: None }
 }
 
 fn unknown<'m>(message: &'m str, start: &str) -> Option<(&'m str, Vec<&'m str>)> {
@@ -124,12 +87,9 @@ fn unknown<'m>(message: &'m str, start: &str) -> Option<(&'m str, Vec<&'m str>)>
 }
 
 fn found_words(found: &str) -> String {
-    for (start, words) in [
-        ("string ", "the text "),
-        ("integer ", "the number "),
-        ("floating point ", "the number "),
-        ("boolean ", ""),
-    ] {
+    for (start, words) in
+        [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "")]
+    {
         if let Some(value) = found.strip_prefix(start) {
             return format!("{words}{}", value.trim_matches('`'));
         }

@@ -2,34 +2,18 @@ use super::Size;
 
 #[test]
 fn sizes_are_read_in_decimal_and_binary_units() {
-    for (text, bytes) in [
-        ("512 MB", 512_000_000),
-        ("64KiB", 65_536),
-        ("1.5 GB", 1_500_000_000),
-        ("7 b", 7),
-        ("2 tib", 2 << 40),
-    ] {
+    for (text, bytes) in
+        [("512 MB", 512_000_000), ("64KiB", 65_536), ("1.5 GB", 1_500_000_000), ("7 b", 7), ("2 tib", 2 << 40)]
+    {
         assert_eq!(text.parse::<Size>().unwrap().bytes(), bytes, "{text}");
     }
 }
 
 #[test]
 fn what_is_no_size_is_refused_with_an_example() {
-    for text in [
-        "",
-        "512",
-        "MB",
-        "-1 MB",
-        "1 parsec",
-        "0 MB",
-        "1.2.3 MB",
-        "99999999 TB",
-    ] {
+    for text in ["", "512", "MB", "-1 MB", "1 parsec", "0 MB", "1.2.3 MB", "99999999 TB"] {
         let error = text.parse::<Size>().unwrap_err();
-        assert!(
-            error.to_string().contains("expected such as `512 MB`"),
-            "{text}"
-        );
+        assert!(error.to_string().contains("expected such as `512 MB`"), "{text}");
     }
 }
 

@@ -16,9 +16,7 @@ fn is_sound(text: &str) {
         let line = text.lines().nth(mistake.line - 1).unwrap_or_default();
         assert!(mistake.column <= line.chars().count() + 1, "{mistake:?}");
         assert!(
-            !mistake.message.is_empty()
-                && !mistake.message.contains('\n')
-                && !mistake.message.ends_with('.'),
+            !mistake.message.is_empty() && !mistake.message.contains('\n') && !mistake.message.ends_with('.'),
             "{mistake:?}"
         );
     }

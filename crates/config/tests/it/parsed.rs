@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use perennial_config::{
-    Act, Environment, Event, Input, Isolation, OutputKind, Project, Question, Size, Start, Thing,
-    predictions_of, template,
+    Act, Environment, Event, Input, Isolation, OutputKind, Project, Question, Size, Start, Thing, predictions_of,
+    template,
 };
 use perennial_core::calendar::Duration;
 use perennial_core::port::data::{Format, Mode, Severity};
@@ -23,110 +23,52 @@ fn the_flights_are_read_whole() {
     assert_eq!(project.project.name.as_str(), "flight-delays");
     assert_eq!(project.project.timezone, "America/New_York");
     let task = project.task.as_ref().unwrap();
-    assert_eq!(
-        (task.kind, task.data.as_str(), task.test.as_str()),
-        (TaskKind::Binary, "features", "1 month")
-    );
+    assert_eq!((task.kind, task.data.as_str(), task.test.as_str()), (TaskKind::Binary, "features", "1 month"));
     assert_eq!(task.within.as_ref().map(Duration::as_str), Some("45 days"));
     assert!(task.greater_is_better());
-    assert_eq!(
-        task.not_features().collect::<Vec<_>>(),
-        ["flight_id", "time_hour", "late", "tailnum"]
-    );
+    assert_eq!(task.not_features().collect::<Vec<_>>(), ["flight_id", "time_hour", "late", "tailnum"]);
 
     let planes = &project.datasets[&"planes".parse().unwrap()];
-    assert_eq!(
-        (planes.mode, planes.source.every.is_none()),
-        (Mode::Replace, true)
-    );
+    assert_eq!((planes.mode, planes.source.every.is_none()), (Mode::Replace, true));
     assert_eq!(planes.source.known_format(), Some(Format::Csv));
     assert!(planes.source.is_relative());
 
     let checks = &project.checks[&"schedule".parse().unwrap()];
-    assert_eq!(
-        checks["origin_known"].question,
-        Question::That("origin IN ('EWR', 'JFK', 'LGA')".to_owned())
-    );
-    assert_eq!(
-        (checks["far_enough"].at_least, checks["far_enough"].severity),
-        (0.999, Severity::Error)
-    );
+    assert_eq!(checks["origin_known"].question, Question::That("origin IN ('EWR', 'JFK', 'LGA')".to_owned()));
+    assert_eq!((checks["far_enough"].at_least, checks["far_enough"].severity), (0.999, Severity::Error));
     let known = Question::References {
         column: "tailnum".to_owned(),
         dataset: "planes".parse().unwrap(),
         target: "tailnum".to_owned(),
     };
-    assert_eq!(
-        (
-            &checks["plane_known"].question,
-            checks["plane_known"].severity
-        ),
-        (&known, Severity::Warn)
-    );
+    assert_eq!((&checks["plane_known"].question, checks["plane_known"].severity), (&known, Severity::Warn));
 
     let train = &project.steps[&"train".parse().unwrap()];
-    let Act::Train { trainer, params } = &train.act else {
-        panic!("{train:?}")
-    };
+    let Act::Train { trainer, params } = &train.act else { panic!("{train:?}") };
     assert_eq!(
-        (
-            trainer.as_str(),
-            params["trees"].as_i64(),
-            params["learning_rate"].as_f64()
-        ),
+        (trainer.as_str(), params["trees"].as_i64(), params["learning_rate"].as_f64()),
         ("gbdt", Some(300), Some(0.05))
     );
     assert_eq!(project.judging_step().unwrap().as_str(), "judge");
 
     assert_eq!(project.gates["fast"].text(), "serving.p99_ms <= 5");
     let release = project.release.as_ref().unwrap();
-    assert_eq!(
-        (
-            release.model.as_str(),
-            release.approve.len(),
-            release.fresh.as_str()
-        ),
-        ("train", 0, "7 days")
-    );
+    assert_eq!((release.model.as_str(), release.approve.len(), release.fresh.as_str()), ("train", 0, "7 days"));
 
     let (endpoint, canary) = project.canary().unwrap();
     assert_eq!(
-        (
-            endpoint.as_str(),
-            canary.share,
-            canary.lasting.as_str(),
-            canary.min_requests
-        ),
+        (endpoint.as_str(), canary.share, canary.lasting.as_str(), canary.min_requests),
         ("delay", 0.1, "3 days", 200)
     );
     assert!(canary.rollback.as_ref().unwrap().names("champion"));
     assert_eq!(project.endpoints[endpoint].log, Durability::Logged);
-    assert_eq!(
-        project.endpoints[endpoint].max_body,
-        Size::from_bytes(16_000_000)
-    );
+    assert_eq!(project.endpoints[endpoint].max_body, Size::from_bytes(16_000_000));
 
     let monitor = &project.monitors[&"delay".parse().unwrap()];
-    assert_eq!(
-        (
-            monitor.window.as_str(),
-            monitor.min_rows,
-            monitor.alerts.len()
-        ),
-        ("1 month", 1000, 2)
-    );
+    assert_eq!((monitor.window.as_str(), monitor.min_rows, monitor.alerts.len()), ("1 month", 1000, 2));
     let trigger = &project.triggers[&"renew".parse().unwrap()];
-    assert_eq!(
-        trigger.on,
-        [Event::Alert {
-            monitor: "delay".parse().unwrap(),
-            alert: "stale".to_owned()
-        }]
-    );
-    assert_eq!(
-        (trigger.run, trigger.on[0].to_string()),
-        (Start::Release, "alert:delay.stale".to_owned())
-    );
+    assert_eq!(trigger.on, [Event::Alert { monitor: "delay".parse().unwrap(), alert: "stale".to_owned() }]);
+    assert_eq!((trigger.run, trigger.on[0].to_string()), (Start::Release, "alert:delay.stale".to_owned()));
     assert_eq!(project.declared_files(), ["sql/features.sql"]);
 }
 
@@ -135,32 +77,13 @@ fn a_command_is_read_with_all_it_declares() {
     let project = project(FLIGHTS_PYTHON);
     let train = &project.steps[&"train".parse().unwrap()];
     assert!(train.makes_model());
-    let Act::Run(run) = &train.act else {
-        panic!("{train:?}")
-    };
+    let Act::Run(run) = &train.act else { panic!("{train:?}") };
     assert_eq!(run.argv, ["python", "train.py"]);
     assert_eq!(run.inputs, [Input::Train("features".parse().unwrap())]);
-    assert_eq!(
-        run.environment,
-        Environment::Uv {
-            file: "requirements.txt".to_owned()
-        }
-    );
-    assert_eq!(
-        (
-            run.outputs["model"].path.as_str(),
-            run.outputs["model"].kind
-        ),
-        ("model", OutputKind::Model)
-    );
-    assert_eq!(
-        (run.retries, run.network, run.isolation),
-        (0, true, Isolation::Full)
-    );
-    assert_eq!(
-        project.declared_files(),
-        ["requirements.txt", "sql/features.sql", "train.py"]
-    );
+    assert_eq!(run.environment, Environment::Uv { file: "requirements.txt".to_owned() });
+    assert_eq!((run.outputs["model"].path.as_str(), run.outputs["model"].kind), ("model", OutputKind::Model));
+    assert_eq!((run.retries, run.network, run.isolation), (0, true, Isolation::Full));
+    assert_eq!(project.declared_files(), ["requirements.txt", "sql/features.sql", "train.py"]);
 }
 
 #[test]
@@ -171,26 +94,14 @@ retries = 2
 network = false
 isolation = \"none\"
 ";
-    let text = edit(
-        FLIGHTS_PYTHON,
-        "outputs = { model = { path = \"model\", kind = \"model\" } }\n",
-        limits,
-    );
-    let text = edit(
-        &text,
-        "run     = \"python train.py\"",
-        "run     = [\"python\", \"train.py\", \"--note\", \"a b\"]",
-    );
+    let text = edit(FLIGHTS_PYTHON, "outputs = { model = { path = \"model\", kind = \"model\" } }\n", limits);
+    let text =
+        edit(&text, "run     = \"python train.py\"", "run     = [\"python\", \"train.py\", \"--note\", \"a b\"]");
     let project = project(&text);
-    let Act::Run(run) = &project.steps[&"train".parse().unwrap()].act else {
-        panic!()
-    };
+    let Act::Run(run) = &project.steps[&"train".parse().unwrap()].act else { panic!() };
     assert_eq!(run.argv[3], "a b");
     assert_eq!(run.limits.memory.map(Size::bytes), Some(2_000_000_000));
-    assert_eq!(
-        (run.limits.cpus, run.retries, run.network, run.isolation),
-        (Some(1.5), 2, false, Isolation::None)
-    );
+    assert_eq!((run.limits.cpus, run.retries, run.network, run.isolation), (Some(1.5), 2, false, Isolation::None));
     let scores = Thing::Dataset("scores".parse().unwrap());
     assert_eq!(project.graph.maker(&scores).unwrap().as_str(), "train");
 }
@@ -203,15 +114,7 @@ fn the_graph_knows_what_needs_and_makes_what() {
     assert_eq!(order, ["features", "simple", "train", "judge"]);
     let features = "features".parse().unwrap();
     let needs: Vec<String> = graph.needs(&features).map(ToString::to_string).collect();
-    assert_eq!(
-        needs,
-        [
-            "dataset `arrivals`",
-            "dataset `planes`",
-            "dataset `schedule`",
-            "dataset `weather`"
-        ]
-    );
+    assert_eq!(needs, ["dataset `arrivals`", "dataset `planes`", "dataset `schedule`", "dataset `weather`"]);
     assert_eq!(graph.after(&features).len(), 3);
     let data = Thing::Dataset(project.task.as_ref().unwrap().data.clone());
     assert_eq!(graph.leading_to(&data), [&features]);
@@ -236,20 +139,12 @@ fn events_of_every_kind_are_read() {
     let project = project(&text);
     let trigger = &project.triggers[&"renew".parse().unwrap()];
     assert_eq!(trigger.on[1], Event::Dataset("features".parse().unwrap()));
-    let Event::Schedule(schedule) = &trigger.on[2] else {
-        panic!("{trigger:?}")
-    };
+    let Event::Schedule(schedule) = &trigger.on[2] else { panic!("{trigger:?}") };
     // 2013-03-10 02:00 is skipped in New York; the Monday after is at summer time: 03:30 is 07:30 UTC.
     let zone = project.timezone();
     let at = |text: &str| perennial_core::calendar::parse_instant(text, &zone).unwrap();
-    assert_eq!(
-        schedule.next_after(at("2013-03-08T12:00:00"), &zone),
-        Some(at("2013-03-11T07:30:00Z"))
-    );
-    assert_eq!(
-        schedule.next_after(at("2013-03-11T07:30:00Z"), &zone),
-        Some(at("2013-03-18T07:30:00Z"))
-    );
+    assert_eq!(schedule.next_after(at("2013-03-08T12:00:00"), &zone), Some(at("2013-03-11T07:30:00Z")));
+    assert_eq!(schedule.next_after(at("2013-03-11T07:30:00Z"), &zone), Some(at("2013-03-18T07:30:00Z")));
 }
 
 #[test]
@@ -264,26 +159,16 @@ fn a_gate_may_run_over_several_lines() {
 
 #[test]
 fn the_template_is_a_project_and_so_is_it_with_its_comments_taken_away() {
-    let empty = Project::parse("perennial.toml", template())
-        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let empty = Project::parse("perennial.toml", template()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert!(empty.steps.is_empty() && empty.task.is_none());
-    let lines = template()
-        .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(rest)
-                if rest.starts_with('[') || rest.contains(" = ") || rest.contains("  = ") =>
-            {
-                rest
-            }
-            _ => line,
-        });
+    let lines = template().lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if rest.starts_with('[') || rest.contains(" = ") || rest.contains("  = ") => rest,
+        _ => line,
+    });
     let whole: Vec<&str> = lines.collect();
     let whole = Project::parse("perennial.toml", &whole.join("\n"))
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render_plain()));
-    assert_eq!(
-        (whole.steps.len(), whole.gates.len(), whole.triggers.len()),
-        (4, 3, 1)
-    );
+    assert_eq!((whole.steps.len(), whole.gates.len(), whole.triggers.len()), (4, 3, 1));
 }
 
 #[test]
@@ -304,22 +189,10 @@ fn the_examples_of_the_repository_hold_together() {
 #[test]
 fn predictions_are_a_dataset_that_steps_and_triggers_may_name() {
     let endpoint = "delay".parse().unwrap();
-    assert_eq!(
-        predictions_of(&endpoint).unwrap().as_str(),
-        "predictions_delay"
-    );
+    assert_eq!(predictions_of(&endpoint).unwrap().as_str(), "predictions_delay");
     let text = edit(FLIGHTS, "sql/features.sql", "sql/looking_back.sql");
-    let text = edit(
-        &text,
-        "\"alert:delay.stale\"",
-        "\"dataset:predictions_delay\"",
-    );
+    let text = edit(&text, "\"alert:delay.stale\"", "\"dataset:predictions_delay\"");
     let project = project(&text);
     let predictions = Thing::Dataset(predictions_of(&endpoint).unwrap());
-    assert!(
-        project
-            .graph
-            .needs(&"features".parse().unwrap())
-            .any(|thing| *thing == predictions)
-    );
+    assert!(project.graph.needs(&"features".parse().unwrap()).any(|thing| *thing == predictions));
 }

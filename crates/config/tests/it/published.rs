@@ -10,18 +10,13 @@ use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edit};
 /// `cargo xtask schema` runs this with `PERENNIAL_WRITE_SCHEMA`, which writes the file anew.
 #[test]
 fn the_schema_in_the_repository_is_that_of_the_types() {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/perennial.schema.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/perennial.schema.json");
     if std::env::var_os("PERENNIAL_WRITE_SCHEMA").is_some() {
         std::fs::write(&path, perennial_config::json_schema_text()).unwrap();
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let now = perennial_config::json_schema_text();
-    assert!(
-        kept == now,
-        "{} is stale: run `cargo xtask schema`",
-        path.display()
-    );
+    assert!(kept == now, "{} is stale: run `cargo xtask schema`", path.display());
 }
 
 #[test]
@@ -30,12 +25,7 @@ fn every_key_of_the_schema_is_described() {
         let Some(object) = value.as_object() else {
             return;
         };
-        for (name, property) in object
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
+        for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
             if property.get("description").is_none() {
                 found.push(format!("{at}.{name}"));
             }
@@ -71,16 +61,8 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
         return schema != &Value::Bool(false);
     };
     schema.iter().all(|(keyword, said)| match keyword.as_str() {
-        "$ref" => fits(
-            root,
-            &root["$defs"][said.as_str().unwrap().trim_start_matches("#/$defs/")],
-            value,
-        ),
-        "anyOf" | "oneOf" => said
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|choice| fits(root, choice, value)),
+        "$ref" => fits(root, &root["$defs"][said.as_str().unwrap().trim_start_matches("#/$defs/")], value),
+        "anyOf" | "oneOf" => said.as_array().unwrap().iter().any(|choice| fits(root, choice, value)),
         "enum" => said.as_array().unwrap().contains(value),
         "const" => said == value,
         "type" => match said.as_str().unwrap() {
@@ -92,26 +74,19 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
             "number" => value.is_number(),
             other => panic!("{other}"),
         },
-        "required" => said
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|key| value.get(key.as_str().unwrap()).is_some()),
-        "items" => value
-            .as_array()
-            .is_none_or(|values| values.iter().all(|value| fits(root, said, value))),
+        "required" => said.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
+        "items" => value.as_array().is_none_or(|values| values.iter().all(|value| fits(root, said, value))),
         "additionalProperties" => value.as_object().is_none_or(|object| {
             let declared = schema.get("properties");
-            let others = object.iter().filter(|(key, _)| {
-                declared.is_none_or(|declared| declared.get(key.as_str()).is_none())
-            });
+            let others =
+                object.iter().filter(|(key, _)| declared.is_none_or(|declared| declared.get(key.as_str()).is_none()));
             others.into_iter().all(|(_, value)| fits(root, said, value))
         }),
-        "properties" => said.as_object().unwrap().iter().all(|(key, property)| {
-            value
-                .get(key)
-                .is_none_or(|value| fits(root, property, value))
-        }),
+        "properties" => said
+            .as_object()
+            .unwrap()
+            .iter()
+            .all(|(key, property)| value.get(key).is_none_or(|value| fits(root, property, value))),
         _ => true,
     })
 }
@@ -137,19 +112,11 @@ fn the_examples_fit_the_schema_and_a_misspelt_one_does_not() {
 #[test]
 fn the_words_of_the_schema_are_those_that_are_read() {
     fn words(value: &Value) -> Vec<String> {
-        value["enum"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|word| word.as_str().unwrap().to_owned())
-            .collect()
+        value["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
     fn read<T: serde::de::DeserializeOwned>(words: Vec<String>) {
         for word in words {
-            assert!(
-                serde_json::from_value::<T>(Value::from(word.as_str())).is_ok(),
-                "{word}"
-            );
+            assert!(serde_json::from_value::<T>(Value::from(word.as_str())).is_ok(), "{word}");
         }
     }
     let definitions = &json_schema()["$defs"];

@@ -14,28 +14,13 @@ pub(crate) const TRAINERS: [TrainerSpec; 2] = [
     TrainerSpec {
         name: "gbdt",
         params: &[
-            Param {
-                name: "trees",
-                kind: ParamKind::Whole(1, 5000),
-            },
-            Param {
-                name: "learning_rate",
-                kind: ParamKind::Number(0.001, 1.0),
-            },
-            Param {
-                name: "growth",
-                kind: ParamKind::Word(&["depth", "leaf"]),
-            },
-            Param {
-                name: "sampled",
-                kind: ParamKind::Bool,
-            },
+            Param { name: "trees", kind: ParamKind::Whole(1, 5000) },
+            Param { name: "learning_rate", kind: ParamKind::Number(0.001, 1.0) },
+            Param { name: "growth", kind: ParamKind::Word(&["depth", "leaf"]) },
+            Param { name: "sampled", kind: ParamKind::Bool },
         ],
     },
-    TrainerSpec {
-        name: "linear",
-        params: &[],
-    },
+    TrainerSpec { name: "linear", params: &[] },
 ];
 
 /// Files by path.
@@ -58,15 +43,9 @@ impl Files for Folder {
 /// The flights' files; a query is written as `tables: a, b`.
 pub(crate) fn folder() -> Folder {
     Folder(BTreeMap::from([
-        (
-            "sql/features.sql",
-            "tables: arrivals, planes, schedule, weather",
-        ),
+        ("sql/features.sql", "tables: arrivals, planes, schedule, weather"),
         ("sql/own.sql", "tables: features"),
-        (
-            "sql/looking_back.sql",
-            "tables: predictions_delay, schedule",
-        ),
+        ("sql/looking_back.sql", "tables: predictions_delay, schedule"),
         ("sql/misspelt.sql", "tables: arivals, planes"),
         ("sql/broken.sql", "SELEC 1"),
         ("train.py", ""),
@@ -76,8 +55,7 @@ pub(crate) fn folder() -> Folder {
 
 pub(crate) fn tables_in(sql: &str) -> Result<Vec<String>, Error> {
     let tables = sql.strip_prefix("tables: ").ok_or_else(|| {
-        Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query")
-            .hint("write one SELECT")
+        Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
     })?;
     Ok(tables.split(", ").map(str::to_owned).collect())
 }
@@ -85,11 +63,7 @@ pub(crate) fn tables_in(sql: &str) -> Result<Vec<String>, Error> {
 /// Judges a file among the flights' files.
 pub(crate) fn judge(text: &str) -> Result<Project, Diagnostics> {
     let folder = folder();
-    let around = Surroundings {
-        files: &folder,
-        trainers: &TRAINERS,
-        tables_in: Some(&tables_in),
-    };
+    let around = Surroundings { files: &folder, trainers: &TRAINERS, tables_in: Some(&tables_in) };
     Project::judge("perennial.toml", text, &around)
 }
 

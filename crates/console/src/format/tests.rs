@@ -44,3 +44,9 @@ fn causes_name_who_and_why() {
 fn a_long_value_is_cut_between_characters() {
     assert_eq!(value(&json!("ä".repeat(500))).chars().count(), VALUE_MAX + 1);
 }
+
+#[test]
+fn names_stay_whole_and_digests_are_shortened() {
+    assert_eq!(named("flight-delays/7"), "flight-delays/7");
+    assert_eq!(named("ab".repeat(32)), "abababababab");
+}

@@ -6,6 +6,7 @@ use perennial_app::lineage::{self, Explained, Kind, Line};
 use perennial_core::Result;
 
 use crate::door::page;
+use crate::format;
 use crate::shell::Shell;
 use crate::visit::Visit;
 
@@ -35,5 +36,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let kind: Kind = visit.text("kind").parse()?;
     let id = visit.text("id");
     let explained = lineage::explain(&caller, project, kind, id).await?;
-    page(&Page { explained, shell: Shell::new(&visit, "", format!("Origin of {} {id}", visit.text("kind"))).await? })
+    page(&Page {
+        explained,
+        shell: Shell::new(&visit, "", format!("Origin of {} {}", visit.text("kind"), format::named(id))).await?,
+    })
 }

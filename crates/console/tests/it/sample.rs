@@ -5,37 +5,30 @@ mod models;
 use std::sync::Arc;
 
 use perennial_app::ProjectState;
-use perennial_app::evidence::{Evidence, ModelFacts};
 use perennial_core::calendar::Window;
-use perennial_core::id::{
-    AlertId, DatasetId, DecisionId, EvidenceId, LoadId, ModelId, PipelineRunId, PromotionId, StepRunId,
-};
+use perennial_core::id::{AlertId, DatasetId, EvidenceId, LoadId, ModelId, PipelineRunId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Record};
 use perennial_core::port::data::{ColumnProfile, Mode, Severity};
 use perennial_core::rule::Verdict;
 use perennial_core::schema::{Field, Schema, TypeClass};
-use perennial_core::state::{AlertState, LoadState, ModelVersionState, PipelineRunState, StepRunState};
-use perennial_monitoring::{Drift, FeatureDrift, Reference, WindowResult};
+use perennial_core::state::{AlertState, LoadState, PipelineRunState, StepRunState};
+use perennial_monitoring::{Drift, FeatureDrift, WindowResult};
 use perennial_store::alerts::Alert;
 use perennial_store::check_results::{CheckResult, Profile};
 use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
 use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::decisions::Decision;
 use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::model_versions::ModelVersion;
 use perennial_store::monitor_results::{MonitorResult, ResultKind};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::promotions::{Promotion, PromotionKind};
-use perennial_store::registered_models::{ModelAlias, RegisteredModel};
-use perennial_store::releases::Release;
 use perennial_store::step_runs::{OutputKind, StepOutput, StepRun};
 use perennial_store::{
-    Tx, alerts, check_results, dataset_versions, datasets, decisions, endpoints, evidence, lineage, loads,
-    model_versions, monitor_results, pipeline_runs, promotions, registered_models, releases, step_runs,
+    Tx, alerts, check_results, dataset_versions, datasets, endpoints, lineage, loads, monitor_results, pipeline_runs,
+    promotions, step_runs,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::world::{NOW_MS, World};
 

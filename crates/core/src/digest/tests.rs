@@ -31,7 +31,8 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 }
 
 fn schema(columns: &[(&str, TypeClass)]) -> Schema {
-    let field = |(name, class): &(&str, TypeClass)| Field { name: (*name).to_owned(), class: class.clone(), nullable: true };
+    let field =
+        |(name, class): &(&str, TypeClass)| Field { name: (*name).to_owned(), class: class.clone(), nullable: true };
     Schema { fields: columns.iter().map(field).collect() }
 }
 
@@ -194,10 +195,12 @@ fn the_digest_sees_names_classes_rows_and_sum_but_no_column_order() {
 /// The published vectors, which another language computes too.
 #[test]
 fn the_published_vectors_come_out() {
-    let vectors: Vec<Json> = serde_json::from_str(include_str!("../../../../docs/digest-vectors.json")).expect("vectors");
+    let vectors: Vec<Json> =
+        serde_json::from_str(include_str!("../../../../docs/digest-vectors.json")).expect("vectors");
     for vector in &vectors {
         let columns = vector["schema"].as_object().expect("a schema");
-        let fields = columns.iter().map(|(name, class)| Field { name: name.clone(), class: class_of(class), nullable: true });
+        let fields =
+            columns.iter().map(|(name, class)| Field { name: name.clone(), class: class_of(class), nullable: true });
         let schema = Schema { fields: fields.collect() };
         let rows = vector["rows"].as_array().expect("rows");
         let mut sum = TableSum::zero();
@@ -221,7 +224,8 @@ fn class_of(class: &Json) -> TypeClass {
         return TypeClass::List(Box::new(class_of(element)));
     }
     if let Some(fields) = class.get("struct").and_then(Json::as_object) {
-        let field = |(name, class): (&String, &Json)| Field { name: name.clone(), class: class_of(class), nullable: true };
+        let field =
+            |(name, class): (&String, &Json)| Field { name: name.clone(), class: class_of(class), nullable: true };
         return TypeClass::Struct(fields.iter().map(field).collect());
     }
     serde_json::from_value(class.clone()).expect("a class")
@@ -235,7 +239,9 @@ fn value_of<'a>(class: &'a Json, value: &'a Json) -> Value<'a> {
         return Value::List(value.as_array().expect("a list").iter().map(|value| value_of(element, value)).collect());
     }
     if let Some(fields) = class.get("struct").and_then(Json::as_object) {
-        return Value::Struct(fields.iter().map(|(name, class)| (name.as_str(), value_of(class, &value[name]))).collect());
+        return Value::Struct(
+            fields.iter().map(|(name, class)| (name.as_str(), value_of(class, &value[name]))).collect(),
+        );
     }
     let text = || value.as_str().expect("text");
     let whole = || value.as_i64().expect("a whole number");

@@ -89,7 +89,11 @@ pub fn parse_experiment_order(text: &str) -> Result<ExperimentOrder> {
     if !is_descending {
         reader.keyword("asc");
     }
-    if reader.is_at_end() { Ok(ExperimentOrder { key, is_descending }) } else { Err(reader.refuse("expected `ASC`, `DESC` or the end")) }
+    if reader.is_at_end() {
+        Ok(ExperimentOrder { key, is_descending })
+    } else {
+        Err(reader.refuse("expected `ASC`, `DESC` or the end"))
+    }
 }
 
 fn clause(reader: &mut Reader<'_>) -> Result<ExperimentClause> {
@@ -97,7 +101,9 @@ fn clause(reader: &mut Reader<'_>) -> Result<ExperimentClause> {
     let start = reader.at;
     let operator = operator(reader)?;
     Ok(match subject {
-        Subject::Key(ExperimentKey::Name) => ExperimentClause::Name(text_test(reader, start, operator, Allowed::Plain)?),
+        Subject::Key(ExperimentKey::Name) => {
+            ExperimentClause::Name(text_test(reader, start, operator, Allowed::Plain)?)
+        }
         Subject::Key(ExperimentKey::Id) => ExperimentClause::Id(text_test(reader, start, operator, Allowed::List)?),
         Subject::Key(ExperimentKey::Number(number)) => {
             let (comparison, value) = number_test(reader, start, &operator)?;
@@ -123,11 +129,17 @@ fn subject(reader: &mut Reader<'_>) -> Result<Subject> {
         ("tag" | "tags", key) if !key.is_empty() => Ok(Subject::Tag(key.to_owned())),
         ("attribute" | "attributes" | "attr", "name") => Ok(Subject::Key(ExperimentKey::Name)),
         ("attribute" | "attributes" | "attr", "experiment_id") => Ok(Subject::Key(ExperimentKey::Id)),
-        ("attribute" | "attributes" | "attr", "creation_time") => Ok(Subject::Key(ExperimentKey::Number(ExperimentNumber::Created))),
-        ("attribute" | "attributes" | "attr", "last_update_time") => Ok(Subject::Key(ExperimentKey::Number(ExperimentNumber::Updated))),
+        ("attribute" | "attributes" | "attr", "creation_time") => {
+            Ok(Subject::Key(ExperimentKey::Number(ExperimentNumber::Created)))
+        }
+        ("attribute" | "attributes" | "attr", "last_update_time") => {
+            Ok(Subject::Key(ExperimentKey::Number(ExperimentNumber::Updated)))
+        }
         _ => {
             reader.at = start;
-            Err(reader.refuse("expected `tags.` with a key, or one of `name`, `experiment_id`, `creation_time`, `last_update_time`"))
+            Err(reader.refuse(
+                "expected `tags.` with a key, or one of `name`, `experiment_id`, `creation_time`, `last_update_time`",
+            ))
         }
     }
 }

@@ -118,7 +118,12 @@ pub(super) fn number_test(reader: &mut Reader<'_>, start: usize, operator: &Oper
     Ok((*comparison, reader.number()?))
 }
 
-pub(super) fn text_test(reader: &mut Reader<'_>, start: usize, operator: Operator, allowed: Allowed) -> Result<TextTest> {
+pub(super) fn text_test(
+    reader: &mut Reader<'_>,
+    start: usize,
+    operator: Operator,
+    allowed: Allowed,
+) -> Result<TextTest> {
     match operator {
         Operator::Compare(Comparison::Equal) => Ok(TextTest::Equal(reader.string()?)),
         Operator::Compare(Comparison::NotEqual) => Ok(TextTest::NotEqual(reader.string()?)),

@@ -206,3 +206,73 @@ proptest! {
         drop(parse_run_order(&text));
     }
 }
+
+mod experiments {
+    use super::*;
+
+    #[test]
+    fn a_filter_over_experiments_has_attributes_and_tags() {
+        let parsed = parse_experiment_filter(
+            "name LIKE 'a%' AND attr.creation_time >= 5 and tags.`my team` IS NULL and experiment_id IN ('1')",
+        );
+        let expected = [
+            ExperimentClause::Name(TextTest::Like("a%".to_owned())),
+            ExperimentClause::Number(ExperimentNumber::Created, Comparison::GreaterOrEqual, 5.0),
+            ExperimentClause::Tag("my team".to_owned(), TextTest::Missing),
+            ExperimentClause::Id(TextTest::In(vec!["1".to_owned()])),
+        ];
+        assert_eq!(parsed.unwrap(), expected);
+        for wrong in [
+            " ",
+            "metrics.auc > 1",
+            "name > 'a'",
+            "name IN ('a')",
+            "creation_time = 'a'",
+            "tags. = 'a'",
+            "name = 'a' OR name = 'b'",
+        ] {
+            assert!(parse_experiment_filter(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_order_of_experiments_takes_attributes_alone() {
+        let order = parse_experiment_order("attribute.last_update_time desc").unwrap();
+        assert_eq!(
+            order,
+            ExperimentOrder { key: ExperimentKey::Number(ExperimentNumber::Updated), is_descending: true }
+        );
+        assert!(parse_experiment_order("tags.a").is_err() && parse_experiment_order("name sideways").is_err());
+    }
+
+    #[test]
+    fn like_minds_case_and_takes_wildcards() {
+        let passes = |pattern: &str, text: &str| TextTest::Like(pattern.to_owned()).passes(Some(text));
+        for (pattern, text) in [
+            ("a%", "a"),
+            ("%", ""),
+            ("%b%d", "abcbd"),
+            ("a_c", "abc"),
+            ("%%x", "x"),
+            ("a%b%c", "aXbXbXc"),
+            ("ü_", "üß"),
+        ] {
+            assert!(passes(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("a%", "A"), ("a", "ab"), ("_", ""), ("a%b", "ac"), ("%a", "ab"), ("", "a")] {
+            assert!(!passes(pattern, text), "{pattern} {text}");
+        }
+        assert!(TextTest::LikeAnyCase("A%".to_owned()).passes(Some("ab")));
+    }
+
+    #[test]
+    fn what_is_missing_passes_one_test_alone() {
+        assert!(TextTest::Missing.passes(None) && !TextTest::Missing.passes(Some("")));
+        assert!(
+            !TextTest::NotEqual("a".to_owned()).passes(None)
+                && !TextTest::NotIn(vec![]).passes(None)
+                && !TextTest::Present.passes(None)
+        );
+        assert!(Comparison::NotEqual.holds(f64::NAN, 1.0) && !Comparison::LessOrEqual.holds(f64::NAN, 1.0));
+    }
+}

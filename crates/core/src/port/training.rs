@@ -41,7 +41,14 @@ pub struct TrainedModel {
 /// Trains models; pure computation, called off the async runtime.
 pub trait Trainer: Send + Sync {
     /// Trains `kind` (`gbdt`, `linear`) on rows whose columns are exactly the features.
-    fn train(&self, kind: &str, task: TaskKind, features: &Frame, target: &Target, params: &Map<String, Value>) -> Result<TrainedModel>;
+    fn train(
+        &self,
+        kind: &str,
+        task: TaskKind,
+        features: &Frame,
+        target: &Target,
+        params: &Map<String, Value>,
+    ) -> Result<TrainedModel>;
 
     /// Changes whenever the same rows could give another model; part of cache keys.
     fn version(&self) -> &'static str;

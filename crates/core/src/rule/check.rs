@@ -18,18 +18,10 @@ pub struct Problem {
 
 /// Types every node; each mistake is told once.
 pub(super) fn check(root: &Node, text: &str, facts: &FactSchema) -> Vec<Problem> {
-    let mut checker = Checker {
-        text,
-        facts,
-        scope: Vec::new(),
-        problems: Vec::new(),
-    };
+    let mut checker = Checker { text, facts, scope: Vec::new(), problems: Vec::new() };
     let found = checker.type_of(root);
     if let Some(found) = found.filter(|found| *found != FactType::Bool) {
-        checker.report(
-            &root.span,
-            format!("the {} must be true or false, this is {found}", facts.noun),
-        );
+        checker.report(&root.span, format!("the {} must be true or false, this is {found}", facts.noun));
     }
     checker.problems
 }
@@ -62,11 +54,7 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn report(&mut self, span: &Range<usize>, message: String) {
-        self.problems.push(Problem {
-            span: span.clone(),
-            message,
-            suggestion: None,
-        });
+        self.problems.push(Problem { span: span.clone(), message, suggestion: None });
     }
 
     fn suggest<'b>(
@@ -81,11 +69,7 @@ impl<'a> Checker<'a> {
             let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
             (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
         });
-        self.problems.push(Problem {
-            span: span.clone(),
-            message,
-            suggestion,
-        });
+        self.problems.push(Problem { span: span.clone(), message, suggestion });
     }
 
     /// The node's type; `None` where a mistake was told, so that nothing follows from it.
@@ -95,10 +79,7 @@ impl<'a> Checker<'a> {
             Kind::Bool(_) => Some(FactType::Bool),
             Kind::Text(_) => Some(FactType::Text),
             Kind::Null => {
-                self.report(
-                    &node.span,
-                    "facts are present or absent, never null".to_owned(),
-                );
+                self.report(&node.span, "facts are present or absent, never null".to_owned());
                 if let Some(last) = self.problems.last_mut() {
                     last.suggestion = Some("ask `has(…)`".to_owned());
                 }
@@ -119,10 +100,7 @@ impl<'a> Checker<'a> {
                 if yes == other {
                     return Some(yes);
                 }
-                self.report(
-                    &no.span,
-                    format!("both answers of `?` must be alike: {yes} before `:`, {other} after"),
-                );
+                self.report(&no.span, format!("both answers of `?` must be alike: {yes} before `:`, {other} after"));
                 None
             }
             Kind::Call(function, arguments) => Some(self.call(*function, arguments)),
@@ -134,13 +112,7 @@ impl<'a> Checker<'a> {
     fn expect(&mut self, node: &'a Node, wanted: &FactType, by: &str) -> FactType {
         let found = self.type_of(node);
         if let Some(found) = found.filter(|found| found != wanted) {
-            self.report(
-                &node.span,
-                format!(
-                    "{by} takes {wanted}, `{}` is {found}",
-                    &self.text[node.span.clone()]
-                ),
-            );
+            self.report(&node.span, format!("{by} takes {wanted}, `{}` is {found}", &self.text[node.span.clone()]));
         }
         wanted.clone()
     }
@@ -152,10 +124,7 @@ impl<'a> Checker<'a> {
             match &element {
                 None => element = Some(found),
                 Some(first) if *first != found => {
-                    self.report(
-                        &node.span,
-                        format!("elements of a list must be alike: {first} first, {found} here"),
-                    );
+                    self.report(&node.span, format!("elements of a list must be alike: {first} first, {found} here"));
                     return None;
                 }
                 Some(_) => {}
@@ -166,12 +135,7 @@ impl<'a> Checker<'a> {
     }
 
     fn name(&mut self, name: &str, span: &Range<usize>) -> Option<FactType> {
-        if let Some((_, bound)) = self
-            .scope
-            .iter()
-            .rev()
-            .find(|(variable, _)| *variable == name)
-        {
+        if let Some((_, bound)) = self.scope.iter().rev().find(|(variable, _)| *variable == name) {
             return bound.clone();
         }
         if let Some(field) = self.facts.facts.field(name) {
@@ -179,15 +143,8 @@ impl<'a> Checker<'a> {
         }
         let facts = self.facts;
         let variables: Vec<&str> = self.scope.iter().map(|(variable, _)| *variable).collect();
-        let known = variables
-            .into_iter()
-            .chain(facts.facts.fields().map(|(name, _)| name));
-        self.suggest(
-            span,
-            format!("unknown fact `{name}`"),
-            name,
-            known.collect::<Vec<_>>().into_iter(),
-        );
+        let known = variables.into_iter().chain(facts.facts.fields().map(|(name, _)| name));
+        self.suggest(span, format!("unknown fact `{name}`"), name, known.collect::<Vec<_>>().into_iter());
         None
     }
 
@@ -198,11 +155,7 @@ impl<'a> Checker<'a> {
                     return Some(found.value.clone());
                 }
                 let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!(
-                    "`{}` has no field `{}`",
-                    &self.text[operand.span.clone()],
-                    field.text
-                );
+                let message = format!("`{}` has no field `{}`", &self.text[operand.span.clone()], field.text);
                 self.suggest(&field.span, message, &field.text, known.into_iter());
                 None
             }
@@ -210,11 +163,7 @@ impl<'a> Checker<'a> {
             other => {
                 self.report(
                     &field.span,
-                    format!(
-                        "`{}` is {other}, it has no field `{}`",
-                        &self.text[operand.span.clone()],
-                        field.text
-                    ),
+                    format!("`{}` is {other}, it has no field `{}`", &self.text[operand.span.clone()], field.text),
                 );
                 None
             }
@@ -233,43 +182,28 @@ impl<'a> Checker<'a> {
             }
             FactType::Record(record) => {
                 let Kind::Text(name) = &index.kind else {
-                    self.report(
-                        &index.span,
-                        "the field of a record is a text, such as `['auc']`".to_owned(),
-                    );
+                    self.report(&index.span, "the field of a record is a text, such as `['auc']`".to_owned());
                     return None;
                 };
                 if let Some(found) = record.field(name) {
                     return Some(found.value.clone());
                 }
                 let known: Vec<&str> = record.fields().map(|(name, _)| name).collect();
-                let message = format!(
-                    "`{}` has no field `{name}`",
-                    &self.text[operand.span.clone()]
-                );
+                let message = format!("`{}` has no field `{name}`", &self.text[operand.span.clone()]);
                 self.suggest(&index.span, message, name, known.into_iter());
                 None
             }
             other => {
                 self.report(
                     &operand.span,
-                    format!(
-                        "`{}` is {other}, it has no parts",
-                        &self.text[operand.span.clone()]
-                    ),
+                    format!("`{}` is {other}, it has no parts", &self.text[operand.span.clone()]),
                 );
                 None
             }
         }
     }
 
-    fn binary(
-        &mut self,
-        operator: Operator,
-        node: &Node,
-        left: &'a Node,
-        right: &'a Node,
-    ) -> Option<FactType> {
+    fn binary(&mut self, operator: Operator, node: &Node, left: &'a Node, right: &'a Node) -> Option<FactType> {
         let sign = format!("`{}`", operator.as_str());
         match operator {
             Operator::And | Operator::Or => {
@@ -286,14 +220,9 @@ impl<'a> Checker<'a> {
                 match (found?, other?) {
                     (FactType::Number, FactType::Number) => Some(FactType::Number),
                     (FactType::Text, FactType::Text) => Some(FactType::Text),
-                    (found, other) if found == other && matches!(found, FactType::List(_)) => {
-                        Some(found)
-                    }
+                    (found, other) if found == other && matches!(found, FactType::List(_)) => Some(found),
                     (found, other) => {
-                        self.report(
-                            &node.span,
-                            format!("`+` adds numbers or joins texts, found {found} and {other}"),
-                        );
+                        self.report(&node.span, format!("`+` adds numbers or joins texts, found {found} and {other}"));
                         None
                     }
                 }
@@ -304,10 +233,7 @@ impl<'a> Checker<'a> {
                 if let (Some(found), Some(other)) = (found, other)
                     && found != other
                 {
-                    self.report(
-                        &node.span,
-                        format!("{sign} compares like with like, found {found} and {other}"),
-                    );
+                    self.report(&node.span, format!("{sign} compares like with like, found {found} and {other}"));
                 }
                 Some(FactType::Bool)
             }
@@ -319,9 +245,7 @@ impl<'a> Checker<'a> {
                 {
                     self.report(
                         &node.span,
-                        format!(
-                            "{sign} compares two numbers or two texts, found {found} and {other}"
-                        ),
+                        format!("{sign} compares two numbers or two texts, found {found} and {other}"),
                     );
                 }
                 Some(FactType::Bool)
@@ -343,10 +267,7 @@ impl<'a> Checker<'a> {
             other => {
                 self.report(
                     &right.span,
-                    format!(
-                        "`in` asks a list or a map, `{}` is {other}",
-                        &self.text[right.span.clone()]
-                    ),
+                    format!("`in` asks a list or a map, `{}` is {other}", &self.text[right.span.clone()]),
                 );
                 return;
             }
@@ -354,9 +275,7 @@ impl<'a> Checker<'a> {
         if wanted != found {
             self.report(
                 &node.span,
-                format!(
-                    "`in` compares like with like, found {found} and elements that are {wanted}"
-                ),
+                format!("`in` compares like with like, found {found} and elements that are {wanted}"),
             );
         }
     }
@@ -400,10 +319,8 @@ impl<'a> Checker<'a> {
             Some(FactType::List(element)) => Some(element.as_ref().clone()),
             Some(FactType::Numbers) => Some(FactType::Text),
             Some(other) => {
-                let message = format!(
-                    "`{}` is {other}, expected a list to ask each of",
-                    &self.text[each.range.span.clone()]
-                );
+                let message =
+                    format!("`{}` is {other}, expected a list to ask each of", &self.text[each.range.span.clone()]);
                 self.report(&each.range.span, message);
                 None
             }
@@ -417,13 +334,9 @@ impl<'a> Checker<'a> {
         self.scope.pop();
         match each.quantifier {
             Quantifier::All | Quantifier::Exists | Quantifier::ExistsOne => Some(FactType::Bool),
-            Quantifier::Filter => range.map(|range| {
-                if range == FactType::Numbers {
-                    FactType::Text.list()
-                } else {
-                    range
-                }
-            }),
+            Quantifier::Filter => {
+                range.map(|range| if range == FactType::Numbers { FactType::Text.list() } else { range })
+            }
             Quantifier::Map => result.map(FactType::list),
         }
     }

@@ -20,14 +20,7 @@ pub(super) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     pub(super) fn new(text: &'a str, facts: &'a Value) -> Self {
-        Self {
-            text,
-            facts,
-            scope: Vec::new(),
-            steps: 0,
-            seen: BTreeSet::new(),
-            values: Vec::new(),
-        }
+        Self { text, facts, scope: Vec::new(), steps: 0, seen: BTreeSet::new(), values: Vec::new() }
     }
 
     /// The facts it saw, in the order of looking.
@@ -73,11 +66,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn unfit(&self, node: &Node, found: &Known<'_>, wanted: &str) -> Unknown {
-        Unknown::because(format!(
-            "`{}` is {}, expected {wanted}",
-            &self.text[node.span.clone()],
-            found.describe()
-        ))
+        Unknown::because(format!("`{}` is {}, expected {wanted}", &self.text[node.span.clone()], found.describe()))
     }
 
     /// Evaluates a node, and keeps it among the values seen when it is a plain fact.
@@ -100,21 +89,14 @@ impl<'a> Evaluation<'a> {
     fn look(&mut self, node: &'a Node) -> Result<Known<'a>, Unknown> {
         self.steps += 1;
         if self.steps > EVALUATION_STEPS_MAX {
-            return Err(Unknown::because(format!(
-                "more than {EVALUATION_STEPS_MAX} steps"
-            )));
+            return Err(Unknown::because(format!("more than {EVALUATION_STEPS_MAX} steps")));
         }
         let data = match &node.kind {
             Kind::Number(number) => Data::Number(*number),
             Kind::Bool(truth) => Data::Bool(*truth),
             Kind::Text(text) => Data::Text(text.clone()),
             Kind::Null => return Err(Unknown::because("facts are present or absent, never null")),
-            Kind::List(nodes) => Data::List(
-                nodes
-                    .iter()
-                    .map(|node| self.evaluate(node))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Kind::List(nodes) => Data::List(nodes.iter().map(|node| self.evaluate(node)).collect::<Result<_, _>>()?),
             Kind::Name(name) => return self.name(name),
             Kind::Field(operand, field) => {
                 let operand = self.operand(operand, &format!(".{}", field.text))?;
@@ -137,12 +119,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn name(&mut self, name: &str) -> Result<Known<'a>, Unknown> {
-        if let Some((_, known)) = self
-            .scope
-            .iter()
-            .rev()
-            .find(|(variable, _)| *variable == name)
-        {
+        if let Some((_, known)) = self.scope.iter().rev().find(|(variable, _)| *variable == name) {
             return Ok(known.clone());
         }
         match self.facts.get(name) {
@@ -155,24 +132,14 @@ impl<'a> Evaluation<'a> {
     fn operand(&mut self, node: &'a Node, part: &str) -> Result<Known<'a>, Unknown> {
         let is_path = matches!(node.kind, Kind::Name(_) | Kind::Field(..) | Kind::Index(..));
         self.evaluate(node).map_err(|mut unknown| {
-            if let ([path], true, true) = (
-                unknown.missing.as_mut_slice(),
-                unknown.reasons.is_empty(),
-                is_path,
-            ) {
+            if let ([path], true, true) = (unknown.missing.as_mut_slice(), unknown.reasons.is_empty(), is_path) {
                 path.push_str(part);
             }
             unknown
         })
     }
 
-    fn part(
-        &self,
-        node: &Node,
-        operand: &Known<'a>,
-        name: &str,
-        part: String,
-    ) -> Result<Known<'a>, Unknown> {
+    fn part(&self, node: &Node, operand: &Known<'a>, name: &str, part: String) -> Result<Known<'a>, Unknown> {
         let path = match &operand.path {
             Some(path) => format!("{path}{part}"),
             None => self.text[node.span.clone()].to_owned(),
@@ -182,19 +149,11 @@ impl<'a> Evaluation<'a> {
                 Some(value) => Known::fact(value, path),
                 None => Err(Unknown::missing(path)),
             },
-            _ => Err(Unknown::because(format!(
-                "`{path}` is asked of {}, which has no fields",
-                operand.describe()
-            ))),
+            _ => Err(Unknown::because(format!("`{path}` is asked of {}, which has no fields", operand.describe()))),
         }
     }
 
-    fn index(
-        &mut self,
-        node: &'a Node,
-        operand: &'a Node,
-        index: &'a Node,
-    ) -> Result<Known<'a>, Unknown> {
+    fn index(&mut self, node: &'a Node, operand: &'a Node, index: &'a Node) -> Result<Known<'a>, Unknown> {
         let place = self.evaluate(index)?;
         match place.data {
             Data::Text(name) => {
@@ -204,36 +163,22 @@ impl<'a> Evaluation<'a> {
             Data::Number(number) => {
                 let operand = self.operand(operand, &format!("[{number}]"))?;
                 let Data::List(elements) = operand.data else {
-                    return Err(Unknown::because(format!(
-                        "`{}` is no list",
-                        &self.text[node.span.clone()]
-                    )));
+                    return Err(Unknown::because(format!("`{}` is no list", &self.text[node.span.clone()])));
                 };
                 let is_whole = number >= 0.0 && number.fract() == 0.0;
-                let found = is_whole
-                    .then(|| elements.into_iter().nth(number as usize))
-                    .flatten();
+                let found = is_whole.then(|| elements.into_iter().nth(number as usize)).flatten();
                 found.ok_or_else(|| Unknown::missing(&self.text[node.span.clone()]))
             }
-            _ => Err(Unknown::because(format!(
-                "`{}` is no place",
-                &self.text[index.span.clone()]
-            ))),
+            _ => Err(Unknown::because(format!("`{}` is no place", &self.text[index.span.clone()]))),
         }
     }
 
     /// Whether a field is there; what is absent has no fields.
     fn has(&mut self, operand: &'a Node, field: &str) -> Truth {
         match self.evaluate(operand) {
-            Ok(Known {
-                data: Data::Map(map),
-                ..
-            }) => Ok(map.get(field).is_some_and(|value| !value.is_null())),
+            Ok(Known { data: Data::Map(map), .. }) => Ok(map.get(field).is_some_and(|value| !value.is_null())),
             Ok(known) => Err(self.unfit(operand, &known, "a record")),
-            Err(unknown)
-                if unknown.reasons.is_empty()
-                    && matches!(operand.kind, Kind::Name(_) | Kind::Field(..)) =>
-            {
+            Err(unknown) if unknown.reasons.is_empty() && matches!(operand.kind, Kind::Name(_) | Kind::Field(..)) => {
                 Ok(false)
             }
             Err(unknown) => Err(unknown),
@@ -256,52 +201,28 @@ impl<'a> Evaluation<'a> {
             (Operator::Equal, left, right) => Data::Bool(equal(left, right)),
             (Operator::NotEqual, left, right) => Data::Bool(!equal(left, right)),
             (Operator::Less, Data::Number(left), Data::Number(right)) => Data::Bool(left < right),
-            (Operator::LessEqual, Data::Number(left), Data::Number(right)) => {
-                Data::Bool(left <= right)
-            }
-            (Operator::Greater, Data::Number(left), Data::Number(right)) => {
-                Data::Bool(left > right)
-            }
-            (Operator::GreaterEqual, Data::Number(left), Data::Number(right)) => {
-                Data::Bool(left >= right)
-            }
+            (Operator::LessEqual, Data::Number(left), Data::Number(right)) => Data::Bool(left <= right),
+            (Operator::Greater, Data::Number(left), Data::Number(right)) => Data::Bool(left > right),
+            (Operator::GreaterEqual, Data::Number(left), Data::Number(right)) => Data::Bool(left >= right),
             (Operator::Less, Data::Text(left), Data::Text(right)) => Data::Bool(left < right),
             (Operator::LessEqual, Data::Text(left), Data::Text(right)) => Data::Bool(left <= right),
             (Operator::Greater, Data::Text(left), Data::Text(right)) => Data::Bool(left > right),
-            (Operator::GreaterEqual, Data::Text(left), Data::Text(right)) => {
-                Data::Bool(left >= right)
-            }
-            (Operator::Add, Data::Text(left), Data::Text(right)) => {
-                Data::Text(format!("{left}{right}"))
-            }
-            (Operator::Add, Data::List(left), Data::List(right)) => {
-                Data::List([left.as_slice(), right].concat())
-            }
+            (Operator::GreaterEqual, Data::Text(left), Data::Text(right)) => Data::Bool(left >= right),
+            (Operator::Add, Data::Text(left), Data::Text(right)) => Data::Text(format!("{left}{right}")),
+            (Operator::Add, Data::List(left), Data::List(right)) => Data::List([left.as_slice(), right].concat()),
             (Operator::Add, Data::Number(left), Data::Number(right)) => Data::Number(left + right),
-            (Operator::Subtract, Data::Number(left), Data::Number(right)) => {
-                Data::Number(left - right)
+            (Operator::Subtract, Data::Number(left), Data::Number(right)) => Data::Number(left - right),
+            (Operator::Multiply, Data::Number(left), Data::Number(right)) => Data::Number(left * right),
+            (Operator::Divide, Data::Number(left), Data::Number(right)) => Data::Number(left / right),
+            (Operator::In, _, Data::List(elements)) => {
+                Data::Bool(elements.iter().any(|element| equal(&element.data, &left.data)))
             }
-            (Operator::Multiply, Data::Number(left), Data::Number(right)) => {
-                Data::Number(left * right)
-            }
-            (Operator::Divide, Data::Number(left), Data::Number(right)) => {
-                Data::Number(left / right)
-            }
-            (Operator::In, _, Data::List(elements)) => Data::Bool(
-                elements
-                    .iter()
-                    .any(|element| equal(&element.data, &left.data)),
-            ),
             (Operator::In, Data::Text(name), Data::Map(map)) => {
                 Data::Bool(map.get(name).is_some_and(|value| !value.is_null()))
             }
             _ => {
-                let message = format!(
-                    "`{}` is asked of {} and {}",
-                    operator.as_str(),
-                    left.describe(),
-                    right.describe()
-                );
+                let message =
+                    format!("`{}` is asked of {} and {}", operator.as_str(), left.describe(), right.describe());
                 return Err(Unknown::because(message));
             }
         };
@@ -311,10 +232,9 @@ impl<'a> Evaluation<'a> {
     /// A number that is none (a quotient by zero, an overflow) is undefined, hence unknown.
     fn defined(&self, node: &Node, data: Data<'a>) -> Result<Data<'a>, Unknown> {
         match data {
-            Data::Number(number) if !number.is_finite() => Err(Unknown::because(format!(
-                "`{}` is undefined",
-                &self.text[node.span.clone()]
-            ))),
+            Data::Number(number) if !number.is_finite() => {
+                Err(Unknown::because(format!("`{}` is undefined", &self.text[node.span.clone()])))
+            }
             data => Ok(data),
         }
     }
@@ -329,9 +249,7 @@ impl<'a> Evaluation<'a> {
                 match &known.data {
                     Data::Text(text) => Ok(Data::Number(text.chars().count() as f64)),
                     Data::List(elements) => Ok(Data::Number(elements.len() as f64)),
-                    Data::Map(map) => Ok(Data::Number(
-                        map.values().filter(|value| !value.is_null()).count() as f64,
-                    )),
+                    Data::Map(map) => Ok(Data::Number(map.values().filter(|value| !value.is_null()).count() as f64)),
                     _ => Err(self.unfit(first, &known, "a list, a map or text")),
                 }
             }
@@ -351,11 +269,7 @@ impl<'a> Evaluation<'a> {
                 let mut found = self.number(first)?;
                 for node in rest {
                     let number = self.number(node)?;
-                    found = if function == Function::Least {
-                        found.min(number)
-                    } else {
-                        found.max(number)
-                    };
+                    found = if function == Function::Least { found.min(number) } else { found.max(number) };
                 }
                 Ok(Data::Number(found))
             }
@@ -366,10 +280,7 @@ impl<'a> Evaluation<'a> {
         let range = self.evaluate(&each.range)?;
         let elements = match range.data {
             Data::List(elements) => elements,
-            Data::Map(map) => map
-                .keys()
-                .map(|key| Known::new(Data::Text(key.clone())))
-                .collect(),
+            Data::Map(map) => map.keys().map(|key| Known::new(Data::Text(key.clone()))).collect(),
             _ => return Err(self.unfit(&each.range, &range, "a list")),
         };
         let mut kept = Vec::new();
@@ -377,10 +288,7 @@ impl<'a> Evaluation<'a> {
         let mut unknown: Option<Unknown> = None;
         for element in elements {
             self.scope.push((&each.variable.text, element.clone()));
-            let answer = each
-                .condition
-                .as_ref()
-                .map_or(Ok(true), |condition| self.truth(condition));
+            let answer = each.condition.as_ref().map_or(Ok(true), |condition| self.truth(condition));
             let answer = match (answer, &each.result) {
                 (Ok(true), Some(result)) => self.evaluate(result).map(|known| {
                     kept.push(known);

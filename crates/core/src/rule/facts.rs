@@ -56,14 +56,7 @@ impl Record {
     }
 
     fn add(mut self, name: &str, value: FactType, is_optional: bool, meaning: &str) -> Self {
-        self.fields.insert(
-            name.to_owned(),
-            FactField {
-                value,
-                is_optional,
-                meaning: meaning.to_owned(),
-            },
-        );
+        self.fields.insert(name.to_owned(), FactField { value, is_optional, meaning: meaning.to_owned() });
         self
     }
 
@@ -74,9 +67,7 @@ impl Record {
 
     /// Names and fields, ordered by name.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &FactField)> {
-        self.fields
-            .iter()
-            .map(|(name, field)| (name.as_str(), field))
+        self.fields.iter().map(|(name, field)| (name.as_str(), field))
     }
 }
 
@@ -132,16 +123,8 @@ impl FactSchema {
 fn list(record: &Record, prefix: &str, rows: &mut Vec<(String, String, String)>) {
     for (name, field) in record.fields() {
         let path = format!("{prefix}{name}");
-        let optional = if field.is_optional {
-            ", may be absent"
-        } else {
-            ""
-        };
-        rows.push((
-            path.clone(),
-            format!("{}{optional}", field.value),
-            field.meaning.clone(),
-        ));
+        let optional = if field.is_optional { ", may be absent" } else { "" };
+        rows.push((path.clone(), format!("{}{optional}", field.value), field.meaning.clone()));
         match &field.value {
             FactType::Record(inner) => list(inner, &format!("{path}."), rows),
             FactType::List(element) => {
@@ -149,11 +132,7 @@ fn list(record: &Record, prefix: &str, rows: &mut Vec<(String, String, String)>)
                     list(inner, &format!("{path}[]."), rows);
                 }
             }
-            FactType::Numbers => rows.push((
-                format!("{path}.<name>"),
-                FactType::Number.to_string(),
-                String::new(),
-            )),
+            FactType::Numbers => rows.push((format!("{path}.<name>"), FactType::Number.to_string(), String::new())),
             FactType::Number | FactType::Bool | FactType::Text => {}
         }
     }

@@ -46,10 +46,7 @@ impl std::str::FromStr for Verdict {
             "unknown" => Ok(Self::Unknown),
             other => Err(crate::Error::new(
                 crate::ErrorCode::InvalidArgument,
-                format!(
-                    "`{}` is no verdict: expected one of `pass`, `fail`, `unknown`",
-                    other.escape_debug()
-                ),
+                format!("`{}` is no verdict: expected one of `pass`, `fail`, `unknown`", other.escape_debug()),
             )),
         }
     }
@@ -80,12 +77,7 @@ pub struct Judgement {
 }
 
 /// Judges the conjunction of `clauses`; none of them is a pass.
-pub(super) fn judge(
-    text: &str,
-    clauses: &[&Node],
-    skipped: Vec<Skipped>,
-    facts: &Value,
-) -> Judgement {
+pub(super) fn judge(text: &str, clauses: &[&Node], skipped: Vec<Skipped>, facts: &Value) -> Judgement {
     let mut evaluation = Evaluation::new(text, facts);
     let mut answer: Truth = Ok(true);
     for clause in clauses {
@@ -99,11 +91,5 @@ pub(super) fn judge(
         Ok(false) => (Verdict::Fail, Unknown::default()),
         Err(unknown) => (Verdict::Unknown, unknown),
     };
-    Judgement {
-        verdict,
-        missing: unknown.missing,
-        reasons: unknown.reasons,
-        values: evaluation.into_values(),
-        skipped,
-    }
+    Judgement { verdict, missing: unknown.missing, reasons: unknown.reasons, values: evaluation.into_values(), skipped }
 }

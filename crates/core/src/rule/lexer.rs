@@ -17,8 +17,8 @@ pub(super) enum Token {
 
 /// Longest first, so that `<=` is not read as `<`.
 const SIGNS: [&str; 25] = [
-    "&&", "||", "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]",
-    "{", "}", ",", ".", "?", ":", ";",
+    "&&", "||", "==", "!=", "<=", ">=", "<", ">", "!", "+", "-", "*", "/", "%", "(", ")", "[", "]", "{", "}", ",", ".",
+    "?", ":", ";",
 ];
 
 /// Words CEL keeps for itself; no fact may have such a name.
@@ -61,13 +61,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token)>, Mistake> 
         } else if let Some((length, value)) = quoted(rest, at)? {
             (length, Token::Text(value))
         } else if first.is_ascii_alphabetic() || first == '_' {
-            let length = rest
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .unwrap_or(rest.len());
+            let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
             (length, Token::Name(rest[..length].to_owned()))
-        } else if first.is_ascii_digit()
-            || (first == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
-        {
+        } else if first.is_ascii_digit() || (first == '.' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
             let (length, value) = number(rest, at)?;
             (length, Token::Number(value))
         } else if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
@@ -86,15 +82,8 @@ fn stray(first: char, rest: &str, at: usize) -> Mistake {
     let span = at..at + first.len_utf8();
     let message = match first {
         '=' if rest.starts_with("=>") || rest.starts_with("=<") => {
-            let (found, expected) = if rest.starts_with("=>") {
-                ("=>", ">=")
-            } else {
-                ("=<", "<=")
-            };
-            return (
-                at..at + 2,
-                format!("`{found}` is no operator, expected `{expected}`"),
-            );
+            let (found, expected) = if rest.starts_with("=>") { ("=>", ">=") } else { ("=<", "<=") };
+            return (at..at + 2, format!("`{found}` is no operator, expected `{expected}`"));
         }
         '=' => "`=` is no operator, expected `==`".to_owned(),
         '&' => "`&` is no operator, expected `&&`".to_owned(),
@@ -106,36 +95,22 @@ fn stray(first: char, rest: &str, at: usize) -> Mistake {
 
 fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
     let bytes = rest.as_bytes();
-    let digits = |from: usize| {
-        from + bytes[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let length;
     let value;
     let mut is_whole = true;
     if let Some(hex) = rest.strip_prefix("0x") {
         let count = hex.bytes().take_while(u8::is_ascii_hexdigit).count();
         length = 2 + count;
-        value = u64::from_str_radix(&hex[..count], 16)
-            .ok()
-            .map(|whole| whole as f64);
+        value = u64::from_str_radix(&hex[..count], 16).ok().map(|whole| whole as f64);
     } else {
         let mut end = digits(0);
         if bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit) {
             end = digits(end + 1);
             is_whole = false;
         }
-        if bytes
-            .get(end)
-            .is_some_and(|byte| matches!(byte, b'e' | b'E'))
-        {
-            let sign = usize::from(
-                bytes
-                    .get(end + 1)
-                    .is_some_and(|byte| matches!(byte, b'+' | b'-')),
-            );
+        if bytes.get(end).is_some_and(|byte| matches!(byte, b'e' | b'E')) {
+            let sign = usize::from(bytes.get(end + 1).is_some_and(|byte| matches!(byte, b'+' | b'-')));
             let exponent = digits(end + 1 + sign);
             if exponent > end + 1 + sign {
                 end = exponent;
@@ -143,29 +118,18 @@ fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
             }
         }
         length = end;
-        value = rest[..end]
-            .parse()
-            .ok()
-            .filter(|value: &f64| value.is_finite());
+        value = rest[..end].parse().ok().filter(|value: &f64| value.is_finite());
     }
     let mut end = length;
-    if is_whole
-        && bytes
-            .get(end)
-            .is_some_and(|byte| matches!(byte, b'u' | b'U'))
-    {
+    if is_whole && bytes.get(end).is_some_and(|byte| matches!(byte, b'u' | b'U')) {
         end += 1;
     }
-    let glued = bytes
-        .get(end)
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    let glued = bytes.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     match value {
         Some(value) if !glued => Ok((end, value)),
         _ => {
-            let word = rest
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.')
-                .unwrap_or(rest.len())
-                .max(end);
+            let word =
+                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len()).max(end);
             Err((at..at + word, format!("`{}` is no number", &rest[..word])))
         }
     }
@@ -175,35 +139,22 @@ fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
 fn quoted(rest: &str, at: usize) -> Result<Option<(usize, String)>, Mistake> {
     let is_raw = rest.starts_with(['r', 'R']) && rest[1..].starts_with(['"', '\'']);
     let start = usize::from(is_raw);
-    let Some(mark) = ["\"\"\"", "'''", "\"", "'"]
-        .into_iter()
-        .find(|mark| rest[start..].starts_with(mark))
-    else {
+    let Some(mark) = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|mark| rest[start..].starts_with(mark)) else {
         return Ok(None);
     };
     let open = start + mark.len();
     let mut value = String::new();
     let mut cursor = open;
     loop {
-        let Some(next) = rest[cursor..]
-            .chars()
-            .next()
-            .filter(|c| mark.len() == 3 || *c != '\n')
-        else {
-            return Err((
-                at..at + cursor,
-                format!("the text is not closed, expected `{mark}`"),
-            ));
+        let Some(next) = rest[cursor..].chars().next().filter(|c| mark.len() == 3 || *c != '\n') else {
+            return Err((at..at + cursor, format!("the text is not closed, expected `{mark}`")));
         };
         if rest[cursor..].starts_with(mark) {
             return Ok(Some((cursor + mark.len(), value)));
         }
         if next == '\\' && !is_raw {
             let (length, decoded) = escape(&rest[cursor + 1..]).ok_or_else(|| {
-                (
-                    at + cursor..at + cursor + 1,
-                    "unknown escape in text, expected such as `\\n` or `\\\\`".to_owned(),
-                )
+                (at + cursor..at + cursor + 1, "unknown escape in text, expected such as `\\n` or `\\\\`".to_owned())
             })?;
             value.push(decoded);
             cursor += 1 + length;
@@ -238,8 +189,6 @@ fn escape(rest: &str) -> Option<(usize, char)> {
 fn code(rest: &str, skip: usize, digits: usize, radix: u32) -> Option<(usize, char)> {
     let text = rest.get(skip..skip + digits)?;
     let is_plain = text.chars().all(|c| c.is_digit(radix));
-    let value = is_plain
-        .then(|| u32::from_str_radix(text, radix).ok())
-        .flatten()?;
+    let value = is_plain.then(|| u32::from_str_radix(text, radix).ok()).flatten()?;
     Some((skip + digits, char::from_u32(value)?))
 }

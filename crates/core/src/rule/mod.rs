@@ -73,17 +73,9 @@ impl Expression {
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let root = parser::parse(text).map_err(|(span, message)| {
             let (line, column) = position(text, span.start);
-            ParseError {
-                line,
-                column,
-                span,
-                message,
-            }
+            ParseError { line, column, span, message }
         })?;
-        Ok(Self {
-            text: text.to_owned(),
-            root,
-        })
+        Ok(Self { text: text.to_owned(), root })
     }
 
     /// The expression as it was written.
@@ -102,11 +94,7 @@ impl Expression {
 
     /// The clauses joined by top-level `&&`, as written.
     pub fn clauses(&self) -> Vec<&str> {
-        self.root
-            .clauses()
-            .into_iter()
-            .map(|clause| &self.text[clause.span.clone()])
-            .collect()
+        self.root.clauses().into_iter().map(|clause| &self.text[clause.span.clone()]).collect()
     }
 
     /// Judges the expression's types against the published facts.
@@ -125,17 +113,11 @@ impl Expression {
     /// Judges without the fact `absent`: clauses joined by top-level `&&` that name
     /// it are skipped, and told in [`Judgement::skipped`].
     pub fn judge_without(&self, facts: &serde_json::Value, absent: &str) -> Judgement {
-        let (skipped, kept): (Vec<&Node>, Vec<&Node>) = self
-            .root
-            .clauses()
-            .into_iter()
-            .partition(|clause| clause.names(absent));
+        let (skipped, kept): (Vec<&Node>, Vec<&Node>) =
+            self.root.clauses().into_iter().partition(|clause| clause.names(absent));
         let skipped = skipped
             .into_iter()
-            .map(|clause| Skipped {
-                clause: self.text[clause.span.clone()].to_owned(),
-                absent: absent.to_owned(),
-            })
+            .map(|clause| Skipped { clause: self.text[clause.span.clone()].to_owned(), absent: absent.to_owned() })
             .collect();
         judge::judge(&self.text, &kept, skipped, facts)
     }
@@ -185,10 +167,7 @@ impl<'de> Deserialize<'de> for Expression {
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset.min(text.len())];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 #[cfg(test)]

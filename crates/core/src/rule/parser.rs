@@ -9,27 +9,16 @@ use super::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 /// Reads a whole expression.
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
     if text.len() > EXPRESSION_BYTES_MAX {
-        return Err((
-            0..text.len(),
-            format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes"),
-        ));
+        return Err((0..text.len(), format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes")));
     }
-    let mut parser = Parser {
-        text,
-        tokens: tokens(text)?,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { text, tokens: tokens(text)?, at: 0, depth: 0 };
     let node = parser.expression()?;
     if *parser.peek() != Token::End {
         return Err(parser.unexpected("an operator or the end"));
     }
     // Operators and fields in a row deepen the tree without deepening the grammar.
     if node.depth() > TREE_DEPTH_MAX {
-        return Err((
-            0..text.len(),
-            format!("more than {TREE_DEPTH_MAX} operators or fields in a row"),
-        ));
+        return Err((0..text.len(), format!("more than {TREE_DEPTH_MAX} operators or fields in a row")));
     }
     Ok(node)
 }
@@ -85,21 +74,14 @@ impl Parser<'_> {
     }
 
     fn expect(&mut self, sign: &str) -> Result<Range<usize>, Mistake> {
-        if self.is(sign) {
-            Ok(self.advance())
-        } else {
-            Err(self.unexpected(&format!("`{sign}`")))
-        }
+        if self.is(sign) { Ok(self.advance()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
     }
 
     fn unexpected(&self, expected: &str) -> Mistake {
         let message = match self.peek() {
             Token::End => format!("the expression ends, expected {expected}"),
             Token::Sign("%") => "`%` is not available: every number is a double".to_owned(),
-            _ => format!(
-                "unexpected `{}`, expected {expected}",
-                &self.text[self.span()]
-            ),
+            _ => format!("unexpected `{}`, expected {expected}", &self.text[self.span()]),
         };
         (self.span(), message)
     }
@@ -107,10 +89,7 @@ impl Parser<'_> {
     fn expression(&mut self) -> Result<Node, Mistake> {
         self.depth += 1;
         if self.depth > EXPRESSION_DEPTH_MAX {
-            return Err((
-                self.span(),
-                format!("the expression nests deeper than {EXPRESSION_DEPTH_MAX}"),
-            ));
+            return Err((self.span(), format!("the expression nests deeper than {EXPRESSION_DEPTH_MAX}")));
         }
         let condition = self.binary(0)?;
         let node = if self.is("?") {
@@ -119,10 +98,7 @@ impl Parser<'_> {
             self.expect(":")?;
             let no = self.expression()?;
             let span = condition.span.start..no.span.end;
-            Node {
-                span,
-                kind: Kind::If(Box::new(condition), Box::new(yes), Box::new(no)),
-            }
+            Node { span, kind: Kind::If(Box::new(condition), Box::new(yes), Box::new(no)) }
         } else {
             condition
         };
@@ -139,10 +115,7 @@ impl Parser<'_> {
             self.advance();
             let right = self.binary(level + 1)?;
             let span = left.span.start..right.span.end;
-            left = Node {
-                span,
-                kind: Kind::Binary(*operator, Box::new(left), Box::new(right)),
-            };
+            left = Node { span, kind: Kind::Binary(*operator, Box::new(left), Box::new(right)) };
         }
         Ok(left)
     }
@@ -166,27 +139,15 @@ impl Parser<'_> {
         let kind = match (sign, inner.kind) {
             // `-1` is a literal, so that it reads as one value.
             ("-", Kind::Number(value)) => Kind::Number(if is_odd { -value } else { value }),
-            ("-", kind) if is_odd => Kind::Negate(Box::new(Node {
-                span: inner.span,
-                kind,
-            })),
+            ("-", kind) if is_odd => Kind::Negate(Box::new(Node { span: inner.span, kind })),
             ("-", kind) => Kind::Negate(Box::new(Node {
                 span: span.clone(),
-                kind: Kind::Negate(Box::new(Node {
-                    span: inner.span,
-                    kind,
-                })),
+                kind: Kind::Negate(Box::new(Node { span: inner.span, kind })),
             })),
-            (_, kind) if is_odd => Kind::Not(Box::new(Node {
-                span: inner.span,
-                kind,
-            })),
+            (_, kind) if is_odd => Kind::Not(Box::new(Node { span: inner.span, kind })),
             (_, kind) => Kind::Not(Box::new(Node {
                 span: span.clone(),
-                kind: Kind::Not(Box::new(Node {
-                    span: inner.span,
-                    kind,
-                })),
+                kind: Kind::Not(Box::new(Node { span: inner.span, kind })),
             })),
         };
         Ok(Node { span, kind })
@@ -198,19 +159,12 @@ impl Parser<'_> {
             if self.is(".") {
                 self.advance();
                 let field = self.word("the name of a field")?;
-                node = if self.is("(") {
-                    self.method(node, field)?
-                } else {
-                    select(node, field)
-                };
+                node = if self.is("(") { self.method(node, field)? } else { select(node, field) };
             } else if self.is("[") {
                 self.advance();
                 let index = self.expression()?;
                 let end = self.expect("]")?.end;
-                node = Node {
-                    span: node.span.start..end,
-                    kind: Kind::Index(Box::new(node), Box::new(index)),
-                };
+                node = Node { span: node.span.start..end, kind: Kind::Index(Box::new(node), Box::new(index)) };
             } else {
                 return Ok(node);
             }
@@ -221,10 +175,7 @@ impl Parser<'_> {
         match self.peek() {
             Token::Name(name) if !matches!(name.as_str(), "true" | "false" | "null" | "in") => {
                 let text = name.clone();
-                Ok(Word {
-                    span: self.advance(),
-                    text,
-                })
+                Ok(Word { span: self.advance(), text })
             }
             _ => Err(self.unexpected(expected)),
         }
@@ -235,17 +186,11 @@ impl Parser<'_> {
         match self.peek().clone() {
             Token::Number(value) => {
                 self.advance();
-                Ok(Node {
-                    span,
-                    kind: Kind::Number(value),
-                })
+                Ok(Node { span, kind: Kind::Number(value) })
             }
             Token::Text(value) => {
                 self.advance();
-                Ok(Node {
-                    span,
-                    kind: Kind::Text(value),
-                })
+                Ok(Node { span, kind: Kind::Text(value) })
             }
             Token::Name(name) => self.named(name),
             Token::Sign("(") => {
@@ -257,10 +202,7 @@ impl Parser<'_> {
             Token::Sign("[") => {
                 self.advance();
                 let (elements, end) = self.arguments("]")?;
-                Ok(Node {
-                    span: span.start..end,
-                    kind: Kind::List(elements),
-                })
+                Ok(Node { span: span.start..end, kind: Kind::List(elements) })
             }
             Token::Sign("{") => Err((span, "map literals are not available in rules".to_owned())),
             _ => Err(self.unexpected("a value")),
@@ -275,10 +217,7 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(kind) = literal {
-            return Ok(Node {
-                span: self.advance(),
-                kind,
-            });
+            return Ok(Node { span: self.advance(), kind });
         }
         if KEPT_WORDS.contains(&name.as_str()) {
             return Err(self.unexpected("a value"));
@@ -287,10 +226,7 @@ impl Parser<'_> {
         if self.is("(") {
             return self.function(&Word { span, text: name });
         }
-        Ok(Node {
-            span,
-            kind: Kind::Name(name),
-        })
+        Ok(Node { span, kind: Kind::Name(name) })
     }
 
     /// Elements up to the closing sign, and where it ends; a list may have a comma after its last.
@@ -316,28 +252,15 @@ impl Parser<'_> {
         let (mut arguments, end) = self.arguments(")")?;
         let span = name.span.start..end;
         match (name.text.as_str(), arguments.len()) {
-            ("size", 1) => Ok(Node {
-                span,
-                kind: Kind::Call(Function::Size, arguments),
-            }),
+            ("size", 1) => Ok(Node { span, kind: Kind::Call(Function::Size, arguments) }),
             ("has", 1) => match arguments.swap_remove(0).kind {
-                Kind::Field(operand, field) => Ok(Node {
-                    span,
-                    kind: Kind::Has(operand, field),
-                }),
-                _ => Err((
-                    span,
-                    "`has` takes a field, such as `has(champion.auc)`".to_owned(),
-                )),
+                Kind::Field(operand, field) => Ok(Node { span, kind: Kind::Has(operand, field) }),
+                _ => Err((span, "`has` takes a field, such as `has(champion.auc)`".to_owned())),
             },
-            ("size" | "has", count) => Err((
-                span,
-                format!("`{}` takes 1 argument, found {count}", name.text),
-            )),
-            ("double" | "int" | "uint", _) => Err((
-                name.span.clone(),
-                format!("`{}` is not needed: every number is a double", name.text),
-            )),
+            ("size" | "has", count) => Err((span, format!("`{}` takes 1 argument, found {count}", name.text))),
+            ("double" | "int" | "uint", _) => {
+                Err((name.span.clone(), format!("`{}` is not needed: every number is a double", name.text)))
+            }
             _ => Err(unknown_function(name)),
         }
     }
@@ -369,30 +292,17 @@ impl Parser<'_> {
             _ => return Err(unknown_function(&name)),
         };
         if !(least..=most).contains(&arguments.len()) {
-            return Err((
-                span,
-                format!(
-                    "`{}` takes {least} arguments, found {}",
-                    function.as_str(),
-                    arguments.len()
-                ),
-            ));
+            return Err((span, format!("`{}` takes {least} arguments, found {}", function.as_str(), arguments.len())));
         }
         if !is_math {
             arguments.insert(0, receiver);
         }
-        Ok(Node {
-            span,
-            kind: Kind::Call(function, arguments),
-        })
+        Ok(Node { span, kind: Kind::Call(function, arguments) })
     }
 }
 
 fn select(operand: Node, field: Word) -> Node {
-    Node {
-        span: operand.span.start..field.span.end,
-        kind: Kind::Field(Box::new(operand), field),
-    }
+    Node { span: operand.span.start..field.span.end, kind: Kind::Field(Box::new(operand), field) }
 }
 
 fn each(
@@ -415,42 +325,17 @@ fn each(
     }
     let first = arguments.remove(0);
     let Kind::Name(variable) = first.kind else {
-        return Err((
-            first.span,
-            format!(
-                "the first argument of `{}` names each element, such as `s`",
-                name.text
-            ),
-        ));
+        return Err((first.span, format!("the first argument of `{}` names each element, such as `s`", name.text)));
     };
     let last = arguments.pop();
-    let (condition, result) = if quantifier == Quantifier::Map {
-        (arguments.pop(), last)
-    } else {
-        (last, None)
-    };
-    let variable = Word {
-        span: first.span,
-        text: variable,
-    };
-    Ok(Node {
-        span,
-        kind: Kind::Each(Box::new(Each {
-            quantifier,
-            range,
-            variable,
-            condition,
-            result,
-        })),
-    })
+    let (condition, result) = if quantifier == Quantifier::Map { (arguments.pop(), last) } else { (last, None) };
+    let variable = Word { span: first.span, text: variable };
+    Ok(Node { span, kind: Kind::Each(Box::new(Each { quantifier, range, variable, condition, result })) })
 }
 
 fn unknown_function(name: &Word) -> Mistake {
     const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "filter", "map"];
-    let known = Function::ALL
-        .into_iter()
-        .map(Function::as_str)
-        .chain(MACROS);
+    let known = Function::ALL.into_iter().map(Function::as_str).chain(MACROS);
     let message = match crate::rule::check::nearest(&name.text, known) {
         Some(near) => format!("unknown function `{}`, did you mean `{near}`?", name.text),
         None => format!("unknown function `{}`", name.text),

@@ -31,121 +31,51 @@ impl FactSchema {
     pub fn gate(task: TaskKind, models: &[&str]) -> Self {
         let mut facts = Record::new()
             .with("candidate", judged(task).into(), "the model being judged")
-            .maybe(
-                "champion",
-                judged(task).into(),
-                "the model that answers now, on the same rows",
-            )
+            .maybe("champion", judged(task).into(), "the model that answers now, on the same rows")
             .maybe(
                 "serving",
                 latency("one row at a time, warm, in process").into(),
                 "how quickly the candidate answers",
             )
-            .with(
-                "checks",
-                checks().into(),
-                "data checks of the dataset versions the candidate stands on",
-            );
+            .with("checks", checks().into(), "data checks of the dataset versions the candidate stands on");
         for model in models {
-            facts = facts.with(
-                model,
-                judged(task).into(),
-                "the model of this step, on the same rows",
-            );
+            facts = facts.with(model, judged(task).into(), "the model of this step, on the same rows");
         }
-        Self {
-            noun: "gate",
-            facts,
-        }
+        Self { noun: "gate", facts }
     }
 
     /// Facts of alerts: what one window of an endpoint showed of the champion.
     pub fn alert(task: TaskKind) -> Self {
         let drift = Record::new()
+            .maybe("share", FactType::Number, "share of features that have drifted, 0 to 1")
+            .maybe("score", FactType::Number, "distance of the model's score from its reference")
+            .maybe("features", FactType::Numbers, "distance of each feature from its reference");
+        let facts = measured(task, Record::new(), "over the window's rows with an outcome")
+            .with("rows", FactType::Number, "rows answered in the window")
+            .maybe("labelled", FactType::Number, "share of those rows that have an outcome, 0 to 1")
             .maybe(
-                "share",
-                FactType::Number,
-                "share of features that have drifted, 0 to 1",
+                "reference",
+                measured(task, Record::new(), "in the Decision that released the champion").into(),
+                "what is compared with",
             )
-            .maybe(
-                "score",
-                FactType::Number,
-                "distance of the model's score from its reference",
-            )
-            .maybe(
-                "features",
-                FactType::Numbers,
-                "distance of each feature from its reference",
-            );
-        let facts = measured(
-            task,
-            Record::new(),
-            "over the window's rows with an outcome",
-        )
-        .with("rows", FactType::Number, "rows answered in the window")
-        .maybe(
-            "labelled",
-            FactType::Number,
-            "share of those rows that have an outcome, 0 to 1",
-        )
-        .maybe(
-            "reference",
-            measured(
-                task,
-                Record::new(),
-                "in the Decision that released the champion",
-            )
-            .into(),
-            "what is compared with",
-        )
-        .maybe(
-            "drift",
-            drift.into(),
-            "how far inputs and score are from the reference",
-        )
-        .maybe(
-            "latency",
-            latency("over the window").into(),
-            "how quickly requests were answered",
-        )
-        .maybe(
-            "error_rate",
-            FactType::Number,
-            "share of requests answered with 5xx, 0 to 1",
-        );
-        Self {
-            noun: "alert",
-            facts,
-        }
+            .maybe("drift", drift.into(), "how far inputs and score are from the reference")
+            .maybe("latency", latency("over the window").into(), "how quickly requests were answered")
+            .maybe("error_rate", FactType::Number, "share of requests answered with 5xx, 0 to 1");
+        Self { noun: "alert", facts }
     }
 
     /// Facts of a canary's rollback rule: both versions since the canary began.
     pub fn rollback() -> Self {
         let facts = Record::new()
-            .with(
-                "canary",
-                answered().into(),
-                "the version being tried on its share of requests",
-            )
-            .with(
-                "champion",
-                answered().into(),
-                "the version that answers the others",
-            );
-        Self {
-            noun: "rollback rule",
-            facts,
-        }
+            .with("canary", answered().into(), "the version being tried on its share of requests")
+            .with("champion", answered().into(), "the version that answers the others");
+        Self { noun: "rollback rule", facts }
     }
 }
 
 fn measured(task: TaskKind, mut record: Record, place: &str) -> Record {
     for metric in metrics(task) {
-        record = record.maybe(
-            metric.name,
-            FactType::Number,
-            &format!("{}, {place}", metric.title),
-        );
+        record = record.maybe(metric.name, FactType::Number, &format!("{}, {place}", metric.title));
     }
     record
 }
@@ -155,42 +85,26 @@ fn judged(task: TaskKind) -> Record {
         .with("column", FactType::Text, "the slice's column")
         .with("value", FactType::Text, "its one value")
         .with("rows", FactType::Number, "rows of the slice");
-    measured(task, Record::new(), "on the test rows")
-        .with("rows", FactType::Number, "test rows judged")
-        .with(
-            "slices",
-            FactType::from(slice).list(),
-            "the same measures for each value of each slice column",
-        )
+    measured(task, Record::new(), "on the test rows").with("rows", FactType::Number, "test rows judged").with(
+        "slices",
+        FactType::from(slice).list(),
+        "the same measures for each value of each slice column",
+    )
 }
 
 fn latency(place: &str) -> Record {
-    Record::new()
-        .maybe(
-            "p50_ms",
-            FactType::Number,
-            &format!("median latency in milliseconds, {place}"),
-        )
-        .maybe(
-            "p99_ms",
-            FactType::Number,
-            &format!("99th percentile of latency in milliseconds, {place}"),
-        )
+    Record::new().maybe("p50_ms", FactType::Number, &format!("median latency in milliseconds, {place}")).maybe(
+        "p99_ms",
+        FactType::Number,
+        &format!("99th percentile of latency in milliseconds, {place}"),
+    )
 }
 
 fn checks() -> Record {
     Record::new()
         .with("passed", FactType::Number, "checks that passed")
-        .with(
-            "warned",
-            FactType::Number,
-            "checks of severity `warn` that failed",
-        )
-        .with(
-            "failed",
-            FactType::Number,
-            "checks of severity `error` that failed and were released by a person",
-        )
+        .with("warned", FactType::Number, "checks of severity `warn` that failed")
+        .with("failed", FactType::Number, "checks of severity `error` that failed and were released by a person")
 }
 
 fn answered() -> Record {

@@ -113,15 +113,8 @@ pub(super) enum Function {
 
 impl Function {
     /// Every function.
-    pub(super) const ALL: [Self; 7] = [
-        Self::Size,
-        Self::Contains,
-        Self::StartsWith,
-        Self::EndsWith,
-        Self::Abs,
-        Self::Least,
-        Self::Greatest,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Size, Self::Contains, Self::StartsWith, Self::EndsWith, Self::Abs, Self::Least, Self::Greatest];
 
     /// As it is written.
     pub(super) fn as_str(self) -> &'static str {
@@ -152,30 +145,17 @@ impl Node {
 
     /// The nodes on the longest way down, itself among them.
     pub(super) fn depth(&self) -> usize {
-        1 + self
-            .children()
-            .into_iter()
-            .map(Self::depth)
-            .max()
-            .unwrap_or(0)
+        1 + self.children().into_iter().map(Self::depth).max().unwrap_or(0)
     }
 
     fn children(&self) -> Vec<&Self> {
         match &self.kind {
-            Kind::Number(_) | Kind::Bool(_) | Kind::Text(_) | Kind::Null | Kind::Name(_) => {
-                Vec::new()
-            }
-            Kind::Field(inner, _)
-            | Kind::Has(inner, _)
-            | Kind::Not(inner)
-            | Kind::Negate(inner) => vec![inner],
+            Kind::Number(_) | Kind::Bool(_) | Kind::Text(_) | Kind::Null | Kind::Name(_) => Vec::new(),
+            Kind::Field(inner, _) | Kind::Has(inner, _) | Kind::Not(inner) | Kind::Negate(inner) => vec![inner],
             Kind::Index(left, right) | Kind::Binary(_, left, right) => vec![left, right],
             Kind::If(condition, yes, no) => vec![condition, yes, no],
             Kind::List(nodes) | Kind::Call(_, nodes) => nodes.iter().collect(),
-            Kind::Each(each) => std::iter::once(&each.range)
-                .chain(&each.condition)
-                .chain(&each.result)
-                .collect(),
+            Kind::Each(each) => std::iter::once(&each.range).chain(&each.condition).chain(&each.result).collect(),
         }
     }
 
@@ -187,11 +167,7 @@ impl Node {
     }
 
     /// Visits every name that no macro around it binds.
-    pub(super) fn free_names<'a>(
-        &'a self,
-        bound: &mut Vec<&'a str>,
-        visit: &mut dyn FnMut(&'a str, &'a Range<usize>),
-    ) {
+    pub(super) fn free_names<'a>(&'a self, bound: &mut Vec<&'a str>, visit: &mut dyn FnMut(&'a str, &'a Range<usize>)) {
         match &self.kind {
             Kind::Name(name) if !bound.contains(&name.as_str()) => visit(name, &self.span),
             Kind::Each(each) => {

@@ -11,17 +11,11 @@ pub(super) struct Unknown {
 
 impl Unknown {
     pub(super) fn missing(path: impl Into<String>) -> Self {
-        Self {
-            missing: vec![path.into()],
-            reasons: Vec::new(),
-        }
+        Self { missing: vec![path.into()], reasons: Vec::new() }
     }
 
     pub(super) fn because(reason: impl Into<String>) -> Self {
-        Self {
-            missing: Vec::new(),
-            reasons: vec![reason.into()],
-        }
+        Self { missing: Vec::new(), reasons: vec![reason.into()] }
     }
 
     pub(super) fn and(mut self, other: Self) -> Self {
@@ -97,16 +91,11 @@ impl<'a> Known<'a> {
                 elements
                     .iter()
                     .enumerate()
-                    .filter_map(|(place, value)| {
-                        Self::fact(value, element_path(&path, place, value)).ok()
-                    })
+                    .filter_map(|(place, value)| Self::fact(value, element_path(&path, place, value)).ok())
                     .collect(),
             ),
         };
-        Ok(Self {
-            data,
-            path: Some(path),
-        })
+        Ok(Self { data, path: Some(path) })
     }
 
     pub(super) fn describe(&self) -> &'static str {
@@ -122,10 +111,7 @@ impl<'a> Known<'a> {
 
 /// A slice is named by its column and value, another element by its place.
 fn element_path(list: &str, place: usize, element: &Value) -> String {
-    match (
-        element.get("column").and_then(Value::as_str),
-        element.get("value").and_then(Value::as_str),
-    ) {
+    match (element.get("column").and_then(Value::as_str), element.get("value").and_then(Value::as_str)) {
         (Some(column), Some(value)) => format!("{list}[{column}={value}]"),
         _ => format!("{list}[{place}]"),
     }
@@ -139,11 +125,7 @@ pub(super) fn equal(left: &Data<'_>, right: &Data<'_>) -> bool {
         (Data::Text(left), Data::Text(right)) => left == right,
         (Data::Map(left), Data::Map(right)) => left == right,
         (Data::List(left), Data::List(right)) => {
-            left.len() == right.len()
-                && left
-                    .iter()
-                    .zip(right)
-                    .all(|(left, right)| equal(&left.data, &right.data))
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(&left.data, &right.data))
         }
         _ => false,
     }

@@ -33,7 +33,8 @@ pub(super) fn read(body: &[u8]) -> Result<Table> {
 }
 
 fn malformed(cause: &serde_json::Error) -> Error {
-    refused(format!("the body does not read: {cause}")).hint("expected an object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
+    refused(format!("the body does not read: {cause}"))
+        .hint("expected an object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
 }
 
 fn from_split(split: &Map<String, Value>) -> Result<Table> {
@@ -57,11 +58,16 @@ fn numbered(count: usize) -> Vec<String> {
 }
 
 fn from_lists(form: &str, names: Vec<String>, rows: &[Value]) -> Result<Table> {
-    let mut columns: Vec<(String, Vec<Cell>)> = names.into_iter().map(|name| (name, Vec::with_capacity(rows.len()))).collect();
+    let mut columns: Vec<(String, Vec<Cell>)> =
+        names.into_iter().map(|name| (name, Vec::with_capacity(rows.len()))).collect();
     for (place, row) in rows.iter().enumerate() {
         let Value::Array(cells) = row else { return Err(refused(format!("row {place} of `{form}` is no array"))) };
         if cells.len() != columns.len() {
-            return Err(refused(format!("row {place} of `{form}` has {} values, expected {}", cells.len(), columns.len())));
+            return Err(refused(format!(
+                "row {place} of `{form}` has {} values, expected {}",
+                cells.len(),
+                columns.len()
+            )));
         }
         for ((_, column), cell) in columns.iter_mut().zip(cells) {
             column.push(Cell::Json(cell.clone()));

@@ -34,14 +34,24 @@ impl Table {
     pub(super) fn new(columns: Vec<(String, Vec<Cell>)>) -> Result<Self> {
         let rows = columns.first().map_or(0, |(_, cells)| cells.len());
         if rows > limits::INFER_ROWS_MAX {
-            return Err(Error::new(ErrorCode::TooLarge, format!("{rows} rows are sent, at most {} are taken at once", limits::INFER_ROWS_MAX)));
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("{rows} rows are sent, at most {} are taken at once", limits::INFER_ROWS_MAX),
+            ));
         }
         if columns.len() > limits::INFER_TENSORS_MAX {
-            return Err(Error::new(ErrorCode::TooLarge, format!("{} columns are sent, at most {} are taken", columns.len(), limits::INFER_TENSORS_MAX)));
+            return Err(Error::new(
+                ErrorCode::TooLarge,
+                format!("{} columns are sent, at most {} are taken", columns.len(), limits::INFER_TENSORS_MAX),
+            ));
         }
         for (place, (name, cells)) in columns.iter().enumerate() {
             if cells.len() != rows {
-                return Err(refused(format!("column `{}` has {} rows, the first has {rows}", shown(name), cells.len())));
+                return Err(refused(format!(
+                    "column `{}` has {} rows, the first has {rows}",
+                    shown(name),
+                    cells.len()
+                )));
             }
             if columns[..place].iter().any(|(other, _)| other == name) {
                 return Err(refused(format!("column `{}` is sent twice", shown(name))));
@@ -91,7 +101,10 @@ fn numbers(name: &str, cells: &[Cell]) -> Result<Column> {
                 Cell::Json(value) => value.to_string(),
                 Cell::Field(text) => text.clone(),
             };
-            Error::new(ErrorCode::Signature, format!("column `{}` takes numbers, row {row} has `{}`", shown(name), shown(&value)))
+            Error::new(
+                ErrorCode::Signature,
+                format!("column `{}` takes numbers, row {row} has `{}`", shown(name), shown(&value)),
+            )
         })
     });
     Ok(Column::Number(read.collect::<Result<_>>()?))

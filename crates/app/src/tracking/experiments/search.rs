@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use perennial_core::Result;
-use perennial_core::filter::{ExperimentClause, ExperimentKey, ExperimentNumber, ExperimentOrder, parse_experiment_filter, parse_experiment_order};
+use perennial_core::filter::{
+    ExperimentClause, ExperimentKey, ExperimentNumber, ExperimentOrder, parse_experiment_filter, parse_experiment_order,
+};
 use perennial_core::state::Lifecycle;
 use perennial_store::Page;
 
@@ -32,7 +34,9 @@ pub async fn search(caller: &Caller, search: Search) -> Result<Page<Tagged>> {
     let order = search.order.iter().map(|key| parse_experiment_order(key)).collect::<Result<Vec<_>>>()?;
     let start = match &search.after {
         None => 0,
-        Some(token) => token.parse::<usize>().map_err(|_| refused(format!("`{}` is no page token of this search", token.escape_debug())))?,
+        Some(token) => token
+            .parse::<usize>()
+            .map_err(|_| refused(format!("`{}` is no page token of this search", token.escape_debug())))?,
     };
     let mut found = list(caller, search.lifecycle).await?;
     found.retain(|tagged| clauses.iter().all(|clause| holds(clause, tagged)));
@@ -56,8 +60,12 @@ fn holds(clause: &ExperimentClause, tagged: &Tagged) -> bool {
     match clause {
         ExperimentClause::Name(test) => test.passes(Some(&experiment.name)),
         ExperimentClause::Id(test) => test.passes(Some(&experiment.id.to_string())),
-        ExperimentClause::Number(which, comparison, value) => comparison.holds(number(experiment, *which) as f64, *value),
-        ExperimentClause::Tag(key, test) => test.passes(tagged.tags.iter().find(|tag| tag.key == *key).map(|tag| tag.value.as_str())),
+        ExperimentClause::Number(which, comparison, value) => {
+            comparison.holds(number(experiment, *which) as f64, *value)
+        }
+        ExperimentClause::Tag(key, test) => {
+            test.passes(tagged.tags.iter().find(|tag| tag.key == *key).map(|tag| tag.value.as_str()))
+        }
     }
 }
 

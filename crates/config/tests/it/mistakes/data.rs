@@ -9,57 +9,21 @@ fn mistakes_of_project_and_task() {
         "project_and_task",
         FLIGHTS,
         &[
-            (
-                "a misspelt timezone",
-                &[("\"America/New_York\"", "\"America/New_Yerk\"")],
-            ),
-            (
-                "the data is no dataset",
-                &[("data   = \"features\"", "data   = \"feature\"")],
-            ),
-            (
-                "the measure is of another kind of task",
-                &[("metric = \"auc\"", "metric = \"rmse\"")],
-            ),
-            (
-                "the measure is misspelt",
-                &[("metric = \"auc\"", "metric = \"logloss\"")],
-            ),
-            (
-                "no key",
-                &[(
-                    "key    = [\"flight_id\"]                 #",
-                    "key    = []                 #",
-                )],
-            ),
-            (
-                "a column twice",
-                &[(
-                    "ignore = [\"tailnum\"]",
-                    "ignore = [\"tailnum\", \"tailnum\"]",
-                )],
-            ),
-            (
-                "the target is the time",
-                &[("time   = \"time_hour\"", "time   = \"late\"")],
-            ),
+            ("a misspelt timezone", &[("\"America/New_York\"", "\"America/New_Yerk\"")]),
+            ("the data is no dataset", &[("data   = \"features\"", "data   = \"feature\"")]),
+            ("the measure is of another kind of task", &[("metric = \"auc\"", "metric = \"rmse\"")]),
+            ("the measure is misspelt", &[("metric = \"auc\"", "metric = \"logloss\"")]),
+            ("no key", &[("key    = [\"flight_id\"]                 #", "key    = []                 #")]),
+            ("a column twice", &[("ignore = [\"tailnum\"]", "ignore = [\"tailnum\", \"tailnum\"]")]),
+            ("the target is the time", &[("time   = \"time_hour\"", "time   = \"late\"")]),
             (
                 "the target is the key",
-                &[(
-                    "key    = [\"flight_id\"]                 #",
-                    "key    = [\"late\"]                 #",
-                )],
+                &[("key    = [\"flight_id\"]                 #", "key    = [\"late\"]                 #")],
             ),
-            (
-                "the target is ignored",
-                &[("ignore = [\"tailnum\"]", "ignore = [\"late\"]")],
-            ),
+            ("the target is ignored", &[("ignore = [\"tailnum\"]", "ignore = [\"late\"]")]),
             (
                 "what is ignored is allowed",
-                &[(
-                    "ignore = [\"tailnum\"]",
-                    "ignore = [\"tailnum\"]\nallow = [\"tailnum\"]",
-                )],
+                &[("ignore = [\"tailnum\"]", "ignore = [\"tailnum\"]\nallow = [\"tailnum\"]")],
             ),
             (
                 "no task",
@@ -88,46 +52,16 @@ fn mistakes_of_datasets_and_checks() {
         &[
             (
                 "a source that is planned",
-                &[(
-                    "source = { files = \"data/planes.csv\" }",
-                    "source = { sql = \"SELECT 1\", every = \"1 day\" }",
-                )],
+                &[("source = { files = \"data/planes.csv\" }", "source = { sql = \"SELECT 1\", every = \"1 day\" }")],
             ),
-            (
-                "files outside the project",
-                &[("data/planes.csv", "../planes.csv")],
-            ),
-            (
-                "files by an absolute path",
-                &[("data/planes.csv", "/etc/planes.csv")],
-            ),
-            (
-                "a scheme that is not known",
-                &[("data/planes.csv", "ftp://host/planes.csv")],
-            ),
+            ("files outside the project", &[("data/planes.csv", "../planes.csv")]),
+            ("files by an absolute path", &[("data/planes.csv", "/etc/planes.csv")]),
+            ("a scheme that is not known", &[("data/planes.csv", "ftp://host/planes.csv")]),
             ("no format", &[("data/planes.csv", "data/planes.txt")]),
-            (
-                "columns beside a header",
-                &[(
-                    "\"data/planes.csv\"",
-                    "\"data/planes.csv\", columns = [\"a\"]",
-                )],
-            ),
-            (
-                "neither header nor columns",
-                &[("\"data/planes.csv\"", "\"data/planes.csv\", header = false")],
-            ),
-            (
-                "a header of Parquet",
-                &[(
-                    "\"data/arrivals/*.parquet\"",
-                    "\"data/arrivals/*.parquet\", header = false",
-                )],
-            ),
-            (
-                "merge without a key",
-                &[("mode   = \"replace\"", "mode   = \"merge\"")],
-            ),
+            ("columns beside a header", &[("\"data/planes.csv\"", "\"data/planes.csv\", columns = [\"a\"]")]),
+            ("neither header nor columns", &[("\"data/planes.csv\"", "\"data/planes.csv\", header = false")]),
+            ("a header of Parquet", &[("\"data/arrivals/*.parquet\"", "\"data/arrivals/*.parquet\", header = false")]),
+            ("merge without a key", &[("mode   = \"replace\"", "mode   = \"merge\"")]),
             (
                 "a dataset with the name of predictions",
                 &[
@@ -136,27 +70,15 @@ fn mistakes_of_datasets_and_checks() {
                     ("sql/features.sql", "sql/looking_back.sql"),
                 ],
             ),
-            (
-                "checks of predictions",
-                &[("[checks.schedule]", "[checks.predictions_delay]")],
-            ),
-            (
-                "checks of no dataset",
-                &[("[checks.schedule]", "[checks.schedul]")],
-            ),
+            ("checks of predictions", &[("[checks.schedule]", "[checks.predictions_delay]")]),
+            ("checks of no dataset", &[("[checks.schedule]", "[checks.schedul]")]),
             (
                 "a check without a question",
-                &[(
-                    "{ that = \"distance BETWEEN 10 AND 6000\", at_least = 0.999 }",
-                    "{ at_least = 0.999 }",
-                )],
+                &[("{ that = \"distance BETWEEN 10 AND 6000\", at_least = 0.999 }", "{ at_least = 0.999 }")],
             ),
             (
                 "a check with two questions",
-                &[(
-                    "column = \"tailnum\", references",
-                    "column = \"tailnum\", unique = true, references",
-                )],
+                &[("column = \"tailnum\", references", "column = \"tailnum\", unique = true, references")],
             ),
             (
                 "a question turned off",
@@ -165,44 +87,17 @@ fn mistakes_of_datasets_and_checks() {
                     "{ column = \"a\", unique = false }",
                 )],
             ),
-            (
-                "a question without a column",
-                &[("column = \"tailnum\", references", "references")],
-            ),
-            (
-                "a condition with a column",
-                &[(
-                    "{ that = \"distance",
-                    "{ column = \"distance\", that = \"distance",
-                )],
-            ),
-            (
-                "an empty condition",
-                &[("\"count(*) BETWEEN 20000 AND 40000\"", "\"\"")],
-            ),
-            (
-                "a share over one",
-                &[("at_least = 0.999", "at_least = 99.9")],
-            ),
-            (
-                "references without a column",
-                &[("\"planes.tailnum\"", "\"planes\"")],
-            ),
-            (
-                "references to no dataset",
-                &[("\"planes.tailnum\"", "\"plane.tailnum\"")],
-            ),
+            ("a question without a column", &[("column = \"tailnum\", references", "references")]),
+            ("a condition with a column", &[("{ that = \"distance", "{ column = \"distance\", that = \"distance")]),
+            ("an empty condition", &[("\"count(*) BETWEEN 20000 AND 40000\"", "\"\"")]),
+            ("a share over one", &[("at_least = 0.999", "at_least = 99.9")]),
+            ("references without a column", &[("\"planes.tailnum\"", "\"planes\"")]),
+            ("references to no dataset", &[("\"planes.tailnum\"", "\"plane.tailnum\"")]),
             (
                 "references of two columns",
-                &[(
-                    "column = \"tailnum\", references",
-                    "columns = [\"tailnum\", \"year\"], references",
-                )],
+                &[("column = \"tailnum\", references", "columns = [\"tailnum\", \"year\"], references")],
             ),
-            (
-                "a check's name",
-                &[("origin_known =", "\"Origin known\" =")],
-            ),
+            ("a check's name", &[("origin_known =", "\"Origin known\" =")]),
         ],
     );
 }

@@ -9,18 +9,9 @@ fn mistakes_of_toml() {
         "toml",
         FLIGHTS,
         &[
-            (
-                "a quote is not closed",
-                &[("name     = \"flight-delays\"", "name     = \"flight-delays")],
-            ),
-            (
-                "an equals sign is missing",
-                &[("kind   = \"binary\" ", "kind     \"binary\" ")],
-            ),
-            (
-                "a bracket is not closed",
-                &[("[steps.features]", "[steps.features")],
-            ),
+            ("a quote is not closed", &[("name     = \"flight-delays\"", "name     = \"flight-delays")]),
+            ("an equals sign is missing", &[("kind   = \"binary\" ", "kind     \"binary\" ")]),
+            ("a bracket is not closed", &[("[steps.features]", "[steps.features")]),
             (
                 "a key twice",
                 &[(
@@ -31,10 +22,7 @@ fn mistakes_of_toml() {
             ("a table twice", &[("[steps.simple]", "[steps.train]")]),
             (
                 "two lines at once",
-                &[
-                    ("kind   = \"binary\" ", "kind   = binary "),
-                    ("run = \"release\" ", "run = release "),
-                ],
+                &[("kind   = \"binary\" ", "kind   = binary "), ("run = \"release\" ", "run = release ")],
             ),
         ],
     );
@@ -46,26 +34,11 @@ fn mistakes_of_shape() {
         "shape",
         FLIGHTS,
         &[
-            (
-                "a misspelt section",
-                &[("[datasets.schedule] ", "[datasetz.schedule] ")],
-            ),
+            ("a misspelt section", &[("[datasets.schedule] ", "[datasetz.schedule] ")]),
             ("a misspelt key", &[("goal     =", "gaol     =")]),
-            (
-                "a misspelt key in a line",
-                &[("at_least = 0.999", "atleast = 0.999")],
-            ),
-            (
-                "a key nothing is like",
-                &[(
-                    "window   = \"1 month\"",
-                    "window   = \"1 month\"\ncolour = \"red\"",
-                )],
-            ),
-            (
-                "a key at the top",
-                &[("[project]", "name = \"x\"\n[project]")],
-            ),
+            ("a misspelt key in a line", &[("at_least = 0.999", "atleast = 0.999")]),
+            ("a key nothing is like", &[("window   = \"1 month\"", "window   = \"1 month\"\ncolour = \"red\"")]),
+            ("a key at the top", &[("[project]", "name = \"x\"\n[project]")]),
             ("a needed key is missing", &[("target = \"late\"  ", "# ")]),
             (
                 "a needed section is missing",
@@ -77,74 +50,26 @@ fn mistakes_of_shape() {
                     ("timezone =", "# "),
                 ],
             ),
-            (
-                "a name that is none",
-                &[(
-                    "name     = \"flight-delays\"",
-                    "name     = \"Flight Delays\"",
-                )],
-            ),
-            (
-                "a key that is no name",
-                &[("[datasets.planes]", "[datasets.Planes]")],
-            ),
-            (
-                "a number for text",
-                &[("every = \"1 month\" }   #", "every = 30 }   #")],
-            ),
-            (
-                "text for a number",
-                &[("min_requests = 200", "min_requests = \"200\"")],
-            ),
-            (
-                "a negative number",
-                &[("min_requests = 200", "min_requests = -200")],
-            ),
+            ("a name that is none", &[("name     = \"flight-delays\"", "name     = \"Flight Delays\"")]),
+            ("a key that is no name", &[("[datasets.planes]", "[datasets.Planes]")]),
+            ("a number for text", &[("every = \"1 month\" }   #", "every = 30 }   #")]),
+            ("text for a number", &[("min_requests = 200", "min_requests = \"200\"")]),
+            ("a negative number", &[("min_requests = 200", "min_requests = -200")]),
             (
                 "text for a list",
-                &[(
-                    "key    = [\"flight_id\"]                 #",
-                    "key    = \"flight_id\"                 #",
-                )],
+                &[("key    = [\"flight_id\"]                 #", "key    = \"flight_id\"                 #")],
             ),
-            (
-                "a number in a list of texts",
-                &[("ignore = [\"tailnum\"]", "ignore = [\"tailnum\", 3]")],
-            ),
-            (
-                "text for a table",
-                &[(
-                    "source = { files = \"data/planes.csv\" }",
-                    "source = \"data/planes.csv\"",
-                )],
-            ),
-            (
-                "a table for text",
-                &[("metric = \"auc\" ", "metric = { name = \"auc\" } ")],
-            ),
-            (
-                "a misspelt word",
-                &[("mode   = \"replace\"", "mode   = \"replaced\"")],
-            ),
-            (
-                "a word nothing is like",
-                &[("kind   = \"binary\"", "kind   = \"clustering\"")],
-            ),
-            (
-                "no duration",
-                &[("within = \"45 days\"", "within = \"45 dayz\"")],
-            ),
-            (
-                "a duration of nothing",
-                &[("within = \"45 days\"", "within = \"0 days\"")],
-            ),
+            ("a number in a list of texts", &[("ignore = [\"tailnum\"]", "ignore = [\"tailnum\", 3]")]),
+            ("text for a table", &[("source = { files = \"data/planes.csv\" }", "source = \"data/planes.csv\"")]),
+            ("a table for text", &[("metric = \"auc\" ", "metric = { name = \"auc\" } ")]),
+            ("a misspelt word", &[("mode   = \"replace\"", "mode   = \"replaced\"")]),
+            ("a word nothing is like", &[("kind   = \"binary\"", "kind   = \"clustering\"")]),
+            ("no duration", &[("within = \"45 days\"", "within = \"45 dayz\"")]),
+            ("a duration of nothing", &[("within = \"45 days\"", "within = \"0 days\"")]),
             ("no role", &[("approve = [] ", "approve = [\"boss\"] ")]),
             (
                 "a check that is a number",
-                &[(
-                    "volume       = \"count(*) BETWEEN 20000 AND 40000\"",
-                    "volume       = 20000",
-                )],
+                &[("volume       = \"count(*) BETWEEN 20000 AND 40000\"", "volume       = 20000")],
             ),
             (
                 "several at once",

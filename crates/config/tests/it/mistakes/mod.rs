@@ -24,9 +24,7 @@ fn shown(name: &str, text: &str, cases: &[Case]) {
 fn told(text: &str, cases: &[Case]) -> String {
     let mut told = String::new();
     for (name, edits) in cases {
-        let edited = edits
-            .iter()
-            .fold(text.to_owned(), |text, (old, new)| edit(&text, old, new));
+        let edited = edits.iter().fold(text.to_owned(), |text, (old, new)| edit(&text, old, new));
         let mistakes = judge(&edited).map(|_| ()).expect_err(name);
         let _ = writeln!(told, "── {name}\n{}", mistakes.render_plain());
     }

@@ -8,33 +8,21 @@ use crate::task::TaskKind;
 
 /// A boolean over `t` (true), `f` (false) and `u` (absent).
 fn boolean() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("t"),
-        Just("f"),
-        Just("u"),
-        Just("true"),
-        Just("n > 1"),
-        Just("m < n")
-    ]
-    .prop_map(str::to_owned);
+    let leaf = prop_oneof![Just("t"), Just("f"), Just("u"), Just("true"), Just("n > 1"), Just("m < n")]
+        .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 2, |inner| {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} && {b})")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} || {b})")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner.clone())
-                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
-            (inner.clone(), inner)
-                .prop_map(|(a, b)| format!("[1, 2].all(x, x > 1 || {a}) == ({b})")),
+            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner).prop_map(|(a, b)| format!("[1, 2].all(x, x > 1 || {a}) == ({b})")),
         ]
     })
 }
 
 fn verdict(text: &str) -> Verdict {
-    Expression::parse(text)
-        .unwrap()
-        .judge(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 }))
-        .verdict
+    Expression::parse(text).unwrap().judge(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 })).verdict
 }
 
 fn negated(verdict: Verdict) -> Verdict {

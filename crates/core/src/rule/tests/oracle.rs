@@ -19,27 +19,18 @@ fn number() -> impl Strategy<Value = String> {
         Just("-1.5"),
         Just("double(size(list))")
     ];
-    leaf.prop_map(str::to_owned)
-        .prop_recursive(3, 12, 2, |inner| {
-            prop_oneof![
-                (
-                    inner.clone(),
-                    prop::sample::select(vec!["+", "-", "*"]),
-                    inner.clone()
-                )
-                    .prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
-                (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} - ({b}))")),
-                inner.prop_map(|a| format!("-({a})")),
-            ]
-        })
+    leaf.prop_map(str::to_owned).prop_recursive(3, 12, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), prop::sample::select(vec!["+", "-", "*"]), inner.clone())
+                .prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
+            (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} - ({b}))")),
+            inner.prop_map(|a| format!("-({a})")),
+        ]
+    })
 }
 
 fn boolean() -> impl Strategy<Value = String> {
-    let compare = (
-        number(),
-        prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]),
-        number(),
-    )
+    let compare = (number(), prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]), number())
         .prop_map(|(a, sign, b)| format!("{a} {sign} {b}"));
     let leaf = prop_oneof![
         compare,
@@ -57,8 +48,7 @@ fn boolean() -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} && {b}")),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{a} || {b}")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner)
-                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
 }

@@ -8,10 +8,7 @@ fn problems(text: &str, facts: &FactSchema) -> Vec<String> {
     let problems = expression.check(facts).into_iter();
     problems
         .map(|problem| {
-            let suggestion = problem
-                .suggestion
-                .map(|words| format!(" ({words})"))
-                .unwrap_or_default();
+            let suggestion = problem.suggestion.map(|words| format!(" ({words})")).unwrap_or_default();
             format!("{}: {}{suggestion}", &text[problem.span], problem.message)
         })
         .collect()
@@ -41,17 +38,10 @@ fn sound_expressions_have_no_problems() {
         "rows < 10 && latency.p99_ms > 100",
         "drift.features.temp > 1",
     ] {
-        assert_eq!(
-            problems(text, &FactSchema::alert(TaskKind::Binary)),
-            Vec::<String>::new(),
-            "{text}"
-        );
+        assert_eq!(problems(text, &FactSchema::alert(TaskKind::Binary)), Vec::<String>::new(), "{text}");
     }
     assert_eq!(
-        problems(
-            "canary.error_rate > champion.error_rate + 0.01",
-            &FactSchema::rollback()
-        ),
+        problems("canary.error_rate > champion.error_rate + 0.01", &FactSchema::rollback()),
         Vec::<String>::new()
     );
 }
@@ -59,66 +49,29 @@ fn sound_expressions_have_no_problems() {
 #[test]
 fn each_problem_is_told_with_the_words_at_fault() {
     for (text, expected) in [
-        (
-            "candidte.auc > 0.5",
-            vec!["candidte: unknown fact `candidte` (did you mean `candidate`?)"],
-        ),
-        (
-            "candidate.aucc > 0.5",
-            vec!["aucc: `candidate` has no field `aucc` (did you mean `auc`?)"],
-        ),
-        (
-            "candidate['aucc'] > 0.5",
-            vec!["'aucc': `candidate` has no field `aucc` (did you mean `auc`?)"],
-        ),
-        (
-            "serving.zzz > 0.5",
-            vec!["zzz: `serving` has no field `zzz` (known here: `p50_ms`, `p99_ms`)"],
-        ),
-        (
-            "candidate.auc.high > 0.5",
-            vec!["high: `candidate.auc` is a number, it has no field `high`"],
-        ),
-        (
-            "candidate.auc",
-            vec!["candidate.auc: the gate must be true or false, this is a number"],
-        ),
+        ("candidte.auc > 0.5", vec!["candidte: unknown fact `candidte` (did you mean `candidate`?)"]),
+        ("candidate.aucc > 0.5", vec!["aucc: `candidate` has no field `aucc` (did you mean `auc`?)"]),
+        ("candidate['aucc'] > 0.5", vec!["'aucc': `candidate` has no field `aucc` (did you mean `auc`?)"]),
+        ("serving.zzz > 0.5", vec!["zzz: `serving` has no field `zzz` (known here: `p50_ms`, `p99_ms`)"]),
+        ("candidate.auc.high > 0.5", vec!["high: `candidate.auc` is a number, it has no field `high`"]),
+        ("candidate.auc", vec!["candidate.auc: the gate must be true or false, this is a number"]),
         (
             "candidate.auc > 'high'",
-            vec![
-                "candidate.auc > 'high': `>` compares two numbers or two texts, found a number and text",
-            ],
+            vec!["candidate.auc > 'high': `>` compares two numbers or two texts, found a number and text"],
         ),
         (
             "candidate > champion",
-            vec![
-                "candidate > champion: `>` compares two numbers or two texts, found a record and a record",
-            ],
+            vec!["candidate > champion: `>` compares two numbers or two texts, found a record and a record"],
         ),
-        (
-            "candidate.auc == 'x'",
-            vec!["candidate.auc == 'x': `==` compares like with like, found a number and text"],
-        ),
+        ("candidate.auc == 'x'", vec!["candidate.auc == 'x': `==` compares like with like, found a number and text"]),
         (
             "candidate.auc + 'x' > 1",
             vec!["candidate.auc + 'x': `+` adds numbers or joins texts, found a number and text"],
         ),
-        (
-            "candidate.auc && true",
-            vec!["candidate.auc: `&&` takes true or false, `candidate.auc` is a number"],
-        ),
-        (
-            "!candidate.auc",
-            vec!["candidate.auc: `!` takes true or false, `candidate.auc` is a number"],
-        ),
-        (
-            "-candidate > 1",
-            vec!["candidate: `-` takes a number, `candidate` is a record"],
-        ),
-        (
-            "candidate.slices.all(s, s.aux > 1)",
-            vec!["aux: `s` has no field `aux` (did you mean `auc`?)"],
-        ),
+        ("candidate.auc && true", vec!["candidate.auc: `&&` takes true or false, `candidate.auc` is a number"]),
+        ("!candidate.auc", vec!["candidate.auc: `!` takes true or false, `candidate.auc` is a number"]),
+        ("-candidate > 1", vec!["candidate: `-` takes a number, `candidate` is a record"]),
+        ("candidate.slices.all(s, s.aux > 1)", vec!["aux: `s` has no field `aux` (did you mean `auc`?)"]),
         (
             "candidate.slices.all(s, s.auc)",
             vec!["s.auc: the question asked of each takes true or false, `s.auc` is a number"],
@@ -127,58 +80,23 @@ fn each_problem_is_told_with_the_words_at_fault() {
             "candidate.auc.all(s, s > 1)",
             vec!["candidate.auc: `candidate.auc` is a number, expected a list to ask each of"],
         ),
-        (
-            "candidate.slices['x'].rows > 1",
-            vec!["'x': the place in a list takes a number, `'x'` is text"],
-        ),
+        ("candidate.slices['x'].rows > 1", vec!["'x': the place in a list takes a number, `'x'` is text"]),
         (
             "candidate.auc in candidate.slices",
             vec![
                 "candidate.auc in candidate.slices: `in` compares like with like, found a number and elements that are a record",
             ],
         ),
-        (
-            "1 in 2",
-            vec!["2: `in` asks a list or a map, `2` is a number"],
-        ),
-        (
-            "size(1) > 0",
-            vec!["1: `size` takes a list, a map or text, `1` is a number"],
-        ),
-        (
-            "math.abs('x') > 0",
-            vec!["'x': `math.abs` takes a number, `'x'` is text"],
-        ),
-        (
-            "candidate.slices[0].value.contains(1)",
-            vec!["1: `contains` takes text, `1` is a number"],
-        ),
-        (
-            "(true ? 1 : 'x') == 1",
-            vec!["'x': both answers of `?` must be alike: a number before `:`, text after"],
-        ),
-        (
-            "(1 ? true : false)",
-            vec!["1: the condition of `?` takes true or false, `1` is a number"],
-        ),
-        (
-            "[1, 'x'][0] == 1",
-            vec!["'x': elements of a list must be alike: a number first, text here"],
-        ),
-        (
-            "champion.auc == null",
-            vec!["null: facts are present or absent, never null (ask `has(…)`)"],
-        ),
-        (
-            "has(champion.aux)",
-            vec!["aux: `champion` has no field `aux` (did you mean `auc`?)"],
-        ),
-        (
-            "1 < 2 < 3",
-            vec![
-                "1 < 2 < 3: `<` compares two numbers or two texts, found true or false and a number",
-            ],
-        ),
+        ("1 in 2", vec!["2: `in` asks a list or a map, `2` is a number"]),
+        ("size(1) > 0", vec!["1: `size` takes a list, a map or text, `1` is a number"]),
+        ("math.abs('x') > 0", vec!["'x': `math.abs` takes a number, `'x'` is text"]),
+        ("candidate.slices[0].value.contains(1)", vec!["1: `contains` takes text, `1` is a number"]),
+        ("(true ? 1 : 'x') == 1", vec!["'x': both answers of `?` must be alike: a number before `:`, text after"]),
+        ("(1 ? true : false)", vec!["1: the condition of `?` takes true or false, `1` is a number"]),
+        ("[1, 'x'][0] == 1", vec!["'x': elements of a list must be alike: a number first, text here"]),
+        ("champion.auc == null", vec!["null: facts are present or absent, never null (ask `has(…)`)"]),
+        ("has(champion.aux)", vec!["aux: `champion` has no field `aux` (did you mean `auc`?)"]),
+        ("1 < 2 < 3", vec!["1 < 2 < 3: `<` compares two numbers or two texts, found true or false and a number"]),
     ] {
         assert_eq!(problems(text, &gate()), expected, "{text}");
     }
@@ -186,10 +104,8 @@ fn each_problem_is_told_with_the_words_at_fault() {
 
 #[test]
 fn all_problems_are_told_and_none_follows_from_another() {
-    let found = problems(
-        "candidte.auc > 0.5 && candidate.slices.all(s, s.x + 1 > sx.y) && serving.p90_ms < 1",
-        &gate(),
-    );
+    let found =
+        problems("candidte.auc > 0.5 && candidate.slices.all(s, s.x + 1 > sx.y) && serving.p90_ms < 1", &gate());
     assert_eq!(found.len(), 4, "{found:#?}");
 }
 
@@ -204,17 +120,9 @@ fn facts_of_a_kind_of_task_are_those_of_its_measures() {
 #[test]
 fn every_published_fact_can_be_named() {
     let rows = gate().describe();
-    let numbers = rows
-        .iter()
-        .filter(|(path, kind, _)| kind.starts_with("a number") && !path.contains("[]"));
+    let numbers = rows.iter().filter(|(path, kind, _)| kind.starts_with("a number") && !path.contains("[]"));
     for (path, ..) in numbers {
-        assert_eq!(
-            problems(&format!("{path} > 0"), &gate()),
-            Vec::<String>::new()
-        );
+        assert_eq!(problems(&format!("{path} > 0"), &gate()), Vec::<String>::new());
     }
-    assert!(
-        rows.iter()
-            .any(|(path, ..)| path == "candidate.slices[].auc")
-    );
+    assert!(rows.iter().any(|(path, ..)| path == "candidate.slices[].auc"));
 }

@@ -6,59 +6,26 @@ use crate::rule::{EVALUATION_STEPS_MAX, JUDGEMENT_VALUES_MAX, Verdict};
 #[test]
 fn verdicts_follow_the_facts() {
     for (text, verdict) in [
-        (
-            "candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc",
-            Verdict::Pass,
-        ),
+        ("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc", Verdict::Pass),
         ("candidate.auc >= champion.auc + 0.02", Verdict::Fail),
-        (
-            "candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.60)",
-            Verdict::Pass,
-        ),
-        (
-            "candidate.slices.all(s, s.rows < 10 || s.auc >= 0.60)",
-            Verdict::Unknown,
-        ),
+        ("candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.60)", Verdict::Pass),
+        ("candidate.slices.all(s, s.rows < 10 || s.auc >= 0.60)", Verdict::Unknown),
         ("candidate.slices.all(s, s.auc >= 0.90)", Verdict::Fail),
         ("candidate.slices.exists(s, s.auc >= 0.70)", Verdict::Pass),
-        (
-            "candidate.slices.exists(s, s.auc >= 0.90)",
-            Verdict::Unknown,
-        ),
-        (
-            "candidate.slices.exists_one(s, s.column == 'origin')",
-            Verdict::Pass,
-        ),
+        ("candidate.slices.exists(s, s.auc >= 0.90)", Verdict::Unknown),
+        ("candidate.slices.exists_one(s, s.column == 'origin')", Verdict::Pass),
         ("candidate.slices.exists_one(s, s.rows > 0)", Verdict::Fail),
-        (
-            "candidate.slices.filter(s, has(s.auc)).map(s, s.auc) == [0.74]",
-            Verdict::Pass,
-        ),
-        (
-            "candidate.slices.map(s, s.rows > 100, s.value) == ['EWR']",
-            Verdict::Pass,
-        ),
-        (
-            "size(candidate.slices) == 2 && candidate.slices[1].value == 'OO'",
-            Verdict::Pass,
-        ),
+        ("candidate.slices.filter(s, has(s.auc)).map(s, s.auc) == [0.74]", Verdict::Pass),
+        ("candidate.slices.map(s, s.rows > 100, s.value) == ['EWR']", Verdict::Pass),
+        ("size(candidate.slices) == 2 && candidate.slices[1].value == 'OO'", Verdict::Pass),
         ("candidate.slices[2].rows > 0", Verdict::Unknown),
         ("candidate.rows / 3 == 28000 / 3", Verdict::Pass),
         ("7 / 2 == 3.5", Verdict::Pass),
         ("candidate.rows / checks.failed > 0", Verdict::Unknown),
-        (
-            "has(champion.auc) && !has(champion.brier) && !has(nobody.auc)",
-            Verdict::Pass,
-        ),
+        ("has(champion.auc) && !has(champion.brier) && !has(nobody.auc)", Verdict::Pass),
         ("math.greatest(1, 2, 3) - math.abs(-3) == 0", Verdict::Pass),
-        (
-            "'auc' in candidate && !('brier' in candidate)",
-            Verdict::Pass,
-        ),
-        (
-            "(champion.auc > 0.7 ? 1 : champion.brier) == 1",
-            Verdict::Pass,
-        ),
+        ("'auc' in candidate && !('brier' in candidate)", Verdict::Pass),
+        ("(champion.auc > 0.7 ? 1 : champion.brier) == 1", Verdict::Pass),
     ] {
         assert_eq!(judge(text, &facts()).verdict, verdict, "{text}");
     }
@@ -70,18 +37,9 @@ fn an_absent_fact_that_was_needed_is_named() {
         ("candidate.brier < 0.2", vec!["candidate.brier"]),
         ("nobody.auc < candidate.auc", vec!["nobody.auc"]),
         ("nobody.slices.all(s, s.auc > 1)", vec!["nobody.slices"]),
-        (
-            "candidate.brier < 0.2 && simple.f1 > 0.5",
-            vec!["candidate.brier", "simple.f1"],
-        ),
-        (
-            "candidate.brier + simple.f1 > 0.5",
-            vec!["candidate.brier", "simple.f1"],
-        ),
-        (
-            "candidate.slices.all(s, s.auc > 0.5)",
-            vec!["candidate.slices[carrier=OO].auc"],
-        ),
+        ("candidate.brier < 0.2 && simple.f1 > 0.5", vec!["candidate.brier", "simple.f1"]),
+        ("candidate.brier + simple.f1 > 0.5", vec!["candidate.brier", "simple.f1"]),
+        ("candidate.slices.all(s, s.auc > 0.5)", vec!["candidate.slices[carrier=OO].auc"]),
         ("candidate['brier'] < 1", vec!["candidate.brier"]),
         ("candidate.brier < 0.2 || candidate.auc > 0.5", vec![]),
         ("candidate.brier < 0.2 && candidate.auc > 0.9", vec![]),
@@ -93,14 +51,8 @@ fn an_absent_fact_that_was_needed_is_named() {
 #[test]
 fn null_and_what_is_no_number_are_absent() {
     let judgement = judge("auc > 0.5", &json!({ "auc": null }));
-    assert_eq!(
-        (judgement.verdict, judgement.missing),
-        (Verdict::Unknown, vec!["auc".to_owned()])
-    );
-    assert_eq!(
-        judge("has(a.b)", &json!({ "a": { "b": null } })).verdict,
-        Verdict::Fail
-    );
+    assert_eq!((judgement.verdict, judgement.missing), (Verdict::Unknown, vec!["auc".to_owned()]));
+    assert_eq!(judge("has(a.b)", &json!({ "a": { "b": null } })).verdict, Verdict::Fail);
     assert_eq!(judge("auc > 0.5", &Value::Null).verdict, Verdict::Unknown);
 }
 
@@ -120,36 +72,15 @@ fn a_fact_of_another_type_is_unknown_with_its_reason() {
 
 #[test]
 fn the_values_it_saw_are_kept_once_and_in_order() {
-    let judgement = judge(
-        "candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc",
-        &facts(),
-    );
-    let expected = [
-        ("candidate.auc", 0.75),
-        ("champion.auc", 0.74),
-        ("simple.auc", 0.70),
-    ];
-    assert_eq!(
-        judgement.values,
-        expected.map(|(path, value)| (path.to_owned(), Value::from(value)))
-    );
+    let judgement = judge("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc", &facts());
+    let expected = [("candidate.auc", 0.75), ("champion.auc", 0.74), ("simple.auc", 0.70)];
+    assert_eq!(judgement.values, expected.map(|(path, value)| (path.to_owned(), Value::from(value))));
 
-    let judgement = judge(
-        "candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.6)",
-        &facts(),
-    );
-    let paths: Vec<&str> = judgement
-        .values
-        .iter()
-        .map(|(path, _)| path.as_str())
-        .collect();
+    let judgement = judge("candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.6)", &facts());
+    let paths: Vec<&str> = judgement.values.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(
         paths,
-        [
-            "candidate.slices[origin=EWR].rows",
-            "candidate.slices[origin=EWR].auc",
-            "candidate.slices[carrier=OO].rows"
-        ]
+        ["candidate.slices[origin=EWR].rows", "candidate.slices[origin=EWR].auc", "candidate.slices[carrier=OO].rows"]
     );
 }
 
@@ -168,24 +99,15 @@ fn without_a_champion_clauses_that_name_it_are_skipped_and_told() {
     let judgement = expression.judge_without(&facts, "champion");
     assert_eq!(judgement.verdict, Verdict::Pass);
     assert_eq!(judgement.skipped.len(), 1);
-    assert_eq!(
-        judgement.skipped[0].clause,
-        "candidate.auc >= champion.auc + 0.005"
-    );
+    assert_eq!(judgement.skipped[0].clause, "candidate.auc >= champion.auc + 0.005");
     assert_eq!(judgement.skipped[0].absent, "champion");
 
-    let judgement = parse("candidate.auc < 0.5 && (candidate.auc > 0.1 || champion.auc > 0.1)")
-        .judge_without(&facts, "champion");
-    assert_eq!(
-        (judgement.verdict, judgement.skipped.len()),
-        (Verdict::Fail, 1)
-    );
+    let judgement =
+        parse("candidate.auc < 0.5 && (candidate.auc > 0.1 || champion.auc > 0.1)").judge_without(&facts, "champion");
+    assert_eq!((judgement.verdict, judgement.skipped.len()), (Verdict::Fail, 1));
 
     let judgement = parse("candidate.auc >= champion.auc").judge_without(&facts, "champion");
-    assert_eq!(
-        (judgement.verdict, judgement.skipped.len()),
-        (Verdict::Pass, 1)
-    );
+    assert_eq!((judgement.verdict, judgement.skipped.len()), (Verdict::Pass, 1));
 }
 
 #[test]
@@ -193,10 +115,7 @@ fn steps_and_values_are_bounded() {
     let many = json!({ "list": (0..2000).collect::<Vec<_>>() });
     let judgement = judge("list.all(a, list.all(b, a + b >= 0))", &many);
     assert_eq!(judgement.verdict, Verdict::Unknown);
-    assert_eq!(
-        judgement.reasons,
-        [format!("more than {EVALUATION_STEPS_MAX} steps")]
-    );
+    assert_eq!(judgement.reasons, [format!("more than {EVALUATION_STEPS_MAX} steps")]);
     assert_eq!(judgement.values.len(), JUDGEMENT_VALUES_MAX);
 }
 
@@ -204,8 +123,5 @@ fn steps_and_values_are_bounded() {
 fn a_judgement_survives_its_record() {
     let judgement = judge("candidate.auc >= 0.5 && candidate.brier < 1", &facts());
     let json = serde_json::to_string(&judgement).unwrap();
-    assert_eq!(
-        serde_json::from_str::<crate::rule::Judgement>(&json).unwrap(),
-        judgement
-    );
+    assert_eq!(serde_json::from_str::<crate::rule::Judgement>(&json).unwrap(), judgement);
 }

@@ -1,3 +1,0 @@
-//! Temporary.
-#[path = "it/serving.rs"] mod serving;
-#[path = "it/support.rs"] mod support;
