@@ -1,9 +1,8 @@
 //! Who calls, and what a route asks of them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, RawPathParams};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
@@ -14,6 +13,7 @@ use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::door::Door;
+use crate::serve::Peer;
 
 /// The cookie of a browser session.
 pub const SESSION_COOKIE: &str = "perennial_session";
@@ -81,7 +81,7 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Identity> {
 }
 
 fn local(door: &Door, parts: &Parts) -> Result<Identity> {
-    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+    match parts.extensions.get::<Peer>() {
         Some(peer) if peer.0.ip().to_canonical().is_loopback() => {
             Ok(Identity { principal: door.0.local.clone(), session: None })
         }

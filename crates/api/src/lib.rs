@@ -32,7 +32,7 @@ pub use error::{ApiError, Protocol};
 pub use extract::{Body, On, Path, Query, Who};
 pub use options::{Options, limits};
 pub use routes::Routes;
-pub use serve::serve;
+pub use serve::{Peer, serve};
 
 /// Every route over `app`.
 pub fn router(app: Arc<App>, options: Options) -> axum::Router {

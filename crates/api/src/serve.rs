@@ -5,7 +5,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,6 +17,13 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::options::limits;
+
+/// Where a connection comes from; kept in each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(
+    /// The other end.
+    pub SocketAddr,
+);
 
 /// Over when the server stops; kept in each request, so that whoever only waits for news lets go.
 #[derive(Debug, Clone)]
@@ -77,7 +83,7 @@ async fn accept(
 async fn answer(stream: TcpStream, peer: SocketAddr, router: axum::Router, stopping: CancellationToken) {
     let stops = Stopping(stopping.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(stops.clone());
         let router = router.clone();
         async move {

@@ -96,8 +96,10 @@ impl Host {
         let pages = perennial_console::Options {
             auth: serving.auth,
             hosts: serving.hosts.clone(),
+            is_local: |extensions| {
+                extensions.get::<perennial_api::Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+            },
             takes_links: false,
-            ..perennial_console::Options::default()
         };
         let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts, ..Default::default() };
         let router =

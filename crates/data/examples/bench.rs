@@ -1,6 +1,7 @@
 //! Stages and commits the flights' year month by month and prints the times.
 //!
-//! `cargo run --release -p perennial-data --example bench [folder of the months]`
+//! `cargo run --release -p perennial-data --example bench [folder of the months] [rows]`; with a number of
+//! rows it also stages so many made ones, with a key, and prints the most memory that took.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -82,5 +83,44 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
     let frame = engine.frame(FrameRequest { sql: "SELECT * FROM schedule ORDER BY flight_id".into(), tables }).await?;
     println!("frame of {} rows: {:.3} s", frame.rows(), started.elapsed().as_secs_f64());
+    match std::env::args().nth(2) {
+        Some(rows) => many(folder.path(), rows.parse()?).await,
+        None => Ok(()),
+    }
+}
+
+/// Stages `rows` made rows of eight columns with a key.
+async fn many(folder: &std::path::Path, rows: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let engine = Engine::open(EngineOptions {
+        root: folder.join("many").display().to_string(),
+        staging: folder.join("many-staging"),
+        source_root: folder.to_path_buf(),
+        memory_bytes: 1 << 30,
+        threads: 2,
+    })?;
+    let sql = format!(
+        "SELECT value AS k, value % 7 AS a, value * 0.5 AS b, 'n' || (value % 1000) AS c, value % 2 = 0 AS d, \
+         value % 365 AS e, sin(value) AS f, 'text ' || value AS g FROM generate_series(1, {rows})"
+    );
+    let path = folder.join("many.parquet");
+    engine.export(FrameRequest { sql, tables: Vec::new() }, path.clone()).await?;
+    let started = Instant::now();
+    let staged = engine
+        .stage(StageRequest {
+            load: LoadId::generate(),
+            dataset: "many".parse()?,
+            base: None,
+            input: StageInput::Parquet(path),
+            mode: Mode::Append,
+            key: vec!["k".into()],
+            schema: None,
+            evolve: false,
+            replaces: None,
+            plan: ScanPlan::default(),
+        })
+        .await?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+    println!("{} rows staged in {:.1} s; {peak}", staged.passing, started.elapsed().as_secs_f64());
     Ok(())
 }

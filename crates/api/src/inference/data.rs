@@ -68,7 +68,6 @@ macro_rules! takes {
     ($($visit:ident($kind:ty) => $scalar:expr;)*) => {
         $(fn $visit<E: serde::de::Error>(self, value: $kind) -> Result<(), E> {
             self.refuse_top()?;
-            #[expect(clippy::redundant_closure_call, reason = "the closure names the value for the macro")]
             self.values.push(($scalar)(value));
             Ok(())
         })*

@@ -1,7 +1,6 @@
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use http::{Method, Request, StatusCode};
-use perennial_api::{Access, Options, Protocol};
+use perennial_api::{Access, Options, Peer, Protocol};
 use perennial_app::access;
 use perennial_core::permission::Role;
 use perennial_testkit::{TestApp, TestModel};
@@ -232,7 +231,7 @@ async fn without_authentication_only_this_machine_is_answered() {
     let ask = |peer: Option<&str>| {
         let mut request = Request::get("/api/v1/projects").header("host", "localhost").body(Body::empty()).unwrap();
         if let Some(peer) = peer {
-            request.extensions_mut().insert(ConnectInfo::<std::net::SocketAddr>(peer.parse().unwrap()));
+            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
         }
         router.clone().oneshot(request)
     };

@@ -1,13 +1,11 @@
 //! A client inside the process.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use perennial_api::Options;
+use perennial_api::{Options, Peer};
 use perennial_app::ProjectState;
 use perennial_core::permission::Role;
 use perennial_testkit::{TestApp, TestModel};
@@ -123,8 +121,8 @@ trait FromLoopback {
 
 impl FromLoopback for http::Extensions {
     fn entry_peer(&mut self) {
-        if self.get::<ConnectInfo<SocketAddr>>().is_none() {
-            self.insert(ConnectInfo::<SocketAddr>("127.0.0.1:50000".parse().unwrap()));
+        if self.get::<Peer>().is_none() {
+            self.insert(Peer("127.0.0.1:50000".parse().unwrap()));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of each row: decided over reasons and keys alone, in order of arrival.
 
+use std::collections::HashSet;
+
 use perennial_core::port::data::{Mode, RowCheck, RowQuestion};
 
 use super::judge::Judged;
@@ -53,9 +55,12 @@ impl Fates {
     /// Bytes that a row takes here, sorting included.
     pub(super) fn bytes_per_row(&self) -> usize {
         const REASONS: usize = 5;
-        const SORTED: usize = 32;
+        const HALVES: usize = 8;
+        // The set that meets the table's keys.
+        const SET: usize = 36;
+        let key = if self.keys.is_some() { 16 + SET } else { 0 };
         let sets = usize::from(self.keys.is_some()) + self.uniques.len();
-        REASONS + 16 * sets + if sets > 0 { SORTED } else { 0 }
+        REASONS + key + 16 * self.uniques.len() + if sets > 0 { HALVES } else { 0 }
     }
 
     /// Takes up the rows of a judged batch.
@@ -80,7 +85,7 @@ impl Fates {
         let mut found = Vec::new();
         for unique in &self.uniques {
             let mut rows = Vec::new();
-            for group in groups(&unique.keys, |_| true).chunk_by(|a, b| a.0 == b.0) {
+            for group in repeated(&unique.keys, |_| true).chunk_by(|a, b| a.0 == b.0) {
                 if group.len() > 1 {
                     rows.extend(group.iter().map(|(_, row)| u64::from(*row)));
                 }
@@ -112,25 +117,27 @@ impl Fates {
             Mode::Merge => group.len() - 1,
             Mode::Append | Mode::Replace => 0,
         };
-        let mut taken = KeySet::default();
-        let passing = groups(keys, |row| self.last[row] == PASSES);
+        let passing = repeated(keys, |row| self.last[row] == PASSES);
         for group in passing.chunk_by(|a, b| a.0 == b.0) {
             for (at, (_, row)) in group.iter().enumerate() {
                 if at != chosen(group) {
                     self.last[*row as usize] = REPEATED;
                 }
             }
-            taken.insert(group[0].0);
         }
         let failed = |row: usize| self.last[row] != PASSES && self.last[row] < REPEATED;
-        for group in groups(keys, failed).chunk_by(|a, b| a.0 == b.0) {
-            if !taken.contains(&group[0].0) {
-                self.joins[group[chosen(group)].1 as usize] = true;
-            }
+        let wanted: KeySet = keys.iter().enumerate().filter(|(row, _)| failed(*row)).map(|(_, key)| *key).collect();
+        if wanted.is_empty() {
+            return;
         }
+        let passes = |(row, key): &(usize, &u128)| self.last[*row] == PASSES && wanted.contains(*key);
+        let taken: KeySet = keys.iter().enumerate().filter(passes).map(|(_, key)| *key).collect();
         for (row, key) in keys.iter().enumerate() {
-            if *key == NO_KEY && failed(row) {
-                self.joins[row] = true;
+            self.joins[row] = failed(row) && (*key == NO_KEY || !taken.contains(key));
+        }
+        for group in repeated(keys, failed).chunk_by(|a, b| a.0 == b.0) {
+            for (at, (_, row)) in group.iter().enumerate() {
+                self.joins[*row as usize] &= at == chosen(group);
             }
         }
     }
@@ -166,14 +173,22 @@ impl Fates {
     }
 }
 
-/// Keys with their row, sorted, of the rows that `counts`; rows without key are left out.
-fn groups(keys: &[u128], counts: impl Fn(usize) -> bool) -> Vec<(u128, u32)> {
-    let mut sorted: Vec<(u128, u32)> = keys
-        .iter()
-        .enumerate()
-        .filter(|(row, key)| **key != NO_KEY && counts(*row))
-        .map(|(row, key)| (*key, row as u32))
-        .collect();
+/// The keys that more than one of the rows that `counts` has, with those rows, sorted; rows without key
+/// are left out. A single row may be among them, when its key looks like another's at first sight.
+///
+/// Keys are compared by a half of their bits first, which takes a quarter of the memory of sorting keys with rows.
+fn repeated(keys: &[u128], counts: impl Fn(usize) -> bool) -> Vec<(u128, u32)> {
+    let half = |key: u128| (key as u64) ^ ((key >> 64) as u64);
+    let counted = || keys.iter().enumerate().filter(|(row, key)| **key != NO_KEY && counts(*row));
+    let mut halves: Vec<u64> = counted().map(|(_, key)| half(*key)).collect();
+    halves.sort_unstable();
+    let twice: HashSet<u64> = halves.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    drop(halves);
+    if twice.is_empty() {
+        return Vec::new();
+    }
+    let mut sorted: Vec<(u128, u32)> =
+        counted().filter(|(_, key)| twice.contains(&half(**key))).map(|(row, key)| (*key, row as u32)).collect();
     sorted.sort_unstable();
     sorted
 }
@@ -236,5 +251,33 @@ mod tests {
         fates.settle_keys(Mode::Append);
         assert_eq!(fates.last, [1, PASSES, 1, PASSES, PASSES]);
         assert_eq!(fates.joins, [true, false, true, false, false]);
+    }
+
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn fates_are_those_of_looking_at_every_pair(
+            rows in prop::collection::vec((0u16..3, prop::option::of(0u128..6)), 0..24),
+            merge in any::<bool>(),
+        ) {
+            let mode = if merge { Mode::Merge } else { Mode::Append };
+            let fates = fates(&rows, mode);
+            let before = |a: usize, b: usize| if merge { a > b } else { a < b };
+            for (row, (reason, key)) in rows.iter().enumerate() {
+                let beaten = |by: &dyn Fn(u16) -> bool| {
+                    rows.iter().enumerate().any(|(other, (theirs, their_key))| {
+                        before(other, row) && key.is_some() && their_key == key && by(*theirs)
+                    })
+                };
+                let taken = rows.iter().any(|(theirs, their_key)| key.is_some() && their_key == key && *theirs == PASSES);
+                let expected = match reason {
+                    0 if beaten(&|theirs| theirs == PASSES) => REPEATED,
+                    other => *other,
+                };
+                prop_assert_eq!(fates.last[row], expected);
+                prop_assert_eq!(fates.joins[row], *reason != PASSES && !taken && !beaten(&|theirs| theirs != PASSES));
+            }
+        }
     }
 }
