@@ -3,6 +3,8 @@
 //! `cargo bench -p perennial-api` prints the processor time of one request through the router
 //! alone, then requests a second over 8 connections of this same process, with the prediction log on.
 
+#![expect(clippy::expect_used, reason = "a benchmark that cannot begin says why and ends")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};

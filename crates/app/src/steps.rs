@@ -347,7 +347,7 @@ fn input_nodes(context: &Context, step: &StepName) -> Vec<Node> {
         match thing {
             Thing::Dataset(name) => nodes.extend(tables.find(name.as_str()).map(|found| version_node(&found.version))),
             Thing::Model(from) | Thing::Output(from, _) => {
-                nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)))
+                nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)));
             }
         }
     }

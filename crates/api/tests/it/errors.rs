@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
@@ -142,6 +143,10 @@ async fn a_body_over_its_limit_is_refused_whether_it_says_so_or_not() {
     assert_eq!(server.send(request).await.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+async fn broken_handler() -> StatusCode {
+    panic!("broken")
+}
+
 #[tokio::test]
 async fn a_handler_that_panics_is_an_answer_like_any_other_fault() {
     let server = Server::start().await;
@@ -187,25 +192,32 @@ async fn a_change_goes_on_when_its_caller_goes_away() {
 
 #[tokio::test]
 async fn one_request_more_than_there_is_room_for_is_told_to_come_back() {
-    let server = Arc::new(Server::start().await);
-    assert_eq!(server.get("/api/v1/projects").await.status, StatusCode::OK);
-    let waiting: Vec<_> = (0..=perennial_api::limits::REQUESTS_MAX)
-        .map(|_| {
-            let server = server.clone();
-            tokio::spawn(async move {
-                let body = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-                let request = Request::post("/api/v1/tokens")
-                    .header("authorization", format!("Bearer {}", server.admin))
-                    .body(body)
-                    .unwrap();
-                server.send(request).await
-            })
-        })
-        .collect();
-    // All of them wait for their bodies, but the one that found no room.
-    let (refused, _, waiting) = futures::future::select_all(waiting).await;
-    let refused = refused.unwrap();
+    let server = Server::start().await;
+    let inside = Arc::new(AtomicUsize::new(0));
+    let entered = inside.clone();
+    let wait = axum::routing::get(move || async move {
+        entered.fetch_add(1, Ordering::AcqRel);
+        std::future::pending::<()>().await;
+    });
+    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
+        routes.page("/wait", Access::Known, wait)
+    });
+    let server = Arc::new(Server { router, ..server });
+    let ask = || {
+        let server = server.clone();
+        tokio::spawn(async move { server.get("/wait").await.status })
+    };
+    let waiting: Vec<_> = (0..perennial_api::limits::REQUESTS_MAX).map(|_| ask()).collect();
+    while inside.load(Ordering::Acquire) < perennial_api::limits::REQUESTS_MAX {
+        tokio::task::yield_now().await;
+    }
+    let refused = server.get("/api/v1/projects").await;
     assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
     assert_eq!(server.get("/health").await.status, StatusCode::OK, "a busy server is alive");
+    // Whoever leaves makes room.
+    waiting[0].abort();
+    while server.get("/api/v1/projects").await.status != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }

@@ -210,11 +210,11 @@ async fn a_backup_is_a_store_that_opens_with_everything_in_it() {
         perennial_store::Store::open(&format!("sqlite://{}", file.display()), perennial_store::Options::default())
             .await
             .unwrap();
-    let kept = perennial_store::projects::get(&mut *copy.read().await.unwrap(), project.id).await.unwrap();
+    let kept = perennial_store::projects::get(&mut copy.read().await.unwrap(), project.id).await.unwrap();
     assert_eq!(kept.name.as_str(), "flights");
     let chain = perennial_core::ledger::Chain::Project(project.id);
     let head = made["heads"][chain.to_string()].as_str().unwrap().to_owned();
-    perennial_store::ledger::verify(&mut *copy.read().await.unwrap(), chain, Some(&head)).await.unwrap().unwrap();
+    perennial_store::ledger::verify(&mut copy.read().await.unwrap(), chain, Some(&head)).await.unwrap().unwrap();
 }
 
 #[tokio::test]
