@@ -1,7 +1,7 @@
 //! Server-rendered pages: the third door to the use cases of `perennial_app`.
 //!
 //! [`router`] answers every page over an [`App`]; pages are complete without scripts, and there are
-//! none. Each page is registered with the [`Access`](access::Access) it asks for, or it does
+//! none. Each page is registered with the access it asks for, or it does
 //! not compile. What happens around every handler (host and origin, who looks, which project, the
 //! form's token, errors, headers) stands in one place, `door`.
 
