@@ -68,7 +68,7 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
     let base = "/api/v1/projects/flights";
     // Method, path, the least role it takes, and the answer to those who hold it.
     let read = [
-        format!("{base}"),
+        base.to_owned(),
         format!("{base}/datasets"),
         format!("{base}/endpoints"),
         format!("{base}/ledger"),

@@ -144,17 +144,14 @@ async fn a_body_over_its_limit_is_refused_whether_it_says_so_or_not() {
 }
 
 async fn broken_handler() -> StatusCode {
+    tokio::task::yield_now().await;
     panic!("broken")
 }
 
 #[tokio::test]
 async fn a_handler_that_panics_is_an_answer_like_any_other_fault() {
     let server = Server::start().await;
-    let broken = axum::routing::get(|| async {
-        if true {
-            panic!("broken")
-        }
-    });
+    let broken = axum::routing::get(broken_handler);
     let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
         routes.page("/broken", Access::Public, broken)
     });

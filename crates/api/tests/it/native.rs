@@ -61,7 +61,7 @@ async fn following_waits_no_longer_than_asked() {
         &project,
         perennial_app::pipeline_runs::PipelineKind::Run,
         json!({}),
-        &Default::default(),
+        &perennial_app::pipelines::Options::default(),
     )
     .await
     .unwrap();
