@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::parse::{Allowed, CLAUSES_MAX, Reader, number_test, operator, text_test};
+use super::parse::{Allowed, Reader, clauses, number_test, operator, text_test};
 use super::{Comparison, TextTest};
 use crate::error::Result;
 
@@ -56,26 +56,7 @@ enum Subject {
 
 /// Parses a filter over experiments. The empty text is a filter without clauses.
 pub fn parse_experiment_filter(text: &str) -> Result<Vec<ExperimentClause>> {
-    let mut clauses = Vec::new();
-    if text.is_empty() {
-        return Ok(clauses);
-    }
-    let mut reader = Reader { text, at: 0 };
-    loop {
-        clauses.push(clause(&mut reader)?);
-        if clauses.len() > CLAUSES_MAX {
-            return Err(reader.refuse(&format!("a filter has {CLAUSES_MAX} clauses at most")));
-        }
-        if reader.is_at_end() {
-            return Ok(clauses);
-        }
-        if !reader.keyword("and") {
-            return Err(reader.refuse("expected `AND` or the end"));
-        }
-        if reader.is_at_end() {
-            return Ok(clauses);
-        }
-    }
+    clauses(text, clause)
 }
 
 /// Parses one key of an order, then `ASC` (if nothing is said) or `DESC`.
@@ -85,15 +66,7 @@ pub fn parse_experiment_order(text: &str) -> Result<ExperimentOrder> {
         reader.at = 0;
         return Err(reader.refuse("expected an attribute: experiments are not ordered by tags"));
     };
-    let is_descending = reader.keyword("desc");
-    if !is_descending {
-        reader.keyword("asc");
-    }
-    if reader.is_at_end() {
-        Ok(ExperimentOrder { key, is_descending })
-    } else {
-        Err(reader.refuse("expected `ASC`, `DESC` or the end"))
-    }
+    Ok(ExperimentOrder { key, is_descending: reader.direction()? })
 }
 
 fn clause(reader: &mut Reader<'_>) -> Result<ExperimentClause> {

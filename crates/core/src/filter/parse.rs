@@ -32,6 +32,11 @@ pub(super) enum Operator {
 
 /// Parses a filter over runs. The empty text is a filter without clauses; one of blanks alone is refused.
 pub fn parse_run_filter(text: &str) -> Result<Vec<RunClause>> {
+    clauses(text, clause)
+}
+
+/// Parses what `clause` reads, joined by `AND`; the empty text holds none.
+pub(super) fn clauses<T>(text: &str, clause: fn(&mut Reader<'_>) -> Result<T>) -> Result<Vec<T>> {
     let mut clauses = Vec::new();
     if text.is_empty() {
         return Ok(clauses);
@@ -69,14 +74,7 @@ pub fn parse_run_order(text: &str) -> Result<RunOrder> {
             return Err(reader.refuse("expected a metric, param, tag or attribute: runs are not ordered by datasets"));
         }
     };
-    let is_descending = reader.keyword("desc");
-    if !is_descending {
-        reader.keyword("asc");
-    }
-    if reader.is_at_end() {
-        return Ok(RunOrder { key, is_descending });
-    }
-    Err(reader.refuse("expected `ASC`, `DESC` or the end"))
+    Ok(RunOrder { key, is_descending: reader.direction()? })
 }
 
 fn clause(reader: &mut Reader<'_>) -> Result<RunClause> {
@@ -265,6 +263,15 @@ impl<'t> Reader<'t> {
         let seen: String = self.rest().trim_start().chars().take(30).map(printable).collect();
         let place = if seen.is_empty() { "at its end".to_owned() } else { format!("at `{seen}`") };
         Error::new(ErrorCode::InvalidArgument, format!("the filter does not parse {place}: {expected}"))
+    }
+
+    /// Takes `ASC` (if nothing is said) or `DESC`, then the end; tells whether the greatest comes first.
+    pub(super) fn direction(&mut self) -> Result<bool> {
+        let is_descending = self.keyword("desc");
+        if !is_descending {
+            self.keyword("asc");
+        }
+        if self.is_at_end() { Ok(is_descending) } else { Err(self.refuse("expected `ASC`, `DESC` or the end")) }
     }
 
     /// Takes a keyword in any case, if it is next and ends there.
