@@ -10,13 +10,11 @@ use http::{HeaderMap, header};
 use perennial_app::access::{SessionCaller, session};
 use perennial_app::{ProjectState, reading};
 use perennial_core::permission::{Permission, Principal};
+use perennial_core::site::{self, SESSION_COOKIE};
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::door::Door;
 use crate::serve::Peer;
-
-/// The cookie of a browser session.
-pub const SESSION_COOKIE: &str = "perennial_session";
 
 /// What a route asks of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +113,8 @@ fn secret(headers: &HeaderMap) -> Result<Option<String>> {
 
 /// A cookie's value.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers
-        .get_all(header::COOKIE)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    all.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    site::cookie(all, name)
 }
 
 /// Refuses a caller who lacks what the route asks for; leaves in the request who calls and which project it is about.

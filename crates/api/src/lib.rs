@@ -26,11 +26,12 @@ use std::sync::Arc;
 
 use perennial_app::App;
 
-pub use access::{Access, SESSION_COOKIE};
+pub use access::Access;
 pub use door::Door;
 pub use error::{ApiError, Protocol};
 pub use extract::{Body, On, Path, Query, Who};
 pub use options::{Options, limits};
+pub use perennial_core::site::SESSION_COOKIE;
 pub use routes::Routes;
 pub use serve::{Peer, serve};
 

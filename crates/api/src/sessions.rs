@@ -4,10 +4,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, header};
 use perennial_app::access;
+use perennial_core::site::SESSION_COOKIE;
 use perennial_core::{Error, ErrorCode};
 use serde::Deserialize;
 
-use crate::access::{Access, SESSION_COOKIE, cookie};
+use crate::access::{Access, cookie};
 use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{self, Path};

@@ -176,23 +176,10 @@ async fn find_or_create(
     if let Some(found) = endpoints::find(&mut *caller.app.store().read().await?, project.id, name).await? {
         return Ok(found);
     }
+    let at_ms = caller.app.services.clock.wall_ms();
     let endpoint = Endpoint {
-        project_id: project.id,
-        name: name.clone(),
-        model_id: decision.model_id,
-        alias: CHAMPION.to_owned(),
-        champion_number: None,
-        champion_since_ms: None,
-        canary_number: None,
-        canary_state: None,
-        canary_started_wall_ms: None,
-        canary_started_ms: None,
-        canary_share: None,
-        canary_decision_id: None,
-        canary_release_digest: None,
         config: json!({ "declared": format!("{declared:?}") }),
-        generation: 0,
-        updated_ms: caller.app.services.clock.wall_ms(),
+        ..Endpoint::unanswered(project.id, name.clone(), decision.model_id, CHAMPION, at_ms)
     };
     let inserted = endpoint.clone();
     caller.app.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;

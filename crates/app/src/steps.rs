@@ -199,21 +199,20 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
 }
 
 /// Runs a step, with its retries, and records each attempt.
-pub(crate) fn run(context: Arc<Context>, step: StepName) -> BoxFuture<'static, Result<()>> {
-    Box::pin(async move { run_to_end(&context, &step).await })
+pub(crate) fn run(context: Arc<Context>, step: StepName, parts: KeyParts) -> BoxFuture<'static, Result<()>> {
+    Box::pin(async move { run_to_end(&context, &step, &parts).await })
 }
 
-async fn run_to_end(context: &Arc<Context>, step: &StepName) -> Result<()> {
-    let parts = key(context, step).await?;
+async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -> Result<()> {
     let act = declared(context, step)?.act.clone();
-    let reasons = why(&context.caller, &context.project, step, &parts, false).await?.reasons;
+    let reasons = why(&context.caller, &context.project, step, parts, false).await?.reasons;
     context.tell(Told::StepStarted { step: step.clone(), kind: act.kind().to_owned(), why: reasons }).await;
     let retries = if let Act::Run(run) = &act { run.retries } else { 0 };
     let began_ms = context.caller.app.services.clock.wall_ms();
     let mut number = 1;
     loop {
         let id = StepRunId::generate();
-        let mut attempt = new_attempt(context, step, &parts, id, StepRunState::Pending);
+        let mut attempt = new_attempt(context, step, parts, id, StepRunState::Pending);
         attempt.attempt = number;
         begin(context, attempt).await?;
         let result = match &act {

@@ -6,12 +6,10 @@ use http::request::Parts;
 use http::{HeaderMap, header};
 use perennial_app::access::{SessionCaller, session};
 use perennial_core::permission::Permission;
+use perennial_core::site::{self, SESSION_COOKIE};
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::door::Door;
-
-/// The cookie of a browser session.
-pub const SESSION_COOKIE: &str = "perennial_session";
 
 /// What a page asks of its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +39,6 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Option<Arc<Se
 
 /// A cookie's value.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers
-        .get_all(header::COOKIE)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'));
-    all.filter_map(|pair| pair.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    site::cookie(all, name)
 }

@@ -16,7 +16,8 @@ use perennial_core::id::TokenId;
 use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, ErrorKind, Result};
 
-use crate::access::{self, Access, SESSION_COOKIE};
+use crate::SESSION_COOKIE;
+use crate::access::{self, Access};
 use crate::pages::failure;
 use crate::visit::Visit;
 use crate::{FORM_BYTES_MAX, Options, guard, routes};

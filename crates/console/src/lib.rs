@@ -24,7 +24,7 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use perennial_app::App;
 
-pub use access::SESSION_COOKIE;
+pub use perennial_core::site::SESSION_COOKIE;
 
 /// Bytes of a form at most.
 pub const FORM_BYTES_MAX: usize = 64 * 1024;

@@ -21,6 +21,7 @@ pub mod port;
 pub mod release;
 pub mod rule;
 pub mod schema;
+pub mod site;
 pub mod state;
 pub mod task;
 pub mod traffic;

@@ -46,6 +46,30 @@ pub struct Endpoint {
     pub updated_ms: i64,
 }
 
+impl Endpoint {
+    /// An endpoint at which nobody answers yet, without configuration.
+    pub fn unanswered(project_id: ProjectId, name: EndpointName, model_id: ModelId, alias: &str, at_ms: i64) -> Self {
+        Self {
+            project_id,
+            name,
+            model_id,
+            alias: alias.to_owned(),
+            champion_number: None,
+            champion_since_ms: None,
+            canary_number: None,
+            canary_state: None,
+            canary_started_wall_ms: None,
+            canary_started_ms: None,
+            canary_share: None,
+            canary_decision_id: None,
+            canary_release_digest: None,
+            config: Json::Object(serde_json::Map::new()),
+            generation: 0,
+            updated_ms: at_ms,
+        }
+    }
+}
+
 impl Record for Endpoint {
     const TABLE: &'static str = "endpoints";
     const KEY: &'static [&'static str] = &["project_id", "name"];

@@ -151,7 +151,7 @@ impl TestApp {
                     let row = match endpoint_rows::find(tx, project_id, &name).await? {
                         Some(row) => row,
                         None => {
-                            let row = empty(project_id, name, model_id, at_ms);
+                            let row = Endpoint::unanswered(project_id, name, model_id, "champion", at_ms);
                             endpoint_rows::insert(tx, &row).await?;
                             row
                         }
@@ -223,31 +223,5 @@ impl TestApp {
             })
             .await;
         stored.context("the version is not stored")
-    }
-}
-
-fn empty(
-    project_id: perennial_core::id::ProjectId,
-    name: perennial_core::name::EndpointName,
-    model_id: ModelId,
-    at_ms: i64,
-) -> Endpoint {
-    Endpoint {
-        project_id,
-        name,
-        model_id,
-        alias: "champion".to_owned(),
-        champion_number: None,
-        champion_since_ms: None,
-        canary_number: None,
-        canary_state: None,
-        canary_started_wall_ms: None,
-        canary_started_ms: None,
-        canary_share: None,
-        canary_decision_id: None,
-        canary_release_digest: None,
-        config: json!({}),
-        generation: 0,
-        updated_ms: at_ms,
     }
 }

@@ -1,3 +1,5 @@
+use perennial_core::ErrorCode;
+
 use super::*;
 
 fn asked(method: Method, headers: &[(&str, &str)]) -> Result<()> {

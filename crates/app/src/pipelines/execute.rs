@@ -195,25 +195,25 @@ async fn attempt(
     let mut schedule = Schedule::new(&graph, &wanted);
     let mut executed = 0;
     let mut failures: Vec<(StepName, Error)> = Vec::new();
-    let mut running: JoinSet<(StepName, Result<bool>)> = JoinSet::new();
+    let mut running: JoinSet<(StepName, Result<()>)> = JoinSet::new();
     loop {
         while let Some(name) = schedule.start(STEPS_MAX) {
             let step: StepName = name.parse()?;
-            if reuse(&context, &step).await? {
+            let Some(parts) = reuse(&context, &step).await? else {
                 schedule.finish(&name, Outcome::Done);
                 continue;
-            }
+            };
             context.store_reused().await?;
             let shared = context.clone();
             running.spawn(async move {
-                let result = steps::run(shared, step.clone()).await.map(|()| true);
+                let result = steps::run(shared, step.clone(), parts).await;
                 (step, result)
             });
         }
         let Some(done) = running.join_next().await else { break };
         let (step, result) = done.map_err(|panic| Error::internal("a step ended abruptly", panic))?;
         match result {
-            Ok(_) => {
+            Ok(()) => {
                 executed += 1;
                 schedule.finish(step.as_str(), Outcome::Done);
             }
@@ -362,19 +362,20 @@ async fn newest(caller: &Caller, project: &ProjectState) -> Result<HashMap<Strin
         .collect())
 }
 
-/// Takes a step's outputs from the newest attempt of the same key, if they are all still there.
-async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<bool> {
+/// Takes a step's outputs from the newest attempt of the same key, if they are all still there;
+/// else gives the key's parts, by which the step has to run.
+async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<Option<KeyParts>> {
     let parts = steps::key(context, step).await?;
-    let Some((run, outputs)) = context.find_cached(&parts.key()).await? else { return Ok(false) };
+    let Some((run, outputs)) = context.find_cached(&parts.key()).await? else { return Ok(Some(parts)) };
     if !steps::restore(context, step, &outputs).await? {
-        return Ok(false);
+        return Ok(Some(parts));
     }
     let id = StepRunId::generate();
     let mut reused = steps::new_attempt(context, step, &parts, id, StepRunState::Cached);
     reused.reused_from = Some(run.id);
     context.reused.lock().unwrap_or_else(PoisonError::into_inner).push(reused);
     context.keep(step, run.id, outputs);
-    Ok(true)
+    Ok(None)
 }
 
 async fn dry_run(

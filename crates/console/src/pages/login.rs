@@ -6,7 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use perennial_app::access;
 use perennial_core::{Error, ErrorKind, Result};
 
-use crate::access::SESSION_COOKIE;
+use crate::SESSION_COOKIE;
 use crate::door::{page, page_with};
 use crate::shell::Shell;
 use crate::visit::Visit;

@@ -358,22 +358,10 @@ impl Rows {
     async fn live(&self, tx: &mut Tx) -> Done {
         let (project_id, text) = (self.project.id, &self.words.text);
         let endpoint = Endpoint {
-            project_id,
-            name: self.words.name.parse()?,
-            model_id: self.model,
-            alias: "champion".to_owned(),
             champion_number: Some(1),
             champion_since_ms: Some(NOW_MS),
-            canary_number: None,
-            canary_state: None,
-            canary_started_wall_ms: None,
-            canary_started_ms: None,
-            canary_share: None,
-            canary_decision_id: None,
-            canary_release_digest: None,
-            config: json!({}),
             generation: 1,
-            updated_ms: NOW_MS,
+            ..Endpoint::unanswered(project_id, self.words.name.parse()?, self.model, "champion", NOW_MS)
         };
         endpoints::insert(tx, &endpoint).await?;
         for number in 1..=self.words.count {

@@ -19,22 +19,8 @@ on_both! {
 
 fn endpoint(model: &RegisteredModel) -> Endpoint {
     Endpoint {
-        project_id: model.project_id,
-        name: "delay".parse().unwrap(),
-        model_id: model.id,
-        alias: "champion".to_owned(),
-        champion_number: None,
-        champion_since_ms: None,
-        canary_number: None,
-        canary_state: None,
-        canary_started_wall_ms: None,
-        canary_started_ms: None,
-        canary_share: None,
-        canary_decision_id: None,
-        canary_release_digest: None,
         config: json!({"log": "recorded"}),
-        generation: 0,
-        updated_ms: NOW,
+        ..Endpoint::unanswered(model.project_id, "delay".parse().unwrap(), model.id, "champion", NOW)
     }
 }
 
