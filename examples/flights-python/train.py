@@ -32,6 +32,7 @@ def main() -> None:
     rows = pd.read_parquet(os.environ["PERENNIAL_INPUT_FEATURES_TRAIN"]).sort_values([TIME, KEY])
     features = features_of(rows)
     late = rows[TARGET].astype(bool).to_numpy()
+    print(f"learning from {len(rows):,} flights with {features.shape[1]} features")
 
     with mlflow.start_run():  # the step's own run, by MLFLOW_RUN_ID
         mlflow.log_params({**params, "rows": len(rows), "features": features.shape[1]})
@@ -39,10 +40,9 @@ def main() -> None:
         older = int(len(rows) * (1 - HELD_BACK))
         trial = pipeline(features, params).fit(features[:older], late[:older])
         chance = trial.predict_proba(features[older:])[:, 1]
-        mlflow.log_metrics({
-            "held_back_auc": roc_auc_score(late[older:], chance),
-            "held_back_log_loss": log_loss(late[older:], chance),
-        })
+        auc = roc_auc_score(late[older:], chance)
+        mlflow.log_metrics({"held_back_auc": auc, "held_back_log_loss": log_loss(late[older:], chance)})
+        print(f"AUC on the newest {len(rows) - older:,} of them, held back: {auc:.4f}")
 
         model = pipeline(features, params).fit(features, late)
         save(model, features, Path(os.environ["PERENNIAL_OUTPUT_MODEL"]))

@@ -1,38 +1,75 @@
 //! Benchmarks beside the tools people use today.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
-use crate::Chain;
+use crate::python;
 use crate::setup::Ready;
 use crate::shell::{cargo, run as execute};
 
-/// Name, package, kind of target, and what it prints.
-const BENCHMARKS: &[(&str, &str, &str)] = &[
-    ("evaluator", "perennial-onnx", "tree models beside ONNX Runtime, one row and 1,000"),
-    ("training", "perennial-training", "the built-in gbdt beside LightGBM on the flights"),
-    ("monitoring", "perennial-monitoring", "drift beside Evidently"),
-    ("idle", "perennial-cli", "a run with nothing to do beside `dvc repro`; start-up and idle memory"),
-    ("serving", "perennial-cli", "one-row requests over HTTP beside MLServer"),
-];
-
-/// Runs one benchmark; without a name, lists them.
-fn run_named(name: &str, args: &[String]) -> Result<()> {
-    let Some((_, package, _)) = BENCHMARKS.iter().find(|(known, ..)| *known == name) else {
-        bail!("`{name}` is no benchmark; `cargo xtask bench` lists them");
-    };
-    let ready = Ready::new()?;
-    execute(ready.apply(Chain::args(cargo(), ["bench", "-p", package, "--bench", name, "--"]).args(args)))
+/// One benchmark target.
+struct Benchmark {
+    name: &'static str,
+    package: &'static str,
+    prints: &'static str,
+    /// Whether it asks the tools of `conformance/requirements-bench.txt`.
+    beside_tools: bool,
 }
 
-/// The verb `bench`.
-pub(crate) fn run(args: &[String]) -> Result<()> {
-    match args.split_first() {
-        Some((name, rest)) => run_named(name, rest),
-        None => {
-            for (name, _, prints) in BENCHMARKS {
-                println!("{name:<12} {prints}");
-            }
-            Ok(())
-        }
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        name: "evaluator",
+        package: "perennial-onnx",
+        prints: "tree models beside ONNX Runtime, one row and 1,000",
+        beside_tools: false,
+    },
+    Benchmark {
+        name: "training",
+        package: "perennial-training",
+        prints: "the built-in gbdt beside LightGBM on the flights",
+        beside_tools: false,
+    },
+    Benchmark {
+        name: "drift",
+        package: "perennial-monitoring",
+        prints: "reference, summaries and drift of 100,000 rows",
+        beside_tools: false,
+    },
+    Benchmark {
+        name: "idle",
+        package: "perennial-cli",
+        prints: "start-up and idle memory; a run with nothing to do beside `dvc repro`",
+        beside_tools: true,
+    },
+    Benchmark {
+        name: "serving",
+        package: "perennial-cli",
+        prints: "one-row requests over HTTP beside MLServer",
+        beside_tools: true,
+    },
+];
+
+/// Runs one benchmark.
+fn run_named(name: &str, args: &[String]) -> Result<()> {
+    let benchmark = BENCHMARKS
+        .iter()
+        .find(|known| known.name == name)
+        .with_context(|| format!("`{name}` is no benchmark; `cargo xtask bench` lists them"))?;
+    let ready = Ready::new()?;
+    let mut command = cargo();
+    command.args(["bench", "-p", benchmark.package, "--bench", name, "--"]).args(args);
+    if benchmark.beside_tools {
+        command.env("PERENNIAL_BENCH_PYTHON", python::bench_environment()?);
     }
+    execute(ready.apply(command))
+}
+
+/// The verb `bench`; without a name, it lists them.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    if let Some((name, rest)) = args.split_first() {
+        return run_named(name, rest);
+    }
+    for benchmark in BENCHMARKS {
+        println!("{:<12} {}", benchmark.name, benchmark.prints);
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@ mod tidy;
 
 use anyhow::{Result, bail};
 
-use crate::shell::{cargo, run};
+use crate::shell::{cargo, root, run};
 
 const USAGE: &str = "\
 cargo xtask <verb>
@@ -21,7 +21,7 @@ cargo xtask <verb>
   ci            formatting, lints, tidy checks, documents, and the tests
   lint          formatting, lints, tidy checks and documents alone
   setup         only the set-up of `test`, and tells where things are
-  crash [n]     the long crash campaign: n kills (200 if not said)
+  crash [n]     the long crash campaign: n kills (200 if not said); writes docs/benchmarks/crash.md
   bench [name]  the benchmarks beside the tools people use today; `bench` alone lists them
   schema        writes docs/schema/perennial.schema.json anew
   features      writes crates/features/Cargo.toml anew (needs cargo-hakari)
@@ -65,17 +65,21 @@ fn test(args: &[String]) -> Result<()> {
     run(ready.apply(cargo().args(["nextest", "run", "--workspace", "--locked"]).args(args)))
 }
 
+/// Needs nothing that [`setup::Ready`] installs; the test runner's limit of time is not for it.
 fn crash(kills: &str) -> Result<()> {
-    let ready = setup::Ready::new()?;
+    if kills.parse::<u32>().is_err() {
+        bail!("`{kills}` is no number of kills\n\n{USAGE}");
+    }
     let command = cargo()
-        .args(["nextest", "run", "-p", "perennial-cli", "--locked", "--no-capture", "crash"])
-        .env("PERENNIAL_CRASH_KILLS", kills);
-    run(ready.apply(command))
+        .args(["test", "-p", "perennial-cli", "--locked", "--test", "it", "--", "--nocapture", "crash::"])
+        .env("PERENNIAL_CRASH_KILLS", kills)
+        .env("PERENNIAL_CRASH_RESULT", root().join("docs/benchmarks/crash.md"));
+    run(command)
 }
 
 pub(crate) trait Chain {
     fn args(self, args: impl IntoIterator<Item = impl AsRef<std::ffi::OsStr>>) -> Self;
-    fn env(self, name: &str, value: &str) -> Self;
+    fn env(self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self;
 }
 
 impl Chain for std::process::Command {
@@ -84,7 +88,7 @@ impl Chain for std::process::Command {
         self
     }
 
-    fn env(mut self, name: &str, value: &str) -> Self {
+    fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         std::process::Command::env(&mut self, name, value);
         self
     }

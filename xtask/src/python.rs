@@ -1,4 +1,4 @@
-//! A Python environment with the real clients the tests drive.
+//! Python environments: the real clients the tests drive, and the tools benchmarks stand beside.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -9,13 +9,23 @@ use anyhow::{Context, Result};
 
 use crate::shell::{apt, cache, find, output, root, run};
 
-/// The environment's interpreter. The environment is made when its requirements are new, and
-/// keyed by them and the interpreter's version, so that another machine makes its own.
+/// The interpreter of the tests' environment.
 pub(crate) fn environment() -> Result<PathBuf> {
+    made_from("conformance/requirements.txt")
+}
+
+/// The interpreter of the benchmarks' environment: tools the tests do without.
+pub(crate) fn bench_environment() -> Result<PathBuf> {
+    made_from("conformance/requirements-bench.txt")
+}
+
+/// An environment's interpreter. The environment is made when its requirements are new, and
+/// keyed by them and the interpreter's version, so that another machine makes its own.
+fn made_from(requirements: &str) -> Result<PathBuf> {
     if find("python3").is_none() {
         apt(&["python3", "python3-venv"])?;
     }
-    let requirements = root().join("conformance/requirements.txt");
+    let requirements = root().join(requirements);
     let text =
         std::fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
     let version = output(Command::new("python3").arg("--version"))?;

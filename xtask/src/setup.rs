@@ -21,6 +21,9 @@ impl Ready {
         if find("cargo-nextest").is_none() {
             run(cargo().args(["install", "--locked", "cargo-nextest"]))?;
         }
+        if find("curl").is_none() {
+            apt(&["curl"])?;
+        }
         let python = python::environment()?;
         let postgres = Postgres::start()?;
         let chromium = chromium()?;

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use perennial_app::access::{SessionCaller, session};
+use perennial_app::access::{SessionCaller, own_run_only, session};
 use perennial_app::{ProjectState, reading};
 use perennial_core::permission::{Permission, Principal};
 use perennial_core::site::{self, SESSION_COOKIE};
@@ -146,18 +146,6 @@ pub(crate) async fn admit(door: &Door, access: Access, parts: &mut Parts) -> Res
     }
     parts.extensions.insert(identity);
     Ok(())
-}
-
-/// A step's token reads its project; what it writes goes through the routes of its own run.
-fn own_run_only(principal: &Principal, permission: Permission) -> Result<()> {
-    if principal.run.is_none() || permission == Permission::Read {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorCode::PermissionDenied,
-        "a step's token reads its project and writes its own run, nothing else",
-    )
-    .hint("do this outside the step, with a token of your own"))
 }
 
 /// The project the path names. Whoever may not read it is told what is told of one that is not there.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
 use http::request::Parts;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -145,6 +146,16 @@ pub(crate) async fn read(headers: &HeaderMap, body: axum::body::Body, limit: usi
         Err(cause) if cause.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(cause) => Err(Error::new(ErrorCode::InvalidArgument, "the body was cut off").because(cause)),
     }
+}
+
+/// The bytes of a body of any length; each part of it has to come within [`limits::BODY_TIME_MAX`].
+pub(crate) fn incoming(body: axum::body::Body) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+    stream::unfold(body.into_data_stream(), |mut parts| async move {
+        match tokio::time::timeout(limits::BODY_TIME_MAX, parts.next()).await {
+            Ok(part) => part.map(|part| (part.map_err(std::io::Error::other), parts)),
+            Err(late) => Some((Err(late.into()), parts)),
+        }
+    })
 }
 
 /// A body over its limit.

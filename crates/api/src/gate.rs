@@ -84,7 +84,7 @@ async fn answer<T: 'static, H: Handler<T, Door>>(
         Ok((request, _room)) => {
             let call = handler.call(request, door.clone());
             let answered = if head.is_change() {
-                door.0.options.supervisor.finish("request", call).await
+                door.0.app.work.finish("request", call).await
             } else {
                 AssertUnwindSafe(call).catch_unwind().await.ok()
             };
@@ -134,11 +134,11 @@ impl Drop for Room {
     }
 }
 
-fn room(in_flight: &AtomicUsize, door: &Door, access: Access) -> Result<Room> {
+fn room(in_flight: &AtomicUsize, door: &Door, is_probe: bool) -> Result<Room> {
     let before = in_flight.fetch_add(1, Ordering::Relaxed);
     let room = Room(door.clone());
     // Probes are answered even then: a busy server is alive.
-    if before >= limits::REQUESTS_MAX && access != Access::Public {
+    if before >= limits::REQUESTS_MAX && !is_probe {
         return Err(Error::new(ErrorCode::Busy, format!("{} requests are under way", limits::REQUESTS_MAX))
             .hint("try again in a moment"));
     }
@@ -146,7 +146,8 @@ fn room(in_flight: &AtomicUsize, door: &Door, access: Access) -> Result<Room> {
 }
 
 async fn enter(route: &Route, request: Request, door: &Door) -> Result<(Request, Room)> {
-    let room = room(&door.0.in_flight, door, route.access)?;
+    let is_probe = route.access == Access::Public && route.protocol != Protocol::Page;
+    let room = room(&door.0.in_flight, door, is_probe)?;
     let (mut parts, body) = request.into_parts();
     guard::judge(&parts, &door.0.options.hosts)?;
     admit(door, route.access, &mut parts).await?;
@@ -224,7 +225,7 @@ fn log(route: &Route, head: &Head, id: RequestId, response: &Response, us: u64) 
     let (status, path) = (response.status().as_u16(), head.path.as_deref().unwrap_or(&route.path));
     // What is asked thousands of times a second is not told each time.
     let is_quiet = status < 500 && matches!(route.protocol, Protocol::Inference | Protocol::Scoring)
-        || route.access == Access::Public && status < 400;
+        || route.access == Access::Public && route.protocol != Protocol::Page && status < 400;
     if is_quiet {
         tracing::debug!(request.id = %id, http.method = %head.method, http.route = path, http.status = status, latency_us = us, "request");
     } else {

@@ -23,8 +23,9 @@ async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "status": "ready" })))
 }
 
-/// Ready is whoever can read the metadata.
+/// Ready is whoever holds the lease on the metadata, and can read it.
 pub(crate) async fn is_ready(door: &Door) -> Result<(), Error> {
+    door.0.app.lease.require()?;
     let reader = door.0.app.store().read().await;
     reader.map(drop).map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").because(cause))
 }

@@ -16,12 +16,13 @@ mod wire;
 
 use std::sync::{Arc, RwLock};
 
-use perennial_app::{Deployment, deployments};
+use perennial_app::{Deployment, deployments, reading};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::access::Access;
 use crate::door::Door;
+use crate::options::limits;
 use crate::routes::Routes;
 
 pub(crate) fn routes(routes: Routes) -> Routes {
@@ -49,6 +50,11 @@ async fn find(door: &Door, name: &str) -> Result<Arc<RwLock<Deployment>>> {
         ));
     }
     Err(Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
+}
+
+/// Bytes of a request that the endpoint takes.
+fn bytes_max(place: &RwLock<Deployment>) -> usize {
+    usize::try_from(reading(place).body_bytes_max).unwrap_or(usize::MAX).min(limits::INFER_BYTES_MAX)
 }
 
 /// A version by its number as text; what is no number is no version.

@@ -14,6 +14,7 @@ mod monitors;
 mod pipeline_runs;
 mod projects;
 mod releases;
+mod sent;
 mod wire;
 
 use axum::extract::State;
@@ -27,6 +28,7 @@ use crate::routes::Routes;
 pub(crate) fn routes(routes: Routes) -> Routes {
     let all = [
         projects::routes,
+        sent::routes,
         pipeline_runs::routes,
         datasets::routes,
         loads::routes,

@@ -1,7 +1,5 @@
 //! How the door is opened.
 
-use perennial_app::supervise::Supervisor;
-
 /// Named limits of everything that grows. Beyond one the answer is a clear error.
 pub mod limits {
     use std::time::Duration;
@@ -10,8 +8,8 @@ pub mod limits {
     pub const BODY_BYTES_MAX: usize = 1024 * 1024;
     /// Bytes of a form of a page.
     pub const FORM_BYTES_MAX: usize = 32 * 1024;
-    /// Bytes of an inference request, before and after it is decompressed.
-    pub const INFER_BYTES_MAX: usize = 32 * 1024 * 1024;
+    /// Bytes of an inference request, before and after it is decompressed. An endpoint may take less.
+    pub const INFER_BYTES_MAX: usize = perennial_app::endpoints::REQUEST_BYTES_MAX as usize;
     /// Rows of an inference request.
     pub const INFER_ROWS_MAX: usize = 100_000;
     /// Tensors of an inference request.
@@ -44,12 +42,10 @@ pub struct Options {
     pub auth: bool,
     /// Further names this server is called by; `localhost` and bare addresses always pass.
     pub hosts: Vec<String>,
-    /// Keeps pipeline runs going after their request was answered.
-    pub supervisor: Supervisor,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { auth: true, hosts: Vec::new(), supervisor: Supervisor::new() }
+        Self { auth: true, hosts: Vec::new() }
     }
 }

@@ -1,48 +1,46 @@
 //! Access: principals, tokens, sessions, one-time links.
+//!
+//! A principal has one grant, the one it was asked for with. A token gives that and nothing else; who
+//! asks for one has to manage where it holds. Each of them, made or taken back, is told by the ledger.
 
 mod known;
+mod principals;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use perennial_core::id::{GrantId, PrincipalId, ProjectId, RunId, TokenId};
-use perennial_core::name::StepName;
+use perennial_core::id::PrincipalId;
+use perennial_core::ledger::Chain;
 use perennial_core::permission::{Permission, Principal, Role};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::grants::Grant;
-use perennial_store::principals::{PrincipalKind, PrincipalRecord};
-use perennial_store::sessions::Session;
-use perennial_store::tokens::{Token, TokenKind};
-use perennial_store::{grants, principals, sessions, tokens};
+use perennial_store::principals::{PrincipalKind, load};
+use perennial_store::sessions::{self, Session};
+use perennial_store::tokens as token_rows;
 use rand::RngCore;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::app::{App, Caller};
-use crate::project::ProjectState;
+use crate::ledger::{By, Change};
 
 pub use known::{Known, TRUST};
 pub use perennial_store::principals::PrincipalRecord as PrincipalKept;
 pub use perennial_store::tokens::Token as TokenKept;
+pub(crate) use tokens::{void_of_run, void_of_steps};
+pub use tokens::{NewToken, create_person_token, host_token, list_tokens, revoke, revoke_token, step_token};
 
 /// Counts what took access away in this process, so that what [`Known`] remembers from before is forgotten.
 static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// How long a step's token lives at most: longer than any step, and revoked when the step ends.
-const STEP_TOKEN_MS: i64 = 7 * 24 * 3_600_000;
 /// How long a one-time administrator link can be used.
 const ADMIN_LINK_MS: i64 = 24 * 3_600_000;
 /// How long a browser session lives.
 const SESSION_MS: i64 = 12 * 3_600_000;
-
-/// A token just made. The secret is shown once; only its hash is kept.
-pub struct NewToken {
-    /// Its id.
-    pub id: TokenId,
-    /// What a client sends as Bearer.
-    pub secret: String,
-}
+/// Digits of a link's hash by which the ledger names it.
+const LINK_DIGITS: usize = 16;
 
 /// A browser session.
 #[derive(Debug, Clone)]
@@ -51,6 +49,15 @@ pub struct SessionCaller {
     pub principal: Principal,
     /// What each form of this session carries.
     pub csrf_token: String,
+}
+
+/// A step's token reads its project; what it writes goes through the routes of its own run.
+pub fn own_run_only(principal: &Principal, permission: Permission) -> Result<()> {
+    if principal.run.is_none() || permission == Permission::Read {
+        return Ok(());
+    }
+    let message = "a step's token reads its project and writes its own run, nothing else";
+    Err(Error::new(ErrorCode::PermissionDenied, message).hint("do this outside the step, with a token of your own"))
 }
 
 fn revocations() -> u64 {
@@ -76,7 +83,7 @@ fn hash(secret: &str) -> String {
 /// Who a Bearer or Basic secret belongs to.
 pub async fn authenticate(app: &Arc<App>, secret: &str) -> Result<Principal> {
     let now = app.services.clock.wall_ms();
-    let found = tokens::authenticate(&mut *app.store().read().await?, &hash(secret), now).await?;
+    let found = token_rows::authenticate(&mut *app.store().read().await?, &hash(secret), now).await?;
     found.map(|caller| caller.principal).ok_or_else(|| {
         Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked")
             .hint("`perennial tokens create` makes one")
@@ -89,92 +96,29 @@ pub async fn session(app: &Arc<App>, cookie: &str) -> Result<Option<SessionCalle
     let Some(found) = sessions::find(&mut reader, &hash(cookie), app.services.clock.wall_ms()).await? else {
         return Ok(None);
     };
-    let principal = principals::load(&mut reader, found.principal_id).await?;
+    let principal = load(&mut reader, found.principal_id).await?;
     Ok(Some(SessionCaller { principal, csrf_token: found.csrf_token }))
 }
 
-/// Mints the host token of this start: void when the host ends, and every one before it.
-pub async fn host_token(app: &Arc<App>) -> Result<NewToken> {
-    let now = app.services.clock.wall_ms();
-    app.store()
-        .write(move |tx| {
-            Box::pin(async move {
-                tokens::revoke_kind(tx, TokenKind::Host, now).await?;
-                Ok(())
-            })
-        })
-        .await?;
-    revoked();
-    let principal = find_or_create(app, "host", PrincipalKind::Host, &[(None, Role::Admin)]).await?;
-    create_token(app, principal, TokenKind::Host, "host", None, None, None).await
+/// The secret of a one-time administrator link that the server prints when it starts.
+pub async fn admin_link(app: &Arc<App>) -> Result<String> {
+    login_link(&Caller::system(app.clone(), "start")).await
 }
 
-/// A short-lived token of a step: it reads its project and writes its run, child runs and their models.
-pub async fn step_token(caller: &Caller, project: &ProjectState, step: &StepName, run: RunId) -> Result<NewToken> {
-    let app = &caller.app;
-    let name = format!("step:{}/{step}", project.name);
-    let principal = find_or_create(app, &name, PrincipalKind::Step, &[(Some(project.id), Role::Contributor)]).await?;
-    let expires = app.services.clock.wall_ms() + STEP_TOKEN_MS;
-    create_token(app, principal, TokenKind::Step, &name, Some(project.id), Some(run), Some(expires)).await
-}
-
-/// Makes a token void.
-pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
-    let (id, now) = (token.id, caller.app.services.clock.wall_ms());
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(tokens::revoke(tx, id, now).await?) })).await?;
-    revoked();
-    Ok(())
-}
-
-/// Every principal with its tokens, by name. Secrets are not kept, so none is told.
-pub async fn list_tokens(caller: &Caller) -> Result<Vec<(PrincipalKept, Vec<TokenKept>)>> {
+/// The secret of a one-time administrator link.
+pub async fn login_link(caller: &Caller) -> Result<String> {
     caller.principal.require(Permission::Manage, None)?;
-    let mut reader = caller.app.store().read().await?;
-    let mut listed = Vec::new();
-    for principal in principals::list(&mut reader).await? {
-        let tokens = tokens::list(&mut reader, principal.id).await?;
-        listed.push((principal, tokens));
-    }
-    Ok(listed)
-}
-
-/// Makes the token of an id void, because an administrator says so.
-pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
-    caller.principal.require(Permission::Manage, None)?;
-    let now = caller.app.services.clock.wall_ms();
+    let link = secret();
+    let (by, kept) = (By::new(caller, None).await?, hash(&link));
+    let (now, expires_ms) = (by.at.wall_ms, by.at.wall_ms + ADMIN_LINK_MS);
     caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                tokens::get(tx, id).await?;
-                Ok(tokens::revoke(tx, id, now).await?)
+                token_rows::insert_admin_link(tx, &kept, now, expires_ms).await?;
+                by.record(tx, link_change(&kept, "create", json!({ "expires_ms": expires_ms }))).await
             })
-        })
-        .await?;
-    revoked();
-    Ok(())
-}
-
-/// A token for a person, with a role on the whole server or one project.
-pub async fn create_person_token(
-    caller: &Caller,
-    name: &str,
-    role: Role,
-    project: Option<ProjectId>,
-) -> Result<NewToken> {
-    caller.principal.require(Permission::Manage, project)?;
-    let principal = find_or_create(&caller.app, name, PrincipalKind::Person, &[(project, role)]).await?;
-    create_token(&caller.app, principal, TokenKind::Person, name, project, None, None).await
-}
-
-/// The secret of a one-time administrator link.
-pub async fn admin_link(app: &Arc<App>) -> Result<String> {
-    let link = secret();
-    let (kept, now) = (hash(&link), app.services.clock.wall_ms());
-    app.store()
-        .write(move |tx| {
-            Box::pin(async move { Ok(tokens::insert_admin_link(tx, &kept, now, now + ADMIN_LINK_MS).await?) })
         })
         .await?;
     Ok(link)
@@ -182,21 +126,55 @@ pub async fn admin_link(app: &Arc<App>) -> Result<String> {
 
 /// Turns a one-time link into a session cookie; a second time it is refused.
 pub async fn use_admin_link(app: &Arc<App>, link: &str) -> Result<String> {
-    let (kept, now) = (hash(link), app.services.clock.wall_ms());
-    let used =
-        app.store().write(move |tx| Box::pin(async move { Ok(tokens::use_admin_link(tx, &kept, now).await?) })).await?;
-    if !used {
-        return Err(Error::new(ErrorCode::Unauthenticated, "this link was used before or has expired")
-            .hint("`perennial login-link` prints another"));
-    }
-    let principal = find_or_create(app, "admin", PrincipalKind::Person, &[(None, Role::Admin)]).await?;
-    start_session(app, principal).await
+    let server = Caller::system(app.clone(), "login_link");
+    let by = By { actor: principals::ADMIN.to_owned(), ..By::new(&server, None).await? };
+    let (kept, now) = (hash(link), by.at.wall_ms);
+    let wanted = principals::Wanted {
+        name: principals::ADMIN.to_owned(),
+        kind: PrincipalKind::Person,
+        project: None,
+        role: Role::Admin,
+    };
+    let cookie = secret();
+    let cookie_hash = hash(&cookie);
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if !token_rows::use_admin_link(tx, &kept, now).await? {
+                    let message = "this link was used before or has expired";
+                    return Err(Error::new(ErrorCode::Unauthenticated, message)
+                        .hint("`perennial login-link` prints another"));
+                }
+                let (principal_id, changes) =
+                    principals::find_or_create(tx, &wanted, &server.principal, now).await?;
+                sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
+                for change in changes {
+                    by.record(tx, change).await?;
+                }
+                by.record(tx, link_change(&kept, "use", json!({ "principal": principal_id }))).await
+            })
+        })
+        .await?;
+    Ok(cookie)
 }
 
-/// Turns a token into a session cookie.
+fn link_change(kept: &str, verb: &'static str, payload: serde_json::Value) -> Change {
+    Change { chain: Chain::Server, noun: "login_link", subject: kept[..LINK_DIGITS].to_owned(), verb, payload }
+}
+
+/// Turns a token into a session cookie. A session is its principal's, so a token that gives less begins none.
 pub async fn log_in(app: &Arc<App>, token: &str) -> Result<String> {
-    let principal = authenticate(app, token).await?;
-    start_session(app, principal.id).await
+    let given = authenticate(app, token).await?;
+    let whole = load(&mut *app.store().read().await?, given.id).await?;
+    if given != whole {
+        let message = "this token gives less than a browser session would";
+        return Err(Error::new(ErrorCode::PermissionDenied, message)
+            .hint("sign in with a token made by `perennial tokens create`; a step's token is for its step"));
+    }
+    let cookie = secret();
+    let session = new_session(hash(&cookie), whole.id, app.services.clock.wall_ms());
+    app.store().write(move |tx| Box::pin(async move { Ok(sessions::insert(tx, &session).await?) })).await?;
+    Ok(cookie)
 }
 
 /// Ends a session.
@@ -205,87 +183,12 @@ pub async fn log_out(app: &Arc<App>, cookie: &str) -> Result<()> {
     app.store().write(move |tx| Box::pin(async move { Ok(sessions::delete(tx, &kept).await?) })).await
 }
 
-async fn start_session(app: &Arc<App>, principal_id: PrincipalId) -> Result<String> {
-    let cookie = secret();
-    let now = app.services.clock.wall_ms();
-    let session = Session {
-        secret_hash: hash(&cookie),
+fn new_session(secret_hash: String, principal_id: PrincipalId, now_ms: i64) -> Session {
+    Session {
+        secret_hash,
         principal_id,
         csrf_token: secret(),
-        created_ms: now,
-        expires_ms: now + SESSION_MS,
-    };
-    app.store().write(move |tx| Box::pin(async move { Ok(sessions::insert(tx, &session).await?) })).await?;
-    Ok(cookie)
-}
-
-async fn find_or_create(
-    app: &Arc<App>,
-    name: &str,
-    kind: PrincipalKind,
-    roles: &[(Option<ProjectId>, Role)],
-) -> Result<PrincipalId> {
-    if let Some(found) = principals::find_by_name(&mut *app.store().read().await?, name).await? {
-        return Ok(found.id);
+        created_ms: now_ms,
+        expires_ms: now_ms + SESSION_MS,
     }
-    let now = app.services.clock.wall_ms();
-    let principal = PrincipalRecord {
-        id: PrincipalId::generate(),
-        name: name.to_owned(),
-        kind,
-        is_disabled: false,
-        created_ms: now,
-    };
-    let given: Vec<Grant> = roles
-        .iter()
-        .map(|(project_id, role)| Grant {
-            id: GrantId::generate(),
-            principal_id: principal.id,
-            project_id: *project_id,
-            role: *role,
-            scope_kind: None,
-            scope_id: None,
-            created_ms: now,
-        })
-        .collect();
-    let id = principal.id;
-    app.store()
-        .write(move |tx| {
-            Box::pin(async move {
-                principals::insert(tx, &principal).await?;
-                for grant in &given {
-                    grants::insert(tx, grant).await?;
-                }
-                Ok(())
-            })
-        })
-        .await?;
-    Ok(id)
-}
-
-async fn create_token(
-    app: &Arc<App>,
-    principal_id: PrincipalId,
-    kind: TokenKind,
-    name: &str,
-    project_id: Option<ProjectId>,
-    run_id: Option<RunId>,
-    expires_ms: Option<i64>,
-) -> Result<NewToken> {
-    let secret = secret();
-    let token = Token {
-        id: TokenId::generate(),
-        principal_id,
-        secret_hash: hash(&secret),
-        kind,
-        name: name.to_owned(),
-        project_id,
-        run_id,
-        created_ms: app.services.clock.wall_ms(),
-        expires_ms,
-        revoked_ms: None,
-    };
-    let id = token.id;
-    app.store().write(move |tx| Box::pin(async move { Ok(tokens::insert(tx, &token).await?) })).await?;
-    Ok(NewToken { id, secret })
 }

@@ -20,8 +20,10 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{Store, Tx, projects};
 use tokio::sync::Semaphore;
 
+use crate::lease::Lease;
 use crate::live::Live;
 use crate::project::ProjectState;
+use crate::supervise::Supervisor;
 
 /// Steps that run at the same time.
 pub(crate) const STEPS_MAX: usize = 2;
@@ -46,8 +48,10 @@ pub struct Services {
     pub predictions: Arc<dyn PredictionLog>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// The only folder whose files a client may name: the project's, on an embedded host.
+    /// The host's own folder, whose project file it submits: the project's, on an embedded host.
     pub root: PathBuf,
+    /// Folders of the projects that clients sent, one a project.
+    pub sent: PathBuf,
     /// Scratch space on the same disk as the blobs.
     pub work: PathBuf,
     /// Version of the binary; part of cache keys.
@@ -62,6 +66,10 @@ pub struct App {
     pub services: Services,
     /// This server's id.
     pub server: ServerId,
+    /// Pipeline runs and changes that go on after their request was answered.
+    pub work: Supervisor,
+    /// Whether this server may answer and act.
+    pub lease: Lease,
     /// Who answers at each endpoint.
     pub live: Live,
     /// Bounds CPU-heavy work.
@@ -79,6 +87,8 @@ impl App {
         Arc::new(Self {
             services,
             server: ServerId::generate(),
+            work: Supervisor::new(),
+            lease: Lease::default(),
             live: Live::default(),
             compute: Arc::new(Semaphore::new(STEPS_MAX)),
             address: std::sync::OnceLock::new(),

@@ -1,41 +1,71 @@
 //! A copy of an embedded store while it works.
 
-use std::path::PathBuf;
+mod part;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use perennial_core::ledger::{Chain, Head};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::ledger;
+use serde_json::json;
 
-use crate::app::Caller;
+use crate::app::{App, Caller};
+use crate::ledger::{By, Change};
+use part::Part;
 
-/// A copy of the metadata.
+/// A copy of an embedded store.
 #[derive(Debug, Clone)]
 pub struct StoreCopy {
-    /// Its file, in the folder of the store itself.
-    pub file: PathBuf,
-    /// Its bytes.
-    pub size_bytes: u64,
+    /// Its folder, below the data folder; whoever asked for the copy moves it away.
+    pub folder: PathBuf,
     /// Where each chain of the ledger stood, or earlier, when it was made: the copy verifies with each as `--head`.
     pub heads: Vec<(Chain, Head)>,
 }
 
-/// Copies the metadata as it is at this moment beside the store; writes go on meanwhile. Blobs and
-/// tables are never changed once written, so a copy of their folders made afterwards holds all that
-/// this names. Whoever asked for the copy moves it away.
-pub async fn store(caller: &Caller) -> Result<StoreCopy> {
+/// Copies metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
+/// that they name. Serving goes on; loads wait while the copy is made, which is by links where it can be.
+pub async fn create(caller: &Caller) -> Result<StoreCopy> {
     caller.principal.require(Permission::Manage, None)?;
-    let store = caller.app.store();
-    let Some(folder) = store.sqlite_path().and_then(std::path::Path::parent) else {
-        return Err(Error::new(ErrorCode::WrongState, "only an embedded store is backed up here")
-            .hint("use pg_dump for PostgreSQL, and copy the blobs afterwards"));
+    let app = &caller.app;
+    let data = app.store().sqlite_path().and_then(Path::parent).filter(|data| data.join("blobs").is_dir());
+    let Some(data) = data else {
+        return Err(Error::new(ErrorCode::WrongState, "only a store that lies in one data folder is backed up here")
+            .hint("stop the server, and copy database, blobs and datasets by the means of what keeps them"));
     };
     let heads = heads(caller).await?;
-    let file = folder.join(format!("backup-{}.sqlite", uuid::Uuid::now_v7().as_simple()));
-    store.backup(&file).await?;
-    let size_bytes =
-        std::fs::metadata(&file).map_err(|cause| Error::internal("the copy of the store is gone", cause))?.len();
-    Ok(StoreCopy { file, size_bytes, heads })
+    let folder = app.services.work.join(format!("backup-{}", uuid::Uuid::now_v7().as_simple()));
+    if let Err(error) = copy(app, data, &folder).await {
+        // What is left of it is cleared with the next start.
+        let _ = std::fs::remove_dir_all(&folder);
+        return Err(error);
+    }
+    let folder = folder.strip_prefix(data).map(Path::to_owned).unwrap_or(folder);
+    Ok(StoreCopy { folder, heads })
+}
+
+async fn copy(app: &App, data: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).map_err(failed)?;
+    // From here on no load changes a table, so that tables and metadata are of one moment whatever else
+    // is written. Predictions come after the metadata: what it says is in a dataset is in the tables,
+    // and what it does not know yet is still logged.
+    let still = app.data().stand_still().await;
+    app.store().backup(&to.join("metadata.sqlite")).await?;
+    mirror(data, to, &[Part::Tables, Part::Staging, Part::Predictions]).await?;
+    drop(still);
+    mirror(data, to, &[Part::Blobs, Part::Sent]).await
+}
+
+async fn mirror(data: &Path, to: &Path, parts: &'static [Part]) -> Result<()> {
+    let (data, to) = (data.to_owned(), to.to_owned());
+    let work = move || parts.iter().try_for_each(|part| part.mirror(&data, &to));
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|panic| Error::internal("copying the store ended abruptly", panic))?.map_err(failed)
+}
+
+fn failed(cause: std::io::Error) -> Error {
+    Error::new(ErrorCode::Storage, "the store could not be copied").because(cause)
 }
 
 async fn heads(caller: &Caller) -> Result<Vec<(Chain, Head)>> {
@@ -45,4 +75,26 @@ async fn heads(caller: &Caller) -> Result<Vec<(Chain, Head)>> {
         heads.push((chain, ledger::head(&mut reader, chain).await?));
     }
     Ok(heads)
+}
+
+/// Records in the server's chain that this store came back from a backup, with the heads that the backup
+/// told: what happened between them and this entry is not here. A second time for the same backup
+/// changes nothing, so whoever noted the restore may forget it afterwards.
+pub async fn record_restore(caller: &Caller, heads: &BTreeMap<String, String>) -> Result<()> {
+    caller.principal.require(Permission::Manage, None)?;
+    let payload = json!({ "heads": heads });
+    let subject = blake3::hash(payload.to_string().as_bytes()).to_hex().to_string();
+    let by = By::new(caller, None).await?;
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if !ledger::list_of_subject(tx, Chain::Server, "backup", &subject).await?.is_empty() {
+                    return Ok(());
+                }
+                by.record(tx, Change { chain: Chain::Server, noun: "backup", subject, verb: "restore", payload }).await
+            })
+        })
+        .await
 }

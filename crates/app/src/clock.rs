@@ -8,7 +8,7 @@ use perennial_core::permission::Permission;
 use perennial_core::state::AlertState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::alerts::Alert;
-use perennial_store::{endpoints, loads, projects};
+use perennial_store::{endpoints, ledger, loads, projects};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,10 +16,12 @@ use crate::app::{App, Caller};
 use crate::collect::collect;
 use crate::endpoints::{canary_due, judge_canary};
 use crate::project::{Due, ProjectState, Submission};
-use crate::{monitors, triggers};
+use crate::{alerts, monitors, predictions, triggers};
 
 /// A source is late after this many times its rhythm.
 const LATE_AFTER: f64 = 1.1;
+/// How often predictions are brought into their datasets, at least, on the wall clock.
+const DRAIN_EVERY_MS: i64 = 15 * 60_000;
 /// Rounds of acting on one instant; each can set off the next.
 const ROUNDS_MAX: usize = 16;
 
@@ -71,6 +73,7 @@ pub async fn advance(caller: &Caller, project: &Arc<ProjectState>, to_ms: i64) -
     if project.stepped_ms() != Some(to_ms) {
         set(caller, project, to_ms).await?;
     }
+    happened.extend(at_once(caller, project).await?);
     if project.sources_moved(&caller.app).await? {
         happened.extend(act(caller, project).await?);
         project.forget_due();
@@ -91,14 +94,57 @@ async fn set(caller: &Caller, project: &ProjectState, ms: i64) -> Result<()> {
 
 /// Acts on what has come due at this moment: what a server does by itself, again and again.
 pub async fn tick(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happened>> {
+    caller.app.lease.require()?;
     let Ok(_ticking) = project.ticking.try_lock() else { return Ok(Vec::new()) };
+    let mut happened = at_once(caller, project).await?;
+    if project.drains(caller.app.services.clock.wall_ms(), DRAIN_EVERY_MS) {
+        went_on(project, "predictions", drain(caller, project).await);
+    }
     let now = caller.app.now(project).project_ms;
     if due(caller, project).await?.is_none_or(|due| due > now) && !project.sources_moved(&caller.app).await? {
-        return Ok(Vec::new());
+        return Ok(happened);
     }
-    let happened = act(caller, project).await?;
+    happened.extend(act(caller, project).await?);
     project.forget_due();
     Ok(happened)
+}
+
+/// Brings the predictions of every endpoint into their datasets, whether anybody watches them or not.
+async fn drain(caller: &Caller, project: &Arc<ProjectState>) -> Result<()> {
+    for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
+        predictions::take_over(caller, project, &endpoint.name).await?;
+    }
+    Ok(())
+}
+
+/// What need not come due: the rollback rule of a live canary is judged at every look.
+async fn at_once(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happened>> {
+    let Some(submission) = project.find_submission() else { return Ok(Vec::new()) };
+    let told = canaries(&Caller::system(caller.app.clone(), "clock"), project, &submission).await?;
+    Ok(happened_now(caller, project, told))
+}
+
+fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>) -> Vec<Happened> {
+    let project_ms = caller.app.now(project).project_ms;
+    told.into_iter().map(|message| Happened { project_ms, message }).collect()
+}
+
+/// Judges every live canary. One that cannot be judged does not keep the others waiting.
+async fn canaries(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
+        let judged = judge_canary(caller, project, submission, &endpoint).await;
+        told.extend(went_on(project, "a canary", judged).flatten());
+    }
+    Ok(told)
+}
+
+/// What one part of acting came to; a failure is logged, is tried again at the next look, and
+/// keeps no other part from its turn.
+fn went_on<T>(project: &ProjectState, part: &str, result: Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::warn!(project = %project.name, error = error.chain(), "{part} could not be looked at"))
+        .ok()
 }
 
 /// Canaries, sources, windows, rhythms and triggers, until nothing more follows.
@@ -106,49 +152,48 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happene
     let Some(submission) = project.find_submission() else { return Ok(Vec::new()) };
     let caller = &Caller::system(caller.app.clone(), "clock");
     let mut happened = Vec::new();
-    for _ in 0..ROUNDS_MAX {
-        let mut told = Vec::new();
-        for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
-            told.extend(judge_canary(caller, project, &submission, &endpoint).await?);
-        }
+    for round in 0..ROUNDS_MAX {
+        let mut told = canaries(caller, project, &submission).await?;
         let collected = collect(caller, project, &submission, &|_| {}).await?;
         told.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
-        told.extend(
-            collected
-                .failed
-                .iter()
-                .map(|(dataset, error)| format!("`{dataset}` could not be collected: {}", error.message())),
-        );
-        told.extend(monitors::judge(caller, project, &submission).await?);
+        // What fails now fails in every round: it is told once, and sets nothing off.
+        let failed = collected.failed.iter().filter(|_| round == 0);
+        let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
+        happened.extend(happened_now(caller, project, failed.collect()));
+        let watched = monitors::judge(caller, project, &submission).await;
+        told.extend(went_on(project, "monitors", watched).into_iter().flatten());
         told.extend(rhythms(caller, project, &submission).await?);
-        told.extend(triggers::fire(caller, project, &submission).await?);
+        let fired = triggers::fire(caller, project, &submission).await;
+        told.extend(went_on(project, "triggers", fired).into_iter().flatten());
+        went_on(project, "alerts", alerts::resolve_gone(caller, project).await);
         if told.is_empty() {
             break;
         }
-        let project_ms = caller.app.now(project).project_ms;
-        happened.extend(told.into_iter().map(|message| Happened { project_ms, message }));
+        happened.extend(happened_now(caller, project, told));
     }
     Ok(happened)
 }
 
-/// The next instant at which something comes due, kept until something happened.
+/// The next instant at which something comes due, kept until the ledger tells of a change.
 async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>> {
-    if let Some(known) = project.known_due() {
-        return Ok(known.at());
+    let chain = perennial_core::ledger::Chain::Project(project.id);
+    let sequence = ledger::head(&mut *caller.app.store().read().await?, chain).await?.sequence;
+    if let Some(known) = project.known_due(sequence) {
+        return Ok(known.at_ms);
     }
     let Some(submission) = project.find_submission() else { return Ok(None) };
     let now = caller.app.now(project).project_ms;
     let mut due =
         vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
     for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
-        // A canary that waits for requests is looked at again at every step.
-        due.push(canary_due(&submission, &endpoint).map(|due| due.max(now + 1)));
+        // One whose time is over and that waits for requests is looked at every time anyway.
+        due.push(canary_due(&submission, &endpoint).filter(|due| *due > now));
     }
     for (_, late_at) in late_times(&caller.app, project, &submission).await? {
         due.push(Some(late_at).filter(|late_at| *late_at > now));
     }
     let next = due.into_iter().flatten().min();
-    project.set_due(next.map_or(Due::Never, Due::At));
+    project.set_due(Due { sequence, at_ms: next });
     Ok(next)
 }
 
@@ -204,7 +249,7 @@ async fn rhythms(caller: &Caller, project: &ProjectState, submission: &Submissio
             project_ms: at.project_ms,
             settled_ms: None,
         };
-        if monitors::fire(caller, alert).await? {
+        if monitors::fire(caller, alert, None).await? {
             told.push(message);
         }
     }

@@ -1,23 +1,23 @@
 //! Collecting: every file a source offers becomes a load, once.
 
+mod offered;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use perennial_config::{Batch, Dataset as Declared, OnChange, Project};
+use perennial_config::{Batch, Dataset as Declared, Project};
 use perennial_core::name::DatasetName;
-use perennial_core::port::data::{Mode, SourceFile, StageInput};
-use perennial_core::state::LoadState;
+use perennial_core::port::data::StageInput;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::datasets::Dataset;
+use perennial_store::datasets;
 use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
-use perennial_store::{loads, source_files};
 use perennial_validation::{Check, Question, plan};
 
+use self::offered::arriving;
 use crate::app::{App, Caller};
-use crate::loads::{Arrival, Arrived, ArrivedFile, arrive};
+use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
 use crate::project::{ProjectState, Submission};
-use crate::tables::{Tables, declare};
+use crate::tables::{Tables, Versioned, declare};
 
 /// What collecting did.
 #[derive(Debug, Default)]
@@ -72,6 +72,53 @@ pub async fn collect(
     Ok(collected)
 }
 
+/// What a source offers that collecting would take up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The dataset it would enter.
+    pub dataset: DatasetName,
+    /// How many files of it there are.
+    pub files: usize,
+    /// Why it cannot be collected, when it cannot.
+    pub problem: Option<String>,
+}
+
+impl Waiting {
+    /// What there is of it, in words.
+    pub fn words(&self) -> String {
+        match (&self.problem, self.files) {
+            (Some(problem), _) => format!("cannot be collected: {problem}"),
+            (None, 1) => "1 new file".to_owned(),
+            (None, files) => format!("{files} new files"),
+        }
+    }
+}
+
+/// Files that wait to be collected, by dataset; nothing is loaded, and no dataset made.
+pub async fn waiting(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Vec<Waiting>> {
+    let _collecting = project.collecting.lock().await;
+    let mut waiting = Vec::new();
+    for name in in_order_of_reference(&submission.project) {
+        let offered = offered(&caller.app, project, name, &submission.project.datasets[name]).await;
+        let (files, problem) = match offered {
+            Ok(0) => continue,
+            Ok(files) => (files, None),
+            Err(error) => (0, Some(error.message().to_owned())),
+        };
+        waiting.push(Waiting { dataset: name.clone(), files, problem });
+    }
+    Ok(waiting)
+}
+
+async fn offered(app: &App, project: &ProjectState, name: &DatasetName, declared: &Declared) -> Result<usize> {
+    let source = project.files_source(app, &declared.source)?;
+    let Some(dataset) = datasets::find_by_name(&mut *app.store().read().await?, project.id, name).await? else {
+        return Ok(app.data().list(&source).await?.len());
+    };
+    let arriving = arriving(app, &source, declared, &dataset).await?;
+    Ok(arriving.iter().map(|files| files.paths().len()).sum())
+}
+
 /// Datasets that others refer to come first.
 fn in_order_of_reference(project: &Project) -> Vec<&DatasetName> {
     let mut referred = BTreeSet::new();
@@ -123,32 +170,19 @@ async fn collect_one(
     collected: &mut Collected,
 ) -> Result<()> {
     let app = &caller.app;
-    let source = declared.source.files_source();
+    let source = project.files_source(app, &declared.source)?;
     let dataset = declare(app, project, name, declared.mode, &declared.key).await?;
-    let files = app.data().list(&source).await?;
-    let known: BTreeMap<String, SourceFileRecord> = source_files::list(&mut *app.store().read().await?, dataset.id)
-        .await?
-        .into_iter()
-        .map(|file| (file.path.clone(), file))
-        .collect();
-    let mut arriving = Vec::new();
-    for file in files {
-        if let Some(file) = judge_file(app, declared, &dataset, file, &known).await? {
-            arriving.push(file);
-        }
+    // A file of a load that was cut off is new again; one whose commit had begun is not.
+    if let Some(version) = recover_dataset(caller, project, &dataset).await? {
+        tables.put(Versioned { dataset: dataset.clone(), version });
     }
-    let batches: Vec<Vec<New>> = match declared.source.batch {
-        Batch::File => arriving.into_iter().map(|file| vec![file]).collect(),
-        Batch::All if arriving.is_empty() => Vec::new(),
-        Batch::All => vec![arriving],
-    };
     let checks = checks_of(&submission.project, name);
-    for batch in batches {
-        let paths: Vec<String> = batch.iter().map(|new| new.record.path.clone()).collect();
+    for files in arriving(app, &source, declared, &dataset).await? {
+        let paths = files.paths();
         let shown = paths.join("\n");
         told(&Told::Begins(name, &shown));
         let plan =
-            plan(&checks, |dataset| tables.find(dataset).map(crate::tables::Versioned::named)).map_err(|missing| {
+            plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
                 Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
             })?;
         let arrival = Arrival {
@@ -157,11 +191,11 @@ async fn collect_one(
             origin_id: None,
             input: StageInput::Files { source: source.clone(), paths },
             evolve: declared.evolve,
-            replaces: batch.iter().find_map(|new| new.replaces),
-            supersedes: batch.iter().find_map(|new| new.supersedes),
+            replaces: files.replaces,
+            supersedes: files.supersedes,
             checks: checks.clone(),
             plan,
-            file: Some(arrived(shown, batch)),
+            file: Some(files.arrived()),
         };
         let outcome = arrive(caller, project, arrival).await?;
         told(&Told::Ended(name, &outcome));
@@ -175,85 +209,4 @@ async fn collect_one(
         }
     }
     Ok(())
-}
-
-fn arrived(path: String, batch: Vec<New>) -> ArrivedFile {
-    let digest = match batch.as_slice() {
-        [one] => one.record.content_digest.clone(),
-        many => blake3::hash(
-            many.iter().map(|new| new.record.content_digest.as_str()).collect::<Vec<_>>().join("\n").as_bytes(),
-        )
-        .to_hex()
-        .to_string(),
-    };
-    let size_bytes = batch.iter().map(|new| new.record.size_bytes).sum();
-    ArrivedFile { path, digest, size_bytes, seen: batch.into_iter().map(|new| new.record).collect() }
-}
-
-/// A file that has to be loaded.
-struct New {
-    record: SourceFileRecord,
-    replaces: Option<perennial_core::id::LoadId>,
-    supersedes: Option<perennial_core::id::LoadId>,
-}
-
-/// Decides whether a file is new. Size, time and tag only spare reading it: its content decides.
-async fn judge_file(
-    app: &App,
-    declared: &Declared,
-    dataset: &Dataset,
-    file: SourceFile,
-    known: &BTreeMap<String, SourceFileRecord>,
-) -> Result<Option<New>> {
-    let modified_ns = file.modified_ns.and_then(|ns| i64::try_from(ns).ok());
-    let seen = known.get(&file.path);
-    let looks_same = seen.is_some_and(|seen| {
-        seen.size_bytes == file.size_bytes
-            && seen.modified_ns == modified_ns
-            && seen.etag == file.etag
-            && (modified_ns.is_some() || file.etag.is_some())
-    });
-    if looks_same {
-        return Ok(None);
-    }
-    let content_digest = app.data().fingerprint(&declared.source.files_source(), &file.path).await?;
-    let record = SourceFileRecord {
-        dataset_id: dataset.id,
-        path: file.path.clone(),
-        size_bytes: file.size_bytes,
-        modified_ns,
-        etag: file.etag,
-        content_digest: content_digest.clone(),
-        load_id: None,
-        seen_ms: app.services.clock.wall_ms(),
-    };
-    let before = loads::find_by_path(&mut *app.store().read().await?, dataset.id, &file.path).await?;
-    let Some(before) = before.filter(|load| load.state != LoadState::Failed) else {
-        return Ok(Some(New { record, replaces: None, supersedes: None }));
-    };
-    if before.content_digest.as_deref() == Some(content_digest.as_str())
-        && seen.is_none_or(|seen| seen.content_digest == content_digest)
-    {
-        let (id, touched) = (before.id, record);
-        app.store()
-            .write(move |tx| {
-                Box::pin(
-                    async move { Ok(source_files::put(tx, &SourceFileRecord { load_id: Some(id), ..touched }).await?) },
-                )
-            })
-            .await?;
-        return Ok(None);
-    }
-    match before.state {
-        LoadState::Held => Ok(Some(New { record, replaces: None, supersedes: Some(before.id) })),
-        _ if declared.mode == Mode::Replace => Ok(Some(New { record, replaces: None, supersedes: None })),
-        _ if declared.source.on_change == OnChange::Replace => {
-            Ok(Some(New { record, replaces: Some(before.id), supersedes: None }))
-        }
-        _ => Err(Error::new(
-            ErrorCode::FileChanged,
-            format!("file `{}` of dataset `{}` was loaded before and has other content now", file.path, dataset.name),
-        )
-        .hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source")),
-    }
 }

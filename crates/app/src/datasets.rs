@@ -1,10 +1,13 @@
 //! Datasets as people look at them: versions, loads, checks, profile, quarantine, queries.
 
+use std::time::Duration;
+
 use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::name::DatasetName;
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{Page as Rows, QueryRequest};
-use perennial_core::{Error, Result};
+use perennial_core::state::LoadState;
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{check_results, dataset_versions, datasets, loads};
 
 use crate::app::Caller;
@@ -19,6 +22,8 @@ pub use perennial_store::loads::Load;
 
 /// Rows an answer to a query holds at most.
 pub const QUERY_ROWS_MAX: usize = 10_000;
+/// How long a query may take; it shares the data engine with loads and steps.
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Datasets of a project by name, each with its newest version.
 pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<(Dataset, Option<DatasetVersion>)>> {
@@ -117,7 +122,7 @@ pub async fn profile(
     Ok(found.filter(|profile| profile.dataset_id == dataset.id))
 }
 
-/// Rows set aside, newest load first, optionally of one load.
+/// Rows set aside, newest load first, optionally of one load. They count once their load is committed or held.
 pub async fn quarantine(
     caller: &Caller,
     project: &ProjectState,
@@ -126,14 +131,36 @@ pub async fn quarantine(
     limit: usize,
 ) -> Result<Rows> {
     let dataset = find(caller, project, name).await?;
-    caller.app.data().quarantined(&dataset.table_path, load, limit.clamp(1, QUERY_ROWS_MAX)).await
+    let limit = limit.clamp(1, QUERY_ROWS_MAX);
+    let mut reader = caller.app.store().read().await?;
+    let counted = match load {
+        Some(id) => vec![loads::get(&mut reader, id).await?],
+        // Each of these has a row at least: more of them than rows are never needed.
+        None => loads::list_set_aside(&mut reader, dataset.id, limit as u32 + 1).await?,
+    };
+    drop(reader);
+    let counts = |load: &Load| {
+        load.dataset_id == dataset.id && matches!(load.state, LoadState::Held | LoadState::Committed)
+    };
+    let counted: Vec<LoadId> = counted.iter().filter(|load| counts(load)).map(|load| load.id).collect();
+    in_time(QUERY_TIME_MAX, caller.app.data().quarantined(&dataset.table_path, &counted, limit)).await
+}
+
+/// What a person asked of the data engine; work that takes longer than `limit` is ended.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("the query took longer than {} s and was ended", limit.as_secs());
+        Err(Error::new(ErrorCode::Timeout, message)
+            .hint("ask for less; what has to take long is a step with `sql` in the project file"))
+    })
 }
 
 /// Answers one SELECT over the newest versions of the project's datasets.
 pub async fn query(caller: &Caller, project: &ProjectState, sql: String, limit: usize) -> Result<Rows> {
     caller.require(Permission::Read, project)?;
     let tables = Tables::newest(&caller.app, project.id).await?.named();
-    caller.app.data().query(QueryRequest { sql, tables, limit: limit.clamp(1, QUERY_ROWS_MAX) }).await
+    let request = QueryRequest { sql, tables, limit: limit.clamp(1, QUERY_ROWS_MAX) };
+    in_time(QUERY_TIME_MAX, caller.app.data().query(request)).await
 }
 
 /// Names of the project's datasets by id, for records that name them by id.
@@ -150,3 +177,6 @@ async fn find(caller: &Caller, project: &ProjectState, name: &DatasetName) -> Re
     caller.require(Permission::Read, project)?;
     Ok(datasets::get_by_name(&mut *caller.app.store().read().await?, project.id, name).await?)
 }
+
+#[cfg(test)]
+mod tests;

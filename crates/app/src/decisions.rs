@@ -9,7 +9,7 @@ use perennial_core::model::Predictor;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::{Judgement, Verdict};
 use perennial_core::state::ModelVersionState;
-use perennial_core::{Error, Result};
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::decisions::Decision;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::model_versions::ModelVersion;
@@ -199,6 +199,13 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
         .map(|release| release.model.clone())
         .ok_or_else(|| Error::not_found("section", "[release]"))?;
     let output = steps::model_output(context, &step)?;
+    if output.digest != digest {
+        return Err(Error::new(
+            ErrorCode::Evidence,
+            format!("the evidence is about another model than the one step `{step}` made"),
+        )
+        .hint("run `perennial run` again: the `evaluate` step judges the model that is there now"));
+    }
     let reference = ModelReference::of(&output)?;
     let known = registered(app, context).await?;
     if let Some(model) = &known
@@ -291,7 +298,7 @@ fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<Releas
     let mut configuration: BTreeMap<String, String> =
         project.gates.iter().map(|(name, rule)| (format!("gate:{name}"), rule.text().to_owned())).collect();
     for (name, endpoint) in &project.endpoints {
-        configuration.insert(format!("endpoint:{name}"), format!("{endpoint:?}"));
+        configuration.insert(format!("endpoint:{name}"), endpoint.canonical().to_string());
     }
     let read: std::collections::BTreeSet<&str> = project
         .steps

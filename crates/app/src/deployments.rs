@@ -45,7 +45,8 @@ pub struct EndpointState {
 pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<EndpointState>> {
     caller.require(Permission::Read, project)?;
     let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
-    Ok(all.into_iter().map(|endpoint| state(&caller.app, endpoint)).collect())
+    let declared = all.into_iter().filter(|endpoint| !endpoint.is_retired());
+    Ok(declared.map(|endpoint| state(&caller.app, endpoint)).collect())
 }
 
 /// An endpoint of a project.

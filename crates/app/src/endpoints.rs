@@ -8,12 +8,13 @@
 
 mod answer;
 mod canary;
+mod declared;
 
 use std::sync::Arc;
 
 use perennial_config::Endpoint as Declared;
 use perennial_core::clock::Instant;
-use perennial_core::id::{DecisionId, PromotionId};
+use perennial_core::id::{DecisionId, ModelId, PromotionId};
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::rule::Verdict;
@@ -35,36 +36,109 @@ use crate::pipelines::Context;
 use crate::project::{ProjectState, Submission};
 
 pub use answer::{Answer, Extra, Request, answer};
+pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use canary::{judge as judge_canary, next_due as canary_due};
+pub(crate) use declared::take_up;
 
 /// What a passed Decision does to the endpoints of the project; one line of what happened.
+///
+/// All of them follow one alias. Where one declares a canary, only that one changes now, and the
+/// alias moves for all when its canary has lasted.
 pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Option<String>> {
-    let Some(decision) = &decided.decision else { return Ok(None) };
-    if decision.verdict != Verdict::Pass {
-        return Ok(None);
-    }
+    let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
+    let mut told = follow_alias(context).await?;
+    let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
+        return Ok(joined(told));
+    };
     if let Some(missing) = missing_approval(context, decision).await? {
-        return Ok(Some(missing));
+        told.push(missing);
+        return Ok(joined(told));
     }
-    let caller = &context.caller;
-    let submission = &context.submission;
-    if submission.project.endpoints.is_empty() {
-        return Ok(Some(format!("version {} may be released, but no `[endpoints.*]` is declared", decision.number)));
+    let number = decision.number;
+    let declared: Vec<(&EndpointName, &Declared)> = submission.project.endpoints.iter().collect();
+    if declared.is_empty() {
+        return Ok(Some(format!("version {number} may be released, but no `[endpoints.*]` is declared")));
     }
+    for (name, _) in &declared {
+        if context.is_triggered() && is_refused(caller, project, name, &decision.release_digest).await? {
+            told.push(format!("version {number} was rolled back at `{name}` before: only a person may release it again"));
+            return Ok(joined(told));
+        }
+    }
+    let mut endpoints = Vec::new();
+    for (name, declared) in declared {
+        endpoints.push((find_or_create(caller, project, name, declared, decision.model_id).await?, declared));
+    }
+    if endpoints.iter().all(|(endpoint, _)| endpoint.champion_number == Some(number)) {
+        return Ok(joined(told));
+    }
+    can_answer(&caller.app, project, &endpoints[0].0, number).await?;
+    let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
+    if champion.is_some() && champion != decision.champion_number {
+        return Err(wrong_state("the champion has changed since the candidate was judged")
+            .hint("run it again: it is judged beside the version that answers now"));
+    }
+    let trial = endpoints
+        .iter()
+        .filter(|_| champion.is_some())
+        .find_map(|(endpoint, declared)| Some((endpoint, declared.canary.as_ref()?)));
+    if let Some((endpoint, canary)) = trial {
+        told.extend(start_canary(context, endpoint, canary, decision).await?);
+        return Ok(joined(told));
+    }
+    let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
+    let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
+    promote(caller, project, first, number, id, digest, PromotionKind::Promotion, cause, None).await?;
+    let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
+    told.push(format!("version {number} answers at {}", names.join(", ")));
+    Ok(joined(told))
+}
+
+fn joined(told: Vec<String>) -> Option<String> {
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// An endpoint that was declared after its model was released answers from the version the alias names.
+async fn follow_alias(context: &Context) -> Result<Vec<String>> {
+    let (caller, project) = (&context.caller, &context.project);
     let mut told = Vec::new();
-    for (name, declared) in &submission.project.endpoints {
-        if context.is_triggered() && is_refused(caller, &context.project, name, &decision.release_digest).await? {
-            told.push(format!(
-                "version {} was rolled back at `{name}` before: only a person may release it again",
-                decision.number
-            ));
+    let Some(champion) = crate::decisions::champion(context).await? else { return Ok(told) };
+    for (name, declared) in &context.submission.project.endpoints {
+        let endpoint = find_or_create(caller, project, name, declared, champion.model_id).await?;
+        if endpoint.champion_number.is_some() {
             continue;
         }
-        told.extend(
-            release_at(caller, &context.project, submission, (name, declared), decision, &context.run.cause).await?,
-        );
+        can_answer(&caller.app, project, &endpoint, champion.number).await?;
+        let before = promotions::list_of_version(
+            &mut *caller.app.store().read().await?,
+            champion.model_id,
+            champion.number,
+        )
+        .await?;
+        let by = before.into_iter().find(|promotion| promotion.to_number == Some(champion.number));
+        let (decision, digest) = by.map_or((None, None), |by| (by.decision_id, by.release_digest));
+        let cause = json!({ "kind": "declared", "endpoint": name });
+        let kind = PromotionKind::Promotion;
+        promote(caller, project, &endpoint, champion.number, decision, digest.as_deref(), kind, cause, None).await?;
+        told.push(format!("version {} answers at `{name}`, which is new", champion.number));
     }
-    Ok((!told.is_empty()).then(|| told.join("; ")))
+    Ok(told)
+}
+
+/// Refuses before anything changes when a version could not answer at an endpoint.
+async fn can_answer(app: &Arc<App>, project: &ProjectState, endpoint: &Endpoint, number: i64) -> Result<()> {
+    is_ours(app, project, &endpoint.name)?;
+    let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
+    load_version(app, &version).await.map(drop)
+}
+
+/// Names of endpoints are a server's: one that another project answers at is refused.
+fn is_ours(app: &App, project: &ProjectState, name: &EndpointName) -> Result<()> {
+    if app.live.find(name.as_str()).is_none_or(|place| crate::live::reading(&place).project.id == project.id) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorCode::AlreadyExists, format!("an endpoint `{name}` of another project answers on this server"))
+        .hint("give one of the two another name"))
 }
 
 async fn missing_approval(context: &Context, decision: &Decision) -> Result<Option<String>> {
@@ -94,36 +168,18 @@ async fn is_refused(caller: &Caller, project: &ProjectState, endpoint: &Endpoint
     Ok(releases::find_refusal(&mut *caller.app.store().read().await?, project.id, endpoint, digest).await?.is_some())
 }
 
-/// Brings a passed Decision to one endpoint: at once without a champion or a declared canary, else as a canary.
-async fn release_at(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    submission: &Submission,
-    (name, declared): (&EndpointName, &Declared),
+/// Gives a passed Decision's version its share of the traffic at one endpoint.
+async fn start_canary(
+    context: &Context,
+    endpoint: &Endpoint,
+    canary: &perennial_config::Canary,
     decision: &Decision,
-    cause: &Value,
 ) -> Result<Option<String>> {
-    let endpoint = find_or_create(caller, project, name, declared, decision).await?;
-    if endpoint.champion_number == Some(decision.number)
-        || endpoint.canary_number == Some(decision.number)
-            && endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live)
-    {
+    let (caller, project, name) = (&context.caller, &context.project, &endpoint.name);
+    let is_live = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
+    if is_live && endpoint.canary_number == Some(decision.number) {
         return Ok(None);
     }
-    let (Some(_), Some(canary)) = (endpoint.champion_number, &declared.canary) else {
-        promote(
-            caller,
-            project,
-            &endpoint,
-            decision.number,
-            Some(decision.id),
-            Some(&decision.release_digest),
-            PromotionKind::Promotion,
-            cause.clone(),
-        )
-        .await?;
-        return Ok(Some(format!("version {} answers at `{name}`", decision.number)));
-    };
     let at = caller.app.now(project);
     let new = NewCanary {
         number: decision.number,
@@ -133,17 +189,15 @@ async fn release_at(
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
     };
-    let replaced = endpoint
-        .canary_number
-        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
+    let replaced = endpoint.canary_number.filter(|_| is_live);
     let promotion = promotion(
         caller,
-        &endpoint,
+        endpoint,
         PromotionKind::Canary,
         Some(decision.number),
         Some(decision.id),
         Some(&decision.release_digest),
-        cause.clone(),
+        context.run.cause.clone(),
         at,
     );
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
@@ -152,12 +206,17 @@ async fn release_at(
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                endpoints::start_canary(tx, &stored, &new).await?;
-                store_promotion(tx, &promotion, cause_text.as_deref(), at).await
+                let mut current = stored;
+                if replaced.is_some() {
+                    endpoints::apply_canary(tx, &current, CanaryEvent::Replace, at.wall_ms).await?;
+                    current = endpoints::get(tx, current.project_id, &current.name).await?;
+                }
+                endpoints::start_canary(tx, &current, &new).await?;
+                store_promotion(tx, &promotion, None, cause_text.as_deref(), at).await
             })
         })
         .await?;
-    refresh(&caller.app, project, name, Some(submission)).await?;
+    refresh(&caller.app, project, name, Some(&context.submission)).await?;
     let share = canary.share * 100.0;
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
     Ok(Some(format!(
@@ -171,15 +230,27 @@ async fn find_or_create(
     project: &ProjectState,
     name: &EndpointName,
     declared: &Declared,
-    decision: &Decision,
+    model: ModelId,
 ) -> Result<Endpoint> {
-    if let Some(found) = endpoints::find(&mut *caller.app.store().read().await?, project.id, name).await? {
+    let found = endpoints::find(&mut *caller.app.store().read().await?, project.id, name).await?;
+    let (at_ms, config) = (caller.app.services.clock.wall_ms(), json!({ "declared": declared.canonical() }));
+    if let Some(mut found) = found {
+        if found.is_retired() {
+            let (project_id, name) = (project.id, name.clone());
+            found.config = config.clone();
+            caller
+                .app
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move { Ok(endpoints::configure(tx, project_id, &name, &config, at_ms).await?) })
+                })
+                .await?;
+        }
         return Ok(found);
     }
-    let at_ms = caller.app.services.clock.wall_ms();
     let endpoint = Endpoint {
-        config: json!({ "declared": format!("{declared:?}") }),
-        ..Endpoint::unanswered(project.id, name.clone(), decision.model_id, CHAMPION, at_ms)
+        config,
+        ..Endpoint::unanswered(project.id, name.clone(), model, CHAMPION, at_ms)
     };
     let inserted = endpoint.clone();
     caller.app.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;
@@ -215,13 +286,18 @@ fn promotion(
     }
 }
 
+/// The last of a transaction that changed who answers; with the refusal of the release it took back.
 async fn store_promotion(
     tx: &mut perennial_store::Tx,
     promotion: &Promotion,
+    refusal: Option<&Refusal>,
     cause: Option<&str>,
     at: Instant,
 ) -> Result<()> {
     promotions::insert(tx, promotion).await?;
+    if let Some(refusal) = refusal {
+        releases::refuse(tx, refusal).await?;
+    }
     let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
     if let Some(digest) = &promotion.release_digest {
         lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
@@ -250,10 +326,24 @@ async fn store_promotion(
         at,
         payload,
     };
+    record(tx, entry).await?;
+    let Some(refusal) = refusal else { return Ok(()) };
+    let entry = Entry {
+        project: refusal.project_id,
+        noun: "release",
+        subject: refusal.release_digest.clone(),
+        verb: "refuse",
+        actor: &promotion.actor,
+        cause,
+        at,
+        payload: json!({ "endpoint": refusal.endpoint, "number": refusal.number, "promotion": promotion.id }),
+    };
     record(tx, entry).await
 }
 
-/// Moves the alias an endpoint follows, swaps who answers, and returns when no old answer is under way.
+/// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
+/// alias, and returns when no old answer is under way.
+/// A rollback refuses the release it takes back to triggers, in the same transaction.
 #[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
 pub(crate) async fn promote(
     caller: &Caller,
@@ -264,6 +354,7 @@ pub(crate) async fn promote(
     digest: Option<&str>,
     kind: PromotionKind,
     cause: Value,
+    refusal: Option<Refusal>,
 ) -> Result<()> {
     let at = caller.app.now(project);
     let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
@@ -271,28 +362,43 @@ pub(crate) async fn promote(
         ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     let ends_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
-    caller
-        .app
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut current = stored;
-                if ends_canary {
-                    let event = if current.canary_number == Some(number) {
-                        CanaryEvent::Promote
-                    } else {
-                        CanaryEvent::RollBack
-                    };
-                    endpoints::apply_canary(tx, &current, event, at.wall_ms).await?;
-                    current = endpoints::get(tx, current.project_id, &current.name).await?;
-                }
-                registered_models::set_alias(tx, &alias).await?;
-                endpoints::set_champion(tx, &current, Some(number), at.project_ms, at.wall_ms).await?;
-                store_promotion(tx, &promotion, cause_text.as_deref(), at).await
+    let (app, project) = (caller.app.clone(), project.clone());
+    // Recorded and swapped is one thing, even when whoever asked for it goes away in between.
+    let promoted = caller.app.work.finish("promotion", async move {
+        let switched = app
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let mut current = stored;
+                    if ends_canary {
+                        let event = if current.canary_number == Some(number) {
+                            CanaryEvent::Promote
+                        } else {
+                            CanaryEvent::RollBack
+                        };
+                        endpoints::apply_canary(tx, &current, event, at.wall_ms).await?;
+                        current = endpoints::get(tx, current.project_id, &current.name).await?;
+                    }
+                    registered_models::set_alias(tx, &alias).await?;
+                    endpoints::set_champion(tx, &current, Some(number), at.project_ms, at.wall_ms).await?;
+                    let mut switched = vec![current.name];
+                    for follower in endpoints::list_following(tx, alias.model_id, &alias.alias).await? {
+                        if follower.champion_number != Some(number) && !follower.is_retired() {
+                            endpoints::set_champion(tx, &follower, Some(number), at.project_ms, at.wall_ms).await?;
+                            switched.push(follower.name);
+                        }
+                    }
+                    store_promotion(tx, &promotion, refusal.as_ref(), cause_text.as_deref(), at).await?;
+                    Ok(switched)
+                })
             })
-        })
-        .await?;
-    refresh(&caller.app, project, &endpoint.name, None).await
+            .await?;
+        for name in switched {
+            refresh(&app, &project, &name, None).await?;
+        }
+        Ok(())
+    });
+    promoted.await.ok_or_else(|| wrong_state("the server stopped while the promotion was under way"))?
 }
 
 /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate.
@@ -311,11 +417,10 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     let Some(now) = endpoint.champion_number else {
         return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
     };
-    let page = promotions::list(&mut *caller.app.store().read().await?, project.id, None, 1_000).await?;
-    let current = page.items.iter().find(|promotion| {
-        promotion.endpoint.as_ref() == Some(name)
-            && promotion.to_number == Some(now)
-            && promotion.kind != PromotionKind::Canary
+    let known =
+        promotions::list_of_version(&mut *caller.app.store().read().await?, endpoint.model_id, now).await?;
+    let current = known.iter().find(|promotion| {
+        promotion.kind == PromotionKind::Promotion && promotion.to_number == Some(now) && promotion.from_number.is_some()
     });
     let Some(before) = current.and_then(|promotion| promotion.from_number) else {
         return Err(wrong_state(format!(
@@ -323,11 +428,10 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
         )));
     };
     let digest = release_of(caller, &endpoint, before).await?;
-    promote(caller, project, &endpoint, before, None, digest.as_deref(), PromotionKind::Rollback, cause.clone())
+    let refused = release_of(caller, &endpoint, now).await?;
+    let refusal = refused.map(|digest| refusal(caller, project, &endpoint, digest, now, &cause));
+    promote(caller, project, &endpoint, before, None, digest.as_deref(), PromotionKind::Rollback, cause, refusal)
         .await?;
-    if let Some(refused) = release_of(caller, &endpoint, now).await? {
-        refuse(caller, project, &endpoint, &refused, now, &cause).await?;
-    }
     Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back"))
 }
 
@@ -336,25 +440,25 @@ async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result
     Ok(all.into_iter().next().map(|release| release.digest))
 }
 
-async fn refuse(
+/// A release that triggers may not bring to the endpoint again.
+fn refusal(
     caller: &Caller,
     project: &ProjectState,
     endpoint: &Endpoint,
-    digest: &str,
+    digest: String,
     number: i64,
     cause: &Value,
-) -> Result<()> {
+) -> Refusal {
     let at = caller.app.now(project);
-    let refusal = Refusal {
+    Refusal {
         project_id: project.id,
         endpoint: endpoint.name.clone(),
-        release_digest: digest.to_owned(),
+        release_digest: digest,
         number,
         cause: cause.to_string(),
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
-    };
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(releases::refuse(tx, &refusal).await?) })).await
+    }
 }
 
 /// Ends a canary by rollback; its release is refused to triggers.
@@ -370,13 +474,16 @@ pub(crate) async fn end_canary(
         caller,
         endpoint,
         PromotionKind::Rollback,
-        endpoint.champion_number,
+        None,
         endpoint.canary_decision_id,
         digest.as_deref(),
         cause.clone(),
         at,
     );
     promotion.from_number = endpoint.canary_number;
+    let refusal = digest
+        .zip(endpoint.canary_number)
+        .map(|(digest, number)| refusal(caller, project, endpoint, digest, number, &cause));
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
     caller
         .app
@@ -384,13 +491,10 @@ pub(crate) async fn end_canary(
         .write(move |tx| {
             Box::pin(async move {
                 endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
-                store_promotion(tx, &promotion, cause_text.as_deref(), at).await
+                store_promotion(tx, &promotion, refusal.as_ref(), cause_text.as_deref(), at).await
             })
         })
         .await?;
-    if let (Some(digest), Some(number)) = (digest, endpoint.canary_number) {
-        refuse(caller, project, endpoint, &digest, number, &cause).await?;
-    }
     refresh(&caller.app, project, &endpoint.name, None).await
 }
 
@@ -404,15 +508,7 @@ pub(crate) async fn refresh(
     let endpoint = endpoints::get(&mut *app.store().read().await?, project.id, name).await?;
     let Some(champion) = endpoint.champion_number else { return Ok(()) };
     let present = app.live.find(name.as_str());
-    if let Some(place) = &present
-        && crate::live::reading(place).project.id != project.id
-    {
-        return Err(Error::new(
-            ErrorCode::AlreadyExists,
-            format!("an endpoint `{name}` of another project answers on this server"),
-        )
-        .hint("give one of the two another name"));
-    }
+    is_ours(app, project, name)?;
     let known = |number: i64| {
         present
             .as_ref()
@@ -439,15 +535,17 @@ pub(crate) async fn refresh(
         .unwrap_or_default();
     let mut answering = answering.into_iter();
     let Some(mut champion) = answering.next() else { return Ok(()) };
-    let canary = answering.next().map(|version| {
-        let version = Answering { counts: Arc::new(Counts::default()), ..version };
-        let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
+    let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
+    let on_trial = present.as_ref().and_then(|place| Some(crate::live::reading(place).canary.as_ref()?.salt.clone()));
+    let is_new = on_trial.is_none_or(|before| before != salt);
+    let canary = answering.next().map(|mut version| {
+        if is_new {
+            // What a rollback rule compares begins with the canary.
+            version.counts = Arc::new(Counts::default());
+            champion.counts = Arc::new(Counts::default());
+        }
         Canary { version, share: endpoint.canary_share.unwrap_or_default(), salt }
     });
-    if canary.is_some() {
-        // What a rollback rule compares begins with the canary.
-        champion.counts = Arc::new(Counts::default());
-    }
     let deployment = Deployment {
         project: project.clone(),
         endpoint: name.clone(),
@@ -455,6 +553,7 @@ pub(crate) async fn refresh(
         durability: declared
             .as_ref()
             .map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
+        body_bytes_max: declared.as_ref().map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
         key,
         generation: endpoint.generation,
         champion,
@@ -466,15 +565,22 @@ pub(crate) async fn refresh(
         .map_err(|panic| Error::internal("a swap ended abruptly", panic))
 }
 
-/// Brings every endpoint that has a champion to life, after a start.
+/// Brings every endpoint that has a champion to life, after a start. One that cannot answer keeps
+/// no other from it: it is not ready, and the log says why.
 pub async fn open_all(app: &Arc<App>) -> Result<()> {
     let all = endpoints::list_everywhere(&mut *app.store().read().await?).await?;
     for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
-        let project = app.project(endpoint.project_id).await?;
-        refresh(app, &project, &endpoint.name, None).await?;
-        canary::restore_counts(app, &project, &endpoint).await?;
+        if let Err(error) = open(app, &endpoint).await {
+            tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
+        }
     }
     Ok(())
+}
+
+async fn open(app: &Arc<App>, endpoint: &Endpoint) -> Result<()> {
+    let project = app.project(endpoint.project_id).await?;
+    refresh(app, &project, &endpoint.name, None).await?;
+    canary::restore_counts(app, &project, endpoint).await
 }
 
 /// The decision a canary or champion stands on.

@@ -48,6 +48,8 @@ pub struct Deployment {
     pub log: String,
     /// How durable the log is before the answer.
     pub durability: Durability,
+    /// Bytes of the largest request taken.
+    pub body_bytes_max: u64,
     /// Key columns that may come with a request; never given to the model.
     pub key: Vec<String>,
     /// Counts every change of who answers.
@@ -102,10 +104,15 @@ impl Default for Counts {
 impl Counts {
     /// Counts one request.
     pub fn add(&self, latency_us: u64, is_error: bool) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
+        self.add_many(latency_us, is_error, 1);
+    }
+
+    /// Counts requests that took about as long and ended alike.
+    pub fn add_many(&self, latency_us: u64, is_error: bool, requests: u64) {
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        self.errors.fetch_add(if is_error { requests } else { 0 }, Ordering::Relaxed);
         let bucket = ((latency_us.max(1) as f64).ln() / 1.2_f64.ln()) as usize;
-        self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+        self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(requests, Ordering::Relaxed);
     }
 
     /// Requests so far.
@@ -151,12 +158,24 @@ impl Live {
         self.endpoints.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// Puts a deployment in place of the one before it. Blocks until every answer under way is
+    /// Ends an endpoint. Blocks until every answer under way is out, like [`Live::swap`].
+    pub fn remove(&self, name: &str) {
+        let removed = self.endpoints.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        if let Some(place) = removed {
+            drop(place.write().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Puts a deployment in place of the one before it, unless that is of a later generation: then
+    /// somebody read the endpoint after `deployment` was. Blocks until every answer under way is
     /// out; call it off the runtime that answers HTTP.
     pub fn swap(&self, deployment: Deployment) {
         let name = deployment.endpoint.to_string();
         if let Some(place) = self.find(&name) {
-            *place.write().unwrap_or_else(PoisonError::into_inner) = deployment;
+            let mut present = place.write().unwrap_or_else(PoisonError::into_inner);
+            if present.generation <= deployment.generation {
+                *present = deployment;
+            }
             return;
         }
         let place = Arc::new(RwLock::new(deployment));

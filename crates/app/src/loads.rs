@@ -5,12 +5,12 @@
 //!                        └─▶ held, alert, ledger
 //! ```
 
-use std::sync::Arc;
+mod recover;
+mod release;
 
 use perennial_core::clock::Instant;
 use perennial_core::digest::{TableDigest, TableSum};
 use perennial_core::id::{AlertId, LoadId};
-use perennial_core::permission::Permission;
 use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, StageInput, StageRequest, Staged};
 use perennial_core::state::{AlertState, LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
@@ -21,13 +21,19 @@ use perennial_store::datasets::Dataset;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
 use perennial_store::source_files::SourceFileRecord;
-use perennial_store::{alerts, check_results, dataset_versions, datasets, lineage, loads, source_files};
+use perennial_store::{Tx, alerts, check_results, dataset_versions, datasets, lineage, loads, source_files};
 use perennial_validation::{Check, Report, judge};
 use serde_json::json;
 
-use crate::app::{App, Caller, Entry, record, wrong_state};
+use crate::app::{App, Caller, Entry, record};
+use crate::ledger::By;
+use crate::monitors::alert_node;
 use crate::project::ProjectState;
 use crate::tables::Versioned;
+
+pub use recover::sweep;
+pub(crate) use recover::recover_dataset;
+pub use release::release;
 
 /// Rows about to arrive in a dataset.
 pub struct Arrival {
@@ -90,25 +96,20 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -
         && let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged))
     {
         app.data().discard(load.id).await?;
+        known_again(app, base, arrival.file.map(|file| file.seen).unwrap_or_default()).await?;
         return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
     }
-    load.arrived = staged.arrived;
-    load.passing = staged.passing;
-    load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
-    load.reasons = staged.aside.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
-    load.staged =
-        Some(serde_json::to_value(&staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
-    insert(app, &load, &report, &staged, arrival.supersedes, at).await?;
+    judged(&mut load, &staged)?;
+    insert(app, &load, &report, &staged, at).await?;
     if load.set_aside > 0 {
         app.data().quarantine(load.id, &dataset.table_path).await?;
     }
+    let seen = arrival.file.map(|file| file.seen).unwrap_or_default();
     if report.is_held() {
-        hold(caller, project, &dataset, &mut load, &report, arrival.file.as_ref(), at).await?;
+        hold(caller, project, &dataset, &mut load, &report, seen, at).await?;
         return Ok(Arrived::Held(load, report));
     }
-    let version = commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Begin, false, at).await?;
-    let seen = arrival.file.map(|file| file.seen).unwrap_or_default();
-    remember(app, load.id, seen).await?;
+    let version = commit(caller, &dataset, base.as_ref(), &load, &staged, seen, LoadEvent::Begin, false, at).await?;
     load.state = LoadState::Committed;
     load.number = Some(version.number);
     Ok(Arrived::Committed(Box::new(Versioned { dataset, version }), load))
@@ -132,7 +133,8 @@ fn new_load(caller: &Caller, dataset: &Dataset, arrival: &Arrival, at: Instant) 
         reasons: json!({}),
         staged: None,
         message: None,
-        replaces: arrival.replaces.or(arrival.supersedes),
+        // A held one leads on to the committed one whose place it was to take.
+        replaces: arrival.supersedes.or(arrival.replaces),
         replaced_by: None,
         number: None,
         cause: caller.cause.clone().or_else(|| Some(caller.principal.name.clone())),
@@ -140,6 +142,36 @@ fn new_load(caller: &Caller, dataset: &Dataset, arrival: &Arrival, at: Instant) 
         project_ms: at.project_ms,
         settled_ms: None,
     }
+}
+
+/// Takes up what staging answered.
+fn judged(load: &mut Load, staged: &Staged) -> Result<()> {
+    load.arrived = staged.arrived;
+    load.passing = staged.passing;
+    load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
+    load.reasons = staged.aside.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    load.staged =
+        Some(serde_json::to_value(staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
+    Ok(())
+}
+
+/// The committed load whose rows leave when this one enters: what it replaces, or what a held one
+/// before it was to replace.
+pub(crate) async fn committed_before(app: &App, load: &Load) -> Result<Option<LoadId>> {
+    let mut before = load.replaces;
+    while let Some(id) = before {
+        let found = loads::get(&mut *app.store().read().await?, id).await?;
+        if found.state == LoadState::Committed {
+            return Ok(Some(id));
+        }
+        before = found.replaces;
+    }
+    Ok(None)
+}
+
+/// What staging a load answered, while it is not settled.
+fn staged_of(load: &Load) -> Option<Staged> {
+    serde_json::from_value(load.staged.clone()?).ok()
 }
 
 fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arrival, load: LoadId) -> StageRequest {
@@ -160,7 +192,9 @@ fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arr
 
 /// Whether committing would leave the dataset as it is: the whole content is replaced by the same content.
 fn is_unchanged(dataset: &Dataset, base: &DatasetVersion, staged: &Staged) -> bool {
-    dataset.mode == Mode::Replace && digest_after(dataset, Some(base), staged, &staged.change).0 == base.digest
+    // The row sum of what is replaced does not matter.
+    dataset.mode == Mode::Replace
+        && digest_after(dataset, Some(base), staged, &staged.change).is_ok_and(|after| after.0 == base.digest)
 }
 
 /// Digest, row sum and rows of the version that follows `base` by `change`.
@@ -169,12 +203,9 @@ fn digest_after(
     base: Option<&DatasetVersion>,
     staged: &Staged,
     change: &Change,
-) -> (String, String, u64) {
+) -> Result<(String, String, u64)> {
     let base = base.filter(|_| dataset.mode != Mode::Replace);
-    let mut sum: TableSum = base
-        .and_then(|version| version.row_sum.as_ref())
-        .and_then(|sum| serde_json::from_value(json!(sum)).ok())
-        .unwrap_or_default();
+    let mut sum = base.map(|version| row_sum(dataset, version)).transpose()?.unwrap_or_default();
     let mut rows = base.map_or(0, |version| version.row_count);
     if dataset.mode != Mode::Replace {
         sum.remove(&change.removed);
@@ -183,18 +214,22 @@ fn digest_after(
     sum.merge(&change.added);
     rows += change.added_rows;
     let digest = TableDigest::of(&staged.schema, rows, &sum).as_str().to_owned();
-    let text = serde_json::to_value(&sum).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    (digest, text, rows)
+    match serde_json::to_value(&sum) {
+        Ok(serde_json::Value::String(text)) => Ok((digest, text, rows)),
+        _ => Err(Error::new(ErrorCode::Internal, format!("the row sum of `{}` does not describe", dataset.name))),
+    }
 }
 
-async fn insert(
-    app: &App,
-    load: &Load,
-    report: &Report,
-    staged: &Staged,
-    supersedes: Option<LoadId>,
-    at: Instant,
-) -> Result<()> {
+/// The row sum kept with a version: without it no digest of what follows can be told.
+fn row_sum(dataset: &Dataset, version: &DatasetVersion) -> Result<TableSum> {
+    let kept = version.row_sum.as_ref().and_then(|sum| serde_json::from_value(json!(sum)).ok());
+    kept.ok_or_else(|| {
+        let message = format!("the row sum of dataset version `{}@{}` does not read", dataset.name, version.number);
+        Error::new(ErrorCode::Corrupt, message).hint("restore the metadata from a backup")
+    })
+}
+
+async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, at: Instant) -> Result<()> {
     let load = load.clone();
     let results: Vec<CheckResult> = report
         .results
@@ -224,9 +259,6 @@ async fn insert(
                     check_results::put(tx, result).await?;
                 }
                 check_results::put_profile(tx, &profile).await?;
-                if let Some(held) = supersedes {
-                    loads::replace(tx, held, load.id, at.wall_ms).await?;
-                }
                 Ok(())
             })
         })
@@ -239,7 +271,7 @@ async fn hold(
     dataset: &Dataset,
     load: &mut Load,
     report: &Report,
-    file: Option<&ArrivedFile>,
+    seen: Vec<SourceFileRecord>,
     at: Instant,
 ) -> Result<()> {
     let why =
@@ -263,20 +295,19 @@ async fn hold(
         project_ms: at.project_ms,
         settled_ms: None,
     };
-    let (id, project_id, actor) = (load.id, project.id, caller.principal.name.clone());
-    let payload = json!({ "dataset": dataset.name, "load": id, "message": message });
-    let seen = file.map(|file| file.seen.clone()).unwrap_or_default();
+    let (held, project_id, actor) = (load.clone(), project.id, caller.principal.name.clone());
+    let payload = json!({ "dataset": dataset.name, "load": load.id, "message": message });
     caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                loads::apply(tx, id, LoadEvent::Hold, Some(&message), at.wall_ms).await?;
-                for mut file in seen {
-                    file.load_id = Some(id);
-                    source_files::put(tx, &file).await?;
-                }
+                loads::apply(tx, held.id, LoadEvent::Hold, Some(&message), at.wall_ms).await?;
+                supersede(tx, &held, at.wall_ms).await?;
+                remember(tx, held.id, seen).await?;
                 alerts::fire(tx, &alert).await?;
+                let by_load = Node { kind: NodeKind::Load, id: held.id.to_string() };
+                lineage::add(tx, project_id, &by_load, &alert_node(alert.id), at.wall_ms).await?;
                 let subject = alert.id.to_string();
                 record(
                     tx,
@@ -294,10 +325,12 @@ async fn hold(
                 .await
             })
         })
-        .await
+        .await?;
+    forget(&caller.app, load).await
 }
 
-/// The intent, the Delta commit, and the version: whatever dies in between, [`recover`] finishes it.
+/// The intent, the Delta commit, and the version: whatever dies in between, [`recover_dataset`] finishes
+/// it. From the intent on the load's files are known: nobody reads them again.
 #[expect(clippy::too_many_arguments, reason = "one commit, told in full; a struct would only rename them")]
 async fn commit(
     caller: &Caller,
@@ -305,12 +338,13 @@ async fn commit(
     base: Option<&DatasetVersion>,
     load: &Load,
     staged: &Staged,
+    seen: Vec<SourceFileRecord>,
     event: LoadEvent,
     all: bool,
     at: Instant,
 ) -> Result<DatasetVersion> {
     let change = if all { &staged.change_all } else { &staged.change };
-    let (digest, row_sum, row_count) = digest_after(dataset, base, staged, change);
+    let (digest, row_sum, row_count) = digest_after(dataset, base, staged, change)?;
     let (origin_kind, origin_id) = match (load.origin, &load.origin_id) {
         (LoadOrigin::Step | LoadOrigin::Sql, Some(step_run)) => (OriginKind::StepRun, step_run.clone()),
         _ => (OriginKind::Load, load.id.to_string()),
@@ -341,10 +375,21 @@ async fn commit(
         created_ms: at.wall_ms,
     };
     let opened = intent.clone();
+    let by = By::new(caller, Some(dataset.project_id)).await?;
+    let released = (event == LoadEvent::Release).then(|| release::change(dataset, &intent, all));
     caller
         .app
         .store()
-        .write(move |tx| Box::pin(async move { Ok(loads::begin(tx, &opened, event, at.wall_ms).await?) }))
+        .write(move |tx| {
+            Box::pin(async move {
+                loads::begin(tx, &opened, event, at.wall_ms).await?;
+                remember(tx, opened.load_id, seen).await?;
+                match released {
+                    Some(released) => by.record(tx, released).await,
+                    None => Ok(()),
+                }
+            })
+        })
         .await?;
     finish(caller, dataset, &intent, all).await
 }
@@ -366,6 +411,7 @@ async fn finish(caller: &Caller, dataset: &Dataset, intent: &LoadIntent, all: bo
     let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
     settle(caller, dataset, &load, &version, all).await?;
     app.data().discard(load.id).await?;
+    forget(app, &load).await?;
     Ok(version)
 }
 
@@ -373,13 +419,19 @@ async fn settle(caller: &Caller, dataset: &Dataset, load: &Load, version: &Datas
     let at = Instant { wall_ms: caller.app.services.clock.wall_ms(), project_ms: version.project_ms };
     let (load, version, name) = (load.clone(), version.clone(), dataset.name.clone());
     let actor = caller.principal.name.clone();
-    let (passing, set_aside) = if all { (load.arrived, 0) } else { (load.passing, load.set_aside) };
+    let (passing, set_aside) = if all {
+        let entered = staged_of(&load).map_or(load.arrived, |staged| staged.change_all.added_rows);
+        (entered, load.arrived.saturating_sub(entered))
+    } else {
+        (load.passing, load.set_aside)
+    };
     caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
                 loads::commit(tx, load.id, &version, passing, set_aside, at.wall_ms).await?;
+                supersede(tx, &load, at.wall_ms).await?;
                 let made = version_node(&version);
                 let by_load = Node { kind: NodeKind::Load, id: load.id.to_string() };
                 lineage::add(tx, load.project_id, &by_load, &made, at.wall_ms).await?;
@@ -413,16 +465,33 @@ pub(crate) fn version_node(version: &DatasetVersion) -> Node {
     Node { kind: NodeKind::DatasetVersion, id: format!("{}@{}", version.dataset_id, version.number) }
 }
 
-async fn remember(app: &App, load: LoadId, seen: Vec<SourceFileRecord>) -> Result<()> {
+/// Keeps what the stat cache is to know of a load's files.
+async fn remember(tx: &mut Tx, load: LoadId, seen: Vec<SourceFileRecord>) -> Result<()> {
+    for mut file in seen {
+        file.load_id = Some(load);
+        source_files::put(tx, &file).await?;
+    }
+    Ok(())
+}
+
+/// Keeps of files whose rows are those the dataset has that they need not be read again.
+async fn known_again(app: &App, base: &DatasetVersion, mut seen: Vec<SourceFileRecord>) -> Result<()> {
     if seen.is_empty() {
         return Ok(());
+    }
+    let made_by = loads::find_by_number(&mut *app.store().read().await?, base.dataset_id, base.number).await?;
+    for file in &mut seen {
+        // Another file may hold the same rows; a load is named for its own files alone.
+        let own = made_by.as_ref().filter(|load| {
+            load.source_path.as_deref().is_some_and(|paths| paths.lines().any(|path| path == file.path))
+        });
+        file.load_id = own.map(|load| load.id);
     }
     app.store()
         .write(move |tx| {
             Box::pin(async move {
-                for mut file in seen {
-                    file.load_id = Some(load);
-                    source_files::put(tx, &file).await?;
+                for file in &seen {
+                    source_files::put(tx, file).await?;
                 }
                 Ok(())
             })
@@ -430,66 +499,19 @@ async fn remember(app: &App, load: LoadId, seen: Vec<SourceFileRecord>) -> Resul
         .await
 }
 
-/// Finishes what a server that died left of a dataset: an open intent is committed or found
-/// committed; a load that was staged and never decided is failed, for its file comes again.
-pub(crate) async fn recover_dataset(caller: &Caller, project: &ProjectState, dataset: &Dataset) -> Result<()> {
-    let app = &caller.app;
-    let intent = loads::find_intent(&mut *app.store().read().await?, dataset.id).await?;
-    if let Some(intent) = intent {
-        let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
-        let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
-        let staged: Option<Staged> = load.staged.clone().and_then(|staged| serde_json::from_value(staged).ok());
-        let all = staged.is_some_and(|staged| {
-            digest_after(dataset, base.as_ref(), &staged, &staged.change).0 != intent.version.digest
-        });
-        finish(caller, dataset, &intent, all).await?;
+/// What was staged of the load that another took the place of is not needed any more.
+async fn forget(app: &App, load: &Load) -> Result<()> {
+    match load.replaces {
+        Some(before) => app.data().discard(before).await,
+        None => Ok(()),
     }
-    let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
-    let at = app.now(project);
-    for load in open.into_iter().filter(|load| load.state == LoadState::Staged) {
-        let id = load.id;
-        app.store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    loads::apply(
-                        tx,
-                        id,
-                        LoadEvent::Fail,
-                        Some("the server stopped before the load was decided; its rows come again"),
-                        at.wall_ms,
-                    )
-                    .await?;
-                    Ok(())
-                })
-            })
-            .await?;
-        app.data().discard(id).await?;
-    }
-    Ok(())
 }
 
-/// Commits a held load because a person says so: its passing rows, or every row with `all`.
-pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, all: bool) -> Result<Versioned> {
-    caller.require(Permission::Approve, project)?;
-    let _collecting = project.collecting.lock().await;
-    let app = &caller.app;
-    let load = loads::get(&mut *app.store().read().await?, id).await?;
-    if load.project_id != project.id {
-        return Err(Error::not_found("load", id));
+/// A held load gives way once the load with the new content of its path is decided, not before.
+async fn supersede(tx: &mut Tx, load: &Load, at_ms: i64) -> Result<()> {
+    let Some(before) = load.replaces else { return Ok(()) };
+    if loads::get(tx, before).await?.state == LoadState::Held {
+        loads::replace(tx, before, load.id, at_ms).await?;
     }
-    if load.state != LoadState::Held {
-        return Err(wrong_state(format!("load `{id}` is {}, only a held load can be released", load.state.as_str())));
-    }
-    let dataset = datasets::get(&mut *app.store().read().await?, load.dataset_id).await?;
-    recover_dataset(caller, project, &dataset).await?;
-    let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
-    let staged: Staged = load
-        .staged
-        .clone()
-        .and_then(|staged| serde_json::from_value(staged).ok())
-        .ok_or_else(|| Error::new(ErrorCode::WrongState, format!("load `{id}` has no staged rows any more")))?;
-    let dataset = Dataset { last_number: base.as_ref().map_or(0, |base| base.number), ..dataset };
-    let version =
-        commit(caller, &dataset, base.as_ref(), &load, &staged, LoadEvent::Release, all, app.now(project)).await?;
-    Ok(Versioned { dataset, version })
+    Ok(())
 }

@@ -16,9 +16,10 @@ use perennial_core::{Error, Result};
 use perennial_monitoring::{Reference, WindowResult};
 use perennial_store::alerts::Alert;
 use perennial_store::endpoints::Endpoint;
+use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::monitor_results::{MonitorResult, ResultKind};
 use perennial_store::pipeline_runs::PipelineKind;
-use perennial_store::{alerts, endpoints, monitor_results, releases};
+use perennial_store::{alerts, endpoints, lineage, monitor_results, promotions};
 use serde_json::{Value, json};
 
 use crate::app::{Caller, Entry, record};
@@ -28,8 +29,10 @@ use crate::project::{ProjectState, Submission};
 use crate::split::LABELLED_SHARE;
 use crate::tables::Tables;
 
-/// Closed windows that are looked at again for outcomes that came late.
-const WINDOWS_OPEN_MAX: usize = 3;
+/// Closed windows that are looked at again, at least: outcomes may still come late.
+const WINDOWS_OPEN_MIN: usize = 3;
+/// Closed windows that are looked at again, at most, however long outcomes are waited for.
+const WINDOWS_OPEN_MAX: usize = 400;
 
 /// Facts that are known as soon as a window closes.
 const INPUT_FACTS: [&str; 4] = ["drift", "rows", "latency", "error_rate"];
@@ -45,11 +48,11 @@ pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission
     let now = caller.app.now(project).project_ms;
     let mut due = Vec::new();
     for (name, monitor) in &submission.project.monitors {
-        let Some(endpoint) = answering(caller, project, monitor).await? else { continue };
+        let Some((_, since)) = answering(caller, project, monitor).await? else { continue };
         let present = Window::containing(now, &monitor.window, &submission.zone);
         due.push(present.end_ms);
         let Some(within) = submission.project.task.as_ref().and_then(|task| task.within.as_ref()) else { continue };
-        for window in closed(&endpoint, monitor, submission, now) {
+        for window in closed(monitor, submission, since, now) {
             let waits_until = within.after(window.end_ms, &submission.zone);
             if waits_until > now && !is_judged(caller, project, name, window).await? {
                 due.push(waits_until);
@@ -59,21 +62,28 @@ pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission
     Ok(due.into_iter().filter(|due| *due > now).min())
 }
 
-async fn answering(caller: &Caller, project: &ProjectState, monitor: &Monitor) -> Result<Option<Endpoint>> {
-    let found = endpoints::find(&mut *caller.app.store().read().await?, project.id, &monitor.endpoint).await?;
-    Ok(found.filter(|endpoint| endpoint.champion_number.is_some()))
+/// The endpoint a monitor watches, once somebody answers there, and since when.
+async fn answering(caller: &Caller, project: &ProjectState, monitor: &Monitor) -> Result<Option<(Endpoint, i64)>> {
+    let mut reader = caller.app.store().read().await?;
+    let found = endpoints::find(&mut reader, project.id, &monitor.endpoint).await?;
+    let Some(endpoint) = found.filter(|endpoint| endpoint.champion_number.is_some()) else { return Ok(None) };
+    let since = promotions::first_ms(&mut reader, project.id, &monitor.endpoint).await?;
+    Ok(since.map(|since| (endpoint, since)))
 }
 
-/// The newest closed windows since somebody answers, oldest first.
-fn closed(endpoint: &Endpoint, monitor: &Monitor, submission: &Submission, now: i64) -> Vec<Window> {
+/// The closed windows since somebody answers whose outcomes are still waited for, and the newest
+/// few in any case; oldest first.
+fn closed(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> Vec<Window> {
+    let within = submission.project.task.as_ref().and_then(|task| task.within.as_ref());
+    let waits = |window: Window| within.is_some_and(|within| within.after(window.end_ms, &submission.zone) > now);
     let mut windows = Vec::new();
-    let mut window =
-        Window::containing(now, &monitor.window, &submission.zone).previous(&monitor.window, &submission.zone);
-    while windows.len() < WINDOWS_OPEN_MAX
-        && window.end_ms > endpoint.champion_since_ms.unwrap_or(now).min(window.end_ms) - 1
-    {
-        windows.push(window);
+    let mut window = Window::containing(now, &monitor.window, &submission.zone);
+    loop {
         window = window.previous(&monitor.window, &submission.zone);
+        if window.end_ms <= since || windows.len() >= WINDOWS_OPEN_MAX || windows.len() >= WINDOWS_OPEN_MIN && !waits(window) {
+            break;
+        }
+        windows.push(window);
     }
     windows.reverse();
     windows
@@ -96,8 +106,8 @@ pub(crate) async fn judge(
     let now = caller.app.now(project).project_ms;
     let mut told = Vec::new();
     for (name, monitor) in &submission.project.monitors {
-        let Some(endpoint) = answering(caller, project, monitor).await? else { continue };
-        for window in closed(&endpoint, monitor, submission, now) {
+        let Some((endpoint, since)) = answering(caller, project, monitor).await? else { continue };
+        for window in closed(monitor, submission, since, now) {
             let watched = Watched { caller, project, submission, name, monitor, endpoint: &endpoint, window };
             told.extend(watched.judge(now).await?);
         }
@@ -126,10 +136,15 @@ impl Watched<'_> {
         )
         .await?;
         let mut told = Vec::new();
-        if !results.iter().any(|result| result.kind == ResultKind::Inputs) {
+        let inputs = results.iter().filter(|result| result.kind == ResultKind::Inputs);
+        let judged: u64 = newest_of_each(inputs).iter().filter_map(|known| known.facts["answers"].as_u64()).sum();
+        if judged == 0 {
             predictions::take_over(self.caller, self.project, &self.endpoint.name).await?;
-            for result in self.inputs().await? {
-                told.extend(self.keep(ResultKind::Inputs, result, Value::Null).await?);
+        }
+        // Predictions that came late make a new revision.
+        if self.answers().await? != judged {
+            for (answers, result) in self.inputs().await? {
+                told.extend(self.keep(ResultKind::Inputs, result, json!({ "answers": answers })).await?);
             }
         }
         told.extend(self.quality(now, &results).await?);
@@ -143,9 +158,11 @@ impl Watched<'_> {
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let Some(data) = tables.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let judged_on = json!(data.version.digest);
-        let newest =
-            before.iter().filter(|result| result.kind == ResultKind::Quality).max_by_key(|result| result.revision);
-        if newest.is_some_and(|result| result.facts["data"] == judged_on) {
+        let judged = newest_of_each(before.iter().filter(|result| result.kind == ResultKind::Quality));
+        let is_judged =
+            |number| judged.iter().any(|known| known.number == number && known.facts["data"] == judged_on);
+        // Each version is judged when enough of its own outcomes are there.
+        if !judged.is_empty() && before.iter().all(|known| is_judged(known.number)) {
             return Ok(Vec::new());
         }
         let is_old =
@@ -161,7 +178,7 @@ impl Watched<'_> {
             if known == Some(result.labelled_rows) || result.labelled_rows == 0 || share < LABELLED_SHARE && !is_old {
                 continue;
             }
-            told.extend(self.keep(ResultKind::Quality, result, judged_on.clone()).await?);
+            told.extend(self.keep(ResultKind::Quality, result, json!({ "data": judged_on })).await?);
         }
         Ok(told)
     }
@@ -184,13 +201,14 @@ impl Watched<'_> {
     /// The reference of the release by which a version came to answer here.
     pub(crate) async fn compared(&self, number: i64) -> Result<Option<Compared>> {
         let mut reader = self.caller.app.store().read().await?;
-        for release in releases::list_of_version(&mut reader, self.endpoint.model_id, number).await? {
-            let Some(row) = monitor_results::find_reference(&mut reader, self.project.id, &release.digest).await?
-            else {
+        let promotions = promotions::list_of_version(&mut reader, self.endpoint.model_id, number).await?;
+        let brought = promotions.into_iter().filter(|promotion| promotion.to_number == Some(number));
+        for digest in brought.filter_map(|promotion| promotion.release_digest) {
+            let Some(row) = monitor_results::find_reference(&mut reader, self.project.id, &digest).await? else {
                 continue;
             };
             let distributions = serde_json::from_value(row.body["distributions"].clone()).map_err(|cause| {
-                Error::internal(format!("the reference of release `{}` does not read", release.digest), cause)
+                Error::internal(format!("the reference of release `{digest}` does not read"), cause)
             })?;
             let measures = row.body["measures"]
                 .as_object()
@@ -203,7 +221,7 @@ impl Watched<'_> {
         Ok(None)
     }
 
-    /// Stores a result and judges the alerts over it, if its version is champion now.
+    /// Stores a result with what it was judged on, and judges the alerts over it, if its version is champion now.
     async fn keep(&self, kind: ResultKind, mut result: WindowResult, judged_on: Value) -> Result<Vec<String>> {
         let app = &self.caller.app;
         let at = app.now(self.project);
@@ -242,10 +260,11 @@ impl Watched<'_> {
                 .max()
                 .unwrap_or(0)
                 + 1,
-            facts: json!({ "result": result, "facts": facts, "data": judged_on }),
+            facts: with(json!({ "result": result, "facts": facts }), judged_on),
             wall_ms: at.wall_ms,
             project_ms: at.project_ms,
         };
+        let node = result_node(&row);
         app.store().write(move |tx| Box::pin(async move { Ok(monitor_results::insert(tx, &row).await?) })).await?;
         let mut told = Vec::new();
         if Some(number) != self.endpoint.champion_number {
@@ -258,8 +277,12 @@ impl Watched<'_> {
                 continue;
             }
             let judgement = rule.judge(&facts);
-            if judgement.verdict == Verdict::Pass {
-                told.extend(self.fire(alert, rule.text(), &judgement.values, number).await?);
+            let (fires, start) = (judgement.verdict == Verdict::Pass, self.window.start_ms);
+            let subject = format!("monitor:{}", self.name);
+            let is_past = |window: i64| window < start || window == start && !fires;
+            crate::alerts::resolve_past(self.caller, self.project, (&subject, alert), is_past).await?;
+            if fires {
+                told.extend(self.fire(alert, rule.text(), &judgement.values, (number, &node)).await?);
             }
         }
         Ok(told)
@@ -270,7 +293,7 @@ impl Watched<'_> {
         name: &str,
         expression: &str,
         values: &[(String, Value)],
-        number: i64,
+        (number, result): (i64, &Node),
     ) -> Result<Option<String>> {
         let at = self.caller.app.now(self.project);
         let shown: Vec<String> = values
@@ -300,14 +323,48 @@ impl Watched<'_> {
             project_ms: at.project_ms,
             settled_ms: None,
         };
-        Ok(fire(self.caller, alert).await?.then_some(message))
+        Ok(fire(self.caller, alert, Some(result)).await?.then_some(message))
     }
 }
 
-/// Fires an alert once for its subject, name and window; tells whether it is new.
-pub(crate) async fn fire(caller: &Caller, alert: Alert) -> Result<bool> {
+/// The newest revision of each version's result.
+fn newest_of_each<'a>(results: impl Iterator<Item = &'a MonitorResult>) -> Vec<&'a MonitorResult> {
+    let mut newest: BTreeMap<i64, &MonitorResult> = BTreeMap::new();
+    for result in results {
+        let known = newest.entry(result.number).or_insert(result);
+        if known.revision < result.revision {
+            *known = result;
+        }
+    }
+    newest.into_values().collect()
+}
+
+/// An object with the members of another.
+fn with(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    object
+}
+
+/// The lineage node of a result.
+fn result_node(row: &MonitorResult) -> Node {
+    let MonitorResult { monitor, window_start_ms, number, kind, revision, .. } = row;
+    Node::new(
+        NodeKind::MonitorResult,
+        format!("{monitor}/{window_start_ms}/{number}/{}/{revision}", kind.as_str()),
+    )
+}
+
+/// The lineage node of an alert.
+pub(crate) fn alert_node(id: AlertId) -> Node {
+    Node::new(NodeKind::Alert, id)
+}
+
+/// Fires an alert once for its subject, name and window, made `from` what was seen; tells whether it is new.
+pub(crate) async fn fire(caller: &Caller, alert: Alert, from: Option<&Node>) -> Result<bool> {
     let at = perennial_core::clock::Instant { wall_ms: alert.wall_ms, project_ms: alert.project_ms };
-    let actor = caller.principal.name.clone();
+    let (actor, from) = (caller.principal.name.clone(), from.cloned());
     caller
         .app
         .store()
@@ -315,6 +372,9 @@ pub(crate) async fn fire(caller: &Caller, alert: Alert) -> Result<bool> {
             Box::pin(async move {
                 if !alerts::fire(tx, &alert).await? {
                     return Ok(false);
+                }
+                if let Some(from) = from {
+                    lineage::add(tx, alert.project_id, &from, &alert_node(alert.id), at.wall_ms).await?;
                 }
                 let payload = json!({ "subject": alert.subject, "name": alert.name, "message": alert.message });
                 let entry = Entry {

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::TryStreamExt;
+use perennial_artifacts::Error as BlobError;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
@@ -10,6 +13,7 @@ use perennial_core::{Error, Result};
 use perennial_store::{pipeline_runs as table, step_runs};
 
 use crate::app::Caller;
+use crate::pipelines::Told;
 use crate::project::ProjectState;
 
 pub use perennial_store::Page;
@@ -18,7 +22,7 @@ pub use perennial_store::step_runs::{StepOutput, StepRun};
 
 /// Events told at once.
 pub const EVENTS_MAX: u32 = 1_000;
-/// Bytes of a step's log that are told at once.
+/// Bytes of a step's log that are told at once: its end.
 pub const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Followers look again after this long even when nothing woke them: another server may run it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -78,7 +82,9 @@ pub async fn events(
         let events = table::list_events(&mut *caller.app.store().read().await?, id, after, EVENTS_MAX).await?;
         let now = tokio::time::Instant::now();
         if !events.is_empty() || is_over || now >= deadline {
-            return Ok((events, is_over));
+            // A full page may not be the last.
+            let is_last = is_over && events.len() < EVENTS_MAX as usize;
+            return Ok((events, is_last));
         }
         let until = deadline.min(now + LOOK_AGAIN);
         // Woken or not, the store is looked at again.
@@ -105,17 +111,52 @@ pub async fn log(
 pub async fn newest_log(caller: &Caller, project: &ProjectState, step: &StepName) -> Result<(StepRun, Option<String>)> {
     caller.require(Permission::Read, project)?;
     let newest = step_runs::list_of_step(&mut *caller.app.store().read().await?, project.id, step, None, 1).await?;
-    let attempt = newest.items.into_iter().next().ok_or_else(|| Error::not_found("run of step", step))?;
+    let attempt = newest.items.into_iter().next().ok_or_else(|| {
+        Error::not_found("run of step", step).hint("`perennial run` runs the steps of the project file, and no other")
+    })?;
     let text = log_of(caller, &attempt).await?;
     Ok((attempt, text))
 }
 
+/// The log of the attempt that did the work: its command's output, or what the server told of it on its way.
 async fn log_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
-    let kept = match attempt.reused_from {
-        Some(made_by) => step_runs::get(&mut *caller.app.store().read().await?, made_by).await?.log_digest,
-        None => attempt.log_digest.clone(),
+    let app = &caller.app;
+    let found = match attempt.reused_from {
+        Some(id) => Some(step_runs::get(&mut *app.store().read().await?, id).await?),
+        None => None,
     };
-    let Some(digest) = kept else { return Ok(None) };
-    let bytes = caller.app.services.blobs.get_bytes(digest.parse()?, LOG_BYTES_MAX).await?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    let made_by = found.as_ref().unwrap_or(attempt);
+    let Some(digest) = &made_by.log_digest else { return told_of(caller, made_by).await };
+    let (digest, blobs) = (digest.parse()?, &app.services.blobs);
+    match blobs.get_bytes(digest, LOG_BYTES_MAX).await {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(BlobError::TooLarge { size_bytes, .. }) => {
+            let left_out = size_bytes - LOG_BYTES_MAX;
+            let parts: Vec<Bytes> = blobs.get_stream(digest, Some(left_out..size_bytes)).await?.try_collect().await?;
+            let end = parts.concat();
+            Ok(Some(format!("… {left_out} bytes before this are left out\n{}", String::from_utf8_lossy(&end))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The lines told of a step while its pipeline run went on; `None` when there are none.
+async fn told_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
+    let (mut text, mut after) = (String::new(), 0);
+    loop {
+        let mut reader = caller.app.store().read().await?;
+        let events = table::list_events(&mut reader, attempt.pipeline_run_id, after, EVENTS_MAX).await?;
+        for event in &events {
+            after = event.sequence;
+            if let Ok(Told::StepLog { step, line }) = serde_json::from_value(event.body.clone())
+                && step == attempt.step
+            {
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        if events.len() < EVENTS_MAX as usize || text.len() as u64 > LOG_BYTES_MAX {
+            return Ok((!text.is_empty()).then_some(text));
+        }
+    }
 }

@@ -9,15 +9,19 @@ use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
-use perennial_core::state::{PipelineRunEvent, PipelineRunState};
+use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
 use perennial_pipelines::{KeyParts, differences};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_store::{pipeline_runs, step_runs};
+use perennial_store::runs::RunUpdate;
+use perennial_store::{Tx, pipeline_runs, runs, step_runs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::access;
 use crate::app::Caller;
+use crate::ledger::Change;
 use crate::project::{ProjectState, Submission};
+use crate::tracking::Seal;
 
 pub use execute::{Context, Finished};
 pub use told::Told;
@@ -41,6 +45,24 @@ pub async fn request(
     cause: Value,
     options: &Options,
 ) -> Result<PipelineRun> {
+    let run = pending(caller, project, kind, cause, options)?;
+    let inserted = run.clone();
+    caller
+        .app
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) }))
+        .await?;
+    Ok(run)
+}
+
+/// A pipeline run as it is asked for, not recorded yet.
+pub(crate) fn pending(
+    caller: &Caller,
+    project: &ProjectState,
+    kind: PipelineKind,
+    cause: Value,
+    options: &Options,
+) -> Result<PipelineRun> {
     let permission = match kind {
         PipelineKind::Run => Permission::Write,
         PipelineKind::Release => Permission::Approve,
@@ -48,7 +70,7 @@ pub async fn request(
     caller.require(permission, project)?;
     let submission = project.submission()?;
     let at = caller.app.now(project);
-    let run = PipelineRun {
+    Ok(PipelineRun {
         id: PipelineRunId::generate(),
         project_id: project.id,
         kind,
@@ -62,20 +84,14 @@ pub async fn request(
         project_ms: at.project_ms,
         started_ms: None,
         ended_ms: None,
-    };
-    let inserted = run.clone();
-    caller
-        .app
-        .store()
-        .write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) }))
-        .await?;
-    Ok(run)
+    })
 }
 
 /// Runs a recorded pipeline run to its end. One at a time a project; another waits its turn.
 pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
     let _running = project.running.lock().await;
-    let submission = project.submission()?;
+    caller.app.lease.require()?;
+    let submission = project.submission_of(&caller.app, &run.file_digest).await?;
     let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
     let (id, server, at) = (run.id, caller.app.server.to_string(), caller.app.now(project));
     let event =
@@ -94,21 +110,27 @@ pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &Pipel
     execute::execute(&caller, project, submission, run).await
 }
 
-/// Pipeline runs that a server left behind: what they were doing is marked interrupted, and they go on.
+/// Pipeline runs that a server left behind: what they were doing is marked, and they are to go on.
+/// Before this server takes requests or acts, for then whatever is open is another's.
 pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
     let open = pipeline_runs::list_open(&mut *caller.app.store().read().await?).await?;
     let mut left = Vec::new();
     for run in open.into_iter().filter(|run| run.holder.as_deref() != Some(&caller.app.server.to_string())) {
         let (id, state, at_ms) = (run.id, run.state, caller.app.services.clock.wall_ms());
+        let seal = Seal::new(caller, run.project_id).await?;
         caller
             .app
             .store()
             .write(move |tx| {
                 Box::pin(async move {
+                    let owed = end_tracked(tx, id, &seal, at_ms).await?;
                     step_runs::interrupt_running(tx, id, at_ms).await?;
                     if state == PipelineRunState::Running {
                         pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms)
                             .await?;
+                    }
+                    for change in owed {
+                        seal.record(tx, change).await?;
                     }
                     Ok(())
                 })
@@ -116,7 +138,25 @@ pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
             .await?;
         left.push(pipeline_runs::get(&mut *caller.app.store().read().await?, id).await?);
     }
+    access::void_of_steps(caller).await?;
     Ok(left)
+}
+
+/// The tracked runs of attempts that were cut off were killed with their server, and their tokens are
+/// void; gives the entries that are owed for it.
+async fn end_tracked(tx: &mut Tx, id: PipelineRunId, seal: &Seal, at_ms: i64) -> Result<Vec<Change>> {
+    let mut owed = Vec::new();
+    for attempt in step_runs::list(tx, id).await? {
+        let Some(run) = attempt.run_id.filter(|_| attempt.state == StepRunState::Running) else { continue };
+        owed.extend(access::void_of_run(tx, run, at_ms).await?);
+        let kept = runs::get(tx, run).await?;
+        if kept.lifecycle == Lifecycle::Active && !kept.status.is_terminal() {
+            let killed = RunUpdate { status: Some(RunStatus::Killed), end_ms: Some(at_ms), name: None };
+            runs::update(tx, run, &killed).await?;
+            owed.push(seal.close(tx, run, "end").await?);
+        }
+    }
+    Ok(owed)
 }
 
 /// What a step would do now, and what changed since it last ran.
@@ -140,10 +180,7 @@ pub(crate) async fn why(
 ) -> Result<Why> {
     let newest = step_runs::list_of_step(&mut *caller.app.store().read().await?, project.id, step, None, 50).await?;
     let before = newest.items.iter().find(|run| {
-        matches!(
-            run.state,
-            perennial_core::state::StepRunState::Succeeded | perennial_core::state::StepRunState::Cached
-        )
+        matches!(run.state, StepRunState::Succeeded | StepRunState::Cached)
     });
     let reasons = match before.map(|run| serde_json::from_value::<KeyParts>(run.key_parts.clone())) {
         _ if is_cached => vec!["nothing it depends on has changed".to_owned()],

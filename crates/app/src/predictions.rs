@@ -1,22 +1,35 @@
 //! Predictions: from the log's segments into a dataset of the endpoint.
 
+mod columns;
+
 use std::sync::Arc;
 
 use perennial_config::predictions_of;
+use perennial_core::id::{AlertId, LoadId};
+use perennial_core::ledger::Chain;
 use perennial_core::name::{DatasetName, EndpointName};
-use perennial_core::port::data::{Mode, ScanPlan, StageInput};
+use perennial_core::port::data::{Mode, ScanPlan, StageInput, ValueColumn};
 use perennial_core::port::prediction::Segment;
-use perennial_core::state::{SegmentEvent, SegmentState};
+use perennial_core::state::{AlertState, SegmentEvent, SegmentState};
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::alerts::Alert;
+use perennial_store::dataset_versions::DatasetVersion;
+use perennial_store::datasets::Dataset;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::loads::LoadOrigin;
 use perennial_store::prediction_segments::PredictionSegment;
-use perennial_store::{lineage, prediction_segments};
+use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
+use serde_json::json;
 
-use crate::app::Caller;
-use crate::loads::{Arrival, Arrived, arrive, version_node};
+use crate::alerts;
+use crate::app::{App, Caller, wrong_state};
+use crate::ledger::{By, Change};
+use crate::loads::{Arrival, Arrived, arrive, recover_dataset, version_node};
+use crate::monitors::fire;
 use crate::project::ProjectState;
 use crate::tables::declare;
+
+pub(crate) use columns::{holds, key_class, logged, quoted, read_as};
 
 /// The dataset an endpoint's predictions are in: `predictions_<endpoint>`.
 pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
@@ -29,34 +42,134 @@ pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
 }
 
 /// Closes the open segment of an endpoint and brings every closed one into its dataset, each once.
+///
+/// One that cannot be brought in stops none of the others: it stays in the log, an alert says why,
+/// and each call tries it again.
 pub async fn take_over(caller: &Caller, project: &Arc<ProjectState>, endpoint: &EndpointName) -> Result<()> {
+    let _loading = project.loading_predictions.lock().await;
     let app = &caller.app;
     let log = format!("{}/{endpoint}", project.id);
     let (predictions, name) = (app.services.predictions.clone(), log.clone());
-    let segments = app.compute(move || predictions.seal(&name)).await?;
-    for segment in segments {
-        take_over_one(caller, project, endpoint, &segment).await?;
+    let numbers = app.compute(move || predictions.seal(&name)).await?;
+    for number in numbers {
+        let closed = Closed { caller, project, endpoint, log: &log, number };
+        match closed.take_over().await {
+            Ok(()) => alerts::resolve_past(caller, project, (&closed.subject(), STUCK), |_| true).await?,
+            Err(error) => closed.stays(&error).await?,
+        }
     }
     Ok(())
 }
 
-async fn take_over_one(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    endpoint: &EndpointName,
-    segment: &Segment,
-) -> Result<()> {
-    let app = &caller.app;
-    let at = app.now(project);
-    let known = prediction_segments::find(&mut *app.store().read().await?, &segment.log, segment.number).await?;
-    let record = if let Some(record) = known {
-        record
-    } else {
+/// The alert's name for a segment that could not be brought into its dataset.
+const STUCK: &str = "stuck";
+
+/// A closed segment of a log.
+struct Closed<'a> {
+    caller: &'a Caller,
+    project: &'a Arc<ProjectState>,
+    endpoint: &'a EndpointName,
+    log: &'a str,
+    number: i64,
+}
+
+impl Closed<'_> {
+    fn app(&self) -> &Arc<App> {
+        &self.caller.app
+    }
+
+    /// What alerts about it are about.
+    fn subject(&self) -> String {
+        format!("segment:{}/{}", self.endpoint, self.number)
+    }
+
+    /// Brings its rows into the dataset and removes its file.
+    async fn take_over(&self) -> Result<()> {
+        let known = prediction_segments::find(&mut *self.app().store().read().await?, self.log, self.number).await?;
+        let record = match known {
+            Some(record) if record.state != SegmentState::Sealed => record,
+            known => self.load(known).await?,
+        };
+        if record.state == SegmentState::Loaded {
+            // The record first: a file beside a record that says so has only to go.
+            self.app()
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move { Ok(prediction_segments::apply(tx, &record, SegmentEvent::Remove, None).await?) })
+                })
+                .await?;
+        }
+        let (predictions, log, number) = (self.app().services.predictions.clone(), self.log.to_owned(), self.number);
+        self.app().compute(move || predictions.remove(&log, number)).await
+    }
+
+    /// Keeps it where it is and tells why, once.
+    async fn stays(&self, error: &Error) -> Result<()> {
+        let (at, subject) = (self.app().now(self.project), self.subject());
+        tracing::warn!(project = %self.project.name, subject, error = error.chain(), "predictions stay in their log");
+        let message = format!(
+            "predictions of `{}` (segment {}) cannot be brought into their dataset: {}; they stay in the log and are tried again",
+            self.endpoint,
+            self.number,
+            error.message()
+        );
+        let alert = Alert {
+            id: AlertId::generate(),
+            project_id: self.project.id,
+            subject,
+            name: STUCK.to_owned(),
+            window_start_ms: 0,
+            number: None,
+            expression: None,
+            facts: json!({ "endpoint": self.endpoint, "segment": self.number, "code": error.code().name() }),
+            message,
+            state: AlertState::Firing,
+            wall_ms: at.wall_ms,
+            project_ms: at.project_ms,
+            settled_ms: None,
+        };
+        let segment = Node::new(NodeKind::PredictionSegment, format!("{}/{}", self.log, self.number));
+        fire(self.caller, alert, Some(&segment)).await?;
+        Ok(())
+    }
+
+    /// Reads it and loads its rows, unless a server that died had loaded them and not come to note it.
+    async fn load(&self, known: Option<PredictionSegment>) -> Result<PredictionSegment> {
+        let (predictions, log, number) = (self.app().services.predictions.clone(), self.log.to_owned(), self.number);
+        let segment = self.app().compute(move || predictions.read(&log, number)).await?;
+        let record = match known {
+            Some(record) => record,
+            None => self.record(&segment).await?,
+        };
+        if record.digest != segment.digest {
+            let message = format!("segment {number} of the prediction log `{}` is not the one recorded", self.log);
+            return Err(Error::new(ErrorCode::Corrupt, message).hint("restore metadata and predictions from the same backup"));
+        }
+        let (app, project) = (self.app(), self.project);
+        let name = dataset_of(self.endpoint)?;
+        let dataset = declare(app, project, &name, Mode::Append, &["prediction_id".to_owned()]).await?;
+        recover_dataset(self.caller, project, &dataset).await?;
+        let (id, origin) = (dataset.id, format!("{}/{number}", self.log));
+        let before =
+            loads::find_committed_by_origin(&mut *app.store().read().await?, id, LoadOrigin::Predictions, &origin)
+                .await?;
+        let (version, load) = match before.and_then(|load| Some((load.id, load.number?))) {
+            Some((load, number)) => {
+                (dataset_versions::get(&mut *app.store().read().await?, id, number).await?, Some(load))
+            }
+            None => self.arrived(segment.columns, dataset, origin).await?,
+        };
+        self.loaded(record, version, load).await
+    }
+
+    /// Notes that it is closed, with the entry that seals its predictions.
+    async fn record(&self, segment: &Segment) -> Result<PredictionSegment> {
+        let at = self.app().now(self.project);
         let record = PredictionSegment {
-            log: segment.log.clone(),
-            number: segment.number,
-            project_id: project.id,
-            endpoint: endpoint.clone(),
+            log: self.log.to_owned(),
+            number: self.number,
+            project_id: self.project.id,
+            endpoint: self.endpoint.clone(),
             record_count: segment.records,
             digest: segment.digest.clone(),
             state: SegmentState::Sealed,
@@ -66,72 +179,80 @@ async fn take_over_one(
             project_ms: at.project_ms,
         };
         let inserted = record.clone();
-        app.store()
-            .write(move |tx| Box::pin(async move { Ok(prediction_segments::insert(tx, &inserted).await?) }))
-            .await?;
-        record
-    };
-    let mut record = record;
-    if record.state == SegmentState::Sealed {
-        load(caller, project, endpoint, segment, &record).await?;
-        record.state = SegmentState::Loaded;
-    }
-    let (predictions, gone) = (app.services.predictions.clone(), segment.clone());
-    app.compute(move || predictions.remove(&gone)).await?;
-    app.store()
-        .write(move |tx| {
-            Box::pin(async move {
-                prediction_segments::apply(tx, &record, SegmentEvent::Remove, None).await?;
-                Ok(())
+        let by = By::new(self.caller, Some(self.project.id)).await?;
+        self.app()
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    prediction_segments::insert(tx, &inserted).await?;
+                    by.record(tx, sealed(&inserted)).await
+                })
             })
-        })
-        .await
+            .await?;
+        Ok(record)
+    }
+
+    /// Brings rows into the dataset.
+    async fn arrived(
+        &self,
+        mut columns: Vec<ValueColumn>,
+        dataset: Dataset,
+        origin: String,
+    ) -> Result<(DatasetVersion, Option<LoadId>)> {
+        let known = dataset_versions::find_latest(&mut *self.app().store().read().await?, dataset.id).await?;
+        columns::settle(&mut columns, known.as_ref().map(|version| &version.schema));
+        let arrival = Arrival {
+            dataset,
+            origin: LoadOrigin::Predictions,
+            origin_id: Some(origin),
+            file: None,
+            input: StageInput::Columns(columns.into()),
+            evolve: true,
+            replaces: None,
+            supersedes: None,
+            checks: Vec::new(),
+            plan: ScanPlan::default(),
+        };
+        match arrive(self.caller, self.project, arrival).await? {
+            Arrived::Committed(versioned, load) => Ok((versioned.version, Some(load.id))),
+            Arrived::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
+            Arrived::Unchanged(versioned) => Ok((versioned.version, None)),
+        }
+    }
+
+    /// Notes that its rows are in the dataset.
+    async fn loaded(
+        &self,
+        record: PredictionSegment,
+        version: DatasetVersion,
+        load: Option<LoadId>,
+    ) -> Result<PredictionSegment> {
+        let (at, project_id, before) = (self.app().now(self.project), self.project.id, record.clone());
+        let state = self
+            .app()
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let made = version_node(&version);
+                    let id = format!("{}/{}", before.log, before.number);
+                    lineage::add(tx, project_id, &Node { kind: NodeKind::PredictionSegment, id }, &made, at.wall_ms)
+                        .await?;
+                    let into = load.map(|load| (load, version.number));
+                    Ok(prediction_segments::apply(tx, &before, SegmentEvent::Load, into).await?)
+                })
+            })
+            .await?;
+        Ok(PredictionSegment { state, ..record })
+    }
 }
 
-/// Loads a segment's rows. The key sets aside what a load cut off before its record already brought.
-async fn load(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    endpoint: &EndpointName,
-    segment: &Segment,
-    record: &PredictionSegment,
-) -> Result<()> {
-    let app = &caller.app;
-    let (predictions, which) = (app.services.predictions.clone(), segment.clone());
-    let rows = app.compute(move || predictions.rows(&which)).await?;
-    let name = dataset_of(endpoint)?;
-    let dataset = declare(app, project, &name, Mode::Append, &["prediction_id".to_owned()]).await?;
-    let arrival = Arrival {
-        dataset,
-        origin: LoadOrigin::Predictions,
-        origin_id: Some(format!("{}/{}", segment.log, segment.number)),
-        file: None,
-        input: StageInput::JsonLines(rows.into()),
-        evolve: true,
-        replaces: None,
-        supersedes: None,
-        checks: Vec::new(),
-        plan: ScanPlan::default(),
-    };
-    let _collecting = project.loading_predictions.lock().await;
-    let arrived = arrive(caller, project, arrival).await?;
-    let (version, load) = match arrived {
-        Arrived::Committed(versioned, load) => (versioned.version, Some(load.id)),
-        Arrived::Held(load, _) => return Err(crate::app::wrong_state(load.message.unwrap_or_default())),
-        Arrived::Unchanged(versioned) => (versioned.version, None),
-    };
-    let at = app.now(project);
-    let (record, project_id) = (record.clone(), project.id);
-    app.store()
-        .write(move |tx| {
-            Box::pin(async move {
-                let made = version_node(&version);
-                let from = Node { kind: NodeKind::PredictionSegment, id: format!("{}/{}", record.log, record.number) };
-                lineage::add(tx, project_id, &from, &made, at.wall_ms).await?;
-                prediction_segments::apply(tx, &record, SegmentEvent::Load, load.map(|load| (load, version.number)))
-                    .await?;
-                Ok(())
-            })
-        })
-        .await
+/// What the ledger tells of a segment: its predictions as one digest.
+fn sealed(segment: &PredictionSegment) -> Change {
+    Change {
+        chain: Chain::Project(segment.project_id),
+        noun: "prediction_segment",
+        subject: format!("{}/{}", segment.log, segment.number),
+        verb: "seal",
+        payload: json!({ "endpoint": segment.endpoint, "requests": segment.record_count, "digest": segment.digest }),
+    }
 }

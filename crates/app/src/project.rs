@@ -5,36 +5,41 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::tz::TimeZone;
-use perennial_config::{FILE_NAME, Files, Graph, Project, Surroundings};
+use perennial_config::{FILE_NAME, Files, Graph, Project, Source, Surroundings};
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::{ExperimentId, ProjectId};
-use perennial_core::name::{ProjectName, StepName};
+use perennial_core::name::{DatasetName, ProjectName, StepName};
+use perennial_core::port::data::FilesSource;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::projects;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::sent;
 
 /// Stands for a clock that follows the wall clock.
 const NOT_STEPPED: i64 = i64::MIN;
 
-/// What is known of the next thing that comes due.
+/// The next thing that comes due, as it was seen when the ledger stood at a sequence: whatever
+/// changes since adds an entry, and then this is void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// At this instant of the project clock.
-    At(i64),
-    /// Nothing will, until something happens.
-    Never,
+pub(crate) struct Due {
+    /// Where the project's ledger stood.
+    pub sequence: i64,
+    /// The instant on the project clock; `None` when nothing will come due until something happens.
+    pub at_ms: Option<i64>,
 }
 
-impl Due {
-    /// The instant, if there is one.
-    pub(crate) fn at(self) -> Option<i64> {
-        match self {
-            Self::At(ms) => Some(ms),
-            Self::Never => None,
-        }
-    }
+/// How often a source in an object store is listed, at most: each look is a request.
+const REMOTE_LOOK_MS: i64 = 60_000;
+
+/// What a source offered when it was last looked at.
+#[derive(Debug, Clone)]
+struct Offered {
+    /// When, on the wall clock.
+    wall_ms: i64,
+    /// Digest of the files' names, sizes and times.
+    files: blake3::Hash,
 }
 
 /// A project in memory.
@@ -48,16 +53,20 @@ pub struct ProjectState {
     clock_ms: AtomicI64,
     opened_ms: AtomicI64,
     submission: RwLock<Option<Arc<Submission>>>,
-    /// The next instant at which something comes due, while it is known.
+    /// What comes due next, while it is known.
     due: Mutex<Option<Due>>,
     /// What the sources offered when they were last looked at.
-    offered: Mutex<Option<String>>,
+    offered: Mutex<BTreeMap<DatasetName, Offered>>,
+    /// When predictions were last brought into their datasets, wall clock.
+    drained_ms: AtomicI64,
     /// The sources' versions when `[task].data` was last brought up to date for a monitor.
     refreshed: Mutex<Option<Vec<(String, i64)>>>,
     /// Held by whoever collects, so that each dataset has one loader at a time.
     pub(crate) collecting: tokio::sync::Mutex<()>,
     /// Held by whoever brings predictions into their dataset.
     pub(crate) loading_predictions: tokio::sync::Mutex<()>,
+    /// Held by whoever makes a folder that was sent the project's own.
+    pub(crate) sending: tokio::sync::Mutex<()>,
     /// Held by whoever runs a pipeline: one at a time a project.
     pub(crate) running: tokio::sync::Mutex<()>,
     /// Held by whoever turns the project's clock or acts on it.
@@ -80,9 +89,11 @@ impl ProjectState {
             submission: RwLock::new(submission.map(Arc::new)),
             due: Mutex::default(),
             offered: Mutex::default(),
+            drained_ms: AtomicI64::new(app.services.clock.wall_ms()),
             refreshed: Mutex::default(),
             collecting: tokio::sync::Mutex::default(),
             loading_predictions: tokio::sync::Mutex::default(),
+            sending: tokio::sync::Mutex::default(),
             running: tokio::sync::Mutex::default(),
             ticking: tokio::sync::Mutex::default(),
         })
@@ -110,8 +121,24 @@ impl ProjectState {
         self.submission.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn known_due(&self) -> Option<Due> {
-        *lock(&self.due)
+    /// The project file of a digest: the one last submitted, or an earlier one that was kept.
+    pub(crate) async fn submission_of(&self, app: &App, digest: &str) -> Result<Arc<Submission>> {
+        if let Some(newest) = self.find_submission().filter(|newest| newest.digest == digest) {
+            return Ok(newest);
+        }
+        let file = projects::get_file(&mut *app.store().read().await?, self.id, digest).await?;
+        Ok(Arc::new(Submission::restore(app, &file.digest, &file.body)?))
+    }
+
+    /// A source as the data engine reads it: a relative one below the folder that was sent, if one was.
+    pub(crate) fn files_source(&self, app: &App, declared: &Source) -> Result<FilesSource> {
+        let root = if declared.is_relative() { sent::root(app, self)? } else { None };
+        Ok(FilesSource { root, ..declared.files_source() })
+    }
+
+    /// The next thing that comes due, if it is known at this sequence of the ledger.
+    pub(crate) fn known_due(&self, sequence: i64) -> Option<Due> {
+        lock(&self.due).filter(|due| due.sequence == sequence)
     }
 
     pub(crate) fn set_due(&self, due: Due) {
@@ -127,21 +154,37 @@ impl ProjectState {
         self.opened_ms.load(Ordering::Acquire).min(now_ms)
     }
 
+    /// Whether it is time again to bring predictions into their datasets; says so once.
+    pub(crate) fn drains(&self, wall_ms: i64, every_ms: i64) -> bool {
+        let last = self.drained_ms.load(Ordering::Acquire);
+        wall_ms - last >= every_ms
+            && self.drained_ms.compare_exchange(last, wall_ms, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
     /// Whether the sources offer other files than when this was last asked.
     pub(crate) async fn sources_moved(&self, app: &App) -> Result<bool> {
         let Some(submission) = self.find_submission() else { return Ok(false) };
-        let mut hasher = blake3::Hasher::new();
-        for declared in submission.project.datasets.values() {
+        let wall_ms = app.services.clock.wall_ms();
+        let mut moved = false;
+        for (name, declared) in &submission.project.datasets {
+            let before = lock(&self.offered).get(name).cloned();
+            let is_recent = |seen: &Offered| wall_ms - seen.wall_ms < REMOTE_LOOK_MS && self.stepped_ms().is_none();
+            if !declared.source.is_relative() && before.as_ref().is_some_and(is_recent) {
+                continue;
+            }
+            let mut hasher = blake3::Hasher::new();
             // A source that cannot be listed now is told by collecting, not by looking.
-            for file in app.data().list(&declared.source.files_source()).await.unwrap_or_default() {
+            let source = self.files_source(app, &declared.source)?;
+            for file in app.data().list(&source).await.unwrap_or_default() {
                 hasher.update(
                     format!("{}\0{}\0{:?}\0{:?}\n", file.path, file.size_bytes, file.modified_ns, file.etag).as_bytes(),
                 );
             }
+            let now = Offered { wall_ms, files: hasher.finalize() };
+            moved |= before.is_none_or(|before| before.files != now.files);
+            lock(&self.offered).insert(name.clone(), now);
         }
-        let now = hasher.finalize().to_hex().to_string();
-        let before = lock(&self.offered).replace(now.clone());
-        Ok(before.as_ref() != Some(&now))
+        Ok(moved)
     }
 
     /// Whether any source has another version than when this was last asked.

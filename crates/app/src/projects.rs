@@ -1,4 +1,4 @@
-//! Projects: submitting the project file, stepping the clock.
+//! Projects: making one, submitting and judging the project file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
 use perennial_core::id::ProjectId;
+use perennial_core::ledger::Chain;
 use perennial_core::name::ProjectName;
 use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
@@ -13,15 +14,19 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::projects as table;
 use perennial_store::projects::{NewProject, ProjectFile};
 
+use crate::access;
+use crate::endpoints;
 use crate::app::{App, Caller, Entry, record};
+use crate::ledger::{By, Change};
 use crate::project::{ProjectState, Submission};
+use crate::sent;
 
 pub use perennial_store::projects::Project as ProjectKept;
 
 /// The largest declared file that is kept as text beside the project file.
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Files below the host's root, asked for by relative path only.
+/// Files below a folder of this server, asked for by relative path only.
 struct RootFiles<'a>(&'a Path);
 
 impl RootFiles<'_> {
@@ -40,8 +45,28 @@ impl Files for RootFiles<'_> {
         std::fs::read_to_string(self.place(path)?).ok()
     }
 
-    fn any(&self, _glob: &str) -> bool {
-        true
+    fn any(&self, glob: &str) -> bool {
+        glob.contains(['*', '?', '[', '{']) || self.exists(glob)
+    }
+}
+
+/// The declared files that are there, by path or glob as they are declared, with their text where it is needed.
+pub type Texts = BTreeMap<String, Option<String>>;
+
+/// Files that a client tells of.
+struct ToldFiles<'a>(&'a Texts);
+
+impl Files for ToldFiles<'_> {
+    fn exists(&self, path: &str) -> bool {
+        self.0.contains_key(path)
+    }
+
+    fn read(&self, path: &str) -> Option<String> {
+        self.0.get(path)?.clone()
+    }
+
+    fn any(&self, glob: &str) -> bool {
+        self.exists(glob)
     }
 }
 
@@ -49,14 +74,26 @@ impl Files for RootFiles<'_> {
 /// makes it the project file that runs, triggers and monitors follow.
 pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
     let app = &caller.app;
-    let submission = Arc::new(read(app).await?);
+    access::own_run_only(&caller.principal, Permission::Write)?;
+    let submission = Arc::new(read(app, &app.services.root).await?);
     let name = submission.project.project.name.clone();
-    let project = find_or_create(caller, &name).await?;
+    let project = match table::find_by_name(&mut *app.store().read().await?, &name).await? {
+        Some(known) => app.project(known.id).await?,
+        None => create(caller, &name).await?,
+    };
     caller.require(Permission::Write, &project)?;
+    sent::forget(app, &project).await?;
+    adopt(caller, &project, submission).await?;
+    Ok(project)
+}
+
+/// Makes a submission the one that runs, triggers and monitors follow.
+pub(crate) async fn adopt(caller: &Caller, project: &Arc<ProjectState>, submission: Arc<Submission>) -> Result<()> {
+    let app = &caller.app;
     if project.find_submission().is_some_and(|known| known.digest == submission.digest) {
-        return Ok(project);
+        return Ok(());
     }
-    let at = app.now(&project);
+    let at = app.now(project);
     let file = ProjectFile {
         project_id: project.id,
         digest: submission.digest.clone(),
@@ -85,12 +122,19 @@ pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
         })
         .await?;
     project.submit(submission);
-    Ok(project)
+    endpoints::take_up(caller, project).await
 }
 
 /// Judges the project file below the host's root without submitting or running anything.
-pub async fn check(caller: &Caller) -> Result<Arc<Submission>> {
-    read(&caller.app).await.map(Arc::new)
+pub async fn check(caller: &Caller) -> Result<Submission> {
+    caller.principal.require(Permission::Read, None)?;
+    read(&caller.app, &caller.app.services.root).await
+}
+
+/// Judges a project file that a client gives as text. Nothing is kept, so anybody may ask.
+pub fn check_text(caller: &Caller, text: String, files: &Texts) -> Result<Submission> {
+    let texts = files.iter().filter_map(|(path, text)| Some((path.clone(), text.clone()?))).collect();
+    Submission::judge(&caller.app, text, BTreeMap::new(), texts, &ToldFiles(files))
 }
 
 /// The projects that the caller may read, by name.
@@ -106,8 +150,32 @@ pub async fn get(caller: &Caller, project: &ProjectState) -> Result<table::Proje
     Ok(table::get(&mut *caller.app.store().read().await?, project.id).await?)
 }
 
-async fn read(app: &Arc<App>) -> Result<Submission> {
-    let root = app.services.root.clone();
+/// Makes a project that has no project file yet.
+pub async fn create(caller: &Caller, name: &ProjectName) -> Result<Arc<ProjectState>> {
+    let app = &caller.app;
+    caller.principal.require(Permission::Manage, None)?;
+    let new = NewProject {
+        id: ProjectId::generate(),
+        name: name.clone(),
+        artifact_root: crate::tracking::ARTIFACT_ROOT.to_owned(),
+        created_ms: app.services.clock.wall_ms(),
+    };
+    let (id, by) = (new.id, By::new(caller, None).await?);
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                table::create(tx, &new).await?;
+                let payload = serde_json::json!({ "name": new.name });
+                let subject = new.id.to_string();
+                by.record(tx, Change { chain: Chain::Server, noun: "project", subject, verb: "create", payload }).await
+            })
+        })
+        .await?;
+    app.project(id).await
+}
+
+/// Reads and judges the project file in a folder of this server, and keeps every file it declares.
+pub(crate) async fn read(app: &App, root: &Path) -> Result<Submission> {
     let file = root.join(FILE_NAME);
     let bytes = std::fs::read(&file).map_err(|cause| {
         Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
@@ -122,11 +190,12 @@ async fn read(app: &Arc<App>) -> Result<Submission> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
+    let files_here = RootFiles(root);
     let declared = Project::parse(FILE_NAME, &text)
         .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
     let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
     for path in declared.unwrap_or_default() {
-        let Some(place) = RootFiles(&root).place(&path).filter(|place| place.is_file()) else { continue };
+        let Some(place) = files_here.place(&path).filter(|place| place.is_file()) else { continue };
         let blob = app.services.blobs.put_file(&place).await?;
         if blob.size_bytes <= TEXT_BYTES_MAX
             && let Ok(text) = std::fs::read_to_string(&place)
@@ -135,22 +204,5 @@ async fn read(app: &Arc<App>) -> Result<Submission> {
         }
         files.insert(path, blob.digest);
     }
-    Submission::judge(app, text, files, texts, &RootFiles(&root))
-}
-
-async fn find_or_create(caller: &Caller, name: &ProjectName) -> Result<Arc<ProjectState>> {
-    let app = &caller.app;
-    if let Some(known) = table::find_by_name(&mut *app.store().read().await?, name).await? {
-        return app.project(known.id).await;
-    }
-    caller.principal.require(Permission::Manage, None)?;
-    let new = NewProject {
-        id: ProjectId::generate(),
-        name: name.clone(),
-        artifact_root: crate::tracking::ARTIFACT_ROOT.to_owned(),
-        created_ms: app.services.clock.wall_ms(),
-    };
-    let id = new.id;
-    app.store().write(move |tx| Box::pin(async move { Ok(table::create(tx, &new).await?) })).await?;
-    app.project(id).await
+    Submission::judge(app, text, files, texts, &files_here)
 }

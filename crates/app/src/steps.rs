@@ -20,6 +20,7 @@ use perennial_store::dataset_versions;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput, StepRun};
 use perennial_store::{lineage, step_runs};
+use perennial_validation::{Check, Question};
 use serde_json::json;
 
 pub(crate) use evaluate::find as find_evidence;
@@ -31,11 +32,10 @@ use crate::loads::version_node;
 use crate::pipelines::{Context, Told, why};
 use crate::tables::Versioned;
 
-/// What one attempt made and used.
+/// What one attempt made.
 #[derive(Default)]
 pub(crate) struct Made {
     pub outputs: Vec<StepOutput>,
-    pub outcome: Option<StepOutcome>,
     /// One line for people.
     pub message: String,
 }
@@ -61,7 +61,8 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
     match &act {
         Act::Sql { file } => {
             let checks = crate::collect::checks_of(&context.submission.project, &dataset_of(step)?);
-            Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", format!("{checks:?}")))
+            let checks: Vec<_> = checks.iter().map(check_text).collect();
+            Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", json!(checks).to_string()))
         }
         Act::Train { trainer, params } => {
             let split = examples::split(context).await?;
@@ -74,7 +75,9 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
         Act::Evaluate { slices, .. } => {
             let split = examples::split(context).await?;
             let champion = crate::decisions::champion(context).await?;
+            let release = context.submission.project.release.as_ref();
             Ok(parts
+                .with("candidate", release.map_or("none", |release| release.model.as_str()))
                 .with("slices", slices.join(","))
                 .with("task", examples::task_text(context)?)
                 .with("split", json!(split.test).to_string())
@@ -94,20 +97,29 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                     .with("task", examples::task_text(context)?);
             }
             let environment = command::environment(context, run).await?;
-            let outputs: Vec<String> =
-                run.outputs.iter().map(|(name, output)| format!("{name}={}:{:?}", output.path, output.kind)).collect();
+            let outputs = run.outputs.iter().map(|(name, output)| json!([name, output.path, output.kind]));
             Ok(parts
                 .with("command", json!(run.argv).to_string())
                 .with("params", json!(run.params).to_string())
                 .with("environment", environment.digest)
-                .with("outputs", outputs.join(","))
+                .with("outputs", json!(outputs.collect::<Vec<_>>()).to_string())
                 .with("isolation", if run.isolation == Isolation::None { "none" } else { "full" }))
         }
     }
 }
 
+/// A check in a form that stays the same.
+fn check_text(check: &Check) -> serde_json::Value {
+    let question = match &check.question {
+        Question::That(that) => json!({ "that": that }),
+        Question::Unique(columns) => json!({ "unique": columns }),
+        Question::References { column, dataset, target } => json!({ "references": [column, dataset, target] }),
+    };
+    json!([check.name, question, check.at_least, check.severity])
+}
+
 fn digest_of(context: &Context, dataset: &str) -> Result<String> {
-    Ok(context.tables().get(dataset)?.version.digest.clone())
+    context.with_tables(|tables| Ok(tables.get(dataset)?.version.digest.clone()))
 }
 
 /// The model a step made.
@@ -173,7 +185,8 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
     for output in outputs {
         match output.kind {
             OutputKind::Dataset => {
-                let Some(now) = context.tables().find(&output.name).cloned() else { return Ok(false) };
+                let now = context.with_tables(|tables| tables.find(&output.name).cloned());
+                let Some(now) = now else { return Ok(false) };
                 if now.version.digest == output.digest {
                     continue;
                 }
@@ -215,17 +228,18 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
         let mut attempt = new_attempt(context, step, parts, id, StepRunState::Pending);
         attempt.attempt = number;
         begin(context, attempt).await?;
+        let mut outcome = StepOutcome::default();
         let result = match &act {
             Act::Sql { file } => sql::run(context, step, id, file).await,
             Act::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
-            Act::Run(run) => command::run(context, step, id, run).await,
+            Act::Run(run) => command::run(context, step, id, run, &mut outcome).await,
             Act::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
         };
         let ms = context.caller.app.services.clock.wall_ms() - began_ms;
         match result {
             Ok(made) => {
                 let message = Some(made.message.clone()).filter(|message| !message.is_empty());
-                succeed(context, step, id, made).await?;
+                succeed(context, step, parts, id, made, outcome).await?;
                 context
                     .tell(Told::StepEnded {
                         step: step.clone(),
@@ -238,7 +252,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
                 return Ok(());
             }
             Err(error) => {
-                fail(context, id, &error).await?;
+                fail(context, step, id, outcome, &error).await?;
                 if number > i64::from(retries) {
                     let hint = error.hint_text().map(str::to_owned);
                     context
@@ -293,17 +307,17 @@ pub(crate) fn step_node(id: StepRunId) -> Node {
     Node { kind: NodeKind::StepRun, id: id.to_string() }
 }
 
-async fn succeed(context: &Context, step: &StepName, id: StepRunId, made: Made) -> Result<()> {
+async fn succeed(
+    context: &Context,
+    step: &StepName,
+    parts: &KeyParts,
+    id: StepRunId,
+    made: Made,
+    outcome: StepOutcome,
+) -> Result<()> {
     let at = context.caller.app.now(&context.project);
     let outputs = made.outputs.clone();
-    let outcome = made.outcome.unwrap_or(StepOutcome {
-        exit: None,
-        peak_memory_bytes: None,
-        isolation: None,
-        message: None,
-        log_digest: None,
-    });
-    let inputs = input_nodes(context, step);
+    let inputs = input_nodes(context, step, parts);
     let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
     let payload = json!({ "step": step, "outputs": outputs.iter().map(|output| json!({ "name": output.name, "digest": output.digest })).collect::<Vec<_>>() });
     let cause = context.caller.cause.clone();
@@ -338,42 +352,51 @@ async fn succeed(context: &Context, step: &StepName, id: StepRunId, made: Made) 
     Ok(())
 }
 
-/// What a step read, as lineage nodes: dataset versions, code, and the attempts whose models it took.
-fn input_nodes(context: &Context, step: &StepName) -> Vec<Node> {
-    let tables = context.tables();
+/// What a step was made from, as lineage nodes: dataset versions, the attempts whose models it took, code, and the
+/// environment of its command; what is built in has the engine's version in its key.
+fn input_nodes(context: &Context, step: &StepName, parts: &KeyParts) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     for thing in context.submission.graph.needs(step) {
         match thing {
-            Thing::Dataset(name) => nodes.extend(tables.find(name.as_str()).map(|found| version_node(&found.version))),
+            Thing::Dataset(name) => nodes.extend(
+                context.with_tables(|tables| tables.find(name.as_str()).map(|found| version_node(&found.version))),
+            ),
             Thing::Model(from) | Thing::Output(from, _) => {
                 nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)));
             }
         }
     }
     nodes.push(Node { kind: NodeKind::Code, id: context.submission.digest.clone() });
+    nodes.extend(parts.get("environment").map(|digest| Node::new(NodeKind::Environment, digest)));
     nodes
 }
 
-async fn fail(context: &Context, id: StepRunId, error: &Error) -> Result<()> {
-    let at_ms = context.caller.app.services.clock.wall_ms();
+async fn fail(context: &Context, step: &StepName, id: StepRunId, outcome: StepOutcome, error: &Error) -> Result<()> {
+    let at = context.caller.app.now(&context.project);
     if error.code() == ErrorCode::Internal {
         tracing::error!(step_run.id = %id, error = error.chain(), "a step failed");
     }
-    let outcome = StepOutcome {
-        exit: None,
-        peak_memory_bytes: None,
-        isolation: None,
-        message: Some(error.message().to_owned()),
-        log_digest: None,
-    };
+    let outcome = StepOutcome { message: Some(error.message().to_owned()), ..outcome };
+    let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
+    let (cause, payload) = (context.caller.cause.clone(), json!({ "step": step, "error": error.code().name() }));
     context
         .caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                step_runs::apply(tx, id, StepRunEvent::Fail, &outcome, at_ms).await?;
-                Ok(())
+                step_runs::apply(tx, id, StepRunEvent::Fail, &outcome, at.wall_ms).await?;
+                let entry = Entry {
+                    project: project_id,
+                    noun: "step_run",
+                    subject: id.to_string(),
+                    verb: "fail",
+                    actor: &actor,
+                    cause: cause.as_deref(),
+                    at,
+                    payload,
+                };
+                record(tx, entry).await
             })
         })
         .await

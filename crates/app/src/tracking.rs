@@ -14,14 +14,16 @@ mod check;
 mod names;
 mod seal;
 
-use perennial_core::id::{ExperimentId, ProjectId, RunId};
+use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::experiments::Experiment;
 use perennial_store::runs::Run;
 use perennial_store::{experiments as experiment_rows, runs as run_rows};
 
-use crate::app::{Caller, Entry, record};
+use crate::app::Caller;
+
+pub(crate) use seal::Seal;
 
 /// Where artifacts go unless an experiment says otherwise: through this server.
 pub const ARTIFACT_ROOT: &str = "mlflow-artifacts:";
@@ -90,48 +92,4 @@ fn not_a_step(caller: &Caller) -> Result<()> {
         "a step's token reads its project and writes its own run, nothing else",
     )
     .hint("do this outside the step, with a token of your own"))
-}
-
-/// A change of a governed noun of tracking, for the ledger.
-struct Change<'a> {
-    project: ProjectId,
-    noun: &'a str,
-    subject: String,
-    verb: &'a str,
-    payload: serde_json::Value,
-}
-
-/// An entry about `change` by the caller; to be appended last in its transaction.
-async fn entry(caller: &Caller, change: Change<'static>) -> Result<OwnedEntry> {
-    let project = caller.app.project(change.project).await?;
-    Ok(OwnedEntry {
-        at: caller.app.now(&project),
-        actor: caller.principal.name.clone(),
-        cause: caller.cause.clone(),
-        change,
-    })
-}
-
-struct OwnedEntry {
-    at: perennial_core::clock::Instant,
-    actor: String,
-    cause: Option<String>,
-    change: Change<'static>,
-}
-
-impl OwnedEntry {
-    async fn append(self, tx: &mut perennial_store::Tx) -> Result<()> {
-        let Change { project, noun, subject, verb, payload } = self.change;
-        let entry = Entry {
-            project,
-            noun,
-            subject,
-            verb,
-            actor: &self.actor,
-            cause: self.cause.as_deref(),
-            at: self.at,
-            payload,
-        };
-        record(tx, entry).await
-    }
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use perennial_config::{Event, Start, Trigger};
-use perennial_core::Result;
 use perennial_core::name::TriggerName;
 use perennial_core::state::AlertState;
-use perennial_store::pipeline_runs::PipelineKind;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::trigger_firings::TriggerFiring;
-use perennial_store::{alerts, dataset_versions, datasets, trigger_firings};
+use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
 use serde_json::{Value, json};
 
 use crate::app::{Caller, Entry, record};
+use crate::monitors::alert_node;
 use crate::pipelines::{self, Options};
 use crate::project::{ProjectState, Submission};
 
@@ -117,17 +119,25 @@ async fn fire_one(
         Start::Run => PipelineKind::Run,
         Start::Release => PipelineKind::Release,
     };
+    let alert = what.get("alert").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let cause = json!({ "kind": "trigger", "trigger": name, "event": event.to_string(), "because": what });
-    let run = pipelines::request(caller, project, kind, cause.clone(), &Options::default()).await?;
+    let run = pipelines::pending(caller, project, kind, cause.clone(), &Options::default())?;
     let firing = TriggerFiring { pipeline_run_id: Some(run.id), ..firing };
-    let (actor, project_id) = (caller.principal.name.clone(), project.id);
-    let is_new = caller
+    let (actor, project_id, pending) = (caller.principal.name.clone(), project.id, run.clone());
+    caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
+                // The run and its firing are there together or not at all.
+                pipeline_runs::insert(tx, &pending).await?;
+                if let Some(alert) = alert {
+                    let run = Node::new(NodeKind::PipelineRun, pending.id);
+                    lineage::add(tx, project_id, &alert_node(alert), &run, at.wall_ms).await?;
+                }
                 if !trigger_firings::fire(tx, &firing).await? {
-                    return Ok(false);
+                    let message = format!("trigger `{}` has fired for this cause already", firing.trigger_name);
+                    return Err(Error::new(ErrorCode::AlreadyExists, message));
                 }
                 let subject = firing.trigger_name.to_string();
                 record(
@@ -143,17 +153,28 @@ async fn fire_one(
                         payload: cause,
                     },
                 )
-                .await?;
-                Ok(true)
+                .await
             })
         })
         .await?;
-    if !is_new {
-        return Ok(None);
-    }
-    let line = match pipelines::carry_out(caller, project, &run).await {
-        Ok(finished) => finished.message.unwrap_or_else(|| finished.state.as_str().to_owned()),
-        Err(error) => error.message().to_owned(),
+    let line = if project.stepped_ms().is_some() {
+        // A step of the clock ends when all that it started is done.
+        carried_out(caller, project, &run).await
+    } else {
+        let (caller, project, started) = (caller.clone(), project.clone(), run.clone());
+        caller.app.work.clone().spawn("triggered pipeline run", async move {
+            let line = carried_out(&caller, &project, &started).await;
+            tracing::info!(pipeline_run.id = %started.id, "a triggered pipeline run ended: {line}");
+        });
+        format!("pipeline run {} began", run.id)
     };
     Ok(Some(format!("trigger `{name}` ({event}): {line}")))
+}
+
+/// Carries a run out; how it ended, in one line.
+async fn carried_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> String {
+    match pipelines::carry_out(caller, project, run).await {
+        Ok(finished) => finished.message.unwrap_or_else(|| finished.state.as_str().to_owned()),
+        Err(error) => error.message().to_owned(),
+    }
 }

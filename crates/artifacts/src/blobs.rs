@@ -55,8 +55,8 @@ pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T>
 }
 
 impl Blobs {
-    /// Opens the folder at a path (made when missing), or `s3://bucket/prefix`, whose credentials,
-    /// region and endpoint come from `AWS_*` variables. `file://` URLs name folders too.
+    /// Opens the folder at a path (made when missing), or a bucket and prefix at `s3://`, `gs://` or
+    /// `az://`, with the credentials of the usual variables. `file://` URLs name folders too.
     pub fn open(place: &str) -> Result<Self> {
         let refuse = |why: &str| Error::Place { place: place.to_owned(), why: why.to_owned() };
         if !place.contains("://") {

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, WriteMultipart};
 use perennial_core::blob::{Blob, BlobDigest};
@@ -30,22 +32,19 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Opens `s3://bucket/prefix`; credentials, region and endpoint come from `AWS_*` variables.
+    /// Opens `s3://`, `gs://` or `az://` `bucket/prefix`; credentials, region and endpoint come from the
+    /// usual variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
     pub(crate) fn open(url: &Url) -> Result<Self> {
         let place = |why: String| Error::Place { place: url.to_string(), why };
-        if !matches!(url.scheme(), "s3" | "s3a") {
-            return Err(place("expected a folder or `s3://bucket/prefix`".to_owned()));
-        }
-        let mut builder = AmazonS3Builder::from_env().with_url(url.as_str());
-        let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-            .into_iter()
-            .find_map(|name| std::env::var(name).ok());
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
-        }
-        let store = builder.build().map_err(|error| place(error.to_string()))?;
+        let failed = |error: object_store::Error| place(error.to_string());
+        let store: Arc<dyn ObjectStore> = match url.scheme() {
+            "s3" | "s3a" => Arc::new(s3(url).build().map_err(failed)?),
+            "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
+            "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
+            _ => return Err(place("expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned())),
+        };
         let prefix = Key::from_url_path(url.path()).map_err(|error| place(error.to_string()))?;
-        Ok(Self { store: Arc::new(store), prefix })
+        Ok(Self { store, prefix })
     }
 
     /// Blobs below `prefix` of any object store.
@@ -152,4 +151,16 @@ impl Bucket {
 
 fn changed(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
     if found == blob.digest { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
+}
+
+/// A bucket of S3 or of a server that speaks it; one at a plain `http://` endpoint is allowed to.
+fn s3(url: &Url) -> AmazonS3Builder {
+    let builder = AmazonS3Builder::from_env().with_url(url.as_str());
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    match endpoint {
+        Some(endpoint) => builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint),
+        None => builder,
+    }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use reqwest::{Method, StatusCode};
+use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 /// How long a request may take: longer than any long poll.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a file may be under way to the server.
+const FILE_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// An answer that refuses, as the server told it.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +37,6 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
-        // A second provider would be refused; the first stands.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http =
             reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client can be made")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
@@ -47,18 +47,23 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
-        self.send(Method::GET, path, None).await
+        self.send(self.request(Method::GET, path)).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.send(Method::POST, path, Some(body)).await
+        self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+    /// Sends a file; what is answered tells nothing new.
+    pub(crate) async fn put(&self, path: &str, body: Body) -> Result<()> {
+        self.send(self.request(Method::PUT, path).timeout(FILE_TIMEOUT).body(body)).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Value> {
         let answer = request.send().await.with_context(|| format!("{} does not answer", self.base))?;
         let status = answer.status();
         let text = answer.text().await.context("the answer was cut off")?;

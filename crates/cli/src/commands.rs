@@ -3,7 +3,9 @@
 mod doctor;
 mod lists;
 pub(crate) use lists::{explained, items};
+mod send;
 mod store;
+pub(crate) use store::record_restore;
 mod up;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
+use perennial_config::{FILE_NAME, Project};
+use perennial_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Data, Init, Releases, Tokens};
@@ -36,30 +40,30 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         _ => {}
     }
     let connection = Connection::open(&folder).await?;
-    let ended = with_server(&arguments, &connection.client, &folder).await;
+    let ended = with_server(&arguments, &connection, &folder).await;
     connection.close().await?;
     ended
 }
 
-async fn with_server(arguments: &Arguments, client: &Client, folder: &Path) -> Result<ExitCode> {
-    let json = arguments.json;
+async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Path) -> Result<ExitCode> {
+    let (json, client) = (arguments.json, &connection.client);
     match &arguments.command {
-        Command::Check => check(client, json).await,
+        Command::Check => check(connection, folder, json).await,
         Command::Run(options) => {
-            let project = submit(client).await?;
+            let project = submitted(connection, folder).await?;
             pipeline(client, &project, "run", json!({ "steps": options.steps, "dry_run": options.dry_run }), json).await
         }
         Command::Release(options) => {
-            let project = submit(client).await?;
+            let project = submitted(connection, folder).await?;
             let code = pipeline(client, &project, "release", json!({}), json).await?;
             if options.wait { wait_for_canary(client, &project).await } else { Ok(code) }
         }
         Command::Why { step } => {
-            let project = submit(client).await?;
+            let project = submitted(connection, folder).await?;
             pipeline(client, &project, "run", json!({ "steps": [step], "dry_run": true }), json).await
         }
         Command::Data(Data::Release { load, all }) => {
-            let project = named(client).await?;
+            let project = named(client, folder).await?;
             told(
                 &client
                     .post(&format!("/api/v1/projects/{project}/loads/{load}/release"), &json!({ "all": all }))
@@ -68,14 +72,14 @@ async fn with_server(arguments: &Arguments, client: &Client, folder: &Path) -> R
             )
         }
         Command::Rollback { endpoint } => {
-            let project = named(client).await?;
+            let project = named(client, folder).await?;
             told(
                 &client.post(&format!("/api/v1/projects/{project}/endpoints/{endpoint}/rollback"), &json!({})).await?,
                 json,
             )
         }
         Command::Releases(Releases::Approve { digest, role }) => {
-            let project = named(client).await?;
+            let project = named(client, folder).await?;
             told(
                 &client
                     .post(&format!("/api/v1/projects/{project}/releases/{digest}/approve"), &json!({ "role": role }))
@@ -98,9 +102,12 @@ async fn with_server(arguments: &Arguments, client: &Client, folder: &Path) -> R
             println!("{}{}", client.base(), made.get("path").and_then(Value::as_str).unwrap_or_default());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Backup { .. } if connection.is_remote => {
+            bail!("a backup copies the files beside the server: run it where the server runs, without PERENNIAL_SERVER")
+        }
         Command::Backup { to } => store::backup(client, folder, to).await,
         other => {
-            let project = named(client).await?;
+            let project = named(client, folder).await?;
             lists::show(client, &project, other, json).await
         }
     }
@@ -113,7 +120,7 @@ fn start(init: &Init) -> Result<ExitCode> {
         println!("wrote the example to {}; next: `perennial -C {} run`", folder.display(), folder.display());
         return Ok(ExitCode::SUCCESS);
     }
-    let file = folder.join(perennial_config::FILE_NAME);
+    let file = folder.join(FILE_NAME);
     if file.exists() {
         bail!("{} is there already", file.display());
     }
@@ -127,23 +134,63 @@ fn start(init: &Init) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Submits the project file and gives the project's name.
+/// Has a host submit its own project file; gives the project's name.
 pub(crate) async fn submit(client: &Client) -> Result<String> {
     let project = client.post("/api/v1/projects/submit", &json!({})).await?;
     project.get("name").and_then(Value::as_str).map(str::to_owned).context("the server did not name the project")
 }
 
-/// The project of this folder: as its file names it, or the only one there is.
-async fn named(client: &Client) -> Result<String> {
-    submit(client).await
+/// Submits the project of this folder, which goes up to a team's server; gives its name.
+async fn submitted(connection: &Connection, folder: &Path) -> Result<String> {
+    if connection.is_remote { send::submit(&connection.client, folder).await } else { submit(&connection.client).await }
 }
 
-async fn check(client: &Client, json: bool) -> Result<ExitCode> {
-    let answer = client.post("/api/v1/check", &json!({})).await?;
+/// The project of this folder, as its file names it; without a file, the only one the server shows.
+/// Nothing is submitted: whoever only looks changes nothing.
+async fn named(client: &Client, folder: &Path) -> Result<String> {
+    let file = folder.join(FILE_NAME);
+    if file.is_file() {
+        let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let name = Project::name_in(&text).ok_or_else(|| {
+            Error::new(ErrorCode::ProjectFile, format!("{} gives no `name` under `[project]`", file.display()))
+                .hint("`perennial check` tells what is wrong with it")
+        })?;
+        return Ok(name.to_string());
+    }
+    let listed = lists::items(&client.get("/api/v1/projects").await?);
+    let shown: Vec<&str> = listed
+        .iter()
+        .filter(|project| project.get("file_digest").is_some_and(Value::is_string))
+        .filter_map(|project| project.get("name")?.as_str())
+        .collect();
+    match shown.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => Err(Error::new(
+            ErrorCode::NotFound,
+            format!("{} holds no `{FILE_NAME}`, and the server shows no project", folder.display()),
+        )
+        .hint("`-C DIR` names the project's folder; `perennial run` there makes the project known")
+        .into()),
+        several => Err(Error::new(
+            ErrorCode::NotFound,
+            format!("{} holds no `{FILE_NAME}`, and the server shows several projects", folder.display()),
+        )
+        .hint(format!("`-C DIR` names the folder of one: {}", several.join(", ")))
+        .into()),
+    }
+}
+
+async fn check(connection: &Connection, folder: &Path, json: bool) -> Result<ExitCode> {
+    let client = &connection.client;
+    let answer = if connection.is_remote {
+        send::check(client, folder).await?
+    } else {
+        client.post("/api/v1/check", &json!({})).await?
+    };
     if json {
         println!("{answer}");
     } else {
-        println!("`{}` holds together", perennial_config::FILE_NAME);
+        println!("`{FILE_NAME}` holds together");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -184,6 +231,10 @@ fn planned(made: &Value, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let plan = made.get("plan").and_then(Value::as_array).context("the server told no plan")?;
+    for new in made.get("waiting").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| new.get(name).and_then(Value::as_str).unwrap_or_default();
+        println!("dataset `{}`: {}", text("dataset"), text("message"));
+    }
     let rows: Vec<Vec<String>> = plan
         .iter()
         .map(|why| {

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fs4::fs_std::FileExt;
-use perennial_app::{App, Caller, access, clock, endpoints, pipelines};
+use perennial_app::pipeline_runs::PipelineRun;
+use perennial_app::{App, Caller, access, clock, endpoints, lease, loads, pipelines};
+use perennial_core::ErrorCode;
 use perennial_core::id::ProjectId;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -21,10 +23,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
+use crate::commands::record_restore;
 use crate::wiring::{self, Places};
 
 /// How often a server looks at what came due.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a server that ends waits for the pipeline runs under way; what is left goes on after a start.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `server.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +54,7 @@ pub(crate) struct Host {
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
     ticking: Option<JoinHandle<()>>,
+    leasing: JoinHandle<()>,
     _lock: File,
 }
 
@@ -88,10 +94,15 @@ impl Host {
             .with_context(|| format!("cannot answer at {}", serving.address))?;
         let local = listener.local_addr()?;
         let address = format!("http://{local}");
+        lease::take(&app, &address).await?;
         let token = access::host_token(&app).await?.secret;
         // Nobody else sets it: it is this start's.
         let _ = app.address.set(address.clone());
         let caller = Caller::system(app.clone(), "start");
+        record_restore(&caller, &places.data).await?;
+        // Before anybody asks and anything is done by itself: what is open now, servers before left.
+        loads::sweep(&app).await?;
+        let left = pipelines::recover(&caller).await?;
         endpoints::open_all(&app).await?;
         let pages = perennial_console::Options {
             auth: serving.auth,
@@ -102,8 +113,13 @@ impl Host {
             takes_links: false,
         };
         let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts, ..Default::default() };
-        let router =
-            perennial_api::router(app.clone(), options).merge(perennial_console::router_with(app.clone(), pages));
+        let pages = perennial_console::pages(app.clone(), pages);
+        // Pages judge their visitors themselves: they send them to sign in.
+        let router = perennial_api::router_with(app.clone(), options, |routes| {
+            pages.into_iter().fold(routes, |routes, (path, page)| {
+                routes.page(&path, perennial_api::Access::Public, page)
+            })
+        });
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // The sender lives as long as the host.
@@ -111,17 +127,19 @@ impl Host {
         };
         let served = tokio::spawn(perennial_api::serve(listener, router, shutdown));
         let ticking = serving.ticks.then(|| tokio::spawn(tick_for_ever(app.clone(), stop.subscribe())));
-        let host = Self { app, address, token, data: places.data.clone(), stop, serving: served, ticking, _lock: lock };
+        let leasing = tokio::spawn(lease::keep(app.clone()));
+        let host =
+            Self { app, address, token, data: places.data.clone(), stop, serving: served, ticking, leasing, _lock: lock };
         host.write_server_file()?;
-        host.resume(caller).await?;
+        host.resume(&caller, left).await?;
         Ok(Some(host))
     }
 
     /// Goes on with pipeline runs that a server before this one left behind.
-    async fn resume(&self, caller: Caller) -> Result<()> {
-        for run in pipelines::recover(&caller).await? {
+    async fn resume(&self, caller: &Caller, left: Vec<PipelineRun>) -> Result<()> {
+        for run in left {
             let (caller, project) = (caller.clone(), self.app.project(run.project_id).await?);
-            tokio::spawn(async move {
+            self.app.work.spawn("resumed pipeline run", async move {
                 if let Err(error) = pipelines::carry_out(&caller, &project, &run).await {
                     tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
                 }
@@ -148,6 +166,8 @@ impl Host {
 
     /// Finishes what is in flight and ends.
     pub(crate) async fn stop(self) -> Result<()> {
+        // Steps under way still ask this server, so it answers until they are done.
+        self.app.work.stop(PATIENCE).await;
         // A second stop changes nothing.
         let _ = self.stop.send(true);
         if let Some(ticking) = self.ticking {
@@ -158,6 +178,8 @@ impl Host {
         if path.exists() {
             std::fs::remove_file(path)?;
         }
+        self.leasing.abort();
+        lease::give_back(&self.app).await?;
         self.app.store().close().await.map_err(perennial_core::Error::from)?;
         Ok(())
     }
@@ -183,11 +205,22 @@ async fn tick(app: &Arc<App>) -> Result<()> {
     for id in known {
         let project = app.project(id).await?;
         let caller = Caller::system(app.clone(), "clock");
-        for happened in clock::tick(&caller, &project).await? {
-            tracing::info!(project = %project.name, "{}", happened.message);
+        match clock::tick(&caller, &project).await {
+            Ok(happened) => {
+                for happened in happened {
+                    tracing::info!(project = %project.name, "{}", happened.message);
+                }
+            }
+            // One project's trouble is not another's.
+            Err(error) => tracing::warn!(project = %project.name, error = error.chain(), "acting on what came due failed; it is tried again"),
         }
     }
     Ok(())
+}
+
+/// The team's server, if one is configured.
+pub(crate) fn team_server() -> Option<String> {
+    std::env::var("PERENNIAL_SERVER").ok().filter(|server| !server.is_empty())
 }
 
 /// A connection to whoever serves the project: the configured server, the host that is there, or
@@ -197,15 +230,19 @@ pub(crate) struct Connection {
     pub client: Client,
     /// The server in this process, if it was started here.
     pub host: Option<Host>,
+    /// Whether the server is a team's, which sees nothing of this machine's files.
+    pub is_remote: bool,
 }
 
 impl Connection {
     /// Connects for one command.
     pub(crate) async fn open(project: &Path) -> Result<Self> {
-        if let Ok(server) = std::env::var("PERENNIAL_SERVER") {
-            let token = std::env::var("PERENNIAL_TOKEN")
-                .context("PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not: make one with `perennial tokens create`")?;
-            return Ok(Self { client: Client::new(&server, &token)?, host: None });
+        if let Some(server) = team_server() {
+            let token = std::env::var("PERENNIAL_TOKEN").map_err(|_| {
+                perennial_core::Error::new(ErrorCode::Unauthenticated, "PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not")
+                    .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
+            })?;
+            return Ok(Self { client: Client::new(&server, &token)?, host: None, is_remote: true });
         }
         let root = project
             .canonicalize()
@@ -220,10 +257,10 @@ impl Connection {
         };
         for _ in 0..50 {
             if let Some(host) = Host::start(&places, Serving::embedded()).await? {
-                return Ok(Self { client: host.client()?, host: Some(host) });
+                return Ok(Self { client: host.client()?, host: Some(host), is_remote: false });
             }
             if let Some(client) = there(&data).await {
-                return Ok(Self { client, host: None });
+                return Ok(Self { client, host: None, is_remote: false });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == perennial_runners::LAUNCH_ARGUMENT) {
         return ExitCode::from(perennial_runners::launch_main() as u8);
     }
+    // Before anything speaks TLS: the server to its object store, a client to its server. It is the only one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = args::Arguments::parse();
     output::start_log(&arguments);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -60,6 +60,12 @@ pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
     let launcher = std::env::current_exe().context("the binary does not know where it is")?;
     let path = std::env::var("PATH").unwrap_or_default();
     let work = data.join("work");
+    // Whatever lies there belonged to steps of a server that is gone.
+    if let Err(error) = std::fs::remove_dir_all(&work)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(path = %work.display(), %error, "what steps left behind was not cleared");
+    }
     std::fs::create_dir_all(&work)?;
     Ok(App::new(Services {
         store,
@@ -72,6 +78,7 @@ pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
         predictions: Arc::new(SegmentLog::open(&data.join("predictions"))?),
         clock: Arc::new(WallClock),
         root: places.root.clone(),
+        sent: data.join("sent"),
         work,
         version: env!("CARGO_PKG_VERSION"),
         may_step_clock: places.may_step_clock,

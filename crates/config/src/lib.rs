@@ -18,7 +18,7 @@ mod surroundings;
 mod template;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use file::{Batch, Better, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
+pub use file::{Batch, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
 pub use graph::{Graph, Thing};
 pub use project::{
     Act, Canary, Check, Endpoint, Environment, Event, Input, Monitor, Output, Project, Question, Run, Schedule, Step,
@@ -33,5 +33,7 @@ pub use template::template;
 pub const FILE_NAME: &str = "perennial.toml";
 /// The longest project file, in bytes.
 pub const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The largest request an endpoint may take, in bytes.
+pub const REQUEST_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Mistakes told at once; the rest waits until these are mended.
 pub const MISTAKES_MAX: usize = 50;

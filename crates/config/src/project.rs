@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use perennial_core::calendar::timezone;
-use perennial_core::metric::{Metric, metric};
-use perennial_core::name::{DatasetName, EndpointName, MonitorName, StepName, TriggerName};
+use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
 use perennial_core::port::data::{FilesSource, Format, Severity};
 use perennial_core::rule::Expression;
 
@@ -16,7 +15,7 @@ pub use live::{Canary, Endpoint, Event, Monitor, Schedule, Trigger};
 pub use step::{Act, Environment, Input, Output, Run, Step, StepLimits};
 
 use crate::diagnostic::Diagnostics;
-use crate::file::{Better, Dataset, Identity, Release, Source, Task};
+use crate::file::{Dataset, Identity, Release, Source, Task};
 use crate::graph::Graph;
 use crate::judge;
 use crate::surroundings::Surroundings;
@@ -90,6 +89,12 @@ impl Project {
         self.endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
     }
 
+    /// The name that a project file gives its project, whatever else is wrong with the file.
+    pub fn name_in(text: &str) -> Option<ProjectName> {
+        let table: toml::Table = text.parse().ok()?;
+        table.get("project")?.get("name")?.as_str()?.parse().ok()
+    }
+
     /// Paths and globs of the files the pipeline is made of, below the project's folder, ordered:
     /// SQL, code, requirements. Sources are not among them.
     pub fn declared_files(&self) -> Vec<&str> {
@@ -113,19 +118,6 @@ impl Project {
 }
 
 impl Task {
-    /// The measure of the goal.
-    pub fn measure(&self) -> Option<&'static Metric> {
-        metric(self.kind, &self.metric)
-    }
-
-    /// Whether more of the measure is better.
-    pub fn greater_is_better(&self) -> bool {
-        match self.better {
-            Some(better) => better == Better::Greater,
-            None => self.measure().and_then(|measure| measure.greater_is_better).unwrap_or(true),
-        }
-    }
-
     /// Columns that are never features: key, time, target and `ignore`.
     pub fn not_features(&self) -> impl Iterator<Item = &str> {
         self.key.iter().chain([&self.time, &self.target]).chain(&self.ignore).map(String::as_str)
@@ -136,6 +128,7 @@ impl Source {
     /// The source as the data engine reads it.
     pub fn files_source(&self) -> FilesSource {
         FilesSource {
+            root: None,
             files: self.files.clone(),
             format: self.format,
             header: self.header,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Form, FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, header};
 use perennial_app::access::SessionCaller;
@@ -184,43 +184,46 @@ pub(crate) fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-/// Pages under way to a router: each is registered with what it asks of its visitor.
+/// Pages under way to a server: each is registered with what it asks of its visitor.
 pub(crate) struct Pages {
     door: Door,
-    router: axum::Router,
+    pages: BTreeMap<String, MethodRouter>,
 }
 
 impl Pages {
     pub(crate) fn new(door: Door) -> Self {
-        Self { door, router: axum::Router::new() }
+        Self { door, pages: BTreeMap::new() }
     }
 
     /// Answers GET (and HEAD) at `path`.
-    pub(crate) fn get<F, Fut>(mut self, path: &str, access: Access, handler: F) -> Self
+    pub(crate) fn get<F, Fut>(self, path: &str, access: Access, handler: F) -> Self
     where
         F: Fn(Visit) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Response>> + Send,
     {
         let door = self.door.clone();
-        self.router =
-            self.router.route(path, get(move |request: Request| door.clone().answer(access, request, handler.clone())));
-        self
+        self.add(path, get(move |request: Request| door.clone().answer(access, request, handler.clone())))
     }
 
     /// Answers a form at `path`.
-    pub(crate) fn post<F, Fut>(mut self, path: &str, access: Access, handler: F) -> Self
+    pub(crate) fn post<F, Fut>(self, path: &str, access: Access, handler: F) -> Self
     where
         F: Fn(Visit) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Response>> + Send,
     {
         let door = self.door.clone();
-        self.router = self
-            .router
-            .route(path, post(move |request: Request| door.clone().answer(access, request, handler.clone())));
+        self.add(path, post(move |request: Request| door.clone().answer(access, request, handler.clone())))
+    }
+
+    fn add(mut self, path: &str, more: MethodRouter) -> Self {
+        let known = self.pages.remove(path).unwrap_or_default();
+        self.pages.insert(path.to_owned(), known.merge(more));
         self
     }
 
-    pub(crate) fn finish(self) -> axum::Router {
-        self.router.layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+    /// Every page by its path.
+    pub(crate) fn finish(self) -> Vec<(String, MethodRouter)> {
+        let limited = |page: MethodRouter| page.layer(DefaultBodyLimit::max(FORM_BYTES_MAX));
+        self.pages.into_iter().map(|(path, page)| (path, limited(page))).collect()
     }
 }

@@ -22,6 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
+use axum::routing::MethodRouter;
 use perennial_app::App;
 
 pub use perennial_core::site::SESSION_COOKIE;
@@ -54,14 +55,19 @@ fn is_loopback(extensions: &http::Extensions) -> bool {
     extensions.get::<ConnectInfo<SocketAddr>>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
 }
 
-/// Every page over `app`, for visitors who say who they are.
+/// Every page over `app` by its path, for a door that has others beside them.
+pub fn pages(app: Arc<App>, options: Options) -> Vec<(String, MethodRouter)> {
+    let takes_links = options.takes_links;
+    let door = door::Door::new(app, options);
+    pages::all(door::Pages::new(door), takes_links).finish()
+}
+
+/// The pages alone, for visitors who say who they are.
 pub fn router(app: Arc<App>) -> axum::Router {
     router_with(app, Options::default())
 }
 
-/// Every page over `app`.
+/// The pages alone.
 pub fn router_with(app: Arc<App>, options: Options) -> axum::Router {
-    let takes_links = options.takes_links;
-    let door = door::Door::new(app, options);
-    pages::all(door::Pages::new(door), takes_links).finish()
+    pages(app, options).into_iter().fold(axum::Router::new(), |router, (path, page)| router.route(&path, page))
 }

@@ -12,6 +12,7 @@ use perennial_core::port::data::{
     StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
+use tokio::sync::RwLock;
 
 use crate::error::{Error, Result};
 use crate::runtime::Pool;
@@ -26,9 +27,9 @@ use crate::table::{Tables, commit, quarantine};
 pub struct EngineOptions {
     /// URL or local path of the folder of all tables; `s3://` reads the usual `AWS_…` variables.
     pub root: String,
-    /// Local folder for staged loads and spilled queries.
+    /// Local folder for staged loads and spilled queries, for one engine at a time.
     pub staging: PathBuf,
-    /// Local folder that relative sources lie below, and never leave.
+    /// Local folder that relative sources without a root of their own lie below, and never leave.
     pub source_root: PathBuf,
     /// Bytes that queries and staging may hold in memory before they spill or are refused.
     pub memory_bytes: usize,
@@ -42,6 +43,9 @@ pub struct Engine {
     pool: Arc<Pool>,
     stager: Stager,
     memory_bytes: usize,
+    /// Held for reading by whoever changes tables or the staging area, for writing by whoever wants
+    /// them to stand still.
+    changing: Arc<RwLock<()>>,
 }
 
 impl Engine {
@@ -57,7 +61,13 @@ impl Engine {
                 .map_err(|cause| Error::storage(format!("making the folder `{}`", path.display()), cause))
         };
         let staging = folder(&options.staging)?;
-        let spill = folder(&staging.join("spill"))?;
+        let spill = staging.join("spill");
+        if let Err(cause) = std::fs::remove_dir_all(&spill)
+            && cause.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Error::storage("clearing what queries of an engine that died had spilled", cause));
+        }
+        let spill = folder(&spill)?;
         let tables = Tables::new(Root::open(&options.root)?);
         let pool = Pool::new(options.threads)?;
         let sql = Sql::new(tables, options.memory_bytes, &spill, pool.threads())?;
@@ -67,7 +77,7 @@ impl Engine {
             staging: Arc::from(staging),
             threads: pool.threads(),
         };
-        Ok(Self { pool, stager, memory_bytes: options.memory_bytes })
+        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, changing: Arc::default() })
     }
 
     /// What staging a load answered, if it is staged whole; survives a restart.
@@ -79,6 +89,17 @@ impl Engine {
 
     fn sql(&self) -> Sql {
         self.stager.sql.clone()
+    }
+
+    /// Runs work that changes tables or the staging area. The permit goes with the work, which may
+    /// outlive its caller by a moment.
+    async fn change<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> CoreResult<T> {
+        let changing = Arc::clone(&self.changing).read_owned().await;
+        let work = async move {
+            let _changing = changing;
+            work.await
+        };
+        Ok(self.pool.run(work).await?)
     }
 }
 
@@ -96,28 +117,31 @@ impl DataEngine for Engine {
 
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
         let stager = self.stager.clone();
-        Ok(self.pool.run(async move { stager.stage(request).await }).await?)
+        self.change(async move { stager.stage(request).await }).await
     }
 
     async fn quarantine(&self, load: LoadId, table: &str) -> CoreResult<()> {
         let (stager, table) = (self.stager.clone(), table.to_owned());
-        Ok(self
-            .pool
-            .run(async move { quarantine::write(stager.sql.tables(), &stager.area(load), &table).await })
-            .await?)
+        self.change(async move { quarantine::write(stager.sql.tables(), &stager.area(load), &table).await }).await
     }
 
     async fn commit(&self, request: CommitRequest) -> CoreResult<Committed> {
         let stager = self.stager.clone();
-        Ok(self
-            .pool
-            .run(async move { commit::commit(&stager.sql, &stager.area(request.load), &request).await })
-            .await?)
+        self.change(async move { commit::commit(&stager.sql, &stager.area(request.load), &request).await }).await
     }
 
     async fn discard(&self, load: LoadId) -> CoreResult<()> {
         let stager = self.stager.clone();
-        Ok(self.pool.run(async move { stager.discard(load) }).await?)
+        self.change(async move { stager.discard(load) }).await
+    }
+
+    async fn sweep(&self, keep: &[LoadId]) -> CoreResult<()> {
+        let (stager, keep) = (self.stager.clone(), keep.to_vec());
+        self.change(async move { stager.sweep(&keep) }).await
+    }
+
+    async fn stand_still(&self) -> Box<dyn Send> {
+        Box::new(Arc::clone(&self.changing).write_owned().await)
     }
 
     async fn position(&self, table: &str) -> CoreResult<Option<Position>> {
@@ -139,9 +163,9 @@ impl DataEngine for Engine {
         Ok(self.pool.run(async move { sql.page(&request.sql, &request.tables, request.limit).await }).await?)
     }
 
-    async fn quarantined(&self, table: &str, load: Option<LoadId>, limit: usize) -> CoreResult<Page> {
-        let (sql, table) = (self.sql(), table.to_owned());
-        Ok(self.pool.run(async move { quarantine::read(&sql, &table, load, limit).await }).await?)
+    async fn quarantined(&self, table: &str, loads: &[LoadId], limit: usize) -> CoreResult<Page> {
+        let (sql, table, loads) = (self.sql(), table.to_owned(), loads.to_vec());
+        Ok(self.pool.run(async move { quarantine::read(&sql, &table, &loads, limit).await }).await?)
     }
 
     async fn frame(&self, request: FrameRequest) -> CoreResult<Frame> {

@@ -1,6 +1,6 @@
 //! What may start next while a pipeline runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::graph::Graph;
 
@@ -13,25 +13,47 @@ pub enum Outcome {
     Failed,
 }
 
-/// Which steps wait, run or are over.
+/// Which steps wait, run or are over. A step's start and end cost what follows it, not all that wait.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    waiting: BTreeMap<String, BTreeSet<String>>,
-    order: Vec<String>,
+    steps: HashMap<String, Step>,
+    /// Steps that wait for nothing any more, by their place in the order.
+    ready: BTreeSet<(usize, String)>,
     running: BTreeSet<String>,
+    waiting: usize,
     skipped: Vec<(String, String)>,
 }
 
+#[derive(Debug, Clone)]
+struct Step {
+    place: usize,
+    /// How many steps it waits for.
+    open: usize,
+    followers: Vec<String>,
+    is_waiting: bool,
+}
+
 impl Schedule {
-    /// All steps of the graph wait.
+    /// The steps of the graph that are `wanted` wait; the others are taken as done.
     pub fn new(graph: &Graph, wanted: &BTreeSet<String>) -> Self {
-        let nodes = graph.nodes().iter().filter(|node| wanted.contains(&node.name));
-        Self {
-            waiting: nodes.clone().map(|node| (node.name.clone(), node.after.clone())).collect(),
-            order: nodes.map(|node| node.name.clone()).collect(),
-            running: BTreeSet::new(),
-            skipped: Vec::new(),
+        let mut steps: HashMap<String, Step> = HashMap::new();
+        let mut ready = BTreeSet::new();
+        for (place, node) in graph.nodes().iter().enumerate().filter(|(_, node)| wanted.contains(&node.name)) {
+            let mut open = 0;
+            for before in &node.after {
+                // Those it waits for come before it.
+                if let Some(before) = steps.get_mut(before) {
+                    before.followers.push(node.name.clone());
+                    open += 1;
+                }
+            }
+            if open == 0 {
+                ready.insert((place, node.name.clone()));
+            }
+            steps.insert(node.name.clone(), Step { place, open, followers: Vec::new(), is_waiting: true });
         }
+        let waiting = steps.len();
+        Self { steps, ready, running: BTreeSet::new(), waiting, skipped: Vec::new() }
     }
 
     /// Starts the next step that waits for nothing any more, at most `limit` at a time.
@@ -39,9 +61,8 @@ impl Schedule {
         if self.running.len() >= limit {
             return None;
         }
-        let ready = |name: &&String| self.waiting.get(*name).is_some_and(BTreeSet::is_empty);
-        let name = self.order.iter().find(ready)?.clone();
-        self.waiting.remove(&name);
+        let (_, name) = self.ready.pop_first()?;
+        self.wait_no_more(&name);
         self.running.insert(name.clone());
         Some(name)
     }
@@ -52,28 +73,40 @@ impl Schedule {
             return;
         }
         match outcome {
-            Outcome::Done => {
-                for after in self.waiting.values_mut() {
-                    after.remove(name);
-                }
-            }
+            Outcome::Done => self.free_followers(name),
             Outcome::Failed => self.skip_followers(name),
+        }
+    }
+
+    fn followers(&self, name: &str) -> Vec<String> {
+        self.steps.get(name).map(|step| step.followers.clone()).unwrap_or_default()
+    }
+
+    /// Whether the step waited until now.
+    fn wait_no_more(&mut self, name: &str) -> bool {
+        let waited = self.steps.get_mut(name).is_some_and(|step| std::mem::take(&mut step.is_waiting));
+        self.waiting -= usize::from(waited);
+        waited
+    }
+
+    fn free_followers(&mut self, done: &str) {
+        for name in self.followers(done) {
+            let Some(step) = self.steps.get_mut(&name) else { continue };
+            step.open -= 1;
+            if step.open == 0 && step.is_waiting {
+                self.ready.insert((step.place, name));
+            }
         }
     }
 
     fn skip_followers(&mut self, failed: &str) {
         let mut gone = vec![failed.to_owned()];
         while let Some(before) = gone.pop() {
-            let followers: Vec<String> = self
-                .waiting
-                .iter()
-                .filter(|(_, after)| after.contains(&before))
-                .map(|(name, _)| name.clone())
-                .collect();
-            for name in followers {
-                self.waiting.remove(&name);
-                self.skipped.push((name.clone(), failed.to_owned()));
-                gone.push(name);
+            for name in self.followers(&before) {
+                if self.wait_no_more(&name) {
+                    self.skipped.push((name.clone(), failed.to_owned()));
+                    gone.push(name);
+                }
             }
         }
     }
@@ -85,6 +118,6 @@ impl Schedule {
 
     /// Whether nothing runs and nothing waits.
     pub fn is_over(&self) -> bool {
-        self.running.is_empty() && self.waiting.is_empty()
+        self.running.is_empty() && self.waiting == 0
     }
 }

@@ -44,6 +44,34 @@ fn a_failure_skips_all_that_waited_for_it_and_nothing_else() {
 }
 
 #[test]
+fn what_is_not_wanted_is_not_waited_for() {
+    let graph = diamond();
+    let mut schedule = Schedule::new(&graph, &BTreeSet::from(["d".to_owned()]));
+    assert_eq!(schedule.start(1).as_deref(), Some("d"));
+    schedule.finish("d", Outcome::Done);
+    assert!(schedule.is_over());
+}
+
+#[test]
+fn many_steps_that_wait_for_many_are_started_in_little_time() {
+    // Every step of a layer waits for every one of the layer before: 90,000 edges.
+    let layer = |layer: usize| (0..300).map(move |step| format!("{layer}-{step:03}"));
+    let nodes = (0..2).flat_map(|at| {
+        layer(at).map(move |name| Node { name, after: if at == 0 { BTreeSet::new() } else { layer(0).collect() } })
+    });
+    let graph = Graph::new(nodes.collect()).unwrap();
+    let mut schedule = Schedule::new(&graph, &graph.nodes().iter().map(|node| node.name.clone()).collect());
+    let mut started = 0;
+    while let Some(name) = schedule.start(1) {
+        assert!(name.starts_with('0') == (started < 300));
+        started += 1;
+        schedule.finish(&name, Outcome::Done);
+    }
+    assert_eq!(started, 600);
+    assert!(schedule.is_over());
+}
+
+#[test]
 fn differences_name_the_part_and_shorten_digests() {
     let before = KeyParts::new().with("code:train.py", "a".repeat(64)).with("params", "{}").with("x", "1");
     let now = KeyParts::new().with("code:train.py", "b".repeat(64)).with("params", "{}").with("y", "1");
@@ -79,5 +107,40 @@ proptest! {
             seen.insert(node.name.clone());
         }
         prop_assert_eq!(seen.len(), 12);
+    }
+
+    #[test]
+    fn a_step_starts_when_all_before_it_are_done_and_is_skipped_when_one_failed(
+        edges in proptest::collection::vec((0usize..12, 0usize..12), 0..30),
+        failing in proptest::collection::btree_set(0usize..12, 0..3),
+        limit in 1usize..4,
+    ) {
+        let name = |i: usize| format!("s{i:02}");
+        let before = |i: usize| edges.iter().filter(move |(from, to)| *to == i && from < to).map(|(from, _)| *from);
+        let nodes = (0..12).map(|i| Node { name: name(i), after: before(i).map(name).collect() }).collect();
+        let graph = Graph::new(nodes).unwrap();
+        let mut schedule = Schedule::new(&graph, &(0..12).map(name).collect());
+        let (mut done, mut running) = (BTreeSet::new(), Vec::new());
+        loop {
+            while let Some(started) = schedule.start(limit) {
+                running.push((0..12).find(|i| name(*i) == started).unwrap());
+            }
+            prop_assert!(running.len() <= limit);
+            let Some(step) = running.pop() else { break };
+            prop_assert!(before(step).all(|before| done.contains(&before)));
+            if failing.contains(&step) {
+                schedule.finish(&name(step), Outcome::Failed);
+            } else {
+                done.insert(step);
+                schedule.finish(&name(step), Outcome::Done);
+            }
+        }
+        prop_assert!(schedule.is_over());
+        let skipped: BTreeSet<&String> = schedule.skipped().iter().map(|(name, _)| name).collect();
+        prop_assert_eq!(skipped.len(), schedule.skipped().len(), "each once");
+        for i in 0..12 {
+            let lost = before(i).any(|before| !done.contains(&before));
+            prop_assert_eq!(skipped.contains(&name(i)), lost);
+        }
     }
 }

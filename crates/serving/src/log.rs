@@ -150,25 +150,24 @@ impl PredictionLog for SegmentLog {
         Ok(self.append_inner(log, &record, durability)?)
     }
 
-    fn seal(&self, log: &str) -> perennial_core::Result<Vec<Segment>> {
+    fn seal(&self, log: &str) -> perennial_core::Result<Vec<i64>> {
         match self.log(log, false)? {
             Some(log) => Ok(log.seal()?),
             None => Ok(Vec::new()),
         }
     }
 
-    fn rows(&self, segment: &Segment) -> perennial_core::Result<Vec<u8>> {
-        let path = file::path(&self.folder(&segment.log)?, segment.number);
-        let bytes = file::read(&path)?;
-        if blake3::hash(&bytes).to_hex().as_str() != segment.digest {
-            return Err(LogError::damaged(&path, 0, "its bytes no longer hash to the digest it was sealed with").into());
-        }
-        Ok(rows::json_lines(&path, &bytes)?)
+    fn read(&self, log: &str, number: i64) -> perennial_core::Result<Segment> {
+        let path = match self.log(log, false)? {
+            Some(log) => log.closed(number)?,
+            None => file::path(&self.folder(log)?, number),
+        };
+        Ok(rows::segment(&path, &file::read(&path)?)?)
     }
 
-    fn remove(&self, segment: &Segment) -> perennial_core::Result<()> {
-        match self.log(&segment.log, false)? {
-            Some(log) => Ok(log.remove(segment.number)?),
+    fn remove(&self, log: &str, number: i64) -> perennial_core::Result<()> {
+        match self.log(log, false)? {
+            Some(log) => Ok(log.remove(number)?),
             None => Ok(()),
         }
     }

@@ -70,6 +70,18 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// What is kept of an endpoint that its project file declares no more.
+    pub fn retired() -> Json {
+        serde_json::json!({ "retired": true })
+    }
+
+    /// Whether its project file declares it no more: it follows nothing until it is declared again.
+    pub fn is_retired(&self) -> bool {
+        self.config.get("retired").is_some()
+    }
+}
+
 impl Record for Endpoint {
     const TABLE: &'static str = "endpoints";
     const KEY: &'static [&'static str] = &["project_id", "name"];

@@ -212,9 +212,19 @@ pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Loa
     conn.all(sql!("loads/list_open"), bind![dataset_id]).await
 }
 
+/// Loads of a dataset whose rows set aside count: they are held or committed. Newest first.
+pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) -> Result<Vec<Load>> {
+    conn.all(sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
+}
+
 /// Loads of the whole server that are staged or being committed, oldest first: what recovery looks at.
 pub async fn list_unsettled(conn: &mut Conn) -> Result<Vec<Load>> {
     conn.all(sql!("loads/list_unsettled"), bind![]).await
+}
+
+/// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows still lie staged.
+pub async fn list_open_everywhere(conn: &mut Conn) -> Result<Vec<Load>> {
+    conn.all(sql!("loads/list_open_everywhere"), bind![]).await
 }
 
 /// The newest load of a path that did not fail.
@@ -232,6 +242,21 @@ pub async fn find_committed_by_content(
     conn.optional(sql!("loads/find_committed_by_content"), bind![dataset_id, source_path, content_digest]).await
 }
 
+/// The committed load that a step run, log segment or request brought.
+pub async fn find_committed_by_origin(
+    conn: &mut Conn,
+    dataset_id: DatasetId,
+    origin: LoadOrigin,
+    origin_id: &str,
+) -> Result<Option<Load>> {
+    conn.optional(sql!("loads/find_committed_by_origin"), bind![dataset_id, origin, origin_id]).await
+}
+
+/// The load that made a version of a dataset; `None` for one that no load made.
+pub async fn find_by_number(conn: &mut Conn, dataset_id: DatasetId, number: i64) -> Result<Option<Load>> {
+    conn.optional(sql!("loads/find_by_number"), bind![dataset_id, number]).await
+}
+
 /// The load that arrived last on the project clock, to tell whether the source is late.
 pub async fn find_latest_arrival(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<Load>> {
     conn.optional(sql!("loads/find_latest_arrival"), bind![dataset_id]).await
@@ -244,6 +269,12 @@ pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&s
     let settled_ms = next.is_settled().then_some(at_ms);
     tx.swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
     Ok(next)
+}
+
+/// Keeps what a held load came to when its rows were judged again, as it stands in `load`.
+pub async fn judge_again(tx: &mut Tx, load: &Load) -> Result<()> {
+    let values = bind![load.id, load.passing, load.set_aside, load.reasons, load.staged];
+    tx.swap(sql!("loads/judge_again"), values, "load", load.id).await
 }
 
 /// Marks a held or committed load as replaced by another.

@@ -123,3 +123,9 @@ pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, l
 pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Promotion>> {
     conn.all(sql!("promotions/list_of_version"), bind![model_id, number]).await
 }
+
+/// When a version first came to answer at an endpoint, project clock; `None` before that.
+pub async fn first_ms(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName) -> Result<Option<i64>> {
+    let first: Option<Option<i64>> = conn.scalar(sql!("promotions/first_ms"), bind![project_id, endpoint]).await?;
+    Ok(first.flatten())
+}

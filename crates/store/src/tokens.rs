@@ -33,7 +33,7 @@ pub struct Token {
     pub kind: TokenKind,
     /// What its owner calls it.
     pub name: String,
-    /// The project of a step's token.
+    /// The project it holds on; `None` holds where its principal's grants do.
     pub project_id: Option<ProjectId>,
     /// The run a step's token writes.
     pub run_id: Option<RunId>,
@@ -106,19 +106,24 @@ pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Toke
     conn.all(sql!("tokens/list"), bind![principal_id]).await
 }
 
+/// Tokens of a kind that were not taken back.
+pub async fn list_held(conn: &mut Conn, kind: TokenKind) -> Result<Vec<Token>> {
+    conn.all(sql!("tokens/list_held"), bind![kind]).await
+}
+
 /// Takes a token back; twice is the same as once.
 pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
     tx.update(sql!("tokens/revoke"), bind![id, at_ms], "token", id).await
 }
 
-/// Takes back every token of a kind, such as those of hosts before this one; tells how many.
-pub async fn revoke_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<u64> {
-    tx.execute(sql!("tokens/revoke_kind"), bind![kind, at_ms]).await
+/// Takes back every token of a kind, such as those of hosts before this one; gives those that held until now.
+pub async fn revoke_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Vec<Token>> {
+    tx.all(sql!("tokens/revoke_kind"), bind![kind, at_ms]).await
 }
 
-/// Takes back the tokens of a step whose run has ended; tells how many.
-pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<u64> {
-    tx.execute(sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
+/// Takes back the tokens of a step whose run has ended; gives those that held until now.
+pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<Vec<Token>> {
+    tx.all(sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
 }
 
 /// Forgets tokens that expired or were taken back before an instant; tells how many.
@@ -127,6 +132,7 @@ pub async fn delete_stale(tx: &mut Tx, before_ms: i64) -> Result<u64> {
 }
 
 /// Who calls with a secret of this hash; `None` when no valid token has it or its principal is disabled.
+/// A token of a project gives what its principal holds there, and nothing elsewhere.
 pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> Result<Option<Caller>> {
     let found: Option<Token> = conn.optional(sql!("tokens/find_valid"), bind![secret_hash, wall_ms]).await?;
     let Some(token) = found else { return Ok(None) };
@@ -135,6 +141,12 @@ pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> R
     }
     let mut principal = principals::load(conn, token.principal_id).await?;
     principal.run = token.run_id;
+    if let Some(project_id) = token.project_id {
+        principal.grants.retain(|(scope, _)| scope.is_none_or(|scope| scope == project_id));
+        for (scope, _) in &mut principal.grants {
+            *scope = Some(project_id);
+        }
+    }
     Ok(Some(Caller { principal, token }))
 }
 
@@ -147,4 +159,9 @@ pub async fn insert_admin_link(tx: &mut Tx, secret_hash: &str, created_ms: i64, 
 /// Uses an administrator link up; tells whether it was valid until now.
 pub async fn use_admin_link(tx: &mut Tx, secret_hash: &str, wall_ms: i64) -> Result<bool> {
     Ok(tx.execute(sql!("tokens/use_admin_link"), bind![secret_hash, wall_ms]).await? == 1)
+}
+
+/// Forgets administrator links that were used or expired; tells how many.
+pub async fn delete_stale_admin_links(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
+    tx.execute(sql!("tokens/delete_stale_admin_links"), bind![wall_ms]).await
 }

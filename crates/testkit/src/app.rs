@@ -107,6 +107,7 @@ impl TestApp {
             predictions: Arc::new(SegmentLog::open(&at("predictions"))?),
             clock: clock.clone(),
             root: at("root"),
+            sent: at("sent"),
             work: at("work"),
             version: "0.0.0-test",
             may_step_clock: true,

@@ -1,12 +1,13 @@
 //! Parts whose real ones would link DataFusion or start processes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use perennial_config::TrainerSpec;
+use perennial_core::blob::BlobDigest;
 use perennial_core::clock::Clock;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
@@ -46,16 +47,23 @@ impl Clock for FixedClock {
     }
 }
 
-/// A data engine that offers no files, keeps no rows, and answers the queries it was told the answers of.
+/// A data engine that offers the files it was given, whatever the source, keeps no rows, and answers the
+/// queries it was told the answers of.
 #[derive(Default)]
 pub struct FakeData {
     answers: Mutex<HashMap<String, Page>>,
+    files: Mutex<BTreeMap<String, String>>,
 }
 
 impl FakeData {
     /// What `sql` answers from now on.
     pub fn answer(&self, sql: &str, page: Page) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), page);
+    }
+
+    /// Offers a file with this content from now on.
+    pub fn offer(&self, path: &str, content: &str) {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), content.to_owned());
     }
 }
 
@@ -66,11 +74,20 @@ fn without_rows<T>() -> Result<T> {
 #[async_trait]
 impl DataEngine for FakeData {
     async fn list(&self, _: &FilesSource) -> Result<Vec<SourceFile>> {
-        Ok(Vec::new())
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let offered = files.iter().map(|(path, content)| SourceFile {
+            path: path.clone(),
+            size_bytes: content.len() as u64,
+            modified_ns: Some(0),
+            etag: None,
+        });
+        Ok(offered.collect())
     }
 
-    async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {
-        without_rows()
+    async fn fingerprint(&self, _: &FilesSource, path: &str) -> Result<String> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let content = files.get(path).ok_or_else(|| Error::not_found("source file", path))?;
+        Ok(BlobDigest::of(content.as_bytes()).to_string())
     }
 
     async fn stage(&self, _: StageRequest) -> Result<Staged> {
@@ -87,6 +104,14 @@ impl DataEngine for FakeData {
 
     async fn discard(&self, _: LoadId) -> Result<()> {
         Ok(())
+    }
+
+    async fn sweep(&self, _: &[LoadId]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn stand_still(&self) -> Box<dyn Send> {
+        Box::new(())
     }
 
     async fn position(&self, _: &str) -> Result<Option<Position>> {
@@ -110,7 +135,7 @@ impl DataEngine for FakeData {
         Ok(page)
     }
 
-    async fn quarantined(&self, _: &str, _: Option<LoadId>, _: usize) -> Result<Page> {
+    async fn quarantined(&self, _: &str, _: &[LoadId], _: usize) -> Result<Page> {
         Ok(Page { schema: Schema::default(), rows: Vec::new(), truncated: false })
     }
 

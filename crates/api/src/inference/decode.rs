@@ -8,7 +8,6 @@ use http::{HeaderMap, header};
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::extract::too_large;
-use crate::options::limits;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,23 +32,23 @@ pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding> {
     }
 }
 
-/// The body itself, at most [`limits::INFER_BYTES_MAX`] of it: a small one may hold a huge one.
-pub(super) fn decode(encoding: Encoding, body: Bytes) -> Result<Bytes> {
+/// The body itself, at most `bytes_max` of it: a small one may hold a huge one.
+pub(super) fn decode(encoding: Encoding, body: Bytes, bytes_max: usize) -> Result<Bytes> {
     match encoding {
         Encoding::Plain => Ok(body),
-        Encoding::Gzip => inflate(GzDecoder::new(body.as_ref())),
-        Encoding::Deflate => inflate(ZlibDecoder::new(body.as_ref())),
+        Encoding::Gzip => inflate(GzDecoder::new(body.as_ref()), bytes_max),
+        Encoding::Deflate => inflate(ZlibDecoder::new(body.as_ref()), bytes_max),
     }
 }
 
-fn inflate(decoder: impl Read) -> Result<Bytes> {
+fn inflate(decoder: impl Read, bytes_max: usize) -> Result<Bytes> {
     let mut out = Vec::new();
     decoder
-        .take(limits::INFER_BYTES_MAX as u64 + 1)
+        .take(bytes_max as u64 + 1)
         .read_to_end(&mut out)
         .map_err(|cause| Error::new(ErrorCode::InvalidArgument, "the body does not decompress").because(cause))?;
-    if out.len() > limits::INFER_BYTES_MAX {
-        return Err(too_large(limits::INFER_BYTES_MAX));
+    if out.len() > bytes_max {
+        return Err(too_large(bytes_max));
     }
     Ok(out.into())
 }

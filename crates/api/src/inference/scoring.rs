@@ -19,7 +19,6 @@ use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::gate::{Began, Id};
-use crate::options::limits;
 
 /// The MLflow version whose protocol this is; clients look whether it is at least 2.
 const MLFLOW_VERSION: &str = "3.17.2";
@@ -75,10 +74,11 @@ pub(super) async fn invocations(
         Err(refused) => return Ok(*refused),
     };
     let encoding = encoding(&parts.headers)?;
-    let body = extract::read(&parts.headers, body, limits::INFER_BYTES_MAX).await?;
+    let bytes_max = super::bytes_max(&place);
+    let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
     let answered = run(&door, body.len(), move || {
-        let body = decode(encoding, body)?;
+        let body = decode(encoding, body, bytes_max)?;
         let table = match media {
             Media::Json => forms::read(&body)?,
             Media::Csv => forms::read_csv(&body)?,

@@ -19,7 +19,6 @@ use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{self, Path};
 use crate::gate::{Began, Id};
-use crate::options::limits;
 
 /// Bytes of the JSON part, in requests and answers.
 static JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -55,10 +54,11 @@ async fn respond(
     let place = super::find(door, &name).await?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
-    let body = extract::read(&parts.headers, body, limits::INFER_BYTES_MAX).await?;
+    let bytes_max = super::bytes_max(&place);
+    let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
     let written = run(door, body.len(), move || {
-        let body = decode(encoding, body)?;
+        let body = decode(encoding, body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         outputs::judge(reading(&place).champion.model.signature(), request.wanted.as_deref())?;
         let inputs = std::mem::take(&mut request.inputs);

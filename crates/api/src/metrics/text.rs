@@ -23,7 +23,7 @@ pub(super) fn of(door: &Door) -> String {
         &mut out,
         "perennial_tasks_in_flight",
         "Pipeline runs and other background work under way.",
-        door.0.options.supervisor.len() as f64,
+        door.0.app.work.len() as f64,
     );
     gauge(
         &mut out,

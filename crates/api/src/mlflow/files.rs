@@ -6,8 +6,6 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use perennial_app::tracking::artifacts::{self, Place};
@@ -20,8 +18,7 @@ use super::fields::{Fields, refused};
 use super::{Answer, wire};
 use crate::access::Access;
 use crate::error::ApiError;
-use crate::extract::{Path, Who};
-use crate::options::limits;
+use crate::extract::{Path, Who, incoming};
 use crate::routes::Routes;
 
 /// What may not stand in `filename*` of RFC 6266 as it is.
@@ -97,16 +94,6 @@ async fn put(Who { caller, .. }: Who, Path(path): Path<String>, request: Request
     let incoming = std::pin::pin!(incoming(request.into_body()));
     artifacts::put(&caller, place(&path)?, incoming).await?;
     Ok(Json(json!({})))
-}
-
-/// The bytes of a body of any length; each part of it has to come within [`limits::BODY_TIME_MAX`].
-fn incoming(body: Body) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
-    stream::unfold(body.into_data_stream(), |mut parts| async move {
-        match tokio::time::timeout(limits::BODY_TIME_MAX, parts.next()).await {
-            Ok(part) => part.map(|part| (part.map_err(std::io::Error::other), parts)),
-            Err(late) => Some((Err(late.into()), parts)),
-        }
-    })
 }
 
 async fn delete(Who { caller, .. }: Who, Path(path): Path<String>) -> Answer {

@@ -1,8 +1,9 @@
 //! Tokens and one-time links.
 
 use axum::Json;
-use perennial_app::access;
-use perennial_core::id::TokenId;
+use perennial_app::{Caller, access};
+use perennial_core::Error;
+use perennial_core::id::{ProjectId, TokenId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .operation::<__path_list, _, _>(manage, list)
         .operation::<__path_create, _, _>(Access::Known, create)
-        .operation::<__path_revoke, _, _>(manage, revoke)
+        .operation::<__path_revoke, _, _>(Access::Known, revoke)
         .operation::<__path_login_link, _, _>(manage, login_link)
 }
 
@@ -90,19 +91,31 @@ struct Created {
 
 /// Makes a token
 ///
-/// Needs the permission `manage` where the token shall hold.
+/// Needs the permission `manage` where the token shall hold. It gives the role there and nothing else: a name
+/// that somebody has with another role or elsewhere is refused, the same asked for again is a further token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
 async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Created>, ApiError> {
     let role: Role = body.role.parse()?;
     let project = match &body.project {
-        Some(name) => Some(caller.app.project_named(&name.parse::<ProjectName>()?).await?.id),
+        Some(name) => Some(readable(&caller, &name.parse()?).await?),
         None => None,
     };
     let token = access::create_person_token(&caller, &body.name, role, project).await?;
     Ok(Json(Created { id: token.id.to_string(), secret: token.secret }))
 }
 
+/// The project of a name. One that the caller may not read is told like one that is not there.
+async fn readable(caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
+    let project = caller.app.project_named(name).await?;
+    if caller.principal.may(Permission::Read, Some(project.id)) {
+        return Ok(project.id);
+    }
+    Err(Error::not_found("project", name).hint("`perennial run` in the project's folder makes it known"))
+}
+
 /// Makes a token void
+///
+/// Needs the permission `manage` where the token holds. Browser sessions of its principal end with it.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path)), responses((status = 200, body = Done)))]
 async fn revoke(Who { caller, .. }: Who, Path(id): Path<TokenId>) -> Result<Json<Done>, ApiError> {
     access::revoke_token(&caller, id).await?;
@@ -119,5 +132,5 @@ struct Link {
 /// Makes a one-time link that signs a browser in as an administrator
 #[utoipa::path(post, path = "/api/v1/login-links", tag = "access", responses((status = 200, body = Link)))]
 async fn login_link(Who { caller, .. }: Who) -> Result<Json<Link>, ApiError> {
-    Ok(Json(Link { path: format!("/login/{}", access::admin_link(&caller.app).await?) }))
+    Ok(Json(Link { path: format!("/login/{}", access::login_link(&caller).await?) }))
 }

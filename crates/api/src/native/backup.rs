@@ -17,23 +17,22 @@ pub(super) fn routes(routes: Routes) -> Routes {
     routes.operation::<__path_create, _, _>(Access::Server(Permission::Manage), create)
 }
 
-/// A copy of the metadata.
+/// A copy of the store.
 #[derive(Serialize, ToSchema)]
 struct Copy {
-    /// Its file, beside the store in the data folder; whoever asked moves it away.
-    file: String,
-    size_bytes: u64,
+    /// Its folder, below the data folder; whoever asked moves it away.
+    folder: String,
     /// Heads of the ledger's chains: the copy verifies with each.
     heads: BTreeMap<String, String>,
 }
 
-/// Copies the metadata of an embedded store
+/// Copies an embedded store
 ///
-/// Writes go on meanwhile. Blobs and tables never change once they are named: copy their folders afterwards.
+/// Metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
+/// that they name. Serving goes on meanwhile.
 #[utoipa::path(post, path = "/api/v1/backup", tag = "backup", responses((status = 200, body = Copy)))]
 async fn create(Who { caller, .. }: Who) -> Result<Json<Copy>, ApiError> {
-    let copy = backup::store(&caller).await?;
-    let file = copy.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let copy = backup::create(&caller).await?;
     let heads = copy.heads.into_iter().map(|(chain, head)| (chain.to_string(), head.hash));
-    Ok(Json(Copy { file, size_bytes: copy.size_bytes, heads: heads.collect() }))
+    Ok(Json(Copy { folder: copy.folder.to_string_lossy().into_owned(), heads: heads.collect() }))
 }

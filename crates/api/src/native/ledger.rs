@@ -18,11 +18,15 @@ use crate::routes::Routes;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let read = Access::Project(Permission::Read);
+    let read_server = Access::Server(Permission::Read);
     routes
+        .operation::<__path_verify_all, _, _>(Access::Known, verify_all)
+        .operation::<__path_list_server, _, _>(read_server, list_server)
+        .operation::<__path_payload_server, _, _>(read_server, payload_server)
         .operation::<__path_list, _, _>(read, list)
         .operation::<__path_payload, _, _>(read, payload)
         .operation::<__path_verify, _, _>(read, verify)
-        .operation::<__path_verify_server, _, _>(Access::Server(Permission::Read), verify_server)
+        .operation::<__path_verify_server, _, _>(read_server, verify_server)
 }
 
 /// An entry of the ledger.
@@ -64,8 +68,18 @@ impl From<ledger::Entry> for Entry {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger", tag = "ledger", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Entry>)))]
 async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Entry>>, ApiError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
-    let found = ledger::list(&caller, &project, before, page.limit()).await?;
-    Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+    Ok(listed(ledger::list(&caller, &project, before, page.limit()).await?))
+}
+
+/// Lists entries of the server's chain, newest first: projects, principals, tokens and what holds on the whole server
+#[utoipa::path(get, path = "/api/v1/ledger", tag = "ledger", params(PageQuery), responses((status = 200, body = Items<Entry>)))]
+async fn list_server(Who { caller, .. }: Who, Query(page): Query<PageQuery>) -> Result<Json<Items<Entry>>, ApiError> {
+    let before = page.after.as_deref().map(cursor).transpose()?;
+    Ok(listed(ledger::list_server(&caller, before, page.limit()).await?))
+}
+
+fn listed(found: ledger::Page<ledger::Entry>) -> Json<Items<Entry>> {
+    Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next })
 }
 
 /// What an entry records.
@@ -81,9 +95,17 @@ async fn payload(
     On { caller, project }: On,
     Path((_, sequence)): Path<(ProjectName, i64)>,
 ) -> Result<Json<Payload>, ApiError> {
-    let text = ledger::payload(&caller, &project, sequence).await?;
-    let payload = text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text)));
-    Ok(Json(Payload { payload }))
+    Ok(kept(ledger::payload(&caller, &project, sequence).await?))
+}
+
+/// Gets the payload of an entry of the server's chain
+#[utoipa::path(get, path = "/api/v1/ledger/{sequence}/payload", tag = "ledger", params(("sequence" = i64, Path)), responses((status = 200, body = Payload)))]
+async fn payload_server(Who { caller, .. }: Who, Path(sequence): Path<i64>) -> Result<Json<Payload>, ApiError> {
+    Ok(kept(ledger::payload_server(&caller, sequence).await?))
+}
+
+fn kept(text: Option<String>) -> Json<Payload> {
+    Json(Payload { payload: text.map(|text| serde_json::from_str(&text).unwrap_or(Value::String(text))) })
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -139,4 +161,43 @@ async fn verify(On { caller, project }: On, Query(wanted): Query<Wanted>) -> Res
 #[utoipa::path(get, path = "/api/v1/ledger/verify", tag = "ledger", params(Wanted), responses((status = 200, body = Verified)))]
 async fn verify_server(Who { caller, .. }: Who, Query(wanted): Query<Wanted>) -> Result<Json<Verified>, ApiError> {
     verified(ledger::verify_server(&caller, wanted.head.as_deref()).await)
+}
+
+/// A chain of the ledger, and whether it holds.
+#[derive(Serialize, ToSchema)]
+struct VerifiedChain {
+    /// Whose it is; absent for the server's own.
+    project: Option<String>,
+    #[serde(flatten)]
+    verified: Verified,
+}
+
+/// Whether every chain holds.
+#[derive(Serialize, ToSchema)]
+struct VerifiedAll {
+    /// Whether each chain holds, and one of them continues the head that was asked for.
+    holds: bool,
+    /// The chains, the server's first.
+    chains: Vec<VerifiedChain>,
+    /// What is wrong, when no chain continues the head.
+    message: Option<String>,
+}
+
+/// Verifies every chain the caller may read: the server's own, and one a project
+///
+/// With `head`, one of them must continue it. What does not hold is an answer, too.
+#[utoipa::path(get, path = "/api/v1/verify", tag = "ledger", params(Wanted), responses((status = 200, body = VerifiedAll)))]
+async fn verify_all(Who { caller, .. }: Who, Query(wanted): Query<Wanted>) -> Result<Json<VerifiedAll>, ApiError> {
+    let all = ledger::verify_all(&caller, wanted.head.as_deref()).await?;
+    let mut chains = Vec::with_capacity(all.chains.len());
+    for chain in all.chains {
+        let Json(verified) = verified(chain.found.map_err(Into::into))?;
+        chains.push(VerifiedChain { project: chain.project.map(Into::into), verified });
+    }
+    let missing = || "no chain continues the head, so one was hashed anew, or it is not yours to read".to_owned();
+    Ok(Json(VerifiedAll {
+        holds: all.is_continued && chains.iter().all(|chain| chain.verified.holds),
+        chains,
+        message: (!all.is_continued).then(missing),
+    }))
 }

@@ -85,6 +85,18 @@ struct Run {
     /// What would run and why; only in the answer to a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     plan: Option<Vec<Why>>,
+    /// What would be collected first; only in the answer to a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Vec<Waiting>>,
+}
+
+/// Files of a source that wait to be collected.
+#[derive(Serialize, ToSchema)]
+struct Waiting {
+    dataset: String,
+    files: usize,
+    /// What there is of it in words, or why it cannot be collected.
+    message: String,
 }
 
 /// One attempt at a step.
@@ -145,6 +157,7 @@ impl From<PipelineRun> for Run {
             ended_at: run.ended_ms.map(at),
             steps: None,
             plan: None,
+            waiting: None,
         }
     }
 }
@@ -201,11 +214,16 @@ async fn create(
             is_cached: why.is_cached,
             reasons: why.reasons,
         });
+        let waiting = finished.waiting.into_iter().map(|new| Waiting {
+            message: new.words(),
+            dataset: new.dataset.to_string(),
+            files: new.files,
+        });
         let ended = pipeline_runs::get(&caller, &project, run.id).await?;
-        return Ok(Json(Run { plan: Some(plan.collect()), ..ended.into() }));
+        return Ok(Json(Run { plan: Some(plan.collect()), waiting: Some(waiting.collect()), ..ended.into() }));
     }
     let started = run.clone();
-    door.0.options.supervisor.spawn("pipeline run", async move {
+    door.0.app.work.spawn("pipeline run", async move {
         // How it failed is in its record, where its followers look.
         if let Err(error) = pipelines::carry_out(&caller, &project, &started).await {
             tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");
@@ -289,9 +307,11 @@ async fn events(
 #[derive(Serialize, ToSchema)]
 struct Log {
     step: String,
+    /// `sql`, `train`, `run` or `evaluate`; absent for a step that was skipped.
+    kind: Option<String>,
     attempt: i64,
     state: &'static str,
-    /// Its standard output and error; absent when the step has none.
+    /// Standard output and error of a command, or what was told of a step on its way; absent when there is nothing.
     log: Option<String>,
     /// How it ended, when there is something to say.
     message: Option<String>,
@@ -300,6 +320,7 @@ struct Log {
 fn log_of((attempt, log): (StepRun, Option<String>)) -> Json<Log> {
     Json(Log {
         step: attempt.step.to_string(),
+        kind: attempt.key_parts.get("kind").and_then(Value::as_str).map(str::to_owned),
         attempt: attempt.attempt,
         state: attempt.state.as_str(),
         log,

@@ -1,28 +1,32 @@
-//! Projects: submitting and judging the project file, the list.
+//! Projects: making one, submitting and judging the project file, the list.
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use perennial_app::projects;
+use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::{Items, at};
 use crate::access::Access;
 use crate::error::ApiError;
-use crate::extract::{On, Who};
+use crate::extract::{Body, On, Who};
 use crate::routes::Routes;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .operation::<__path_submit, _, _>(Access::Known, submit)
         .operation::<__path_check, _, _>(Access::Known, check)
+        .operation::<__path_create, _, _>(Access::Server(Permission::Manage), create)
         .operation::<__path_list, _, _>(Access::Known, list)
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
 }
 
 /// A project.
 #[derive(Serialize, ToSchema)]
-struct Project {
+pub(super) struct Project {
     id: String,
     name: String,
     /// The MLflow experiment of its name.
@@ -42,7 +46,7 @@ struct Project {
     created_at: String,
 }
 
-fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Project {
+pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Project {
     let submission = state.find_submission();
     let declared = submission.as_ref().map(|submission| &submission.project.project);
     Project {
@@ -62,7 +66,7 @@ fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Pro
     }
 }
 
-/// Submits the project file
+/// Submits the host's own project file
 ///
 /// Reads `perennial.toml` below the server's root with every file it declares, judges it, and makes it what
 /// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
@@ -72,31 +76,61 @@ async fn submit(Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
     Ok(Json(told(projects::get(&caller, &state).await?, &state)))
 }
 
+/// A project to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    /// Its name.
+    name: String,
+}
+
+/// Makes a project
+///
+/// It has no project file until a folder is submitted to it.
+#[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = Create, responses((status = 200, body = Project)))]
+async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Project>, ApiError> {
+    let name: ProjectName = body.name.parse()?;
+    let state = projects::create(&caller, &name).await?;
+    Ok(Json(told(projects::get(&caller, &state).await?, &state)))
+}
+
+/// A project file to judge; without a text, the one below the server's root.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Check {
+    /// The project file.
+    text: Option<String>,
+    /// The files it declares that are there, by path or glob as they are declared: the text of an SQL file, else null.
+    files: BTreeMap<String, Option<String>>,
+}
+
 /// A project file that holds together.
 #[derive(Serialize, ToSchema)]
 struct Checked {
     /// The project's name.
     name: String,
-    /// Digest of the file and all it declares.
-    digest: String,
+    /// Digest of the file and all it declares; absent when the file came as text.
+    digest: Option<String>,
     /// Its steps, by name.
     steps: Vec<String>,
     /// Its datasets, by name.
     datasets: Vec<String>,
 }
 
-/// Judges the project file
+/// Judges a project file
 ///
 /// Runs nothing and keeps nothing. Mistakes answer 400; `error.diagnostics` has file, line, column, offset, length,
 /// the words at fault, message and suggestion of each.
-#[utoipa::path(post, path = "/api/v1/check", tag = "projects", responses((status = 200, body = Checked)))]
-async fn check(Who { caller, .. }: Who) -> Result<Json<Checked>, ApiError> {
-    caller.principal.require(Permission::Read, None)?;
-    let submission = projects::check(&caller).await?;
+#[utoipa::path(post, path = "/api/v1/check", tag = "projects", request_body = Check, responses((status = 200, body = Checked)))]
+async fn check(Who { caller, .. }: Who, Body(body): Body<Check>) -> Result<Json<Checked>, ApiError> {
+    let (submission, is_whole) = match body.text {
+        Some(text) => (projects::check_text(&caller, text, &body.files)?, false),
+        None => (projects::check(&caller).await?, true),
+    };
     let project = &submission.project;
     Ok(Json(Checked {
         name: project.project.name.to_string(),
-        digest: submission.digest.clone(),
+        digest: is_whole.then(|| submission.digest.clone()),
         steps: project.steps.keys().map(ToString::to_string).collect(),
         datasets: project.datasets.keys().map(ToString::to_string).collect(),
     }))

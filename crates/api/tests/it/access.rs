@@ -82,7 +82,8 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
     ];
     let manage = [(format!("{base}/clock"), StatusCode::BAD_REQUEST)];
     for role in [Role::Viewer, Role::Contributor, Role::Approver, Role::Admin] {
-        let token = server.test.token(role.as_str(), role, Some(&project)).await.unwrap();
+        let name = format!("{}-of-flights", role.as_str());
+        let token = server.test.token(&name, role, Some(&project)).await.unwrap();
         for path in &read {
             assert_eq!(server.call_as(&token, Method::GET, path, None).await.status, StatusCode::OK, "{role:?} {path}");
         }
@@ -168,6 +169,20 @@ async fn a_steps_token_reads_its_project_and_starts_nothing() {
         .await;
     assert_eq!(run.status, StatusCode::FORBIDDEN);
     assert!(run.message().contains("a step's token"), "{}", run.text());
+    let edited = perennial_testkit::PROJECT_FILE.replace("tell who is late", "tell nobody");
+    std::fs::write(server.test.folder.path().join("root/perennial.toml"), edited).unwrap();
+    let submitted = server.call_as(&token.secret, Method::POST, "/api/v1/projects/submit", None).await;
+    assert_eq!(submitted.status, StatusCode::FORBIDDEN, "{}", submitted.text());
+}
+
+#[tokio::test]
+async fn a_steps_token_that_outlived_its_server_is_void_after_the_next_start() {
+    let (server, project) = Server::with_project().await;
+    let (system, step) = (server.test.system(), "train".parse().unwrap());
+    let token = access::step_token(&system, &project, &step, perennial_core::id::RunId::generate()).await.unwrap();
+    perennial_app::pipelines::recover(&system).await.unwrap();
+    let read = server.call_as(&token.secret, Method::GET, "/api/v1/projects/flights", None).await;
+    assert_eq!(read.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

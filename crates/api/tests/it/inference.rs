@@ -1,4 +1,6 @@
 use http::StatusCode;
+use perennial_core::frame::TextColumn;
+use perennial_core::port::data::Values;
 use perennial_testkit::{PROJECT_FILE, TestModel};
 use serde_json::{Value, json};
 
@@ -329,15 +331,14 @@ async fn every_answered_request_is_in_the_prediction_log() {
     let told = server.post(INFER, flight()).await.json();
     let log = format!("{}/delay", project.id);
     let predictions = &server.test.app.services.predictions;
-    let segment = predictions.seal(&log).unwrap().remove(0);
-    let lines = String::from_utf8(predictions.rows(&segment).unwrap()).unwrap();
-    let row: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-    assert_eq!(row["request_id"], told["parameters"]["request_id"]);
-    assert_eq!(
-        (row["in_carrier"].clone(), row["version"].clone(), row["status"].clone()),
-        (json!("AA"), json!(1), json!(200))
-    );
-    assert_eq!(row["score"], told["outputs"][1]["data"][0]);
+    let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
+    let values = |name: &str| &segment.columns.iter().find(|column| column.name == name).unwrap().values;
+    let text = |text: &str| Values::Text(TextColumn::encode([Some(text)]));
+    assert_eq!(*values("request_id"), text(told["parameters"]["request_id"].as_str().unwrap()));
+    assert_eq!(*values("in_carrier"), text("AA"));
+    assert_eq!(*values("version"), Values::Int(vec![1]));
+    assert_eq!(*values("status"), Values::Int(vec![200]));
+    assert_eq!(*values("score"), Values::Float(vec![told["outputs"][1]["data"][0].as_f64().unwrap()]));
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@
 use std::sync::RwLock;
 use std::time::Instant;
 
-use perennial_core::frame::{Column, Frame};
+use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::{InputKind, Scores, Signature};
 use perennial_core::port::prediction::{Answered, Part};
 use perennial_core::{Error, ErrorCode, Result};
+use serde_json::json;
 
 use crate::app::App;
 use crate::live::{Answering, Deployment, reading};
@@ -50,6 +51,7 @@ pub struct Answer {
 /// Answers one request and logs it before it returns. Heavy for many rows: then call it off the
 /// runtime that answers HTTP.
 pub fn answer(app: &App, place: &RwLock<Deployment>, request: Request) -> Result<Answer> {
+    app.lease.require()?;
     let deployment = reading(place);
     let (part, version) = choose(&deployment, &request)?;
     let signature = version.model.signature();
@@ -85,8 +87,20 @@ fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(Part, &'
     if deployment.canary.is_none() {
         return Ok((Part::Champion, &deployment.champion));
     }
-    let key = deployment.key.first().and_then(|key| request.inputs.column(key)).and_then(|column| text_at(column, 0));
+    let key = first_key(&deployment.key, &request.inputs);
     Ok(deployment.choose(&key.unwrap_or_else(|| request.id.to_string())))
+}
+
+/// The first row's key, of every key column; `None` when nothing of it came. Columns are told apart: what one
+/// holds is never read as the next.
+fn first_key(columns: &[String], inputs: &Frame) -> Option<String> {
+    let parts: Vec<Option<String>> =
+        columns.iter().map(|name| inputs.column(name).and_then(|column| text_at(column, 0))).collect();
+    match parts.as_slice() {
+        [one] => one.clone(),
+        many if many.iter().all(Option::is_none) => None,
+        many => Some(json!(many).to_string()),
+    }
 }
 
 fn text_at(column: &Column, row: usize) -> Option<String> {
@@ -123,7 +137,7 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
         let fitted = match (input.kind, column) {
             (InputKind::Number, Column::Number(_)) | (InputKind::Text, Column::Text(_)) => column.clone(),
             (InputKind::Text, Column::Number(values)) if values.iter().all(|value| value.is_nan()) => {
-                Column::Text(perennial_core::frame::TextColumn::encode(values.iter().map(|_| None)))
+                Column::Text(TextColumn::encode(values.iter().map(|_| None)))
             }
             (InputKind::Number, Column::Text(text)) if (0..text.codes.len()).all(|row| text.get(row).is_none()) => {
                 Column::Number(vec![f64::NAN; text.codes.len()])
@@ -147,11 +161,17 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
     Ok(features)
 }
 
+/// The features, and the keys that came, as text: one caller's number is another's text, and beyond 2^53
+/// a key can come as text alone.
 fn with_key(deployment: &Deployment, mut features: Frame, inputs: &Frame) -> Frame {
     for key in &deployment.key {
         if let (None, Some(column)) = (features.column(key), inputs.column(key)) {
-            features.push(key.clone(), column.clone());
+            let keys = (0..column.len()).map(|row| text_at(column, row)).collect::<Vec<_>>();
+            features.push(key.clone(), Column::Text(TextColumn::encode(keys.iter().map(Option::as_deref))));
         }
     }
     features
 }
+
+#[cfg(test)]
+mod tests;

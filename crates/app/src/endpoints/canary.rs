@@ -19,6 +19,11 @@ use crate::predictions;
 use crate::project::{ProjectState, Submission};
 use crate::tables::Tables;
 
+/// Groups of latencies in which a start counts, for each power of e; finer than the counts' own.
+const LATENCY_STEPS: f64 = 8.0;
+/// Groups that a start reads at most: versions times endings times latencies up to a day.
+const COUNTED_MAX: usize = 10_000;
+
 fn declared<'a>(submission: &'a Submission, endpoint: &Endpoint) -> Option<&'a Declared> {
     submission.project.endpoints.get(&endpoint.name)?.canary.as_ref()
 }
@@ -48,7 +53,15 @@ pub(crate) async fn judge(
         (canary.version.counts.clone(), live.champion.counts.clone())
     };
     let facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
-    let rule = declared(submission, endpoint).and_then(|canary| canary.rollback.as_ref());
+    let Some(declared) = declared(submission, endpoint) else {
+        // It had to prove itself, and nothing says any more by what.
+        end_canary(caller, project, endpoint, json!({ "kind": "declaration_gone" })).await?;
+        return Ok(Some(format!(
+            "the canary of version {number} at `{}` is over: the project file declares none any more; `perennial release` brings the version there at once",
+            endpoint.name
+        )));
+    };
+    let rule = declared.rollback.as_ref();
     let verdict = rule.map(|rule| rule.judge(&facts));
     if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
         let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": judgement.values });
@@ -58,8 +71,7 @@ pub(crate) async fn judge(
     if caller.app.now(project).project_ms < due {
         return Ok(None);
     }
-    let wanted = declared(submission, endpoint).map_or(0, |canary| canary.min_requests);
-    let waits = canary.requests() < wanted || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
+    let waits = canary.requests() < declared.min_requests || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
     if waits {
         if endpoint.canary_state != Some(perennial_core::state::CanaryState::Waiting) {
             let (stored, at_ms) = (endpoint.clone(), caller.app.services.clock.wall_ms());
@@ -87,6 +99,7 @@ pub(crate) async fn judge(
         digest.as_deref(),
         PromotionKind::Promotion,
         cause,
+        None,
     )
     .await?;
     Ok(Some(format!(
@@ -125,18 +138,24 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
     let name = predictions::dataset_of(&endpoint.name)?;
     let tables = Tables::newest(app, project.id).await?;
     let Some(table) = tables.find(name.as_str()) else { return Ok(()) };
+    // Requests of a version that ended alike and took about as long, counted; a request is one row or many.
     let sql = format!(
-        "SELECT version, status, max(latency_us) FROM \"{name}\" WHERE wall_ms >= {started} GROUP BY version, status, request_id LIMIT 5000000"
+        "SELECT version, failed, min(latency), count(*) FROM (\
+           SELECT version, status >= 500 AS failed, max(latency_us) AS latency FROM \"{name}\" \
+           WHERE wall_ms >= {started} GROUP BY version, status, request_id\
+         ) GROUP BY version, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
     );
-    let page = app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 5_000_000 }).await?;
+    let page = app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: COUNTED_MAX }).await?;
     let Some(place) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
     let live = reading(&place);
     for row in &page.rows {
-        let [version, status, latency] = row.as_slice() else { continue };
+        let [version, failed, latency, requests] = row.as_slice() else { continue };
         if let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) {
-            answering
-                .counts
-                .add(latency.as_u64().unwrap_or_default(), status.as_i64().is_some_and(|status| status >= 500));
+            answering.counts.add_many(
+                latency.as_u64().unwrap_or_default(),
+                failed.as_bool().unwrap_or_default(),
+                requests.as_u64().unwrap_or_default(),
+            );
         }
     }
     Ok(())

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use perennial_core::Result;
 use perennial_core::id::{LoadId, RunId, StepRunId};
+use perennial_core::{ErrorCode, Result};
 use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::{check_results, dataset_versions, decisions, loads, pipeline_runs, releases, runs, step_runs};
+use perennial_store::{
+    alerts, check_results, dataset_versions, decisions, loads, pipeline_runs, releases, runs, step_runs,
+};
 
 use super::{dataset_in, model_name};
 use crate::app::Caller;
@@ -40,23 +42,31 @@ impl Describer {
         if self.texts.contains_key(node) {
             return Ok(());
         }
-        let text = match node.kind {
-            NodeKind::DatasetVersion => self.dataset_version(&node.id).await?,
-            NodeKind::Load => self.load(&node.id).await?,
-            NodeKind::StepRun => self.step_run(&node.id).await?,
-            NodeKind::Run => self.run(&node.id).await?,
-            NodeKind::ModelVersion => self.model_version(&node.id).await?,
-            NodeKind::Release => self.release(&node.id).await?,
-            NodeKind::Decision => self.decision(&node.id).await?,
-            NodeKind::PipelineRun => self.pipeline_run(&node.id).await?,
-            NodeKind::Endpoint => self.endpoint(&node.id),
-            NodeKind::SourceFile => Some(source_file(&node.id)),
-            _ => None,
+        let told = match self.told(node).await {
+            Err(error) if error.code() == ErrorCode::NotFound => None,
+            told => told?,
         };
-        if let Some(text) = text {
+        if let Some(text) = told {
             self.texts.insert(node.clone(), text);
         }
         Ok(())
+    }
+
+    async fn told(&self, node: &Node) -> Result<Option<String>> {
+        match node.kind {
+            NodeKind::DatasetVersion => self.dataset_version(&node.id).await,
+            NodeKind::Load => self.load(&node.id).await,
+            NodeKind::StepRun => self.step_run(&node.id).await,
+            NodeKind::Run => self.run(&node.id).await,
+            NodeKind::ModelVersion => self.model_version(&node.id).await,
+            NodeKind::Release => self.release(&node.id).await,
+            NodeKind::Decision => self.decision(&node.id).await,
+            NodeKind::PipelineRun => self.pipeline_run(&node.id).await,
+            NodeKind::Alert => self.alert(&node.id).await,
+            NodeKind::Endpoint => Ok(self.endpoint(&node.id)),
+            NodeKind::SourceFile => Ok(Some(source_file(&node.id))),
+            _ => Ok(None),
+        }
     }
 
     async fn dataset_version(&self, id: &str) -> Result<Option<String>> {
@@ -143,6 +153,12 @@ impl Describer {
         let run = pipeline_runs::get(&mut *self.caller.app.store().read().await?, id).await?;
         let cause = run.cause.get("kind").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
         Ok(Some(format!("pipeline run {id} ({}), started by {cause}", run.state.as_str())))
+    }
+
+    async fn alert(&self, id: &str) -> Result<Option<String>> {
+        let Ok(id) = id.parse() else { return Ok(None) };
+        let alert = alerts::get(&mut *self.caller.app.store().read().await?, id).await?;
+        Ok(Some(format!("alert: {}", alert.message)))
     }
 
     fn endpoint(&self, name: &str) -> Option<String> {

@@ -2,26 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use perennial_core::frame::{Column, Frame};
+use perennial_config::Task;
+use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
 use perennial_core::model::Scores;
-use perennial_core::port::data::FrameRequest;
+use perennial_core::name::DatasetName;
+use perennial_core::port::data::{FrameRequest, QueryRequest};
+use perennial_core::schema::{Schema, TypeClass};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, Result};
 use perennial_evaluation::{Outcomes, metrics};
-use perennial_monitoring::{LatencyHistogram, Summary, WindowResult, drift};
+use perennial_monitoring::{Distribution, LatencyHistogram, Reference, Summary, WindowResult, drift};
 use perennial_store::model_versions;
 
 use super::Watched;
 use crate::decisions::reference_of;
-use crate::predictions::dataset_of;
+use crate::predictions::{dataset_of, holds, key_class, logged, quoted, read_as};
 use crate::tables::Tables;
 
 /// The prefix of input columns in a dataset of predictions.
 const INPUT: &str = "in_";
 
 impl Watched<'_> {
-    /// Per version: rows, latency, errors, and the drift of inputs and scores.
-    pub(super) async fn inputs(&self) -> Result<Vec<WindowResult>> {
+    /// Rows that were answered in the window, by any version, well or not.
+    pub(super) async fn answers(&self) -> Result<u64> {
+        let tables = Tables::newest(&self.caller.app, self.project.id).await?;
+        let name = dataset_of(&self.endpoint.name)?;
+        let Some(table) = tables.find(name.as_str()) else { return Ok(0) };
+        let sql = format!(
+            "SELECT count(*) FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}",
+            self.window.start_ms, self.window.end_ms
+        );
+        let page = self.caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
+        Ok(page.rows.first().and_then(|row| row.first()?.as_u64()).unwrap_or_default())
+    }
+
+    /// Per version: rows that were answered, and of these latency, errors, and the drift of inputs and scores.
+    pub(super) async fn inputs(&self) -> Result<Vec<(u64, WindowResult)>> {
         let Some(frame) = self.answered().await? else { return Ok(Vec::new()) };
         let mut results = Vec::new();
         for (number, rows) in by_version(&frame) {
@@ -30,7 +46,8 @@ impl Watched<'_> {
             if let Some(compared) = self.compared(number).await? {
                 let good = rows_where(&answered, "status", |status| status < 400.0);
                 let good = answered.take(&good);
-                let (features, scores) = (inputs_of(&good), scores_of(&good));
+                let reference = &compared.distributions;
+                let (features, scores) = (inputs_of(&good, reference), scores_of(&good, reference.scores.len()));
                 let measured = self
                     .caller
                     .app
@@ -43,7 +60,7 @@ impl Watched<'_> {
                     .await?;
                 result.drift = Some(measured);
             }
-            results.push(result);
+            results.push((answered.rows() as u64, result));
         }
         Ok(results)
     }
@@ -83,39 +100,16 @@ impl Watched<'_> {
     }
 
     /// Per version: the window's rows with their outcomes, measured. When a version answered a key
-    /// twice, its last answer counts.
+    /// twice, its last answer counts. An answer that is no number cannot be measured.
     pub(super) async fn with_outcomes(&self, tables: &Tables) -> Result<Vec<WindowResult>> {
         let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
         let name = dataset_of(&self.endpoint.name)?;
         let (Some(predicted), Some(data)) = (tables.find(name.as_str()), tables.find(task.data.as_str())) else {
             return Ok(Vec::new());
         };
-        let has_keys = task.key.iter().all(|key| predicted.version.schema.field(&format!("{INPUT}{key}")).is_some());
-        if !has_keys {
+        let Some(sql) = self.outcomes_sql(task, (&name, &predicted.version.schema), &data.version.schema) else {
             return Ok(Vec::new());
-        }
-        let keys: Vec<String> = task.key.iter().map(|key| format!("p.\"{INPUT}{key}\"")).collect();
-        let on: Vec<String> = task.key.iter().map(|key| format!("p.\"{INPUT}{key}\" = d.\"{key}\"")).collect();
-        let scores: Vec<String> = predicted
-            .version
-            .schema
-            .fields
-            .iter()
-            .filter(|field| field.name.starts_with("score"))
-            .map(|field| format!("p.\"{}\"", field.name))
-            .collect();
-        let sql = format!(
-            "SELECT p.version, {scores}, d.\"{target}\" AS outcome FROM (SELECT *, row_number() OVER (PARTITION BY version, {unprefixed} \
-             ORDER BY project_ms DESC, wall_ms DESC, prediction_id DESC) AS answer FROM \"{name}\" \
-             WHERE project_ms >= {start} AND project_ms < {end} AND status < 400) p LEFT JOIN \"{data}\" d ON {on} WHERE p.answer = 1",
-            scores = scores.join(", "),
-            target = task.target,
-            unprefixed = keys.iter().map(|key| key.trim_start_matches("p.")).collect::<Vec<_>>().join(", "),
-            start = self.window.start_ms,
-            end = self.window.end_ms,
-            data = task.data,
-            on = on.join(" AND "),
-        );
+        };
         let frame =
             self.caller.app.data().frame(FrameRequest { sql, tables: vec![predicted.named(), data.named()] }).await?;
         let mut results = Vec::new();
@@ -126,10 +120,14 @@ impl Watched<'_> {
                     .await?;
             let signature = reference_of(&version)?.signature;
             let classes = signature.as_ref().map(|signature| signature.classes.clone()).unwrap_or_default();
+            let width = if task.kind == TaskKind::Multiclass { classes.len() } else { 1 };
+            let scores = scores_of(&answered, width);
+            let is_number = |row: &usize| scores.row(*row).iter().all(|score| score.is_finite());
+            let answered = answered.take(&(0..scores.rows()).filter(is_number).collect::<Vec<_>>());
             let Some(outcome) = answered.column("outcome") else { continue };
             let outcomes = Outcomes::read(outcome, task.kind, &classes)
                 .map_err(|cause| Error::internal("outcomes do not read", cause))?;
-            let measured = metrics(&ordered_scores(&answered, task.kind, classes.len()), &outcomes)
+            let measured = metrics(&scores_of(&answered, width), &outcomes)
                 .map_err(|cause| Error::internal("quality cannot be measured", cause))?;
             results.push(WindowResult {
                 version: number.to_string(),
@@ -144,6 +142,46 @@ impl Watched<'_> {
             });
         }
         Ok(results)
+    }
+
+    /// The window's good answers by key, each beside its outcome. A key is compared in the type that the
+    /// data has for it, however it was sent. `None` while no key was logged, or the data has none.
+    fn outcomes_sql(&self, task: &Task, (name, logs): (&DatasetName, &Schema), data: &Schema) -> Option<String> {
+        let mut columns: Vec<String> = ["version", "project_ms", "wall_ms", "prediction_id"].map(str::to_owned).into();
+        let (mut keys, mut same) = (Vec::new(), Vec::new());
+        for (place, key) in task.key.iter().enumerate() {
+            let own = &data.field(key)?.class;
+            let class = key_class(own);
+            columns.push(format!("{} AS key_{place}", logged(logs, &format!("{INPUT}{key}"), &class)?));
+            keys.push(format!("key_{place}"));
+            same.push(format!("p.key_{place} = {}", read_as(&format!("d.{}", quoted(key)), own, &class)));
+        }
+        if keys.is_empty() {
+            return None;
+        }
+        let mut shown = vec!["p.version".to_owned(), format!("d.{} AS outcome", quoted(&task.target))];
+        let numbered = (0..).map(|class| format!("score_{class}"));
+        for score in std::iter::once("score".to_owned()).chain(numbered) {
+            match logged(logs, &score, &TypeClass::Float) {
+                Some(values) => columns.push(format!("{values} AS {score}")),
+                None if score == "score" => continue,
+                None => break,
+            }
+            shown.push(format!("p.{score}"));
+        }
+        Some(format!(
+            "SELECT {shown} FROM (SELECT *, row_number() OVER (PARTITION BY version, {keys} ORDER BY project_ms DESC, wall_ms DESC, \
+             prediction_id DESC) AS answer FROM (SELECT {columns} FROM {predictions} WHERE project_ms >= {start} AND project_ms < {end} \
+             AND status < 400) l) p LEFT JOIN {data} d ON {same} WHERE p.answer = 1",
+            shown = shown.join(", "),
+            keys = keys.join(", "),
+            columns = columns.join(", "),
+            predictions = quoted(name.as_str()),
+            start = self.window.start_ms,
+            end = self.window.end_ms,
+            data = quoted(task.data.as_str()),
+            same = same.join(" AND "),
+        ))
     }
 }
 
@@ -168,33 +206,48 @@ fn rows_where(frame: &Frame, column: &str, holds: impl Fn(f64) -> bool) -> Vec<u
     (0..frame.rows()).filter(|row| holds(number_at(frame, column, *row))).collect()
 }
 
-/// The inputs by their own names.
-fn inputs_of(frame: &Frame) -> Frame {
+/// The features of a reference by their own names; one that was not logged is missing.
+fn inputs_of(frame: &Frame, reference: &Reference) -> Frame {
     let mut inputs = Frame::new();
-    for (name, column) in frame.names().iter().zip(frame.columns()) {
-        if let Some(name) = name.strip_prefix(INPUT) {
-            inputs.push(name, column.clone());
-        }
+    for feature in &reference.features {
+        let name = format!("{INPUT}{}", feature.name);
+        let column = match feature.distribution {
+            Distribution::Numbers(_) => Column::Number(numbers(frame, &name)),
+            Distribution::Categories(_) => Column::Text(texts(frame, &name)),
+        };
+        inputs.push(&feature.name, column);
     }
     inputs
 }
 
-fn scores_of(frame: &Frame) -> Scores {
-    let classes = frame.names().iter().filter(|name| name.starts_with("score_")).count();
-    let kind = if classes > 0 { TaskKind::Multiclass } else { TaskKind::Regression };
-    ordered_scores(frame, kind, classes)
+/// `score`, or `score_0`, `score_1` … in the order of the classes.
+fn scores_of(frame: &Frame, width: usize) -> Scores {
+    let name = |class: usize| if width == 1 { "score".to_owned() } else { format!("score_{class}") };
+    let columns: Vec<Vec<f64>> = (0..width).map(|class| numbers(frame, &name(class))).collect();
+    let values = (0..frame.rows()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+    Scores { width, values }
 }
 
-/// `score`, or `score_0`, `score_1` … in the order of the classes.
-fn ordered_scores(frame: &Frame, kind: TaskKind, classes: usize) -> Scores {
-    let names: Vec<String> = if kind == TaskKind::Multiclass {
-        (0..classes).map(|class| format!("score_{class}")).collect()
-    } else {
-        vec!["score".to_owned()]
-    };
-    let mut values = Vec::with_capacity(frame.rows() * names.len());
-    for row in 0..frame.rows() {
-        values.extend(names.iter().map(|name| number_at(frame, name, row)));
+/// The numbers that were logged as `name`.
+fn numbers(frame: &Frame, name: &str) -> Vec<f64> {
+    let mut all = vec![f64::NAN; frame.rows()];
+    for column in logged_columns(frame, name) {
+        if let Column::Number(values) = column {
+            all.iter_mut().zip(values).filter(|(own, _)| own.is_nan()).for_each(|(own, value)| *own = *value);
+        }
     }
-    Scores { width: names.len(), values }
+    all
+}
+
+/// The texts that were logged as `name`.
+fn texts(frame: &Frame, name: &str) -> TextColumn {
+    let found = logged_columns(frame, name).find_map(|column| match column {
+        Column::Text(text) => Some(text.clone()),
+        Column::Number(_) => None,
+    });
+    found.unwrap_or_else(|| TextColumn { codes: vec![MISSING; frame.rows()], values: Vec::new() })
+}
+
+fn logged_columns<'a>(frame: &'a Frame, name: &str) -> impl Iterator<Item = &'a Column> {
+    frame.names().iter().zip(frame.columns()).filter(move |(column, _)| holds(column, name)).map(|(_, column)| column)
 }

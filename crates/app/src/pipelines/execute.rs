@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use perennial_config::Thing;
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
@@ -16,14 +17,14 @@ use tokio::task::JoinSet;
 use super::told::Told;
 use super::{Followed, Options, Why, why};
 use crate::app::{Caller, STEPS_MAX};
-use crate::collect::{self, collect};
+use crate::collect::{self, Waiting, collect};
 use crate::decisions::{self, Decided};
 use crate::endpoints;
 use crate::loads::Arrived;
 use crate::project::ProjectState;
 use crate::split::Split;
 use crate::steps;
-use crate::tables::Tables;
+use crate::tables::{Tables, Versioned};
 
 /// How a pipeline run ended.
 #[derive(Debug, Clone)]
@@ -36,6 +37,14 @@ pub struct Finished {
     pub decided: Option<Decided>,
     /// What would run, for a dry run.
     pub plan: Vec<Why>,
+    /// What would be collected before, for a dry run.
+    pub waiting: Vec<Waiting>,
+}
+
+impl Finished {
+    fn ended(state: PipelineRunState, message: Option<String>, decided: Option<Decided>) -> Self {
+        Self { state, message, decided, plan: Vec::new(), waiting: Vec::new() }
+    }
 }
 
 /// What the steps of one pipeline run share.
@@ -78,7 +87,17 @@ impl Context {
 
     /// Dataset versions as this run sees them.
     pub(crate) fn tables(&self) -> Tables {
-        self.tables.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with_tables(Clone::clone)
+    }
+
+    /// Looks at them without a copy of all.
+    pub(crate) fn with_tables<T>(&self, look: impl FnOnce(&Tables) -> T) -> T {
+        look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The version of a dataset as this run sees it.
+    pub(crate) fn table(&self, name: &str) -> Result<Versioned> {
+        self.with_tables(|tables| tables.get(name).cloned())
     }
 
     /// The outputs of a step that is over, with the attempt that made them.
@@ -100,6 +119,13 @@ impl Context {
         let Some(run) = step_runs::find_cached(&mut reader, self.project.id, key).await? else { return Ok(None) };
         let outputs = step_runs::list_outputs(&mut reader, run.id).await?;
         Ok(Some((run, outputs)))
+    }
+
+    /// Whether an attempt before the newest of its step is the present one again. That nothing changed
+    /// since the last run is no news, and not kept of each step.
+    fn came_back(&self) -> bool {
+        let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
+        reused.iter().any(|run| !self.newest.contains_key(&run.cache_key))
     }
 
     /// Stores the reused attempts that were only noted so far, in one transaction.
@@ -143,7 +169,7 @@ pub(super) async fn execute(
             let message = Some(error.message().to_owned());
             (
                 PipelineRunEvent::Fail,
-                Finished { state: PipelineRunState::Failed, message, decided: None, plan: Vec::new() },
+                Finished::ended(PipelineRunState::Failed, message, None),
                 Some(error),
             )
         }
@@ -199,9 +225,17 @@ async fn attempt(
     loop {
         while let Some(name) = schedule.start(STEPS_MAX) {
             let step: StepName = name.parse()?;
-            let Some(parts) = reuse(&context, &step).await? else {
-                schedule.finish(&name, Outcome::Done);
-                continue;
+            let parts = match reuse(&context, &step).await {
+                Ok(Some(parts)) => parts,
+                Ok(None) => {
+                    schedule.finish(&name, Outcome::Done);
+                    continue;
+                }
+                Err(error) => {
+                    schedule.finish(&name, Outcome::Failed);
+                    failures.push((step, error));
+                    continue;
+                }
             };
             context.store_reused().await?;
             let shared = context.clone();
@@ -224,7 +258,9 @@ async fn attempt(
         }
     }
     let reused = context.reused.lock().unwrap_or_else(PoisonError::into_inner).len();
-    context.store_reused().await?;
+    if executed > 0 || !failures.is_empty() || context.came_back() {
+        context.store_reused().await?;
+    }
     if executed > 0 || reused > 0 {
         context.tell(Told::Cached { steps: wanted.len() - executed - failures.len() - schedule.skipped().len() }).await;
     }
@@ -252,6 +288,7 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
             context.tell(Told::Decided { verdict, message: decided.message.clone() }).await;
         }
         if context.run.kind == PipelineKind::Release
+            && collected.failed.is_empty()
             && let Some(released) = endpoints::release(context, decided).await?
         {
             acted = true;
@@ -267,7 +304,8 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
         .collect();
     let failed = collected.failed.first().map(|(_, error)| error);
     if let Some(error) = failed {
-        let first = Error::new(error.code(), trouble.join("; "));
+        let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
+        let first = Error::new(error.code(), format!("{}{nothing}", trouble.join("; ")));
         return Err(match error.hint_text() {
             Some(hint) => first.hint(hint.to_owned()),
             None => first,
@@ -278,7 +316,7 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
         acted = true;
     }
     let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
-    Ok(Finished { state, message, decided, plan: Vec::new() })
+    Ok(Finished::ended(state, message, decided))
 }
 
 async fn gather(context: &Context) -> Result<collect::Collected> {
@@ -383,6 +421,7 @@ async fn dry_run(
     graph: &Graph,
     wanted: &std::collections::BTreeSet<String>,
 ) -> Result<Finished> {
+    let waiting = collect::waiting(&context.caller, &context.project, &context.submission).await?;
     let mut plan: Vec<Why> = Vec::new();
     for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
         let step: StepName = node.name.parse()?;
@@ -391,7 +430,24 @@ async fn dry_run(
             plan.push(Why { step, is_cached: false, reasons });
             continue;
         }
-        let parts = steps::key(context, &step).await?;
+        let reads = |new: &&Waiting| {
+            let dataset = Thing::Dataset(new.dataset.clone());
+            context.submission.graph.needs(&step).any(|needed| *needed == dataset)
+        };
+        let new = waiting.iter().filter(reads);
+        let reasons: Vec<_> =
+            new.map(|new| format!("it waits for dataset `{}`: {}", new.dataset, new.words())).collect();
+        if !reasons.is_empty() {
+            plan.push(Why { step, is_cached: false, reasons });
+            continue;
+        }
+        let parts = match steps::key(context, &step).await {
+            Ok(parts) => parts,
+            Err(error) => {
+                plan.push(Why { step, is_cached: false, reasons: vec![format!("it cannot: {}", error.message())] });
+                continue;
+            }
+        };
         let cached = context.find_cached(&parts.key()).await?;
         plan.push(why(&context.caller, &context.project, &step, &parts, cached.is_some()).await?);
         if let Some((run, outputs)) = cached {
@@ -399,9 +455,11 @@ async fn dry_run(
         }
     }
     let would = plan.iter().filter(|why| !why.is_cached).count();
-    let message = Some(format!("{would} of {} steps would run", plan.len()));
-    let state = if would == 0 { PipelineRunState::NothingToDo } else { PipelineRunState::Succeeded };
-    Ok(Finished { state, message, decided: None, plan })
+    let first = waiting.iter().map(|new| format!("; dataset `{}`: {}", new.dataset, new.words())).collect::<String>();
+    let message = Some(format!("{would} of {} steps would run{first}", plan.len()));
+    let is_idle = would == 0 && waiting.is_empty();
+    let state = if is_idle { PipelineRunState::NothingToDo } else { PipelineRunState::Succeeded };
+    Ok(Finished { plan, waiting, ..Finished::ended(state, message, None) })
 }
 
 async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()> {

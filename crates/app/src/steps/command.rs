@@ -1,6 +1,10 @@
 //! `run` steps: any command, in a folder that holds just what was declared.
 
+mod left;
+mod live;
+
 use std::collections::BTreeMap;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +26,7 @@ use perennial_store::runs::{Batch, Param};
 use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput};
 use perennial_validation::plan;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::examples::{feature_names, split, task};
 use super::{Made, ModelReference, model, named_output, sql};
@@ -33,6 +38,9 @@ use crate::tables::{Versioned, declare};
 
 /// Lines of a step's log that an error repeats.
 const LOG_TAIL_LINES: usize = 12;
+
+/// Bytes at the end of a log in which an error looks for its reason.
+const LOG_TAIL_BYTES: u64 = 64 * 1024;
 
 /// The environment a step runs in, resolved to its lock.
 pub(super) async fn environment(context: &Context, run: &Run) -> Result<Environment> {
@@ -49,11 +57,18 @@ fn spec(context: &Context, run: &Run) -> Result<EnvironmentSpec> {
     })
 }
 
-pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, run: &Run) -> Result<Made> {
+/// Runs the command once. How it ended, what it used and its log are in `outcome`, when it failed too.
+pub(super) async fn run(
+    context: &Arc<Context>,
+    step: &StepName,
+    id: StepRunId,
+    run: &Run,
+    outcome: &mut StepOutcome,
+) -> Result<Made> {
     let app = &context.caller.app;
     let tracked = model::begin_run(context, step, id, app.services.runner.name()).await?;
     let folder = app.services.work.join("steps").join(id.to_string());
-    let result = attempt(context, step, id, run, tracked, &folder).await;
+    let result = attempt(context, step, (id, tracked), run, &folder, outcome).await;
     let status = if result.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
     let (batch, artifacts) = left_behind(context, step, run, &folder, result.as_ref().ok()).await?;
     model::end_run(context, tracked, status, batch, artifacts).await?;
@@ -67,10 +82,10 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
 async fn attempt(
     context: &Arc<Context>,
     step: &StepName,
-    id: StepRunId,
+    (id, tracked): (StepRunId, RunId),
     run: &Run,
-    tracked: RunId,
     folder: &Path,
+    outcome: &mut StepOutcome,
 ) -> Result<Made> {
     let app = &context.caller.app;
     let spec = spec(context, run)?;
@@ -146,44 +161,54 @@ async fn attempt(
             },
             log: folder.join("log"),
         };
-    let outcome = app.services.runner.run(command).await;
+    let log = command.log.clone();
+    let (over, ended) = oneshot::channel::<()>();
+    let running = async {
+        let ran = app.services.runner.run(command).await;
+        drop(over);
+        ran
+    };
+    let (ran, ()) = tokio::join!(running, live::follow(context, step, &log, ended));
     access::revoke(&context.caller, &token).await?;
-    let outcome = outcome?;
-    let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-    for line in log.lines() {
-        context.tell(Told::StepLog { step: step.clone(), line: line.to_owned() }).await;
-    }
-    let kept = app.services.blobs.put_bytes(log.clone().into_bytes()).await?;
-    if outcome.exit != Exit::Code(0) {
-        return Err(failed(step, run, &outcome.exit, &log));
+    let ran = ran?;
+    *outcome = StepOutcome {
+        exit: Some(json!(ran.exit)),
+        peak_memory_bytes: ran.peak_memory_bytes,
+        isolation: Some(isolation(run, ran.isolation)),
+        message: None,
+        log_digest: Some(app.services.blobs.put_file(&log).await?.digest.to_string()),
+    };
+    if ran.exit != Exit::Code(0) {
+        return Err(failed(step, run, &ran.exit, &ending(&log)));
     }
     let mut outputs = Vec::new();
     let mut told = Vec::new();
     for (name, output) in &run.outputs {
-        let place = here.join(&output.path);
-        if !place.exists() {
+        let Some(place) = left::find(&here, &output.path)? else {
             return Err(Error::new(
                 ErrorCode::StepFailed,
                 format!("step `{step}` ended well but left nothing at `{}`, its output `{name}`", output.path),
             )
             .hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
-        }
+        };
         let made = match output.kind {
             Kind::Model => take_model(context, step, id, name, &place, tracked, &environment).await?,
-            Kind::Dataset => take_dataset(context, id, name, &place).await?,
+            Kind::Dataset => {
+                left::plain(&place, &output.path)?;
+                take_dataset(context, id, name, &place).await?
+            }
             Kind::File => take_file(context, id, name, &place).await?,
         };
         told.push(format!("`{name}` {}", &made.digest[..8]));
         outputs.push(made);
     }
-    let outcome = StepOutcome {
-        exit: Some(json!(outcome.exit)),
-        peak_memory_bytes: outcome.peak_memory_bytes,
-        isolation: Some(outcome.isolation),
-        message: None,
-        log_digest: Some(kept.digest.to_string()),
-    };
-    Ok(Made { outputs, outcome: Some(outcome), message: told.join(", ") })
+    Ok(Made { outputs, message: told.join(", ") })
+}
+
+/// What the record says of the isolation. A step that asked to read everything was not isolated, however the
+/// runner held it.
+fn isolation(run: &Run, by_runner: String) -> String {
+    if run.isolation == Isolation::None { "none (declared)".to_owned() } else { by_runner }
 }
 
 /// `features.train` → `FEATURES_TRAIN`.
@@ -208,7 +233,7 @@ async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result
         Input::Train(dataset) => (dataset, Some(true)),
         Input::Test(dataset) => (dataset, Some(false)),
     };
-    let table = context.tables().get(dataset.as_str())?.clone();
+    let table = context.table(dataset.as_str())?;
     let sql = match chosen {
         None => format!("SELECT * FROM \"{dataset}\""),
         Some(train) => {
@@ -225,6 +250,19 @@ async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result
     };
     app.data().export(FrameRequest { sql, tables: vec![table.named()] }, to.clone()).await?;
     Ok(to)
+}
+
+/// The last part of a log; empty when it cannot be read.
+fn ending(log: &Path) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(log)?;
+        let behind = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
+        file.seek(SeekFrom::Start(behind))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
 fn failed(step: &StepName, run: &Run, exit: &Exit, log: &str) -> Error {
@@ -276,8 +314,9 @@ async fn one_file(context: &Context, place: &Path) -> Result<Manifest> {
 async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
     let name = name.parse()?;
     let dataset = declare(&context.caller.app, &context.project, &name, Mode::Replace, &[]).await?;
-    let (checks, tables) = (checks_of(&context.submission.project, &name), context.tables());
-    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named))
+    let checks = checks_of(&context.submission.project, &name);
+    let plan = context
+        .with_tables(|tables| plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let arrival = Arrival {
         dataset,
@@ -370,7 +409,7 @@ async fn flavors(context: &Context, manifest: &Manifest) -> Result<String> {
 /// Feature columns of `[task].data` with their kinds.
 fn features(context: &Context) -> Result<Vec<Feature>> {
     let task = task(context)?;
-    let schema = context.tables().get(task.data.as_str())?.version.schema.clone();
+    let schema = context.table(task.data.as_str())?.version.schema;
     let columns: Vec<String> = schema.fields.iter().map(|field| field.name.clone()).collect();
     let kind = |name: &str| match schema.field(name).map(|field| &field.class) {
         Some(TypeClass::Text) => InputKind::Text,
@@ -388,15 +427,19 @@ async fn left_behind(
     made: Option<&Made>,
 ) -> Result<(Batch, Vec<(String, ManifestFile)>)> {
     let now = context.caller.app.services.clock.wall_ms();
-    let text = std::fs::read_to_string(folder.join("work/metrics.json")).unwrap_or_default();
-    let metrics = match serde_json::from_str::<serde_json::Map<String, Value>>(&text) {
+    let numbers = left::metrics(&folder.join("work")).and_then(|text| {
+        let text = if text.is_empty() { "{}" } else { &text };
+        serde_json::from_str::<serde_json::Map<String, Value>>(text).map_err(|cause| {
+            Error::new(ErrorCode::StepFailed, format!("metrics.json is no object of numbers: {cause}"))
+        })
+    });
+    let metrics = match numbers {
         Ok(map) => map
             .into_iter()
             .filter_map(|(key, value)| Some(Point { key, value: value.as_f64()?, timestamp_ms: now, step: 0 }))
             .collect(),
-        Err(_) if text.is_empty() => Vec::new(),
-        Err(cause) => {
-            let line = format!("metrics.json is no object of numbers, it is left out: {cause}");
+        Err(error) => {
+            let line = format!("metrics.json is left out: {}", error.message());
             context.tell(Told::StepLog { step: step.clone(), line }).await;
             Vec::new()
         }

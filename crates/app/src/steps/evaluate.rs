@@ -204,7 +204,7 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
             )
         })
         .collect();
-    Ok(Made { outputs: vec![output], outcome: None, message: shown.join(", ") })
+    Ok(Made { outputs: vec![output], message: shown.join(", ") })
 }
 
 struct Contender {
@@ -261,8 +261,10 @@ fn measure(
         });
         scored.push((&contender.name, scores));
     }
+    // A column that is known only afterwards shows in the rows whose outcome is still to come.
+    let whole = examples.frame.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let all: Vec<usize> = (0..examples.frame.rows())
-        .filter(|row| examples.times[*row].is_some_and(|time| time < split.test.end_ms))
+        .filter(|row| whole.is_missing(*row) || examples.times[*row].is_some_and(|time| time < split.test.end_ms))
         .collect();
     let seen = examples.frame.take(&all);
     let known = seen.column(target).ok_or_else(|| Error::not_found("column", target))?;
@@ -311,12 +313,14 @@ fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
     best.map_or_else(|| json!({}), |(p50, p99)| json!({ "p50_ms": p50, "p99_ms": p99 }))
 }
 
-/// How the newest loads of the datasets behind the candidate were judged.
+/// How the loads that made the dataset versions behind the candidate were judged.
 async fn checks(context: &Context) -> Result<Value> {
     let mut reader = context.caller.app.store().read().await?;
     let (mut passed, mut warned, mut failed) = (0.0, 0.0, 0.0);
     for table in context.tables().iter() {
-        let Some(load) = loads::find_latest_arrival(&mut reader, table.dataset.id).await? else { continue };
+        let Some(load) = loads::find_by_number(&mut reader, table.dataset.id, table.version.number).await? else {
+            continue;
+        };
         for result in check_results::list(&mut reader, load.id).await? {
             match (result.verdict, result.severity) {
                 (perennial_core::rule::Verdict::Pass, _) => passed += 1.0,

@@ -44,7 +44,7 @@ impl Examples {
     /// Reads the rows as this pipeline run sees them.
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let task = task(context)?;
-        let table = context.tables().get(task.data.as_str())?.clone();
+        let table = context.table(task.data.as_str())?;
         for (role, column) in
             [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)))
         {
@@ -91,7 +91,7 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         return Ok(*decided);
     }
     let task = task(context)?;
-    let table = context.tables().get(task.data.as_str())?.clone();
+    let table = context.table(task.data.as_str())?;
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let sql = format!(
         "SELECT {time}, CASE WHEN {target} IS NULL THEN 0 ELSE 1 END AS labelled FROM {data}",

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::pipelines::Context;
+use crate::tracking::Seal;
 
 /// The largest model file that is read into memory, in bytes.
 pub(crate) const MODEL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -152,6 +153,7 @@ pub(crate) async fn end_run(
     artifacts: Vec<(String, ManifestFile)>,
 ) -> Result<()> {
     let now = context.caller.app.services.clock.wall_ms();
+    let seal = Seal::new(&context.caller, context.project.id).await?;
     context
         .caller
         .app
@@ -173,8 +175,7 @@ pub(crate) async fn end_run(
                     run_artifacts::put(tx, run, &artifact).await?;
                 }
                 runs::update(tx, run, &RunUpdate { status: Some(status), end_ms: Some(now), name: None }).await?;
-                runs::seal(tx, run, now).await?;
-                Ok(())
+                seal.end(tx, run).await
             })
         })
         .await

@@ -20,15 +20,15 @@ use crate::tables::{Versioned, declare};
 pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, file: &str) -> Result<Made> {
     let app = &context.caller.app;
     let sql = context.submission.declared_text(file)?.to_owned();
-    let tables = context.tables();
     let mut named = Vec::new();
     for table in app.data().tables_in(&sql)? {
-        named.push(tables.get(&table)?.named());
+        named.push(context.table(&table)?.named());
     }
     let name = dataset_of(step)?;
     let dataset = declare(app, &context.project, &name, Mode::Replace, &[]).await?;
     let checks = checks_of(&context.submission.project, &name);
-    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named))
+    let plan = context
+        .with_tables(|tables| plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let arrival = Arrival {
         dataset,
@@ -66,5 +66,5 @@ pub(super) fn made(context: &Context, id: StepRunId, versioned: Versioned) -> Ma
         versioned.dataset.name, versioned.version.number, versioned.version.row_count
     );
     context.tables.lock().unwrap_or_else(PoisonError::into_inner).put(versioned);
-    Made { outputs: vec![output], outcome: None, message }
+    Made { outputs: vec![output], message }
 }

@@ -106,7 +106,7 @@ async fn keep(
     };
     let output = reference.output(id, "model")?;
     let message = format!("model {} of `{step}`, {} bytes", &output.digest[..8], manifest.size_bytes());
-    Ok(Made { outputs: vec![output], outcome: None, message })
+    Ok(Made { outputs: vec![output], message })
 }
 
 /// The outcomes of the rows, as the task reads them.

@@ -14,7 +14,7 @@ use perennial_store::run_artifacts as rows;
 use perennial_store::runs::Run;
 
 use super::check::refused;
-use super::{ARTIFACT_ROOT, limits, readable_run, writable_run};
+use super::{ARTIFACT_ROOT, Seal, limits, readable_run, writable_run};
 use crate::app::{Caller, wrong_state};
 
 pub use perennial_store::run_artifacts::RunArtifact;
@@ -80,7 +80,7 @@ where
     place.judge(&run)?;
     writable(&run)?;
     let blob = caller.app.services.blobs.put_stream(incoming, limits::ARTIFACT_BYTES_MAX).await?;
-    let id = run.run_id;
+    let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
     let artifact = RunArtifact {
         path: path.to_string(),
         blob_digest: blob.digest.to_string(),
@@ -104,7 +104,8 @@ where
                         )));
                     }
                 }
-                Ok(rows::put(tx, id, &artifact).await?)
+                rows::put(tx, id, &artifact).await?;
+                seal.again(tx, id).await
             })
         })
         .await
@@ -174,9 +175,19 @@ pub async fn delete(caller: &Caller, place: Place) -> Result<()> {
     let run = writable_run(caller, place.run).await?;
     place.judge(&run)?;
     writable(&run)?;
-    let id = run.run_id;
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(rows::delete(tx, id, path.as_str()).await?) })).await?;
-    Ok(())
+    let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                match rows::delete(tx, id, path.as_str()).await? {
+                    0 => Ok(()),
+                    _ => seal.again(tx, id).await,
+                }
+            })
+        })
+        .await
 }
 
 fn writable(run: &Run) -> Result<()> {

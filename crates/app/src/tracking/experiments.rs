@@ -3,6 +3,7 @@
 mod search;
 
 use perennial_core::id::{ExperimentId, ProjectId};
+use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::Lifecycle;
 use perennial_core::{Error, ErrorCode, Result};
@@ -11,8 +12,9 @@ use perennial_store::experiments::NewExperiment;
 use perennial_store::projects;
 
 use super::check::{length, location, quoted, refused};
-use super::{ARTIFACT_ROOT, Change, entry, limits, not_a_step, readable_experiment, writable_experiment};
+use super::{ARTIFACT_ROOT, limits, not_a_step, readable_experiment, writable_experiment};
 use crate::app::{Caller, wrong_state};
+use crate::ledger::{By, Change};
 
 pub use perennial_store::experiments::{Experiment, Tag};
 pub use search::{Search, search};
@@ -141,12 +143,9 @@ pub async fn restore(caller: &Caller, id: ExperimentId) -> Result<()> {
 
 async fn set_lifecycle(caller: &Caller, id: ExperimentId, lifecycle: Lifecycle, verb: &'static str) -> Result<()> {
     let experiment = writable_experiment(caller, id).await?;
-    let payload = serde_json::json!({ "name": experiment.name });
-    let entry = entry(
-        caller,
-        Change { project: experiment.project_id, noun: "experiment", subject: id.to_string(), verb, payload },
-    )
-    .await?;
+    let by = By::new(caller, Some(experiment.project_id)).await?;
+    let (chain, payload) = (Chain::Project(experiment.project_id), serde_json::json!({ "name": experiment.name }));
+    let change = Change { chain, noun: "experiment", subject: id.to_string(), verb, payload };
     let now = caller.app.services.clock.wall_ms();
     caller
         .app
@@ -160,7 +159,7 @@ async fn set_lifecycle(caller: &Caller, id: ExperimentId, lifecycle: Lifecycle, 
                     ));
                 }
                 rows::set_lifecycle(tx, id, lifecycle, now).await?;
-                entry.append(tx).await
+                by.record(tx, change).await
             })
         })
         .await

@@ -6,18 +6,18 @@ use perennial_core::permission::Permission;
 use perennial_store::runs::{RunInput, RunUpdate};
 use perennial_store::{Error as StoreError, Page, metrics, runs as rows};
 
-use super::{NAME_TAG, check, limits, writable_run};
+use super::{NAME_TAG, Seal, check, limits, writable_run};
 use crate::app::Caller;
 
 pub use perennial_store::metrics::Point;
 pub use perennial_store::runs::Batch;
 
-/// Logs a batch into a run: all of it or nothing. Params are written once.
+/// Logs a batch into a run: all of it or nothing. Params are written once. One that has ended is sealed anew.
 pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<()> {
     check::batch(&mut batch)?;
     let name = batch.tags.iter().rev().find(|tag| tag.key == NAME_TAG).map(|tag| tag.value.clone());
     check::length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
-    writable_run(caller, id).await?;
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
     caller
         .app
         .store()
@@ -27,7 +27,7 @@ pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<(
                 if let Some(name) = name.filter(|name| !name.is_empty()) {
                     rows::update(tx, id, &RunUpdate { name: Some(name), ..RunUpdate::default() }).await?;
                 }
-                Ok(())
+                seal.again(tx, id).await
             })
         })
         .await
@@ -35,15 +35,33 @@ pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<(
 
 /// Removes a tag.
 pub async fn delete_tag(caller: &Caller, id: RunId, key: String) -> Result<()> {
-    writable_run(caller, id).await?;
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(rows::delete_tag(tx, id, &key).await?) })).await
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                rows::delete_tag(tx, id, &key).await?;
+                seal.again(tx, id).await
+            })
+        })
+        .await
 }
 
 /// Logs what a run read.
 pub async fn log_inputs(caller: &Caller, id: RunId, inputs: Vec<RunInput>) -> Result<()> {
     check::inputs(&inputs)?;
-    writable_run(caller, id).await?;
-    caller.app.store().write(move |tx| Box::pin(async move { Ok(rows::log_inputs(tx, id, &inputs).await?) })).await
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    caller
+        .app
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                rows::log_inputs(tx, id, &inputs).await?;
+                seal.again(tx, id).await
+            })
+        })
+        .await
 }
 
 /// Points of a metric by timestamp, step and value; none of a run or metric that is not there.

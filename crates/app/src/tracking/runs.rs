@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use perennial_core::Result;
 use perennial_core::filter::{parse_run_filter, parse_run_order};
 use perennial_core::id::{ExperimentId, RunId};
+use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::{Lifecycle, RunStatus};
 use perennial_store::experiments::Tag;
@@ -12,10 +13,9 @@ use perennial_store::runs::{Batch, NewRun, RunSearch};
 use perennial_store::{Page, experiments as experiment_rows, runs as rows};
 
 use super::check::{self, length, refused};
-use super::{
-    Change, NAME_TAG, PARENT_TAG, entry, limits, names, readable_experiment, readable_run, seal, writable_run,
-};
+use super::{NAME_TAG, PARENT_TAG, Seal, limits, names, readable_experiment, readable_run, writable_run};
 use crate::app::Caller;
+use crate::ledger::{By, Change};
 
 pub use perennial_store::runs::{Param, Run, RunData, RunInput, RunUpdate};
 
@@ -115,40 +115,33 @@ pub async fn get(caller: &Caller, id: RunId) -> Result<(Run, RunData)> {
     Ok((run, data))
 }
 
-/// Changes status, end or name of a run. The end of a run enters the ledger with the digest of what it logged.
+/// Changes status, end or name of a run. Its end enters the ledger with the digest of what it holds, and
+/// so does every change after it; that one which had ended is taken up again is told, too.
 pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run> {
     let run = writable_run(caller, id).await?;
     let name = update.name.filter(|name| !name.is_empty());
     length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
     let update = RunUpdate { name, ..update };
-    let ended = update.status.filter(|status| status.is_terminal());
-    let change = Change {
-        project: run.project_id,
-        noun: "run",
-        subject: id.to_string(),
-        verb: "end",
-        payload: serde_json::Value::Null,
-    };
-    let mut entry = entry(caller, change).await?;
-    let now = caller.app.services.clock.wall_ms();
+    let seal = Seal::new(caller, run.project_id).await?;
     caller
         .app
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                let mut run = rows::update(tx, id, &update).await?;
+                let before = rows::get(tx, id).await?.status;
+                let now = rows::update(tx, id, &update).await?.status;
                 if let Some(name) = update.name {
                     let tags = vec![Tag { key: NAME_TAG.to_owned(), value: name }];
                     rows::log_batch(tx, id, &Batch { tags, ..Batch::default() }).await?;
                 }
-                if let Some(status) = ended {
-                    entry.change.payload =
-                        serde_json::json!({ "status": status.as_str(), "logged": seal::digest(tx, id).await? });
-                    rows::seal(tx, id, now).await?;
-                    run.sealed_ms = Some(now);
-                    entry.append(tx).await?;
+                if update.status.is_some() && now.is_terminal() {
+                    seal.end(tx, id).await?;
+                } else if before.is_terminal() && !now.is_terminal() {
+                    seal.open(tx, id).await?;
+                } else {
+                    seal.again(tx, id).await?;
                 }
-                Ok(run)
+                Ok(rows::get(tx, id).await?)
             })
         })
         .await
@@ -166,9 +159,9 @@ pub async fn restore(caller: &Caller, id: RunId) -> Result<()> {
 
 async fn set_lifecycle(caller: &Caller, id: RunId, lifecycle: Lifecycle, verb: &'static str) -> Result<()> {
     let run = writable_run(caller, id).await?;
-    let payload = serde_json::json!({ "name": run.name });
-    let entry =
-        entry(caller, Change { project: run.project_id, noun: "run", subject: id.to_string(), verb, payload }).await?;
+    let by = By::new(caller, Some(run.project_id)).await?;
+    let (chain, payload) = (Chain::Project(run.project_id), serde_json::json!({ "name": run.name }));
+    let change = Change { chain, noun: "run", subject: id.to_string(), verb, payload };
     let now = caller.app.services.clock.wall_ms();
     caller
         .app
@@ -179,7 +172,7 @@ async fn set_lifecycle(caller: &Caller, id: RunId, lifecycle: Lifecycle, verb: &
                     return Ok(());
                 }
                 rows::set_lifecycle(tx, id, lifecycle, now).await?;
-                entry.append(tx).await
+                by.record(tx, change).await
             })
         })
         .await

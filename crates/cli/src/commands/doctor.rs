@@ -1,12 +1,17 @@
 //! `perennial doctor`: what is found, what is missing, and the next act.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
+use perennial_core::port::runner::{self, Runner};
+use perennial_runners::LocalRunner;
 use serde_json::json;
 
+use crate::client::Client;
 use crate::commands::data_folder;
+use crate::host::team_server;
 use crate::output::table;
 
 struct Finding {
@@ -17,16 +22,17 @@ struct Finding {
 }
 
 pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
-    let findings = [
+    let mut findings = vec![
         program("python", &["python3", "python"], "needed by steps written in Python: install Python 3"),
         program("uv", &["uv"], "needed by `env = \"uv:…\"`: `pip install uv`"),
         onnx_runtime(),
-        isolation(),
+        isolation().await,
         data(folder),
         project(folder),
         database().await,
         open_files(),
     ];
+    findings.extend(server().await);
     if json {
         let told: Vec<_> = findings
             .iter()
@@ -67,17 +73,52 @@ fn onnx_runtime() -> Finding {
     }
 }
 
-fn isolation() -> Finding {
-    let text = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    if text.split(',').any(|module| module.trim() == "landlock") {
-        return Finding { part: "isolation", state: "found", found: "landlock".to_owned(), next: String::new() };
-    }
-    Finding {
-        part: "isolation",
-        state: "missing",
-        found: "this kernel has no Landlock".to_owned(),
-        next: "steps run; their records say `isolation = none`".to_owned(),
-    }
+async fn isolation() -> Finding {
+    let (state, found, next) = match isolated().await {
+        Ok(told) if told != "none" => ("found", told, String::new()),
+        Ok(_) => (
+            "missing",
+            "this kernel has no Landlock".to_owned(),
+            "steps run; their records say `isolation = none`".to_owned(),
+        ),
+        Err(error) => ("wrong", format!("{error:#}"), "no step can be started here".to_owned()),
+    };
+    Finding { part: "isolation", state, found, next }
+}
+
+/// What isolates a step: a command is run as one.
+async fn isolated() -> Result<String> {
+    let place = tempfile::tempdir()?;
+    let folder = place.path().join("work");
+    std::fs::create_dir(&folder)?;
+    let local = LocalRunner::new(&std::env::current_exe()?, &place.path().join("cache"), "");
+    let command = runner::Command {
+        argv: vec!["true".to_owned()],
+        folder,
+        env: BTreeMap::new(),
+        readable: Vec::new(),
+        limits: runner::Limits::default(),
+        log: place.path().join("log"),
+    };
+    Ok(local.run(command).await?.isolation)
+}
+
+/// The team's server, when one is configured: whether it answers, and knows the token.
+async fn server() -> Option<Finding> {
+    let server = team_server()?;
+    let asked = async {
+        let client = Client::new(&server, &std::env::var("PERENNIAL_TOKEN").unwrap_or_default())?;
+        client.get("/api/v1/projects").await
+    };
+    Some(match asked.await {
+        Ok(_) => Finding { part: "server", state: "found", found: server, next: String::new() },
+        Err(error) => Finding {
+            part: "server",
+            state: "wrong",
+            found: format!("{error:#}"),
+            next: "check PERENNIAL_SERVER and PERENNIAL_TOKEN".to_owned(),
+        },
+    })
 }
 
 fn data(folder: &Path) -> Finding {

@@ -32,14 +32,10 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
         Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
         Command::Verify { head } => {
             let query = head.as_ref().map_or_else(String::new, |head| format!("?head={head}"));
-            verify(&client.get(&format!("{base}/ledger/verify{query}")).await?, json)
+            verify(client.get(&format!("/api/v1/verify{query}")).await?, project, json)
         }
         Command::Logs { step } => {
-            let answer = client.get(&format!("{base}/steps/{step}/log")).await?;
-            println!(
-                "{}",
-                answer.as_str().map_or_else(|| cell(answer.get("log").unwrap_or(&Value::Null)), str::to_owned)
-            );
+            logs(&client.get(&format!("{base}/steps/{step}/log")).await?, json);
             Ok(ExitCode::SUCCESS)
         }
         Command::Clock => {
@@ -86,6 +82,21 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
                 print!("{}", table(&columns.iter().map(|(head, _)| *head).collect::<Vec<_>>(), &rows));
             }
             Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn logs(answer: &Value, json: bool) {
+    let word = |name: &str| answer.get(name).and_then(Value::as_str);
+    if json {
+        println!("{answer}");
+    } else if let Some(log) = word("log") {
+        println!("{}", log.trim_end_matches('\n'));
+    } else {
+        let kind = word("kind").map(|kind| format!(", a step of kind `{kind}`,")).unwrap_or_default();
+        eprintln!("`{}`{kind} wrote no log", word("step").unwrap_or_default());
+        if let Some(message) = word("message") {
+            eprintln!("  it {}: {message}", word("state").unwrap_or_default());
         }
     }
 }
@@ -251,14 +262,26 @@ pub(crate) fn explained(answer: &Value) -> String {
     serde_json::to_string_pretty(answer).unwrap_or_default()
 }
 
-fn verify(answer: &Value, json: bool) -> Result<ExitCode> {
+/// Tells of every chain; the `head` to note is that of this project's.
+fn verify(mut answer: Value, project: &str, json: bool) -> Result<ExitCode> {
     let holds = answer["holds"] == json!(true);
+    let chains = items(&answer["chains"]);
     if json {
+        let own = chains.iter().find(|chain| chain["project"] == project);
+        answer["head"] = own.map_or(Value::Null, |chain| chain["head"].clone());
         println!("{answer}");
-    } else if holds {
-        println!("the ledger holds: {} entries, head {}", cell(&answer["entries"]), cell(&answer["head"]));
-    } else {
-        println!("the ledger does not hold: {}", cell(&answer["message"]));
+        return Ok(ExitCode::from(u8::from(!holds)));
+    }
+    for chain in chains.iter().filter(|chain| chain["entries"] != json!(0)) {
+        let whose = chain["project"].as_str().map_or_else(|| "the server".to_owned(), |name| format!("`{name}`"));
+        if chain["holds"] == json!(true) {
+            println!("the ledger holds: {} entries of {whose}, head {}", cell(&chain["entries"]), cell(&chain["head"]));
+        } else {
+            println!("the ledger of {whose} does not hold: {}", cell(&chain["message"]));
+        }
+    }
+    if let Some(message) = answer["message"].as_str() {
+        println!("the ledger does not hold: {message}");
     }
     Ok(ExitCode::from(u8::from(!holds)))
 }

@@ -1,46 +1,48 @@
 //! Backup and restore of an embedded store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use perennial_app::Caller;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::data_folder;
 
-/// Folders of a data folder that a backup holds beside the metadata, and those it need not.
-const KEPT: [&str; 3] = ["tables", "blobs", "predictions"];
+/// What a backup tells of itself. Written last, so that a folder that has it is whole.
+const NOTE: &str = "backup.json";
 
-/// The server writes a consistent copy of the metadata beside its own; what it names lies in
-/// files that never change once they are named, so they are copied after it.
+/// The server makes a copy of one moment beside its store, by links where it can; from there its files
+/// are copied to where they are wanted, each on disk when this returns.
 pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path) -> Result<ExitCode> {
     if to.exists() {
         bail!("{} is there already: name a new folder", to.display());
     }
     let data = data_folder(&folder.canonicalize()?);
-    std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
-    let to = to.canonicalize()?;
     let made = client.post("/api/v1/backup", &json!({})).await?;
-    let name = made.get("file").and_then(serde_json::Value::as_str).context("the server wrote no copy")?;
-    let copy = data.join(name);
-    std::fs::copy(&copy, to.join("metadata.sqlite"))?;
-    std::fs::remove_file(&copy)?;
-    for name in KEPT {
-        let from = data.join(name);
-        if from.is_dir() {
-            copy_folder(&from, &to.join(name))?;
-        }
+    let copy = data.join(made.get("folder").and_then(Value::as_str).context("the server made no copy")?);
+    if !copy.is_dir() {
+        bail!("the server keeps its data elsewhere than in {}: name that folder by PERENNIAL_DATA", data.display());
     }
-    std::fs::write(to.join("backup.json"), serde_json::to_vec_pretty(&made)?)?;
+    let copied = copy_folder(&copy, to).and_then(|()| {
+        std::fs::write(to.join(NOTE), serde_json::to_vec_pretty(&made)?)?;
+        Ok(sync(&to.join(NOTE)).and_then(|()| sync(to))?)
+    });
+    std::fs::remove_dir_all(&copy)?;
+    copied.with_context(|| format!("the backup in {} is not whole", to.display()))?;
     println!("the backup is in {}", to.display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Puts a backup in place of a project's store; what was there is kept beside it.
 pub(crate) fn restore(folder: &Path, from: &Path) -> Result<ExitCode> {
-    if !from.join("metadata.sqlite").is_file() {
-        bail!("{} is no backup: it holds no `metadata.sqlite`", from.display());
+    for part in [NOTE, "metadata.sqlite"] {
+        if !from.join(part).is_file() {
+            bail!("{} is no whole backup: it holds no `{part}`", from.display());
+        }
     }
     let data = data_folder(&folder.canonicalize()?);
     if data.exists() {
@@ -60,8 +62,27 @@ pub(crate) fn restore(folder: &Path, from: &Path) -> Result<ExitCode> {
         eprintln!("what was there is kept in {}", old.display());
     }
     std::fs::rename(&fresh, &data)?;
+    data.parent().map_or(Ok(()), sync)?;
     println!("restored {}", data.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records in the ledger that the store in `data` came back from a backup, with the first start after it.
+pub(crate) async fn record_restore(caller: &Caller, data: &Path) -> Result<()> {
+    let note = data.join(NOTE);
+    let text = match std::fs::read(&note) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        read => read?,
+    };
+    let told: Told = serde_json::from_slice(&text).with_context(|| format!("{} does not read", note.display()))?;
+    perennial_app::backup::record_restore(caller, &told.heads).await?;
+    Ok(std::fs::remove_file(note)?)
+}
+
+/// What is read of the note.
+#[derive(Deserialize)]
+struct Told {
+    heads: BTreeMap<String, String>,
 }
 
 fn beside(data: &Path, word: &str) -> PathBuf {
@@ -69,16 +90,22 @@ fn beside(data: &Path, word: &str) -> PathBuf {
     data.with_file_name(format!("{name}.{word}"))
 }
 
+/// Copies a folder; all of it is on disk when this returns.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
+    std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target)?;
+            std::fs::copy(entry.path(), &target).with_context(|| format!("cannot write {}", target.display()))?;
+            sync(&target)?;
         }
     }
-    Ok(())
+    Ok(sync(to)?)
+}
+
+fn sync(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(path)?.sync_all()
 }

@@ -47,11 +47,15 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         eprintln!("sign in once with {}/login/{link}", host.address);
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let is_lost = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = host.app.lease.lost() => true,
+    };
     eprintln!("finishing what is in flight");
     host.stop().await?;
+    if is_lost {
+        bail!("another server has taken over the database");
+    }
     Ok(ExitCode::SUCCESS)
 }

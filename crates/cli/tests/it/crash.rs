@@ -1,80 +1,142 @@
-//! The binary killed with SIGKILL at seeded moments: whatever was acknowledged is there,
-//! nothing is half there or twice, and the next run succeeds.
+//! The server killed with SIGKILL at seeded random moments while it is busy with everything at once:
+//! files arrive, steps run, predictions are answered and logged, the alias moves, runs log metrics,
+//! held loads are released. After each kill the client's own journal of what was acknowledged is
+//! compared by id with what is there: all of it, nothing half, nothing twice.
+
+mod asking;
+mod files;
+mod half;
+mod journal;
+mod load;
+mod oracle;
+mod report;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use tokio::runtime::Runtime;
 
-use crate::support::Place;
+use crate::support::{Place, Server};
+use asking::Asking;
+use files::Chance;
+use journal::Journal;
+use report::Tally;
 
-/// Kills in the tests; the campaign asks for more.
+/// Kills in the tests; the campaign asks for more by `PERENNIAL_CRASH_KILLS`.
 const KILLS: u64 = 20;
-
-/// A small generator, so that every run of the test kills at the same places.
-struct Seeded(u64);
-
-impl Seeded {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % below
-    }
-}
-
-/// The weather's first twelve files.
-fn two_weeks() -> Place {
-    let place = Place::example("weather");
-    place.keep_only("data/observations", |name| name < "2013-04-20");
-    place
-}
-
-/// Starts a run and kills it after `lines` lines of progress, or lets it end before.
-fn run_and_kill(place: &Place, lines: u64) {
-    let mut child = place.command(&["run", "features"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let progress = BufReader::new(child.stderr.take().unwrap());
-    for (seen, _line) in progress.lines().enumerate() {
-        if seen as u64 >= lines {
-            child.kill().unwrap();
-            break;
-        }
-    }
-    child.wait().unwrap();
-}
+/// Kills a project lives through; then another begins with another seed.
+const KILLS_A_ROUND: u64 = 20;
+/// The first round's seed.
+const SEED: u64 = 2013;
+/// A server is killed within this time of being busy.
+const BUSY_MS_MAX: u64 = 2_500;
+/// A server that is killed while it starts is killed within this time.
+const STARTING_MS_MAX: u64 = 600;
+/// One start in so many is killed on its way.
+const KILLED_STARTS: u64 = 4;
 
 #[test]
-fn crash_while_collecting_leaves_every_row_once() {
-    let kills = std::env::var("PERENNIAL_CRASH_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
-    let calm = two_weeks();
-    calm.good(&["run", "features"]);
-    let expected = |place: &Place| {
-        let list = place.json(&["data", "list"]);
-        let items = list.get("items").cloned().unwrap_or(list);
-        let mut digests: Vec<(String, String)> = items
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|dataset| {
-                (
-                    dataset["name"].to_string(),
-                    dataset.pointer("/version/digest").cloned().unwrap_or(json!(null)).to_string(),
-                )
-            })
-            .collect();
-        digests.sort();
-        digests
-    };
-    let wanted = expected(&calm);
-    let mut seeded = Seeded(2013);
-    let mut place = two_weeks();
-    for kill in 0..kills {
-        run_and_kill(&place, seeded.next(24));
-        if kill % 5 == 4 {
-            place.good(&["run", "features"]);
-            assert_eq!(expected(&place), wanted, "after kill {kill}");
-            assert!(place.good(&["verify"]).contains("the ledger holds"), "after kill {kill}");
-            place = two_weeks();
+fn whenever_the_server_is_killed_nothing_acknowledged_is_lost_half_there_or_twice() {
+    let asked = std::env::var("PERENNIAL_CRASH_KILLS").ok().map(|kills| kills.parse().unwrap());
+    let mut tally = Tally::new(asked.unwrap_or(KILLS));
+    while tally.kills < tally.asked {
+        let round = tally.kills / KILLS_A_ROUND;
+        Round::new(SEED + round).play(&mut tally);
+    }
+    tally.tell();
+}
+
+/// One project and what its client knows.
+struct Round {
+    place: Place,
+    runtime: Runtime,
+    http: reqwest::Client,
+    journal: Arc<Mutex<Journal>>,
+    chance: Chance,
+}
+
+impl Round {
+    fn new(seed: u64) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            place: files::place(),
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            journal: Arc::default(),
+            chance: Chance::new(seed),
         }
     }
-    place.good(&["run", "features"]);
-    assert_eq!(expected(&place), wanted);
+
+    fn play(mut self, tally: &mut Tally) {
+        let mut server = Server::up(&self.place, &[]);
+        self.runtime.block_on(load::set_up(&self.asking(&server), &self.place, &self.journal));
+        for _ in 0..KILLS_A_ROUND.min(tally.asked - tally.kills) {
+            let busy = Duration::from_millis(self.chance.below(BUSY_MS_MAX));
+            self.kill_under_load(server, busy);
+            tally.kills += 1;
+            server = self.start(tally);
+            oracle::compare(&self.runtime, &self.asking(&server), &self.place, &self.journal);
+            tally.progress(busy, &self.journal.lock().unwrap());
+        }
+        oracle::finish(&self.runtime, &self.asking(&server), &self.place, &self.journal);
+        tally.take(&self.journal.lock().unwrap());
+    }
+
+    fn asking(&self, server: &Server) -> Asking {
+        Asking { http: self.http.clone(), address: server.address.clone(), token: server.token.clone() }
+    }
+
+    /// Keeps the server busy for a time, then kills it in the middle of it.
+    fn kill_under_load(&mut self, server: Server, busy: Duration) {
+        let asking = self.asking(&server);
+        let mut clients = {
+            let _inside = self.runtime.enter();
+            load::start(&asking, &self.place, &self.journal, &mut self.chance)
+        };
+        // Clients end when the server does; one that ends before tells what is wrong.
+        let ended = self.runtime.block_on(async { tokio::time::timeout(busy, clients.join_next()).await });
+        if let Ok(Some(ended)) = ended {
+            panic!("a client ended while the server was up: {ended:?}");
+        }
+        server.kill();
+        self.runtime.block_on(async {
+            while let Some(ended) = clients.join_next().await {
+                ended.unwrap();
+            }
+        });
+    }
+
+    /// Starts the server again; now and then it is killed on its way first.
+    fn start(&mut self, tally: &mut Tally) -> Server {
+        while tally.kills < tally.asked && self.chance.below(KILLED_STARTS) == 0 {
+            self.kill_while_starting();
+            tally.kills += 1;
+            tally.kills_while_starting += 1;
+        }
+        let began = Instant::now();
+        let server = Server::up(&self.place, &[]);
+        tally.starts.push(began.elapsed());
+        server
+    }
+
+    fn kill_while_starting(&mut self) {
+        let mut command = self.place.command(&["up", "--port", "0"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, told) = mpsc::channel();
+        let reading = std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        // Whatever comes first: its time is over, or it answers already.
+        let until = Instant::now() + Duration::from_millis(self.chance.below(STARTING_MS_MAX));
+        while told
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+            .is_ok_and(|line| !line.starts_with("answering at "))
+        {}
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(told);
+        let _ = reading.join().unwrap();
+    }
 }

@@ -2,7 +2,18 @@
 
 #![cfg(test)]
 
+mod backup;
+mod clients;
 mod crash;
+mod drifting;
+mod ledger;
+mod lifecycle;
+mod predictions;
 mod project;
+mod python;
+mod stories;
 mod story;
 mod support;
+mod swaps;
+mod teams;
+mod wrong_input;

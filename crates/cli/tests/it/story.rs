@@ -1,93 +1,253 @@
-//! The loop on the examples' data.
+//! The loop on the examples' real data, by the clock: nothing but files, requests and time moves it.
 
-use serde_json::json;
+use std::process::Command;
 
-use crate::support::{Place, text};
+use serde_json::{Map, Value, json};
 
-fn three_months() -> Place {
+use crate::support::{Place, Server, instant, text};
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// Rows of the task's data as requests of the Open Inference Protocol: text as BYTES, all else as FP64.
+struct Requests {
+    columns: Vec<(String, bool)>,
+    rows: Vec<Value>,
+}
+
+impl Requests {
+    /// What `sql` selects; columns named in `not_inputs` are left out.
+    fn select(server: &Server, project: &str, sql: &str, not_inputs: &[&str]) -> Self {
+        let page = server.post(&format!("/api/v1/projects/{project}/query"), &json!({ "sql": sql, "limit": 10_000 }));
+        assert_ne!(page["truncated"], json!(true));
+        let names = page["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap());
+        let kept: Vec<usize> =
+            names.clone().enumerate().filter(|(_, name)| !not_inputs.contains(name)).map(|(place, _)| place).collect();
+        let names: Vec<&str> = names.collect();
+        let rows: Vec<Value> = page["rows"].as_array().unwrap().clone();
+        let is_text = |place: usize| rows.iter().any(|row| row[place].is_string());
+        let columns = kept.iter().map(|place| (names[*place].to_owned(), is_text(*place))).collect();
+        let rows = rows.iter().map(|row| kept.iter().map(|place| row[*place].clone()).collect()).collect();
+        Self { columns, rows }
+    }
+
+    /// Asks for all of them, `size` rows a request.
+    fn ask(&self, server: &Server, endpoint: &str, size: usize) {
+        for rows in self.rows.chunks(size) {
+            let inputs: Vec<Value> = self
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(place, (name, is_text))| {
+                    let mut tensor = Map::new();
+                    tensor.insert("name".to_owned(), json!(name));
+                    tensor.insert("shape".to_owned(), json!([rows.len()]));
+                    tensor.insert("datatype".to_owned(), json!(if *is_text { "BYTES" } else { "FP64" }));
+                    tensor.insert("data".to_owned(), rows.iter().map(|row| row[place].clone()).collect());
+                    Value::Object(tensor)
+                })
+                .collect();
+            server.post(&format!("/v2/models/{endpoint}/infer"), &json!({ "inputs": inputs }));
+        }
+    }
+
+    fn first(mut self, count: usize) -> Self {
+        self.rows.truncate(count);
+        self
+    }
+}
+
+fn champion(server: &Server, project: &str, endpoint: &str) -> Value {
+    server.get(&format!("/api/v1/projects/{project}/endpoints/{endpoint}"))["champion_number"].clone()
+}
+
+/// Alerts of one name, oldest first.
+fn alerts(server: &Server, project: &str, name: &str) -> Vec<String> {
+    let all = server.list(&format!("/api/v1/projects/{project}/alerts?limit=1000"));
+    let told = all.iter().rev().filter(|alert| alert["name"] == json!(name));
+    told.map(|alert| alert["message"].as_str().unwrap().to_owned()).collect()
+}
+
+/// How each pipeline run that a trigger started ended, oldest first.
+fn triggered(server: &Server, project: &str) -> Vec<String> {
+    let runs = server.list(&format!("/api/v1/projects/{project}/pipeline-runs?limit=1000"));
+    let triggered = runs.iter().rev().filter(|run| run["cause"]["kind"] == json!("trigger"));
+    triggered.map(|run| run["message"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+const FLIGHTS: &str = "flight-delays";
+
+fn new_york(month: u8, day: u8) -> i64 {
+    instant(&format!("2013-{month:02}-{day:02}T00:00:00-04:00"))
+}
+
+/// The flights with a model of April and May that was judged on June and answered for July; July's outcomes are still out.
+fn until_july() -> Place {
     let place = Place::example("flights");
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
-        place.keep_only(folder, |name| name < "2013-04");
+        place.withhold(folder);
     }
+    place.edit("perennial.toml", "trees = 300, learning_rate = 0.05", "trees = 60, learning_rate = 0.15");
+    place.edit(
+        "perennial.toml",
+        "share = 0.1, for = \"3 days\", min_requests = 200",
+        "share = 0.5, for = \"3 days\", min_requests = 10",
+    );
+    let server = Server::up(&place, &[]);
+    server.step(FLIGHTS, new_york(4, 1));
+    for month in 4..=6 {
+        deliver(&place, "schedule", month);
+        deliver(&place, "weather", month);
+        deliver(&place, "arrivals", month);
+    }
+    server.step(FLIGHTS, new_york(7, 1) + MINUTE_MS);
+    let told = place.good(&["release"]);
+    assert!(told.contains("version 1 answers at `delay`"), "{told}");
+    assert!(place.good(&["run"]).contains("nothing to do"));
+    deliver(&place, "schedule", 7);
+    deliver(&place, "weather", 7);
+    server.step(FLIGHTS, new_york(7, 15));
+    place.good(&["run", "features"]);
+    july(&server).ask(&server, "delay", 200);
+    server.kill();
     place
 }
 
-#[test]
-fn the_flights_run_once_and_then_there_is_nothing_to_do() {
-    let place = three_months();
-    place.good(&["run"]);
-    let rows = place.query("SELECT count(*) FROM features");
-    assert_eq!(rows, [[json!(80_789)]]);
-    let again = place.good(&["run"]);
-    assert!(again.contains("nothing to do"), "{again}");
-    let plan = place.good(&["run", "--dry-run"]);
-    assert!(!plan.contains("would run"), "{plan}");
-    std::fs::write(
-        place.path().join("sql/features.sql"),
-        std::fs::read_to_string(place.path().join("sql/features.sql"))
-            .unwrap()
-            .replace("s.minute,", "s.minute, s.minute AS m2,"),
-    )
-    .unwrap();
-    let why = place.good(&["why", "features"]);
-    assert!(why.contains("would run") && why.contains("sql changed"), "{why}");
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+/// Every fourth flight of July.
+fn july(server: &Server) -> Requests {
+    let sql = "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY flight_id) AS place FROM features \
+               WHERE time_hour >= '2013-07-01T04:00:00Z' AND time_hour < '2013-08-01T04:00:00Z') WHERE place % 4 = 0";
+    Requests::select(server, FLIGHTS, sql, &["place", "time_hour", "tailnum", "late"])
+}
+
+fn deliver(place: &Place, what: &str, month: u8) {
+    let ending = if what == "weather" { "csv" } else { "parquet" };
+    place.deliver(&format!("data/{what}/2013-{month:02}.{ending}"));
 }
 
 #[test]
-fn a_release_answers_and_its_lineage_leads_back_to_the_files() {
-    let place = three_months();
-    let told = place.good(&["release"]);
-    assert!(told.contains("answers at `delay`"), "{told}");
-    let endpoints = place.json(&["endpoints"]);
-    assert_eq!(
-        endpoints.pointer("/items/0/champion_number").or_else(|| endpoints.pointer("/0/champion_number")),
-        Some(&json!(1))
-    );
-    let lineage = place.good(&["explain", "model", "1"]);
-    for words in ["features", "2013-01"] {
+fn julys_flights_renew_the_model_and_shuffled_they_do_not() {
+    let real = until_july();
+    let shuffled = real.copy();
+    shuffle(&shuffled.withheld("data/arrivals/2013-07.parquet"));
+
+    let server = Server::up(&real, &[]);
+    deliver(&real, "arrivals", 7);
+    server.step(FLIGHTS, new_york(8, 1) + MINUTE_MS);
+    let (stale, renewals) = (alerts(&server, FLIGHTS, "stale"), triggered(&server, FLIGHTS));
+    assert!(stale.len() == 1 && stale[0].contains("version 1, window of 2013-07-01"), "{stale:?}");
+    assert!(renewals.len() == 1 && renewals[0].contains("version 2 is the canary at `delay`"), "{renewals:?}");
+    july(&server).first(60).ask(&server, "delay", 1);
+    server.step(FLIGHTS, new_york(8, 5));
+    assert_eq!(champion(&server, FLIGHTS, "delay"), json!(2));
+    let lineage = real.good(&["explain", "model", "2"]);
+    for words in ["step train", "dataset features@", "2013-06.parquet", "champion at `delay` now"] {
         assert!(lineage.contains(words), "{lineage}");
     }
-    let refused = place.run(&["rollback", "delay"]);
-    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+    assert!(real.good(&["verify"]).contains("the ledger holds"));
+    server.kill();
+
+    let server = Server::up(&shuffled, &[]);
+    deliver(&shuffled, "arrivals", 7);
+    server.step(FLIGHTS, new_york(8, 1) + MINUTE_MS);
+    let (stale, refusals) = (alerts(&server, FLIGHTS, "stale"), triggered(&server, FLIGHTS));
+    assert_eq!(stale.len(), 1, "{stale:?}");
+    assert!(refusals.len() == 1 && refusals[0].contains("version 2 refused"), "{refusals:?}");
+    server.step(FLIGHTS, new_york(8, 5));
+    assert_eq!(champion(&server, FLIGHTS, "delay"), json!(1));
+}
+
+/// Gives each flight the arrival of another.
+fn shuffle(file: &std::path::Path) {
+    let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
+        .expect("PERENNIAL_TEST_PYTHON must name a Python with pyarrow: run the tests by `cargo xtask test`");
+    let program = "import sys, numpy, pyarrow.parquet as parquet\n\
+                   table = parquet.read_table(sys.argv[1])\n\
+                   others = table.drop(['flight_id']).take(numpy.random.default_rng(7).permutation(len(table)))\n\
+                   parquet.write_table(others.append_column('flight_id', table['flight_id']).select(table.column_names), sys.argv[1])\n";
+    let told = Command::new(python).args(["-c", program]).arg(file).output().unwrap();
+    assert!(told.status.success(), "{}", text(&told.stderr));
 }
 
 #[test]
-fn a_load_that_fails_its_checks_is_held_until_the_file_is_repaired() {
-    let place = three_months();
-    let path = place.path().join("data/weather/2013-02.csv");
-    let good = std::fs::read_to_string(&path).unwrap();
-    let head = good.lines().next().unwrap();
-    let few: Vec<&str> = good.lines().take(200).collect();
-    assert!(head.contains("temp"));
-    std::fs::write(&path, format!("{}\n", few.join("\n"))).unwrap();
-    place.good(&["run"]);
-    let loads = place.good(&["data", "show", "weather"]);
-    assert!(loads.contains("held"), "{loads}");
-    assert!(place.good(&["alerts"]).contains("is held"));
-    std::fs::write(&path, good).unwrap();
-    place.good(&["run"]);
-    let rows = place.query("SELECT count(*) FROM weather WHERE time_hour < TIMESTAMP '2013-03-01T05:00:00'");
-    assert!(rows[0][0].as_i64().unwrap() > 4_000, "{rows:?}");
-}
-
-#[test]
-fn a_changed_file_is_refused_by_name() {
-    let place = three_months();
+fn a_changed_step_runs_again_and_the_plan_says_why() {
+    let place = Place::example("flights");
+    for folder in ["data/schedule", "data/weather", "data/arrivals"] {
+        place.keep_only(folder, |name| name.starts_with("2013-02"));
+    }
     place.good(&["run", "features"]);
-    let path = place.path().join("data/weather/2013-01.csv");
-    let text_before = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text_before.replacen("EWR", "LGA", 1)).unwrap();
-    let told = place.run(&["run", "features"]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("data/weather/2013-01.csv"), "{}", text(&told.stderr));
-    assert!(text(&told.stderr).contains("on_change"), "{}", text(&told.stderr));
+    assert_eq!(place.query("SELECT count(*) FROM features"), [[json!(24_951)]]);
+    assert!(place.good(&["run", "features"]).contains("nothing to do"));
+    let plan = place.good(&["run", "features", "--dry-run"]);
+    assert!(!plan.contains("would run"), "{plan}");
+    place.edit("sql/features.sql", "s.minute,", "s.minute, s.minute AS again,");
+    let why = place.good(&["why", "features"]);
+    assert!(why.contains("would run") && why.contains("sql changed"), "{why}");
+}
+
+const WARMING: &str = "warming";
+
+/// A day of spring: the first is Monday, the eighth of April.
+fn spring(day: i64) -> jiff::civil::Date {
+    jiff::civil::date(2013, 4, 8) + jiff::Span::new().days(day)
+}
+
+/// When that day begins in New York.
+fn begins(day: i64) -> i64 {
+    instant(&format!("{}T00:00:00-04:00", spring(day)))
+}
+
+fn observe(place: &Place, days: std::ops::Range<i64>) {
+    days.for_each(|day| place.deliver(&format!("data/observations/{}.csv", spring(day))));
+}
+
+/// Monday's to Saturday's observations of a week.
+fn working_days(server: &Server, monday: i64) -> Requests {
+    let (from, to) = (begins(monday), begins(monday + 6));
+    let sql = format!(
+        "SELECT * FROM features WHERE time_hour >= to_timestamp_millis({from}) AND time_hour < to_timestamp_millis({to}) ORDER BY observation"
+    );
+    Requests::select(server, WARMING, &sql, &["time_hour", "warming"])
+}
+
+/// A week: six days are asked for on Sunday; on Monday all of their outcomes are there.
+fn week(place: &Place, server: &Server, monday: i64) {
+    observe(place, monday..monday + 6);
+    server.step(WARMING, begins(monday + 6) + DAY_MS / 2);
+    place.good(&["run", "features"]);
+    working_days(server, monday).ask(server, "warming", 50);
+    observe(place, monday + 6..monday + 7);
+    server.step(WARMING, begins(monday + 7) + MINUTE_MS);
 }
 
 #[test]
-fn the_weather_runs_the_same_loop() {
+fn the_weather_refuses_a_candidate_that_is_no_better_and_promotes_one_that_is() {
     let place = Place::example("weather");
+    place.withhold("data/observations");
+    // Six weeks lie there at the beginning; then files come twice a week.
+    place.edit("perennial.toml", "every = \"1 day\"", "every = \"1 week\", batch = \"all\"");
+    place.edit("perennial.toml", "count(*) BETWEEN 60 AND 78", "count(*) >= 60");
+    place.edit("perennial.toml", "trees = 300, learning_rate = 0.05", "trees = 100, learning_rate = 0.08");
+    place.edit("perennial.toml", "share = 0.25", "share = 0.5");
+    let server = Server::up(&place, &[]);
+    server.step(WARMING, begins(0));
+    observe(&place, 0..42);
+    server.step(WARMING, begins(42) + MINUTE_MS);
     let told = place.good(&["release"]);
-    assert!(told.contains("answers at"), "{told}");
-    assert!(place.good(&["models"]).contains("champion"));
+    assert!(told.contains("version 1 answers at `warming`"), "{told}");
+
+    week(&place, &server, 42);
+    let (stale, renewals) = (alerts(&server, WARMING, "stale"), triggered(&server, WARMING));
+    assert_eq!(stale.len(), 1, "{stale:?}");
+    assert!(renewals.len() == 1 && renewals[0].contains("version 2 refused"), "{renewals:?}");
+    assert_eq!(champion(&server, WARMING, "warming"), json!(1));
+
+    week(&place, &server, 49);
+    let (stale, renewals) = (alerts(&server, WARMING, "stale"), triggered(&server, WARMING));
+    assert_eq!(stale.len(), 2, "{stale:?}");
+    assert!(renewals.len() == 2 && renewals[1].contains("version 3 is the canary"), "{renewals:?}");
+    working_days(&server, 49).first(60).ask(&server, "warming", 1);
+    server.step(WARMING, begins(59));
+    assert_eq!(champion(&server, WARMING, "warming"), json!(3));
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
 }

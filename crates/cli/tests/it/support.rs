@@ -1,10 +1,13 @@
-//! Running the binary in a folder of its own.
+//! Running the binary in a folder of its own, and the server it becomes.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 /// A folder with an example in it.
 pub(crate) struct Place {
@@ -60,6 +63,48 @@ impl Place {
         page["rows"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect()
     }
 
+    /// Writes a file; a server that looks meanwhile sees all of it or nothing.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let (fresh, to) = (self.folder.path().join("fresh"), self.path().join(path));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(&fresh, content).unwrap();
+        std::fs::rename(fresh, to).unwrap();
+    }
+
+    /// Puts other words in place of some that a file has.
+    pub(crate) fn edit(&self, path: &str, old: &str, new: &str) {
+        let text = std::fs::read_to_string(self.path().join(path)).unwrap();
+        assert!(text.contains(old), "`{old}` is not in {path}");
+        self.write(path, text.replace(old, new));
+    }
+
+    /// Takes a folder's files away, to be brought again by [`Place::deliver`].
+    pub(crate) fn withhold(&self, folder: &str) {
+        let away = self.folder.path().join("withheld").join(folder);
+        std::fs::create_dir_all(away.parent().unwrap()).unwrap();
+        std::fs::rename(self.path().join(folder), away).unwrap();
+        std::fs::create_dir(self.path().join(folder)).unwrap();
+    }
+
+    /// Where a withheld file lies.
+    pub(crate) fn withheld(&self, path: &str) -> std::path::PathBuf {
+        self.folder.path().join("withheld").join(path)
+    }
+
+    /// Brings a withheld file.
+    pub(crate) fn deliver(&self, path: &str) {
+        std::fs::rename(self.withheld(path), self.path().join(path)).unwrap();
+    }
+
+    /// The whole folder once more, with its store; no server may be at work in it.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let from = self.folder.path().join(".");
+        let copied = Command::new("cp").arg("-a").arg(from).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        Self { folder }
+    }
+
     /// Keeps only the source files below `folder` whose names `keep` accepts.
     pub(crate) fn keep_only(&self, folder: &str, keep: impl Fn(&str) -> bool) {
         for entry in std::fs::read_dir(self.path().join(folder)).unwrap() {
@@ -69,6 +114,115 @@ impl Place {
             }
         }
     }
+}
+
+/// `perennial up` over a place; killed when dropped, so that no test leaves one behind.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) token: String,
+    runtime: Runtime,
+    http: reqwest::Client,
+}
+
+impl Server {
+    /// Starts `perennial up` on a free port with further arguments, and waits until it answers.
+    pub(crate) fn up(place: &Place, args: &[&str]) -> Self {
+        let mut all = vec!["up", "--port", "0"];
+        all.extend(args);
+        Self::start(place.command(&all), &place.path().join(".perennial"))
+    }
+
+    /// Starts a server by a command whose data folder is `data`.
+    pub(crate) fn start(mut command: Command, data: &Path) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = String::new();
+        let address = loop {
+            let Some(line) = lines.next() else { panic!("the server ended before it answered:\n{told}") };
+            let line = line.unwrap();
+            if let Some(address) = line.strip_prefix("answering at ") {
+                break address.to_owned();
+            }
+            told.push_str(&line);
+            told.push('\n');
+        };
+        // What it tells from now on is read, so that it never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let file: Value = serde_json::from_slice(&std::fs::read(data.join("server.json")).unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, address, token: file["token"].as_str().unwrap().to_owned(), runtime, http }
+    }
+
+    /// A client of the server, for tests that ask from many tasks; run them with [`Server::block_on`].
+    pub(crate) fn http(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Asks; gives the status and what was answered, as JSON where it is JSON.
+    pub(crate) fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.block_on(async {
+            let answer = request.send().await.unwrap();
+            let status = answer.status();
+            let text = answer.text().await.unwrap();
+            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        })
+    }
+
+    /// GETs what has to be there.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, value) = self.ask(Method::GET, path, None);
+        assert!(status.is_success(), "GET {path}: {status} {value}");
+        value
+    }
+
+    /// GETs the items of a list.
+    pub(crate) fn list(&self, path: &str) -> Vec<Value> {
+        self.get(path)["items"].as_array().unwrap().clone()
+    }
+
+    /// POSTs what has to be taken.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
+        let (status, value) = self.ask(Method::POST, path, Some(body));
+        assert!(status.is_success(), "POST {path}: {status} {value}");
+        value
+    }
+
+    /// Steps a project's clock; gives one line for each thing that happened by itself.
+    pub(crate) fn step(&self, project: &str, to_ms: i64) -> Vec<String> {
+        let told = self.post(&format!("/api/v1/projects/{project}/clock"), &json!({ "to_ms": to_ms }));
+        let happened = told["happened"].as_array().unwrap();
+        happened.iter().map(|happened| happened["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Epoch milliseconds of an instant, such as `2013-07-01T00:00:00-04:00`.
+pub(crate) fn instant(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
 fn perennial(folder: &Path, args: &[&str]) -> Command {

@@ -21,7 +21,7 @@ pub struct EndpointTable {
     #[serde(default = "logged")]
     #[schemars(schema_with = "schema::durability")]
     pub log: Durability,
-    /// The largest request taken; 16 MB if not said.
+    /// The largest request taken, before and after it is decompressed; 16 MB if not said, 32 MiB at most.
     #[serde(default = "sixteen_megabytes")]
     #[schemars(schema_with = "schema::size")]
     pub max_body: Size,

@@ -106,24 +106,12 @@ pub struct Task {
     pub within: Option<Duration>,
     /// The measure of the goal.
     pub metric: String,
-    /// Whether more or less of the measure is better; by the measure if not said.
-    pub better: Option<Better>,
     /// Columns that are neither key, time, target nor feature.
     #[serde(default)]
     pub ignore: Vec<String>,
     /// Features that the leak check must not suspect.
     #[serde(default)]
     pub allow: Vec<String>,
-}
-
-/// Which way a measure improves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Better {
-    /// More is better.
-    Greater,
-    /// Less is better.
-    Less,
 }
 
 /// Which model is released, and who must agree.

@@ -13,7 +13,7 @@ use crate::file::{CheckEntry, CheckTable, Dataset, Source};
 use crate::project::{Check, PREDICTIONS, Question};
 
 /// Where sources may lie beside the project's folder.
-const SCHEMES: [&str; 4] = ["s3", "gs", "az", "https"];
+const SCHEMES: [&str; 3] = ["s3", "gs", "az"];
 
 impl Judge<'_, '_> {
     pub(super) fn judge_datasets(&mut self, datasets: &BTreeMap<DatasetName, Dataset>) {
@@ -38,7 +38,9 @@ impl Judge<'_, '_> {
         let files = at.then("files");
         if let Some((scheme, _)) = source.files.split_once("://") {
             if !SCHEMES.contains(&scheme) {
-                let message = format!("files cannot lie at `{scheme}://`, expected a folder of the project or a URL");
+                let message = format!(
+                    "files cannot lie at `{scheme}://`, expected a folder of the project, `s3://`, `gs://` or `az://`"
+                );
                 self.value(&files, message, choose(scheme, &SCHEMES));
             }
         } else {

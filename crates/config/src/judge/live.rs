@@ -7,6 +7,7 @@ use perennial_core::permission::Permission;
 use perennial_core::rule::FactSchema;
 
 use super::Judge;
+use crate::REQUEST_BYTES_MAX;
 use crate::diagnostic::choose;
 use crate::document::{Path, at};
 use crate::file::{CanaryTable, ProjectFile, Release, Start};
@@ -77,6 +78,10 @@ impl Judge<'_, '_> {
                 if canary.is_none() {
                     endpoints = None;
                 }
+            }
+            if table.max_body.bytes() > REQUEST_BYTES_MAX {
+                let message = format!("a server takes requests of {REQUEST_BYTES_MAX} bytes at most");
+                self.value(&at.then("max_body"), message, Some("expected at most `\"32 MiB\"`".to_owned()));
             }
             if let Some(endpoints) = &mut endpoints {
                 endpoints.insert(name.clone(), Endpoint { canary, log: table.log, max_body: table.max_body });

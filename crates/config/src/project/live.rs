@@ -12,6 +12,7 @@ use perennial_core::calendar::Duration;
 use perennial_core::name::{DatasetName, EndpointName, MonitorName};
 use perennial_core::port::prediction::Durability;
 use perennial_core::rule::Expression;
+use serde_json::{Value, json};
 
 use crate::file::Start;
 use crate::size::Size;
@@ -25,6 +26,19 @@ pub struct Endpoint {
     pub log: Durability,
     /// The largest request taken.
     pub max_body: Size,
+}
+
+impl Endpoint {
+    /// What it declares, in a form that stays the same: releases are known by it.
+    pub fn canonical(&self) -> Value {
+        let canary = self.canary.as_ref().map(|canary| {
+            json!({
+                "share": canary.share, "for": canary.lasting, "min_requests": canary.min_requests,
+                "rollback": canary.rollback.as_ref().map(Expression::text),
+            })
+        });
+        json!({ "canary": canary, "log": self.log, "max_body": self.max_body.bytes() })
+    }
 }
 
 /// How a new version is tried.

@@ -18,6 +18,15 @@ fn project(text: &str) -> Project {
 }
 
 #[test]
+fn the_name_is_read_from_a_file_that_does_not_hold_together() {
+    let name = |text: &str| Project::name_in(text).map(|name| name.to_string());
+    assert_eq!(name("[project]\nname = \"trains\"\ngaol = 1\n[steps.x]\n").as_deref(), Some("trains"));
+    for text in ["", "[project]\n", "[project]\nname = \"No Name\"\n", "[project\nname = \"trains\"\n"] {
+        assert_eq!(name(text), None, "{text}");
+    }
+}
+
+#[test]
 fn the_flights_are_read_whole() {
     let project = project(FLIGHTS);
     assert_eq!(project.project.name.as_str(), "flight-delays");
@@ -25,7 +34,6 @@ fn the_flights_are_read_whole() {
     let task = project.task.as_ref().unwrap();
     assert_eq!((task.kind, task.data.as_str(), task.test.as_str()), (TaskKind::Binary, "features", "1 month"));
     assert_eq!(task.within.as_ref().map(Duration::as_str), Some("45 days"));
-    assert!(task.greater_is_better());
     assert_eq!(task.not_features().collect::<Vec<_>>(), ["flight_id", "time_hour", "late", "tailnum"]);
 
     let planes = &project.datasets[&"planes".parse().unwrap()];

@@ -198,7 +198,11 @@ async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Resu
     let newest = releases::list_promotions(caller, project, None, 1).await?.items.into_iter().next();
     let (mark, fact, at_ms) = match newest {
         Some(promotion) => {
-            let to = promotion.to_number.map_or_else(|| "no version".to_owned(), |number| format!("version {number}"));
+            let to = match (promotion.to_number, promotion.from_number) {
+                (Some(number), _) => format!("version {number}"),
+                (None, Some(number)) => format!("the canary of version {number}"),
+                (None, None) => "no version".to_owned(),
+            };
             let at = promotion.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
             (Mark::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
         }

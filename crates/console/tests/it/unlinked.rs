@@ -53,6 +53,14 @@ impl DataEngine for Unlinked {
         unlinked()
     }
 
+    async fn sweep(&self, _: &[LoadId]) -> Result<()> {
+        unlinked()
+    }
+
+    async fn stand_still(&self) -> Box<dyn Send> {
+        Box::new(())
+    }
+
     async fn position(&self, _: &str) -> Result<Option<Position>> {
         Ok(None)
     }
@@ -135,15 +143,15 @@ impl PredictionLog for Unlinked {
         unlinked()
     }
 
-    fn seal(&self, _: &str) -> Result<Vec<Segment>> {
+    fn seal(&self, _: &str) -> Result<Vec<i64>> {
         Ok(Vec::new())
     }
 
-    fn rows(&self, _: &Segment) -> Result<Vec<u8>> {
+    fn read(&self, _: &str, _: i64) -> Result<Segment> {
         unlinked()
     }
 
-    fn remove(&self, _: &Segment) -> Result<()> {
+    fn remove(&self, _: &str, _: i64) -> Result<()> {
         unlinked()
     }
 }

@@ -79,6 +79,7 @@ impl World {
             predictions: Arc::new(Unlinked),
             clock: Arc::new(Still),
             root: folder.path().to_owned(),
+            sent: folder.path().join("sent"),
             work: folder.path().join("work"),
             version: "0.0.0",
             may_step_clock: true,

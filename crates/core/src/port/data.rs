@@ -5,16 +5,17 @@
 //! staging area; what happened is told by the metadata store.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::TableSum;
 use crate::error::Result;
-use crate::frame::Frame;
+use crate::frame::{Frame, TextColumn};
 use crate::id::LoadId;
 use crate::name::DatasetName;
-use crate::schema::Schema;
+use crate::schema::{Schema, TypeClass};
 
 /// How rows enter a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,10 @@ pub enum Format {
 /// A source of files: where they lie and how they read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesSource {
+    /// The local folder that a relative glob lies below; the engine's own when `None`. The server's
+    /// to say: no client names it.
+    #[serde(default)]
+    pub root: Option<PathBuf>,
     /// A glob below the root, or a URL with a glob in its path (`s3://bucket/in/*.csv`).
     pub files: String,
     /// The format; by the file's ending when not said.
@@ -160,11 +165,58 @@ pub enum StageInput {
     },
     /// Parquet files in a local folder or file (a step's output).
     Parquet(PathBuf),
-    /// One JSON object a line (sealed predictions, pushed rows).
+    /// One JSON object a line (pushed rows).
     JsonLines(bytes_of::Bytes),
+    /// Rows in memory by column, each column of one length and of a type of its own (sealed predictions).
+    Columns(Arc<[ValueColumn]>),
     /// The rows of this same load as they were staged before, those set aside included, to be judged
     /// again because the table has moved on (a held load that is released).
     Staged,
+}
+
+/// A named column of rows in memory. Its type is said, never guessed from its values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValueColumn {
+    /// The name.
+    pub name: String,
+    /// The values, one a row.
+    pub values: Values,
+}
+
+/// Values of one class.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Values {
+    /// Whole numbers, none missing.
+    Int(Vec<i64>),
+    /// Floating-point numbers; NaN is missing.
+    Float(Vec<f64>),
+    /// Text.
+    Text(TextColumn),
+}
+
+impl Values {
+    /// The number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Int(values) => values.len(),
+            Self::Float(values) => values.len(),
+            Self::Text(text) => text.codes.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The class of the column.
+    pub fn class(&self) -> TypeClass {
+        match self {
+            Self::Int(_) => TypeClass::Int,
+            Self::Float(_) => TypeClass::Float,
+            Self::Text(_) => TypeClass::Text,
+        }
+    }
 }
 
 /// Owned bytes, without a dependency on a bytes crate.
@@ -376,6 +428,13 @@ pub trait DataEngine: Send + Sync {
     /// Forgets a staged load.
     async fn discard(&self, load: LoadId) -> Result<()>;
 
+    /// Forgets every staged load but `keep`: what servers that died left behind.
+    async fn sweep(&self, keep: &[LoadId]) -> Result<()>;
+
+    /// Waits until nothing is being staged or committed, and lets nothing be while what this gives
+    /// lives: tables and staging area stand still. Reading goes on.
+    async fn stand_still(&self) -> Box<dyn Send>;
+
     /// Where a table stands; `None` when it does not exist.
     async fn position(&self, table: &str) -> Result<Option<Position>>;
 
@@ -389,8 +448,8 @@ pub trait DataEngine: Send + Sync {
     /// Answers a query of a person.
     async fn query(&self, request: QueryRequest) -> Result<Page>;
 
-    /// Rows of the quarantine of a table, newest load first, optionally of one load.
-    async fn quarantined(&self, table: &str, load: Option<LoadId>, limit: usize) -> Result<Page>;
+    /// Rows of the quarantine of a table that came with these loads, newest load first.
+    async fn quarantined(&self, table: &str, loads: &[LoadId], limit: usize) -> Result<Page>;
 
     /// Reads rows into memory.
     async fn frame(&self, request: FrameRequest) -> Result<Frame>;

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::frame::Frame;
 use crate::id::RequestId;
 use crate::model::Scores;
+use crate::port::data::ValueColumn;
 
 /// Which part a version played when it answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,17 +51,17 @@ pub enum Durability {
     Recorded,
 }
 
-/// A closed segment, ready to become rows of a dataset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A closed segment as it reads back.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// The endpoint's log it belongs to.
-    pub log: String,
-    /// Its number, counting up from 1 without holes.
-    pub number: i64,
     /// Whole records in it.
     pub records: u64,
     /// BLAKE3 of its bytes, hex.
     pub digest: String,
+    /// Its rows: `prediction_id`, `request_id`, `row`, `version`, `part`, `status`, `wall_ms`, `project_ms`,
+    /// `latency_us`, the inputs by column name prefixed `in_`, scores as `score` (or `score_<class index>`).
+    /// An input that came as numbers here and as text there is two columns of one name.
+    pub columns: Vec<ValueColumn>,
 }
 
 /// Logs of predictions, one a log name (`<project>/<endpoint>`).
@@ -68,15 +69,14 @@ pub trait PredictionLog: Send + Sync {
     /// Appends one request. On return the bytes are written (and synced, if recorded).
     fn append(&self, log: &str, record: Answered<'_>, durability: Durability) -> Result<()>;
 
-    /// Closes the open segment of a log if it holds anything, and tells every closed
-    /// segment that was not removed yet, oldest first. A torn tail left by a crash is cut off.
-    fn seal(&self, log: &str) -> Result<Vec<Segment>>;
+    /// Closes the open segment of a log if it holds anything, and tells the numbers of the closed
+    /// segments that were not removed yet, oldest first. Numbers count up from 1 and are never
+    /// given twice. A torn tail left by a crash is cut off.
+    fn seal(&self, log: &str) -> Result<Vec<i64>>;
 
-    /// A closed segment's rows as JSON lines: `prediction_id`, `request_id`, `row`, `version`, `part`,
-    /// `status`, `wall_ms`, `project_ms`, `latency_us`, the inputs by column name prefixed `in_`,
-    /// scores as `score` (or `score_<class index>`).
-    fn rows(&self, segment: &Segment) -> Result<Vec<u8>>;
+    /// Reads a closed segment.
+    fn read(&self, log: &str, number: i64) -> Result<Segment>;
 
-    /// Removes a closed segment whose rows are in the dataset.
-    fn remove(&self, segment: &Segment) -> Result<()>;
+    /// Removes a closed segment whose rows are in the dataset; one that is gone already is fine.
+    fn remove(&self, log: &str, number: i64) -> Result<()>;
 }

@@ -97,7 +97,7 @@ states! {
         Sealed = "sealed",
         /// Its rows are in the dataset.
         Loaded = "loaded",
-        /// Its file is gone too.
+        /// And its file is not needed any more.
         Removed = "removed",
     }
 }
@@ -107,7 +107,7 @@ states! {
 pub enum SegmentEvent {
     /// Its rows are in the dataset.
     Load,
-    /// Its file is gone.
+    /// Its file is not needed any more.
     Remove,
 }
 

@@ -5,6 +5,8 @@
 const COMPRESSION: f64 = 500.0;
 /// Values are kept as they are until there are so many.
 const EXACT_MAX: usize = 4096;
+/// Greater numbers count as this: between it and its negative one can interpolate.
+const GREATEST: f64 = f64::MAX / 4.0;
 
 #[derive(Debug, Clone, Copy)]
 struct Centroid {
@@ -25,9 +27,9 @@ impl Quantiles {
         Self { centroids: Vec::new(), min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
-    /// Takes numbers in; infinite ones count at the ends.
+    /// Takes numbers in; infinite ones and those beyond [`GREATEST`] count at the ends.
     pub(super) fn take(&mut self, values: Vec<f64>) {
-        let bounded = values.into_iter().map(|value| value.clamp(f64::MIN, f64::MAX));
+        let bounded = values.into_iter().map(|value| value.clamp(-GREATEST, GREATEST));
         let before = self.centroids.len();
         self.centroids.extend(bounded.map(|mean| Centroid { mean, weight: 1.0 }));
         for added in &self.centroids[before..] {
@@ -66,14 +68,14 @@ impl Quantiles {
                 return if width <= 0.0 {
                     centroid.mean
                 } else {
-                    left + (centroid.mean - left) * (rank - left_rank) / width
+                    left + (centroid.mean - left) * ((rank - left_rank) / width)
                 };
             }
             (left_rank, left) = (middle, centroid.mean);
             before += centroid.weight;
         }
         let width = before - 1.0 - left_rank;
-        if width <= 0.0 { self.max } else { left + (self.max - left) * (rank - left_rank) / width }
+        if width <= 0.0 { self.max } else { left + (self.max - left) * ((rank - left_rank) / width) }
     }
 
     /// Joins neighbours as long as the scale function allows.
@@ -90,7 +92,7 @@ impl Quantiles {
         for next in &self.centroids[1..] {
             let weight = current.weight + next.weight;
             if scale((before + weight) / total) - scale(before / total) <= 1.0 {
-                current.mean += (next.mean - current.mean) * next.weight / weight;
+                current.mean += (next.mean - current.mean) * (next.weight / weight);
                 current.weight = weight;
             } else {
                 before += current.weight;

@@ -36,6 +36,14 @@ fn quantiles_of_few_values_are_exact() {
     assert_eq!(profile_of(vec![("x", column)])[0].quantiles, Some([5.0, 25.0, 50.0, 75.0, 95.0]));
 }
 
+#[test]
+fn quantiles_of_the_greatest_numbers_are_numbers() {
+    let mut sketch = quantiles::Quantiles::new();
+    sketch.take([f64::MAX, -f64::MAX, f64::INFINITY, f64::NEG_INFINITY].repeat(2_000));
+    let told = sketch.at(QUANTILES).expect("values");
+    assert!(told.iter().all(|value| value.is_finite()), "{told:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

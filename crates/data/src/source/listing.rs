@@ -30,27 +30,28 @@ pub(crate) struct Sources {
     root: PathBuf,
 }
 
+/// The files that a relative glob offers below `root`, ordered by path: what a source declared there would load.
+pub fn files_below(root: &Path, glob: &str) -> perennial_core::Result<Vec<SourceFile>> {
+    Ok(ordered(glob, list_local(root, glob)?)?)
+}
+
 impl Sources {
-    /// Relative sources lie below `root` and never outside.
+    /// Relative sources lie below `root`, unless a source has a root of its own, and never outside.
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
+    fn root_of<'a>(&'a self, source: &'a FilesSource) -> &'a Path {
+        source.root.as_deref().unwrap_or(&self.root)
+    }
+
     /// The files that `source` offers now, ordered by path.
     pub(crate) async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
-        let mut files = match url_of(&source.files)? {
+        let files = match url_of(&source.files)? {
             Some(url) => list_remote(&url).await?,
-            None => self.list_local(&source.files)?,
+            None => list_local(self.root_of(source), &source.files)?,
         };
-        if files.len() > FILES_MAX {
-            return Err(Error::Limit(format!(
-                "`{}` offers {} files: at most {FILES_MAX} are taken",
-                source.files,
-                files.len()
-            )));
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+        ordered(&source.files, files)
     }
 
     /// BLAKE3 of a file's content.
@@ -63,7 +64,7 @@ impl Sources {
                 hasher.update(&chunk);
             }
         } else {
-            let place = place::inside(&self.root, path)?;
+            let place = place::inside(self.root_of(source), path)?;
             let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
             let mut file = File::open(place).map_err(failed)?;
             let mut chunk = vec![0; CHUNK_BYTES];
@@ -84,7 +85,7 @@ impl Sources {
         let mut files = Vec::with_capacity(paths.len());
         for (index, path) in paths.iter().enumerate() {
             let place = match &url {
-                None => place::inside(&self.root, path)?,
+                None => place::inside(self.root_of(source), path)?,
                 Some(url) => {
                     let place = folder.join(format!("source-{index}"));
                     download(url, path, &place).await?;
@@ -95,50 +96,57 @@ impl Sources {
         }
         Ok(files)
     }
+}
 
-    fn list_local(&self, glob: &str) -> Result<Vec<SourceFile>> {
-        place::relative(glob)?;
-        let glob = glob.strip_prefix("./").unwrap_or(glob);
-        let matcher = matcher(glob)?;
-        let fixed = fixed_folder(glob);
-        let mut files = Vec::new();
-        if self.root.join(&fixed).exists() {
-            place::inside(&self.root, if fixed.is_empty() { "." } else { &fixed })?;
-            self.walk(&fixed, &matcher, 0, &mut files)?;
-        }
-        Ok(files)
+fn ordered(glob: &str, mut files: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
+    if files.len() > FILES_MAX {
+        return Err(Error::Limit(format!("`{glob}` offers {} files: at most {FILES_MAX} are taken", files.len())));
     }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
 
-    fn walk(&self, folder: &str, matcher: &GlobMatcher, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
-        let here = self.root.join(folder);
-        let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
-        for entry in std::fs::read_dir(&here).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            // Follows links; one that points to nothing is passed over.
-            let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
-            if metadata.is_dir() {
-                // A linked folder would lead out or in circles.
-                if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
-                    self.walk(&path, matcher, depth + 1, files)?;
-                }
-            } else if matcher.is_match(&path) {
-                place::inside(&self.root, &path)?;
-                let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-                files.push(SourceFile {
-                    path,
-                    size_bytes: metadata.len(),
-                    modified_ns: modified.map(|time| time.as_nanos() as i128),
-                    etag: None,
-                });
-                if files.len() > FILES_MAX {
-                    return Ok(());
-                }
+fn list_local(root: &Path, glob: &str) -> Result<Vec<SourceFile>> {
+    place::relative(glob)?;
+    let glob = glob.strip_prefix("./").unwrap_or(glob);
+    let matcher = matcher(glob)?;
+    let fixed = fixed_folder(glob);
+    let mut files = Vec::new();
+    if root.join(&fixed).exists() {
+        place::inside(root, if fixed.is_empty() { "." } else { &fixed })?;
+        walk(root, &fixed, &matcher, 0, &mut files)?;
+    }
+    Ok(files)
+}
+
+fn walk(root: &Path, folder: &str, matcher: &GlobMatcher, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
+    let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
+    for entry in std::fs::read_dir(root.join(folder)).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        // Follows links; one that points to nothing is passed over.
+        let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
+        if metadata.is_dir() {
+            // A linked folder would lead out or in circles.
+            if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
+                walk(root, &path, matcher, depth + 1, files)?;
+            }
+        } else if matcher.is_match(&path) {
+            place::inside(root, &path)?;
+            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            files.push(SourceFile {
+                path,
+                size_bytes: metadata.len(),
+                modified_ns: modified.map(|time| time.as_nanos() as i128),
+                etag: None,
+            });
+            if files.len() > FILES_MAX {
+                return Ok(());
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {

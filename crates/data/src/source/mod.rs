@@ -5,6 +5,7 @@ mod csv;
 mod infer;
 mod json;
 mod listing;
+mod memory;
 mod parquet;
 mod text;
 
@@ -19,7 +20,9 @@ use perennial_core::schema::Schema;
 
 use crate::error::{Error, Result};
 
+pub use listing::files_below;
 pub(crate) use listing::Sources;
+pub(crate) use memory::Memory;
 
 /// Rows of a batch, at most.
 pub(crate) const BATCH_ROWS: usize = 8192;

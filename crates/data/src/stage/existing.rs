@@ -40,7 +40,7 @@ pub(super) async fn keys_in(
         // A key column that the table lacks was null in every row.
         return Ok(KeySet::default());
     }
-    let provider = opened.provider().await?;
+    let provider = sql.tables().files(opened)?;
     let selected: Vec<_> = names.iter().map(|name| ident(*name)).collect();
     let frame = sql.session().read_table(provider).and_then(|frame| match within {
         Some(within) => frame.filter(within),
@@ -68,7 +68,7 @@ pub(super) async fn removed(sql: &Sql, opened: &Opened, leavings: &[&Leaving]) -
     if leavings.iter().all(|leaving| leaving.is_nothing()) {
         return Ok(removed);
     }
-    let provider = opened.provider().await?;
+    let provider = sql.tables().files(opened)?;
     let frame =
         sql.session().read_table(provider).and_then(|frame| match leavings.last().and_then(|most| most.filter()) {
             Some(filter) => frame.filter(filter),

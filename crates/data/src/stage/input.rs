@@ -15,7 +15,7 @@ use super::{Area, Stager};
 use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
-use crate::source::{Arrival, Files, JsonLines, LocalFile, Origin, Taker};
+use crate::source::{Arrival, Files, JsonLines, LocalFile, Memory, Origin, Taker};
 use crate::sql::{as_sql, sql_error};
 use crate::types::{LOAD, canonical_schema};
 
@@ -26,6 +26,7 @@ const QUEUE: usize = 4;
 pub(super) enum Input {
     Files(Files),
     Lines(JsonLines),
+    Memory(Memory),
     Query(Box<DataFrame>, SchemaRef),
     /// Files of our own staging area.
     Again(Vec<PathBuf>, Arc<str>, SchemaRef),
@@ -50,6 +51,7 @@ pub(super) async fn open(
             let path = path.clone();
             survey(move || {
                 let source = FilesSource {
+                    root: None,
                     files: String::new(),
                     format: Some(Format::Parquet),
                     header: true,
@@ -62,6 +64,9 @@ pub(super) async fn open(
         StageInput::JsonLines(bytes) => {
             let (bytes, label) = (Arc::clone(bytes), format!("rows for dataset `{}`", request.dataset));
             survey(move || JsonLines::survey(bytes, &label, known.as_ref()).map(Input::Lines)).await
+        }
+        StageInput::Columns(columns) => {
+            Memory::new(Arc::clone(columns), &format!("rows for dataset `{}`", request.dataset)).map(Input::Memory)
         }
         StageInput::Staged => again(request, &area.before()),
         StageInput::Sql { sql, tables } => {
@@ -82,6 +87,7 @@ impl Input {
         match self {
             Self::Files(files) => &files.schema,
             Self::Lines(lines) => &lines.schema,
+            Self::Memory(rows) => &rows.schema,
             Self::Query(_, schema) | Self::Again(_, _, schema) => schema,
         }
     }
@@ -95,6 +101,7 @@ impl Input {
         match self {
             Self::Files(files) => blocking(move |take| files.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
             Self::Lines(lines) => blocking(move |take| lines.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
+            Self::Memory(rows) => blocking(move |take| rows.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
             Self::Again(paths, label, _) => {
                 blocking(move |take| read_own(&paths, &label, take)).map(move |a| a.and_then(&fitted)).boxed()
             }

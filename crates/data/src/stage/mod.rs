@@ -23,6 +23,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use futures::{StreamExt, TryStreamExt};
 use perennial_core::digest::TableSum;
+use perennial_core::id::LoadId;
 use perennial_core::port::data::{RowAnswer, StageInput, StageRequest, Staged};
 
 use crate::convert::assemble;
@@ -50,7 +51,7 @@ pub(crate) struct Stager {
 
 impl Stager {
     /// The staging area of a load.
-    pub(crate) fn area(&self, load: perennial_core::id::LoadId) -> Area {
+    pub(crate) fn area(&self, load: LoadId) -> Area {
         Area::of(&self.staging, load)
     }
 
@@ -78,10 +79,24 @@ impl Stager {
     }
 
     /// Forgets a load.
-    pub(crate) fn discard(&self, load: perennial_core::id::LoadId) -> Result<()> {
+    pub(crate) fn discard(&self, load: LoadId) -> Result<()> {
         let area = self.area(load);
         area.before().discard()?;
         area.discard()
+    }
+
+    /// Forgets every load but `keep`.
+    pub(crate) fn sweep(&self, keep: &[LoadId]) -> Result<()> {
+        let failed = |cause| Error::storage("reading the staging folder", cause);
+        for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            // `<load>`, and `<load>.before` while it is staged again.
+            let load = name.to_str().and_then(|name| name.split('.').next()?.parse::<LoadId>().ok());
+            if let Some(load) = load.filter(|load| !keep.contains(load)) {
+                self.discard(load)?;
+            }
+        }
+        Ok(())
     }
 
     async fn stage_into(&self, area: &Area, request: StageRequest) -> Result<Staged> {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -82,14 +84,28 @@ pub(crate) fn remote(url: &Url) -> Result<Store> {
     let failed = |cause: object_store::Error| Error::storage(format!("opening `{url}`"), cause);
     let bucket = url.host_str().ok_or_else(|| Error::Argument(format!("`{url}` names no bucket")))?;
     let inner: Arc<dyn ObjectStore> = match url.scheme() {
-        "s3" | "s3a" => Arc::new(AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(failed)?),
+        "s3" | "s3a" => Arc::new(s3(bucket).build().map_err(failed)?),
+        "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map_err(failed)?),
+        "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_container_name(bucket).build().map_err(failed)?),
         scheme => {
             return Err(Error::Argument(format!(
-                "`{scheme}://` is not a store this build knows: expected `s3://` or a folder"
+                "`{scheme}://` is not a store this build knows: expected `s3://`, `gs://`, `az://` or a folder"
             )));
         }
     };
     Ok(Store { inner, base: base_of(url)? })
+}
+
+/// A bucket of S3 or of a server that speaks it; one at a plain `http://` endpoint is allowed to.
+fn s3(bucket: &str) -> AmazonS3Builder {
+    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    match endpoint {
+        Some(endpoint) => builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint),
+        None => builder,
+    }
 }
 
 fn base_of(url: &Url) -> Result<Url> {

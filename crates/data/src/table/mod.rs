@@ -4,6 +4,7 @@ pub(crate) mod commit;
 mod leaving;
 pub(crate) mod quarantine;
 mod rewrite;
+mod scan;
 mod stats;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::store::{Root, Store};
+
+use scan::Files;
 
 pub(crate) use leaving::{Leaving, of_load, within};
 pub(crate) use rewrite::{next, stream, target_of};
@@ -79,16 +82,25 @@ impl Tables {
         Ok(default_logstore(own, root, &url, &StorageConfig::default()))
     }
 
-    /// The newest state of a table, read anew; `None` when it does not exist.
+    /// The newest state of a table: what its log holds now, read from where it was last seen; `None`
+    /// when it does not exist.
     pub(crate) async fn newest(&self, table: &str) -> Result<Option<Arc<Opened>>> {
         let failed = |cause| Error::delta(format!("opening table `{table}`"), cause);
-        let log = self.log(table)?;
-        if !log.is_delta_table_location().await.map_err(failed)? {
-            return Ok(None);
-        }
-        let mut delta = DeltaTable::new(Arc::clone(&log));
-        delta.load().await.map_err(failed)?;
+        let (mut delta, log) = match self.last_kept(table) {
+            Some(last) => (last.table.clone(), Arc::clone(&last.log)),
+            None => {
+                let log = self.log(table)?;
+                if !log.is_delta_table_location().await.map_err(failed)? {
+                    return Ok(None);
+                }
+                (DeltaTable::new(Arc::clone(&log)), log)
+            }
+        };
+        delta.update_state().await.map_err(failed)?;
         let version = delta.version().unwrap_or_default() as i64;
+        if let Some(known) = self.kept(table, version) {
+            return Ok(Some(known));
+        }
         Ok(Some(self.keep(Opened { name: table.to_owned(), version, table: delta, log })))
     }
 
@@ -115,7 +127,12 @@ impl Tables {
             Some(version) => self.at(table, version).await?,
             None => self.existing(table).await?,
         };
-        opened.provider().await
+        self.files(&opened)
+    }
+
+    /// The table for queries, as it was opened.
+    pub(crate) fn files(&self, opened: &Opened) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(Files::of(&self.root, opened)?))
     }
 
     /// The newest state of a table that must exist.
@@ -130,6 +147,12 @@ impl Tables {
         let commit = newest.find(number).await?;
         let at = self.at(table, commit.delta_version).await?;
         Ok(Some(Position { number, delta_version: commit.delta_version, bytes: at.bytes()? }))
+    }
+
+    /// The newest state of a table that is kept.
+    fn last_kept(&self, table: &str) -> Option<Arc<Opened>> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter(|open| open.name == table).max_by_key(|open| open.version).map(Arc::clone)
     }
 
     fn kept(&self, table: &str, version: i64) -> Option<Arc<Opened>> {
@@ -184,13 +207,6 @@ impl Opened {
             message: format!("table `{}` carries no commit of number {number}", self.name),
             hint: "compare the table's log with the metadata store; restore both from one backup".into(),
         })
-    }
-
-    /// The table for queries.
-    pub(crate) async fn provider(&self) -> Result<Arc<dyn TableProvider>> {
-        let snapshot = Arc::new(self.state()?.snapshot().clone());
-        let scan = self.table.table_provider().with_eager_snapshot(snapshot).build().await;
-        Ok(Arc::new(scan.map_err(|cause| Error::engine(&format!("opening table `{}`", self.name), cause))?))
     }
 
     /// The loaded state.

@@ -73,17 +73,16 @@ pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<(
     })
 }
 
-/// The newest quarantined rows first, of one load or of all.
-pub(crate) async fn read(sql: &Sql, table: &str, load: Option<LoadId>, limit: usize) -> Result<Page> {
+/// Quarantined rows of `loads`, the newest first.
+pub(crate) async fn read(sql: &Sql, table: &str, loads: &[LoadId], limit: usize) -> Result<Page> {
     let name = name_of(table);
     let Some(opened) = sql.tables().newest(&name).await? else {
         return Ok(Page { schema: perennial_core::schema::Schema::default(), rows: Vec::new(), truncated: false });
     };
     let failed = |cause| Error::engine(&format!("reading the quarantine of table `{table}`"), cause);
-    let mut frame = sql.steady_session().read_table(opened.provider().await?).map_err(failed)?;
-    if let Some(load) = load {
-        frame = frame.filter(ident(LOAD).eq(lit(load.to_string()))).map_err(failed)?;
-    }
+    let loads = loads.iter().map(|load| lit(load.to_string())).collect();
+    let frame = sql.steady_session().read_table(sql.tables().files(&opened)?).map_err(failed)?;
+    let frame = frame.filter(ident(LOAD).in_list(loads, false)).map_err(failed)?;
     // Load ids grow with time.
     let frame = frame.sort(vec![ident(LOAD).sort(false, true)]).map_err(failed)?;
     sql.page_of(frame, limit).await

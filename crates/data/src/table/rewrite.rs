@@ -11,6 +11,7 @@ use datafusion::prelude::{DataFrame, col, ident};
 use deltalake::kernel::Remove;
 use futures::TryStreamExt;
 
+use super::scan::{FILE, Files};
 use super::{Leaving, Opened};
 use crate::convert::fit;
 use crate::error::{Error, Result};
@@ -19,9 +20,6 @@ use crate::source::Origin;
 use crate::sql::Sql;
 use crate::stage::{Area, Record};
 use crate::types::JOINS;
-
-/// The column that names a row's file while a table is searched.
-const FILE: &str = "__perennial_file";
 
 /// What became of the files with rows that leave.
 pub(super) struct Rewritten {
@@ -45,7 +43,9 @@ pub(super) async fn without(
     for (index, name) in touched.iter().enumerate() {
         let path = folder.join(format!("kept-{index}.parquet"));
         let mut sink = FileSink::create(&path, &schema)?;
-        let mut batches = stream(opened.scan_file(sql, name).await?).await?;
+        let file = Arc::new(Files::only(sql.tables().root(), opened, name)?);
+        let frame = sql.steady_session().read_table(file);
+        let mut batches = stream(frame.map_err(|cause| Error::engine("reading a table", cause))?).await?;
         while let Some(batch) = next(&mut batches, &schema).await? {
             let stays = not(&leaving.mask(&batch)?).and_then(|stays| filter_record_batch(&batch, &stays));
             sink.write(stays.map_err(|cause| Error::internal("filtering rows", cause))?).await?;
@@ -55,7 +55,7 @@ pub(super) async fn without(
         }
     }
     for file in opened.state()?.log_data().iter() {
-        if touched.iter().any(|name| names_file(name, &file.path())) {
+        if touched.iter().any(|name| *name == file.path()) {
             rewritten.removed.push(file.remove_action(true));
         }
     }
@@ -84,11 +84,9 @@ pub(super) async fn joining(area: &Area, record: &Record, folder: &Path) -> Resu
     Ok((sink.finish().await?.rows > 0).then_some(path))
 }
 
-/// The files that hold leaving rows, as the scan names them, in order.
+/// The files that hold leaving rows, as the log names them, in order.
 async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec<String>> {
-    let snapshot = Arc::new(opened.state()?.snapshot().clone());
-    let scan = opened.table.table_provider().with_eager_snapshot(snapshot).with_file_column(FILE).build().await;
-    let provider = Arc::new(scan.map_err(|cause| Error::engine("reading a table", cause))?);
+    let provider = Arc::new(Files::named(sql.tables().root(), opened)?);
     let columns: Vec<_> = leaving.columns().iter().map(|name| ident(name.as_str())).chain([col(FILE)]).collect();
     let frame = sql.session().read_table(provider);
     let frame = frame.and_then(|frame| match leaving.filter() {
@@ -134,19 +132,4 @@ pub(crate) async fn next(batches: &mut Batches, schema: &SchemaRef) -> Result<Op
     let batch = batches.try_next().await.map_err(|cause| Error::engine("reading a table", cause))?;
     let origin = Origin::rows(&Arc::from("the table"), 1);
     batch.map(|batch| fit(&batch, schema, &origin)).transpose()
-}
-
-/// Whether the file that a scan calls `scanned` is the one the log calls `logged`.
-fn names_file(scanned: &str, logged: &str) -> bool {
-    scanned == logged || scanned.rsplit('/').next() == logged.rsplit('/').next()
-}
-
-impl Opened {
-    /// The rows of one file of the table.
-    async fn scan_file(&self, sql: &Sql, name: &str) -> Result<DataFrame> {
-        let snapshot = Arc::new(self.state()?.snapshot().clone());
-        let builder = self.table.table_provider().with_eager_snapshot(snapshot).with_file_paths([name]);
-        let provider = Arc::new(builder.build().await.map_err(|cause| Error::engine("reading a table", cause))?);
-        sql.steady_session().read_table(provider).map_err(|cause| Error::engine("reading a table", cause))
-    }
 }

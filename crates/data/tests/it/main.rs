@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod checks;
+mod columns;
 mod commits;
 mod digests;
 mod foreign;

@@ -1,6 +1,7 @@
 //! No path leads out of the source folder.
 
-use perennial_core::port::data::DataEngine;
+use perennial_core::port::data::{DataEngine, FilesSource, StageInput};
+use perennial_data::files_below;
 
 use crate::support::{How, Place, says, source};
 
@@ -40,4 +41,27 @@ async fn a_table_s_place_is_judged() {
     for table in ["../x", "/x", "a//b", "", "a/_delta_log", ".hidden", "a b"] {
         says(&place.engine.position(table).await.unwrap_err(), "invalid-argument", &["no place for a table"]);
     }
+}
+
+#[tokio::test]
+async fn a_source_with_a_root_of_its_own_reads_there_and_nowhere_else() {
+    let place = Place::new();
+    place.write("in/a.csv", "a\n1\n");
+    let own = place.folder.path().join("own");
+    std::fs::create_dir_all(own.join("in")).unwrap();
+    std::fs::write(own.join("in/b.csv"), "a\n2\n3\n").unwrap();
+    let files = FilesSource { root: Some(own.clone()), ..source("in/*.csv") };
+    let listed: Vec<String> = place.engine.list(&files).await.unwrap().into_iter().map(|file| file.path).collect();
+    assert_eq!(listed, ["in/b.csv"]);
+    let below: Vec<String> = files_below(&own, "in/*.csv").unwrap().into_iter().map(|file| file.path).collect();
+    assert_eq!(below, listed);
+    let (_, staged) =
+        place.stage(&How::new(StageInput::Files { source: files.clone(), paths: listed })).await.unwrap();
+    assert_eq!(staged.arrived, 2);
+    let elsewhere = place.engine.fingerprint(&files, "in/a.csv").await.unwrap_err();
+    says(&elsewhere, "not-found", &["in/a.csv"]);
+    std::os::unix::fs::symlink(place.source("in/a.csv"), own.join("in/c.csv")).unwrap();
+    says(&place.engine.list(&files).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
+    let missing = FilesSource { root: Some(own.join("nothing")), ..source("in/*.csv") };
+    assert!(place.engine.list(&missing).await.unwrap().is_empty());
 }

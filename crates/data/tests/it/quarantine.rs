@@ -19,7 +19,7 @@ async fn rows_set_aside_are_written_once_with_load_and_reason() {
     place.engine.quarantine(load, TABLE).await.unwrap();
     place.engine.quarantine(load, TABLE).await.unwrap();
     place.again().quarantine(load, TABLE).await.unwrap();
-    let page = place.engine.quarantined(TABLE, None, 10).await.unwrap();
+    let page = place.engine.quarantined(TABLE, &[load], 10).await.unwrap();
     let names: Vec<&str> = page.schema.fields.iter().map(|field| field.name.as_str()).collect();
     assert_eq!(names, ["_load", "_reason", "n", "at", "tags"]);
     assert_eq!(
@@ -35,23 +35,24 @@ async fn a_load_with_nothing_set_aside_leaves_no_quarantine() {
     let (load, _) = place.stage(&How::lines("{\"n\": 1}\n").plan(positive())).await.unwrap();
     place.engine.quarantine(load, TABLE).await.unwrap();
     assert!(place.engine.position(&format!("{TABLE}.quarantine")).await.unwrap().is_none());
-    assert!(place.engine.quarantined(TABLE, None, 10).await.unwrap().rows.is_empty());
+    assert!(place.engine.quarantined(TABLE, &[load], 10).await.unwrap().rows.is_empty());
 }
 
 #[tokio::test]
-async fn the_newest_load_comes_first_and_one_load_can_be_asked_for() {
+async fn the_newest_load_comes_first_of_those_that_are_asked_for() {
     let place = Place::new();
     let (old, _) = place.stage(&How::lines("{\"n\": -1}\n").plan(positive())).await.unwrap();
     place.engine.quarantine(old, TABLE).await.unwrap();
     let (new, _) = place.stage(&How::lines("{\"n\": -2, \"more\": true}\n").plan(positive())).await.unwrap();
     place.engine.quarantine(new, TABLE).await.unwrap();
-    let all = place.engine.quarantined(TABLE, None, 10).await.unwrap();
+    let all = place.engine.quarantined(TABLE, &[old, new], 10).await.unwrap();
     assert_eq!(all.rows.iter().map(|row| &row[2]).collect::<Vec<_>>(), [&json!("-2"), &json!("-1")]);
     assert_eq!(all.schema.fields.last().map(|field| field.name.as_str()), Some("more"));
-    let one = place.engine.quarantined(TABLE, Some(old), 10).await.unwrap();
+    let one = place.engine.quarantined(TABLE, &[old], 10).await.unwrap();
     assert_eq!(one.rows, [[json!(old.to_string()), json!("positive"), json!("-1"), json!(null)]]);
-    let cut = place.engine.quarantined(TABLE, None, 1).await.unwrap();
+    let cut = place.engine.quarantined(TABLE, &[old, new], 1).await.unwrap();
     assert!(cut.truncated && cut.rows.len() == 1);
+    assert!(place.engine.quarantined(TABLE, &[], 10).await.unwrap().rows.is_empty());
 }
 
 #[tokio::test]
@@ -63,7 +64,7 @@ async fn engines_that_race_write_each_load_once() {
     let (first, second, third) =
         tokio::join!(place.engine.quarantine(a, TABLE), other.quarantine(b, TABLE), other.quarantine(a, TABLE));
     first.and(second).and(third).unwrap();
-    assert_eq!(place.engine.quarantined(TABLE, None, 10).await.unwrap().rows.len(), 2);
+    assert_eq!(place.engine.quarantined(TABLE, &[a, b], 10).await.unwrap().rows.len(), 2);
 }
 
 #[tokio::test]

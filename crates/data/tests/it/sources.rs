@@ -53,7 +53,7 @@ async fn csv_without_header_takes_the_names_of_the_source() {
     let place = Place::new();
     place.write("a.csv", "1,x\n2,y\n");
     let files =
-        FilesSource { files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
+        FilesSource { root: None, files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
     place.load(&How::new(StageInput::Files { source: files.clone(), paths: vec!["a.csv".into()] })).await;
     assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
     let unnamed = FilesSource { columns: Vec::new(), ..files };

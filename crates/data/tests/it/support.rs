@@ -225,7 +225,7 @@ impl How {
 
 /// A source of one glob, with header.
 pub(crate) fn source(files: &str) -> FilesSource {
-    FilesSource { files: files.into(), format: None, header: true, columns: Vec::new() }
+    FilesSource { root: None, files: files.into(), format: None, header: true, columns: Vec::new() }
 }
 
 pub(crate) fn commit_of(load: LoadId, previous: i64) -> CommitRequest {

@@ -99,7 +99,7 @@ impl From<LogError> for Error {
             }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
             LogError::Full { .. } => {
-                (ErrorCode::TooLarge, "`perennial doctor` says why predictions are not taken into their dataset")
+                (ErrorCode::TooLarge, "`perennial alerts` says why predictions are not taken into their dataset")
             }
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),

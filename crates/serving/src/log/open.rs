@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use perennial_core::port::prediction::Segment;
-
 use super::error::LogError;
 use super::file::{self, MAGIC, SegmentFile};
 use super::record::{self, Columns, Scan};
@@ -26,14 +24,8 @@ struct State {
     records: u64,
     /// Fingerprints of the columns that the open segment describes already.
     known: HashSet<u64>,
-    closed: BTreeMap<i64, Closed>,
-}
-
-/// A closed segment that was not removed yet.
-struct Closed {
-    size_bytes: u64,
-    /// Told once; computed when first asked for.
-    segment: Option<Segment>,
+    /// Sizes of the closed segments that were not removed yet, by number.
+    closed: BTreeMap<i64, u64>,
 }
 
 /// Where a record went.
@@ -49,12 +41,20 @@ impl Log {
     }
 
     /// Opens the log in `folder`: cuts off what a crash left half-written and goes on behind it.
+    /// A last file that is no segment counts as closed: whoever reads it is told, and logging goes on.
     pub(super) fn open(folder: &Path, name: &str, limits: LogLimits) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(LogError::io(folder))?;
         let mut numbers = file::numbers(folder)?;
         let (number, scan) = match numbers.pop() {
-            Some(number) => (number, scan_open(&file::path(folder, number))?),
             None => (1, None),
+            Some(last) => match scan_open(&file::path(folder, last))? {
+                Last::Segment(scan) => (last, Some(scan)),
+                Last::NotBegun => (last, None),
+                Last::Foreign => {
+                    numbers.push(last);
+                    (last + 1, None)
+                }
+            },
         };
         let (segment, scan) = match scan {
             Some(scan) => (SegmentFile::resume(folder, number, scan.end)?, scan),
@@ -65,7 +65,7 @@ impl Log {
         for number in numbers {
             let path = file::path(folder, number);
             let size_bytes = fs::metadata(&path).map_err(LogError::io(&path))?.len();
-            closed.insert(number, Closed { size_bytes, segment: None });
+            closed.insert(number, size_bytes);
         }
         let known = scan.columns.keys().copied().collect();
         let state = State { number, segment: Arc::new(segment), records: scan.records, known, closed };
@@ -97,7 +97,7 @@ impl Log {
 
     /// Closes the open segment and begins the next.
     fn roll(&self, state: &mut State) -> Result<(), LogError> {
-        let waiting = state.closed.values().map(|closed| closed.size_bytes).sum::<u64>() + state.segment.end();
+        let waiting = state.closed.values().sum::<u64>() + state.segment.end();
         if waiting > self.limits.backlog_bytes {
             return Err(LogError::Full { name: self.name.clone(), size_bytes: waiting });
         }
@@ -105,7 +105,7 @@ impl Log {
         state.segment.sync(size_bytes)?;
         let next = SegmentFile::create(&self.folder, state.number + 1)?;
         file::sync_folder(&self.folder)?;
-        state.closed.insert(state.number, Closed { size_bytes, segment: None });
+        state.closed.insert(state.number, size_bytes);
         state.number += 1;
         state.segment = Arc::new(next);
         state.records = 0;
@@ -113,40 +113,25 @@ impl Log {
         Ok(())
     }
 
-    /// Closes the open segment if it holds anything; tells every closed one.
-    pub(super) fn seal(&self) -> Result<Vec<Segment>, LogError> {
-        let unknown: Vec<i64> = {
-            let mut state = lock::mutex(&self.state);
-            if state.records > 0 {
-                self.roll(&mut state)?;
-            }
-            let untold = state.closed.iter().filter(|(_, closed)| closed.segment.is_none());
-            untold.map(|(&number, _)| number).collect()
-        };
-        // Closed segments stay as they are, so appending goes on meanwhile.
-        for number in unknown {
-            let segment = self.describe(number)?;
-            if let Some(closed) = lock::mutex(&self.state).closed.get_mut(&number) {
-                closed.segment = Some(segment);
+    /// Closes the open segment if it holds anything; tells the numbers of all closed ones. While
+    /// too much waits the open one stays open: only taking over what is closed makes room.
+    pub(super) fn seal(&self) -> Result<Vec<i64>, LogError> {
+        let mut state = lock::mutex(&self.state);
+        if state.records > 0 {
+            match self.roll(&mut state) {
+                Ok(()) | Err(LogError::Full { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
-        let state = lock::mutex(&self.state);
-        Ok(state.closed.values().filter_map(|closed| closed.segment.clone()).collect())
+        Ok(state.closed.keys().copied().collect())
     }
 
-    fn describe(&self, number: i64) -> Result<Segment, LogError> {
-        let path = file::path(&self.folder, number);
-        let bytes = file::read(&path)?;
-        let scan = record::scan(&bytes);
-        if let Some(why) = scan.torn {
-            return Err(LogError::damaged(&path, scan.end as usize, why));
+    /// Where a closed segment lies: it stays as it is, while appending goes on.
+    pub(super) fn closed(&self, number: i64) -> Result<PathBuf, LogError> {
+        if number >= lock::mutex(&self.state).number {
+            return Err(LogError::Open { name: self.name.clone(), number });
         }
-        Ok(Segment {
-            log: self.name.clone(),
-            number,
-            records: scan.records,
-            digest: blake3::hash(&bytes).to_hex().to_string(),
-        })
+        Ok(file::path(&self.folder, number))
     }
 
     /// Removes a closed segment; one that is gone already counts as removed.
@@ -166,21 +151,31 @@ impl Log {
     }
 }
 
-/// What is whole in the segment that was open; `None` when not even its header is.
-fn scan_open(path: &Path) -> Result<Option<Scan>, LogError> {
+/// What the last file of a log is.
+enum Last {
+    /// A segment, as far as it is whole.
+    Segment(Scan),
+    /// Not even a header.
+    NotBegun,
+    /// Something else.
+    Foreign,
+}
+
+fn scan_open(path: &Path) -> Result<Last, LogError> {
     let bytes = file::read(path)?;
     if bytes.len() < MAGIC.len() {
-        return Ok(None);
+        return Ok(Last::NotBegun);
     }
     if !bytes.starts_with(MAGIC) {
-        return Err(LogError::damaged(path, 0, "expected a prediction segment"));
+        tracing::error!(path = %path.display(), "expected a prediction segment; the log goes on in the next one");
+        return Ok(Last::Foreign);
     }
     let scan = record::scan(&bytes);
     if let Some(why) = &scan.torn {
         let lost_bytes = bytes.len() as u64 - scan.end;
         tracing::warn!(path = %path.display(), lost_bytes, why, "cut off the torn tail of a prediction segment");
     }
-    Ok(Some(scan))
+    Ok(Last::Segment(scan))
 }
 
 /// Brings the name of `folder` and of the folders above it that belong to the log to disk.

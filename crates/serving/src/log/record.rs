@@ -190,7 +190,7 @@ pub(super) struct Scan {
 pub(super) fn scan(segment: &[u8]) -> Scan {
     let mut scan = Scan::default();
     scan.torn = each(segment, &mut scan.end, |payload| {
-        if payload.first() == Some(&TAG_COLUMNS) {
+        if is_description(payload) {
             let columns = decode_columns(payload).ok_or("a description of columns does not read back")?;
             scan.columns.insert(check_of(payload), columns);
         } else {
@@ -227,6 +227,11 @@ pub(super) fn each<'a>(
         *end += (FRAME_HEAD + length) as u64;
     }
     Ok(())
+}
+
+/// Whether a payload describes columns; else it is a record.
+pub(super) fn is_description(payload: &[u8]) -> bool {
+    payload.first() == Some(&TAG_COLUMNS)
 }
 
 /// Reads a description of columns.

@@ -3,8 +3,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use perennial_core::port::prediction::PredictionLog;
 use perennial_serving::SegmentLog;
+
+use crate::support::rows;
 
 /// Lets the probe log into `root`, kills it after `lines` acknowledged requests, and tells id and
 /// rows of all it acknowledged.
@@ -32,12 +33,9 @@ fn a_kill_loses_no_acknowledged_prediction_doubles_none_and_halves_none() {
         assert!(acknowledged.len() >= lines);
         let log = SegmentLog::open(folder.path()).unwrap();
         let mut logged: HashMap<String, Vec<u64>> = HashMap::new();
-        for segment in log.seal("flights/delay").unwrap() {
-            for line in String::from_utf8(log.rows(&segment).unwrap()).unwrap().lines() {
-                let row: serde_json::Value = serde_json::from_str(line).unwrap();
-                let request = row["request_id"].as_str().unwrap().to_owned();
-                logged.entry(request).or_default().push(row["row"].as_u64().unwrap());
-            }
+        for row in rows(&log, "flights/delay") {
+            let request = row["request_id"].as_str().unwrap().to_owned();
+            logged.entry(request).or_default().push(row["row"].as_u64().unwrap());
         }
         for (request, rows) in &acknowledged {
             let expected: Vec<u64> = (0..*rows as u64).collect();

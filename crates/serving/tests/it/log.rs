@@ -5,9 +5,13 @@ use perennial_core::ErrorCode;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
-use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog, Segment};
+use perennial_core::port::data::Values;
+use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
 use perennial_serving::{LogLimits, SegmentLog};
+use serde_json::json;
 use tempfile::TempDir;
+
+use crate::support::{as_rows, rows, values};
 
 const LOG: &str = "flights/delay";
 
@@ -43,16 +47,6 @@ fn answered<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores
     }
 }
 
-/// All rows of all sealed segments.
-fn rows(log: &SegmentLog, name: &str) -> Vec<serde_json::Value> {
-    log.seal(name).unwrap().iter().flat_map(|segment| segment_rows(log, segment)).collect()
-}
-
-fn segment_rows(log: &SegmentLog, segment: &Segment) -> Vec<serde_json::Value> {
-    let lines = String::from_utf8(log.rows(segment).unwrap()).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 fn segment_path(root: &Path, number: i64) -> PathBuf {
     root.join(LOG).join(format!("{number}.seg"))
 }
@@ -62,16 +56,57 @@ fn a_logged_request_becomes_rows() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     let request = append(&log, LOG, Durability::Logged);
-    let segments = log.seal(LOG).unwrap();
-    assert_eq!(segments.len(), 1);
-    assert_eq!((segments[0].number, segments[0].records), (1, 1));
-    let text = String::from_utf8(log.rows(&segments[0]).unwrap()).unwrap();
-    let expected = format!(
-        r#"{{"prediction_id":"{request}-0","request_id":"{request}","row":0,"version":7,"part":"canary","status":200,"wall_ms":1700000000000,"project_ms":1370000000000,"latency_us":412,"in_distance":1400.5,"in_carrier":"U\"A","score":0.25}}
-{{"prediction_id":"{request}-1","request_id":"{request}","row":1,"version":7,"part":"canary","status":200,"wall_ms":1700000000000,"project_ms":1370000000000,"latency_us":412,"in_distance":null,"in_carrier":null,"score":1}}
-"#
-    );
-    assert_eq!(text, expected);
+    assert_eq!(log.seal(LOG).unwrap(), [1]);
+    let segment = log.read(LOG, 1).unwrap();
+    assert_eq!(segment.records, 1);
+    let row = |row: usize, rest: serde_json::Value| {
+        let mut all = json!({
+            "prediction_id": format!("{request}-{row}"), "request_id": request.to_string(), "row": row, "version": 7,
+            "part": "canary", "status": 200, "wall_ms": 1_700_000_000_000_i64, "project_ms": 1_370_000_000_000_i64,
+            "latency_us": 412,
+        });
+        all.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        all
+    };
+    let first = row(0, json!({ "in_distance": 1400.5, "in_carrier": "U\"A", "score": 0.25 }));
+    // What is missing has no value.
+    assert_eq!(as_rows(&segment), [first, row(1, json!({ "score": 1.0 }))]);
+}
+
+#[test]
+fn types_come_from_the_log_and_not_from_the_values() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    let mut inputs = Frame::new();
+    inputs.push("whole", Column::Number(vec![70.0]));
+    inputs.push("nothing", Column::Number(vec![f64::NAN]));
+    inputs.push("number", Column::Text(TextColumn::encode([Some("9007199254740993")])));
+    inputs.push("day", Column::Text(TextColumn::encode([Some("2013-06-01")])));
+    let scores = Scores { width: 1, values: vec![1.0] };
+    log.append(LOG, answered(RequestId::generate(), &inputs, Some(&scores)), Durability::Logged).unwrap();
+    let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
+    assert_eq!(values(&segment, "in_whole"), [&Values::Float(vec![70.0])]);
+    assert!(matches!(values(&segment, "in_nothing")[..], [Values::Float(missing)] if missing[0].is_nan()));
+    let text = |text: &str| Values::Text(TextColumn::encode([Some(text)]));
+    assert_eq!(values(&segment, "in_number"), [&text("9007199254740993")]);
+    assert_eq!(values(&segment, "in_day"), [&text("2013-06-01")]);
+    assert_eq!(values(&segment, "score"), [&Values::Float(vec![1.0])]);
+    assert_eq!(values(&segment, "version"), [&Values::Int(vec![7])]);
+}
+
+#[test]
+fn an_input_that_came_as_numbers_and_as_text_is_two_columns() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    for column in [Column::Number(vec![1.0]), Column::Text(TextColumn::encode([Some("two")])), Column::Number(vec![3.0])] {
+        let mut inputs = Frame::new();
+        inputs.push("x", column);
+        log.append(LOG, answered(RequestId::generate(), &inputs, None), Durability::Logged).unwrap();
+    }
+    let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
+    let told: Vec<_> = as_rows(&segment).iter().map(|row| row["in_x"].clone()).collect();
+    assert_eq!(told, [json!(1.0), json!("two"), json!(3.0)]);
+    assert_eq!(values(&segment, "in_x").len(), 2);
 }
 
 #[test]
@@ -81,7 +116,7 @@ fn scores_of_several_classes_are_numbered() {
     let scores = Scores { width: 3, values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0] };
     log.append(LOG, answered(RequestId::generate(), &inputs(1.0), Some(&scores)), Durability::Logged).unwrap();
     let rows = rows(&log, LOG);
-    assert_eq!(rows[1]["score_2"], 1);
+    assert_eq!(rows[1]["score_2"], 1.0);
     assert_eq!(rows[0]["score_0"], 0.5);
     assert!(rows[0].get("score").is_none());
 }
@@ -101,7 +136,7 @@ fn a_failed_request_counts_even_when_no_row_was_read() {
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[0]["prediction_id"], format!("{request}-0"));
     assert_eq!(rows[0]["status"], 500);
-    assert_eq!(rows[1]["in_distance"], 3);
+    assert_eq!(rows[1]["in_distance"], 3.0);
     assert!(rows[1].get("score").is_none());
 }
 
@@ -117,16 +152,16 @@ fn columns_may_differ_from_request_to_request() {
         log.append(LOG, answered(RequestId::generate(), &frame, None), Durability::Logged).unwrap();
     }
     let rows = rows(&log, LOG);
-    let keys: Vec<_> = rows.iter().map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_i64)).collect();
-    assert_eq!(keys, [None, None, Some(10), Some(11), None, None, Some(10), Some(11)]);
-    assert_eq!(rows[6]["in_distance"], 3);
+    let keys: Vec<_> = rows.iter().map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_f64)).collect();
+    assert_eq!(keys, [None, None, Some(10.0), Some(11.0), None, None, Some(10.0), Some(11.0)]);
+    assert_eq!(rows[6]["in_distance"], 3.0);
 }
 
 #[test]
 fn sealing_what_is_empty_closes_nothing() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    assert_eq!(log.seal(LOG).unwrap(), []);
+    assert!(log.seal(LOG).unwrap().is_empty());
     assert!(!folder.path().join(LOG).exists(), "asking makes nothing");
     append(&log, LOG, Durability::Logged);
     let first = log.seal(LOG).unwrap();
@@ -138,11 +173,10 @@ fn segments_roll_over_and_are_told_oldest_first() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
     let requests: Vec<String> = (0..40).map(|_| append(&log, LOG, Durability::Logged).to_string()).collect();
-    let segments = log.seal(LOG).unwrap();
-    let numbers: Vec<i64> = segments.iter().map(|segment| segment.number).collect();
+    let numbers = log.seal(LOG).unwrap();
     assert!(numbers.len() > 3);
     assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without holes");
-    assert_eq!(segments.iter().map(|segment| segment.records).sum::<u64>(), 40);
+    assert_eq!(numbers.iter().map(|number| log.read(LOG, *number).unwrap().records).sum::<u64>(), 40);
     let told: Vec<_> = rows(&log, LOG).into_iter().filter(|row| row["row"] == 0).collect();
     let told: Vec<_> = told.iter().map(|row| row["request_id"].as_str().unwrap()).collect();
     assert_eq!(told, requests);
@@ -157,22 +191,21 @@ fn numbers_go_on_after_every_segment_was_removed_and_the_log_reopened() {
     for expected in 1..4 {
         let log = SegmentLog::open(folder.path()).unwrap();
         append(&log, LOG, Durability::Logged);
-        let segments = log.seal(LOG).unwrap();
-        assert_eq!(segments.iter().map(|segment| segment.number).collect::<Vec<_>>(), [expected]);
-        log.remove(&segments[0]).unwrap();
-        log.remove(&segments[0]).unwrap();
-        assert_eq!(log.seal(LOG).unwrap(), []);
+        assert_eq!(log.seal(LOG).unwrap(), [expected]);
+        log.remove(LOG, expected).unwrap();
+        log.remove(LOG, expected).unwrap();
+        assert!(log.seal(LOG).unwrap().is_empty());
     }
 }
 
 #[test]
-fn the_open_segment_cannot_be_removed() {
+fn the_open_segment_can_be_neither_read_nor_removed() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     append(&log, LOG, Durability::Logged);
-    let mut segment = log.seal(LOG).unwrap().remove(0);
-    segment.number += 1;
-    assert_eq!(log.remove(&segment).unwrap_err().code(), ErrorCode::WrongState);
+    let open = log.seal(LOG).unwrap()[0] + 1;
+    assert_eq!(log.read(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
+    assert_eq!(log.remove(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
 }
 
 #[test]
@@ -183,8 +216,8 @@ fn a_reopened_log_goes_on_where_it_stood() {
     drop(log);
     let log = SegmentLog::open(folder.path()).unwrap();
     let after = append(&log, LOG, Durability::Recorded);
-    let segments = log.seal(LOG).unwrap();
-    assert_eq!((segments.len(), segments[0].records), (1, 2));
+    assert_eq!(log.seal(LOG).unwrap(), [1]);
+    assert_eq!(log.read(LOG, 1).unwrap().records, 2);
     let told: Vec<_> = rows(&log, LOG).iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(told, [before.to_string(), before.to_string(), after.to_string(), after.to_string()]);
 }
@@ -221,23 +254,38 @@ fn a_segment_without_a_whole_header_begins_anew() {
 }
 
 #[test]
-fn damage_in_a_closed_segment_is_told_not_skipped() {
+fn damage_in_a_closed_segment_is_told_and_stops_no_other() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     append(&log, LOG, Durability::Logged);
     append(&log, LOG, Durability::Logged);
-    let segment = log.seal(LOG).unwrap().remove(0);
-    let path = segment_path(folder.path(), 1);
+    let damaged = log.seal(LOG).unwrap()[0];
+    append(&log, LOG, Durability::Logged);
+    let path = segment_path(folder.path(), damaged);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let error = log.rows(&segment).unwrap_err();
-    assert_eq!(error.code(), ErrorCode::Corrupt);
-    assert!(error.message().contains("1.seg`"), "{error}");
     drop(log);
     let log = SegmentLog::open(folder.path()).unwrap();
-    assert_eq!(log.seal(LOG).unwrap_err().code(), ErrorCode::Corrupt);
+    assert_eq!(log.seal(LOG).unwrap(), [1, 2]);
+    let error = log.read(LOG, damaged).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Corrupt);
+    assert!(error.message().contains("1.seg`"), "{error}");
+    assert_eq!(log.read(LOG, 2).unwrap().records, 1);
+}
+
+#[test]
+fn a_last_file_that_is_no_segment_is_kept_and_logging_goes_on() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join(LOG)).unwrap();
+    fs::write(segment_path(folder.path(), 4), b"something else").unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG, Durability::Logged);
+    assert_eq!(log.seal(LOG).unwrap(), [4, 5]);
+    assert_eq!(log.read(LOG, 4).unwrap_err().code(), ErrorCode::Corrupt);
+    assert_eq!(log.read(LOG, 5).unwrap().records, 1);
+    assert_eq!(fs::read(segment_path(folder.path(), 4)).unwrap(), b"something else");
 }
 
 #[test]
@@ -296,10 +344,8 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     let on_disk: u64 =
         fs::read_dir(folder.path().join(LOG)).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(on_disk <= 4_000, "{on_disk}");
-    drop(log);
-    let log = SegmentLog::open_with(folder.path(), LogLimits { backlog_bytes: 100_000, ..limits }).unwrap();
-    for segment in log.seal(LOG).unwrap() {
-        log.remove(&segment).unwrap();
+    for number in log.seal(LOG).unwrap() {
+        log.remove(LOG, number).unwrap();
     }
     append(&log, LOG, Durability::Logged);
 }

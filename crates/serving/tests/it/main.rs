@@ -5,3 +5,4 @@
 mod crash;
 mod log;
 mod runtime;
+mod support;

@@ -8,7 +8,7 @@ use perennial_core::state::{LoadEvent, LoadState};
 use perennial_store::check_results::{CheckResult, Profile};
 use perennial_store::dataset_versions::PinHolder;
 use perennial_store::datasets::Dataset;
-use perennial_store::loads::Load;
+use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{check_results, dataset_versions, datasets, loads, source_files};
 use serde_json::json;
@@ -23,7 +23,10 @@ on_both! {
     a_commit_makes_the_version_and_closes_the_intent,
     versions_follow_each_other_without_holes,
     a_held_load_is_released_or_replaced,
+    a_held_load_is_judged_again,
+    a_committed_load_is_found_by_what_brought_it,
     loads_are_listed_newest_first,
+    rows_set_aside_count_once_their_load_is_held_or_committed,
     a_pinned_version_is_kept_until_its_time,
     what_was_seen_of_a_file_is_kept,
     checks_and_profiles_belong_to_a_load,
@@ -178,6 +181,43 @@ async fn a_held_load_is_released_or_replaced(db: &Db) {
     commit(db, &two, 1).await.unwrap();
 }
 
+async fn a_held_load_is_judged_again(db: &Db) {
+    let project = project(&db.store, "p").await;
+    let dataset = dataset(&db.store, project.id, "d").await;
+    let one = load(&dataset, "a");
+    stage(db, &one).await;
+    let again = Load { passing: 90, set_aside: 10, reasons: json!({"key exists": 10}), staged: Some(json!([])), ..one };
+    let judged = again.clone();
+    write_tx!(db.store, tx => { Ok(loads::judge_again(tx, &judged).await?) }).unwrap_err();
+    let id = again.id;
+    write_tx!(db.store, tx => { Ok(loads::apply(tx, id, LoadEvent::Hold, None, NOW).await?) }).unwrap();
+    let judged = again.clone();
+    write_tx!(db.store, tx => { Ok(loads::judge_again(tx, &judged).await?) }).unwrap();
+    let held = Load { state: LoadState::Held, settled_ms: Some(NOW), ..again };
+    assert_eq!(get(db, id).await, held);
+    let mut reader = db.store.read().await.unwrap();
+    assert_eq!(loads::list_open_everywhere(&mut reader).await.unwrap(), [held], "its rows still lie staged");
+}
+
+async fn a_committed_load_is_found_by_what_brought_it(db: &Db) {
+    let project = project(&db.store, "p").await;
+    let dataset = dataset(&db.store, project.id, "d").await;
+    let segment =
+        Load { origin: LoadOrigin::Predictions, origin_id: Some("p/delay/7".to_owned()), ..load(&dataset, "a") };
+    stage(db, &segment).await;
+    begin(db, &segment, 1, LoadEvent::Begin).await.unwrap();
+    let find = async |origin: LoadOrigin, id: &str| {
+        let mut reader = db.store.read().await.unwrap();
+        let found = loads::find_committed_by_origin(&mut reader, dataset.id, origin, id).await.unwrap();
+        found.map(|load| load.id)
+    };
+    assert_eq!(find(LoadOrigin::Predictions, "p/delay/7").await, None, "not while its commit is under way");
+    commit(db, &segment, 1).await.unwrap();
+    assert_eq!(find(LoadOrigin::Predictions, "p/delay/7").await, Some(segment.id));
+    assert_eq!(find(LoadOrigin::Predictions, "p/delay/8").await, None);
+    assert_eq!(find(LoadOrigin::Step, "p/delay/7").await, None);
+}
+
 async fn loads_are_listed_newest_first(db: &Db) {
     let project = project(&db.store, "p").await;
     let dataset = dataset(&db.store, project.id, "d").await;
@@ -207,6 +247,25 @@ async fn loads_are_listed_newest_first(db: &Db) {
     assert_eq!(loads::list_open(&mut reader, dataset.id).await.unwrap().len(), 7);
     let latest = loads::find_latest_arrival(&mut reader, dataset.id).await.unwrap().unwrap();
     assert_eq!(latest.id, ids[6], "by the project clock");
+}
+
+async fn rows_set_aside_count_once_their_load_is_held_or_committed(db: &Db) {
+    let project = project(&db.store, "p").await;
+    let dataset = dataset(&db.store, project.id, "d").await;
+    let clean = Load { set_aside: 0, ..load(&dataset, "clean") };
+    let [committed, held, staged, failed] = ["committed", "held", "staged", "failed"].map(|path| load(&dataset, path));
+    for one in [&committed, &held, &staged, &failed, &clean] {
+        stage(db, one).await;
+    }
+    begin(db, &committed, 1, LoadEvent::Begin).await.unwrap();
+    commit(db, &committed, 1).await.unwrap();
+    for (id, event) in [(held.id, LoadEvent::Hold), (clean.id, LoadEvent::Hold), (failed.id, LoadEvent::Fail)] {
+        write_tx!(db.store, tx => { Ok(loads::apply(tx, id, event, None, NOW).await?) }).unwrap();
+    }
+    let mut reader = db.store.read().await.unwrap();
+    let counted = loads::list_set_aside(&mut reader, dataset.id, 10).await.unwrap();
+    assert_eq!(counted.iter().map(|load| load.id).collect::<Vec<_>>(), [held.id, committed.id]);
+    assert_eq!(loads::list_set_aside(&mut reader, dataset.id, 1).await.unwrap().len(), 1);
 }
 
 async fn a_pinned_version_is_kept_until_its_time(db: &Db) {

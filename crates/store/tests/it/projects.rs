@@ -19,9 +19,11 @@ on_both! {
     the_project_file_last_submitted_is_current,
     a_stepped_clock_stands_where_it_was_left,
     a_token_gives_its_principal_with_grants,
+    a_token_of_a_project_gives_nothing_elsewhere,
     expired_revoked_and_disabled_do_not_authenticate,
     an_administrator_link_is_used_once,
     a_session_ends_at_its_time,
+    the_sessions_of_a_principal_end_together,
 }
 
 async fn the_default_project_has_experiment_0(db: &Db) {
@@ -149,6 +151,35 @@ async fn a_token_gives_its_principal_with_grants(db: &Db) {
     assert!(principals::load(&mut reader, ada.id).await.unwrap().grants.is_empty());
 }
 
+async fn a_token_of_a_project_gives_nothing_elsewhere(db: &Db) {
+    let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);
+    let ada = principal("ada");
+    let grant = |project_id, role| Grant {
+        id: GrantId::generate(),
+        principal_id: ada.id,
+        project_id,
+        role,
+        scope_kind: None,
+        scope_id: None,
+        created_ms: NOW,
+    };
+    let given = [grant(None, Role::Admin), grant(Some(weather.id), Role::Admin)];
+    let token = Token { project_id: Some(flights.id), ..token(&ada, "hash") };
+    write_tx!(db.store, tx => {
+        principals::insert(tx, &ada).await?;
+        tokens::insert(tx, &token).await?;
+        for grant in &given {
+            grants::insert(tx, grant).await?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let mut reader = db.store.read().await.unwrap();
+    let caller = tokens::authenticate(&mut reader, "hash", NOW).await.unwrap().unwrap();
+    assert_eq!(caller.principal.grants, [(Some(flights.id), Role::Admin)]);
+    assert!(!caller.principal.may(Permission::Read, None) && !caller.principal.may(Permission::Read, Some(weather.id)));
+}
+
 async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     let ada = principal("ada");
     let (one, two) = (token(&ada, "one"), token(&ada, "two"));
@@ -172,13 +203,23 @@ async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     assert!(tokens::authenticate(&mut reader, "one", NOW).await.unwrap().is_none(), "disabled");
     drop(reader);
     assert_eq!(write_tx!(db.store, tx => { Ok(tokens::delete_stale(tx, NOW + 1).await?) }).unwrap(), 1);
-    assert_eq!(write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap(), 1);
+    let mut reader = db.store.read().await.unwrap();
+    let held = tokens::list_held(&mut reader, one.kind).await.unwrap();
+    assert_eq!(held.iter().map(|token| token.id).collect::<Vec<_>>(), [one.id]);
+    drop(reader);
+    let void = write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
+    assert_eq!(void, [tokens::Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
+    assert!(write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap().is_empty());
 }
 
 async fn an_administrator_link_is_used_once(db: &Db) {
     write_tx!(db.store, tx => { Ok(tokens::insert_admin_link(tx, "link", NOW, NOW + 10).await?) }).unwrap();
     for (at, valid) in [(NOW + 10, false), (NOW + 9, true), (NOW + 9, false)] {
         assert_eq!(write_tx!(db.store, tx => { Ok(tokens::use_admin_link(tx, "link", at).await?) }).unwrap(), valid);
+    }
+    write_tx!(db.store, tx => { Ok(tokens::insert_admin_link(tx, "other", NOW, NOW + 10).await?) }).unwrap();
+    for (at, gone) in [(NOW + 9, 1), (NOW + 10, 1), (NOW + 10, 0)] {
+        assert_eq!(write_tx!(db.store, tx => { Ok(tokens::delete_stale_admin_links(tx, at).await?) }).unwrap(), gone);
     }
 }
 
@@ -202,4 +243,30 @@ async fn a_session_ends_at_its_time(db: &Db) {
     assert_eq!(sessions::find(&mut reader, "cookie", NOW + 10).await.unwrap(), None);
     drop(reader);
     assert_eq!(write_tx!(db.store, tx => { Ok(sessions::delete_expired(tx, NOW + 10).await?) }).unwrap(), 1);
+}
+
+async fn the_sessions_of_a_principal_end_together(db: &Db) {
+    let (ada, bob) = (principal("ada"), principal("bob"));
+    let (id, people) = (ada.id, [ada, bob]);
+    write_tx!(db.store, tx => {
+        for (number, person) in people.iter().enumerate() {
+            principals::insert(tx, person).await?;
+            for cookie in ["one", "two"] {
+                let session = Session {
+                    secret_hash: format!("{cookie} {number}"),
+                    principal_id: person.id,
+                    csrf_token: "csrf".to_owned(),
+                    created_ms: NOW,
+                    expires_ms: NOW + 10,
+                };
+                sessions::insert(tx, &session).await?;
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(write_tx!(db.store, tx => { Ok(sessions::delete_of_principal(tx, id).await?) }).unwrap(), 2);
+    let mut reader = db.store.read().await.unwrap();
+    assert!(sessions::find(&mut reader, "one 0", NOW).await.unwrap().is_none());
+    assert!(sessions::find(&mut reader, "one 1", NOW).await.unwrap().is_some());
 }

@@ -57,6 +57,7 @@ fn mistakes_of_datasets_and_checks() {
             ("files outside the project", &[("data/planes.csv", "../planes.csv")]),
             ("files by an absolute path", &[("data/planes.csv", "/etc/planes.csv")]),
             ("a scheme that is not known", &[("data/planes.csv", "ftp://host/planes.csv")]),
+            ("a scheme that nobody lists files of", &[("data/planes.csv", "https://host/planes.csv")]),
             ("no format", &[("data/planes.csv", "data/planes.txt")]),
             ("columns beside a header", &[("\"data/planes.csv\"", "\"data/planes.csv\", columns = [\"a\"]")]),
             ("neither header nor columns", &[("\"data/planes.csv\"", "\"data/planes.csv\", header = false")]),

@@ -69,6 +69,10 @@ fn mistakes_of_release_endpoints_monitors_and_triggers() {
                 "a size that is none",
                 &[("[monitors.delay]", "[endpoints.other]\nmax_body = \"big\"\n\n[monitors.delay]")],
             ),
+            (
+                "a size beyond what the server takes",
+                &[("[monitors.delay]", "[endpoints.other]\nmax_body = \"1 GB\"\n\n[monitors.delay]")],
+            ),
             ("a monitor of no endpoint", &[("endpoint = \"delay\"", "endpoint = \"delays\"")]),
             ("an event that is none", &[("\"alert:delay.stale\"", "\"tomorrow\"")]),
             ("an event of no kind", &[("\"alert:delay.stale\"", "\"alerts:delay.stale\"")]),

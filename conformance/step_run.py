@@ -1,0 +1,32 @@
+"""A step's run as MLflow's client finds it from outside.
+
+The step is `train` of the example `flights-python`, which logs with the same client from inside. The
+environment names the server, a person's token, and the run that the server says the step has (`RUN_ID`).
+Exits 0 when everything held.
+"""
+
+import os
+
+import mlflow
+from mlflow import MlflowClient
+
+found = mlflow.search_runs(
+    experiment_names=["flight-delays-python"],
+    filter_string="params.trees = '200' AND metrics.held_back_auc > 0.6 AND attributes.status = 'FINISHED'",
+    order_by=["metrics.held_back_auc DESC"],
+)
+assert list(found.run_id) == [os.environ["RUN_ID"]], found
+run = found.iloc[0]
+assert run["tags.mlflow.source.name"] == "step:train" and run["tags.mlflow.runName"] == "train", run
+assert (run["params.leaves"], run["params.learning_rate"], run["params.features"]) == ("31", "0.05", "16"), run
+assert int(run["params.rows"]) > 40_000, run
+assert 0 < run["metrics.held_back_log_loss"] < 0.7, run
+assert run.end_time > run.start_time, run
+
+client = MlflowClient()
+assert sorted(file.path for file in client.list_artifacts(run.run_id)) == ["features.json", "model"]
+assert "model/model.onnx" in [file.path for file in client.list_artifacts(run.run_id, "model")]
+features = mlflow.artifacts.load_dict(f"runs:/{run.run_id}/features.json")
+assert len(features["columns"]) == 16 and features["categories"] == ["carrier", "origin", "dest"], features
+assert client.get_metric_history(run.run_id, "held_back_auc")[0].value == run["metrics.held_back_auc"]
+print("held")

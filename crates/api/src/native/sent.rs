@@ -1,0 +1,81 @@
+//! Folders that clients send: which files are missing, the files, the submission.
+
+use axum::Json;
+use axum::extract::Request;
+use perennial_app::{projects, sent};
+use perennial_core::blob::BlobDigest;
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::projects::{Project, told};
+use crate::access::Access;
+use crate::error::ApiError;
+use crate::extract::{Body, On, Path, incoming};
+use crate::routes::Routes;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    routes
+        .operation::<__path_missing, _, _>(Access::Project(Permission::Write), missing)
+        .operation::<__path_put, _, _>(Access::Project(Permission::Write), put)
+        .operation::<__path_submit, _, _>(Access::Project(Permission::Write), submit)
+}
+
+/// Files by content: BLAKE3, 64 lowercase hexadecimal digits each.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Digests {
+    /// 10,000 at most.
+    digests: Vec<String>,
+}
+
+/// Asks which files have to be sent
+///
+/// Answers those that neither the project's present folder holds nor came up since.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/files/missing", tag = "projects", params(("project" = String, Path)), request_body = Digests, responses((status = 200, body = Digests)))]
+async fn missing(On { caller, project }: On, Body(body): Body<Digests>) -> Result<Json<Digests>, ApiError> {
+    let asked = body.digests.iter().map(|digest| digest.parse()).collect::<Result<Vec<BlobDigest>, _>>()?;
+    let missing = sent::missing(&caller, &project, &asked).await?;
+    Ok(Json(Digests { digests: missing.iter().map(ToString::to_string).collect() }))
+}
+
+/// A file that was taken in.
+#[derive(Serialize, ToSchema)]
+struct Taken {
+    /// Its bytes.
+    size_bytes: u64,
+}
+
+/// Sends a file
+///
+/// The body is the file, 16 GiB at most, and has to hash to its name. It is kept for the folder that is submitted next.
+#[utoipa::path(put, path = "/api/v1/projects/{project}/files/{digest}", tag = "projects", params(("project" = String, Path), ("digest" = String, Path)), request_body(content = String, content_type = "application/octet-stream"), responses((status = 200, body = Taken)))]
+async fn put(
+    On { caller, project }: On,
+    Path((_, digest)): Path<(ProjectName, BlobDigest)>,
+    request: Request,
+) -> Result<Json<Taken>, ApiError> {
+    let incoming = std::pin::pin!(incoming(request.into_body()));
+    Ok(Json(Taken { size_bytes: sent::put(&caller, &project, digest, incoming).await? }))
+}
+
+/// A folder whose files came up.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Folder {
+    /// Digest of its manifest, a file sent like the others: the line `perennial manifest 1`, then a line
+    /// `<digest> <bytes> <x or -> <path>` for each file.
+    folder: String,
+}
+
+/// Submits a folder
+///
+/// It holds `perennial.toml`, every file that declares, and the files of its relative sources. The project file is
+/// judged; then runs, triggers and monitors follow it, and the sources are read from the folder. Mistakes answer 400 with
+/// `error.diagnostics`, and leave the project as it was.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
+async fn submit(On { caller, project }: On, Body(body): Body<Folder>) -> Result<Json<Project>, ApiError> {
+    sent::submit(&caller, &project, body.folder.parse()?).await?;
+    Ok(Json(told(projects::get(&caller, &project).await?, &project)))
+}

@@ -1,0 +1,338 @@
+//! Every change of what is governed has its entry, and every chain is looked at.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use perennial_app::pipelines::{self, Options};
+use perennial_app::{access, backup, predictions};
+use perennial_core::id::{ProjectId, PromotionId, StepRunId};
+use perennial_core::ledger::{Chain, Entry};
+use perennial_core::permission::Role;
+use perennial_core::state::{PipelineRunEvent, StepRunEvent, StepRunState};
+use perennial_store::pipeline_runs::PipelineKind;
+use perennial_store::promotions::{Promotion, PromotionKind};
+use perennial_store::releases::Release;
+use perennial_store::step_runs::{StepOutcome, StepRun};
+use perennial_store::{pipeline_runs, promotions, releases, runs, step_runs};
+use perennial_testkit::{TestApp, TestModel, WALL_MS};
+use serde_json::{Value, json};
+
+use crate::support::Server;
+
+const BASE: &str = "/api/v1/projects/flights";
+const ROOT: &str = "/api/2.0/mlflow";
+
+/// Entries of a project's chain, oldest first, each with its payload.
+async fn told(server: &Server, project: ProjectId) -> Vec<(Entry, Value)> {
+    let mut reader = server.test.app.store().read().await.unwrap();
+    let chain = Chain::Project(project);
+    let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
+    entries.reverse();
+    let mut told = Vec::new();
+    for entry in entries {
+        let payload = perennial_store::ledger::find_payload(&mut reader, chain, entry.sequence).await.unwrap().unwrap();
+        told.push((entry, serde_json::from_str(&payload).unwrap()));
+    }
+    told
+}
+
+fn words(entry: &Entry) -> String {
+    format!("{} {}", entry.noun, entry.verb)
+}
+
+async fn post(server: &Server, path: &str, body: Value) -> Value {
+    let answer = server.post(&format!("{ROOT}/{path}"), body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    answer.json()
+}
+
+async fn begin(server: &Server, name: &str) -> String {
+    let body = json!({ "experiment_id": "1", "run_name": name, "start_time": 1, "user_id": "ann" });
+    post(server, "runs/create", body).await["run"]["info"]["run_id"].as_str().unwrap().to_owned()
+}
+
+async fn end(server: &Server, id: &str, status: &str) {
+    post(server, "runs/update", json!({ "run_id": id, "status": status, "end_time": 9 })).await;
+}
+
+async fn file(server: &Server, method: Method, id: &str, body: &[u8]) {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("/api/2.0/mlflow-artifacts/artifacts/1/{id}/artifacts/notes.txt"))
+        .header("authorization", format!("Bearer {}", server.admin))
+        .body(Body::from(body.to_vec()))
+        .unwrap();
+    let answer = server.send(request).await;
+    assert!(answer.status.is_success(), "{}", answer.text());
+}
+
+fn metric(id: &str, step: i64, value: f64) -> Value {
+    json!({ "run_id": id, "key": "loss", "value": value, "timestamp": step, "step": step })
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_run_after_its_end_is_sealed_anew() {
+    let (server, project) = Server::with_project().await;
+    let id = begin(&server, "one").await;
+    post(&server, "runs/log-metric", metric(&id, 1, 0.5)).await;
+    let before = told(&server, project.id).await.len();
+    end(&server, &id, "FINISHED").await;
+    let input = json!([{ "dataset": { "name": "d", "digest": "1", "source_type": "local", "source": "x" } }]);
+    post(&server, "runs/log-metric", metric(&id, 2, 0.4)).await;
+    post(&server, "runs/log-parameter", json!({ "run_id": id, "key": "p", "value": "1" })).await;
+    post(&server, "runs/set-tag", json!({ "run_id": id, "key": "t", "value": "1" })).await;
+    post(&server, "runs/delete-tag", json!({ "run_id": id, "key": "t" })).await;
+    post(&server, "runs/log-inputs", json!({ "run_id": id, "datasets": input })).await;
+    post(&server, "runs/update", json!({ "run_id": id, "run_name": "two" })).await;
+    file(&server, Method::PUT, &id, b"first").await;
+    file(&server, Method::DELETE, &id, b"").await;
+
+    let sealed = told(&server, project.id).await.split_off(before);
+    let verbs: Vec<String> = sealed.iter().map(|(entry, _)| words(entry)).collect();
+    assert_eq!(verbs, [vec!["run end"], vec!["run seal"; 8]].concat());
+    assert!(sealed.iter().all(|(entry, _)| entry.subject == id && entry.actor == "root"));
+    let logged: Vec<&Value> = sealed.iter().map(|(_, payload)| &payload["logged"]).collect();
+    assert!(logged.windows(2).all(|pair| pair[0] != pair[1]), "each write changes what is sealed: {logged:?}");
+    assert_eq!((logged[4], logged[8]), (logged[2], logged[6]), "what is taken away again leaves what was there");
+}
+
+#[tokio::test]
+async fn a_run_that_is_taken_up_again_is_sealed_at_its_next_end() {
+    let (server, project) = Server::with_project().await;
+    let id = begin(&server, "one").await;
+    let before = told(&server, project.id).await.len();
+    end(&server, &id, "FINISHED").await;
+    post(&server, "runs/update", json!({ "run_id": id, "status": "RUNNING" })).await;
+    post(&server, "runs/log-metric", metric(&id, 1, 0.5)).await;
+    end(&server, &id, "FAILED").await;
+    let sealed = told(&server, project.id).await.split_off(before);
+    let verbs: Vec<String> = sealed.iter().map(|(entry, _)| words(entry)).collect();
+    assert_eq!(verbs, ["run end", "run resume", "run end"]);
+    assert_eq!((&sealed[0].1["status"], &sealed[2].1["status"]), (&json!("FINISHED"), &json!("FAILED")));
+    assert_ne!(sealed[0].1["logged"], sealed[2].1["logged"]);
+}
+
+#[tokio::test]
+async fn a_seal_covers_all_that_a_run_holds_and_nothing_of_where_it_is() {
+    let (server, project) = Server::with_project().await;
+    let input = |digest: &str| json!([{ "dataset": { "name": "d", "digest": digest, "source_type": "local", "source": "x" } }]);
+    // What a run logs: (points of the metric, a param, a tag, an input's digest, a file, how it ends).
+    type Logged<'a> = ([f64; 3], &'a str, &'a str, &'a str, &'a [u8], &'a str);
+    let base: Logged<'_> = ([0.5, 0.4, 0.3], "1", "1", "1", b"first", "FINISHED");
+    let sealed = async |logged: Logged<'_>| {
+        let id = begin(&server, "one").await;
+        for (step, value) in logged.0.into_iter().enumerate() {
+            post(&server, "runs/log-metric", metric(&id, step as i64, value)).await;
+        }
+        post(&server, "runs/log-parameter", json!({ "run_id": id, "key": "p", "value": logged.1 })).await;
+        post(&server, "runs/set-tag", json!({ "run_id": id, "key": "t", "value": logged.2 })).await;
+        post(&server, "runs/log-inputs", json!({ "run_id": id, "datasets": input(logged.3) })).await;
+        file(&server, Method::PUT, &id, logged.4).await;
+        end(&server, &id, logged.5).await;
+        told(&server, project.id).await.pop().unwrap().1["logged"].clone()
+    };
+    let same = sealed(base).await;
+    assert_eq!(sealed(base).await, same);
+    for (what, other) in [
+        ("an earlier point", ([0.6, 0.4, 0.3], base.1, base.2, base.3, base.4, base.5)),
+        ("the latest point", ([0.5, 0.4, 0.2], base.1, base.2, base.3, base.4, base.5)),
+        ("a param", (base.0, "2", base.2, base.3, base.4, base.5)),
+        ("a tag", (base.0, base.1, "2", base.3, base.4, base.5)),
+        ("an input", (base.0, base.1, base.2, "2", base.4, base.5)),
+        ("a file", (base.0, base.1, base.2, base.3, b"other", base.5)),
+        ("the status", (base.0, base.1, base.2, base.3, base.4, "FAILED")),
+    ] {
+        assert_ne!(sealed(other).await, same, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_tells_of_the_release_it_refuses() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
+    let mut reader = server.test.app.store().read().await.unwrap();
+    let endpoint = perennial_store::endpoints::get(&mut reader, project.id, &"delay".parse().unwrap()).await.unwrap();
+    drop(reader);
+    let release = Release {
+        project_id: project.id,
+        digest: "b".repeat(64),
+        model_id: endpoint.model_id,
+        number: 2,
+        body: json!({}),
+        ledger_head: "0".repeat(64),
+        wall_ms: WALL_MS,
+        project_ms: WALL_MS,
+    };
+    let promotion = Promotion {
+        id: PromotionId::generate(),
+        project_id: project.id,
+        endpoint: Some(endpoint.name.clone()),
+        model_id: endpoint.model_id,
+        alias: endpoint.alias.clone(),
+        from_number: Some(1),
+        to_number: Some(2),
+        kind: PromotionKind::Promotion,
+        decision_id: None,
+        release_digest: Some(release.digest.clone()),
+        cause: json!({}),
+        actor: "test".to_owned(),
+        wall_ms: WALL_MS,
+        project_ms: WALL_MS,
+    };
+    let work = server.test.app.store().write(move |tx| {
+        Box::pin(async move {
+            releases::insert(tx, &release).await?;
+            promotions::insert(tx, &promotion).await?;
+            Ok(())
+        })
+    });
+    work.await.unwrap();
+    let approver = server.test.token("ann", Role::Approver, Some(&project)).await.unwrap();
+    let rolled = server.call_as(&approver, Method::POST, &format!("{BASE}/endpoints/delay/rollback"), Some(json!({}))).await;
+    assert_eq!(rolled.status, StatusCode::OK, "{}", rolled.text());
+    let mut told = told(&server, project.id).await;
+    let ((refused, payload), (promoted, _)) = (told.pop().unwrap(), told.pop().unwrap());
+    assert_eq!((words(&promoted).as_str(), words(&refused).as_str()), ("promotion rollback", "release refuse"));
+    assert_eq!((refused.subject, refused.actor.as_str()), ("b".repeat(64), "ann"));
+    assert_eq!((&payload["endpoint"], &payload["number"]), (&json!("delay"), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let tensor = |name: &str, datatype: &str, data: Value| json!({ "name": name, "datatype": datatype, "shape": [1], "data": data });
+    let flight = json!({ "inputs": [
+        tensor("dep_hour", "FP64", json!([7])), tensor("distance", "INT32", json!([500])), tensor("carrier", "BYTES", json!(["AA"])),
+    ] });
+    assert_eq!(server.post("/v2/models/delay/infer", flight).await.status, StatusCode::OK);
+    let endpoint = "delay".parse().unwrap();
+    for _ in 0..2 {
+        // The engine of this test keeps no rows: the segment is sealed and stays in its log.
+        predictions::take_over(&server.test.system(), &project, &endpoint).await.unwrap();
+    }
+    let mut reader = server.test.app.store().read().await.unwrap();
+    let log = format!("{}/delay", project.id);
+    let segment = perennial_store::prediction_segments::list_sealed(&mut reader, &log).await.unwrap().remove(0);
+    drop(reader);
+    let mut told = told(&server, project.id).await;
+    told.retain(|(entry, _)| entry.noun == "prediction_segment");
+    let [(entry, payload)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((entry.verb.as_str(), entry.subject.as_str()), ("seal", format!("{log}/{}", segment.number).as_str()));
+    assert_eq!((&payload["digest"], &payload["requests"]), (&json!(segment.digest), &json!(1)));
+}
+
+#[tokio::test]
+async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_void() {
+    let (server, project) = Server::with_project().await;
+    let caller = server.test.system();
+    let run = pipelines::request(&caller, &project, PipelineKind::Run, json!({}), &Options::default()).await.unwrap();
+    let tracked = begin(&server, "train").await.parse().unwrap();
+    let step = "train".parse().unwrap();
+    let token = access::step_token(&caller, &project, &step, tracked).await.unwrap();
+    let attempt = StepRun {
+        id: StepRunId::generate(),
+        project_id: project.id,
+        pipeline_run_id: run.id,
+        step,
+        attempt: 1,
+        state: StepRunState::Pending,
+        cache_key: "key".to_owned(),
+        key_parts: json!({}),
+        reused_from: None,
+        run_id: None,
+        runner: None,
+        exit: None,
+        peak_memory_bytes: None,
+        isolation: None,
+        message: None,
+        log_digest: None,
+        started_ms: None,
+        ended_ms: None,
+    };
+    let id = run.id;
+    let work = server.test.app.store().write(move |tx| {
+        Box::pin(async move {
+            pipeline_runs::set_holder(tx, id, Some("a server that is gone")).await?;
+            pipeline_runs::apply(tx, id, PipelineRunEvent::Start, None, WALL_MS).await?;
+            step_runs::insert(tx, &attempt).await?;
+            step_runs::apply(tx, attempt.id, StepRunEvent::Start, &StepOutcome::default(), WALL_MS).await?;
+            step_runs::set_run(tx, attempt.id, tracked, "local").await?;
+            Ok(())
+        })
+    });
+    work.await.unwrap();
+    let before = told(&server, project.id).await.len();
+    let fresh = TestApp::beside(&server.test).await.unwrap();
+    assert_eq!(pipelines::recover(&fresh.system()).await.unwrap().len(), 1);
+    let recovered = told(&server, project.id).await.split_off(before);
+    let verbs: Vec<String> = recovered.iter().map(|(entry, _)| words(entry)).collect();
+    assert_eq!(verbs, ["token revoke", "run end"]);
+    assert_eq!((&recovered[1].0.subject, &recovered[1].1["status"]), (&tracked.to_string(), &json!("KILLED")));
+    let mut reader = server.test.app.store().read().await.unwrap();
+    assert!(runs::get(&mut reader, tracked).await.unwrap().sealed_ms.is_some());
+    assert!(access::authenticate(&server.test.app, &token.secret).await.is_err());
+}
+
+#[tokio::test]
+async fn every_chain_one_may_read_is_verified_and_the_head_of_any() {
+    let (server, project) = Server::with_project().await;
+    let viewer = server.test.token("viewer", Role::Viewer, Some(&project)).await.unwrap();
+    let all = server.get("/api/v1/verify").await.json();
+    let chains: Vec<(&Value, bool)> = all["chains"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|chain| (&chain["project"], chain["holds"] == true))
+        .collect();
+    assert_eq!(chains, [(&Value::Null, true), (&json!("default"), true), (&json!("flights"), true)]);
+    let own = server.call_as(&viewer, Method::GET, "/api/v1/verify", None).await.json();
+    assert_eq!((own["holds"].clone(), own["chains"].as_array().unwrap().len()), (json!(true), 1));
+    let of = |place: usize| all["chains"][place]["head"].as_str().unwrap().to_owned();
+    for head in [of(0), of(2)] {
+        assert_eq!(server.get(&format!("/api/v1/verify?head={head}")).await.json()["holds"], true);
+    }
+    // Somebody who may not read a chain cannot tell that a head is of it.
+    let hidden = server.call_as(&viewer, Method::GET, &format!("/api/v1/verify?head={}", of(0)), None).await.json();
+    assert_eq!(hidden["holds"], false);
+    let unknown = server.get(&format!("/api/v1/verify?head={}", "a".repeat(64))).await.json();
+    assert_eq!((unknown["holds"].clone(), unknown["chains"][2]["holds"].clone()), (json!(false), json!(true)));
+    assert_eq!(server.get("/api/v1/verify?head=short").await.status, StatusCode::BAD_REQUEST);
+
+    let work = server.test.app.store().write(|tx| {
+        Box::pin(async move { Ok(perennial_store::ledger::erase_payload(tx, Chain::Server, 1, WALL_MS).await?) })
+    });
+    work.await.unwrap();
+    let erased = server.get("/api/v1/verify").await.json();
+    assert_eq!((erased["holds"].clone(), erased["chains"][0]["erased"].clone()), (json!(true), json!(1)));
+}
+
+#[tokio::test]
+async fn the_servers_chain_is_listed_with_its_payloads() {
+    let (server, project) = Server::with_project().await;
+    let listed = server.get("/api/v1/ledger").await.json();
+    let first = listed["items"].as_array().unwrap().last().unwrap();
+    assert_eq!((&first["noun"], &first["subject"]), (&json!("project"), &json!(project.id)));
+    let payload = server.get("/api/v1/ledger/1/payload").await.json();
+    assert_eq!(payload["payload"]["name"], "flights");
+    let viewer = server.test.token("viewer", Role::Viewer, Some(&project)).await.unwrap();
+    for path in ["/api/v1/ledger", "/api/v1/ledger/1/payload"] {
+        assert_eq!(server.call_as(&viewer, Method::GET, path, None).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_restore_is_told_once_with_the_heads_of_its_backup() {
+    let server = Server::start().await;
+    let heads = BTreeMap::from([("server".to_owned(), "a".repeat(64))]);
+    for _ in 0..2 {
+        backup::record_restore(&server.test.system(), &heads).await.unwrap();
+    }
+    let newest = server.get("/api/v1/ledger").await.json()["items"].as_array().unwrap().clone();
+    let restores: Vec<&Value> = newest.iter().filter(|entry| entry["verb"] == "restore").collect();
+    assert_eq!(restores.len(), 1);
+    let payload = server.get(&format!("/api/v1/ledger/{}/payload", restores[0]["sequence"])).await.json();
+    assert_eq!(payload["payload"]["heads"], json!(heads));
+}

@@ -1,0 +1,230 @@
+//! A token gives what was asked for and nothing else, and the ledger tells of it.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use perennial_app::{ProjectState, access};
+use perennial_core::id::RunId;
+use perennial_core::ledger::Chain;
+use perennial_core::permission::Role;
+use perennial_testkit::PROJECT_FILE;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Server};
+
+const TOKENS: &str = "/api/v1/tokens";
+
+/// A server with the projects `flights` and `trains`.
+async fn two_projects() -> (Server, Arc<ProjectState>, Arc<ProjectState>) {
+    let (server, flights) = Server::with_project().await;
+    let trains = PROJECT_FILE.replace("\"flights\"", "\"trains\"").replace("delay", "lag");
+    let trains = server.test.submit(&trains).await.unwrap();
+    (server, flights, trains)
+}
+
+async fn ask(server: &Server, asking: &str, name: &str, role: &str, project: Option<&str>) -> Answer {
+    let body = json!({ "name": name, "role": role, "project": project });
+    server.call_as(asking, Method::POST, TOKENS, Some(body)).await
+}
+
+fn secret(answer: &Answer) -> String {
+    answer.json()["secret"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
+}
+
+async fn status(server: &Server, token: &str, path: &str) -> StatusCode {
+    server.call_as(token, Method::GET, path, None).await.status
+}
+
+/// Entries of a chain, oldest first, as noun, verb and payload.
+async fn told(server: &Server, chain: Chain) -> Vec<(String, String, Value)> {
+    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
+    entries.reverse();
+    let mut told = Vec::new();
+    for entry in entries {
+        let payload = perennial_store::ledger::find_payload(&mut reader, chain, entry.sequence).await.unwrap().unwrap();
+        told.push((entry.noun, entry.verb, serde_json::from_str(&payload).unwrap()));
+    }
+    told
+}
+
+#[tokio::test]
+async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
+    let (server, flights, trains) = two_projects().await;
+    let app = &server.test.app;
+    access::host_token(app).await.unwrap();
+    let link = access::admin_link(app).await.unwrap();
+    access::use_admin_link(app, &link).await.unwrap();
+    let step = "train".parse().unwrap();
+    access::step_token(&server.test.system(), &trains, &step, RunId::generate()).await.unwrap();
+    server.test.token("bob", Role::Contributor, Some(&trains)).await.unwrap();
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    for name in ["host", "admin", "root", "bob", "step:trains/train", "step:flights/train", "perennial", "local", "Admin", "HOST"] {
+        for asking in [&lead, &server.admin] {
+            let answer = ask(&server, asking, name, "viewer", Some("flights")).await;
+            assert!([StatusCode::CONFLICT, StatusCode::BAD_REQUEST].contains(&answer.status), "{name}: {}", answer.text());
+        }
+    }
+    // Whose name it is, and what they hold, is told to those alone who manage that.
+    let hidden = ask(&server, &lead, "bob", "viewer", Some("flights")).await;
+    assert_eq!(hidden.message(), "the name `bob` is taken");
+    let shown = ask(&server, &server.admin, "bob", "viewer", Some("flights")).await;
+    assert_eq!(
+        shown.message(),
+        "`bob` is there already, as contributor on project `trains`: its tokens give that and nothing else"
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_a_project_gives_nothing_on_the_server_or_another_project() {
+    let (server, flights, _) = two_projects().await;
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    let made = secret(&ask(&server, &lead, "deputy", "admin", Some("flights")).await);
+    assert_eq!(status(&server, &made, "/api/v1/projects/flights").await, StatusCode::OK);
+    assert_eq!(status(&server, &made, "/api/v1/projects/trains").await, StatusCode::NOT_FOUND);
+    for path in [TOKENS, "/metrics", "/api/v1/ledger", "/api/v1/ledger/verify"] {
+        assert_eq!(status(&server, &made, path).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    for (name, project) in [("x", None), ("deputy", None)] {
+        assert_eq!(ask(&server, &made, name, "viewer", project).await.status, StatusCode::FORBIDDEN, "{name}");
+    }
+    // A project they may not read is none.
+    let hidden = ask(&server, &made, "x", "viewer", Some("trains")).await;
+    let missing = ask(&server, &made, "x", "viewer", Some("nowhere")).await;
+    assert_eq!((hidden.status, missing.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND));
+    assert_eq!(hidden.message().replace("trains", "nowhere"), missing.message());
+}
+
+#[tokio::test]
+async fn the_same_name_gives_the_same_grant_or_none() {
+    let server = Server::start().await;
+    let first = secret(&ask(&server, &server.admin, "alice", "viewer", None).await);
+    let second = secret(&ask(&server, &server.admin, "alice", "viewer", None).await);
+    let raised = ask(&server, &server.admin, "alice", "admin", None).await;
+    assert_eq!(
+        (raised.status, raised.message()),
+        (
+            StatusCode::CONFLICT,
+            "`alice` is there already, as viewer on the server: its tokens give that and nothing else".to_owned()
+        )
+    );
+    let lowered = ask(&server, &server.admin, "root", "viewer", None).await;
+    assert_eq!(lowered.status, StatusCode::CONFLICT);
+    for token in [&first, &second] {
+        assert_eq!(status(&server, token, "/metrics").await, StatusCode::OK);
+        assert_eq!(status(&server, token, TOKENS).await, StatusCode::FORBIDDEN);
+    }
+    let listed = server.get(TOKENS).await.json();
+    let alices: Vec<usize> = listed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|principal| principal["name"] == "alice")
+        .map(|principal| principal["tokens"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(alices, [2], "one principal with two tokens");
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_told_from_others_is_refused() {
+    let server = Server::start().await;
+    for name in ["", "a b", "a:b", "a\nb", "аdmin", &"x".repeat(129)] {
+        let answer = ask(&server, &server.admin, name, "viewer", None).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{name:?}");
+    }
+    for name in ["ann@example.org", "ci-1", &"x".repeat(128)] {
+        assert_eq!(ask(&server, &server.admin, name, "viewer", None).await.status, StatusCode::OK, "{name:?}");
+    }
+    assert_eq!(ask(&server, &server.admin, "admin", "admin", None).await.status, StatusCode::OK, "who links sign in");
+}
+
+#[tokio::test]
+async fn whoever_manages_what_a_token_holds_on_makes_it_void() {
+    let (server, flights, trains) = two_projects().await;
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    let own = ask(&server, &lead, "ann", "viewer", Some("flights")).await;
+    let system = server.test.system();
+    let other = access::create_person_token(&system, "bob", Role::Viewer, Some(trains.id)).await.unwrap();
+    let whole = access::create_person_token(&system, "eve", Role::Viewer, None).await.unwrap();
+    let end = async |id: &str| {
+        server.call_as(&lead, Method::DELETE, &format!("{TOKENS}/{id}"), None).await.status
+    };
+    for id in [other.id.to_string(), whole.id.to_string(), "0".repeat(32)] {
+        assert_eq!(end(&id).await, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(status(&server, &other.secret, "/api/v1/projects/trains").await, StatusCode::OK);
+    assert_eq!(end(own.json()["id"].as_str().unwrap()).await, StatusCode::OK);
+    assert_eq!(status(&server, &secret(&own), "/api/v1/projects/flights").await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_steps_token_begins_no_browser_session() {
+    let (server, flights, _) = two_projects().await;
+    let step = "train".parse().unwrap();
+    let token = access::step_token(&server.test.system(), &flights, &step, RunId::generate()).await.unwrap();
+    let refused = access::log_in(&server.test.app, &token.secret).await.unwrap_err();
+    assert_eq!(refused.code(), perennial_core::ErrorCode::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_token_it_was_begun_with() {
+    let server = Server::start().await;
+    let app = &server.test.app;
+    let token = access::create_person_token(&server.test.system(), "ann", Role::Viewer, None).await.unwrap();
+    let session = access::log_in(app, &token.secret).await.unwrap();
+    let host = access::host_token(app).await.unwrap();
+    let of_host = access::log_in(app, &host.secret).await.unwrap();
+    assert!(access::session(app, &session).await.unwrap().is_some());
+    access::revoke_token(&server.test.system(), token.id).await.unwrap();
+    assert!(access::session(app, &session).await.unwrap().is_none());
+    assert!(access::session(app, &of_host).await.unwrap().is_some());
+    access::host_token(app).await.unwrap();
+    assert!(access::session(app, &of_host).await.unwrap().is_none(), "void with the host it belonged to");
+}
+
+#[tokio::test]
+async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
+    let (server, flights, _) = two_projects().await;
+    let app = &server.test.app;
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    let made = ask(&server, &lead, "ann", "viewer", Some("flights")).await;
+    server.call_as(&lead, Method::DELETE, &format!("{TOKENS}/{}", made.json()["id"].as_str().unwrap()), None).await;
+    let link = access::admin_link(app).await.unwrap();
+    let cookie = access::use_admin_link(app, &link).await.unwrap();
+    let hosts = [access::host_token(app).await.unwrap(), access::host_token(app).await.unwrap()];
+
+    let words = |entries: &[(String, String, Value)]| {
+        entries.iter().map(|(noun, verb, _)| format!("{noun} {verb}")).collect::<Vec<_>>()
+    };
+    let (on_server, on_project) = (told(&server, Chain::Server).await, told(&server, Chain::Project(flights.id)).await);
+    assert_eq!(
+        words(&on_server),
+        [
+            // flights; the administrator of this test; trains
+            "project create", "principal create", "grant create", "token create", "project create",
+            // lead, ann
+            "principal create", "principal create",
+            // the link
+            "login_link create", "principal create", "grant create", "login_link use",
+            // two hosts, one after the other
+            "principal create", "grant create", "token create", "token revoke", "token create",
+        ]
+    );
+    assert_eq!(
+        words(&on_project),
+        [
+            "project_file submit", "grant create", "token create", "grant create", "token create", "token revoke",
+        ]
+    );
+    let grant = &on_project[3].2;
+    assert_eq!((&grant["name"], &grant["role"], &grant["project"]), (&json!("ann"), &json!("viewer"), &json!(flights.id)));
+    let mut secrets = vec![server.admin.clone(), lead, secret(&made), link, cookie];
+    secrets.extend(hosts.map(|host| host.secret));
+    for (_, tokens) in access::list_tokens(&server.test.system()).await.unwrap() {
+        secrets.extend(tokens.into_iter().map(|token| token.secret_hash));
+    }
+    let all = format!("{on_server:?}{on_project:?}");
+    assert!(secrets.iter().all(|secret| !all.contains(secret.as_str())), "a secret is in the ledger");
+    let verified = server.get("/api/v1/verify").await.json();
+    assert_eq!(verified["holds"], true, "{verified}");
+}

@@ -1,0 +1,291 @@
+//! Project folders that clients send, by content. A server reads no path that a client names: what
+//! comes lands below a folder of the server's own, under the paths that [`RelativePath`] has judged.
+//!
+//! ```text
+//! <sent>/<project id>/blobs      files on their way, and the present folder's manifest
+//! <sent>/<project id>/<digest>   a folder, whole, named by its manifest
+//! <sent>/<project id>/current    which folder is the project's now
+//! ```
+//!
+//! [`RelativePath`]: perennial_core::path::RelativePath
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+use perennial_artifacts::{Blobs, Error as BlobError, Share};
+use perennial_config::FILE_NAME;
+use perennial_core::blob::{BlobDigest, Manifest, ManifestFile};
+use perennial_core::id::ProjectId;
+use perennial_core::permission::Permission;
+use perennial_core::{Error, ErrorCode, Result};
+
+use crate::app::{App, Caller};
+use crate::project::ProjectState;
+use crate::projects;
+
+/// Bytes of one file that is sent.
+pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Digests that are asked about at once.
+pub const DIGESTS_MAX: usize = 10_000;
+/// Bytes of a folder's manifest; it names [`perennial_core::blob::MANIFEST_FILES_MAX`] files at most.
+const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What is larger has another way.
+pub const TOO_LARGE_HINT: &str = "put the files into an object store and name its URL as the source: the server reads it from there";
+
+/// The place of one project's folders.
+struct Sent {
+    place: PathBuf,
+}
+
+impl Sent {
+    fn of(app: &App, id: ProjectId) -> Self {
+        Self { place: app.services.sent.join(id.to_string()) }
+    }
+
+    fn blobs(&self) -> Result<Blobs> {
+        Ok(Blobs::open_folder(&self.place.join("blobs"))?)
+    }
+
+    fn folder(&self, digest: BlobDigest) -> PathBuf {
+        self.place.join(digest.to_string())
+    }
+
+    /// The project's folder now, if a client sent one.
+    fn current(&self) -> Result<Option<BlobDigest>> {
+        match std::fs::read_to_string(self.place.join("current")) {
+            Ok(text) => text.trim().parse().map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read")(error)),
+        }
+    }
+
+    fn make_current(&self, digest: BlobDigest) -> Result<()> {
+        let (place, fresh) = (self.place.join("current"), self.place.join("current.new"));
+        File::create(&fresh)
+            .and_then(|mut file| {
+                file.write_all(digest.to_string().as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&fresh, &place))
+            .and_then(|()| sync(&self.place))
+            .map_err(failed("written"))
+    }
+}
+
+fn failed(verb: &str) -> impl FnOnce(std::io::Error) -> Error {
+    let message = format!("the folder that was sent cannot be {verb}");
+    move |cause| {
+        Error::new(ErrorCode::Storage, message).hint("`perennial doctor` checks the server's disk").because(cause)
+    }
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folder that the project's files were sent to; `None` when they are the host's own.
+pub(crate) fn root(app: &App, project: &ProjectState) -> Result<Option<PathBuf>> {
+    let sent = Sent::of(app, project.id);
+    Ok(sent.current()?.map(|digest| sent.folder(digest)))
+}
+
+/// Those of `digests` that have to come up before a folder that holds them can be submitted.
+pub async fn missing(caller: &Caller, project: &ProjectState, digests: &[BlobDigest]) -> Result<Vec<BlobDigest>> {
+    caller.require(Permission::Write, project)?;
+    if digests.len() > DIGESTS_MAX {
+        return Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("{} digests are asked about, at most {DIGESTS_MAX} are answered at once", digests.len()),
+        )
+        .hint("ask about a part of them at a time"));
+    }
+    let sent = Sent::of(&caller.app, project.id);
+    let blobs = sent.blobs()?;
+    let present: HashSet<BlobDigest> = match sent.current()? {
+        Some(current) => manifest(&blobs, current).await?.files().iter().map(|file| file.blob.digest).collect(),
+        None => HashSet::new(),
+    };
+    let mut missing = Vec::new();
+    for digest in digests {
+        if !present.contains(digest) && !blobs.exists(*digest).await? {
+            missing.push(*digest);
+        }
+    }
+    Ok(missing)
+}
+
+/// Keeps a file on its way to the project's next folder. Its content has to be what its name says.
+pub async fn put<S>(caller: &Caller, project: &ProjectState, digest: BlobDigest, incoming: S) -> Result<u64>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
+{
+    caller.require(Permission::Write, project)?;
+    let blobs = Sent::of(&caller.app, project.id).blobs()?;
+    let blob = blobs.put_stream(incoming, FILE_BYTES_MAX).await.map_err(|error| match error {
+        BlobError::TooLarge { limit_bytes, .. } => {
+            Error::new(ErrorCode::TooLarge, format!("the file has more than {limit_bytes} bytes")).hint(TOO_LARGE_HINT)
+        }
+        other => other.into(),
+    })?;
+    if blob.digest == digest {
+        return Ok(blob.size_bytes);
+    }
+    blobs.delete(blob.digest).await?;
+    Err(Error::new(
+        ErrorCode::InvalidArgument,
+        format!("what was sent hashes to `{}`, expected `{digest}`", blob.digest),
+    )
+    .hint("send it again: the file changed on its way"))
+}
+
+/// Makes a folder whose files came up the project's own: judges its project file, submits it, and reads
+/// the project's relative sources there from now on.
+pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDigest) -> Result<()> {
+    caller.require(Permission::Write, project)?;
+    let _sending = project.sending.lock().await;
+    let sent = Sent::of(&caller.app, project.id);
+    let is_new = sent.current()? != Some(folder);
+    let landed = if is_new { Some(land(&sent, folder).await?) } else { None };
+    let judged = projects::read(&caller.app, &sent.folder(folder)).await.and_then(|submission| {
+        let name = &submission.project.project.name;
+        if *name == project.name {
+            return Ok(submission);
+        }
+        let message = format!("the project file is that of project `{name}`, expected `{}`", project.name);
+        Err(Error::new(ErrorCode::InvalidArgument, message))
+    });
+    let submission = match judged {
+        Ok(submission) => submission,
+        Err(error) => {
+            if is_new {
+                std::fs::remove_dir_all(sent.folder(folder)).map_err(failed("removed"))?;
+            }
+            return Err(error);
+        }
+    };
+    sent.make_current(folder)?;
+    projects::adopt(caller, project, Arc::new(submission)).await?;
+    if let Some(manifest) = landed {
+        tidy(&sent, project, folder, &manifest).await?;
+    }
+    Ok(())
+}
+
+/// The project's files are the host's own again.
+pub(crate) async fn forget(app: &App, project: &ProjectState) -> Result<()> {
+    let sent = Sent::of(app, project.id);
+    if sent.current()?.is_none() {
+        return Ok(());
+    }
+    let _sending = project.sending.lock().await;
+    let _collecting = project.collecting.lock().await;
+    std::fs::remove_file(sent.place.join("current")).map_err(failed("removed"))?;
+    std::fs::remove_dir_all(&sent.place).map_err(failed("removed"))
+}
+
+async fn manifest(blobs: &Blobs, digest: BlobDigest) -> Result<Manifest> {
+    let bytes = blobs.get_bytes(digest, MANIFEST_BYTES_MAX).await.map_err(|error| match error {
+        BlobError::NotFound(_) => not_sent("manifest of the folder", digest),
+        other => other.into(),
+    })?;
+    let wrong = |why: &str| Error::new(ErrorCode::InvalidArgument, format!("the folder's manifest is refused: {why}"));
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
+    Manifest::parse(&text).map_err(|error| wrong(error.message()))
+}
+
+fn not_sent(what: &str, digest: BlobDigest) -> Error {
+    Error::new(ErrorCode::NotFound, format!("the {what}, `{digest}`, was not sent"))
+        .hint("ask which digests are missing, send those, then submit again")
+}
+
+/// Puts the files of a folder in place, beside the folder that is current. What that one has is linked, not sent.
+async fn land(sent: &Sent, digest: BlobDigest) -> Result<Manifest> {
+    let blobs = sent.blobs()?;
+    let new = manifest(&blobs, digest).await?;
+    if new.file(FILE_NAME).is_none() {
+        return Err(Error::new(ErrorCode::ProjectFile, format!("the folder that was sent holds no `{FILE_NAME}`")));
+    }
+    let mut present: HashMap<BlobDigest, PathBuf> = HashMap::new();
+    if let Some(current) = sent.current()? {
+        let folder = sent.folder(current);
+        for file in manifest(&blobs, current).await?.files() {
+            present.insert(file.blob.digest, folder.join(&file.path));
+        }
+    }
+    let (files, to) = (new.files().to_vec(), sent.folder(digest));
+    let (left, folders) = blocking(move || link(&files, &present, &to)).await?;
+    let to = sent.folder(digest);
+    for file in left {
+        let place = to.join(&file.path);
+        blobs.materialize(file.blob.digest, &place, Share::Shared).await.map_err(|error| match error {
+            BlobError::NotFound(digest) => not_sent(&format!("file `{}`", file.path), digest),
+            other => other.into(),
+        })?;
+    }
+    blocking(move || folders.iter().try_for_each(|folder| sync(folder)).map_err(failed("written"))).await?;
+    Ok(new)
+}
+
+/// Makes the folder at `to` and links into it what is `present`; gives the files that are not, and every folder made.
+fn link(
+    files: &[ManifestFile],
+    present: &HashMap<BlobDigest, PathBuf>,
+    to: &Path,
+) -> Result<(Vec<ManifestFile>, BTreeSet<PathBuf>)> {
+    match std::fs::remove_dir_all(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("removed")(error)),
+        _ => {}
+    }
+    std::fs::create_dir_all(to).map_err(failed("written"))?;
+    let (mut left, mut folders) = (Vec::new(), BTreeSet::from([to.to_owned()]));
+    for file in files {
+        let place = to.join(&file.path);
+        let mut above = place.parent();
+        while let Some(folder) = above.filter(|folder| *folder != to && !folders.contains(*folder)) {
+            std::fs::create_dir_all(folder).map_err(failed("written"))?;
+            folders.insert(folder.to_owned());
+            above = folder.parent();
+        }
+        match present.get(&file.blob.digest) {
+            // Not every file system links.
+            Some(from) => std::fs::hard_link(from, &place)
+                .or_else(|_| std::fs::copy(from, &place).map(drop))
+                .map_err(failed("written"))?,
+            None => left.push(file.clone()),
+        }
+    }
+    Ok((left, folders))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("a folder was not taken in", panic))?
+}
+
+/// Removes what has landed from what is on its way, and folders that nobody reads any more.
+async fn tidy(sent: &Sent, project: &ProjectState, current: BlobDigest, manifest: &Manifest) -> Result<()> {
+    let blobs = sent.blobs()?;
+    for file in manifest.files() {
+        if blobs.exists(file.blob.digest).await? {
+            blobs.delete(file.blob.digest).await?;
+        }
+    }
+    // Whoever collects reads the folder that was current when they began; the next submission tidies up then.
+    let Ok(_collecting) = project.collecting.try_lock() else { return Ok(()) };
+    for entry in std::fs::read_dir(&sent.place).map_err(failed("read"))? {
+        let entry = entry.map_err(failed("read"))?;
+        let digest: Option<BlobDigest> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(old) = digest.filter(|digest| *digest != current) {
+            std::fs::remove_dir_all(entry.path()).map_err(failed("removed"))?;
+            if blobs.exists(old).await? {
+                blobs.delete(old).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Use cases over a whole application, with a data engine that keeps no rows.
+
+#![cfg(test)]
+
+mod collecting;
+mod planning;
+mod predictions;

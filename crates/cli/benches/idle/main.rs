@@ -1,0 +1,33 @@
+//! What the binary costs when there is nothing to do: its start, its memory, and a run that finds
+//! everything up to date, beside `dvc repro`.
+//!
+//! `cargo xtask bench idle` runs it. It prints figures and judges none.
+
+mod graph;
+mod nothing;
+mod start;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use support::{good, machine, perennial, python, versions};
+
+fn main() -> Result<()> {
+    let tools = python("PERENNIAL_BENCH_PYTHON")?;
+    println!("{}; {}", machine(), versions(&tools, &["dvc"])?);
+    let place = tempfile::tempdir()?;
+    let flights = place.path().join("flights");
+    eprintln!("preparing: a year of flights, collected, trained and released");
+    good(&mut perennial(place.path(), &["init", "--example", "flights", "flights"]))?;
+    good(&mut perennial(&flights, &["release"]))?;
+    start::measure(place.path(), &flights)?;
+    nothing::measure(place.path(), &flights, Path::new(&tools).parent().context("a Python lies in a folder")?)
+}
+
+/// Milliseconds with one digit behind the point.
+fn ms(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

@@ -1,0 +1,103 @@
+//! A run that finds everything up to date, beside `dvc repro`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::graph;
+use crate::ms;
+use crate::support::{good, perennial, quantile};
+
+/// Runs of which the median counts.
+const RUNS: usize = 11;
+/// Runs of DVC, which take long and differ little.
+const DVC_RUNS: usize = 5;
+/// Steps of the generated project.
+const STEPS: usize = 1_000;
+/// Stages that DVC can bear: its first run writes `dvc.lock` whole after each of them.
+const DVC_STEPS: usize = 200;
+/// Runs until nothing is left to do: what a release brought live, the next run compares with.
+const SETTLE_MAX: usize = 4;
+
+/// Measures the flights, and generated graphs of one shape for both.
+pub(crate) fn measure(place: &Path, flights: &Path, tools: &Path) -> Result<()> {
+    println!("\nNothing to do: a process from start to end, median (slowest) of {RUNS} runs, of DVC {DVC_RUNS}");
+    println!("| project | command | wall | a step |");
+    println!("|---|---|---|---|");
+    settle(flights)?;
+    measured("flights, 4 steps", "perennial run", 4, RUNS, || run(flights))?;
+    let large = generated(place, STEPS)?;
+    let small = generated(place, DVC_STEPS)?;
+
+    eprintln!("preparing: {DVC_STEPS} stages for DVC");
+    let folder = place.join("dvc");
+    graph::dvc(&folder, DVC_STEPS)?;
+    good(&mut dvc(tools, &folder, &["init", "--no-scm", "--quiet"]))?;
+    good(&mut dvc(tools, &folder, &["repro", "--quiet"]))?;
+    let title = format!("the same graph, {DVC_STEPS} stages");
+    let theirs = measured(&title, "dvc repro", DVC_STEPS, DVC_RUNS, || repro(tools, &folder))?;
+
+    let times =
+        |ours: Duration, steps: usize| (theirs.as_secs_f64() / DVC_STEPS as f64) / (ours.as_secs_f64() / steps as f64);
+    println!("\n{DVC_STEPS} steps beside {DVC_STEPS} stages: {:.0} times quicker", times(small, DVC_STEPS));
+    println!("a step of {STEPS} beside a stage of {DVC_STEPS}: {:.0} times quicker", times(large, STEPS));
+    Ok(())
+}
+
+fn generated(place: &Path, steps: usize) -> Result<Duration> {
+    eprintln!("preparing: a project of {steps} steps");
+    let folder = place.join(format!("graph-{steps}"));
+    graph::project(&folder, steps)?;
+    settle(&folder)?;
+    measured(&format!("generated, {steps} steps"), "perennial run", steps, RUNS, || run(&folder))
+}
+
+/// Prints a row, and gives the median.
+fn measured(
+    title: &str,
+    command: &str,
+    steps: usize,
+    runs: usize,
+    mut run: impl FnMut() -> Result<()>,
+) -> Result<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..runs {
+        let began = Instant::now();
+        run()?;
+        times.push(began.elapsed());
+    }
+    let median = quantile(&mut times, 0.5);
+    let a_step = median.as_secs_f64() * 1000.0 / steps as f64;
+    println!("| {title} | `{command}` | {} ({}) | {a_step:.2} ms |", ms(median), ms(quantile(&mut times, 1.0)));
+    Ok(median)
+}
+
+fn is_idle(folder: &Path) -> Result<bool> {
+    Ok(good(&mut perennial(folder, &["run"]))?.starts_with("nothing to do"))
+}
+
+fn settle(folder: &Path) -> Result<()> {
+    for _ in 0..SETTLE_MAX {
+        if is_idle(folder)? {
+            return Ok(());
+        }
+    }
+    bail!("{} runs left something to do in {}", SETTLE_MAX, folder.display())
+}
+
+fn run(folder: &Path) -> Result<()> {
+    if is_idle(folder)? { Ok(()) } else { bail!("a run found something to do in {}", folder.display()) }
+}
+
+fn repro(tools: &Path, folder: &Path) -> Result<()> {
+    let told = good(&mut dvc(tools, folder, &["repro"]))?;
+    if told.contains("up to date") { Ok(()) } else { bail!("`dvc repro` found something to do:\n{told}") }
+}
+
+fn dvc(tools: &Path, folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(tools.join("dvc"));
+    command.current_dir(folder).args(args).env("DVC_NO_ANALYTICS", "1");
+    command
+}

@@ -1,0 +1,116 @@
+//! What the benchmarks of the binary share.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// How long a server may take to end when it is asked to; then it is ended, its child processes too.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// The binary in `folder`, without what the caller's environment says of servers.
+pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
+    command.current_dir(folder).args(args).stdin(Stdio::null());
+    for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command that has to end well; gives what it printed.
+pub(crate) fn good(command: &mut Command) -> Result<String> {
+    let told = command.output().with_context(|| format!("{command:?} does not start"))?;
+    let printed = String::from_utf8_lossy(&told.stdout).into_owned();
+    if !told.status.success() {
+        bail!("{command:?} failed: {}\n{printed}{}", told.status, String::from_utf8_lossy(&told.stderr));
+    }
+    Ok(printed)
+}
+
+/// A server, ended when it is dropped.
+pub(crate) struct Server {
+    pub(crate) child: Child,
+}
+
+impl Server {
+    /// Starts a command that serves until it is ended; what it tells goes nowhere.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("{command:?} does not start"))?;
+        Ok(Self { child })
+    }
+
+    /// Fails when it has ended already.
+    pub(crate) fn alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the server ended too early: {status}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = self.child.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        // Whatever ended by itself meanwhile needs no signal.
+        let signal = |name: &str, pids: &str| {
+            let _ = Command::new("kill").arg(name).args(pids.split_whitespace()).stderr(Stdio::null()).status();
+        };
+        signal("-TERM", &pid.to_string());
+        let began = Instant::now();
+        while began.elapsed() < STOPS_WITHIN {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        signal("-KILL", &format!("{pid} {children}"));
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody uses now.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A Python of `cargo xtask bench`, by the variable that names it.
+pub(crate) fn python(variable: &str) -> Result<String> {
+    std::env::var(variable).with_context(|| format!("{variable} is not set: run this with `cargo xtask bench`"))
+}
+
+/// The versions of Python packages, in words.
+pub(crate) fn versions(python: &str, packages: &[&str]) -> Result<String> {
+    let script = "import platform, sys\nfrom importlib.metadata import version\n\
+        print(', '.join(['Python ' + platform.python_version(), *(f'{name} {version(name)}' for name in sys.argv[1:])]))";
+    Ok(good(Command::new(python).args(["-c", script]).args(packages))?.trim().to_owned())
+}
+
+/// What the figures were taken on, in words.
+pub(crate) fn machine() -> String {
+    let read = |place: &str| std::fs::read_to_string(place).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!(
+        "{cores} cores ({}), Linux {}, load {} before; perennial {}",
+        model.trim_start_matches(['\t', ' ', ':']),
+        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/loadavg").split(' ').next().unwrap_or_default(),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+/// The time at or below which `share` of the times are; sorts them.
+pub(crate) fn quantile(times: &mut [Duration], share: f64) -> Duration {
+    times.sort_unstable();
+    let place = (times.len() as f64 * share) as usize;
+    times.get(place.min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+}

@@ -1,0 +1,170 @@
+//! Sending a project's folder to the team's server: the project file, what it declares, and the files of
+//! its relative sources, by content. What the server has is not sent again.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use futures::{StreamExt, TryStreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use perennial_app::sent;
+use perennial_config::{Act, FILE_NAME, Project};
+use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
+use perennial_core::{Error, ErrorCode};
+use perennial_data::files_below;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::client::{Client, Refused};
+
+/// Files on their way at once.
+const AT_ONCE: usize = 4;
+
+/// A project file and where it lies.
+struct Folder<'a> {
+    root: &'a Path,
+    text: String,
+    /// What it says; `None` when it does not hold together, which the server tells in full.
+    project: Option<Project>,
+}
+
+impl<'a> Folder<'a> {
+    fn read(root: &'a Path) -> Result<Self> {
+        let text = std::fs::read_to_string(root.join(FILE_NAME)).map_err(|cause| {
+            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
+                .hint("`-C DIR` names the project's folder; `perennial init` starts a project here")
+                .because(cause)
+        })?;
+        let project = Project::parse(FILE_NAME, &text).ok();
+        Ok(Self { root, text, project })
+    }
+
+    /// The declared files that are there, with the text of those the server judges.
+    fn declared(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let mut declared = BTreeMap::new();
+        let Some(project) = &self.project else { return Ok(declared) };
+        for pattern in project.declared_files() {
+            if !files_below(self.root, pattern)?.is_empty() {
+                declared.insert(pattern.to_owned(), None);
+            }
+        }
+        for step in project.steps.values() {
+            if let Act::Sql { file } = &step.act
+                && let Some(text) = declared.get_mut(file)
+            {
+                *text = std::fs::read_to_string(self.root.join(file)).ok();
+            }
+        }
+        Ok(declared)
+    }
+
+    /// Every file that goes up, with its size, by path.
+    fn files(&self) -> Result<BTreeMap<String, u64>> {
+        let mut files = BTreeMap::from([(FILE_NAME.to_owned(), self.text.len() as u64)]);
+        let Some(project) = &self.project else { return Ok(files) };
+        let sources = project.datasets.values().map(|dataset| &dataset.source);
+        let globs = sources.filter(|source| source.is_relative()).map(|source| source.files.as_str());
+        for pattern in project.declared_files().into_iter().chain(globs) {
+            files.extend(files_below(self.root, pattern)?.into_iter().map(|file| (file.path, file.size_bytes)));
+        }
+        let too_large = files.iter().find(|(_, size_bytes)| **size_bytes > sent::FILE_BYTES_MAX);
+        if let Some((path, size_bytes)) = too_large {
+            let limit = sent::FILE_BYTES_MAX;
+            let message = format!("`{path}` has {size_bytes} bytes, at most {limit} are sent to a server");
+            return Err(Error::new(ErrorCode::TooLarge, message).hint(sent::TOO_LARGE_HINT).into());
+        }
+        Ok(files)
+    }
+}
+
+/// Judges the project file; gives what the server says of it.
+pub(super) async fn check(client: &Client, root: &Path) -> Result<Value> {
+    judge(client, &Folder::read(root)?).await
+}
+
+async fn judge(client: &Client, folder: &Folder<'_>) -> Result<Value> {
+    let files = folder.declared()?;
+    client.post("/api/v1/check", &json!({ "text": folder.text, "files": files })).await
+}
+
+/// Sends the folder and submits it; gives the project's name.
+pub(super) async fn submit(client: &Client, root: &Path) -> Result<String> {
+    let folder = Folder::read(root)?;
+    // Mistakes are told before anything is made or sent.
+    let judged = judge(client, &folder).await?;
+    let name = judged.get("name").and_then(Value::as_str).context("the server did not name the project")?;
+    let base = format!("/api/v1/projects/{name}");
+    match client.get(&base).await {
+        Ok(_) => {}
+        Err(error) if status(&error) == Some(StatusCode::NOT_FOUND) => {
+            client.post("/api/v1/projects", &json!({ "name": name })).await?;
+        }
+        Err(error) => return Err(error),
+    }
+    let (root, files) = (root.to_owned(), folder.files()?);
+    let listed = tokio::task::spawn_blocking(move || manifest(&root, &files)).await??;
+    send(client, &base, folder.root, &listed).await?;
+    client.post(&format!("{base}/submit"), &json!({ "folder": listed.digest() })).await?;
+    Ok(name.to_owned())
+}
+
+fn status(error: &anyhow::Error) -> Option<StatusCode> {
+    error.downcast_ref::<Refused>().map(|refused| refused.status)
+}
+
+fn manifest(root: &Path, files: &BTreeMap<String, u64>) -> Result<Manifest> {
+    let mut listed = Vec::with_capacity(files.len());
+    for path in files.keys() {
+        let unread = || format!("`{path}` cannot be read");
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(root.join(path)).with_context(unread)?).with_context(unread)?;
+        let blob = Blob { digest: hasher.finalize().into(), size_bytes: hasher.count() };
+        listed.push(ManifestFile { path: path.parse()?, blob, is_executable: false });
+    }
+    Ok(Manifest::new(listed)?)
+}
+
+/// Sends those of the files that the server lacks, and the manifest.
+async fn send(client: &Client, base: &str, root: &Path, listed: &Manifest) -> Result<()> {
+    let mut wanted: BTreeMap<BlobDigest, (PathBuf, u64)> = BTreeMap::new();
+    for file in listed.files() {
+        wanted.insert(file.blob.digest, (root.join(&file.path), file.blob.size_bytes));
+    }
+    let digests: Vec<BlobDigest> = wanted.keys().copied().collect();
+    let mut missing = Vec::new();
+    for part in digests.chunks(sent::DIGESTS_MAX) {
+        let answer = client.post(&format!("{base}/files/missing"), &json!({ "digests": part })).await?;
+        for digest in answer.get("digests").and_then(Value::as_array).context("the server told no digests")? {
+            let digest: BlobDigest = digest.as_str().unwrap_or_default().parse()?;
+            missing.push((digest, wanted.remove(&digest).context("the server asks for a file that is not here")?));
+        }
+    }
+    let bar = progress(&missing);
+    let sending = missing.into_iter().map(|(digest, (place, size_bytes))| {
+        let bar = &bar;
+        async move {
+            let file = tokio::fs::File::open(&place).await;
+            let file = file.with_context(|| format!("{} cannot be read", place.display()))?;
+            client.put(&format!("{base}/files/{digest}"), reqwest::Body::from(file)).await?;
+            bar.inc(size_bytes);
+            anyhow::Ok(())
+        }
+    });
+    stream::iter(sending).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    bar.finish_and_clear();
+    client.put(&format!("{base}/files/{}", listed.digest()), reqwest::Body::from(listed.text())).await
+}
+
+fn progress(missing: &[(BlobDigest, (PathBuf, u64))]) -> ProgressBar {
+    let bytes = missing.iter().map(|(_, (_, size_bytes))| size_bytes).sum();
+    if !std::io::stderr().is_terminal() || bytes == 0 {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(bytes);
+    if let Ok(style) = ProgressStyle::with_template("sending {wide_bar} {bytes} of {total_bytes}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,212 @@
+//! Backups of a server at work: loads arrive, predictions are answered, and each copy is of one moment.
+//! Every one of them is restored elsewhere and goes on from there.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use serde_json::{Value, json};
+
+use crate::drifting::{self, NAME, month};
+use crate::support::{Place, Server, text};
+
+/// Backups that are made, one after the other.
+const BACKUPS: usize = 4;
+/// Threads that ask for predictions.
+const ASKERS: usize = 2;
+/// Answers between two backups, at least.
+const ANSWERS_BETWEEN: usize = 150;
+/// Answers that may be given while a backup is made.
+const ANSWERS_MEANWHILE: usize = 400;
+/// Answers after which an asker looks one up, so that the log is taken over.
+const LOOKED_UP: usize = 40;
+/// Rows of the load that is held.
+const HELD: usize = 20;
+/// Rows of a file that arrives meanwhile.
+const PIECE: usize = 12;
+
+fn at(path: &str) -> String {
+    format!("/api/v1/projects/{NAME}/{path}")
+}
+
+/// The project, where a model needs little to be released and goes live without a canary.
+fn file() -> String {
+    let lines = drifting::FILE.lines().map(|line| match line {
+        line if line.starts_with("canary = ") => "",
+        line if line.starts_with("better = ") => "better = \"candidate.auc >= 0.5\"",
+        line => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A backup, and what was acknowledged before it was asked for.
+struct Backup {
+    folder: PathBuf,
+    answered: HashSet<String>,
+}
+
+#[test]
+fn every_backup_of_a_server_at_work_is_a_store_that_goes_on() {
+    let place = drifting::place(&file());
+    let server = Server::up(&place, &[]);
+    drifting::three_months(&place, &server);
+    assert!(place.good(&["release"]).contains("version 1 answers at `late`"));
+    let held = hold(&place, &server);
+
+    let backups = while_busy(&place, &server);
+
+    // What the server itself comes to, once all is in.
+    let end = go_on(&place, &server, &held);
+    for backup in &backups {
+        let restored = restore(&place, &backup.folder);
+        check_ledger(&restored, &backup.folder);
+        let server = Server::up(&restored, &[]);
+        let restores = server.list("/api/v1/ledger");
+        assert!(restores.iter().any(|entry| entry["noun"] == json!("backup") && entry["verb"] == json!("restore")));
+        check_predictions(&server, &backup.answered);
+        assert_eq!(go_on(&restored, &server, &held), end, "it comes to the same rows");
+        server.post("/v2/models/late/infer", &drifting::request(&month(4)[..1]));
+        assert!(restored.good(&["verify"]).contains("the ledger holds"));
+    }
+}
+
+#[test]
+fn a_backup_that_is_not_whole_is_not_restored() {
+    let place = Place::with_file("[project]\nname = \"small\"\n");
+    place.good(&["run"]);
+    let folder = place.folder.path().join("backup");
+    place.good(&["backup", folder.to_str().unwrap()]);
+    assert!(std::fs::read_dir(place.path().join(".perennial/work")).unwrap().next().is_none(), "nothing is left over");
+    std::fs::remove_file(folder.join("backup.json")).unwrap();
+    let told = place.run(&["restore", folder.to_str().unwrap()]);
+    assert!(!told.status.success());
+    assert!(text(&told.stderr).contains("is no whole backup"), "{}", text(&told.stderr));
+}
+
+/// A load whose rows are in another unit, which is held.
+fn hold(place: &Place, server: &Server) -> String {
+    let mut rows = month(4);
+    rows.truncate(HELD);
+    rows.iter_mut().for_each(|row| row.a *= 10.0);
+    place.write("data/asked/2013-04-held.csv", drifting::asked(&rows));
+    place.good(&["run", "features"]);
+    let loads = server.list(&at("datasets/asked/loads?limit=100"));
+    let held = loads.iter().find(|load| load["state"] == json!("held")).expect("a held load");
+    held["id"].as_str().unwrap().to_owned()
+}
+
+/// Makes backups while files arrive and predictions are answered.
+fn while_busy(place: &Place, server: &Server) -> Vec<Backup> {
+    let (told, answers) = sync_channel(ANSWERS_MEANWHILE);
+    let over = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let ended = Ended(over, answers);
+        for _ in 0..ASKERS {
+            let told = told.clone();
+            scope.spawn(move || ask(server, over, &told));
+        }
+        scope.spawn(move || deliver(place, over));
+        let mut answered = HashSet::new();
+        (0..BACKUPS)
+            .map(|number| {
+                let wanted = answered.len() + ANSWERS_BETWEEN;
+                while answered.len() < wanted {
+                    answered.insert(ended.1.recv().expect("somebody asks"));
+                }
+                answered.extend(ended.1.try_iter());
+                let folder = place.folder.path().join(format!("backup-{number}"));
+                place.good(&["backup", folder.to_str().unwrap()]);
+                Backup { folder, answered: answered.clone() }
+            })
+            .collect()
+    })
+}
+
+/// Ends those who are busy, when the test fails too.
+struct Ended<'a>(&'a AtomicBool, Receiver<String>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn ask(server: &Server, over: &AtomicBool, told: &SyncSender<String>) {
+    let rows = month(4);
+    for (number, row) in rows.iter().cycle().enumerate() {
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        let answer = server.post("/v2/models/late/infer", &drifting::request(std::slice::from_ref(row)));
+        let request = answer["parameters"]["request_id"].as_str().unwrap().to_owned();
+        if number % LOOKED_UP == 0 {
+            server.get(&at(&format!("explain/prediction/{request}-0")));
+        }
+        // Nobody listens any more once it is over.
+        let _ = told.send(request);
+    }
+}
+
+/// Brings the rest of April in many small files.
+fn deliver(place: &Place, over: &AtomicBool) {
+    for (number, rows) in month(4)[HELD..].chunks(PIECE).enumerate() {
+        if over.load(Ordering::SeqCst) {
+            return;
+        }
+        place.write(&format!("data/asked/2013-04-{number:02}.csv"), drifting::asked(rows));
+        place.good(&["run", "features"]);
+    }
+}
+
+/// The backup in another folder, with the same project and the files as they are now.
+fn restore(place: &Place, backup: &Path) -> Place {
+    let restored = drifting::place(&file());
+    for folder in ["data/asked", "data/turned_out"] {
+        for entry in std::fs::read_dir(place.path().join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+            restored.write(&name, std::fs::read(entry.path()).unwrap());
+        }
+    }
+    restored.good(&["restore", backup.to_str().unwrap()]);
+    restored
+}
+
+/// The ledger continues each head that the backup told.
+fn check_ledger(restored: &Place, backup: &Path) {
+    let told: Value = serde_json::from_slice(&std::fs::read(backup.join("backup.json")).unwrap()).unwrap();
+    let heads = told["heads"].as_object().unwrap();
+    assert!(heads.len() >= 2, "the server's and the project's: {heads:?}");
+    for head in heads.values() {
+        let verified = restored.good(&["verify", "--head", head.as_str().unwrap()]);
+        assert!(verified.contains("the ledger holds"), "{verified}");
+    }
+}
+
+/// Each prediction that was acknowledged before the backup is there, and none is there twice.
+fn check_predictions(server: &Server, answered: &HashSet<String>) {
+    let one = answered.iter().next().unwrap();
+    server.get(&at(&format!("explain/prediction/{one}-0")));
+    let sql = "SELECT request_id, prediction_id FROM predictions_late";
+    let page = server.post(&at("query"), &json!({ "sql": sql, "limit": 10_000 }));
+    assert_eq!(page["truncated"], json!(false));
+    let rows: Vec<&Value> = page["rows"].as_array().unwrap().iter().collect();
+    let there: HashSet<&str> = rows.iter().map(|row| row[0].as_str().unwrap()).collect();
+    let lost: Vec<&String> = answered.iter().filter(|request| !there.contains(request.as_str())).collect();
+    assert!(lost.is_empty(), "{} of {} predictions are lost", lost.len(), answered.len());
+    let distinct: HashSet<&str> = rows.iter().map(|row| row[1].as_str().unwrap()).collect();
+    assert_eq!(distinct.len(), rows.len(), "a prediction is there twice");
+    let alerts = server.list(&at("alerts"));
+    assert!(alerts.iter().all(|alert| alert["name"] != json!("stuck")), "{alerts:?}");
+}
+
+/// Lets the held load in and brings everything up to date; gives rows and digest of what was asked.
+fn go_on(place: &Place, server: &Server, held: &str) -> (Value, Value) {
+    server.post(&at(&format!("loads/{held}/release")), &json!({ "all": true }));
+    place.good(&["run", "features"]);
+    let versions = server.list(&at("datasets/asked/versions"));
+    let counted = place.query("SELECT count(*), count(DISTINCT id) FROM asked");
+    assert_eq!(counted[0][0], counted[0][1], "no order is there twice");
+    (counted[0][0].clone(), versions[0]["digest"].clone())
+}

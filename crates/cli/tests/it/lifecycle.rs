@@ -1,0 +1,264 @@
+//! One model's whole life on the built server, lived on each kind of ground it may stand on:
+//! SQLite and a folder, PostgreSQL and an object store.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::drifting::{self, NAME, month, month_start};
+use crate::support::{Place, Server, text};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Where a server keeps things: further arguments and variables of `perennial up`.
+#[derive(Default)]
+struct Ground {
+    args: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Ground {
+    fn up(&self, place: &Place) -> Server {
+        let mut command = place.command(&["up", "--port", "0"]);
+        command.args(&self.args).envs(self.variables.iter().cloned());
+        Server::start(command, &place.path().join(".perennial"))
+    }
+}
+
+fn at(path: &str) -> String {
+    format!("/api/v1/projects/{NAME}/{path}")
+}
+
+#[test]
+fn a_model_lives_on_sqlite_and_a_folder() {
+    let place = drifting::place(drifting::FILE);
+    live(&place, &Ground::default());
+    for kept in ["metadata.sqlite", "blobs", "tables"] {
+        assert!(place.path().join(".perennial").join(kept).exists(), "{kept}");
+    }
+}
+
+#[test]
+fn a_model_lives_on_postgres_and_an_object_store() {
+    let (database, store) = (Database::create(), ObjectStore::start());
+    let place = drifting::place(drifting::FILE);
+    let ground = Ground {
+        args: ["--database", database.url.as_str(), "--artifacts", "s3://perennial/ground"].map(str::to_owned).to_vec(),
+        variables: store.variables(),
+    };
+    live(&place, &ground);
+    for elsewhere in ["metadata.sqlite", "blobs", "tables"] {
+        assert!(!place.path().join(".perennial").join(elsewhere).exists(), "{elsewhere} was kept in the folder");
+    }
+}
+
+/// Collect, check, train, judge, release, serve, monitor, alert, retrain, canary, promotion, rollback, verify, explain.
+fn live(place: &Place, ground: &Ground) {
+    let server = ground.up(place);
+    collect_and_check(place, &server);
+    train_and_judge(place);
+    serve_and_retrain(place, &server);
+    // The server goes and comes: the canary is where it was.
+    let before = canary(&server);
+    server.kill();
+    let server = ground.up(place);
+    assert_eq!(canary(&server), before);
+    promote(&server);
+    let head = place.json(&["verify"])["head"].as_str().unwrap().to_owned();
+    roll_back(place, &server);
+    explain(place, &server);
+    let told = place.good(&["verify", "--head", &head]);
+    assert!(told.contains("the ledger holds"), "{told}");
+    server.kill();
+}
+
+fn collect_and_check(place: &Place, server: &Server) {
+    drifting::three_months(place, server);
+    // March comes again under another name, with a new order among those that are known.
+    let mut again = drifting::asked(&month(3));
+    again.push_str("03-new,2013-03-31T00:00:00Z,0.5,0.25,0\n");
+    place.write("data/asked/2013-03-again.csv", again);
+    // April's numbers are in another unit.
+    let mut rows = month(4);
+    rows.iter_mut().for_each(|row| row.a *= 10.0);
+    place.write("data/asked/2013-04.csv", drifting::asked(&rows));
+    let told = place.good(&["run", "features"]);
+    assert!(told.contains("`in_range`") && told.contains("data/asked/2013-04.csv"), "{told}");
+    assert_eq!(place.query("SELECT count(*) FROM asked"), [[json!(3 * drifting::ROWS + 1)]]);
+    let loads = server.list(&at("datasets/asked/loads?limit=100"));
+    let of = |path: &str| loads.iter().find(|load| load["source_path"] == json!(path)).unwrap();
+    assert_eq!(of("data/asked/2013-03-again.csv")["set_aside"], json!(drifting::ROWS));
+    assert_eq!(of("data/asked/2013-04.csv")["state"], json!("held"));
+    assert!(place.good(&["alerts"]).contains("is held"));
+    place.write("data/asked/2013-04.csv", drifting::asked(&month(4)));
+    place.good(&["run", "features"]);
+    assert_eq!(place.query("SELECT count(*) FROM asked"), [[json!(4 * drifting::ROWS + 1)]]);
+}
+
+fn train_and_judge(place: &Place) {
+    let told = place.good(&["run"]);
+    assert!(told.contains("version 1 passed"), "{told}");
+    assert!(place.good(&["run"]).contains("nothing to do"));
+    let told = place.good(&["release"]);
+    assert!(told.contains("version 1 answers at `late`"), "{told}");
+}
+
+fn serve_and_retrain(place: &Place, server: &Server) {
+    drifting::ask_for_all(server, 4);
+    place.write("data/turned_out/2013-04.csv", drifting::turned_out(&month(4)));
+    server.step(NAME, month_start(5) + 1);
+    let results = server.list(&at("monitors"));
+    let of_april = |kind: &str| {
+        let mut found = results
+            .iter()
+            .filter(|result| result["window_start_ms"] == json!(month_start(4)) && result["kind"] == json!(kind));
+        found.next().unwrap_or_else(|| panic!("no {kind} of April: {results:?}"))["facts"].clone()
+    };
+    let drift = |feature: &str| of_april("inputs")["drift"]["features"][feature].as_f64().unwrap();
+    assert!(drift("season") > 0.25 && drift("a") < 0.1, "{:?}", of_april("inputs"));
+    let quality = of_april("quality");
+    assert!(quality["auc"].as_f64().unwrap() < quality["reference"]["auc"].as_f64().unwrap() - 0.05, "{quality}");
+    let alerts = server.list(&at("alerts"));
+    let stale = alerts.iter().find(|alert| alert["name"] == json!("stale")).unwrap();
+    let runs = server.list(&at("pipeline-runs?limit=100"));
+    let triggered: Vec<&Value> = runs.iter().filter(|run| run["cause"]["kind"] == json!("trigger")).collect();
+    assert_eq!(triggered.len(), 1, "{triggered:?}");
+    assert_eq!(triggered[0]["cause"]["because"]["alert"], stale["id"], "the run names the alert");
+    assert_eq!((canary(server).0, canary(server).1), (json!(1), json!(2)));
+}
+
+/// Champion, canary, how the canary is, and what each answered.
+fn canary(server: &Server) -> (Value, Value, Value, Vec<(Value, Value)>) {
+    let endpoint = server.get(&at("endpoints/late"));
+    let live = endpoint["live"].as_array().unwrap();
+    let requests = live.iter().map(|live| (live["number"].clone(), live["requests"].clone()));
+    (
+        endpoint["champion_number"].clone(),
+        endpoint["canary_number"].clone(),
+        endpoint["canary_state"].clone(),
+        requests.collect(),
+    )
+}
+
+fn promote(server: &Server) {
+    server.step(NAME, month_start(5) + DAY_MS);
+    let answered = drifting::ask_one_by_one(server, &month(5)[..40]);
+    let by = |version: &str| answered.iter().filter(|answered| *answered == version).count();
+    assert!(by("1") >= 10 && by("2") >= 10, "both answer while the canary lasts: {answered:?}");
+    let same_again = drifting::ask_one_by_one(server, &month(5)[..40]);
+    assert_eq!(same_again, answered, "a key is always answered by the same version");
+    server.step(NAME, month_start(5) + 4 * DAY_MS);
+    assert_eq!(canary(server).0, json!(2));
+    let answered = drifting::ask_one_by_one(server, &month(5)[..5]);
+    assert!(answered.iter().all(|version| version == "2"), "{answered:?}");
+}
+
+fn roll_back(place: &Place, server: &Server) {
+    let told = place.good(&["rollback", "late"]);
+    assert!(told.contains("version 1 answers at `late` again"), "{told}");
+    let answered = drifting::ask_one_by_one(server, &month(5)[..5]);
+    assert!(answered.iter().all(|version| version == "1"), "{answered:?}");
+    let models = server.list(&at("models"));
+    let champion = models.iter().find(|model| model["aliases"] == json!(["champion"])).unwrap();
+    assert_eq!(champion["number"], json!(1));
+}
+
+fn explain(place: &Place, server: &Server) {
+    let answer = server.post("/v2/models/late/infer", &drifting::request(&month(5)[..1]));
+    let id = answer["parameters"]["request_id"].as_str().unwrap();
+    let told = place.good(&["explain", "prediction", &format!("{id}-0")]);
+    for words in ["answered by version 1 as champion at `late`", "step train", "dataset features@", "2013-01.csv"] {
+        assert!(told.contains(words), "`{words}` is not in:\n{told}");
+    }
+    let told = place.good(&["explain", "dataset", "asked@1"]);
+    assert!(told.contains("champion at `late` now"), "forward to what answers:\n{told}");
+    let release = server.list(&at("releases"))[0]["digest"].as_str().unwrap()[..12].to_owned();
+    let told = place.good(&["explain", "release", &release]);
+    assert!(told.contains("model drifting/"), "{told}");
+    let (status, _) = server.ask(Method::GET, &at("explain/prediction/none"), None);
+    assert_eq!(status, 404);
+}
+
+/// A database of its own on the tests' PostgreSQL server; gone when dropped.
+struct Database {
+    server: String,
+    name: String,
+    url: String,
+}
+
+impl Database {
+    fn create() -> Self {
+        let server = std::env::var("PERENNIAL_TEST_POSTGRES")
+            .expect("PERENNIAL_TEST_POSTGRES is not set: `cargo xtask test` starts a PostgreSQL server and sets it");
+        let name = format!("perennial_lifecycle_{}", std::process::id());
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let database = Self { url: format!("{base}/{name}"), server, name };
+        database.run("CREATE DATABASE");
+        database
+    }
+
+    fn run(&self, what: &str) {
+        let sql = format!("{what} {}", self.name);
+        let told = Command::new("psql").args(["-v", "ON_ERROR_STOP=1", "-qc", &sql, &self.server]).output().unwrap();
+        assert!(told.status.success(), "{sql}: {}", text(&told.stderr));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.run("DROP DATABASE");
+    }
+}
+
+/// A server that speaks S3, with one bucket; it ends when dropped.
+struct ObjectStore {
+    process: Child,
+    address: String,
+}
+
+impl ObjectStore {
+    fn start() -> Self {
+        let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
+            .expect("PERENNIAL_TEST_PYTHON must name a Python with moto[server]: run the tests by `cargo xtask test`");
+        let mut process = Command::new(python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find_map(|line| line.split_once("Running on http://").map(|(_, rest)| rest.trim().to_owned()))
+            .expect("the server tells its address");
+        // It logs each request, and must never wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "PUT /perennial HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        Self { process, address }
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_ACCESS_KEY_ID", "key".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ]
+    }
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,204 @@
+//! Predictions on their way into their dataset: whatever callers send and whatever happens to a segment,
+//! the others are taken over, and what was answered is found and compared with its outcome.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Place, Server, instant};
+
+const FILE: &str = r#"[project]
+name = "orders"
+goal = "Tell which orders will come late"
+
+[task]
+kind = "binary"
+data = "orders"
+target = "late"
+key = ["id"]
+time = "at"
+test = "1 month"
+within = "20 days"
+metric = "auc"
+
+[datasets.orders]
+source = { files = "data/orders.csv" }
+mode = "replace"
+key = ["id"]
+
+[steps.train]
+train = "linear"
+
+[steps.judge]
+evaluate = ["train"]
+
+[gates]
+better = "candidate.auc >= 0.5"
+
+[release]
+model = "train"
+
+[endpoints.late]
+
+[monitors.late]
+endpoint = "late"
+window = "1 month"
+alerts = { stale = "auc < 0.1" }
+"#;
+
+/// Orders of a month.
+const ROWS: i64 = 200;
+/// The key of April's first order; the keys of the last ones are beyond what a double can hold.
+const APRIL: i64 = 4_000;
+/// The first whole number that no double holds.
+const BEYOND: i64 = 9_007_199_254_740_993;
+const INFER: &str = "/v2/models/late/infer";
+
+fn month_start(number: u8) -> i64 {
+    instant(&format!("2013-{number:02}-01T00:00:00Z"))
+}
+
+fn at(path: &str) -> String {
+    format!("/api/v1/projects/orders/{path}")
+}
+
+/// The keys of a month's orders.
+fn keys(number: u8) -> Vec<i64> {
+    let first = if number == 4 { APRIL } else { i64::from(number) * 1_000 };
+    let beyond = (0..50).filter(|_| number == 4).map(|place| BEYOND + 2 * place);
+    (first..first + ROWS).chain(beyond).collect()
+}
+
+/// All orders until April; of April's it is not known yet how they turned out, unless it is over.
+fn orders(april_is_over: bool) -> String {
+    let mut text = "id,at,a,late\n".to_owned();
+    for number in 1..=4 {
+        for (place, key) in keys(number).into_iter().enumerate() {
+            let place = place as i64;
+            let when = jiff::Timestamp::from_millisecond(month_start(number) + place * 3_600_000).unwrap();
+            let a = (place % 5) as f64 / 2.0 - 1.0;
+            let noise = ((place * 7_919 + i64::from(number)) % 1_000) as f64 / 500.0 - 1.0;
+            let late = if number < 4 || april_is_over { (a + 1.5 * noise > 0.0).to_string() } else { String::new() };
+            writeln!(text, "{key},{when},{a},{late}").unwrap();
+        }
+    }
+    text
+}
+
+/// A server whose first version answers in the middle of April.
+fn serving() -> (Place, Server) {
+    let place = Place::with_file(FILE);
+    let server = Server::up(&place, &[]);
+    server.step("orders", month_start(4));
+    place.write("data/orders.csv", orders(false));
+    server.step("orders", month_start(4) + 1);
+    let told = place.good(&["release"]);
+    assert!(told.contains("version 1 answers at `late`"), "{told}");
+    server.step("orders", month_start(4) + 14 * 86_400_000);
+    (place, server)
+}
+
+/// Asks with keys of some datatype; gives the request's id.
+fn ask(server: &Server, datatype: &str, keys: &Value, a: &Value) -> String {
+    let rows = keys.as_array().unwrap().len();
+    let tensor = |name: &str, datatype: &str, data: &Value| json!({ "name": name, "shape": [rows], "datatype": datatype, "data": data });
+    let asked = json!({ "inputs": [tensor("id", datatype, keys), tensor("a", "FP64", a)] });
+    server.post(INFER, &asked)["parameters"]["request_id"].as_str().unwrap().to_owned()
+}
+
+/// Asks for one order after the other, with whole numbers.
+fn ask_one_by_one(server: &Server, keys: std::ops::Range<i64>) -> Vec<String> {
+    keys.map(|key| ask(server, "INT64", &json!([key]), &json!([1]))).collect()
+}
+
+/// Walks back from a prediction, which brings the log into its dataset first.
+fn explain(server: &Server, request: &str) {
+    let told = server.get(&at(&format!("explain/prediction/{request}-0")));
+    assert!(told.to_string().contains("answered by version 1"), "{told}");
+}
+
+#[test]
+fn no_type_that_a_caller_sends_keeps_predictions_from_their_dataset_or_from_their_outcomes() {
+    let (place, server) = serving();
+    let texts = |keys: &[i64]| json!(keys.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let all = keys(4);
+    // Each round is a segment of its own: whole numbers, then fractions and keys as text, then keys that
+    // only text can say and no number at all, then keys that are none.
+    let whole: Vec<i64> = (0..100).map(|place| place % 3 - 1).collect();
+    explain(&server, &ask(&server, "INT64", &json!(all[..100]), &json!(whole)));
+    explain(&server, &ask(&server, "BYTES", &texts(&all[100..200]), &json!(vec![0.5; 100])));
+    explain(&server, &ask(&server, "BYTES", &texts(&all[200..]), &json!(vec![Value::Null; 50])));
+    ask(&server, "FP64", &json!([1.5]), &json!([f64::MAX]));
+    ask(&server, "FP64", &json!([null]), &json!(["-Infinity"]));
+    explain(&server, &ask(&server, "BYTES", &json!(["abc"]), &json!([-f64::MAX])));
+
+    let counts = "SELECT count(*), count(in_a), count(in_id), count(DISTINCT prediction_id) FROM predictions_late";
+    assert_eq!(place.query(counts), [[json!(253), json!(203), json!(252), json!(253)]]);
+    let found = place.query(&format!(
+        "SELECT in_id, in_a FROM predictions_late WHERE in_id IN ('{APRIL}', '{}', '{BEYOND}', 'abc') ORDER BY in_id",
+        APRIL + 100
+    ));
+    let found: Vec<&str> = found.iter().map(|row| row[0].as_str().unwrap()).collect();
+    assert_eq!(found, ["4000", "4100", "9007199254740993", "abc"]);
+    assert!(server.list(&at("alerts")).is_empty(), "nothing stays in the log");
+
+    // April is over: each order that was asked for is compared with how it turned out, however its key came.
+    place.write("data/orders.csv", orders(true));
+    server.step("orders", month_start(5) + 1);
+    let results = server.list(&at("monitors"));
+    let quality = results.iter().find(|result| result["kind"] == json!("quality")).expect("quality of April");
+    let facts = &quality["facts"];
+    assert!(facts["auc"].as_f64().unwrap() > 0.5, "{facts}");
+    assert_eq!(facts["rows"], json!(253.0));
+    assert!((facts["labelled"].as_f64().unwrap() - 250.0 / 253.0).abs() < 1e-9, "{facts}");
+    assert!(facts["drift"]["features"]["a"].as_f64().unwrap() > 0.0, "{facts}");
+}
+
+#[test]
+fn a_segment_that_does_not_read_stops_neither_the_others_nor_a_start_and_is_tried_again() {
+    let (place, server) = serving();
+    let before = ask_one_by_one(&server, APRIL..APRIL + 10);
+    server.kill();
+    // Beside the open segment lies one that cannot be read.
+    let folder = log_of(&place);
+    let last = std::fs::read_dir(&folder).unwrap().map(|entry| number_of(&entry.unwrap().path())).max().unwrap();
+    let (good, broken) = (folder.join(format!("{last}.seg")), folder.join(format!("{}.seg", last + 1)));
+    let kept = std::fs::read(&good).unwrap();
+    std::fs::write(&broken, b"no segment at all").unwrap();
+
+    let server = Server::up(&place, &[]);
+    let after = ask_one_by_one(&server, APRIL + 10..APRIL + 20);
+    for request in before.iter().chain(&after) {
+        explain(&server, request);
+    }
+    assert_eq!(place.query("SELECT count(*) FROM predictions_late"), [[json!(20)]]);
+    assert_eq!(std::fs::read(&broken).unwrap(), b"no segment at all", "it is kept");
+    let alerts = server.list(&at("alerts"));
+    assert_eq!(alerts.len(), 1, "it is told once: {alerts:?}");
+    let message = alerts[0]["message"].as_str().unwrap();
+    for words in ["predictions of `late`", &format!("segment {}", last + 1), "tried again"] {
+        assert!(message.contains(words), "{message}");
+    }
+
+    // Whole again, with rows that are known already.
+    std::fs::write(&broken, kept).unwrap();
+    explain(&server, &after[0]);
+    assert!(!broken.exists());
+    assert_eq!(place.query("SELECT count(*) FROM predictions_late"), [[json!(20)]]);
+    let (_, alerts) = server.ask(Method::GET, &at("alerts"), None);
+    assert_eq!(alerts["items"][0]["state"], json!("resolved"), "{alerts}");
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
+}
+
+/// The folder of the endpoint's log.
+fn log_of(place: &Place) -> PathBuf {
+    let logs = place.path().join(".perennial/predictions");
+    let projects = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path().join("late"));
+    projects.filter(|log| log.is_dir()).next().unwrap()
+}
+
+fn number_of(segment: &std::path::Path) -> i64 {
+    segment.file_stem().unwrap().to_str().unwrap().parse().unwrap()
+}

@@ -1,0 +1,124 @@
+//! Steps that run a command: the example `flights-python` from end to end, and what one sees of a
+//! command while it runs and afterwards.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::clients::{all_agree_with_onnx_runtime, conforms, python};
+use crate::support::{Place, Server, text};
+
+/// A command that finds `uv` and Python where the tests have them, and keeps environments between runs of the tests.
+fn command(place: &Place, args: &[&str]) -> Command {
+    let mut folders = vec![Path::new(&python()).parent().unwrap().to_owned()];
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut command = place.command(args);
+    command
+        .env("PATH", std::env::join_paths(folders).unwrap())
+        .env("PERENNIAL_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/environments"));
+    command
+}
+
+/// Runs a verb that has to end well; gives what it printed, and what it told meanwhile.
+fn good(mut command: Command) -> (String, String) {
+    let told = command.output().unwrap();
+    let (printed, progress) = (text(&told.stdout), text(&told.stderr));
+    assert!(told.status.success(), "{command:?}\n{printed}\n{progress}");
+    (printed, progress)
+}
+
+#[test]
+fn a_model_trained_in_python_is_found_by_mlflow_and_answers() {
+    let place = Place::example("flights-python");
+    for folder in ["data/schedule", "data/weather", "data/arrivals"] {
+        place.keep_only(folder, |name| name < "2013-04");
+    }
+    let (printed, progress) = good(command(&place, &["release"]));
+    assert!(printed.contains("version 1 answers at `delay`"), "{printed}\n{progress}");
+    assert!(progress.contains("  train | learning from "), "{progress}");
+    let (log, _) = good(command(&place, &["logs", "train"]));
+    assert!(log.starts_with("learning from ") && log.contains("held back: 0."), "{log}");
+
+    // The environment's lock is part of the key, so nothing is to be done until something changes.
+    let (printed, _) = good(command(&place, &["run"]));
+    assert!(printed.contains("nothing to do"), "{printed}");
+    let why = |place: &Place| good(command(place, &["why", "train"])).0;
+    assert!(why(&place).contains("up to date"), "{}", why(&place));
+    place.edit("perennial.toml", "leaves = 31", "leaves = 15");
+    assert!(why(&place).contains("would run") && why(&place).contains("params changed"), "{}", why(&place));
+    place.edit("perennial.toml", "leaves = 15", "leaves = 31");
+
+    let server = Server::start(command(&place, &["up", "--port", "0"]), &place.path().join(".perennial"));
+    let train = attempt(&server, "flight-delays-python", "release", "train");
+    assert!(train["isolation"].as_str().unwrap().starts_with("landlock v"), "{train}");
+    assert!(train["peak_memory_bytes"].as_u64().unwrap() > 50_000_000, "{train}");
+    conforms(&server, "step_run.py", &[("RUN_ID", train["run_id"].as_str().unwrap())]);
+    all_agree_with_onnx_runtime(&place, &server, "flight-delays-python");
+}
+
+/// The newest attempt at a step in the only pipeline run of a kind.
+fn attempt(server: &Server, project: &str, kind: &str, step: &str) -> Value {
+    let runs = server.list(&format!("/api/v1/projects/{project}/pipeline-runs"));
+    let run = runs.iter().find(|run| run["kind"] == json!(kind)).unwrap();
+    let run = server.get(&format!("/api/v1/projects/{project}/pipeline-runs/{}", run["id"].as_str().unwrap()));
+    let steps = run["steps"].as_array().unwrap();
+    steps.iter().find(|attempt| attempt["step"] == json!(step)).unwrap().clone()
+}
+
+/// A project whose only step runs a line of shell.
+fn shell(line: &str) -> Place {
+    let line = json!(line);
+    Place::with_file(&format!(
+        "[project]\nname = \"shell\"\n\n[steps.say]\nrun = [\"sh\", \"-c\", {line}]\nenv = \"system\"\n\
+         params = {{ word = \"over\" }}\noutputs = {{ text = {{ path = \"out.txt\" }} }}\nlimits = {{ time = \"2 minutes\" }}\n"
+    ))
+}
+
+#[test]
+fn a_commands_lines_are_told_while_it_runs() {
+    // It goes on when the test, having seen its first line, lets it.
+    let place = shell("echo begun; until [ -e go ]; do sleep 0.02; done; echo $PERENNIAL_PARAM_WORD | tee out.txt");
+    assert!(place.good(&["why", "say"]).contains("it has not run before"));
+    let mut run = place.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "  say | begun"), "the run ended without its first line");
+    let steps = place.path().join(".perennial/work/steps");
+    let folders: Vec<_> = std::fs::read_dir(steps).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(folders.len(), 1);
+    std::fs::write(folders[0].join("work/go"), "").unwrap();
+    let rest: Vec<String> = lines.collect();
+    assert!(run.wait().unwrap().success(), "{rest:?}");
+    assert_eq!(rest[0], "  say | over", "{rest:?}");
+    assert!(!folders[0].exists(), "the step's folder is gone with it");
+    assert_eq!(place.good(&["logs", "say"]), "begun\nover\n");
+    assert!(place.good(&["why", "say"]).contains("up to date"));
+    assert!(place.good(&["run"]).contains("nothing to do"));
+    place.edit("perennial.toml", "\"over\"", "\"out\"");
+    assert!(place.good(&["why", "say"]).contains("params changed"));
+}
+
+#[test]
+fn a_failed_commands_log_is_kept() {
+    let place = shell("echo before; echo broken >&2; exit 3");
+    let told = place.run(&["run"]);
+    assert_eq!(told.status.code(), Some(1));
+    let progress = text(&told.stderr);
+    for words in ["  say | broken", "exited with status 3", "perennial logs say"] {
+        assert!(progress.contains(words), "`{words}` is not in:\n{progress}");
+    }
+    assert_eq!(place.good(&["logs", "say"]), "before\nbroken\n");
+}
+
+#[test]
+fn what_a_commands_output_links_to_is_not_taken() {
+    let place = shell("echo '{\"a\": 1}' > $PERENNIAL_OUTPUT_TEXT; ln -s /proc/self/status metrics.json");
+    let told = place.run(&["run"]);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("`metrics.json` is a link"), "{}", text(&told.stderr));
+    place.edit("perennial.toml", "; ln -s /proc/self/status metrics.json", "; ln -sf ../../../../metadata.sqlite out.txt");
+    let told = place.run(&["run"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told.stderr).contains("what the step left at `out.txt` is a link"), "{}", text(&told.stderr));
+}

@@ -1,0 +1,194 @@
+//! The champion changes a hundred times while eight connections ask: nothing but 2xx is answered, the
+//! numbers are those of the version that is named, and once a change is acknowledged the old one is silent.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::watch;
+
+use crate::drifting::{self, month};
+use crate::support::{Place, Server};
+
+/// Changes of the champion.
+const SWAPS: usize = 100;
+/// Connections that ask all the time.
+const CONNECTIONS: usize = 8;
+/// Rows that are asked about, one a request.
+const ROWS: usize = 32;
+
+/// The champion after so many changes.
+fn champion(changes: usize) -> i64 {
+    1 + (changes % 2) as i64
+}
+
+/// How many changes of the champion have begun, and how many are acknowledged.
+#[derive(Default)]
+struct Changes {
+    begun: AtomicUsize,
+    acknowledged: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Changes {
+    /// Makes the change of this number, and waits until every connection has got an answer for
+    /// which it asked after the acknowledgement.
+    fn make(&self, server: &Server, settled: &mut [watch::Receiver<usize>], number: usize, change: impl FnOnce()) {
+        self.begun.store(number, Ordering::SeqCst);
+        change();
+        self.acknowledged.store(number, Ordering::SeqCst);
+        server.block_on(async {
+            for settled in settled {
+                settled.wait_for(|seen| *seen == number).await.expect("a connection was given up: its reason is above");
+            }
+        });
+    }
+}
+
+/// An answer: the row, the version that is named, the number, and whether a change was under way meanwhile.
+struct Answer {
+    row: usize,
+    version: i64,
+    probability: f64,
+    is_between: bool,
+}
+
+/// One connection that asks until it is over.
+struct Asker {
+    http: reqwest::Client,
+    address: String,
+    token: String,
+    /// Asks by MLflow's scoring instead of the Open Inference Protocol.
+    is_scoring: bool,
+    rows: Arc<Vec<Value>>,
+    changes: Arc<Changes>,
+    settled: watch::Sender<usize>,
+}
+
+impl Asker {
+    async fn ask_until_over(self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while !self.changes.over.load(Ordering::SeqCst) {
+            let row = answers.len() % self.rows.len();
+            let before = self.changes.acknowledged.load(Ordering::SeqCst);
+            let (version, probability) = self.ask(&self.rows[row]).await;
+            let after = self.changes.begun.load(Ordering::SeqCst);
+            assert!(
+                (before..=after).any(|changes| champion(changes) == version),
+                "version {version} answered what was asked after change {before} was acknowledged and before the next began"
+            );
+            if before == after {
+                self.settled.send_replace(before);
+            }
+            answers.push(Answer { row, version, probability, is_between: before < after });
+        }
+        answers
+    }
+
+    async fn ask(&self, row: &Value) -> (i64, f64) {
+        let (path, body) = if self.is_scoring {
+            ("/endpoints/late/invocations", json!({ "dataframe_records": [record(row)] }))
+        } else {
+            ("/v2/models/late/infer", row.clone())
+        };
+        let request = self.http.post(format!("{}{path}", self.address)).bearer_auth(&self.token).json(&body);
+        let answer = request.send().await.unwrap();
+        let (status, named) = (answer.status(), answer.headers().get("x-model-version").cloned());
+        let answer: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {answer}");
+        if self.is_scoring {
+            let version = named.unwrap().to_str().unwrap().parse().unwrap();
+            return (version, answer["predictions"][0]["probability"].as_f64().unwrap());
+        }
+        (answer["model_version"].as_str().unwrap().parse().unwrap(), probability(&answer))
+    }
+}
+
+/// The inputs of a request of one row as an object.
+fn record(request: &Value) -> Map<String, Value> {
+    let inputs = request["inputs"].as_array().unwrap();
+    inputs.iter().map(|input| (input["name"].as_str().unwrap().to_owned(), input["data"][0].clone())).collect()
+}
+
+fn probability(answer: &Value) -> f64 {
+    let outputs = answer["outputs"].as_array().unwrap();
+    let output = outputs.iter().find(|output| output["name"] == json!("probability")).unwrap();
+    output["data"][0].as_f64().unwrap()
+}
+
+/// What a version, asked by its number, says of each row.
+fn numbers_of(server: &Server, version: i64, rows: &[Value]) -> Vec<f64> {
+    let path = format!("/v2/models/late/versions/{version}/infer");
+    rows.iter().map(|row| probability(&server.post(&path, row))).collect()
+}
+
+/// The project, where a model needs little to be released and goes live without a canary.
+fn place() -> Place {
+    let lines = drifting::FILE.lines().map(|line| match line {
+        line if line.starts_with("canary = ") => "",
+        line if line.starts_with("better = ") => "better = \"candidate.auc >= 0.5\"",
+        line => line,
+    });
+    drifting::place(&lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_hundred_swaps_under_load_drop_nothing_and_mix_nothing() {
+    let place = place();
+    let server = Server::up(&place, &[]);
+    drifting::three_months(&place, &server);
+    assert!(place.good(&["release"]).contains("version 1 answers at `late`"));
+    let rows: Arc<Vec<Value>> = Arc::new(month(4)[..ROWS].chunks(1).map(drifting::request).collect());
+    let first = numbers_of(&server, 1, &rows);
+
+    let changes = Arc::new(Changes::default());
+    let (mut asking, mut settled) = (Vec::new(), Vec::new());
+    for connection in 0..CONNECTIONS {
+        let (sender, receiver) = watch::channel(0);
+        settled.push(receiver);
+        let asker = Asker {
+            http: server.http(),
+            address: server.address.clone(),
+            token: server.token.clone(),
+            is_scoring: connection % 2 == 1,
+            rows: rows.clone(),
+            changes: changes.clone(),
+            settled: sender,
+        };
+        asking.push(server.block_on(async { tokio::spawn(asker.ask_until_over()) }));
+    }
+
+    // The first change is a release through the gates, each other one call back.
+    place.edit(
+        "perennial.toml",
+        "trees = 40, learning_rate = 0.2, depth = 4",
+        "trees = 10, learning_rate = 0.1, depth = 2",
+    );
+    changes.make(&server, &mut settled, 1, || {
+        assert!(place.good(&["release"]).contains("version 2 answers at `late`"));
+    });
+    let second = numbers_of(&server, 2, &rows);
+    for number in 2..=SWAPS {
+        changes.make(&server, &mut settled, number, || {
+            let told = server.post("/api/v1/projects/drifting/endpoints/late/rollback", &json!({}));
+            let now = format!("version {} answers at `late` again", champion(number));
+            assert!(told["message"].as_str().unwrap().starts_with(&now), "{told}");
+        });
+    }
+    changes.over.store(true, Ordering::SeqCst);
+
+    assert!(first.iter().zip(&second).all(|(first, second)| first != second), "the versions can be told apart");
+    let numbers = BTreeMap::from([(1, first), (2, second)]);
+    let answers: Vec<Answer> =
+        asking.into_iter().flat_map(|asking| server.block_on(asking).expect("a connection asks to the end")).collect();
+    for answer in &answers {
+        assert_eq!(
+            answer.probability, numbers[&answer.version][answer.row],
+            "version {}, row {}",
+            answer.version, answer.row
+        );
+    }
+    assert!(answers.iter().filter(|answer| answer.is_between).count() >= SWAPS, "the load went on during the changes");
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
+}

@@ -1,0 +1,217 @@
+//! A team's server, and projects whose files lie elsewhere.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Place, Server, text};
+
+/// A server over an empty folder.
+struct Team {
+    server: Server,
+    place: Place,
+}
+
+impl Team {
+    fn start() -> Self {
+        let place = Place { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(place.path()).unwrap();
+        Self { server: Server::up(&place, &[]), place }
+    }
+
+    fn token(&self, name: &str, role: &str) -> String {
+        let made = self.server.post("/api/v1/tokens", &json!({ "name": name, "role": role }));
+        made["secret"].as_str().unwrap().to_owned()
+    }
+
+    fn command(&self, place: &Place, args: &[&str], token: &str) -> Command {
+        let mut command = place.command(args);
+        command.env("PERENNIAL_SERVER", &self.server.address).env("PERENNIAL_TOKEN", token);
+        command
+    }
+
+    fn run(&self, place: &Place, args: &[&str]) -> Output {
+        self.command(place, args, &self.server.token).output().unwrap()
+    }
+
+    fn good(&self, place: &Place, args: &[&str]) -> String {
+        let told = self.run(place, args);
+        assert!(told.status.success(), "perennial {args:?}\n{}\n{}", text(&told.stdout), text(&told.stderr));
+        text(&told.stdout)
+    }
+
+    fn refused(&self, place: &Place, args: &[&str], words: &[&str]) {
+        refuses(&self.run(place, args), words);
+    }
+
+    /// Sends bytes as the file of a name.
+    fn put(&self, project: &str, name: &str, bytes: &[u8]) -> (StatusCode, Value) {
+        let url = format!("{}/api/v1/projects/{project}/files/{name}", self.server.address);
+        let request = self.server.http().put(url).bearer_auth(&self.server.token).body(bytes.to_vec());
+        self.server.block_on(async {
+            let answer = request.send().await.unwrap();
+            (answer.status(), answer.json().await.unwrap())
+        })
+    }
+
+    /// Submits a folder of whatever manifest.
+    fn submit(&self, project: &str, manifest: &str) -> (StatusCode, Value) {
+        let digest = BlobDigest::of(manifest.as_bytes()).to_string();
+        assert_eq!(self.put(project, &digest, manifest.as_bytes()).0, StatusCode::OK);
+        let path = format!("/api/v1/projects/{project}/submit");
+        self.server.ask(Method::POST, &path, Some(&json!({ "folder": digest })))
+    }
+}
+
+fn refuses(told: &Output, words: &[&str]) {
+    let errors = text(&told.stderr);
+    assert_eq!(told.status.code(), Some(1), "{errors}");
+    for word in words {
+        assert!(errors.contains(word), "`{word}` in: {errors}");
+    }
+}
+
+fn ten_days() -> Place {
+    let place = Place::example("weather");
+    place.keep_only("data/observations", |name| name < "2013-04-18");
+    place
+}
+
+/// Every dataset with the digest of its newest version.
+fn digests(list: &Value) -> Vec<(String, String)> {
+    let rows = list["items"].as_array().unwrap().iter();
+    let mut digests: Vec<_> =
+        rows.map(|row| (row["name"].to_string(), row.pointer("/version/digest").unwrap().to_string())).collect();
+    digests.sort();
+    digests
+}
+
+#[test]
+fn a_server_that_sees_no_file_of_a_project_runs_it_all_the_same() {
+    let (team, client, alone) = (Team::start(), ten_days(), ten_days());
+    team.refused(&client, &["data", "list"], &["warming", "perennial run"]);
+    assert!(team.good(&client, &["check"]).contains("holds together"));
+    team.refused(&client, &["models"], &["warming"]);
+
+    team.good(&client, &["run", "features"]);
+    alone.good(&["run", "features"]);
+    let listed: Value = serde_json::from_str(&team.good(&client, &["--json", "data", "list"])).unwrap();
+    assert_eq!(digests(&listed), digests(&alone.json(&["data", "list"])), "the same rows as in the project's folder");
+    assert!(team.good(&client, &["run", "features"]).contains("nothing to do"));
+    assert!(team.good(&client, &["why", "features"]).contains("up to date"));
+    let mut own: Vec<_> = std::fs::read_dir(team.place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    own.retain(|name| name != ".perennial");
+    assert!(own.is_empty(), "nothing landed in the server's own root: {own:?}");
+
+    // A file more is one load more, a file that goes leaves what it brought.
+    let next = "data/observations/2013-04-18.csv";
+    std::fs::write(client.path().join(next), new_day(&client)).unwrap();
+    std::fs::remove_file(client.path().join("data/observations/2013-04-08.csv")).unwrap();
+    team.good(&client, &["run", "features"]);
+    let loads: Value = serde_json::from_str(&team.good(&client, &["--json", "data", "show", "observations"])).unwrap();
+    let paths: Vec<&str> =
+        loads["loads"]["items"].as_array().unwrap().iter().filter_map(|load| load["source_path"].as_str()).collect();
+    assert_eq!(paths.len(), 11, "{paths:?}");
+    assert!(paths.contains(&next) && paths.contains(&"data/observations/2013-04-08.csv"), "{paths:?}");
+
+    // New content under a loaded name is refused here as it is there.
+    client.edit("data/observations/2013-04-09.csv", "EWR", "LGA");
+    team.refused(&client, &["run", "features"], &["data/observations/2013-04-09.csv", "on_change"]);
+}
+
+/// A day later than all others: the last one, a day on.
+fn new_day(place: &Place) -> String {
+    let last = std::fs::read_to_string(place.path().join("data/observations/2013-04-17.csv")).unwrap();
+    last.replace("2013-04-18", "2013-04-19").replace("2013-04-17", "2013-04-18")
+}
+
+#[test]
+fn who_only_looks_submits_nothing_and_a_mistake_stands_in_nobody_s_way() {
+    let (team, client) = (Team::start(), ten_days());
+    team.good(&client, &["run", "features"]);
+    let before = team.server.get("/api/v1/projects/warming")["file_digest"].clone();
+    client.edit("perennial.toml", "[gates]", "[gaits]");
+    for verb in ["models", "endpoints", "monitors", "alerts", "runs", "ledger", "clock", "verify"] {
+        team.good(&client, &[verb]);
+    }
+    team.good(&client, &["data", "list"]);
+    team.refused(&client, &["check"], &["gaits", "gates"]);
+    team.refused(&client, &["run"], &["gaits", "gates"]);
+    assert_eq!(team.server.get("/api/v1/projects/warming")["file_digest"], before);
+
+    let elsewhere = Place { folder: tempfile::tempdir().unwrap() };
+    std::fs::create_dir(elsewhere.path()).unwrap();
+    assert!(team.good(&elsewhere, &["data", "list"]).contains("observations"), "the only project the server shows");
+    team.refused(&elsewhere, &["run"], &["perennial.toml", "-C DIR"]);
+    let other = Place::with_file("[project]\nname = \"other\"\ngoal = \"to be another\"\n");
+    team.good(&other, &["run"]);
+    team.refused(&elsewhere, &["data", "list"], &["several projects", "-C DIR", "other", "warming"]);
+    assert!(!team.run(&client, &["backup", "copy"]).status.success());
+    assert!(!client.path().join("copy").exists());
+}
+
+#[test]
+fn a_viewer_looks_and_sends_nothing() {
+    let (team, client) = (Team::start(), ten_days());
+    let viewer = team.token("guest", "viewer");
+    let as_viewer = |args: &[&str]| team.command(&client, args, &viewer).output().unwrap();
+    refuses(&as_viewer(&["run", "features"]), &["lacks the permission `manage`"]);
+    assert_eq!(team.server.ask(Method::GET, "/api/v1/projects/warming", None).0, StatusCode::NOT_FOUND);
+    team.good(&client, &["run", "features"]);
+    refuses(&as_viewer(&["run", "features"]), &["lacks the permission `write`"]);
+    refuses(&as_viewer(&["why", "features"]), &["lacks the permission `write`"]);
+    assert!(as_viewer(&["data", "list"]).status.success());
+    let wrong = team.command(&client, &["run"], "prn_nobody").output().unwrap();
+    refuses(&wrong, &["token"]);
+}
+
+#[test]
+fn files_are_taken_by_content_and_paths_by_their_judge() {
+    let (team, client) = (Team::start(), ten_days());
+    team.good(&client, &["run", "features"]);
+    let outside = team.place.folder.path().join("outside.csv");
+
+    let claimed = BlobDigest::of(b"what was promised").to_string();
+    let (status, told) = team.put("warming", &claimed, b"what came");
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(told["error"]["message"].as_str().unwrap().contains(&claimed), "{told}");
+    let asked = json!({ "digests": [claimed, BlobDigest::of(b"what came")] });
+    let missing = team.server.post("/api/v1/projects/warming/files/missing", &asked);
+    assert_eq!(missing["digests"].as_array().unwrap().len(), 2, "neither is kept: {missing}");
+
+    let file = std::fs::read(client.path().join("perennial.toml")).unwrap();
+    let digest = BlobDigest::of(&file);
+    assert_eq!(team.put("warming", &digest.to_string(), &file).0, StatusCode::OK);
+    for path in ["../outside.csv", "/etc/outside.csv", "data/../../outside.csv", "data\\..\\outside.csv", "data//a.csv"] {
+        let line = |path: &str| format!("{digest} {} - {path}", file.len());
+        let manifest = format!("perennial manifest 1\n{}\n{}\n", line(path), line("perennial.toml"));
+        let (status, told) = team.submit("warming", &manifest);
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains("is refused"), "{path}: {told}");
+    }
+    assert!(!outside.exists() && !Path::new("/etc/outside.csv").exists());
+    assert_eq!(team.put("warming", "..%2F..%2Foutside", &file).0, StatusCode::BAD_REQUEST);
+
+    // A source that leaves the folder is the project file's mistake, wherever the folder lies.
+    let climbing = Place::with_file(
+        "[project]\nname = \"climbing\"\ngoal = \"up\"\n\n[datasets.a]\nsource = { files = \"../*.csv\" }\nmode = \"append\"\n",
+    );
+    team.refused(&climbing, &["run"], &["../*.csv"]);
+
+    let unsent = listed("perennial.toml", b"never sent").text();
+    let (status, told) = team.submit("warming", &unsent);
+    assert_eq!(status, StatusCode::NOT_FOUND, "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("was not sent"), "{told}");
+    let (status, told) = team.submit("warming", &listed("a.csv", &file).text());
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("perennial.toml"), "{told}");
+    assert!(team.good(&client, &["run", "features"]).contains("nothing to do"), "the project is as it was");
+}
+
+fn listed(path: &str, content: &[u8]) -> Manifest {
+    let blob = Blob { digest: BlobDigest::of(content), size_bytes: content.len() as u64 };
+    Manifest::new(vec![ManifestFile { path: path.parse().unwrap(), blob, is_executable: false }]).unwrap()
+}

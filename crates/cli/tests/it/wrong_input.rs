@@ -1,0 +1,187 @@
+//! Wrong input at the doors of the built binary: each answer says where, what was expected, and what to do next.
+//! Every single kind of mistake is tested in the crate that finds it; here it is seen to reach people whole.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::drifting::{self, month};
+use crate::support::{Place, Server, text};
+
+/// Fails unless every one of `words` is in `told`.
+fn says(case: &str, told: &str, words: &[&str]) {
+    for word in words {
+        assert!(told.contains(word), "{case}: `{word}` is not in:\n{told}");
+    }
+}
+
+/// Runs what has to be refused for the user's reasons; gives what standard error was told.
+fn refused(place: &Place, case: &str, args: &[&str]) -> String {
+    let ended = place.run(args);
+    let told = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{case}: {}\n{told}", text(&ended.stdout));
+    told
+}
+
+#[test]
+fn a_wrong_file_is_refused_by_name_and_leaves_nothing_behind() {
+    let place = Place::with_file(
+        "[project]\nname = \"inputs\"\n\n[datasets.rows]\nsource = { files = \"data/*\" }\nkey = [\"id\"]\n",
+    );
+    place.write("data/a.csv", "id,size\n1,10\n2,20\n");
+    place.good(&["run"]);
+    let cases: [(&str, &str, &[u8], &[&str]); 6] = [
+        ("broken Parquet", "data/b.parquet", b"PAR1 and then nothing", &["b.parquet", "no whole Parquet file", "hint"]),
+        (
+            "a short row",
+            "data/b.csv",
+            b"id,size\n3,30\n4\n",
+            &["data/b.csv line 3", "expected 2 columns, got 1", "hint"],
+        ),
+        ("a column that is gone", "data/b.csv", b"id\n3\n", &["data/b.csv", "`size`", "missing", "evolve"]),
+        (
+            "a column of another type",
+            "data/b.csv",
+            b"id,size\n3,large\n",
+            &["data/b.csv line 2", "column `size`", "`large`", "expected int", "hint"],
+        ),
+        ("a format nobody named", "data/b.dat", b"id,size\n3,30\n", &["data/b.dat", "format", "hint"]),
+        ("a changed file", "data/a.csv", b"id,size\n1,11\n", &["data/a.csv", "loaded before", "on_change"]),
+    ];
+    for (case, path, content, words) in cases {
+        place.write(path, content);
+        says(case, &refused(&place, case, &["run"]), words);
+        assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(30)]], "{case}");
+        std::fs::remove_file(place.path().join(path)).unwrap();
+    }
+    place.write("data/b.csv", "id,size\n2,21\n3,30\n3,31\n");
+    place.good(&["run"]);
+    assert_eq!(
+        place.query("SELECT id, size FROM rows ORDER BY id"),
+        [[json!(1), json!(10)], [json!(2), json!(20)], [json!(3), json!(30)]]
+    );
+    let aside = place.good(&["data", "quarantine", "rows"]);
+    says("a repeated key", &aside, &["key", "21", "31"]);
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
+}
+
+#[test]
+fn a_step_that_fails_says_how_and_what_to_do() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = outside.path().join("secret");
+    std::fs::write(&secret, "42").unwrap();
+    let steps: [(&str, String, &str, &[&str]); 7] = [
+        (
+            "exits",
+            "echo about to fail; exit 1".to_owned(),
+            "",
+            &["exited with status 1", "about to fail", "perennial logs exits"],
+        ),
+        ("killed", "kill -9 $$".to_owned(), "", &["was killed by signal 9", "perennial logs killed"]),
+        ("slow", "sleep 60".to_owned(), "time = \"1 s\"", &["ran into its time limit", "`limits.time`"]),
+        (
+            "greedy",
+            "x=x; while :; do x=$x$x; done".to_owned(),
+            "memory = \"64 MB\"",
+            &["ran into its memory limit", "`limits.memory`"],
+        ),
+        ("silent", "true".to_owned(), "", &["left nothing at `out`", "its output `out`", "$PERENNIAL_OUTPUT_OUT"]),
+        ("peeks", format!("cat {} > out", secret.display()), "", &["Permission denied", "reads only what it declares"]),
+        (
+            "litters",
+            format!("echo x > {}; cp /etc/hostname out", outside.path().join("left").display()),
+            "",
+            &["Permission denied", "writes only in its own folder"],
+        ),
+    ];
+    let mut file = "[project]\nname = \"steps\"\n".to_owned();
+    for (name, script, limits, _) in &steps {
+        file.push_str(&format!(
+            "\n[steps.{name}]\nrun = [\"sh\", \"-ec\", '{script}']\nenv = \"system\"\noutputs = {{ out = {{ path = \"out\" }} }}\nlimits = {{ {limits} }}\n"
+        ));
+    }
+    let place = Place::with_file(&file);
+    for (name, _, _, words) in &steps {
+        let told = refused(&place, name, &["run", name]);
+        says(name, &told, &[&format!("step `{name}`")]);
+        says(name, &told, words);
+    }
+    assert!(!outside.path().join("left").exists(), "a step wrote outside its folder");
+}
+
+#[test]
+fn every_mistake_of_a_project_file_is_told_at_once_with_its_place() {
+    let place = drifting::place(
+        &drifting::FILE
+            .replace("candidate.auc >= champion.auc + 0.05", "candidate.acu >= champion.auc + 0.05")
+            .replace("metric = \"auc\"", "metric = \"auc\"\ntarged = \"late\"")
+            .replace("every = \"1 month\"", "every = \"monthly\"")
+            .replace("evaluate = [\"train\", \"simple\"]", "evaluate = [\"train\", \"simpel\"]")
+            .replace("share = 0.5", "share = 1.5"),
+    );
+    let mistakes: [(&str, &[&str]); 5] = [
+        ("an unknown metric", &["candidate.acu", "auc"]),
+        ("an unknown key", &["targed", "target"]),
+        ("a word that is no duration", &["monthly", "1 month"]),
+        ("a step that is not there", &["simpel", "simple"]),
+        ("a number out of its range", &["1.5", "below 1"]),
+    ];
+    let told = refused(&place, "check", &["check"]);
+    says("check", &told, &["perennial.toml"]);
+    for (case, words) in mistakes {
+        says(case, &told, words);
+    }
+    // The same at the HTTP door, for programs.
+    let server = Server::up(&place, &[]);
+    let (status, answer) = server.ask(Method::POST, "/api/v1/check", Some(&json!({})));
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    let diagnostics = answer["error"]["diagnostics"].as_array().unwrap_or_else(|| panic!("no diagnostics: {answer}"));
+    assert!(diagnostics.len() >= mistakes.len(), "{answer}");
+    for diagnostic in diagnostics {
+        assert_eq!(diagnostic["file"], json!("perennial.toml"), "{diagnostic}");
+        assert!(diagnostic["line"].as_u64().is_some_and(|line| line > 0), "{diagnostic}");
+    }
+}
+
+#[test]
+fn a_wrong_request_is_refused_by_name_of_the_column_and_a_huge_one_at_once() {
+    let place = drifting::place(drifting::FILE);
+    let server = Server::up(&place, &[]);
+    drifting::three_months(&place, &server);
+    place.good(&["release"]);
+    let good = drifting::request(&month(5)[..1]);
+    server.post("/v2/models/late/infer", &good);
+    let changed = |change: &dyn Fn(&mut Vec<Value>)| {
+        let mut body = good.clone();
+        change(body["inputs"].as_array_mut().unwrap());
+        body
+    };
+    let tensor = |name: &str, datatype: &str, value: Value| json!({ "name": name, "shape": [1], "datatype": datatype, "data": [value] });
+    let cases: [(&str, Value, &[&str]); 4] = [
+        (
+            "text for a number",
+            changed(&|inputs| inputs[1] = tensor("a", "BYTES", json!("much"))),
+            &["input `a`", "takes numbers", "`much`"],
+        ),
+        (
+            "a value of another type",
+            changed(&|inputs| inputs[1] = tensor("a", "FP64", json!("much"))),
+            &["`a`", "`much`", "expected a number"],
+        ),
+        ("a missing column", changed(&|inputs| drop(inputs.remove(2))), &["input `b` is missing", "null is allowed"]),
+        (
+            "an unknown column",
+            changed(&|inputs| inputs.push(tensor("c", "FP64", json!(1)))),
+            &["input `c` is not known", "it takes: a, b, season"],
+        ),
+    ];
+    for (case, body, words) in cases {
+        let (status, answer) = server.ask(Method::POST, "/v2/models/late/infer", Some(&body));
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{case}: {answer}");
+        says(case, answer["error"].as_str().unwrap_or_default(), words);
+    }
+    let huge = json!({ "inputs": [], "parameters": { "filling": "x".repeat(40_000_000) } });
+    let (status, answer) = server.ask(Method::POST, "/v2/models/late/infer", Some(&huge));
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{answer}");
+    says("a huge body", answer["error"].as_str().unwrap_or_default(), &["larger than"]);
+    server.post("/v2/models/late/infer", &good);
+}

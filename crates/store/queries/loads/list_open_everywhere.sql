@@ -1,0 +1,7 @@
+SELECT
+    id, project_id, dataset_id, origin, origin_id, source_path, content_digest, size_bytes, state,
+    arrived, passing, set_aside, reasons, staged, message, replaces, replaced_by, number, cause,
+    wall_ms, project_ms, settled_ms
+FROM loads
+WHERE state IN ('staged', 'held', 'committing')
+ORDER BY id

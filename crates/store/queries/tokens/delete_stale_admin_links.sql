@@ -1,0 +1,1 @@
+DELETE FROM admin_links WHERE expires_ms <= $1 OR used_ms IS NOT NULL
