@@ -12,13 +12,13 @@ from mlflow import MlflowClient
 
 found = mlflow.search_runs(
     experiment_names=["flight-delays-python"],
-    filter_string="params.trees = '200' AND metrics.held_back_auc > 0.6 AND attributes.status = 'FINISHED'",
+    filter_string="params.trees = '300' AND metrics.held_back_auc > 0.6 AND attributes.status = 'FINISHED'",
     order_by=["metrics.held_back_auc DESC"],
 )
 assert list(found.run_id) == [os.environ["RUN_ID"]], found
 run = found.iloc[0]
 assert run["tags.mlflow.source.name"] == "step:train" and run["tags.mlflow.runName"] == "train", run
-assert (run["params.leaves"], run["params.learning_rate"], run["params.features"]) == ("31", "0.05", "16"), run
+assert (run["params.leaves"], run["params.learning_rate"], run["params.features"]) == ("8", "0.05", "16"), run
 assert int(run["params.rows"]) > 40_000, run
 assert 0 < run["metrics.held_back_log_loss"] < 0.7, run
 assert run.end_time > run.start_time, run

@@ -1,7 +1,7 @@
 //! What every route shares.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, LazyLock};
 
 use perennial_app::access::Known;
 use perennial_app::{App, Caller};
@@ -32,16 +32,17 @@ pub(crate) struct Shared {
     pub large: Arc<Semaphore>,
     /// Who calls when nobody has to say so.
     pub local: Arc<Principal>,
-    /// The description of the native routes, as JSON.
-    pub openapi: String,
+    /// The description of the native routes, as JSON, once it was asked for.
+    pub openapi: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
 }
 
 impl Door {
     pub(crate) fn new(app: Arc<App>, options: Options, routes: &Routes) -> Self {
         let local = Principal { name: "local".to_owned(), ..Caller::system(app.clone(), "local").principal };
+        let (document, version) = (routes.document().clone(), app.services.version);
         Self(Arc::new(Shared {
             metrics: Metrics::new(routes.registered()),
-            openapi: routes.openapi(app.services.version),
+            openapi: LazyLock::new(Box::new(move || document.json(version))),
             app,
             options,
             known: Known::default(),

@@ -129,23 +129,46 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 /// Reads a body whole, `limit` bytes at most, before it is looked at.
-pub(crate) async fn read(headers: &HeaderMap, body: axum::body::Body, limit: usize) -> Result<Bytes> {
+pub(crate) async fn read(headers: &HeaderMap, mut body: axum::body::Body, limit: usize) -> Result<Bytes> {
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|text| text.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit as u64) {
+        // Whoever asked first whether to send it has not sent it.
+        if !headers.contains_key(header::EXPECT) {
+            discard(body).await;
+        }
         return Err(too_large(limit));
     }
-    let collected = tokio::time::timeout(limits::BODY_TIME_MAX, Limited::new(body, limit).collect()).await;
+    let collected = tokio::time::timeout(limits::BODY_TIME_MAX, Limited::new(&mut body, limit).collect()).await;
     let collected = collected.map_err(|_| {
         Error::new(ErrorCode::Timeout, format!("the body did not arrive within {} s", limits::BODY_TIME_MAX.as_secs()))
     })?;
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(cause) if cause.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(cause) if cause.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(too_large(limit))
+        }
         Err(cause) => Err(Error::new(ErrorCode::InvalidArgument, "the body was cut off").because(cause)),
     }
+}
+
+/// Reads on and keeps nothing: a client that is still sending reads no answer, and a connection that is
+/// closed before its body was read takes the answer along. Bounded in bytes and in time.
+async fn discard(mut body: axum::body::Body) {
+    let reading = async {
+        let mut left = limits::DISCARDED_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Who sends without end, or too slowly, reads no answer.
+    let _ = tokio::time::timeout(limits::BODY_TIME_MAX, reading).await;
 }
 
 /// The bytes of a body of any length; each part of it has to come within [`limits::BODY_TIME_MAX`].

@@ -23,9 +23,9 @@ async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
     Ok(Json(json!({ "status": "ready" })))
 }
 
-/// Ready is whoever holds the lease on the metadata, and can read it.
+/// Ready is whoever holds the lease on the metadata, and reads something of it.
 pub(crate) async fn is_ready(door: &Door) -> Result<(), Error> {
     door.0.app.lease.require()?;
-    let reader = door.0.app.store().read().await;
-    reader.map(drop).map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").because(cause))
+    let read = door.0.app.try_metadata().await;
+    read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").because(cause))
 }

@@ -52,9 +52,11 @@ async fn find(door: &Door, name: &str) -> Result<Arc<RwLock<Deployment>>> {
     Err(Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
 }
 
-/// Bytes of a request that the endpoint takes.
-fn bytes_max(place: &RwLock<Deployment>) -> usize {
-    usize::try_from(reading(place).body_bytes_max).unwrap_or(usize::MAX).min(limits::INFER_BYTES_MAX)
+/// Bytes of a request that the endpoint takes, and whether its answer may have to wait for others.
+fn bounds(place: &RwLock<Deployment>) -> (usize, bool) {
+    let deployment = reading(place);
+    let bytes_max = usize::try_from(deployment.body_bytes_max).unwrap_or(usize::MAX);
+    (bytes_max.min(limits::INFER_BYTES_MAX), deployment.may_wait())
 }
 
 /// A version by its number as text; what is no number is no version.

@@ -1,6 +1,6 @@
 //! The description of the native routes, generated from the code that answers them.
 
-use utoipa::openapi::path::{HttpMethod, PathItem};
+use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema};
 
 use crate::access::Access;
@@ -10,42 +10,51 @@ pub(crate) trait Documented: utoipa::Path + utoipa::__dev::SchemaReferences {}
 
 impl<T: utoipa::Path + utoipa::__dev::SchemaReferences> Documented for T {}
 
-/// Descriptions gathered while routes are registered.
-#[derive(Default)]
+/// Descriptions gathered while routes are registered, and written out only when somebody asks:
+/// made at every start they would cost it milliseconds and megabytes.
+#[derive(Default, Clone)]
 pub(crate) struct Document {
-    operations: Vec<(String, HttpMethod, utoipa::openapi::path::Operation)>,
+    operations: Vec<(Describe, Access)>,
+}
+
+/// Adds the description of one operation, which asks for an access.
+type Describe = fn(&mut Parts, Access);
+
+/// What a document is made of.
+#[derive(Default)]
+struct Parts {
+    operations: Vec<(String, HttpMethod, Operation)>,
     schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 impl Document {
     /// Adds an operation; gives its method and path.
     pub(crate) fn add<D: Documented>(&mut self, access: Access) -> (&'static str, String) {
-        let path = D::path();
-        let method = D::methods().into_iter().next().unwrap_or(HttpMethod::Get);
-        let name = match method {
+        self.operations.push((describe::<D>, access));
+        let name = match method::<D>() {
             HttpMethod::Post => "POST",
             HttpMethod::Put => "PUT",
             HttpMethod::Patch => "PATCH",
             HttpMethod::Delete => "DELETE",
             _ => "GET",
         };
-        let mut operation = D::operation();
-        let said = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
-        operation.description = Some(format!("{said}Access: {}.", access.words()));
-        self.operations.push((path.replace("{*", "{"), method, operation));
-        D::schemas(&mut self.schemas);
-        (name, path)
+        (name, D::path())
     }
 
     /// The whole description as JSON.
     pub(crate) fn json(&self, version: &str) -> String {
-        let mut paths = PathsBuilder::new();
-        for (path, method, operation) in &self.operations {
-            paths = paths.path(path.clone(), PathItem::new(method.clone(), operation.clone()));
+        let mut parts = Parts::default();
+        for (describe, access) in &self.operations {
+            describe(&mut parts, *access);
         }
-        let components = self.schemas.iter().fold(ComponentsBuilder::new(), |components, (name, schema)| {
-            components.schema(name.clone(), schema.clone())
-        });
+        let mut paths = PathsBuilder::new();
+        for (path, method, operation) in parts.operations {
+            paths = paths.path(path, PathItem::new(method, operation));
+        }
+        let components = parts
+            .schemas
+            .into_iter()
+            .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, schema));
         let info = InfoBuilder::new().title("Perennial").version(version).description(Some(
             "Native routes. An error answers `{\"error\": {\"code\", \"message\", \"hint\"}, \"request_id\"}`.",
         ));
@@ -53,4 +62,16 @@ impl Document {
             OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build();
         document.to_pretty_json().unwrap_or_default()
     }
+}
+
+fn method<D: Documented>() -> HttpMethod {
+    D::methods().into_iter().next().unwrap_or(HttpMethod::Get)
+}
+
+fn describe<D: Documented>(parts: &mut Parts, access: Access) {
+    let mut operation = D::operation();
+    let said = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
+    operation.description = Some(format!("{said}Access: {}.", access.words()));
+    parts.operations.push((D::path().replace("{*", "{"), method::<D>(), operation));
+    D::schemas(&mut parts.schemas);
 }

@@ -10,6 +10,8 @@ pub mod limits {
     pub const FORM_BYTES_MAX: usize = 32 * 1024;
     /// Bytes of an inference request, before and after it is decompressed. An endpoint may take less.
     pub const INFER_BYTES_MAX: usize = perennial_app::endpoints::REQUEST_BYTES_MAX as usize;
+    /// Bytes of a refused body that are still read, so that whoever sends them comes to read the refusal.
+    pub const DISCARDED_BYTES_MAX: usize = 128 * 1024 * 1024;
     /// Rows of an inference request.
     pub const INFER_ROWS_MAX: usize = 100_000;
     /// Tensors of an inference request.

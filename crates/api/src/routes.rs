@@ -125,8 +125,8 @@ impl Routes {
         &self.registered
     }
 
-    pub(crate) fn openapi(&self, version: &str) -> String {
-        self.document.json(version)
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
     }
 
     /// The router, with answers for what no route takes.

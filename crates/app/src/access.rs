@@ -29,8 +29,8 @@ use crate::ledger::{By, Change};
 pub use known::{Known, TRUST};
 pub use perennial_store::principals::PrincipalRecord as PrincipalKept;
 pub use perennial_store::tokens::Token as TokenKept;
-pub(crate) use tokens::{void_of_run, void_of_steps};
 pub use tokens::{NewToken, create_person_token, host_token, list_tokens, revoke, revoke_token, step_token};
+pub(crate) use tokens::{void_of_run, void_of_steps};
 
 /// Counts what took access away in this process, so that what [`Known`] remembers from before is forgotten.
 static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
@@ -142,11 +142,11 @@ pub async fn use_admin_link(app: &Arc<App>, link: &str) -> Result<String> {
             Box::pin(async move {
                 if !token_rows::use_admin_link(tx, &kept, now).await? {
                     let message = "this link was used before or has expired";
-                    return Err(Error::new(ErrorCode::Unauthenticated, message)
-                        .hint("`perennial login-link` prints another"));
+                    return Err(
+                        Error::new(ErrorCode::Unauthenticated, message).hint("`perennial login-link` prints another")
+                    );
                 }
-                let (principal_id, changes) =
-                    principals::find_or_create(tx, &wanted, &server.principal, now).await?;
+                let (principal_id, changes) = principals::find_or_create(tx, &wanted, &server.principal, now).await?;
                 sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
                 for change in changes {
                     by.record(tx, change).await?;
@@ -184,11 +184,5 @@ pub async fn log_out(app: &Arc<App>, cookie: &str) -> Result<()> {
 }
 
 fn new_session(secret_hash: String, principal_id: PrincipalId, now_ms: i64) -> Session {
-    Session {
-        secret_hash,
-        principal_id,
-        csrf_token: secret(),
-        created_ms: now_ms,
-        expires_ms: now_ms + SESSION_MS,
-    }
+    Session { secret_hash, principal_id, csrf_token: secret(), created_ms: now_ms, expires_ms: now_ms + SESSION_MS }
 }

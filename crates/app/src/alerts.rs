@@ -69,7 +69,13 @@ pub(crate) async fn resolve_past(
     Ok(())
 }
 
-async fn apply(caller: &Caller, project: &ProjectState, id: AlertId, event: AlertEvent, verb: &'static str) -> Result<()> {
+async fn apply(
+    caller: &Caller,
+    project: &ProjectState,
+    id: AlertId,
+    event: AlertEvent,
+    verb: &'static str,
+) -> Result<()> {
     let (at, actor, project_id) = (caller.app.now(project), caller.principal.name.clone(), project.id);
     caller
         .app

@@ -102,6 +102,12 @@ impl App {
         &self.services.store
     }
 
+    /// Reads a row of the metadata, to tell whether that can be done.
+    pub async fn try_metadata(&self) -> Result<()> {
+        perennial_store::ledger::head(&mut *self.store().read().await?, Chain::Server).await?;
+        Ok(())
+    }
+
     /// The data engine.
     pub fn data(&self) -> &dyn DataEngine {
         &*self.services.data

@@ -143,7 +143,9 @@ async fn canaries(caller: &Caller, project: &Arc<ProjectState>, submission: &Sub
 /// keeps no other part from its turn.
 fn went_on<T>(project: &ProjectState, part: &str, result: Result<T>) -> Option<T> {
     result
-        .inspect_err(|error| tracing::warn!(project = %project.name, error = error.chain(), "{part} could not be looked at"))
+        .inspect_err(
+            |error| tracing::warn!(project = %project.name, error = error.chain(), "{part} could not be looked at"),
+        )
         .ok()
 }
 

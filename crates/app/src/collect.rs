@@ -44,8 +44,8 @@ pub type Progress<'a> = &'a (dyn Fn(&Told<'_>) + Send + Sync);
 pub enum Told<'a> {
     /// A load begins.
     Begins(&'a DatasetName, &'a str),
-    /// A load ended.
-    Ended(&'a DatasetName, &'a Arrived),
+    /// A load of these files, one a line, ended.
+    Ended(&'a DatasetName, &'a str, &'a Arrived),
     /// Something could not be collected.
     Failed(&'a DatasetName, &'a Error),
 }
@@ -181,10 +181,9 @@ async fn collect_one(
         let paths = files.paths();
         let shown = paths.join("\n");
         told(&Told::Begins(name, &shown));
-        let plan =
-            plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
-                Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
-            })?;
+        let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
+            Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
+        })?;
         let arrival = Arrival {
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
@@ -198,7 +197,7 @@ async fn collect_one(
             file: Some(files.arrived()),
         };
         let outcome = arrive(caller, project, arrival).await?;
-        told(&Told::Ended(name, &outcome));
+        told(&Told::Ended(name, &shown, &outcome));
         match outcome {
             Arrived::Committed(versioned, load) => {
                 tables.put(*versioned);

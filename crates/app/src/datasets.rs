@@ -139,9 +139,8 @@ pub async fn quarantine(
         None => loads::list_set_aside(&mut reader, dataset.id, limit as u32 + 1).await?,
     };
     drop(reader);
-    let counts = |load: &Load| {
-        load.dataset_id == dataset.id && matches!(load.state, LoadState::Held | LoadState::Committed)
-    };
+    let counts =
+        |load: &Load| load.dataset_id == dataset.id && matches!(load.state, LoadState::Held | LoadState::Committed);
     let counted: Vec<LoadId> = counted.iter().filter(|load| counts(load)).map(|load| load.id).collect();
     in_time(QUERY_TIME_MAX, caller.app.data().quarantined(&dataset.table_path, &counted, limit)).await
 }

@@ -36,9 +36,9 @@ use crate::pipelines::Context;
 use crate::project::{ProjectState, Submission};
 
 pub use answer::{Answer, Extra, Request, answer};
-pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use canary::{judge as judge_canary, next_due as canary_due};
 pub(crate) use declared::take_up;
+pub use perennial_config::REQUEST_BYTES_MAX;
 
 /// What a passed Decision does to the endpoints of the project; one line of what happened.
 ///
@@ -61,7 +61,9 @@ pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Opti
     }
     for (name, _) in &declared {
         if context.is_triggered() && is_refused(caller, project, name, &decision.release_digest).await? {
-            told.push(format!("version {number} was rolled back at `{name}` before: only a person may release it again"));
+            told.push(format!(
+                "version {number} was rolled back at `{name}` before: only a person may release it again"
+            ));
             return Ok(joined(told));
         }
     }
@@ -109,12 +111,9 @@ async fn follow_alias(context: &Context) -> Result<Vec<String>> {
             continue;
         }
         can_answer(&caller.app, project, &endpoint, champion.number).await?;
-        let before = promotions::list_of_version(
-            &mut *caller.app.store().read().await?,
-            champion.model_id,
-            champion.number,
-        )
-        .await?;
+        let before =
+            promotions::list_of_version(&mut *caller.app.store().read().await?, champion.model_id, champion.number)
+                .await?;
         let by = before.into_iter().find(|promotion| promotion.to_number == Some(champion.number));
         let (decision, digest) = by.map_or((None, None), |by| (by.decision_id, by.release_digest));
         let cause = json!({ "kind": "declared", "endpoint": name });
@@ -248,10 +247,7 @@ async fn find_or_create(
         }
         return Ok(found);
     }
-    let endpoint = Endpoint {
-        config,
-        ..Endpoint::unanswered(project.id, name.clone(), model, CHAMPION, at_ms)
-    };
+    let endpoint = Endpoint { config, ..Endpoint::unanswered(project.id, name.clone(), model, CHAMPION, at_ms) };
     let inserted = endpoint.clone();
     caller.app.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;
     Ok(endpoint)
@@ -417,10 +413,11 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     let Some(now) = endpoint.champion_number else {
         return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
     };
-    let known =
-        promotions::list_of_version(&mut *caller.app.store().read().await?, endpoint.model_id, now).await?;
+    let known = promotions::list_of_version(&mut *caller.app.store().read().await?, endpoint.model_id, now).await?;
     let current = known.iter().find(|promotion| {
-        promotion.kind == PromotionKind::Promotion && promotion.to_number == Some(now) && promotion.from_number.is_some()
+        promotion.kind == PromotionKind::Promotion
+            && promotion.to_number == Some(now)
+            && promotion.from_number.is_some()
     });
     let Some(before) = current.and_then(|promotion| promotion.from_number) else {
         return Err(wrong_state(format!(

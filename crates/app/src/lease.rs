@@ -18,8 +18,8 @@ use crate::app::App;
 
 /// How long a lease lasts that is not renewed.
 const LASTS: Duration = Duration::from_secs(6);
-/// By how much the wall clocks of two servers may differ.
-const MARGIN: Duration = Duration::from_secs(2);
+/// How long its holder answers without renewing it: less, for the wall clocks of two servers differ.
+const ANSWERS: Duration = Duration::from_secs(4);
 /// How often a holder renews its lease.
 pub const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often somebody who waits for a lease looks again.
@@ -58,7 +58,7 @@ impl Lease {
     }
 
     fn extend(&self, asked: Instant) {
-        let until = asked.duration_since(self.began) + LASTS - MARGIN;
+        let until = asked.duration_since(self.began) + ANSWERS;
         self.until_ms.store(until.as_millis() as u64, Ordering::Release);
     }
 
@@ -139,10 +139,8 @@ pub async fn keep(app: Arc<App>) {
         tokio::time::sleep(RENEW_EVERY).await;
         let asked = Instant::now();
         let (id, until) = (app.server, app.services.clock.wall_ms() + LASTS.as_millis() as i64);
-        let renewed = app
-            .store()
-            .write(move |tx| Box::pin(async move { Ok(servers::renew(tx, id, until).await?) }))
-            .await;
+        let renewed =
+            app.store().write(move |tx| Box::pin(async move { Ok(servers::renew(tx, id, until).await?) })).await;
         match renewed {
             Ok(()) => app.lease.extend(asked),
             Err(error) if error.code().kind() == ErrorKind::NotFound => {

@@ -6,7 +6,7 @@ use perennial_core::id::{DatasetId, RequestId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::lineage::{Edge, Node};
+use perennial_store::lineage::{Edge, Node, NodeKind};
 use perennial_store::{dataset_versions, datasets, endpoints, lineage, model_versions, registered_models};
 
 use crate::app::Caller;
@@ -249,7 +249,11 @@ impl Walk {
                 break;
             }
             if is_new {
-                waiting.extend(below.into_iter().flatten().rev().map(|next| (depth + 1, next)));
+                // The versions of a dataset stand one under another, however many loads they hold.
+                let (same, other): (Vec<_>, Vec<_>) =
+                    below.into_iter().flatten().partition(|next| is_same_dataset(node, next));
+                waiting.extend(same.into_iter().rev().map(|next| (depth, next)));
+                waiting.extend(other.into_iter().rev().map(|next| (depth + 1, next)));
             }
         }
         lines
@@ -265,6 +269,15 @@ async fn model_name(caller: &Caller, id: &str) -> Result<Option<String>> {
     let Ok(id) = id.parse() else { return Ok(None) };
     let found = registered_models::get(&mut *caller.app.store().read().await?, id).await;
     Ok(found.ok().map(|model| model.name))
+}
+
+/// Whether two nodes are versions of one dataset.
+fn is_same_dataset(a: &Node, b: &Node) -> bool {
+    let dataset = |node: &Node| {
+        let found = (node.kind == NodeKind::DatasetVersion).then(|| dataset_in(&node.id)).flatten();
+        found.map(|(dataset, _)| dataset)
+    };
+    dataset(a).zip(dataset(b)).is_some_and(|(a, b)| a == b)
 }
 
 /// A dataset's id in a node's id.

@@ -71,6 +71,12 @@ impl Deployment {
         }
     }
 
+    /// Whether an answer may have to wait for others before it.
+    pub fn may_wait(&self) -> bool {
+        let canary = self.canary.as_ref().map(|canary| &canary.version);
+        canary.into_iter().chain([&self.champion]).any(|version| version.model.may_wait())
+    }
+
     /// The version of a number, when it answers here.
     pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
         let canary = self.canary.as_ref().map(|canary| (Part::Canary, &canary.version));

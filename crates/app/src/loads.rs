@@ -31,8 +31,8 @@ use crate::monitors::alert_node;
 use crate::project::ProjectState;
 use crate::tables::Versioned;
 
-pub use recover::sweep;
 pub(crate) use recover::recover_dataset;
+pub use recover::sweep;
 pub use release::release;
 
 /// Rows about to arrive in a dataset.

@@ -80,7 +80,10 @@ fn closed(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> V
     let mut window = Window::containing(now, &monitor.window, &submission.zone);
     loop {
         window = window.previous(&monitor.window, &submission.zone);
-        if window.end_ms <= since || windows.len() >= WINDOWS_OPEN_MAX || windows.len() >= WINDOWS_OPEN_MIN && !waits(window) {
+        if window.end_ms <= since
+            || windows.len() >= WINDOWS_OPEN_MAX
+            || windows.len() >= WINDOWS_OPEN_MIN && !waits(window)
+        {
             break;
         }
         windows.push(window);
@@ -159,8 +162,7 @@ impl Watched<'_> {
         let Some(data) = tables.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let judged_on = json!(data.version.digest);
         let judged = newest_of_each(before.iter().filter(|result| result.kind == ResultKind::Quality));
-        let is_judged =
-            |number| judged.iter().any(|known| known.number == number && known.facts["data"] == judged_on);
+        let is_judged = |number| judged.iter().any(|known| known.number == number && known.facts["data"] == judged_on);
         // Each version is judged when enough of its own outcomes are there.
         if !judged.is_empty() && before.iter().all(|known| is_judged(known.number)) {
             return Ok(Vec::new());
@@ -350,10 +352,7 @@ fn with(mut object: Value, more: Value) -> Value {
 /// The lineage node of a result.
 fn result_node(row: &MonitorResult) -> Node {
     let MonitorResult { monitor, window_start_ms, number, kind, revision, .. } = row;
-    Node::new(
-        NodeKind::MonitorResult,
-        format!("{monitor}/{window_start_ms}/{number}/{}/{revision}", kind.as_str()),
-    )
+    Node::new(NodeKind::MonitorResult, format!("{monitor}/{window_start_ms}/{number}/{}/{revision}", kind.as_str()))
 }
 
 /// The lineage node of an alert.

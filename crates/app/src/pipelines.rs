@@ -179,9 +179,7 @@ pub(crate) async fn why(
     is_cached: bool,
 ) -> Result<Why> {
     let newest = step_runs::list_of_step(&mut *caller.app.store().read().await?, project.id, step, None, 50).await?;
-    let before = newest.items.iter().find(|run| {
-        matches!(run.state, StepRunState::Succeeded | StepRunState::Cached)
-    });
+    let before = newest.items.iter().find(|run| matches!(run.state, StepRunState::Succeeded | StepRunState::Cached));
     let reasons = match before.map(|run| serde_json::from_value::<KeyParts>(run.key_parts.clone())) {
         _ if is_cached => vec!["nothing it depends on has changed".to_owned()],
         Some(Ok(old)) => differences(&old, parts).iter().map(ToString::to_string).collect(),

@@ -95,7 +95,9 @@ impl Closed<'_> {
             self.app()
                 .store()
                 .write(move |tx| {
-                    Box::pin(async move { Ok(prediction_segments::apply(tx, &record, SegmentEvent::Remove, None).await?) })
+                    Box::pin(
+                        async move { Ok(prediction_segments::apply(tx, &record, SegmentEvent::Remove, None).await?) },
+                    )
                 })
                 .await?;
         }
@@ -143,7 +145,9 @@ impl Closed<'_> {
         };
         if record.digest != segment.digest {
             let message = format!("segment {number} of the prediction log `{}` is not the one recorded", self.log);
-            return Err(Error::new(ErrorCode::Corrupt, message).hint("restore metadata and predictions from the same backup"));
+            return Err(
+                Error::new(ErrorCode::Corrupt, message).hint("restore metadata and predictions from the same backup")
+            );
         }
         let (app, project) = (self.app(), self.project);
         let name = dataset_of(self.endpoint)?;

@@ -15,8 +15,8 @@ use perennial_store::projects as table;
 use perennial_store::projects::{NewProject, ProjectFile};
 
 use crate::access;
-use crate::endpoints;
 use crate::app::{App, Caller, Entry, record};
+use crate::endpoints;
 use crate::ledger::{By, Change};
 use crate::project::{ProjectState, Submission};
 use crate::sent;

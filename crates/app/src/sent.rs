@@ -36,7 +36,8 @@ pub const DIGESTS_MAX: usize = 10_000;
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What is larger has another way.
-pub const TOO_LARGE_HINT: &str = "put the files into an object store and name its URL as the source: the server reads it from there";
+pub const TOO_LARGE_HINT: &str =
+    "put the files into an object store and name its URL as the source: the server reads it from there";
 
 /// The place of one project's folders.
 struct Sent {

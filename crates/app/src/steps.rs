@@ -159,7 +159,7 @@ pub(crate) fn new_attempt(
         project_id: context.project.id,
         pipeline_run_id: context.run.id,
         step: step.clone(),
-        attempt: 1,
+        attempt: context.next_attempt(step),
         state,
         cache_key: parts.key(),
         key_parts: json!(parts),
@@ -226,7 +226,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
     loop {
         let id = StepRunId::generate();
         let mut attempt = new_attempt(context, step, parts, id, StepRunState::Pending);
-        attempt.attempt = number;
+        attempt.attempt += number - 1;
         begin(context, attempt).await?;
         let mut outcome = StepOutcome::default();
         let result = match &act {

@@ -78,12 +78,8 @@ async fn causes(
             let now = caller.app.now(project).project_ms;
             let last = trigger_firings::find_latest(&mut reader, project.id, name).await?;
             let since = last.map_or_else(|| project.opened_ms(now), |firing| firing.project_ms);
-            let mut due = None;
-            let mut next = schedule.next_after(since, &submission.zone);
-            while let Some(instant) = next.filter(|instant| *instant <= now) {
-                due = Some(instant);
-                next = schedule.next_after(instant, &submission.zone);
-            }
+            // However many times passed unseen, they start it once.
+            let due = schedule.last_until(now, &submission.zone).filter(|due| *due > since);
             Ok(due
                 .map(|instant| {
                     (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))

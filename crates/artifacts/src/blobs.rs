@@ -1,7 +1,8 @@
 //! The store of blobs: one face for a folder and a bucket.
 
 use std::ops::Range;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,6 +42,27 @@ pub struct Blobs {
     place: Place,
     /// Where bytes without a name yet are collected.
     spool: Folder,
+    /// Removes the spool of a bucket when the last of these is gone.
+    _spool: Option<Arc<Spool>>,
+}
+
+/// A folder for temporary files that is this process's alone: made anew, so that nobody had it before.
+#[derive(Debug)]
+struct Spool(PathBuf);
+
+impl Spool {
+    fn make() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("perennial-blobs-{}", uuid::Uuid::new_v4().simple()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io(&path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        // What cannot be removed is the system's to clean, like all of its kind.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -73,7 +95,7 @@ impl Blobs {
     /// Opens the folder at `path`, made when missing.
     pub fn open_folder(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
-        Ok(Self { place: Place::Folder(folder.clone()), spool: folder })
+        Ok(Self { place: Place::Folder(folder.clone()), spool: folder, _spool: None })
     }
 
     /// Blobs below `prefix` of any object store.
@@ -84,8 +106,8 @@ impl Blobs {
     }
 
     fn over(bucket: Bucket) -> Result<Self> {
-        let spool = Folder::open(&std::env::temp_dir().join("perennial-blobs"))?;
-        Ok(Self { place: Place::Bucket(bucket), spool })
+        let spool = Spool::make()?;
+        Ok(Self { place: Place::Bucket(bucket), spool: Folder::open(&spool.0)?, _spool: Some(Arc::new(spool)) })
     }
 
     /// Keeps `bytes`.
@@ -288,3 +310,6 @@ fn compared(bytes: BlobStream, digest: BlobDigest) -> BlobStream {
     })
     .boxed()
 }
+
+#[cfg(test)]
+mod tests;

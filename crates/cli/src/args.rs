@@ -58,9 +58,12 @@ pub(crate) enum Command {
     /// Datasets: versions, loads, quarantine, queries.
     #[command(subcommand)]
     Data(Data),
-    /// Releases: what was judged, what may answer.
-    #[command(subcommand)]
-    Releases(Releases),
+    /// Releases: what was judged, what may answer. Alone, lists them.
+    Releases {
+        /// What to do with them.
+        #[command(subcommand)]
+        verb: Option<Releases>,
+    },
     /// Puts the version before this one back, or ends a canary. One call back.
     Rollback {
         /// The endpoint.

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Arguments, Command, Data, Init, Releases, Tokens};
 use crate::client::Client;
-use crate::follow::follow;
+use crate::follow::follow_on;
 use crate::host::Connection;
 use crate::output::table;
 use crate::{demo, examples};
@@ -51,16 +51,23 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Check => check(connection, folder, json).await,
         Command::Run(options) => {
             let project = submitted(connection, folder).await?;
-            pipeline(client, &project, "run", json!({ "steps": options.steps, "dry_run": options.dry_run }), json).await
+            pipeline(
+                (connection, folder),
+                &project,
+                "run",
+                json!({ "steps": options.steps, "dry_run": options.dry_run }),
+                json,
+            )
+            .await
         }
         Command::Release(options) => {
             let project = submitted(connection, folder).await?;
-            let code = pipeline(client, &project, "release", json!({}), json).await?;
+            let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
             if options.wait { wait_for_canary(client, &project).await } else { Ok(code) }
         }
         Command::Why { step } => {
             let project = submitted(connection, folder).await?;
-            pipeline(client, &project, "run", json!({ "steps": [step], "dry_run": true }), json).await
+            pipeline((connection, folder), &project, "run", json!({ "steps": [step], "dry_run": true }), json).await
         }
         Command::Data(Data::Release { load, all }) => {
             let project = named(client, folder).await?;
@@ -78,7 +85,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
                 json,
             )
         }
-        Command::Releases(Releases::Approve { digest, role }) => {
+        Command::Releases { verb: Some(Releases::Approve { digest, role }) } => {
             let project = named(client, folder).await?;
             told(
                 &client
@@ -196,7 +203,14 @@ async fn check(connection: &Connection, folder: &Path, json: bool) -> Result<Exi
 }
 
 /// Starts a pipeline run and follows it.
-async fn pipeline(client: &Client, project: &str, kind: &str, options: Value, json: bool) -> Result<ExitCode> {
+async fn pipeline(
+    (connection, folder): (&Connection, &Path),
+    project: &str,
+    kind: &str,
+    options: Value,
+    json: bool,
+) -> Result<ExitCode> {
+    let client = &connection.client;
     let dry = options.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
     let made = client
         .post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": kind, "options": options }))
@@ -205,7 +219,7 @@ async fn pipeline(client: &Client, project: &str, kind: &str, options: Value, js
         return planned(&made, json);
     }
     let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
-    let run = follow(client, project, id, json).await?;
+    let run = follow_on(connection, folder, project, id, json).await?;
     let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
     let message = run.get("message").and_then(Value::as_str).unwrap_or_default();
     if json {

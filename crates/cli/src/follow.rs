@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-use crate::client::Client;
+use crate::client::{Client, Refused};
+use crate::host::Connection;
 use crate::output::thousands;
 
 /// How long one look waits for news.
@@ -16,23 +18,63 @@ const WAIT_MS: u32 = 20_000;
 
 /// Follows a pipeline run to its end; gives the run as it ended.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
-    let mut screen = Screen::new(quiet);
-    let mut after = 0;
+    Following::new(project, id, quiet).finish(client).await
+}
+
+/// The same for a command whose host may be another's: when that one ends, this command takes its
+/// place, and the run goes on.
+pub(crate) async fn follow_on(
+    connection: &Connection,
+    folder: &Path,
+    project: &str,
+    id: &str,
+    quiet: bool,
+) -> Result<Value> {
+    let mut following = Following::new(project, id, quiet);
+    let mut own: Option<Connection> = None;
     loop {
-        let page = client
-            .get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}/events?after={after}&wait_ms={WAIT_MS}"))
-            .await?;
-        let events = page.get("events").and_then(Value::as_array).cloned().unwrap_or_default();
-        let mut over = false;
-        for event in &events {
-            after = event.get("sequence").and_then(Value::as_i64).unwrap_or(after);
-            let body = event.get("body").unwrap_or(event);
-            screen.show(body);
-            over |= body.get("event").and_then(Value::as_str) == Some("ended");
+        let asked = own.as_ref().unwrap_or(connection);
+        match following.finish(&asked.client).await {
+            Ok(run) => {
+                if let Some(own) = own {
+                    own.close().await?;
+                }
+                return Ok(run);
+            }
+            Err(error) if asked.is_remote || asked.host.is_some() || error.is::<Refused>() => return Err(error),
+            Err(_) => own = Some(Connection::open(folder).await?),
         }
-        if over {
-            screen.clear();
-            return client.get(&format!("/api/v1/projects/{project}/pipeline-runs/{id}")).await;
+    }
+}
+
+/// A pipeline run, and how much of it was told.
+struct Following<'a> {
+    project: &'a str,
+    id: &'a str,
+    after: i64,
+    screen: Screen,
+}
+
+impl<'a> Following<'a> {
+    fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
+        Self { project, id, after: 0, screen: Screen::new(quiet) }
+    }
+
+    async fn finish(&mut self, client: &Client) -> Result<Value> {
+        let base = format!("/api/v1/projects/{}/pipeline-runs/{}", self.project, self.id);
+        loop {
+            let page = client.get(&format!("{base}/events?after={}&wait_ms={WAIT_MS}", self.after)).await?;
+            let mut is_over = false;
+            for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
+                self.after = event.get("sequence").and_then(Value::as_i64).unwrap_or(self.after);
+                let body = event.get("body").unwrap_or(event);
+                self.screen.show(body);
+                is_over |= body.get("event").and_then(Value::as_str) == Some("ended");
+            }
+            if is_over {
+                self.screen.clear();
+                return client.get(&base).await;
+            }
         }
     }
 }

@@ -112,13 +112,13 @@ impl Host {
             },
             takes_links: false,
         };
-        let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts, ..Default::default() };
+        let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts };
         let pages = perennial_console::pages(app.clone(), pages);
         // Pages judge their visitors themselves: they send them to sign in.
         let router = perennial_api::router_with(app.clone(), options, |routes| {
-            pages.into_iter().fold(routes, |routes, (path, page)| {
-                routes.page(&path, perennial_api::Access::Public, page)
-            })
+            pages
+                .into_iter()
+                .fold(routes, |routes, (path, page)| routes.page(&path, perennial_api::Access::Public, page))
         });
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
@@ -128,8 +128,17 @@ impl Host {
         let served = tokio::spawn(perennial_api::serve(listener, router, shutdown));
         let ticking = serving.ticks.then(|| tokio::spawn(tick_for_ever(app.clone(), stop.subscribe())));
         let leasing = tokio::spawn(lease::keep(app.clone()));
-        let host =
-            Self { app, address, token, data: places.data.clone(), stop, serving: served, ticking, leasing, _lock: lock };
+        let host = Self {
+            app,
+            address,
+            token,
+            data: places.data.clone(),
+            stop,
+            serving: served,
+            ticking,
+            leasing,
+            _lock: lock,
+        };
         host.write_server_file()?;
         host.resume(&caller, left).await?;
         Ok(Some(host))
@@ -212,7 +221,9 @@ async fn tick(app: &Arc<App>) -> Result<()> {
                 }
             }
             // One project's trouble is not another's.
-            Err(error) => tracing::warn!(project = %project.name, error = error.chain(), "acting on what came due failed; it is tried again"),
+            Err(error) => {
+                tracing::warn!(project = %project.name, error = error.chain(), "acting on what came due failed; it is tried again");
+            }
         }
     }
     Ok(())
@@ -239,8 +250,11 @@ impl Connection {
     pub(crate) async fn open(project: &Path) -> Result<Self> {
         if let Some(server) = team_server() {
             let token = std::env::var("PERENNIAL_TOKEN").map_err(|_| {
-                perennial_core::Error::new(ErrorCode::Unauthenticated, "PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not")
-                    .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
+                perennial_core::Error::new(
+                    ErrorCode::Unauthenticated,
+                    "PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not",
+                )
+                .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
             })?;
             return Ok(Self { client: Client::new(&server, &token)?, host: None, is_remote: true });
         }

@@ -73,6 +73,11 @@ pub trait Predictor: Send + Sync {
     /// What it asks for and answers.
     fn signature(&self) -> &Signature;
 
+    /// Whether a call may have to wait for calls before it: then it is made where waiting holds nobody up.
+    fn may_wait(&self) -> bool {
+        false
+    }
+
     /// Scores each row. `frame` holds at least the signature's inputs, by name.
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 }

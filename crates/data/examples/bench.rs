@@ -26,7 +26,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         memory_bytes: 512 << 20,
         threads: 2,
     })?;
-    let source = FilesSource { root: None, files: "schedule/*.parquet".into(), format: None, header: true, columns: Vec::new() };
+    let source =
+        FilesSource { root: None, files: "schedule/*.parquet".into(), format: None, header: true, columns: Vec::new() };
     let row = |name: &str, sql: &str| RowCheck {
         name: name.into(),
         question: RowQuestion::Predicate(sql.into()),

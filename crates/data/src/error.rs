@@ -118,7 +118,7 @@ impl From<Error> for CoreError {
                 error
             }
             Error::Schema(_) => Self::new(ErrorCode::SchemaChanged, message)
-                .hint("deliver rows of the dataset's schema, or declare the change in `perennial.toml`"),
+                .hint("deliver rows of the dataset's schema, or declare `evolve = true` at the dataset"),
             Error::Sql { hint, .. } => {
                 let error = Self::new(ErrorCode::Sql, message);
                 match hint {

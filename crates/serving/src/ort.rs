@@ -31,8 +31,7 @@ pub(crate) struct OrtPredictor {
     signature: Signature,
     feed: Feed,
     pick: Pick,
-    idle: Mutex<Vec<Session>>,
-    returned: Condvar,
+    sessions: Pool<Session>,
 }
 
 impl OrtPredictor {
@@ -47,23 +46,43 @@ impl OrtPredictor {
         let first = sessions.first().ok_or_else(|| unfit("no session was made".to_owned()))?;
         let feed = Feed::new(first.inputs(), &signature).map_err(unfit)?;
         let pick = Pick::new(first.outputs(), &signature).map_err(unfit)?;
-        Ok(Self { signature, feed, pick, idle: Mutex::new(sessions), returned: Condvar::new() })
+        Ok(Self { signature, feed, pick, sessions: Pool::new(sessions) })
+    }
+}
+
+/// Things of which one caller at a time has each.
+struct Pool<T> {
+    idle: Mutex<Vec<T>>,
+    returned: Condvar,
+}
+
+impl<T> Pool<T> {
+    fn new(all: Vec<T>) -> Self {
+        Self { idle: Mutex::new(all), returned: Condvar::new() }
     }
 
-    /// Calls `work` with a session that nobody else has meanwhile.
-    fn with_session<T>(&self, work: impl FnOnce(&mut Session) -> T) -> T {
+    /// Lends one; waits until one is back.
+    fn lend(&self) -> Lent<'_, T> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut session = loop {
-            if let Some(session) = idle.pop() {
-                break session;
+        loop {
+            if let Some(thing) = idle.pop() {
+                return Lent { pool: self, thing: Some(thing) };
             }
             idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
-        };
-        drop(idle);
-        let done = work(&mut session);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
-        self.returned.notify_one();
-        done
+        }
+    }
+}
+
+/// Something lent: it is back when this is dropped, by a panic too.
+struct Lent<'a, T> {
+    pool: &'a Pool<T>,
+    thing: Option<T>,
+}
+
+impl<T> Drop for Lent<'_, T> {
+    fn drop(&mut self) {
+        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.thing.take());
+        self.pool.returned.notify_one();
     }
 }
 
@@ -72,13 +91,17 @@ impl Predictor for OrtPredictor {
         &self.signature
     }
 
+    fn may_wait(&self) -> bool {
+        true
+    }
+
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
         let inputs = self.feed.inputs(frame)?;
         let failed = |error: ::ort::Error| PredictError::Model(error.to_string());
-        self.with_session(|session| {
-            let outputs = session.run(inputs).map_err(failed)?;
-            self.pick.scores(&outputs, frame.rows())
-        })
+        let mut lent = self.sessions.lend();
+        let session = lent.thing.as_mut().ok_or_else(|| PredictError::Model("its session is gone".to_owned()))?;
+        let outputs = session.run(inputs).map_err(failed)?;
+        self.pick.scores(&outputs, frame.rows())
     }
 }
 
@@ -131,3 +154,6 @@ fn one_line(text: &str) -> String {
 fn type_of(value: &ValueType) -> String {
     value.tensor_type().map_or_else(|| "no tensor".to_owned(), |kind| format!("{kind:?}").to_lowercase())
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,10 +74,10 @@ pub(super) async fn invocations(
         Err(refused) => return Ok(*refused),
     };
     let encoding = encoding(&parts.headers)?;
-    let bytes_max = super::bytes_max(&place);
+    let (bytes_max, may_wait) = super::bounds(&place);
     let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
-    let answered = run(&door, body.len(), move || {
+    let answered = run(&door, body.len(), may_wait, move || {
         let body = decode(encoding, body, bytes_max)?;
         let table = match media {
             Media::Json => forms::read(&body)?,

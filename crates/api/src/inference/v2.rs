@@ -54,10 +54,10 @@ async fn respond(
     let place = super::find(door, &name).await?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
-    let bytes_max = super::bytes_max(&place);
+    let (bytes_max, may_wait) = super::bounds(&place);
     let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
-    let written = run(door, body.len(), move || {
+    let written = run(door, body.len(), may_wait, move || {
         let body = decode(encoding, body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         outputs::judge(reading(&place).champion.model.signature(), request.wanted.as_deref())?;

@@ -113,12 +113,14 @@ async fn a_run_that_is_taken_up_again_is_sealed_at_its_next_end() {
     assert_ne!(sealed[0].1["logged"], sealed[2].1["logged"]);
 }
 
+/// What a run logs: points of a metric, a param, a tag, an input's digest, a file, and how it ends.
+type Logged<'a> = ([f64; 3], &'a str, &'a str, &'a str, &'a [u8], &'a str);
+
 #[tokio::test]
 async fn a_seal_covers_all_that_a_run_holds_and_nothing_of_where_it_is() {
     let (server, project) = Server::with_project().await;
-    let input = |digest: &str| json!([{ "dataset": { "name": "d", "digest": digest, "source_type": "local", "source": "x" } }]);
-    // What a run logs: (points of the metric, a param, a tag, an input's digest, a file, how it ends).
-    type Logged<'a> = ([f64; 3], &'a str, &'a str, &'a str, &'a [u8], &'a str);
+    let input =
+        |digest: &str| json!([{ "dataset": { "name": "d", "digest": digest, "source_type": "local", "source": "x" } }]);
     let base: Logged<'_> = ([0.5, 0.4, 0.3], "1", "1", "1", b"first", "FINISHED");
     let sealed = async |logged: Logged<'_>| {
         let id = begin(&server, "one").await;
@@ -190,7 +192,8 @@ async fn a_rollback_tells_of_the_release_it_refuses() {
     });
     work.await.unwrap();
     let approver = server.test.token("ann", Role::Approver, Some(&project)).await.unwrap();
-    let rolled = server.call_as(&approver, Method::POST, &format!("{BASE}/endpoints/delay/rollback"), Some(json!({}))).await;
+    let rolled =
+        server.call_as(&approver, Method::POST, &format!("{BASE}/endpoints/delay/rollback"), Some(json!({}))).await;
     assert_eq!(rolled.status, StatusCode::OK, "{}", rolled.text());
     let mut told = told(&server, project.id).await;
     let ((refused, payload), (promoted, _)) = (told.pop().unwrap(), told.pop().unwrap());
@@ -281,12 +284,8 @@ async fn every_chain_one_may_read_is_verified_and_the_head_of_any() {
     let (server, project) = Server::with_project().await;
     let viewer = server.test.token("viewer", Role::Viewer, Some(&project)).await.unwrap();
     let all = server.get("/api/v1/verify").await.json();
-    let chains: Vec<(&Value, bool)> = all["chains"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|chain| (&chain["project"], chain["holds"] == true))
-        .collect();
+    let chains: Vec<(&Value, bool)> =
+        all["chains"].as_array().unwrap().iter().map(|chain| (&chain["project"], chain["holds"] == true)).collect();
     assert_eq!(chains, [(&Value::Null, true), (&json!("default"), true), (&json!("flights"), true)]);
     let own = server.call_as(&viewer, Method::GET, "/api/v1/verify", None).await.json();
     assert_eq!((own["holds"].clone(), own["chains"].as_array().unwrap().len()), (json!(true), 1));

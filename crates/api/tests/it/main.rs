@@ -4,6 +4,7 @@
 
 mod access;
 mod binary;
+mod declared;
 mod errors;
 mod inference;
 mod ledger;

@@ -38,6 +38,8 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
         .env("MLFLOW_EXPERIMENT_ID", project.experiment.to_string())
         .env("OTHER_RUN_ID", other.run_id.to_string())
         .env("ADMIN_TOKEN", &server.admin)
+        // It writes into its own environment beside the client, which reads that.
+        .env("MLFLOW_DISABLE_TELEMETRY", "true")
         .output()
         .await
         .unwrap_or_else(|error| panic!("PERENNIAL_TEST_PYTHON `{python}` does not start: {error}"));

@@ -3,6 +3,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use perennial_core::port::data::Page;
 use perennial_core::schema::{Field, Schema, TypeClass};
+use perennial_core::state::PipelineRunEvent;
+use perennial_store::pipeline_runs;
 use perennial_testkit::TestModel;
 use serde_json::json;
 
@@ -68,6 +70,32 @@ async fn following_waits_no_longer_than_asked() {
     let (events, is_over) =
         perennial_app::pipeline_runs::events(&caller, &project, run.id, 0, Duration::from_millis(20)).await.unwrap();
     assert!(events.is_empty() && !is_over);
+}
+
+#[tokio::test]
+async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
+    let (server, project) = Server::with_project().await;
+    let (caller, options) = (server.test.system(), perennial_app::pipelines::Options::default());
+    let kind = perennial_app::pipeline_runs::PipelineKind::Run;
+    let run = perennial_app::pipelines::request(&caller, &project, kind, json!({}), &options).await.unwrap();
+    let (id, most) = (run.id, i64::from(perennial_app::pipeline_runs::EVENTS_MAX));
+    let told = server.test.app.store().write(move |tx| {
+        Box::pin(async move {
+            for number in 0..=most {
+                pipeline_runs::add_event(tx, id, &json!({ "number": number }), 0).await?;
+            }
+            for event in [PipelineRunEvent::Start, PipelineRunEvent::Idle] {
+                pipeline_runs::apply(tx, id, event, None, 0).await?;
+            }
+            perennial_core::Result::Ok(())
+        })
+    });
+    told.await.unwrap();
+    let look = |after: i64| perennial_app::pipeline_runs::events(&caller, &project, id, after, Duration::ZERO);
+    let (first, is_over) = look(0).await.unwrap();
+    assert_eq!((first.len() as i64, is_over), (most, false));
+    let (rest, is_over) = look(most).await.unwrap();
+    assert_eq!((rest.len(), is_over), (1, true));
 }
 
 #[tokio::test]
@@ -204,8 +232,9 @@ async fn lists_page_by_cursor() {
 async fn a_backup_is_a_store_that_opens_with_everything_in_it() {
     let (server, project) = Server::with_project().await;
     let made = server.post("/api/v1/backup", json!({})).await.json();
-    let file = server.test.folder.path().join(made["file"].as_str().unwrap());
-    assert_eq!(std::fs::metadata(&file).unwrap().len(), made["size_bytes"].as_u64().unwrap());
+    let folder = server.test.folder.path().join(made["folder"].as_str().unwrap());
+    assert!(folder.join("blobs").is_dir() && folder.join("predictions").is_dir(), "{}", folder.display());
+    let file = folder.join("metadata.sqlite");
     let copy =
         perennial_store::Store::open(&format!("sqlite://{}", file.display()), perennial_store::Options::default())
             .await

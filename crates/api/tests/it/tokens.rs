@@ -59,10 +59,25 @@ async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
     access::step_token(&server.test.system(), &trains, &step, RunId::generate()).await.unwrap();
     server.test.token("bob", Role::Contributor, Some(&trains)).await.unwrap();
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
-    for name in ["host", "admin", "root", "bob", "step:trains/train", "step:flights/train", "perennial", "local", "Admin", "HOST"] {
+    for name in [
+        "host",
+        "admin",
+        "root",
+        "bob",
+        "step:trains/train",
+        "step:flights/train",
+        "perennial",
+        "local",
+        "Admin",
+        "HOST",
+    ] {
         for asking in [&lead, &server.admin] {
             let answer = ask(&server, asking, name, "viewer", Some("flights")).await;
-            assert!([StatusCode::CONFLICT, StatusCode::BAD_REQUEST].contains(&answer.status), "{name}: {}", answer.text());
+            assert!(
+                [StatusCode::CONFLICT, StatusCode::BAD_REQUEST].contains(&answer.status),
+                "{name}: {}",
+                answer.text()
+            );
         }
     }
     // Whose name it is, and what they hold, is told to those alone who manage that.
@@ -146,9 +161,7 @@ async fn whoever_manages_what_a_token_holds_on_makes_it_void() {
     let system = server.test.system();
     let other = access::create_person_token(&system, "bob", Role::Viewer, Some(trains.id)).await.unwrap();
     let whole = access::create_person_token(&system, "eve", Role::Viewer, None).await.unwrap();
-    let end = async |id: &str| {
-        server.call_as(&lead, Method::DELETE, &format!("{TOKENS}/{id}"), None).await.status
-    };
+    let end = async |id: &str| server.call_as(&lead, Method::DELETE, &format!("{TOKENS}/{id}"), None).await.status;
     for id in [other.id.to_string(), whole.id.to_string(), "0".repeat(32)] {
         assert_eq!(end(&id).await, StatusCode::FORBIDDEN);
     }
@@ -201,23 +214,36 @@ async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
         words(&on_server),
         [
             // flights; the administrator of this test; trains
-            "project create", "principal create", "grant create", "token create", "project create",
+            "project create",
+            "principal create",
+            "grant create",
+            "token create",
+            "project create",
             // lead, ann
-            "principal create", "principal create",
+            "principal create",
+            "principal create",
             // the link
-            "login_link create", "principal create", "grant create", "login_link use",
+            "login_link create",
+            "principal create",
+            "grant create",
+            "login_link use",
             // two hosts, one after the other
-            "principal create", "grant create", "token create", "token revoke", "token create",
+            "principal create",
+            "grant create",
+            "token create",
+            "token revoke",
+            "token create",
         ]
     );
     assert_eq!(
         words(&on_project),
-        [
-            "project_file submit", "grant create", "token create", "grant create", "token create", "token revoke",
-        ]
+        ["project_file submit", "grant create", "token create", "grant create", "token create", "token revoke",]
     );
     let grant = &on_project[3].2;
-    assert_eq!((&grant["name"], &grant["role"], &grant["project"]), (&json!("ann"), &json!("viewer"), &json!(flights.id)));
+    assert_eq!(
+        (&grant["name"], &grant["role"], &grant["project"]),
+        (&json!("ann"), &json!("viewer"), &json!(flights.id))
+    );
     let mut secrets = vec![server.admin.clone(), lead, secret(&made), link, cookie];
     secrets.extend(hosts.map(|host| host.secret));
     for (_, tokens) in access::list_tokens(&server.test.system()).await.unwrap() {

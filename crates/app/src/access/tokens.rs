@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use perennial_core::Result;
 use perennial_core::id::{ProjectId, RunId, TokenId};
 use perennial_core::name::StepName;
 use perennial_core::permission::{Permission, Role};
-use perennial_core::Result;
 use perennial_store::principals::PrincipalKind;
 use perennial_store::tokens::{Token, TokenKind};
 use perennial_store::{Tx, principals, sessions, tokens};

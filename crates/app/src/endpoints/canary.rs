@@ -71,7 +71,8 @@ pub(crate) async fn judge(
     if caller.app.now(project).project_ms < due {
         return Ok(None);
     }
-    let waits = canary.requests() < declared.min_requests || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
+    let waits = canary.requests() < declared.min_requests
+        || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
     if waits {
         if endpoint.canary_state != Some(perennial_core::state::CanaryState::Waiting) {
             let (stored, at_ms) = (endpoint.clone(), caller.app.services.clock.wall_ms());

@@ -55,7 +55,8 @@ async fn retire(caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoin
                         current = endpoints::get(tx, current.project_id, &current.name).await?;
                     }
                     endpoints::set_champion(tx, &current, None, at.project_ms, at.wall_ms).await?;
-                    endpoints::configure(tx, current.project_id, &current.name, &Endpoint::retired(), at.wall_ms).await?;
+                    endpoints::configure(tx, current.project_id, &current.name, &Endpoint::retired(), at.wall_ms)
+                        .await?;
                     by.record(tx, change).await
                 })
             })

@@ -25,9 +25,10 @@ pub(crate) async fn recover_dataset(
     if let Some(intent) = intent {
         let load = loads::get(&mut *app.store().read().await?, intent.load_id).await?;
         let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
-        let all = staged_of(&load).is_some_and(|staged| {
-            digest_after(dataset, base.as_ref(), &staged, &staged.change)?.0 != intent.version.digest
-        });
+        let all = match staged_of(&load) {
+            Some(staged) => digest_after(dataset, base.as_ref(), &staged, &staged.change)?.0 != intent.version.digest,
+            None => false,
+        };
         finished = Some(finish(caller, dataset, &intent, all).await?);
     }
     let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;

@@ -87,5 +87,6 @@ async fn judge_again(
     judged(&mut load, &staged)?;
     let again = load.clone();
     app.store().write(move |tx| Box::pin(async move { Ok(loads::judge_again(tx, &again).await?) })).await?;
+    app.data().quarantine(load.id, &dataset.table_path).await?;
     Ok((load, staged))
 }

@@ -64,6 +64,8 @@ pub struct Context {
     /// The split, decided once.
     pub(crate) split: OnceLock<Split>,
     newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
+    /// The last attempt at each step that this run made before it was cut off.
+    before: HashMap<StepName, i64>,
     reused: Mutex<Vec<StepRun>>,
     options: Options,
 }
@@ -109,6 +111,11 @@ impl Context {
     /// Keeps what a step made, for those that wait for it.
     pub(crate) fn keep(&self, step: &StepName, by: StepRunId, outputs: Vec<StepOutput>) {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(step.clone(), (by, outputs));
+    }
+
+    /// The number of this run's next attempt at a step.
+    pub(crate) fn next_attempt(&self, step: &StepName) -> i64 {
+        self.before.get(step).copied().unwrap_or_default() + 1
     }
 
     async fn find_cached(&self, key: &str) -> Result<Option<(StepRun, Vec<StepOutput>)>> {
@@ -167,11 +174,7 @@ pub(super) async fn execute(
         }
         Err(error) => {
             let message = Some(error.message().to_owned());
-            (
-                PipelineRunEvent::Fail,
-                Finished::ended(PipelineRunState::Failed, message, None),
-                Some(error),
-            )
+            (PipelineRunEvent::Fail, Finished::ended(PipelineRunState::Failed, message, None), Some(error))
         }
     };
     let (id, message, at_ms) = (run.id, finished.message.clone(), caller.app.services.clock.wall_ms());
@@ -199,6 +202,7 @@ async fn attempt(
 ) -> Result<Finished> {
     let options: Options = serde_json::from_value(run.options.clone()).unwrap_or_default();
     let newest = newest(caller, project).await?;
+    let before = attempts_before(caller, run).await?;
     let mut context = Context {
         caller: caller.clone(),
         project: project.clone(),
@@ -208,6 +212,7 @@ async fn attempt(
         outputs: Mutex::default(),
         split: OnceLock::new(),
         newest,
+        before,
         reused: Mutex::default(),
         options,
     };
@@ -351,17 +356,17 @@ fn translate(event: &collect::Told<'_>) -> Told {
             message: error.message().to_owned(),
             hint: error.hint_text().map(str::to_owned),
         },
-        collect::Told::Ended(dataset, arrived) => {
-            let (state, load) = match arrived {
-                Arrived::Committed(_, load) => ("committed", Some(load)),
-                Arrived::Held(load, _) => ("held", Some(load)),
-                Arrived::Unchanged(_) => ("unchanged", None),
+        collect::Told::Ended(dataset, path, arrived) => {
+            let (state, rows, load) = match arrived {
+                Arrived::Committed(_, load) => ("committed", load.arrived, Some(load)),
+                Arrived::Held(load, _) => ("held", load.arrived, Some(load)),
+                Arrived::Unchanged(versioned) => ("unchanged", versioned.version.row_count, None),
             };
             Told::LoadEnded {
                 dataset: (*dataset).clone(),
-                path: load.and_then(|load| load.source_path.clone()).unwrap_or_default(),
+                path: (*path).to_owned(),
                 state: state.to_owned(),
-                rows: load.map_or(0, |load| load.arrived),
+                rows,
                 set_aside: load.map_or(0, |load| load.set_aside),
                 message: load.and_then(|load| load.message.clone()),
             }
@@ -398,6 +403,18 @@ async fn newest(caller: &Caller, project: &ProjectState) -> Result<HashMap<Strin
             (run.cache_key.clone(), (run, made))
         })
         .collect())
+}
+
+/// Attempts that a run which goes on has made already.
+async fn attempts_before(caller: &Caller, run: &PipelineRun) -> Result<HashMap<StepName, i64>> {
+    let mut before = HashMap::new();
+    if run.state == PipelineRunState::Interrupted {
+        for made in step_runs::list(&mut *caller.app.store().read().await?, run.id).await? {
+            let last = before.entry(made.step).or_default();
+            *last = made.attempt.max(*last);
+        }
+    }
+    Ok(before)
 }
 
 /// Takes a step's outputs from the newest attempt of the same key, if they are all still there;
@@ -455,11 +472,12 @@ async fn dry_run(
         }
     }
     let would = plan.iter().filter(|why| !why.is_cached).count();
-    let first = waiting.iter().map(|new| format!("; dataset `{}`: {}", new.dataset, new.words())).collect::<String>();
-    let message = Some(format!("{would} of {} steps would run{first}", plan.len()));
+    let mut message = vec![format!("{would} of {} steps would run", plan.len())];
+    message.extend(waiting.iter().map(|new| format!("dataset `{}`: {}", new.dataset, new.words())));
+    let message = message.join("; ");
     let is_idle = would == 0 && waiting.is_empty();
     let state = if is_idle { PipelineRunState::NothingToDo } else { PipelineRunState::Succeeded };
-    Ok(Finished { plan, waiting, ..Finished::ended(state, message, None) })
+    Ok(Finished { plan, waiting, ..Finished::ended(state, Some(message), None) })
 }
 
 async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()> {

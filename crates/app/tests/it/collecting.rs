@@ -26,7 +26,9 @@ struct Batches {
 impl Batches {
     async fn start(source: &str) -> Self {
         let test = TestApp::start().await.unwrap();
-        let text = format!("[project]\nname = \"flights\"\n\n[datasets.flown]\nsource = {{ files = \"*.csv\", {source} }}\nmode = \"append\"\n");
+        let text = format!(
+            "[project]\nname = \"flights\"\n\n[datasets.flown]\nsource = {{ files = \"*.csv\", {source} }}\nmode = \"append\"\n"
+        );
         let project = test.submit(&text).await.unwrap();
         let dataset = Dataset {
             id: DatasetId::generate(),
@@ -82,7 +84,9 @@ impl Batches {
     }
 
     fn offer(&self, files: &[(&str, &str)]) {
-        files.iter().for_each(|(path, text)| self.test.data.offer(path, text));
+        for (path, text) in files {
+            self.test.data.offer(path, text);
+        }
     }
 
     async fn collect(&self) -> Collected {

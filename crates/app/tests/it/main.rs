@@ -5,3 +5,4 @@
 mod collecting;
 mod planning;
 mod predictions;
+mod swapping;

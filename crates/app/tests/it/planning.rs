@@ -16,17 +16,20 @@ source = { files = "*.csv" }
 mode = "append"
 
 [steps.features]
-sql = "features.sql"
+run = "make features"
+env = "system"
+inputs = ["flown"]
+outputs = { rows = { path = "rows.csv" } }
 
 [steps.more]
-sql = "more.sql"
+run = "make more"
+env = "system"
+inputs = ["features.rows"]
+outputs = { rows = { path = "rows.csv" } }
 "#;
 
 async fn start() -> (TestApp, std::sync::Arc<perennial_app::ProjectState>) {
     let test = TestApp::start().await.unwrap();
-    for (name, sql) in [("features.sql", "SELECT * FROM flown"), ("more.sql", "SELECT * FROM features")] {
-        std::fs::write(test.folder.path().join("root").join(name), sql).unwrap();
-    }
     let project = test.submit(FILE).await.unwrap();
     (test, project)
 }
@@ -44,7 +47,10 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
     test.data.offer("b.csv", "2");
     let finished = plan(&test, &project).await;
     assert_eq!(finished.state, PipelineRunState::Succeeded);
-    assert_eq!(finished.waiting.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(), [("flown", 2)]);
+    assert_eq!(
+        finished.waiting.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(),
+        [("flown", 2)]
+    );
     let told: Vec<(&str, bool, String)> =
         finished.plan.iter().map(|why| (why.step.as_str(), why.is_cached, why.reasons.join("; "))).collect();
     assert_eq!(
@@ -55,7 +61,7 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
         ]
     );
     assert_eq!(finished.message.as_deref(), Some("2 of 2 steps would run; dataset `flown`: 2 new files"));
-    assert!(datasets::list(&mut *test.app.store().read().await.unwrap(), project.id).await.unwrap().is_empty());
+    assert!(datasets::list(&mut test.app.store().read().await.unwrap(), project.id).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -64,5 +70,8 @@ async fn a_step_that_has_nothing_to_read_says_so_and_the_plan_goes_on() {
     let finished = plan(&test, &project).await;
     assert!(finished.waiting.is_empty());
     let told: Vec<String> = finished.plan.iter().map(|why| why.reasons.join("; ")).collect();
-    assert_eq!(told, ["it cannot: version of dataset `flown` does not exist", "it waits for `features`, which would run"]);
+    assert_eq!(
+        told,
+        ["it cannot: version of dataset `flown` does not exist", "it waits for `features`, which would run"]
+    );
 }

@@ -63,7 +63,7 @@ fn row(title: &str, folder: impl Fn(usize) -> Result<std::path::PathBuf>) -> Res
         }
     }
     let memory = memory.context("no start was measured")?;
-    let mut shown = |times: &mut Vec<Duration>| format!("{} ({})", ms(quantile(times, 0.5)), ms(quantile(times, 1.0)));
+    let shown = |times: &mut Vec<Duration>| format!("{} ({})", ms(quantile(times, 0.5)), ms(quantile(times, 1.0)));
     let (healthy, ready) = (shown(&mut healthy), shown(&mut ready));
     println!("| {title} | {healthy} | {ready} | {:.1} MB | {:.1} MB |", memory.resident, memory.anonymous);
     Ok(())

@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
 
     let (mut server, port) = project::start(&folder)?;
     wait(&mut server, port, "/ready").await?;
-    let token = project::token(&folder)?;
+    let token = until(&mut server, async || project::token(&folder)).await?;
     let released = Released::fetch(port, &token).await?;
     let path = format!("/v2/models/{MODEL}/infer");
     let requests = released.by_name().iter().map(|body| http("POST", &path, Some(&token), body)).collect();
@@ -75,17 +75,20 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
+/// Waits until a server answers `path` with 200.
 async fn wait(server: &mut Server, port: u16, path: &str) -> Result<()> {
-    let (began, request) = (Instant::now(), http("GET", path, None, &Value::Null));
+    let request = http("GET", path, None, &Value::Null);
+    until(server, async || Connection::open(port).await?.ask(&request).await.map(drop)).await
+}
+
+/// Tries again and again while a server starts.
+async fn until<T>(server: &mut Server, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
     loop {
-        if let Ok(mut connection) = Connection::open(port).await
-            && connection.ask(&request).await.is_ok()
-        {
-            return Ok(());
-        }
-        server.alive()?;
-        if began.elapsed() > PATIENCE {
-            bail!("{path} was not answered within {} s", PATIENCE.as_secs());
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(error) if began.elapsed() > PATIENCE => return Err(error.context("the server does not answer")),
+            Err(_) => server.alive()?,
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -54,7 +54,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             );
             Ok(ExitCode::SUCCESS)
         }
-        Command::Releases(Releases::Show { digest }) => {
+        Command::Releases { verb: Some(Releases::Show { digest }) } => {
             println!("{}", serde_json::to_string_pretty(&client.get(&format!("{base}/releases/{digest}")).await?)?);
             Ok(ExitCode::SUCCESS)
         }
@@ -113,7 +113,7 @@ fn view(command: &Command) -> View {
                 ("digest", "version.digest"),
             ],
         ),
-        Command::Releases(_) => {
+        Command::Releases { .. } => {
             ("/releases", &[("release", "digest"), ("version", "number"), ("at", "project_at"), ("verdict", "verdict")])
         }
         Command::Models => (

@@ -20,8 +20,10 @@ struct Month {
 /// What became of each month.
 pub(crate) struct Year {
     months: Vec<Month>,
-    drift: Vec<Option<f64>>,
-    auc: Vec<Option<f64>>,
+    /// Share of drifted features, by the version that answered so many rows.
+    drift: Vec<Option<(f64, f64)>>,
+    /// Live AUC, by the version that answered so many rows.
+    auc: Vec<Option<(f64, f64)>>,
 }
 
 impl Year {
@@ -63,14 +65,14 @@ impl Year {
             else {
                 continue;
             };
-            let facts = &result["facts"];
-            if let Some(share) = facts.pointer("/drift/share").and_then(Value::as_f64) {
-                self.drift[index] = Some(share);
-            }
             // Of several versions in one window, the one that answered most stands for the month.
-            if let Some(auc) = facts.get("auc").and_then(Value::as_f64) {
-                if result["is_champion"] != json!(false) {
-                    self.auc[index] = Some(auc);
+            let facts = &result["facts"];
+            let rows = facts["rows"].as_f64().unwrap_or_default();
+            for (kept, fact) in [(&mut self.drift[index], "/drift/share"), (&mut self.auc[index], "/auc")] {
+                if let Some(value) = facts.pointer(fact).and_then(Value::as_f64)
+                    && kept.is_none_or(|(most, _)| rows >= most)
+                {
+                    *kept = Some((rows, value));
                 }
             }
         }
@@ -79,7 +81,7 @@ impl Year {
 
     /// The table.
     pub(crate) fn table(&self) -> String {
-        let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
+        let number = |kept: Option<(f64, f64)>| kept.map_or_else(|| "–".to_owned(), |(_, value)| format!("{value:.3}"));
         let rows: Vec<Vec<String>> = self
             .months
             .iter()
@@ -104,13 +106,44 @@ impl Year {
     }
 }
 
-/// The first clause of a message, at most a line.
+/// What a message tells, in a few words: the table has room for no more.
 fn shorten(message: &str) -> String {
-    const LONGEST: usize = 90;
-    let first = message.split(" (").next().unwrap_or(message);
-    if first.chars().count() <= LONGEST {
-        first.to_owned()
-    } else {
-        first.chars().take(LONGEST - 1).chain(['…']).collect()
+    const LONGEST: usize = 72;
+    // A trigger's line is about what its run came to, a load's about the load.
+    let told = match message.split_once("): ") {
+        Some((who, told)) if who.starts_with("trigger ") => told,
+        _ => message,
+    };
+    let told = match (told.strip_prefix("alert `"), told.find(" is held: ")) {
+        (Some(alert), _) => format!("alert {}", alert.split('`').next().unwrap_or(alert)),
+        (None, Some(end)) => format!("{} is held", &told[..end]),
+        (None, None) => told.split([';', ':']).next().unwrap_or(told).to_owned(),
+    };
+    if told.chars().count() <= LONGEST {
+        return told;
+    }
+    told.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shorten;
+
+    #[test]
+    fn the_table_says_what_a_message_came_to() {
+        for (message, told) in [
+            (
+                "trigger `renew` (alert:delay.stale): version 3 refused: auc 0.7196, champion 0.7149",
+                "version 3 refused",
+            ),
+            ("alert `delay.stale` at version 1, window of 2013-07-01: auc < reference.auc", "alert delay.stale"),
+            (
+                "load from `a.csv` into `weather` is held: `plausible`: 720 rows",
+                "load from `a.csv` into `weather` is held",
+            ),
+            ("version 2 answers at `delay`: its canary lasted", "version 2 answers at `delay`"),
+        ] {
+            assert_eq!(shorten(message), told);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Backups of a server at work: loads arrive, predictions are answered, and each copy is of one moment.
 //! Every one of them is restored elsewhere and goes on from there.
 
+mod moment;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +14,21 @@ use crate::drifting::{self, NAME, month};
 use crate::support::{Place, Server, text};
 
 /// Backups that are made, one after the other.
-const BACKUPS: usize = 4;
+const BACKUPS: usize = 3;
+/// Copies that are compared before each backup: they take no time, so that they meet commits under way.
+const COPIES: usize = 10;
 /// Threads that ask for predictions.
 const ASKERS: usize = 2;
 /// Answers between two backups, at least.
-const ANSWERS_BETWEEN: usize = 150;
+const ANSWERS_BETWEEN: usize = 400;
 /// Answers that may be given while a backup is made.
-const ANSWERS_MEANWHILE: usize = 400;
+const ANSWERS_MEANWHILE: usize = 800;
 /// Answers after which an asker looks one up, so that the log is taken over.
 const LOOKED_UP: usize = 40;
 /// Rows of the load that is held.
 const HELD: usize = 20;
 /// Rows of a file that arrives meanwhile.
-const PIECE: usize = 12;
+const PIECE: usize = 6;
 
 fn at(path: &str) -> String {
     format!("/api/v1/projects/{NAME}/{path}")
@@ -88,7 +92,9 @@ fn a_backup_that_is_not_whole_is_not_restored() {
 fn hold(place: &Place, server: &Server) -> String {
     let mut rows = month(4);
     rows.truncate(HELD);
-    rows.iter_mut().for_each(|row| row.a *= 10.0);
+    for row in &mut rows {
+        row.a *= 10.0;
+    }
     place.write("data/asked/2013-04-held.csv", drifting::asked(&rows));
     place.good(&["run", "features"]);
     let loads = server.list(&at("datasets/asked/loads?limit=100"));
@@ -106,21 +112,43 @@ fn while_busy(place: &Place, server: &Server) -> Vec<Backup> {
             let told = told.clone();
             scope.spawn(move || ask(server, over, &told));
         }
-        scope.spawn(move || deliver(place, over));
+        scope.spawn(move || deliver(place, server, over));
         let mut answered = HashSet::new();
-        (0..BACKUPS)
-            .map(|number| {
-                let wanted = answered.len() + ANSWERS_BETWEEN;
-                while answered.len() < wanted {
-                    answered.insert(ended.1.recv().expect("somebody asks"));
-                }
-                answered.extend(ended.1.try_iter());
-                let folder = place.folder.path().join(format!("backup-{number}"));
-                place.good(&["backup", folder.to_str().unwrap()]);
-                Backup { folder, answered: answered.clone() }
-            })
-            .collect()
+        let (mut backups, mut cut) = (Vec::new(), None);
+        for number in 0..BACKUPS {
+            let wanted = answered.len() + ANSWERS_BETWEEN;
+            while answered.len() < wanted {
+                answered.insert(ended.1.recv().expect("somebody asks"));
+            }
+            answered.extend(ended.1.try_iter());
+            for _ in 0..COPIES {
+                let copied = copy_and_compare(place, server, cut.is_none());
+                cut = cut.or(copied.map(|folder| Backup { folder, answered: answered.clone() }));
+            }
+            answered.extend(ended.1.try_iter());
+            let folder = place.folder.path().join(format!("backup-{number}"));
+            place.good(&["backup", folder.to_str().unwrap()]);
+            backups.push(Backup { folder, answered: answered.clone() });
+        }
+        backups.extend(cut);
+        backups
     })
+}
+
+/// Lets the server copy its store, and compares what is in the copy. One that was made in the middle
+/// of a commit is kept, if asked for.
+fn copy_and_compare(place: &Place, server: &Server, keeps: bool) -> Option<PathBuf> {
+    let made = server.post("/api/v1/backup", &json!({}));
+    let copy = place.path().join(".perennial").join(made["folder"].as_str().unwrap());
+    let is_cut = server.block_on(moment::compare(&copy));
+    if keeps && is_cut {
+        let kept = place.folder.path().join("backup-cut");
+        std::fs::rename(copy, &kept).unwrap();
+        std::fs::write(kept.join("backup.json"), made.to_string()).unwrap();
+        return Some(kept);
+    }
+    std::fs::remove_dir_all(copy).unwrap();
+    None
 }
 
 /// Ends those who are busy, when the test fails too.
@@ -148,14 +176,23 @@ fn ask(server: &Server, over: &AtomicBool, told: &SyncSender<String>) {
     }
 }
 
-/// Brings the rest of April in many small files.
-fn deliver(place: &Place, over: &AtomicBool) {
+/// Brings the rest of April in many small files, each of which is a load.
+fn deliver(place: &Place, server: &Server, over: &AtomicBool) {
     for (number, rows) in month(4)[HELD..].chunks(PIECE).enumerate() {
         if over.load(Ordering::SeqCst) {
             return;
         }
-        place.write(&format!("data/asked/2013-04-{number:02}.csv"), drifting::asked(rows));
-        place.good(&["run", "features"]);
+        place.write(&format!("data/asked/2013-04-{number:03}.csv"), drifting::asked(rows));
+        let run = server.post(&at("pipeline-runs"), &json!({ "kind": "run", "options": { "steps": ["features"] } }));
+        let events = at(&format!("pipeline-runs/{}/events", run["id"].as_str().unwrap()));
+        let mut after = json!(0);
+        loop {
+            let page = server.get(&format!("{events}?after={after}&wait_ms=20000"));
+            if page["is_over"] == json!(true) {
+                break;
+            }
+            after = page["events"].as_array().unwrap().last().map_or(after, |event| event["sequence"].clone());
+        }
     }
 }
 

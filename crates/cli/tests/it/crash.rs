@@ -43,8 +43,7 @@ fn whenever_the_server_is_killed_nothing_acknowledged_is_lost_half_there_or_twic
     let asked = std::env::var("PERENNIAL_CRASH_KILLS").ok().map(|kills| kills.parse().unwrap());
     let mut tally = Tally::new(asked.unwrap_or(KILLS));
     while tally.kills < tally.asked {
-        let round = tally.kills / KILLS_A_ROUND;
-        Round::new(SEED + round).play(&mut tally);
+        Round::new(SEED + tally.rounds).play(&mut tally);
     }
     tally.tell();
 }
@@ -73,7 +72,8 @@ impl Round {
     fn play(mut self, tally: &mut Tally) {
         let mut server = Server::up(&self.place, &[]);
         self.runtime.block_on(load::set_up(&self.asking(&server), &self.place, &self.journal));
-        for _ in 0..KILLS_A_ROUND.min(tally.asked - tally.kills) {
+        let until = tally.asked.min(tally.kills + KILLS_A_ROUND);
+        while tally.kills < until {
             let busy = Duration::from_millis(self.chance.below(BUSY_MS_MAX));
             self.kill_under_load(server, busy);
             tally.kills += 1;

@@ -56,7 +56,7 @@ evaluate = ["train", "simple"]
 slices = ["season"]
 
 [gates]
-better = "candidate.auc >= champion.auc + 0.05 && candidate.auc >= simple.auc"
+better = "candidate.auc >= champion.auc + 0.2 && candidate.auc >= simple.auc"
 
 [release]
 model = "train"
@@ -150,8 +150,8 @@ pub(crate) fn three_months(place: &Place, server: &Server) {
     server.step(NAME, month_start(4));
     for number in 1..=3 {
         let rows = month(number);
-        place.write(&format!("data/asked/2013-{number:02}.csv"), &asked(&rows));
-        place.write(&format!("data/turned_out/2013-{number:02}.csv"), &turned_out(&rows));
+        place.write(&format!("data/asked/2013-{number:02}.csv"), asked(&rows));
+        place.write(&format!("data/turned_out/2013-{number:02}.csv"), turned_out(&rows));
     }
     server.step(NAME, month_start(4) + 1);
 }

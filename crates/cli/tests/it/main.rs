@@ -3,17 +3,23 @@
 #![cfg(test)]
 
 mod backup;
+mod changed;
 mod clients;
 mod crash;
+mod declared;
 mod drifting;
+mod held;
+mod hosts;
 mod ledger;
 mod lifecycle;
 mod predictions;
 mod project;
 mod python;
+mod sources;
 mod stories;
 mod story;
 mod support;
 mod swaps;
 mod teams;
+mod tools;
 mod wrong_input;

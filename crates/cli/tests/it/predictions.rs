@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ goal = "Tell which orders will come late"
 kind = "binary"
 data = "orders"
 target = "late"
-key = ["id"]
+key = ["id", "day"]
 time = "at"
 test = "1 month"
 within = "20 days"
@@ -71,17 +72,26 @@ fn keys(number: u8) -> Vec<i64> {
     (first..first + ROWS).chain(beyond).collect()
 }
 
+/// When the order at a place of a month was made.
+fn asked_at(number: u8, place: i64) -> Timestamp {
+    Timestamp::from_millisecond(month_start(number) + place * 3_600_000).unwrap()
+}
+
+fn day(when: Timestamp) -> String {
+    when.strftime("%F").to_string()
+}
+
 /// All orders until April; of April's it is not known yet how they turned out, unless it is over.
 fn orders(april_is_over: bool) -> String {
-    let mut text = "id,at,a,late\n".to_owned();
+    let mut text = "id,day,at,a,late\n".to_owned();
     for number in 1..=4 {
         for (place, key) in keys(number).into_iter().enumerate() {
             let place = place as i64;
-            let when = jiff::Timestamp::from_millisecond(month_start(number) + place * 3_600_000).unwrap();
+            let when = asked_at(number, place);
             let a = (place % 5) as f64 / 2.0 - 1.0;
             let noise = ((place * 7_919 + i64::from(number)) % 1_000) as f64 / 500.0 - 1.0;
             let late = if number < 4 || april_is_over { (a + 1.5 * noise > 0.0).to_string() } else { String::new() };
-            writeln!(text, "{key},{when},{a},{late}").unwrap();
+            writeln!(text, "{key},{},{when},{a},{late}", day(when)).unwrap();
         }
     }
     text
@@ -100,12 +110,18 @@ fn serving() -> (Place, Server) {
     (place, server)
 }
 
-/// Asks with keys of some datatype; gives the request's id.
-fn ask(server: &Server, datatype: &str, keys: &Value, a: &Value) -> String {
-    let rows = keys.as_array().unwrap().len();
+/// Asks for some of April's orders, with keys of some datatype; gives the request's id.
+fn ask(server: &Server, datatype: &str, asked: &Value, a: &Value) -> String {
+    let (april, asked) = (keys(4), asked.as_array().unwrap());
+    let rows = asked.len();
+    let days = asked.iter().map(|key| {
+        let place = april.iter().position(|known| key.to_string().trim_matches('"') == known.to_string());
+        json!(day(asked_at(4, place.unwrap_or_default() as i64)))
+    });
     let tensor = |name: &str, datatype: &str, data: &Value| json!({ "name": name, "shape": [rows], "datatype": datatype, "data": data });
-    let asked = json!({ "inputs": [tensor("id", datatype, keys), tensor("a", "FP64", a)] });
-    server.post(INFER, &asked)["parameters"]["request_id"].as_str().unwrap().to_owned()
+    let inputs =
+        [tensor("id", datatype, &json!(asked)), tensor("day", "BYTES", &days.collect()), tensor("a", "FP64", a)];
+    server.post(INFER, &json!({ "inputs": inputs }))["parameters"]["request_id"].as_str().unwrap().to_owned()
 }
 
 /// Asks for one order after the other, with whole numbers.
@@ -195,8 +211,8 @@ fn a_segment_that_does_not_read_stops_neither_the_others_nor_a_start_and_is_trie
 /// The folder of the endpoint's log.
 fn log_of(place: &Place) -> PathBuf {
     let logs = place.path().join(".perennial/predictions");
-    let projects = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path().join("late"));
-    projects.filter(|log| log.is_dir()).next().unwrap()
+    let mut projects = std::fs::read_dir(logs).unwrap().map(|entry| entry.unwrap().path().join("late"));
+    projects.find(|log| log.is_dir()).unwrap()
 }
 
 fn number_of(segment: &std::path::Path) -> i64 {

@@ -41,19 +41,24 @@ fn a_model_trained_in_python_is_found_by_mlflow_and_answers() {
     let (log, _) = good(command(&place, &["logs", "train"]));
     assert!(log.starts_with("learning from ") && log.contains("held back: 0."), "{log}");
 
-    // The environment's lock is part of the key, so nothing is to be done until something changes.
+    // The lock is part of the key and does not change: the model is judged beside the champion it has become, not
+    // trained again, and then nothing is to be done.
+    let (_, progress) = good(command(&place, &["run"]));
+    assert!(progress.contains("judge (evaluate)") && !progress.contains("train (run)"), "{progress}");
     let (printed, _) = good(command(&place, &["run"]));
     assert!(printed.contains("nothing to do"), "{printed}");
     let why = |place: &Place| good(command(place, &["why", "train"])).0;
     assert!(why(&place).contains("up to date"), "{}", why(&place));
-    place.edit("perennial.toml", "leaves = 31", "leaves = 15");
+    place.edit("perennial.toml", "leaves = 8", "leaves = 9");
     assert!(why(&place).contains("would run") && why(&place).contains("params changed"), "{}", why(&place));
-    place.edit("perennial.toml", "leaves = 15", "leaves = 31");
+    place.edit("perennial.toml", "leaves = 9", "leaves = 8");
 
     let server = Server::start(command(&place, &["up", "--port", "0"]), &place.path().join(".perennial"));
     let train = attempt(&server, "flight-delays-python", "release", "train");
     assert!(train["isolation"].as_str().unwrap().starts_with("landlock v"), "{train}");
     assert!(train["peak_memory_bytes"].as_u64().unwrap() > 50_000_000, "{train}");
+    let explained = good(command(&place, &["explain", "model", "1"])).0;
+    assert!(explained.contains("environment "), "{explained}");
     conforms(&server, "step_run.py", &[("RUN_ID", train["run_id"].as_str().unwrap())]);
     all_agree_with_onnx_runtime(&place, &server, "flight-delays-python");
 }
@@ -117,7 +122,11 @@ fn what_a_commands_output_links_to_is_not_taken() {
     let told = place.run(&["run"]);
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
     assert!(text(&told.stderr).contains("`metrics.json` is a link"), "{}", text(&told.stderr));
-    place.edit("perennial.toml", "; ln -s /proc/self/status metrics.json", "; ln -sf ../../../../metadata.sqlite out.txt");
+    place.edit(
+        "perennial.toml",
+        "; ln -s /proc/self/status metrics.json",
+        "; ln -sf ../../../../metadata.sqlite out.txt",
+    );
     let told = place.run(&["run"]);
     assert_eq!(told.status.code(), Some(1));
     assert!(text(&told.stderr).contains("what the step left at `out.txt` is a link"), "{}", text(&told.stderr));

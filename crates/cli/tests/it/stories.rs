@@ -65,7 +65,7 @@ fn play(change: &Change) -> Ending {
     server.step(NAME, month_start(5) + 1);
     place.write("data/asked/2013-05.csv", drifting::asked(&month(5)));
     server.step(NAME, month_start(5) + 60_000);
-    drifting::ask_one_by_one(&server, &month(5)[..40]);
+    drifting::ask_one_by_one(&server, &month(5)[..80]);
     // Canaries lasted, and the wait for outcomes is over.
     server.step(NAME, month_start(5) + 25 * 86_400_000);
     ending(&place, &server)
@@ -143,7 +143,7 @@ fn without_outcomes_quality_is_unknown_and_no_alert_of_it_fires() {
 
 #[test]
 fn a_stronger_gate_refuses_what_the_usual_one_promotes() {
-    let file = Some(("champion.auc + 0.05", "champion.auc + 0.95"));
+    let file = Some(("champion.auc + 0.2", "champion.auc + 0.95"));
     let ending = play(&Change { file, ..Change::default() });
     assert_eq!(ending, Ending { decisions: decided(&[(1, "pass"), (2, "fail")]), champion: 1, ..renewed() });
 }

@@ -156,24 +156,26 @@ fn a_hundred_swaps_under_load_drop_nothing_and_mix_nothing() {
             changes: changes.clone(),
             settled: sender,
         };
-        asking.push(server.block_on(async { tokio::spawn(asker.ask_until_over()) }));
+        server.block_on(async { asking.push(tokio::spawn(asker.ask_until_over())) });
     }
 
-    // The first change is a release through the gates, each other one call back.
+    // By turns a release through the gates, which brings the second version, and one call back.
     place.edit(
         "perennial.toml",
         "trees = 40, learning_rate = 0.2, depth = 4",
         "trees = 10, learning_rate = 0.1, depth = 2",
     );
-    changes.make(&server, &mut settled, 1, || {
-        assert!(place.good(&["release"]).contains("version 2 answers at `late`"));
-    });
-    let second = numbers_of(&server, 2, &rows);
-    for number in 2..=SWAPS {
+    let mut second = Vec::new();
+    for number in (1..SWAPS).step_by(2) {
         changes.make(&server, &mut settled, number, || {
+            assert!(place.good(&["release"]).contains("version 2 answers at `late`"));
+        });
+        if second.is_empty() {
+            second = numbers_of(&server, 2, &rows);
+        }
+        changes.make(&server, &mut settled, number + 1, || {
             let told = server.post("/api/v1/projects/drifting/endpoints/late/rollback", &json!({}));
-            let now = format!("version {} answers at `late` again", champion(number));
-            assert!(told["message"].as_str().unwrap().starts_with(&now), "{told}");
+            assert!(told["message"].as_str().unwrap().starts_with("version 1 answers at `late` again"), "{told}");
         });
     }
     changes.over.store(true, Ordering::SeqCst);

@@ -102,7 +102,8 @@ fn a_server_that_sees_no_file_of_a_project_runs_it_all_the_same() {
     assert_eq!(digests(&listed), digests(&alone.json(&["data", "list"])), "the same rows as in the project's folder");
     assert!(team.good(&client, &["run", "features"]).contains("nothing to do"));
     assert!(team.good(&client, &["why", "features"]).contains("up to date"));
-    let mut own: Vec<_> = std::fs::read_dir(team.place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut own: Vec<_> =
+        std::fs::read_dir(team.place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     own.retain(|name| name != ".perennial");
     assert!(own.is_empty(), "nothing landed in the server's own root: {own:?}");
 
@@ -185,7 +186,8 @@ fn files_are_taken_by_content_and_paths_by_their_judge() {
     let file = std::fs::read(client.path().join("perennial.toml")).unwrap();
     let digest = BlobDigest::of(&file);
     assert_eq!(team.put("warming", &digest.to_string(), &file).0, StatusCode::OK);
-    for path in ["../outside.csv", "/etc/outside.csv", "data/../../outside.csv", "data\\..\\outside.csv", "data//a.csv"] {
+    for path in ["../outside.csv", "/etc/outside.csv", "data/../../outside.csv", "data\\..\\outside.csv", "data//a.csv"]
+    {
         let line = |path: &str| format!("{digest} {} - {path}", file.len());
         let manifest = format!("perennial manifest 1\n{}\n{}\n", line(path), line("perennial.toml"));
         let (status, told) = team.submit("warming", &manifest);

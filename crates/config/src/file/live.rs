@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 use crate::size::Size;
 
-/// An address at which the champion answers.
+/// An address at which the champion answers. Taken out of the file it answers no more, from the file's next submission on.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointTable {
-    /// How a new version is tried on a share of the requests before it becomes champion; at once if not said.
+    /// How a new version is tried on a share of the requests before it becomes champion; at once if not said. Taken out while one is tried, that one ends and the champion stays.
     pub canary: Option<CanaryTable>,
     /// `logged` keeps predictions through the end of the process, `recorded` through power loss, too.
     #[serde(default = "logged")]

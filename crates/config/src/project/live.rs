@@ -122,6 +122,13 @@ impl Schedule {
         let next = self.cron.find_next_occurrence(&start, false).ok()?;
         Some(next.timestamp().as_millisecond())
     }
+
+    /// The last time up to `ms`, itself included.
+    pub fn last_until(&self, ms: i64, zone: &TimeZone) -> Option<i64> {
+        let end = Timestamp::from_millisecond(ms).ok()?.to_zoned(zone.clone());
+        let last = self.cron.find_previous_occurrence(&end, true).ok()?;
+        Some(last.timestamp().as_millisecond())
+    }
 }
 
 impl FromStr for Schedule {

@@ -153,6 +153,9 @@ fn events_of_every_kind_are_read() {
     let at = |text: &str| perennial_core::calendar::parse_instant(text, &zone).unwrap();
     assert_eq!(schedule.next_after(at("2013-03-08T12:00:00"), &zone), Some(at("2013-03-11T07:30:00Z")));
     assert_eq!(schedule.next_after(at("2013-03-11T07:30:00Z"), &zone), Some(at("2013-03-18T07:30:00Z")));
+    for until in ["2013-03-11T07:30:00Z", "2013-03-11T07:30:59.999Z", "2013-03-18T07:29:59.999Z"] {
+        assert_eq!(schedule.last_until(at(until), &zone), Some(at("2013-03-11T07:30:00Z")), "{until}");
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl DataEngine for Unlinked {
         unlinked()
     }
 
-    async fn quarantined(&self, table: &str, _: Option<LoadId>, _: usize) -> Result<Page> {
+    async fn quarantined(&self, table: &str, _: &[LoadId], _: usize) -> Result<Page> {
         let field = |name: &str| Field { name: name.to_owned(), class: TypeClass::Text, nullable: true };
         let schema = Schema { fields: vec![field("origin"), field("_reason")] };
         match table {

@@ -418,7 +418,8 @@ pub trait DataEngine: Send + Sync {
 
     /// Writes the rows set aside by a staged load to the quarantine table of the
     /// dataset (`<table>.quarantine`): its columns as text or JSON, `_load`, `_reason`.
-    /// Doing it twice for one load is the same as once.
+    /// Doing it twice for one load is the same as once; rows of a load staged again take
+    /// the place of those written before.
     async fn quarantine(&self, load: LoadId, table: &str) -> Result<()>;
 
     /// Commits a staged load with its number, once: a number already there is

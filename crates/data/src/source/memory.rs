@@ -74,9 +74,9 @@ fn text_bytes(values: &Values, row: usize) -> usize {
 fn array(values: &Values, from: usize, to: usize) -> ArrayRef {
     match values {
         Values::Int(values) => Arc::new(Int64Array::from(values[from..to].to_vec())),
-        Values::Float(values) => {
-            Arc::new(values[from..to].iter().map(|value| Some(*value).filter(|value| !value.is_nan())).collect::<Float64Array>())
-        }
+        Values::Float(values) => Arc::new(
+            values[from..to].iter().map(|value| Some(*value).filter(|value| !value.is_nan())).collect::<Float64Array>(),
+        ),
         Values::Text(text) => Arc::new(texts(text, from, to)),
     }
 }

@@ -20,8 +20,8 @@ use perennial_core::schema::Schema;
 
 use crate::error::{Error, Result};
 
-pub use listing::files_below;
 pub(crate) use listing::Sources;
+pub use listing::files_below;
 pub(crate) use memory::Memory;
 
 /// Rows of a batch, at most.

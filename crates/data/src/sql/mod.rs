@@ -4,6 +4,7 @@ mod export;
 mod frame;
 mod json;
 mod names;
+mod yielding;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use perennial_core::port::data::{NamedTable, Page};
@@ -29,6 +31,7 @@ pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
+use yielding::Yielding;
 
 /// Bytes of one answer, about; beyond it the answer is cut, as it is at its limit of rows.
 const PAGE_BYTES_MAX: usize = 256 << 20;
@@ -82,7 +85,13 @@ impl Sql {
     fn session_of(&self, partitions: usize) -> SessionContext {
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
         config.options_mut().sql_parser.collect_spans = true;
-        SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime))
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(Yielding))
+            .build();
+        SessionContext::new_with_state(state)
     }
 
     /// Plans `text` in `session` over `named`, which hide the column `_load`.

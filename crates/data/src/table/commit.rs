@@ -274,11 +274,11 @@ fn same_columns(a: &ArrowSchema, b: &ArrowSchema) -> bool {
 /// Puts a file into the table's folder, durably, under a name that its content decides.
 pub(super) async fn add_file(tables: &Tables, request: &CommitRequest, path: &Path) -> Result<Action> {
     let stem = request.load.to_string();
-    put_file(tables, &request.table, &stem, path).await
+    put_file(tables, &request.table, &stem, path).await.map(Action::Add)
 }
 
-/// Puts a Parquet file into a table's folder; gives the action that adds it.
-pub(super) async fn put_file(tables: &Tables, table: &str, stem: &str, path: &Path) -> Result<Action> {
+/// Puts a Parquet file into a table's folder; gives what adds it.
+pub(super) async fn put_file(tables: &Tables, table: &str, stem: &str, path: &Path) -> Result<Add> {
     let failed = |cause: std::io::Error| Error::storage(format!("writing a file of table `{table}`"), cause);
     let mut hasher = blake3::Hasher::new();
     let size = std::io::copy(&mut std::fs::File::open(path).map_err(failed)?, &mut hasher).map_err(failed)?;
@@ -290,14 +290,14 @@ pub(super) async fn put_file(tables: &Tables, table: &str, stem: &str, path: &Pa
         tokio::io::copy(&mut source, &mut writer).await.map_err(failed)?;
         tokio::io::AsyncWriteExt::shutdown(&mut writer).await.map_err(failed)?;
     }
-    Ok(Action::Add(Add {
+    Ok(Add {
         path: name,
         size: size as i64,
         modification_time: modified_ms(path).map_err(failed)?,
         data_change: true,
         stats: Some(stats::of_file(path)?),
         ..Add::default()
-    }))
+    })
 }
 
 /// When a file was last written, epoch milliseconds.

@@ -10,7 +10,7 @@ use datafusion::prelude::{ident, lit};
 use deltalake::DeltaResult;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, MetadataExt, StructType, Transaction};
+use deltalake::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use perennial_core::id::LoadId;
@@ -34,34 +34,32 @@ pub(crate) fn name_of(table: &str) -> String {
     format!("{table}.quarantine")
 }
 
-/// Writes the rows that `area` set aside to the quarantine of `table`; once, however often it is called.
+/// Writes the rows that `area` set aside to the quarantine of `table`; once, however often it is called. Rows of
+/// a load that was staged again take the place of those written before.
 pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<()> {
     let record = area.get()?;
-    if record.aside.is_none() {
-        return Ok(());
-    }
     let name = name_of(table);
     let application = format!("perennial-load-{}", area.load());
     let work = area.work_folder()?;
     let file = work.path().join("quarantine.parquet");
-    let mut prepared: Option<(Action, SchemaRef)> = None;
+    let mut joins: Option<(Add, SchemaRef)> = None;
     for _ in 0..LOOKS_MAX {
         let newest = tables.newest(&name).await?;
-        if let Some(opened) = &newest {
-            let state = opened.state()?;
-            let done = state.transaction_version(opened.log.as_ref(), &application).await;
-            if done.map_err(|cause| opened.failed("reading", cause))?.is_some() {
-                return Ok(());
-            }
-        }
-        let (add, schema) = if let Some(prepared) = &prepared {
-            prepared.clone()
-        } else {
-            let schema = convert(area, &file).await?;
-            let add = put_file(tables, &name, &area.load().to_string(), &file).await?;
-            prepared.insert((add, schema)).clone()
+        let before = match &newest {
+            Some(opened) => of_load(opened, area.load(), &application).await?,
+            None => Before::Nothing,
         };
-        match commit(tables, newest.as_deref(), &name, &application, add, &schema).await {
+        if record.aside.is_some() && joins.is_none() {
+            let schema = convert(area, &file).await?;
+            joins = Some((put_file(tables, &name, &area.load().to_string(), &file).await?, schema));
+        }
+        let leaves = match (before, &joins) {
+            (Before::Nothing, None) | (Before::Merged, _) => return Ok(()),
+            (Before::Nothing, Some(_)) => Vec::new(),
+            (Before::Files(files), Some((add, _))) if files.iter().any(|file| file.path == add.path) => return Ok(()),
+            (Before::Files(files), _) => files,
+        };
+        match commit(tables, newest.as_deref(), &name, &application, joins.clone(), leaves).await {
             Ok(()) => return Ok(()),
             Err(cause) if is_conflict(&cause) => {}
             Err(cause) => return Err(Error::delta(format!("writing the quarantine of table `{table}`"), cause)),
@@ -71,6 +69,29 @@ pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<(
         message: format!("the quarantine of table `{table}` was changed by others {LOOKS_MAX} times in a row"),
         hint: "try again when the other writers are done".into(),
     })
+}
+
+/// What a quarantine holds of a load.
+enum Before {
+    /// No rows.
+    Nothing,
+    /// Files of its own, each named by the load.
+    Files(Vec<Remove>),
+    /// Rows that lie among those of others by now.
+    Merged,
+}
+
+async fn of_load(opened: &Opened, load: LoadId, application: &str) -> Result<Before> {
+    let state = opened.state()?;
+    let written = state.transaction_version(opened.log.as_ref(), application).await;
+    if written.map_err(|cause| opened.failed("reading", cause))?.is_none() {
+        return Ok(Before::Nothing);
+    }
+    let stem = format!("part-{load}-");
+    let files = state.log_data();
+    let own = files.iter().filter(|file| file.path().starts_with(&stem));
+    let own: Vec<Remove> = own.map(|file| file.remove_action(true)).collect();
+    Ok(if own.is_empty() { Before::Merged } else { Before::Files(own) })
 }
 
 /// Quarantined rows of `loads`, the newest first.
@@ -142,21 +163,24 @@ async fn commit(
     newest: Option<&Opened>,
     name: &str,
     application: &str,
-    add: Action,
-    schema: &SchemaRef,
+    joins: Option<(Add, SchemaRef)>,
+    leaves: Vec<Remove>,
 ) -> DeltaResult<()> {
     let properties = CommitProperties::default()
         .with_application_transaction(Transaction::new(application, 1))
         .with_metadata(HashMap::new())
         .with_max_retries(0)
         .with_cleanup_expired_logs(Some(false));
+    let (add, schema) = joins.unzip();
+    let add = add.map(Action::Add);
     let Some(opened) = newest else {
+        let schema = schema.unwrap_or_else(|| Arc::new(ArrowSchema::empty()));
         let columns: StructType = schema.as_ref().try_into_kernel()?;
         let log = tables.log(name).map_err(|cause| deltalake::DeltaTableError::Generic(cause.to_string()))?;
         return CreateBuilder::new()
             .with_log_store(log)
             .with_columns(columns.fields().cloned())
-            .with_actions([add])
+            .with_actions(add)
             .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
             .with_commit_properties(properties)
             .with_save_mode(SaveMode::ErrorIfExists)
@@ -164,10 +188,10 @@ async fn commit(
             .map(|_| ());
     };
     let state = opened.table.snapshot()?;
-    let mut actions = vec![add];
+    let mut actions: Vec<Action> = add.into_iter().chain(leaves.into_iter().map(Action::Remove)).collect();
     let mut fields: Vec<_> = state.snapshot().arrow_schema().fields().iter().cloned().collect();
     let before = fields.len();
-    for field in schema.fields() {
+    for field in schema.iter().flat_map(|schema| schema.fields()) {
         if !fields.iter().any(|known| known.name() == field.name()) {
             fields.push(Arc::clone(field));
         }

@@ -55,12 +55,7 @@ impl Files {
         Self::chosen(root, opened, |path| path == name, Vec::new())
     }
 
-    fn chosen(
-        root: &Root,
-        opened: &Opened,
-        takes: impl Fn(&str) -> bool,
-        extra: Vec<Arc<Field>>,
-    ) -> Result<Self> {
+    fn chosen(root: &Root, opened: &Opened, takes: impl Fn(&str) -> bool, extra: Vec<Arc<Field>>) -> Result<Self> {
         let place = |cause| Error::engine(&format!("opening table `{}`", opened.name), cause);
         let store = ObjectStoreUrl::parse(&root.store.base).map_err(place)?;
         let url = root.table_url(&opened.name)?;
@@ -81,7 +76,7 @@ impl Files {
                         .into(),
                 });
             }
-            let path = StorePath::from_iter(folder.parts().chain(file.object_store_path().parts()));
+            let path: StorePath = folder.parts().chain(file.object_store_path().parts()).collect();
             let meta = ObjectMeta {
                 location: path,
                 last_modified: file.modification_datetime().map_err(|cause| opened.failed("opening", cause))?,
@@ -131,8 +126,7 @@ impl TableProvider for Files {
         let runtime = state.runtime_env();
         let footers = Arc::clone(&runtime.cache_manager.get_file_metadata_cache());
         let reader = CachedParquetFileReaderFactory::new(runtime.object_store(&self.store)?, footers);
-        let source =
-            ParquetSource::new(self.schema.clone()).with_parquet_file_reader_factory(Arc::new(reader));
+        let source = ParquetSource::new(self.schema.clone()).with_parquet_file_reader_factory(Arc::new(reader));
         let groups = FileGroup::new(self.files.clone()).split_files(state.config().target_partitions());
         let statistics = Statistics { num_rows: self.rows(), ..Statistics::new_unknown(self.schema.table_schema()) };
         let scan = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))

@@ -55,8 +55,7 @@ async fn a_source_with_a_root_of_its_own_reads_there_and_nowhere_else() {
     assert_eq!(listed, ["in/b.csv"]);
     let below: Vec<String> = files_below(&own, "in/*.csv").unwrap().into_iter().map(|file| file.path).collect();
     assert_eq!(below, listed);
-    let (_, staged) =
-        place.stage(&How::new(StageInput::Files { source: files.clone(), paths: listed })).await.unwrap();
+    let (_, staged) = place.stage(&How::new(StageInput::Files { source: files.clone(), paths: listed })).await.unwrap();
     assert_eq!(staged.arrived, 2);
     let elsewhere = place.engine.fingerprint(&files, "in/a.csv").await.unwrap_err();
     says(&elsewhere, "not-found", &["in/a.csv"]);

@@ -1,6 +1,8 @@
 //! The quarantine: rows set aside, with load and reason, once.
 
-use perennial_core::port::data::{DataEngine, NamedTable, QueryRequest, RowCheck, RowQuestion, ScanPlan, TableRef};
+use perennial_core::port::data::{
+    DataEngine, Mode, NamedTable, QueryRequest, RowCheck, RowQuestion, ScanPlan, StageInput, TableRef,
+};
 use serde_json::json;
 
 use crate::support::{How, Place, TABLE};
@@ -77,4 +79,32 @@ async fn the_quarantine_can_be_asked_with_sql() {
     let sql = "SELECT n, count(*) FROM rows.quarantine GROUP BY n";
     let page = place.engine.query(QueryRequest { sql: sql.into(), tables, limit: 10 }).await.unwrap();
     assert_eq!(page.rows, [[json!("-1"), json!(2)]]);
+}
+
+#[tokio::test]
+async fn rows_of_a_load_staged_again_take_the_place_of_those_before() {
+    let place = Place::new();
+    let text = "{\"k\": 1, \"n\": -1}\n{\"k\": 2, \"n\": 2}\n";
+    let (held, _) = place.stage(&How::lines(text).key(&["k"]).plan(positive())).await.unwrap();
+    place.engine.quarantine(held, TABLE).await.unwrap();
+    let (other, _) = place.stage(&How::lines("{\"k\": 9, \"n\": -9}\n").key(&["k"]).plan(positive())).await.unwrap();
+    place.engine.quarantine(other, TABLE).await.unwrap();
+    place.load(&How::lines("{\"k\": 2, \"n\": 20}\n").key(&["k"])).await;
+    let mut again = How::new(StageInput::Staged).key(&["k"]).plan(positive());
+    again.load = Some(held);
+    place.stage(&again).await.unwrap();
+    for _ in 0..2 {
+        place.engine.quarantine(held, TABLE).await.unwrap();
+        let page = place.engine.quarantined(TABLE, &[held], 10).await.unwrap();
+        let mut reasons: Vec<&str> = page.rows.iter().map(|row| row[1].as_str().unwrap()).collect();
+        reasons.sort_unstable();
+        assert_eq!(reasons, ["key exists", "positive"]);
+    }
+    // With nothing left to set aside, nothing is left of it there.
+    let mut lenient = How::new(StageInput::Staged).key(&["k"]).mode(Mode::Merge);
+    lenient.load = Some(held);
+    place.stage(&lenient).await.unwrap();
+    place.engine.quarantine(held, TABLE).await.unwrap();
+    assert!(place.engine.quarantined(TABLE, &[held], 10).await.unwrap().rows.is_empty());
+    assert_eq!(place.engine.quarantined(TABLE, &[other], 10).await.unwrap().rows.len(), 1);
 }

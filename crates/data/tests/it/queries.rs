@@ -1,5 +1,7 @@
 //! SQL: what people ask, what trainers read, what steps are given.
 
+use std::time::Duration;
+
 use perennial_core::frame::Column;
 use perennial_core::port::data::{DataEngine, FrameRequest, NamedTable, QueryRequest, StageInput};
 use perennial_core::schema::TypeClass;
@@ -42,6 +44,22 @@ async fn the_limit_cuts_the_answer_and_says_so() {
         let page = place.engine.query(QueryRequest { sql, tables: tables.clone(), limit }).await.unwrap();
         assert_eq!((page.rows.len(), page.truncated), (limit.min(3), truncated));
     }
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_any_more_leaves_the_threads_to_others() {
+    let place = filled().await;
+    // As many as there are threads, each of which would take hours.
+    for sql in [
+        "SELECT count(*) FROM generate_series(1, 10000000000000)",
+        "SELECT sum(a.value * b.value) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b",
+        "SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b ON a.value % 2 = b.value % 2",
+    ] {
+        let asked = [place.try_ask(sql), place.try_ask(sql)].map(Box::pin);
+        let given_up = tokio::time::timeout(Duration::from_secs(1), futures::future::join_all(asked)).await;
+        assert!(given_up.is_err(), "{sql}");
+    }
+    assert_eq!(place.ask("SELECT count(*) FROM rows").await.rows, [[json!(3)]]);
 }
 
 #[tokio::test]

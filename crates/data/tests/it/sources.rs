@@ -52,8 +52,13 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
 async fn csv_without_header_takes_the_names_of_the_source() {
     let place = Place::new();
     place.write("a.csv", "1,x\n2,y\n");
-    let files =
-        FilesSource { root: None, files: "a.csv".into(), format: None, header: false, columns: vec!["n".into(), "t".into()] };
+    let files = FilesSource {
+        root: None,
+        files: "a.csv".into(),
+        format: None,
+        header: false,
+        columns: vec!["n".into(), "t".into()],
+    };
     place.load(&How::new(StageInput::Files { source: files.clone(), paths: vec!["a.csv".into()] })).await;
     assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
     let unnamed = FilesSource { columns: Vec::new(), ..files };

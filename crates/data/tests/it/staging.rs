@@ -27,6 +27,33 @@ async fn a_staged_load_survives_a_restart() {
 }
 
 #[tokio::test]
+async fn sweeping_forgets_every_staged_load_but_those_that_are_kept() {
+    let place = Place::new();
+    let (kept, staged) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
+    let (left, _) = place.stage(&How::lines("{\"n\": 2}\n")).await.unwrap();
+    let staging = place.folder.path().join("staging");
+    // Cut off while a third was staged again.
+    let (again, _) = place.stage(&How::lines("{\"n\": 3}\n")).await.unwrap();
+    std::fs::rename(staging.join(again.to_string()), staging.join(format!("{again}.before"))).unwrap();
+    place.engine.sweep(&[kept]).await.unwrap();
+    assert_eq!(place.engine.staged(kept).await.unwrap(), Some(staged));
+    assert_eq!(place.engine.staged(left).await.unwrap(), None);
+    let mut names: Vec<String> =
+        std::fs::read_dir(&staging).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, [kept.to_string(), "spill".to_owned()]);
+}
+
+#[tokio::test]
+async fn what_queries_of_a_dead_engine_had_spilled_is_cleared() {
+    let place = Place::new();
+    let spilled = place.folder.path().join("staging/spill/left-behind");
+    std::fs::write(&spilled, "rows").unwrap();
+    place.again();
+    assert!(!spilled.exists());
+}
+
+#[tokio::test]
 async fn a_half_written_area_is_void() {
     let place = Place::new();
     let (load, _) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();

@@ -98,7 +98,9 @@ fn types_come_from_the_log_and_not_from_the_values() {
 fn an_input_that_came_as_numbers_and_as_text_is_two_columns() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    for column in [Column::Number(vec![1.0]), Column::Text(TextColumn::encode([Some("two")])), Column::Number(vec![3.0])] {
+    for column in
+        [Column::Number(vec![1.0]), Column::Text(TextColumn::encode([Some("two")])), Column::Number(vec![3.0])]
+    {
         let mut inputs = Frame::new();
         inputs.push("x", column);
         log.append(LOG, answered(RequestId::generate(), &inputs, None), Durability::Logged).unwrap();

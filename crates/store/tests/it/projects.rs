@@ -209,7 +209,9 @@ async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     drop(reader);
     let void = write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
     assert_eq!(void, [tokens::Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
-    assert!(write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap().is_empty());
+    assert!(
+        write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap().is_empty()
+    );
 }
 
 async fn an_administrator_link_is_used_once(db: &Db) {

@@ -193,7 +193,10 @@ async fn promotions_are_listed_by_version(db: &Db) {
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(promotions::list(&mut reader, project.id, None, 9).await.unwrap().items, made);
     assert_eq!(promotions::list_of_version(&mut reader, model.id, 2).await.unwrap(), made[1..3]);
-    assert_eq!(promotions::first_ms(&mut reader, project.id, made[0].endpoint.as_ref().unwrap()).await.unwrap(), Some(NOW));
+    assert_eq!(
+        promotions::first_ms(&mut reader, project.id, made[0].endpoint.as_ref().unwrap()).await.unwrap(),
+        Some(NOW)
+    );
     assert_eq!(promotions::first_ms(&mut reader, project.id, &"other".parse().unwrap()).await.unwrap(), None);
     assert_eq!(promotions::get(&mut reader, made[0].id).await.unwrap(), made[0]);
 }

@@ -5,7 +5,8 @@ use perennial_core::schema::{Field, Schema, TypeClass};
 use super::{holds, logged, settle};
 
 fn schema(fields: &[(&str, TypeClass)]) -> Schema {
-    let field = |(name, class): &(&str, TypeClass)| Field { name: (*name).to_owned(), class: class.clone(), nullable: true };
+    let field =
+        |(name, class): &(&str, TypeClass)| Field { name: (*name).to_owned(), class: class.clone(), nullable: true };
     Schema { fields: fields.iter().map(field).collect() }
 }
 
@@ -44,7 +45,9 @@ fn one_segment_may_bring_an_input_in_both_types() {
 
 #[test]
 fn what_was_logged_is_looked_for_wherever_it_went() {
-    for (column, held) in [("in_x", true), ("IN_X", true), ("in_x_as_text", true), ("in_xy", false), ("in_x_as_int", false)] {
+    for (column, held) in
+        [("in_x", true), ("IN_X", true), ("in_x_as_text", true), ("in_xy", false), ("in_x_as_int", false)]
+    {
         assert_eq!(holds(column, "in_x"), held, "{column}");
     }
     let known = schema(&[("in_k", TypeClass::Text), ("in_k_as_float", TypeClass::Float), ("in_k2", TypeClass::Int)]);

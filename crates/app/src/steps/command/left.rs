@@ -37,7 +37,8 @@ pub(super) fn plain(place: &Path, path: &str) -> Result<()> {
         let entry = entry.map_err(|cause| unreadable(path, cause))?;
         if !entry.file_type().map_err(|cause| unreadable(path, cause))?.is_file() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            return Err(refused(&format!("{path}/{name}"), "is no file").hint("a dataset is a Parquet file, or a folder of them"));
+            return Err(refused(&format!("{path}/{name}"), "is no file")
+                .hint("a dataset is a Parquet file, or a folder of them"));
         }
     }
     Ok(())

@@ -62,7 +62,7 @@ useful = "candidate.r2 > -1000"
 model = "train"
 
 [endpoints.hours]
-canary = { share = 0.5, for = "1 s", min_requests = 5, rollback = "canary.error_rate > champion.error_rate + 0.5" }
+canary = { share = 0.5, for = "100 ms", min_requests = 5, rollback = "canary.error_rate > champion.error_rate + 0.5" }
 
 [monitors.hours]
 endpoint = "hours"

@@ -97,16 +97,16 @@ pub(super) struct Tracked {
 }
 
 impl Journal {
-    /// Everything acknowledged so far, by kind.
-    pub(super) fn acknowledged(&self) -> [(&'static str, u64); 6] {
+    /// Everything that has to be there, by kind.
+    pub(super) fn owed(&self) -> [(&'static str, u64); 6] {
         let batches = self.tracked.iter().map(|run| run.batches_acknowledged + run.points_acknowledged).sum();
         [
-            ("predictions", self.predictions_acknowledged),
-            ("tracking writes", batches),
-            ("rollbacks", self.moves_acknowledged),
-            ("pipeline runs", self.runs.len() as u64),
-            ("files", self.files.len() as u64),
-            ("releases of held loads", self.releases.len() as u64),
+            ("predictions acknowledged", self.predictions_acknowledged),
+            ("tracking writes acknowledged", batches),
+            ("rollbacks acknowledged", self.moves_acknowledged),
+            ("pipeline runs acknowledged", self.runs.len() as u64),
+            ("releases of held loads acknowledged", self.releases.len() as u64),
+            ("files delivered", self.files.len() as u64),
         ]
     }
 }

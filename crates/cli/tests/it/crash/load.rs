@@ -33,12 +33,7 @@ struct Client {
 }
 
 /// Starts every client; each ends when the server does.
-pub(super) fn start(
-    asking: &Asking,
-    place: &Place,
-    journal: &Arc<Mutex<Journal>>,
-    chance: &mut Chance,
-) -> JoinSet<()> {
+pub(super) fn start(asking: &Asking, place: &Place, journal: &Arc<Mutex<Journal>>, chance: &mut Chance) -> JoinSet<()> {
     let (sender, answered) = watch::channel(0);
     let sender = Arc::new(sender);
     let mut client = || Client {
@@ -80,7 +75,9 @@ pub(super) async fn set_up(asking: &Asking, place: &Place, journal: &Arc<Mutex<J
             return;
         }
     }
-    panic!("the second model did not become champion");
+    let endpoint = asking.get(&format!("{BASE}/endpoints/hours")).await.unwrap();
+    let runs = asking.list(&format!("{BASE}/pipeline-runs")).await.unwrap();
+    panic!("the second model did not become champion: {endpoint}\n{runs:#?}");
 }
 
 /// Follows a pipeline run to its end.
@@ -129,7 +126,7 @@ async fn run_pipelines(mut client: Client) -> Forever {
 
 async fn roll_back(mut client: Client) -> Forever {
     loop {
-        client.answers(20, 400).await?;
+        client.answers(10, 150).await?;
         client.journal().moves_asked += 1;
         let path = format!("{BASE}/endpoints/hours/rollback");
         let (status, answer) = client.asking.ask(Method::POST, &path, Some(&json!({}))).await?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::asking::{Asking, Cut};
-use super::files::{self, BASE, Fate, ROWS};
+use super::files::{self, BASE, Fate, ROWS, ROWS_SHORT};
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::load::{NOTE, day_of, follow, held, put};
 use crate::support::Place;
@@ -41,17 +41,15 @@ pub(super) fn finish(runtime: &Runtime, asking: &Asking, place: &Place, journal:
     let settled = async {
         for load in held(asking).await? {
             let day = day_of(&load);
-            let mut known = journal.lock().unwrap();
+            let mut rows = ROWS;
             if Fate::of(day) == Fate::Repaired {
-                known.files.insert(day, Delivered { rows: ROWS, enters: Enters::Surely });
-                drop(known);
-                put(&place.path(), day, ROWS);
+                put(&place.path(), day, rows);
             } else {
-                known.files.get_mut(&day).unwrap().enters = Enters::Surely;
-                drop(known);
                 let id = load["id"].as_str().unwrap();
                 asking.post(&format!("{BASE}/loads/{id}/release"), &json!({})).await?;
+                rows = ROWS_SHORT;
             }
+            journal.lock().unwrap().files.insert(day, Delivered { rows, enters: Enters::Surely });
         }
         Ok::<_, Cut>(())
     };
@@ -215,9 +213,9 @@ async fn promotions(asking: &Asking, journal: &mut Journal) -> Result<(), Cut> {
     let is_live = ["running", "waiting"].contains(&endpoint["canary_state"].as_str().unwrap_or_default());
     assert_eq!(endpoint["champion_number"].as_i64(), champion, "{endpoint}");
     assert_eq!(endpoint["canary_number"].as_i64().filter(|_| is_live), canary, "{endpoint}");
-    let answering: Vec<Option<i64>> =
-        endpoint["live"].as_array().unwrap().iter().map(|live| live["number"].as_i64()).collect();
-    let wanted: Vec<Option<i64>> = [champion, canary].into_iter().filter(Option::is_some).collect();
+    let answering: Vec<i64> =
+        endpoint["live"].as_array().unwrap().iter().map(|live| live["number"].as_i64().unwrap()).collect();
+    let wanted: Vec<i64> = [champion, canary].into_iter().flatten().collect();
     assert_eq!(answering, wanted, "{endpoint}");
     let models = asking.get(&format!("{BASE}/models")).await?;
     let named: Vec<Option<i64>> = models["items"]
@@ -322,7 +320,8 @@ async fn all_over(asking: &Asking, journal: &Journal) -> Result<(), Cut> {
         follow(asking, open["id"].as_str().unwrap()).await?;
     }
     let experiment = asking.get(BASE).await?["experiment_id"].clone();
-    let search = json!({ "experiment_ids": [experiment], "filter": "attributes.status = 'RUNNING'", "max_results": 1000 });
+    let search =
+        json!({ "experiment_ids": [experiment], "filter": "attributes.status = 'RUNNING'", "max_results": 1000 });
     let found = asking.post("/api/2.0/mlflow/runs/search", &search).await?;
     for run in found["runs"].as_array().into_iter().flatten() {
         assert_eq!(run["info"]["run_name"], NOTE, "a step's run goes on after its step: {run}");

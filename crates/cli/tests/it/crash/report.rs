@@ -16,8 +16,9 @@ pub(super) struct Tally {
     pub(super) kills_while_starting: u64,
     /// How long each start after a kill took until the server answered.
     pub(super) starts: Vec<Duration>,
-    acknowledged: BTreeMap<&'static str, u64>,
-    rounds: u64,
+    owed: BTreeMap<&'static str, u64>,
+    pub(super) rounds: u64,
+    promotions: usize,
     attempts_interrupted: usize,
     runs_resumed: usize,
     began: Instant,
@@ -30,8 +31,9 @@ impl Tally {
             kills: 0,
             kills_while_starting: 0,
             starts: Vec::new(),
-            acknowledged: BTreeMap::new(),
+            owed: BTreeMap::new(),
             rounds: 0,
+            promotions: 0,
             attempts_interrupted: 0,
             runs_resumed: 0,
             began: Instant::now(),
@@ -41,10 +43,9 @@ impl Tally {
     /// Tells that another kill lost nothing.
     pub(super) fn progress(&self, busy: Duration, journal: &Journal) {
         let start = self.starts.last().copied().unwrap_or_default();
-        let counts: Vec<String> =
-            journal.acknowledged().iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let counts: Vec<String> = journal.owed().iter().map(|(what, count)| format!("{count} {what}")).collect();
         println!(
-            "kill {} of {}: after {} ms of load; answered again in {} ms; whole: {}",
+            "kill {} of {}: after {} ms of load; answered again in {} ms; all there: {}",
             self.kills,
             self.asked,
             busy.as_millis(),
@@ -55,10 +56,11 @@ impl Tally {
 
     /// Takes up what a round came to.
     pub(super) fn take(&mut self, journal: &Journal) {
-        for (what, count) in journal.acknowledged() {
-            *self.acknowledged.entry(what).or_default() += count;
+        for (what, count) in journal.owed() {
+            *self.owed.entry(what).or_default() += count;
         }
         self.rounds += 1;
+        self.promotions += journal.promotions.len();
         self.attempts_interrupted += journal.attempts_interrupted.len();
         self.runs_resumed += journal.runs_resumed.len();
     }
@@ -81,10 +83,11 @@ impl Tally {
         let mut row = |what: &str, value: String| writeln!(text, "| {what} | {value} |").unwrap();
         row("kills", format!("{}, of which {} while starting", self.kills, self.kills_while_starting));
         row("projects that lived through them", self.rounds.to_string());
-        for (what, count) in &self.acknowledged {
-            row(&format!("acknowledged: {what}"), grouped(*count));
+        for (what, count) in &self.owed {
+            row(what, grouped(*count));
         }
         row("of these lost, half there or twice", "0".to_owned());
+        row("changes of who answers, each following the one before", self.promotions.to_string());
         row("attempts at steps cut off and marked", self.attempts_interrupted.to_string());
         row("pipeline runs that went on after it", self.runs_resumed.to_string());
         row("`perennial run` after a kill that failed", "0".to_owned());
@@ -99,9 +102,10 @@ impl Tally {
 fn surroundings() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |name| {
-        name.trim_start_matches([' ', '\t', ':'])
-    });
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
     format!(
         "Perennial {}, {} build; {} processors ({model}), Linux {}; {}.",
         env!("CARGO_PKG_VERSION"),
@@ -117,7 +121,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -1,0 +1,90 @@
+//! Files that have other content than when they were loaded, alone and of several that came together.
+
+use serde_json::json;
+
+use crate::support::{Place, text};
+
+/// Stock by shop; a load without any stock is held.
+fn stock(source: &str) -> Place {
+    Place::with_file(&format!(
+        "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = {{ files = \"in/*.csv\", {source} }}\nmode = \"append\"\n\n\
+         [checks.stock]\nsome = \"sum(pieces) > 0\"\n",
+    ))
+}
+
+fn rows(place: &Place) -> Vec<(String, i64)> {
+    let rows = place.query("SELECT shop, pieces FROM stock ORDER BY shop, pieces");
+    rows.iter().map(|row| (row[0].as_str().unwrap().to_owned(), row[1].as_i64().unwrap())).collect()
+}
+
+fn are(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
+    expected.iter().map(|(shop, pieces)| ((*shop).to_owned(), *pieces)).collect()
+}
+
+#[test]
+fn a_repaired_file_takes_the_place_of_what_the_held_one_was_to_replace() {
+    let place = stock("on_change = \"replace\"");
+    place.write("in/a.csv", "shop,pieces\na,1\n");
+    place.write("in/b.csv", "shop,pieces\nb,1\n");
+    place.good(&["run"]);
+    place.write("in/a.csv", "shop,pieces\na,0\n");
+    place.good(&["run"]);
+    assert_eq!(rows(&place), are(&[("a", 1), ("b", 1)]), "the new content is held");
+    place.write("in/a.csv", "shop,pieces\na,20\n");
+    place.good(&["run"]);
+    assert_eq!(rows(&place), are(&[("a", 20), ("b", 1)]));
+    assert!(place.good(&["run"]).contains("nothing to do"));
+}
+
+#[test]
+fn a_released_file_takes_the_place_of_what_it_was_to_replace() {
+    let place = stock("on_change = \"replace\"");
+    place.write("in/a.csv", "shop,pieces\na,1\n");
+    place.good(&["run"]);
+    for content in ["shop,pieces\na,0\n", "shop,pieces\na,0\na,0\n"] {
+        place.write("in/a.csv", content);
+        place.good(&["run"]);
+    }
+    let loads = place.json(&["data", "show", "stock"]);
+    let held = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["state"] == "held").unwrap();
+    place.good(&["data", "release", held["id"].as_str().unwrap()]);
+    assert_eq!(rows(&place), are(&[("a", 0), ("a", 0)]));
+}
+
+#[test]
+fn of_files_that_came_together_one_is_replaced_with_the_others() {
+    let place = stock("batch = \"all\", on_change = \"replace\"");
+    place.write("in/a.csv", "shop,pieces\na,1\n");
+    place.write("in/b.csv", "shop,pieces\nb,1\n");
+    place.good(&["run"]);
+    place.write("in/c.csv", "shop,pieces\nc,1\n");
+    place.write("in/b.csv", "shop,pieces\nb,20\n");
+    place.good(&["run"]);
+    assert_eq!(rows(&place), are(&[("a", 1), ("b", 20), ("c", 1)]));
+    assert!(place.good(&["run"]).contains("nothing to do"));
+}
+
+#[test]
+fn of_files_that_came_together_none_may_change_unless_that_is_said() {
+    let place = stock("batch = \"all\"");
+    place.write("in/a.csv", "shop,pieces\na,1\n");
+    place.write("in/b.csv", "shop,pieces\nb,1\n");
+    place.good(&["run"]);
+    place.write("in/b.csv", "shop,pieces\nb,20\n");
+    let told = place.run(&["run"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told.stderr).contains("`in/b.csv`"), "{}", text(&told.stderr));
+    assert_eq!(rows(&place), are(&[("a", 1), ("b", 1)]));
+}
+
+#[test]
+fn files_held_together_enter_together_when_one_is_repaired() {
+    let place = stock("batch = \"all\"");
+    place.write("in/a.csv", "shop,pieces\na,0\n");
+    place.write("in/b.csv", "shop,pieces\nb,0\n");
+    place.good(&["run"]);
+    assert_eq!(place.json(&["data", "list"]).pointer("/items/0/version"), Some(&json!(null)));
+    place.write("in/b.csv", "shop,pieces\nb,20\n");
+    place.good(&["run"]);
+    assert_eq!(rows(&place), are(&[("a", 0), ("b", 20)]));
+}
