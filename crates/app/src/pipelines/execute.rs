@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use perennial_config::Thing;
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
+use perennial_core::port::runner::Environment;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_pipelines::{Graph, KeyParts, Node, Outcome, Schedule};
@@ -211,6 +212,7 @@ async fn attempt(
         tables: Mutex::default(),
         outputs: Mutex::default(),
         split: OnceLock::new(),
+        environments: Mutex::default(),
         newest,
         before,
         reused: Mutex::default(),

@@ -6,7 +6,7 @@ mod live;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use perennial_artifacts::Share;
 use perennial_config::{Environment as Declared, Input, Isolation, OutputKind as Kind, Run};
@@ -42,10 +42,21 @@ const LOG_TAIL_LINES: usize = 12;
 /// Bytes at the end of a log in which an error looks for its reason.
 const LOG_TAIL_BYTES: u64 = 64 * 1024;
 
-/// The environment a step runs in, resolved to its lock.
+/// The environment a step runs in, resolved to its lock; it stays the same within a pipeline run.
 pub(super) async fn environment(context: &Context, run: &Run) -> Result<Environment> {
-    let program = run.argv.first().map(String::as_str).unwrap_or_default();
-    context.caller.app.services.runner.resolve(&spec(context, run)?, program).await
+    let program = run.argv.first().cloned().unwrap_or_default();
+    let file = match &run.environment {
+        Declared::System => None,
+        Declared::Uv { file } => Some(file.clone()),
+    };
+    let key = (file, program);
+    let known = || context.environments.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = known().get(&key) {
+        return Ok(found.clone());
+    }
+    let found = context.caller.app.services.runner.resolve(&spec(context, run)?, &key.1).await?;
+    known().insert(key, found.clone());
+    Ok(found)
 }
 
 fn spec(context: &Context, run: &Run) -> Result<EnvironmentSpec> {
