@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use perennial_config::TrainerSpec;
@@ -53,12 +53,32 @@ impl Clock for FixedClock {
 pub struct FakeData {
     answers: Mutex<HashMap<String, Page>>,
     files: Mutex<BTreeMap<String, String>>,
+    still: Mutex<Option<Watch>>,
+}
+
+/// Told when somebody wants a data engine to stand still (true), and when it is let go (false).
+type Watch = Arc<dyn Fn(bool) + Send + Sync>;
+
+/// An engine that stands still while this lives.
+struct Still(Option<Watch>);
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.0 {
+            watch(false);
+        }
+    }
 }
 
 impl FakeData {
     /// What `sql` answers from now on.
     pub fn answer(&self, sql: &str, page: Page) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), page);
+    }
+
+    /// Tells `watch` from now on when the engine is to stand still and when it is let go.
+    pub fn watch_still(&self, watch: impl Fn(bool) + Send + Sync + 'static) {
+        *self.still.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(watch));
     }
 
     /// Offers a file with this content from now on.
@@ -111,7 +131,11 @@ impl DataEngine for FakeData {
     }
 
     async fn stand_still(&self) -> Box<dyn Send> {
-        Box::new(())
+        let watch = self.still.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(watch) = &watch {
+            watch(true);
+        }
+        Box::new(Still(watch))
     }
 
     async fn position(&self, _: &str) -> Result<Option<Position>> {

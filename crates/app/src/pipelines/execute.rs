@@ -64,6 +64,8 @@ pub struct Context {
     pub(crate) outputs: Mutex<BTreeMap<StepName, (StepRunId, Vec<StepOutput>)>>,
     /// The split, decided once.
     pub(crate) split: OnceLock<Split>,
+    /// Environments by requirements file and program, each resolved once.
+    pub(crate) environments: Mutex<HashMap<(Option<String>, String), Environment>>,
     newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
     /// The last attempt at each step that this run made before it was cut off.
     before: HashMap<StepName, i64>,

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod backup;
 mod collecting;
 mod planning;
 mod predictions;

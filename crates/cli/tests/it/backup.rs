@@ -16,13 +16,13 @@ use crate::support::{Place, Server, text};
 /// Backups that are made, one after the other.
 const BACKUPS: usize = 3;
 /// Copies that are compared before each backup: they take no time, so that they meet commits under way.
-const COPIES: usize = 10;
+const COPIES: usize = 3;
 /// Threads that ask for predictions.
 const ASKERS: usize = 2;
 /// Answers between two backups, at least.
-const ANSWERS_BETWEEN: usize = 400;
+const ANSWERS_BETWEEN: usize = 150;
 /// Answers that may be given while a backup is made.
-const ANSWERS_MEANWHILE: usize = 800;
+const ANSWERS_MEANWHILE: usize = 300;
 /// Answers after which an asker looks one up, so that the log is taken over.
 const LOOKED_UP: usize = 40;
 /// Rows of the load that is held.

@@ -1,0 +1,106 @@
+//! What a copy of the store holds, and when each part of it is copied.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use perennial_app::backup;
+use perennial_core::frame::{Column, Frame};
+use perennial_core::id::RequestId;
+use perennial_core::port::prediction::{Answered, Durability, Part};
+use perennial_testkit::TestApp;
+
+const LOG: &str = "project/delay";
+
+/// What a copy may hold.
+const PARTS: [&str; 6] = ["blobs", "metadata.sqlite", "predictions", "sent", "staging", "tables"];
+
+fn predict(test: &TestApp) {
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![1.0]));
+    let record = Answered {
+        request: RequestId::generate(),
+        version: 1,
+        part: Part::Champion,
+        status: 200,
+        wall_ms: 1,
+        project_ms: 1,
+        latency_us: 1,
+        inputs: &inputs,
+        scores: None,
+    };
+    test.app.services.predictions.append(LOG, record, Durability::Logged).unwrap();
+}
+
+/// A store with something in every part of it.
+async fn filled() -> TestApp {
+    let (test, _) = TestApp::with_project().await.unwrap();
+    for path in [
+        "tables/p/rows/_delta_log/0.json",
+        "tables/p/rows/part.parquet",
+        "tables/p/rows/part.parquet#7000001",
+        "tables/unfinished/rows/part.parquet",
+        "staging/load/rows.parquet",
+        "staging/spill/1/run",
+        "blobs/ab/abcd",
+        "blobs/unfinished/1",
+        "sent/p/current",
+    ] {
+        let place = test.folder.path().join(path);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(place, path).unwrap();
+    }
+    predict(&test);
+    assert_eq!(test.app.services.predictions.seal(LOG).unwrap(), [1]);
+    predict(&test);
+    test
+}
+
+/// The parts that copies of the store have so far.
+fn copied(work: &Path) -> Vec<&'static str> {
+    let copies: Vec<PathBuf> = std::fs::read_dir(work).unwrap().map(|entry| entry.unwrap().path()).collect();
+    PARTS.into_iter().filter(|part| copies.iter().any(|copy| copy.join(part).exists())).collect()
+}
+
+#[tokio::test]
+async fn what_loads_change_is_copied_while_they_stand_still_and_what_never_changes_afterwards() {
+    let test = filled().await;
+    let (work, seen) = (test.app.services.work.clone(), Arc::new(Mutex::new(Vec::new())));
+    let watched = seen.clone();
+    test.data.watch_still(move |begins| watched.lock().unwrap().push((begins, copied(&work))));
+    backup::create(&test.system()).await.unwrap();
+    let standing = vec!["metadata.sqlite", "predictions", "staging", "tables"];
+    assert_eq!(*seen.lock().unwrap(), [(true, vec![]), (false, standing)]);
+    assert_eq!(copied(&test.app.services.work), PARTS);
+}
+
+#[tokio::test]
+async fn what_is_unfinished_is_left_out_and_what_grows_is_cut_at_its_moment() {
+    let test = filled().await;
+    let made = backup::create(&test.system()).await.unwrap();
+    let copy = test.folder.path().join(&made.folder);
+    for part in [
+        "tables/p/rows/part.parquet",
+        "tables/unfinished/rows/part.parquet",
+        "staging/load/rows.parquet",
+        "blobs/ab/abcd",
+    ] {
+        assert_eq!(std::fs::read_to_string(copy.join(part)).unwrap(), part);
+    }
+    for part in ["tables/p/rows/part.parquet#7000001", "staging/spill", "blobs/unfinished", "predictions/lock"] {
+        assert!(!copy.join(part).exists(), "{part}");
+    }
+    let open = copy.join("predictions").join(LOG).join("2.seg");
+    let size = std::fs::metadata(&open).unwrap().len();
+    predict(&test);
+    assert_eq!(std::fs::metadata(&open).unwrap().len(), size, "what comes later is not in it");
+    assert!(copy.join("predictions").join(LOG).join("1.seg").is_file());
+}
+
+#[tokio::test]
+async fn a_store_whose_blobs_lie_elsewhere_is_not_backed_up_in_part() {
+    let (test, _) = TestApp::with_project().await.unwrap();
+    std::fs::remove_dir_all(test.folder.path().join("blobs")).unwrap();
+    let error = backup::create(&test.system()).await.unwrap_err();
+    assert!(error.message().contains("in one data folder"), "{error}");
+    assert!(std::fs::read_dir(&test.app.services.work).unwrap().next().is_none());
+}
