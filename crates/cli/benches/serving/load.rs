@@ -79,7 +79,10 @@ fn length(head: &[u8]) -> Result<usize> {
     let head = std::str::from_utf8(head)?;
     let line = head.lines().find(|line| line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)));
     let length = line.with_context(|| format!("an answer without length: {head}"))?[NAME.len()..].trim().parse()?;
-    if length > ANSWER_BYTES_MAX { bail!("an answer of {length} bytes") } else { Ok(length) }
+    if length > ANSWER_BYTES_MAX {
+        bail!("an answer of {length} bytes");
+    }
+    Ok(length)
 }
 
 /// Asks over all connections until the time is up. Each connection begins at another request.
