@@ -60,6 +60,8 @@ pub(crate) enum Answer {
 /// To be called first in `main` when the first argument is [`LAUNCH_ARGUMENT`], before any thread
 /// is started.
 pub fn launch_main() -> i32 {
+    // What a server settles for its own memory, a step's programs settle for theirs.
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
     let answer = match read_order() {
         Ok(order) => match supervise::run(&order) {
             Ok(outcome) => Answer::Ended(outcome),

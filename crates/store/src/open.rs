@@ -6,20 +6,28 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use perennial_core::Result as CoreResult;
-use sqlx::Connection as _;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Connection as _, SqlSafeStr as _};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::conn::{Reader, Tx};
 use crate::error::{Error, Result};
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+/// The migrations of each database: number, what it does, its statements.
+const SQLITE: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
+const POSTGRES: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+
+fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migrations = migrations.iter().map(|(number, description, sql)| {
+        Migration::new(*number, (*description).into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
 
 /// How long a statement waits for a lock that another process holds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -89,7 +97,7 @@ impl Store {
             .synchronous(synchronous)
             .pragma("cache_size", "-32000");
         let mut conn = SqliteConnection::connect_with(&write).await?;
-        SQLITE.run(&mut conn).await.map_err(migration_error)?;
+        migrator(&SQLITE).run(&mut conn).await.map_err(migration_error)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(CONNECTION_WAIT)
@@ -113,7 +121,7 @@ impl Store {
             .acquire_timeout(CONNECTION_WAIT)
             .connect_with(connect)
             .await?;
-        POSTGRES.run(&pool).await.map_err(migration_error)?;
+        migrator(&POSTGRES).run(&pool).await.map_err(migration_error)?;
         Ok(Self { backend: Arc::new(Backend::Postgres { pool, write_limit: options.write_limit }) })
     }
 
