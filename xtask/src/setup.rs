@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::postgres::Postgres;
 use crate::python;
@@ -13,7 +13,13 @@ use crate::shell::{apt, cargo, find, run};
 pub(crate) struct Ready {
     python: PathBuf,
     postgres: Postgres,
+    browser: Browser,
+}
+
+/// A browser, and what drives it.
+struct Browser {
     chromium: PathBuf,
+    driver: PathBuf,
 }
 
 impl Ready {
@@ -26,8 +32,8 @@ impl Ready {
         }
         let python = python::environment()?;
         let postgres = Postgres::start()?;
-        let chromium = chromium()?;
-        Ok(Self { python, postgres, chromium })
+        let browser = Browser::found()?;
+        Ok(Self { python, postgres, browser })
     }
 
     /// Tells a command where everything is.
@@ -35,7 +41,8 @@ impl Ready {
         command
             .env("PERENNIAL_TEST_PYTHON", &self.python)
             .env("PERENNIAL_TEST_POSTGRES", self.postgres.url())
-            .env("PERENNIAL_TEST_CHROMIUM", &self.chromium);
+            .env("PERENNIAL_TEST_CHROMIUM", &self.browser.chromium)
+            .env("PERENNIAL_TEST_CHROMEDRIVER", &self.browser.driver);
         if let Some(library) = python::onnx_runtime(&self.python) {
             command.env("ORT_DYLIB_PATH", library);
         }
@@ -44,15 +51,19 @@ impl Ready {
 
     pub(crate) fn tell(&self) {
         println!("PERENNIAL_TEST_PYTHON={}", self.python.display());
-        println!("PERENNIAL_TEST_CHROMIUM={}", self.chromium.display());
+        println!("PERENNIAL_TEST_CHROMIUM={}", self.browser.chromium.display());
+        println!("PERENNIAL_TEST_CHROMEDRIVER={}", self.browser.driver.display());
         println!("PostgreSQL starts and stops with each `cargo xtask test`");
     }
 }
 
-fn chromium() -> Result<PathBuf> {
-    if let Some(found) = find("chromium").or_else(|| find("google-chrome")) {
-        return Ok(found);
+impl Browser {
+    /// The system's; the two come from one source, so that their versions agree.
+    fn found() -> Result<Self> {
+        if find("chromium").is_none() || find("chromedriver").is_none() {
+            apt(&["chromium", "chromium-driver"])?;
+        }
+        let place = |name| find(name).with_context(|| format!("`{name}` is not there after its installation"));
+        Ok(Self { chromium: place("chromium")?, driver: place("chromedriver")? })
     }
-    apt(&["chromium"])?;
-    Ok(find("chromium").unwrap_or_else(|| PathBuf::from("/usr/bin/chromium")))
 }

@@ -33,7 +33,7 @@ fn main() {
     let address = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(perennial_api::serve(listener, router, std::future::pending()));
+        tokio::spawn(perennial_api::serve(listener, router, std::future::pending(), Duration::MAX));
         address
     });
     over_connections(address, &token);

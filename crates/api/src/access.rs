@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::request::Parts;
 use http::{HeaderMap, header};
+use perennial_app::ProjectState;
 use perennial_app::access::{SessionCaller, own_run_only, session};
-use perennial_app::{ProjectState, reading};
 use perennial_core::permission::{Permission, Principal};
 use perennial_core::site::{self, SESSION_COOKIE};
 use perennial_core::{Error, ErrorCode, Result};
@@ -138,9 +138,8 @@ pub(crate) async fn admit(door: &Door, access: Access, parts: &mut Parts) -> Res
         Access::Endpoint(permission) => {
             let name = param(parts, "endpoint").await?;
             // An endpoint that is not there is the handler's to tell.
-            if let Some(place) = door.0.app.live.find(&name) {
-                let project = reading(&place).project.id;
-                identity.principal.require(permission, Some(project))?;
+            if let Some(deployment) = door.0.app.live.find(&name) {
+                identity.principal.require(permission, Some(deployment.project.id))?;
             }
         }
     }

@@ -222,7 +222,9 @@ fn to_login(path: &str) -> Response {
 }
 
 fn log(route: &Route, head: &Head, id: RequestId, response: &Response, us: u64) {
-    let (status, path) = (response.status().as_u16(), head.path.as_deref().unwrap_or(&route.path));
+    // Where a page is may be a secret: a link that signs in.
+    let path = head.path.as_deref().filter(|_| !head.wants_page).unwrap_or(&route.path);
+    let status = response.status().as_u16();
     // What is asked thousands of times a second is not told each time.
     let is_quiet = status < 500 && matches!(route.protocol, Protocol::Inference | Protocol::Scoring)
         || route.access == Access::Public && route.protocol != Protocol::Page && status < 400;

@@ -14,9 +14,7 @@ mod tensor;
 mod v2;
 mod wire;
 
-use std::sync::{Arc, RwLock};
-
-use perennial_app::{Deployment, deployments, reading};
+use perennial_app::{App, Deployment, Held, deployments};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 
@@ -38,23 +36,31 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         .get("/version", Access::Public, scoring::version)
 }
 
-/// The endpoint of a name: one that is known but does not answer yet is not ready, any other not there.
-async fn find(door: &Door, name: &str) -> Result<Arc<RwLock<Deployment>>> {
-    if let Some(place) = door.0.app.live.find(name) {
-        return Ok(place);
-    }
+/// What `read` tells of who answers at an endpoint: one that is known but does not answer yet is not ready, any
+/// other not there.
+async fn find<T>(door: &Door, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
+    let missing = match held(&door.0.app, name) {
+        Ok(deployment) => return Ok(read(&deployment)),
+        Err(missing) => missing,
+    };
     if deployments::is_known(&door.0.app, name).await? {
         return Err(Error::new(
             ErrorCode::NotReady,
             format!("endpoint `{name}` is not ready: its model is not loaded yet"),
         ));
     }
-    Err(Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
+    Err(missing)
+}
+
+/// Who answers at an endpoint now.
+fn held(app: &App, name: &str) -> Result<Held> {
+    app.live
+        .find(name)
+        .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
 }
 
 /// Bytes of a request that the endpoint takes, and whether its answer may have to wait for others.
-fn bounds(place: &RwLock<Deployment>) -> (usize, bool) {
-    let deployment = reading(place);
+fn bounds(deployment: &Deployment) -> (usize, bool) {
     let bytes_max = usize::try_from(deployment.body_bytes_max).unwrap_or(usize::MAX);
     (bytes_max.min(limits::INFER_BYTES_MAX), deployment.may_wait())
 }

@@ -20,7 +20,6 @@ mod openapi;
 mod options;
 mod routes;
 mod serve;
-mod sessions;
 
 use std::sync::Arc;
 
@@ -42,7 +41,7 @@ pub fn router(app: Arc<App>, options: Options) -> axum::Router {
 
 /// Every route over `app`, and those that `more` adds: pages, other protocols.
 pub fn router_with(app: Arc<App>, options: Options, more: impl FnOnce(Routes) -> Routes) -> axum::Router {
-    let routes = [health::routes, metrics::routes, sessions::routes, native::routes, inference::routes, mlflow::routes]
+    let routes = [health::routes, metrics::routes, native::routes, inference::routes, mlflow::routes]
         .into_iter()
         .fold(Routes::new(), |routes, add| add(routes));
     let routes = more(routes);

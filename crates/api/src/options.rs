@@ -16,7 +16,7 @@ pub mod limits {
     pub const INFER_ROWS_MAX: usize = 100_000;
     /// Tensors of an inference request.
     pub const INFER_TENSORS_MAX: usize = 4_096;
-    /// Bytes of an inference request that is answered on its connection's task; a larger one on a thread beside.
+    /// Bytes of an inference request that is answered on its connection's task; a larger or compressed one on a thread beside.
     pub const INFER_INLINE_BYTES: usize = 16 * 1024;
     /// Large inference requests under way at once; one more is told to come back.
     pub const INFER_LARGE_MAX: usize = 16;

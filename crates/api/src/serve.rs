@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
@@ -30,9 +31,9 @@ pub struct Peer(
 pub(crate) struct Stopping(pub(crate) CancellationToken);
 
 /// How long to wait when the system gives no connection (too many open files).
-const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers connections until `shutdown` is over, then finishes what is in flight.
+/// Answers connections until `shutdown` is over, then finishes what is in flight; for that it has `patience`.
 ///
 /// # Errors
 /// When the listener has no address.
@@ -40,6 +41,7 @@ pub async fn serve(
     listener: TcpListener,
     router: axum::Router,
     shutdown: impl Future<Output = ()> + Send,
+    patience: Duration,
 ) -> std::io::Result<()> {
     let (connections, stopping) = (TaskTracker::new(), CancellationToken::new());
     let room = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
@@ -66,7 +68,9 @@ pub async fn serve(
     drop(listener);
     stopping.cancel();
     connections.close();
-    connections.wait().await;
+    if tokio::time::timeout(patience, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "connections that do not end are left");
+    }
     Ok(())
 }
 

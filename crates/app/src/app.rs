@@ -28,6 +28,9 @@ use crate::supervise::Supervisor;
 /// Steps that run at the same time.
 pub(crate) const STEPS_MAX: usize = 2;
 
+/// Brief pieces of work, such as the loading of a model, at the same time.
+const BRIEF_MAX: usize = 4;
+
 /// What the binary links into the use cases.
 pub struct Services {
     /// The metadata.
@@ -72,8 +75,10 @@ pub struct App {
     pub lease: Lease,
     /// Who answers at each endpoint.
     pub live: Live,
-    /// Bounds CPU-heavy work.
-    pub(crate) compute: Arc<Semaphore>,
+    /// Bounds CPU-heavy work: a permit for each that is under way.
+    pub compute: Arc<Semaphore>,
+    /// Bounds brief work on threads of its own, which does not wait for a training.
+    brief: Arc<Semaphore>,
     /// Where this server answers, as steps reach it: `http://127.0.0.1:<port>`.
     pub address: std::sync::OnceLock<String>,
     /// Wakes followers of pipeline runs whenever something was told.
@@ -91,6 +96,7 @@ impl App {
             lease: Lease::default(),
             live: Live::default(),
             compute: Arc::new(Semaphore::new(STEPS_MAX)),
+            brief: Arc::new(Semaphore::new(BRIEF_MAX)),
             address: std::sync::OnceLock::new(),
             told: tokio::sync::Notify::new(),
             projects: RwLock::default(),
@@ -140,23 +146,33 @@ impl App {
         }
     }
 
-    /// Runs heavy work on a thread of its own, bounded by the number of processors.
+    /// Runs heavy work on a thread of its own, beside as many others as steps run at the same time.
     pub(crate) async fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = self
-            .compute
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|closed| Error::internal("the server is stopping", closed))?;
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        done.await.map_err(|panic| Error::internal("a computation ended abruptly", panic))?
+        on_a_thread(self.compute.clone(), work).await
     }
+
+    /// Runs work of seconds at most on a thread of its own; it never waits for heavy work.
+    pub(crate) async fn brief<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        on_a_thread(self.brief.clone(), work).await
+    }
+}
+
+async fn on_a_thread<T: Send + 'static>(
+    bound: Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let permit = bound.acquire_owned().await.map_err(|closed| Error::internal("the server is stopping", closed))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(|panic| Error::internal("a computation ended abruptly", panic))?
 }
 
 /// Who calls, and where.

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use perennial_core::calendar::{Duration, local};
 use perennial_core::clock::Instant;
-use perennial_core::id::AlertId;
+use perennial_core::name::DatasetName;
 use perennial_core::permission::Permission;
-use perennial_core::state::AlertState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::alerts::Alert;
-use perennial_store::{endpoints, ledger, loads, projects};
+use perennial_store::endpoints::Endpoint;
+use perennial_store::{datasets, endpoints, ledger, loads, projects};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::app::{App, Caller};
-use crate::collect::collect;
+use crate::collect::{collect, is_the_files};
 use crate::endpoints::{canary_due, judge_canary};
 use crate::project::{Due, ProjectState, Submission};
 use crate::{alerts, monitors, predictions, triggers};
@@ -64,8 +64,7 @@ pub async fn advance(caller: &Caller, project: &Arc<ProjectState>, to_ms: i64) -
         let stands = project.stepped_ms().unwrap_or(to_ms);
         set(caller, project, next.max(stands)).await?;
         let before = happened.len();
-        happened.extend(act(caller, project).await?);
-        project.forget_due();
+        happened.extend(act(caller, project).await);
         if next <= stands && happened.len() == before {
             break;
         }
@@ -73,10 +72,9 @@ pub async fn advance(caller: &Caller, project: &Arc<ProjectState>, to_ms: i64) -
     if project.stepped_ms() != Some(to_ms) {
         set(caller, project, to_ms).await?;
     }
-    happened.extend(at_once(caller, project).await?);
+    happened.extend(at_once(caller, project).await);
     if project.sources_moved(&caller.app).await? {
-        happened.extend(act(caller, project).await?);
-        project.forget_due();
+        happened.extend(act(caller, project).await);
     }
     Ok(happened)
 }
@@ -92,36 +90,49 @@ async fn set(caller: &Caller, project: &ProjectState, ms: i64) -> Result<()> {
     Ok(())
 }
 
-/// Acts on what has come due at this moment: what a server does by itself, again and again.
+/// Acts on what has come due at this moment: what a server does by itself, again and again. While a look
+/// acts, the next ones judge canaries alone.
 pub async fn tick(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happened>> {
     caller.app.lease.require()?;
-    let Ok(_ticking) = project.ticking.try_lock() else { return Ok(Vec::new()) };
-    let mut happened = at_once(caller, project).await?;
-    if project.drains(caller.app.services.clock.wall_ms(), DRAIN_EVERY_MS) {
-        went_on(project, "predictions", drain(caller, project).await);
+    let ticking = project.ticking.try_lock();
+    // On a stepped clock all has its order.
+    if ticking.is_err() && project.stepped_ms().is_some() {
+        return Ok(Vec::new());
     }
-    let now = caller.app.now(project).project_ms;
-    if due(caller, project).await?.is_none_or(|due| due > now) && !project.sources_moved(&caller.app).await? {
+    let mut happened = at_once(caller, project).await;
+    if ticking.is_err() {
         return Ok(happened);
     }
-    happened.extend(act(caller, project).await?);
-    project.forget_due();
+    if project.drains(caller.app.services.clock.wall_ms(), DRAIN_EVERY_MS) {
+        drain(caller, project).await;
+    }
+    if is_due(caller, project).await? {
+        happened.extend(act(caller, project).await);
+    }
     Ok(happened)
 }
 
+/// Whether something failed before, came due, or sources offer other files.
+async fn is_due(caller: &Caller, project: &Arc<ProjectState>) -> Result<bool> {
+    let now = caller.app.now(project);
+    Ok(project.acts_again(now.wall_ms)
+        || due(caller, project).await?.is_some_and(|due| due <= now.project_ms)
+        || project.sources_moved(&caller.app).await?)
+}
+
 /// Brings the predictions of every endpoint into their datasets, whether anybody watches them or not.
-async fn drain(caller: &Caller, project: &Arc<ProjectState>) -> Result<()> {
-    for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
-        predictions::take_over(caller, project, &endpoint.name).await?;
+async fn drain(caller: &Caller, project: &Arc<ProjectState>) {
+    let mut look = Look::new(project);
+    for endpoint in look.went_on("endpoints", list_endpoints(caller, project).await).into_iter().flatten() {
+        look.went_on("predictions", predictions::take_over(caller, project, &endpoint.name).await);
     }
-    Ok(())
 }
 
 /// What need not come due: the rollback rule of a live canary is judged at every look.
-async fn at_once(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happened>> {
-    let Some(submission) = project.find_submission() else { return Ok(Vec::new()) };
-    let told = canaries(&Caller::system(caller.app.clone(), "clock"), project, &submission).await?;
-    Ok(happened_now(caller, project, told))
+async fn at_once(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
+    let caller = Caller::system(caller.app.clone(), "clock");
+    let told = canaries(&caller, project, &mut Look::new(project)).await;
+    happened_now(&caller, project, told)
 }
 
 fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>) -> Vec<Happened> {
@@ -129,51 +140,81 @@ fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>) -> V
     told.into_iter().map(|message| Happened { project_ms, message }).collect()
 }
 
-/// Judges every live canary. One that cannot be judged does not keep the others waiting.
-async fn canaries(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+/// Judges every live canary, unless somebody does already. One that cannot be judged keeps no other from it.
+async fn canaries(caller: &Caller, project: &Arc<ProjectState>, look: &mut Look<'_>) -> Vec<String> {
+    let Some(_turn) = project.turn(&project.judging).await else { return Vec::new() };
     let mut told = Vec::new();
-    for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
-        let judged = judge_canary(caller, project, submission, &endpoint).await;
-        told.extend(went_on(project, "a canary", judged).flatten());
+    for endpoint in look.went_on("canaries", list_endpoints(caller, project).await).into_iter().flatten() {
+        let judged = judge_canary(caller, project, &endpoint).await;
+        told.extend(look.went_on("a canary", judged).flatten());
     }
-    Ok(told)
+    told
 }
 
-/// What one part of acting came to; a failure is logged, is tried again at the next look, and
-/// keeps no other part from its turn.
-fn went_on<T>(project: &ProjectState, part: &str, result: Result<T>) -> Option<T> {
-    result
-        .inspect_err(
-            |error| tracing::warn!(project = %project.name, error = error.chain(), "{part} could not be looked at"),
-        )
-        .ok()
+async fn list_endpoints(caller: &Caller, project: &ProjectState) -> Result<Vec<Endpoint>> {
+    Ok(endpoints::list(&mut *caller.app.store().read().await?, project.id).await?)
 }
 
-/// Canaries, sources, windows, rhythms and triggers, until nothing more follows.
-async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<Happened>> {
-    let Some(submission) = project.find_submission() else { return Ok(Vec::new()) };
+/// One look at what came due, part by part.
+struct Look<'a> {
+    project: &'a ProjectState,
+    /// Whether no part has failed.
+    is_whole: bool,
+}
+
+impl<'a> Look<'a> {
+    fn new(project: &'a ProjectState) -> Self {
+        Self { project, is_whole: true }
+    }
+
+    /// What a part came to; a failure is logged and keeps no other part from its turn.
+    fn went_on<T>(&mut self, part: &str, result: Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                self.is_whole = false;
+                tracing::warn!(project = %self.project.name, error = error.chain(), "{part} could not be looked at");
+            })
+            .ok()
+    }
+
+    /// The lines that a part tells, without what failed in it.
+    fn lines(&mut self, part: &str, told: Vec<Result<String>>) -> Vec<String> {
+        told.into_iter().filter_map(|line| self.went_on(part, line)).collect()
+    }
+}
+
+/// Canaries, sources, windows, rhythms and triggers, until nothing more follows. What could not be done
+/// is tried again soon, whatever comes due.
+async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
+    let Some(submission) = project.find_submission() else { return Vec::new() };
     let caller = &Caller::system(caller.app.clone(), "clock");
-    let mut happened = Vec::new();
+    let (mut happened, mut look) = (Vec::new(), Look::new(project));
     for round in 0..ROUNDS_MAX {
-        let mut told = canaries(caller, project, &submission).await?;
-        let collected = collect(caller, project, &submission, &|_| {}).await?;
-        told.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
-        // What fails now fails in every round: it is told once, and sets nothing off.
-        let failed = collected.failed.iter().filter(|_| round == 0);
-        let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
-        happened.extend(happened_now(caller, project, failed.collect()));
-        let watched = monitors::judge(caller, project, &submission).await;
-        told.extend(went_on(project, "monitors", watched).into_iter().flatten());
-        told.extend(rhythms(caller, project, &submission).await?);
-        let fired = triggers::fire(caller, project, &submission).await;
-        told.extend(went_on(project, "triggers", fired).into_iter().flatten());
-        went_on(project, "alerts", alerts::resolve_gone(caller, project).await);
+        let mut told = canaries(caller, project, &mut look).await;
+        let collected = collect(caller, project, &submission, &|_| {}).await;
+        if let Some(collected) = look.went_on("sources", collected) {
+            told.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
+            // What fails now fails in every round: it is told once, and sets nothing off.
+            let failed = collected.failed.iter().filter(|_| round == 0);
+            let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
+            happened.extend(happened_now(caller, project, failed.collect()));
+            // A file at fault is looked at when it is another one.
+            look.is_whole &= collected.failed.iter().all(|(_, error)| is_the_files(error));
+        }
+        let judged = monitors::judge(caller, project, &submission).await;
+        look.is_whole &= !judged.waits;
+        told.extend(look.lines("monitors", judged.told));
+        told.extend(look.went_on("rhythms", rhythms(caller, project, &submission).await).into_iter().flatten());
+        told.extend(look.lines("triggers", triggers::fire(caller, project, &submission).await));
+        look.went_on("alerts", alerts::resolve_gone(caller, project).await);
         if told.is_empty() {
             break;
         }
         happened.extend(happened_now(caller, project, told));
     }
-    Ok(happened)
+    project.acted(caller.app.services.clock.wall_ms(), look.is_whole);
+    project.forget_due();
+    happened
 }
 
 /// The next instant at which something comes due, kept until the ledger tells of a change.
@@ -187,71 +228,64 @@ async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>
     let now = caller.app.now(project).project_ms;
     let mut due =
         vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
-    for endpoint in endpoints::list(&mut *caller.app.store().read().await?, project.id).await? {
+    for endpoint in list_endpoints(caller, project).await? {
         // One whose time is over and that waits for requests is looked at every time anyway.
-        due.push(canary_due(&submission, &endpoint).filter(|due| *due > now));
+        due.push(canary_due(&caller.app, project, &endpoint).await.filter(|due| *due > now));
     }
-    for (_, late_at) in late_times(&caller.app, project, &submission).await? {
-        due.push(Some(late_at).filter(|late_at| *late_at > now));
-    }
+    let rhythms = list_rhythms(&caller.app, project, &submission).await?;
+    due.extend(rhythms.iter().map(|rhythm| Some(rhythm.late_ms).filter(|late| *late > now)));
     let next = due.into_iter().flatten().min();
     project.set_due(Due { sequence, at_ms: next });
     Ok(next)
 }
 
-/// For each source with a rhythm that has delivered: (last arrival, the instant after which it is late).
-async fn late_times(
-    app: &App,
-    project: &ProjectState,
-    submission: &Submission,
-) -> Result<Vec<((perennial_core::name::DatasetName, i64), i64)>> {
-    let mut times = Vec::new();
+/// A source with a rhythm.
+struct Rhythm {
+    dataset: DatasetName,
+    every: Duration,
+    /// When it last delivered, or from when on it could have, on the project clock.
+    since_ms: i64,
+    has_delivered: bool,
+    /// The instant after which it is late.
+    late_ms: i64,
+}
+
+async fn list_rhythms(app: &App, project: &ProjectState, submission: &Submission) -> Result<Vec<Rhythm>> {
+    let mut found = Vec::new();
     let mut reader = app.store().read().await?;
     for (name, declared) in &submission.project.datasets {
-        let Some(every) = &declared.source.every else { continue };
-        let Some(dataset) = perennial_store::datasets::find_by_name(&mut reader, project.id, name).await? else {
-            continue;
-        };
-        if let Some(load) = loads::find_latest_arrival(&mut reader, dataset.id).await? {
-            times.push((
-                (name.clone(), load.project_ms),
-                every.scaled_after(load.project_ms, LATE_AFTER, &submission.zone),
-            ));
-        }
+        let Some(every) = declared.source.every.clone() else { continue };
+        let Some(dataset) = datasets::find_by_name(&mut reader, project.id, name).await? else { continue };
+        let last = loads::find_latest_arrival(&mut reader, dataset.id).await?;
+        // A dataset is there from when its source was first looked at.
+        let since_ms = last.as_ref().map_or_else(|| project.since_ms(dataset.created_ms), |load| load.project_ms);
+        let late_ms = every.scaled_after(since_ms, LATE_AFTER, &submission.zone);
+        found.push(Rhythm { dataset: name.clone(), every, since_ms, has_delivered: last.is_some(), late_ms });
     }
-    Ok(times)
+    Ok(found)
 }
 
 /// Alerts for sources whose rhythm is missed, once for each silence.
 async fn rhythms(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Vec<String>> {
-    let at = caller.app.now(project);
+    let now = caller.app.now(project).project_ms;
     let mut told = Vec::new();
-    for ((name, last), late_at) in late_times(&caller.app, project, submission).await? {
-        if at.project_ms <= late_at {
+    for Rhythm { dataset, every, since_ms, has_delivered, late_ms } in
+        list_rhythms(&caller.app, project, submission).await?
+    {
+        if now <= late_ms {
             continue;
         }
-        let every = submission.project.datasets.get(&name).and_then(|declared| declared.source.every.clone());
-        let every = every.map_or_else(String::new, |every| every.to_string());
-        let message = format!(
-            "dataset `{name}` is late: its last load came {}, expected every {every}",
-            perennial_core::calendar::local(last, &submission.zone)
-        );
-        let alert = Alert {
-            id: AlertId::generate(),
-            project_id: project.id,
-            subject: format!("dataset:{name}"),
-            name: "late".to_owned(),
-            window_start_ms: last,
-            number: None,
-            expression: None,
-            facts: json!({ "last_ms": last, "every": every }),
-            message: message.clone(),
-            state: AlertState::Firing,
-            wall_ms: at.wall_ms,
-            project_ms: at.project_ms,
-            settled_ms: None,
+        let since = local(since_ms, &submission.zone);
+        let silence = if has_delivered {
+            format!("its last load came {since}")
+        } else {
+            format!("nothing has come since {since}")
         };
-        if monitors::fire(caller, alert, None).await? {
+        let message = format!("dataset `{dataset}` is late: {silence}, expected every {every}");
+        let facts = json!({ "last_ms": has_delivered.then_some(since_ms), "every": every.to_string() });
+        let about = (format!("dataset:{dataset}"), "late", since_ms);
+        let alert = alerts::new(caller, project, about, facts, message.clone());
+        if alerts::fire(caller, alert, None).await? {
             told.push(message);
         }
     }

@@ -3,11 +3,12 @@
 mod offered;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use perennial_config::{Batch, Dataset as Declared, Project};
 use perennial_core::name::DatasetName;
-use perennial_core::port::data::StageInput;
+use perennial_core::port::data::{FilesSource, Mode, StageInput};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::datasets;
 use perennial_store::loads::{Load, LoadOrigin};
@@ -16,7 +17,7 @@ use perennial_validation::{Check, Question, plan};
 use self::offered::arriving;
 use crate::app::{App, Caller};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
-use crate::project::{ProjectState, Submission};
+use crate::project::{ProjectState, Submission, files_source};
 use crate::tables::{Tables, Versioned, declare};
 
 /// What collecting did.
@@ -26,7 +27,7 @@ pub struct Collected {
     pub committed: Vec<(DatasetName, Load)>,
     /// Loads that are held, with the reason.
     pub held: Vec<(DatasetName, Load)>,
-    /// What could not be collected, by dataset. The other datasets were.
+    /// What could not be collected, by dataset. Other files and datasets were.
     pub failed: Vec<(DatasetName, Error)>,
 }
 
@@ -34,6 +35,11 @@ impl Collected {
     /// Whether nothing new was there.
     pub fn is_idle(&self) -> bool {
         self.committed.is_empty() && self.held.is_empty() && self.failed.is_empty()
+    }
+
+    fn fail(&mut self, dataset: &DatasetName, error: Error, told: Progress<'_>) {
+        told(&Told::Failed(dataset, &error));
+        self.failed.push((dataset.clone(), error));
     }
 }
 
@@ -65,8 +71,7 @@ pub async fn collect(
         if let Err(error) =
             collect_one(caller, project, submission, (name, declared), &mut tables, told, &mut collected).await
         {
-            told(&Told::Failed(name, &error));
-            collected.failed.push((name.clone(), error));
+            collected.fail(name, error, told);
         }
     }
     Ok(collected)
@@ -94,12 +99,20 @@ impl Waiting {
     }
 }
 
-/// Files that wait to be collected, by dataset; nothing is loaded, and no dataset made.
-pub async fn waiting(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Vec<Waiting>> {
+/// Files that wait to be collected, by dataset; nothing is loaded, and no dataset made. Relative sources are those
+/// below `root`, without one the host's own.
+pub async fn waiting(
+    caller: &Caller,
+    project: &ProjectState,
+    submission: &Submission,
+    root: Option<&Path>,
+) -> Result<Vec<Waiting>> {
     let _collecting = project.collecting.lock().await;
     let mut waiting = Vec::new();
     for name in in_order_of_reference(&submission.project) {
-        let offered = offered(&caller.app, project, name, &submission.project.datasets[name]).await;
+        let declared = &submission.project.datasets[name];
+        let source = files_source(&declared.source, root.map(Path::to_owned));
+        let offered = offered(&caller.app, project, &source, (name, declared)).await;
         let (files, problem) = match offered {
             Ok(0) => continue,
             Ok(files) => (files, None),
@@ -110,13 +123,20 @@ pub async fn waiting(caller: &Caller, project: &ProjectState, submission: &Submi
     Ok(waiting)
 }
 
-async fn offered(app: &App, project: &ProjectState, name: &DatasetName, declared: &Declared) -> Result<usize> {
-    let source = project.files_source(app, &declared.source)?;
+async fn offered(
+    app: &App,
+    project: &ProjectState,
+    source: &FilesSource,
+    (name, declared): (&DatasetName, &Declared),
+) -> Result<usize> {
     let Some(dataset) = datasets::find_by_name(&mut *app.store().read().await?, project.id, name).await? else {
-        return Ok(app.data().list(&source).await?.len());
+        return Ok(app.data().list(source).await?.len());
     };
-    let arriving = arriving(app, &source, declared, &dataset).await?;
-    Ok(arriving.iter().map(|files| files.paths().len()).sum())
+    let offer = arriving(app, source, declared, &dataset).await?;
+    match offer.refused.into_iter().next() {
+        Some(refused) => Err(refused),
+        None => Ok(offer.together.iter().map(|files| files.paths().len()).sum()),
+    }
 }
 
 /// Datasets that others refer to come first.
@@ -177,7 +197,11 @@ async fn collect_one(
         tables.put(Versioned { dataset: dataset.clone(), version });
     }
     let checks = checks_of(&submission.project, name);
-    for files in arriving(app, &source, declared, &dataset).await? {
+    let offer = arriving(app, &source, declared, &dataset).await?;
+    for refused in offer.refused {
+        collected.fail(name, refused, told);
+    }
+    for files in offer.together {
         let paths = files.paths();
         let shown = paths.join("\n");
         told(&Told::Begins(name, &shown));
@@ -188,7 +212,7 @@ async fn collect_one(
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
             origin_id: None,
-            input: StageInput::Files { source: source.clone(), paths },
+            input: StageInput::Files { source: source.clone(), files: files.offered() },
             evolve: declared.evolve,
             replaces: files.replaces,
             supersedes: files.supersedes,
@@ -196,10 +220,18 @@ async fn collect_one(
             plan,
             file: Some(files.arrived()),
         };
-        let outcome = arrive(caller, project, arrival).await?;
+        let outcome = match arrive(caller, project, arrival).await {
+            Ok(outcome) => outcome,
+            // One file's fault is no other's, but where later rows take the place of earlier ones.
+            Err(error) if is_the_files(&error) && declared.mode != Mode::Merge => {
+                collected.fail(name, error, told);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         told(&Told::Ended(name, &shown, &outcome));
         match outcome {
-            Arrived::Committed(versioned, load) => {
+            Arrived::Committed(versioned, load, _) => {
                 tables.put(*versioned);
                 collected.committed.push((name.clone(), load));
             }
@@ -208,4 +240,9 @@ async fn collect_one(
         }
     }
     Ok(())
+}
+
+/// Whether a file itself is at fault, so that trying it again changes nothing.
+pub(crate) fn is_the_files(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged | ErrorCode::FileChanged)
 }

@@ -55,7 +55,7 @@ pub(crate) async fn registered(app: &App, context: &Context) -> Result<Option<Re
     Ok(registered_models::find_by_name(&mut *app.store().read().await?, context.project.name.as_str()).await?)
 }
 
-/// The version that answers now.
+/// The version that answers now, asked anew; a run keeps to one: [`Context::champion`].
 pub(crate) async fn champion(context: &Context) -> Result<Option<ModelVersion>> {
     let app = &context.caller.app;
     let Some(model) = registered(app, context).await? else { return Ok(None) };

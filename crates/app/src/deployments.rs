@@ -8,7 +8,7 @@ use perennial_core::port::prediction::Part;
 use perennial_store::endpoints;
 
 use crate::app::{App, Caller};
-use crate::live::{Answering, reading};
+use crate::live::Answering;
 use crate::project::ProjectState;
 
 pub use perennial_store::endpoints::Endpoint;
@@ -65,12 +65,10 @@ pub async fn is_known(app: &App, name: &str) -> Result<bool> {
 
 fn state(app: &App, endpoint: Endpoint) -> EndpointState {
     let mut live = Vec::new();
-    if let Some(place) = app.live.find(endpoint.name.as_str()) {
-        let deployment = reading(&place);
-        if deployment.project.id == endpoint.project_id {
-            live.push(version(&deployment.champion, Part::Champion));
-            live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
-        }
+    let deployment = app.live.find(endpoint.name.as_str());
+    if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
+        live.push(version(&deployment.champion, Part::Champion));
+        live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
     }
     EndpointState { endpoint, live }
 }

@@ -37,44 +37,45 @@ use crate::project::{ProjectState, Submission};
 
 pub use answer::{Answer, Extra, Request, answer};
 pub(crate) use canary::{judge as judge_canary, next_due as canary_due};
-pub(crate) use declared::take_up;
+pub(crate) use declared::followed;
+pub use declared::take_up;
 pub use perennial_config::REQUEST_BYTES_MAX;
 
-/// What a passed Decision does to the endpoints of the project; one line of what happened.
+/// What a passed Decision does to the endpoints of the project; a line for each thing that happened.
 ///
 /// All of them follow one alias. Where one declares a canary, only that one changes now, and the
 /// alias moves for all when its canary has lasted.
-pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Option<String>> {
+pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Vec<String>> {
     let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
     let mut told = follow_alias(context).await?;
     let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
-        return Ok(joined(told));
+        return Ok(told);
     };
     if let Some(missing) = missing_approval(context, decision).await? {
         told.push(missing);
-        return Ok(joined(told));
+        return Ok(told);
     }
     let number = decision.number;
     let declared: Vec<(&EndpointName, &Declared)> = submission.project.endpoints.iter().collect();
     if declared.is_empty() {
-        return Ok(Some(format!("version {number} may be released, but no `[endpoints.*]` is declared")));
+        told.push(format!("version {number} may be released, but no `[endpoints.*]` is declared"));
+        return Ok(told);
     }
     for (name, _) in &declared {
-        if context.is_triggered() && is_refused(caller, project, name, &decision.release_digest).await? {
+        if context.is_triggered() && is_refused(caller, project, name, number).await? {
             told.push(format!(
                 "version {number} was rolled back at `{name}` before: only a person may release it again"
             ));
-            return Ok(joined(told));
+            return Ok(told);
         }
     }
     let mut endpoints = Vec::new();
     for (name, declared) in declared {
-        endpoints.push((find_or_create(caller, project, name, declared, decision.model_id).await?, declared));
+        endpoints.push((find_or_create(caller, submission, project, name, decision.model_id).await?, declared));
     }
     if endpoints.iter().all(|(endpoint, _)| endpoint.champion_number == Some(number)) {
-        return Ok(joined(told));
+        return Ok(told);
     }
-    can_answer(&caller.app, project, &endpoints[0].0, number).await?;
     let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
     if champion.is_some() && champion != decision.champion_number {
         return Err(wrong_state("the champion has changed since the candidate was judged")
@@ -86,18 +87,14 @@ pub(crate) async fn release(context: &Context, decided: &Decided) -> Result<Opti
         .find_map(|(endpoint, declared)| Some((endpoint, declared.canary.as_ref()?)));
     if let Some((endpoint, canary)) = trial {
         told.extend(start_canary(context, endpoint, canary, decision).await?);
-        return Ok(joined(told));
+        return Ok(told);
     }
     let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
     let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
     promote(caller, project, first, number, id, digest, PromotionKind::Promotion, cause, None).await?;
     let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
     told.push(format!("version {number} answers at {}", names.join(", ")));
-    Ok(joined(told))
-}
-
-fn joined(told: Vec<String>) -> Option<String> {
-    (!told.is_empty()).then(|| told.join("; "))
+    Ok(told)
 }
 
 /// An endpoint that was declared after its model was released answers from the version the alias names.
@@ -105,12 +102,11 @@ async fn follow_alias(context: &Context) -> Result<Vec<String>> {
     let (caller, project) = (&context.caller, &context.project);
     let mut told = Vec::new();
     let Some(champion) = crate::decisions::champion(context).await? else { return Ok(told) };
-    for (name, declared) in &context.submission.project.endpoints {
-        let endpoint = find_or_create(caller, project, name, declared, champion.model_id).await?;
+    for name in context.submission.project.endpoints.keys() {
+        let endpoint = find_or_create(caller, &context.submission, project, name, champion.model_id).await?;
         if endpoint.champion_number.is_some() {
             continue;
         }
-        can_answer(&caller.app, project, &endpoint, champion.number).await?;
         let before =
             promotions::list_of_version(&mut *caller.app.store().read().await?, champion.model_id, champion.number)
                 .await?;
@@ -124,16 +120,29 @@ async fn follow_alias(context: &Context) -> Result<Vec<String>> {
     Ok(told)
 }
 
-/// Refuses before anything changes when a version could not answer at an endpoint.
-async fn can_answer(app: &Arc<App>, project: &ProjectState, endpoint: &Endpoint, number: i64) -> Result<()> {
+/// A version ready to answer at an endpoint. Who is to change asks for it before anything is recorded: one that
+/// cannot answer is refused there, and no swap waits for it afterwards.
+async fn ready(app: &Arc<App>, project: &ProjectState, endpoint: &Endpoint, number: i64) -> Result<Answering> {
     is_ours(app, project, &endpoint.name)?;
+    match answering(app, &endpoint.name, number) {
+        Some(version) => Ok(version),
+        None => load(app, endpoint, number).await,
+    }
+}
+
+/// A version that answers at an endpoint now.
+fn answering(app: &App, name: &EndpointName, number: i64) -> Option<Answering> {
+    app.live.find(name.as_str())?.version(number).map(|(_, version)| version.clone())
+}
+
+async fn load(app: &Arc<App>, endpoint: &Endpoint, number: i64) -> Result<Answering> {
     let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
-    load_version(app, &version).await.map(drop)
+    Ok(Answering { number, model: load_version(app, &version).await?, counts: Arc::default() })
 }
 
 /// Names of endpoints are a server's: one that another project answers at is refused.
 fn is_ours(app: &App, project: &ProjectState, name: &EndpointName) -> Result<()> {
-    if app.live.find(name.as_str()).is_none_or(|place| crate::live::reading(&place).project.id == project.id) {
+    if app.live.find(name.as_str()).is_none_or(|live| live.project.id == project.id) {
         return Ok(());
     }
     Err(Error::new(ErrorCode::AlreadyExists, format!("an endpoint `{name}` of another project answers on this server"))
@@ -163,8 +172,10 @@ async fn missing_approval(context: &Context, decision: &Decision) -> Result<Opti
     }))
 }
 
-async fn is_refused(caller: &Caller, project: &ProjectState, endpoint: &EndpointName, digest: &str) -> Result<bool> {
-    Ok(releases::find_refusal(&mut *caller.app.store().read().await?, project.id, endpoint, digest).await?.is_some())
+/// Whether a version was taken back at an endpoint, in whichever release: a comment in the project file makes another
+/// release of the same version.
+async fn is_refused(caller: &Caller, project: &ProjectState, endpoint: &EndpointName, number: i64) -> Result<bool> {
+    Ok(releases::find_refusal(&mut *caller.app.store().read().await?, project.id, endpoint, number).await?.is_some())
 }
 
 /// Gives a passed Decision's version its share of the traffic at one endpoint.
@@ -179,6 +190,7 @@ async fn start_canary(
     if is_live && endpoint.canary_number == Some(decision.number) {
         return Ok(None);
     }
+    let ready = ready(&caller.app, project, endpoint, decision.number).await?;
     let at = caller.app.now(project);
     let new = NewCanary {
         number: decision.number,
@@ -211,11 +223,11 @@ async fn start_canary(
                     current = endpoints::get(tx, current.project_id, &current.name).await?;
                 }
                 endpoints::start_canary(tx, &current, &new).await?;
-                store_promotion(tx, &promotion, None, cause_text.as_deref(), at).await
+                store_promotions(tx, &[promotion], None, cause_text.as_deref(), at).await
             })
         })
         .await?;
-    refresh(&caller.app, project, name, Some(&context.submission)).await?;
+    refresh(&caller.app, project, name, Some(&ready)).await?;
     let share = canary.share * 100.0;
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
     Ok(Some(format!(
@@ -224,29 +236,19 @@ async fn start_canary(
     )))
 }
 
+/// The endpoint of a name that a project file declares, which it follows from now on.
 async fn find_or_create(
     caller: &Caller,
+    submission: &Submission,
     project: &ProjectState,
     name: &EndpointName,
-    declared: &Declared,
     model: ModelId,
 ) -> Result<Endpoint> {
     let found = endpoints::find(&mut *caller.app.store().read().await?, project.id, name).await?;
-    let (at_ms, config) = (caller.app.services.clock.wall_ms(), json!({ "declared": declared.canonical() }));
-    if let Some(mut found) = found {
-        if found.is_retired() {
-            let (project_id, name) = (project.id, name.clone());
-            found.config = config.clone();
-            caller
-                .app
-                .store()
-                .write(move |tx| {
-                    Box::pin(async move { Ok(endpoints::configure(tx, project_id, &name, &config, at_ms).await?) })
-                })
-                .await?;
-        }
-        return Ok(found);
+    if let Some(found) = found {
+        return declared::follow(&caller.app, submission, found).await;
     }
+    let (at_ms, config) = (caller.app.services.clock.wall_ms(), declared::config(submission));
     let endpoint = Endpoint { config, ..Endpoint::unanswered(project.id, name.clone(), model, CHAMPION, at_ms) };
     let inserted = endpoint.clone();
     caller.app.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;
@@ -282,48 +284,47 @@ fn promotion(
     }
 }
 
-/// The last of a transaction that changed who answers; with the refusal of the release it took back.
-async fn store_promotion(
+/// The last of a transaction that changed who answers, at one endpoint each; with the refusal of the release it
+/// took back at the first.
+async fn store_promotions(
     tx: &mut perennial_store::Tx,
-    promotion: &Promotion,
+    changes: &[Promotion],
     refusal: Option<&Refusal>,
     cause: Option<&str>,
     at: Instant,
 ) -> Result<()> {
-    promotions::insert(tx, promotion).await?;
+    for promotion in changes {
+        promotions::insert(tx, promotion).await?;
+        let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
+        if let Some(digest) = &promotion.release_digest {
+            lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
+        }
+        if let Some(endpoint) = &promotion.endpoint {
+            let answering = Node { kind: NodeKind::Endpoint, id: endpoint.to_string() };
+            lineage::add(tx, promotion.project_id, &node, &answering, at.wall_ms).await?;
+        }
+    }
     if let Some(refusal) = refusal {
         releases::refuse(tx, refusal).await?;
     }
-    let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
-    if let Some(digest) = &promotion.release_digest {
-        lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
+    for promotion in changes {
+        let payload = json!({
+            "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
+            "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
+        });
+        let entry = Entry {
+            project: promotion.project_id,
+            noun: "promotion",
+            subject: promotion.id.to_string(),
+            verb: promotion.kind.as_str(),
+            actor: &promotion.actor,
+            cause,
+            at,
+            payload,
+        };
+        record(tx, entry).await?;
     }
-    if let Some(endpoint) = &promotion.endpoint {
-        lineage::add(
-            tx,
-            promotion.project_id,
-            &node,
-            &Node { kind: NodeKind::Endpoint, id: endpoint.to_string() },
-            at.wall_ms,
-        )
-        .await?;
-    }
-    let payload = json!({
-        "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
-        "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
-    });
-    let entry = Entry {
-        project: promotion.project_id,
-        noun: "promotion",
-        subject: promotion.id.to_string(),
-        verb: promotion.kind.as_str(),
-        actor: &promotion.actor,
-        cause,
-        at,
-        payload,
-    };
-    record(tx, entry).await?;
-    let Some(refusal) = refusal else { return Ok(()) };
+    let Some((refusal, promotion)) = refusal.zip(changes.first()) else { return Ok(()) };
     let entry = Entry {
         project: refusal.project_id,
         noun: "release",
@@ -338,7 +339,7 @@ async fn store_promotion(
 }
 
 /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
-/// alias, and returns when no old answer is under way.
+/// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
 /// A rollback refuses the release it takes back to triggers, in the same transaction.
 #[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
 pub(crate) async fn promote(
@@ -352,6 +353,7 @@ pub(crate) async fn promote(
     cause: Value,
     refusal: Option<Refusal>,
 ) -> Result<()> {
+    let ready = ready(&caller.app, project, endpoint, number).await?;
     let at = caller.app.now(project);
     let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
     let alias =
@@ -377,20 +379,26 @@ pub(crate) async fn promote(
                     }
                     registered_models::set_alias(tx, &alias).await?;
                     endpoints::set_champion(tx, &current, Some(number), at.project_ms, at.wall_ms).await?;
-                    let mut switched = vec![current.name];
+                    let (mut switched, mut promotions) = (vec![current.name], vec![promotion]);
                     for follower in endpoints::list_following(tx, alias.model_id, &alias.alias).await? {
                         if follower.champion_number != Some(number) && !follower.is_retired() {
                             endpoints::set_champion(tx, &follower, Some(number), at.project_ms, at.wall_ms).await?;
+                            promotions.push(Promotion {
+                                id: PromotionId::generate(),
+                                endpoint: Some(follower.name.clone()),
+                                from_number: follower.champion_number,
+                                ..promotions[0].clone()
+                            });
                             switched.push(follower.name);
                         }
                     }
-                    store_promotion(tx, &promotion, refusal.as_ref(), cause_text.as_deref(), at).await?;
+                    store_promotions(tx, &promotions, refusal.as_ref(), cause_text.as_deref(), at).await?;
                     Ok(switched)
                 })
             })
             .await?;
         for name in switched {
-            refresh(&app, &project, &name, None).await?;
+            refresh(&app, &project, &name, Some(&ready)).await?;
         }
         Ok(())
     });
@@ -488,54 +496,48 @@ pub(crate) async fn end_canary(
         .write(move |tx| {
             Box::pin(async move {
                 endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
-                store_promotion(tx, &promotion, refusal.as_ref(), cause_text.as_deref(), at).await
+                store_promotions(tx, &[promotion], refusal.as_ref(), cause_text.as_deref(), at).await
             })
         })
         .await?;
     refresh(&caller.app, project, &endpoint.name, None).await
 }
 
-/// Reads who should answer at an endpoint and swaps it in; counts of versions that stay are kept.
+/// Reads who should answer at an endpoint and swaps it in, the version that was made `ready` before among them;
+/// counts of versions that stay are kept.
 pub(crate) async fn refresh(
     app: &Arc<App>,
     project: &Arc<ProjectState>,
     name: &EndpointName,
-    submission: Option<&Submission>,
+    ready: Option<&Answering>,
 ) -> Result<()> {
     let endpoint = endpoints::get(&mut *app.store().read().await?, project.id, name).await?;
     let Some(champion) = endpoint.champion_number else { return Ok(()) };
-    let present = app.live.find(name.as_str());
     is_ours(app, project, name)?;
-    let known = |number: i64| {
-        present
-            .as_ref()
-            .and_then(|place| crate::live::reading(place).version(number).map(|(_, version)| version.clone()))
+    let ready = |number: i64| {
+        let ready = ready.filter(|ready| ready.number == number)?;
+        Some(Answering { counts: Arc::default(), ..ready.clone() })
     };
-    let mut answering = Vec::new();
+    let mut versions = Vec::new();
     let canary_number = endpoint
         .canary_number
         .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
     for number in [Some(champion), canary_number].into_iter().flatten() {
-        answering.push(if let Some(version) = known(number) {
-            version
-        } else {
-            let version = model_versions::get(&mut *app.store().read().await?, endpoint.model_id, number).await?;
-            Answering { number, model: load_version(app, &version).await?, counts: Arc::default() }
+        versions.push(match answering(app, name, number).or_else(|| ready(number)) {
+            Some(version) => version,
+            None => load(app, &endpoint, number).await?,
         });
     }
-    let latest = project.find_submission();
-    let declared =
-        submission.or(latest.as_deref()).and_then(|submission| submission.project.endpoints.get(name).cloned());
-    let key = submission
-        .or(latest.as_deref())
-        .and_then(|submission| submission.project.task.as_ref().map(|task| task.key.clone()))
-        .unwrap_or_default();
-    let mut answering = answering.into_iter();
-    let Some(mut champion) = answering.next() else { return Ok(()) };
+    let followed = followed(app, project, &endpoint).await;
+    let said = followed.as_ref().map(|submission| &submission.project);
+    let declared = said.and_then(|said| said.endpoints.get(name));
+    let key = said.and_then(|said| said.task.as_ref()).map(|task| task.key.clone()).unwrap_or_default();
+    let mut versions = versions.into_iter();
+    let Some(mut champion) = versions.next() else { return Ok(()) };
     let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
-    let on_trial = present.as_ref().and_then(|place| Some(crate::live::reading(place).canary.as_ref()?.salt.clone()));
+    let on_trial = app.live.find(name.as_str()).and_then(|live| Some(live.canary.as_ref()?.salt.clone()));
     let is_new = on_trial.is_none_or(|before| before != salt);
-    let canary = answering.next().map(|mut version| {
+    let canary = versions.next().map(|mut version| {
         if is_new {
             // What a rollback rule compares begins with the canary.
             version.counts = Arc::new(Counts::default());
@@ -547,10 +549,8 @@ pub(crate) async fn refresh(
         project: project.clone(),
         endpoint: name.clone(),
         log: format!("{}/{name}", project.id),
-        durability: declared
-            .as_ref()
-            .map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
-        body_bytes_max: declared.as_ref().map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
+        durability: declared.map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
+        body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
         key,
         generation: endpoint.generation,
         champion,

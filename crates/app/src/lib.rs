@@ -41,7 +41,7 @@ pub mod tracking;
 pub mod triggers;
 
 pub use app::{App, Caller, Services};
-pub use live::{Answering, Canary, Counts, Deployment, Live, reading};
+pub use live::{Answering, Canary, Counts, Deployment, Held, Live};
 pub use perennial_config::{Diagnostic, Diagnostics};
 pub use project::{ProjectState, Submission};
 pub use split::{LABELLED_SHARE, Split};

@@ -6,6 +6,7 @@ use perennial_core::id::{DatasetId, RequestId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Edge, Node, NodeKind};
 use perennial_store::{dataset_versions, datasets, endpoints, lineage, model_versions, registered_models};
 
@@ -165,7 +166,7 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
     }
 }
 
-/// Looks a prediction up in the datasets of the project's endpoints, where it is once its segment was taken over.
+/// Looks a prediction up in the datasets of the project's endpoints; where none has it, once more with what their logs hold.
 async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> Result<(Option<Line>, Node)> {
     let request = id.split_once('-').map_or(id, |(request, _)| request);
     let request: RequestId = request.parse().map_err(|_| Error::not_found("prediction", id.escape_debug()))?;
@@ -176,28 +177,45 @@ async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> R
     };
     let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
     let state = caller.app.project(project.id).await?;
-    for endpoint in all {
-        // What was answered a moment ago is still in the log: it is taken over first.
-        predictions::take_over(&Caller::system(caller.app.clone(), "explain"), &state, &endpoint.name).await?;
-        let name = predictions::dataset_of(&endpoint.name)?;
-        let tables = Tables::newest(&caller.app, project.id).await?;
-        let Some(table) = tables.find(name.as_str()) else { continue };
-        let sql = format!("SELECT version, part FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
-        let page = caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
-        let Some([version, part]) = page.rows.first().map(Vec::as_slice) else { continue };
-        let number = version.as_i64().unwrap_or_default();
-        let text = format!(
-            "prediction {request}-{row}: answered by version {number} as {} at `{}`",
-            part.as_str().unwrap_or_default(),
-            endpoint.name
-        );
-        let line =
-            Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
-        let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
-        return Ok((Some(line), version_node(&version)));
+    for is_looked_for in [false, true] {
+        for endpoint in &all {
+            if is_looked_for {
+                // What was answered a moment ago is still in the log.
+                predictions::take_over(&Caller::system(caller.app.clone(), "explain"), &state, &endpoint.name).await?;
+            }
+            if let Some(found) = answered(caller, project, endpoint, request, row).await? {
+                return Ok(found);
+            }
+        }
     }
     Err(Error::not_found("prediction", id.escape_debug())
         .hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
+}
+
+/// A prediction in the dataset of an endpoint, with the version that answered.
+async fn answered(
+    caller: &Caller,
+    project: &ProjectState,
+    endpoint: &Endpoint,
+    request: RequestId,
+    row: u32,
+) -> Result<Option<(Option<Line>, Node)>> {
+    let name = predictions::dataset_of(&endpoint.name)?;
+    let tables = Tables::newest(&caller.app, project.id).await?;
+    let Some(table) = tables.find(name.as_str()) else { return Ok(None) };
+    let sql = format!("SELECT version, part FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
+    let page = caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
+    let Some([version, part]) = page.rows.first().map(Vec::as_slice) else { return Ok(None) };
+    let number = version.as_i64().unwrap_or_default();
+    let text = format!(
+        "prediction {request}-{row}: answered by version {number} as {} at `{}`",
+        part.as_str().unwrap_or_default(),
+        endpoint.name
+    );
+    let line =
+        Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
+    let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
+    Ok(Some((Some(line), version_node(&version))))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,16 +1,19 @@
 //! What answers right now: for each endpoint the champion, maybe a canary, and
 //! the counts its rollback rule is judged by.
 //!
-//! A request holds the endpoint's read lock while a model answers, so a swap,
-//! which takes the write lock, returns only when no answer of the old version
-//! is under way: after it, every answer is the new version's.
+//! A request holds the deployment while a model answers. A swap puts the next one in its place, which
+//! answers from then on, and returns only when nobody holds the old one: after it, no answer of the old
+//! version is under way.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard, Weak};
+use std::time::Duration;
 
 use crate::project::ProjectState;
-use perennial_core::model::Predictor;
+use perennial_core::model::{InputKind, Predictor};
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::{Durability, Part};
 use perennial_core::traffic;
@@ -73,17 +76,24 @@ impl Deployment {
 
     /// Whether an answer may have to wait for others before it.
     pub fn may_wait(&self) -> bool {
-        let canary = self.canary.as_ref().map(|canary| &canary.version);
-        canary.into_iter().chain([&self.champion]).any(|version| version.model.may_wait())
+        self.versions().any(|(_, version)| version.model.may_wait())
+    }
+
+    /// What a column holds that is an input of a version that answers here, the champion's before the canary's.
+    pub fn input(&self, name: &str) -> Option<InputKind> {
+        let mut inputs = self.versions().flat_map(|(_, version)| &version.model.signature().inputs);
+        inputs.find(|input| input.name == name).map(|input| input.kind)
     }
 
     /// The version of a number, when it answers here.
     pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
+        self.versions().find(|(_, version)| version.number == number)
+    }
+
+    /// The versions that answer, the champion first.
+    fn versions(&self) -> impl Iterator<Item = (Part, &Answering)> {
         let canary = self.canary.as_ref().map(|canary| (Part::Canary, &canary.version));
-        [Some((Part::Champion, &self.champion)), canary]
-            .into_iter()
-            .flatten()
-            .find(|(_, version)| version.number == number)
+        std::iter::once((Part::Champion, &self.champion)).chain(canary)
     }
 }
 
@@ -147,16 +157,50 @@ impl Counts {
     }
 }
 
+/// Between two looks whether an old deployment is still held.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Who answers at an endpoint. A swap waits until nobody holds the deployment before it, so none is
+/// held over an `await`; being bound to its thread, it cannot be.
+pub struct Held {
+    deployment: Arc<Deployment>,
+    thread: PhantomData<*const ()>,
+}
+
+impl Deref for Held {
+    type Target = Deployment;
+
+    fn deref(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+/// An endpoint: who answers, and those before it that may still be held.
+struct Place {
+    present: Arc<Deployment>,
+    before: Vec<Weak<Deployment>>,
+}
+
+impl Place {
+    /// What may be held still when the place is another's.
+    fn left(mut self) -> Vec<Weak<Deployment>> {
+        self.before.retain(|before| before.strong_count() > 0);
+        self.before.push(Arc::downgrade(&self.present));
+        self.before
+    }
+}
+
 /// Every endpoint that answers on this server.
 #[derive(Default)]
 pub struct Live {
-    endpoints: RwLock<BTreeMap<String, Arc<RwLock<Deployment>>>>,
+    endpoints: RwLock<BTreeMap<String, Place>>,
 }
 
 impl Live {
-    /// The endpoint called `name`.
-    pub fn find(&self, name: &str) -> Option<Arc<RwLock<Deployment>>> {
-        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    /// Who answers at the endpoint called `name`.
+    pub fn find(&self, name: &str) -> Option<Held> {
+        let deployment = self.endpoints.read().unwrap_or_else(PoisonError::into_inner).get(name)?.present.clone();
+        Some(Held { deployment, thread: PhantomData })
     }
 
     /// Names of the endpoints, ordered.
@@ -166,30 +210,33 @@ impl Live {
 
     /// Ends an endpoint. Blocks until every answer under way is out, like [`Live::swap`].
     pub fn remove(&self, name: &str) {
-        let removed = self.endpoints.write().unwrap_or_else(PoisonError::into_inner).remove(name);
-        if let Some(place) = removed {
-            drop(place.write().unwrap_or_else(PoisonError::into_inner));
-        }
+        let left = self.changing().remove(name).map(Place::left).unwrap_or_default();
+        drain(&left);
     }
 
     /// Puts a deployment in place of the one before it, unless that is of a later generation: then
-    /// somebody read the endpoint after `deployment` was. Blocks until every answer under way is
-    /// out; call it off the runtime that answers HTTP.
+    /// somebody read the endpoint after `deployment` was. Blocks until every answer of those before is
+    /// out, and keeps nobody from the new one; call it off the runtime that answers HTTP.
     pub fn swap(&self, deployment: Deployment) {
         let name = deployment.endpoint.to_string();
-        if let Some(place) = self.find(&name) {
-            let mut present = place.write().unwrap_or_else(PoisonError::into_inner);
-            if present.generation <= deployment.generation {
-                *present = deployment;
-            }
+        let mut endpoints = self.changing();
+        if endpoints.get(&name).is_some_and(|place| place.present.generation > deployment.generation) {
             return;
         }
-        let place = Arc::new(RwLock::new(deployment));
-        self.endpoints.write().unwrap_or_else(PoisonError::into_inner).insert(name, place);
+        let before = endpoints.remove(&name).map(Place::left).unwrap_or_default();
+        endpoints.insert(name, Place { present: Arc::new(deployment), before: before.clone() });
+        drop(endpoints);
+        drain(&before);
+    }
+
+    fn changing(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Place>> {
+        self.endpoints.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reads who answers, for as long as the guard lives.
-pub fn reading(place: &RwLock<Deployment>) -> RwLockReadGuard<'_, Deployment> {
-    place.read().unwrap_or_else(PoisonError::into_inner)
+/// Waits until nobody holds deployments that nobody finds any more.
+fn drain(left: &[Weak<Deployment>]) {
+    while left.iter().any(|deployment| deployment.strong_count() > 0) {
+        std::thread::sleep(LOOK);
+    }
 }

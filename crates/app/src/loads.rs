@@ -11,7 +11,8 @@ mod release;
 use perennial_core::clock::Instant;
 use perennial_core::digest::{TableDigest, TableSum};
 use perennial_core::id::{AlertId, LoadId};
-use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, StageInput, StageRequest, Staged};
+use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, Severity, StageInput, StageRequest, Staged};
+use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::alerts::Alert;
@@ -27,7 +28,6 @@ use serde_json::json;
 
 use crate::app::{App, Caller, Entry, record};
 use crate::ledger::By;
-use crate::monitors::alert_node;
 use crate::project::ProjectState;
 use crate::tables::Versioned;
 
@@ -75,25 +75,43 @@ pub struct ArrivedFile {
 #[derive(Debug, Clone)]
 pub enum Arrived {
     /// Its passing rows are in the dataset, as this version.
-    Committed(Box<Versioned>, Load),
+    Committed(Box<Versioned>, Load, Report),
     /// Its checks hold it.
     Held(Load, Report),
     /// The rows are those the dataset has; nothing was committed.
     Unchanged(Box<Versioned>),
 }
 
+impl Arrived {
+    /// What its checks found, a line each: those that did not pass, then why rows were set aside.
+    pub fn findings(&self) -> Vec<String> {
+        let (Self::Committed(_, load, report) | Self::Held(load, report)) = self else { return Vec::new() };
+        let failed = report.results.iter().filter(|result| result.verdict != Verdict::Pass).map(|result| {
+            let word = if result.severity == Severity::Warn { "warning: " } else { "" };
+            format!("{word}`{}`: {}", result.name, result.message)
+        });
+        let aside = load.reasons.as_object().into_iter().flatten();
+        failed.chain(aside.map(|(reason, rows)| format!("{rows} set aside by `{reason}`"))).collect()
+    }
+}
+
 /// Takes one arrival through staging, checks and commit.
-pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -> Result<Arrived> {
+pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arrival) -> Result<Arrived> {
     let app = &caller.app;
     recover_dataset(caller, project, &arrival.dataset).await?;
     let dataset = datasets::get(&mut *app.store().read().await?, arrival.dataset.id).await?;
     let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
     let at = app.now(project);
+    if dataset.mode == Mode::Replace && arrival.supersedes.is_none() {
+        // What is held of the whole content gives way to its newest state.
+        let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
+        arrival.supersedes = open.iter().rfind(|load| load.state == LoadState::Held).map(|load| load.id);
+    }
     let mut load = new_load(caller, &dataset, &arrival, at);
     let staged = app.data().stage(stage_request(&dataset, base.as_ref(), &arrival, load.id)).await?;
     let report = judge(&arrival.checks, &staged);
-    if !report.is_held()
-        && let Some(base) = base.as_ref().filter(|base| is_unchanged(&dataset, base, &staged))
+    if let Some(base) = &base
+        && is_unchanged(app, &dataset, base, &staged, &report).await?
     {
         app.data().discard(load.id).await?;
         known_again(app, base, arrival.file.map(|file| file.seen).unwrap_or_default()).await?;
@@ -112,7 +130,7 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, arrival: Arrival) -
     let version = commit(caller, &dataset, base.as_ref(), &load, &staged, seen, LoadEvent::Begin, false, at).await?;
     load.state = LoadState::Committed;
     load.number = Some(version.number);
-    Ok(Arrived::Committed(Box::new(Versioned { dataset, version }), load))
+    Ok(Arrived::Committed(Box::new(Versioned { dataset, version }), load, report))
 }
 
 fn new_load(caller: &Caller, dataset: &Dataset, arrival: &Arrival, at: Instant) -> Load {
@@ -190,11 +208,30 @@ fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arr
     }
 }
 
-/// Whether committing would leave the dataset as it is: the whole content is replaced by the same content.
-fn is_unchanged(dataset: &Dataset, base: &DatasetVersion, staged: &Staged) -> bool {
+/// Whether committing would leave the dataset as it is: the whole content is replaced by the same content,
+/// which passes, or which a person let in although it failed these checks.
+async fn is_unchanged(
+    app: &App,
+    dataset: &Dataset,
+    base: &DatasetVersion,
+    staged: &Staged,
+    report: &Report,
+) -> Result<bool> {
     // The row sum of what is replaced does not matter.
-    dataset.mode == Mode::Replace
-        && digest_after(dataset, Some(base), staged, &staged.change).is_ok_and(|after| after.0 == base.digest)
+    let is_base = |change| digest_after(dataset, Some(base), staged, change).is_ok_and(|after| after.0 == base.digest);
+    if dataset.mode != Mode::Replace || !report.is_held() {
+        return Ok(dataset.mode == Mode::Replace && is_base(&staged.change));
+    }
+    if !is_base(&staged.change) && !is_base(&staged.change_all) {
+        return Ok(false);
+    }
+    let mut reader = app.store().read().await?;
+    let Some(made_by) = loads::find_by_number(&mut reader, base.dataset_id, base.number).await? else {
+        return Ok(false);
+    };
+    let failed = check_results::list(&mut reader, made_by.id).await?;
+    let was_let_in = |name: &str| failed.iter().any(|result| result.name == name && result.verdict != Verdict::Pass);
+    Ok(report.holding().all(|result| was_let_in(&result.name)))
 }
 
 /// Digest, row sum and rows of the version that follows `base` by `change`.
@@ -307,7 +344,7 @@ async fn hold(
                 remember(tx, held.id, seen).await?;
                 alerts::fire(tx, &alert).await?;
                 let by_load = Node { kind: NodeKind::Load, id: held.id.to_string() };
-                lineage::add(tx, project_id, &by_load, &alert_node(alert.id), at.wall_ms).await?;
+                lineage::add(tx, project_id, &by_load, &crate::alerts::node(alert.id), at.wall_ms).await?;
                 let subject = alert.id.to_string();
                 record(
                     tx,

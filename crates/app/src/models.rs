@@ -2,10 +2,11 @@
 
 use perennial_core::permission::Permission;
 use perennial_core::{Error, Result};
-use perennial_store::{decisions, model_versions, registered_models, releases};
+use perennial_store::{decisions, evidence, model_versions, registered_models, releases};
 
 use crate::app::Caller;
 use crate::project::ProjectState;
+use crate::steps::Evidence;
 
 pub use perennial_store::decisions::Decision;
 pub use perennial_store::model_versions::ModelVersion;
@@ -48,6 +49,23 @@ pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Model>>
         listed.push(Model { model, versions, aliases });
     }
     Ok(listed)
+}
+
+/// The task's metric of a version, as the newest Decision about it measured it.
+pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVersion) -> Result<Option<(String, f64)>> {
+    caller.require(Permission::Read, project)?;
+    let submission = project.find_submission();
+    let Some(task) = submission.as_ref().and_then(|submission| submission.project.task.as_ref()) else {
+        return Ok(None);
+    };
+    let mut reader = caller.app.store().read().await?;
+    let decisions = decisions::list_of_version(&mut reader, version.model_id, version.number).await?;
+    let Some(newest) = decisions.into_iter().max_by_key(|decision| decision.id) else { return Ok(None) };
+    let row = evidence::get(&mut reader, newest.evidence_id).await?;
+    let evidence: Evidence = serde_json::from_value(row.body)
+        .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
+    let value = evidence.model("candidate").and_then(|model| model.facts.get(&task.metric)?.as_f64());
+    Ok(value.map(|value| (task.metric.clone(), value)))
 }
 
 /// A registered model of the project.

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_config::{Monitor, Thing};
-use perennial_core::calendar::Window;
-use perennial_core::id::AlertId;
+use perennial_core::calendar::{Duration, Window, local};
 use perennial_core::name::{MonitorName, StepName};
 use perennial_core::rule::Verdict;
-use perennial_core::state::AlertState;
+use perennial_core::state::AlertEvent;
 use perennial_core::{Error, Result};
 use perennial_monitoring::{Reference, WindowResult};
 use perennial_store::alerts::Alert;
@@ -19,16 +18,20 @@ use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::monitor_results::{MonitorResult, ResultKind};
 use perennial_store::pipeline_runs::PipelineKind;
-use perennial_store::{alerts, endpoints, lineage, monitor_results, promotions};
+use perennial_store::{endpoints, monitor_results, promotions};
 use serde_json::{Value, json};
 
-use crate::app::{Caller, Entry, record};
+use crate::alerts;
+use crate::app::Caller;
+use crate::ledger::By;
 use crate::pipelines::{self, Options};
-use crate::predictions;
+use crate::predictions::{self, STUCK};
 use crate::project::{ProjectState, Submission};
 use crate::split::LABELLED_SHARE;
 use crate::tables::Tables;
 
+/// The kind of cause of pipeline runs that bring data up to date for monitors.
+pub(crate) const CAUSE: &str = "monitor";
 /// Closed windows that are looked at again, at least: outcomes may still come late.
 const WINDOWS_OPEN_MIN: usize = 3;
 /// Closed windows that are looked at again, at most, however long outcomes are waited for.
@@ -51,15 +54,20 @@ pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission
         let Some((_, since)) = answering(caller, project, monitor).await? else { continue };
         let present = Window::containing(now, &monitor.window, &submission.zone);
         due.push(present.end_ms);
-        let Some(within) = submission.project.task.as_ref().and_then(|task| task.within.as_ref()) else { continue };
+        let Some(within) = within(submission) else { continue };
         for window in closed(monitor, submission, since, now) {
             let waits_until = within.after(window.end_ms, &submission.zone);
-            if waits_until > now && !is_judged(caller, project, name, window).await? {
+            if waits_until > now && !is_judged(&results_of(caller, project, name, window).await?) {
                 due.push(waits_until);
             }
         }
     }
     Ok(due.into_iter().filter(|due| *due > now).min())
+}
+
+/// How long outcomes are waited for; for ever if not said.
+fn within(submission: &Submission) -> Option<&Duration> {
+    submission.project.task.as_ref()?.within.as_ref()
 }
 
 /// The endpoint a monitor watches, once somebody answers there, and since when.
@@ -74,8 +82,8 @@ async fn answering(caller: &Caller, project: &ProjectState, monitor: &Monitor) -
 /// The closed windows since somebody answers whose outcomes are still waited for, and the newest
 /// few in any case; oldest first.
 fn closed(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> Vec<Window> {
-    let within = submission.project.task.as_ref().and_then(|task| task.within.as_ref());
-    let waits = |window: Window| within.is_some_and(|within| within.after(window.end_ms, &submission.zone) > now);
+    let waits =
+        |window: Window| within(submission).is_none_or(|within| within.after(window.end_ms, &submission.zone) > now);
     let mut windows = Vec::new();
     let mut window = Window::containing(now, &monitor.window, &submission.zone);
     loop {
@@ -92,30 +100,135 @@ fn closed(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> V
     windows
 }
 
-async fn is_judged(caller: &Caller, project: &ProjectState, name: &MonitorName, window: Window) -> Result<bool> {
-    let results =
-        monitor_results::list_of_window(&mut *caller.app.store().read().await?, project.id, name, window.start_ms)
-            .await?;
-    Ok(results.iter().any(|result| result.kind == ResultKind::Quality)
-        || !results.is_empty() && results.iter().all(|result| result.facts["result"]["rows"] == json!(0)))
+/// The newest results of one window.
+async fn results_of(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &MonitorName,
+    window: Window,
+) -> Result<Vec<MonitorResult>> {
+    let mut reader = caller.app.store().read().await?;
+    Ok(monitor_results::list_of_window(&mut reader, project.id, name, window.start_ms).await?)
 }
 
-/// Judges every window that can be judged now; a line for each alert that fires.
-pub(crate) async fn judge(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    submission: &Submission,
-) -> Result<Vec<String>> {
-    let now = caller.app.now(project).project_ms;
-    let mut told = Vec::new();
+/// Whether the quality of all that was answered is known.
+fn is_judged(results: &[MonitorResult]) -> bool {
+    let is_known = |number| results.iter().any(|known| known.number == number && known.kind == ResultKind::Quality);
+    !results.is_empty()
+        && results.iter().all(|result| result.facts["result"]["rows"] == json!(0) || is_known(result.number))
+}
+
+/// What judging came to.
+pub(crate) struct Judged {
+    /// A line for each alert that fired, and what could not be judged.
+    pub told: Vec<Result<String>>,
+    /// Whether quality waits for data that are being brought up to date.
+    pub waits: bool,
+}
+
+/// Judges every window that can be judged now. One that cannot keeps no other from it.
+pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Judged {
+    let mut judged = Judged { told: Vec::new(), waits: false };
+    let mut open = Vec::new();
     for (name, monitor) in &submission.project.monitors {
-        let Some((endpoint, since)) = answering(caller, project, monitor).await? else { continue };
-        for window in closed(monitor, submission, since, now) {
-            let watched = Watched { caller, project, submission, name, monitor, endpoint: &endpoint, window };
-            told.extend(watched.judge(now).await?);
+        match watched(caller, project, submission, (name, monitor)).await {
+            Ok(windows) => open.extend(windows),
+            Err(error) => judged.told.push(Err(error)),
         }
     }
-    Ok(told)
+    if open.is_empty() {
+        return judged;
+    }
+    let is_fresh = match refresh_data(caller, project, submission).await {
+        Ok(is_fresh) => {
+            judged.waits = !is_fresh;
+            is_fresh
+        }
+        Err(error) => {
+            judged.told.push(Err(error));
+            false
+        }
+    };
+    for watched in open {
+        match watched.judge(is_fresh).await {
+            Ok(lines) => judged.told.extend(lines.into_iter().map(Ok)),
+            Err(error) => {
+                judged.told.extend(watched.stuck(&error).await.transpose());
+                judged.told.push(Err(error));
+            }
+        }
+    }
+    judged
+}
+
+/// The windows of a monitor that are looked at now, with every prediction in its dataset; oldest first.
+async fn watched<'a>(
+    caller: &'a Caller,
+    project: &'a Arc<ProjectState>,
+    submission: &'a Submission,
+    (name, monitor): (&'a MonitorName, &'a Monitor),
+) -> Result<Vec<Watched<'a>>> {
+    let Some((endpoint, since)) = answering(caller, project, monitor).await? else { return Ok(Vec::new()) };
+    let now = caller.app.now(project).project_ms;
+    let windows = closed(monitor, submission, since, now);
+    let newest = windows.len().saturating_sub(WINDOWS_OPEN_MIN);
+    let mut watched = Vec::new();
+    for (place, window) in windows.into_iter().enumerate() {
+        let results = results_of(caller, project, name, window).await?;
+        // What is waited for without end is no longer waited for once it is known.
+        if place >= newest || within(submission).is_some() || !is_judged(&results) {
+            watched.push(Watched {
+                caller,
+                project,
+                submission,
+                name,
+                monitor,
+                endpoint: endpoint.clone(),
+                window,
+                results,
+            });
+        }
+    }
+    if watched.iter().any(|watched| watched.results.is_empty()) {
+        predictions::take_over(caller, project, &endpoint.name).await?;
+    }
+    Ok(watched)
+}
+
+/// Whether `[task].data` is up to date with the sources, as whoever compares with it has to know. Where it is not,
+/// bringing it there is work of its own; on a stepped clock the step waits for it.
+async fn refresh_data(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<bool> {
+    let Some(task) = &submission.project.task else { return Ok(true) };
+    let data = Thing::Dataset(task.data.clone());
+    let steps: Vec<StepName> = submission.graph.leading_to(&data).into_iter().cloned().collect();
+    if steps.is_empty() {
+        return Ok(true);
+    }
+    let Some(turn) = project.turn(&project.refreshing).await else { return Ok(false) };
+    let Some(sources) = project.changed_sources(&caller.app, submission).await? else { return Ok(true) };
+    let cause = json!({ "kind": CAUSE, "dataset": task.data });
+    let options = Options { steps };
+    let run = pipelines::request(caller, project, PipelineKind::Run, cause, &options).await?;
+    let (refreshing, refreshed) = (caller.clone(), project.clone());
+    let refresh = async move {
+        let _turn = turn;
+        pipelines::carry_out(&refreshing, &refreshed, &run).await?;
+        refreshed.refreshed(sources);
+        Ok(true)
+    };
+    if project.stepped_ms().is_some() {
+        return Box::pin(refresh).await;
+    }
+    let project = project.clone();
+    caller.app.work.spawn("data of monitors", async move {
+        match refresh.await {
+            Ok(_) => project.act_again(),
+            Err(error) => {
+                tracing::warn!(project = %project.name, error = error.chain(), "monitors wait for data that cannot be brought up to date");
+            }
+        }
+    });
+    Ok(false)
 }
 
 /// One monitor at one closed window.
@@ -125,39 +238,57 @@ pub(crate) struct Watched<'a> {
     pub submission: &'a Submission,
     pub name: &'a MonitorName,
     pub monitor: &'a Monitor,
-    pub endpoint: &'a Endpoint,
+    pub endpoint: Endpoint,
     pub window: Window,
+    /// What is known of it.
+    results: Vec<MonitorResult>,
 }
 
 impl Watched<'_> {
-    async fn judge(&self, now: i64) -> Result<Vec<String>> {
-        let results = monitor_results::list_of_window(
-            &mut *self.caller.app.store().read().await?,
-            self.project.id,
-            self.name,
-            self.window.start_ms,
-        )
-        .await?;
-        let mut told = Vec::new();
-        let inputs = results.iter().filter(|result| result.kind == ResultKind::Inputs);
+    async fn judge(&self, is_fresh: bool) -> Result<Vec<String>> {
+        let inputs = self.results.iter().filter(|result| result.kind == ResultKind::Inputs);
         let judged: u64 = newest_of_each(inputs).iter().filter_map(|known| known.facts["answers"].as_u64()).sum();
-        if judged == 0 {
-            predictions::take_over(self.caller, self.project, &self.endpoint.name).await?;
-        }
+        let answers = self.answers(self.window.start_ms..self.window.end_ms).await?;
+        let mut told = Vec::new();
         // Predictions that came late make a new revision.
-        if self.answers().await? != judged {
+        if answers != judged {
             for (answers, result) in self.inputs().await? {
                 told.extend(self.keep(ResultKind::Inputs, result, json!({ "answers": answers })).await?);
             }
         }
-        told.extend(self.quality(now, &results).await?);
+        if answers > 0 && is_fresh {
+            told.extend(self.quality().await?);
+        }
+        alerts::resolve_past(self.caller, self.project, (&self.subject(), STUCK), |start| {
+            start == self.window.start_ms
+        })
+        .await?;
         Ok(told)
     }
 
+    /// What alerts about its reading are about.
+    fn subject(&self) -> String {
+        format!("window:{}", self.name)
+    }
+
+    /// Tells once that it could not be judged.
+    async fn stuck(&self, error: &Error) -> Result<Option<String>> {
+        let start = self.window.start_ms;
+        let message = format!(
+            "monitor `{}` cannot judge the window of {}: {}; it is tried again",
+            self.name,
+            local(start, &self.submission.zone),
+            error.message()
+        );
+        let facts = json!({ "monitor": self.name, "code": error.code().name() });
+        let alert = alerts::new(self.caller, self.project, (self.subject(), STUCK, start), facts, message.clone());
+        Ok(alerts::fire(self.caller, alert, None).await?.then_some(message))
+    }
+
     /// Quality, once enough outcomes are there; a later outcome makes a new revision.
-    async fn quality(&self, now: i64, before: &[MonitorResult]) -> Result<Vec<String>> {
+    async fn quality(&self) -> Result<Vec<String>> {
         let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
-        self.refresh_data().await?;
+        let (now, before) = (self.caller.app.now(self.project).project_ms, &self.results);
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let Some(data) = tables.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let judged_on = json!(data.version.digest);
@@ -167,8 +298,8 @@ impl Watched<'_> {
         if !judged.is_empty() && before.iter().all(|known| is_judged(known.number)) {
             return Ok(Vec::new());
         }
-        let is_old =
-            task.within.as_ref().is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
+        let is_old = within(self.submission)
+            .is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
         let mut told = Vec::new();
         for result in self.with_outcomes(&tables).await? {
             let share = result.labelled().unwrap_or(0.0);
@@ -183,21 +314,6 @@ impl Watched<'_> {
             told.extend(self.keep(ResultKind::Quality, result, json!({ "data": judged_on })).await?);
         }
         Ok(told)
-    }
-
-    /// Brings `[task].data` up to date with the sources before it is compared with.
-    async fn refresh_data(&self) -> Result<()> {
-        let Some(task) = &self.submission.project.task else { return Ok(()) };
-        let steps: Vec<StepName> =
-            self.submission.graph.leading_to(&Thing::Dataset(task.data.clone())).into_iter().cloned().collect();
-        if steps.is_empty() || !self.project.sources_changed(&self.caller.app).await? {
-            return Ok(());
-        }
-        let cause = json!({ "kind": "monitor", "monitor": self.name });
-        let options = Options { steps, dry_run: false };
-        let run = pipelines::request(self.caller, self.project, PipelineKind::Run, cause, &options).await?;
-        Box::pin(pipelines::carry_out(self.caller, self.project, &run)).await?;
-        Ok(())
     }
 
     /// The reference of the release by which a version came to answer here.
@@ -223,29 +339,21 @@ impl Watched<'_> {
         Ok(None)
     }
 
-    /// Stores a result with what it was judged on, and judges the alerts over it, if its version is champion now.
+    /// Stores a result with what it was judged on and, if its version is champion now, the alerts that it settles:
+    /// all of it or nothing. A line for each alert that fires.
     async fn keep(&self, kind: ResultKind, mut result: WindowResult, judged_on: Value) -> Result<Vec<String>> {
         let app = &self.caller.app;
         let at = app.now(self.project);
         let number: i64 = result.version.parse().unwrap_or_default();
         let compared = self.compared(number).await?;
-        let existing = monitor_results::list_of_window(
-            &mut *app.store().read().await?,
-            self.project.id,
-            self.name,
-            self.window.start_ms,
-        )
-        .await?;
-        if kind == ResultKind::Quality {
-            let inputs = existing
-                .iter()
-                .filter(|known| known.kind == ResultKind::Inputs && known.number == number)
-                .max_by_key(|known| known.revision);
-            if let Some(inputs) =
-                inputs.and_then(|known| serde_json::from_value::<WindowResult>(known.facts["result"].clone()).ok())
-            {
-                result = WindowResult { metrics: result.metrics, labelled_rows: result.labelled_rows, ..inputs };
-            }
+        let mut existing = results_of(self.caller, self.project, self.name, self.window).await?;
+        existing.retain(|known| known.number == number);
+        let newest = |kind| existing.iter().find(|known| known.kind == kind);
+        if kind == ResultKind::Quality
+            && let Some(inputs) = newest(ResultKind::Inputs)
+            && let Ok(inputs) = serde_json::from_value::<WindowResult>(inputs.facts["result"].clone())
+        {
+            result = WindowResult { metrics: result.metrics, labelled_rows: result.labelled_rows, ..inputs };
         }
         let facts = Value::Object(result.facts(compared.as_ref().map(|compared| &compared.measures)));
         let row = MonitorResult {
@@ -255,77 +363,85 @@ impl Watched<'_> {
             window_end_ms: self.window.end_ms,
             number,
             kind,
-            revision: existing
-                .iter()
-                .filter(|known| known.kind == kind && known.number == number)
-                .map(|known| known.revision)
-                .max()
-                .unwrap_or(0)
-                + 1,
+            revision: newest(kind).map_or(0, |known| known.revision) + 1,
             facts: with(json!({ "result": result, "facts": facts }), judged_on),
             wall_ms: at.wall_ms,
             project_ms: at.project_ms,
         };
-        let node = result_node(&row);
-        app.store().write(move |tx| Box::pin(async move { Ok(monitor_results::insert(tx, &row).await?) })).await?;
-        let mut told = Vec::new();
+        let (past, firing) = self.settled(kind, &result, &facts, number).await?;
+        let (node, by) = (result_node(&row), By::new(self.caller, Some(self.project.id)).await?);
+        app.store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    monitor_results::insert(tx, &row).await?;
+                    let (mut owed, mut told) = (Vec::new(), Vec::new());
+                    for alert in past {
+                        owed.push(alerts::apply_in(tx, &alert, AlertEvent::Resolve, by.at.wall_ms).await?);
+                    }
+                    for alert in firing {
+                        if let Some(change) = alerts::fire_in(tx, &alert, Some(&node)).await? {
+                            owed.push(change);
+                            told.push(alert.message);
+                        }
+                    }
+                    for change in owed {
+                        by.record(tx, change).await?;
+                    }
+                    Ok(told)
+                })
+            })
+            .await
+    }
+
+    /// The alerts that a result puts an end to, and those that fire.
+    async fn settled(
+        &self,
+        kind: ResultKind,
+        result: &WindowResult,
+        facts: &Value,
+        number: i64,
+    ) -> Result<(Vec<Alert>, Vec<Alert>)> {
+        let (mut past, mut firing) = (Vec::new(), Vec::new());
         if Some(number) != self.endpoint.champion_number {
-            return Ok(told);
+            return Ok((past, firing));
         }
-        for (alert, rule) in &self.monitor.alerts {
+        for (name, rule) in &self.monitor.alerts {
             let needs_outcomes = rule.roots().iter().any(|root| !INPUT_FACTS.contains(root));
             let rows = if needs_outcomes { result.labelled_rows } else { result.rows };
             if needs_outcomes != (kind == ResultKind::Quality) || rows < self.monitor.min_rows {
                 continue;
             }
-            let judgement = rule.judge(&facts);
+            let judgement = rule.judge(facts);
             let (fires, start) = (judgement.verdict == Verdict::Pass, self.window.start_ms);
             let subject = format!("monitor:{}", self.name);
             let is_past = |window: i64| window < start || window == start && !fires;
-            crate::alerts::resolve_past(self.caller, self.project, (&subject, alert), is_past).await?;
+            past.extend(alerts::list_past(self.caller, self.project, (&subject, name), is_past).await?);
             if fires {
-                told.extend(self.fire(alert, rule.text(), &judgement.values, (number, &node)).await?);
+                firing.push(self.alert(subject, name, rule.text(), &judgement.values, number));
             }
         }
-        Ok(told)
+        Ok((past, firing))
     }
 
-    async fn fire(
-        &self,
-        name: &str,
-        expression: &str,
-        values: &[(String, Value)],
-        (number, result): (i64, &Node),
-    ) -> Result<Option<String>> {
-        let at = self.caller.app.now(self.project);
+    fn alert(&self, subject: String, name: &str, expression: &str, values: &[(String, Value)], number: i64) -> Alert {
         let shown: Vec<String> = values
             .iter()
             .map(|(name, value)| {
                 format!("{name} = {}", value.as_f64().map_or_else(|| value.to_string(), |v| format!("{v:.4}")))
             })
             .collect();
-        let window = perennial_core::calendar::local(self.window.start_ms, &self.submission.zone);
+        let window = local(self.window.start_ms, &self.submission.zone);
         let message = format!(
             "alert `{}.{name}` at version {number}, window of {window}: {expression} ({})",
             self.name,
             shown.join(", ")
         );
-        let alert = Alert {
-            id: AlertId::generate(),
-            project_id: self.project.id,
-            subject: format!("monitor:{}", self.name),
-            name: name.to_owned(),
-            window_start_ms: self.window.start_ms,
+        let at = (subject, name, self.window.start_ms);
+        Alert {
             number: Some(number),
             expression: Some(expression.to_owned()),
-            facts: json!(values),
-            message: message.clone(),
-            state: AlertState::Firing,
-            wall_ms: at.wall_ms,
-            project_ms: at.project_ms,
-            settled_ms: None,
-        };
-        Ok(fire(self.caller, alert, Some(result)).await?.then_some(message))
+            ..alerts::new(self.caller, self.project, at, json!(values), message)
+        }
     }
 }
 
@@ -353,42 +469,4 @@ fn with(mut object: Value, more: Value) -> Value {
 fn result_node(row: &MonitorResult) -> Node {
     let MonitorResult { monitor, window_start_ms, number, kind, revision, .. } = row;
     Node::new(NodeKind::MonitorResult, format!("{monitor}/{window_start_ms}/{number}/{}/{revision}", kind.as_str()))
-}
-
-/// The lineage node of an alert.
-pub(crate) fn alert_node(id: AlertId) -> Node {
-    Node::new(NodeKind::Alert, id)
-}
-
-/// Fires an alert once for its subject, name and window, made `from` what was seen; tells whether it is new.
-pub(crate) async fn fire(caller: &Caller, alert: Alert, from: Option<&Node>) -> Result<bool> {
-    let at = perennial_core::clock::Instant { wall_ms: alert.wall_ms, project_ms: alert.project_ms };
-    let (actor, from) = (caller.principal.name.clone(), from.cloned());
-    caller
-        .app
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                if !alerts::fire(tx, &alert).await? {
-                    return Ok(false);
-                }
-                if let Some(from) = from {
-                    lineage::add(tx, alert.project_id, &from, &alert_node(alert.id), at.wall_ms).await?;
-                }
-                let payload = json!({ "subject": alert.subject, "name": alert.name, "message": alert.message });
-                let entry = Entry {
-                    project: alert.project_id,
-                    noun: "alert",
-                    subject: alert.id.to_string(),
-                    verb: "fire",
-                    actor: &actor,
-                    cause: None,
-                    at,
-                    payload,
-                };
-                record(tx, entry).await?;
-                Ok(true)
-            })
-        })
-        .await
 }

@@ -21,9 +21,11 @@ use crate::access;
 use crate::app::Caller;
 use crate::ledger::Change;
 use crate::project::{ProjectState, Submission};
+use crate::sent;
 use crate::tracking::Seal;
 
-pub use execute::{Context, Finished};
+pub(crate) use execute::plan_by;
+pub use execute::{Context, Finished, Plan};
 pub use told::Told;
 
 /// What a pipeline run is asked to do.
@@ -32,9 +34,6 @@ pub struct Options {
     /// Only these steps and what they wait for; all when empty.
     #[serde(default)]
     pub steps: Vec<StepName>,
-    /// Says what would run and why, and runs nothing.
-    #[serde(default)]
-    pub dry_run: bool,
 }
 
 /// Records a pipeline run as pending; [`carry_out`] runs it.
@@ -69,8 +68,19 @@ pub(crate) fn pending(
     };
     caller.require(permission, project)?;
     let submission = project.submission()?;
+    Ok(asked_for(caller, project, &submission, kind, cause, options))
+}
+
+fn asked_for(
+    caller: &Caller,
+    project: &ProjectState,
+    submission: &Submission,
+    kind: PipelineKind,
+    cause: Value,
+    options: &Options,
+) -> PipelineRun {
     let at = caller.app.now(project);
-    Ok(PipelineRun {
+    PipelineRun {
         id: PipelineRunId::generate(),
         project_id: project.id,
         kind,
@@ -84,15 +94,25 @@ pub(crate) fn pending(
         project_ms: at.project_ms,
         started_ms: None,
         ended_ms: None,
-    })
+    }
 }
 
 /// Runs a recorded pipeline run to its end. One at a time a project; another waits its turn.
 pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
     let _running = project.running.lock().await;
+    // Without the lease it is another server's, which goes on with it.
     caller.app.lease.require()?;
-    let submission = project.submission_of(&caller.app, &run.file_digest).await?;
     let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
+    let result = match begin(&caller, project, run).await {
+        Ok(submission) => execute::execute(&caller, project, submission, run).await,
+        Err(error) => Err(error),
+    };
+    execute::end(&caller, run, result).await
+}
+
+/// Marks a run as under way here; gives the project file it follows.
+async fn begin(caller: &Caller, project: &ProjectState, run: &PipelineRun) -> Result<Followed> {
+    let submission = project.submission_of(&caller.app, &run.file_digest).await?;
     let (id, server, at) = (run.id, caller.app.server.to_string(), caller.app.now(project));
     let event =
         if run.state == PipelineRunState::Interrupted { PipelineRunEvent::Resume } else { PipelineRunEvent::Start };
@@ -107,7 +127,13 @@ pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &Pipel
             })
         })
         .await?;
-    execute::execute(&caller, project, submission, run).await
+    Ok(submission)
+}
+
+/// What a run would do now by the project file last submitted, and why; nothing is run.
+pub async fn plan(caller: &Caller, project: &Arc<ProjectState>, steps: Vec<StepName>) -> Result<Plan> {
+    let root = sent::root(&caller.app, project)?;
+    plan_by(caller, project, project.submission()?, root.as_deref(), steps).await
 }
 
 /// Pipeline runs that a server left behind: what they were doing is marked, and they are to go on.

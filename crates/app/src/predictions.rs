@@ -5,14 +5,13 @@ mod columns;
 use std::sync::Arc;
 
 use perennial_config::predictions_of;
-use perennial_core::id::{AlertId, LoadId};
+use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
 use perennial_core::name::{DatasetName, EndpointName};
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, ValueColumn};
 use perennial_core::port::prediction::Segment;
-use perennial_core::state::{AlertState, SegmentEvent, SegmentState};
+use perennial_core::state::{SegmentEvent, SegmentState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::alerts::Alert;
 use perennial_store::dataset_versions::DatasetVersion;
 use perennial_store::datasets::Dataset;
 use perennial_store::lineage::{Node, NodeKind};
@@ -25,7 +24,6 @@ use crate::alerts;
 use crate::app::{App, Caller, wrong_state};
 use crate::ledger::{By, Change};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset, version_node};
-use crate::monitors::fire;
 use crate::project::ProjectState;
 use crate::tables::declare;
 
@@ -50,7 +48,7 @@ pub async fn take_over(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
     let app = &caller.app;
     let log = format!("{}/{endpoint}", project.id);
     let (predictions, name) = (app.services.predictions.clone(), log.clone());
-    let numbers = app.compute(move || predictions.seal(&name)).await?;
+    let numbers = app.brief(move || predictions.seal(&name)).await?;
     for number in numbers {
         let closed = Closed { caller, project, endpoint, log: &log, number };
         match closed.take_over().await {
@@ -61,8 +59,8 @@ pub async fn take_over(caller: &Caller, project: &Arc<ProjectState>, endpoint: &
     Ok(())
 }
 
-/// The alert's name for a segment that could not be brought into its dataset.
-const STUCK: &str = "stuck";
+/// The name of alerts about what could not be worked on and is tried again, such as a segment.
+pub(crate) const STUCK: &str = "stuck";
 
 /// A closed segment of a log.
 struct Closed<'a> {
@@ -102,12 +100,12 @@ impl Closed<'_> {
                 .await?;
         }
         let (predictions, log, number) = (self.app().services.predictions.clone(), self.log.to_owned(), self.number);
-        self.app().compute(move || predictions.remove(&log, number)).await
+        self.app().brief(move || predictions.remove(&log, number)).await
     }
 
     /// Keeps it where it is and tells why, once.
     async fn stays(&self, error: &Error) -> Result<()> {
-        let (at, subject) = (self.app().now(self.project), self.subject());
+        let subject = self.subject();
         tracing::warn!(project = %self.project.name, subject, error = error.chain(), "predictions stay in their log");
         let message = format!(
             "predictions of `{}` (segment {}) cannot be brought into their dataset: {}; they stay in the log and are tried again",
@@ -115,30 +113,17 @@ impl Closed<'_> {
             self.number,
             error.message()
         );
-        let alert = Alert {
-            id: AlertId::generate(),
-            project_id: self.project.id,
-            subject,
-            name: STUCK.to_owned(),
-            window_start_ms: 0,
-            number: None,
-            expression: None,
-            facts: json!({ "endpoint": self.endpoint, "segment": self.number, "code": error.code().name() }),
-            message,
-            state: AlertState::Firing,
-            wall_ms: at.wall_ms,
-            project_ms: at.project_ms,
-            settled_ms: None,
-        };
+        let facts = json!({ "endpoint": self.endpoint, "segment": self.number, "code": error.code().name() });
+        let alert = alerts::new(self.caller, self.project, (subject, STUCK, 0), facts, message);
         let segment = Node::new(NodeKind::PredictionSegment, format!("{}/{}", self.log, self.number));
-        fire(self.caller, alert, Some(&segment)).await?;
+        alerts::fire(self.caller, alert, Some(&segment)).await?;
         Ok(())
     }
 
     /// Reads it and loads its rows, unless a server that died had loaded them and not come to note it.
     async fn load(&self, known: Option<PredictionSegment>) -> Result<PredictionSegment> {
         let (predictions, log, number) = (self.app().services.predictions.clone(), self.log.to_owned(), self.number);
-        let segment = self.app().compute(move || predictions.read(&log, number)).await?;
+        let segment = self.app().brief(move || predictions.read(&log, number)).await?;
         let record = match known {
             Some(record) => record,
             None => self.record(&segment).await?,
@@ -218,7 +203,7 @@ impl Closed<'_> {
             plan: ScanPlan::default(),
         };
         match arrive(self.caller, self.project, arrival).await? {
-            Arrived::Committed(versioned, load) => Ok((versioned.version, Some(load.id))),
+            Arrived::Committed(versioned, load, _) => Ok((versioned.version, Some(load.id))),
             Arrived::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
             Arrived::Unchanged(versioned) => Ok((versioned.version, None)),
         }

@@ -1,6 +1,7 @@
 //! A project in memory: its clock and the project file last submitted.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -28,6 +29,27 @@ pub(crate) struct Due {
     pub sequence: i64,
     /// The instant on the project clock; `None` when nothing will come due until something happens.
     pub at_ms: Option<i64>,
+}
+
+/// How soon what failed is tried again, on the wall clock: each time it fails once more, after twice as long.
+const AGAIN_MS_MIN: i64 = 60_000;
+/// How long what goes on failing waits, at most.
+const AGAIN_MS_MAX: i64 = 60 * 60_000;
+
+/// When to act whatever comes due, because something failed or was not ready.
+#[derive(Debug, Default)]
+struct Again {
+    /// The instant on the wall clock.
+    wall_ms: Option<i64>,
+    /// How long the last failure was waited for.
+    pause_ms: i64,
+}
+
+/// The versions that the sources had, and by which project file, when `[task].data` was brought up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sources {
+    file_digest: String,
+    versions: Vec<(String, i64)>,
 }
 
 /// How often a source in an object store is listed, at most: each look is a request.
@@ -59,8 +81,10 @@ pub struct ProjectState {
     offered: Mutex<BTreeMap<DatasetName, Offered>>,
     /// When predictions were last brought into their datasets, wall clock.
     drained_ms: AtomicI64,
-    /// The sources' versions when `[task].data` was last brought up to date for a monitor.
-    refreshed: Mutex<Option<Vec<(String, i64)>>>,
+    /// What the sources were when `[task].data` was last brought up to date for monitors.
+    refreshed: Mutex<Option<Sources>>,
+    /// When to act again, whatever comes due.
+    again: Mutex<Again>,
     /// Held by whoever collects, so that each dataset has one loader at a time.
     pub(crate) collecting: tokio::sync::Mutex<()>,
     /// Held by whoever brings predictions into their dataset.
@@ -69,6 +93,10 @@ pub struct ProjectState {
     pub(crate) sending: tokio::sync::Mutex<()>,
     /// Held by whoever runs a pipeline: one at a time a project.
     pub(crate) running: tokio::sync::Mutex<()>,
+    /// Held by whoever brings `[task].data` up to date for monitors.
+    pub(crate) refreshing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever judges canaries.
+    pub(crate) judging: Arc<tokio::sync::Mutex<()>>,
     /// Held by whoever turns the project's clock or acts on it.
     pub(crate) ticking: tokio::sync::Mutex<()>,
 }
@@ -79,7 +107,14 @@ impl ProjectState {
             let mut reader = app.store().read().await?;
             (projects::get(&mut reader, id).await?, projects::find_current_file(&mut reader, id).await?)
         };
-        let submission = file.map(|file| Submission::restore(app, &file.digest, &file.body)).transpose()?;
+        // A project file of another version of this program may not read; the next submission takes its place.
+        let submission = file.and_then(|file| {
+            Submission::restore(app, &file.digest, &file.body)
+                .inspect_err(|error| {
+                    tracing::warn!(project = %record.name, error = error.chain(), "the stored project file is left out");
+                })
+                .ok()
+        });
         Ok(Self {
             id,
             name: record.name,
@@ -91,10 +126,13 @@ impl ProjectState {
             offered: Mutex::default(),
             drained_ms: AtomicI64::new(app.services.clock.wall_ms()),
             refreshed: Mutex::default(),
+            again: Mutex::default(),
             collecting: tokio::sync::Mutex::default(),
             loading_predictions: tokio::sync::Mutex::default(),
             sending: tokio::sync::Mutex::default(),
             running: tokio::sync::Mutex::default(),
+            refreshing: Arc::default(),
+            judging: Arc::default(),
             ticking: tokio::sync::Mutex::default(),
         })
     }
@@ -105,13 +143,24 @@ impl ProjectState {
     }
 
     pub(crate) fn set_clock(&self, ms: i64) {
-        self.clock_ms.store(ms, Ordering::Release);
+        if self.clock_ms.swap(ms, Ordering::AcqRel) == NOT_STEPPED {
+            // What came before was another clock.
+            self.opened_ms.store(ms, Ordering::Release);
+        }
+    }
+
+    /// The turn to do what one does at a time: on a stepped clock after whoever has it, else at once or not at all.
+    pub(crate) async fn turn(&self, held: &Arc<tokio::sync::Mutex<()>>) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+        if self.stepped_ms().is_some() {
+            return Some(held.clone().lock_owned().await);
+        }
+        held.clone().try_lock_owned().ok()
     }
 
     /// The project file last submitted.
     pub fn submission(&self) -> Result<Arc<Submission>> {
         self.find_submission().ok_or_else(|| {
-            Error::new(ErrorCode::WrongState, format!("project `{}` has no project file yet", self.name))
+            Error::new(ErrorCode::WrongState, format!("project `{}` has no project file to follow", self.name))
                 .hint("`perennial run` or `perennial up` in the project's folder submits it")
         })
     }
@@ -132,8 +181,7 @@ impl ProjectState {
 
     /// A source as the data engine reads it: a relative one below the folder that was sent, if one was.
     pub(crate) fn files_source(&self, app: &App, declared: &Source) -> Result<FilesSource> {
-        let root = if declared.is_relative() { sent::root(app, self)? } else { None };
-        Ok(FilesSource { root, ..declared.files_source() })
+        Ok(files_source(declared, sent::root(app, self)?))
     }
 
     /// The next thing that comes due, if it is known at this sequence of the ledger.
@@ -149,9 +197,35 @@ impl ProjectState {
         *lock(&self.due) = None;
     }
 
-    /// From when a schedule counts that has never come due: when this server first saw the project.
+    /// Whether it is time to act again, whatever comes due; says so once.
+    pub(crate) fn acts_again(&self, wall_ms: i64) -> bool {
+        lock(&self.again).wall_ms.take_if(|at| *at <= wall_ms).is_some()
+    }
+
+    /// Has the project act as soon as it is looked at.
+    pub(crate) fn act_again(&self) {
+        lock(&self.again).wall_ms = Some(i64::MIN);
+    }
+
+    /// Notes whether all that was acted on could be done: what could not is tried again.
+    pub(crate) fn acted(&self, wall_ms: i64, is_whole: bool) {
+        let mut again = lock(&self.again);
+        again.pause_ms = if is_whole { 0 } else { (again.pause_ms * 2).clamp(AGAIN_MS_MIN, AGAIN_MS_MAX) };
+        if !is_whole {
+            again.wall_ms = again.wall_ms.or(Some(wall_ms + again.pause_ms));
+        }
+    }
+
+    /// From when a schedule counts that has never come due: when this server first saw the project, or its clock
+    /// was first stepped.
     pub(crate) fn opened_ms(&self, now_ms: i64) -> i64 {
         self.opened_ms.load(Ordering::Acquire).min(now_ms)
+    }
+
+    /// From when something counts that was made at an instant of the wall clock: on a stepped clock, which tells
+    /// nothing of that, from where it stood when this server first saw it.
+    pub(crate) fn since_ms(&self, wall_ms: i64) -> i64 {
+        if self.stepped_ms().is_some() { self.opened_ms.load(Ordering::Acquire) } else { wall_ms }
     }
 
     /// Whether it is time again to bring predictions into their datasets; says so once.
@@ -165,7 +239,7 @@ impl ProjectState {
     pub(crate) async fn sources_moved(&self, app: &App) -> Result<bool> {
         let Some(submission) = self.find_submission() else { return Ok(false) };
         let wall_ms = app.services.clock.wall_ms();
-        let mut moved = false;
+        let (mut moved, mut seen) = (false, BTreeMap::new());
         for (name, declared) in &submission.project.datasets {
             let before = lock(&self.offered).get(name).cloned();
             let is_recent = |seen: &Offered| wall_ms - seen.wall_ms < REMOTE_LOOK_MS && self.stepped_ms().is_none();
@@ -182,29 +256,38 @@ impl ProjectState {
             }
             let now = Offered { wall_ms, files: hasher.finalize() };
             moved |= before.is_none_or(|before| before.files != now.files);
-            lock(&self.offered).insert(name.clone(), now);
+            seen.insert(name.clone(), now);
         }
+        lock(&self.offered).extend(seen);
         Ok(moved)
     }
 
-    /// Whether any source has another version than when this was last asked.
-    pub(crate) async fn sources_changed(&self, app: &App) -> Result<bool> {
-        let Some(submission) = self.find_submission() else { return Ok(false) };
+    /// What the sources are now; `None` when they are what `[task].data` was last brought up to date with.
+    pub(crate) async fn changed_sources(&self, app: &App, submission: &Submission) -> Result<Option<Sources>> {
         let tables = crate::tables::Tables::newest(app, self.id).await?;
-        let is_source = |name: &str| submission.project.datasets.keys().any(|dataset| dataset.as_str() == name);
-        let now: Vec<(String, i64)> = tables
-            .iter()
-            .filter(|table| is_source(table.dataset.name.as_str()))
-            .map(|table| (table.dataset.name.to_string(), table.version.number))
-            .collect();
-        let before = lock(&self.refreshed).replace(now.clone());
-        Ok(before.as_ref() != Some(&now))
+        let sources = tables.iter().filter(|table| submission.project.datasets.contains_key(&table.dataset.name));
+        let now = Sources {
+            file_digest: submission.digest.clone(),
+            versions: sources.map(|table| (table.dataset.name.to_string(), table.version.number)).collect(),
+        };
+        let is_known = lock(&self.refreshed).as_ref() == Some(&now);
+        Ok((!is_known).then_some(now))
+    }
+
+    /// Notes that `[task].data` is up to date with these sources.
+    pub(crate) fn refreshed(&self, sources: Sources) {
+        *lock(&self.refreshed) = Some(sources);
     }
 
     pub(crate) fn submit(&self, submission: Arc<Submission>) {
         self.forget_due();
         *self.submission.write().unwrap_or_else(PoisonError::into_inner) = Some(submission);
     }
+}
+
+/// A source as the data engine reads it: a relative one below `root`; without one, below the host's own.
+pub(crate) fn files_source(declared: &Source, root: Option<PathBuf>) -> FilesSource {
+    FilesSource { root: root.filter(|_| declared.is_relative()), ..declared.files_source() }
 }
 
 fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -217,8 +300,8 @@ pub struct Submission {
     pub digest: String,
     /// The project file's text.
     pub text: String,
-    /// Declared files (SQL, code, requirements) by path.
-    pub files: BTreeMap<String, BlobDigest>,
+    /// The files found for each declared path or glob (SQL, code, requirements).
+    pub files: DeclaredFiles,
     /// Their text, for those that are text and small.
     pub texts: BTreeMap<String, String>,
     /// The judged project.
@@ -229,11 +312,14 @@ pub struct Submission {
     pub zone: TimeZone,
 }
 
+/// The files that were found, by path, for each path or glob as it is declared.
+pub(crate) type DeclaredFiles = BTreeMap<String, BTreeMap<String, BlobDigest>>;
+
 /// What is stored of a submission.
 #[derive(Serialize, Deserialize)]
 struct Body {
     text: String,
-    files: BTreeMap<String, BlobDigest>,
+    files: DeclaredFiles,
     texts: BTreeMap<String, String>,
 }
 
@@ -242,7 +328,7 @@ impl Submission {
     pub(crate) fn judge(
         app: &App,
         text: String,
-        files: BTreeMap<String, BlobDigest>,
+        files: DeclaredFiles,
         texts: BTreeMap<String, String>,
         around: &dyn Files,
     ) -> Result<Self> {
@@ -267,7 +353,7 @@ impl Submission {
     fn assemble(
         app: &App,
         text: String,
-        files: BTreeMap<String, BlobDigest>,
+        files: DeclaredFiles,
         texts: BTreeMap<String, String>,
         project: Project,
     ) -> Result<Self> {
@@ -285,7 +371,8 @@ impl Submission {
             hasher.update(text);
         };
         part(text.as_bytes());
-        for (path, digest) in &files {
+        let found: BTreeMap<&String, &BlobDigest> = files.values().flatten().collect();
+        for (path, digest) in found {
             part(path.as_bytes());
             part(digest.as_bytes());
         }
@@ -298,6 +385,11 @@ impl Submission {
     pub(crate) fn body(&self) -> Result<String> {
         let body = Body { text: self.text.clone(), files: self.files.clone(), texts: self.texts.clone() };
         serde_json::to_string(&body).map_err(|cause| Error::internal("the project file does not store", cause))
+    }
+
+    /// The files of a declared path or glob, by path; an error when there are none.
+    pub(crate) fn declared_files(&self, declared: &str) -> Result<&BTreeMap<String, BlobDigest>> {
+        self.files.get(declared).ok_or_else(|| Error::not_found("declared file", declared))
     }
 
     /// The text of a declared file.

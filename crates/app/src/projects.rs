@@ -7,18 +7,19 @@ use std::sync::Arc;
 use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
 use perennial_core::id::ProjectId;
 use perennial_core::ledger::Chain;
-use perennial_core::name::ProjectName;
+use perennial_core::name::{ProjectName, StepName};
 use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
+use perennial_core::port::data::{FilesSource, SourceFile};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::projects as table;
 use perennial_store::projects::{NewProject, ProjectFile};
 
 use crate::access;
 use crate::app::{App, Caller, Entry, record};
-use crate::endpoints;
 use crate::ledger::{By, Change};
-use crate::project::{ProjectState, Submission};
+use crate::pipelines::{self, Plan};
+use crate::project::{DeclaredFiles, ProjectState, Submission};
 use crate::sent;
 
 pub use perennial_store::projects::Project as ProjectKept;
@@ -27,12 +28,15 @@ pub use perennial_store::projects::Project as ProjectKept;
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Files below a folder of this server, asked for by relative path only.
-struct RootFiles<'a>(&'a Path);
+struct RootFiles<'a> {
+    root: &'a Path,
+    declared: &'a DeclaredFiles,
+}
 
 impl RootFiles<'_> {
     fn place(&self, path: &str) -> Option<PathBuf> {
         let relative: RelativePath = path.parse().ok()?;
-        Some(self.0.join(relative.as_str()))
+        Some(self.root.join(relative.as_str()))
     }
 }
 
@@ -46,7 +50,7 @@ impl Files for RootFiles<'_> {
     }
 
     fn any(&self, glob: &str) -> bool {
-        glob.contains(['*', '?', '[', '{']) || self.exists(glob)
+        self.declared.contains_key(glob)
     }
 }
 
@@ -73,21 +77,51 @@ impl Files for ToldFiles<'_> {
 /// Reads `perennial.toml` below the host's root and every file it declares, judges it, and
 /// makes it the project file that runs, triggers and monitors follow.
 pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
-    let app = &caller.app;
-    access::own_run_only(&caller.principal, Permission::Write)?;
-    let submission = Arc::new(read(app, &app.services.root).await?);
-    let name = submission.project.project.name.clone();
-    let project = match table::find_by_name(&mut *app.store().read().await?, &name).await? {
-        Some(known) => app.project(known.id).await?,
-        None => create(caller, &name).await?,
-    };
-    caller.require(Permission::Write, &project)?;
-    sent::forget(app, &project).await?;
+    let (project, submission) = own(caller).await?;
+    may_adopt(caller, &project, &submission)?;
+    sent::forget(&caller.app, &project).await?;
     adopt(caller, &project, submission).await?;
     Ok(project)
 }
 
-/// Makes a submission the one that runs, triggers and monitors follow.
+/// What a run would do by the project file below the host's root. Nothing is submitted: what the project follows stays.
+pub async fn plan(caller: &Caller, steps: Vec<StepName>) -> Result<Plan> {
+    let (project, submission) = own(caller).await?;
+    pipelines::plan_by(caller, &project, submission, None, steps).await
+}
+
+/// The host's own project, made where it is not known yet, with the project file below its root, judged.
+async fn own(caller: &Caller) -> Result<(Arc<ProjectState>, Arc<Submission>)> {
+    let app = &caller.app;
+    access::own_run_only(&caller.principal, Permission::Write)?;
+    let submission = Arc::new(read(app, &app.services.root).await?);
+    let name = &submission.project.project.name;
+    let known = table::find_by_name(&mut *app.store().read().await?, name).await?;
+    let project = match known {
+        Some(known) => app.project(known.id).await?,
+        None => create(caller, name).await?,
+    };
+    Ok((project, submission))
+}
+
+/// Refuses a submission from somebody who may not submit it. Who changes what is released, and when, says yes to
+/// what comes of it.
+pub(crate) fn may_adopt(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<()> {
+    caller.require(Permission::Write, project)?;
+    let known = project.find_submission();
+    let changed = submission.project.changed_in_release(known.as_ref().map(|known| &known.project));
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let sections = changed.join(", ");
+    caller.require(Permission::Approve, project).map_err(|refused| {
+        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).hint(format!(
+            "leave {sections} as they are, or have somebody submit it who may release: `perennial run` with the token of an approver"
+        ))
+    })
+}
+
+/// Makes a submission the one that runs, triggers and monitors follow. Endpoints follow it from the next release on.
 pub(crate) async fn adopt(caller: &Caller, project: &Arc<ProjectState>, submission: Arc<Submission>) -> Result<()> {
     let app = &caller.app;
     if project.find_submission().is_some_and(|known| known.digest == submission.digest) {
@@ -122,7 +156,7 @@ pub(crate) async fn adopt(caller: &Caller, project: &Arc<ProjectState>, submissi
         })
         .await?;
     project.submit(submission);
-    endpoints::take_up(caller, project).await
+    Ok(())
 }
 
 /// Judges the project file below the host's root without submitting or running anything.
@@ -190,19 +224,28 @@ pub(crate) async fn read(app: &App, root: &Path) -> Result<Submission> {
     }
     let text = String::from_utf8(bytes)
         .map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
-    let files_here = RootFiles(root);
     let declared = Project::parse(FILE_NAME, &text)
         .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let (mut files, mut texts) = (BTreeMap::new(), BTreeMap::new());
-    for path in declared.unwrap_or_default() {
-        let Some(place) = files_here.place(&path).filter(|place| place.is_file()) else { continue };
-        let blob = app.services.blobs.put_file(&place).await?;
-        if blob.size_bytes <= TEXT_BYTES_MAX
-            && let Ok(text) = std::fs::read_to_string(&place)
-        {
-            texts.insert(path.clone(), text);
+    let (mut files, mut texts) = (DeclaredFiles::new(), BTreeMap::new());
+    for declared in declared.unwrap_or_default() {
+        let source = FilesSource {
+            root: Some(root.to_owned()),
+            files: declared.clone(),
+            format: None,
+            header: false,
+            columns: Vec::new(),
+        };
+        for SourceFile { path, .. } in app.data().list(&source).await? {
+            let place = root.join(&path);
+            let blob = app.services.blobs.put_file(&place).await?;
+            if blob.size_bytes <= TEXT_BYTES_MAX
+                && let Ok(text) = std::fs::read_to_string(&place)
+            {
+                texts.insert(path.clone(), text);
+            }
+            files.entry(declared.clone()).or_default().insert(path, blob.digest);
         }
-        files.insert(path, blob.digest);
     }
-    Submission::judge(app, text, files, texts, &files_here)
+    let around = files.clone();
+    Submission::judge(app, text, files, texts, &RootFiles { root, declared: &around })
 }

@@ -21,11 +21,13 @@ use perennial_artifacts::{Blobs, Error as BlobError, Share};
 use perennial_config::FILE_NAME;
 use perennial_core::blob::{BlobDigest, Manifest, ManifestFile};
 use perennial_core::id::ProjectId;
+use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 
 use crate::app::{App, Caller};
-use crate::project::ProjectState;
+use crate::pipelines::{self, Plan};
+use crate::project::{ProjectState, Submission};
 use crate::projects;
 
 /// Bytes of one file that is sent.
@@ -64,6 +66,10 @@ impl Sent {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read")(error)),
         }
+    }
+
+    fn remove(&self, folder: BlobDigest) -> Result<()> {
+        std::fs::remove_dir_all(self.folder(folder)).map_err(failed("removed"))
     }
 
     fn make_current(&self, digest: BlobDigest) -> Result<()> {
@@ -151,31 +157,60 @@ pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDi
     caller.require(Permission::Write, project)?;
     let _sending = project.sending.lock().await;
     let sent = Sent::of(&caller.app, project.id);
-    let is_new = sent.current()? != Some(folder);
-    let landed = if is_new { Some(land(&sent, folder).await?) } else { None };
-    let judged = projects::read(&caller.app, &sent.folder(folder)).await.and_then(|submission| {
-        let name = &submission.project.project.name;
-        if *name == project.name {
-            return Ok(submission);
-        }
-        let message = format!("the project file is that of project `{name}`, expected `{}`", project.name);
-        Err(Error::new(ErrorCode::InvalidArgument, message))
+    let landed = land(&sent, folder).await?;
+    let judged = judge(caller, project, &sent.folder(folder)).await.and_then(|submission| {
+        projects::may_adopt(caller, project, &submission)?;
+        Ok(submission)
     });
     let submission = match judged {
         Ok(submission) => submission,
         Err(error) => {
-            if is_new {
-                std::fs::remove_dir_all(sent.folder(folder)).map_err(failed("removed"))?;
+            if landed.is_some() {
+                sent.remove(folder)?;
             }
             return Err(error);
         }
     };
     sent.make_current(folder)?;
-    projects::adopt(caller, project, Arc::new(submission)).await?;
+    projects::adopt(caller, project, submission).await?;
     if let Some(manifest) = landed {
         tidy(&sent, project, folder, &manifest).await?;
     }
     Ok(())
+}
+
+/// What a run would do by a folder whose files came up. The folder goes again, its files stay on their way: what the
+/// project follows stays.
+pub async fn plan(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    folder: BlobDigest,
+    steps: Vec<StepName>,
+) -> Result<Plan> {
+    caller.require(Permission::Write, project)?;
+    let _sending = project.sending.lock().await;
+    let sent = Sent::of(&caller.app, project.id);
+    let landed = land(&sent, folder).await?;
+    let place = sent.folder(folder);
+    let planned = match judge(caller, project, &place).await {
+        Ok(submission) => pipelines::plan_by(caller, project, submission, Some(&place), steps).await,
+        Err(error) => Err(error),
+    };
+    if landed.is_some() {
+        sent.remove(folder)?;
+    }
+    planned
+}
+
+/// The project file in a folder that came up, judged.
+async fn judge(caller: &Caller, project: &ProjectState, folder: &Path) -> Result<Arc<Submission>> {
+    let submission = projects::read(&caller.app, folder).await?;
+    let name = &submission.project.project.name;
+    if *name != project.name {
+        let message = format!("the project file is that of project `{name}`, expected `{}`", project.name);
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    Ok(Arc::new(submission))
 }
 
 /// The project's files are the host's own again.
@@ -206,14 +241,19 @@ fn not_sent(what: &str, digest: BlobDigest) -> Error {
 }
 
 /// Puts the files of a folder in place, beside the folder that is current. What that one has is linked, not sent.
-async fn land(sent: &Sent, digest: BlobDigest) -> Result<Manifest> {
+/// `None` when it is the current one.
+async fn land(sent: &Sent, digest: BlobDigest) -> Result<Option<Manifest>> {
     let blobs = sent.blobs()?;
+    let current = sent.current()?;
+    if current == Some(digest) {
+        return Ok(None);
+    }
     let new = manifest(&blobs, digest).await?;
     if new.file(FILE_NAME).is_none() {
         return Err(Error::new(ErrorCode::ProjectFile, format!("the folder that was sent holds no `{FILE_NAME}`")));
     }
     let mut present: HashMap<BlobDigest, PathBuf> = HashMap::new();
-    if let Some(current) = sent.current()? {
+    if let Some(current) = current {
         let folder = sent.folder(current);
         for file in manifest(&blobs, current).await?.files() {
             present.insert(file.blob.digest, folder.join(&file.path));
@@ -230,7 +270,7 @@ async fn land(sent: &Sent, digest: BlobDigest) -> Result<Manifest> {
         })?;
     }
     blocking(move || folders.iter().try_for_each(|folder| sync(folder)).map_err(failed("written"))).await?;
-    Ok(new)
+    Ok(Some(new))
 }
 
 /// Makes the folder at `to` and links into it what is `present`; gives the files that are not, and every folder made.

@@ -10,9 +10,9 @@ mod train;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use perennial_config::{Act, Input, Isolation, Step, Thing};
+use perennial_config::{Act, Input, Isolation, OutputKind as Kind, Step, Thing};
 use perennial_core::id::StepRunId;
-use perennial_core::name::StepName;
+use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_pipelines::KeyParts;
@@ -28,6 +28,7 @@ pub use evaluate::{Evidence, ModelFacts};
 pub(crate) use model::{ModelReference, load as load_model};
 
 use crate::app::{Entry, record};
+use crate::collect::checks_of;
 use crate::loads::version_node;
 use crate::pipelines::{Context, Told, why};
 use crate::tables::Versioned;
@@ -60,9 +61,8 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
     }
     match &act {
         Act::Sql { file } => {
-            let checks = crate::collect::checks_of(&context.submission.project, &dataset_of(step)?);
-            let checks: Vec<_> = checks.iter().map(check_text).collect();
-            Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", json!(checks).to_string()))
+            let checks = checks_text(context, &dataset_of(step)?);
+            Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", checks))
         }
         Act::Train { trainer, params } => {
             let split = examples::split(context).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
         }
         Act::Evaluate { slices, .. } => {
             let split = examples::split(context).await?;
-            let champion = crate::decisions::champion(context).await?;
+            let champion = context.champion().await?;
             let release = context.submission.project.release.as_ref();
             Ok(parts
                 .with("candidate", release.map_or("none", |release| release.model.as_str()))
@@ -83,18 +83,25 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("split", json!(split.test).to_string())
                 .with(
                     "champion",
-                    champion.map_or_else(|| "none".to_owned(), |version| version.content_digest.unwrap_or_default()),
+                    champion.map_or("none", |version| version.content_digest.as_deref().unwrap_or_default()),
                 ))
         }
         Act::Run(run) => {
-            for path in &run.code {
-                let digest = context.submission.files.get(path).ok_or_else(|| Error::not_found("code file", path))?;
-                parts = parts.with(format!("code:{path}"), digest.to_string());
+            for declared in &run.code {
+                for (path, digest) in context.submission.declared_files(declared)? {
+                    parts = parts.with(format!("code:{path}"), digest.to_string());
+                }
             }
-            if run.inputs.iter().any(|input| matches!(input, Input::Train(_) | Input::Test(_))) {
-                parts = parts
-                    .with("split", json!(examples::split(context).await?.test).to_string())
-                    .with("task", examples::task_text(context)?);
+            let by_split = run.inputs.iter().any(|input| matches!(input, Input::Train(_) | Input::Test(_)));
+            if by_split {
+                parts = parts.with("split", json!(examples::split(context).await?.test).to_string());
+            }
+            // What a model takes and answers is told by the task.
+            if by_split || (declared(context, step)?.makes_model() && context.submission.project.task.is_some()) {
+                parts = parts.with("task", examples::task_text(context)?);
+            }
+            for (name, _) in run.outputs.iter().filter(|(_, output)| output.kind == Kind::Dataset) {
+                parts = parts.with(format!("checks:{name}"), checks_text(context, &name.parse()?));
             }
             let environment = command::environment(context, run).await?;
             let outputs = run.outputs.iter().map(|(name, output)| json!([name, output.path, output.kind]));
@@ -106,6 +113,12 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("isolation", if run.isolation == Isolation::None { "none" } else { "full" }))
         }
     }
+}
+
+/// The checks of a dataset in a form that stays the same.
+fn checks_text(context: &Context, dataset: &DatasetName) -> String {
+    let checks = checks_of(&context.submission.project, dataset);
+    json!(checks.iter().map(check_text).collect::<Vec<_>>()).to_string()
 }
 
 /// A check in a form that stays the same.
@@ -140,7 +153,7 @@ fn named_output(context: &Context, step: &StepName, name: &str) -> Result<StepOu
 }
 
 /// The dataset an SQL step makes has the step's name.
-pub(crate) fn dataset_of(step: &StepName) -> Result<perennial_core::name::DatasetName> {
+pub(crate) fn dataset_of(step: &StepName) -> Result<DatasetName> {
     step.as_str().parse()
 }
 

@@ -12,8 +12,8 @@ use perennial_store::trigger_firings::TriggerFiring;
 use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
 use serde_json::{Value, json};
 
+use crate::alerts::node;
 use crate::app::{Caller, Entry, record};
-use crate::monitors::alert_node;
 use crate::pipelines::{self, Options};
 use crate::project::{ProjectState, Submission};
 
@@ -28,19 +28,24 @@ pub(crate) fn next_due(caller: &Caller, project: &ProjectState, submission: &Sub
     schedules.min()
 }
 
-/// Starts what came due; a line for each pipeline run.
-pub(crate) async fn fire(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+/// Starts what came due; a line for each pipeline run. A trigger that cannot fire keeps no other from it.
+pub(crate) async fn fire(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Vec<Result<String>> {
     let mut told = Vec::new();
     for (name, trigger) in &submission.project.triggers {
         for event in &trigger.on {
-            for (cause_id, cause) in causes(caller, project, submission, name, event).await? {
-                if let Some(line) = fire_one(caller, project, (name, trigger), event, cause_id, cause).await? {
-                    told.push(line);
+            match causes(caller, project, submission, name, event).await {
+                Ok(causes) => {
+                    for (cause_id, cause) in causes {
+                        told.extend(
+                            fire_one(caller, project, (name, trigger), event, cause_id, cause).await.transpose(),
+                        );
+                    }
                 }
+                Err(error) => told.push(Err(error)),
             }
         }
     }
-    Ok(told)
+    told
 }
 
 /// What may set an event off now, each with an id that fires once.
@@ -129,7 +134,7 @@ async fn fire_one(
                 pipeline_runs::insert(tx, &pending).await?;
                 if let Some(alert) = alert {
                     let run = Node::new(NodeKind::PipelineRun, pending.id);
-                    lineage::add(tx, project_id, &alert_node(alert), &run, at.wall_ms).await?;
+                    lineage::add(tx, project_id, &node(alert), &run, at.wall_ms).await?;
                 }
                 if !trigger_firings::fire(tx, &firing).await? {
                     let message = format!("trigger `{}` has fired for this cause already", firing.trigger_name);

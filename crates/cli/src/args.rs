@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(test)]
+mod tests;
+
 /// Keeps machine-learning models alive: collect, check, prepare, train, test, release, serve, watch, retrain.
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
@@ -157,7 +160,7 @@ pub(crate) struct Run {
 
 #[derive(Debug, Args)]
 pub(crate) struct Release {
-    /// Follows the canary until it is promoted or rolled back.
+    /// Follows the canary to its end, and fails unless it is promoted.
     #[arg(long)]
     pub wait: bool,
 }
@@ -171,7 +174,7 @@ pub(crate) struct Up {
     /// The port; 0 takes a free one.
     #[arg(long, default_value_t = 7600, env = "PERENNIAL_PORT")]
     pub port: u16,
-    /// The data folder; `.perennial` in the project's folder if not said.
+    /// The data folder, found again by commands in the project's folder; that of the last `up`, else `.perennial`, if not said.
     #[arg(long, env = "PERENNIAL_DATA")]
     pub data: Option<PathBuf>,
     /// The metadata database: `sqlite://PATH` or `postgres://…`.
@@ -255,20 +258,33 @@ pub(crate) enum Releases {
     Approve {
         /// Its digest, or the beginning of it.
         digest: String,
-        /// The role in which the yes is given.
-        #[arg(long, default_value = "approver")]
-        role: String,
+        /// The role in which the yes is given; the one that is still wanted if not said.
+        #[arg(long)]
+        role: Option<String>,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tokens {
     /// Makes a token; it is shown once.
+    #[command(
+        after_help = "Examples:\n  perennial tokens create ada --role admin\n  perennial tokens create ci --role contributor --on flight-delays"
+    )]
     Create {
         /// Whose it is.
         name: String,
         /// What they are: viewer, contributor, approver or admin.
         #[arg(long, default_value = "viewer")]
         role: String,
+        /// The project it holds on; the whole server if not said.
+        #[arg(long, value_name = "PROJECT")]
+        on: Option<String>,
+    },
+    /// Every token that holds, with whose it is.
+    List,
+    /// Makes a token void; browser sessions of whoever has it end.
+    Revoke {
+        /// Its id, as `perennial tokens list` shows it.
+        id: String,
     },
 }

@@ -1,5 +1,6 @@
 //! A client of the HTTP API.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -27,6 +28,12 @@ pub(crate) struct Refused {
     pub diagnostics: Option<Value>,
 }
 
+fn is_loopback(base: &str) -> bool {
+    let host = reqwest::Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// A client of one server.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -36,9 +43,11 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// A client of the server at `base`. A proxy that the environment names is for other machines.
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
-        let http =
-            reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().context("no HTTP client can be made")?;
+        let builder = reqwest::Client::builder().timeout(TIMEOUT);
+        let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
+        let http = builder.build().context("no HTTP client can be made")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
@@ -52,6 +61,10 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value> {
+        self.send(self.request(Method::DELETE, path)).await
     }
 
     /// Sends a file; what is answered tells nothing new.

@@ -7,39 +7,52 @@ mod send;
 mod store;
 pub(crate) use store::record_restore;
 mod up;
+pub(crate) use up::up;
+mod wait;
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::CommandFactory;
 use perennial_config::{FILE_NAME, Project};
 use perennial_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 
-use crate::args::{Arguments, Command, Data, Init, Releases, Tokens};
+use crate::args::{Arguments, Command, Data, Init, Release, Releases, Tokens};
 use crate::client::Client;
 use crate::follow::follow_on;
 use crate::host::Connection;
-use crate::output::table;
+use crate::output::{refused, table};
 use crate::{demo, examples};
 
 /// Runs one command to its end.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = arguments.project.clone();
     match &arguments.command {
-        Command::Init(init) => return start(init),
-        Command::Up(options) => return up::up(&folder, options).await,
+        Command::Init(init) => return start(init, arguments.json),
+        Command::Up(options) => return up(&folder, options).await,
         Command::Demo(options) => return demo::play(options).await,
         Command::Doctor => return doctor::doctor(&folder, arguments.json).await,
-        Command::Restore { from } => return store::restore(&folder, from),
+        Command::Restore { from } => return store::restore(&folder, from, arguments.json),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Arguments::command(), "perennial", &mut std::io::stdout());
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
     }
-    let connection = Connection::open(&folder).await?;
+    let mut connection = Connection::open(&folder).await?;
+    match &arguments.command {
+        Command::Run(options) if !options.dry_run => connection.resume().await?,
+        Command::Release(_) => connection.resume().await?,
+        _ if connection.left() > 0 => {
+            let left = connection.left();
+            eprintln!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` go on with them");
+        }
+        _ => {}
+    }
     let ended = with_server(&arguments, &connection, &folder).await;
     connection.close().await?;
     ended
@@ -49,26 +62,28 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
     let (json, client) = (arguments.json, &connection.client);
     match &arguments.command {
         Command::Check => check(connection, folder, json).await,
+        Command::Run(options) if options.dry_run => plan(connection, folder, &options.steps, json).await,
         Command::Run(options) => {
             let project = submitted(connection, folder).await?;
-            pipeline(
-                (connection, folder),
-                &project,
-                "run",
-                json!({ "steps": options.steps, "dry_run": options.dry_run }),
-                json,
-            )
-            .await
+            pipeline((connection, folder), &project, "run", json!({ "steps": options.steps }), json).await
+        }
+        Command::Release(Release { wait }) if *wait && !connection.stays => {
+            let message = "no server is up that would judge the canary";
+            Err(refused(ErrorCode::WrongState, message, "start `perennial up` first, or leave `--wait` away"))
         }
         Command::Release(options) => {
             let project = submitted(connection, folder).await?;
+            let before = wait::endpoints(client, &project).await?;
             let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
-            if options.wait { wait_for_canary(client, &project).await } else { Ok(code) }
+            if !connection.stays {
+                eprintln!("no server is up: `perennial up` serves what is released, watches and retrains");
+            }
+            if options.wait && code == ExitCode::SUCCESS {
+                wait::follow(client, &project, &before).await?;
+            }
+            Ok(code)
         }
-        Command::Why { step } => {
-            let project = submitted(connection, folder).await?;
-            pipeline((connection, folder), &project, "run", json!({ "steps": [step], "dry_run": true }), json).await
-        }
+        Command::Why { step } => plan(connection, folder, std::slice::from_ref(step), json).await,
         Command::Data(Data::Release { load, all }) => {
             let project = named(client, folder).await?;
             told(
@@ -94,8 +109,8 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
                 json,
             )
         }
-        Command::Tokens(Tokens::Create { name, role }) => {
-            let made = client.post("/api/v1/tokens", &json!({ "name": name, "role": role })).await?;
+        Command::Tokens(Tokens::Create { name, role, on }) => {
+            let made = client.post("/api/v1/tokens", &json!({ "name": name, "role": role, "project": on })).await?;
             if json {
                 println!("{made}");
             } else {
@@ -104,15 +119,18 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Tokens(Tokens::List) => lists::tokens(&client.get("/api/v1/tokens").await?, json),
+        Command::Tokens(Tokens::Revoke { id }) => told(&client.delete(&format!("/api/v1/tokens/{id}")).await?, json),
         Command::LoginLink => {
             let made = client.post("/api/v1/login-links", &json!({})).await?;
-            println!("{}{}", client.base(), made.get("path").and_then(Value::as_str).unwrap_or_default());
-            Ok(ExitCode::SUCCESS)
+            let link = format!("{}{}", client.base(), made.get("path").and_then(Value::as_str).unwrap_or_default());
+            done(&link, &json!({ "link": link }), json)
         }
         Command::Backup { .. } if connection.is_remote => {
-            bail!("a backup copies the files beside the server: run it where the server runs, without PERENNIAL_SERVER")
+            let message = "a backup copies the files beside the server";
+            Err(refused(ErrorCode::InvalidArgument, message, "run it where the server runs, without PERENNIAL_SERVER"))
         }
-        Command::Backup { to } => store::backup(client, folder, to).await,
+        Command::Backup { to } => store::backup(client, folder, to, json).await,
         other => {
             let project = named(client, folder).await?;
             lists::show(client, &project, other, json).await
@@ -120,16 +138,21 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
     }
 }
 
-fn start(init: &Init) -> Result<ExitCode> {
+fn start(init: &Init, json: bool) -> Result<ExitCode> {
     let folder = &init.folder;
     if let Some(example) = init.example {
         examples::write(example, folder)?;
-        println!("wrote the example to {}; next: `perennial -C {} run`", folder.display(), folder.display());
-        return Ok(ExitCode::SUCCESS);
+        let message = format!("wrote the example to {0}; next: `perennial -C {0} run`", folder.display());
+        return done(&message, &json!({ "folder": folder }), json);
     }
     let file = folder.join(FILE_NAME);
     if file.exists() {
-        bail!("{} is there already", file.display());
+        let message = format!("{} is there already", file.display());
+        return Err(refused(
+            ErrorCode::AlreadyExists,
+            message,
+            "`perennial check` judges it; `perennial init DIR` begins elsewhere",
+        ));
     }
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     std::fs::write(&file, perennial_config::template())?;
@@ -137,8 +160,8 @@ fn start(init: &Init) -> Result<ExitCode> {
     if !ignore.exists() {
         std::fs::write(ignore, ".perennial/\n")?;
     }
-    println!("wrote {}; next: fill it in, then `perennial check`", file.display());
-    Ok(ExitCode::SUCCESS)
+    let message = format!("wrote {}; next: fill it in, then `perennial check`", file.display());
+    done(&message, &json!({ "folder": folder }), json)
 }
 
 /// Has a host submit its own project file; gives the project's name.
@@ -210,15 +233,14 @@ async fn pipeline(
     options: Value,
     json: bool,
 ) -> Result<ExitCode> {
-    let client = &connection.client;
-    let dry = options.get("dry_run").and_then(Value::as_bool).unwrap_or_default();
-    let made = client
+    let made = connection
+        .client
         .post(&format!("/api/v1/projects/{project}/pipeline-runs"), &json!({ "kind": kind, "options": options }))
         .await?;
-    if dry {
-        return planned(&made, json);
-    }
     let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
+    if !json {
+        eprintln!("pipeline run {id}");
+    }
     let run = follow_on(connection, folder, project, id, json).await?;
     let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
     let message = run.get("message").and_then(Value::as_str).unwrap_or_default();
@@ -239,7 +261,14 @@ async fn pipeline(
     Ok(ExitCode::from(u8::from(state == "failed")))
 }
 
-fn planned(made: &Value, json: bool) -> Result<ExitCode> {
+/// Says what would run, and why. Nothing is submitted: whoever only looks changes nothing.
+async fn plan(connection: &Connection, folder: &Path, steps: &[String], json: bool) -> Result<ExitCode> {
+    let client = &connection.client;
+    let made = if connection.is_remote {
+        send::plan(client, folder, steps).await?
+    } else {
+        client.post("/api/v1/plan", &json!({ "steps": steps })).await?
+    };
     if json {
         println!("{made}");
         return Ok(ExitCode::SUCCESS);
@@ -268,30 +297,40 @@ fn planned(made: &Value, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn wait_for_canary(client: &Client, project: &str) -> Result<ExitCode> {
-    eprintln!("following the canary; Ctrl-C stops following, not the canary");
-    loop {
-        let endpoints = client.get(&format!("/api/v1/projects/{project}/endpoints")).await?;
-        let live = lists::items(&endpoints).iter().any(|endpoint| {
-            matches!(endpoint.get("canary_state").and_then(Value::as_str), Some("running" | "waiting"))
-        });
-        if !live {
-            return lists::show(client, project, &Command::Endpoints, false).await;
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-    }
+fn told(answer: &Value, json: bool) -> Result<ExitCode> {
+    let message = answer.get("message").and_then(Value::as_str).map_or_else(|| answer.to_string(), str::to_owned);
+    done(&message, answer, json)
 }
 
-fn told(answer: &Value, json: bool) -> Result<ExitCode> {
+/// Says that it is done: a line for people, or what a program reads.
+fn done(message: &str, answer: &Value, json: bool) -> Result<ExitCode> {
     if json {
         println!("{answer}");
     } else {
-        println!("{}", answer.get("message").and_then(Value::as_str).map_or_else(|| answer.to_string(), str::to_owned));
+        println!("{message}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The data folder of a project's folder.
+/// In `.perennial`: where the data folder is, when it is elsewhere.
+const ELSEWHERE: &str = "elsewhere";
+
+/// The data folder of a project's folder: what PERENNIAL_DATA says, else that of the last `up`, else `.perennial`.
 pub(crate) fn data_folder(folder: &Path) -> PathBuf {
-    std::env::var_os("PERENNIAL_DATA").map_or_else(|| folder.join(".perennial"), PathBuf::from)
+    let own = folder.join(".perennial");
+    let elsewhere = || std::fs::read(own.join(ELSEWHERE)).ok().map(OsString::from_vec);
+    std::env::var_os("PERENNIAL_DATA").or_else(elsewhere).map_or_else(|| own.clone(), PathBuf::from)
+}
+
+/// Notes where the data folder of a project's folder is, so that every command there finds it.
+fn note_data_folder(folder: &Path, data: &Path) -> Result<()> {
+    let own = folder.join(".perennial");
+    let (data, note) = (data.canonicalize()?, own.join(ELSEWHERE));
+    if data != own.canonicalize().unwrap_or_default() {
+        std::fs::create_dir_all(&own)?;
+        std::fs::write(note, data.as_os_str().as_bytes())?;
+    } else if note.exists() {
+        std::fs::remove_file(note)?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@
 mod requests;
 mod year;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -14,15 +15,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
+use perennial_core::ErrorCode;
 use serde_json::{Value, json};
 
-use crate::args::Demo;
+use crate::args::{Demo, Switch, Up};
 use crate::client::Client;
-use crate::commands::submit;
+use crate::commands::{submit, up};
 use crate::examples;
 use crate::follow::follow;
 use crate::host::{Host, Serving};
-use crate::output::thousands;
+use crate::output::{refused, thousands};
 use crate::wiring::Places;
 
 /// Marks a folder that the demo made, and may make anew.
@@ -48,7 +50,8 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         may_step_clock: true,
     };
     let Some(host) = Host::start(&places, Serving::embedded()).await? else {
-        bail!("{} is in use by another process", folder.display())
+        let message = format!("{} is in use by another process", folder.display());
+        return Err(refused(ErrorCode::WrongState, message, "end that process, or name another folder"));
     };
     let mut story = Story { client: host.client()?, root, project: String::new(), year: year::Year::new() };
     println!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
@@ -63,14 +66,15 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         began.elapsed().as_secs_f64(),
         folder.display()
     );
-    if options.keep_serving {
-        let link = perennial_app::access::admin_link(&host.app).await?;
-        println!("look at it now: {}/login/{link}   (Ctrl-C ends)", host.address);
-        tokio::signal::ctrl_c().await?;
-    } else {
-        println!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
-    }
     host.stop().await?;
+    if options.keep_serving {
+        println!("look at it now, Ctrl-C ends it:");
+        let (host, data) = (Ipv4Addr::LOCALHOST.into(), Some(story.root.join(".perennial")));
+        let serving =
+            Up { host, port: 0, data, database: None, artifacts: None, auth: Switch::On, allow_host: Vec::new() };
+        return up(&story.root, &serving).await;
+    }
+    println!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -78,7 +82,8 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
 fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
     if folder.exists() && std::fs::read_dir(folder)?.next().is_some() {
         if !folder.join(MARK).is_file() {
-            bail!("{} is not empty and was not made by the demo: name another folder", folder.display());
+            let message = format!("{} is not empty and was not made by the demo", folder.display());
+            return Err(refused(ErrorCode::AlreadyExists, message, "name another folder"));
         }
         std::fs::remove_dir_all(folder).with_context(|| format!("cannot make {} anew", folder.display()))?;
     }
@@ -88,8 +93,10 @@ fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
         examples::deliver(path, folder)?;
     }
     if let Some(file) = project_file {
-        std::fs::copy(file, folder.join("perennial.toml"))
-            .with_context(|| format!("cannot read {}", file.display()))?;
+        std::fs::copy(file, folder.join("perennial.toml")).map_err(|cause| {
+            let message = format!("cannot read {}: {cause}", file.display());
+            refused(ErrorCode::NotFound, message, "`--project-file` names a project file")
+        })?;
     }
     Ok(())
 }

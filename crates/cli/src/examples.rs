@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use include_dir::{Dir, DirEntry, include_dir};
+use perennial_core::ErrorCode;
 
 use crate::args::Example;
+use crate::output::refused;
 
 pub(crate) static FLIGHTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/flights");
 static FLIGHTS_PYTHON: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/flights-python");
@@ -25,7 +27,8 @@ impl Example {
 /// Writes an example into a folder that is empty or not there.
 pub(crate) fn write(example: Example, to: &Path) -> Result<()> {
     if to.exists() && std::fs::read_dir(to)?.next().is_some() {
-        bail!("{} is not empty: name a new folder", to.display());
+        let message = format!("{} is not empty", to.display());
+        return Err(refused(ErrorCode::AlreadyExists, message, "name a new folder"));
     }
     for folder in example.folders() {
         write_folder(folder, to)?;

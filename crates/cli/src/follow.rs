@@ -16,7 +16,7 @@ use crate::output::thousands;
 /// How long one look waits for news.
 const WAIT_MS: u32 = 20_000;
 
-/// Follows a pipeline run to its end; gives the run as it ended.
+/// Follows a pipeline run to its end; gives the run as it ended, with the `hint` that was told then.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
     Following::new(project, id, quiet).finish(client).await
 }
@@ -42,7 +42,11 @@ pub(crate) async fn follow_on(
                 return Ok(run);
             }
             Err(error) if asked.is_remote || asked.host.is_some() || error.is::<Refused>() => return Err(error),
-            Err(_) => own = Some(Connection::open(folder).await?),
+            Err(_) => {
+                let mut taken_over = Connection::open(folder).await?;
+                taken_over.resume().await?;
+                own = Some(taken_over);
+            }
         }
     }
 }
@@ -52,28 +56,35 @@ struct Following<'a> {
     project: &'a str,
     id: &'a str,
     after: i64,
+    /// What to do, as the run said when it ended.
+    hint: Value,
     screen: Screen,
 }
 
 impl<'a> Following<'a> {
     fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
-        Self { project, id, after: 0, screen: Screen::new(quiet) }
+        Self { project, id, after: 0, hint: Value::Null, screen: Screen::new(quiet) }
     }
 
     async fn finish(&mut self, client: &Client) -> Result<Value> {
         let base = format!("/api/v1/projects/{}/pipeline-runs/{}", self.project, self.id);
         loop {
             let page = client.get(&format!("{base}/events?after={}&wait_ms={WAIT_MS}", self.after)).await?;
-            let mut is_over = false;
             for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
                 self.after = event.get("sequence").and_then(Value::as_i64).unwrap_or(self.after);
                 let body = event.get("body").unwrap_or(event);
                 self.screen.show(body);
-                is_over |= body.get("event").and_then(Value::as_str) == Some("ended");
+                if body["event"] == "ended" {
+                    self.hint = body["hint"].clone();
+                }
             }
-            if is_over {
+            if page.get("is_over").and_then(Value::as_bool).unwrap_or_default() {
                 self.screen.clear();
-                return client.get(&base).await;
+                let mut run = client.get(&base).await?;
+                if let Some(run) = run.as_object_mut() {
+                    run.insert("hint".to_owned(), self.hint.take());
+                }
+                return Ok(run);
             }
         }
     }
@@ -145,12 +156,7 @@ impl Screen {
                     String::new()
                 };
                 match text("state").as_str() {
-                    "held" => self.line(&format!(
-                        "✗ {} ← {}: held{aside}\n    {}",
-                        text("dataset"),
-                        text("path"),
-                        text("message")
-                    )),
+                    "held" => self.line(&format!("✗ {} ← {}: held{aside}", text("dataset"), text("path"))),
                     state => self.line(&format!(
                         "✓ {} ← {}: {} rows{aside}{}",
                         text("dataset"),
@@ -158,6 +164,9 @@ impl Screen {
                         thousands(number("rows")),
                         if state == "unchanged" { ", unchanged" } else { "" }
                     )),
+                }
+                for finding in body["findings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    self.line(&format!("    {finding}"));
                 }
             }
             "load_failed" => {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use fs4::fs_std::FileExt;
 use perennial_app::pipeline_runs::PipelineRun;
 use perennial_app::{App, Caller, access, clock, endpoints, lease, loads, pipelines};
@@ -23,13 +23,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
-use crate::commands::record_restore;
+use crate::commands::{data_folder, record_restore};
+use crate::output::refused;
 use crate::wiring::{self, Places};
 
 /// How often a server looks at what came due.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a server that ends waits for the pipeline runs under way; what is left goes on after a start.
+/// How long a server that ends waits for pipeline runs and looks under way; what is left goes on after a start.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long it then waits for connections to end.
+const CONNECTIONS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `server.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +43,8 @@ pub(crate) struct ServerFile {
     pub token: String,
     /// Its process.
     pub pid: u32,
+    /// Whether it stays and acts by itself, as that of `perennial up` does; else it ends with its command.
+    pub stays: bool,
 }
 
 /// A server in this process.
@@ -51,6 +56,8 @@ pub(crate) struct Host {
     /// A token with every permission.
     pub token: String,
     data: PathBuf,
+    /// Pipeline runs that a server before this one left behind.
+    left: Vec<PipelineRun>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
     ticking: Option<JoinHandle<()>>,
@@ -59,6 +66,7 @@ pub(crate) struct Host {
 }
 
 /// How a host serves.
+#[derive(Clone)]
 pub(crate) struct Serving {
     /// Where to answer.
     pub address: SocketAddr,
@@ -66,14 +74,14 @@ pub(crate) struct Serving {
     pub auth: bool,
     /// Further names this server is called by.
     pub hosts: Vec<String>,
-    /// Whether it acts by itself on what comes due.
-    pub ticks: bool,
+    /// Whether it stays and acts by itself, once it is told to: [`Host::act`].
+    pub stays: bool,
 }
 
 impl Serving {
     /// For one command: a free loopback port, nothing by itself.
     pub(crate) fn embedded() -> Self {
-        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), auth: true, hosts: Vec::new(), ticks: false }
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), auth: true, hosts: Vec::new(), stays: false }
     }
 }
 
@@ -89,9 +97,10 @@ impl Host {
     pub(crate) async fn start(places: &Places, serving: Serving) -> Result<Option<Self>> {
         let Some(lock) = try_lock(&places.data)? else { return Ok(None) };
         let app = wiring::open(places).await?;
-        let listener = TcpListener::bind(serving.address)
-            .await
-            .with_context(|| format!("cannot answer at {}", serving.address))?;
+        let listener = TcpListener::bind(serving.address).await.map_err(|cause| {
+            let message = format!("cannot answer at {}: {cause}", serving.address);
+            refused(ErrorCode::NotReady, message, "name another address by `--host` and `--port`")
+        })?;
         let local = listener.local_addr()?;
         let address = format!("http://{local}");
         lease::take(&app, &address).await?;
@@ -110,7 +119,6 @@ impl Host {
             is_local: |extensions| {
                 extensions.get::<perennial_api::Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
             },
-            takes_links: false,
         };
         let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts };
         let pages = perennial_console::pages(app.clone(), pages);
@@ -125,29 +133,34 @@ impl Host {
             // The sender lives as long as the host.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let served = tokio::spawn(perennial_api::serve(listener, router, shutdown));
-        let ticking = serving.ticks.then(|| tokio::spawn(tick_for_ever(app.clone(), stop.subscribe())));
+        let served = tokio::spawn(perennial_api::serve(listener, router, shutdown, CONNECTIONS_PATIENCE));
         let leasing = tokio::spawn(lease::keep(app.clone()));
         let host = Self {
             app,
             address,
             token,
             data: places.data.clone(),
+            left,
             stop,
             serving: served,
-            ticking,
+            ticking: None,
             leasing,
             _lock: lock,
         };
-        host.write_server_file()?;
-        host.resume(&caller, left).await?;
+        host.write_server_file(serving.stays)?;
         Ok(Some(host))
     }
 
-    /// Goes on with pipeline runs that a server before this one left behind.
-    async fn resume(&self, caller: &Caller, left: Vec<PipelineRun>) -> Result<()> {
-        for run in left {
-            let (caller, project) = (caller.clone(), self.app.project(run.project_id).await?);
+    /// Acts by itself on what comes due from now on.
+    pub(crate) fn act(&mut self) {
+        self.ticking = Some(tokio::spawn(tick_for_ever(self.app.clone())));
+    }
+
+    /// Goes on with the pipeline runs that a server before this one left behind.
+    pub(crate) async fn resume(&mut self) -> Result<()> {
+        for run in std::mem::take(&mut self.left) {
+            let caller = Caller::system(self.app.clone(), "start");
+            let project = self.app.project(run.project_id).await?;
             self.app.work.spawn("resumed pipeline run", async move {
                 if let Err(error) = pipelines::carry_out(&caller, &project, &run).await {
                     tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
@@ -157,8 +170,9 @@ impl Host {
         Ok(())
     }
 
-    fn write_server_file(&self) -> Result<()> {
-        let file = ServerFile { address: self.address.clone(), token: self.token.clone(), pid: std::process::id() };
+    fn write_server_file(&self, stays: bool) -> Result<()> {
+        let file =
+            ServerFile { address: self.address.clone(), token: self.token.clone(), pid: std::process::id(), stays };
         let path = self.data.join("server.json");
         let fresh = self.data.join("server.json.new");
         let mut out = File::options().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
@@ -175,13 +189,13 @@ impl Host {
 
     /// Finishes what is in flight and ends.
     pub(crate) async fn stop(self) -> Result<()> {
+        if let Some(ticking) = self.ticking {
+            ticking.abort();
+        }
         // Steps under way still ask this server, so it answers until they are done.
         self.app.work.stop(PATIENCE).await;
         // A second stop changes nothing.
         let _ = self.stop.send(true);
-        if let Some(ticking) = self.ticking {
-            ticking.await?;
-        }
         self.serving.await??;
         let path = self.data.join("server.json");
         if path.exists() {
@@ -194,37 +208,36 @@ impl Host {
     }
 }
 
-async fn tick_for_ever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+async fn tick_for_ever(app: Arc<App>) {
     loop {
         if let Err(error) = tick(&app).await {
             tracing::warn!(error = format!("{error:#}"), "acting on what came due failed; it is tried again");
         }
-        tokio::select! {
-            () = tokio::time::sleep(TICK) => {}
-            _ = stopped.wait_for(|stop| *stop) => return,
-        }
+        tokio::time::sleep(TICK).await;
     }
 }
 
+/// Looks at every project, at each on a task of its own: none waits for another.
 async fn tick(app: &Arc<App>) -> Result<()> {
     let projects =
         perennial_store::projects::list(&mut *app.store().read().await?).await.map_err(perennial_core::Error::from)?;
     let known: Vec<ProjectId> =
         projects.into_iter().filter(|project| project.file_digest.is_some()).map(|project| project.id).collect();
     for id in known {
-        let project = app.project(id).await?;
-        let caller = Caller::system(app.clone(), "clock");
-        match clock::tick(&caller, &project).await {
-            Ok(happened) => {
-                for happened in happened {
-                    tracing::info!(project = %project.name, "{}", happened.message);
-                }
+        let ticking = app.clone();
+        app.work.spawn("look at a project", async move {
+            if let Err(error) = tick_one(&ticking, id).await {
+                tracing::warn!(project.id = %id, error = error.chain(), "acting on what came due failed; it is tried again");
             }
-            // One project's trouble is not another's.
-            Err(error) => {
-                tracing::warn!(project = %project.name, error = error.chain(), "acting on what came due failed; it is tried again");
-            }
-        }
+        });
+    }
+    Ok(())
+}
+
+async fn tick_one(app: &Arc<App>, id: ProjectId) -> perennial_core::Result<()> {
+    let project = app.project(id).await?;
+    for happened in clock::tick(&Caller::system(app.clone(), "clock"), &project).await? {
+        tracing::info!(project = %project.name, "{}", happened.message);
     }
     Ok(())
 }
@@ -243,6 +256,8 @@ pub(crate) struct Connection {
     pub host: Option<Host>,
     /// Whether the server is a team's, which sees nothing of this machine's files.
     pub is_remote: bool,
+    /// Whether the server goes on when this command ends.
+    pub stays: bool,
 }
 
 impl Connection {
@@ -256,12 +271,13 @@ impl Connection {
                 )
                 .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
             })?;
-            return Ok(Self { client: Client::new(&server, &token)?, host: None, is_remote: true });
+            return Ok(Self { client: Client::new(&server, &token)?, host: None, is_remote: true, stays: true });
         }
-        let root = project
-            .canonicalize()
-            .with_context(|| format!("the project's folder {} is not there", project.display()))?;
-        let data = std::env::var_os("PERENNIAL_DATA").map_or_else(|| root.join(".perennial"), PathBuf::from);
+        let root = project.canonicalize().map_err(|_| {
+            let message = format!("the project's folder {} is not there", project.display());
+            refused(ErrorCode::NotFound, message, "`-C DIR` names it")
+        })?;
+        let data = data_folder(&root);
         let places = Places {
             root,
             data: data.clone(),
@@ -271,14 +287,28 @@ impl Connection {
         };
         for _ in 0..50 {
             if let Some(host) = Host::start(&places, Serving::embedded()).await? {
-                return Ok(Self { client: host.client()?, host: Some(host), is_remote: false });
+                return Ok(Self { client: host.client()?, host: Some(host), is_remote: false, stays: false });
             }
-            if let Some(client) = there(&data).await {
-                return Ok(Self { client, host: None, is_remote: false });
+            if let Some((client, file)) = there(&data).await {
+                return Ok(Self { client, host: None, is_remote: false, stays: file.stays });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("{} is held by another process that does not answer; see `perennial doctor`", data.display())
+        let message = format!("{} is held by another process that does not answer", data.display());
+        Err(refused(ErrorCode::NotReady, message, "end that process, then try again"))
+    }
+
+    /// Goes on with what a server before left behind, if the server was started here.
+    pub(crate) async fn resume(&mut self) -> Result<()> {
+        match &mut self.host {
+            Some(host) => host.resume().await,
+            None => Ok(()),
+        }
+    }
+
+    /// How many pipeline runs a server before left behind, if the server was started here.
+    pub(crate) fn left(&self) -> usize {
+        self.host.as_ref().map_or(0, |host| host.left.len())
     }
 
     /// Ends the server if it was started here.
@@ -291,8 +321,8 @@ impl Connection {
 }
 
 /// The host that `server.json` tells of, if it answers.
-async fn there(data: &Path) -> Option<Client> {
+pub(crate) async fn there(data: &Path) -> Option<(Client, ServerFile)> {
     let file: ServerFile = serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
     let client = Client::new(&file.address, &file.token).ok()?;
-    client.get("/health").await.ok().map(|_| client)
+    client.get("/health").await.ok().map(|_| (client, file))
 }

@@ -36,10 +36,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let (folder, json) = (arguments.project.clone(), arguments.json);
     let ended = runtime.block_on(commands::run(arguments));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
         Ok(code) => code,
-        Err(failure) => output::failure(&failure),
+        Err(failure) => output::failure(&failure, &folder, json),
     }
 }

@@ -1,10 +1,12 @@
 //! What people see: logs, tables, errors.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
-use serde_json::Value;
+use perennial_core::{Error, ErrorCode, ErrorKind};
+use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};
@@ -18,9 +20,8 @@ pub(crate) fn start_log(arguments: &Arguments) {
         1 => "info",
         _ => "debug",
     };
-    let directives = format!(
-        "error,perennial={level},perennial_app={level},perennial_api={level},perennial_data={level},perennial_store={level}"
-    );
+    // The beginning of a target is enough: every crate of ours.
+    let directives = format!("error,perennial={level}");
     let filter = EnvFilter::try_from_env("PERENNIAL_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A log that is there already stays.
@@ -32,12 +33,25 @@ fn is_colourful() -> bool {
     std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal()
 }
 
+/// What the user can mend, and how.
+pub(crate) fn refused(code: ErrorCode, message: impl Into<String>, hint: &str) -> anyhow::Error {
+    Error::new(code, message).hint(hint).into()
+}
+
 /// Prints why it did not work, and gives the exit status: 1 for the user's reasons, 2 for ours.
-pub(crate) fn failure(failure: &anyhow::Error) -> ExitCode {
+/// `folder` is the project's, below which mistakes lie.
+pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> ExitCode {
     if let Some(refused) = failure.downcast_ref::<Refused>() {
-        if let Some(diagnostics) = refused.diagnostics.as_ref().and_then(Value::as_array) {
+        if json {
+            let (code, message, hint) = (&refused.code, &refused.message, &refused.hint);
+            let diagnostics = &refused.diagnostics;
+            println!(
+                "{}",
+                json!({ "error": { "code": code, "message": message, "hint": hint, "diagnostics": diagnostics } })
+            );
+        } else if let Some(diagnostics) = refused.diagnostics.as_ref().and_then(Value::as_array) {
             for diagnostic in diagnostics {
-                print_diagnostic(diagnostic);
+                print_diagnostic(diagnostic, folder);
             }
         }
         eprintln!("error: {}", refused.message);
@@ -46,22 +60,28 @@ pub(crate) fn failure(failure: &anyhow::Error) -> ExitCode {
         }
         return ExitCode::from(if refused.status.is_server_error() { 2 } else { 1 });
     }
-    if let Some(error) = failure.downcast_ref::<perennial_core::Error>() {
+    if let Some(error) = failure.downcast_ref::<Error>() {
+        if json {
+            let (code, message, hint) = (error.code().name(), error.chain(), error.hint_text());
+            println!("{}", json!({ "error": { "code": code, "message": message, "hint": hint } }));
+        }
         eprintln!("error: {}", error.chain());
         if let Some(hint) = error.hint_text() {
             eprintln!("  hint: {}", hint.replace('\n', "\n        "));
         }
-        return ExitCode::from(if error.kind() == perennial_core::ErrorKind::Internal { 2 } else { 1 });
+        return ExitCode::from(if error.kind() == ErrorKind::Internal { 2 } else { 1 });
     }
     eprintln!("error: {failure:#}");
     ExitCode::from(2)
 }
 
 /// One mistake in a file: where it is, the words at fault, and a suggestion.
-fn print_diagnostic(diagnostic: &Value) {
+fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let text = |name: &str| diagnostic.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |name: &str| diagnostic.get(name).and_then(Value::as_u64).map(|n| n as usize);
-    let source = std::fs::read_to_string(text("file")).unwrap_or_default();
+    let file = if folder == Path::new(".") { PathBuf::from(text("file")) } else { folder.join(text("file")) };
+    let source = std::fs::read_to_string(&file).unwrap_or_default();
+    let file = file.display();
     let mut told = MietteDiagnostic::new(text("message"));
     if !text("suggestion").is_empty() {
         told = told.with_help(text("suggestion"));
@@ -69,7 +89,7 @@ fn print_diagnostic(diagnostic: &Value) {
     let (Some(start), Some(length)) = (number("offset"), number("length")) else {
         let place =
             number("line").map_or_else(String::new, |line| format!(":{line}:{}", number("column").unwrap_or(1)));
-        eprintln!("{}{place}: {}", text("file"), text("message"));
+        eprintln!("{file}{place}: {}", text("message"));
         if !text("suggestion").is_empty() {
             eprintln!("  help: {}", text("suggestion"));
         }
@@ -78,7 +98,7 @@ fn print_diagnostic(diagnostic: &Value) {
     if start + length <= source.len() {
         told = told.with_label(LabeledSpan::at(start..start + length.max(1), "here"));
     }
-    let report = Report::new(told).with_source_code(NamedSource::new(text("file"), source));
+    let report = Report::new(told).with_source_code(NamedSource::new(file.to_string(), source));
     let theme = if is_colourful() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut shown = String::new();
     if GraphicalReportHandler::new_themed(theme).render_report(&mut shown, report.as_ref()).is_ok() {

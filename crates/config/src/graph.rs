@@ -6,7 +6,7 @@ use std::fmt;
 use perennial_core::name::{DatasetName, StepName};
 
 use crate::file::{OutputKind, Task};
-use crate::project::{Act, Input, Step};
+use crate::project::{Act, Check, Input, Question, Step};
 
 /// Something a step makes and another needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,10 +38,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Draws the graph. `tables` are the names of tables in each `sql` step's query.
+    /// Draws the graph. `tables` are the names of tables in each `sql` step's query. What a step makes may be judged
+    /// by another dataset, which it then needs as well.
     pub(crate) fn of(
         task: Option<&Task>,
         steps: &BTreeMap<StepName, Step>,
+        checks: &BTreeMap<DatasetName, BTreeMap<String, Check>>,
         tables: &BTreeMap<StepName, Vec<String>>,
     ) -> Self {
         let mut graph = Self::default();
@@ -54,7 +56,7 @@ impl Graph {
         }
         let data = task.map(|task| Thing::Dataset(task.data.clone()));
         for (name, step) in steps {
-            let needs: BTreeSet<Thing> = match &step.act {
+            let mut needs: BTreeSet<Thing> = match &step.act {
                 Act::Sql { .. } => {
                     let named = tables.get(name).into_iter().flatten();
                     named.filter_map(|table| table.parse().ok()).map(Thing::Dataset).collect()
@@ -63,6 +65,15 @@ impl Graph {
                 Act::Evaluate { models, .. } => models.iter().cloned().map(Thing::Model).chain(data.clone()).collect(),
                 Act::Run(run) => run.inputs.iter().map(|input| graph.needed(input)).collect(),
             };
+            let made = graph.makes(name).filter_map(|thing| match thing {
+                Thing::Dataset(dataset) => checks.get(dataset),
+                _ => None,
+            });
+            let judged_by = made.flat_map(BTreeMap::values).filter_map(|check| match &check.question {
+                Question::References { dataset, .. } => Some(Thing::Dataset(dataset.clone())),
+                _ => None,
+            });
+            needs.extend(judged_by.filter(|thing| graph.maker(thing) != Some(name)));
             graph.needs.insert(name.clone(), needs);
         }
         graph

@@ -3,7 +3,7 @@
 mod live;
 mod step;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use perennial_core::calendar::timezone;
@@ -15,7 +15,7 @@ pub use live::{Canary, Endpoint, Event, Monitor, Schedule, Trigger};
 pub use step::{Act, Environment, Input, Output, Run, Step, StepLimits};
 
 use crate::diagnostic::Diagnostics;
-use crate::file::{Dataset, Identity, Release, Source, Task};
+use crate::file::{Dataset, Identity, Release, Source, Start, Task};
 use crate::graph::Graph;
 use crate::judge;
 use crate::surroundings::Surroundings;
@@ -72,7 +72,7 @@ impl Project {
 
     /// The graph, given the tables each `sql` step names.
     pub fn graph_with(&self, tables: &BTreeMap<StepName, Vec<String>>) -> Graph {
-        Graph::of(self.task.as_ref(), &self.steps, tables)
+        Graph::of(self.task.as_ref(), &self.steps, &self.checks, tables)
     }
 
     /// The `evaluate` step that judges the release's model.
@@ -82,6 +82,29 @@ impl Project {
             .iter()
             .find(|(_, step)| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(model)))
             .map(|(name, _)| name)
+    }
+
+    /// The sections by which it is decided what is released, and when, that say something else than in `before`;
+    /// without one, those that are there. As they are written: `[gates]`, `[endpoints.delay]`.
+    pub fn changed_in_release(&self, before: Option<&Self>) -> Vec<String> {
+        let mut changed = Vec::new();
+        if before.map_or(!self.gates.is_empty(), |before| before.gates != self.gates) {
+            changed.push("[gates]".to_owned());
+        }
+        if before.and_then(|before| before.release.as_ref()) != self.release.as_ref() {
+            changed.push("[release]".to_owned());
+        }
+        let none = BTreeMap::new();
+        let endpoints = before.map_or(&none, |before| &before.endpoints);
+        changed.extend(differing(endpoints, &self.endpoints).map(|name| format!("[endpoints.{name}]")));
+        let (before, now) = (before.map(Self::releasing).unwrap_or_default(), self.releasing());
+        changed.extend(differing(&before, &now).map(|name| format!("[triggers.{name}]")));
+        changed
+    }
+
+    /// The triggers that release.
+    fn releasing(&self) -> BTreeMap<&TriggerName, &Trigger> {
+        self.triggers.iter().filter(|(_, trigger)| trigger.run == Start::Release).collect()
     }
 
     /// The endpoint that declares a canary, if one does.
@@ -115,6 +138,12 @@ impl Project {
         files.dedup();
         files
     }
+}
+
+/// Keys under which two maps hold different things, ordered.
+fn differing<'a, K: Ord, V: PartialEq>(a: &'a BTreeMap<K, V>, b: &'a BTreeMap<K, V>) -> impl Iterator<Item = &'a K> {
+    let keys: BTreeSet<&K> = a.keys().chain(b.keys()).collect();
+    keys.into_iter().filter(|key| a.get(*key) != b.get(*key))
 }
 
 impl Task {

@@ -71,6 +71,10 @@ impl Door {
             query: BTreeMap::new(),
             form: BTreeMap::new(),
             cookie: access::cookie(&parts.headers, SESSION_COOKIE).map(str::to_owned),
+            is_https: parts
+                .headers
+                .get(header::ORIGIN)
+                .is_some_and(|origin| origin.as_bytes().starts_with(b"https://")),
         };
         let is_post = parts.method == Method::POST;
         let admitted = match admit(&mut visit, access, &mut parts).await {

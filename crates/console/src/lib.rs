@@ -41,13 +41,11 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// Whether a request comes from this machine; asked only without `auth`.
     pub is_local: fn(&http::Extensions) -> bool,
-    /// Whether `/login/{link}` is answered here; not where another door of the same server does.
-    pub takes_links: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { auth: true, hosts: Vec::new(), is_local: is_loopback, takes_links: true }
+        Self { auth: true, hosts: Vec::new(), is_local: is_loopback }
     }
 }
 
@@ -57,9 +55,7 @@ fn is_loopback(extensions: &http::Extensions) -> bool {
 
 /// Every page over `app` by its path, for a door that has others beside them.
 pub fn pages(app: Arc<App>, options: Options) -> Vec<(String, MethodRouter)> {
-    let takes_links = options.takes_links;
-    let door = door::Door::new(app, options);
-    pages::all(door::Pages::new(door), takes_links).finish()
+    pages::all(door::Pages::new(door::Door::new(app, options))).finish()
 }
 
 /// The pages alone, for visitors who say who they are.

@@ -32,6 +32,11 @@ pub(crate) fn login(next: &str) -> String {
     if next == "/" { "/login".to_owned() } else { format!("/login?next={}", part(next)) }
 }
 
+/// A link that begins a session, once.
+pub(crate) fn login_link(link: impl Display) -> String {
+    format!("/login/{}", part(link))
+}
+
 /// A project's place on the loop, or one of its lists (`datasets`, `runs`, …).
 pub(crate) fn section(project: impl Display, section: &str) -> String {
     if section.is_empty() { format!("/p/{}", part(project)) } else { format!("/p/{}/{section}", part(project)) }

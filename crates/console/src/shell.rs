@@ -9,7 +9,7 @@ use perennial_core::calendar::{local, rfc3339};
 use perennial_core::permission::Permission;
 use perennial_core::state::AlertState;
 
-use crate::assets::STYLE_PATH;
+use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;
 use crate::routes;
 use crate::visit::Visit;
@@ -35,6 +35,8 @@ pub(crate) struct Shell {
     pub title: String,
     /// Address of the stylesheet.
     pub style: &'static str,
+    /// Address of the icon.
+    pub icon: &'static str,
     /// Who looks.
     pub who: Option<String>,
     pub csrf: String,
@@ -76,6 +78,7 @@ impl Shell {
         Self {
             title: title.into(),
             style: &STYLE_PATH,
+            icon: &ICON_PATH,
             who: visit.who.as_ref().map(|who| who.principal.name.clone()),
             csrf: visit.who.as_ref().map(|who| who.csrf_token.clone()).unwrap_or_default(),
             is_session: visit.door.options.auth && visit.who.is_some(),

@@ -23,6 +23,8 @@ pub(crate) struct Visit {
     /// What was posted; its token has been looked at.
     pub form: BTreeMap<String, String>,
     pub cookie: Option<String>,
+    /// Whether the page that posted came by https: its browser says so in `Origin`, whatever stands in between.
+    pub is_https: bool,
 }
 
 impl Visit {

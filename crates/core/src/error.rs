@@ -52,8 +52,6 @@ codes! {
     InvalidArgument = "invalid-argument", InvalidArgument;
     /// The project file does not hold together.
     ProjectFile = "project-file", InvalidArgument;
-    /// An expression does not parse or names unknown facts.
-    Expression = "expression", InvalidArgument;
     /// SQL that does not plan, or is not allowed.
     Sql = "sql", InvalidArgument;
     /// A source file cannot be read as what it claims to be.
@@ -72,10 +70,6 @@ codes! {
     Model = "model", InvalidArgument;
     /// Something promised evidence that is missing or too old.
     Evidence = "evidence", FailedPrecondition;
-    /// A gate did not pass.
-    GateFailed = "gate-failed", FailedPrecondition;
-    /// The alias is protected: an endpoint follows it.
-    Protected = "protected", FailedPrecondition;
     /// The thing named does not exist.
     NotFound = "not-found", NotFound;
     /// The thing to be made exists.

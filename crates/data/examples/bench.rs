@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 load,
                 dataset: "schedule".parse()?,
                 base: base.clone(),
-                input: StageInput::Files { source: source.clone(), paths: vec![file.path.clone()] },
+                input: StageInput::Files { source: source.clone(), files: vec![file.clone()] },
                 mode: Mode::Append,
                 key: vec!["flight_id".into()],
                 schema: None,

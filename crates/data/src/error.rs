@@ -20,6 +20,9 @@ pub(crate) enum Error {
         #[source]
         source: Option<Cause>,
     },
+    /// A source file was written to while it was read.
+    #[error("file `{0}` changed while it was read, and nothing of it was loaded")]
+    Moving(String),
     /// Arriving rows do not fit the dataset.
     #[error("{0}")]
     Schema(String),
@@ -117,6 +120,9 @@ impl From<Error> for CoreError {
                 }
                 error
             }
+            Error::Moving(_) => Self::new(ErrorCode::FileChanged, message).hint(
+                "it is taken the next time, when it rests; whoever writes it best writes another name and renames it",
+            ),
             Error::Schema(_) => Self::new(ErrorCode::SchemaChanged, message)
                 .hint("deliver rows of the dataset's schema, or declare `evolve = true` at the dataset"),
             Error::Sql { hint, .. } => {

@@ -38,7 +38,7 @@ pub struct Endpoint {
     pub canary_decision_id: Option<DecisionId>,
     /// Its release.
     pub canary_release_digest: Option<String>,
-    /// What the project file declares of it.
+    /// Which project file it follows.
     pub config: Json,
     /// Counts every change of who answers.
     pub generation: i64,
@@ -188,7 +188,7 @@ pub async fn list_serving(conn: &mut Conn, model_id: ModelId, number: i64) -> Re
     conn.all(sql!("endpoints/list_serving"), bind![model_id, number]).await
 }
 
-/// Changes what the project file declares of an endpoint.
+/// Changes which project file an endpoint follows.
 pub async fn configure(
     tx: &mut Tx,
     project_id: ProjectId,

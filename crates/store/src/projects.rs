@@ -130,7 +130,7 @@ pub async fn set_clock(tx: &mut Tx, id: ProjectId, clock_ms: Option<i64>) -> Res
     tx.update(sql!("projects/set_clock"), bind![id, clock_ms], "project", id).await
 }
 
-/// Keeps a project file and makes it the one triggers and monitors use. The same text again is kept once.
+/// Keeps a project file and makes it the one triggers and monitors use. The same again is kept once, as it is written now.
 pub async fn submit_file(tx: &mut Tx, file: &ProjectFile) -> Result<()> {
     let values = bind![file.project_id, file.digest, file.body, file.submitted_ms, file.submitted_by];
     tx.execute(sql!("projects/insert_file"), values).await?;

@@ -216,14 +216,14 @@ pub async fn forgive(tx: &mut Tx, project_id: ProjectId, endpoint: &EndpointName
     Ok(())
 }
 
-/// Whether and why a release may not come back.
+/// Whether and why a model version may not come back, in whichever release: the newest refusal.
 pub async fn find_refusal(
     conn: &mut Conn,
     project_id: ProjectId,
     endpoint: &EndpointName,
-    digest: &str,
+    number: i64,
 ) -> Result<Option<Refusal>> {
-    conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, digest]).await
+    conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, number]).await
 }
 
 /// Releases that may not come back at an endpoint.

@@ -17,7 +17,7 @@ use perennial_store::{Options, Store, endpoints as endpoint_rows, model_versions
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fakes::{FakeData, FixedClock, NoRunner, NoTrainer};
+use crate::fakes::{FakeData, FakeTrainer, FixedClock, NoRunner};
 use crate::models::TestModel;
 
 /// Where the wall clock of a test stands at first: 2013-06-01T00:00:00Z.
@@ -67,6 +67,8 @@ pub struct TestApp {
     pub clock: Arc<FixedClock>,
     /// Its data engine.
     pub data: Arc<FakeData>,
+    /// Its trainer.
+    pub trainer: Arc<FakeTrainer>,
     /// Everything it keeps; the project's folder is `root` in it.
     pub folder: TempDir,
 }
@@ -96,12 +98,13 @@ impl TestApp {
             ),
         };
         let (clock, data) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeData::default()));
+        let trainer = Arc::new(FakeTrainer::default());
         let app = App::new(Services {
             store,
             blobs,
             data: data.clone(),
             runner: Arc::new(NoRunner),
-            trainer: Arc::new(NoTrainer),
+            trainer: trainer.clone(),
             trainers: &crate::fakes::TRAINERS,
             models: Arc::new(Runtime::new(None)),
             predictions: Arc::new(SegmentLog::open(&at("predictions"))?),
@@ -112,7 +115,7 @@ impl TestApp {
             version: "0.0.0-test",
             may_step_clock: true,
         });
-        Ok(Self { app, clock, data, folder })
+        Ok(Self { app, clock, data, trainer, folder })
     }
 
     /// An application whose project is [`PROJECT_FILE`].
@@ -127,10 +130,25 @@ impl TestApp {
         Caller::system(self.app.clone(), "test")
     }
 
-    /// Submits a project file.
+    /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.
     pub async fn submit(&self, text: &str) -> Result<Arc<ProjectState>> {
-        std::fs::write(self.folder.path().join("root/perennial.toml"), text)?;
-        projects::submit(&self.system()).await.map_err(|error| anyhow::anyhow!(error.chain()))
+        self.write_file(text)?;
+        let told = |error: perennial_core::Error| anyhow::anyhow!(error.chain());
+        let project = projects::submit(&self.system()).await.map_err(told)?;
+        let submission = project.submission().map_err(told)?;
+        endpoints::take_up(&self.system(), &project, &submission).await.map_err(told)?;
+        Ok(project)
+    }
+
+    /// Writes the project file, and no more.
+    pub fn write_file(&self, text: &str) -> Result<()> {
+        Ok(std::fs::write(self.folder.path().join("root/perennial.toml"), text)?)
+    }
+
+    /// Somebody new as caller, with a role on the server.
+    pub async fn caller(&self, name: &str, role: Role) -> Result<Caller> {
+        let secret = self.token(name, role, None).await?;
+        Ok(Caller::new(self.app.clone(), access::authenticate(&self.app, &secret).await?))
     }
 
     /// A token of somebody new, with a role on a project or, without one, on the server.

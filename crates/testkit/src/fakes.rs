@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
     CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
-    StageRequest, Staged,
+    StageInput, StageRequest, Staged,
 };
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
@@ -21,6 +22,9 @@ use perennial_core::schema::Schema;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+
+use crate::models::TestModel;
 
 /// The trainers a project file may name.
 pub static TRAINERS: LazyLock<Vec<TrainerSpec>> =
@@ -52,9 +56,15 @@ impl Clock for FixedClock {
 #[derive(Default)]
 pub struct FakeData {
     answers: Mutex<HashMap<String, Page>>,
+    frames: Mutex<HashMap<String, Frame>>,
+    before_frame: Mutex<Option<Hook>>,
+    staging: Mutex<Option<Arc<Semaphore>>>,
     files: Mutex<BTreeMap<String, String>>,
     still: Mutex<Option<Watch>>,
 }
+
+/// What happens before a frame is answered, given its SQL.
+type Hook = Arc<dyn Fn(&str) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// Told when somebody wants a data engine to stand still (true), and when it is let go (false).
 type Watch = Arc<dyn Fn(bool) + Send + Sync>;
@@ -74,6 +84,24 @@ impl FakeData {
     /// What `sql` answers from now on.
     pub fn answer(&self, sql: &str, page: Page) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), page);
+    }
+
+    /// What `sql` answers from now on, as a frame.
+    pub fn answer_frame(&self, sql: &str, frame: Frame) {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), frame);
+    }
+
+    /// Waits for `hook` from now on before it answers a frame.
+    pub fn before_frame(
+        &self,
+        hook: impl Fn(&str) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static,
+    ) {
+        *self.before_frame.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+    }
+
+    /// Asks `turn` from now on before it stages the rows of a query.
+    pub fn stage_by(&self, turn: Arc<Semaphore>) {
+        *self.staging.lock().unwrap_or_else(PoisonError::into_inner) = Some(turn);
     }
 
     /// Tells `watch` from now on when the engine is to stand still and when it is let go.
@@ -110,7 +138,12 @@ impl DataEngine for FakeData {
         Ok(BlobDigest::of(content.as_bytes()).to_string())
     }
 
-    async fn stage(&self, _: StageRequest) -> Result<Staged> {
+    async fn stage(&self, request: StageRequest) -> Result<Staged> {
+        let turn = self.staging.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _turn = match &turn {
+            Some(turn) if matches!(request.input, StageInput::Sql { .. }) => turn.acquire().await.ok(),
+            _ => None,
+        };
         without_rows()
     }
 
@@ -118,8 +151,8 @@ impl DataEngine for FakeData {
         without_rows()
     }
 
-    async fn commit(&self, _: CommitRequest) -> Result<Committed> {
-        without_rows()
+    async fn commit(&self, request: CommitRequest) -> Result<Committed> {
+        Err(Error::new(ErrorCode::WrongState, format!("load `{}` is not staged", request.load)))
     }
 
     async fn discard(&self, _: LoadId) -> Result<()> {
@@ -163,8 +196,13 @@ impl DataEngine for FakeData {
         Ok(Page { schema: Schema::default(), rows: Vec::new(), truncated: false })
     }
 
-    async fn frame(&self, _: FrameRequest) -> Result<Frame> {
-        without_rows()
+    async fn frame(&self, request: FrameRequest) -> Result<Frame> {
+        let hook = self.before_frame.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(hook) = hook {
+            hook(&request.sql).await;
+        }
+        let frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.get(&request.sql).cloned().map_or_else(without_rows, Ok)
     }
 
     async fn export(&self, _: FrameRequest, _: PathBuf) -> Result<u64> {
@@ -182,7 +220,8 @@ impl Runner for NoRunner {
     }
 
     async fn resolve(&self, _: &EnvironmentSpec, _: &str) -> Result<Environment> {
-        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
+        let (path, readable) = (Vec::new(), Vec::new());
+        Ok(Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: true })
     }
 
     async fn prepare(&self, _: &EnvironmentSpec, _: &Environment) -> Result<Environment> {
@@ -194,12 +233,23 @@ impl Runner for NoRunner {
     }
 }
 
-/// A trainer that trains nothing.
-pub struct NoTrainer;
+/// A trainer that makes the model it was given, whatever the rows.
+#[derive(Default)]
+pub struct FakeTrainer(Mutex<Option<TestModel>>);
 
-impl Trainer for NoTrainer {
+impl FakeTrainer {
+    /// What it makes from now on.
+    pub fn make(&self, model: TestModel) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+    }
+}
+
+impl Trainer for FakeTrainer {
     fn train(&self, _: &str, _: TaskKind, _: &Frame, _: &Target, _: &Map<String, Value>) -> Result<TrainedModel> {
-        Err(Error::new(ErrorCode::NotReady, "this trainer trains nothing"))
+        let given = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let none = || Error::new(ErrorCode::NotReady, "this trainer trains nothing").hint("give it a model");
+        let TestModel { onnx, signature } = given.ok_or_else(none)?;
+        Ok(TrainedModel { onnx, signature, params: Map::new(), metrics: Vec::new(), importance: Vec::new() })
     }
 
     fn version(&self) -> &'static str {

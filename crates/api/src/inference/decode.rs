@@ -18,6 +18,13 @@ pub(super) enum Encoding {
     Deflate,
 }
 
+impl Encoding {
+    /// Bytes that working on a body may take: nobody knows how much a compressed one holds.
+    pub(super) fn bytes(self, body: &Bytes) -> usize {
+        if self == Self::Plain { body.len() } else { usize::MAX }
+    }
+}
+
 /// What the headers say.
 pub(super) fn encoding(headers: &HeaderMap) -> Result<Encoding> {
     let Some(value) = headers.get(header::CONTENT_ENCODING) else { return Ok(Encoding::Plain) };

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::reading;
+use perennial_app::Deployment;
 use perennial_core::Result;
 use perennial_core::model::{InputKind, Signature};
 use perennial_core::permission::Permission;
@@ -61,7 +61,7 @@ async fn model_version(
 }
 
 async fn model_ready(State(door): State<Door>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    find(&door, &name).await?;
+    find(&door, &name, |_| ()).await?;
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
@@ -74,8 +74,10 @@ async fn version_ready(
 }
 
 async fn describe(door: &Door, name: &str, number: Option<i64>) -> Result<Value> {
-    let place = find(door, name).await?;
-    let deployment = reading(&place);
+    find(door, name, |deployment| metadata(deployment, name, number)).await?
+}
+
+fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<Value> {
     let answering = match number {
         None => &deployment.champion,
         Some(number) => {
@@ -118,8 +120,7 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
 async fn index(State(door): State<Door>, Who { caller, .. }: Who) -> Json<Vec<Value>> {
     let names = door.0.app.live.names();
     let listed = names.into_iter().filter_map(|name| {
-        let place = door.0.app.live.find(&name)?;
-        let deployment = reading(&place);
+        let deployment = door.0.app.live.find(&name)?;
         let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
         may.then(|| json!({ "name": name, "version": deployment.champion.number.to_string(), "state": "READY", "reason": "" }))
     });

@@ -1,5 +1,5 @@
-//! Where a request is worked on: a small one on its connection's task, a large one, or one whose model
-//! answers few at a time, on a thread beside.
+//! Where a request is worked on: a small one on its connection's task, a large or compressed one, or one whose
+//! model answers few at a time, on a thread beside.
 
 use perennial_core::{Error, ErrorCode, Result};
 use tokio::sync::OwnedSemaphorePermit;
@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::door::Door;
 use crate::options::limits;
 
-/// Runs `work` over a body of so many bytes, which `may_wait` for other requests.
+/// Runs `work` over a body that may be so many bytes, which `may_wait` for other requests.
 pub(super) async fn run<T: Send + 'static>(
     door: &Door,
     bytes: usize,

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use perennial_app::endpoints::{self, Answer, Extra, answer};
-use perennial_app::reading;
 use perennial_core::Result;
 use perennial_core::task::TaskKind;
 
@@ -27,7 +26,7 @@ const MLFLOW_VERSION: &str = "3.17.2";
 static MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
 pub(super) async fn ping(State(door): State<Door>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    super::find(&door, &name).await?;
+    super::find(&door, &name, |_| ()).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], "\n").into_response())
 }
 
@@ -67,26 +66,26 @@ pub(super) async fn invocations(
     Extension(Began(began)): Extension<Began>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let place = super::find(&door, &name).await?;
+    let (bytes_max, may_wait) = super::find(&door, &name, super::bounds).await?;
     let (parts, body) = request.into_parts();
     let media = match media(&parts.headers) {
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
     let encoding = encoding(&parts.headers)?;
-    let (bytes_max, may_wait) = super::bounds(&place);
     let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
-    let answered = run(&door, body.len(), may_wait, move || {
+    let answered = run(&door, encoding.bytes(&body), may_wait, move || {
         let body = decode(encoding, body, bytes_max)?;
         let table = match media {
             Media::Json => forms::read(&body)?,
             Media::Csv => forms::read_csv(&body)?,
         };
-        let inputs = table.fit(reading(&place).champion.model.signature())?;
+        let deployment = super::held(&app, &name)?;
+        let inputs = table.fit(|name| deployment.input(name))?;
         let rows = inputs.rows();
         let answered =
-            answer(&app, &place, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
+            answer(&app, &deployment, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
         Ok((write(&answered, rows), answered.version))
     });
     let (body, version) = answered.await?;

@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use perennial_app::endpoints::{self, Extra, answer};
-use perennial_app::reading;
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, Result};
 
@@ -51,20 +50,20 @@ async fn respond(
     (id, began): (RequestId, Instant),
     request: Request,
 ) -> Result<Response> {
-    let place = super::find(door, &name).await?;
+    let (bytes_max, may_wait) = super::find(door, &name, super::bounds).await?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
-    let (bytes_max, may_wait) = super::bounds(&place);
     let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
-    let written = run(door, body.len(), may_wait, move || {
+    let written = run(door, encoding.bytes(&body), may_wait, move || {
         let body = decode(encoding, body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
-        outputs::judge(reading(&place).champion.model.signature(), request.wanted.as_deref())?;
+        let deployment = super::held(&app, &name)?;
+        outputs::judge(deployment.champion.model.signature(), request.wanted.as_deref())?;
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };
-        let answered = answer(&app, &place, asked)?;
+        let answered = answer(&app, &deployment, asked)?;
         Ok(outputs::write(&name, &id.to_string(), rows, &request, &answered))
     })
     .await?;

@@ -3,8 +3,6 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
-use perennial_app::reading;
-
 use super::{BOUNDS_US, Counters, STATUSES};
 use crate::door::Door;
 
@@ -94,8 +92,7 @@ fn requests(out: &mut String, door: &Door) {
 fn predictions(out: &mut String, door: &Door) {
     let mut lines = [Vec::new(), Vec::new(), Vec::new()];
     for name in door.0.app.live.names() {
-        let Some(place) = door.0.app.live.find(&name) else { continue };
-        let deployment = reading(&place);
+        let Some(deployment) = door.0.app.live.find(&name) else { continue };
         let canary = deployment.canary.as_ref().map(|canary| ("canary", &canary.version));
         for (part, version) in [("champion", &deployment.champion)].into_iter().chain(canary) {
             let labels = format!("endpoint=\"{name}\",version=\"{}\",part=\"{part}\"", version.number);

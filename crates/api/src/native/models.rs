@@ -1,5 +1,7 @@
 //! Registered models and their versions.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use perennial_app::models;
 use perennial_core::name::ProjectName;
@@ -31,6 +33,8 @@ struct Version {
     state: &'static str,
     /// `onnx`, `sklearn`, …: how it is loaded.
     flavor: Option<String>,
+    /// The task's metric, as the newest Decision about it measured it.
+    measures: BTreeMap<String, f64>,
     source: String,
     run_id: Option<String>,
     step_run_id: Option<String>,
@@ -44,13 +48,14 @@ struct Version {
 }
 
 impl Version {
-    fn new(model: &str, aliases: Vec<String>, version: models::ModelVersion) -> Self {
+    fn new(model: &str, aliases: Vec<String>, measure: Option<(String, f64)>, version: models::ModelVersion) -> Self {
         Self {
             model: model.to_owned(),
             number: version.number,
             aliases,
             state: version.state.as_str(),
             flavor: version.flavor,
+            measures: measure.into_iter().collect(),
             source: version.source,
             run_id: version.run_id.map(|id| id.to_string()),
             step_run_id: version.step_run_id.map(|id| id.to_string()),
@@ -78,13 +83,15 @@ struct Judged {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/models", tag = "models", params(("project" = String, Path)), responses((status = 200, body = Items<Version>)))]
 async fn list(On { caller, project }: On) -> Result<Json<Items<Version>>, ApiError> {
     let found = models::list(&caller, &project).await?;
-    let items = found.into_iter().flat_map(|model| {
-        let (name, aliases) = (model.model.name, model.aliases);
-        model.versions.into_iter().map(move |version| {
-            let its = aliases.iter().filter(|alias| alias.number == version.number).map(|alias| alias.alias.clone());
-            Version::new(&name, its.collect(), version)
-        })
-    });
+    let mut items = Vec::new();
+    for model in found {
+        for version in model.versions {
+            let its = model.aliases.iter().filter(|alias| alias.number == version.number);
+            let aliases = its.map(|alias| alias.alias.clone()).collect();
+            let measure = models::measure(&caller, &project, &version).await?;
+            items.push(Version::new(&model.model.name, aliases, measure, version));
+        }
+    }
     Ok(Json(Items::all(items)))
 }
 
@@ -95,8 +102,9 @@ async fn get(
     Path((_, model, number)): Path<(ProjectName, String, i64)>,
 ) -> Result<Json<Judged>, ApiError> {
     let found = models::version(&caller, &project, &model, number).await?;
+    let measure = models::measure(&caller, &project, &found.version).await?;
     Ok(Json(Judged {
-        version: Version::new(&model, found.aliases, found.version),
+        version: Version::new(&model, found.aliases, measure, found.version),
         decisions: found.decisions.into_iter().map(Into::into).collect(),
         releases: found.releases.into_iter().map(Into::into).collect(),
     }))

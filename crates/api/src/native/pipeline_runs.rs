@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
 use perennial_app::pipelines::{self, Options};
+use perennial_app::{projects, sent};
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
@@ -17,7 +18,7 @@ use super::wire::{Items, PageQuery, at};
 use crate::access::Access;
 use crate::door::Door;
 use crate::error::ApiError;
-use crate::extract::{Body, On, Path, Query};
+use crate::extract::{Body, On, Path, Query, Who};
 use crate::options::limits;
 use crate::routes::Routes;
 use crate::serve::Stopping;
@@ -25,6 +26,8 @@ use crate::serve::Stopping;
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .operation::<__path_create, _, _>(Access::Project(Permission::Write), create)
+        .operation::<__path_plan, _, _>(Access::Project(Permission::Write), plan)
+        .operation::<__path_plan_own, _, _>(Access::Known, plan_own)
         .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
         .operation::<__path_events, _, _>(Access::Project(Permission::Read), events)
@@ -56,8 +59,6 @@ enum Kind {
 struct RunOptions {
     /// Only these steps and what they wait for; all when empty.
     steps: Vec<String>,
-    /// Says what would run and why, and runs nothing: the answer has `plan`.
-    dry_run: bool,
 }
 
 /// A pipeline run.
@@ -82,12 +83,31 @@ struct Run {
     /// Attempts at its steps; only when one run is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<Step>>,
-    /// What would run and why; only in the answer to a dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<Vec<Why>>,
-    /// What would be collected first; only in the answer to a dry run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    waiting: Option<Vec<Waiting>>,
+}
+
+/// What a pipeline run would do.
+#[derive(Serialize, ToSchema)]
+struct Plan {
+    /// What would run and why, with the steps that would not.
+    plan: Vec<Why>,
+    /// What would be collected first.
+    waiting: Vec<Waiting>,
+}
+
+impl From<pipelines::Plan> for Plan {
+    fn from(planned: pipelines::Plan) -> Self {
+        let plan = planned.steps.into_iter().map(|why| Why {
+            step: why.step.to_string(),
+            is_cached: why.is_cached,
+            reasons: why.reasons,
+        });
+        let waiting = planned.waiting.into_iter().map(|new| Waiting {
+            message: new.words(),
+            dataset: new.dataset.to_string(),
+            files: new.files,
+        });
+        Self { plan: plan.collect(), waiting: waiting.collect() }
+    }
 }
 
 /// Files of a source that wait to be collected.
@@ -156,8 +176,6 @@ impl From<PipelineRun> for Run {
             started_at: run.started_ms.map(at),
             ended_at: run.ended_ms.map(at),
             steps: None,
-            plan: None,
-            waiting: None,
         }
     }
 }
@@ -189,7 +207,7 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
 
 /// Starts a pipeline run
 ///
-/// Answers when the run is recorded; it goes on by itself. Follow it by its events. A dry run is answered when its plan is made.
+/// Answers when the run is recorded; it goes on by itself. Follow it by its events.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
 async fn create(
     State(door): State<Door>,
@@ -200,28 +218,12 @@ async fn create(
         Kind::Run => PipelineKind::Run,
         Kind::Release => PipelineKind::Release,
     };
-    let steps = body.options.steps.iter().map(|step| step.parse()).collect::<Result<Vec<StepName>, _>>()?;
-    let options = Options { steps, dry_run: body.options.dry_run };
+    let options = Options { steps: names(&body.options.steps)? };
     let cause = match body.cause {
         Some(note) => json!({ "kind": "person", "by": caller.principal.name, "note": note }),
         None => json!({ "kind": "person", "by": caller.principal.name }),
     };
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
-    if options.dry_run {
-        let finished = pipelines::carry_out(&caller, &project, &run).await?;
-        let plan = finished.plan.into_iter().map(|why| Why {
-            step: why.step.to_string(),
-            is_cached: why.is_cached,
-            reasons: why.reasons,
-        });
-        let waiting = finished.waiting.into_iter().map(|new| Waiting {
-            message: new.words(),
-            dataset: new.dataset.to_string(),
-            files: new.files,
-        });
-        let ended = pipeline_runs::get(&caller, &project, run.id).await?;
-        return Ok(Json(Run { plan: Some(plan.collect()), waiting: Some(waiting.collect()), ..ended.into() }));
-    }
     let started = run.clone();
     door.0.app.work.spawn("pipeline run", async move {
         // How it failed is in its record, where its followers look.
@@ -230,6 +232,41 @@ async fn create(
         }
     });
     Ok(Json(run.into()))
+}
+
+fn names(steps: &[String]) -> perennial_core::Result<Vec<StepName>> {
+    steps.iter().map(|step| step.parse()).collect()
+}
+
+/// What is to be looked at.
+#[derive(Deserialize, ToSchema, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Look {
+    /// Only these steps and what they wait for; all when empty.
+    steps: Vec<String>,
+    /// Digest of the manifest of a folder whose files came up; without it, the project as it was last submitted.
+    folder: Option<String>,
+}
+
+/// Says what a pipeline run would do
+///
+/// And why. Nothing is run, and a folder that is named is not submitted: what the project follows stays.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/plan", tag = "pipeline runs", params(("project" = String, Path)), request_body = Look, responses((status = 200, body = Plan)))]
+async fn plan(On { caller, project }: On, Body(body): Body<Look>) -> Result<Json<Plan>, ApiError> {
+    let steps = names(&body.steps)?;
+    let planned = match body.folder {
+        Some(folder) => sent::plan(&caller, &project, folder.parse()?, steps).await?,
+        None => pipelines::plan(&caller, &project, steps).await?,
+    };
+    Ok(Json(planned.into()))
+}
+
+/// Says what a pipeline run would do by the host's own project file
+///
+/// Reads `perennial.toml` below the server's root with every file it declares. Nothing is run, and nothing submitted.
+#[utoipa::path(post, path = "/api/v1/plan", tag = "pipeline runs", request_body = RunOptions, responses((status = 200, body = Plan)))]
+async fn plan_own(Who { caller, .. }: Who, Body(body): Body<RunOptions>) -> Result<Json<Plan>, ApiError> {
+    Ok(Json(projects::plan(&caller, names(&body.steps)?).await?.into()))
 }
 
 /// Lists pipeline runs, newest first

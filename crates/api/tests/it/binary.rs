@@ -1,7 +1,12 @@
 use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 
 use flate2::Compression;
 use http::StatusCode;
+use perennial_app::Deployment;
+use perennial_core::frame::Frame;
+use perennial_core::model::{PredictError, Predictor, Scores, Signature};
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 
@@ -187,6 +192,43 @@ async fn compressed_requests_are_read_and_one_that_unfolds_without_end_is_not() 
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let broken = server.post_raw(INFER, &[("content-encoding", "gzip")], b"plain".to_vec()).await;
     assert_eq!(broken.status, StatusCode::BAD_REQUEST);
+}
+
+/// Answers with what it was given, and keeps on which threads it did.
+struct Asked(Arc<dyn Predictor>, Mutex<Vec<ThreadId>>);
+
+impl Predictor for Asked {
+    fn signature(&self) -> &Signature {
+        self.0.signature()
+    }
+
+    fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        self.1.lock().unwrap().push(std::thread::current().id());
+        self.0.predict(frame)
+    }
+}
+
+#[tokio::test]
+async fn a_small_compressed_request_is_worked_on_beside_the_connection() {
+    let server = Server::with_model(&TestModel::binary(0.0)).await;
+    let asked = {
+        let mut deployment = Deployment::clone(&server.test.app.live.find("delay").unwrap());
+        let asked = Arc::new(Asked(deployment.champion.model.clone(), Mutex::default()));
+        deployment.champion.model = asked.clone();
+        server.test.app.live.swap(deployment);
+        asked
+    };
+    let (length, body) = request(&two_flights(), json!({}));
+    let length = length.to_string();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&body).unwrap();
+    let plain = [("inference-header-content-length", length.as_str())];
+    server.post_raw(INFER, &plain, body).await;
+    let compressed = [("inference-header-content-length", length.as_str()), ("content-encoding", "gzip")];
+    server.post_raw(INFER, &compressed, gzip.finish().unwrap()).await;
+    let [first, second] = asked.1.lock().unwrap()[..] else { panic!("two requests are answered") };
+    assert_eq!(first, std::thread::current().id());
+    assert_ne!(second, first, "nobody knows how much it holds");
 }
 
 #[tokio::test]

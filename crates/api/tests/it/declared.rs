@@ -1,4 +1,4 @@
-//! What the project file says of an endpoint holds as soon as it is submitted.
+//! What the project file says of an endpoint holds as soon as it is taken up.
 
 use std::io::Write;
 

@@ -22,8 +22,12 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving =
-        tokio::spawn(perennial_api::serve(listener, server.router.clone(), async move { drop(stopped.await) }));
+    let serving = tokio::spawn(perennial_api::serve(
+        listener,
+        server.router.clone(),
+        async move { drop(stopped.await) },
+        std::time::Duration::MAX,
+    ));
 
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(&python)

@@ -1,4 +1,6 @@
 use http::{Method, StatusCode};
+use perennial_app::{Canary, Deployment};
+use perennial_core::port::data::Values;
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 
@@ -80,6 +82,58 @@ async fn values_are_read_as_mlflow_reads_them() {
         probability(&server.post_raw(ASK, &[("content-type", "text/csv")], empty.as_bytes().to_vec()).await),
         plain
     );
+}
+
+#[tokio::test]
+async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let keys = [
+        (json!("00123"), "BYTES", json!("00123"), "00123"),
+        (json!("NAN"), "BYTES", json!("NAN"), "NAN"),
+        (json!("1e5"), "BYTES", json!("1e5"), "1e5"),
+        (json!(42), "INT64", json!(42), "42"),
+        (json!(1e5), "FP64", json!(1e5), "100000"),
+        (json!(true), "BOOL", json!(true), "1"),
+        (json!(9_007_199_254_740_993_i64), "BYTES", json!("9007199254740993"), "9007199254740993"),
+    ];
+    for (scored, datatype, inferred, _) in &keys {
+        let mut record = row(json!(7), json!(500), json!("AA"));
+        record["flight_id"] = scored.clone();
+        assert_eq!(ask(&server, json!({ "dataframe_records": [record] })).await.status, StatusCode::OK, "{scored}");
+        let tensor = |name: &str, kind: &str, value: &Value| json!({ "name": name, "shape": [1], "datatype": kind, "data": [value] });
+        let inputs = [
+            tensor("dep_hour", "FP64", &json!(7)),
+            tensor("distance", "FP64", &json!(500)),
+            tensor("carrier", "BYTES", &json!("AA")),
+            tensor("flight_id", datatype, inferred),
+        ];
+        let answer = server.post("/v2/models/delay/infer", json!({ "inputs": inputs })).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    }
+    let csv = "dep_hour,distance,carrier,flight_id\n7,500,AA,00123\n";
+    server.post_raw(ASK, &[("content-type", "text/csv")], csv.as_bytes().to_vec()).await;
+    let log = format!("{}/delay", project.id);
+    let predictions = &server.test.app.services.predictions;
+    let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
+    let column = segment.columns.into_iter().find(|column| column.name == "in_flight_id").unwrap();
+    let Values::Text(logged) = column.values else { panic!("keys are logged as text") };
+    let told: Vec<&str> = (0..logged.codes.len()).map(|place| logged.get(place).unwrap()).collect();
+    let wanted: Vec<&str> = keys.iter().flat_map(|(.., wanted)| [*wanted; 2]).chain(["00123"]).collect();
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test]
+async fn what_only_the_canary_takes_is_read_as_it_takes_it() {
+    let (server, project) = Server::with_project().await;
+    let answering = || Deployment::clone(&server.test.app.live.find("delay").unwrap());
+    server.test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
+    let champion = answering().champion;
+    server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let canary = Canary { version: answering().champion, share: 1.0, salt: String::new() };
+    server.test.app.live.swap(Deployment { champion, canary: Some(canary), ..answering() });
+    let answer = ask(&server, json!({ "dataframe_records": [row(json!(7), json!(500), json!("AA"))] })).await;
+    assert_eq!((answer.status, answer.header("x-model-version")), (StatusCode::OK, Some("2")), "{}", answer.text());
 }
 
 #[tokio::test]

@@ -84,6 +84,29 @@ async fn a_folder_that_came_up_is_the_project_and_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_plan_is_made_by_a_folder_that_came_up_and_the_project_follows_the_one_before() {
+    let server = with_empty_project().await;
+    let kept = folder(&server, &[("perennial.toml", PROJECT_FILE)]).await;
+    assert_eq!(submit(&server, kept).await.status, StatusCode::OK);
+    let before = server.get(BASE).await.json();
+    let other = PROJECT_FILE.replace("[\"train\"]", "[\"train\", \"more\"]") + "\n[steps.more]\ntrain = \"gbdt\"\n";
+    let looked_at = folder(&server, &[("perennial.toml", &other)]).await;
+    let steps = async |body: Value| {
+        let planned = server.post(&format!("{BASE}/plan"), body).await;
+        assert_eq!(planned.status, StatusCode::OK, "{}", planned.text());
+        let plan = planned.json()["plan"].as_array().unwrap().clone();
+        plan.iter().map(|why| why["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(json!({ "folder": looked_at, "steps": ["judge"] })).await, ["more", "train", "judge"]);
+    assert_eq!(steps(json!({})).await, ["train", "judge"]);
+    assert_eq!(server.get(BASE).await.json(), before);
+    assert_eq!(server.get(&format!("{BASE}/pipeline-runs")).await.json()["items"], json!([]));
+    assert_eq!(missing(&server, BASE, &[BlobDigest::of(other.as_bytes())]).await, json!([]), "it is not sent twice");
+    assert_eq!(submit(&server, looked_at).await.status, StatusCode::OK);
+    assert_eq!(server.get(BASE).await.json()["file"], json!(other));
+}
+
+#[tokio::test]
 async fn a_folder_with_mistakes_leaves_the_project_as_it_was() {
     let server = with_empty_project().await;
     let good = folder(&server, &[("perennial.toml", PROJECT_FILE)]).await;

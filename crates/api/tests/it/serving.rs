@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
@@ -70,15 +71,16 @@ struct Running {
     _server: Server,
 }
 
-async fn running() -> Running {
+async fn running(patience: Duration) -> Running {
     let server = Server::with_model(&TestModel::regression(1.0)).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, router) = (listener.local_addr().unwrap(), server.router.clone());
     let (stop, stopped) = oneshot::channel();
-    let ended = tokio::spawn(perennial_api::serve(listener, router, async move {
+    let shutdown = async move {
         // A sender that is gone stops as well.
         let _ = stopped.await;
-    }));
+    };
+    let ended = tokio::spawn(perennial_api::serve(listener, router, shutdown, patience));
     Running { address, token: server.admin.clone(), stop, ended, _server: server }
 }
 
@@ -110,7 +112,7 @@ async fn read_answer(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_connection_answers_one_request_after_the_other() {
-    let running = running().await;
+    let running = running(Duration::MAX).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     for x in 0..5 {
         let body = json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [x] }] });
@@ -123,7 +125,7 @@ async fn a_connection_answers_one_request_after_the_other() {
 
 #[tokio::test]
 async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
-    let Running { address, token, stop, ended, _server } = running().await;
+    let Running { address, token, stop, ended, _server } = running(Duration::MAX).await;
     let whole =
         request(&token, &json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [41] }] }));
     let (first, rest) = whole.split_at(whole.len() - 5);
@@ -142,6 +144,20 @@ async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_request_that_does_not_end_keeps_no_server_from_stopping() {
+    let Running { address, token, stop, ended, _server } = running(Duration::ZERO).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = request(&token, &json!({})).replace("content-length: 2", "expect: 100-continue\r\ncontent-length: 200");
+    stream.write_all(head.trim_end_matches("{}").as_bytes()).await.unwrap();
+    // The server waits for the body.
+    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 100"));
+    stop.send(()).unwrap();
+    ended.await.unwrap().unwrap();
+    let refused = stream.try_read(&mut [0]).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock, "the server waited for the connection to end");
+}
+
+#[tokio::test]
 async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
@@ -157,7 +173,8 @@ async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stopped) = (listener.local_addr().unwrap(), tokio_util::sync::CancellationToken::new());
-    let ended = tokio::spawn(perennial_api::serve(listener, server.router.clone(), stopped.clone().cancelled_owned()));
+    let (router, shutdown) = (server.router.clone(), stopped.clone().cancelled_owned());
+    let ended = tokio::spawn(perennial_api::serve(listener, router, shutdown, Duration::MAX));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let path = format!("/api/v1/projects/flights/pipeline-runs/{}/events?wait_ms=30000", run.id);
     let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", server.admin);

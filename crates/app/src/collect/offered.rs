@@ -41,6 +41,17 @@ impl Together {
         self.files.iter().map(|file| file.path.clone()).collect()
     }
 
+    /// The files as they looked when they were judged.
+    pub(super) fn offered(&self) -> Vec<SourceFile> {
+        let files = self.files.iter().map(|file| SourceFile {
+            path: file.path.clone(),
+            size_bytes: file.size_bytes,
+            modified_ns: file.modified_ns.map(i128::from),
+            etag: file.etag.clone(),
+        });
+        files.collect()
+    }
+
     pub(super) fn arrived(self) -> ArrivedFile {
         ArrivedFile {
             path: self.paths().join("\n"),
@@ -49,6 +60,14 @@ impl Together {
             seen: self.files,
         }
     }
+}
+
+/// What of a source's files is to be done.
+pub(super) struct Offer {
+    /// What has to be loaded, in order.
+    pub(super) together: Vec<Together>,
+    /// Why files cannot be.
+    pub(super) refused: Vec<Error>,
 }
 
 /// The digest of files that came together: a single one's is its own.
@@ -62,20 +81,17 @@ fn digest_of<'a>(contents: impl Iterator<Item = &'a str>) -> String {
 
 /// The files of a source that have to be loaded, in the order they are to be. Files whose content is
 /// known, but not as it looks now, are noted.
-pub(super) async fn arriving(
-    app: &App,
-    source: &FilesSource,
-    declared: &Declared,
-    dataset: &Dataset,
-) -> Result<Vec<Together>> {
+pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declared, dataset: &Dataset) -> Result<Offer> {
     let files = app.data().list(source).await?;
     let known = source_files::list(&mut *app.store().read().await?, dataset.id).await?;
     let known = known.into_iter().map(|file| (file.path.clone(), file)).collect();
     let mut look = Look { app, source, declared, dataset, known, batches: None, read: HashMap::new() };
     let (mut new, mut changed): (Vec<SourceFileRecord>, BTreeMap<LoadId, Load>) = Default::default();
+    let mut refused = Vec::new();
     for file in &files {
         match look.judge(file).await? {
             Found::Known => {}
+            Found::Refused(error) => refused.push(error),
             Found::New(record) => new.push(record),
             Found::Changed(load) => drop(changed.insert(load.id, *load)),
         }
@@ -90,7 +106,7 @@ pub(super) async fn arriving(
         Batch::All => all.push(Together::new(new)),
     }
     all.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(all)
+    Ok(Offer { together: all, refused })
 }
 
 enum Found {
@@ -100,6 +116,8 @@ enum Found {
     New(SourceFileRecord),
     /// It was part of this load, with other content.
     Changed(Box<Load>),
+    /// It was loaded with other content, and may not change.
+    Refused(Error),
 }
 
 struct Look<'a> {
@@ -136,14 +154,16 @@ impl Look<'_> {
         if is_taken {
             return Ok(Found::Changed(Box::new(before)));
         }
-        Err(Error::new(
-            ErrorCode::FileChanged,
-            format!(
-                "file `{}` of dataset `{}` was loaded before and has other content now",
-                file.path, self.dataset.name
-            ),
-        )
-        .hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"))
+        Ok(Found::Refused(
+            Error::new(
+                ErrorCode::FileChanged,
+                format!(
+                    "file `{}` of dataset `{}` was loaded before and has other content now",
+                    file.path, self.dataset.name
+                ),
+            )
+            .hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"),
+        ))
     }
 
     /// What is known of a file that looks as it did.

@@ -1,6 +1,5 @@
 //! Answering one request.
 
-use std::sync::RwLock;
 use std::time::Instant;
 
 use perennial_core::frame::{Column, Frame, TextColumn};
@@ -11,7 +10,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
 use crate::app::App;
-use crate::live::{Answering, Deployment, reading};
+use crate::live::{Answering, Deployment};
 
 /// What to do with columns that are neither features nor keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +49,14 @@ pub struct Answer {
 
 /// Answers one request and logs it before it returns. Heavy for many rows: then call it off the
 /// runtime that answers HTTP.
-pub fn answer(app: &App, place: &RwLock<Deployment>, request: Request) -> Result<Answer> {
+pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<Answer> {
     app.lease.require()?;
-    let deployment = reading(place);
-    let (part, version) = choose(&deployment, &request)?;
+    let (part, version) = choose(deployment, &request)?;
     let signature = version.model.signature();
-    let features = fit(&deployment, signature, &request)?;
+    let features = fit(deployment, signature, &request)?;
     let result = version.model.predict(&features);
     let latency_us = request.began.elapsed().as_micros() as u64;
-    let logged = with_key(&deployment, features, &request.inputs);
+    let logged = with_key(deployment, features, &request.inputs);
     let now = app.now(&deployment.project);
     let record = Answered {
         request: request.id,

@@ -12,11 +12,11 @@ use perennial_store::endpoints::Endpoint;
 use perennial_store::promotions::PromotionKind;
 use serde_json::{Map, Value, json};
 
-use super::{end_canary, promote};
+use super::{end_canary, followed, promote};
 use crate::app::{App, Caller};
-use crate::live::{Counts, reading};
+use crate::live::Counts;
 use crate::predictions;
-use crate::project::{ProjectState, Submission};
+use crate::project::ProjectState;
 use crate::tables::Tables;
 
 /// Groups of latencies in which a start counts, for each power of e; finer than the counts' own.
@@ -24,43 +24,34 @@ const LATENCY_STEPS: f64 = 8.0;
 /// Groups that a start reads at most: versions times endings times latencies up to a day.
 const COUNTED_MAX: usize = 10_000;
 
-fn declared<'a>(submission: &'a Submission, endpoint: &Endpoint) -> Option<&'a Declared> {
-    submission.project.endpoints.get(&endpoint.name)?.canary.as_ref()
-}
-
-/// When a live canary has lasted its time, on the project clock.
-pub(crate) fn next_due(submission: &Submission, endpoint: &Endpoint) -> Option<i64> {
+/// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
+/// the project clock. `None` without either: such a canary waits.
+async fn lasts(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option<(Declared, i64)> {
     let started = endpoint
         .canary_started_ms
         .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))?;
-    Some(declared(submission, endpoint).map_or(started, |canary| canary.lasting.after(started, &submission.zone)))
+    let followed = followed(app, project, endpoint).await?;
+    let declared = followed.project.endpoints.get(&endpoint.name)?.canary.clone()?;
+    let due = declared.lasting.after(started, &followed.zone);
+    Some((declared, due))
+}
+
+/// When a live canary has lasted its time, on the project clock.
+pub(crate) async fn next_due(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option<i64> {
+    lasts(app, project, endpoint).await.map(|(_, due)| due)
 }
 
 /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
 /// answered enough; an unknown rule keeps it waiting. One line of what happened.
-pub(crate) async fn judge(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    submission: &Submission,
-    endpoint: &Endpoint,
-) -> Result<Option<String>> {
-    let Some(due) = next_due(submission, endpoint) else { return Ok(None) };
-    let Some(place) = caller.app.live.find(endpoint.name.as_str()) else { return Ok(None) };
+pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<Option<String>> {
+    let Some((declared, due)) = lasts(&caller.app, project, endpoint).await else { return Ok(None) };
     let number = endpoint.canary_number.unwrap_or_default();
     let (canary, champion) = {
-        let live = reading(&place);
+        let Some(live) = caller.app.live.find(endpoint.name.as_str()) else { return Ok(None) };
         let Some(canary) = &live.canary else { return Ok(None) };
         (canary.version.counts.clone(), live.champion.counts.clone())
     };
     let facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
-    let Some(declared) = declared(submission, endpoint) else {
-        // It had to prove itself, and nothing says any more by what.
-        end_canary(caller, project, endpoint, json!({ "kind": "declaration_gone" })).await?;
-        return Ok(Some(format!(
-            "the canary of version {number} at `{}` is over: the project file declares none any more; `perennial release` brings the version there at once",
-            endpoint.name
-        )));
-    };
     let rule = declared.rollback.as_ref();
     let verdict = rule.map(|rule| rule.judge(&facts));
     if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
@@ -147,8 +138,7 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
          ) GROUP BY version, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
     );
     let page = app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: COUNTED_MAX }).await?;
-    let Some(place) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
-    let live = reading(&place);
+    let Some(live) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
     for row in &page.rows {
         let [version, failed, latency, requests] = row.as_slice() else { continue };
         if let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) {

@@ -1,35 +1,100 @@
-//! What the project file says of endpoints, taken up whenever it is submitted.
+//! The project file that endpoints follow: that of the last release, or of a server that started in the project's
+//! folder. Whatever else is submitted leaves them as they are.
 
 use std::sync::Arc;
 
 use perennial_core::ledger::Chain;
+use perennial_core::permission::Permission;
 use perennial_core::state::{CanaryEvent, CanaryState};
 use perennial_core::{Error, Result};
 use perennial_store::endpoints;
 use perennial_store::endpoints::Endpoint;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::refresh;
-use crate::app::{Caller, wrong_state};
+use super::{end_canary, refresh};
+use crate::app::{App, Caller, wrong_state};
 use crate::ledger::{By, Change};
-use crate::project::ProjectState;
+use crate::project::{ProjectState, Submission};
 
-/// Takes up the project file last submitted: an endpoint that it declares answers as it says now, one that it
-/// declares no more stops answering. What cannot be taken up leaves the others alone, and the log says why.
-pub(crate) async fn take_up(caller: &Caller, project: &Arc<ProjectState>) -> Result<()> {
-    let Some(submission) = project.find_submission() else { return Ok(()) };
+/// Has the endpoints follow a project file: one that it declares answers as it says now, one that it declares no
+/// more stops answering; a line for each that stops. What cannot be taken up leaves the others alone, and the log
+/// says why.
+pub async fn take_up(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<Vec<String>> {
+    caller.require(Permission::Approve, project)?;
     let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
+    let mut told = Vec::new();
     for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
-        let taken = if submission.project.endpoints.contains_key(&endpoint.name) {
-            refresh(&caller.app, project, &endpoint.name, Some(&submission)).await
-        } else {
-            retire(caller, project, &endpoint).await
-        };
-        if let Err(error) = taken {
-            tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not follow its project file");
+        let name = endpoint.name.clone();
+        match take_up_one(caller, project, submission, endpoint).await {
+            Ok(line) => told.extend(line),
+            Err(error) => {
+                tracing::error!(endpoint.name = %name, error = error.chain(), "an endpoint does not follow its project file");
+            }
         }
     }
-    Ok(())
+    // How long canaries last may be another now.
+    project.forget_due();
+    Ok(told)
+}
+
+async fn take_up_one(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: &Submission,
+    endpoint: Endpoint,
+) -> Result<Option<String>> {
+    let name = endpoint.name.clone();
+    let Some(declared) = submission.project.endpoints.get(&name) else {
+        retire(caller, project, &endpoint).await?;
+        return Ok(Some(format!("nothing answers at `{name}` any more: the project file declares no such endpoint")));
+    };
+    let endpoint = follow(&caller.app, submission, endpoint).await?;
+    if declared.canary.is_none() && endpoint.canary_state.is_some_and(CanaryState::is_live) {
+        // It had to prove itself, and nothing says any more by what.
+        end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
+        let number = endpoint.canary_number.unwrap_or_default();
+        return Ok(Some(format!(
+            "the canary of version {number} at `{name}` is over: the project file declares none any more"
+        )));
+    }
+    refresh(&caller.app, project, &name, None).await?;
+    Ok(None)
+}
+
+/// Has an endpoint follow a project file from now on.
+pub(super) async fn follow(app: &App, submission: &Submission, mut endpoint: Endpoint) -> Result<Endpoint> {
+    let (config, at_ms) = (config(submission), app.services.clock.wall_ms());
+    if endpoint.config == config {
+        return Ok(endpoint);
+    }
+    endpoint.config = config;
+    let stored = endpoint.clone();
+    app.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                Ok(endpoints::configure(tx, stored.project_id, &stored.name, &stored.config, at_ms).await?)
+            })
+        })
+        .await?;
+    Ok(endpoint)
+}
+
+/// What is kept of which project file an endpoint follows.
+pub(super) fn config(submission: &Submission) -> Value {
+    json!({ "file": submission.digest })
+}
+
+/// The project file that an endpoint follows; the one last submitted where none is kept, or it does not read.
+pub(crate) async fn followed(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option<Arc<Submission>> {
+    let newest = project.find_submission();
+    let Some(digest) = endpoint.config.get("file").and_then(Value::as_str) else { return newest };
+    match project.submission_of(app, digest).await {
+        Ok(followed) => Some(followed),
+        Err(error) => {
+            tracing::warn!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint's project file is left out");
+            newest
+        }
+    }
 }
 
 /// Stops an endpoint from answering, its canary too, and returns when no answer is under way. Its predictions

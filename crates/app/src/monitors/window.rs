@@ -1,8 +1,10 @@
 //! Reading one window: what was answered, and how it turned out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use perennial_config::Task;
+use perennial_core::calendar::Window;
 use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
 use perennial_core::model::Scores;
 use perennial_core::name::DatasetName;
@@ -14,23 +16,25 @@ use perennial_evaluation::{Outcomes, metrics};
 use perennial_monitoring::{Distribution, LatencyHistogram, Reference, Summary, WindowResult, drift};
 use perennial_store::model_versions;
 
-use super::Watched;
+use super::{Compared, Watched};
 use crate::decisions::reference_of;
 use crate::predictions::{dataset_of, holds, key_class, logged, quoted, read_as};
 use crate::tables::Tables;
 
+/// Rows that are read at once; a window of more is read in stretches of time.
+const ROWS_AT_ONCE: u64 = 250_000;
 /// The prefix of input columns in a dataset of predictions.
 const INPUT: &str = "in_";
 
 impl Watched<'_> {
-    /// Rows that were answered in the window, by any version, well or not.
-    pub(super) async fn answers(&self) -> Result<u64> {
+    /// Rows that were answered in a stretch of the window, by any version, well or not.
+    pub(super) async fn answers(&self, stretch: Range<i64>) -> Result<u64> {
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let name = dataset_of(&self.endpoint.name)?;
         let Some(table) = tables.find(name.as_str()) else { return Ok(0) };
         let sql = format!(
             "SELECT count(*) FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}",
-            self.window.start_ms, self.window.end_ms
+            stretch.start, stretch.end
         );
         let page = self.caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
         Ok(page.rows.first().and_then(|row| row.first()?.as_u64()).unwrap_or_default())
@@ -38,65 +42,48 @@ impl Watched<'_> {
 
     /// Per version: rows that were answered, and of these latency, errors, and the drift of inputs and scores.
     pub(super) async fn inputs(&self) -> Result<Vec<(u64, WindowResult)>> {
-        let Some(frame) = self.answered().await? else { return Ok(Vec::new()) };
-        let mut results = Vec::new();
-        for (number, rows) in by_version(&frame) {
-            let answered = frame.take(&rows);
-            let mut result = self.counted(number, &answered);
-            if let Some(compared) = self.compared(number).await? {
-                let good = rows_where(&answered, "status", |status| status < 400.0);
-                let good = answered.take(&good);
-                let reference = &compared.distributions;
-                let (features, scores) = (inputs_of(&good, reference), scores_of(&good, reference.scores.len()));
-                let measured = self
-                    .caller
-                    .app
-                    .compute(move || {
-                        let wrong = |cause| Error::internal("the window does not compare with its reference", cause);
-                        let mut summary = Summary::new(&compared.distributions);
-                        summary.add(&compared.distributions, &features, &scores).map_err(wrong)?;
-                        drift(&compared.distributions, &summary).map_err(wrong)
-                    })
-                    .await?;
-                result.drift = Some(measured);
+        let mut versions: BTreeMap<i64, Answered> = BTreeMap::new();
+        for stretch in self.stretches().await? {
+            let frame = self.answered(stretch).await?;
+            for (number, rows) in by_version(&frame) {
+                let so_far = match versions.remove(&number) {
+                    Some(so_far) => so_far,
+                    None => Answered::new(self.compared(number).await?),
+                };
+                let rows = frame.take(&rows);
+                let counted = self.caller.app.brief(move || so_far.with(&rows)).await?;
+                versions.insert(number, counted);
             }
-            results.push((answered.rows() as u64, result));
         }
-        Ok(results)
+        versions
+            .into_iter()
+            .map(|(number, answered)| Ok((answered.answers, answered.result(number, self.window)?)))
+            .collect()
     }
 
-    async fn answered(&self) -> Result<Option<Frame>> {
+    /// The window in stretches of time, each with as many rows as are read at once, or at one instant.
+    async fn stretches(&self) -> Result<Vec<Range<i64>>> {
+        let whole = self.window.start_ms..self.window.end_ms;
+        let (mut stretches, mut open) = (Vec::new(), vec![whole]);
+        while let Some(stretch) = open.pop() {
+            let answers = self.answers(stretch.clone()).await?;
+            let middle = stretch.start.midpoint(stretch.end);
+            if answers > ROWS_AT_ONCE && middle > stretch.start {
+                open.extend([middle..stretch.end, stretch.start..middle]);
+            } else if answers > 0 {
+                stretches.push(stretch);
+            }
+        }
+        Ok(stretches)
+    }
+
+    async fn answered(&self, stretch: Range<i64>) -> Result<Frame> {
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let name = dataset_of(&self.endpoint.name)?;
-        let Some(table) = tables.find(name.as_str()) else { return Ok(None) };
-        let sql = format!(
-            "SELECT * FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}",
-            self.window.start_ms, self.window.end_ms
-        );
-        let frame = self.caller.app.data().frame(FrameRequest { sql, tables: vec![table.named()] }).await?;
-        Ok((frame.rows() > 0).then_some(frame))
-    }
-
-    fn counted(&self, number: i64, answered: &Frame) -> WindowResult {
-        let mut latency = LatencyHistogram::new();
-        let (mut requests, mut errors) = (0, 0);
-        // A request's first row stands for the request.
-        for row in rows_where(answered, "row", |row| row == 0.0) {
-            requests += 1;
-            errors += u64::from(number_at(answered, "status", row) >= 500.0);
-            latency.record(number_at(answered, "latency_us", row) / 1000.0);
-        }
-        WindowResult {
-            version: number.to_string(),
-            window: self.window,
-            rows: rows_where(answered, "status", |status| status < 400.0).len() as u64,
-            labelled_rows: 0,
-            metrics: BTreeMap::new(),
-            drift: None,
-            latency: latency.latency(),
-            requests,
-            errors,
-        }
+        let Some(table) = tables.find(name.as_str()) else { return Ok(Frame::new()) };
+        let sql =
+            format!("SELECT * FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}", stretch.start, stretch.end);
+        self.caller.app.data().frame(FrameRequest { sql, tables: vec![table.named()] }).await
     }
 
     /// Per version: the window's rows with their outcomes, measured. When a version answered a key
@@ -183,6 +170,67 @@ impl Watched<'_> {
             same = same.join(" AND "),
         ))
     }
+}
+
+/// What one version answered in the stretches of a window so far.
+struct Answered {
+    answers: u64,
+    good: u64,
+    requests: u64,
+    errors: u64,
+    latency: LatencyHistogram,
+    /// What its inputs and scores are compared with, and where they lie there.
+    compared: Option<(Compared, Summary)>,
+}
+
+impl Answered {
+    fn new(compared: Option<Compared>) -> Self {
+        let compared = compared.map(|compared| {
+            let summary = Summary::new(&compared.distributions);
+            (compared, summary)
+        });
+        Self { answers: 0, good: 0, requests: 0, errors: 0, latency: LatencyHistogram::new(), compared }
+    }
+
+    /// With the rows of another stretch.
+    fn with(mut self, rows: &Frame) -> Result<Self> {
+        self.answers += rows.rows() as u64;
+        // A request's first row stands for the request.
+        for row in rows_where(rows, "row", |row| row == 0.0) {
+            self.requests += 1;
+            self.errors += u64::from(number_at(rows, "status", row) >= 500.0);
+            self.latency.record(number_at(rows, "latency_us", row) / 1000.0);
+        }
+        let good = rows_where(rows, "status", |status| status < 400.0);
+        self.good += good.len() as u64;
+        if let Some((compared, summary)) = &mut self.compared {
+            let (good, reference) = (rows.take(&good), &compared.distributions);
+            let scores = scores_of(&good, reference.scores.len());
+            summary.add(reference, &inputs_of(&good, reference), &scores).map_err(incomparable)?;
+        }
+        Ok(self)
+    }
+
+    fn result(&self, number: i64, window: Window) -> Result<WindowResult> {
+        let compared = self.compared.as_ref();
+        Ok(WindowResult {
+            version: number.to_string(),
+            window,
+            rows: self.good,
+            labelled_rows: 0,
+            metrics: BTreeMap::new(),
+            drift: compared
+                .map(|(compared, summary)| drift(&compared.distributions, summary).map_err(incomparable))
+                .transpose()?,
+            latency: self.latency.latency(),
+            requests: self.requests,
+            errors: self.errors,
+        })
+    }
+}
+
+fn incomparable(cause: perennial_monitoring::Error) -> Error {
+    Error::internal("the window does not compare with its reference", cause)
 }
 
 fn by_version(frame: &Frame) -> BTreeMap<i64, Vec<usize>> {

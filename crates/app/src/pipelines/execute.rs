@@ -1,27 +1,32 @@
 //! Carrying out a pipeline run.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use perennial_config::Thing;
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
+use perennial_core::permission::Permission;
 use perennial_core::port::runner::Environment;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_pipelines::{Graph, KeyParts, Node, Outcome, Schedule};
+use perennial_store::model_versions::ModelVersion;
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::step_runs::{StepOutcome, StepOutput, StepRun};
 use perennial_store::{pipeline_runs, step_runs};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::told::Told;
-use super::{Followed, Options, Why, why};
+use super::{Followed, Options, Why, asked_for, why};
 use crate::app::{Caller, STEPS_MAX};
 use crate::collect::{self, Waiting, collect};
 use crate::decisions::{self, Decided};
 use crate::endpoints;
 use crate::loads::Arrived;
+use crate::monitors;
 use crate::project::ProjectState;
 use crate::split::Split;
 use crate::steps;
@@ -36,16 +41,15 @@ pub struct Finished {
     pub message: Option<String>,
     /// The Decision, when a candidate was judged.
     pub decided: Option<Decided>,
-    /// What would run, for a dry run.
-    pub plan: Vec<Why>,
-    /// What would be collected before, for a dry run.
-    pub waiting: Vec<Waiting>,
 }
 
-impl Finished {
-    fn ended(state: PipelineRunState, message: Option<String>, decided: Option<Decided>) -> Self {
-        Self { state, message, decided, plan: Vec::new(), waiting: Vec::new() }
-    }
+/// What a pipeline run would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What would run, and why; what would not as well.
+    pub steps: Vec<Why>,
+    /// What would be collected before.
+    pub waiting: Vec<Waiting>,
 }
 
 /// What the steps of one pipeline run share.
@@ -64,6 +68,8 @@ pub struct Context {
     pub(crate) outputs: Mutex<BTreeMap<StepName, (StepRunId, Vec<StepOutput>)>>,
     /// The split, decided once.
     pub(crate) split: OnceLock<Split>,
+    /// The version that answered when this run first asked: evidence is gathered beside that one, and known by it.
+    champion: OnceCell<Option<ModelVersion>>,
     /// Environments by requirements file and program, each resolved once.
     pub(crate) environments: Mutex<HashMap<(Option<String>, String), Environment>>,
     newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
@@ -74,6 +80,29 @@ pub struct Context {
 }
 
 impl Context {
+    async fn new(
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        submission: Followed,
+        run: &PipelineRun,
+    ) -> Result<Self> {
+        Ok(Self {
+            caller: caller.clone(),
+            project: project.clone(),
+            submission,
+            run: run.clone(),
+            tables: Mutex::default(),
+            outputs: Mutex::default(),
+            split: OnceLock::new(),
+            champion: OnceCell::new(),
+            environments: Mutex::default(),
+            newest: newest(caller, project).await?,
+            before: attempts_before(caller, run).await?,
+            reused: Mutex::default(),
+            options: serde_json::from_value(run.options.clone()).unwrap_or_default(),
+        })
+    }
+
     /// Tells followers; an event that cannot be stored is logged and goes missing, the run goes on.
     pub(crate) async fn tell(&self, told: Told) {
         let (id, at_ms) = (self.run.id, self.caller.app.services.clock.wall_ms());
@@ -88,6 +117,11 @@ impl Context {
             tracing::warn!(pipeline_run.id = %id, error = error.chain(), "an event was not stored");
         }
         self.caller.app.told.notify_waiters();
+    }
+
+    /// The version that answered when this run first asked.
+    pub(crate) async fn champion(&self) -> Result<Option<&ModelVersion>> {
+        Ok(self.champion.get_or_try_init(|| decisions::champion(self)).await?.as_ref())
     }
 
     /// Dataset versions as this run sees them.
@@ -159,29 +193,23 @@ impl Context {
     }
 }
 
-pub(super) async fn execute(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    submission: Followed,
-    run: &PipelineRun,
-) -> Result<Finished> {
-    let result = attempt(caller, project, submission, run).await;
-    let (event, finished, error) = match result {
+/// Records how a run ended, and tells its followers.
+pub(super) async fn end(caller: &Caller, run: &PipelineRun, result: Result<Finished>) -> Result<Finished> {
+    let (event, state, message, hint) = match &result {
         Ok(finished) => {
             let event = match finished.state {
                 PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
-                PipelineRunState::Failed => PipelineRunEvent::Fail,
                 _ => PipelineRunEvent::Succeed,
             };
-            (event, finished, None)
+            (event, finished.state, finished.message.clone(), None)
         }
         Err(error) => {
-            let message = Some(error.message().to_owned());
-            (PipelineRunEvent::Fail, Finished::ended(PipelineRunState::Failed, message, None), Some(error))
+            let (message, hint) = (error.message().to_owned(), error.hint_text().map(str::to_owned));
+            (PipelineRunEvent::Fail, PipelineRunState::Failed, Some(message), hint)
         }
     };
-    let (id, message, at_ms) = (run.id, finished.message.clone(), caller.app.services.clock.wall_ms());
-    let told = serde_json::json!(Told::Ended { state: finished.state.as_str().to_owned(), message: message.clone() });
+    let (id, at_ms) = (run.id, caller.app.services.clock.wall_ms());
+    let told = serde_json::json!(Told::Ended { state: state.as_str().to_owned(), message: message.clone(), hint });
     caller
         .app
         .store()
@@ -194,39 +222,22 @@ pub(super) async fn execute(
         })
         .await?;
     caller.app.told.notify_waiters();
-    error.map_or(Ok(finished), Err)
+    result
 }
 
-async fn attempt(
+pub(super) async fn execute(
     caller: &Caller,
     project: &Arc<ProjectState>,
     submission: Followed,
     run: &PipelineRun,
 ) -> Result<Finished> {
-    let options: Options = serde_json::from_value(run.options.clone()).unwrap_or_default();
-    let newest = newest(caller, project).await?;
-    let before = attempts_before(caller, run).await?;
-    let mut context = Context {
-        caller: caller.clone(),
-        project: project.clone(),
-        submission: submission.clone(),
-        run: run.clone(),
-        tables: Mutex::default(),
-        outputs: Mutex::default(),
-        split: OnceLock::new(),
-        environments: Mutex::default(),
-        newest,
-        before,
-        reused: Mutex::default(),
-        options,
-    };
-    let collected = if context.options.dry_run { collect::Collected::default() } else { gather(&context).await? };
+    let mut context = Context::new(caller, project, submission, run).await?;
+    // The clock has collected before its monitors look.
+    let is_collected = context.is_caused_by(monitors::CAUSE);
+    let collected = if is_collected { collect::Collected::default() } else { gather(&context).await? };
     context.tables = Mutex::new(Tables::newest(&caller.app, project.id).await?);
     let context = Arc::new(context);
     let (graph, wanted) = graph_of(&context)?;
-    if context.options.dry_run {
-        return dry_run(&context, &graph, &wanted).await;
-    }
     let mut schedule = Schedule::new(&graph, &wanted);
     let mut executed = 0;
     let mut failures: Vec<(StepName, Error)> = Vec::new();
@@ -287,8 +298,13 @@ async fn attempt(
 /// Decides over the candidate, releases it when asked to, and says how the run ended.
 async fn conclude(context: &Arc<Context>, collected: &collect::Collected, executed: usize) -> Result<Finished> {
     let decided = if context.options.steps.is_empty() { decisions::decide(context).await? } else { None };
+    let releases = context.run.kind == PipelineKind::Release && collected.failed.is_empty();
     let mut message = None;
     let mut acted = executed > 0 || !collected.committed.is_empty();
+    let mut told = Vec::new();
+    if releases {
+        told = endpoints::take_up(&context.caller, &context.project, &context.submission).await?;
+    }
     if let Some(decided) = &decided {
         acted |= decided.is_new;
         message = Some(decided.message.clone());
@@ -296,14 +312,15 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
             let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
             context.tell(Told::Decided { verdict, message: decided.message.clone() }).await;
         }
-        if context.run.kind == PipelineKind::Release
-            && collected.failed.is_empty()
-            && let Some(released) = endpoints::release(context, decided).await?
-        {
-            acted = true;
-            context.tell(Told::Released { message: released.clone() }).await;
-            message = Some(released);
+        if releases {
+            told.extend(endpoints::release(context, decided).await?);
         }
+    }
+    if !told.is_empty() {
+        acted = true;
+        let released = told.join("; ");
+        context.tell(Told::Released { message: released.clone() }).await;
+        message = Some(released);
     }
     let trouble: Vec<String> = collected
         .held
@@ -321,11 +338,11 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
         });
     }
     if !trouble.is_empty() {
-        message = Some(trouble.join("; "));
+        message = Some(message.into_iter().chain(trouble).collect::<Vec<_>>().join("; "));
         acted = true;
     }
     let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
-    Ok(Finished::ended(state, message, decided))
+    Ok(Finished { state, message, decided })
 }
 
 async fn gather(context: &Context) -> Result<collect::Collected> {
@@ -362,7 +379,7 @@ fn translate(event: &collect::Told<'_>) -> Told {
         },
         collect::Told::Ended(dataset, path, arrived) => {
             let (state, rows, load) = match arrived {
-                Arrived::Committed(_, load) => ("committed", load.arrived, Some(load)),
+                Arrived::Committed(_, load, _) => ("committed", load.arrived, Some(load)),
                 Arrived::Held(load, _) => ("held", load.arrived, Some(load)),
                 Arrived::Unchanged(versioned) => ("unchanged", versioned.version.row_count, None),
             };
@@ -373,6 +390,7 @@ fn translate(event: &collect::Told<'_>) -> Told {
                 rows,
                 set_aside: load.map_or(0, |load| load.set_aside),
                 message: load.and_then(|load| load.message.clone()),
+                findings: arrived.findings(),
             }
         }
     }
@@ -437,12 +455,22 @@ async fn reuse(context: &Arc<Context>, step: &StepName) -> Result<Option<KeyPart
     Ok(None)
 }
 
-async fn dry_run(
-    context: &Arc<Context>,
-    graph: &Graph,
-    wanted: &std::collections::BTreeSet<String>,
-) -> Result<Finished> {
-    let waiting = collect::waiting(&context.caller, &context.project, &context.submission).await?;
+/// What a run would do by a project file, submitted or not, with relative sources below `root` (without one: the
+/// host's own). Nothing is run or recorded.
+pub(crate) async fn plan_by(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: Followed,
+    root: Option<&Path>,
+    steps: Vec<StepName>,
+) -> Result<Plan> {
+    caller.require(Permission::Write, project)?;
+    let run = asked_for(caller, project, &submission, PipelineKind::Run, serde_json::Value::Null, &Options { steps });
+    let mut context = Context::new(caller, project, submission, &run).await?;
+    context.tables = Mutex::new(Tables::newest(&caller.app, project.id).await?);
+    let context = &Arc::new(context);
+    let (graph, wanted) = graph_of(context)?;
+    let waiting = collect::waiting(caller, project, &context.submission, root).await?;
     let mut plan: Vec<Why> = Vec::new();
     for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
         let step: StepName = node.name.parse()?;
@@ -475,13 +503,7 @@ async fn dry_run(
             context.keep(&step, run.id, outputs);
         }
     }
-    let would = plan.iter().filter(|why| !why.is_cached).count();
-    let mut message = vec![format!("{would} of {} steps would run", plan.len())];
-    message.extend(waiting.iter().map(|new| format!("dataset `{}`: {}", new.dataset, new.words())));
-    let message = message.join("; ");
-    let is_idle = would == 0 && waiting.is_empty();
-    let state = if is_idle { PipelineRunState::NothingToDo } else { PipelineRunState::Succeeded };
-    Ok(Finished { plan, waiting, ..Finished::ended(state, Some(message), None) })
+    Ok(Plan { steps: plan, waiting })
 }
 
 async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()> {
@@ -520,6 +542,10 @@ async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()
 impl Context {
     /// Whether a trigger, not a person, started the run.
     pub(crate) fn is_triggered(&self) -> bool {
-        self.run.cause.get("kind").and_then(serde_json::Value::as_str) == Some("trigger")
+        self.is_caused_by("trigger")
+    }
+
+    fn is_caused_by(&self, kind: &str) -> bool {
+        self.run.cause.get("kind").and_then(serde_json::Value::as_str) == Some(kind)
     }
 }

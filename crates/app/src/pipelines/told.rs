@@ -28,6 +28,9 @@ pub enum Told {
         set_aside: u64,
         /// Why it is held.
         message: Option<String>,
+        /// What its checks found, a line each.
+        #[serde(default)]
+        findings: Vec<String>,
     },
     /// A dataset could not be collected.
     LoadFailed {
@@ -95,5 +98,8 @@ pub enum Told {
         state: String,
         /// One line, when there is something to say.
         message: Option<String>,
+        /// What to do, when it failed.
+        #[serde(default)]
+        hint: Option<String>,
     },
 }

@@ -20,6 +20,7 @@ use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Exit, 
 use perennial_core::schema::TypeClass;
 use perennial_core::state::RunStatus;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::experiments::Tag;
 use perennial_store::loads::LoadOrigin;
 use perennial_store::metrics::Point;
 use perennial_store::runs::{Batch, Param};
@@ -38,6 +39,10 @@ use crate::tables::{Versioned, declare};
 
 /// Lines of a step's log that an error repeats.
 const LOG_TAIL_LINES: usize = 12;
+
+/// The tag of a run that the machine's own programs made, and what is told of it.
+const REPRODUCIBLE_TAG: &str = "perennial.reproducible";
+const NOT_REPRODUCIBLE: &str = "not reproducible: made by the machine's own programs";
 
 /// Bytes at the end of a log in which an error looks for its reason.
 const LOG_TAIL_BYTES: u64 = 64 * 1024;
@@ -107,8 +112,11 @@ async fn attempt(
         std::fs::create_dir_all(place)
             .map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be made"), cause))?;
     }
-    for path in &run.code {
-        let digest = context.submission.files.get(path).ok_or_else(|| Error::not_found("code file", path))?;
+    let mut code = BTreeMap::new();
+    for declared in &run.code {
+        code.extend(context.submission.declared_files(declared)?);
+    }
+    for (path, digest) in code {
         let to = here.join(path);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)
@@ -186,7 +194,7 @@ async fn attempt(
         exit: Some(json!(ran.exit)),
         peak_memory_bytes: ran.peak_memory_bytes,
         isolation: Some(isolation(run, ran.isolation)),
-        message: None,
+        message: (!environment.reproducible).then(|| NOT_REPRODUCIBLE.to_owned()),
         log_digest: Some(app.services.blobs.put_file(&log).await?.digest.to_string()),
     };
     if ran.exit != Exit::Code(0) {
@@ -212,6 +220,9 @@ async fn attempt(
         };
         told.push(format!("`{name}` {}", &made.digest[..8]));
         outputs.push(made);
+    }
+    if !environment.reproducible {
+        told.push(NOT_REPRODUCIBLE.to_owned());
     }
     Ok(Made { outputs, message: told.join(", ") })
 }
@@ -343,7 +354,7 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
     };
     match arrive(&context.caller, &context.project, arrival).await? {
         Arrived::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
-        Arrived::Committed(versioned, _) | Arrived::Unchanged(versioned) => sql::made(context, id, *versioned)
+        Arrived::Committed(versioned, ..) | Arrived::Unchanged(versioned) => sql::made(context, id, *versioned)
             .outputs
             .pop()
             .ok_or_else(|| Error::new(ErrorCode::Internal, "a dataset was made and not recorded")),
@@ -468,7 +479,9 @@ async fn left_behind(
         let reference = ModelReference::of(output)?;
         artifacts.extend(model::artifacts(&output.name, &Manifest::parse(&reference.manifest)?));
     }
-    Ok((Batch { metrics, params, tags: vec![] }, artifacts))
+    let is_bound = environment(context, run).await.is_ok_and(|environment| !environment.reproducible);
+    let tags = is_bound.then(|| Tag { key: REPRODUCIBLE_TAG.to_owned(), value: "false".to_owned() });
+    Ok((Batch { metrics, params, tags: tags.into_iter().collect() }, artifacts))
 }
 
 fn is_onnx(file: &ManifestFile) -> bool {

@@ -119,8 +119,8 @@ pub(super) async fn run(
         contenders.push(Contender { name, step: Some(model.clone()), digest: output.digest, number: None, predictor });
     }
     contenders.sort_by_key(|contender| contender.name != "candidate");
-    if let Some(champion) = decisions::champion(context).await? {
-        let predictor = decisions::load_version(app, &champion).await?;
+    if let Some(champion) = context.champion().await? {
+        let predictor = decisions::load_version(app, champion).await?;
         let digest = champion.content_digest.clone().unwrap_or_default();
         contenders.push(Contender {
             name: "champion".to_owned(),

@@ -74,7 +74,7 @@ pub(crate) async fn load(app: &Arc<App>, reference: &ModelReference, name: &str)
     let file = manifest.file(onnx).ok_or_else(|| Error::not_found("file of model", onnx))?;
     let bytes = app.services.blobs.get_bytes(file.blob.digest, MODEL_BYTES_MAX).await?;
     let (models, signature) = (app.services.models.clone(), signature.clone());
-    app.compute(move || models.load(&bytes, &signature)).await
+    app.brief(move || models.load(&bytes, &signature)).await
 }
 
 /// The command that exports a flavour to ONNX.

@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
             load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")),
         )
         .hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
-        Arrived::Committed(versioned, _) | Arrived::Unchanged(versioned) => Ok(made(context, id, *versioned)),
+        Arrived::Committed(versioned, ..) | Arrived::Unchanged(versioned) => Ok(made(context, id, *versioned)),
     }
 }
 

@@ -8,9 +8,11 @@ use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::port::data::Mode;
-use perennial_core::state::LoadState;
+use perennial_core::schema::Schema;
+use perennial_core::state::{LoadEvent, LoadState};
+use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
 use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::loads::{Load, LoadOrigin};
+use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
 use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{datasets, loads, source_files};
 use perennial_testkit::TestApp;
@@ -151,12 +153,85 @@ async fn a_changed_file_of_several_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_changed_file_keeps_no_other_from_being_loaded() {
+    let app = Batches::start("batch = \"file\"").await;
+    app.loaded(LoadState::Committed, &BOTH[..1]).await;
+    app.offer(&[("a.csv", "9"), ("b.csv", "2")]);
+    let failed: Vec<ErrorCode> = app.collect().await.failed.iter().map(|(_, error)| error.code()).collect();
+    // The engine of the tests keeps no rows: that it is asked to is the point.
+    assert_eq!(failed, [ErrorCode::FileChanged, ErrorCode::NotReady]);
+}
+
+#[tokio::test]
 async fn a_file_that_failed_or_never_came_is_new() {
     let app = Batches::start("batch = \"all\"").await;
     app.loaded(LoadState::Failed, &BOTH).await;
     app.offer(&BOTH);
     // The engine of the tests keeps no rows: that it is asked to is the point.
     assert_eq!(app.failed().await.0, ErrorCode::NotReady);
+}
+
+#[tokio::test]
+async fn a_load_whose_rows_are_gone_before_its_commit_is_given_up_and_its_file_comes_again() {
+    let app = Batches::start("batch = \"all\"").await;
+    let load = app.loaded(LoadState::Committed, &BOTH).await;
+    app.offer(&BOTH);
+    assert!(app.collect().await.is_idle());
+    // As a server leaves it that dies between the intent and the commit.
+    let cut_off = app.loaded(LoadState::Staged, &[("c.csv", "3")]).await;
+    app.offer(&[("c.csv", "3")]);
+    let version = DatasetVersion {
+        dataset_id: app.dataset.id,
+        number: 1,
+        project_id: app.project.id,
+        delta_version: None,
+        manifest: None,
+        row_count: 1,
+        size_bytes: 0,
+        schema: Schema::default(),
+        digest: "d".to_owned(),
+        row_sum: None,
+        origin_kind: OriginKind::Load,
+        origin_id: cut_off.to_string(),
+        wall_ms: 0,
+        project_ms: 0,
+    };
+    let intent = LoadIntent {
+        dataset_id: app.dataset.id,
+        load_id: cut_off,
+        project_id: app.project.id,
+        number: 1,
+        version,
+        holder: "gone".to_owned(),
+        created_ms: 0,
+    };
+    let seen = SourceFileRecord {
+        dataset_id: app.dataset.id,
+        path: "c.csv".to_owned(),
+        size_bytes: 1,
+        modified_ns: Some(0),
+        etag: None,
+        content_digest: digest("3"),
+        load_id: Some(cut_off),
+        seen_ms: 0,
+    };
+    let store = app.test.app.store();
+    store
+        .write(move |tx| {
+            Box::pin(async move {
+                loads::begin(tx, &intent, LoadEvent::Begin, 0).await?;
+                Ok(source_files::put(tx, &seen).await?)
+            })
+        })
+        .await
+        .unwrap();
+    // The engine of the tests keeps no rows: it lacks those of the load, and refuses to stage the file anew.
+    assert_eq!(app.failed().await.0, ErrorCode::NotReady);
+    let given_up = loads::get(&mut store.read().await.unwrap(), cut_off).await.unwrap();
+    assert_eq!(given_up.state, LoadState::Failed);
+    assert!(given_up.message.unwrap().contains("is not staged"));
+    let kept = app.known().await;
+    assert_eq!(kept.iter().map(|(_, _, of)| *of).collect::<Vec<_>>(), [Some(load); 2], "{kept:?}");
 }
 
 #[tokio::test]

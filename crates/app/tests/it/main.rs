@@ -4,6 +4,10 @@
 
 mod backup;
 mod collecting;
+mod monitoring;
 mod planning;
 mod predictions;
+mod releasing;
+mod rollbacks;
+mod submitting;
 mod swapping;

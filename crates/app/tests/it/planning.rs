@@ -1,8 +1,10 @@
 //! Dry runs: what a run would do, told without doing it.
 
-use perennial_app::pipeline_runs::PipelineKind;
-use perennial_app::pipelines::{self, Finished, Options};
-use perennial_core::state::PipelineRunState;
+use std::sync::Arc;
+
+use perennial_app::pipeline_runs::{self, PipelineKind};
+use perennial_app::pipelines::{self, Options, Plan};
+use perennial_app::{ProjectState, projects};
 use perennial_store::datasets;
 use perennial_testkit::TestApp;
 use serde_json::json;
@@ -28,16 +30,19 @@ inputs = ["features.rows"]
 outputs = { rows = { path = "rows.csv" } }
 "#;
 
-async fn start() -> (TestApp, std::sync::Arc<perennial_app::ProjectState>) {
+async fn start() -> (TestApp, Arc<ProjectState>) {
     let test = TestApp::start().await.unwrap();
     let project = test.submit(FILE).await.unwrap();
     (test, project)
 }
 
-async fn plan(test: &TestApp, project: &std::sync::Arc<perennial_app::ProjectState>) -> Finished {
-    let (caller, options) = (test.system(), Options { dry_run: true, ..Options::default() });
-    let run = pipelines::request(&caller, project, PipelineKind::Run, json!({}), &options).await.unwrap();
-    pipelines::carry_out(&caller, project, &run).await.unwrap()
+async fn plan(test: &TestApp, project: &Arc<ProjectState>) -> Plan {
+    pipelines::plan(&test.system(), project, Vec::new()).await.unwrap()
+}
+
+/// The steps of a plan: name, whether it is up to date, reasons.
+fn told(plan: &Plan) -> Vec<(&str, bool, String)> {
+    plan.steps.iter().map(|why| (why.step.as_str(), why.is_cached, why.reasons.join("; "))).collect()
 }
 
 #[tokio::test]
@@ -45,33 +50,82 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
     let (test, project) = start().await;
     test.data.offer("a.csv", "1");
     test.data.offer("b.csv", "2");
-    let finished = plan(&test, &project).await;
-    assert_eq!(finished.state, PipelineRunState::Succeeded);
+    let plan = plan(&test, &project).await;
+    assert_eq!(plan.waiting.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(), [("flown", 2)]);
     assert_eq!(
-        finished.waiting.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(),
-        [("flown", 2)]
-    );
-    let told: Vec<(&str, bool, String)> =
-        finished.plan.iter().map(|why| (why.step.as_str(), why.is_cached, why.reasons.join("; "))).collect();
-    assert_eq!(
-        told,
+        told(&plan),
         [
             ("features", false, "it waits for dataset `flown`: 2 new files".to_owned()),
             ("more", false, "it waits for `features`, which would run".to_owned()),
         ]
     );
-    assert_eq!(finished.message.as_deref(), Some("2 of 2 steps would run; dataset `flown`: 2 new files"));
     assert!(datasets::list(&mut test.app.store().read().await.unwrap(), project.id).await.unwrap().is_empty());
+    assert!(pipeline_runs::list(&test.system(), &project, None, 10).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
 async fn a_step_that_has_nothing_to_read_says_so_and_the_plan_goes_on() {
     let (test, project) = start().await;
-    let finished = plan(&test, &project).await;
-    assert!(finished.waiting.is_empty());
-    let told: Vec<String> = finished.plan.iter().map(|why| why.reasons.join("; ")).collect();
+    let plan = plan(&test, &project).await;
+    assert!(plan.waiting.is_empty());
+    let told: Vec<String> = plan.steps.iter().map(|why| why.reasons.join("; ")).collect();
     assert_eq!(
         told,
         ["it cannot: version of dataset `flown` does not exist", "it waits for `features`, which would run"]
     );
+}
+
+#[tokio::test]
+async fn a_plan_is_made_by_the_file_as_it_is_now_and_the_project_follows_the_one_that_was_submitted() {
+    let (test, project) = start().await;
+    let before = project.submission().unwrap().digest.clone();
+    test.write_file(&FILE.replace("steps.more", "steps.other")).unwrap();
+    let plan = projects::plan(&test.system(), Vec::new()).await.unwrap();
+    assert_eq!(plan.steps.iter().map(|why| why.step.as_str()).collect::<Vec<_>>(), ["features", "other"]);
+    assert_eq!(project.submission().unwrap().digest, before);
+    let kept = projects::get(&test.system(), &project).await.unwrap();
+    assert_eq!(kept.file_digest, Some(before));
+}
+
+const MAKES: &str = r#"
+[project]
+name = "flights"
+
+[task]
+kind = "binary"
+data = "rows"
+target = "late"
+key = ["flight_id"]
+time = "hour"
+test = "1 month"
+metric = "auc"
+
+[steps.make]
+run = "make"
+env = "system"
+outputs = { rows = { path = "rows.csv", kind = "dataset" }, model = { path = "model", kind = "model" } }
+"#;
+
+/// The parts of the key by which the only step of a project file would run.
+async fn key_parts(test: &TestApp, file: &str) -> serde_json::Value {
+    let (caller, project) = (test.system(), test.submit(file).await.unwrap());
+    let (kind, options) = (PipelineKind::Run, Options::default());
+    let run = pipelines::request(&caller, &project, kind, json!({}), &options).await.unwrap();
+    // The runner of the tests runs nothing: that it is asked to is the point.
+    pipelines::carry_out(&caller, &project, &run).await.unwrap_err();
+    pipeline_runs::steps(&caller, &project, run.id).await.unwrap()[0].0.key_parts.clone()
+}
+
+#[tokio::test]
+async fn what_judges_a_command_s_dataset_and_what_its_model_is_told_to_be_decide_whether_it_runs() {
+    let test = TestApp::start().await.unwrap();
+    let before = key_parts(&test, MAKES).await;
+    let checked = format!("{MAKES}\n[checks.rows]\nfar = \"distance > 0\"\n");
+    let other_task = MAKES.replace("metric =", "ignore = [\"tailnum\"]\nmetric =");
+    for (file, part) in [(&checked, "checks:rows"), (&other_task, "task")] {
+        let mut now = key_parts(&test, file).await;
+        assert_ne!(now[part], before[part], "{part}");
+        now[part] = before[part].clone();
+        assert_eq!(now, before, "and nothing else does");
+    }
 }

@@ -86,6 +86,28 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
     }
 }
 
+/// The tokens that are not void.
+pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        println!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = Vec::new();
+    for principal in items(answer) {
+        for token in items(&principal["tokens"]).iter().filter(|token| token["revoked_at"].is_null()) {
+            rows.push(vec![
+                cell(&token["id"]),
+                cell(&principal["name"]),
+                cell(&principal["kind"]),
+                short("created_at", &token["created_at"]),
+                short("expires_at", &token["expires_at"]),
+            ]);
+        }
+    }
+    print!("{}", table(&["token", "whose", "kind", "made", "ends"], &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
 fn logs(answer: &Value, json: bool) {
     let word = |name: &str| answer.get(name).and_then(Value::as_str);
     if json {
@@ -121,6 +143,7 @@ fn view(command: &Command) -> View {
             &[
                 ("version", "number"),
                 ("aliases", "aliases"),
+                ("measure", "measures"),
                 ("flavour", "flavor"),
                 ("at", "project_at"),
                 ("content", "content_digest"),
@@ -179,10 +202,14 @@ fn view(command: &Command) -> View {
     (path.to_owned(), columns.to_vec())
 }
 
-/// Digests are shown by their beginning, instants to the minute.
+/// Digests are shown by their beginning, instants to the minute, measures with their names.
 fn short(field: &str, value: &Value) -> String {
     let text = match value {
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(", "),
+        Value::Object(measures) => {
+            let told = measures.iter().map(|(name, value)| format!("{name} {:.4}", value.as_f64().unwrap_or(f64::NAN)));
+            told.collect::<Vec<_>>().join(", ")
+        }
         other => cell(other),
     };
     if field.ends_with("digest") || field == "hash" {
@@ -223,8 +250,9 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
 async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> Result<ExitCode> {
     let versions = client.get(&format!("{base}/datasets/{dataset}/versions")).await?;
     let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
+    let checked = client.get(&format!("{base}/datasets/{dataset}/checks?loads=1")).await?;
     if json {
-        println!("{}", json!({ "versions": versions, "loads": loads }));
+        println!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
         return Ok(ExitCode::SUCCESS);
     }
     let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> {
@@ -242,6 +270,19 @@ async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> R
             &rows(&loads, &["id", "state", "arrived", "set_aside", "source_path", "message"])
         )
     );
+    let results = items(&checked).first().map(|newest| newest["results"].clone()).unwrap_or_default();
+    let checks: Vec<Vec<String>> = items(&results)
+        .iter()
+        .map(|check| {
+            ["/name", "/severity", "/verdict", "/answer/message"]
+                .map(|at| cell(check.pointer(at).unwrap_or(&Value::Null)))
+                .to_vec()
+        })
+        .collect();
+    if !checks.is_empty() {
+        println!("\nchecks of the newest load:");
+        print!("{}", table(&["check", "severity", "verdict", "found"], &checks));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -91,6 +91,19 @@ async fn judge(client: &Client, folder: &Folder<'_>) -> Result<Value> {
 
 /// Sends the folder and submits it; gives the project's name.
 pub(super) async fn submit(client: &Client, root: &Path) -> Result<String> {
+    let (name, folder) = send_folder(client, root).await?;
+    client.post(&format!("/api/v1/projects/{name}/submit"), &json!({ "folder": folder })).await?;
+    Ok(name)
+}
+
+/// Sends the folder and asks what a run would do by it; gives what the server says.
+pub(super) async fn plan(client: &Client, root: &Path, steps: &[String]) -> Result<Value> {
+    let (name, folder) = send_folder(client, root).await?;
+    client.post(&format!("/api/v1/projects/{name}/plan"), &json!({ "folder": folder, "steps": steps })).await
+}
+
+/// Sends what of the folder the server lacks; gives the project's name and the digest of the folder's manifest.
+async fn send_folder(client: &Client, root: &Path) -> Result<(String, BlobDigest)> {
     let folder = Folder::read(root)?;
     // Mistakes are told before anything is made or sent.
     let judged = judge(client, &folder).await?;
@@ -106,8 +119,7 @@ pub(super) async fn submit(client: &Client, root: &Path) -> Result<String> {
     let (root, files) = (root.to_owned(), folder.files()?);
     let listed = tokio::task::spawn_blocking(move || manifest(&root, &files)).await??;
     send(client, &base, folder.root, &listed).await?;
-    client.post(&format!("{base}/submit"), &json!({ "folder": listed.digest() })).await?;
-    Ok(name.to_owned())
+    Ok((name.to_owned(), listed.digest()))
 }
 
 fn status(error: &anyhow::Error) -> Option<StatusCode> {

@@ -4,28 +4,32 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use perennial_app::Caller;
+use perennial_core::ErrorCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::commands::data_folder;
+use crate::commands::{data_folder, done};
+use crate::output::refused;
 
 /// What a backup tells of itself. Written last, so that a folder that has it is whole.
 const NOTE: &str = "backup.json";
 
 /// The server makes a copy of one moment beside its store, by links where it can; from there its files
 /// are copied to where they are wanted, each on disk when this returns.
-pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path) -> Result<ExitCode> {
+pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool) -> Result<ExitCode> {
     if to.exists() {
-        bail!("{} is there already: name a new folder", to.display());
+        let message = format!("{} is there already", to.display());
+        return Err(refused(ErrorCode::AlreadyExists, message, "name a new folder"));
     }
     let data = data_folder(&folder.canonicalize()?);
     let made = client.post("/api/v1/backup", &json!({})).await?;
     let copy = data.join(made.get("folder").and_then(Value::as_str).context("the server made no copy")?);
     if !copy.is_dir() {
-        bail!("the server keeps its data elsewhere than in {}: name that folder by PERENNIAL_DATA", data.display());
+        let message = format!("the server keeps its data elsewhere than in {}", data.display());
+        return Err(refused(ErrorCode::WrongState, message, "name that folder by PERENNIAL_DATA"));
     }
     let copied = copy_folder(&copy, to).and_then(|()| {
         std::fs::write(to.join(NOTE), serde_json::to_vec_pretty(&made)?)?;
@@ -33,22 +37,23 @@ pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path) -> Result<
     });
     std::fs::remove_dir_all(&copy)?;
     copied.with_context(|| format!("the backup in {} is not whole", to.display()))?;
-    println!("the backup is in {}", to.display());
-    Ok(ExitCode::SUCCESS)
+    done(&format!("the backup is in {}", to.display()), &json!({ "folder": to }), json)
 }
 
 /// Puts a backup in place of a project's store; what was there is kept beside it.
-pub(crate) fn restore(folder: &Path, from: &Path) -> Result<ExitCode> {
+pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode> {
     for part in [NOTE, "metadata.sqlite"] {
         if !from.join(part).is_file() {
-            bail!("{} is no whole backup: it holds no `{part}`", from.display());
+            let message = format!("{} is no whole backup: it holds no `{part}`", from.display());
+            return Err(refused(ErrorCode::InvalidArgument, message, "name a folder that `perennial backup` wrote"));
         }
     }
     let data = data_folder(&folder.canonicalize()?);
     if data.exists() {
         let lock = std::fs::File::options().create(true).truncate(false).write(true).open(data.join("lock"))?;
         if !fs4::fs_std::FileExt::try_lock_exclusive(&lock)? {
-            bail!("{} is in use: stop the server first", data.display());
+            let message = format!("{} is in use", data.display());
+            return Err(refused(ErrorCode::WrongState, message, "stop the server first"));
         }
     }
     let fresh = beside(&data, "restoring");
@@ -63,8 +68,7 @@ pub(crate) fn restore(folder: &Path, from: &Path) -> Result<ExitCode> {
     }
     std::fs::rename(&fresh, &data)?;
     data.parent().map_or(Ok(()), sync)?;
-    println!("restored {}", data.display());
-    Ok(ExitCode::SUCCESS)
+    done(&format!("restored {}", data.display()), &json!({ "folder": data }), json)
 }
 
 /// Records in the ledger that the store in `data` came back from a backup, with the first start after it.

@@ -3,19 +3,69 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
-use perennial_app::{Caller, access, projects};
+use perennial_app::{Caller, access, endpoints, projects};
+use perennial_core::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Switch, Up};
-use crate::commands::data_folder;
-use crate::host::{Host, Serving};
+use crate::commands::{data_folder, note_data_folder};
+use crate::host::{Host, Serving, there};
+use crate::output::refused;
 use crate::wiring::Places;
 
+/// How often it is looked whether the command that holds the data folder has ended.
+const LOOK: Duration = Duration::from_millis(200);
+/// Looks after which a holder that does not answer is given up.
+const SILENT_MAX: usize = 50;
+
+/// Starts once no command works on the data folder any more; another server that stays is not waited for.
+async fn start(places: &Places, serving: Serving) -> Result<Host> {
+    let (mut is_told, mut silent) = (false, 0);
+    while silent < SILENT_MAX {
+        if let Some(host) = Host::start(places, serving.clone()).await? {
+            return Ok(host);
+        }
+        silent += 1;
+        if let Some((_, file)) = there(&places.data).await {
+            silent = 0;
+            if file.stays {
+                let (data, pid, address) = (places.data.display(), file.pid, file.address);
+                let message = format!("{data} is served by process {pid} at {address} already");
+                return Err(refused(ErrorCode::WrongState, message, "stop it first"));
+            }
+            if !is_told {
+                eprintln!("waiting for the command that works here to end (process {})", file.pid);
+                is_told = true;
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let message = format!("{} is held by another process that does not answer", places.data.display());
+    Err(refused(ErrorCode::NotReady, message, "end that process, or name another folder by `--data`"))
+}
+
+/// Submits the project of the server's own folder; its endpoints follow it from now on.
+async fn submit(caller: &Caller) -> perennial_core::Result<()> {
+    let project = projects::submit(caller).await?;
+    tracing::info!(project = %project.name, "the project file is submitted");
+    let submission = project.submission()?;
+    for line in endpoints::take_up(caller, &project, &submission).await? {
+        tracing::info!(project = %project.name, "{line}");
+    }
+    Ok(())
+}
+
 pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
+    // The allocator asks for huge pages, of which an idle server fills a tenth. Where the kernel
+    // knows nothing of it, nothing is lost.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     if options.auth == Switch::Off && !options.host.is_loopback() {
-        bail!("`--auth off` is for loopback addresses alone; {} can be reached by others", options.host);
+        let message =
+            format!("`--auth off` is for loopback addresses alone; {} can be reached by others", options.host);
+        return Err(refused(ErrorCode::InvalidArgument, message, "leave it away; `perennial login-link` signs you in"));
     }
     let root = folder.canonicalize()?;
     let places = Places {
@@ -29,18 +79,20 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         address: SocketAddr::new(options.host, options.port),
         auth: options.auth == Switch::On,
         hosts: options.allow_host.clone(),
-        ticks: true,
+        stays: true,
     };
-    let Some(host) = Host::start(&places, serving).await? else {
-        bail!("{} is served by another process already; stop it first", places.data.display());
-    };
-    if places.root.join(perennial_config::FILE_NAME).is_file() {
-        let caller = Caller::system(host.app.clone(), "up");
-        match projects::submit(&caller).await {
-            Ok(project) => tracing::info!(project = %project.name, "the project file is submitted"),
-            Err(error) => tracing::error!(error = error.chain(), "the project file was not submitted"),
-        }
+    let mut host = start(&places, serving).await?;
+    if let Err(error) = note_data_folder(&places.root, &places.data) {
+        tracing::warn!(error = format!("{error:#}"), "commands in the project's folder do not find this server");
     }
+    // What comes due is judged by the file as it is now, not as it was when the server ended.
+    if places.root.join(perennial_config::FILE_NAME).is_file()
+        && let Err(error) = submit(&Caller::system(host.app.clone(), "up")).await
+    {
+        tracing::error!(error = error.chain(), "the project file was not submitted");
+    }
+    host.resume().await?;
+    host.act();
     eprintln!("answering at {}", host.address);
     if options.auth == Switch::On {
         let link = access::admin_link(&host.app).await?;

@@ -40,6 +40,25 @@ fn rows(place: &Place) -> Vec<Vec<Value>> {
 }
 
 #[test]
+fn what_checks_found_is_told_when_the_load_ends_and_shown_later() {
+    let place = Place::with_file(
+        "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
+         [checks.stock]\npieces = \"pieces >= 0\"\nmany = { that = \"count(*) > 9\", severity = \"warn\" }\n",
+    );
+    place.write("in/1.csv", "shop,pieces\na,1\nb,-1\n");
+    let told = String::from_utf8(place.run(&["run"]).stderr).unwrap();
+    for finding in
+        ["held, 1 set aside", "    `pieces`: 1 of 2 rows fail", "    warning: `many`", "    1 set aside by `pieces`"]
+    {
+        assert!(told.contains(finding), "`{finding}` is not in {told}");
+    }
+    let shown = place.good(&["data", "show", "stock"]);
+    let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(row("pieces").contains("error") && row("pieces").contains("1 of 2 rows fail"), "{shown}");
+    assert!(row("many").contains("warn") && row("many").contains("fail"), "{shown}");
+}
+
+#[test]
 fn its_keys_are_judged_against_the_dataset_as_it_stands() {
     let (place, held) = february_held();
     assert_eq!(held["reasons"], json!({ "any": 1, "repeated key": 1 }));
@@ -64,4 +83,30 @@ fn with_all_every_row_enters_whose_key_is_free_and_those_are_counted() {
     let expected = [("a", 1), ("b", 20), ("c", -1), ("d", 2)].map(|(shop, pieces)| [json!(shop), json!(pieces)]);
     assert_eq!(rows(&place), expected);
     assert_eq!((&released["passing"], &released["set_aside"]), (&json!(2), &json!(2)));
+}
+
+#[test]
+fn the_held_result_of_a_step_gives_way_to_its_next_and_stays_let_in_once_it_is() {
+    let place = Place::with_file(
+        "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
+         [checks.total]\nany = \"pieces > 2\"\n\n[steps.total]\nsql = \"total.sql\"\n",
+    );
+    place.write("total.sql", "SELECT sum(pieces) AS pieces FROM stock");
+    place.write("in/1.csv", "shop,pieces\na,1\n");
+    let states = || -> Vec<String> {
+        let told = place.json(&["data", "show", "total"]);
+        let loads = told["loads"]["items"].as_array().unwrap().clone();
+        loads.iter().map(|load| load["state"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(place.run(&["run"]).status.code(), Some(1));
+    assert_eq!(place.run(&["run"]).status.code(), Some(1));
+    assert_eq!(states(), ["held", "replaced"], "one is held, however often it is tried");
+    let told = place.json(&["data", "show", "total"]);
+    let held = told["loads"]["items"][0]["id"].as_str().unwrap().to_owned();
+    place.good(&["data", "release", &held, "--all"]);
+    place.good(&["run"]);
+    assert_eq!(states(), ["committed", "replaced"], "the same content is not held again");
+    place.write("in/2.csv", "shop,pieces\nb,-4\n");
+    assert_eq!(place.run(&["run"]).status.code(), Some(1), "other content is");
+    assert_eq!(states(), ["held", "committed", "replaced"]);
 }

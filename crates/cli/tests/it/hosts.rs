@@ -1,11 +1,12 @@
 //! One command's server is another's too, and whoever is left goes on.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::support::{Place, text};
+use crate::support::{Place, Server, text};
 
 /// The server that `server.json` tells of, when it answers: how many pipeline runs it knows.
 fn runs_known(folder: &Path, http: &reqwest::Client, runtime: &tokio::runtime::Runtime) -> Option<usize> {
@@ -30,16 +31,107 @@ fn a_command_goes_on_when_the_one_that_hosted_it_is_killed() {
     while runs_known(&place.path(), &http, &runtime) != Some(1) {
         assert!(first.try_wait().unwrap().is_none(), "the first command ended before its run was seen");
     }
-    let second = start();
-    while runs_known(&place.path(), &http, &runtime) != Some(2) {
-        assert!(first.try_wait().unwrap().is_none(), "the first command ended before the second asked");
-    }
+    let mut second = start();
+    let mut told = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(told.any(|line| line.starts_with("pipeline run ")), "the second command ended before its run was known");
+    assert!(first.try_wait().unwrap().is_none(), "the first command ended before the second asked");
     first.kill().unwrap();
     first.wait().unwrap();
-    let ended = second.wait_with_output().unwrap();
-    assert!(ended.status.success(), "{}", text(&ended.stderr));
+    let rest: Vec<String> = told.collect();
+    assert!(second.wait().unwrap().success(), "{rest:?}");
     let states: Vec<Value> =
         place.json(&["runs"])["items"].as_array().unwrap().iter().map(|run| run["state"].clone()).collect();
     assert!(states.iter().all(|state| state == "succeeded" || state == "nothing-to-do"), "{states:?}");
     assert_eq!(place.query("SELECT count(*) FROM observations"), [[serde_json::json!(20 * 72)]]);
+}
+
+#[test]
+fn a_server_that_stays_waits_for_a_command_and_not_for_another_server() {
+    let place = Place::with_file(
+        "[project]\nname = \"waits\"\n\n[steps.say]\nrun = [\"sh\", \"-c\", \"echo begun; until [ -e go ]; do sleep 0.02; done\"]\n\
+         env = \"system\"\nlimits = { time = \"2 minutes\" }\n",
+    );
+    let mut run = place.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line == "  say | begun"), "the run ended without its first line");
+    let mut up = place.command(&["up", "--port", "0"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let waiting = format!("waiting for the command that works here to end (process {})", run.id());
+    assert!(told.any(|line| line == waiting), "it does not wait");
+    let steps = place.path().join(".perennial/work/steps");
+    let folder = std::fs::read_dir(steps).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(folder.join("work/go"), "").unwrap();
+    let rest: Vec<String> = said.collect();
+    assert!(run.wait().unwrap().success(), "{rest:?}");
+    assert!(told.any(|line| line.starts_with("answering at ")), "it ended without a server");
+    let second = place.run(&["up", "--port", "0"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains(&format!("served by process {}", up.id())), "{}", text(&second.stderr));
+    up.kill().unwrap();
+    up.wait().unwrap();
+}
+
+/// A step that waits for a file outside of its folder.
+fn waiting(place: &Place) -> String {
+    let go = place.folder.path().join("go");
+    format!(
+        "[project]\nname = \"waits\"\n\n[steps.say]\n\
+         run = [\"sh\", \"-c\", \"echo begun; until [ -e {} ]; do sleep 0.02; done; echo over > out\"]\n\
+         env = \"system\"\nisolation = \"none\"\noutputs = {{ out = {{ path = \"out\" }} }}\n",
+        go.display()
+    )
+}
+
+#[test]
+fn who_only_looks_leaves_an_interrupted_run_to_who_runs() {
+    let place = Place::with_file("");
+    place.write("perennial.toml", waiting(&place));
+    let mut run = place.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(said.any(|line| line == "  say | begun"), "the run ended without its first line");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let states = |place: &Place| -> Vec<Value> {
+        place.json(&["runs"])["items"].as_array().unwrap().iter().map(|run| run["state"].clone()).collect()
+    };
+    assert_eq!(states(&place), ["interrupted"]);
+    let looked = place.run(&["alerts"]);
+    assert!(text(&looked.stderr).contains("interrupted pipeline runs: 1; `perennial run`"), "{}", text(&looked.stderr));
+    assert_eq!(states(&place), ["interrupted"]);
+    std::fs::write(place.folder.path().join("go"), "").unwrap();
+    place.good(&["run"]);
+    let mut ended: Vec<String> = states(&place).iter().map(|state| state.as_str().unwrap().to_owned()).collect();
+    ended.sort();
+    assert_eq!(ended, ["nothing-to-do", "succeeded"]);
+}
+
+#[test]
+fn a_server_that_starts_acts_by_the_project_file_as_it_is_now() {
+    let file = "[project]\nname = \"acts\"\n\n[datasets.shops]\nsource = { files = \"*.csv\" }\nmode = \"append\"\n";
+    let place = Place::with_file(file);
+    place.write("a.csv", "shop\n1\n");
+    place.write("perennial.toml", format!("{file}\n[triggers.soon]\non = [\"dataset:shops\"]\nrun = \"run\"\n"));
+    // It is submitted and its dataset there, but no server stays to let the trigger fire.
+    place.good(&["run"]);
+    place.write("perennial.toml", file);
+    let server = Server::up(&place, &[]);
+    let now = server.get("/api/v1/projects/acts/clock");
+    server.step("acts", now["project_ms"].as_i64().unwrap() + 60_000);
+    assert_eq!(server.list("/api/v1/projects/acts/pipeline-runs").len(), 1, "what was replaced starts nothing");
+}
+
+#[test]
+fn commands_in_the_folder_find_the_data_folder_of_its_server() {
+    let place = Place::with_file("[project]\nname = \"elsewhere\"\n");
+    let data = tempfile::tempdir().unwrap();
+    let up = place.command(&["up", "--port", "0", "--data", data.path().to_str().unwrap()]);
+    let server = Server::start(up, data.path());
+    place.good(&["run"]);
+    assert_eq!(server.list("/api/v1/projects/elsewhere/pipeline-runs").len(), 1, "the run is the server's");
+    server.kill();
+    let runs = |place: &Place| place.json(&["runs"])["items"].as_array().unwrap().len();
+    assert_eq!(runs(&place), 1, "and is found when the server is gone");
+    drop(Server::up(&place, &["--data", ".perennial"]));
+    place.good(&["run"]);
+    assert_eq!(runs(&place), 1, "another folder is another store");
 }

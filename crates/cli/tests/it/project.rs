@@ -35,6 +35,6 @@ fn a_folder_without_project_file_says_what_to_do() {
 fn init_does_not_overwrite() {
     let place = Place::example("weather");
     let told = place.run(&["init"]);
-    assert_eq!(told.status.code(), Some(2));
+    assert_eq!(told.status.code(), Some(1));
     assert!(text(&told.stderr).contains("is there already"));
 }

@@ -105,6 +105,24 @@ fn a_commands_lines_are_told_while_it_runs() {
 }
 
 #[test]
+fn a_glob_of_code_is_each_file_it_finds() {
+    let place = shell("ls lib; cat lib/* > $PERENNIAL_OUTPUT_TEXT");
+    place.edit("perennial.toml", "env = ", "code = [\"lib/*.txt\"]\nenv = ");
+    let told = place.run(&["check"]);
+    assert_eq!(told.status.code(), Some(1));
+    assert!(text(&told.stderr).contains("no file is found at `lib/*.txt`"), "{}", text(&told.stderr));
+    for name in ["a.txt", "b.txt", "c.md"] {
+        place.write(&format!("lib/{name}"), "one\n");
+    }
+    place.good(&["run"]);
+    assert_eq!(place.good(&["logs", "say"]), "a.txt\nb.txt\n");
+    place.write("lib/c.md", "two\n");
+    assert!(place.good(&["run"]).contains("nothing to do"));
+    place.write("lib/b.txt", "two\n");
+    assert!(place.good(&["why", "say"]).contains("code:lib/b.txt changed"));
+}
+
+#[test]
 fn a_failed_commands_log_is_kept() {
     let place = shell("echo before; echo broken >&2; exit 3");
     let told = place.run(&["run"]);

@@ -116,6 +116,9 @@ impl Place {
     }
 }
 
+/// Where a project tells of a prediction that is nowhere: to look for it brings the logs into their datasets.
+pub(crate) const NOWHERE: &str = "explain/prediction/00000000000000000000000000000000-0";
+
 /// `perennial up` over a place; killed when dropped, so that no test leaves one behind.
 pub(crate) struct Server {
     pub(crate) child: Child,
@@ -225,7 +228,7 @@ pub(crate) fn instant(text: &str) -> i64 {
     text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
 }
 
-fn perennial(folder: &Path, args: &[&str]) -> Command {
+pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
     command.current_dir(folder).args(args).stdin(Stdio::null()).env("NO_COLOR", "1");
     for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {

@@ -134,6 +134,12 @@ fn who_only_looks_submits_nothing_and_a_mistake_stands_in_nobody_s_way() {
     let (team, client) = (Team::start(), ten_days());
     team.good(&client, &["run", "features"]);
     let before = team.server.get("/api/v1/projects/warming")["file_digest"].clone();
+    let (sql, other) = ("SELECT", "-- looked at only\nSELECT");
+    client.edit("sql/features.sql", sql, other);
+    assert!(team.good(&client, &["why", "features"]).contains("sql changed"));
+    assert!(team.good(&client, &["run", "features", "--dry-run"]).contains("would run"));
+    assert_eq!(team.server.get("/api/v1/projects/warming")["file_digest"], before);
+    client.edit("sql/features.sql", other, sql);
     client.edit("perennial.toml", "[gates]", "[gaits]");
     for verb in ["models", "endpoints", "monitors", "alerts", "runs", "ledger", "clock", "verify"] {
         team.good(&client, &[verb]);
@@ -167,6 +173,29 @@ fn a_viewer_looks_and_sends_nothing() {
     assert!(as_viewer(&["data", "list"]).status.success());
     let wrong = team.command(&client, &["run"], "prn_nobody").output().unwrap();
     refuses(&wrong, &["token"]);
+}
+
+#[test]
+fn a_token_on_one_project_is_made_listed_and_revoked_at_the_command_line() {
+    let (team, client) = (Team::start(), ten_days());
+    team.good(&client, &["run", "features"]);
+    team.refused(&client, &["tokens", "create", "ci", "--on", "elsewhere"], &["elsewhere"]);
+    let made: Value = serde_json::from_str(
+        &team.good(&client, &["tokens", "create", "ci", "--role", "contributor", "--on", "warming", "--json"]),
+    )
+    .unwrap();
+    let (id, secret) = (made["id"].as_str().unwrap(), made["secret"].as_str().unwrap());
+    let as_ci = |args: &[&str]| team.command(&client, args, secret).output().unwrap();
+    assert!(as_ci(&["run", "features"]).status.success());
+    client.edit("perennial.toml", "0.97", "2.0");
+    refuses(&as_ci(&["run", "features"]), &["lacks the permission `approve`", "[gates]", "the token of an approver"]);
+    client.edit("perennial.toml", "2.0", "0.97");
+    refuses(&as_ci(&["tokens", "list"]), &["lacks the permission `manage`"]);
+    let listed = team.good(&client, &["tokens", "list"]);
+    assert!(listed.lines().any(|line| line.starts_with(id) && line.contains("  ci ")), "{listed}");
+    team.good(&client, &["tokens", "revoke", id]);
+    assert!(!team.good(&client, &["tokens", "list"]).contains(id));
+    refuses(&as_ci(&["data", "list"]), &["token"]);
 }
 
 #[test]

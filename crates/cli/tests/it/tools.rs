@@ -1,6 +1,6 @@
 //! What helps to find out: logs of steps, the doctor.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Place, Server, text};
 
@@ -38,6 +38,33 @@ fn a_log_is_shown_for_every_step_that_wrote_one_and_is_said_to_be_missing_else()
     // A step that is up to date has the log of the attempt that made what it has.
     place.good(&["run", "says"]);
     assert_eq!(place.good(&["logs", "says"]), "one shop is open\n");
+}
+
+#[test]
+fn a_step_in_the_machines_own_environment_is_marked_not_reproducible() {
+    let place = speaking();
+    let server = Server::up(&place, &[]);
+    place.good(&["run", "says"]);
+    let runs = server.get("/api/v1/projects/speaking/pipeline-runs");
+    let id = runs["items"][0]["id"].as_str().unwrap();
+    let run = server.get(&format!("/api/v1/projects/speaking/pipeline-runs/{id}"));
+    let said = run["steps"].as_array().unwrap().iter().find(|step| step["step"] == "says").unwrap();
+    assert!(said["message"].as_str().unwrap().contains("not reproducible"), "{said}");
+    let tracked = server.get(&format!("/api/2.0/mlflow/runs/get?run_id={}", said["run_id"].as_str().unwrap()));
+    let tags = tracked["run"]["data"]["tags"].as_array().unwrap();
+    assert!(tags.contains(&json!({ "key": "perennial.reproducible", "value": "false" })), "{tags:?}");
+}
+
+#[test]
+fn waiting_for_a_canary_needs_a_server_that_stays_and_gives_back_that_the_run_failed() {
+    let place = speaking();
+    let refused = place.run(&["release", "--wait"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("`perennial up`"), "{}", text(&refused.stderr));
+    let _server = Server::up(&place, &[]);
+    let failed = place.run(&["release", "--wait"]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stderr).contains("`sh fails.sh`"), "{}", text(&failed.stderr));
 }
 
 #[test]

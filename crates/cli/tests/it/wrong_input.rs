@@ -63,11 +63,15 @@ source = { files = "data/*.parquet" }
         assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(30)]], "{case}");
         std::fs::remove_file(place.path().join(path)).unwrap();
     }
+    place.write("data/b.csv", "id,size\n3,30\n4\n");
+    place.write("data/c.csv", "id,size\n5,50\n");
+    says("one of two", &refused(&place, "one of two", &["run"]), &["data/b.csv line 3"]);
+    assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(80)]], "the other file is loaded");
     place.write("data/b.csv", "id,size\n2,21\n3,30\n3,31\n");
     place.good(&["run"]);
     assert_eq!(
         place.query("SELECT id, size FROM rows ORDER BY id"),
-        [[json!(1), json!(10)], [json!(2), json!(20)], [json!(3), json!(30)]]
+        [[json!(1), json!(10)], [json!(2), json!(20)], [json!(3), json!(30)], [json!(5), json!(50)]]
     );
     let aside = place.good(&["data", "quarantine", "rows"]);
     says("a repeated key", &aside, &["key", "21", "31"]);

@@ -41,8 +41,6 @@ pub struct StepTable {
     /// How often a failed command is tried again, at most 10; 0 if not said (`run`).
     #[schemars(range(min = 0, max = 10))]
     pub retries: Option<u32>,
-    /// Whether the command may open network connections beside the tracking server's; true if not said (`run`).
-    pub network: Option<bool>,
     /// `full` shows the command only what it declared, `none` everything; the run records which (`run`).
     pub isolation: Option<Isolation>,
 }

@@ -11,7 +11,7 @@ fn graph(steps: &[(&str, &[&str])]) -> Graph {
     let sql = |step: &str| (name(step), Step { act: Act::Sql { file: format!("{step}.sql") } });
     let tables: BTreeMap<StepName, Vec<String>> =
         steps.iter().map(|(step, tables)| (name(step), tables.iter().map(ToString::to_string).collect())).collect();
-    Graph::of(None, &steps.iter().map(|(step, _)| sql(step)).collect(), &tables)
+    Graph::of(None, &steps.iter().map(|(step, _)| sql(step)).collect(), &BTreeMap::new(), &tables)
 }
 
 fn names(steps: Vec<&StepName>) -> Vec<&str> {
@@ -43,7 +43,7 @@ fn a_thousand_steps_in_a_row_are_ordered() {
     let name = |text: &str| text.parse::<StepName>().unwrap();
     let steps = names.iter().map(|step| (name(step), Step { act: Act::Sql { file: String::new() } })).collect();
     let tables = names.windows(2).map(|pair| (name(&pair[0]), vec![pair[1].clone()])).collect();
-    let graph = Graph::of(None, &steps, &tables);
+    let graph = Graph::of(None, &steps, &BTreeMap::new(), &tables);
     let order = graph.order();
     assert_eq!((order.len(), order[0].as_str(), order[999].as_str()), (1000, "s0999", "s0000"));
 }

@@ -74,7 +74,7 @@ impl Judge<'_, '_> {
         let monitors = self.read_monitors(&file);
         let triggers = self.read_triggers(&file);
         let tables = around.map_or_else(BTreeMap::new, |around| self.look_around(around));
-        let graph = Graph::of(self.task.as_ref(), &self.steps, &tables);
+        let graph = Graph::of(self.task.as_ref(), &self.steps, &checks, &tables);
         self.judge_cycle(&graph);
         Some(Project {
             project: file.project,

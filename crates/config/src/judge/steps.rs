@@ -66,7 +66,7 @@ impl Judge<'_, '_> {
 
     /// Tells keys that belong to steps of another kind.
     fn judge_keys(&mut self, table: &StepTable, kind: &str, at: &Path) {
-        let keys: [(&str, bool, &[&str]); 10] = [
+        let keys: [(&str, bool, &[&str]); 9] = [
             ("slices", table.slices.is_some(), &["evaluate"]),
             ("params", table.params.is_some(), &["train", "run"]),
             ("inputs", table.inputs.is_some(), &["run"]),
@@ -75,7 +75,6 @@ impl Judge<'_, '_> {
             ("outputs", table.outputs.is_some(), &["run"]),
             ("limits", table.limits.is_some(), &["run"]),
             ("retries", table.retries.is_some(), &["run"]),
-            ("network", table.network.is_some(), &["run"]),
             ("isolation", table.isolation.is_some(), &["run"]),
         ];
         for (key, is_said, kinds) in keys {
@@ -124,7 +123,6 @@ impl Judge<'_, '_> {
             outputs: self.read_outputs(table.outputs.as_ref(), &at.then("outputs")),
             limits: StepLimits { time: limits.time, memory: limits.memory, cpus: limits.cpus },
             retries,
-            network: table.network.unwrap_or(true),
             isolation: table.isolation.unwrap_or_default(),
         })
     }

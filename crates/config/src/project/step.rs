@@ -85,8 +85,6 @@ pub struct Run {
     pub limits: StepLimits,
     /// How often a failed attempt is made again.
     pub retries: u32,
-    /// Whether it may open network connections.
-    pub network: bool,
     /// What it can see of the machine.
     pub isolation: Isolation,
 }

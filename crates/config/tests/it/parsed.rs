@@ -90,7 +90,7 @@ fn a_command_is_read_with_all_it_declares() {
     assert_eq!(run.inputs, [Input::Train("features".parse().unwrap())]);
     assert_eq!(run.environment, Environment::Uv { file: "requirements.txt".to_owned() });
     assert_eq!((run.outputs["model"].path.as_str(), run.outputs["model"].kind), ("model", OutputKind::Model));
-    assert_eq!((run.retries, run.network, run.isolation), (0, true, Isolation::Full));
+    assert_eq!((run.retries, run.isolation), (0, Isolation::Full));
     assert_eq!(project.declared_files(), ["requirements.txt", "sql/features.sql", "train.py"]);
 }
 
@@ -99,7 +99,6 @@ fn everything_a_command_may_declare_is_read() {
     let limits = "outputs = { model = { path = \"model\", kind = \"model\" }, scores = { path = \"s.parquet\", kind = \"dataset\" }, plot = { path = \"p.svg\" } }
 limits = { time = \"30 minutes\", memory = \"2 GB\", cpus = 1.5 }
 retries = 2
-network = false
 isolation = \"none\"
 ";
     let text = edit(FLIGHTS_PYTHON, "outputs = { model = { path = \"model\", kind = \"model\" } }\n", limits);
@@ -109,7 +108,7 @@ isolation = \"none\"
     let Act::Run(run) = &project.steps[&"train".parse().unwrap()].act else { panic!() };
     assert_eq!(run.argv[3], "a b");
     assert_eq!(run.limits.memory.map(Size::bytes), Some(2_000_000_000));
-    assert_eq!((run.limits.cpus, run.retries, run.network, run.isolation), (Some(1.5), 2, false, Isolation::None));
+    assert_eq!((run.limits.cpus, run.retries, run.isolation), (Some(1.5), 2, Isolation::None));
     let scores = Thing::Dataset("scores".parse().unwrap());
     assert_eq!(project.graph.maker(&scores).unwrap().as_str(), "train");
 }
@@ -127,6 +126,17 @@ fn the_graph_knows_what_needs_and_makes_what() {
     let data = Thing::Dataset(project.task.as_ref().unwrap().data.clone());
     assert_eq!(graph.leading_to(&data), [&features]);
     assert!(graph.cycle().is_none());
+}
+
+#[test]
+fn a_step_needs_what_its_dataset_is_judged_by_but_not_what_it_makes_itself() {
+    let text = format!(
+        "{FLIGHTS}\n[checks.features]\nknown = {{ column = \"flight_id\", references = \"arrivals.flight_id\" }}\n\
+         own = {{ column = \"flight_id\", references = \"features.flight_id\" }}\n"
+    );
+    let project = Project::parse("perennial.toml", &text).unwrap();
+    let needs: Vec<String> = project.graph.needs(&"features".parse().unwrap()).map(ToString::to_string).collect();
+    assert_eq!(needs, ["dataset `arrivals`"]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Page {
     /// Where to look.
     fn place(&self, alert: &Alert) -> String {
         match alert.subject.split_once(':') {
-            Some(("monitor", name)) => self.shell.item("monitors", name),
+            Some(("monitor" | "window", name)) => self.shell.item("monitors", name),
             Some(("dataset", name)) => self.shell.item("datasets", name),
             _ => self.shell.to("datasets"),
         }

@@ -8,6 +8,7 @@ use perennial_core::{Error, ErrorKind, Result};
 
 use crate::SESSION_COOKIE;
 use crate::door::{page, page_with};
+use crate::routes;
 use crate::shell::Shell;
 use crate::visit::Visit;
 
@@ -32,7 +33,7 @@ pub(crate) async fn begin(visit: Visit) -> Result<Response> {
     let field = |name: &str| visit.form.get(name).map(String::as_str).unwrap_or_default();
     let next = ours(field("next")).to_owned();
     match access::log_in(visit.app(), field("token").trim()).await {
-        Ok(cookie) => started(&next, &cookie),
+        Ok(cookie) => started(&visit, &next, &cookie),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
             let refused = Some(error.message().to_owned());
             page_with(StatusCode::UNAUTHORIZED, &Page { shell: Shell::bare(&visit, "Sign in"), next, refused })
@@ -41,10 +42,23 @@ pub(crate) async fn begin(visit: Visit) -> Result<Response> {
     }
 }
 
+#[derive(Template)]
+#[template(path = "login_link.html")]
+struct LinkPage {
+    shell: Shell,
+    /// Where the form goes.
+    link: String,
+}
+
+/// The form that uses a one-time link up. To look at it does not: mail and chat look at the links they carry.
+pub(crate) async fn show_link(visit: Visit) -> Result<Response> {
+    page(&LinkPage { shell: Shell::bare(&visit, "Sign in"), link: routes::login_link(visit.text("link")) })
+}
+
 /// Turns a one-time link into a session.
 pub(crate) async fn use_link(visit: Visit) -> Result<Response> {
     let cookie = access::use_admin_link(visit.app(), visit.text("link")).await?;
-    started("/", &cookie)
+    started(&visit, "/", &cookie)
 }
 
 /// Ends the session.
@@ -52,22 +66,19 @@ pub(crate) async fn end(visit: Visit) -> Result<Response> {
     if let Some(cookie) = &visit.cookie {
         access::log_out(visit.app(), cookie).await?;
     }
-    with_cookie(
-        Redirect::to("/login").into_response(),
-        &format!("{SESSION_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
-    )
+    with_cookie(&visit, "/login", "", "; Max-Age=0")
 }
 
-fn started(next: &str, cookie: &str) -> Result<Response> {
-    with_cookie(
-        Redirect::to(next).into_response(),
-        &format!("{SESSION_COOKIE}={cookie}; Path=/; HttpOnly; SameSite=Lax"),
-    )
+fn started(visit: &Visit, next: &str, secret: &str) -> Result<Response> {
+    with_cookie(visit, next, secret, "")
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Result<Response> {
-    let value = HeaderValue::from_str(cookie)
+fn with_cookie(visit: &Visit, next: &str, secret: &str, lasting: &str) -> Result<Response> {
+    let secure = if visit.is_https { "; Secure" } else { "" };
+    let cookie = format!("{SESSION_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Lax{secure}{lasting}");
+    let value = HeaderValue::from_str(&cookie)
         .map_err(|cause| Error::internal("the session cookie is no header value", cause))?;
+    let mut response = Redirect::to(next).into_response();
     response.headers_mut().insert(header::SET_COOKIE, value);
     Ok(response)
 }

@@ -28,12 +28,13 @@ use crate::door::Pages;
 const READ: crate::access::Access = Project(Permission::Read);
 
 /// Registers every page.
-pub(crate) fn all(pages: Pages, takes_links: bool) -> Pages {
-    let pages = if takes_links { pages.get("/login/{link}", Public, login::use_link) } else { pages };
+pub(crate) fn all(pages: Pages) -> Pages {
     pages
-        .get("/assets/{hash}/style.css", Public, assets::style)
+        .get("/assets/{hash}/{name}", Public, assets::file)
         .get("/login", Public, login::show)
         .post("/login", Public, login::begin)
+        .get("/login/{link}", Public, login::show_link)
+        .post("/login/{link}", Public, login::use_link)
         .post("/logout", Known, login::end)
         .get("/", Known, projects::show)
         .get("/p/{project}", READ, overview::show)

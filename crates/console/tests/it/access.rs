@@ -39,7 +39,13 @@ async fn a_link_signs_in_once() {
     let world = World::new().await;
     let link = admin_link(&world.app).await.unwrap();
     let mut browser = world.anonymous();
-    let seen = browser.get(&format!("/login/{link}")).await;
+    let path = format!("/login/{link}");
+    for _ in 0..2 {
+        let looked = browser.get(&path).await;
+        html::check("/login/{link}", &looked.text);
+        assert!(looked.text.contains(&path) && looked.header(header::SET_COOKIE).is_empty());
+    }
+    let seen = browser.post(&path, "").await;
     assert_eq!((seen.status, seen.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/"));
     let cookie = seen.header(header::SET_COOKIE).to_owned();
     assert!(
@@ -50,7 +56,20 @@ async fn a_link_signs_in_once() {
     assert!(cookie.starts_with(&format!("{SESSION_COOKIE}={secret};")));
     browser.cookie = Some(secret);
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
-    assert_eq!(world.anonymous().get(&format!("/login/{link}")).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.anonymous().post(&path, "").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_that_begins_by_https_stays_there() {
+    let world = World::new().await;
+    for (origin, is_secure) in [("https://localhost:8080", true), ("http://localhost:8080", false)] {
+        let browser = world.anonymous();
+        let link = admin_link(&world.app).await.unwrap();
+        let request = browser.request("POST", &format!("/login/{link}")).header(header::ORIGIN, origin);
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let seen = browser.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(seen.header(header::SET_COOKIE).contains("; Secure"), is_secure, "{origin}");
+    }
 }
 
 #[tokio::test]

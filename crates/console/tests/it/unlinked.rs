@@ -1,4 +1,5 @@
-//! The ports that no page calls, unlinked; of the data engine, the quarantine alone answers.
+//! The ports that no page calls, unlinked; of the data engine, the files a project declares and the quarantine alone
+//! answer.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ fn unlinked<T>() -> Result<T> {
 
 #[async_trait]
 impl DataEngine for Unlinked {
-    async fn list(&self, _: &FilesSource) -> Result<Vec<SourceFile>> {
-        unlinked()
+    async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
+        Ok(vec![SourceFile { path: source.files.clone(), size_bytes: 0, modified_ns: None, etag: None }])
     }
 
     async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {

@@ -153,8 +153,9 @@ pub enum StageInput {
     Files {
         /// The source.
         source: FilesSource,
-        /// Paths as [`DataEngine::list`] gave them.
-        paths: Vec<String>,
+        /// Files as [`DataEngine::list`] gave them; one that looks otherwise once its rows are
+        /// staged was written to meanwhile, and the load fails.
+        files: Vec<SourceFile>,
     },
     /// The result of a query over tables.
     Sql {

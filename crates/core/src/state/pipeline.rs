@@ -11,7 +11,8 @@ states! {
     ///      │               │   ▲      ├── fail ─────▶ failed
     ///      │     interrupt ▼   │ resume
     ///      │          interrupted ──── fail ────────▶ failed
-    ///      └───────────────┴── cancel (from each of the three) ──▶ cancelled
+    ///      │               └── cancel (from each of the three) ──▶ cancelled
+    ///      └── fail ──▶ failed
     /// ```
     PipelineRunState, "pipeline run" {
         /// Recorded, not begun.
@@ -59,7 +60,7 @@ impl PipelineRunState {
             (Self::Running, E::Interrupt) => Ok(Self::Interrupted),
             (Self::Running, E::Succeed) => Ok(Self::Succeeded),
             (Self::Running, E::Idle) => Ok(Self::NothingToDo),
-            (Self::Running | Self::Interrupted, E::Fail) => Ok(Self::Failed),
+            (Self::Pending | Self::Running | Self::Interrupted, E::Fail) => Ok(Self::Failed),
             (Self::Pending | Self::Running | Self::Interrupted, E::Cancel) => Ok(Self::Cancelled),
             (state, event) => Err(TransitionError::new("pipeline run", state.as_str(), event)),
         }

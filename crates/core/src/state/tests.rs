@@ -75,6 +75,7 @@ fn a_pipeline_run_moves_only_as_its_diagram_says() {
         ways(PipelineRunState::ALL, &events, PipelineRunState::transition),
         [
             "pending Start -> running",
+            "pending Fail -> failed",
             "pending Cancel -> cancelled",
             "running Interrupt -> interrupted",
             "running Succeed -> succeeded",

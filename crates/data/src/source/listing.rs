@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
-use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use perennial_core::port::data::{FilesSource, SourceFile};
 use url::Url;
 
@@ -80,10 +80,15 @@ impl Sources {
     }
 
     /// The files at `paths` on the local disk; those of an object store are fetched into `folder`.
-    pub(crate) async fn fetch(&self, source: &FilesSource, paths: &[String], folder: &Path) -> Result<Vec<LocalFile>> {
+    pub(crate) async fn fetch(
+        &self,
+        source: &FilesSource,
+        listed: &[SourceFile],
+        folder: &Path,
+    ) -> Result<Vec<LocalFile>> {
         let url = url_of(&source.files)?;
-        let mut files = Vec::with_capacity(paths.len());
-        for (index, path) in paths.iter().enumerate() {
+        let mut files = Vec::with_capacity(listed.len());
+        for (index, SourceFile { path, .. }) in listed.iter().enumerate() {
             let place = match &url {
                 None => place::inside(self.root_of(source), path)?,
                 Some(url) => {
@@ -95,6 +100,47 @@ impl Sources {
             files.push(LocalFile { path: place, label: Arc::from(path.as_str()) });
         }
         Ok(files)
+    }
+
+    /// Sees that files still look as they did when they were listed.
+    pub(crate) async fn unmoved(&self, source: &FilesSource, listed: &[SourceFile]) -> Result<()> {
+        let url = url_of(&source.files)?;
+        for file in listed {
+            let now = match &url {
+                Some(url) => {
+                    let (store, key) = remote_file(url, &file.path)?;
+                    remote_look(store.head(&key).await.map_err(|cause| unread(&file.path, cause))?)
+                }
+                None => {
+                    let metadata = std::fs::metadata(self.root_of(source).join(&file.path));
+                    let failed = |cause| Error::storage(format!("reading `{}`", file.path), cause);
+                    local_look(file.path.clone(), &metadata.map_err(failed)?)
+                }
+            };
+            if now != *file {
+                return Err(Error::Moving(file.path.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn local_look(path: String, metadata: &std::fs::Metadata) -> SourceFile {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    SourceFile {
+        path,
+        size_bytes: metadata.len(),
+        modified_ns: modified.map(|time| time.as_nanos() as i128),
+        etag: None,
+    }
+}
+
+fn remote_look(object: ObjectMeta) -> SourceFile {
+    SourceFile {
+        path: object.location.to_string(),
+        size_bytes: object.size,
+        modified_ns: object.last_modified.timestamp_nanos_opt().map(i128::from),
+        etag: object.e_tag,
     }
 }
 
@@ -134,13 +180,7 @@ fn walk(root: &Path, folder: &str, matcher: &GlobMatcher, depth: usize, files: &
             }
         } else if matcher.is_match(&path) {
             place::inside(root, &path)?;
-            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            files.push(SourceFile {
-                path,
-                size_bytes: metadata.len(),
-                modified_ns: modified.map(|time| time.as_nanos() as i128),
-                etag: None,
-            });
+            files.push(local_look(path, &metadata));
             if files.len() > FILES_MAX {
                 return Ok(());
             }
@@ -160,12 +200,7 @@ async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     while let Some(object) = objects.try_next().await.map_err(failed)? {
         if matcher.is_match(object.location.as_ref()) {
-            files.push(SourceFile {
-                path: object.location.to_string(),
-                size_bytes: object.size,
-                modified_ns: object.last_modified.timestamp_nanos_opt().map(i128::from),
-                etag: object.e_tag,
-            });
+            files.push(remote_look(object));
         }
     }
     Ok(files)

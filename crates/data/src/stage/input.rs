@@ -42,8 +42,8 @@ pub(super) async fn open(
     // What takes the place of everything may have any types.
     let known = known.filter(|_| !(request.evolve && request.mode == Mode::Replace)).cloned();
     match &request.input {
-        StageInput::Files { source, paths } => {
-            let files = stager.sources.fetch(source, paths, area.folder()).await?;
+        StageInput::Files { source, files } => {
+            let files = stager.sources.fetch(source, files, area.folder()).await?;
             let source = source.clone();
             survey(move || Files::survey(&source, files, known.as_ref()).map(Input::Files)).await
         }

@@ -114,6 +114,9 @@ impl Stager {
         let judge = Arc::new(Judge::new(&self.sql, &request, &schema).await?);
         let aggregates = aggregates::Aggregates::start(&self.sql, &request.plan.aggregates, &schema)?;
         let scanned = self.scan(area, &request, input, judge.clone(), aggregates).await?;
+        if let StageInput::Files { source, files } = &request.input {
+            self.sources.unmoved(source, files).await?;
+        }
         let settled = settle::settle(self, area, &request, base.as_deref(), &judge, scanned).await?;
         let record = Record {
             staged: Staged { schema: logical(&schema), ..settled.staged },

@@ -59,11 +59,10 @@ async fn csv_without_header_takes_the_names_of_the_source() {
         header: false,
         columns: vec!["n".into(), "t".into()],
     };
-    place.load(&How::new(StageInput::Files { source: files.clone(), paths: vec!["a.csv".into()] })).await;
+    place.load(&How::from_source(files.clone(), &["a.csv"])).await;
     assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
     let unnamed = FilesSource { columns: Vec::new(), ..files };
-    let error =
-        place.stage(&How::new(StageInput::Files { source: unnamed, paths: vec!["a.csv".into()] })).await.unwrap_err();
+    let error = place.stage(&How::from_source(unnamed, &["a.csv"])).await.unwrap_err();
     says(&error, "invalid-argument", &["a.csv", "no header line", "columns"]);
 }
 
@@ -215,7 +214,20 @@ async fn the_format_comes_from_the_ending_or_is_said() {
     let untold = How::files(&["a.txt"]);
     says(&place.stage(&untold).await.unwrap_err(), "invalid-argument", &["a.txt", "format"]);
     let files = FilesSource { format: Some(Format::Csv), ..source("a.txt") };
-    place.load(&How::new(StageInput::Files { source: files, paths: vec!["a.txt".into()] })).await;
+    place.load(&How::from_source(files, &["a.txt"])).await;
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_to_since_it_was_listed_is_not_loaded() {
+    let place = Place::new();
+    place.write("in/a.csv", "a\n1\n");
+    let files = place.engine.list(&source("in/*.csv")).await.unwrap();
+    place.write("in/a.csv", "a\n1\n2\n");
+    let listed = How::new(StageInput::Files { source: source("in/*.csv"), files });
+    let error = place.stage(&listed).await.unwrap_err();
+    says(&error, "file-changed", &["in/a.csv", "while it was read"]);
+    let files = place.engine.list(&source("in/*.csv")).await.unwrap();
+    assert_eq!(place.load(&How::new(StageInput::Files { source: source("in/*.csv"), files })).await.1.arrived, 2);
 }
 
 #[tokio::test]

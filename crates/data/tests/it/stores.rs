@@ -140,7 +140,7 @@ async fn inside_the_store() {
         "invalid-argument",
         &["no file of the source"],
     );
-    let how = How::new(StageInput::Files { source: files, paths: listed.into_iter().map(|file| file.path).collect() });
+    let how = How::new(StageInput::Files { source: files, files: listed });
     let load = perennial_core::id::LoadId::generate();
     let request = perennial_core::port::data::StageRequest { base: None, ..place.request(load, &how).await };
     assert_eq!(engine.stage(request).await.expect("staged").arrived, 2);

@@ -8,10 +8,10 @@ use perennial_core::Error;
 use perennial_core::digest::{TableDigest, TableSum};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, Mode, NamedTable, Page, QueryRequest, ScanPlan, StageInput,
-    StageRequest, Staged, TableRef,
+    CommitRequest, Committed, DataEngine, FilesSource, Mode, NamedTable, Page, QueryRequest, ScanPlan, SourceFile,
+    StageInput, StageRequest, Staged, TableRef,
 };
-use perennial_data::{Engine, EngineOptions};
+use perennial_data::{Engine, EngineOptions, files_below};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
@@ -81,7 +81,7 @@ impl Place {
             load,
             dataset: "rows".parse().expect("a name"),
             base: self.base().await,
-            input: how.input.clone(),
+            input: self.seen(how.input.clone()),
             mode: how.mode,
             key: how.key.iter().map(|column| (*column).to_owned()).collect(),
             schema: how.schema.clone(),
@@ -89,6 +89,18 @@ impl Place {
             replaces: how.replaces,
             plan: how.plan.clone(),
         }
+    }
+
+    /// Files as they look now, where nobody said how they looked.
+    fn seen(&self, mut input: StageInput) -> StageInput {
+        if let StageInput::Files { files, .. } = &mut input {
+            for file in files.iter_mut().filter(|file| file.modified_ns.is_none()) {
+                let (folder, name) = (self.folder.path().join("sources"), file.path.clone());
+                let below = files_below(&folder, &name).unwrap_or_default();
+                *file = below.into_iter().next().unwrap_or_else(|| unseen(&name));
+            }
+        }
+        input
     }
 
     /// The table as it stands.
@@ -189,8 +201,12 @@ impl How {
 
     /// The files at `paths`, below the source folder.
     pub(crate) fn files(paths: &[&str]) -> Self {
-        let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
-        Self::new(StageInput::Files { source: source(&paths.first().cloned().unwrap_or_default()), paths })
+        Self::from_source(source(paths.first().unwrap_or(&"")), paths)
+    }
+
+    /// The files at `paths`, as `source` reads them.
+    pub(crate) fn from_source(source: FilesSource, paths: &[&str]) -> Self {
+        Self::new(StageInput::Files { source, files: paths.iter().map(|path| unseen(path)).collect() })
     }
 
     pub(crate) fn lines(text: &str) -> Self {
@@ -221,6 +237,10 @@ impl How {
         self.plan = plan;
         self
     }
+}
+
+fn unseen(path: &str) -> SourceFile {
+    SourceFile { path: path.to_owned(), size_bytes: 0, modified_ns: None, etag: None }
 }
 
 /// A source of one glob, with header.

@@ -217,12 +217,13 @@ async fn a_refused_release_stays_refused_until_a_person_names_it(db: &Db) {
         write_tx!(db.store, tx => { Ok(releases::refuse(tx, &refusal).await?) }).unwrap();
     }
     let mut reader = db.store.read().await.unwrap();
-    let found = releases::find_refusal(&mut reader, project.id, &refusal.endpoint, "r").await.unwrap();
+    let found = releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap();
     assert_eq!(found.unwrap().cause, "by hand");
+    assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 3).await.unwrap(), None);
     assert_eq!(releases::list_refusals(&mut reader, project.id, &refusal.endpoint).await.unwrap().len(), 1);
     drop(reader);
     let endpoint = refusal.endpoint.clone();
     write_tx!(db.store, tx => { Ok(releases::forgive(tx, project.id, &endpoint, "r").await?) }).unwrap();
     let mut reader = db.store.read().await.unwrap();
-    assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, "r").await.unwrap(), None);
+    assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap(), None);
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use perennial_core::frame::{Column, Frame};
-use perennial_core::model::{InputKind, Signature};
+use perennial_core::model::InputKind;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Value;
 
@@ -60,16 +60,14 @@ impl Table {
         Ok(Self { columns })
     }
 
-    /// The columns as the signature reads them; others by what they hold.
-    pub(super) fn fit(self, signature: &Signature) -> Result<Frame> {
+    /// The columns as the inputs that they are; others, keys among them, as they were sent.
+    pub(super) fn fit(self, input: impl Fn(&str) -> Option<InputKind>) -> Result<Frame> {
         let mut frame = Frame::new();
         for (name, cells) in self.columns {
-            let kind = signature.inputs.iter().find(|input| input.name == name).map(|input| input.kind);
-            let column = match kind {
+            let column = match input(&name) {
                 Some(InputKind::Number) => numbers(&name, &cells)?,
-                Some(InputKind::Text) => texts(&cells),
-                None if cells.iter().all(|cell| number(cell).is_some()) => numbers(&name, &cells)?,
-                None => texts(&cells),
+                Some(InputKind::Text) => texts(&cells, text),
+                None => texts(&cells, sent),
             };
             frame.push(name, column);
         }
@@ -110,13 +108,25 @@ fn numbers(name: &str, cells: &[Cell]) -> Result<Column> {
     Ok(Column::Number(read.collect::<Result<_>>()?))
 }
 
-fn texts(cells: &[Cell]) -> Column {
-    let texts = cells.iter().map(|cell| match cell {
+fn texts(cells: &[Cell], read: impl Fn(&Cell) -> Option<Cow<'_, str>>) -> Column {
+    Column::Text(encode(cells.iter().map(read).collect()))
+}
+
+fn text(cell: &Cell) -> Option<Cow<'_, str>> {
+    match cell {
         Cell::Json(Value::Null) => None,
-        Cell::Json(Value::String(text)) => Some(Cow::Borrowed(text.as_str())),
+        Cell::Json(Value::String(text)) => Some(Cow::Borrowed(text)),
         Cell::Json(other) => Some(Cow::Owned(other.to_string())),
         Cell::Field(text) if text.is_empty() => None,
-        Cell::Field(text) => Some(Cow::Borrowed(text.as_str())),
-    });
-    Column::Text(encode(texts.collect()))
+        Cell::Field(text) => Some(Cow::Borrowed(text)),
+    }
+}
+
+/// Texts and whole numbers by their letters and digits, others as the column of a tensor that holds them is told.
+fn sent(cell: &Cell) -> Option<Cow<'_, str>> {
+    match cell {
+        Cell::Json(Value::Bool(value)) => Some(Cow::Borrowed(if *value { "1" } else { "0" })),
+        Cell::Json(Value::Number(value)) if value.is_f64() => value.as_f64().map(|value| Cow::Owned(value.to_string())),
+        cell => text(cell),
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -11,7 +12,7 @@ use super::asking::{Asking, Cut};
 use super::files::{self, BASE, Fate, ROWS, ROWS_SHORT};
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::load::{NOTE, day_of, follow, held, put};
-use crate::support::Place;
+use crate::support::{NOWHERE, Place};
 
 /// Keys whose predictions are asked for at once.
 const KEYS_A_PAGE: u64 = 5_000;
@@ -153,9 +154,8 @@ async fn versions(asking: &Asking, dataset: &str) -> Result<Vec<i64>, Cut> {
 
 /// Each acknowledged prediction is in the dataset once, as it was answered; what else is there was asked for.
 async fn predictions(asking: &Asking, journal: &mut Journal) -> Result<(), Cut> {
-    if let Some(last) = journal.predictions.values().next_back() {
-        // Brings the log into the dataset.
-        asking.get(&format!("{BASE}/explain/prediction/{}", last.id)).await?;
+    if !journal.predictions.is_empty() {
+        asking.ask(Method::GET, &format!("{BASE}/{NOWHERE}"), None).await?;
     }
     while journal.keys_settled < journal.keys_asked {
         let (from, to) = (journal.keys_settled, journal.keys_asked.min(journal.keys_settled + KEYS_A_PAGE));

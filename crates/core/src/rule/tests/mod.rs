@@ -1,6 +1,7 @@
 mod grammar;
 mod laws;
 mod oracle;
+mod page;
 mod types;
 mod verdicts;
 

@@ -1,0 +1,107 @@
+//! Project files that are submitted: by whom, and what follows them when.
+
+use std::time::Duration;
+
+use perennial_app::pipeline_runs::{self, PipelineKind};
+use perennial_app::pipelines::{self, Options};
+use perennial_app::{endpoints, projects};
+use perennial_core::ErrorCode;
+use perennial_core::permission::Role;
+use perennial_core::state::PipelineRunState;
+use perennial_store::projects::{ProjectFile, submit_file};
+use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
+use serde_json::json;
+
+#[tokio::test]
+async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
+    test.submit(PROJECT_FILE).await.unwrap();
+    let caller = test.system();
+    let bytes_max = || test.app.live.find("delay").map(|live| live.body_bytes_max);
+    let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
+    let smaller = PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"2 kB\"");
+    let stops = "nothing answers at `delay` any more: the project file declares no such endpoint";
+    for (file, expected, lines) in [(smaller.as_str(), Some(2_000), &[][..]), (without, None, &[stops][..])] {
+        let before = bytes_max();
+        assert!(before.is_some() && before != expected);
+        test.write_file(file).unwrap();
+        projects::submit(&caller).await.unwrap();
+        assert_eq!(bytes_max(), before);
+        endpoints::open_all(&test.app).await.unwrap();
+        assert_eq!(bytes_max(), before, "a start follows it no more than the submission does");
+        let told = endpoints::take_up(&caller, &project, &project.submission().unwrap()).await.unwrap();
+        assert_eq!((bytes_max(), told), (expected, lines.iter().map(ToString::to_string).collect()));
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_release_may_not_change_what_is_released_and_when() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let (contributor, approver) =
+        (test.caller("ci", Role::Contributor).await.unwrap(), test.caller("ann", Role::Approver).await.unwrap());
+    let trigger =
+        |run: &str| format!("{PROJECT_FILE}\n[triggers.nightly]\non = [\"schedule:0 3 * * *\"]\nrun = \"{run}\"\n");
+    let free = [trigger("run"), PROJECT_FILE.replace("auc", "log_loss"), PROJECT_FILE.to_owned()];
+    for file in free {
+        test.write_file(&file).unwrap();
+        projects::submit(&contributor).await.unwrap();
+    }
+    let guarded = [
+        (trigger("release"), "[triggers.nightly]"),
+        (format!("{PROJECT_FILE}\n[gates]\nbetter = \"candidate.auc > 0.5\"\n"), "[gates]"),
+        (PROJECT_FILE.replace("model = \"train\"", "model = \"train\"\nfresh = \"1 day\""), "[release]"),
+        (PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"1 kB\""), "[endpoints.delay]"),
+        (format!("{PROJECT_FILE}\n[endpoints.more]\n"), "[endpoints.more]"),
+    ];
+    for (file, section) in guarded {
+        let before = project.submission().unwrap().digest.clone();
+        test.write_file(&file).unwrap();
+        let refused = projects::submit(&contributor).await.map(drop).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::PermissionDenied);
+        assert_eq!(
+            refused.message(),
+            format!("`ci` lacks the permission `approve` here: the project file changes {section}")
+        );
+        assert!(refused.hint_text().is_some_and(|hint| hint.contains("token of an approver")));
+        assert_eq!(project.submission().unwrap().digest, before);
+        projects::submit(&approver).await.unwrap();
+        assert_ne!(project.submission().unwrap().digest, before);
+        // What is there already a contributor may submit around.
+        test.write_file(&format!("{file}\n# another line\n")).unwrap();
+        projects::submit(&contributor).await.unwrap();
+        test.submit(PROJECT_FILE).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let caller = test.system();
+    let run = pipelines::request(&caller, &project, PipelineKind::Run, json!({}), &Options::default()).await.unwrap();
+    let garbage = ProjectFile {
+        project_id: project.id,
+        digest: project.submission().unwrap().digest.clone(),
+        body: "{}".to_owned(),
+        submitted_ms: 0,
+        submitted_by: "an older version".to_owned(),
+    };
+    test.app.store().write(move |tx| Box::pin(async move { Ok(submit_file(tx, &garbage).await?) })).await.unwrap();
+
+    let next = TestApp::beside(&test).await.unwrap();
+    let (caller, project) = (next.system(), next.app.project(project.id).await.unwrap());
+    assert!(project.find_submission().is_none());
+    let left = pipelines::recover(&caller).await.unwrap();
+    assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [run.id]);
+    pipelines::carry_out(&caller, &project, &left[0]).await.unwrap_err();
+    let ended = pipeline_runs::get(&caller, &project, run.id).await.unwrap();
+    assert_eq!(ended.state, PipelineRunState::Failed);
+    assert!(ended.message.is_some_and(|message| message.contains("does not read")));
+    let (events, is_over) = pipeline_runs::events(&caller, &project, run.id, 0, Duration::ZERO).await.unwrap();
+    assert!(is_over && events.last().is_some_and(|event| event.body["event"] == "ended"));
+
+    next.submit(PROJECT_FILE).await.unwrap();
+    assert!(project.find_submission().is_some());
+    let after = TestApp::beside(&next).await.unwrap();
+    assert!(after.app.project(project.id).await.unwrap().find_submission().is_some(), "the same file is kept anew");
+}
