@@ -189,6 +189,7 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
     let Some(submission) = project.find_submission() else { return Vec::new() };
     let caller = &Caller::system(caller.app.clone(), "clock");
     let (mut happened, mut look) = (Vec::new(), Look::new(project));
+    let began_ms = caller.app.now(project).project_ms;
     for round in 0..ROUNDS_MAX {
         let mut told = canaries(caller, project, &mut look).await;
         let collected = collect(caller, project, &submission, &|_| {}).await;
@@ -212,7 +213,7 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
         }
         happened.extend(happened_now(caller, project, told));
     }
-    project.acted(caller.app.services.clock.wall_ms(), look.is_whole);
+    project.acted(began_ms, caller.app.services.clock.wall_ms(), look.is_whole);
     project.forget_due();
     happened
 }
@@ -225,15 +226,16 @@ async fn due(caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>
         return Ok(known.at_ms);
     }
     let Some(submission) = project.find_submission() else { return Ok(None) };
-    let now = caller.app.now(project).project_ms;
+    // What came due since the last act began was not acted on, even if it lies in the past by now.
+    let from = project.due_from(caller.app.now(project).project_ms);
     let mut due =
-        vec![monitors::next_due(caller, project, &submission).await?, triggers::next_due(caller, project, &submission)];
+        vec![monitors::next_due(caller, project, &submission, from).await?, triggers::next_due(&submission, from)];
     for endpoint in list_endpoints(caller, project).await? {
         // One whose time is over and that waits for requests is looked at every time anyway.
-        due.push(canary_due(&caller.app, project, &endpoint).await.filter(|due| *due > now));
+        due.push(canary_due(&caller.app, project, &endpoint).await.filter(|due| *due > from));
     }
     let rhythms = list_rhythms(&caller.app, project, &submission).await?;
-    due.extend(rhythms.iter().map(|rhythm| Some(rhythm.late_ms).filter(|late| *late > now)));
+    due.extend(rhythms.iter().map(|rhythm| Some(rhythm.late_ms).filter(|late| *late > from)));
     let next = due.into_iter().flatten().min();
     project.set_due(Due { sequence, at_ms: next });
     Ok(next)
@@ -246,7 +248,7 @@ struct Rhythm {
     /// When it last delivered, or from when on it could have, on the project clock.
     since_ms: i64,
     has_delivered: bool,
-    /// The instant after which it is late.
+    /// The instant from which it is late.
     late_ms: i64,
 }
 
@@ -272,7 +274,7 @@ async fn rhythms(caller: &Caller, project: &ProjectState, submission: &Submissio
     for Rhythm { dataset, every, since_ms, has_delivered, late_ms } in
         list_rhythms(&caller.app, project, submission).await?
     {
-        if now <= late_ms {
+        if now < late_ms {
             continue;
         }
         let since = local(since_ms, &submission.zone);

@@ -222,8 +222,8 @@ async fn collect_one(
         };
         let outcome = match arrive(caller, project, arrival).await {
             Ok(outcome) => outcome,
-            // One file's fault is no other's, but where later rows take the place of earlier ones.
-            Err(error) if is_the_files(&error) && declared.mode != Mode::Merge => {
+            // One file's fault is no other's, unless rows take the place of earlier ones.
+            Err(error) if is_the_files(&error) && declared.mode == Mode::Append => {
                 collected.fail(name, error, told);
                 continue;
             }

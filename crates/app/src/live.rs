@@ -220,8 +220,11 @@ impl Live {
     pub fn swap(&self, deployment: Deployment) {
         let name = deployment.endpoint.to_string();
         let mut endpoints = self.changing();
-        if endpoints.get(&name).is_some_and(|place| place.present.generation > deployment.generation) {
-            return;
+        if let Some(later) = endpoints.get(&name).filter(|place| place.present.generation > deployment.generation) {
+            // Whoever was overtaken waits for the same answers.
+            let before = later.before.clone();
+            drop(endpoints);
+            return drain(&before);
         }
         let before = endpoints.remove(&name).map(Place::left).unwrap_or_default();
         endpoints.insert(name, Place { present: Arc::new(deployment), before: before.clone() });

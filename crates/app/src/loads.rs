@@ -114,7 +114,8 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arriva
         && is_unchanged(app, &dataset, base, &staged, &report).await?
     {
         app.data().discard(load.id).await?;
-        known_again(app, base, arrival.file.map(|file| file.seen).unwrap_or_default()).await?;
+        let seen = arrival.file.map(|file| file.seen).unwrap_or_default();
+        known_again(app, base, seen, arrival.supersedes, at).await?;
         return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
     }
     judged(&mut load, &staged)?;
@@ -230,7 +231,8 @@ async fn is_unchanged(
         return Ok(false);
     };
     let failed = check_results::list(&mut reader, made_by.id).await?;
-    let was_let_in = |name: &str| failed.iter().any(|result| result.name == name && result.verdict != Verdict::Pass);
+    let held = |result: &CheckResult| result.severity == Severity::Error && result.verdict != Verdict::Pass;
+    let was_let_in = |name: &str| failed.iter().any(|result| result.name == name && held(result));
     Ok(report.holding().all(|result| was_let_in(&result.name)))
 }
 
@@ -511,9 +513,16 @@ async fn remember(tx: &mut Tx, load: LoadId, seen: Vec<SourceFileRecord>) -> Res
     Ok(())
 }
 
-/// Keeps of files whose rows are those the dataset has that they need not be read again.
-async fn known_again(app: &App, base: &DatasetVersion, mut seen: Vec<SourceFileRecord>) -> Result<()> {
-    if seen.is_empty() {
+/// Keeps of files whose rows are those the dataset has that they need not be read again; the held load
+/// whose place they were to take gives way to the one that brought those rows.
+async fn known_again(
+    app: &App,
+    base: &DatasetVersion,
+    mut seen: Vec<SourceFileRecord>,
+    held: Option<LoadId>,
+    at: Instant,
+) -> Result<()> {
+    if seen.is_empty() && held.is_none() {
         return Ok(());
     }
     let made_by = loads::find_by_number(&mut *app.store().read().await?, base.dataset_id, base.number).await?;
@@ -524,16 +533,24 @@ async fn known_again(app: &App, base: &DatasetVersion, mut seen: Vec<SourceFileR
         });
         file.load_id = own.map(|load| load.id);
     }
+    let gives_way = held.zip(made_by.map(|load| load.id));
     app.store()
         .write(move |tx| {
             Box::pin(async move {
                 for file in &seen {
                     source_files::put(tx, file).await?;
                 }
+                if let Some((held, by)) = gives_way {
+                    loads::replace(tx, held, by, at.wall_ms).await?;
+                }
                 Ok(())
             })
         })
-        .await
+        .await?;
+    match gives_way {
+        Some((held, _)) => app.data().discard(held).await,
+        None => Ok(()),
+    }
 }
 
 /// What was staged of the load that another took the place of is not needed any more.

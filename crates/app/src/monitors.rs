@@ -4,7 +4,7 @@
 mod window;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use perennial_config::{Monitor, Thing};
 use perennial_core::calendar::{Duration, Window, local};
@@ -46,23 +46,27 @@ pub(crate) struct Compared {
     pub measures: BTreeMap<String, f64>,
 }
 
-/// When the present window of a monitor closes, or the wait for an earlier one's outcomes ends.
-pub(crate) async fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<Option<i64>> {
-    let now = caller.app.now(project).project_ms;
+/// When, after `from`, the window of a monitor closes or the wait for an earlier one's outcomes ends.
+pub(crate) async fn next_due(
+    caller: &Caller,
+    project: &ProjectState,
+    submission: &Submission,
+    from: i64,
+) -> Result<Option<i64>> {
     let mut due = Vec::new();
     for (name, monitor) in &submission.project.monitors {
         let Some((_, since)) = answering(caller, project, monitor).await? else { continue };
-        let present = Window::containing(now, &monitor.window, &submission.zone);
+        let present = Window::containing(from, &monitor.window, &submission.zone);
         due.push(present.end_ms);
         let Some(within) = within(submission) else { continue };
-        for window in closed(monitor, submission, since, now) {
+        for window in closed(monitor, submission, since, from) {
             let waits_until = within.after(window.end_ms, &submission.zone);
-            if waits_until > now && !is_judged(&results_of(caller, project, name, window).await?) {
+            if waits_until > from && !is_judged(&results_of(caller, project, name, window).await?) {
                 due.push(waits_until);
             }
         }
     }
-    Ok(due.into_iter().filter(|due| *due > now).min())
+    Ok(due.into_iter().filter(|due| *due > from).min())
 }
 
 /// How long outcomes are waited for; for ever if not said.
@@ -257,7 +261,7 @@ impl Watched<'_> {
             }
         }
         if answers > 0 && is_fresh {
-            told.extend(self.quality().await?);
+            told.extend(self.quality(answers).await?);
         }
         alerts::resolve_past(self.caller, self.project, (&self.subject(), STUCK), |start| {
             start == self.window.start_ms
@@ -286,7 +290,7 @@ impl Watched<'_> {
     }
 
     /// Quality, once enough outcomes are there; a later outcome makes a new revision.
-    async fn quality(&self) -> Result<Vec<String>> {
+    async fn quality(&self, answers: u64) -> Result<Vec<String>> {
         let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
         let (now, before) = (self.caller.app.now(self.project).project_ms, &self.results);
         let tables = Tables::newest(&self.caller.app, self.project.id).await?;
@@ -300,6 +304,13 @@ impl Watched<'_> {
         }
         let is_old = within(self.submission)
             .is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
+        // The same answers beside the same outcomes come to the same.
+        let place = (self.name.to_string(), self.window.start_ms);
+        let looked_at = format!("{} {} {answers} {is_old}", self.submission.digest, data.version.digest);
+        let known = |unlabelled: &BTreeMap<(String, i64), String>| unlabelled.get(&place) == Some(&looked_at);
+        if known(&self.project.unlabelled.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(Vec::new());
+        }
         let mut told = Vec::new();
         for result in self.with_outcomes(&tables).await? {
             let share = result.labelled().unwrap_or(0.0);
@@ -313,6 +324,7 @@ impl Watched<'_> {
             }
             told.extend(self.keep(ResultKind::Quality, result, json!({ "data": judged_on })).await?);
         }
+        self.project.unlabelled.lock().unwrap_or_else(PoisonError::into_inner).insert(place, looked_at);
         Ok(told)
     }
 

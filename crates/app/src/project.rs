@@ -85,6 +85,10 @@ pub struct ProjectState {
     refreshed: Mutex<Option<Sources>>,
     /// When to act again, whatever comes due.
     again: Mutex<Again>,
+    /// Where the project clock stood when it was last acted on what came due.
+    acted_at_ms: AtomicI64,
+    /// Windows whose outcomes were not enough, by monitor and start, with what was looked at.
+    pub(crate) unlabelled: Mutex<BTreeMap<(String, i64), String>>,
     /// Held by whoever collects, so that each dataset has one loader at a time.
     pub(crate) collecting: tokio::sync::Mutex<()>,
     /// Held by whoever brings predictions into their dataset.
@@ -127,6 +131,8 @@ impl ProjectState {
             drained_ms: AtomicI64::new(app.services.clock.wall_ms()),
             refreshed: Mutex::default(),
             again: Mutex::default(),
+            acted_at_ms: AtomicI64::new(NOT_STEPPED),
+            unlabelled: Mutex::default(),
             collecting: tokio::sync::Mutex::default(),
             loading_predictions: tokio::sync::Mutex::default(),
             sending: tokio::sync::Mutex::default(),
@@ -207,12 +213,22 @@ impl ProjectState {
         lock(&self.again).wall_ms = Some(i64::MIN);
     }
 
-    /// Notes whether all that was acted on could be done: what could not is tried again.
-    pub(crate) fn acted(&self, wall_ms: i64, is_whole: bool) {
+    /// From when on something that comes due was not acted on yet: since the last act began.
+    pub(crate) fn due_from(&self, now_ms: i64) -> i64 {
+        Some(self.acted_at_ms.load(Ordering::Acquire))
+            .filter(|ms| *ms != NOT_STEPPED)
+            .map_or(now_ms, |ms| ms.min(now_ms))
+    }
+
+    /// Notes where the project clock stood when an act began, and whether all could be done: what could not is
+    /// tried again.
+    pub(crate) fn acted(&self, began_ms: i64, wall_ms: i64, is_whole: bool) {
+        self.acted_at_ms.store(began_ms, Ordering::Release);
         let mut again = lock(&self.again);
         again.pause_ms = if is_whole { 0 } else { (again.pause_ms * 2).clamp(AGAIN_MS_MIN, AGAIN_MS_MAX) };
         if !is_whole {
-            again.wall_ms = again.wall_ms.or(Some(wall_ms + again.pause_ms));
+            let next = wall_ms + again.pause_ms;
+            again.wall_ms = Some(again.wall_ms.map_or(next, |at| at.min(next)));
         }
     }
 

@@ -18,11 +18,10 @@ use crate::pipelines::{self, Options};
 use crate::project::{ProjectState, Submission};
 
 /// When the next schedule comes due.
-pub(crate) fn next_due(caller: &Caller, project: &ProjectState, submission: &Submission) -> Option<i64> {
-    let now = caller.app.now(project).project_ms;
+pub(crate) fn next_due(submission: &Submission, from: i64) -> Option<i64> {
     let schedules =
         submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
-            Event::Schedule(schedule) => schedule.next_after(now, &submission.zone),
+            Event::Schedule(schedule) => schedule.next_after(from, &submission.zone),
             _ => None,
         });
     schedules.min()

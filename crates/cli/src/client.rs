@@ -43,11 +43,18 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the server at `base`. A proxy that the environment names is for other machines.
+    /// A client of a server on this machine: no proxy sees its token.
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
-        let builder = reqwest::Client::builder().timeout(TIMEOUT);
-        let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
-        let http = builder.build().context("no HTTP client can be made")?;
+        Self::by(reqwest::Client::builder().no_proxy(), base, token)
+    }
+
+    /// A client of a team's server, through the proxies that the environment names for other machines.
+    pub(crate) fn remote(base: &str, token: &str) -> Result<Self> {
+        if is_loopback(base) { Self::new(base, token) } else { Self::by(reqwest::Client::builder(), base, token) }
+    }
+
+    fn by(builder: reqwest::ClientBuilder, base: &str, token: &str) -> Result<Self> {
+        let http = builder.timeout(TIMEOUT).build().context("no HTTP client can be made")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 

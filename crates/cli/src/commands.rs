@@ -75,7 +75,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
             let project = submitted(connection, folder).await?;
             let before = wait::endpoints(client, &project).await?;
             let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
-            if !connection.stays {
+            if code == ExitCode::SUCCESS && !connection.stays {
                 eprintln!("no server is up: `perennial up` serves what is released, watches and retrains");
             }
             if options.wait && code == ExitCode::SUCCESS {
@@ -312,13 +312,19 @@ fn done(message: &str, answer: &Value, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// In `.perennial`: where the data folder is, when it is elsewhere.
+/// In `.perennial`: that folder itself and where the data folder is, when it is elsewhere.
 const ELSEWHERE: &str = "elsewhere";
 
 /// The data folder of a project's folder: what PERENNIAL_DATA says, else that of the last `up`, else `.perennial`.
 pub(crate) fn data_folder(folder: &Path) -> PathBuf {
     let own = folder.join(".perennial");
-    let elsewhere = || std::fs::read(own.join(ELSEWHERE)).ok().map(OsString::from_vec);
+    let elsewhere = || {
+        let note = std::fs::read(own.join(ELSEWHERE)).ok()?;
+        let end = note.iter().position(|byte| *byte == b'\n')?;
+        // A copy of the folder is another project's, whose data are its own.
+        let is_here = own.canonicalize().ok()?.as_os_str().as_bytes() == &note[..end];
+        is_here.then(|| OsString::from_vec(note[end + 1..].to_vec()))
+    };
     std::env::var_os("PERENNIAL_DATA").or_else(elsewhere).map_or_else(|| own.clone(), PathBuf::from)
 }
 
@@ -328,7 +334,8 @@ fn note_data_folder(folder: &Path, data: &Path) -> Result<()> {
     let (data, note) = (data.canonicalize()?, own.join(ELSEWHERE));
     if data != own.canonicalize().unwrap_or_default() {
         std::fs::create_dir_all(&own)?;
-        std::fs::write(note, data.as_os_str().as_bytes())?;
+        let own = own.canonicalize()?;
+        std::fs::write(note, [own.as_os_str().as_bytes(), b"\n", data.as_os_str().as_bytes()].concat())?;
     } else if note.exists() {
         std::fs::remove_file(note)?;
     }

@@ -44,6 +44,7 @@ pub(crate) struct ServerFile {
     /// Its process.
     pub pid: u32,
     /// Whether it stays and acts by itself, as that of `perennial up` does; else it ends with its command.
+    #[serde(default)]
     pub stays: bool,
 }
 
@@ -271,7 +272,7 @@ impl Connection {
                 )
                 .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
             })?;
-            return Ok(Self { client: Client::new(&server, &token)?, host: None, is_remote: true, stays: true });
+            return Ok(Self { client: Client::remote(&server, &token)?, host: None, is_remote: true, stays: true });
         }
         let root = project.canonicalize().map_err(|_| {
             let message = format!("the project's folder {} is not there", project.display());

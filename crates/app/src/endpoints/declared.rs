@@ -48,15 +48,16 @@ async fn take_up_one(
         retire(caller, project, &endpoint).await?;
         return Ok(Some(format!("nothing answers at `{name}` any more: the project file declares no such endpoint")));
     };
-    let endpoint = follow(&caller.app, submission, endpoint).await?;
     if declared.canary.is_none() && endpoint.canary_state.is_some_and(CanaryState::is_live) {
-        // It had to prove itself, and nothing says any more by what.
+        // It had to prove itself, and nothing says any more by what. Ended first: until then it is judged as before.
         end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
+        let endpoint = follow(&caller.app, submission, endpoint).await?;
         let number = endpoint.canary_number.unwrap_or_default();
         return Ok(Some(format!(
             "the canary of version {number} at `{name}` is over: the project file declares none any more"
         )));
     }
+    follow(&caller.app, submission, endpoint).await?;
     refresh(&caller.app, project, &name, None).await?;
     Ok(None)
 }

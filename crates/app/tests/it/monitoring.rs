@@ -171,6 +171,18 @@ async fn a_window_that_cannot_be_judged_is_told_once_keeps_no_other_and_is_tried
 }
 
 #[tokio::test]
+async fn a_window_that_closed_while_the_ledger_moved_is_judged_all_the_same() {
+    let flown = released(&file(), "delay").await;
+    look(&flown.test, &flown.project).await;
+    flown.test.clock.advance(month(0).end_ms - WALL_MS);
+    answered_in(&flown.test, month(0));
+    // Its entries make void what was known to come due.
+    flown.renew(2, TestModel::binary(0.0)).await;
+    look(&flown.test, &flown.project).await;
+    assert_eq!(judged(&flown).await, [(month(0).start_ms, 4)]);
+}
+
+#[tokio::test]
 async fn a_window_of_many_rows_is_read_in_stretches_of_time() {
     let flown = released(&file(), "delay").await;
     let Window { start_ms, end_ms } = month(0);

@@ -107,7 +107,7 @@ async fn isolated() -> Result<String> {
 async fn server() -> Option<Finding> {
     let server = team_server()?;
     let asked = async {
-        let client = Client::new(&server, &std::env::var("PERENNIAL_TOKEN").unwrap_or_default())?;
+        let client = Client::remote(&server, &std::env::var("PERENNIAL_TOKEN").unwrap_or_default())?;
         client.get("/api/v1/projects").await
     };
     Some(match asked.await {

@@ -2,24 +2,12 @@
 //! command while it runs and afterwards.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::clients::{all_agree_with_onnx_runtime, conforms, python};
+use crate::clients::{all_agree_with_onnx_runtime, conforms};
 use crate::support::{Place, Server, text};
-
-/// A command that finds `uv` and Python where the tests have them, and keeps environments between runs of the tests.
-fn command(place: &Place, args: &[&str]) -> Command {
-    let mut folders = vec![Path::new(&python()).parent().unwrap().to_owned()];
-    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
-    let mut command = place.command(args);
-    command
-        .env("PATH", std::env::join_paths(folders).unwrap())
-        .env("PERENNIAL_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/environments"));
-    command
-}
 
 /// Runs a verb that has to end well; gives what it printed, and what it told meanwhile.
 fn good(mut command: Command) -> (String, String) {
@@ -35,29 +23,29 @@ fn a_model_trained_in_python_is_found_by_mlflow_and_answers() {
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
         place.keep_only(folder, |name| name < "2013-04");
     }
-    let (printed, progress) = good(command(&place, &["release"]));
+    let (printed, progress) = good(place.command(&["release"]));
     assert!(printed.contains("version 1 answers at `delay`"), "{printed}\n{progress}");
     assert!(progress.contains("  train | learning from "), "{progress}");
-    let (log, _) = good(command(&place, &["logs", "train"]));
+    let (log, _) = good(place.command(&["logs", "train"]));
     assert!(log.starts_with("learning from ") && log.contains("held back: 0."), "{log}");
 
     // The lock is part of the key and does not change: the model is judged beside the champion it has become, not
     // trained again, and then nothing is to be done.
-    let (_, progress) = good(command(&place, &["run"]));
+    let (_, progress) = good(place.command(&["run"]));
     assert!(progress.contains("judge (evaluate)") && !progress.contains("train (run)"), "{progress}");
-    let (printed, _) = good(command(&place, &["run"]));
+    let (printed, _) = good(place.command(&["run"]));
     assert!(printed.contains("nothing to do"), "{printed}");
-    let why = |place: &Place| good(command(place, &["why", "train"])).0;
+    let why = |place: &Place| good(place.command(&["why", "train"])).0;
     assert!(why(&place).contains("up to date"), "{}", why(&place));
     place.edit("perennial.toml", "leaves = 8", "leaves = 9");
     assert!(why(&place).contains("would run") && why(&place).contains("params changed"), "{}", why(&place));
     place.edit("perennial.toml", "leaves = 9", "leaves = 8");
 
-    let server = Server::start(command(&place, &["up", "--port", "0"]), &place.path().join(".perennial"));
+    let server = Server::start(place.command(&["up", "--port", "0"]), &place.path().join(".perennial"));
     let train = attempt(&server, "flight-delays-python", "release", "train");
     assert!(train["isolation"].as_str().unwrap().starts_with("landlock v"), "{train}");
     assert!(train["peak_memory_bytes"].as_u64().unwrap() > 50_000_000, "{train}");
-    let explained = good(command(&place, &["explain", "model", "1"])).0;
+    let explained = good(place.command(&["explain", "model", "1"])).0;
     assert!(explained.contains("environment "), "{explained}");
     conforms(&server, "step_run.py", &[("RUN_ID", train["run_id"].as_str().unwrap())]);
     all_agree_with_onnx_runtime(&place, &server, "flight-delays-python");

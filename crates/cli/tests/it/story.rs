@@ -75,15 +75,18 @@ fn triggered(server: &Server, project: &str) -> Vec<String> {
     triggered.map(|run| run["message"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-const FLIGHTS: &str = "flight-delays";
+/// The example and its project's name.
+const FLIGHTS: (&str, &str) = ("flights", "flight-delays");
+const FLIGHTS_PYTHON: (&str, &str) = ("flights-python", "flight-delays-python");
 
 fn new_york(month: u8, day: u8) -> i64 {
     instant(&format!("2013-{month:02}-{day:02}T00:00:00-04:00"))
 }
 
-/// The flights with a model of April and May that was judged on June and answered for July; July's outcomes are still out.
-fn until_july() -> Place {
-    let place = Place::example("flights");
+/// An example of the flights with a model of April and May that was judged on June and answered for July; July's
+/// outcomes are still out.
+fn until_july((example, project): (&str, &str)) -> Place {
+    let place = Place::example(example);
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
         place.withhold(folder);
     }
@@ -94,29 +97,29 @@ fn until_july() -> Place {
         "share = 0.5, for = \"3 days\", min_requests = 10",
     );
     let server = Server::up(&place, &[]);
-    server.step(FLIGHTS, new_york(4, 1));
+    server.step(project, new_york(4, 1));
     for month in 4..=6 {
         deliver(&place, "schedule", month);
         deliver(&place, "weather", month);
         deliver(&place, "arrivals", month);
     }
-    server.step(FLIGHTS, new_york(7, 1) + MINUTE_MS);
+    server.step(project, new_york(7, 1) + MINUTE_MS);
     let told = place.good(&["release"]);
     assert!(told.contains("version 1 answers at `delay`"), "{told}");
     deliver(&place, "schedule", 7);
     deliver(&place, "weather", 7);
-    server.step(FLIGHTS, new_york(7, 15));
+    server.step(project, new_york(7, 15));
     place.good(&["run", "features"]);
-    july(&server).ask(&server, "delay", 200);
+    july(&server, project).ask(&server, "delay", 200);
     server.kill();
     place
 }
 
 /// Every fourth flight of July.
-fn july(server: &Server) -> Requests {
+fn july(server: &Server, project: &str) -> Requests {
     let sql = "SELECT * FROM (SELECT *, row_number() OVER (ORDER BY flight_id) AS place FROM features \
                WHERE time_hour >= '2013-07-01T04:00:00Z' AND time_hour < '2013-08-01T04:00:00Z') WHERE place % 4 = 0";
-    Requests::select(server, FLIGHTS, sql, &["place", "time_hour", "tailnum", "late"])
+    Requests::select(server, project, sql, &["place", "time_hour", "tailnum", "late"])
 }
 
 fn deliver(place: &Place, what: &str, month: u8) {
@@ -124,36 +127,45 @@ fn deliver(place: &Place, what: &str, month: u8) {
     place.deliver(&format!("data/{what}/2013-{month:02}.{ending}"));
 }
 
-#[test]
-fn julys_flights_renew_the_model_and_shuffled_they_do_not() {
-    let real = until_july();
-    let shuffled = real.copy();
-    shuffle(&shuffled.withheld("data/arrivals/2013-07.parquet"));
-
-    let server = Server::up(&real, &[]);
-    deliver(&real, "arrivals", 7);
-    server.step(FLIGHTS, new_york(8, 1) + MINUTE_MS);
-    let (stale, renewals) = (alerts(&server, FLIGHTS, "stale"), triggered(&server, FLIGHTS));
+/// July's outcomes come: quality has fallen, the model is trained again, and the canary takes over.
+fn renews(place: &Place, project: &str) {
+    let server = Server::up(place, &[]);
+    deliver(place, "arrivals", 7);
+    server.step(project, new_york(8, 1) + MINUTE_MS);
+    let (stale, renewals) = (alerts(&server, project, "stale"), triggered(&server, project));
     assert!(stale.len() == 1 && stale[0].contains("version 1, window of 2013-07-01"), "{stale:?}");
     assert!(renewals.len() == 1 && renewals[0].contains("version 2 is the canary at `delay`"), "{renewals:?}");
-    july(&server).first(60).ask(&server, "delay", 1);
-    server.step(FLIGHTS, new_york(8, 5));
-    assert_eq!(champion(&server, FLIGHTS, "delay"), json!(2));
-    let lineage = real.good(&["explain", "model", "2"]);
+    july(&server, project).first(60).ask(&server, "delay", 1);
+    server.step(project, new_york(8, 5));
+    assert_eq!(champion(&server, project, "delay"), json!(2));
+    let lineage = place.good(&["explain", "model", "2"]);
     for words in ["step train", "dataset features@", "2013-06.parquet", "champion at `delay` now"] {
         assert!(lineage.contains(words), "{lineage}");
     }
-    assert!(real.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
     server.kill();
+}
+
+#[test]
+fn julys_flights_renew_the_model_and_shuffled_they_do_not() {
+    let real = until_july(FLIGHTS);
+    let (shuffled, project) = (real.copy(), FLIGHTS.1);
+    shuffle(&shuffled.withheld("data/arrivals/2013-07.parquet"));
+    renews(&real, project);
 
     let server = Server::up(&shuffled, &[]);
     deliver(&shuffled, "arrivals", 7);
-    server.step(FLIGHTS, new_york(8, 1) + MINUTE_MS);
-    let (stale, refusals) = (alerts(&server, FLIGHTS, "stale"), triggered(&server, FLIGHTS));
+    server.step(project, new_york(8, 1) + MINUTE_MS);
+    let (stale, refusals) = (alerts(&server, project, "stale"), triggered(&server, project));
     assert_eq!(stale.len(), 1, "{stale:?}");
     assert!(refusals.len() == 1 && refusals[0].contains("version 2 refused"), "{refusals:?}");
-    server.step(FLIGHTS, new_york(8, 5));
-    assert_eq!(champion(&server, FLIGHTS, "delay"), json!(1));
+    server.step(project, new_york(8, 5));
+    assert_eq!(champion(&server, project, "delay"), json!(1));
+}
+
+#[test]
+fn julys_flights_renew_a_model_that_is_trained_in_python() {
+    renews(&until_july(FLIGHTS_PYTHON), FLIGHTS_PYTHON.1);
 }
 
 /// Gives each flight the arrival of another.

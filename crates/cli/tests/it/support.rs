@@ -234,6 +234,13 @@ pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {
         command.env_remove(name);
     }
+    // `uv` and Python as the tests have them; environments are kept between runs of the tests.
+    if let Some(python) = std::env::var_os("PERENNIAL_TEST_PYTHON") {
+        let mut folders = vec![Path::new(&python).parent().unwrap().to_owned()];
+        folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+    }
+    command.env("PERENNIAL_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/environments"));
     command
 }
 

@@ -17,6 +17,9 @@ use crate::error::{Error, Result};
 use crate::place;
 use crate::store::{remote, url_of};
 
+#[cfg(test)]
+mod tests;
+
 /// Files one source may offer.
 const FILES_MAX: usize = 100_000;
 /// Depth of folders a glob looks into.
@@ -106,23 +109,35 @@ impl Sources {
     pub(crate) async fn unmoved(&self, source: &FilesSource, listed: &[SourceFile]) -> Result<()> {
         let url = url_of(&source.files)?;
         for file in listed {
-            let now = match &url {
+            let is_same = match &url {
                 Some(url) => {
                     let (store, key) = remote_file(url, &file.path)?;
-                    remote_look(store.head(&key).await.map_err(|cause| unread(&file.path, cause))?)
+                    let object = store.head(&key).await.map_err(|cause| unread(&file.path, cause))?;
+                    is_same_object(&remote_look(object), file)
                 }
                 None => {
                     let metadata = std::fs::metadata(self.root_of(source).join(&file.path));
                     let failed = |cause| Error::storage(format!("reading `{}`", file.path), cause);
-                    local_look(file.path.clone(), &metadata.map_err(failed)?)
+                    local_look(file.path.clone(), &metadata.map_err(failed)?) == *file
                 }
             };
-            if now != *file {
+            if !is_same {
                 return Err(Error::Moving(file.path.clone()));
             }
         }
         Ok(())
     }
+}
+
+/// Whether an object looks as it did when it was listed. Some stores list times more finely than they
+/// tell them of one object: the tag decides, and where there is none the second.
+fn is_same_object(now: &SourceFile, listed: &SourceFile) -> bool {
+    let second = |file: &SourceFile| file.modified_ns.map(|ns| ns.div_euclid(1_000_000_000));
+    let is_same = match (&now.etag, &listed.etag) {
+        (Some(now), Some(listed)) => now == listed,
+        _ => second(now) == second(listed),
+    };
+    is_same && now.size_bytes == listed.size_bytes
 }
 
 fn local_look(path: String, metadata: &std::fs::Metadata) -> SourceFile {
@@ -155,30 +170,41 @@ fn ordered(glob: &str, mut files: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
 fn list_local(root: &Path, glob: &str) -> Result<Vec<SourceFile>> {
     place::relative(glob)?;
     let glob = glob.strip_prefix("./").unwrap_or(glob);
-    let matcher = matcher(glob)?;
+    let finds_hidden = glob.split('/').any(|part| part.starts_with('.'));
+    let pattern = Pattern { matcher: matcher(glob)?, finds_hidden };
     let fixed = fixed_folder(glob);
     let mut files = Vec::new();
     if root.join(&fixed).exists() {
         place::inside(root, if fixed.is_empty() { "." } else { &fixed })?;
-        walk(root, &fixed, &matcher, 0, &mut files)?;
+        walk(root, &fixed, &pattern, 0, &mut files)?;
     }
     Ok(files)
 }
 
-fn walk(root: &Path, folder: &str, matcher: &GlobMatcher, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
+/// What a walk looks for.
+struct Pattern {
+    matcher: GlobMatcher,
+    /// As in a shell: nothing whose name begins with a dot, unless the glob names such a thing.
+    finds_hidden: bool,
+}
+
+fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
     let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
     for entry in std::fs::read_dir(root.join(folder)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if name.starts_with('.') && !pattern.finds_hidden {
+            continue;
+        }
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         // Follows links; one that points to nothing is passed over.
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_dir() {
             // A linked folder would lead out or in circles.
             if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
-                walk(root, &path, matcher, depth + 1, files)?;
+                walk(root, &path, pattern, depth + 1, files)?;
             }
-        } else if matcher.is_match(&path) {
+        } else if pattern.matcher.is_match(&path) {
             place::inside(root, &path)?;
             files.push(local_look(path, &metadata));
             if files.len() > FILES_MAX {

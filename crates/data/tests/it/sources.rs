@@ -218,6 +218,20 @@ async fn the_format_comes_from_the_ending_or_is_said() {
 }
 
 #[tokio::test]
+async fn a_pattern_finds_nothing_hidden_and_a_name_of_its_own_does() {
+    let place = Place::new();
+    for name in ["a.py", "lib/b.py", ".cache/c.py", "lib/.d.py"] {
+        place.write(name, "");
+    }
+    let found = async |glob: &str| {
+        let listed = place.engine.list(&source(glob)).await.unwrap();
+        listed.into_iter().map(|file| file.path).collect::<Vec<_>>()
+    };
+    assert_eq!(found("**/*.py").await, ["a.py", "lib/b.py"]);
+    assert_eq!(found(".cache/*.py").await, [".cache/c.py"]);
+}
+
+#[tokio::test]
 async fn a_file_that_was_written_to_since_it_was_listed_is_not_loaded() {
     let place = Place::new();
     place.write("in/a.csv", "a\n1\n");
