@@ -10,22 +10,24 @@ mod release;
 
 use perennial_core::clock::Instant;
 use perennial_core::digest::{TableDigest, TableSum};
-use perennial_core::id::{AlertId, LoadId};
+use perennial_core::id::LoadId;
 use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, Severity, StageInput, StageRequest, Staged};
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertState, LoadEvent, LoadState};
+use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::alerts::Alert;
 use perennial_store::check_results::{CheckResult, Profile};
 use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
 use perennial_store::datasets::Dataset;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
 use perennial_store::source_files::SourceFileRecord;
-use perennial_store::{Tx, alerts, check_results, dataset_versions, datasets, lineage, loads, source_files};
+use perennial_store::{
+    Tx, alerts as alert_rows, check_results, dataset_versions, datasets, lineage, loads, source_files,
+};
 use perennial_validation::{Check, Report, judge};
 use serde_json::json;
 
+use crate::alerts;
 use crate::app::{App, Caller, Entry, record};
 use crate::ledger::By;
 use crate::project::ProjectState;
@@ -319,21 +321,10 @@ async fn hold(
     let message = format!("load{from} into `{}` is held: {why}", dataset.name);
     load.message = Some(message.clone());
     load.state = LoadState::Held;
-    let alert = Alert {
-        id: AlertId::generate(),
-        project_id: project.id,
-        subject: format!("load:{}", load.id),
-        name: "held".to_owned(),
-        window_start_ms: 0,
-        number: None,
-        expression: None,
-        facts: json!({ "dataset": dataset.name, "load": load.id, "checks": report.holding().map(|result| &result.name).collect::<Vec<_>>() }),
-        message: message.clone(),
-        state: AlertState::Firing,
-        wall_ms: at.wall_ms,
-        project_ms: at.project_ms,
-        settled_ms: None,
-    };
+    let checks: Vec<&String> = report.holding().map(|result| &result.name).collect();
+    let facts = json!({ "dataset": dataset.name, "load": load.id, "checks": checks });
+    let subject = format!("load:{}", load.id);
+    let alert = alerts::new(caller, project, (subject, "held", 0), facts, message.clone());
     let (held, project_id, actor) = (load.clone(), project.id, caller.principal.name.clone());
     let payload = json!({ "dataset": dataset.name, "load": load.id, "message": message });
     caller
@@ -344,9 +335,9 @@ async fn hold(
                 loads::apply(tx, held.id, LoadEvent::Hold, Some(&message), at.wall_ms).await?;
                 supersede(tx, &held, at.wall_ms).await?;
                 remember(tx, held.id, seen).await?;
-                alerts::fire(tx, &alert).await?;
+                alert_rows::fire(tx, &alert).await?;
                 let by_load = Node { kind: NodeKind::Load, id: held.id.to_string() };
-                lineage::add(tx, project_id, &by_load, &crate::alerts::node(alert.id), at.wall_ms).await?;
+                lineage::add(tx, project_id, &by_load, &alerts::node(alert.id), at.wall_ms).await?;
                 let subject = alert.id.to_string();
                 record(
                     tx,

@@ -153,8 +153,16 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
             false
         }
     };
+    // What the windows are read from, as it stands now that predictions and data are there.
+    let tables = match Tables::newest(&caller.app, project.id).await {
+        Ok(tables) => tables,
+        Err(error) => {
+            judged.told.push(Err(error));
+            return judged;
+        }
+    };
     for watched in open {
-        match watched.judge(is_fresh).await {
+        match watched.judge(&tables, is_fresh).await {
             Ok(lines) => judged.told.extend(lines.into_iter().map(Ok)),
             Err(error) => {
                 judged.told.extend(watched.stuck(&error).await.transpose());
@@ -249,19 +257,19 @@ pub(crate) struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    async fn judge(&self, is_fresh: bool) -> Result<Vec<String>> {
+    async fn judge(&self, tables: &Tables, is_fresh: bool) -> Result<Vec<String>> {
         let inputs = self.results.iter().filter(|result| result.kind == ResultKind::Inputs);
         let judged: u64 = newest_of_each(inputs).iter().filter_map(|known| known.facts["answers"].as_u64()).sum();
-        let answers = self.answers(self.window.start_ms..self.window.end_ms).await?;
+        let answers = self.answers(tables, self.window.start_ms..self.window.end_ms).await?;
         let mut told = Vec::new();
         // Predictions that came late make a new revision.
         if answers != judged {
-            for (answers, result) in self.inputs().await? {
+            for (answers, result) in self.inputs(tables).await? {
                 told.extend(self.keep(ResultKind::Inputs, result, json!({ "answers": answers })).await?);
             }
         }
         if answers > 0 && is_fresh {
-            told.extend(self.quality(answers).await?);
+            told.extend(self.quality(tables, answers).await?);
         }
         alerts::resolve_past(self.caller, self.project, (&self.subject(), STUCK), |start| {
             start == self.window.start_ms
@@ -290,10 +298,9 @@ impl Watched<'_> {
     }
 
     /// Quality, once enough outcomes are there; a later outcome makes a new revision.
-    async fn quality(&self, answers: u64) -> Result<Vec<String>> {
+    async fn quality(&self, tables: &Tables, answers: u64) -> Result<Vec<String>> {
         let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
         let (now, before) = (self.caller.app.now(self.project).project_ms, &self.results);
-        let tables = Tables::newest(&self.caller.app, self.project.id).await?;
         let Some(data) = tables.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let judged_on = json!(data.version.digest);
         let judged = newest_of_each(before.iter().filter(|result| result.kind == ResultKind::Quality));
@@ -312,7 +319,7 @@ impl Watched<'_> {
             return Ok(Vec::new());
         }
         let mut told = Vec::new();
-        for result in self.with_outcomes(&tables).await? {
+        for result in self.with_outcomes(tables).await? {
             let share = result.labelled().unwrap_or(0.0);
             let known = before
                 .iter()

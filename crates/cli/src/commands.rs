@@ -73,7 +73,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         }
         Command::Release(options) => {
             let project = submitted(connection, folder).await?;
-            let before = wait::endpoints(client, &project).await?;
+            let before = if options.wait { wait::endpoints(client, &project).await? } else { Vec::new() };
             let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
             if code == ExitCode::SUCCESS && !connection.stays {
                 eprintln!("no server is up: `perennial up` serves what is released, watches and retrains");

@@ -27,6 +27,10 @@ use crate::commands::{data_folder, record_restore};
 use crate::output::refused;
 use crate::wiring::{self, Places};
 
+/// Between two looks whether the holder of a data folder answers or has ended.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks after which a holder that does not answer is given up.
+const LOOKS_MAX: usize = 50;
 /// How often a server looks at what came due.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a server that ends waits for pipeline runs and looks under way; what is left goes on after a start.
@@ -286,17 +290,10 @@ impl Connection {
             artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
             may_step_clock: true,
         };
-        for _ in 0..50 {
-            if let Some(host) = Host::start(&places, Serving::embedded()).await? {
-                return Ok(Self { client: host.client()?, host: Some(host), is_remote: false, stays: false });
-            }
-            if let Some((client, file)) = there(&data).await {
-                return Ok(Self { client, host: None, is_remote: false, stays: file.stays });
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        let message = format!("{} is held by another process that does not answer", data.display());
-        Err(refused(ErrorCode::NotReady, message, "end that process, then try again"))
+        Ok(match hold_or_find(&places, &Serving::embedded()).await? {
+            Found::Own(host) => Self { client: host.client()?, host: Some(*host), is_remote: false, stays: false },
+            Found::Other(client, file) => Self { client, host: None, is_remote: false, stays: file.stays },
+        })
     }
 
     /// Goes on with what a server before left behind, if the server was started here.
@@ -321,8 +318,32 @@ impl Connection {
     }
 }
 
+/// Who serves a data folder.
+pub(crate) enum Found {
+    /// A host in this process, just started.
+    Own(Box<Host>),
+    /// Another process, which answers.
+    Other(Client, ServerFile),
+}
+
+/// Starts a host over a data folder, or finds the one that holds it. One that holds it and does not answer is waited
+/// for, as it may be beginning or ending.
+pub(crate) async fn hold_or_find(places: &Places, serving: &Serving) -> Result<Found> {
+    for _ in 0..LOOKS_MAX {
+        if let Some(host) = Host::start(places, serving.clone()).await? {
+            return Ok(Found::Own(Box::new(host)));
+        }
+        if let Some((client, file)) = there(&places.data).await {
+            return Ok(Found::Other(client, file));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let message = format!("{} is held by another process that does not answer", places.data.display());
+    Err(refused(ErrorCode::NotReady, message, "end that process, then try again"))
+}
+
 /// The host that `server.json` tells of, if it answers.
-pub(crate) async fn there(data: &Path) -> Option<(Client, ServerFile)> {
+async fn there(data: &Path) -> Option<(Client, ServerFile)> {
     let file: ServerFile = serde_json::from_slice(&std::fs::read(data.join("server.json")).ok()?).ok()?;
     let client = Client::new(&file.address, &file.token).ok()?;
     client.get("/health").await.ok().map(|_| (client, file))

@@ -6,8 +6,11 @@ use anyhow::{Context, Result};
 use perennial_app::{App, Caller, ProjectState, Services, access, endpoints, projects};
 use perennial_artifacts::Blobs;
 use perennial_core::blob::{Manifest, ManifestFile};
-use perennial_core::id::{ModelId, RunId};
+use perennial_core::frame::{Column, Frame};
+use perennial_core::id::{ModelId, RequestId, RunId};
+use perennial_core::model::Scores;
 use perennial_core::permission::Role;
+use perennial_core::port::prediction::{Answered, Durability, Part};
 use perennial_core::state::ModelVersionState;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::endpoints::Endpoint;
@@ -128,6 +131,25 @@ impl TestApp {
     /// The server itself as caller.
     pub fn system(&self) -> Caller {
         Caller::system(self.app.clone(), "test")
+    }
+
+    /// Logs one answered prediction, as an endpoint does.
+    pub fn predict(&self, log: &str) -> Result<()> {
+        let mut inputs = Frame::new();
+        inputs.push("dep_hour", Column::Number(vec![7.0]));
+        let scores = Scores { width: 1, values: vec![0.5] };
+        let record = Answered {
+            request: RequestId::generate(),
+            version: 1,
+            part: Part::Champion,
+            status: 200,
+            wall_ms: 1,
+            project_ms: 1,
+            latency_us: 1,
+            inputs: &inputs,
+            scores: Some(&scores),
+        };
+        Ok(self.app.services.predictions.append(log, record, Durability::Logged).map(drop)?)
     }
 
     /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.

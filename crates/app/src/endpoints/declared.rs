@@ -48,16 +48,18 @@ async fn take_up_one(
         retire(caller, project, &endpoint).await?;
         return Ok(Some(format!("nothing answers at `{name}` any more: the project file declares no such endpoint")));
     };
-    if declared.canary.is_none() && endpoint.canary_state.is_some_and(CanaryState::is_live) {
+    let is_over = declared.canary.is_none() && endpoint.canary_state.is_some_and(CanaryState::is_live);
+    if is_over {
         // It had to prove itself, and nothing says any more by what. Ended first: until then it is judged as before.
         end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
-        let endpoint = follow(&caller.app, submission, endpoint).await?;
+    }
+    let endpoint = follow(&caller.app, submission, endpoint).await?;
+    if is_over {
         let number = endpoint.canary_number.unwrap_or_default();
         return Ok(Some(format!(
             "the canary of version {number} at `{name}` is over: the project file declares none any more"
         )));
     }
-    follow(&caller.app, submission, endpoint).await?;
     refresh(&caller.app, project, &name, None).await?;
     Ok(None)
 }

@@ -28,8 +28,7 @@ const INPUT: &str = "in_";
 
 impl Watched<'_> {
     /// Rows that were answered in a stretch of the window, by any version, well or not.
-    pub(super) async fn answers(&self, stretch: Range<i64>) -> Result<u64> {
-        let tables = Tables::newest(&self.caller.app, self.project.id).await?;
+    pub(super) async fn answers(&self, tables: &Tables, stretch: Range<i64>) -> Result<u64> {
         let name = dataset_of(&self.endpoint.name)?;
         let Some(table) = tables.find(name.as_str()) else { return Ok(0) };
         let sql = format!(
@@ -41,10 +40,10 @@ impl Watched<'_> {
     }
 
     /// Per version: rows that were answered, and of these latency, errors, and the drift of inputs and scores.
-    pub(super) async fn inputs(&self) -> Result<Vec<(u64, WindowResult)>> {
+    pub(super) async fn inputs(&self, tables: &Tables) -> Result<Vec<(u64, WindowResult)>> {
         let mut versions: BTreeMap<i64, Answered> = BTreeMap::new();
-        for stretch in self.stretches().await? {
-            let frame = self.answered(stretch).await?;
+        for stretch in self.stretches(tables).await? {
+            let frame = self.answered(tables, stretch).await?;
             for (number, rows) in by_version(&frame) {
                 let so_far = match versions.remove(&number) {
                     Some(so_far) => so_far,
@@ -62,11 +61,11 @@ impl Watched<'_> {
     }
 
     /// The window in stretches of time, each with as many rows as are read at once, or at one instant.
-    async fn stretches(&self) -> Result<Vec<Range<i64>>> {
+    async fn stretches(&self, tables: &Tables) -> Result<Vec<Range<i64>>> {
         let whole = self.window.start_ms..self.window.end_ms;
         let (mut stretches, mut open) = (Vec::new(), vec![whole]);
         while let Some(stretch) = open.pop() {
-            let answers = self.answers(stretch.clone()).await?;
+            let answers = self.answers(tables, stretch.clone()).await?;
             let middle = stretch.start.midpoint(stretch.end);
             if answers > ROWS_AT_ONCE && middle > stretch.start {
                 open.extend([middle..stretch.end, stretch.start..middle]);
@@ -77,8 +76,7 @@ impl Watched<'_> {
         Ok(stretches)
     }
 
-    async fn answered(&self, stretch: Range<i64>) -> Result<Frame> {
-        let tables = Tables::newest(&self.caller.app, self.project.id).await?;
+    async fn answered(&self, tables: &Tables, stretch: Range<i64>) -> Result<Frame> {
         let name = dataset_of(&self.endpoint.name)?;
         let Some(table) = tables.find(name.as_str()) else { return Ok(Frame::new()) };
         let sql =

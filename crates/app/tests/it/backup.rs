@@ -4,32 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use perennial_app::backup;
-use perennial_core::frame::{Column, Frame};
-use perennial_core::id::RequestId;
-use perennial_core::port::prediction::{Answered, Durability, Part};
 use perennial_testkit::TestApp;
 
 const LOG: &str = "project/delay";
 
 /// What a copy may hold.
 const PARTS: [&str; 6] = ["blobs", "metadata.sqlite", "predictions", "sent", "staging", "tables"];
-
-fn predict(test: &TestApp) {
-    let mut inputs = Frame::new();
-    inputs.push("x", Column::Number(vec![1.0]));
-    let record = Answered {
-        request: RequestId::generate(),
-        version: 1,
-        part: Part::Champion,
-        status: 200,
-        wall_ms: 1,
-        project_ms: 1,
-        latency_us: 1,
-        inputs: &inputs,
-        scores: None,
-    };
-    test.app.services.predictions.append(LOG, record, Durability::Logged).unwrap();
-}
 
 /// A store with something in every part of it.
 async fn filled() -> TestApp {
@@ -49,9 +29,9 @@ async fn filled() -> TestApp {
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::write(place, path).unwrap();
     }
-    predict(&test);
+    test.predict(LOG).unwrap();
     assert_eq!(test.app.services.predictions.seal(LOG).unwrap(), [1]);
-    predict(&test);
+    test.predict(LOG).unwrap();
     test
 }
 
@@ -91,7 +71,7 @@ async fn what_is_unfinished_is_left_out_and_what_grows_is_cut_at_its_moment() {
     }
     let open = copy.join("predictions").join(LOG).join("2.seg");
     let size = std::fs::metadata(&open).unwrap().len();
-    predict(&test);
+    test.predict(LOG).unwrap();
     assert_eq!(std::fs::metadata(&open).unwrap().len(), size, "what comes later is not in it");
     assert!(copy.join("predictions").join(LOG).join("1.seg").is_file());
 }

@@ -3,29 +3,7 @@
 use perennial_app::alerts::{self, Alert};
 use perennial_app::predictions::take_over;
 use perennial_app::{Caller, ProjectState};
-use perennial_core::frame::{Column, Frame};
-use perennial_core::id::RequestId;
-use perennial_core::model::Scores;
-use perennial_core::port::prediction::{Answered, Durability, Part};
 use perennial_testkit::TestApp;
-
-fn predict(test: &TestApp, project: &ProjectState) {
-    let mut inputs = Frame::new();
-    inputs.push("dep_hour", Column::Number(vec![7.0]));
-    let scores = Scores { width: 1, values: vec![0.5] };
-    let record = Answered {
-        request: RequestId::generate(),
-        version: 1,
-        part: Part::Champion,
-        status: 200,
-        wall_ms: 1,
-        project_ms: 1,
-        latency_us: 1,
-        inputs: &inputs,
-        scores: Some(&scores),
-    };
-    test.app.services.predictions.append(&log(project), record, Durability::Logged).unwrap();
-}
 
 fn log(project: &ProjectState) -> String {
     format!("{}/delay", project.id)
@@ -41,9 +19,9 @@ async fn told(caller: &Caller, project: &ProjectState) -> Vec<Alert> {
 async fn each_that_stays_in_the_log_is_told_once_and_keeps_none_of_the_others() {
     let (test, project) = TestApp::with_project().await.unwrap();
     let (caller, endpoint) = (test.system(), "delay".parse().unwrap());
-    predict(&test, &project);
+    test.predict(&log(&project)).unwrap();
     take_over(&caller, &project, &endpoint).await.unwrap();
-    predict(&test, &project);
+    test.predict(&log(&project)).unwrap();
     take_over(&caller, &project, &endpoint).await.unwrap();
     take_over(&caller, &project, &endpoint).await.unwrap();
     let told = told(&caller, &project).await;

@@ -12,39 +12,32 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Switch, Up};
 use crate::commands::{data_folder, note_data_folder};
-use crate::host::{Host, Serving, there};
+use crate::host::{Found, Host, Serving, hold_or_find};
 use crate::output::refused;
 use crate::wiring::Places;
 
 /// How often it is looked whether the command that holds the data folder has ended.
 const LOOK: Duration = Duration::from_millis(200);
-/// Looks after which a holder that does not answer is given up.
-const SILENT_MAX: usize = 50;
 
 /// Starts once no command works on the data folder any more; another server that stays is not waited for.
-async fn start(places: &Places, serving: Serving) -> Result<Host> {
-    let (mut is_told, mut silent) = (false, 0);
-    while silent < SILENT_MAX {
-        if let Some(host) = Host::start(places, serving.clone()).await? {
-            return Ok(host);
+async fn start(places: &Places, serving: &Serving) -> Result<Host> {
+    let mut is_told = false;
+    loop {
+        let file = match hold_or_find(places, serving).await? {
+            Found::Own(host) => return Ok(*host),
+            Found::Other(_, file) => file,
+        };
+        if file.stays {
+            let (data, pid, address) = (places.data.display(), file.pid, file.address);
+            let message = format!("{data} is served by process {pid} at {address} already");
+            return Err(refused(ErrorCode::WrongState, message, "stop it first"));
         }
-        silent += 1;
-        if let Some((_, file)) = there(&places.data).await {
-            silent = 0;
-            if file.stays {
-                let (data, pid, address) = (places.data.display(), file.pid, file.address);
-                let message = format!("{data} is served by process {pid} at {address} already");
-                return Err(refused(ErrorCode::WrongState, message, "stop it first"));
-            }
-            if !is_told {
-                eprintln!("waiting for the command that works here to end (process {})", file.pid);
-                is_told = true;
-            }
+        if !is_told {
+            eprintln!("waiting for the command that works here to end (process {})", file.pid);
+            is_told = true;
         }
         tokio::time::sleep(LOOK).await;
     }
-    let message = format!("{} is held by another process that does not answer", places.data.display());
-    Err(refused(ErrorCode::NotReady, message, "end that process, or name another folder by `--data`"))
 }
 
 /// Submits the project of the server's own folder; its endpoints follow it from now on.
@@ -81,7 +74,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         hosts: options.allow_host.clone(),
         stays: true,
     };
-    let mut host = start(&places, serving).await?;
+    let mut host = start(&places, &serving).await?;
     if let Err(error) = note_data_folder(&places.root, &places.data) {
         tracing::warn!(error = format!("{error:#}"), "commands in the project's folder do not find this server");
     }
