@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -70,8 +72,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Door> for Path<T> {
     async fn from_request_parts(parts: &mut Parts, door: &Door) -> Result<Self, ApiError> {
         match axum::extract::Path::<T>::from_request_parts(parts, door).await {
             Ok(path) => Ok(Self(path.0)),
-            Err(rejection) => Err(Error::new(ErrorCode::InvalidArgument, lower(&rejection.body_text())).into()),
+            Err(rejection) => Err(Error::new(ErrorCode::InvalidArgument, unread(&rejection)).into()),
         }
+    }
+}
+
+/// Why parameters of the path do not read: what the type of one says of it, where it says something.
+fn unread(rejection: &PathRejection) -> String {
+    match rejection {
+        PathRejection::FailedToDeserializePathParams(failed) => match failed.kind() {
+            ErrorKind::DeserializeError { message, .. } | ErrorKind::Message(message) => message.clone(),
+            other => lower(&other.to_string()),
+        },
+        other => lower(&other.body_text()),
     }
 }
 

@@ -29,7 +29,7 @@ use crate::ledger::{By, Change};
 pub use known::{Known, TRUST};
 pub use perennial_store::principals::PrincipalRecord as PrincipalKept;
 pub use perennial_store::tokens::Token as TokenKept;
-pub use tokens::{NewToken, create_person_token, host_token, list_tokens, revoke, revoke_token, step_token};
+pub use tokens::{Holder, NewToken, create_person_token, host_token, list_tokens, revoke, revoke_token, step_token};
 pub(crate) use tokens::{void_of_run, void_of_steps};
 
 /// Counts what took access away in this process, so that what [`Known`] remembers from before is forgotten.

@@ -54,6 +54,8 @@ pub enum Told<'a> {
     Ended(&'a DatasetName, &'a str, &'a Arrived),
     /// Something could not be collected.
     Failed(&'a DatasetName, &'a Error),
+    /// A dataset has no rows yet, and nothing is at the place where its source looks.
+    Empty(&'a DatasetName, &'a str),
 }
 
 /// Collects every source of the project file. A failure in one dataset does not stop the others.
@@ -198,6 +200,9 @@ async fn collect_one(
     }
     let checks = checks_of(&submission.project, name);
     let offer = arriving(app, &source, declared, &dataset).await?;
+    if offer.is_empty && tables.find(name.as_str()).is_none() {
+        told(&Told::Empty(name, &declared.source.files));
+    }
     for refused in offer.refused {
         collected.fail(name, refused, told);
     }

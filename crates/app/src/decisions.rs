@@ -88,7 +88,7 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
         let number = champion.number.unwrap_or_default();
         return Ok(Some(Decided {
             verdict: None,
-            message: format!("nothing to release: the candidate is version {number}, the champion"),
+            message: format!("the candidate is version {number}, the champion already"),
             decision: None,
             is_new: false,
         }));

@@ -154,12 +154,18 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
             let (name, number) = id.rsplit_once('@').map_or((id, None), |(name, number)| (name, Some(number)));
             let mut reader = caller.app.store().read().await?;
             let dataset = datasets::get_by_name(&mut reader, project.id, &name.parse()?).await?;
+            let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+            let newest =
+                newest.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")))?;
             let version = match number.map(str::parse::<i64>) {
-                Some(Ok(number)) => dataset_versions::get(&mut reader, dataset.id, number).await?,
-                Some(Err(_)) => return Err(Error::not_found("dataset version", id.escape_debug())),
-                None => dataset_versions::find_latest(&mut reader, dataset.id)
-                    .await?
-                    .ok_or_else(|| Error::not_found("version of dataset", name))?,
+                None => newest,
+                Some(Ok(number)) if (1..=newest.number).contains(&number) => {
+                    dataset_versions::get(&mut reader, dataset.id, number).await?
+                }
+                Some(_) => {
+                    return Err(Error::not_found("dataset version", id.escape_debug())
+                        .hint(format!("`{name}` has the versions 1 to {}", newest.number)));
+                }
             };
             Ok((None, crate::loads::version_node(&version)))
         }

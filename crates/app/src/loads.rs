@@ -317,7 +317,8 @@ async fn hold(
 ) -> Result<()> {
     let why =
         report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
-    let from = load.source_path.clone().map_or_else(String::new, |path| format!(" from `{path}`"));
+    let from =
+        load.source_path.as_ref().map_or_else(String::new, |paths| format!(" from `{}`", paths.replace('\n', "`, `")));
     let message = format!("load{from} into `{}` is held: {why}", dataset.name);
     load.message = Some(message.clone());
     load.state = LoadState::Held;

@@ -77,8 +77,15 @@ pub async fn get(caller: &Caller, project: &ProjectState, name: &str) -> Result<
 /// A version of a registered model, with what was decided about it.
 pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number: i64) -> Result<Judged> {
     let model = get(caller, project, name).await?;
+    let found = model.versions.iter().find(|version| version.number == number).cloned();
+    let version = found.ok_or_else(|| {
+        let numbers = model.versions.last().zip(model.versions.first());
+        Error::not_found("model version", format!("{name}/{number}")).hint(match numbers {
+            Some((first, last)) => format!("`{name}` has the versions {} to {}", first.number, last.number),
+            None => format!("`{name}` has no version yet"),
+        })
+    })?;
     let mut reader = caller.app.store().read().await?;
-    let version = model_versions::get(&mut reader, model.model.id, number).await?;
     let mut decisions = decisions::list_of_version(&mut reader, model.model.id, number).await?;
     decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
     let releases = releases::list_of_version(&mut reader, model.model.id, number).await?;

@@ -134,13 +134,19 @@ pub(crate) struct Judged {
 pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Judged {
     let mut judged = Judged { told: Vec::new(), waits: false };
     let mut open = Vec::new();
+    // The windows that cannot be judged, by monitor.
+    let mut stuck: BTreeMap<&MonitorName, Vec<i64>> = BTreeMap::new();
     for (name, monitor) in &submission.project.monitors {
         match watched(caller, project, submission, (name, monitor)).await {
-            Ok(windows) => open.extend(windows),
+            Ok(windows) => {
+                stuck.insert(name, Vec::new());
+                open.extend(windows);
+            }
             Err(error) => judged.told.push(Err(error)),
         }
     }
     if open.is_empty() {
+        judged.told.extend(unstick(caller, project, &stuck).await.err().map(Err));
         return judged;
     }
     let is_fresh = match refresh_data(caller, project, submission).await {
@@ -165,12 +171,27 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
         match watched.judge(&tables, is_fresh).await {
             Ok(lines) => judged.told.extend(lines.into_iter().map(Ok)),
             Err(error) => {
+                stuck.entry(watched.name).or_default().push(watched.window.start_ms);
                 judged.told.extend(watched.stuck(&error).await.transpose());
                 judged.told.push(Err(error));
             }
         }
     }
+    judged.told.extend(unstick(caller, project, &stuck).await.err().map(Err));
     judged
+}
+
+/// What alerts about the reading of a monitor's windows are about.
+fn reading_of(monitor: &MonitorName) -> String {
+    format!("window:{monitor}")
+}
+
+/// Resolves what was told of windows that could not be judged and now are, or are looked at no more.
+async fn unstick(caller: &Caller, project: &ProjectState, stuck: &BTreeMap<&MonitorName, Vec<i64>>) -> Result<()> {
+    for (name, windows) in stuck {
+        alerts::resolve_past(caller, project, (&reading_of(name), STUCK), |start| !windows.contains(&start)).await?;
+    }
+    Ok(())
 }
 
 /// The windows of a monitor that are looked at now, with every prediction in its dataset; oldest first.
@@ -271,16 +292,7 @@ impl Watched<'_> {
         if answers > 0 && is_fresh {
             told.extend(self.quality(tables, answers).await?);
         }
-        alerts::resolve_past(self.caller, self.project, (&self.subject(), STUCK), |start| {
-            start == self.window.start_ms
-        })
-        .await?;
         Ok(told)
-    }
-
-    /// What alerts about its reading are about.
-    fn subject(&self) -> String {
-        format!("window:{}", self.name)
     }
 
     /// Tells once that it could not be judged.
@@ -293,7 +305,8 @@ impl Watched<'_> {
             error.message()
         );
         let facts = json!({ "monitor": self.name, "code": error.code().name() });
-        let alert = alerts::new(self.caller, self.project, (self.subject(), STUCK, start), facts, message.clone());
+        let alert =
+            alerts::new(self.caller, self.project, (reading_of(self.name), STUCK, start), facts, message.clone());
         Ok(alerts::fire(self.caller, alert, None).await?.then_some(message))
     }
 

@@ -5,11 +5,11 @@ mod told;
 
 use std::sync::Arc;
 
-use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
 use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
+use perennial_core::{Error, Result};
 use perennial_pipelines::{KeyParts, differences};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::runs::RunUpdate;
@@ -68,7 +68,7 @@ pub(crate) fn pending(
     };
     caller.require(permission, project)?;
     let submission = project.submission()?;
-    Ok(asked_for(caller, project, &submission, kind, cause, options))
+    asked_for(caller, project, &submission, kind, cause, options)
 }
 
 fn asked_for(
@@ -78,9 +78,17 @@ fn asked_for(
     kind: PipelineKind,
     cause: Value,
     options: &Options,
-) -> PipelineRun {
+) -> Result<PipelineRun> {
+    let known: Vec<_> = submission.graph.steps().collect();
+    if let Some(unknown) = options.steps.iter().find(|step| !known.contains(step)) {
+        let known: Vec<String> = known.iter().map(|step| format!("`{step}`")).collect();
+        return Err(Error::not_found("step", unknown).hint(match known.as_slice() {
+            [] => "the project file has no steps".to_owned(),
+            known => format!("the project file has {}", known.join(", ")),
+        }));
+    }
     let at = caller.app.now(project);
-    PipelineRun {
+    Ok(PipelineRun {
         id: PipelineRunId::generate(),
         project_id: project.id,
         kind,
@@ -94,7 +102,7 @@ fn asked_for(
         project_ms: at.project_ms,
         started_ms: None,
         ended_ms: None,
-    }
+    })
 }
 
 /// Runs a recorded pipeline run to its end. One at a time a project; another waits its turn.

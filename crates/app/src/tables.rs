@@ -6,7 +6,7 @@ use std::sync::Arc;
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{Mode, NamedTable, TableRef};
-use perennial_core::{Error, Result};
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::dataset_versions::DatasetVersion;
 use perennial_store::datasets::{Dataset, DatasetKind};
 use perennial_store::{dataset_versions, datasets};
@@ -64,8 +64,9 @@ impl Tables {
     /// The version of a dataset.
     pub fn get(&self, name: &str) -> Result<&Versioned> {
         self.find(name).ok_or_else(|| {
-            Error::not_found("version of dataset", name)
-                .hint("nothing was loaded into it yet: `perennial run` collects its source")
+            Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
+                "either its source finds no file, or its loads are held: `perennial data show {name}` tells of them"
+            ))
         })
     }
 

@@ -139,18 +139,6 @@ impl Blobs {
         }
     }
 
-    /// Keeps the file and takes it over: nobody may write it any more, and in a folder on the same
-    /// file system it becomes a read-only hard link of the blob, without a copy.
-    pub async fn adopt_file(&self, path: &Path) -> Result<Blob> {
-        match &self.place {
-            Place::Folder(folder) => {
-                let (folder, path) = (folder.clone(), path.to_owned());
-                blocking(move || folder.adopt_file(&path)).await
-            }
-            Place::Bucket(_) => self.put_file(path).await,
-        }
-    }
-
     /// Keeps what `incoming` brings, up to `limit_bytes`.
     pub async fn put_stream<S>(&self, mut incoming: S, limit_bytes: u64) -> Result<Blob>
     where
@@ -263,12 +251,7 @@ impl Blobs {
     /// Links to files inside the folder are kept as files; links that leave it, links to folders,
     /// devices and names that are no text are refused.
     pub async fn put_folder(&self, folder: &Path) -> Result<Manifest> {
-        tree::put(self, folder, tree::Keep::Copy).await
-    }
-
-    /// Like [`Blobs::put_folder`], but takes the files over: see [`Blobs::adopt_file`].
-    pub async fn adopt_folder(&self, folder: &Path) -> Result<Manifest> {
-        tree::put(self, folder, tree::Keep::Adopt).await
+        tree::put(self, folder).await
     }
 
     /// The manifest kept under `digest`.

@@ -99,23 +99,6 @@ impl Folder {
         Ok(blob)
     }
 
-    /// Takes the file over: it becomes read-only and shares its bytes with the blob. Falls back
-    /// to a copy on another file system.
-    pub(crate) fn adopt_file(&self, path: &Path) -> Result<Blob> {
-        let metadata = fs::metadata(path).map_err(Error::io(path))?;
-        let temporary = self.unfinished();
-        let guard = Temporary(&temporary);
-        // The mode is the inode's, and a blob's inode is no program's.
-        let is_executable = metadata.permissions().mode() & 0o111 != 0;
-        if is_executable || fs::hard_link(path, &temporary).is_err() {
-            return self.put_file(path);
-        }
-        let blob = files::hash(&temporary)?;
-        self.settle(&temporary, blob)?;
-        drop(guard);
-        Ok(blob)
-    }
-
     /// Opens the blob for reading.
     pub(crate) fn file(&self, digest: BlobDigest) -> Result<(File, u64)> {
         let place = self.place(digest);

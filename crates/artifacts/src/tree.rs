@@ -12,35 +12,21 @@ use perennial_core::path::RelativePath;
 use crate::blobs::{Blobs, Share, blocking};
 use crate::error::{Error, Result};
 
-/// What becomes of the files of a folder that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// They stay the caller's.
-    Copy,
-    /// They are taken over.
-    Adopt,
-}
-
 /// One file found below a folder.
 struct Found {
     path: RelativePath,
     /// Where its bytes are; elsewhere in the folder for a link.
     place: PathBuf,
-    is_link: bool,
     is_executable: bool,
 }
 
 /// Keeps the files below `folder`, several at a time, then the manifest.
-pub(crate) async fn put(blobs: &Blobs, folder: &Path, keep: Keep) -> Result<Manifest> {
+pub(crate) async fn put(blobs: &Blobs, folder: &Path) -> Result<Manifest> {
     let root = folder.to_owned();
     let found = blocking(move || find(&root)).await?;
     let files: Vec<ManifestFile> = stream::iter(found)
-        .map(|Found { path, place, is_link, is_executable }| async move {
-            let blob = if keep == Keep::Adopt && !is_link {
-                blobs.adopt_file(&place).await?
-            } else {
-                blobs.put_file(&place).await?
-            };
+        .map(|Found { path, place, is_executable }| async move {
+            let blob = blobs.put_file(&place).await?;
             Ok::<_, Error>(ManifestFile { path, blob, is_executable })
         })
         .buffer_unordered(at_once())
@@ -104,8 +90,7 @@ fn judge(root: &Path, place: &Path, metadata: &fs::Metadata) -> Result<Found> {
     let refuse = |why| Error::Refused { path: place.to_owned(), why };
     let below = place.strip_prefix(root).map_err(|_| refuse("it is not in the folder"))?;
     let path: RelativePath = below.to_str().ok_or_else(|| refuse("its name is not UTF-8"))?.parse()?;
-    let is_link = metadata.is_symlink();
-    let (place, metadata) = if is_link {
+    let (place, metadata) = if metadata.is_symlink() {
         let target = fs::canonicalize(place).map_err(|_| refuse("it is a link to nothing"))?;
         if !target.starts_with(root) {
             return Err(refuse("it is a link out of the folder"));
@@ -118,7 +103,7 @@ fn judge(root: &Path, place: &Path, metadata: &fs::Metadata) -> Result<Found> {
     if !metadata.is_file() {
         return Err(refuse("it is neither a file nor a link to one"));
     }
-    Ok(Found { path, place, is_link, is_executable: metadata.permissions().mode() & 0o111 != 0 })
+    Ok(Found { path, place, is_executable: metadata.permissions().mode() & 0o111 != 0 })
 }
 
 /// Makes the folders that the manifest's files need; none of them may be a link.

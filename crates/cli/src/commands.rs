@@ -25,7 +25,7 @@ use crate::args::{Arguments, Command, Data, Init, Release, Releases, Tokens};
 use crate::client::Client;
 use crate::follow::follow_on;
 use crate::host::Connection;
-use crate::output::{refused, table};
+use crate::output::{note, refused, say, table};
 use crate::{demo, examples};
 
 /// Runs one command to its end.
@@ -38,7 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Doctor => return doctor::doctor(&folder, arguments.json).await,
         Command::Restore { from } => return store::restore(&folder, from, arguments.json),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Arguments::command(), "perennial", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "perennial", &mut script);
+            say!("{}", String::from_utf8(script)?);
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
@@ -49,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Release(_) => connection.resume().await?,
         _ if connection.left() > 0 => {
             let left = connection.left();
-            eprintln!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` go on with them");
+            note!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` go on with them");
         }
         _ => {}
     }
@@ -76,7 +78,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
             let before = if options.wait { wait::endpoints(client, &project).await? } else { Vec::new() };
             let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
             if code == ExitCode::SUCCESS && !connection.stays {
-                eprintln!("no server is up: `perennial up` serves what is released, watches and retrains");
+                note!("no server is up: `perennial up` serves what is released, watches and retrains");
             }
             if options.wait && code == ExitCode::SUCCESS {
                 wait::follow(client, &project, &before).await?;
@@ -112,15 +114,19 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Tokens(Tokens::Create { name, role, on }) => {
             let made = client.post("/api/v1/tokens", &json!({ "name": name, "role": role, "project": on })).await?;
             if json {
-                println!("{made}");
+                say!("{made}");
             } else {
-                println!("{}", made.get("secret").and_then(Value::as_str).unwrap_or_default());
-                eprintln!("shown once; send it as `Authorization: Bearer …`, or set PERENNIAL_TOKEN");
+                say!("{}", made.get("secret").and_then(Value::as_str).unwrap_or_default());
+                note!("shown once; send it as `Authorization: Bearer …`, or set PERENNIAL_TOKEN");
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Tokens(Tokens::List) => lists::tokens(&client.get("/api/v1/tokens").await?, json),
         Command::Tokens(Tokens::Revoke { id }) => told(&client.delete(&format!("/api/v1/tokens/{id}")).await?, json),
+        Command::LoginLink if !connection.stays => {
+            let message = "no server is up that a browser could sign in at";
+            Err(refused(ErrorCode::WrongState, message, "start `perennial up` first, then ask for the link beside it"))
+        }
         Command::LoginLink => {
             let made = client.post("/api/v1/login-links", &json!({})).await?;
             let link = format!("{}{}", client.base(), made.get("path").and_then(Value::as_str).unwrap_or_default());
@@ -218,14 +224,14 @@ async fn check(connection: &Connection, folder: &Path, json: bool) -> Result<Exi
         client.post("/api/v1/check", &json!({})).await?
     };
     if json {
-        println!("{answer}");
+        say!("{answer}");
     } else {
-        println!("`{FILE_NAME}` holds together");
+        say!("`{FILE_NAME}` holds together");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts a pipeline run and follows it.
+/// Starts a pipeline run and follows it. One that failed, or held what arrived, has not done what was asked for.
 async fn pipeline(
     (connection, folder): (&Connection, &Path),
     project: &str,
@@ -239,26 +245,27 @@ async fn pipeline(
         .await?;
     let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
     if !json {
-        eprintln!("pipeline run {id}");
+        note!("pipeline run {id}");
     }
     let run = follow_on(connection, folder, project, id, json).await?;
     let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
     let message = run.get("message").and_then(Value::as_str).unwrap_or_default();
     if json {
-        println!("{run}");
+        say!("{run}");
     } else if state == "failed" {
-        eprintln!("error: {message}");
+        note!("error: {message}");
         if let Some(hint) = run.get("hint").and_then(Value::as_str) {
-            eprintln!("  hint: {hint}");
+            note!("  hint: {hint}");
         }
     } else if state == "nothing-to-do" {
-        println!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
+        say!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
     } else if message.is_empty() {
-        println!("{state}");
+        say!("{state}");
     } else {
-        println!("{message}");
+        say!("{message}");
     }
-    Ok(ExitCode::from(u8::from(state == "failed")))
+    let is_held = kind == "run" && run["held"].as_u64().is_some_and(|held| held > 0);
+    Ok(ExitCode::from(u8::from(state == "failed" || is_held)))
 }
 
 /// Says what would run, and why. Nothing is submitted: whoever only looks changes nothing.
@@ -270,13 +277,13 @@ async fn plan(connection: &Connection, folder: &Path, steps: &[String], json: bo
         client.post("/api/v1/plan", &json!({ "steps": steps })).await?
     };
     if json {
-        println!("{made}");
+        say!("{made}");
         return Ok(ExitCode::SUCCESS);
     }
     let plan = made.get("plan").and_then(Value::as_array).context("the server told no plan")?;
     for new in made.get("waiting").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| new.get(name).and_then(Value::as_str).unwrap_or_default();
-        println!("dataset `{}`: {}", text("dataset"), text("message"));
+        say!("dataset `{}`: {}", text("dataset"), text("message"));
     }
     let rows: Vec<Vec<String>> = plan
         .iter()
@@ -293,7 +300,7 @@ async fn plan(connection: &Connection, folder: &Path, steps: &[String], json: bo
             ]
         })
         .collect();
-    print!("{}", table(&["step", "", "because"], &rows));
+    say!("{}", table(&["step", "", "because"], &rows));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -305,9 +312,9 @@ fn told(answer: &Value, json: bool) -> Result<ExitCode> {
 /// Says that it is done: a line for people, or what a program reads.
 fn done(message: &str, answer: &Value, json: bool) -> Result<ExitCode> {
     if json {
-        println!("{answer}");
+        say!("{answer}");
     } else {
-        println!("{message}");
+        say!("{message}");
     }
     Ok(ExitCode::SUCCESS)
 }

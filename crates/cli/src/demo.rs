@@ -24,7 +24,7 @@ use crate::commands::{submit, up};
 use crate::examples;
 use crate::follow::follow;
 use crate::host::{Host, Serving};
-use crate::output::{refused, thousands};
+use crate::output::{refused, say, thousands};
 use crate::wiring::Places;
 
 /// Marks a folder that the demo made, and may make anew.
@@ -54,27 +54,21 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         return Err(refused(ErrorCode::WrongState, message, "end that process, or name another folder"));
     };
     let mut story = Story { client: host.client()?, root, project: String::new(), year: year::Year::new() };
-    println!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
-    println!(
-        "A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n"
-    );
+    say!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
+    say!("A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n");
     story.play().await?;
-    println!("\n{}", story.year.table());
+    say!("\n{}", story.year.table());
     story.tell_one_prediction().await?;
-    println!(
-        "\nplayed in {:.0} s; the project and its store are in {}",
-        began.elapsed().as_secs_f64(),
-        folder.display()
-    );
+    say!("\nplayed in {:.0} s; the project and its store are in {}", began.elapsed().as_secs_f64(), folder.display());
     host.stop().await?;
     if options.keep_serving {
-        println!("look at it now, Ctrl-C ends it:");
+        say!("look at it now, Ctrl-C ends it:");
         let (host, data) = (Ipv4Addr::LOCALHOST.into(), Some(story.root.join(".perennial")));
         let serving =
             Up { host, port: 0, data, database: None, artifacts: None, auth: Switch::On, allow_host: Vec::new() };
         return up(&story.root, &serving).await;
     }
-    println!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
+    say!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,10 +157,10 @@ impl Story {
             broken.push_str(&cells.join(","));
             broken.push('\n');
         }
-        println!("{}  the demo breaks {path}: {rows} temperatures of JFK times ten", label(month));
+        say!("{}  the demo breaks {path}: {rows} temperatures of JFK times ten", label(month));
         examples::put(&self.root.join(path), broken.as_bytes())?;
         self.step(month_start(month) + MINUTE_MS).await?;
-        println!("{}  the file arrives again, repaired", label(month));
+        say!("{}  the file arrives again, repaired", label(month));
         Ok(())
     }
 
@@ -184,7 +178,7 @@ impl Story {
         if run.get("state").and_then(Value::as_str) == Some("failed") {
             bail!("the first release failed: {message}");
         }
-        println!("{}  perennial release: {message}", label(FIRST_TEST_MONTH));
+        say!("{}  perennial release: {message}", label(FIRST_TEST_MONTH));
         self.year.note(FIRST_TEST_MONTH, &message);
         Ok(())
     }
@@ -199,7 +193,7 @@ impl Story {
             asked += bodies.len() as u64;
             requests::ask(&self.client, "delay", bodies).await?;
         }
-        println!(
+        say!(
             "{}  {} flights asked, {:.0} a second",
             label(month),
             thousands(asked),
@@ -216,7 +210,7 @@ impl Story {
             let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
             let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
             let month = month_of(at - MINUTE_MS).max(1);
-            println!("{}  {message}", day(at));
+            say!("{}  {message}", day(at));
             self.year.note(month, message);
         }
         Ok(())
@@ -230,8 +224,8 @@ impl Story {
             .await?;
         let Some(id) = page.pointer("/rows/0/0").and_then(Value::as_str) else { return Ok(()) };
         let lineage = self.client.get(&format!("/api/v1/projects/{}/explain/prediction/{id}", self.project)).await?;
-        println!("where the last prediction came from (perennial explain prediction {id}):");
-        print!("{}", crate::commands::explained(&lineage));
+        say!("where the last prediction came from (perennial explain prediction {id}):");
+        say!("{}", crate::commands::explained(&lineage));
         Ok(())
     }
 }

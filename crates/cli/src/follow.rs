@@ -11,12 +11,13 @@ use serde_json::Value;
 
 use crate::client::{Client, Refused};
 use crate::host::Connection;
-use crate::output::thousands;
+use crate::output::{note, thousands};
 
 /// How long one look waits for news.
 const WAIT_MS: u32 = 20_000;
 
-/// Follows a pipeline run to its end; gives the run as it ended, with the `hint` that was told then.
+/// Follows a pipeline run to its end; gives the run as it ended, with how many loads it `held` and the `hint` that
+/// was told then.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
     Following::new(project, id, quiet).finish(client).await
 }
@@ -56,6 +57,8 @@ struct Following<'a> {
     project: &'a str,
     id: &'a str,
     after: i64,
+    /// Loads that the run held.
+    held: u32,
     /// What to do, as the run said when it ended.
     hint: Value,
     screen: Screen,
@@ -63,7 +66,7 @@ struct Following<'a> {
 
 impl<'a> Following<'a> {
     fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
-        Self { project, id, after: 0, hint: Value::Null, screen: Screen::new(quiet) }
+        Self { project, id, after: 0, held: 0, hint: Value::Null, screen: Screen::new(quiet) }
     }
 
     async fn finish(&mut self, client: &Client) -> Result<Value> {
@@ -77,12 +80,14 @@ impl<'a> Following<'a> {
                 if body["event"] == "ended" {
                     self.hint = body["hint"].clone();
                 }
+                self.held += u32::from(body["event"] == "load_ended" && body["state"] == "held");
             }
             if page.get("is_over").and_then(Value::as_bool).unwrap_or_default() {
                 self.screen.clear();
                 let mut run = client.get(&base).await?;
                 if let Some(run) = run.as_object_mut() {
                     run.insert("hint".to_owned(), self.hint.take());
+                    run.insert("held".to_owned(), self.held.into());
                 }
                 return Ok(run);
             }
@@ -109,7 +114,7 @@ impl Screen {
         match &self.bars {
             // A terminal that is gone needs no line.
             Some(bars) => drop(bars.println(text)),
-            None => eprintln!("{text}"),
+            None => note!("{text}"),
         }
     }
 
@@ -143,24 +148,24 @@ impl Screen {
     fn show(&mut self, body: &Value) {
         let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
+        // A load of several files names them one a line.
+        let path = text("path").replace('\n', ", ");
         match text("event").as_str() {
-            "load_started" => self.begin(
-                format!("{}:{}", text("dataset"), text("path")),
-                format!("{} ← {}", text("dataset"), text("path")),
-            ),
+            "load_started" => {
+                self.begin(format!("{}:{path}", text("dataset")), format!("{} ← {path}", text("dataset")));
+            }
             "load_ended" => {
-                self.end(&format!("{}:{}", text("dataset"), text("path")));
+                self.end(&format!("{}:{path}", text("dataset")));
                 let aside = if number("set_aside") > 0 {
                     format!(", {} set aside", thousands(number("set_aside")))
                 } else {
                     String::new()
                 };
                 match text("state").as_str() {
-                    "held" => self.line(&format!("✗ {} ← {}: held{aside}", text("dataset"), text("path"))),
+                    "held" => self.line(&format!("✗ {} ← {path}: held{aside}", text("dataset"))),
                     state => self.line(&format!(
-                        "✓ {} ← {}: {} rows{aside}{}",
+                        "✓ {} ← {path}: {} rows{aside}{}",
                         text("dataset"),
-                        text("path"),
                         thousands(number("rows")),
                         if state == "unchanged" { ", unchanged" } else { "" }
                     )),
@@ -175,6 +180,7 @@ impl Screen {
                     self.line(&format!("    hint: {}", text("hint")));
                 }
             }
+            "source_empty" => self.line(&format!("• {}: no file is at `{}`", text("dataset"), text("files"))),
             "step_started" => {
                 let why = body
                     .get("why")

@@ -17,6 +17,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::output::note;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime does not start: {error}");
+            note!("error: the runtime does not start: {error}");
             return ExitCode::from(2);
         }
     };
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(commands::run(arguments));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
-        Ok(code) => code,
+        Ok(code) => output::status(code),
         Err(failure) => output::failure(&failure, &folder, json),
     }
 }

@@ -1,8 +1,9 @@
 //! What people see: logs, tables, errors.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use perennial_core::{Error, ErrorCode, ErrorKind};
@@ -11,6 +12,57 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};
 use crate::client::Refused;
+
+/// Prints what was asked for, on standard output: a line, or a text of several.
+macro_rules! say {
+    ($($text:tt)*) => { crate::output::write_out(format!($($text)*)) };
+}
+pub(crate) use say;
+
+/// Prints what goes beside it, on standard error.
+macro_rules! note {
+    ($($text:tt)*) => { crate::output::write_beside(format!($($text)*)) };
+}
+pub(crate) use note;
+
+/// Why something asked for could not be printed.
+static UNPRINTED: OnceLock<std::io::Error> = OnceLock::new();
+
+/// See [`say`]. A reader who has seen enough, such as `head`, does not stop the command: it ends in order.
+pub(crate) fn write_out(text: String) {
+    let written = write_to(&mut std::io::stdout().lock(), text);
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        // The first one tells why.
+        let _ = UNPRINTED.set(error);
+    }
+}
+
+/// See [`note`].
+pub(crate) fn write_beside(text: String) {
+    // Nobody is there who could be told.
+    let _ = write_to(&mut std::io::stderr().lock(), text);
+}
+
+fn write_to(out: &mut dyn Write, mut text: String) -> std::io::Result<()> {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// The exit status of a command that ended with `code`, once it is known whether all was printed.
+pub(crate) fn status(code: ExitCode) -> ExitCode {
+    match UNPRINTED.get() {
+        None => code,
+        Some(error) => {
+            note!("error: standard output cannot be written: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
 
 /// Starts the log, on standard error: readable for people, JSON for machines.
 pub(crate) fn start_log(arguments: &Arguments) {
@@ -45,7 +97,7 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
         if json {
             let (code, message, hint) = (&refused.code, &refused.message, &refused.hint);
             let diagnostics = &refused.diagnostics;
-            println!(
+            say!(
                 "{}",
                 json!({ "error": { "code": code, "message": message, "hint": hint, "diagnostics": diagnostics } })
             );
@@ -54,24 +106,24 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
                 print_diagnostic(diagnostic, folder);
             }
         }
-        eprintln!("error: {}", refused.message);
+        note!("error: {}", refused.message);
         if let Some(hint) = &refused.hint {
-            eprintln!("  hint: {}", hint.replace('\n', "\n        "));
+            note!("  hint: {}", hint.replace('\n', "\n        "));
         }
         return ExitCode::from(if refused.status.is_server_error() { 2 } else { 1 });
     }
     if let Some(error) = failure.downcast_ref::<Error>() {
         if json {
             let (code, message, hint) = (error.code().name(), error.chain(), error.hint_text());
-            println!("{}", json!({ "error": { "code": code, "message": message, "hint": hint } }));
+            say!("{}", json!({ "error": { "code": code, "message": message, "hint": hint } }));
         }
-        eprintln!("error: {}", error.chain());
+        note!("error: {}", error.chain());
         if let Some(hint) = error.hint_text() {
-            eprintln!("  hint: {}", hint.replace('\n', "\n        "));
+            note!("  hint: {}", hint.replace('\n', "\n        "));
         }
         return ExitCode::from(if error.kind() == ErrorKind::Internal { 2 } else { 1 });
     }
-    eprintln!("error: {failure:#}");
+    note!("error: {failure:#}");
     ExitCode::from(2)
 }
 
@@ -89,9 +141,9 @@ fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let (Some(start), Some(length)) = (number("offset"), number("length")) else {
         let place =
             number("line").map_or_else(String::new, |line| format!(":{line}:{}", number("column").unwrap_or(1)));
-        eprintln!("{file}{place}: {}", text("message"));
+        note!("{file}{place}: {}", text("message"));
         if !text("suggestion").is_empty() {
-            eprintln!("  help: {}", text("suggestion"));
+            note!("  help: {}", text("suggestion"));
         }
         return;
     };
@@ -102,7 +154,7 @@ fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let theme = if is_colourful() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut shown = String::new();
     if GraphicalReportHandler::new_themed(theme).render_report(&mut shown, report.as_ref()).is_ok() {
-        eprint!("{shown}");
+        note!("{shown}");
     }
 }
 

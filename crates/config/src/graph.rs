@@ -114,16 +114,6 @@ impl Graph {
         self.needs(step).filter_map(|thing| self.maker(thing)).collect()
     }
 
-    /// The steps that need what a step makes, ordered, each once.
-    pub fn after(&self, step: &StepName) -> BTreeSet<&StepName> {
-        let made = self.makes.get(step);
-        self.needs
-            .iter()
-            .filter(|(_, needs)| made.is_some_and(|made| !made.is_disjoint(needs)))
-            .map(|(name, _)| name)
-            .collect()
-    }
-
     /// The steps that must run, in order, so that the thing is up to date: its maker and all before it.
     pub fn leading_to(&self, thing: &Thing) -> Vec<&StepName> {
         let mut wanted = BTreeSet::new();

@@ -107,11 +107,6 @@ impl Project {
         self.triggers.iter().filter(|(_, trigger)| trigger.run == Start::Release).collect()
     }
 
-    /// The endpoint that declares a canary, if one does.
-    pub fn canary(&self) -> Option<(&EndpointName, &Canary)> {
-        self.endpoints.iter().find_map(|(name, endpoint)| Some((name, endpoint.canary.as_ref()?)))
-    }
-
     /// The name that a project file gives its project, whatever else is wrong with the file.
     pub fn name_in(text: &str) -> Option<ProjectName> {
         let table: toml::Table = text.parse().ok()?;

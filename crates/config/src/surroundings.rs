@@ -14,8 +14,15 @@ pub trait Files {
     fn any(&self, glob: &str) -> bool;
 }
 
-/// Finds the tables that one SELECT names, ordered; an error when it is none.
-pub type TablesIn<'a> = &'a dyn Fn(&str) -> Result<Vec<String>, Error>;
+/// The dialect of SQL that steps and checks are written in.
+pub trait Sql {
+    /// The tables that one SELECT names, ordered; an error when it is none.
+    fn tables_in(&self, select: &str) -> Result<Vec<String>, Error>;
+
+    /// An error when the text is no condition: one expression, of functions that there are. Its columns and
+    /// types are told by the data alone.
+    fn judge_condition(&self, condition: &str) -> Result<(), Error>;
+}
 
 /// What a project file is judged against.
 #[derive(Clone, Copy)]
@@ -24,8 +31,8 @@ pub struct Surroundings<'a> {
     pub files: &'a dyn Files,
     /// The built-in trainers.
     pub trainers: &'a [TrainerSpec],
-    /// Finds the tables in the SQL of a step; `None` leaves SQL unread.
-    pub tables_in: Option<TablesIn<'a>>,
+    /// Reads the SQL of steps and checks.
+    pub sql: &'a dyn Sql,
 }
 
 /// A built-in trainer and the parameters it takes.

@@ -167,12 +167,6 @@ impl Window {
         Self::containing(self.start_ms - 1, length, zone)
     }
 
-    /// The window just after this one.
-    #[must_use]
-    pub fn next(&self, length: &Duration, zone: &TimeZone) -> Self {
-        Self::containing(self.end_ms, length, zone)
-    }
-
     /// Whether `ms` lies in it.
     pub fn contains(&self, ms: i64) -> bool {
         (self.start_ms..self.end_ms).contains(&ms)

@@ -98,8 +98,6 @@ ids! {
     PromotionId, "promotion";
     /// Names an alert.
     AlertId, "alert";
-    /// Names a job.
-    JobId, "job";
     /// Names a request to an endpoint.
     RequestId, "request";
     /// Names a grant of a role.

@@ -153,6 +153,10 @@ impl DataEngine for Engine {
         Ok(tables_in(sql)?)
     }
 
+    fn judge_condition(&self, condition: &str) -> CoreResult<()> {
+        Ok(self.sql().judge_condition(condition)?)
+    }
+
     async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {
         let (sql, request) = (self.sql(), request.clone());
         Ok(self.pool.run(async move { sql.schema(&request.sql, &request.tables).await }).await?)

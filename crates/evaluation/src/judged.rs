@@ -41,7 +41,10 @@ pub fn metrics(scores: &Scores, outcomes: &Outcomes) -> Result<Metrics, Error> {
 }
 
 /// Measures `scores` over all labelled rows and over each slice by the
-/// columns of `frame` called `columns`; see [`crate::slices`].
+/// columns of `frame` called `columns`, whose rows are those of the scores.
+///
+/// Of every column the [`MAX_SLICES`](crate::MAX_SLICES) values with the most labelled
+/// rows, most frequent first, equals by value; missing is a value too.
 pub fn judge<S: AsRef<str>>(
     scores: &Scores,
     outcomes: &Outcomes,

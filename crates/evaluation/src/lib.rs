@@ -32,4 +32,4 @@ pub use leak::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};
 pub use metrics::{ClassMetrics, MAX_CLASS_METRICS, Metrics};
 pub use outcomes::Outcomes;
 pub use residuals::{RESIDUAL_BINS, ResidualBin, Residuals, residuals};
-pub use slices::{MAX_SLICES, Slice, slices};
+pub use slices::{MAX_SLICES, Slice};

@@ -4,14 +4,12 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use perennial_core::frame::{Column, Frame};
-use perennial_core::model::Scores;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::judged::Judged;
 use crate::metrics::Metrics;
-use crate::outcomes::Outcomes;
 
 /// Slices a column gives at most: its most frequent values.
 pub const MAX_SLICES: usize = 50;
@@ -40,19 +38,7 @@ impl Slice {
     }
 }
 
-/// Measures each slice by the columns of `frame` called `columns`, whose rows are those of the scores.
-///
-/// Of every column the [`MAX_SLICES`] values with the most labelled rows, most
-/// frequent first, equals by value; missing is a value too.
-pub fn slices<S: AsRef<str>>(
-    scores: &Scores,
-    outcomes: &Outcomes,
-    frame: &Frame,
-    columns: &[S],
-) -> Result<Vec<Slice>, Error> {
-    measure_slices(&Judged::new(scores, outcomes)?, frame, columns)
-}
-
+/// Measures each slice; see [`crate::judge`].
 pub(crate) fn measure_slices<S: AsRef<str>>(
     judged: &Judged<'_>,
     frame: &Frame,

@@ -1,4 +1,4 @@
-//! Latencies as counts that add up.
+//! Latencies as counts.
 
 use std::collections::BTreeMap;
 
@@ -40,13 +40,6 @@ impl LatencyHistogram {
     pub fn record(&mut self, milliseconds: f64) {
         let kept = if milliseconds.is_nan() { LONGEST_MS } else { milliseconds.clamp(SHORTEST_MS, LONGEST_MS) };
         *self.bins.entry((kept.ln() / growth().ln()).ceil() as i32).or_insert(0) += 1;
-    }
-
-    /// Adds the latencies of another histogram.
-    pub fn merge(&mut self, other: &Self) {
-        for (bin, count) in &other.bins {
-            *self.bins.entry(*bin).or_insert(0) += count;
-        }
     }
 
     /// Latencies counted.

@@ -20,7 +20,6 @@ pub struct Schedule {
     /// Steps that wait for nothing any more, by their place in the order.
     ready: BTreeSet<(usize, String)>,
     running: BTreeSet<String>,
-    waiting: usize,
     skipped: Vec<(String, String)>,
 }
 
@@ -52,8 +51,7 @@ impl Schedule {
             }
             steps.insert(node.name.clone(), Step { place, open, followers: Vec::new(), is_waiting: true });
         }
-        let waiting = steps.len();
-        Self { steps, ready, running: BTreeSet::new(), waiting, skipped: Vec::new() }
+        Self { steps, ready, running: BTreeSet::new(), skipped: Vec::new() }
     }
 
     /// Starts the next step that waits for nothing any more, at most `limit` at a time.
@@ -84,9 +82,7 @@ impl Schedule {
 
     /// Whether the step waited until now.
     fn wait_no_more(&mut self, name: &str) -> bool {
-        let waited = self.steps.get_mut(name).is_some_and(|step| std::mem::take(&mut step.is_waiting));
-        self.waiting -= usize::from(waited);
-        waited
+        self.steps.get_mut(name).is_some_and(|step| std::mem::take(&mut step.is_waiting))
     }
 
     fn free_followers(&mut self, done: &str) {
@@ -114,10 +110,5 @@ impl Schedule {
     /// Steps skipped so far, each with the step that failed.
     pub fn skipped(&self) -> &[(String, String)] {
         &self.skipped
-    }
-
-    /// Whether nothing runs and nothing waits.
-    pub fn is_over(&self) -> bool {
-        self.running.is_empty() && self.waiting == 0
     }
 }

@@ -144,11 +144,6 @@ pub async fn find_by_digest(conn: &mut Conn, dataset_id: DatasetId, digest: &str
     conn.optional(sql!("dataset_versions/find_by_digest"), bind![dataset_id, digest]).await
 }
 
-/// The version that was newest at an instant of the project clock.
-pub async fn find_as_of(conn: &mut Conn, dataset_id: DatasetId, project_ms: i64) -> Result<Option<DatasetVersion>> {
-    conn.optional(sql!("dataset_versions/find_as_of"), bind![dataset_id, project_ms]).await
-}
-
 /// Versions of a dataset, newest first; `before` is the number after the page.
 pub async fn list(
     conn: &mut Conn,

@@ -183,11 +183,6 @@ pub async fn list_following(conn: &mut Conn, model_id: ModelId, alias: &str) -> 
     conn.all(sql!("endpoints/list_following"), bind![model_id, alias]).await
 }
 
-/// The endpoints where a version answers, as champion or canary.
-pub async fn list_serving(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Endpoint>> {
-    conn.all(sql!("endpoints/list_serving"), bind![model_id, number]).await
-}
-
 /// Changes which project file an endpoint follows.
 pub async fn configure(
     tx: &mut Tx,
@@ -197,11 +192,6 @@ pub async fn configure(
     at_ms: i64,
 ) -> Result<()> {
     tx.update(sql!("endpoints/configure"), bind![project_id, name, config, at_ms], "endpoint", name).await
-}
-
-/// Deletes an endpoint.
-pub async fn delete(tx: &mut Tx, project_id: ProjectId, name: &EndpointName) -> Result<()> {
-    tx.update(sql!("endpoints/delete"), bind![project_id, name], "endpoint", name).await
 }
 
 /// Makes a version champion (`None`: nobody answers); gives the new generation.

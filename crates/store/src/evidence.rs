@@ -5,7 +5,6 @@ use perennial_core::id::{EvidenceId, PipelineRunId, ProjectId, StepRunId};
 use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
-use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
 /// A record of evidence.
@@ -74,14 +73,6 @@ pub async fn insert(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
 /// A record of evidence; an error when there is none.
 pub async fn get(conn: &mut Conn, id: EvidenceId) -> Result<Evidence> {
     conn.required(sql!("evidence/get"), bind![id], "evidence", id).await
-}
-
-/// Evidence of a project, newest first.
-pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Evidence>> {
-    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
-    let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("evidence/list"), values).await?;
-    Ok(Page::cut(items, limit, |item: &Evidence| item.id.to_string()))
 }
 
 /// The newest evidence an attempt measured.

@@ -74,22 +74,7 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
     .await
 }
 
-/// A grant; an error when there is none.
-pub async fn get(conn: &mut Conn, id: GrantId) -> Result<Grant> {
-    conn.required(sql!("grants/get"), bind![id], "grant", id).await
-}
-
-/// Takes a grant away.
-pub async fn delete(tx: &mut Tx, id: GrantId) -> Result<()> {
-    tx.update(sql!("grants/delete"), bind![id], "grant", id).await
-}
-
 /// Every grant of a principal.
 pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Grant>> {
     conn.all(sql!("grants/list"), bind![principal_id]).await
-}
-
-/// Every grant on a project.
-pub async fn list_on_project(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Grant>> {
-    conn.all(sql!("grants/list_on_project"), bind![project_id]).await
 }

@@ -33,7 +33,6 @@ pub mod endpoints;
 pub mod evidence;
 pub mod experiments;
 pub mod grants;
-pub mod jobs;
 pub mod ledger;
 pub mod lineage;
 pub mod loads;

@@ -194,32 +194,19 @@ pub async fn list(conn: &mut Conn, dataset_id: DatasetId, after: Option<&str>, l
     Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
 }
 
-/// Loads of a project, newest first.
-pub async fn list_in_project(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    after: Option<&str>,
-    limit: u32,
-) -> Result<Page<Load>> {
-    let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
-    let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("loads/list_in_project"), values).await?;
-    Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
-}
-
 /// Loads of a dataset that are staged, held or being committed, oldest first.
 pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Load>> {
     conn.all(sql!("loads/list_open"), bind![dataset_id]).await
 }
 
+/// Loads of a project that are held, oldest first.
+pub async fn list_held(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Load>> {
+    conn.all(sql!("loads/list_held"), bind![project_id]).await
+}
+
 /// Loads of a dataset whose rows set aside count: they are held or committed. Newest first.
 pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) -> Result<Vec<Load>> {
     conn.all(sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
-}
-
-/// Loads of the whole server that are staged or being committed, oldest first: what recovery looks at.
-pub async fn list_unsettled(conn: &mut Conn) -> Result<Vec<Load>> {
-    conn.all(sql!("loads/list_unsettled"), bind![]).await
 }
 
 /// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows still lie staged.
@@ -230,16 +217,6 @@ pub async fn list_open_everywhere(conn: &mut Conn) -> Result<Vec<Load>> {
 /// The newest load of a path that did not fail.
 pub async fn find_by_path(conn: &mut Conn, dataset_id: DatasetId, source_path: &str) -> Result<Option<Load>> {
     conn.optional(sql!("loads/find_by_path"), bind![dataset_id, source_path]).await
-}
-
-/// The committed load of this content at this path.
-pub async fn find_committed_by_content(
-    conn: &mut Conn,
-    dataset_id: DatasetId,
-    source_path: &str,
-    content_digest: &str,
-) -> Result<Option<Load>> {
-    conn.optional(sql!("loads/find_committed_by_content"), bind![dataset_id, source_path, content_digest]).await
 }
 
 /// The committed load that a step run, log segment or request brought.
@@ -332,17 +309,7 @@ pub async fn abandon(tx: &mut Tx, intent: &LoadIntent, message: &str, at_ms: i64
         .await
 }
 
-/// Takes an intent over from a server that is gone.
-pub async fn take_over_intent(tx: &mut Tx, dataset_id: DatasetId, from: &str, to: &str) -> Result<()> {
-    tx.swap(sql!("loads/take_over_intent"), bind![dataset_id, from, to], "intent of dataset", dataset_id).await
-}
-
 /// The open intent of a dataset.
 pub async fn find_intent(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<LoadIntent>> {
     conn.optional(sql!("loads/find_intent"), bind![dataset_id]).await
-}
-
-/// Every open intent on the server: what recovery finishes.
-pub async fn list_intents(conn: &mut Conn) -> Result<Vec<LoadIntent>> {
-    conn.all(sql!("loads/list_intents"), bind![]).await
 }

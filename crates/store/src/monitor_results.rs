@@ -112,19 +112,6 @@ pub async fn insert(tx: &mut Tx, result: &MonitorResult) -> Result<()> {
     .await
 }
 
-/// The revision a new result would have.
-pub async fn next_revision(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    monitor: &MonitorName,
-    window_start_ms: i64,
-    number: i64,
-    kind: ResultKind,
-) -> Result<i64> {
-    let values = bind![project_id, monitor, window_start_ms, number, kind];
-    Ok(conn.scalar(sql!("monitor_results/next_revision"), values).await?.unwrap_or(1))
-}
-
 /// The newest revision of every result of a monitor, oldest window first.
 pub async fn list(conn: &mut Conn, project_id: ProjectId, monitor: &MonitorName) -> Result<Vec<MonitorResult>> {
     conn.all(sql!("monitor_results/list"), bind![project_id, monitor]).await

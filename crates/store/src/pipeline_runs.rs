@@ -141,11 +141,6 @@ pub async fn list_open(conn: &mut Conn) -> Result<Vec<PipelineRun>> {
     conn.all(sql!("pipeline_runs/list_open"), bind![]).await
 }
 
-/// Every pipeline run of a project that has not ended, oldest first.
-pub async fn list_open_in_project(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<PipelineRun>> {
-    conn.all(sql!("pipeline_runs/list_open_in_project"), bind![project_id]).await
-}
-
 /// Takes a pipeline run through an event; gives its new state.
 pub async fn apply(
     tx: &mut Tx,

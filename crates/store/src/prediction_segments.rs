@@ -108,8 +108,3 @@ pub async fn apply(
     .await?;
     Ok(next)
 }
-
-/// The segment that became a load.
-pub async fn find_by_load(conn: &mut Conn, load_id: LoadId) -> Result<Option<PredictionSegment>> {
-    conn.optional(sql!("prediction_segments/find_by_load"), bind![load_id]).await
-}

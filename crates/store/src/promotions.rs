@@ -106,11 +106,6 @@ pub async fn insert(tx: &mut Tx, promotion: &Promotion) -> Result<()> {
     .await
 }
 
-/// A promotion; an error when there is none.
-pub async fn get(conn: &mut Conn, id: PromotionId) -> Result<Promotion> {
-    conn.required(sql!("promotions/get"), bind![id], "promotion", id).await
-}
-
 /// Promotions of a project, newest first.
 pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Promotion>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));

@@ -210,12 +210,6 @@ pub async fn refuse(tx: &mut Tx, refusal: &Refusal) -> Result<()> {
     Ok(())
 }
 
-/// Lets a release come back, because a person named it.
-pub async fn forgive(tx: &mut Tx, project_id: ProjectId, endpoint: &EndpointName, digest: &str) -> Result<()> {
-    tx.execute(sql!("releases/forgive"), bind![project_id, endpoint, digest]).await?;
-    Ok(())
-}
-
 /// Whether and why a model version may not come back, in whichever release: the newest refusal.
 pub async fn find_refusal(
     conn: &mut Conn,
@@ -224,9 +218,4 @@ pub async fn find_refusal(
     number: i64,
 ) -> Result<Option<Refusal>> {
     conn.optional(sql!("releases/find_refusal"), bind![project_id, endpoint, number]).await
-}
-
-/// Releases that may not come back at an endpoint.
-pub async fn list_refusals(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName) -> Result<Vec<Refusal>> {
-    conn.all(sql!("releases/list_refusals"), bind![project_id, endpoint]).await
 }

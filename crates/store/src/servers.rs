@@ -1,7 +1,6 @@
-//! Servers, their leases, and which state of each endpoint they answer from.
+//! Servers and their leases.
 
-use perennial_core::id::{ProjectId, ServerId};
-use perennial_core::name::EndpointName;
+use perennial_core::id::ServerId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -70,28 +69,4 @@ pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
 /// Servers with a live lease.
 pub async fn list_live(conn: &mut Conn, wall_ms: i64) -> Result<Vec<Server>> {
     conn.all(sql!("servers/list_live"), bind![wall_ms]).await
-}
-
-/// Says that a server has switched to a generation of an endpoint and drained the one before.
-pub async fn set_generation(
-    tx: &mut Tx,
-    id: ServerId,
-    project_id: ProjectId,
-    endpoint: &EndpointName,
-    generation: i64,
-) -> Result<()> {
-    tx.execute(sql!("servers/set_generation"), bind![id, project_id, endpoint, generation]).await?;
-    Ok(())
-}
-
-/// Serving servers with a live lease that have not reached a generation of an endpoint: with none, a promotion is acknowledged.
-pub async fn count_behind(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    endpoint: &EndpointName,
-    generation: i64,
-    wall_ms: i64,
-) -> Result<u64> {
-    let values = bind![project_id, endpoint, generation, wall_ms];
-    Ok(conn.scalar(sql!("servers/count_behind"), values).await?.unwrap_or(0))
 }

@@ -1,6 +1,6 @@
 //! What was last seen of a source's files, so that unchanged ones are not read again.
 
-use perennial_core::id::{DatasetId, LoadId, ProjectId};
+use perennial_core::id::{DatasetId, LoadId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -67,11 +67,6 @@ pub async fn put(tx: &mut Tx, file: &SourceFileRecord) -> Result<()> {
 /// Every file of a dataset, by path.
 pub async fn list(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<SourceFileRecord>> {
     conn.all(sql!("source_files/list"), bind![dataset_id]).await
-}
-
-/// Every file of every dataset of a project, in one query.
-pub async fn list_in_project(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<SourceFileRecord>> {
-    conn.all(sql!("source_files/list_in_project"), bind![project_id]).await
 }
 
 /// Forgets a file; one that is not known is forgotten as well.

@@ -202,11 +202,6 @@ pub async fn list_newest_good(conn: &mut Conn, project_id: ProjectId) -> Result<
     conn.all(sql!("step_runs/list_newest_good"), bind![project_id]).await
 }
 
-/// The attempt of a tracked run.
-pub async fn find_by_run(conn: &mut Conn, run_id: RunId) -> Result<Option<StepRun>> {
-    conn.optional(sql!("step_runs/find_by_run"), bind![run_id]).await
-}
-
 /// Takes an attempt through an event and keeps what is known of its end; gives its new state.
 pub async fn apply(
     tx: &mut Tx,

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use perennial_core::id::{
-    AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
-    PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, LoadId, ModelId, PipelineRunId,
+    PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
 };
 use perennial_core::ledger::Chain;
 use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
@@ -14,8 +14,8 @@ use perennial_core::permission::Role;
 use perennial_core::port::data::{Mode, Severity};
 use perennial_core::schema::Schema;
 use perennial_core::state::{
-    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus,
-    SegmentState, StepRunState,
+    AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
+    StepRunState,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
@@ -204,10 +204,10 @@ macro_rules! text_column {
 pub(crate) use text_column;
 
 text_column! {
-    perennial_core::rule::Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId, PrincipalId,
+    perennial_core::rule::Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, LoadId, ModelId, PipelineRunId, PrincipalId,
     ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
-    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
+    AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
 }
 

@@ -175,6 +175,10 @@ impl DataEngine for FakeData {
         Ok(None)
     }
 
+    fn judge_condition(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     fn tables_in(&self, _: &str) -> Result<Vec<String>> {
         Ok(Vec::new())
     }

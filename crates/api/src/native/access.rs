@@ -32,6 +32,10 @@ struct Principal {
     /// `person`, `host`, `step` or `service`.
     kind: &'static str,
     is_disabled: bool,
+    /// What its tokens give: `viewer`, `contributor`, `approver` or `admin`.
+    role: Option<&'static str>,
+    /// The project they give it on; absent for the whole server.
+    project: Option<String>,
     tokens: Vec<Token>,
 }
 
@@ -49,12 +53,15 @@ struct Token {
 /// Lists principals with their tokens
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", responses((status = 200, body = Items<Principal>)))]
 async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Principal>>, ApiError> {
-    let all = access::list_tokens(&caller).await?.into_iter().map(|(principal, tokens)| Principal {
-        id: principal.id.to_string(),
-        name: principal.name,
-        kind: principal.kind.as_str(),
-        is_disabled: principal.is_disabled,
-        tokens: tokens
+    let all = access::list_tokens(&caller).await?.into_iter().map(|holder| Principal {
+        id: holder.principal.id.to_string(),
+        name: holder.principal.name,
+        kind: holder.principal.kind.as_str(),
+        is_disabled: holder.principal.is_disabled,
+        role: holder.role.map(Role::as_str),
+        project: holder.project.map(Into::into),
+        tokens: holder
+            .tokens
             .into_iter()
             .map(|token| Token {
                 id: token.id.to_string(),

@@ -194,7 +194,11 @@ async fn verify_all(Who { caller, .. }: Who, Query(wanted): Query<Wanted>) -> Re
         let Json(verified) = verified(chain.found.map_err(Into::into))?;
         chains.push(VerifiedChain { project: chain.project.map(Into::into), verified });
     }
-    let missing = || "no chain continues the head, so one was hashed anew, or it is not yours to read".to_owned();
+    let missing = || {
+        "no chain continues this head: since it was noted a chain was cut or hashed anew, or a backup from before was \
+         restored, which the chain of the server tells as `backup restore`; or the chain is not yours to read"
+            .to_owned()
+    };
     Ok(Json(VerifiedAll {
         holds: all.is_continued && chains.iter().all(|chain| chain.verified.holds),
         chains,

@@ -100,11 +100,11 @@ async fn release(
     Path((_, id)): Path<(ProjectName, LoadId)>,
     Body(body): Body<Release>,
 ) -> Result<Json<Done>, ApiError> {
-    let made = loads::release(&caller, &project, id, body.all).await?;
-    let which = if body.all { "every row" } else { "the passing rows" };
+    let (load, made) = loads::release(&caller, &project, id, body.all).await?;
+    let (dataset, version) = (&made.dataset.name, &made.version);
     let message = format!(
-        "{which} of load `{id}` entered `{}` as version {}: {} rows now",
-        made.dataset.name, made.version.number, made.version.row_count
+        "{} of {} rows of load `{id}` entered `{dataset}`: version {} has {} rows",
+        load.passing, load.arrived, version.number, version.row_count
     );
     Ok(Json(Done { message }))
 }

@@ -180,10 +180,12 @@ async fn each_wrong_request_is_told_as_mlflow_tells_it() {
         ),
         (json!({ "inputs": { "dep_hour": [1], "distance": [1, 2] } }), "BAD_REQUEST", "`distance` has 2 rows"),
         (json!({ "inputs": { "dep_hour": 1 } }), "BAD_REQUEST", "`dep_hour`"),
+        (json!({ "dataframe_records": [] }), "BAD_REQUEST", "`dataframe_records` holds no row"),
+        (json!({ "instances": [] }), "BAD_REQUEST", "`instances` holds no row"),
         (
             json!({ "dataframe_records": [row(json!("soon"), json!(1), json!("AA"))] }),
             "INVALID_PARAMETER_VALUE",
-            "`dep_hour` takes numbers, row 0 has `\\\"soon\\\"`",
+            "`dep_hour` takes numbers, row 0 has `soon`",
         ),
         (
             json!({ "dataframe_records": [{ "dep_hour": 1, "carrier": "AA" }] }),

@@ -1,14 +1,15 @@
 //! Tokens: each gives its principal's one grant, and the ledger tells of its making and its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::Result;
 use perennial_core::id::{ProjectId, RunId, TokenId};
-use perennial_core::name::StepName;
+use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::{Permission, Role};
 use perennial_store::principals::PrincipalKind;
 use perennial_store::tokens::{Token, TokenKind};
-use perennial_store::{Tx, principals, sessions, tokens};
+use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
 use serde_json::json;
 
 use super::principals::{Wanted, chain_of, find_or_create};
@@ -31,10 +32,11 @@ pub struct NewToken {
 }
 
 /// Mints the host token of this start: void when the host ends, and every one before it. What has long been void,
-/// sessions and one-time links with it, is forgotten.
+/// sessions and one-time links with it, is forgotten. The ledger tells nothing of host tokens: they come and go with
+/// every command, and give nothing that whoever starts a host on the data could not do.
 pub async fn host_token(app: &Arc<App>) -> Result<NewToken> {
     let caller = Caller::system(app.clone(), "start");
-    let (by, now) = (By::new(&caller, None).await?, app.services.clock.wall_ms());
+    let now = app.services.clock.wall_ms();
     app.store()
         .write(move |tx| {
             Box::pin(async move {
@@ -42,8 +44,7 @@ pub async fn host_token(app: &Arc<App>) -> Result<NewToken> {
                 tokens::delete_stale_admin_links(tx, now).await?;
                 sessions::delete_expired(tx, now).await?;
                 let void = tokens::revoke_kind(tx, TokenKind::Host, now).await?;
-                end_sessions(tx, &void).await?;
-                record_void(tx, &by, &void).await
+                end_sessions(tx, &void).await
             })
         })
         .await?;
@@ -106,7 +107,9 @@ async fn issue(
                     revoked_ms: None,
                 };
                 tokens::insert(tx, &token).await?;
-                changes.push(change(&token, "create"));
+                if kind != TokenKind::Host {
+                    changes.push(change(&token, "create"));
+                }
                 for change in changes {
                     by.record(tx, change).await?;
                 }
@@ -199,14 +202,31 @@ async fn record_void(tx: &mut Tx, by: &By, void: &[Token]) -> Result<()> {
     Ok(())
 }
 
-/// Every principal with its tokens, by name. Secrets are not kept, so none is told.
-pub async fn list_tokens(caller: &Caller) -> Result<Vec<(PrincipalKept, Vec<TokenKept>)>> {
+/// A principal with what it holds and its tokens.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Who.
+    pub principal: PrincipalKept,
+    /// Its one grant's role; `None` when it was taken back.
+    pub role: Option<Role>,
+    /// The project it holds on; `None` for the whole server.
+    pub project: Option<ProjectName>,
+    /// Its tokens. Secrets are not kept, so none is told.
+    pub tokens: Vec<TokenKept>,
+}
+
+/// Every principal with its tokens, by name.
+pub async fn list_tokens(caller: &Caller) -> Result<Vec<Holder>> {
     caller.principal.require(Permission::Manage, None)?;
     let mut reader = caller.app.store().read().await?;
+    let names: BTreeMap<ProjectId, ProjectName> =
+        projects::list(&mut reader).await?.into_iter().map(|project| (project.id, project.name)).collect();
     let mut listed = Vec::new();
     for principal in principals::list(&mut reader).await? {
+        let held = grants::list(&mut reader, principal.id).await?.into_iter().next();
         let tokens = tokens::list(&mut reader, principal.id).await?;
-        listed.push((principal, tokens));
+        let project = held.as_ref().and_then(|grant| names.get(&grant.project_id?).cloned());
+        listed.push(Holder { principal, role: held.map(|grant| grant.role), project, tokens });
     }
     Ok(listed)
 }

@@ -22,8 +22,9 @@ use crate::ledger::Change;
 use crate::project::ProjectState;
 use crate::tables::{Tables, Versioned};
 
-/// Commits a held load because a person says so: its passing rows, or every row with `all`.
-pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, all: bool) -> Result<Versioned> {
+/// Commits a held load because a person says so: its passing rows, or every row with `all`. Gives the load as it
+/// is then, and the version it made.
+pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, all: bool) -> Result<(Load, Versioned)> {
     caller.require(Permission::Approve, project)?;
     let _collecting = project.collecting.lock().await;
     let app = &caller.app;
@@ -42,7 +43,8 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
     let version =
         commit(caller, &dataset, base.as_ref(), &load, &staged, Vec::new(), LoadEvent::Release, all, app.now(project))
             .await?;
-    Ok(Versioned { dataset, version })
+    let load = loads::get(&mut *app.store().read().await?, id).await?;
+    Ok((load, Versioned { dataset, version }))
 }
 
 /// What the ledger tells: who took the responsibility, for which rows.

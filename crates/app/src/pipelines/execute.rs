@@ -15,7 +15,7 @@ use perennial_pipelines::{Graph, KeyParts, Node, Outcome, Schedule};
 use perennial_store::model_versions::ModelVersion;
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::step_runs::{StepOutcome, StepOutput, StepRun};
-use perennial_store::{pipeline_runs, step_runs};
+use perennial_store::{loads, pipeline_runs, step_runs};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
@@ -322,12 +322,8 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
         context.tell(Told::Released { message: released.clone() }).await;
         message = Some(released);
     }
-    let trouble: Vec<String> = collected
-        .held
-        .iter()
-        .filter_map(|(_, load)| load.message.clone())
-        .chain(collected.failed.iter().map(|(_, error)| error.message().to_owned()))
-        .collect();
+    let mut trouble = held(context, collected).await?;
+    trouble.extend(collected.failed.iter().map(|(_, error)| error.message().to_owned()));
     let failed = collected.failed.first().map(|(_, error)| error);
     if let Some(error) = failed {
         let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
@@ -339,10 +335,19 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
     }
     if !trouble.is_empty() {
         message = Some(message.into_iter().chain(trouble).collect::<Vec<_>>().join("; "));
-        acted = true;
+        acted |= !collected.held.is_empty();
     }
     let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
     Ok(Finished { state, message, decided })
+}
+
+/// Why loads are held: those of this run, and for whoever asked by hand those held before.
+async fn held(context: &Context, collected: &collect::Collected) -> Result<Vec<String>> {
+    if context.is_triggered() || context.is_caused_by(monitors::CAUSE) {
+        return Ok(collected.held.iter().filter_map(|(_, load)| load.message.clone()).collect());
+    }
+    let held = loads::list_held(&mut *context.caller.app.store().read().await?, context.project.id).await?;
+    Ok(held.into_iter().filter_map(|load| load.message).collect())
 }
 
 async fn gather(context: &Context) -> Result<collect::Collected> {
@@ -372,6 +377,9 @@ fn translate(event: &collect::Told<'_>) -> Told {
         collect::Told::Begins(dataset, path) => {
             Told::LoadStarted { dataset: (*dataset).clone(), path: (*path).to_owned() }
         }
+        collect::Told::Empty(dataset, files) => {
+            Told::SourceEmpty { dataset: (*dataset).clone(), files: (*files).to_owned() }
+        }
         collect::Told::Failed(dataset, error) => Told::LoadFailed {
             dataset: (*dataset).clone(),
             message: error.message().to_owned(),
@@ -379,7 +387,7 @@ fn translate(event: &collect::Told<'_>) -> Told {
         },
         collect::Told::Ended(dataset, path, arrived) => {
             let (state, rows, load) = match arrived {
-                Arrived::Committed(_, load, _) => ("committed", load.arrived, Some(load)),
+                Arrived::Committed(_, load, _) => ("committed", load.passing, Some(load)),
                 Arrived::Held(load, _) => ("held", load.arrived, Some(load)),
                 Arrived::Unchanged(versioned) => ("unchanged", versioned.version.row_count, None),
             };
@@ -465,7 +473,7 @@ pub(crate) async fn plan_by(
     steps: Vec<StepName>,
 ) -> Result<Plan> {
     caller.require(Permission::Write, project)?;
-    let run = asked_for(caller, project, &submission, PipelineKind::Run, serde_json::Value::Null, &Options { steps });
+    let run = asked_for(caller, project, &submission, PipelineKind::Run, serde_json::Value::Null, &Options { steps })?;
     let mut context = Context::new(caller, project, submission, &run).await?;
     context.tables = Mutex::new(Tables::newest(&caller.app, project.id).await?);
     let context = &Arc::new(context);

@@ -22,7 +22,7 @@ pub enum Told {
         path: String,
         /// `committed`, `held` or `unchanged`.
         state: String,
-        /// Rows that arrived.
+        /// Rows that entered the dataset; of a held load those that arrived, of unchanged content those that are there.
         rows: u64,
         /// Rows set aside.
         set_aside: u64,
@@ -41,10 +41,12 @@ pub enum Told {
         /// What to do.
         hint: Option<String>,
     },
-    /// Steps are about to be looked at.
-    Planned {
-        /// How many.
-        steps: usize,
+    /// A dataset has no rows yet, and its source finds no file.
+    SourceEmpty {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Where its source looks, as it is declared.
+        files: String,
     },
     /// A step begins.
     StepStarted {

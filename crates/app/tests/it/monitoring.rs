@@ -171,6 +171,21 @@ async fn a_window_that_cannot_be_judged_is_told_once_keeps_no_other_and_is_tried
 }
 
 #[tokio::test]
+async fn a_window_that_could_not_be_judged_is_told_no_more_once_it_is_too_old_to_be_looked_at() {
+    let flown = released(&file().replace("metric =", "within = \"1 day\"\nmetric ="), "delay").await;
+    (1..=4).for_each(|number| answered_in(&flown.test, month(number)));
+    let states = async |to: Window| {
+        let now = flown.test.app.now(&flown.project).project_ms;
+        flown.test.clock.advance(to.end_ms - now);
+        look(&flown.test, &flown.project).await;
+        let told = told(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
+        told.map(|alert| (alert.window_start_ms, alert.state)).collect::<Vec<_>>()
+    };
+    assert_eq!(states(month(1)).await, [(month(0).start_ms, AlertState::Firing)]);
+    assert_eq!(states(month(4)).await, [(month(0).start_ms, AlertState::Resolved)]);
+}
+
+#[tokio::test]
 async fn a_window_that_closed_while_the_ledger_moved_is_judged_all_the_same() {
     let flown = released(&file(), "delay").await;
     look(&flown.test, &flown.project).await;

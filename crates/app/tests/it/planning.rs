@@ -69,10 +69,7 @@ async fn a_step_that_has_nothing_to_read_says_so_and_the_plan_goes_on() {
     let plan = plan(&test, &project).await;
     assert!(plan.waiting.is_empty());
     let told: Vec<String> = plan.steps.iter().map(|why| why.reasons.join("; ")).collect();
-    assert_eq!(
-        told,
-        ["it cannot: version of dataset `flown` does not exist", "it waits for `features`, which would run"]
-    );
+    assert_eq!(told, ["it cannot: dataset `flown` has no rows yet", "it waits for `features`, which would run"]);
 }
 
 #[tokio::test]

@@ -206,19 +206,6 @@ async fn a_file_in_the_way_is_never_replaced() {
 }
 
 #[tokio::test]
-async fn an_adopted_file_shares_its_bytes_with_the_blob() {
-    let (folder, blobs) = store();
-    let path = folder.path().join("big");
-    std::fs::write(&path, noise(5, 100_000)).unwrap();
-    let before = std::fs::metadata(&path).unwrap().ino();
-    let blob = blobs.adopt_file(&path).await.unwrap();
-    let kept = std::fs::metadata(place(folder.path(), blob.digest)).unwrap();
-    assert_eq!(kept.ino(), before);
-    assert_eq!(kept.permissions().mode() & 0o222, 0, "nobody writes it any more");
-    assert_eq!(blobs.get_bytes(blob.digest, u64::MAX).await.unwrap(), noise(5, 100_000));
-}
-
-#[tokio::test]
 async fn places_that_are_none_are_refused_with_what_was_expected() {
     for place in ["hdfs://host/x", "ftp://host/x", "http://host/x", "://"] {
         let error = Blobs::open(place).unwrap_err();

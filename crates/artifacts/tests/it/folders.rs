@@ -33,16 +33,6 @@ async fn a_folder_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_adopted_folder_has_the_manifest_of_a_copied_one() {
-    let (temp, blobs) = store();
-    let root = temp.path().join("out");
-    write(&root, &[("a", "same"), ("b", "same"), ("c/d", "other")]);
-    let copied = blobs.put_folder(&root).await.unwrap();
-    assert_eq!(blobs.adopt_folder(&root).await.unwrap(), copied);
-    assert_eq!(blobs.put_folder(&root).await.unwrap(), copied);
-}
-
-#[tokio::test]
 async fn many_files_are_all_kept() {
     let (temp, blobs) = store();
     let root = temp.path().join("many");

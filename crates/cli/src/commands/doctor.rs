@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::commands::data_folder;
 use crate::host::team_server;
-use crate::output::table;
+use crate::output::{say, table};
 
 struct Finding {
     part: &'static str,
@@ -38,13 +38,13 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
             .iter()
             .map(|f| json!({ "part": f.part, "state": f.state, "found": f.found, "next": f.next }))
             .collect();
-        println!("{}", json!(told));
+        say!("{}", json!(told));
     } else {
         let rows: Vec<Vec<String>> = findings
             .iter()
             .map(|f| vec![f.part.to_owned(), f.state.to_owned(), f.found.clone(), f.next.clone()])
             .collect();
-        print!("{}", table(&["part", "", "found", "next"], &rows));
+        say!("{}", table(&["part", "", "found", "next"], &rows));
     }
     Ok(ExitCode::from(u8::from(findings.iter().any(|finding| finding.state == "wrong"))))
 }

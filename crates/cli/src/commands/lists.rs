@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Command, Data, Releases};
 use crate::client::Client;
-use crate::output::{cell, table};
+use crate::output::{cell, note, say, table};
 
 /// Where a list is and which of its fields make columns: (heading, field).
 type View = (String, Vec<(&'static str, &'static str)>);
@@ -40,7 +40,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
         }
         Command::Clock => {
             let answer = client.get(&format!("{base}/clock")).await?;
-            println!(
+            say!(
                 "{}",
                 if json {
                     answer.to_string()
@@ -55,17 +55,21 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             Ok(ExitCode::SUCCESS)
         }
         Command::Releases { verb: Some(Releases::Show { digest }) } => {
-            println!("{}", serde_json::to_string_pretty(&client.get(&format!("{base}/releases/{digest}")).await?)?);
+            say!("{}", serde_json::to_string_pretty(&client.get(&format!("{base}/releases/{digest}")).await?)?);
             Ok(ExitCode::SUCCESS)
         }
         other => {
             let (path, columns) = view(other);
             let answer = client.get(&format!("{base}{path}")).await?;
             if json {
-                println!("{answer}");
+                say!("{answer}");
                 return Ok(ExitCode::SUCCESS);
             }
-            let rows: Vec<Vec<String>> = items(&answer)
+            let mut listed = items(&answer);
+            if matches!(other, Command::Endpoints) {
+                listed.iter_mut().for_each(without_old_canary);
+            }
+            let rows: Vec<Vec<String>> = listed
                 .iter()
                 .map(|item| {
                     columns
@@ -77,48 +81,69 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
                 })
                 .collect();
             if rows.is_empty() {
-                println!("none yet");
+                say!("none yet");
             } else {
-                print!("{}", table(&columns.iter().map(|(head, _)| *head).collect::<Vec<_>>(), &rows));
+                say!("{}", table(&columns.iter().map(|(head, _)| *head).collect::<Vec<_>>(), &rows));
             }
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
+/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion, and
+/// one that ended has no share.
+fn without_old_canary(endpoint: &mut Value) {
+    let gone: &[&str] = match endpoint["canary_state"].as_str() {
+        Some("running" | "waiting") | None => &[],
+        Some("promoted") => &["canary_number", "canary_state", "canary_share"],
+        Some(_) => &["canary_share"],
+    };
+    for field in gone {
+        endpoint[*field] = Value::Null;
+    }
+}
+
 /// The tokens that are not void.
 pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
+    let mut holders = items(answer);
+    for holder in &mut holders {
+        if let Some(tokens) = holder["tokens"].as_array_mut() {
+            tokens.retain(|token| token["revoked_at"].is_null());
+        }
+    }
     if json {
-        println!("{answer}");
+        say!("{}", json!({ "items": holders }));
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows = Vec::new();
-    for principal in items(answer) {
-        for token in items(&principal["tokens"]).iter().filter(|token| token["revoked_at"].is_null()) {
+    for principal in holders {
+        for token in items(&principal["tokens"]) {
             rows.push(vec![
                 cell(&token["id"]),
                 cell(&principal["name"]),
                 cell(&principal["kind"]),
+                cell(&principal["role"]),
+                principal["project"].as_str().unwrap_or("the server").to_owned(),
                 short("created_at", &token["created_at"]),
                 short("expires_at", &token["expires_at"]),
             ]);
         }
     }
-    print!("{}", table(&["token", "whose", "kind", "made", "ends"], &rows));
+    say!("{}", table(&["token", "whose", "kind", "role", "on", "made", "ends"], &rows));
     Ok(ExitCode::SUCCESS)
 }
 
 fn logs(answer: &Value, json: bool) {
     let word = |name: &str| answer.get(name).and_then(Value::as_str);
     if json {
-        println!("{answer}");
+        say!("{answer}");
     } else if let Some(log) = word("log") {
-        println!("{}", log.trim_end_matches('\n'));
+        say!("{}", log.trim_end_matches('\n'));
     } else {
         let kind = word("kind").map(|kind| format!(", a step of kind `{kind}`,")).unwrap_or_default();
-        eprintln!("`{}`{kind} wrote no log", word("step").unwrap_or_default());
+        note!("`{}`{kind} wrote no log", word("step").unwrap_or_default());
         if let Some(message) = word("message") {
-            eprintln!("  it {}: {message}", word("state").unwrap_or_default());
+            note!("  it {}: {message}", word("state").unwrap_or_default());
         }
     }
 }
@@ -223,7 +248,7 @@ fn short(field: &str, value: &Value) -> String {
 
 fn page(answer: &Value, json: bool) -> Result<ExitCode> {
     if json {
-        println!("{answer}");
+        say!("{answer}");
         return Ok(ExitCode::SUCCESS);
     }
     let columns: Vec<String> = answer
@@ -240,9 +265,9 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
                 .collect()
         })
         .unwrap_or_default();
-    print!("{}", table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
+    say!("{}", table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     if answer["truncated"] == json!(true) {
-        eprintln!("more rows follow; `--limit` asks for more");
+        note!("more rows follow; `--limit` asks for more");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -252,18 +277,18 @@ async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> R
     let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
     let checked = client.get(&format!("{base}/datasets/{dataset}/checks?loads=1")).await?;
     if json {
-        println!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
+        say!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
         return Ok(ExitCode::SUCCESS);
     }
     let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> {
         items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect()
     };
-    print!(
+    say!(
         "{}",
         table(&["version", "rows", "at", "digest"], &rows(&versions, &["number", "rows", "project_at", "digest"]))
     );
-    println!();
-    print!(
+    say!("");
+    say!(
         "{}",
         table(
             &["load", "state", "rows", "set aside", "from", "message"],
@@ -280,18 +305,18 @@ async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> R
         })
         .collect();
     if !checks.is_empty() {
-        println!("\nchecks of the newest load:");
-        print!("{}", table(&["check", "severity", "verdict", "found"], &checks));
+        say!("\nchecks of the newest load:");
+        say!("{}", table(&["check", "severity", "verdict", "found"], &checks));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn explain(answer: &Value, json: bool) -> Result<ExitCode> {
     if json {
-        println!("{answer}");
+        say!("{answer}");
         return Ok(ExitCode::SUCCESS);
     }
-    print!("{}", explained(answer));
+    say!("{}", explained(answer));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -310,19 +335,19 @@ fn verify(mut answer: Value, project: &str, json: bool) -> Result<ExitCode> {
     if json {
         let own = chains.iter().find(|chain| chain["project"] == project);
         answer["head"] = own.map_or(Value::Null, |chain| chain["head"].clone());
-        println!("{answer}");
+        say!("{answer}");
         return Ok(ExitCode::from(u8::from(!holds)));
     }
     for chain in chains.iter().filter(|chain| chain["entries"] != json!(0)) {
         let whose = chain["project"].as_str().map_or_else(|| "the server".to_owned(), |name| format!("`{name}`"));
         if chain["holds"] == json!(true) {
-            println!("the ledger holds: {} entries of {whose}, head {}", cell(&chain["entries"]), cell(&chain["head"]));
+            say!("the ledger holds: {} entries of {whose}, head {}", cell(&chain["entries"]), cell(&chain["head"]));
         } else {
-            println!("the ledger of {whose} does not hold: {}", cell(&chain["message"]));
+            say!("the ledger of {whose} does not hold: {}", cell(&chain["message"]));
         }
     }
     if let Some(message) = answer["message"].as_str() {
-        println!("the ledger does not hold: {message}");
+        say!("the ledger does not hold: {message}");
     }
     Ok(ExitCode::from(u8::from(!holds)))
 }

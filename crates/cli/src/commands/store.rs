@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::commands::{data_folder, done};
-use crate::output::refused;
+use crate::output::{note, refused};
 
 /// What a backup tells of itself. Written last, so that a folder that has it is whole.
 const NOTE: &str = "backup.json";
@@ -64,7 +64,7 @@ pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode
     if data.exists() {
         let old = beside(&data, &format!("before-restore-{}", std::process::id()));
         std::fs::rename(&data, &old)?;
-        eprintln!("what was there is kept in {}", old.display());
+        note!("what was there is kept in {}", old.display());
     }
     std::fs::rename(&fresh, &data)?;
     data.parent().map_or(Ok(()), sync)?;

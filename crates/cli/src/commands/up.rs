@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Switch, Up};
 use crate::commands::{data_folder, note_data_folder};
 use crate::host::{Found, Host, Serving, hold_or_find};
-use crate::output::refused;
+use crate::output::{note, refused};
 use crate::wiring::Places;
 
 /// How often it is looked whether the command that holds the data folder has ended.
@@ -33,7 +33,7 @@ async fn start(places: &Places, serving: &Serving) -> Result<Host> {
             return Err(refused(ErrorCode::WrongState, message, "stop it first"));
         }
         if !is_told {
-            eprintln!("waiting for the command that works here to end (process {})", file.pid);
+            note!("waiting for the command that works here to end (process {})", file.pid);
             is_told = true;
         }
         tokio::time::sleep(LOOK).await;
@@ -86,10 +86,10 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     }
     host.resume().await?;
     host.act();
-    eprintln!("answering at {}", host.address);
+    note!("answering at {}", host.address);
     if options.auth == Switch::On {
         let link = access::admin_link(&host.app).await?;
-        eprintln!("sign in once with {}/login/{link}", host.address);
+        note!("sign in once with {}/login/{link}", host.address);
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let is_lost = tokio::select! {
@@ -97,7 +97,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         _ = interrupt.recv() => false,
         () = host.app.lease.lost() => true,
     };
-    eprintln!("finishing what is in flight");
+    note!("finishing what is in flight");
     host.stop().await?;
     if is_lost {
         bail!("another server has taken over the database");

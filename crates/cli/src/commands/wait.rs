@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::lists::items;
 use crate::client::Client;
+use crate::output::note;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ pub(super) async fn follow(client: &Client, project: &str, before: &[Value]) -> 
             return Ok(judge(before, &now)?);
         }
         if !is_told {
-            eprintln!("following the canary; Ctrl-C stops following, not the canary");
+            note!("following the canary; Ctrl-C stops following, not the canary");
             is_told = true;
         }
         tokio::time::sleep(LOOK).await;
@@ -49,7 +50,7 @@ fn judge(before: &[Value], now: &[Value]) -> Result<(), Error> {
     for endpoint in over {
         let (name, state) = (endpoint["name"].as_str().unwrap_or_default(), endpoint["canary_state"].as_str());
         match state.unwrap_or_default() {
-            "promoted" => eprintln!("version {} answers at `{name}`", endpoint["champion_number"]),
+            "promoted" => note!("version {} answers at `{name}`", endpoint["champion_number"]),
             state => {
                 let message = format!("the canary of version {} at `{name}` is {state}", endpoint["canary_number"]);
                 return Err(Error::new(ErrorCode::WrongState, message).hint("`perennial ledger` tells why"));

@@ -97,7 +97,7 @@ fn hold(place: &Place, server: &Server) -> String {
         row.a *= 10.0;
     }
     place.write("data/asked/2013-04-held.csv", drifting::asked(&rows));
-    place.good(&["run", "features"]);
+    place.held(&["run", "features"]);
     let loads = server.list(&at("datasets/asked/loads?limit=100"));
     let held = loads.iter().find(|load| load["state"] == json!("held")).expect("a held load");
     held["id"].as_str().unwrap().to_owned()

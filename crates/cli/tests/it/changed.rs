@@ -28,7 +28,7 @@ fn a_repaired_file_takes_the_place_of_what_the_held_one_was_to_replace() {
     place.write("in/b.csv", "shop,pieces\nb,1\n");
     place.good(&["run"]);
     place.write("in/a.csv", "shop,pieces\na,0\n");
-    place.good(&["run"]);
+    place.held(&["run"]);
     assert_eq!(rows(&place), are(&[("a", 1), ("b", 1)]), "the new content is held");
     place.write("in/a.csv", "shop,pieces\na,20\n");
     place.good(&["run"]);
@@ -43,7 +43,7 @@ fn a_released_file_takes_the_place_of_what_it_was_to_replace() {
     place.good(&["run"]);
     for content in ["shop,pieces\na,0\n", "shop,pieces\na,0\na,0\n"] {
         place.write("in/a.csv", content);
-        place.good(&["run"]);
+        place.held(&["run"]);
     }
     let loads = place.json(&["data", "show", "stock"]);
     let held = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["state"] == "held").unwrap();
@@ -82,7 +82,7 @@ fn files_held_together_enter_together_when_one_is_repaired() {
     let place = stock("batch = \"all\"");
     place.write("in/a.csv", "shop,pieces\na,0\n");
     place.write("in/b.csv", "shop,pieces\nb,0\n");
-    place.good(&["run"]);
+    place.held(&["run"]);
     assert_eq!(place.json(&["data", "list"]).pointer("/items/0/version"), Some(&json!(null)));
     place.write("in/b.csv", "shop,pieces\nb,20\n");
     place.good(&["run"]);

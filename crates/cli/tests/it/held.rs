@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Place;
+use crate::support::{Place, Server, instant, text};
 
 /// Stock by shop; February is held, and March came after it with one of its shops.
 fn february_held() -> (Place, Value) {
@@ -13,7 +13,7 @@ fn february_held() -> (Place, Value) {
     place.write("in/1.csv", "shop,pieces\na,1\n");
     place.good(&["run"]);
     place.write("in/2.csv", "shop,pieces\nb,2\nc,-1\nd,2\nd,3\n");
-    place.good(&["run"]);
+    assert_eq!(place.run(&["run"]).status.code(), Some(1), "what arrived did not enter");
     place.write("in/3.csv", "shop,pieces\nb,20\n");
     place.good(&["run"]);
     let load = loads(&place, "held");
@@ -30,9 +30,12 @@ fn release(place: &Place, load: &Value, further: &[&str]) -> Value {
     let id = load["id"].as_str().unwrap();
     let mut args = vec!["data", "release", id];
     args.extend(further);
-    place.good(&args);
+    let told = place.good(&args);
     let loads = place.json(&["data", "show", "stock"]);
-    loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["id"] == id).unwrap().clone()
+    let released = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["id"] == id).unwrap().clone();
+    let entered = format!("{} of {} rows of load `{id}` entered", released["passing"], released["arrived"]);
+    assert!(told.starts_with(&entered), "{told}");
+    released
 }
 
 fn rows(place: &Place) -> Vec<Vec<Value>> {
@@ -56,6 +59,26 @@ fn what_checks_found_is_told_when_the_load_ends_and_shown_later() {
     let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
     assert!(row("pieces").contains("error") && row("pieces").contains("1 of 2 rows fail"), "{shown}");
     assert!(row("many").contains("warn") && row("many").contains("fail"), "{shown}");
+}
+
+#[test]
+fn each_run_tells_of_a_load_that_is_still_held_and_the_one_that_held_it_fails() {
+    let place = Place::with_file(
+        "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
+         [checks.stock]\nmany = \"count(*) > 1\"\n",
+    );
+    place.write("in/1.csv", "shop,pieces\na,1\n");
+    let why = "load from `in/1.csv` into `stock` is held: `many`";
+    let first = place.run(&["run"]);
+    assert_eq!((first.status.code(), text(&first.stdout).contains(why)), (Some(1), true), "{}", text(&first.stdout));
+    let again = place.good(&["run"]);
+    assert!(again.starts_with("nothing to do: ") && again.contains(why), "{again}");
+    let server = Server::up(&place, &[]);
+    place.write("in/2.csv", "shop,pieces\nb,1\n");
+    let seen = server.step("shops", instant("2013-01-01T00:00:00Z"));
+    assert!(seen.iter().any(|seen| seen.contains("`in/2.csv`")), "{seen:?}");
+    let told = place.good(&["run"]);
+    assert!(told.contains(why) && told.contains("`in/2.csv`"), "the server held it before anybody asked: {told}");
 }
 
 #[test]

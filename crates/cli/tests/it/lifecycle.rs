@@ -87,7 +87,7 @@ fn collect_and_check(place: &Place, server: &Server) {
         row.a *= 10.0;
     }
     place.write("data/asked/2013-04.csv", drifting::asked(&rows));
-    place.good(&["run", "features"]);
+    place.held(&["run", "features"]);
     assert_eq!(place.query("SELECT count(*) FROM asked"), [[json!(3 * drifting::ROWS + 1)]]);
     let loads = server.list(&at("datasets/asked/loads?limit=100"));
     let of = |path: &str| loads.iter().find(|load| load["source_path"] == json!(path)).unwrap();

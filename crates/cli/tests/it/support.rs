@@ -57,6 +57,12 @@ impl Place {
         serde_json::from_str(&self.good(&all)).unwrap()
     }
 
+    /// Runs the pipeline over what arrived, of which a load is held: by this run, or by a server that was quicker.
+    pub(crate) fn held(&self, args: &[&str]) {
+        let told = self.run(args);
+        assert!(text(&told.stdout).contains(" is held: "), "{}\n{}", text(&told.stdout), text(&told.stderr));
+    }
+
     /// Answers one SELECT.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Value>> {
         let page = self.json(&["data", "query", sql, "--limit", "1000"]);

@@ -192,7 +192,12 @@ fn a_token_on_one_project_is_made_listed_and_revoked_at_the_command_line() {
     client.edit("perennial.toml", "2.0", "0.97");
     refuses(&as_ci(&["tokens", "list"]), &["lacks the permission `manage`"]);
     let listed = team.good(&client, &["tokens", "list"]);
-    assert!(listed.lines().any(|line| line.starts_with(id) && line.contains("  ci ")), "{listed}");
+    assert!(
+        listed
+            .lines()
+            .any(|line| line.starts_with(id) && line.contains("  ci ") && line.contains("contributor  warming")),
+        "{listed}"
+    );
     team.good(&client, &["tokens", "revoke", id]);
     assert!(!team.good(&client, &["tokens", "list"]).contains(id));
     refuses(&as_ci(&["data", "list"]), &["token"]);

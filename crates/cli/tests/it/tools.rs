@@ -1,5 +1,7 @@
 //! What helps to find out: logs of steps, the doctor.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::{Place, Server, text};
@@ -38,6 +40,89 @@ fn a_log_is_shown_for_every_step_that_wrote_one_and_is_said_to_be_missing_else()
     // A step that is up to date has the log of the attempt that made what it has.
     place.good(&["run", "says"]);
     assert_eq!(place.good(&["logs", "says"]), "one shop is open\n");
+}
+
+#[test]
+fn a_step_that_is_not_there_is_refused_with_those_that_are() {
+    let place = speaking();
+    for args in [&["run", "nope"][..], &["run", "says", "nope"], &["why", "nope"], &["run", "--dry-run", "nope"]] {
+        let refused = place.run(args);
+        assert_eq!(refused.status.code(), Some(1), "{args:?}");
+        let told = text(&refused.stderr);
+        for words in ["step `nope` does not exist", "the project file has `fails`, `open`, `says`"] {
+            assert!(told.contains(words), "`{words}` is not in {told}");
+        }
+    }
+    let runs = Server::up(&place, &[]).get("/api/v1/projects/speaking/pipeline-runs");
+    assert_eq!(runs["items"], json!([]), "nothing was begun");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_no_command_before_its_time() {
+    let place = speaking();
+    let mut command = place.command(&["check"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{}", text(&ended.stderr));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended = place.command(&["check"]).stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(text(&ended.stderr).contains("standard output cannot be written"), "{}", text(&ended.stderr));
+}
+
+#[test]
+fn a_source_that_finds_no_file_is_told_by_the_place_where_it_looked() {
+    let place = speaking();
+    place.edit("perennial.toml", "shops.csv", "shop/*.csv");
+    let told = text(&place.run(&["run", "open"]).stderr);
+    for words in ["shops: no file is at `shop/*.csv`", "dataset `shops` has no rows yet", "`perennial data show shops`"]
+    {
+        assert!(told.contains(words), "`{words}` is not in {told}");
+    }
+}
+
+#[test]
+fn the_condition_of_a_check_is_read_before_there_are_rows() {
+    let place = speaking();
+    let file = std::fs::read_to_string(place.path().join("perennial.toml")).unwrap();
+    for (condition, why) in [
+        ("length(id) >", "expected: an expression, found: EOF"),
+        ("id > 1 2", "line 1 column 8"),
+        ("lenght(id) > 1", "there is no function `lenght`"),
+    ] {
+        place.write("perennial.toml", format!("{file}\n[checks.shops]\nfull = \"{condition}\"\n"));
+        let refused = place.run(&["check"]);
+        let told = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{condition}");
+        assert!(told.contains(why) && told.contains("perennial.toml:26"), "`{why}` is not in {told}");
+    }
+    place.write(
+        "perennial.toml",
+        format!("{file}\n[checks.shops]\nfull = \"count(*) > 1 AND coalesce(max(length(id)), 0) < 9 OR current_date > DATE '2013-01-01'\"\n"),
+    );
+    place.good(&["check"]);
+}
+
+#[test]
+fn a_link_to_sign_in_needs_a_server_that_stays() {
+    let place = speaking();
+    let refused = place.run(&["login-link"]);
+    assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true));
+    assert!(text(&refused.stderr).contains("`perennial up`"), "{}", text(&refused.stderr));
+    let server = Server::up(&place, &[]);
+    assert!(place.good(&["login-link"]).starts_with(&format!("{}/login/", server.address)));
+}
+
+#[test]
+fn looking_leaves_nothing_in_the_ledger() {
+    let place = speaking();
+    place.good(&["run", "open"]);
+    let entries = || place.json(&["verify"])["chains"].clone();
+    let before = entries();
+    place.good(&["data", "list"]);
+    place.good(&["tokens", "list"]);
+    assert_eq!(entries(), before);
 }
 
 #[test]

@@ -2,19 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use perennial_core::name::StepName;
+use perennial_core::name::{DatasetName, StepName};
 use perennial_core::path::RelativePath;
 use serde_json::{Map, Value};
 
 use super::Judge;
 use crate::diagnostic::choose;
 use crate::document::{Path, at};
+use crate::file::CheckEntry;
 use crate::project::{Act, Environment};
 use crate::surroundings::{Param, ParamKind, Surroundings, TrainerSpec};
 
 impl Judge<'_, '_> {
-    /// Judges what steps name outside the file; gives the tables of each `sql` step.
-    pub(super) fn look_around(&mut self, around: &Surroundings<'_>) -> BTreeMap<StepName, Vec<String>> {
+    /// Judges what checks and steps say in the words of others; gives the tables of each `sql` step.
+    pub(super) fn look_around(
+        &mut self,
+        around: &Surroundings<'_>,
+        checks: &BTreeMap<DatasetName, BTreeMap<String, CheckEntry>>,
+    ) -> BTreeMap<StepName, Vec<String>> {
+        for (dataset, entries) in checks {
+            for (name, entry) in entries {
+                self.judge_condition(around, entry, &at!["checks", dataset, name]);
+            }
+        }
         let mut tables = BTreeMap::new();
         for (name, step) in self.steps.clone() {
             let at = at!["steps", name];
@@ -47,6 +57,22 @@ impl Judge<'_, '_> {
         tables
     }
 
+    fn judge_condition(&mut self, around: &Surroundings<'_>, entry: &CheckEntry, at: &Path) {
+        let (condition, at) = match entry {
+            CheckEntry::That(condition) => (condition, at.clone()),
+            CheckEntry::Table(table) => match &table.that {
+                Some(condition) => (condition, at.then("that")),
+                None => return,
+            },
+        };
+        // An empty one was told already.
+        if !condition.trim().is_empty()
+            && let Err(error) = around.sql.judge_condition(condition)
+        {
+            self.value(&at, error.message().to_owned(), error.hint_text().map(str::to_owned));
+        }
+    }
+
     fn judge_sql(&mut self, around: &Surroundings<'_>, file: &str, at: &Path) -> Option<Vec<String>> {
         if !is_inside(file) {
             return None;
@@ -59,8 +85,7 @@ impl Judge<'_, '_> {
             self.value(at, format!("`{file}` is no UTF-8 text"), None);
             return None;
         };
-        let tables_in = around.tables_in?;
-        let tables = match tables_in(&sql) {
+        let tables = match around.sql.tables_in(&sql) {
             Ok(tables) => tables,
             Err(error) => {
                 self.value(at, format!("in `{file}`: {}", error.message()), error.hint_text().map(str::to_owned));

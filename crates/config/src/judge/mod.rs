@@ -73,7 +73,7 @@ impl Judge<'_, '_> {
         let endpoints = self.read_endpoints(&file);
         let monitors = self.read_monitors(&file);
         let triggers = self.read_triggers(&file);
-        let tables = around.map_or_else(BTreeMap::new, |around| self.look_around(around));
+        let tables = around.map_or_else(BTreeMap::new, |around| self.look_around(around, &file.checks));
         let graph = Graph::of(self.task.as_ref(), &self.steps, &checks, &tables);
         self.judge_cycle(&graph);
         Some(Project {

@@ -63,14 +63,12 @@ fn the_flights_are_read_whole() {
     let release = project.release.as_ref().unwrap();
     assert_eq!((release.model.as_str(), release.approve.len(), release.fresh.as_str()), ("train", 0, "7 days"));
 
-    let (endpoint, canary) = project.canary().unwrap();
-    assert_eq!(
-        (endpoint.as_str(), canary.share, canary.lasting.as_str(), canary.min_requests),
-        ("delay", 0.1, "3 days", 200)
-    );
-    assert!(canary.rollback.as_ref().unwrap().names("champion"));
-    assert_eq!(project.endpoints[endpoint].log, Durability::Logged);
-    assert_eq!(project.endpoints[endpoint].max_body, Size::from_bytes(16_000_000));
+    let endpoint = &project.endpoints[&"delay".parse().unwrap()];
+    let canary = endpoint.canary.as_ref().unwrap();
+    assert_eq!((canary.share, canary.lasting.as_str(), canary.min_requests), (0.1, "3 days", 200));
+    assert!(canary.rollback.as_ref().unwrap().roots().contains("champion"));
+    assert_eq!(endpoint.log, Durability::Logged);
+    assert_eq!(endpoint.max_body, Size::from_bytes(16_000_000));
 
     let monitor = &project.monitors[&"delay".parse().unwrap()];
     assert_eq!((monitor.window.as_str(), monitor.min_rows, monitor.alerts.len()), ("1 month", 1000, 2));
@@ -122,7 +120,6 @@ fn the_graph_knows_what_needs_and_makes_what() {
     let features = "features".parse().unwrap();
     let needs: Vec<String> = graph.needs(&features).map(ToString::to_string).collect();
     assert_eq!(needs, ["dataset `arrivals`", "dataset `planes`", "dataset `schedule`", "dataset `weather`"]);
-    assert_eq!(graph.after(&features).len(), 3);
     let data = Thing::Dataset(project.task.as_ref().unwrap().data.clone());
     assert_eq!(graph.leading_to(&data), [&features]);
     assert!(graph.cycle().is_none());
@@ -175,7 +172,7 @@ fn a_gate_may_run_over_several_lines() {
         "\"candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc\"",
         "'''\ncandidate.auc >= champion.auc + 0.005\n&& candidate.auc >= simple.auc'''",
     );
-    assert_eq!(project(&text).gates["better"].clauses().len(), 2);
+    assert_eq!(project(&text).gates["better"].roots().len(), 3);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Surroundings, TrainerSpec};
+use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Sql, Surroundings, TrainerSpec};
 use perennial_core::{Error, ErrorCode};
 
 /// The example of the design, trained by the built-in trainer.
@@ -53,17 +53,29 @@ pub(crate) fn folder() -> Folder {
     ]))
 }
 
-pub(crate) fn tables_in(sql: &str) -> Result<Vec<String>, Error> {
-    let tables = sql.strip_prefix("tables: ").ok_or_else(|| {
-        Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
-    })?;
-    Ok(tables.split(", ").map(str::to_owned).collect())
+/// SQL as the flights' files have it.
+struct Words;
+
+impl Sql for Words {
+    fn tables_in(&self, select: &str) -> Result<Vec<String>, Error> {
+        let tables = select.strip_prefix("tables: ").ok_or_else(|| {
+            Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
+        })?;
+        Ok(tables.split(", ").map(str::to_owned).collect())
+    }
+
+    fn judge_condition(&self, condition: &str) -> Result<(), Error> {
+        if condition.ends_with(['<', '>', '=', '(']) {
+            return Err(Error::new(ErrorCode::Sql, "line 1 column 10: expected: an expression, found: EOF"));
+        }
+        Ok(())
+    }
 }
 
 /// Judges a file among the flights' files.
 pub(crate) fn judge(text: &str) -> Result<Project, Diagnostics> {
     let folder = folder();
-    let around = Surroundings { files: &folder, trainers: &TRAINERS, tables_in: Some(&tables_in) };
+    let around = Surroundings { files: &folder, trainers: &TRAINERS, sql: &Words };
     Project::judge("perennial.toml", text, &around)
 }
 

@@ -66,6 +66,10 @@ impl DataEngine for Unlinked {
         Ok(None)
     }
 
+    fn judge_condition(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     fn tables_in(&self, _: &str) -> Result<Vec<String>> {
         Ok(vec!["schedule".to_owned()])
     }

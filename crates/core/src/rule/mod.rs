@@ -92,11 +92,6 @@ impl Expression {
         roots
     }
 
-    /// The clauses joined by top-level `&&`, as written.
-    pub fn clauses(&self) -> Vec<&str> {
-        self.root.clauses().into_iter().map(|clause| &self.text[clause.span.clone()]).collect()
-    }
-
     /// Judges the expression's types against the published facts.
     ///
     /// Empty when every name is known, every operator fits, and the whole is true or false.
@@ -120,11 +115,6 @@ impl Expression {
             .map(|clause| Skipped { clause: self.text[clause.span.clone()].to_owned(), absent: absent.to_owned() })
             .collect();
         judge::judge(&self.text, &kept, skipped, facts)
-    }
-
-    /// Whether the expression names the fact `root` anywhere.
-    pub fn names(&self, root: &str) -> bool {
-        self.root.names(root)
     }
 }
 

@@ -6,11 +6,11 @@ states! {
     /// Where a canary stands.
     ///
     /// ```text
-    ///   running ◀── await / judge ──▶ waiting
-    ///      └──────────┬──────────────────┘
-    ///                 ├── promote ──▶ promoted
-    ///                 ├── roll back ▶ rolled-back
-    ///                 └── replace ──▶ replaced
+    ///   running ── await ──▶ waiting
+    ///      └────────┬───────────┘
+    ///               ├── promote ──▶ promoted
+    ///               ├── roll back ▶ rolled-back
+    ///               └── replace ──▶ replaced
     /// ```
     CanaryState, "canary" {
         /// It answers its share, its time is not over.
@@ -31,8 +31,6 @@ states! {
 pub enum CanaryEvent {
     /// Its time is over and something is missing.
     Await,
-    /// What was missing is there: it is judged again.
-    Judge,
     /// It becomes champion.
     Promote,
     /// It is taken back.
@@ -47,7 +45,6 @@ impl CanaryState {
         use CanaryEvent as E;
         match (self, event) {
             (Self::Running | Self::Waiting, E::Await) => Ok(Self::Waiting),
-            (Self::Running | Self::Waiting, E::Judge) => Ok(Self::Running),
             (Self::Running | Self::Waiting, E::Promote) => Ok(Self::Promoted),
             (Self::Running | Self::Waiting, E::RollBack) => Ok(Self::RolledBack),
             (Self::Running | Self::Waiting, E::Replace) => Ok(Self::Replaced),

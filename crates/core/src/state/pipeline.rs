@@ -137,9 +137,4 @@ impl StepRunState {
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Running)
     }
-
-    /// Whether its outputs can be used.
-    pub fn has_outputs(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Cached)
-    }
 }

@@ -41,7 +41,6 @@ fn every_word_reads_back_to_its_state() {
     words_read_back(StepRunState::ALL);
     words_read_back(RunStatus::ALL);
     words_read_back(CanaryState::ALL);
-    words_read_back(JobState::ALL);
     words_read_back(Lifecycle::ALL);
     words_read_back(ModelVersionState::ALL);
     words_read_back(AlertState::ALL);
@@ -137,26 +136,6 @@ fn a_canary_ends_once() {
         }
     }
     assert_eq!(CanaryState::Running.transition(Await), Ok(CanaryState::Waiting));
-    assert_eq!(CanaryState::Waiting.transition(Judge), Ok(CanaryState::Running));
-}
-
-#[test]
-fn a_job_moves_only_as_its_diagram_says() {
-    use JobEvent::*;
-    let events = [Claim, Renew, Complete, Retry, GiveUp, Cancel];
-    assert_eq!(
-        ways(JobState::ALL, &events, JobState::transition),
-        [
-            "pending Claim -> running",
-            "pending Cancel -> cancelled",
-            "running Claim -> running",
-            "running Renew -> running",
-            "running Complete -> done",
-            "running Retry -> pending",
-            "running GiveUp -> dead",
-            "running Cancel -> cancelled",
-        ]
-    );
 }
 
 #[test]

@@ -125,6 +125,21 @@ impl Sql {
         planned.await.map_err(|cause| sql_error(&cause))
     }
 
+    /// An error when `text` is no expression, or calls a function that there is not.
+    pub(crate) fn judge_condition(&self, text: &str) -> Result<()> {
+        let called = names::functions_of(text)?;
+        let state = self.steady_session().state();
+        let is_known = |name: &str| {
+            state.scalar_functions().contains_key(name)
+                || state.aggregate_functions().contains_key(name)
+                || state.window_functions().contains_key(name)
+        };
+        match called.iter().find(|name| !is_known(name)) {
+            Some(unknown) => Err(Error::sql(format!("there is no function `{unknown}`"))),
+            None => Ok(()),
+        }
+    }
+
     /// The schema of a SELECT's result.
     pub(crate) async fn schema(&self, text: &str, named: &[NamedTable]) -> Result<Schema> {
         let frame = self.plan(&self.session(), text, named).await?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement as OwnStatement};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, SetExpr, Statement, TableFactor, Visit, Visitor};
 
 use super::{lower_first, one_line};
 use crate::error::{Error, Result};
@@ -98,6 +98,29 @@ impl Visitor for Functions {
 /// The tables one SELECT names, ordered.
 pub(crate) fn tables_in(text: &str) -> Result<Vec<String>> {
     Select::parse(text).map(|select| select.tables)
+}
+
+/// The functions that one expression calls, lowercase; an error when `text` is none.
+pub(super) fn functions_of(text: &str) -> Result<BTreeSet<String>> {
+    let parsed = DFParser::parse_sql_into_expr(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
+    let mut called = Called::default();
+    let _: ControlFlow<()> = parsed.visit(&mut called);
+    Ok(called.0)
+}
+
+/// Names of functions that are called.
+#[derive(Default)]
+struct Called(BTreeSet<String>);
+
+impl Visitor for Called {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            self.0.insert(function.name.to_string().to_lowercase());
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Line and column, from 1, where `text` first names `table` as a word.

@@ -117,14 +117,6 @@ impl Suspect {
             ),
         }
     }
-
-    /// The number that was too great: an AUC, an R², or the missing share of the unlabelled rows.
-    pub fn value(&self) -> f64 {
-        match self.reason {
-            SuspectReason::Auc { value, .. } | SuspectReason::R2 { value } => value,
-            SuspectReason::Missing { unlabelled, .. } => unlabelled,
-        }
-    }
 }
 
 /// The suspects among the columns of `features`, in their order; labelled and

@@ -2,7 +2,7 @@
 
 use perennial_core::frame::{Column, Frame};
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Outcomes, calibration, metrics, residuals, roc, slices};
+use perennial_evaluation::{Outcomes, calibration, judge, metrics, residuals, roc};
 use proptest::prelude::*;
 
 use crate::oracle::{binary, numbers, scores};
@@ -77,7 +77,7 @@ proptest! {
         let yes: Vec<bool> = rows.iter().map(|row| row.1).collect();
         let mut frame = Frame::new();
         frame.push("group", Column::Number(rows.iter().map(|row| f64::from(row.2)).collect()));
-        let found = slices(&scores(1, values), &binary(&yes), &frame, &["group"]).unwrap();
+        let found = judge(&scores(1, values), &binary(&yes), &frame, &["group"]).unwrap().slices;
         prop_assert_eq!(found.iter().map(|slice| slice.metrics.rows).sum::<u64>(), rows.len() as u64);
         for slice in found {
             let group: u8 = slice.value.unwrap().parse().unwrap();

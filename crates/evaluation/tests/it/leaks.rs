@@ -36,7 +36,8 @@ fn a_number_that_ranks_the_outcome_is_suspected_with_scikit_learns_auc() {
         let theirs = ask(&[json!({"kind": "column_auc", "column": column, "outcomes": yes})]);
         let found = one(Column::Number(column), &binary(&yes));
         assert_eq!(found.len(), 1, "suspected in either direction");
-        close("auc", Some(found[0].value()), &theirs[0]["auc"], 1e-12);
+        let SuspectReason::Auc { value, .. } = found[0].reason else { panic!("{:?}", found[0]) };
+        close("auc", Some(value), &theirs[0]["auc"], 1e-12);
         assert!(found[0].why().starts_with("`feature` alone has an AUC of 0.9"), "{}", found[0].why());
     }
 }
@@ -48,7 +49,8 @@ fn a_number_that_explains_the_outcome_is_suspected_with_numpys_correlation() {
     let column: Vec<f64> = truth.iter().map(|value| -3.0 * value + random.random_range(-0.5..0.5)).collect();
     let theirs = ask(&[json!({"kind": "column_r2", "column": column, "outcomes": truth})]);
     let found = one(Column::Number(column), &numbers(&truth));
-    close("r2", Some(found[0].value()), &theirs[0]["r2"], 1e-9);
+    let SuspectReason::R2 { value } = found[0].reason else { panic!("{:?}", found[0]) };
+    close("r2", Some(value), &theirs[0]["r2"], 1e-9);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::rule::{Expression, FactSchema, Verdict};
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Error, MAX_SLICES, Outcomes, judge, slices};
+use perennial_evaluation::{Error, MAX_SLICES, Outcomes, judge};
 use serde_json::json;
 
 use crate::oracle::{binary, scores, text};
@@ -19,7 +19,7 @@ fn slices_come_most_frequent_first_and_missing_is_one() {
     let origin = TextColumn::encode([Some("JFK"), Some("EWR"), None, Some("EWR"), None, Some("LGA")]);
     let values = scores(1, vec![0.9, 0.8, 0.7, 0.1, 0.2, 0.3]);
     let outcomes = binary(&[true, true, true, false, false, false]);
-    let found = slices(&values, &outcomes, &frame("origin", Column::Text(origin)), &["origin"]).unwrap();
+    let found = judge(&values, &outcomes, &frame("origin", Column::Text(origin)), &["origin"]).unwrap().slices;
     let seen: Vec<(Option<&str>, u64, Option<f64>)> =
         found.iter().map(|slice| (slice.value.as_deref(), slice.metrics.rows, slice.metrics.get("auc"))).collect();
     assert_eq!(
@@ -31,7 +31,7 @@ fn slices_come_most_frequent_first_and_missing_is_one() {
 #[test]
 fn numbers_are_sliced_by_value_and_spelt_plainly() {
     let column = Column::Number(vec![1.0, -0.0, 0.5, 1.0, 0.0, f64::NAN]);
-    let found = slices(&scores(1, vec![0.5; 6]), &binary(&[true; 6]), &frame("n", column), &["n"]).unwrap();
+    let found = judge(&scores(1, vec![0.5; 6]), &binary(&[true; 6]), &frame("n", column), &["n"]).unwrap().slices;
     let seen: Vec<Option<&str>> = found.iter().map(|slice| slice.value.as_deref()).collect();
     assert_eq!(seen, [Some("0"), Some("1"), None, Some("0.5")]);
 }
@@ -42,15 +42,16 @@ fn a_column_gives_at_most_its_most_frequent_slices() {
         (0..200).flat_map(|value| std::iter::repeat_n(f64::from(value), if value == 150 { 3 } else { 1 })).collect();
     let rows = values.len();
     let found =
-        slices(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"])
-            .unwrap();
+        judge(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"])
+            .unwrap()
+            .slices;
     assert_eq!(found.len(), MAX_SLICES);
     assert_eq!((found[0].value.as_deref(), found[0].metrics.rows), (Some("150"), 3));
 }
 
 #[test]
 fn an_unknown_slice_column_is_refused() {
-    let error = slices(&scores(1, vec![0.5]), &binary(&[true]), &Frame::new(), &["carier"]).unwrap_err();
+    let error = judge(&scores(1, vec![0.5]), &binary(&[true]), &Frame::new(), &["carier"]).unwrap_err();
     assert_eq!(error, Error::Column { column: "carier".to_owned() });
     assert_eq!(error.to_string(), "the rows have no column `carier` to slice by");
 }

@@ -117,22 +117,15 @@ proptest! {
     }
 
     #[test]
-    fn latencies_of_parts_add_up_to_those_of_the_whole(first in prop::collection::vec(0.0..1e6_f64, 0..50), second in prop::collection::vec(0.0..1e6_f64, 0..50)) {
-        let of = |values: &[f64]| {
-            let mut histogram = LatencyHistogram::new();
-            for &value in values {
-                histogram.record(value);
-            }
-            histogram
-        };
-        let mut merged = of(&first);
-        merged.merge(&of(&second));
-        let whole: Vec<f64> = first.iter().chain(&second).copied().collect();
-        prop_assert_eq!(&merged, &of(&whole));
-        prop_assert_eq!(merged.count(), whole.len() as u64);
-        let kept: LatencyHistogram = serde_json::from_str(&serde_json::to_string(&merged).unwrap()).unwrap();
-        prop_assert_eq!(&kept, &merged);
-        if let Some(latency) = merged.latency() {
+    fn latencies_survive_json_and_their_quantiles_are_in_order(values in prop::collection::vec(0.0..1e6_f64, 0..100)) {
+        let mut histogram = LatencyHistogram::new();
+        for &value in &values {
+            histogram.record(value);
+        }
+        let kept: LatencyHistogram = serde_json::from_str(&serde_json::to_string(&histogram).unwrap()).unwrap();
+        prop_assert_eq!(&kept, &histogram);
+        prop_assert_eq!(histogram.count(), values.len() as u64);
+        if let Some(latency) = histogram.latency() {
             prop_assert!(latency.p50_ms <= latency.p99_ms);
         }
     }

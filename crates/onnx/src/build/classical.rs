@@ -71,12 +71,6 @@ impl GraphBuilder {
         self.apply("OneHotEncoder", ML, &[input], attributes)
     }
 
-    /// As [`Self::one_hot`], for whole numbers.
-    pub fn one_hot_numbers(&mut self, input: &str, categories: &[i64]) -> String {
-        let attributes = vec![attribute::ints("cats_int64s", categories.to_vec()), attribute::int("zeros", 1)];
-        self.apply("OneHotEncoder", ML, &[input], attributes)
-    }
-
     /// Makes `[N, …]` into `[N, rest]`.
     pub fn flatten(&mut self, input: &str) -> String {
         self.apply("Flatten", "", &[input], vec![attribute::int("axis", 1)])

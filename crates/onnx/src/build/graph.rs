@@ -1,10 +1,8 @@
 //! A graph under construction.
 
-use bytes::Bytes;
-
 use crate::proto::{
     self, AttributeProto, DataType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetId,
-    StringEntry, TensorProto, TensorShape, TensorType, TypeProto, TypeValue, ValueInfoProto,
+    StringEntry, TensorShape, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 
 /// The domain of the classical operators. `ai.onnx` itself is written as the empty text.
@@ -98,34 +96,6 @@ impl GraphBuilder {
                 to.clone_into(name);
             }
         }
-    }
-
-    /// Adds a constant of float32 and returns its name.
-    pub fn initializer_f32(&mut self, name: &str, shape: &[i64], values: &[f32]) -> String {
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.initializer(name, shape, DataType::Float, TensorProto { raw_data: raw.into(), ..TensorProto::default() })
-    }
-
-    /// Adds a constant of int64 and returns its name.
-    pub fn initializer_i64(&mut self, name: &str, shape: &[i64], values: &[i64]) -> String {
-        let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.initializer(name, shape, DataType::Int64, TensorProto { raw_data: raw.into(), ..TensorProto::default() })
-    }
-
-    /// Adds a constant of texts and returns its name.
-    pub fn initializer_text<S: AsRef<str>>(&mut self, name: &str, shape: &[i64], values: &[S]) -> String {
-        let texts = values.iter().map(|value| Bytes::copy_from_slice(value.as_ref().as_bytes())).collect();
-        self.initializer(name, shape, DataType::String, TensorProto { string_data: texts, ..TensorProto::default() })
-    }
-
-    fn initializer(&mut self, name: &str, shape: &[i64], kind: DataType, data: TensorProto) -> String {
-        self.graph.initializer.push(TensorProto {
-            name: name.to_owned(),
-            dims: shape.to_vec(),
-            data_type: kind as i32,
-            ..data
-        });
-        name.to_owned()
     }
 
     /// Sets columns side by side: `[N, a]`, `[N, b]`, … become `[N, a + b + …]`.

@@ -52,8 +52,6 @@ pub enum SplitMode {
     Less,
     /// value <= threshold
     LessOrEqual,
-    /// value == threshold
-    Equal,
 }
 
 impl SplitMode {
@@ -61,7 +59,6 @@ impl SplitMode {
         match self {
             Self::Less => "BRANCH_LT",
             Self::LessOrEqual => "BRANCH_LEQ",
-            Self::Equal => "BRANCH_EQ",
         }
     }
 }

@@ -76,9 +76,6 @@ async fn a_canary_starts_is_judged_and_ends(db: &Db) {
     let (live, another) = (running.clone(), canary.clone());
     write_tx!(db.store, tx => { Ok(endpoints::start_canary(tx, &live, &another).await?) }).unwrap_err();
     let mut reader = db.store.read().await.unwrap();
-    for number in [1, 2] {
-        assert_eq!(endpoints::list_serving(&mut reader, model.id, number).await.unwrap().len(), 1, "version {number}");
-    }
     assert_eq!(endpoints::list_following(&mut reader, model.id, "champion").await.unwrap().len(), 1);
     assert!(endpoints::list_following(&mut reader, model.id, "other").await.unwrap().is_empty());
     drop(reader);
@@ -97,9 +94,6 @@ async fn a_canary_starts_is_judged_and_ends(db: &Db) {
     let over = ended.clone();
     write_tx!(db.store, tx => { Ok(endpoints::apply_canary(tx, &over, CanaryEvent::Promote, NOW).await?) })
         .unwrap_err();
-    let mut reader = db.store.read().await.unwrap();
-    assert!(endpoints::list_serving(&mut reader, model.id, 2).await.unwrap().is_empty());
-    drop(reader);
     write_tx!(db.store, tx => { Ok(endpoints::start_canary(tx, &ended, &canary).await?) }).unwrap();
 }
 
@@ -132,9 +126,4 @@ async fn an_endpoint_changed_meanwhile_is_not_changed(db: &Db) {
     assert_eq!(endpoints::list(&mut reader, id).await.unwrap(), std::slice::from_ref(&found));
     assert_eq!(endpoints::list_everywhere(&mut reader).await.unwrap(), std::slice::from_ref(&found));
     assert_eq!(endpoints::list_by_name(&mut reader, &made.name).await.unwrap(), [found]);
-    drop(reader);
-    let name = made.name.clone();
-    write_tx!(db.store, tx => { Ok(endpoints::delete(tx, id, &name).await?) }).unwrap();
-    let mut reader = db.store.read().await.unwrap();
-    assert_eq!(endpoints::find(&mut reader, id, &made.name).await.unwrap(), None);
 }

@@ -8,7 +8,6 @@ mod durability;
 mod endpoints;
 mod fixtures;
 mod group_commit;
-mod jobs;
 mod ledger;
 mod loads_model;
 mod metrics;

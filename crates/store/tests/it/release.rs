@@ -23,7 +23,7 @@ on_both! {
     a_person_approves_once_in_a_role,
     a_decision_reads_back_with_its_evidence,
     promotions_are_listed_by_version,
-    a_refused_release_stays_refused_until_a_person_names_it,
+    a_refused_version_is_found_with_its_newest_cause,
 }
 
 fn release(version: &ModelVersion, digest: &str) -> Release {
@@ -155,8 +155,7 @@ async fn a_decision_reads_back_with_its_evidence(db: &Db) {
         assert_eq!(list, [two.clone(), one.clone()]);
     }
     let evidence = evidence::get(&mut reader, one.evidence_id).await.unwrap();
-    assert_eq!(evidence::find_by_step_run(&mut reader, evidence.step_run_id).await.unwrap(), Some(evidence.clone()));
-    assert_eq!(evidence::list(&mut reader, project.id, None, 9).await.unwrap().items[1], evidence);
+    assert_eq!(evidence::find_by_step_run(&mut reader, evidence.step_run_id).await.unwrap(), Some(evidence));
 }
 
 async fn promotions_are_listed_by_version(db: &Db) {
@@ -198,10 +197,9 @@ async fn promotions_are_listed_by_version(db: &Db) {
         Some(NOW)
     );
     assert_eq!(promotions::first_ms(&mut reader, project.id, &"other".parse().unwrap()).await.unwrap(), None);
-    assert_eq!(promotions::get(&mut reader, made[0].id).await.unwrap(), made[0]);
 }
 
-async fn a_refused_release_stays_refused_until_a_person_names_it(db: &Db) {
+async fn a_refused_version_is_found_with_its_newest_cause(db: &Db) {
     let project = project(&db.store, "p").await;
     let refusal = Refusal {
         project_id: project.id,
@@ -220,10 +218,4 @@ async fn a_refused_release_stays_refused_until_a_person_names_it(db: &Db) {
     let found = releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap();
     assert_eq!(found.unwrap().cause, "by hand");
     assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 3).await.unwrap(), None);
-    assert_eq!(releases::list_refusals(&mut reader, project.id, &refusal.endpoint).await.unwrap().len(), 1);
-    drop(reader);
-    let endpoint = refusal.endpoint.clone();
-    write_tx!(db.store, tx => { Ok(releases::forgive(tx, project.id, &endpoint, "r").await?) }).unwrap();
-    let mut reader = db.store.read().await.unwrap();
-    assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap(), None);
 }

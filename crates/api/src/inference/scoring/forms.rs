@@ -25,6 +25,9 @@ pub(super) fn read(body: &[u8]) -> Result<Table> {
     match (form, &object[form]) {
         ("dataframe_split", Value::Object(split)) => from_split(split),
         ("dataframe_split", _) => Err(refused("`dataframe_split` is no object".to_owned())),
+        ("dataframe_records" | "instances" | "inputs", Value::Array(rows)) if rows.is_empty() => {
+            Err(refused(format!("`{form}` holds no row")))
+        }
         ("dataframe_records", Value::Array(rows)) => from_records(form, rows, true),
         ("instances" | "inputs", Value::Array(rows)) => from_rows(form, rows),
         ("inputs", Value::Object(columns)) => from_columns(columns),

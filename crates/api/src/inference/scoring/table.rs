@@ -96,8 +96,8 @@ fn numbers(name: &str, cells: &[Cell]) -> Result<Column> {
     let read = cells.iter().enumerate().map(|(row, cell)| {
         number(cell).ok_or_else(|| {
             let value = match cell {
+                Cell::Json(Value::String(text)) | Cell::Field(text) => text.clone(),
                 Cell::Json(value) => value.to_string(),
-                Cell::Field(text) => text.clone(),
             };
             Error::new(
                 ErrorCode::Signature,

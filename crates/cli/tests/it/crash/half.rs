@@ -71,7 +71,7 @@ fn a_repaired_file_whose_load_was_cut_off_still_takes_the_place_of_the_held_one(
     let place = files::place();
     put(&place.path(), 0, ROWS);
     put(&place.path(), 1, ROWS_SHORT);
-    place.good(&["run", "features"]);
+    place.held(&["run", "features"]);
     let loads = |state: &str| {
         let shown = place.json(&["data", "show", "orders"]);
         let mut loads = shown["loads"]["items"].as_array().unwrap().clone();
@@ -91,7 +91,7 @@ fn a_held_load_is_released_after_others_have_come() {
     let place = files::place();
     put(&place.path(), 0, ROWS);
     put(&place.path(), 1, ROWS_SHORT);
-    place.good(&["run", "features"]);
+    place.held(&["run", "features"]);
     put(&place.path(), 2, ROWS);
     place.good(&["run", "features"]);
     let shown = place.json(&["data", "show", "orders"]);

@@ -91,6 +91,8 @@ fn mistakes_of_datasets_and_checks() {
             ("a question without a column", &[("column = \"tailnum\", references", "references")]),
             ("a condition with a column", &[("{ that = \"distance", "{ column = \"distance\", that = \"distance")]),
             ("an empty condition", &[("\"count(*) BETWEEN 20000 AND 40000\"", "\"\"")]),
+            ("a condition that does not read", &[("distance BETWEEN 10 AND 6000", "distance <")]),
+            ("a short condition that does not read", &[("\"count(*) BETWEEN 20000 AND 40000\"", "\"count(*) >\"")]),
             ("a share over one", &[("at_least = 0.999", "at_least = 99.9")]),
             ("references without a column", &[("\"planes.tailnum\"", "\"planes\"")]),
             ("references to no dataset", &[("\"planes.tailnum\"", "\"plane.tailnum\"")]),

@@ -3,5 +3,5 @@ SELECT
     arrived, passing, set_aside, reasons, staged, message, replaces, replaced_by, number, cause,
     wall_ms, project_ms, settled_ms
 FROM loads
-WHERE state IN ('staged', 'committing')
+WHERE project_id = $1 AND state = 'held'
 ORDER BY id

@@ -1,1 +1,0 @@
-DELETE FROM endpoints WHERE project_id = $1 AND name = $2

@@ -1,8 +1,0 @@
-SELECT
-    project_id, name, model_id, alias, champion_number, champion_since_ms, canary_number,
-    canary_state, canary_started_wall_ms, canary_started_ms, canary_share, canary_decision_id,
-    canary_release_digest, config, generation, updated_ms
-FROM endpoints
-WHERE model_id = $1
-    AND (champion_number = $2 OR (canary_number = $2 AND canary_state IN ('running', 'waiting')))
-ORDER BY project_id, name

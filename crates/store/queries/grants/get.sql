@@ -1,3 +1,0 @@
-SELECT id, principal_id, project_id, role, scope_kind, scope_id, created_ms
-FROM grants
-WHERE id = $1

@@ -1,1 +1,0 @@
-DELETE FROM jobs WHERE settled_ms < $1

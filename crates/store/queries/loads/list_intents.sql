@@ -1,3 +1,0 @@
-SELECT dataset_id, load_id, project_id, number, version, holder, created_ms
-FROM load_intents
-ORDER BY created_ms

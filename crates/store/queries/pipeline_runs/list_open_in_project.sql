@@ -1,6 +1,0 @@
-SELECT
-    id, project_id, kind, state, cause, file_digest, options, holder, message, wall_ms, project_ms,
-    started_ms, ended_ms
-FROM pipeline_runs
-WHERE project_id = $1 AND state IN ('pending', 'running', 'interrupted')
-ORDER BY id

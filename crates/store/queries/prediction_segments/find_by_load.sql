@@ -1,5 +1,0 @@
-SELECT
-    log, number, project_id, endpoint, record_count, digest, state, load_id, dataset_number,
-    wall_ms, project_ms
-FROM prediction_segments
-WHERE load_id = $1

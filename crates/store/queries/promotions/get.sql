@@ -1,5 +1,0 @@
-SELECT
-    id, project_id, endpoint, model_id, alias, from_number, to_number, kind, decision_id,
-    release_digest, cause, actor, wall_ms, project_ms
-FROM promotions
-WHERE id = $1
