@@ -9,9 +9,10 @@ use std::sync::Arc;
 use perennial_config::{Batch, Dataset as Declared, Project};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode, StageInput};
+use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::datasets;
 use perennial_store::loads::{Load, LoadOrigin};
+use perennial_store::{datasets, loads};
 use perennial_validation::{Check, Question, plan};
 
 use self::offered::arriving;
@@ -25,8 +26,10 @@ use crate::tables::{Tables, Versioned, declare};
 pub struct Collected {
     /// Loads that entered their datasets.
     pub committed: Vec<(DatasetName, Load)>,
-    /// Loads that are held, with the reason.
+    /// Loads that were held, with the reason.
     pub held: Vec<(DatasetName, Load)>,
+    /// Every load that is held now and whose files are still there, those among them that were held before.
+    pub holding: Vec<Load>,
     /// What could not be collected, by dataset. Other files and datasets were.
     pub failed: Vec<(DatasetName, Error)>,
 }
@@ -200,7 +203,7 @@ async fn collect_one(
     }
     let checks = checks_of(&submission.project, name);
     let offer = arriving(app, &source, declared, &dataset).await?;
-    if offer.is_empty && tables.find(name.as_str()).is_none() {
+    if offer.there.is_empty() && tables.find(name.as_str()).is_none() {
         told(&Told::Empty(name, &declared.source.files));
     }
     for refused in offer.refused {
@@ -244,6 +247,12 @@ async fn collect_one(
             Arrived::Unchanged(_) => {}
         }
     }
+    let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
+    let is_holding = |load: &Load| {
+        load.state == LoadState::Held
+            && load.source_path.iter().flat_map(|paths| paths.lines()).any(|path| offer.there.contains(path))
+    };
+    collected.holding.extend(open.into_iter().filter(is_holding));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ pub use perennial_store::Page;
 pub use perennial_store::check_results::{CheckResult, Profile};
 pub use perennial_store::dataset_versions::DatasetVersion;
 pub use perennial_store::datasets::Dataset;
-pub use perennial_store::loads::Load;
+pub use perennial_store::loads::{Load, LoadOrigin};
 
 /// Rows an answer to a query holds at most.
 pub const QUERY_ROWS_MAX: usize = 10_000;

@@ -147,7 +147,10 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
         Kind::Release => Ok((None, release_node(&releases::get(caller, project, id).await?.release.digest))),
         Kind::Model => {
             let (name, number) = id.rsplit_once('/').unwrap_or((project.name.as_str(), id));
-            let number = number.parse::<i64>().map_err(|_| Error::not_found("model version", id.escape_debug()))?;
+            let number = number.parse::<i64>().map_err(|_| {
+                Error::not_found("model version", id.escape_debug())
+                    .hint("a model version is its number, or `<model>/<number>`: `perennial models` lists them")
+            })?;
             Ok((None, version_node(&crate::models::version(caller, project, name, number).await?.version)))
         }
         Kind::DatasetVersion => {
@@ -164,7 +167,7 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
                 }
                 Some(_) => {
                     return Err(Error::not_found("dataset version", id.escape_debug())
-                        .hint(format!("`{name}` has the versions 1 to {}", newest.number)));
+                        .hint(format!("the newest of `{name}` is {}", newest.number)));
                 }
             };
             Ok((None, crate::loads::version_node(&version)))

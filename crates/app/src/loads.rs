@@ -37,6 +37,9 @@ pub(crate) use recover::recover_dataset;
 pub use recover::sweep;
 pub use release::release;
 
+/// Files of a load that a message names, at most.
+const PATHS_TOLD_MAX: usize = 3;
+
 /// Rows about to arrive in a dataset.
 pub struct Arrival {
     /// The dataset.
@@ -306,6 +309,17 @@ async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, at: In
         .await
 }
 
+/// The files of a load in words, the first few by name.
+fn from(load: &Load) -> String {
+    let paths: Vec<&str> = load.source_path.iter().flat_map(|paths| paths.lines()).collect();
+    let named: Vec<String> = paths.iter().take(PATHS_TOLD_MAX).map(|path| format!("`{path}`")).collect();
+    match paths.len().saturating_sub(PATHS_TOLD_MAX) {
+        _ if paths.is_empty() => String::new(),
+        0 => format!(" from {}", named.join(", ")),
+        more => format!(" from {} and {more} more files", named.join(", ")),
+    }
+}
+
 async fn hold(
     caller: &Caller,
     project: &ProjectState,
@@ -317,9 +331,7 @@ async fn hold(
 ) -> Result<()> {
     let why =
         report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
-    let from =
-        load.source_path.as_ref().map_or_else(String::new, |paths| format!(" from `{}`", paths.replace('\n', "`, `")));
-    let message = format!("load{from} into `{}` is held: {why}", dataset.name);
+    let message = format!("load{} into `{}` is held: {why}", from(load), dataset.name);
     load.message = Some(message.clone());
     load.state = LoadState::Held;
     let checks: Vec<&String> = report.holding().map(|result| &result.name).collect();

@@ -79,9 +79,8 @@ pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number
     let model = get(caller, project, name).await?;
     let found = model.versions.iter().find(|version| version.number == number).cloned();
     let version = found.ok_or_else(|| {
-        let numbers = model.versions.last().zip(model.versions.first());
-        Error::not_found("model version", format!("{name}/{number}")).hint(match numbers {
-            Some((first, last)) => format!("`{name}` has the versions {} to {}", first.number, last.number),
+        Error::not_found("model version", format!("{name}/{number}")).hint(match model.versions.first() {
+            Some(newest) => format!("the newest of `{name}` is {}", newest.number),
             None => format!("`{name}` has no version yet"),
         })
     })?;

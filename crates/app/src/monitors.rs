@@ -134,7 +134,7 @@ pub(crate) struct Judged {
 pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Judged {
     let mut judged = Judged { told: Vec::new(), waits: false };
     let mut open = Vec::new();
-    // The windows that cannot be judged, by monitor.
+    // The windows of which it is not known that they can be judged, by monitor.
     let mut stuck: BTreeMap<&MonitorName, Vec<i64>> = BTreeMap::new();
     for (name, monitor) in &submission.project.monitors {
         match watched(caller, project, submission, (name, monitor)).await {
@@ -146,6 +146,7 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
         }
     }
     if open.is_empty() {
+        // None is looked at any more.
         judged.told.extend(unstick(caller, project, &stuck).await.err().map(Err));
         return judged;
     }
@@ -169,7 +170,12 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
     };
     for watched in open {
         match watched.judge(&tables, is_fresh).await {
-            Ok(lines) => judged.told.extend(lines.into_iter().map(Ok)),
+            Ok(lines) => {
+                if !is_fresh {
+                    stuck.entry(watched.name).or_default().push(watched.window.start_ms);
+                }
+                judged.told.extend(lines.into_iter().map(Ok));
+            }
             Err(error) => {
                 stuck.entry(watched.name).or_default().push(watched.window.start_ms);
                 judged.told.extend(watched.stuck(&error).await.transpose());

@@ -3,11 +3,13 @@
 mod execute;
 mod told;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
+use perennial_core::rule::nearest;
 use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
 use perennial_core::{Error, Result};
 use perennial_pipelines::{KeyParts, differences};
@@ -27,6 +29,9 @@ use crate::tracking::Seal;
 pub(crate) use execute::plan_by;
 pub use execute::{Context, Finished, Plan};
 pub use told::Told;
+
+/// Steps that a message names, at most.
+const STEPS_TOLD_MAX: usize = 20;
 
 /// What a pipeline run is asked to do.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -71,6 +76,19 @@ pub(crate) fn pending(
     asked_for(caller, project, &submission, kind, cause, options)
 }
 
+/// The steps that there are, for somebody who named another.
+fn among(unknown: &StepName, known: &BTreeSet<&StepName>) -> String {
+    if let Some(near) = nearest(unknown.as_str(), known.iter().map(|step| step.as_str())) {
+        return format!("did you mean `{near}`?");
+    }
+    let named: Vec<String> = known.iter().take(STEPS_TOLD_MAX).map(|step| format!("`{step}`")).collect();
+    match known.len().saturating_sub(STEPS_TOLD_MAX) {
+        _ if named.is_empty() => "the project file has no steps".to_owned(),
+        0 => format!("the project file has {}", named.join(", ")),
+        more => format!("the project file has {} and {more} more", named.join(", ")),
+    }
+}
+
 fn asked_for(
     caller: &Caller,
     project: &ProjectState,
@@ -79,13 +97,9 @@ fn asked_for(
     cause: Value,
     options: &Options,
 ) -> Result<PipelineRun> {
-    let known: Vec<_> = submission.graph.steps().collect();
+    let known: BTreeSet<&StepName> = submission.graph.steps().collect();
     if let Some(unknown) = options.steps.iter().find(|step| !known.contains(step)) {
-        let known: Vec<String> = known.iter().map(|step| format!("`{step}`")).collect();
-        return Err(Error::not_found("step", unknown).hint(match known.as_slice() {
-            [] => "the project file has no steps".to_owned(),
-            known => format!("the project file has {}", known.join(", ")),
-        }));
+        return Err(Error::not_found("step", unknown).hint(among(unknown, &known)));
     }
     let at = caller.app.now(project);
     Ok(PipelineRun {

@@ -65,7 +65,7 @@ impl Tables {
     pub fn get(&self, name: &str) -> Result<&Versioned> {
         self.find(name).ok_or_else(|| {
             Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
-                "either its source finds no file, or its loads are held: `perennial data show {name}` tells of them"
+                "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
             ))
         })
     }

@@ -12,7 +12,7 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains"
+    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains\n\nExit status: 0 done; 1 refused or failed for a reason of yours, or `run` while a load is held; 2 misuse, or a fault of ours."
 )]
 pub(crate) struct Arguments {
     /// The project's folder.
@@ -35,11 +35,13 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  perennial init\n  perennial init --example flights flights")]
     Init(Init),
     /// Judges the project file without running anything.
+    #[command(after_help = "Examples:\n  perennial check\n  perennial -C flights check")]
     Check,
     /// Collects every source, brings every step up to date, ends at a Decision. Changes nothing live.
     #[command(after_help = "Examples:\n  perennial run\n  perennial run --dry-run\n  perennial run features train")]
     Run(Run),
     /// Runs, judges the gates, and brings a candidate that passes to its endpoint.
+    #[command(after_help = "Examples:\n  perennial release\n  perennial release --wait")]
     Release(Release),
     /// Serves endpoints and console, watches, retrains; until it is stopped.
     #[command(
@@ -47,13 +49,16 @@ pub(crate) enum Command {
     )]
     Up(Up),
     /// Plays a year of a model's life on real data.
+    #[command(after_help = "Examples:\n  perennial demo\n  perennial demo --keep-serving")]
     Demo(Demo),
     /// Says what a step would do now, and because of what.
+    #[command(after_help = "Example:\n  perennial why train")]
     Why {
         /// The step.
         step: String,
     },
     /// Shows the log of a step's newest attempt.
+    #[command(after_help = "Example:\n  perennial logs train")]
     Logs {
         /// The step.
         step: String,
@@ -68,6 +73,7 @@ pub(crate) enum Command {
         verb: Option<Releases>,
     },
     /// Puts the version before this one back, or ends a canary. One call back.
+    #[command(after_help = "Example:\n  perennial rollback delay")]
     Rollback {
         /// The endpoint.
         endpoint: String,
@@ -95,6 +101,9 @@ pub(crate) enum Command {
         id: String,
     },
     /// Proves that the ledger was not changed; with `--head`, that it continues that head.
+    #[command(
+        after_help = "Examples:\n  perennial verify\n  perennial verify --head 0000000000000000000000000000000000000000000000000000000000000000"
+    )]
     Verify {
         /// A head noted earlier: in a release, a backup, an export.
         #[arg(long)]
@@ -108,11 +117,13 @@ pub(crate) enum Command {
     /// Prints a one-time link that signs an administrator in.
     LoginLink,
     /// Copies an embedded store while it works.
+    #[command(after_help = "Example:\n  perennial backup ../flights-backup")]
     Backup {
         /// The folder to write; it must not exist.
         to: PathBuf,
     },
     /// Puts a backup in place of a project's store.
+    #[command(after_help = "Example:\n  perennial restore ../flights-backup")]
     Restore {
         /// The backup's folder.
         from: PathBuf,
@@ -215,11 +226,13 @@ pub(crate) enum Data {
     /// Every dataset with its newest version.
     List,
     /// Versions, loads and checks of a dataset.
+    #[command(after_help = "Example:\n  perennial data show schedule")]
     Show {
         /// The dataset.
         dataset: String,
     },
     /// Rows that were set aside, with the reason.
+    #[command(after_help = "Example:\n  perennial data quarantine schedule --limit 100")]
     Quarantine {
         /// The dataset.
         dataset: String,
@@ -228,6 +241,7 @@ pub(crate) enum Data {
         limit: usize,
     },
     /// Answers one SELECT over the datasets.
+    #[command(after_help = "Example:\n  perennial data query 'SELECT origin, count(*) FROM schedule GROUP BY origin'")]
     Query {
         /// The SELECT.
         sql: String,
@@ -236,6 +250,9 @@ pub(crate) enum Data {
         limit: usize,
     },
     /// Lets a held load in: its passing rows, or every row.
+    #[command(
+        after_help = "Examples:\n  perennial data release 01a2228b325571dba214266fe0ef61fd\n  perennial data release 01a2228b325571dba214266fe0ef61fd --all"
+    )]
     Release {
         /// The load.
         load: String,
@@ -250,11 +267,15 @@ pub(crate) enum Releases {
     /// Every release, newest first.
     List,
     /// One release with the Decision it stands on.
+    #[command(after_help = "Example:\n  perennial releases show 5f2c")]
     Show {
         /// Its digest, or the beginning of it.
         digest: String,
     },
     /// Says yes to a release.
+    #[command(
+        after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role risk"
+    )]
     Approve {
         /// Its digest, or the beginning of it.
         digest: String,
@@ -283,6 +304,7 @@ pub(crate) enum Tokens {
     /// Every token that holds, with whose it is.
     List,
     /// Makes a token void; browser sessions of whoever has it end.
+    #[command(after_help = "Example:\n  perennial tokens revoke 01a2228b325571dba214266fe0ef61fd")]
     Revoke {
         /// Its id, as `perennial tokens list` shows it.
         id: String,

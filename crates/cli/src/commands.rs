@@ -231,7 +231,8 @@ async fn check(connection: &Connection, folder: &Path, json: bool) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Starts a pipeline run and follows it. One that failed, or held what arrived, has not done what was asked for.
+/// Starts a pipeline run and follows it. A run that failed has not done what was asked for, nor has one that was to
+/// bring everything up to date while loads are held; a release has, with the data that there are.
 async fn pipeline(
     (connection, folder): (&Connection, &Path),
     project: &str,
@@ -254,15 +255,15 @@ async fn pipeline(
         say!("{run}");
     } else if state == "failed" {
         note!("error: {message}");
-        if let Some(hint) = run.get("hint").and_then(Value::as_str) {
-            note!("  hint: {hint}");
-        }
     } else if state == "nothing-to-do" {
         say!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
     } else if message.is_empty() {
         say!("{state}");
     } else {
         say!("{message}");
+    }
+    if let Some(hint) = run["hint"].as_str().filter(|_| !json) {
+        note!("  hint: {hint}");
     }
     let is_held = kind == "run" && run["held"].as_u64().is_some_and(|held| held > 0);
     Ok(ExitCode::from(u8::from(state == "failed" || is_held)))

@@ -16,7 +16,7 @@ use crate::output::{note, thousands};
 /// How long one look waits for news.
 const WAIT_MS: u32 = 20_000;
 
-/// Follows a pipeline run to its end; gives the run as it ended, with how many loads it `held` and the `hint` that
+/// Follows a pipeline run to its end; gives the run as it ended, with how many loads are `held` and the `hint` that
 /// was told then.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
     Following::new(project, id, quiet).finish(client).await
@@ -57,16 +57,15 @@ struct Following<'a> {
     project: &'a str,
     id: &'a str,
     after: i64,
-    /// Loads that the run held.
-    held: u32,
-    /// What to do, as the run said when it ended.
+    /// How many loads are held, and what to do, as the run said when it ended.
+    held: Value,
     hint: Value,
     screen: Screen,
 }
 
 impl<'a> Following<'a> {
     fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
-        Self { project, id, after: 0, held: 0, hint: Value::Null, screen: Screen::new(quiet) }
+        Self { project, id, after: 0, held: Value::Null, hint: Value::Null, screen: Screen::new(quiet) }
     }
 
     async fn finish(&mut self, client: &Client) -> Result<Value> {
@@ -78,16 +77,15 @@ impl<'a> Following<'a> {
                 let body = event.get("body").unwrap_or(event);
                 self.screen.show(body);
                 if body["event"] == "ended" {
-                    self.hint = body["hint"].clone();
+                    (self.held, self.hint) = (body["held"].clone(), body["hint"].clone());
                 }
-                self.held += u32::from(body["event"] == "load_ended" && body["state"] == "held");
             }
             if page.get("is_over").and_then(Value::as_bool).unwrap_or_default() {
                 self.screen.clear();
                 let mut run = client.get(&base).await?;
                 if let Some(run) = run.as_object_mut() {
                     run.insert("hint".to_owned(), self.hint.take());
-                    run.insert("held".to_owned(), self.held.into());
+                    run.insert("held".to_owned(), self.held.take());
                 }
                 return Ok(run);
             }

@@ -3,6 +3,9 @@
 //! The command line is a client of the HTTP API like any other. Without a configured server
 //! it starts one inside its own process over the project's `.perennial/` folder.
 
+// A reader that is gone ends no command early: `say!` and `note!` print.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod client;
 mod commands;
@@ -43,6 +46,6 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
         Ok(code) => output::status(code),
-        Err(failure) => output::failure(&failure, &folder, json),
+        Err(failure) => output::status(output::failure(&failure, &folder, json)),
     }
 }

@@ -75,7 +75,12 @@ pub(crate) fn start_log(arguments: &Arguments) {
     // The beginning of a target is enough: every crate of ours.
     let directives = format!("error,perennial={level}");
     let filter = EnvFilter::try_from_env("PERENNIAL_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // Where nobody reads the log any more, that is not told there either.
+        .log_internal_errors(false);
     // A log that is there already stays.
     let _ =
         if std::io::stderr().is_terminal() { log.with_ansi(is_colourful()).try_init() } else { log.json().try_init() };

@@ -19,8 +19,8 @@ pub trait Sql {
     /// The tables that one SELECT names, ordered; an error when it is none.
     fn tables_in(&self, select: &str) -> Result<Vec<String>, Error>;
 
-    /// An error when the text is no condition: one expression, of functions that there are. Its columns and
-    /// types are told by the data alone.
+    /// An error when the text is no condition: no single expression, one with a query or a window in it, or one that
+    /// calls a function that there is not. Its columns and types are told by data alone.
     fn judge_condition(&self, condition: &str) -> Result<(), Error>;
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::RwLock;
 use crate::error::{Error, Result};
 use crate::runtime::Pool;
 use crate::source::Sources;
-use crate::sql::{Sql, read_frame, tables_in, write_parquet};
+use crate::sql::{Sql, judge_condition, read_frame, tables_in, write_parquet};
 use crate::stage::Stager;
 use crate::store::Root;
 use crate::table::{Tables, commit, quarantine};
@@ -154,7 +154,7 @@ impl DataEngine for Engine {
     }
 
     fn judge_condition(&self, condition: &str) -> CoreResult<()> {
-        Ok(self.sql().judge_condition(condition)?)
+        Ok(judge_condition(condition)?)
     }
 
     async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {

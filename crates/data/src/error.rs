@@ -68,6 +68,11 @@ impl Error {
         Self::Sql { message: message.into(), hint: None }
     }
 
+    /// SQL of people that is wrong, with the next act.
+    pub(crate) fn sql_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Sql { message: message.into(), hint: Some(hint.into()) }
+    }
+
     /// Storage failed while doing `what`.
     pub(crate) fn storage(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::Storage { what: what.into(), source: source.into() }

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-/// Stack of a worker thread; deep plans recurse.
-const STACK_BYTES: usize = 4 << 20;
+/// Stack of a worker thread; deep plans recurse, as deep as SQL may nest.
+const STACK_BYTES: usize = 16 << 20;
 
 /// A pool of threads that belongs to the engine.
 pub(crate) struct Pool {

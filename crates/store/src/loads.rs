@@ -199,11 +199,6 @@ pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Loa
     conn.all(sql!("loads/list_open"), bind![dataset_id]).await
 }
 
-/// Loads of a project that are held, oldest first.
-pub async fn list_held(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Load>> {
-    conn.all(sql!("loads/list_held"), bind![project_id]).await
-}
-
 /// Loads of a dataset whose rows set aside count: they are held or committed. Newest first.
 pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) -> Result<Vec<Load>> {
     conn.all(sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await

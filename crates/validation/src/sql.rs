@@ -1,26 +1,43 @@
 //! Telling row expressions from aggregates, without an SQL engine.
 
-/// Aggregate functions of DataFusion's dialect that may stand in a check.
-const AGGREGATES: [&str; 27] = [
+/// Aggregate functions of DataFusion's dialect.
+const AGGREGATES: [&str; 46] = [
+    "any_value",
     "approx_distinct",
     "approx_median",
     "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "array_agg",
     "avg",
     "bit_and",
     "bit_or",
+    "bit_xor",
     "bool_and",
     "bool_or",
     "corr",
     "count",
+    "covar",
     "covar_pop",
     "covar_samp",
     "first_value",
+    "grouping",
     "last_value",
     "max",
     "mean",
     "median",
     "min",
+    "nth_value",
+    "percentile_cont",
+    "quantile_cont",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
     "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
     "stddev",
     "stddev_pop",
     "stddev_samp",
@@ -28,7 +45,9 @@ const AGGREGATES: [&str; 27] = [
     "sum",
     "var",
     "var_pop",
+    "var_population",
     "var_samp",
+    "var_sample",
 ];
 
 /// Whether an SQL expression calls an aggregate function; if so it is judged once a

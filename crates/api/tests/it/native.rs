@@ -289,7 +289,7 @@ async fn what_is_unknown_cannot_be_explained_and_a_model_is_explained_to_its_end
     }
     let absent = server.get(&format!("{BASE}/explain/model/9")).await.json();
     assert_eq!(absent["error"]["message"], json!("model version `flights/9` does not exist"));
-    assert_eq!(absent["error"]["hint"], json!("`flights` has the versions 1 to 1"));
+    assert_eq!(absent["error"]["hint"], json!("the newest of `flights` is 1"));
     let misspelt = server.get(&format!("{BASE}/loads/nope")).await.json();
     assert_eq!(misspelt["error"]["message"], json!("`nope` is no load id: expected 32 hexadecimal digits"));
 }

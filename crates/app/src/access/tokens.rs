@@ -1,4 +1,4 @@
-//! Tokens: each gives its principal's one grant, and the ledger tells of its making and its end.
+//! Tokens: each gives its principal's one grant. The ledger tells of the making and the end of each but hosts' own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -196,7 +196,7 @@ pub(crate) async fn void_of_run(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<V
 }
 
 async fn record_void(tx: &mut Tx, by: &By, void: &[Token]) -> Result<()> {
-    for token in void {
+    for token in void.iter().filter(|token| token.kind != TokenKind::Host) {
         by.record(tx, change(token, "revoke")).await?;
     }
     Ok(())
@@ -207,7 +207,7 @@ async fn record_void(tx: &mut Tx, by: &By, void: &[Token]) -> Result<()> {
 pub struct Holder {
     /// Who.
     pub principal: PrincipalKept,
-    /// Its one grant's role; `None` when it was taken back.
+    /// Its one grant's role; `None` for one that holds nothing.
     pub role: Option<Role>,
     /// The project it holds on; `None` for the whole server.
     pub project: Option<ProjectName>,

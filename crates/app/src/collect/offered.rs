@@ -68,8 +68,8 @@ pub(super) struct Offer {
     pub(super) together: Vec<Together>,
     /// Why files cannot be.
     pub(super) refused: Vec<Error>,
-    /// Whether the source has no file at all.
-    pub(super) is_empty: bool,
+    /// Every file that the source has, by path.
+    pub(super) there: HashSet<String>,
 }
 
 /// The digest of files that came together: a single one's is its own.
@@ -108,7 +108,7 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
         Batch::All => all.push(Together::new(new)),
     }
     all.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(Offer { together: all, refused, is_empty: files.is_empty() })
+    Ok(Offer { together: all, refused, there: files.into_iter().map(|file| file.path).collect() })
 }
 
 enum Found {

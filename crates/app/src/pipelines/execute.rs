@@ -12,10 +12,11 @@ use perennial_core::port::runner::Environment;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_pipelines::{Graph, KeyParts, Node, Outcome, Schedule};
+use perennial_store::loads::Load;
 use perennial_store::model_versions::ModelVersion;
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::step_runs::{StepOutcome, StepOutput, StepRun};
-use perennial_store::{loads, pipeline_runs, step_runs};
+use perennial_store::{pipeline_runs, step_runs};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
@@ -41,7 +42,12 @@ pub struct Finished {
     pub message: Option<String>,
     /// The Decision, when a candidate was judged.
     pub decided: Option<Decided>,
+    /// How many loads are held that the run tells of.
+    pub held: usize,
 }
+
+/// Held loads that a run tells one by one, at most.
+const HELD_TOLD_MAX: usize = 5;
 
 /// What a pipeline run would do.
 #[derive(Debug, Clone)]
@@ -195,13 +201,15 @@ impl Context {
 
 /// Records how a run ended, and tells its followers.
 pub(super) async fn end(caller: &Caller, run: &PipelineRun, result: Result<Finished>) -> Result<Finished> {
+    let held = result.as_ref().map_or(0, |finished| finished.held);
     let (event, state, message, hint) = match &result {
         Ok(finished) => {
             let event = match finished.state {
                 PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
                 _ => PipelineRunEvent::Succeed,
             };
-            (event, finished.state, finished.message.clone(), None)
+            let hint = "repair their files, or let them in: `perennial data show DATASET` names the loads, `perennial data release LOAD` does it";
+            (event, finished.state, finished.message.clone(), (held > 0).then(|| hint.to_owned()))
         }
         Err(error) => {
             let (message, hint) = (error.message().to_owned(), error.hint_text().map(str::to_owned));
@@ -209,7 +217,8 @@ pub(super) async fn end(caller: &Caller, run: &PipelineRun, result: Result<Finis
         }
     };
     let (id, at_ms) = (run.id, caller.app.services.clock.wall_ms());
-    let told = serde_json::json!(Told::Ended { state: state.as_str().to_owned(), message: message.clone(), hint });
+    let told =
+        serde_json::json!(Told::Ended { state: state.as_str().to_owned(), message: message.clone(), hint, held });
     caller
         .app
         .store()
@@ -322,32 +331,37 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
         context.tell(Told::Released { message: released.clone() }).await;
         message = Some(released);
     }
-    let mut trouble = held(context, collected).await?;
-    trouble.extend(collected.failed.iter().map(|(_, error)| error.message().to_owned()));
-    let failed = collected.failed.first().map(|(_, error)| error);
-    if let Some(error) = failed {
+    if let Some((_, error)) = collected.failed.first() {
+        let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
         let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
-        let first = Error::new(error.code(), format!("{}{nothing}", trouble.join("; ")));
+        let first = Error::new(error.code(), format!("{}{nothing}", failed.join("; ")));
         return Err(match error.hint_text() {
             Some(hint) => first.hint(hint.to_owned()),
             None => first,
         });
     }
-    if !trouble.is_empty() {
-        message = Some(message.into_iter().chain(trouble).collect::<Vec<_>>().join("; "));
+    let holding = holding(context, collected);
+    if !holding.is_empty() {
+        message = Some(message.into_iter().chain(told_of(&holding)).collect::<Vec<_>>().join("; "));
         acted |= !collected.held.is_empty();
     }
     let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
-    Ok(Finished { state, message, decided })
+    Ok(Finished { state, message, decided, held: holding.len() })
 }
 
-/// Why loads are held: those of this run, and for whoever asked by hand those held before.
-async fn held(context: &Context, collected: &collect::Collected) -> Result<Vec<String>> {
-    if context.is_triggered() || context.is_caused_by(monitors::CAUSE) {
-        return Ok(collected.held.iter().filter_map(|(_, load)| load.message.clone()).collect());
+/// The loads that a run tells are held: all whose files are still there, of a run that was triggered those it held.
+fn holding<'a>(context: &Context, collected: &'a collect::Collected) -> Vec<&'a Load> {
+    if context.is_triggered() {
+        return collected.held.iter().map(|(_, load)| load).collect();
     }
-    let held = loads::list_held(&mut *context.caller.app.store().read().await?, context.project.id).await?;
-    Ok(held.into_iter().filter_map(|load| load.message).collect())
+    collected.holding.iter().collect()
+}
+
+/// Why loads are held, a line for each of the newest.
+fn told_of(holding: &[&Load]) -> Vec<String> {
+    let newest = holding.iter().rev().take(HELD_TOLD_MAX).filter_map(|load| load.message.clone());
+    let more = holding.len().saturating_sub(HELD_TOLD_MAX);
+    newest.chain((more > 0).then(|| format!("{more} more loads are held"))).collect()
 }
 
 async fn gather(context: &Context) -> Result<collect::Collected> {

@@ -100,8 +100,11 @@ pub enum Told {
         state: String,
         /// One line, when there is something to say.
         message: Option<String>,
-        /// What to do, when it failed.
+        /// What to do, when it failed or loads are held.
         #[serde(default)]
         hint: Option<String>,
+        /// How many loads are held whose files are still there.
+        #[serde(default)]
+        held: usize,
     },
 }

@@ -67,3 +67,31 @@ fn every_command_that_a_text_names_is_one() {
     assert!(wrong.is_empty(), "no command of this binary:\n{}", wrong.join("\n"));
     assert!(seen > 100, "only {seen} commands were seen");
 }
+
+/// Every verb below, with the words that lead to it.
+fn verbs(command: &clap::Command, path: &[&str]) -> Vec<(String, clap::Command)> {
+    let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+    let below = below.flat_map(|below| {
+        let path = [path, &[below.get_name()]].concat();
+        let own = (path.join(" "), below.clone());
+        std::iter::once(own).chain(verbs(below, &path)).collect::<Vec<_>>()
+    });
+    below.collect()
+}
+
+#[test]
+fn every_verb_that_takes_something_shows_examples_that_it_takes() {
+    for (verb, command) in verbs(&Arguments::command(), &["perennial"]) {
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let examples: Vec<&str> = examples.lines().filter(|line| line.starts_with("  perennial ")).collect();
+        let takes = command.get_positionals().next().is_some();
+        assert!(!takes || !examples.is_empty(), "`{verb}` shows no example");
+        for example in examples {
+            let words = example.split('>').next().unwrap().split('\'').enumerate().flat_map(|(place, part)| {
+                // What stands between quotes is one word.
+                if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
+            });
+            Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What the file names outside itself: files, tables in SQL, trainers.
+//! What the file says to others: files that are to be there, SQL of steps and checks, trainers and their parameters.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::project::{Act, Environment};
 use crate::surroundings::{Param, ParamKind, Surroundings, TrainerSpec};
 
 impl Judge<'_, '_> {
-    /// Judges what checks and steps say in the words of others; gives the tables of each `sql` step.
+    /// Judges the conditions of checks, and the files, SQL and trainers of steps; gives the tables of each `sql` step.
     pub(super) fn look_around(
         &mut self,
         around: &Surroundings<'_>,

@@ -66,7 +66,7 @@ impl Sql for Words {
 
     fn judge_condition(&self, condition: &str) -> Result<(), Error> {
         if condition.ends_with(['<', '>', '=', '(']) {
-            return Err(Error::new(ErrorCode::Sql, "line 1 column 10: expected: an expression, found: EOF"));
+            return Err(Error::new(ErrorCode::Sql, "expected: an expression, found: EOF"));
         }
         Ok(())
     }

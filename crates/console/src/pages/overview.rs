@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use perennial_app::alerts::{self, Alert};
-use perennial_app::datasets::{self, CheckResult, Load};
+use perennial_app::datasets::{self, CheckResult, Load, LoadOrigin};
 use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
 use perennial_app::{Caller, ProjectState, deployments, monitor_results, releases};
 use perennial_core::Result;
@@ -123,7 +123,8 @@ impl Looked {
 }
 
 fn collect(shell: &Shell, looked: &Looked) -> Stage {
-    let newest = looked.loads.iter().max_by_key(|(_, load)| load.project_ms);
+    let collected = |load: &Load| !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Predictions);
+    let newest = looked.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
         Some((dataset, load)) => format!(
             "{}; newest load into {dataset}: {}",

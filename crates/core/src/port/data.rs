@@ -444,8 +444,8 @@ pub trait DataEngine: Send + Sync {
     /// or is anything else than one SELECT.
     fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
 
-    /// An error with line and column when the text is no expression of SQL, or calls a function that there is
-    /// not. Columns and types are told by data alone.
+    /// An error when the text is no condition of a check: no single expression of SQL, one with a query or a window
+    /// in it, or one that calls a function that there is not. Its columns and types are told by data alone.
     fn judge_condition(&self, condition: &str) -> Result<()>;
 
     /// Checks that a SELECT plans over the tables, and tells its schema.

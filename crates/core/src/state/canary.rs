@@ -6,8 +6,8 @@ states! {
     /// Where a canary stands.
     ///
     /// ```text
-    ///   running ── await ──▶ waiting
-    ///      └────────┬───────────┘
+    ///   running ── await ──▶ waiting ◀─ await ─┐
+    ///      └────────┬───────────┴──────────────┘
     ///               ├── promote ──▶ promoted
     ///               ├── roll back ▶ rolled-back
     ///               └── replace ──▶ replaced

@@ -1,5 +1,7 @@
 //! SQL over dataset versions: one SELECT, only the tables it was given.
 
+mod condition;
+mod depth;
 mod export;
 mod frame;
 mod json;
@@ -27,6 +29,7 @@ use crate::source::Origin;
 use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 
+pub(crate) use condition::judge_condition;
 pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
@@ -123,21 +126,6 @@ impl Sql {
             session.execute_logical_plan(plan).await
         };
         planned.await.map_err(|cause| sql_error(&cause))
-    }
-
-    /// An error when `text` is no expression, or calls a function that there is not.
-    pub(crate) fn judge_condition(&self, text: &str) -> Result<()> {
-        let called = names::functions_of(text)?;
-        let state = self.steady_session().state();
-        let is_known = |name: &str| {
-            state.scalar_functions().contains_key(name)
-                || state.aggregate_functions().contains_key(name)
-                || state.window_functions().contains_key(name)
-        };
-        match called.iter().find(|name| !is_known(name)) {
-            Some(unknown) => Err(Error::sql(format!("there is no function `{unknown}`"))),
-            None => Ok(()),
-        }
     }
 
     /// The schema of a SELECT's result.

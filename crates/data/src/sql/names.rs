@@ -5,13 +5,16 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParser, Statement as OwnStatement};
 use datafusion::sql::resolve::resolve_table_references;
-use datafusion::sql::sqlparser::ast::{Expr, SetExpr, Statement, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Visitor};
 
+use super::depth::judge_depth;
 use super::{lower_first, one_line};
 use crate::error::{Error, Result};
 
 /// Bytes of one query, at most.
 const SQL_BYTES_MAX: usize = 1 << 20;
+/// Tables that one query names, at most, each as often as it does: plans nest as deep.
+const TABLES_MAX: usize = 256;
 
 /// A parsed SELECT.
 pub(crate) struct Select {
@@ -25,6 +28,7 @@ impl Select {
         if text.len() > SQL_BYTES_MAX {
             return Err(Error::Limit(format!("the query has {} bytes: at most {SQL_BYTES_MAX} are taken", text.len())));
         }
+        judge_depth(text)?;
         let mut statements = DFParser::parse_sql(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
         let statement = match (statements.pop_front(), statements.is_empty()) {
             (Some(statement), true) => statement,
@@ -43,11 +47,17 @@ impl Select {
             return Err(not_select(&inner.to_string()));
         }
         let (references, _) = resolve_table_references(&statement, true).map_err(|cause| super::sql_error(&cause))?;
-        let mut functions = Functions::default();
-        let _: ControlFlow<()> = inner.visit(&mut functions);
+        let mut factors = Factors::default();
+        let _: ControlFlow<()> = inner.visit(&mut factors);
+        if factors.tables > TABLES_MAX {
+            return Err(Error::Limit(format!(
+                "the query names {} tables, subqueries counted: at most {TABLES_MAX} are taken",
+                factors.tables
+            )));
+        }
         let mut tables = Vec::new();
         for reference in references {
-            if functions.0.contains(&reference.to_string()) {
+            if factors.names.contains(&reference.to_string()) {
                 continue;
             }
             let name = match (reference.catalog(), reference.schema()) {
@@ -77,17 +87,23 @@ impl Select {
     }
 }
 
-/// Names of functions that stand where tables do, such as `generate_series(1, 9)`.
+/// What stands where tables do.
 #[derive(Default)]
-struct Functions(BTreeSet<String>);
+struct Factors {
+    /// Names of functions there, such as `generate_series(1, 9)`.
+    names: BTreeSet<String>,
+    /// Tables, functions and subqueries there, each as often as it is named.
+    tables: usize,
+}
 
-impl Visitor for Functions {
+impl Visitor for Factors {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        self.tables += 1;
         match factor {
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
-                self.0.insert(name.to_string().to_lowercase());
+                self.names.insert(name.to_string().to_lowercase());
             }
             _ => {}
         }
@@ -98,29 +114,6 @@ impl Visitor for Functions {
 /// The tables one SELECT names, ordered.
 pub(crate) fn tables_in(text: &str) -> Result<Vec<String>> {
     Select::parse(text).map(|select| select.tables)
-}
-
-/// The functions that one expression calls, lowercase; an error when `text` is none.
-pub(super) fn functions_of(text: &str) -> Result<BTreeSet<String>> {
-    let parsed = DFParser::parse_sql_into_expr(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
-    let mut called = Called::default();
-    let _: ControlFlow<()> = parsed.visit(&mut called);
-    Ok(called.0)
-}
-
-/// Names of functions that are called.
-#[derive(Default)]
-struct Called(BTreeSet<String>);
-
-impl Visitor for Called {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if let Expr::Function(function) = expr {
-            self.0.insert(function.name.to_string().to_lowercase());
-        }
-        ControlFlow::Continue(())
-    }
 }
 
 /// Line and column, from 1, where `text` first names `table` as a word.
@@ -155,7 +148,7 @@ fn not_select(statement: &str) -> Error {
 }
 
 /// Puts the parser's line and column first.
-fn parse_error(text: &str) -> Error {
+pub(super) fn parse_error(text: &str) -> Error {
     let text = one_line(text);
     let text = text.strip_prefix("SQL error: ").unwrap_or(&text);
     let text = text.trim_start_matches("ParserError(\"").trim_end_matches("\")");

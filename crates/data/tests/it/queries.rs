@@ -182,3 +182,17 @@ async fn values_without_number_in_json_are_null_and_bytes_are_hexadecimal() {
     let page = place.engine.query(QueryRequest { sql: sql.into(), tables: Vec::new(), limit: 1 }).await.unwrap();
     assert_eq!(page.rows, [[json!(null), json!("00ff"), json!("12:30:00"), json!([1, null]), json!("1.10")]]);
 }
+
+#[tokio::test]
+async fn a_query_that_nests_as_deep_as_may_be_is_answered_and_a_deeper_one_refused() {
+    let place = Place::new();
+    let chain = |operators: usize| format!("SELECT {}", vec!["1"; operators + 1].join("+"));
+    assert_eq!(place.rows(&chain(900)).await, [[json!(901)]]);
+    for deep in [chain(5_000), chain(400_000), format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(5_000))] {
+        let refused = place.try_ask(&deep).await.unwrap_err();
+        assert!(refused.message().contains("1000 operators"), "{}", refused.message());
+    }
+    let tables = vec!["(SELECT 1)"; 300].join(", ");
+    let refused = place.try_ask(&format!("SELECT 1 FROM {tables}")).await.unwrap_err();
+    assert!(refused.message().contains("300 tables"), "{}", refused.message());
+}

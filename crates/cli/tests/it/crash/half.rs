@@ -93,7 +93,7 @@ fn a_held_load_is_released_after_others_have_come() {
     put(&place.path(), 1, ROWS_SHORT);
     place.held(&["run", "features"]);
     put(&place.path(), 2, ROWS);
-    place.good(&["run", "features"]);
+    place.held(&["run", "features"]);
     let shown = place.json(&["data", "show", "orders"]);
     let mut loads = shown["loads"]["items"].as_array().unwrap().iter();
     let held = loads.find(|load| load["state"] == "held").unwrap()["id"].as_str().unwrap().to_owned();

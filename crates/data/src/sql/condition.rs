@@ -1,0 +1,175 @@
+//! Conditions of checks: one expression over the columns of a row or the rows of a load.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, Visit, Visitor};
+use perennial_core::rule::nearest;
+
+use super::depth::judge_depth;
+use super::names::parse_error;
+use crate::error::{Error, Result};
+
+/// Bytes of one condition, at most.
+const CONDITION_BYTES_MAX: usize = 16 << 10;
+/// A function that the planner writes itself, so that no registry names it.
+const PLANNED: &str = "make_map";
+
+/// An error when `text` is no condition: no single expression, one with a query or a window in it, or one that calls a
+/// function that there is not. Its columns and types are told by data alone.
+pub(crate) fn judge_condition(text: &str) -> Result<()> {
+    if text.len() > CONDITION_BYTES_MAX {
+        return Err(Error::Limit(format!(
+            "the condition has {} bytes: at most {CONDITION_BYTES_MAX} are taken",
+            text.len()
+        )));
+    }
+    judge_depth(text)?;
+    let parsed = DFParser::parse_sql_into_expr(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
+    match parsed.visit(&mut Judge) {
+        ControlFlow::Break(refused) => Err(refused),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Judge;
+
+impl Visitor for Judge {
+    type Break = Error;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
+        let refused = match expr {
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Some(Error::sql_with(
+                "a condition holds no query",
+                "a check with `references` asks whether values are in another dataset",
+            )),
+            // Words that may be columns, such as `user`, are told by the data.
+            Expr::Function(function) if function.args == FunctionArguments::None => None,
+            Expr::Function(function) => judge_function(function).err(),
+            _ => None,
+        };
+        refused.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+}
+
+fn judge_function(function: &Function) -> Result<()> {
+    let [part] = function.name.0.as_slice() else { return Ok(()) };
+    let Some(ident) = part.as_ident() else { return Ok(()) };
+    let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+    let known = Functions::get();
+    let place = ident.span.start;
+    let told = |what: String| format!("line {} column {}: {what}", place.line, place.column);
+    if function.over.is_some() || known.windows.contains(&name) && !known.plain.contains(&name) {
+        let message = told(format!("a condition holds no window function, as `{name}` is here"));
+        return Err(Error::sql_with(message, "a step can write it into a column that the check reads"));
+    }
+    if known.plain.contains(&name) || name == PLANNED {
+        return Ok(());
+    }
+    let message = told(format!("there is no function `{name}`"));
+    Err(match nearest(&name, known.plain.iter().map(String::as_str)) {
+        Some(near) => Error::sql_with(message, format!("did you mean `{near}`?")),
+        None => Error::sql(message),
+    })
+}
+
+/// The functions that there are.
+struct Functions {
+    /// Of a row, and of many rows.
+    plain: BTreeSet<String>,
+    /// Of rows around a row.
+    windows: BTreeSet<String>,
+}
+
+impl Functions {
+    fn get() -> &'static Self {
+        static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
+        FUNCTIONS.get_or_init(|| {
+            let state = default_state();
+            Self {
+                plain: state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect(),
+                windows: state.window_functions().keys().cloned().collect(),
+            }
+        })
+    }
+}
+
+/// What every session begins with.
+fn default_state() -> SessionState {
+    SessionStateBuilder::new().with_default_features().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::common::DFSchema;
+    use datafusion::prelude::SessionContext;
+    use perennial_validation::is_aggregate;
+
+    use super::*;
+
+    #[test]
+    fn what_the_planner_takes_is_no_mistake() {
+        let columns = "user,id,length,x,at,tags";
+        let fields = columns.split(',').map(|name| {
+            let kind = match name {
+                "id" | "x" => arrow::datatypes::DataType::Int64,
+                "at" => arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
+                _ => arrow::datatypes::DataType::Utf8,
+            };
+            arrow::datatypes::Field::new(name, kind, true)
+        });
+        let schema = DFSchema::try_from(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())).unwrap();
+        let session = SessionContext::new_with_state(default_state());
+        for condition in [
+            "user IS NOT NULL",
+            "\"length\"(length) > 1 AND LENGTH(length) > 1",
+            "make_map('a', x)['a'] = 1",
+            "EXTRACT(year FROM at) > 2012 AND at < current_date + INTERVAL '1 day'",
+            "TRY_CAST(length AS BIGINT) > 0 AND x::text LIKE '%1' AND position('a' IN length) = 0",
+            "substring(length FROM 1 FOR 2) = 'a' AND trim(both ' ' FROM length) <> ''",
+            "CASE WHEN x > 0 THEN true ELSE id IN (1, 2, 3) END",
+            "x BETWEEN -1 AND 1 OR coalesce(nullif(x, 2), 0) = ceil(1.5)",
+            "length ~ '^[a-z]+$' AND regexp_like(length, 'a')",
+            "count(*) > 1 AND count(DISTINCT id) = count(id) AND avg(x) FILTER (WHERE x > 0) < 9",
+            "array_length([1, 2, 3]) = 3 AND now() > at AND date_trunc('day', at) = at",
+        ] {
+            session.parse_sql_expr(condition, &schema).unwrap_or_else(|error| panic!("{condition}: {error}"));
+            judge_condition(condition).unwrap_or_else(|error| panic!("{condition}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_condition_is_told_with_place_and_next_act() {
+        for (condition, message, hint) in [
+            ("x >", "expected: an expression, found: EOF", None),
+            ("x > 1 2", "line 1 column 7: expected: end of expression, found: 2", None),
+            (
+                "x > 0 AND\nlenght(id) > 1",
+                "line 2 column 1: there is no function `lenght`",
+                Some("did you mean `length`?"),
+            ),
+            ("id IN (SELECT id FROM t)", "a condition holds no query", Some("`references`")),
+            ("EXISTS (SELECT 1)", "a condition holds no query", Some("`references`")),
+            ("sum(x) OVER () > 1", "line 1 column 1: a condition holds no window function", Some("a step")),
+            ("row_number() > 1", "a condition holds no window function, as `row_number` is here", Some("a step")),
+        ] {
+            let error: perennial_core::Error = judge_condition(condition).unwrap_err().into();
+            assert!(error.message().contains(message), "{condition}: {}", error.message());
+            assert_eq!(hint.is_some(), error.hint_text().is_some(), "{condition}: {:?}", error.hint_text());
+            assert!(error.hint_text().unwrap_or_default().contains(hint.unwrap_or_default()), "{condition}");
+        }
+        assert!(judge_condition(&vec!["x"; 3_000].join("+")).unwrap_err().to_string().contains("1000 operators"));
+        assert!(judge_condition(&" ".repeat(CONDITION_BYTES_MAX + 1)).unwrap_err().to_string().contains("bytes"));
+    }
+
+    #[test]
+    fn every_function_of_many_rows_is_judged_once_a_load() {
+        let state = default_state();
+        let names = state.aggregate_functions().keys();
+        let missed: Vec<&String> = names.filter(|name| !is_aggregate(&format!("{name}(x) > 0"))).collect();
+        assert!(missed.is_empty(), "{missed:?}");
+    }
+}
