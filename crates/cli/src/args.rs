@@ -102,7 +102,7 @@ pub(crate) enum Command {
     },
     /// Proves that the ledger was not changed; with `--head`, that it continues that head.
     #[command(
-        after_help = "Examples:\n  perennial verify\n  perennial verify --head 0000000000000000000000000000000000000000000000000000000000000000"
+        after_help = "Examples:\n  perennial verify\n  perennial verify --head 9f2d1c7ab04e6f385d20c1b7e4a96f0d3c58b7e1a2640f9dce83b51760d4a2ef"
     )]
     Verify {
         /// A head noted earlier: in a release, a backup, an export.

@@ -117,7 +117,9 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
                 say!("{made}");
             } else {
                 say!("{}", made.get("secret").and_then(Value::as_str).unwrap_or_default());
-                note!("shown once; send it as `Authorization: Bearer …`, or set PERENNIAL_TOKEN");
+                note!(
+                    "shown once; send it as `Authorization: Bearer …`, or set PERENNIAL_TOKEN beside PERENNIAL_SERVER"
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

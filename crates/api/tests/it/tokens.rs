@@ -191,6 +191,8 @@ async fn a_session_ends_with_the_token_it_was_begun_with() {
     access::revoke_token(&server.test.system(), token.id).await.unwrap();
     assert!(access::session(app, &session).await.unwrap().is_none());
     assert!(access::session(app, &of_host).await.unwrap().is_some());
+    let refused = access::revoke_token(&server.test.system(), host.id).await.unwrap_err();
+    assert!(refused.message().contains("ends with the server"), "{}", refused.message());
     access::host_token(app).await.unwrap();
     assert!(access::session(app, &of_host).await.unwrap().is_none(), "void with the host it belonged to");
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::principals::{Wanted, chain_of, find_or_create};
 use super::{PrincipalKept, TokenKept, hash, revoked, secret};
-use crate::app::{App, Caller};
+use crate::app::{App, Caller, wrong_state};
 use crate::ledger::{By, Change};
 use crate::project::ProjectState;
 
@@ -146,7 +146,11 @@ pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
     let project = token.as_ref().ok().and_then(|token| token.project_id);
     // Whether a token is there is nothing for those who could not revoke it.
     caller.principal.require(Permission::Manage, project)?;
-    token?;
+    if token?.kind == TokenKind::Host {
+        return Err(wrong_state(format!(
+            "token `{id}` is the server's own, by which the commands in its folder ask; it ends with the server"
+        )));
+    }
     make_void(caller, id).await
 }
 

@@ -24,7 +24,11 @@ struct Finding {
 pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
     let mut findings = vec![
         program("python", &["python3", "python"], "needed by steps written in Python: install Python 3"),
-        program("uv", &["uv"], "needed by `env = \"uv:…\"`: `pip install uv`"),
+        program(
+            "uv",
+            &["uv"],
+            "makes environments of `env = \"uv:…\"` sooner than Python's own venv, which serves without it: `pip install uv`",
+        ),
         onnx_runtime(),
         isolation().await,
         data(folder),

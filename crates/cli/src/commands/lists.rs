@@ -280,6 +280,13 @@ async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> R
         say!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
         return Ok(ExitCode::SUCCESS);
     }
+    let mut loads = loads;
+    for load in loads["items"].as_array_mut().into_iter().flatten() {
+        // Why it was held is no news of a load that is settled.
+        if !matches!(load["state"].as_str(), Some("held" | "failed")) {
+            load["message"] = Value::Null;
+        }
+    }
     let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> {
         items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect()
     };
