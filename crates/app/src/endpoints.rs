@@ -15,6 +15,7 @@ use std::sync::Arc;
 use perennial_config::Endpoint as Declared;
 use perennial_core::clock::Instant;
 use perennial_core::id::{DecisionId, ModelId, PromotionId};
+use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::rule::Verdict;
@@ -227,13 +228,29 @@ async fn start_canary(
             })
         })
         .await?;
+    let champion = endpoint.champion_number.and_then(|number| answering(&caller.app, name, number));
+    let asked = champion.map_or_else(String::new, |champion| {
+        asked_anew(ready.model.signature(), champion.model.signature(), champion.number)
+    });
     refresh(&caller.app, project, name, Some(&ready)).await?;
     let share = canary.share * 100.0;
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
     Ok(Some(format!(
-        "version {} is the canary at `{name}`, {share} % for {}{instead}",
+        "version {} is the canary at `{name}`, {share} % for {}{instead}{asked}",
         decision.number, canary.lasting
     )))
+}
+
+/// The inputs that a version asks for and the champion of a number does not, in words: whoever asks as before is
+/// refused.
+fn asked_anew(version: &Signature, champion: &Signature, number: i64) -> String {
+    let known = &champion.inputs;
+    let new = version.inputs.iter().filter(|input| !known.iter().any(|known| known.name == input.name));
+    let new: Vec<String> = new.map(|input| format!("`{}`", input.name)).collect();
+    if new.is_empty() {
+        return String::new();
+    }
+    format!("; it asks for {}, which version {number} does not: requests without it are refused", new.join(", "))
 }
 
 /// The endpoint of a name that a project file declares, which it follows from now on.
@@ -585,3 +602,6 @@ pub async fn decision(caller: &Caller, project: &ProjectState, id: DecisionId) -
     caller.require(Permission::Read, project)?;
     Ok(decisions::get(&mut *caller.app.store().read().await?, id).await?)
 }
+
+#[cfg(test)]
+mod tests;
