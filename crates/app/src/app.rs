@@ -242,3 +242,12 @@ pub(crate) async fn record(tx: &mut Tx, entry: Entry<'_>) -> Result<()> {
 pub(crate) fn wrong_state(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::WrongState, message)
 }
+
+/// The first of some names in words, and how many `more` there are.
+pub(crate) fn first_few(names: &[&str], at_most: usize, more: &str) -> String {
+    let named: Vec<String> = names.iter().take(at_most).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(at_most) {
+        0 => named.join(", "),
+        left => format!("{} and {left} more{more}", named.join(", ")),
+    }
+}

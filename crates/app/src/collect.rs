@@ -15,7 +15,7 @@ use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{datasets, loads};
 use perennial_validation::{Check, Question, plan};
 
-use self::offered::arriving;
+use self::offered::{Offer, arriving};
 use crate::app::{App, Caller};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
 use crate::project::{ProjectState, Submission, files_source};
@@ -202,14 +202,14 @@ async fn collect_one(
         tables.put(Versioned { dataset: dataset.clone(), version });
     }
     let checks = checks_of(&submission.project, name);
-    let offer = arriving(app, &source, declared, &dataset).await?;
-    if offer.there.is_empty() && tables.find(name.as_str()).is_none() {
+    let Offer { together, refused, there } = arriving(app, &source, declared, &dataset).await?;
+    if there.is_empty() && tables.find(name.as_str()).is_none() {
         told(&Told::Empty(name, &declared.source.files));
     }
-    for refused in offer.refused {
+    for refused in refused {
         collected.fail(name, refused, told);
     }
-    for files in offer.together {
+    for files in together {
         let paths = files.paths();
         let shown = paths.join("\n");
         told(&Told::Begins(name, &shown));
@@ -248,11 +248,7 @@ async fn collect_one(
         }
     }
     let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
-    let is_holding = |load: &Load| {
-        load.state == LoadState::Held
-            && load.source_path.iter().flat_map(|paths| paths.lines()).any(|path| offer.there.contains(path))
-    };
-    collected.holding.extend(open.into_iter().filter(is_holding));
+    collected.holding.extend(open.into_iter().filter(|load| load.state == LoadState::Held && there.has_any_of(load)));
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use crate::decisions::{release_node, version_node};
 use crate::predictions;
 use crate::project::ProjectState;
 use crate::releases;
-use crate::tables::Tables;
+use crate::tables::{Tables, without_rows};
 
 mod describe;
 
@@ -158,8 +158,7 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
             let mut reader = caller.app.store().read().await?;
             let dataset = datasets::get_by_name(&mut reader, project.id, &name.parse()?).await?;
             let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
-            let newest =
-                newest.ok_or_else(|| Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")))?;
+            let newest = newest.ok_or_else(|| without_rows(name))?;
             let version = match number.map(str::parse::<i64>) {
                 None => newest,
                 Some(Ok(number)) if (1..=newest.number).contains(&number) => {

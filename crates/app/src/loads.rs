@@ -28,7 +28,7 @@ use perennial_validation::{Check, Report, judge};
 use serde_json::json;
 
 use crate::alerts;
-use crate::app::{App, Caller, Entry, record};
+use crate::app::{App, Caller, Entry, first_few, record};
 use crate::ledger::By;
 use crate::project::ProjectState;
 use crate::tables::Versioned;
@@ -312,12 +312,7 @@ async fn insert(app: &App, load: &Load, report: &Report, staged: &Staged, at: In
 /// The files of a load in words, the first few by name.
 fn from(load: &Load) -> String {
     let paths: Vec<&str> = load.source_path.iter().flat_map(|paths| paths.lines()).collect();
-    let named: Vec<String> = paths.iter().take(PATHS_TOLD_MAX).map(|path| format!("`{path}`")).collect();
-    match paths.len().saturating_sub(PATHS_TOLD_MAX) {
-        _ if paths.is_empty() => String::new(),
-        0 => format!(" from {}", named.join(", ")),
-        more => format!(" from {} and {more} more files", named.join(", ")),
-    }
+    if paths.is_empty() { String::new() } else { format!(" from {}", first_few(&paths, PATHS_TOLD_MAX, " files")) }
 }
 
 async fn hold(

@@ -169,15 +169,13 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, submissi
         }
     };
     for watched in open {
-        match watched.judge(&tables, is_fresh).await {
-            Ok(lines) => {
-                if !is_fresh {
-                    stuck.entry(watched.name).or_default().push(watched.window.start_ms);
-                }
-                judged.told.extend(lines.into_iter().map(Ok));
-            }
+        let looked = watched.judge(&tables, is_fresh).await;
+        if looked.is_err() || !is_fresh {
+            stuck.entry(watched.name).or_default().push(watched.window.start_ms);
+        }
+        match looked {
+            Ok(lines) => judged.told.extend(lines.into_iter().map(Ok)),
             Err(error) => {
-                stuck.entry(watched.name).or_default().push(watched.window.start_ms);
                 judged.told.extend(watched.stuck(&error).await.transpose());
                 judged.told.push(Err(error));
             }

@@ -3,13 +3,12 @@
 mod execute;
 mod told;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
-use perennial_core::rule::nearest;
+use perennial_core::rule::did_you_mean;
 use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
 use perennial_core::{Error, Result};
 use perennial_pipelines::{KeyParts, differences};
@@ -20,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access;
-use crate::app::Caller;
+use crate::app::{Caller, first_few};
 use crate::ledger::Change;
 use crate::project::{ProjectState, Submission};
 use crate::sent;
@@ -77,16 +76,13 @@ pub(crate) fn pending(
 }
 
 /// The steps that there are, for somebody who named another.
-fn among(unknown: &StepName, known: &BTreeSet<&StepName>) -> String {
-    if let Some(near) = nearest(unknown.as_str(), known.iter().map(|step| step.as_str())) {
-        return format!("did you mean `{near}`?");
+fn among(unknown: &StepName, submission: &Submission) -> String {
+    let known: Vec<&str> = submission.graph.steps().map(StepName::as_str).collect();
+    if known.is_empty() {
+        return "the project file has no steps".to_owned();
     }
-    let named: Vec<String> = known.iter().take(STEPS_TOLD_MAX).map(|step| format!("`{step}`")).collect();
-    match known.len().saturating_sub(STEPS_TOLD_MAX) {
-        _ if named.is_empty() => "the project file has no steps".to_owned(),
-        0 => format!("the project file has {}", named.join(", ")),
-        more => format!("the project file has {} and {more} more", named.join(", ")),
-    }
+    let all = || format!("the project file has {}", first_few(&known, STEPS_TOLD_MAX, ""));
+    did_you_mean(unknown.as_str(), known.iter().copied()).unwrap_or_else(all)
 }
 
 fn asked_for(
@@ -97,9 +93,9 @@ fn asked_for(
     cause: Value,
     options: &Options,
 ) -> Result<PipelineRun> {
-    let known: BTreeSet<&StepName> = submission.graph.steps().collect();
-    if let Some(unknown) = options.steps.iter().find(|step| !known.contains(step)) {
-        return Err(Error::not_found("step", unknown).hint(among(unknown, &known)));
+    let is_known = |asked: &&StepName| submission.graph.steps().any(|step| step == *asked);
+    if let Some(unknown) = options.steps.iter().find(|step| !is_known(step)) {
+        return Err(Error::not_found("step", unknown).hint(among(unknown, submission)));
     }
     let at = caller.app.now(project);
     Ok(PipelineRun {

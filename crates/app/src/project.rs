@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::tz::TimeZone;
-use perennial_config::{FILE_NAME, Files, Graph, Project, Source, Sql, Surroundings};
+use perennial_config::{FILE_NAME, Files, Graph, Project, Source, Surroundings};
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::name::{DatasetName, ProjectName, StepName};
-use perennial_core::port::data::{DataEngine, FilesSource};
+use perennial_core::port::data::FilesSource;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::projects;
 use serde::{Deserialize, Serialize};
@@ -339,19 +339,6 @@ struct Body {
     texts: BTreeMap<String, String>,
 }
 
-/// SQL as the data engine reads it.
-struct EngineSql<'a>(&'a dyn DataEngine);
-
-impl Sql for EngineSql<'_> {
-    fn tables_in(&self, select: &str) -> Result<Vec<String>> {
-        self.0.tables_in(select)
-    }
-
-    fn judge_condition(&self, condition: &str) -> Result<()> {
-        self.0.judge_condition(condition)
-    }
-}
-
 impl Submission {
     /// Judges a project file with the files it declares. `texts` holds those that are UTF-8.
     pub(crate) fn judge(
@@ -361,7 +348,7 @@ impl Submission {
         texts: BTreeMap<String, String>,
         around: &dyn Files,
     ) -> Result<Self> {
-        let surroundings = Surroundings { files: around, trainers: app.services.trainers, sql: &EngineSql(app.data()) };
+        let surroundings = Surroundings { files: around, trainers: app.services.trainers, sql: app.data() };
         let project = Project::judge(FILE_NAME, &text, &surroundings).map_err(|mistakes| {
             Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes)
         })?;

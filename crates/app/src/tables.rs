@@ -63,11 +63,7 @@ impl Tables {
 
     /// The version of a dataset.
     pub fn get(&self, name: &str) -> Result<&Versioned> {
-        self.find(name).ok_or_else(|| {
-            Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
-                "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
-            ))
-        })
+        self.find(name).ok_or_else(|| without_rows(name))
     }
 
     /// Puts another version in place.
@@ -84,6 +80,13 @@ impl Tables {
     pub fn iter(&self) -> impl Iterator<Item = &Versioned> {
         self.0.values()
     }
+}
+
+/// An error for a dataset that has no version.
+pub(crate) fn without_rows(name: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
+        "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
+    ))
 }
 
 /// The dataset called `name`, made when it is not there, its mode and key as declared.

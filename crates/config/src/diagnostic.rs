@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Range;
 
-use perennial_core::rule::nearest;
 use perennial_core::{Error, ErrorCode};
 use serde::{Deserialize, Serialize};
 
@@ -117,15 +116,6 @@ impl From<Diagnostics> for Error {
         };
         Self::new(ErrorCode::ProjectFile, message).hint("see them with `perennial check`").because(diagnostics)
     }
-}
-
-/// The nearest known word as a suggestion, else all of them.
-pub(crate) fn choose(word: &str, known: &[&str]) -> Option<String> {
-    if let Some(near) = nearest(word, known.iter().copied()) {
-        return Some(format!("did you mean `{near}`?"));
-    }
-    let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))
 }
 
 /// The span cut to the text and to whole characters.

@@ -26,7 +26,7 @@ pub use project::{
 };
 pub use schema::{json_schema, json_schema_text};
 pub use size::Size;
-pub use surroundings::{Files, Param, ParamKind, Sql, Surroundings, TrainerSpec};
+pub use surroundings::{Files, Param, ParamKind, Surroundings, TrainerSpec};
 pub use template::template;
 
 /// The project file's name in a project's folder.

@@ -1,6 +1,6 @@
 //! What a project file is judged against, given by the caller.
 
-use perennial_core::Error;
+use perennial_core::port::data::Dialect;
 
 /// The files of a project's folder.
 pub trait Files {
@@ -14,16 +14,6 @@ pub trait Files {
     fn any(&self, glob: &str) -> bool;
 }
 
-/// The dialect of SQL that steps and checks are written in.
-pub trait Sql {
-    /// The tables that one SELECT names, ordered; an error when it is none.
-    fn tables_in(&self, select: &str) -> Result<Vec<String>, Error>;
-
-    /// An error when the text is no condition: no single expression, one with a query or a window in it, or one that
-    /// calls a function that there is not. Its columns and types are told by data alone.
-    fn judge_condition(&self, condition: &str) -> Result<(), Error>;
-}
-
 /// What a project file is judged against.
 #[derive(Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -32,7 +22,7 @@ pub struct Surroundings<'a> {
     /// The built-in trainers.
     pub trainers: &'a [TrainerSpec],
     /// Reads the SQL of steps and checks.
-    pub sql: &'a dyn Sql,
+    pub sql: &'a dyn Dialect,
 }
 
 /// A built-in trainer and the parameters it takes.

@@ -127,6 +127,12 @@ impl Error {
         Self::new(ErrorCode::Internal, message).because(source)
     }
 
+    /// The same refusal in other words: its code and its next act, without its cause.
+    #[must_use]
+    pub fn reworded(&self, message: impl Into<String>) -> Self {
+        Self { code: self.code, message: message.into(), hint: self.hint.clone(), source: None }
+    }
+
     /// Adds the next act, a command if there is one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

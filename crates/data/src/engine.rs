@@ -8,7 +8,7 @@ use perennial_core::Result as CoreResult;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
     StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
@@ -103,6 +103,16 @@ impl Engine {
     }
 }
 
+impl Dialect for Engine {
+    fn tables_in(&self, sql: &str) -> CoreResult<Vec<String>> {
+        Ok(tables_in(sql)?)
+    }
+
+    fn judge_condition(&self, condition: &str) -> CoreResult<()> {
+        Ok(judge_condition(condition)?)
+    }
+}
+
 #[async_trait]
 impl DataEngine for Engine {
     async fn list(&self, source: &FilesSource) -> CoreResult<Vec<SourceFile>> {
@@ -147,14 +157,6 @@ impl DataEngine for Engine {
     async fn position(&self, table: &str) -> CoreResult<Option<Position>> {
         let (sql, table) = (self.sql(), table.to_owned());
         Ok(self.pool.run(async move { sql.tables().position(&table).await }).await?)
-    }
-
-    fn tables_in(&self, sql: &str) -> CoreResult<Vec<String>> {
-        Ok(tables_in(sql)?)
-    }
-
-    fn judge_condition(&self, condition: &str) -> CoreResult<()> {
-        Ok(judge_condition(condition)?)
     }
 
     async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {

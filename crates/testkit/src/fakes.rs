@@ -13,7 +13,7 @@ use perennial_core::clock::Clock;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
     StageInput, StageRequest, Staged,
 };
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
@@ -119,6 +119,16 @@ fn without_rows<T>() -> Result<T> {
     Err(Error::new(ErrorCode::NotReady, "this data engine keeps no rows"))
 }
 
+impl Dialect for FakeData {
+    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    fn judge_condition(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl DataEngine for FakeData {
     async fn list(&self, _: &FilesSource) -> Result<Vec<SourceFile>> {
@@ -173,14 +183,6 @@ impl DataEngine for FakeData {
 
     async fn position(&self, _: &str) -> Result<Option<Position>> {
         Ok(None)
-    }
-
-    fn judge_condition(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
-        Ok(Vec::new())
     }
 
     async fn plan(&self, _: &FrameRequest) -> Result<Schema> {

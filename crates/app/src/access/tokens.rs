@@ -168,7 +168,7 @@ async fn make_void(caller: &Caller, id: TokenId) -> Result<()> {
                 }
                 tokens::revoke(tx, id, now).await?;
                 end_sessions(tx, std::slice::from_ref(&token)).await?;
-                record_void(tx, &by, &[token]).await
+                by.record(tx, change(&token, "revoke")).await
             })
         })
         .await?;
@@ -197,13 +197,6 @@ pub(crate) async fn void_of_steps(caller: &Caller) -> Result<()> {
 pub(crate) async fn void_of_run(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<Vec<Change>> {
     let void = tokens::revoke_run(tx, run, at_ms).await?;
     Ok(void.iter().map(|token| change(token, "revoke")).collect())
-}
-
-async fn record_void(tx: &mut Tx, by: &By, void: &[Token]) -> Result<()> {
-    for token in void.iter().filter(|token| token.kind != TokenKind::Host) {
-        by.record(tx, change(token, "revoke")).await?;
-    }
-    Ok(())
 }
 
 /// A principal with what it holds and its tokens.

@@ -68,8 +68,24 @@ pub(super) struct Offer {
     pub(super) together: Vec<Together>,
     /// Why files cannot be.
     pub(super) refused: Vec<Error>,
-    /// Every file that the source has, by path.
-    pub(super) there: HashSet<String>,
+    /// Every file that the source has.
+    pub(super) there: There,
+}
+
+/// The files of a source, ordered by path.
+pub(super) struct There(Vec<SourceFile>);
+
+impl There {
+    /// Whether the source has no file at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the source has one of the files of a load.
+    pub(super) fn has_any_of(&self, load: &Load) -> bool {
+        let is_there = |path: &str| self.0.binary_search_by(|file| file.path.as_str().cmp(path)).is_ok();
+        load.source_path.iter().flat_map(|paths| paths.lines()).any(is_there)
+    }
 }
 
 /// The digest of files that came together: a single one's is its own.
@@ -108,7 +124,7 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
         Batch::All => all.push(Together::new(new)),
     }
     all.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(Offer { together: all, refused, there: files.into_iter().map(|file| file.path).collect() })
+    Ok(Offer { together: all, refused, there: There(files) })
 }
 
 enum Found {

@@ -295,11 +295,7 @@ pub(super) async fn execute(
     }
     skip(&context, schedule.skipped()).await?;
     if let Some((step, error)) = failures.into_iter().next() {
-        let message = format!("step `{step}` failed: {}", error.message());
-        return Err(match error.hint_text() {
-            Some(hint) => Error::new(error.code(), message).hint(hint.to_owned()),
-            None => Error::new(error.code(), message),
-        });
+        return Err(error.reworded(format!("step `{step}` failed: {}", error.message())));
     }
     conclude(&context, &collected, executed).await
 }
@@ -334,11 +330,7 @@ async fn conclude(context: &Arc<Context>, collected: &collect::Collected, execut
     if let Some((_, error)) = collected.failed.first() {
         let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
         let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
-        let first = Error::new(error.code(), format!("{}{nothing}", failed.join("; ")));
-        return Err(match error.hint_text() {
-            Some(hint) => first.hint(hint.to_owned()),
-            None => first,
-        });
+        return Err(error.reworded(format!("{}{nothing}", failed.join("; "))));
     }
     let holding = holding(context, collected);
     if !holding.is_empty() {

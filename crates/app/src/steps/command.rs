@@ -392,13 +392,7 @@ async fn take_model(
             .app
             .compute(move || models.signature(&bytes, SignatureHint { task: kind, features: &features, classes: &[] }))
             .await
-            .map_err(|error| {
-                let told = Error::new(error.code(), format!("the model of step `{step}`: {}", error.message()));
-                match error.hint_text() {
-                    Some(hint) => told.hint(hint.to_owned()),
-                    None => told,
-                }
-            })?;
+            .map_err(|error| error.reworded(format!("the model of step `{step}`: {}", error.message())))?;
         reference.onnx = Some(file.path.to_string());
         reference.signature = Some(signature);
     }

@@ -274,13 +274,12 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
 
 async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> Result<ExitCode> {
     let versions = client.get(&format!("{base}/datasets/{dataset}/versions")).await?;
-    let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
+    let mut loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
     let checked = client.get(&format!("{base}/datasets/{dataset}/checks?loads=1")).await?;
     if json {
         say!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut loads = loads;
     for load in loads["items"].as_array_mut().into_iter().flatten() {
         // Why it was held is no news of a load that is settled.
         if !matches!(load["state"].as_str(), Some("held" | "failed")) {

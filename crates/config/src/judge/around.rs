@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::path::RelativePath;
+use perennial_core::rule::choose;
 use serde_json::{Map, Value};
 
 use super::Judge;
-use crate::diagnostic::choose;
 use crate::document::{Path, at};
 use crate::file::CheckEntry;
 use crate::project::{Act, Environment};

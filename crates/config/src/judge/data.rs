@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use perennial_core::name::DatasetName;
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::{Format, Mode, Severity};
+use perennial_core::rule::choose;
 
 use super::Judge;
-use crate::diagnostic::choose;
 use crate::document::{Path, at};
 use crate::file::{CheckEntry, CheckTable, Dataset, Source};
 use crate::project::{Check, PREDICTIONS, Question};

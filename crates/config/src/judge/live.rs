@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use perennial_core::name::{EndpointName, MonitorName, TriggerName};
 use perennial_core::permission::Permission;
-use perennial_core::rule::FactSchema;
+use perennial_core::rule::{FactSchema, choose, did_you_mean};
 
 use super::Judge;
 use crate::REQUEST_BYTES_MAX;
-use crate::diagnostic::choose;
 use crate::document::{Path, at};
 use crate::file::{CanaryTable, ProjectFile, Release, Start};
 use crate::project::{Act, Canary, Endpoint, Event, Monitor, Schedule, Trigger};
@@ -189,8 +188,7 @@ impl Judge<'_, '_> {
                 None
             }
             other => {
-                let near =
-                    choose(other, &["alert", "dataset", "schedule"]).filter(|words| words.starts_with("did you mean"));
+                let near = did_you_mean(other, ["alert", "dataset", "schedule"]);
                 self.value(at, format!("unknown kind of event `{other}`"), near.or_else(|| Some(FORMS.to_owned())));
                 None
             }

@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use perennial_core::name::{DatasetName, StepName};
+use perennial_core::rule::choose;
 
 use crate::MISTAKES_MAX;
-use crate::diagnostic::{Diagnostic, Diagnostics, choose};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Path, at};
 use crate::file::{ProjectFile, Task};
 use crate::graph::{Graph, Thing, made_by};

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use perennial_core::name::{DatasetName, StepName};
-use perennial_core::rule::RESERVED_NAMES;
+use perennial_core::rule::{RESERVED_NAMES, choose};
 
 use super::Judge;
-use crate::diagnostic::choose;
 use crate::document::{Path, at};
 use crate::file::{OutputKind, OutputTable, ProjectFile, StepTable, Words};
 use crate::project::{Act, Environment, Input, Output, Run, Step, StepLimits};

@@ -2,9 +2,9 @@
 
 use perennial_core::calendar::timezone;
 use perennial_core::metric::{metric, metrics};
+use perennial_core::rule::{choose, did_you_mean};
 
 use super::Judge;
-use crate::diagnostic::choose;
 use crate::document::at;
 use crate::file::Identity;
 
@@ -28,7 +28,7 @@ impl Judge<'_, '_> {
     pub(super) fn judge_identity(&mut self, identity: &Identity) {
         if timezone(&identity.timezone).is_err() {
             let zone = &identity.timezone;
-            let near = choose(zone, &COMMON_ZONES).filter(|words| words.starts_with("did you mean"));
+            let near = did_you_mean(zone, COMMON_ZONES);
             let suggestion = near.unwrap_or_else(|| "such as `Europe/Zurich` or `UTC`".to_owned());
             self.value(
                 &at!["project", "timezone"],

@@ -1,8 +1,7 @@
 //! What serde and the TOML parser say, in this project's words.
 
-use perennial_core::rule::nearest;
+use perennial_core::rule::{choose, nearest};
 
-use crate::diagnostic::choose;
 use crate::document::Path;
 
 /// What the TOML parser says of a key or table that is there already.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Sql, Surroundings, TrainerSpec};
+use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Surroundings, TrainerSpec};
+use perennial_core::port::data::Dialect;
 use perennial_core::{Error, ErrorCode};
 
 /// The example of the design, trained by the built-in trainer.
@@ -56,7 +57,7 @@ pub(crate) fn folder() -> Folder {
 /// SQL as the flights' files have it.
 struct Words;
 
-impl Sql for Words {
+impl Dialect for Words {
     fn tables_in(&self, select: &str) -> Result<Vec<String>, Error> {
         let tables = select.strip_prefix("tables: ").ok_or_else(|| {
             Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")

@@ -9,7 +9,7 @@ use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::model::{Predictor, Signature};
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
     StageRequest, Staged,
 };
 use perennial_core::port::model::{ModelRuntime, SignatureHint};
@@ -26,6 +26,16 @@ pub(crate) struct Unlinked;
 
 fn unlinked<T>() -> Result<T> {
     Err(Error::new(ErrorCode::NotReady, "not linked into this test"))
+}
+
+impl Dialect for Unlinked {
+    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
+        Ok(vec!["schedule".to_owned()])
+    }
+
+    fn judge_condition(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -64,14 +74,6 @@ impl DataEngine for Unlinked {
 
     async fn position(&self, _: &str) -> Result<Option<Position>> {
         Ok(None)
-    }
-
-    fn judge_condition(&self, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
-        Ok(vec!["schedule".to_owned()])
     }
 
     async fn plan(&self, _: &FrameRequest) -> Result<Schema> {

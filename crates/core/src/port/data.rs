@@ -404,9 +404,20 @@ pub struct FrameRequest {
     pub tables: Vec<NamedTable>,
 }
 
+/// The dialect of SQL that steps and checks are written in.
+pub trait Dialect {
+    /// The tables one SELECT names, ordered; an error with line and column when it does not parse
+    /// or is anything else than one SELECT.
+    fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
+
+    /// An error when the text is no condition of a check: no single expression of SQL, one with a query or a window
+    /// in it, or one that calls a function that there is not. Its columns and types are told by data alone.
+    fn judge_condition(&self, condition: &str) -> Result<()>;
+}
+
 /// The data engine.
 #[async_trait]
-pub trait DataEngine: Send + Sync {
+pub trait DataEngine: Dialect + Send + Sync {
     /// The files a source offers now, ordered by path.
     async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>>;
 
@@ -439,14 +450,6 @@ pub trait DataEngine: Send + Sync {
 
     /// Where a table stands; `None` when it does not exist.
     async fn position(&self, table: &str) -> Result<Option<Position>>;
-
-    /// The tables one SELECT names, ordered; an error with line and column when it does not parse
-    /// or is anything else than one SELECT.
-    fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
-
-    /// An error when the text is no condition of a check: no single expression of SQL, one with a query or a window
-    /// in it, or one that calls a function that there is not. Its columns and types are told by data alone.
-    fn judge_condition(&self, condition: &str) -> Result<()>;
 
     /// Checks that a SELECT plans over the tables, and tells its schema.
     async fn plan(&self, request: &FrameRequest) -> Result<Schema>;

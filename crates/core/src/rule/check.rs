@@ -44,6 +44,19 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
+/// The known word that is meant, as a suggestion.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(word, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The known word that is meant as a suggestion, else all of them.
+pub fn choose(word: &str, known: &[&str]) -> Option<String> {
+    did_you_mean(word, known.iter().copied()).or_else(|| {
+        let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+        (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))
+    })
+}
+
 struct Checker<'a> {
     text: &'a str,
     facts: &'a FactSchema,
@@ -57,18 +70,8 @@ impl<'a> Checker<'a> {
         self.problems.push(Problem { span: span.clone(), message, suggestion: None });
     }
 
-    fn suggest<'b>(
-        &mut self,
-        span: &Range<usize>,
-        message: String,
-        word: &str,
-        known: impl Iterator<Item = &'b str> + Clone,
-    ) {
-        let near = nearest(word, known.clone()).map(|near| format!("did you mean `{near}`?"));
-        let suggestion = near.or_else(|| {
-            let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
-            (!names.is_empty()).then(|| format!("known here: {}", names.join(", ")))
-        });
+    fn suggest<'b>(&mut self, span: &Range<usize>, message: String, word: &str, known: impl Iterator<Item = &'b str>) {
+        let suggestion = choose(word, &known.collect::<Vec<_>>());
         self.problems.push(Problem { span: span.clone(), message, suggestion });
     }
 

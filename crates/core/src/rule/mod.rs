@@ -28,7 +28,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Problem, nearest};
+pub use check::{Problem, choose, did_you_mean, nearest};
 pub use facts::{FactField, FactSchema, FactType, Record};
 pub use judge::{Judgement, Skipped, Verdict};
 pub use published::RESERVED_NAMES;

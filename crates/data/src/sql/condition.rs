@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, Visit, Visitor};
-use perennial_core::rule::nearest;
+use perennial_core::rule::did_you_mean;
 
 use super::depth::judge_depth;
+use super::features;
 use super::names::parse_error;
 use crate::error::{Error, Result};
 
@@ -70,10 +70,7 @@ fn judge_function(function: &Function) -> Result<()> {
         return Ok(());
     }
     let message = told(format!("there is no function `{name}`"));
-    Err(match nearest(&name, known.plain.iter().map(String::as_str)) {
-        Some(near) => Error::sql_with(message, format!("did you mean `{near}`?")),
-        None => Error::sql(message),
-    })
+    Err(Error::Sql { message, hint: did_you_mean(&name, known.plain.iter().map(String::as_str)) })
 }
 
 /// The functions that there are.
@@ -88,18 +85,13 @@ impl Functions {
     fn get() -> &'static Self {
         static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
         FUNCTIONS.get_or_init(|| {
-            let state = default_state();
+            let state = features().build();
             Self {
                 plain: state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect(),
                 windows: state.window_functions().keys().cloned().collect(),
             }
         })
     }
-}
-
-/// What every session begins with.
-fn default_state() -> SessionState {
-    SessionStateBuilder::new().with_default_features().build()
 }
 
 #[cfg(test)]
@@ -122,7 +114,7 @@ mod tests {
             arrow::datatypes::Field::new(name, kind, true)
         });
         let schema = DFSchema::try_from(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())).unwrap();
-        let session = SessionContext::new_with_state(default_state());
+        let session = SessionContext::new_with_state(features().build());
         for condition in [
             "user IS NOT NULL",
             "\"length\"(length) > 1 AND LENGTH(length) > 1",
@@ -167,7 +159,7 @@ mod tests {
 
     #[test]
     fn every_function_of_many_rows_is_judged_once_a_load() {
-        let state = default_state();
+        let state = features().build();
         let names = state.aggregate_functions().keys();
         let missed: Vec<&String> = names.filter(|name| !is_aggregate(&format!("{name}(x) > 0"))).collect();
         assert!(missed.is_empty(), "{missed:?}");

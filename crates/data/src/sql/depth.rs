@@ -78,21 +78,6 @@ fn nests(token: &Token) -> bool {
                 | Keyword::SIMILAR
                 | Keyword::XOR
         ),
-        Token::DoubleColon
-        | Token::Plus
-        | Token::Minus
-        | Token::Mul
-        | Token::Div
-        | Token::Mod
-        | Token::StringConcat
-        | Token::Eq
-        | Token::DoubleEq
-        | Token::Neq
-        | Token::Lt
-        | Token::LtEq
-        | Token::Gt
-        | Token::GtEq
-        | Token::Spaceship => true,
         Token::EOF
         | Token::Number(..)
         | Token::SingleQuotedString(_)
@@ -103,7 +88,7 @@ fn nests(token: &Token) -> bool {
         | Token::RParen
         | Token::RBracket
         | Token::RBrace => false,
-        // Operators of other databases, and literals that are rare.
+        // Operators, and literals that are rare.
         _ => true,
     }
 }

@@ -41,6 +41,11 @@ const PAGE_BYTES_MAX: usize = 256 << 20;
 /// Times the memory that queries may spill to disk.
 const SPILL_TIMES: u64 = 16;
 
+/// What every session begins with: the functions that there are.
+fn features() -> SessionStateBuilder {
+    SessionStateBuilder::new().with_default_features()
+}
+
 /// Plans and runs queries.
 #[derive(Clone)]
 pub(crate) struct Sql {
@@ -88,10 +93,9 @@ impl Sql {
     fn session_of(&self, partitions: usize) -> SessionContext {
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
         config.options_mut().sql_parser.collect_spans = true;
-        let state = SessionStateBuilder::new()
+        let state = features()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
             .with_physical_optimizer_rule(Arc::new(Yielding))
             .build();
         SessionContext::new_with_state(state)
