@@ -225,9 +225,9 @@ fn log(route: &Route, head: &Head, id: RequestId, response: &Response, us: u64) 
     // Where a page is may be a secret: a link that signs in.
     let path = head.path.as_deref().filter(|_| !head.wants_page).unwrap_or(&route.path);
     let status = response.status().as_u16();
-    // What is asked thousands of times a second is not told each time.
+    // What is asked thousands of times a second is not told each time, nor what was only looked at.
     let is_quiet = status < 500 && matches!(route.protocol, Protocol::Inference | Protocol::Scoring)
-        || route.access == Access::Public && route.protocol != Protocol::Page && status < 400;
+        || status < 400 && head.method.is_safe();
     if is_quiet {
         tracing::debug!(request.id = %id, http.method = %head.method, http.route = path, http.status = status, latency_us = us, "request");
     } else {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use perennial_core::id::AlertId;
 use perennial_core::ledger::Chain;
+use perennial_core::name::DatasetName;
 use perennial_core::permission::Permission;
 use perennial_core::state::{AlertEvent, AlertState, LoadState};
 use perennial_core::{Error, Result};
@@ -100,7 +101,8 @@ pub async fn acknowledge(caller: &Caller, project: &Arc<ProjectState>, id: Alert
     Ok(table::get(&mut *caller.app.store().read().await?, id).await?)
 }
 
-/// Resolves alerts about loads that are no longer held, and about sources that have delivered since.
+/// Resolves alerts about loads that are no longer held, sources that have delivered since, and files of datasets that
+/// are declared no more.
 pub(crate) async fn resolve_gone(caller: &Caller, project: &ProjectState) -> Result<()> {
     for alert in table::list_open(&mut *caller.app.store().read().await?, project.id).await? {
         let mut reader = caller.app.store().read().await?;
@@ -112,10 +114,30 @@ pub(crate) async fn resolve_gone(caller: &Caller, project: &ProjectState) -> Res
                     .is_some_and(|load| load.project_ms > alert.window_start_ms),
                 None => true,
             },
+            Some(("file", path)) => {
+                let dataset = path.split('/').next().unwrap_or_default();
+                let is_named = |name: &DatasetName| name.as_str() == dataset;
+                project.find_submission().is_some_and(|now| !now.project.datasets.keys().any(is_named))
+            }
             _ => false,
         };
         drop(reader);
         if is_gone {
+            apply(caller, alert, AlertEvent::Resolve).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Resolves the open alerts whose subject begins so, as far as they are over by their subject and window.
+pub(crate) async fn resolve_of(
+    caller: &Caller,
+    project: &ProjectState,
+    subjects: &str,
+    is_over: impl Fn(&str, i64) -> bool,
+) -> Result<()> {
+    for alert in table::list_open(&mut *caller.app.store().read().await?, project.id).await? {
+        if alert.subject.starts_with(subjects) && is_over(&alert.subject, alert.window_start_ms) {
             apply(caller, alert, AlertEvent::Resolve).await?;
         }
     }

@@ -32,6 +32,8 @@ pub struct Happened {
     pub project_ms: i64,
     /// What, in one line.
     pub message: String,
+    /// Whether somebody should look: data that did not enter, an alert, a failure.
+    pub needs_look: bool,
 }
 
 /// Both clocks of a project, and whether its own is stepped.
@@ -132,12 +134,12 @@ async fn drain(caller: &Caller, project: &Arc<ProjectState>) {
 async fn at_once(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
     let caller = Caller::system(caller.app.clone(), "clock");
     let told = canaries(&caller, project, &mut Look::new(project)).await;
-    happened_now(&caller, project, told)
+    happened_now(&caller, project, told, false)
 }
 
-fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>) -> Vec<Happened> {
+fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>, needs_look: bool) -> Vec<Happened> {
     let project_ms = caller.app.now(project).project_ms;
-    told.into_iter().map(|message| Happened { project_ms, message }).collect()
+    told.into_iter().map(|message| Happened { project_ms, message, needs_look }).collect()
 }
 
 /// Judges every live canary, unless somebody does already. One that cannot be judged keeps no other from it.
@@ -191,27 +193,28 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
     let (mut happened, mut look) = (Vec::new(), Look::new(project));
     let began_ms = caller.app.now(project).project_ms;
     for round in 0..ROUNDS_MAX {
-        let mut told = canaries(caller, project, &mut look).await;
+        let (mut told, mut alarming) = (canaries(caller, project, &mut look).await, Vec::new());
         let collected = collect(caller, project, &submission, &|_| {}).await;
         if let Some(collected) = look.went_on("sources", collected) {
-            told.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
+            alarming.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
             // What fails now fails in every round: it is told once, and sets nothing off.
             let failed = collected.failed.iter().filter(|_| round == 0);
             let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
-            happened.extend(happened_now(caller, project, failed.collect()));
+            happened.extend(happened_now(caller, project, failed.collect(), true));
             // A file at fault is looked at when it is another one.
             look.is_whole &= collected.failed.iter().all(|(_, error)| is_the_files(error));
         }
         let judged = monitors::judge(caller, project, &submission).await;
         look.is_whole &= !judged.waits;
-        told.extend(look.lines("monitors", judged.told));
-        told.extend(look.went_on("rhythms", rhythms(caller, project, &submission).await).into_iter().flatten());
+        alarming.extend(look.lines("monitors", judged.told));
+        alarming.extend(look.went_on("rhythms", rhythms(caller, project, &submission).await).into_iter().flatten());
         told.extend(look.lines("triggers", triggers::fire(caller, project, &submission).await));
         look.went_on("alerts", alerts::resolve_gone(caller, project).await);
-        if told.is_empty() {
+        if told.is_empty() && alarming.is_empty() {
             break;
         }
-        happened.extend(happened_now(caller, project, told));
+        happened.extend(happened_now(caller, project, alarming, true));
+        happened.extend(happened_now(caller, project, told, false));
     }
     project.acted(began_ms, caller.app.services.clock.wall_ms(), look.is_whole);
     project.forget_due();

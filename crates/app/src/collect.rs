@@ -14,8 +14,10 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{datasets, loads};
 use perennial_validation::{Check, Question, plan};
+use serde_json::json;
 
-use self::offered::{Offer, arriving};
+use self::offered::{Faulty, Offer, arriving};
+use crate::alerts;
 use crate::app::{App, Caller};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
 use crate::project::{ProjectState, Submission, files_source};
@@ -73,13 +75,37 @@ pub async fn collect(
     let mut tables = Tables::newest(&caller.app, project.id).await?;
     for name in in_order_of_reference(&submission.project) {
         let declared = &submission.project.datasets[name];
-        if let Err(error) =
-            collect_one(caller, project, submission, (name, declared), &mut tables, told, &mut collected).await
-        {
+        let mut faulty = Vec::new();
+        let one = (name, declared, &mut faulty);
+        let whole = collect_one(caller, project, submission, one, &mut tables, told, &mut collected).await;
+        alert(caller, project, name, &faulty, whole.is_ok()).await?;
+        if let Err(error) = whole {
             collected.fail(name, error, told);
         }
     }
+    alerts::resolve_gone(caller, project).await?;
     Ok(collected)
+}
+
+/// Alerts of files that cannot be loaded, and resolves those of files that are gone or were mended, once every file
+/// of the dataset was looked at.
+async fn alert(
+    caller: &Caller,
+    project: &ProjectState,
+    dataset: &DatasetName,
+    faulty: &[(Faulty, String)],
+    is_whole: bool,
+) -> Result<()> {
+    for (file, message) in faulty {
+        let about = (file.subject.clone(), "faulty", file.written_ms);
+        let facts = json!({ "dataset": dataset });
+        alerts::fire(caller, alerts::new(caller, project, about, facts, message.clone()), None).await?;
+    }
+    let is_over = |subject: &str, written_ms| {
+        let is_now = |(file, _): &(Faulty, _)| file.subject == subject && file.written_ms == written_ms;
+        is_whole && !faulty.iter().any(is_now)
+    };
+    alerts::resolve_of(caller, project, &format!("file:{dataset}/"), is_over).await
 }
 
 /// What a source offers that collecting would take up.
@@ -139,7 +165,7 @@ async fn offered(
     };
     let offer = arriving(app, source, declared, &dataset).await?;
     match offer.refused.into_iter().next() {
-        Some(refused) => Err(refused),
+        Some((_, refused)) => Err(refused),
         None => Ok(offer.together.iter().map(|files| files.paths().len()).sum()),
     }
 }
@@ -189,7 +215,7 @@ async fn collect_one(
     caller: &Caller,
     project: &Arc<ProjectState>,
     submission: &Submission,
-    (name, declared): (&DatasetName, &Declared),
+    (name, declared, faulty): (&DatasetName, &Declared, &mut Vec<(Faulty, String)>),
     tables: &mut Tables,
     told: Progress<'_>,
     collected: &mut Collected,
@@ -206,7 +232,8 @@ async fn collect_one(
     if there.is_empty() && tables.find(name.as_str()).is_none() {
         told(&Told::Empty(name, &declared.source.files));
     }
-    for refused in refused {
+    for (file, refused) in refused {
+        faulty.push((file, refused.message().to_owned()));
         collected.fail(name, refused, told);
     }
     for files in together {
@@ -216,6 +243,7 @@ async fn collect_one(
         let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
             Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
         })?;
+        let file = Faulty::of(name, &files.offered());
         let arrival = Arrival {
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
@@ -230,12 +258,18 @@ async fn collect_one(
         };
         let outcome = match arrive(caller, project, arrival).await {
             Ok(outcome) => outcome,
-            // One file's fault is no other's, unless rows take the place of earlier ones.
-            Err(error) if is_the_files(&error) && declared.mode == Mode::Append => {
+            Err(error) => {
+                // One that is still being written is no fault.
+                if matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged) {
+                    faulty.push((file, error.message().to_owned()));
+                }
+                // One file's fault is no other's, unless rows take the place of earlier ones.
+                if !is_the_files(&error) || declared.mode != Mode::Append {
+                    return Err(error);
+                }
                 collected.fail(name, error, told);
                 continue;
             }
-            Err(error) => return Err(error),
         };
         told(&Told::Ended(name, &shown, &outcome));
         match outcome {

@@ -8,6 +8,7 @@ use perennial_core::port::prediction::Part;
 use perennial_store::endpoints;
 
 use crate::app::{App, Caller};
+use crate::endpoints::champion_before;
 use crate::live::Answering;
 use crate::project::ProjectState;
 
@@ -24,6 +25,8 @@ pub struct LiveVersion {
     pub requests: u64,
     /// Of these, ended with 5xx.
     pub errors: u64,
+    /// Requests besides that it could not take and the champion answered.
+    pub unfit: u64,
     /// Median latency, milliseconds.
     pub p50_ms: Option<f64>,
     /// 99th percentile of the latency, milliseconds.
@@ -39,21 +42,26 @@ pub struct EndpointState {
     pub endpoint: Endpoint,
     /// What answers on this server now: the champion, maybe a canary.
     pub live: Vec<LiveVersion>,
+    /// The version that would answer instead after a rollback, when no canary is on its way.
+    pub before: Option<i64>,
 }
 
 /// Endpoints of a project, by name.
 pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<EndpointState>> {
     caller.require(Permission::Read, project)?;
     let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
-    let declared = all.into_iter().filter(|endpoint| !endpoint.is_retired());
-    Ok(declared.map(|endpoint| state(&caller.app, endpoint)).collect())
+    let mut states = Vec::new();
+    for endpoint in all.into_iter().filter(|endpoint| !endpoint.is_retired()) {
+        states.push(state(&caller.app, endpoint).await?);
+    }
+    Ok(states)
 }
 
 /// An endpoint of a project.
 pub async fn get(caller: &Caller, project: &ProjectState, name: &EndpointName) -> Result<EndpointState> {
     caller.require(Permission::Read, project)?;
     let endpoint = endpoints::get(&mut *caller.app.store().read().await?, project.id, name).await?;
-    Ok(state(&caller.app, endpoint))
+    state(&caller.app, endpoint).await
 }
 
 /// Whether an endpoint of that name has a champion, on this server or elsewhere.
@@ -63,14 +71,17 @@ pub async fn is_known(app: &App, name: &str) -> Result<bool> {
     Ok(found.iter().any(|endpoint| endpoint.champion_number.is_some()))
 }
 
-fn state(app: &App, endpoint: Endpoint) -> EndpointState {
+async fn state(app: &App, mut endpoint: Endpoint) -> Result<EndpointState> {
+    let before = champion_before(app, &endpoint).await?;
+    // A canary that is over has no share of anything.
+    endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.is_canary_live());
     let mut live = Vec::new();
     let deployment = app.live.find(endpoint.name.as_str());
     if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
         live.push(version(&deployment.champion, Part::Champion));
         live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
     }
-    EndpointState { endpoint, live }
+    Ok(EndpointState { endpoint, live, before })
 }
 
 fn version(answering: &Answering, part: Part) -> LiveVersion {
@@ -79,6 +90,7 @@ fn version(answering: &Answering, part: Part) -> LiveVersion {
         part,
         requests: answering.counts.requests(),
         errors: answering.counts.errors(),
+        unfit: answering.counts.unfit(),
         p50_ms: answering.counts.latency_ms(0.5),
         p99_ms: answering.counts.latency_ms(0.99),
         signature: answering.model.signature().clone(),

@@ -187,7 +187,7 @@ async fn start_canary(
     decision: &Decision,
 ) -> Result<Option<String>> {
     let (caller, project, name) = (&context.caller, &context.project, &endpoint.name);
-    let is_live = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
+    let is_live = endpoint.is_canary_live();
     if is_live && endpoint.canary_number == Some(decision.number) {
         return Ok(None);
     }
@@ -230,7 +230,7 @@ async fn start_canary(
         .await?;
     let champion = endpoint.champion_number.and_then(|number| answering(&caller.app, name, number));
     let asked = champion.map_or_else(String::new, |champion| {
-        asked_anew(ready.model.signature(), champion.model.signature(), champion.number)
+        told_of_inputs(ready.model.signature(), champion.model.signature(), champion.number)
     });
     refresh(&caller.app, project, name, Some(&ready)).await?;
     let share = canary.share * 100.0;
@@ -241,16 +241,19 @@ async fn start_canary(
     )))
 }
 
-/// The inputs that a version asks for and the champion of a number does not, in words: whoever asks as before is
-/// refused.
-fn asked_anew(version: &Signature, champion: &Signature, number: i64) -> String {
-    let known = &champion.inputs;
-    let new = version.inputs.iter().filter(|input| !known.iter().any(|known| known.name == input.name));
-    let new: Vec<String> = new.map(|input| format!("`{}`", input.name)).collect();
+/// The inputs that a canary asks for and the champion of a number does not, or not as such, in words: what comes of
+/// requests as they are today.
+fn told_of_inputs(version: &Signature, champion: &Signature, number: i64) -> String {
+    let new = version.inputs.iter().filter(|input| !champion.inputs.contains(input));
+    let new: Vec<String> = new.map(|input| format!("`{}` ({})", input.name, input.kind)).collect();
     if new.is_empty() {
         return String::new();
     }
-    format!("; it asks for {}, which version {number} does not: requests without it are refused", new.join(", "))
+    format!(
+        "; it asks for {}, which version {number} does not: requests of its share without it are answered by version \
+         {number} and count as errors of the canary, and it waits until it has answered enough that have it",
+        new.join(", ")
+    )
 }
 
 /// The endpoint of a name that a project file declares, which it follows from now on.
@@ -376,7 +379,7 @@ pub(crate) async fn promote(
     let alias =
         ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
-    let ends_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
+    let ends_canary = endpoint.is_canary_live();
     let (app, project) = (caller.app.clone(), project.clone());
     // Recorded and swapped is one thing, even when whoever asked for it goes away in between.
     let promoted = caller.app.work.finish("promotion", async move {
@@ -427,7 +430,7 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     caller.require(Permission::Approve, project)?;
     let endpoint = endpoints::get(&mut *caller.app.store().read().await?, project.id, name).await?;
     let cause = json!({ "kind": "person", "by": caller.principal.name });
-    if endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live) {
+    if endpoint.is_canary_live() {
         let number = endpoint.canary_number.unwrap_or_default();
         end_canary(caller, project, &endpoint, cause).await?;
         return Ok(format!(
@@ -438,13 +441,7 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     let Some(now) = endpoint.champion_number else {
         return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
     };
-    let known = promotions::list_of_version(&mut *caller.app.store().read().await?, endpoint.model_id, now).await?;
-    let current = known.iter().find(|promotion| {
-        promotion.kind == PromotionKind::Promotion
-            && promotion.to_number == Some(now)
-            && promotion.from_number.is_some()
-    });
-    let Some(before) = current.and_then(|promotion| promotion.from_number) else {
+    let Some(before) = champion_before(&caller.app, &endpoint).await? else {
         return Err(wrong_state(format!(
             "version {now} is the first that answered at `{name}`: there is none before it"
         )));
@@ -455,6 +452,18 @@ pub async fn rollback(caller: &Caller, project: &Arc<ProjectState>, name: &Endpo
     promote(caller, project, &endpoint, before, None, digest.as_deref(), PromotionKind::Rollback, cause, refusal)
         .await?;
     Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back"))
+}
+
+/// The version that a rollback brings back: the one that the champion was promoted in place of.
+pub(crate) async fn champion_before(app: &App, endpoint: &Endpoint) -> Result<Option<i64>> {
+    let Some(now) = endpoint.champion_number else { return Ok(None) };
+    let known = promotions::list_of_version(&mut *app.store().read().await?, endpoint.model_id, now).await?;
+    let is_promotion = |promotion: &Promotion| {
+        promotion.kind == PromotionKind::Promotion
+            && promotion.to_number == Some(now)
+            && promotion.from_number.is_some()
+    };
+    Ok(known.into_iter().find(is_promotion).and_then(|promotion| promotion.from_number))
 }
 
 async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result<Option<String>> {
@@ -536,9 +545,7 @@ pub(crate) async fn refresh(
         Some(Answering { counts: Arc::default(), ..ready.clone() })
     };
     let mut versions = Vec::new();
-    let canary_number = endpoint
-        .canary_number
-        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live));
+    let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
     for number in [Some(champion), canary_number].into_iter().flatten() {
         versions.push(match answering(app, name, number).or_else(|| ready(number)) {
             Some(version) => version,

@@ -102,6 +102,8 @@ const LATENCY_BUCKETS: usize = 96;
 
 /// Requests answered by one version in one part. Counts requests, not rows; errors are 5xx.
 pub struct Counts {
+    /// Requests of a canary's share that it could not take and the champion answered.
+    unfit: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
     latency: [AtomicU64; LATENCY_BUCKETS],
@@ -110,6 +112,7 @@ pub struct Counts {
 impl Default for Counts {
     fn default() -> Self {
         Self {
+            unfit: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
@@ -129,6 +132,16 @@ impl Counts {
         self.errors.fetch_add(if is_error { requests } else { 0 }, Ordering::Relaxed);
         let bucket = ((latency_us.max(1) as f64).ln() / 1.2_f64.ln()) as usize;
         self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// Counts requests of the share that another version had to answer: they lack what this one asks for.
+    pub fn add_unfit(&self, requests: u64) {
+        self.unfit.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// Requests of its share that a canary could not take: the champion, whose inputs they have, answered them.
+    pub fn unfit(&self) -> u64 {
+        self.unfit.load(Ordering::Relaxed)
     }
 
     /// Requests so far.

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! stage (one scan) ─▶ verdict ─▶ quarantine ─▶ intent ─▶ Delta commit ─▶ version, lineage, ledger
-//!                        └─▶ held, alert, ledger
+//!                        └─▶ held, alert, ledger ─▶ released or discarded by a person
 //! ```
 
+mod discard;
 mod recover;
 mod release;
 
@@ -13,6 +14,7 @@ use perennial_core::digest::{TableDigest, TableSum};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Change, CommitRequest, Mode, ScanPlan, Severity, StageInput, StageRequest, Staged};
 use perennial_core::rule::Verdict;
+use perennial_core::schema::Schema;
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::check_results::{CheckResult, Profile};
@@ -33,6 +35,7 @@ use crate::ledger::By;
 use crate::project::ProjectState;
 use crate::tables::Versioned;
 
+pub use discard::discard;
 pub(crate) use recover::recover_dataset;
 pub use recover::sweep;
 pub use release::release;
@@ -88,15 +91,20 @@ pub enum Arrived {
 }
 
 impl Arrived {
-    /// What its checks found, a line each: those that did not pass, then why rows were set aside.
+    /// What is to be told of it, a line each: columns that are new, checks that did not pass, why rows were set aside.
     pub fn findings(&self) -> Vec<String> {
         let (Self::Committed(_, load, report) | Self::Held(load, report)) = self else { return Vec::new() };
+        let new_columns = load.message.clone().filter(|_| matches!(self, Self::Committed(..)));
         let failed = report.results.iter().filter(|result| result.verdict != Verdict::Pass).map(|result| {
             let word = if result.severity == Severity::Warn { "warning: " } else { "" };
             format!("{word}`{}`: {}", result.name, result.message)
         });
         let aside = load.reasons.as_object().into_iter().flatten();
-        failed.chain(aside.map(|(reason, rows)| format!("{rows} set aside by `{reason}`"))).collect()
+        new_columns
+            .into_iter()
+            .chain(failed)
+            .chain(aside.map(|(reason, rows)| format!("{rows} set aside by `{reason}`")))
+            .collect()
     }
 }
 
@@ -113,7 +121,7 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arriva
         arrival.supersedes = open.iter().rfind(|load| load.state == LoadState::Held).map(|load| load.id);
     }
     let mut load = new_load(caller, &dataset, &arrival, at);
-    let staged = app.data().stage(stage_request(&dataset, base.as_ref(), &arrival, load.id)).await?;
+    let staged = app.data().stage(stage_request(app, &dataset, base.as_ref(), &arrival, load.id).await?).await?;
     let report = judge(&arrival.checks, &staged);
     if let Some(base) = &base
         && is_unchanged(app, &dataset, base, &staged, &report).await?
@@ -124,6 +132,9 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arriva
         return Ok(Arrived::Unchanged(Box::new(Versioned { dataset, version: base.clone() })));
     }
     judged(&mut load, &staged)?;
+    if let (Some(base), Some(_)) = (&base, &load.source_path) {
+        load.message = new_columns(&base.schema, &staged.schema);
+    }
     insert(app, &load, &report, &staged, at).await?;
     if load.set_aside > 0 {
         app.data().quarantine(load.id, &dataset.table_path).await?;
@@ -198,9 +209,23 @@ fn staged_of(load: &Load) -> Option<Staged> {
     serde_json::from_value(load.staged.clone()?).ok()
 }
 
-fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arrival, load: LoadId) -> StageRequest {
+async fn stage_request(
+    app: &App,
+    dataset: &Dataset,
+    base: Option<&DatasetVersion>,
+    arrival: &Arrival,
+    load: LoadId,
+) -> Result<StageRequest> {
+    let optional = match base.filter(|base| base.number > 1) {
+        Some(base) => {
+            let first = dataset_versions::get(&mut *app.store().read().await?, dataset.id, 1).await?.schema;
+            let later = base.schema.fields.iter().filter(|field| first.field(&field.name).is_none());
+            later.map(|field| field.name.clone()).collect()
+        }
+        None => Vec::new(),
+    };
     let versioned = base.map(|version| Versioned { dataset: dataset.clone(), version: version.clone() });
-    StageRequest {
+    Ok(StageRequest {
         load,
         dataset: dataset.name.clone(),
         base: versioned.as_ref().map(Versioned::table),
@@ -208,10 +233,22 @@ fn stage_request(dataset: &Dataset, base: Option<&DatasetVersion>, arrival: &Arr
         mode: dataset.mode,
         key: dataset.key_columns.clone(),
         schema: base.filter(|_| !arrival.evolve).map(|version| version.schema.clone()),
+        optional,
         evolve: arrival.evolve,
         replaces: arrival.replaces,
         plan: arrival.plan.clone(),
-    }
+    })
+}
+
+/// The columns that a load brings to a dataset, in words.
+fn new_columns(before: &Schema, after: &Schema) -> Option<String> {
+    let new = after.fields.iter().filter(|field| before.field(&field.name).is_none());
+    let new: Vec<String> = new.map(|field| format!("`{}` ({})", field.name, field.class)).collect();
+    let (columns, are) = if new.len() == 1 { ("column", "is") } else { ("columns", "are") };
+    let told = || {
+        format!("{columns} {} {are} new: null in the rows before, and may be missing in later files", new.join(", "))
+    };
+    (!new.is_empty()).then(told)
 }
 
 /// Whether committing would leave the dataset as it is: the whole content is replaced by the same content,

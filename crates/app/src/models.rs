@@ -1,5 +1,6 @@
 //! Registered models as people look at them.
 
+use perennial_core::calendar::Window;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, Result};
 use perennial_store::{decisions, evidence, model_versions, registered_models, releases};
@@ -51,8 +52,19 @@ pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Model>>
     Ok(listed)
 }
 
+/// How good a version was, as the newest Decision about it measured it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// The task's metric.
+    pub metric: String,
+    /// Its value.
+    pub value: f64,
+    /// The window it was measured on: figures of different windows are no comparison.
+    pub test: Window,
+}
+
 /// The task's metric of a version, as the newest Decision about it measured it.
-pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVersion) -> Result<Option<(String, f64)>> {
+pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVersion) -> Result<Option<Measured>> {
     caller.require(Permission::Read, project)?;
     let submission = project.find_submission();
     let Some(task) = submission.as_ref().and_then(|submission| submission.project.task.as_ref()) else {
@@ -65,7 +77,7 @@ pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVer
     let evidence: Evidence = serde_json::from_value(row.body)
         .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
     let value = evidence.model("candidate").and_then(|model| model.facts.get(&task.metric)?.as_f64());
-    Ok(value.map(|value| (task.metric.clone(), value)))
+    Ok(value.map(|value| Measured { metric: task.metric.clone(), value, test: evidence.split.test }))
 }
 
 /// A registered model of the project.

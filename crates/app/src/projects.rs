@@ -1,5 +1,7 @@
 //! Projects: making one, submitting and judging the project file.
 
+mod known;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::pipelines::{self, Plan};
 use crate::project::{DeclaredFiles, ProjectState, Submission};
 use crate::sent;
 
+pub use known::judge as check_columns;
 pub use perennial_store::projects::Project as ProjectKept;
 
 /// The largest declared file that is kept as text beside the project file.
@@ -75,13 +78,13 @@ impl Files for ToldFiles<'_> {
 }
 
 /// Reads `perennial.toml` below the host's root and every file it declares, judges it, and
-/// makes it the project file that runs, triggers and monitors follow.
-pub async fn submit(caller: &Caller) -> Result<Arc<ProjectState>> {
+/// makes it the project file that runs, triggers and monitors follow. Gives what is to be told of the change, too.
+pub async fn submit(caller: &Caller) -> Result<(Arc<ProjectState>, Vec<String>)> {
     let (project, submission) = own(caller).await?;
     may_adopt(caller, &project, &submission)?;
     sent::forget(&caller.app, &project).await?;
-    adopt(caller, &project, submission).await?;
-    Ok(project)
+    let told = adopt(caller, &project, submission).await?;
+    Ok((project, told))
 }
 
 /// What a run would do by the project file below the host's root. Nothing is submitted: what the project follows stays.
@@ -122,11 +125,18 @@ pub(crate) fn may_adopt(caller: &Caller, project: &ProjectState, submission: &Su
 }
 
 /// Makes a submission the one that runs, triggers and monitors follow. Endpoints follow it from the next release on.
-pub(crate) async fn adopt(caller: &Caller, project: &Arc<ProjectState>, submission: Arc<Submission>) -> Result<()> {
+/// Gives a sentence for each change that may surprise.
+pub(crate) async fn adopt(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    submission: Arc<Submission>,
+) -> Result<Vec<String>> {
     let app = &caller.app;
-    if project.find_submission().is_some_and(|known| known.digest == submission.digest) {
-        return Ok(());
+    let before = project.find_submission();
+    if before.as_ref().is_some_and(|known| known.digest == submission.digest) {
+        return Ok(Vec::new());
     }
+    let told = before.map(|before| submission.project.changed_for_loads(&before.project)).unwrap_or_default();
     let at = app.now(project);
     let file = ProjectFile {
         project_id: project.id,
@@ -156,7 +166,7 @@ pub(crate) async fn adopt(caller: &Caller, project: &Arc<ProjectState>, submissi
         })
         .await?;
     project.submit(submission);
-    Ok(())
+    Ok(told)
 }
 
 /// Judges the project file below the host's root without submitting or running anything.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
 use perennial_core::permission::{Permission, Role};
+use perennial_core::port::prediction::Part;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, evidence, promotions, releases as table};
+use perennial_store::{decisions, endpoints, evidence, promotions, releases as table};
 use serde_json::json;
 
 use crate::app::{Caller, Entry, record};
@@ -33,14 +34,36 @@ pub struct Told {
     pub promotions: Vec<Promotion>,
 }
 
-/// Releases of a project, newest first, each with the newest decision about it.
-pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result<Vec<(Release, Option<Decision>)>> {
+/// A release in a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The release.
+    pub release: Release,
+    /// The newest decision about it.
+    pub decision: Option<Decision>,
+    /// The roles in which it was approved.
+    pub approved: Vec<Role>,
+    /// The part its version plays at an endpoint now.
+    pub part: Option<Part>,
+}
+
+/// Releases of a project, newest first.
+pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result<Vec<Listed>> {
     caller.require(Permission::Read, project)?;
     let mut reader = caller.app.store().read().await?;
+    let all = endpoints::list(&mut reader, project.id).await?;
     let mut listed = Vec::new();
     for release in table::list(&mut reader, project.id, limit).await? {
         let decided = decisions::list_of_release(&mut reader, project.id, &release.digest).await?;
-        listed.push((release, decided.into_iter().max_by_key(|decision| decision.id)));
+        let approvals = table::list_approvals(&mut reader, project.id, &release.digest).await?;
+        let own = all.iter().filter(|endpoint| endpoint.model_id == release.model_id);
+        let part = own.filter_map(|endpoint| endpoint.part_of(release.number)).min();
+        listed.push(Listed {
+            decision: decided.into_iter().max_by_key(|decision| decision.id),
+            approved: approvals.into_iter().map(|approval| approval.role).collect(),
+            part,
+            release,
+        });
     }
     Ok(listed)
 }
@@ -78,6 +101,10 @@ pub async fn approve(
         let message = format!("`{}` is no {} here and cannot say yes as one", caller.principal.name, role.as_str());
         return Err(Error::new(ErrorCode::PermissionDenied, message)
             .hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
+    }
+    if given.iter().any(|before| before.role == role && before.principal_id == caller.principal.id) {
+        let message = format!("`{}` said yes to this release as {} before", caller.principal.name, role.as_str());
+        return Err(Error::new(ErrorCode::AlreadyExists, message).hint("`perennial release` goes on with it"));
     }
     let approval = Approval {
         id: ApprovalId::generate(),

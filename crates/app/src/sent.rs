@@ -152,8 +152,8 @@ where
 }
 
 /// Makes a folder whose files came up the project's own: judges its project file, submits it, and reads
-/// the project's relative sources there from now on.
-pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDigest) -> Result<()> {
+/// the project's relative sources there from now on. Gives what is to be told of the change.
+pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDigest) -> Result<Vec<String>> {
     caller.require(Permission::Write, project)?;
     let _sending = project.sending.lock().await;
     let sent = Sent::of(&caller.app, project.id);
@@ -172,11 +172,11 @@ pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDi
         }
     };
     sent.make_current(folder)?;
-    projects::adopt(caller, project, submission).await?;
+    let told = projects::adopt(caller, project, submission).await?;
     if let Some(manifest) = landed {
         tidy(&sent, project, folder, &manifest).await?;
     }
-    Ok(())
+    Ok(told)
 }
 
 /// What a run would do by a folder whose files came up. The folder goes again, its files stay on their way: what the

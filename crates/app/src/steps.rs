@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use perennial_config::{Act, Input, Isolation, OutputKind as Kind, Step, Thing};
+use perennial_core::calendar::rfc3339;
 use perennial_core::id::StepRunId;
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
@@ -31,6 +32,7 @@ use crate::app::{Entry, record};
 use crate::collect::checks_of;
 use crate::loads::version_node;
 use crate::pipelines::{Context, Told, why};
+use crate::split::Split;
 use crate::tables::Versioned;
 
 /// What one attempt made.
@@ -70,7 +72,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("trainer", format!("{trainer} {}", app.services.trainer.version()))
                 .with("params", json!(params).to_string())
                 .with("task", examples::task_text(context)?)
-                .with("split", json!(split.test).to_string()))
+                .with("split", split_text(&split)))
         }
         Act::Evaluate { slices, .. } => {
             let split = examples::split(context).await?;
@@ -80,7 +82,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("candidate", release.map_or("none", |release| release.model.as_str()))
                 .with("slices", slices.join(","))
                 .with("task", examples::task_text(context)?)
-                .with("split", json!(split.test).to_string())
+                .with("split", split_text(&split))
                 .with(
                     "champion",
                     champion.map_or("none", |version| version.content_digest.as_deref().unwrap_or_default()),
@@ -94,7 +96,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
             }
             let by_split = run.inputs.iter().any(|input| matches!(input, Input::Train(_) | Input::Test(_)));
             if by_split {
-                parts = parts.with("split", json!(examples::split(context).await?.test).to_string());
+                parts = parts.with("split", split_text(&examples::split(context).await?));
             }
             // What a model takes and answers is told by the task.
             if by_split || (declared(context, step)?.makes_model() && context.submission.project.task.is_some()) {
@@ -113,6 +115,11 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("isolation", if run.isolation == Isolation::None { "none" } else { "full" }))
         }
     }
+}
+
+/// The window that judges, by its instants.
+fn split_text(split: &Split) -> String {
+    format!("{} to {}", rfc3339(split.test.start_ms), rfc3339(split.test.end_ms))
 }
 
 /// The checks of a dataset in a form that stays the same.

@@ -254,11 +254,17 @@ pub(crate) enum Data {
         after_help = "Examples:\n  perennial data release 01a2228b325571dba214266fe0ef61fd\n  perennial data release 01a2228b325571dba214266fe0ef61fd --all"
     )]
     Release {
-        /// The load.
+        /// The load, as `perennial data show` names it.
         load: String,
         /// Every row, those that failed too.
         #[arg(long)]
         all: bool,
+    },
+    /// Gives a held load up: nothing of it enters unless its file changes.
+    #[command(after_help = "Example:\n  perennial data discard 01a2228b325571dba214266fe0ef61fd")]
+    Discard {
+        /// The load, as `perennial data show` names it.
+        load: String,
     },
 }
 

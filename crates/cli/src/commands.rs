@@ -95,6 +95,10 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
                 json,
             )
         }
+        Command::Data(Data::Discard { load }) => {
+            let project = named(client, folder).await?;
+            told(&client.post(&format!("/api/v1/projects/{project}/loads/{load}/discard"), &json!({})).await?, json)
+        }
         Command::Rollback { endpoint } => {
             let project = named(client, folder).await?;
             told(
@@ -175,7 +179,15 @@ fn start(init: &Init, json: bool) -> Result<ExitCode> {
 /// Has a host submit its own project file; gives the project's name.
 pub(crate) async fn submit(client: &Client) -> Result<String> {
     let project = client.post("/api/v1/projects/submit", &json!({})).await?;
+    tell_of(&project);
     project.get("name").and_then(Value::as_str).map(str::to_owned).context("the server did not name the project")
+}
+
+/// Prints what a submission is to be told of.
+fn tell_of(submitted: &Value) {
+    for line in submitted["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        note!("• {line}");
+    }
 }
 
 /// Submits the project of this folder, which goes up to a team's server; gives its name.

@@ -242,7 +242,11 @@ async fn tick(app: &Arc<App>) -> Result<()> {
 async fn tick_one(app: &Arc<App>, id: ProjectId) -> perennial_core::Result<()> {
     let project = app.project(id).await?;
     for happened in clock::tick(&Caller::system(app.clone(), "clock"), &project).await? {
-        tracing::info!(project = %project.name, "{}", happened.message);
+        if happened.needs_look {
+            tracing::warn!(project = %project.name, "{}", happened.message);
+        } else {
+            tracing::info!(project = %project.name, "{}", happened.message);
+        }
     }
     Ok(())
 }

@@ -5,6 +5,10 @@ use std::ops::Range;
 
 use perennial_core::{Error, ErrorCode};
 use serde::{Deserialize, Serialize};
+use toml::de::DeTable;
+
+use crate::MISTAKES_MAX;
+use crate::document::{Document, Path};
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,29 @@ pub struct Diagnostics {
     pub text: String,
     /// The mistakes, at most [`crate::MISTAKES_MAX`].
     pub mistakes: Vec<Diagnostic>,
+}
+
+/// A mistake that somebody else found, by the keys that lead to it; elements of arrays by their index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The keys, from the top.
+    pub at: Vec<String>,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// What to write or do instead.
+    pub suggestion: Option<String>,
+}
+
+/// Places mistakes in the text of a project file that was judged before, at the values they are about.
+pub fn place(file: &str, text: &str, mistakes: Vec<Mistake>) -> Diagnostics {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let document = Document { name: file, text, root };
+    let placed = mistakes.into_iter().take(MISTAKES_MAX).map(|Mistake { at, message, suggestion }| {
+        Diagnostic::new(file, text, document.value_span(&Path(at)), message, suggestion)
+    });
+    let mut mistakes: Vec<Diagnostic> = placed.collect();
+    mistakes.sort_by_key(|mistake| mistake.span.start);
+    Diagnostics { file: file.to_owned(), text: text.to_owned(), mistakes }
 }
 
 impl Diagnostic {

@@ -17,7 +17,7 @@ mod size;
 mod surroundings;
 mod template;
 
-pub use diagnostic::{Diagnostic, Diagnostics};
+pub use diagnostic::{Diagnostic, Diagnostics, Mistake, place};
 pub use file::{Batch, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
 pub use graph::{Graph, Thing};
 pub use project::{

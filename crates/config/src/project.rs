@@ -102,6 +102,26 @@ impl Project {
         changed
     }
 
+    /// What of the file says something else than in `before` and holds only for rows to come, a sentence each: rows that
+    /// are there stay as they are.
+    pub fn changed_for_loads(&self, before: &Self) -> Vec<String> {
+        let mut told = Vec::new();
+        for (name, now) in &self.datasets {
+            let Some(then) = before.datasets.get(name) else { continue };
+            let parts = [(now.key != then.key, "its key"), (now.mode != then.mode, "its mode")];
+            let checks = self.checks.get(name) != before.checks.get(name);
+            let changed = parts.into_iter().chain([(checks, "its checks")]).filter(|(is_changed, _)| *is_changed);
+            let changed: Vec<&str> = changed.map(|(_, part)| part).collect();
+            if !changed.is_empty() {
+                let changed = changed.join(" and ");
+                told.push(format!(
+                    "`{name}`: {changed} changed, which holds for loads to come; rows that are there stay"
+                ));
+            }
+        }
+        told
+    }
+
     /// The triggers that release.
     fn releasing(&self) -> BTreeMap<&TriggerName, &Trigger> {
         self.triggers.iter().filter(|(_, trigger)| trigger.run == Start::Release).collect()

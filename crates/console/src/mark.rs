@@ -95,6 +95,7 @@ impl From<LoadState> for Mark {
             LoadState::Committing => Self::busy("committing"),
             LoadState::Held => Self::warn("held"),
             LoadState::Committed => Self::good("committed"),
+            LoadState::Discarded => Self::plain("discarded"),
             LoadState::Replaced => Self::plain("replaced"),
             LoadState::Failed => Self::bad("failed"),
         }

@@ -1,5 +1,7 @@
 //! Models as the platform sees them: a signature and numbers.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
@@ -13,6 +15,15 @@ pub enum InputKind {
     Number,
     /// Text.
     Text,
+}
+
+impl fmt::Display for InputKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number => "number",
+            Self::Text => "text",
+        })
+    }
 }
 
 /// One input column of a model.

@@ -8,8 +8,8 @@ use perennial_core::Result as CoreResult;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
-    StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
+    SourceFile, StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
 use tokio::sync::RwLock;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::runtime::Pool;
 use crate::source::Sources;
 use crate::sql::{Sql, judge_condition, read_frame, tables_in, write_parquet};
-use crate::stage::Stager;
+use crate::stage::{Stager, judge_checks};
 use crate::store::Root;
 use crate::table::{Tables, commit, quarantine};
 
@@ -162,6 +162,11 @@ impl DataEngine for Engine {
     async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {
         let (sql, request) = (self.sql(), request.clone());
         Ok(self.pool.run(async move { sql.schema(&request.sql, &request.tables).await }).await?)
+    }
+
+    async fn judge_checks(&self, schema: &Schema, plan: &ScanPlan) -> CoreResult<()> {
+        let (sql, schema, plan) = (self.sql(), schema.clone(), plan.clone());
+        Ok(self.pool.run(async move { judge_checks(&sql, &schema, &plan).await }).await?)
     }
 
     async fn query(&self, request: QueryRequest) -> CoreResult<Page> {

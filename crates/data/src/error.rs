@@ -24,8 +24,8 @@ pub(crate) enum Error {
     #[error("file `{0}` changed while it was read, and nothing of it was loaded")]
     Moving(String),
     /// Arriving rows do not fit the dataset.
-    #[error("{0}")]
-    Schema(String),
+    #[error("{message}")]
+    Schema { message: String, hint: &'static str },
     /// SQL that does not parse, plan or run; with line and column where known.
     #[error("{message}")]
     Sql { message: String, hint: Option<String> },
@@ -128,8 +128,7 @@ impl From<Error> for CoreError {
             Error::Moving(_) => Self::new(ErrorCode::FileChanged, message).hint(
                 "it is taken the next time, when it rests; whoever writes it best writes another name and renames it",
             ),
-            Error::Schema(_) => Self::new(ErrorCode::SchemaChanged, message)
-                .hint("deliver rows of the dataset's schema, or declare `evolve = true` at the dataset"),
+            Error::Schema { hint, .. } => Self::new(ErrorCode::SchemaChanged, message).hint(hint),
             Error::Sql { hint, .. } => {
                 let error = Self::new(ErrorCode::Sql, message);
                 match hint {

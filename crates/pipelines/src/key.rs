@@ -1,9 +1,10 @@
 //! Cache keys: everything a step's outcome depends on, by content.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The parts a key is made of: a name such as `input:features` or `code:train.py`,
 /// and the content (or its digest) that stands for it.
@@ -83,29 +84,74 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What differs from `before` to `now`, by part name.
+/// What differs from `before` to `now`, by part name; of parts that hold named values each value that differs.
 pub fn differences(before: &KeyParts, now: &KeyParts) -> Vec<Difference> {
-    let names: std::collections::BTreeSet<&str> = before.iter().chain(now.iter()).map(|(name, _)| name).collect();
-    names
-        .into_iter()
-        .filter_map(|name| match (before.get(name), now.get(name)) {
-            (Some(was), Some(is)) if was == is => None,
-            (Some(was), Some(is)) => {
-                Some(Difference::Changed { part: name.to_owned(), was: shorten(was), is: shorten(is) })
-            }
-            (None, _) => Some(Difference::Added { part: name.to_owned() }),
-            (_, None) => Some(Difference::Removed { part: name.to_owned() }),
-        })
-        .collect()
+    let mut found = Vec::new();
+    let values = |parts: &KeyParts| parts.0.iter().map(|(name, content)| (name.clone(), content.clone())).collect();
+    compare("", &values(before), &values(now), &mut found);
+    found
+}
+
+fn compare(
+    within: &str,
+    before: &BTreeMap<String, String>,
+    now: &BTreeMap<String, String>,
+    found: &mut Vec<Difference>,
+) {
+    let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    for name in names {
+        let part = format!("{within}{name}");
+        match (before.get(name), now.get(name)) {
+            (Some(was), Some(is)) if was == is => {}
+            (Some(was), Some(is)) => match (named_values(was), named_values(is)) {
+                (Some(was), Some(is)) => compare(&format!("{part}."), &was, &is, found),
+                _ => {
+                    let (was, is) = shorten(was, is);
+                    found.push(Difference::Changed { part, was, is });
+                }
+            },
+            (None, _) => found.push(Difference::Added { part }),
+            (_, None) => found.push(Difference::Removed { part }),
+        }
+    }
+}
+
+/// The values of a JSON object by name; of a list of lists by what each begins with.
+fn named_values(content: &str) -> Option<BTreeMap<String, String>> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match serde_json::from_str(content).ok()? {
+        Value::Object(values) => Some(values.iter().map(|(name, value)| (name.clone(), text(value))).collect()),
+        Value::Array(lists) => {
+            let named = lists.iter().map(|list| {
+                let (name, rest) = list.as_array()?.split_first()?;
+                let rest: Vec<String> = rest.iter().map(text).collect();
+                Some((name.as_str()?.to_owned(), rest.join(" ")))
+            });
+            named.collect()
+        }
+        _ => None,
+    }
 }
 
 /// Characters of a part's content that an explanation shows.
-const SHOWN_MAX: usize = 24;
+const SHOWN_MAX: usize = 48;
+/// Characters of it before the first that differs.
+const BEFORE_MAX: usize = 16;
 
-fn shorten(content: &str) -> String {
-    let line = content.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() == 64 && line.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return line[..8].to_owned();
+/// Two contents where they differ.
+fn shorten(was: &str, is: &str) -> (String, String) {
+    let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest(was) && is_digest(is) {
+        return (was[..8].to_owned(), is[..8].to_owned());
     }
-    if line.chars().count() <= SHOWN_MAX { line } else { line.chars().take(SHOWN_MAX).chain(['…']).collect() }
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").chars().collect::<Vec<char>>();
+    let (was, is) = (line(was), line(is));
+    let alike = was.iter().zip(&is).take_while(|(was, is)| was == is).count();
+    let from = if was.len().max(is.len()) <= SHOWN_MAX { 0 } else { alike.saturating_sub(BEFORE_MAX) };
+    let cut = |text: &[char]| {
+        let shown: String = text.iter().skip(from).take(SHOWN_MAX).collect();
+        let (before, after) = (if from > 0 { "…" } else { "" }, if text.len() > from + SHOWN_MAX { "…" } else { "" });
+        format!("{before}{shown}{after}")
+    };
+    (cut(&was), cut(&is))
 }

@@ -78,6 +78,32 @@ fn differences_name_the_part_and_shorten_digests() {
     assert!(differences(&now, &now).is_empty());
 }
 
+#[test]
+fn differences_of_named_values_and_of_long_texts_show_what_differs() {
+    let query = |last: &str| format!("SELECT {} FROM orders WHERE {last}", "a, ".repeat(40));
+    let checks = |most: u32| {
+        format!("[[\"low\",{{\"that\":\"x > 0\"}},1.0,\"error\"],[\"high\",{{\"that\":\"x < {most}\"}},1.0,\"error\"]]")
+    };
+    let before = KeyParts::new()
+        .with("params", r#"{"trees":300,"depth":{"most":3}}"#)
+        .with("sql", query("late"))
+        .with("checks", checks(7));
+    let now = KeyParts::new()
+        .with("params", r#"{"trees":30,"rate":0.1,"depth":{"most":3}}"#)
+        .with("sql", query("NOT late"))
+        .with("checks", checks(8));
+    let told: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            r#"checks.high changed ({"that":"x < 7"} 1.0 error → {"that":"x < 8"} 1.0 error)"#,
+            "params.rate is new",
+            "params.trees changed (300 → 30)",
+            "sql changed (…OM orders WHERE late → …OM orders WHERE NOT late)",
+        ]
+    );
+}
+
 proptest! {
     #[test]
     fn keys_are_equal_exactly_when_the_parts_are(

@@ -16,7 +16,7 @@ pub struct Alert {
     pub id: AlertId,
     /// The project.
     pub project_id: ProjectId,
-    /// What it is about: `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `segment:<endpoint>/<number>`.
+    /// What it is about: `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `file:<dataset>/<path>`, `segment:<endpoint>/<number>`.
     pub subject: String,
     /// Its name, such as `stale`, `late`, `held`.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use perennial_core::id::{DecisionId, ModelId, ProjectId};
 use perennial_core::name::EndpointName;
+use perennial_core::port::prediction::Part;
 use perennial_core::state::{CanaryEvent, CanaryState};
 
 use crate::Json;
@@ -79,6 +80,21 @@ impl Endpoint {
     /// Whether its project file declares it no more: it follows nothing until it is declared again.
     pub fn is_retired(&self) -> bool {
         self.config.get("retired").is_some()
+    }
+
+    /// Whether its canary answers its share.
+    pub fn is_canary_live(&self) -> bool {
+        self.canary_state.is_some_and(CanaryState::is_live)
+    }
+
+    /// The part that a version plays here now.
+    pub fn part_of(&self, number: i64) -> Option<Part> {
+        let is_canary = self.is_canary_live() && self.canary_number == Some(number);
+        match () {
+            () if self.is_retired() => None,
+            () if self.champion_number == Some(number) => Some(Part::Champion),
+            () => is_canary.then_some(Part::Canary),
+        }
     }
 }
 
@@ -209,7 +225,7 @@ pub async fn set_champion(
 
 /// Starts a canary; gives the new generation. A live one has to be ended or replaced before.
 pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) -> Result<i64> {
-    if endpoint.canary_state.is_some_and(CanaryState::is_live) {
+    if endpoint.is_canary_live() {
         return Err(Error::already_exists("live canary of endpoint", &endpoint.name));
     }
     let values = bind![

@@ -78,3 +78,9 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
 pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Grant>> {
     conn.all(sql!("grants/list"), bind![principal_id]).await
 }
+
+/// Takes every grant of a principal away.
+pub async fn delete_of_principal(tx: &mut Tx, principal_id: PrincipalId) -> Result<()> {
+    tx.execute(sql!("grants/delete_of_principal"), bind![principal_id]).await?;
+    Ok(())
+}

@@ -234,11 +234,13 @@ pub async fn find_latest_arrival(conn: &mut Conn, dataset_id: DatasetId) -> Resu
     conn.optional(sql!("loads/find_latest_arrival"), bind![dataset_id]).await
 }
 
-/// Takes a load through an event other than its commit; gives its new state.
+/// Takes a load through an event other than its commit; gives its new state. What was told of the state before goes
+/// with it, unless a commit only begins.
 pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&str>, at_ms: i64) -> Result<LoadState> {
-    let state = get(tx, id).await?.state;
+    let Load { state, message: told, .. } = get(tx, id).await?;
     let next = state.transition(event)?;
     let settled_ms = next.is_settled().then_some(at_ms);
+    let message = message.or(told.as_deref().filter(|_| event == LoadEvent::Begin));
     tx.swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
     Ok(next)
 }

@@ -156,7 +156,7 @@ impl TestApp {
     pub async fn submit(&self, text: &str) -> Result<Arc<ProjectState>> {
         self.write_file(text)?;
         let told = |error: perennial_core::Error| anyhow::anyhow!(error.chain());
-        let project = projects::submit(&self.system()).await.map_err(told)?;
+        let (project, _) = projects::submit(&self.system()).await.map_err(told)?;
         let submission = project.submission().map_err(told)?;
         endpoints::take_up(&self.system(), &project, &submission).await.map_err(told)?;
         Ok(project)

@@ -13,8 +13,8 @@ use perennial_core::clock::Clock;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
-    StageInput, StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
+    SourceFile, StageInput, StageRequest, Staged,
 };
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
@@ -187,6 +187,10 @@ impl DataEngine for FakeData {
 
     async fn plan(&self, _: &FrameRequest) -> Result<Schema> {
         without_rows()
+    }
+
+    async fn judge_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
+        Ok(())
     }
 
     async fn query(&self, request: QueryRequest) -> Result<Page> {

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use perennial_app::endpoints::Answer;
 use perennial_core::model::Signature;
-use perennial_core::port::prediction::Part;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 
@@ -95,10 +94,7 @@ pub(super) fn write(model: &str, request_id: &str, rows: usize, request: &Reques
     text(&mut json, model);
     let _ = write!(json, ",\"model_version\":\"{}\",\"id\":", answer.version);
     text(&mut json, request.id.as_deref().unwrap_or(request_id));
-    let part = match answer.part {
-        Part::Champion => "champion",
-        Part::Canary => "canary",
-    };
+    let part = answer.part.as_str();
     let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"part\":\"{part}\"}},\"outputs\":[");
     let known = of(answer.signature.task);
     let mut is_any_binary = false;

@@ -99,7 +99,8 @@ struct Created {
 /// Makes a token
 ///
 /// Needs the permission `manage` where the token shall hold. It gives the role there and nothing else: a name
-/// that somebody has with another role or elsewhere is refused, the same asked for again is a further token.
+/// that somebody has with another role or elsewhere is refused while a token of theirs holds, the same asked for again is
+/// a further token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
 async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Created>, ApiError> {
     let role: Role = body.role.parse()?;

@@ -4,7 +4,6 @@ use axum::Json;
 use perennial_app::{deployments, endpoints};
 use perennial_core::name::{EndpointName, ProjectName};
 use perennial_core::permission::Permission;
-use perennial_core::port::prediction::Part;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +40,8 @@ struct Endpoint {
     generation: i64,
     /// What answers on this server now: the champion, maybe a canary.
     live: Vec<Live>,
+    /// The version that would answer instead after a rollback, when no canary is on its way.
+    before_number: Option<i64>,
 }
 
 /// A version that answers now.
@@ -53,6 +54,8 @@ struct Live {
     requests: u64,
     /// Of these, ended with 5xx.
     errors: u64,
+    /// Requests besides that it could not take, because they lack what it asks for, and the champion answered.
+    unfit: u64,
     p50_ms: Option<f64>,
     p99_ms: Option<f64>,
     /// The columns it asks for.
@@ -64,12 +67,10 @@ impl From<deployments::EndpointState> for Endpoint {
         let endpoint = state.endpoint;
         let live = state.live.into_iter().map(|version| Live {
             number: version.number,
-            part: match version.part {
-                Part::Champion => "champion",
-                Part::Canary => "canary",
-            },
+            part: version.part.as_str(),
             requests: version.requests,
             errors: version.errors,
+            unfit: version.unfit,
             p50_ms: version.p50_ms,
             p99_ms: version.p99_ms,
             inputs: version.signature.inputs.into_iter().map(|input| input.name).collect(),
@@ -87,6 +88,7 @@ impl From<deployments::EndpointState> for Endpoint {
             canary_release: endpoint.canary_release_digest,
             generation: endpoint.generation,
             live: live.collect(),
+            before_number: state.before,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Loads: looking at one, releasing a held one.
+//! Loads: looking at one, releasing or discarding a held one.
 
 use axum::Json;
 use perennial_app::{datasets, loads};
@@ -19,6 +19,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
         .operation::<__path_release, _, _>(Access::Project(Permission::Approve), release)
+        .operation::<__path_discard, _, _>(Access::Project(Permission::Approve), discard)
 }
 
 /// One arrival of rows.
@@ -32,10 +33,12 @@ pub(super) struct Load {
     source_path: Option<String>,
     content_digest: Option<String>,
     size_bytes: Option<u64>,
-    /// `staged`, `held`, `committing`, `committed`, `replaced` or `failed`.
+    /// `staged`, `held`, `committing`, `committed`, `discarded`, `replaced` or `failed`.
     state: &'static str,
     arrived: u64,
     passing: u64,
+    /// Rows that entered the dataset; none while it is no version of it.
+    entered: Option<u64>,
     set_aside: u64,
     /// Rows set aside, by reason.
     reasons: Value,
@@ -63,6 +66,7 @@ impl Load {
             state: load.state.as_str(),
             arrived: load.arrived,
             passing: load.passing,
+            entered: load.number.map(|_| load.passing),
             set_aside: load.set_aside,
             reasons: load.reasons,
             message: load.message,
@@ -105,6 +109,23 @@ async fn release(
     let message = format!(
         "{} of {} rows of load `{id}` entered `{dataset}`: version {} has {} rows",
         load.passing, load.arrived, version.number, version.row_count
+    );
+    Ok(Json(Done { message }))
+}
+
+/// Gives a held load up because a person says so
+///
+/// Its file enters only with other content.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/discard", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
+async fn discard(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, LoadId)>,
+) -> Result<Json<Done>, ApiError> {
+    let (load, dataset) = loads::discard(&caller, &project, id).await?;
+    let from = load.source_path.map(|paths| format!(" from {}", paths.replace('\n', ", "))).unwrap_or_default();
+    let message = format!(
+        "load `{id}`{from} is discarded: none of its {} rows enters `{}` unless the file changes",
+        load.arrived, dataset.name
     );
     Ok(Json(Done { message }))
 }

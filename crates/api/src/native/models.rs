@@ -35,6 +35,9 @@ struct Version {
     flavor: Option<String>,
     /// The task's metric, as the newest Decision about it measured it.
     measures: BTreeMap<String, f64>,
+    /// The window it was measured on: figures of different windows are no comparison.
+    test_start_at: Option<String>,
+    test_end_at: Option<String>,
     source: String,
     run_id: Option<String>,
     step_run_id: Option<String>,
@@ -48,14 +51,21 @@ struct Version {
 }
 
 impl Version {
-    fn new(model: &str, aliases: Vec<String>, measure: Option<(String, f64)>, version: models::ModelVersion) -> Self {
+    fn new(
+        model: &str,
+        aliases: Vec<String>,
+        measured: Option<models::Measured>,
+        version: models::ModelVersion,
+    ) -> Self {
         Self {
             model: model.to_owned(),
             number: version.number,
             aliases,
             state: version.state.as_str(),
             flavor: version.flavor,
-            measures: measure.into_iter().collect(),
+            test_start_at: measured.as_ref().map(|measured| at(measured.test.start_ms)),
+            test_end_at: measured.as_ref().map(|measured| at(measured.test.end_ms)),
+            measures: measured.into_iter().map(|measured| (measured.metric, measured.value)).collect(),
             source: version.source,
             run_id: version.run_id.map(|id| id.to_string()),
             step_run_id: version.step_run_id.map(|id| id.to_string()),

@@ -1,7 +1,9 @@
 //! What monitors saw.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
-use perennial_app::monitor_results;
+use perennial_app::{ProjectState, monitor_results};
 use perennial_core::name::{MonitorName, ProjectName};
 use perennial_core::permission::Permission;
 use serde::{Deserialize, Serialize};
@@ -36,15 +38,21 @@ struct MonitorResult {
     rows: Option<u64>,
     /// Share of drifted features, when the facts tell.
     drift_share: Option<f64>,
+    /// The task's metric, once outcomes came.
+    measures: BTreeMap<String, f64>,
     /// What was seen.
     facts: Value,
     wall_at: String,
     project_at: String,
 }
 
-impl From<monitor_results::MonitorResult> for MonitorResult {
-    fn from(result: monitor_results::MonitorResult) -> Self {
+impl MonitorResult {
+    /// A result, measured by the project's metric.
+    fn new(result: monitor_results::MonitorResult, metric: Option<&str>) -> Self {
+        let facts = |name: &str| result.facts.get("facts")?.get(name)?.as_f64();
+        let measured = metric.and_then(|metric| Some((metric.to_owned(), facts(metric)?)));
         Self {
+            measures: measured.into_iter().collect(),
             monitor: result.monitor.to_string(),
             window_start_ms: result.window_start_ms,
             window_start_at: at(result.window_start_ms),
@@ -67,10 +75,14 @@ async fn list(
     On { caller, project }: On,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Items<MonitorResult>>, ApiError> {
+    let metric = metric(&project);
     let mut items = Vec::new();
     for monitor in monitor_results::monitors(&caller, &project)? {
         items.extend(
-            monitor_results::list(&caller, &project, &monitor, None).await?.into_iter().map(MonitorResult::from),
+            monitor_results::list(&caller, &project, &monitor, None)
+                .await?
+                .into_iter()
+                .map(|result| MonitorResult::new(result, metric.as_deref())),
         );
     }
     let surplus = items.len().saturating_sub(page.limit() as usize);
@@ -92,5 +104,12 @@ async fn get(
     Query(window): Query<Window>,
 ) -> Result<Json<Items<MonitorResult>>, ApiError> {
     let found = monitor_results::list(&caller, &project, &monitor, window.window_start_ms).await?;
-    Ok(Json(Items::all(found.into_iter().map(Into::into))))
+    let metric = metric(&project);
+    Ok(Json(Items::all(found.into_iter().map(|result| MonitorResult::new(result, metric.as_deref())))))
+}
+
+/// The measure of the project's goal.
+fn metric(project: &ProjectState) -> Option<String> {
+    let submission = project.find_submission()?;
+    Some(submission.project.task.as_ref()?.metric.clone())
 }

@@ -44,6 +44,15 @@ pub(super) struct Project {
     /// Where its clock stands when it is stepped.
     clock_at: Option<String>,
     created_at: String,
+    /// What is to be told of the change that this submission made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+impl Project {
+    pub(super) fn noting(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
 }
 
 pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Project {
@@ -63,6 +72,7 @@ pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectSt
         file: submission.as_ref().map(|submission| submission.text.clone()),
         clock_at: state.stepped_ms().map(at),
         created_at: at(kept.created_ms),
+        notes: Vec::new(),
     }
 }
 
@@ -72,8 +82,8 @@ pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectSt
 /// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
 #[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
 async fn submit(Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
-    let state = projects::submit(&caller).await?;
-    Ok(Json(told(projects::get(&caller, &state).await?, &state)))
+    let (state, notes) = projects::submit(&caller).await?;
+    Ok(Json(told(projects::get(&caller, &state).await?, &state).noting(notes)))
 }
 
 /// A project to be made.
@@ -102,6 +112,8 @@ struct Check {
     text: Option<String>,
     /// The files it declares that are there, by path or glob as they are declared: the text of an SQL file, else null.
     files: BTreeMap<String, Option<String>>,
+    /// Leaves the data of its project out: columns that they do not have may come with the next load.
+    by_itself: bool,
 }
 
 /// A project file that holds together.
@@ -127,6 +139,9 @@ async fn check(Who { caller, .. }: Who, Body(body): Body<Check>) -> Result<Json<
         Some(text) => (projects::check_text(&caller, text, &body.files)?, false),
         None => (projects::check(&caller).await?, true),
     };
+    if !body.by_itself {
+        projects::check_columns(&caller, &submission).await?;
+    }
     let project = &submission.project;
     Ok(Json(Checked {
         name: project.project.name.to_string(),

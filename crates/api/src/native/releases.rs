@@ -5,6 +5,7 @@ use perennial_app::releases;
 use perennial_core::id::{DecisionId, EvidenceId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
+use perennial_core::port::prediction::Part;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -37,6 +38,12 @@ pub(super) struct Release {
     /// What the newest decision about it says: `pass`, `fail` or `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<&'static str>,
+    /// The part its version plays at an endpoint now: `champion` or `canary`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<&'static str>,
+    /// The roles in which it was approved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approved: Vec<&'static str>,
     /// What it binds.
     content: Value,
     /// Head of the ledger when it was made.
@@ -52,6 +59,8 @@ impl From<releases::Release> for Release {
             model_id: release.model_id.to_string(),
             number: release.number,
             verdict: None,
+            part: None,
+            approved: Vec::new(),
             content: release.body,
             ledger_head: release.ledger_head,
             wall_at: at(release.wall_ms),
@@ -170,9 +179,11 @@ struct Told {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/releases", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Release>)))]
 async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Release>>, ApiError> {
     let found = releases::list(&caller, &project, page.limit()).await?;
-    let items = found.into_iter().map(|(release, newest)| Release {
-        verdict: newest.map(|decision| verdict(decision.verdict)),
-        ..release.into()
+    let items = found.into_iter().map(|listed| Release {
+        verdict: listed.decision.map(|decision| verdict(decision.verdict)),
+        part: listed.part.map(Part::as_str),
+        approved: listed.approved.into_iter().map(Role::as_str).collect(),
+        ..listed.release.into()
     });
     Ok(Json(Items::all(items)))
 }

@@ -76,6 +76,6 @@ struct Folder {
 /// `error.diagnostics`, and leave the project as it was.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
 async fn submit(On { caller, project }: On, Body(body): Body<Folder>) -> Result<Json<Project>, ApiError> {
-    sent::submit(&caller, &project, body.folder.parse()?).await?;
-    Ok(Json(told(projects::get(&caller, &project).await?, &project)))
+    let notes = sent::submit(&caller, &project, body.folder.parse()?).await?;
+    Ok(Json(told(projects::get(&caller, &project).await?, &project).noting(notes)))
 }

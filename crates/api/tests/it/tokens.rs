@@ -141,6 +141,27 @@ async fn the_same_name_gives_the_same_grant_or_none() {
 }
 
 #[tokio::test]
+async fn somebody_without_a_token_that_holds_may_get_another_role() {
+    let (server, flights, _) = two_projects().await;
+    let made = ask(&server, &server.admin, "alice", "viewer", None).await;
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    server.call_as(&server.admin, Method::DELETE, &format!("{TOKENS}/{id}"), None).await;
+    let taken = ask(&server, &lead, "alice", "admin", Some("flights")).await;
+    assert_eq!(taken.message(), "the name `alice` is taken", "what is not theirs to manage is not theirs to change");
+    let raised = secret(&ask(&server, &server.admin, "alice", "contributor", Some("flights")).await);
+    assert_eq!(status(&server, &raised, "/api/v1/projects/flights").await, StatusCode::OK);
+    assert_eq!(status(&server, &raised, "/metrics").await, StatusCode::FORBIDDEN, "the role before is gone");
+    let entries = |told: Vec<(String, String, Value)>| {
+        let grants = told.into_iter().filter(|(noun, _, payload)| noun == "grant" && payload["name"] == "alice");
+        grants.map(|(_, verb, payload)| (verb, payload["role"].clone())).collect::<Vec<_>>()
+    };
+    let of_server = entries(told(&server, Chain::Server).await);
+    assert_eq!(of_server, [("create".to_owned(), json!("viewer")), ("delete".to_owned(), json!("viewer"))]);
+    assert_eq!(entries(told(&server, Chain::Project(flights.id)).await), [("create".to_owned(), json!("contributor"))]);
+}
+
+#[tokio::test]
 async fn a_name_that_cannot_be_told_from_others_is_refused() {
     let server = Server::start().await;
     for name in ["", "a b", "a:b", "a\nb", "аdmin", &"x".repeat(129)] {

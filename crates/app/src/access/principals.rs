@@ -6,7 +6,8 @@ use perennial_core::permission::{Permission, Principal, Role};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::grants::Grant;
 use perennial_store::principals::{PrincipalKind, PrincipalRecord};
-use perennial_store::{Tx, grants, principals, projects};
+use perennial_store::tokens::Token;
+use perennial_store::{Tx, grants, principals, projects, tokens};
 use serde_json::json;
 
 use crate::ledger::Change;
@@ -48,11 +49,6 @@ impl Wanted {
         Ok(Self { name: name.to_owned(), kind: PrincipalKind::Person, project, role })
     }
 
-    /// Where its grant holds, and what is done by it is told.
-    pub(super) fn chain(&self) -> Chain {
-        chain_of(self.project)
-    }
-
     fn is(&self, found: &PrincipalRecord, held: &[Grant]) -> bool {
         let [only] = held else { return false };
         found.kind == self.kind
@@ -81,7 +77,15 @@ pub(super) async fn find_or_create(
         if wanted.is(&found, &held) {
             return Ok((found.id, Vec::new()));
         }
-        return Err(taken(tx, &found, &held, asking).await?);
+        if !may_change(tx, wanted, &found, &held, asking, wall_ms).await? {
+            return Err(taken(tx, &found, &held, asking).await?);
+        }
+        grants::delete_of_principal(tx, found.id).await?;
+        let mut changes: Vec<Change> = held.iter().map(|grant| change(&found.name, grant, "delete")).collect();
+        changes.push(give(tx, found.id, wanted, wall_ms).await?);
+        // The server's chain comes first.
+        changes.sort_by_key(|change| change.chain != Chain::Server);
+        return Ok((found.id, changes));
     }
     let principal = PrincipalRecord {
         id: PrincipalId::generate(),
@@ -90,17 +94,7 @@ pub(super) async fn find_or_create(
         is_disabled: false,
         created_ms: wall_ms,
     };
-    let grant = Grant {
-        id: GrantId::generate(),
-        principal_id: principal.id,
-        project_id: wanted.project,
-        role: wanted.role,
-        scope_kind: None,
-        scope_id: None,
-        created_ms: wall_ms,
-    };
     principals::insert(tx, &principal).await?;
-    grants::insert(tx, &grant).await?;
     let made = Change {
         chain: Chain::Server,
         noun: "principal",
@@ -108,16 +102,53 @@ pub(super) async fn find_or_create(
         verb: "create",
         payload: json!({ "name": principal.name, "kind": principal.kind.as_str() }),
     };
-    let given = Change {
-        chain: wanted.chain(),
+    let given = give(tx, principal.id, wanted, wall_ms).await?;
+    Ok((principal.id, vec![made, given]))
+}
+
+/// Gives a principal the grant that is asked for, and the entry that is owed for it.
+async fn give(tx: &mut Tx, principal_id: PrincipalId, wanted: &Wanted, wall_ms: i64) -> Result<Change> {
+    let grant = Grant {
+        id: GrantId::generate(),
+        principal_id,
+        project_id: wanted.project,
+        role: wanted.role,
+        scope_kind: None,
+        scope_id: None,
+        created_ms: wall_ms,
+    };
+    grants::insert(tx, &grant).await?;
+    Ok(change(&wanted.name, &grant, "create"))
+}
+
+fn change(name: &str, grant: &Grant, verb: &'static str) -> Change {
+    Change {
+        chain: chain_of(grant.project_id),
         noun: "grant",
         subject: grant.id.to_string(),
-        verb: "create",
+        verb,
         payload: json!({
-            "principal": principal.id, "name": principal.name, "role": grant.role.as_str(), "project": grant.project_id,
+            "principal": grant.principal_id, "name": name, "role": grant.role.as_str(), "project": grant.project_id,
         }),
-    };
-    Ok((principal.id, vec![made, given]))
+    }
+}
+
+/// Whether a person's grant may give way to another: none of their tokens holds any more, and who asks manages where
+/// they hold.
+async fn may_change(
+    tx: &mut Tx,
+    wanted: &Wanted,
+    found: &PrincipalRecord,
+    held: &[Grant],
+    asking: &Principal,
+    wall_ms: i64,
+) -> Result<bool> {
+    let are_people = found.kind == PrincipalKind::Person && wanted.kind == PrincipalKind::Person;
+    if !are_people || found.is_disabled || !held.iter().all(|grant| asking.may(Permission::Manage, grant.project_id)) {
+        return Ok(false);
+    }
+    let holds = |token: &Token| token.revoked_ms.is_none() && token.expires_ms.is_none_or(|end| end > wall_ms);
+    Ok(!tokens::list(tx, found.id).await?.iter().any(holds))
 }
 
 /// A name that somebody has with another grant. What they hold is told to those who may manage it.
@@ -140,5 +171,7 @@ async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Pr
         holds.push(format!("{} on {part}{place}", grant.role.as_str()));
     }
     let holds = holds.join(" and ");
-    Ok(taken(format!("`{name}` is there already, as {holds}: its tokens give that and nothing else")))
+    let message = format!("`{name}` is there already, as {holds}: its tokens give that and nothing else");
+    Ok(Error::new(ErrorCode::AlreadyExists, message)
+        .hint("choose another name; or revoke every token of this one first, then it may get another role"))
 }

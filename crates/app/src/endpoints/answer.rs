@@ -39,7 +39,7 @@ pub struct Request {
 pub struct Answer {
     /// The version that answered.
     pub version: i64,
-    /// As champion or canary.
+    /// Whose share of the requests it fell to; the champion answers what a canary cannot take.
     pub part: Part,
     /// The scores.
     pub scores: Scores,
@@ -52,8 +52,17 @@ pub struct Answer {
 pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<Answer> {
     app.lease.require()?;
     let (part, version) = choose(deployment, &request)?;
+    let (version, features) = match fit(deployment, version.model.signature(), &request) {
+        Ok(features) => (version, features),
+        // What today's clients send is answered, whatever the version on trial asks for besides.
+        Err(_) if part == Part::Canary && request.version.is_none() => {
+            let features = fit(deployment, deployment.champion.model.signature(), &request)?;
+            version.counts.add_unfit(1);
+            (&deployment.champion, features)
+        }
+        Err(unfit) => return Err(unfit),
+    };
     let signature = version.model.signature();
-    let features = fit(deployment, signature, &request)?;
     let result = version.model.predict(&features);
     let latency_us = request.began.elapsed().as_micros() as u64;
     let logged = with_key(deployment, features, &request.inputs);
@@ -114,9 +123,8 @@ fn text_at(column: &Column, row: usize) -> Option<String> {
 /// The features in the signature's order and kinds; an error names the column.
 fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Result<Frame> {
     if request.extra == Extra::Refuse {
-        let known = |name: &str| {
-            signature.inputs.iter().any(|input| input.name == name) || deployment.key.iter().any(|key| key == name)
-        };
+        // During a canary a request may have what either version asks for.
+        let known = |name: &str| deployment.input(name).is_some() || deployment.key.iter().any(|key| key == name);
         if let Some(unknown) = request.inputs.names().iter().find(|name| !known(name)) {
             let names: Vec<&str> = signature.inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(Error::new(

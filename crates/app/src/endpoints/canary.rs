@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perennial_config::Canary as Declared;
 use perennial_core::Result;
 use perennial_core::port::data::QueryRequest;
+use perennial_core::port::prediction::Part;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_store::endpoints;
@@ -27,9 +28,7 @@ const COUNTED_MAX: usize = 10_000;
 /// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
 /// the project clock. `None` without either: such a canary waits.
 async fn lasts(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option<(Declared, i64)> {
-    let started = endpoint
-        .canary_started_ms
-        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))?;
+    let started = endpoint.canary_started_ms.filter(|_| endpoint.is_canary_live())?;
     let followed = followed(app, project, endpoint).await?;
     let declared = followed.project.endpoints.get(&endpoint.name)?.canary.clone()?;
     let due = declared.lasting.after(started, &followed.zone);
@@ -101,8 +100,10 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, endpoint
     )))
 }
 
+/// What a rollback rule sees: a request that the version could not take is an error of it.
 fn facts(counts: &Counts) -> Value {
-    let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
+    let unfit = counts.unfit();
+    let (requests, errors) = ((counts.requests() + unfit) as f64, (counts.errors() + unfit) as f64);
     let mut facts = Map::new();
     facts.insert("requests".to_owned(), json!(requests));
     facts.insert("errors".to_owned(), json!(errors));
@@ -119,10 +120,7 @@ fn facts(counts: &Counts) -> Value {
 
 /// After a start: counts since the canary began, from the predictions that were logged.
 pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
-    let Some(started) = endpoint
-        .canary_started_wall_ms
-        .filter(|_| endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live))
-    else {
+    let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.is_canary_live()) else {
         return Ok(());
     };
     let caller = Caller::system(app.clone(), "start");
@@ -132,22 +130,41 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
     let Some(table) = tables.find(name.as_str()) else { return Ok(()) };
     // Requests of a version that ended alike and took about as long, counted; a request is one row or many.
     let sql = format!(
-        "SELECT version, failed, min(latency), count(*) FROM (\
-           SELECT version, status >= 500 AS failed, max(latency_us) AS latency FROM \"{name}\" \
-           WHERE wall_ms >= {started} GROUP BY version, status, request_id\
-         ) GROUP BY version, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
+        "SELECT version, part, failed, min(latency), count(*) FROM (\
+           SELECT version, part, status >= 500 AS failed, max(latency_us) AS latency FROM \"{name}\" \
+           WHERE wall_ms >= {started} GROUP BY version, part, status, request_id\
+         ) GROUP BY version, part, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
     );
     let page = app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: COUNTED_MAX }).await?;
     let Some(live) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
     for row in &page.rows {
-        let [version, failed, latency, requests] = row.as_slice() else { continue };
-        if let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) {
-            answering.counts.add_many(
-                latency.as_u64().unwrap_or_default(),
-                failed.as_bool().unwrap_or_default(),
-                requests.as_u64().unwrap_or_default(),
-            );
+        let [version, part, failed, latency, requests] = row.as_slice() else { continue };
+        let Some((as_part, answering)) = version.as_i64().and_then(|number| live.version(number)) else { continue };
+        let requests = requests.as_u64().unwrap_or_default();
+        let failed = failed.as_bool().unwrap_or_default();
+        answering.counts.add_many(latency.as_u64().unwrap_or_default(), failed, requests);
+        // What fell to the canary and the champion answered.
+        let canary = live.canary.as_ref().filter(|_| as_part == Part::Champion && part == "canary");
+        if let Some(canary) = canary {
+            canary.version.counts.add_unfit(requests);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_the_version_could_not_take_is_an_error_of_it() {
+        let counts = Counts::default();
+        assert_eq!(facts(&counts), json!({ "requests": 0.0, "errors": 0.0 }));
+        counts.add_many(1000, false, 6);
+        counts.add(1000, true);
+        counts.add_unfit(3);
+        let facts = facts(&counts);
+        assert_eq!((&facts["requests"], &facts["errors"]), (&json!(10.0), &json!(4.0)));
+        assert_eq!(facts["error_rate"], json!(0.4));
+    }
 }

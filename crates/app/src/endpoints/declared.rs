@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
-use perennial_core::state::{CanaryEvent, CanaryState};
+use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, Result};
 use perennial_store::endpoints;
 use perennial_store::endpoints::Endpoint;
@@ -48,7 +48,7 @@ async fn take_up_one(
         retire(caller, project, &endpoint).await?;
         return Ok(Some(format!("nothing answers at `{name}` any more: the project file declares no such endpoint")));
     };
-    let is_over = declared.canary.is_none() && endpoint.canary_state.is_some_and(CanaryState::is_live);
+    let is_over = declared.canary.is_none() && endpoint.is_canary_live();
     if is_over {
         // It had to prove itself, and nothing says any more by what. Ended first: until then it is judged as before.
         end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
@@ -118,7 +118,7 @@ async fn retire(caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoin
             .write(move |tx| {
                 Box::pin(async move {
                     let (mut current, at) = (stored, by.at);
-                    if current.canary_state.is_some_and(CanaryState::is_live) {
+                    if current.is_canary_live() {
                         endpoints::apply_canary(tx, &current, CanaryEvent::RollBack, at.wall_ms).await?;
                         current = endpoints::get(tx, current.project_id, &current.name).await?;
                     }

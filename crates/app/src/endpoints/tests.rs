@@ -1,7 +1,7 @@
 use perennial_core::model::{Input, InputKind, Signature};
 use perennial_core::task::TaskKind;
 
-use super::asked_anew;
+use super::told_of_inputs;
 
 fn asking(names: &[&str]) -> Signature {
     let input = |name: &&str| Input { name: (*name).to_owned(), kind: InputKind::Number };
@@ -10,7 +10,10 @@ fn asking(names: &[&str]) -> Signature {
 
 #[test]
 fn a_canary_that_asks_for_more_than_the_champion_says_so() {
-    assert_eq!(asked_anew(&asking(&["a"]), &asking(&["b", "a"]), 3), "");
-    let told = asked_anew(&asking(&["a", "b", "c"]), &asking(&["a"]), 3);
-    assert!(told.contains("it asks for `b`, `c`, which version 3 does not"), "{told}");
+    assert_eq!(told_of_inputs(&asking(&["a"]), &asking(&["b", "a"]), 3), "");
+    let told = told_of_inputs(&asking(&["a", "b", "c"]), &asking(&["a"]), 3);
+    assert!(told.contains("it asks for `b` (number), `c` (number), which version 3 does not"), "{told}");
+    let mut as_text = asking(&["a"]);
+    as_text.inputs[0].kind = InputKind::Text;
+    assert!(told_of_inputs(&as_text, &asking(&["a"]), 3).contains("`a` (text)"));
 }

@@ -111,7 +111,7 @@ impl Describer {
         let Some(name) = model_name(&self.caller, model).await? else { return Ok(None) };
         let live = self.serving.iter().filter(|endpoint| endpoint.model_id.to_string() == model);
         let live = live.filter_map(|endpoint| {
-            let is_canary = endpoint.canary_state.is_some_and(perennial_core::state::CanaryState::is_live);
+            let is_canary = endpoint.is_canary_live();
             match number.parse::<i64>().ok() {
                 number if number.is_some() && endpoint.champion_number == number => {
                     Some(format!(", champion at `{}` now", endpoint.name))

@@ -16,6 +16,7 @@ use perennial_validation::plan;
 use serde_json::json;
 
 use super::{Arrival, commit, committed_before, judged, recover_dataset, stage_request};
+use crate::alerts;
 use crate::app::{Caller, wrong_state};
 use crate::collect::checks_of;
 use crate::ledger::Change;
@@ -28,13 +29,7 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
     caller.require(Permission::Approve, project)?;
     let _collecting = project.collecting.lock().await;
     let app = &caller.app;
-    let load = loads::get(&mut *app.store().read().await?, id).await?;
-    if load.project_id != project.id {
-        return Err(Error::not_found("load", id));
-    }
-    if load.state != LoadState::Held {
-        return Err(wrong_state(format!("load `{id}` is {}, only a held load can be released", load.state.as_str())));
-    }
+    let load = held(caller, project, id).await?;
     let dataset = datasets::get(&mut *app.store().read().await?, load.dataset_id).await?;
     recover_dataset(caller, project, &dataset).await?;
     let base = dataset_versions::find_latest(&mut *app.store().read().await?, dataset.id).await?;
@@ -44,7 +39,20 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
         commit(caller, &dataset, base.as_ref(), &load, &staged, Vec::new(), LoadEvent::Release, all, app.now(project))
             .await?;
     let load = loads::get(&mut *app.store().read().await?, id).await?;
+    alerts::resolve_gone(caller, project).await?;
     Ok((load, Versioned { dataset, version }))
+}
+
+/// The load of an id, which a person decides over.
+pub(super) async fn held(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
+    let load = loads::get(&mut *caller.app.store().read().await?, id).await?;
+    if load.project_id != project.id {
+        return Err(Error::not_found("load", id));
+    }
+    if load.state != LoadState::Held {
+        return Err(wrong_state(format!("load `{id}` is {}: only a held one is released or discarded", load.state)));
+    }
+    Ok(load)
 }
 
 /// What the ledger tells: who took the responsibility, for which rows.
@@ -85,7 +93,7 @@ async fn judge_again(
         checks,
         plan,
     };
-    let staged = app.data().stage(stage_request(dataset, base, &arrival, load.id)).await?;
+    let staged = app.data().stage(stage_request(app, dataset, base, &arrival, load.id).await?).await?;
     judged(&mut load, &staged)?;
     let again = load.clone();
     app.store().write(move |tx| Box::pin(async move { Ok(loads::judge_again(tx, &again).await?) })).await?;

@@ -208,7 +208,7 @@ pub(super) async fn end(caller: &Caller, run: &PipelineRun, result: Result<Finis
                 PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
                 _ => PipelineRunEvent::Succeed,
             };
-            let hint = "repair their files, or let them in: `perennial data show DATASET` names the loads, `perennial data release LOAD` does it";
+            let hint = "repair their files; or decide over the loads that `perennial data show DATASET` names: `perennial data release LOAD` lets one in, `perennial data discard LOAD` gives it up";
             (event, finished.state, finished.message.clone(), (held > 0).then(|| hint.to_owned()))
         }
         Err(error) => {

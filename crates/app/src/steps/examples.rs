@@ -5,11 +5,13 @@ use std::sync::Arc;
 use perennial_config::Task;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::data::FrameRequest;
+use perennial_core::rule::choose;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
 use crate::pipelines::Context;
 use crate::split::{Rows, Rules, Split, split as decide};
+use crate::tables::Versioned;
 
 /// The rows of `[task].data` in memory.
 pub(crate) struct Examples {
@@ -44,17 +46,7 @@ impl Examples {
     /// Reads the rows as this pipeline run sees them.
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let task = task(context)?;
-        let table = context.table(task.data.as_str())?;
-        for (role, column) in
-            [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)))
-        {
-            if table.version.schema.field(column).is_none() {
-                return Err(Error::new(
-                    ErrorCode::ProjectFile,
-                    format!("dataset `{}` has no column `{column}`, which `[task] {role}` names", task.data),
-                ));
-            }
-        }
+        let table = table(context, task)?;
         let request = FrameRequest { sql: format!("SELECT * FROM \"{}\"", task.data), tables: vec![table.named()] };
         let frame = context.caller.app.data().frame(request).await?;
         let times = times(&frame, task)?;
@@ -70,6 +62,25 @@ impl Examples {
         let rows = self.times.iter().zip(&self.labelled).enumerate();
         rows.filter(|(_, (time, labelled))| **labelled && time.is_some_and(&chosen)).map(|(row, _)| row).collect()
     }
+}
+
+/// The table of `[task].data`, which has every column that `[task]` names.
+fn table(context: &Context, task: &Task) -> Result<Versioned> {
+    let table = context.table(task.data.as_str())?;
+    let named =
+        [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)));
+    for (role, column) in named {
+        if table.version.schema.field(column).is_none() {
+            let known: Vec<&str> = table.version.schema.fields.iter().map(|field| field.name.as_str()).collect();
+            let message = format!("dataset `{}` has no column `{column}`, which `[task] {role}` names", task.data);
+            let error = Error::new(ErrorCode::ProjectFile, message);
+            return Err(match choose(column, &known) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        }
+    }
+    Ok(table)
 }
 
 /// The time column in epoch milliseconds.
@@ -91,7 +102,7 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         return Ok(*decided);
     }
     let task = task(context)?;
-    let table = context.table(task.data.as_str())?;
+    let table = table(context, task)?;
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let sql = format!(
         "SELECT {time}, CASE WHEN {target} IS NULL THEN 0 ELSE 1 END AS labelled FROM {data}",

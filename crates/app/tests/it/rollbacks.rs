@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perennial_app::{ProjectState, endpoints};
+use perennial_app::{ProjectState, deployments, endpoints};
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::PromotionId;
 use perennial_store::promotions::{Promotion, PromotionKind};
@@ -52,8 +52,11 @@ async fn a_rollback_waits_for_no_training() {
     let (test, project) = with_two_versions().await;
     let permits = test.app.compute.available_permits();
     let _training = test.app.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
-    endpoints::rollback(&test.system(), &project, &"delay".parse().unwrap()).await.unwrap();
-    assert_eq!(answers(&test), 1);
+    let name = "delay".parse().unwrap();
+    let before = deployments::get(&test.system(), &project, &name).await.unwrap().before;
+    endpoints::rollback(&test.system(), &project, &name).await.unwrap();
+    assert_eq!((before, answers(&test)), (Some(1), 1));
+    assert_eq!(deployments::get(&test.system(), &project, &name).await.unwrap().before, None);
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use jiff::tz::TimeZone;
+use perennial_core::calendar;
 use serde_json::{Value, json};
 
 use crate::args::{Command, Data, Releases};
 use crate::client::Client;
-use crate::output::{cell, note, say, table};
+use crate::output::{cell, note, say, table, thousands};
 
 /// Where a list is and which of its fields make columns: (heading, field).
 type View = (String, Vec<(&'static str, &'static str)>);
@@ -28,7 +30,10 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
         Command::Data(Data::Quarantine { dataset, limit }) => {
             page(&client.get(&format!("{base}/datasets/{dataset}/quarantine?limit={limit}")).await?, json)
         }
-        Command::Data(Data::Show { dataset }) => dataset_of(client, &base, dataset, json).await,
+        Command::Data(Data::Show { dataset }) => {
+            let zone = zone(client, &base, json).await?;
+            dataset_of(client, &base, dataset, &zone, json).await
+        }
         Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
         Command::Verify { head } => {
             let query = head.as_ref().map_or_else(String::new, |head| format!("?head={head}"));
@@ -55,7 +60,12 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             Ok(ExitCode::SUCCESS)
         }
         Command::Releases { verb: Some(Releases::Show { digest }) } => {
-            say!("{}", serde_json::to_string_pretty(&client.get(&format!("{base}/releases/{digest}")).await?)?);
+            let answer = client.get(&format!("{base}/releases/{digest}")).await?;
+            if json {
+                say!("{answer}");
+            } else {
+                release(&answer, &zone(client, &base, json).await?);
+            }
             Ok(ExitCode::SUCCESS)
         }
         other => {
@@ -69,37 +79,90 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             if matches!(other, Command::Endpoints) {
                 listed.iter_mut().for_each(without_old_canary);
             }
-            let rows: Vec<Vec<String>> = listed
-                .iter()
-                .map(|item| {
-                    columns
-                        .iter()
-                        .map(|(_, field)| {
-                            short(field, item.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null))
-                        })
-                        .collect()
-                })
-                .collect();
-            if rows.is_empty() {
+            if listed.is_empty() {
                 say!("none yet");
             } else {
-                say!("{}", table(&columns.iter().map(|(head, _)| *head).collect::<Vec<_>>(), &rows));
+                say!("{}", shown(&listed, &columns, &zone(client, &base, json).await?));
             }
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion, and
-/// one that ended has no share.
-fn without_old_canary(endpoint: &mut Value) {
-    let gone: &[&str] = match endpoint["canary_state"].as_str() {
-        Some("running" | "waiting") | None => &[],
-        Some("promoted") => &["canary_number", "canary_state", "canary_share"],
-        Some(_) => &["canary_share"],
+/// The timezone that a project's instants are shown in.
+async fn zone(client: &Client, base: &str, json: bool) -> Result<TimeZone> {
+    if json {
+        return Ok(TimeZone::UTC);
+    }
+    let project = client.get(base).await?;
+    Ok(calendar::timezone(project["timezone"].as_str().unwrap_or("UTC"))?)
+}
+
+/// Items as a table; columns of instants say the timezone.
+fn shown(items: &[Value], columns: &[(&str, &str)], zone: &TimeZone) -> String {
+    let name = zone.iana_name().unwrap_or("UTC");
+    let heads: Vec<String> = columns
+        .iter()
+        .map(|(head, field)| if field.ends_with("_at") { format!("{head} ({name})") } else { (*head).to_owned() })
+        .collect();
+    let value = |item: &Value, field: &str| {
+        short(field, item.pointer(&format!("/{}", field.replace('.', "/"))).unwrap_or(&Value::Null), zone)
     };
-    for field in gone {
-        endpoint[*field] = Value::Null;
+    let rows: Vec<Vec<String>> =
+        items.iter().map(|item| columns.iter().map(|(_, field)| value(item, field)).collect()).collect();
+    table(&heads.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
+}
+
+/// A release: its Decision gate by gate, who said yes, what came of it.
+fn release(answer: &Value, zone: &TimeZone) {
+    let release = &answer["release"];
+    say!("release  {}", cell(&release["digest"]));
+    say!("version  {}", cell(&release["number"]));
+    say!("made     {} ({})", short("project_at", &release["project_at"], zone), zone.iana_name().unwrap_or("UTC"));
+    say!("head     {}", cell(&release["ledger_head"]));
+    if let Some(decision) = items(&answer["decisions"]).first() {
+        let champion = decision["champion_number"].as_i64();
+        let beside = champion.map_or_else(String::new, |number| format!(", beside version {number}"));
+        say!("\ndecision {}{beside}:", cell(&decision["verdict"]));
+        let gates = items(&decision["body"]["gates"]);
+        let gates = gates.iter().map(|gate| {
+            let judged = &gate["judgement"];
+            let seen =
+                items(&judged["values"]).into_iter().map(|seen| format!("{} = {}", cell(&seen[0]), cell(&seen[1])));
+            let missing = items(&judged["missing"]).into_iter().map(|name| format!("{} is not known", cell(&name)));
+            let values: Vec<String> = seen.chain(missing).collect();
+            vec![cell(&gate["gate"]), cell(&judged["verdict"]), cell(&gate["expression"]), values.join(", ")]
+        });
+        say!("{}", table(&["gate", "verdict", "expression", "values"], &gates.collect::<Vec<_>>()));
+    }
+    let approvals = items(&answer["approvals"]);
+    if !approvals.is_empty() {
+        say!("\n{}", shown(&approvals, &[("approved as", "role"), ("at", "project_at"), ("note", "note")], zone));
+    }
+    let promotions = items(&answer["promotions"]);
+    if !promotions.is_empty() {
+        let columns = [
+            ("endpoint", "endpoint"),
+            ("what", "kind"),
+            ("from", "from_number"),
+            ("to", "to_number"),
+            ("by", "actor"),
+            ("at", "project_at"),
+        ];
+        say!("\n{}", shown(&promotions, &columns, zone));
+    }
+}
+
+/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion. Tells
+/// of requests that a live one could not take.
+fn without_old_canary(endpoint: &mut Value) {
+    if endpoint["canary_state"] == "promoted" {
+        endpoint["canary_number"] = Value::Null;
+        endpoint["canary_state"] = Value::Null;
+    }
+    let unfit = endpoint.pointer("/live/1/unfit").and_then(Value::as_u64).unwrap_or_default();
+    if let Some(state) = endpoint["canary_state"].as_str().filter(|_| unfit > 0) {
+        endpoint["canary_state"] = format!("{state}, {} requests lack its inputs", thousands(unfit)).into();
     }
 }
 
@@ -124,12 +187,12 @@ pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
                 cell(&principal["kind"]),
                 cell(&principal["role"]),
                 principal["project"].as_str().unwrap_or("the server").to_owned(),
-                short("created_at", &token["created_at"]),
-                short("expires_at", &token["expires_at"]),
+                short("created_at", &token["created_at"], &TimeZone::UTC),
+                short("expires_at", &token["expires_at"], &TimeZone::UTC),
             ]);
         }
     }
-    say!("{}", table(&["token", "whose", "kind", "role", "on", "made", "ends"], &rows));
+    say!("{}", table(&["token", "whose", "kind", "role", "on", "made (UTC)", "ends (UTC)"], &rows));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -160,15 +223,24 @@ fn view(command: &Command) -> View {
                 ("digest", "version.digest"),
             ],
         ),
-        Command::Releases { .. } => {
-            ("/releases", &[("release", "digest"), ("version", "number"), ("at", "project_at"), ("verdict", "verdict")])
-        }
+        Command::Releases { .. } => (
+            "/releases",
+            &[
+                ("release", "digest"),
+                ("version", "number"),
+                ("at", "project_at"),
+                ("decision", "verdict"),
+                ("approved as", "approved"),
+                ("now", "part"),
+            ],
+        ),
         Command::Models => (
             "/models",
             &[
                 ("version", "number"),
                 ("aliases", "aliases"),
                 ("measure", "measures"),
+                ("tested from", "test_start_at"),
                 ("flavour", "flavor"),
                 ("at", "project_at"),
                 ("content", "content_digest"),
@@ -195,6 +267,7 @@ fn view(command: &Command) -> View {
                 ("revision", "revision"),
                 ("rows", "rows"),
                 ("drift", "drift_share"),
+                ("quality", "measures"),
             ],
         ),
         Command::Alerts => (
@@ -228,8 +301,10 @@ fn view(command: &Command) -> View {
 }
 
 /// Digests are shown by their beginning, instants to the minute, measures with their names.
-fn short(field: &str, value: &Value) -> String {
+fn short(field: &str, value: &Value, zone: &TimeZone) -> String {
     let text = match value {
+        Value::Array(list) if list.is_empty() => cell(&Value::Null),
+        Value::Object(measures) if measures.is_empty() => cell(&Value::Null),
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(", "),
         Value::Object(measures) => {
             let told = measures.iter().map(|(name, value)| format!("{name} {:.4}", value.as_f64().unwrap_or(f64::NAN)));
@@ -240,8 +315,10 @@ fn short(field: &str, value: &Value) -> String {
     if field.ends_with("digest") || field == "hash" {
         return text.chars().take(12).collect();
     }
-    if field.ends_with("_at") && text.len() > 16 {
-        return text[..16].replace('T', " ");
+    if field.ends_with("_at")
+        && let Ok(ms) = calendar::parse_instant(&text, zone)
+    {
+        return calendar::local(ms, zone);
     }
     text
 }
@@ -272,35 +349,26 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn dataset_of(client: &Client, base: &str, dataset: &str, json: bool) -> Result<ExitCode> {
+async fn dataset_of(client: &Client, base: &str, dataset: &str, zone: &TimeZone, json: bool) -> Result<ExitCode> {
     let versions = client.get(&format!("{base}/datasets/{dataset}/versions")).await?;
-    let mut loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
+    let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
     let checked = client.get(&format!("{base}/datasets/{dataset}/checks?loads=1")).await?;
     if json {
         say!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
         return Ok(ExitCode::SUCCESS);
     }
-    for load in loads["items"].as_array_mut().into_iter().flatten() {
-        // Why it was held is no news of a load that is settled.
-        if !matches!(load["state"].as_str(), Some("held" | "failed")) {
-            load["message"] = Value::Null;
-        }
-    }
-    let rows = |answer: &Value, fields: &[&str]| -> Vec<Vec<String>> {
-        items(answer).iter().map(|item| fields.iter().map(|field| short(field, &item[*field])).collect()).collect()
-    };
-    say!(
-        "{}",
-        table(&["version", "rows", "at", "digest"], &rows(&versions, &["number", "rows", "project_at", "digest"]))
-    );
-    say!("");
-    say!(
-        "{}",
-        table(
-            &["load", "state", "rows", "set aside", "from", "message"],
-            &rows(&loads, &["id", "state", "arrived", "set_aside", "source_path", "message"])
-        )
-    );
+    let columns = [("version", "number"), ("rows", "rows"), ("at", "project_at"), ("digest", "digest")];
+    say!("{}", shown(&items(&versions), &columns, zone));
+    let columns = [
+        ("load", "id"),
+        ("state", "state"),
+        ("arrived", "arrived"),
+        ("entered", "entered"),
+        ("set aside", "set_aside"),
+        ("from", "source_path"),
+        ("message", "message"),
+    ];
+    say!("\n{}", shown(&items(&loads), &columns, zone));
     let results = items(&checked).first().map(|newest| newest["results"].clone()).unwrap_or_default();
     let checks: Vec<Vec<String>> = items(&results)
         .iter()

@@ -81,18 +81,18 @@ impl<'a> Folder<'a> {
 
 /// Judges the project file; gives what the server says of it.
 pub(super) async fn check(client: &Client, root: &Path) -> Result<Value> {
-    judge(client, &Folder::read(root)?).await
+    judge(client, &Folder::read(root)?, false).await
 }
 
-async fn judge(client: &Client, folder: &Folder<'_>) -> Result<Value> {
+async fn judge(client: &Client, folder: &Folder<'_>, by_itself: bool) -> Result<Value> {
     let files = folder.declared()?;
-    client.post("/api/v1/check", &json!({ "text": folder.text, "files": files })).await
+    client.post("/api/v1/check", &json!({ "text": folder.text, "files": files, "by_itself": by_itself })).await
 }
 
 /// Sends the folder and submits it; gives the project's name.
 pub(super) async fn submit(client: &Client, root: &Path) -> Result<String> {
     let (name, folder) = send_folder(client, root).await?;
-    client.post(&format!("/api/v1/projects/{name}/submit"), &json!({ "folder": folder })).await?;
+    super::tell_of(&client.post(&format!("/api/v1/projects/{name}/submit"), &json!({ "folder": folder })).await?);
     Ok(name)
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn plan(client: &Client, root: &Path, steps: &[String]) -> Resu
 async fn send_folder(client: &Client, root: &Path) -> Result<(String, BlobDigest)> {
     let folder = Folder::read(root)?;
     // Mistakes are told before anything is made or sent.
-    let judged = judge(client, &folder).await?;
+    let judged = judge(client, &folder, true).await?;
     let name = judged.get("name").and_then(Value::as_str).context("the server did not name the project")?;
     let base = format!("/api/v1/projects/{name}");
     match client.get(&base).await {

@@ -42,8 +42,11 @@ async fn start(places: &Places, serving: &Serving) -> Result<Host> {
 
 /// Submits the project of the server's own folder; its endpoints follow it from now on.
 async fn submit(caller: &Caller) -> perennial_core::Result<()> {
-    let project = projects::submit(caller).await?;
+    let (project, told) = projects::submit(caller).await?;
     tracing::info!(project = %project.name, "the project file is submitted");
+    for line in told {
+        tracing::info!(project = %project.name, "{line}");
+    }
     let submission = project.submission()?;
     for line in endpoints::take_up(caller, &project, &submission).await? {
         tracing::info!(project = %project.name, "{line}");

@@ -138,3 +138,28 @@ fn the_held_result_of_a_step_gives_way_to_its_next_and_stays_let_in_once_it_is()
     assert_eq!(place.run(&["run"]).status.code(), Some(1), "other content is");
     assert_eq!(states(), ["held", "committed", "replaced"]);
 }
+
+#[test]
+fn a_discarded_load_never_enters_and_its_file_only_with_other_content() {
+    let (place, held) = february_held();
+    let id = held["id"].as_str().unwrap();
+    let open = || {
+        let alerts = place.json(&["alerts"])["items"].as_array().unwrap().clone();
+        alerts.into_iter().filter(|alert| alert["state"] == "firing").count()
+    };
+    assert_eq!(open(), 1);
+    let told = place.good(&["data", "discard", id]);
+    assert!(told.contains("none of its 4 rows enters `stock`"), "{told}");
+    assert_eq!(open(), 0, "and nobody has to look any more");
+    assert!(place.good(&["run"]).contains("nothing to do"));
+    assert_eq!(rows(&place), [[json!("a"), json!(1)], [json!("b"), json!(20)]]);
+    let again = place.run(&["data", "release", id]);
+    assert!(text(&again.stderr).contains("is discarded: only a held one is released or discarded"), "{again:?}");
+    let ledger = place.json(&["ledger"]);
+    let entries = ledger["items"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["verb"] == "discard" && entry["subject"] == held["id"]), "{ledger}");
+    place.write("in/2.csv", "shop,pieces\nc,1\n");
+    place.good(&["run"]);
+    assert_eq!(rows(&place).len(), 3);
+    assert!(place.good(&["verify"]).contains("the ledger holds"));
+}

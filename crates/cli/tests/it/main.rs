@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod asked_anew;
 mod backup;
 mod changed;
 mod clients;

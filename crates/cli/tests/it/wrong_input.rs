@@ -61,8 +61,13 @@ source = { files = "data/*.parquet" }
         place.write(path, content);
         says(case, &refused(&place, case, &["run"]), words);
         assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(30)]], "{case}");
+        let alerts = firing(&place);
+        assert!(alerts.len() == 1 && alerts[0].contains(path), "{case}: {alerts:?}");
         std::fs::remove_file(place.path().join(path)).unwrap();
     }
+    place.write("data/a.csv", "id,size\n1,10\n2,20\n");
+    place.good(&["run"]);
+    assert!(firing(&place).is_empty(), "what was wrong is gone");
     place.write("data/b.csv", "id,size\n3,30\n4\n");
     place.write("data/c.csv", "id,size\n5,50\n");
     says("one of two", &refused(&place, "one of two", &["run"]), &["data/b.csv line 3"]);
@@ -76,6 +81,31 @@ source = { files = "data/*.parquet" }
     let aside = place.good(&["data", "quarantine", "rows"]);
     says("a repeated key", &aside, &["key", "21", "31"]);
     assert!(place.good(&["verify"]).contains("the ledger holds"));
+}
+
+/// What the alerts say that nobody has settled.
+fn firing(place: &Place) -> Vec<String> {
+    let alerts = place.json(&["alerts"])["items"].as_array().unwrap().clone();
+    let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
+    firing.map(|alert| alert["message"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_new_column_is_told_and_may_be_missing_again_and_a_null_key_is_set_aside() {
+    let place = Place::with_file(
+        "[project]\nname = \"inputs\"\n\n[datasets.rows]\nsource = { files = \"data/*.csv\" }\nkey = [\"id\"]\n",
+    );
+    place.write("data/a.csv", "id,size\n1,10\n");
+    place.good(&["run"]);
+    place.write("data/b.csv", "id,size,colour\n2,20,red\n");
+    let told = text(&place.run(&["run"]).stderr);
+    says("a new column", &told, &["column `colour` (text) is new", "null in the rows before"]);
+    place.write("data/c.csv", "id,size\n3,30\n,40\n");
+    let told = text(&place.run(&["run"]).stderr);
+    says("a null key", &told, &["1 set aside by `null key`"]);
+    assert_eq!(place.query("SELECT count(*), count(colour), count(id) FROM rows"), [[json!(3), json!(1), json!(3)]]);
+    let shown = place.good(&["data", "show", "rows"]);
+    says("the load", &shown, &["column `colour` (text) is new"]);
 }
 
 #[test]

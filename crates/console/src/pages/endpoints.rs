@@ -30,11 +30,20 @@ struct Row {
 
 impl Row {
     fn canary(&self) -> Option<Mark> {
-        self.state.endpoint.canary_state.map(Mark::from)
+        // One that was promoted is or was the champion.
+        self.state.endpoint.canary_state.filter(|state| *state != CanaryState::Promoted).map(Mark::from)
     }
 
     fn is_canary_live(&self) -> bool {
-        self.state.endpoint.canary_state.is_some_and(CanaryState::is_live)
+        self.state.endpoint.is_canary_live()
+    }
+
+    /// What a rollback would do; `None` when there is nothing to go back to.
+    fn rollback(&self) -> Option<String> {
+        if self.is_canary_live() {
+            return Some("Take the canary back".to_owned());
+        }
+        self.state.before.map(|number| format!("Roll back to version {number}"))
     }
 
     fn part(live: &LiveVersion) -> Mark {

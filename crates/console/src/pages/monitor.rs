@@ -66,7 +66,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let shell = Shell::new(&visit, "monitors", format!("Monitor {name}")).await?;
     let submission = project.find_submission();
     let declared = submission.as_ref().and_then(|submission| submission.project.monitors.get(&name));
-    let rules = declared
+    let rules: Vec<(String, String)> = declared
         .into_iter()
         .flat_map(|monitor| monitor.alerts.iter())
         .map(|(name, rule)| (name.clone(), rule.text().to_owned()))
@@ -74,8 +74,15 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut rows = rows(&results, &metric);
     let places = places(&rows, &shell);
-    let drift =
-        Chart::new("Share of drifted features by window", &places.names, &places.series(&rows, |row| row.drift), &[]);
+    let in_percent = |share: Option<f64>| share.map(|share| share * 100.0);
+    let shares = places.series(&rows, |row| in_percent(row.drift));
+    let most = limits(&rules, "drift.share").into_iter().map(|(name, share)| (name, share * 100.0));
+    let drift = Chart::new(
+        "Share of drifted features by window, in percent",
+        &places.names,
+        &shares,
+        &most.collect::<Vec<_>>(),
+    );
     let mut lines = places.series(&rows, |row| row.metric);
     let references = rows.iter().filter_map(|row| Some((row.start_ms, row.reference?))).collect::<BTreeMap<_, _>>();
     if !references.is_empty() {
@@ -84,7 +91,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             points: places.starts.iter().map(|start| references.get(start).copied()).collect(),
         });
     }
-    let quality = Chart::new(format!("Quality by window: {metric}"), &places.names, &lines, &[]);
+    let quality = Chart::new(format!("Quality by window: {metric}"), &places.names, &lines, &limits(&rules, &metric));
     let newest = results
         .iter()
         .filter(|result| result.facts["result"]["drift"].is_object())
@@ -93,6 +100,19 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let newest = newest.map(|result| (result.window_start_ms, result.number));
     rows.reverse();
     page(&Page { shell, metric, rules, drift, quality, rows, features, newest })
+}
+
+/// The numbers that rules compare a fact with, each with the name of its alert.
+fn limits(rules: &[(String, String)], fact: &str) -> Vec<(String, f64)> {
+    let limit = |clause: &str| match clause.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [name, ">" | ">=" | "<" | "<=", number] if *name == fact => number.parse().ok(),
+        _ => None,
+    };
+    let of_rule = |(name, rule): &(String, String)| {
+        let clauses = rule.split("&&").flat_map(|rule| rule.split("||"));
+        clauses.filter_map(limit).map(|number| (format!("alert {name}"), number)).collect::<Vec<_>>()
+    };
+    rules.iter().flat_map(of_rule).collect()
 }
 
 /// Inputs and quality of one version in one window make one row.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::monitor_results;
+use perennial_app::monitor_results::{self, ResultKind};
 use perennial_core::Result;
 
 use crate::door::page;
@@ -14,6 +14,8 @@ use crate::visit::Visit;
 #[template(path = "monitors.html")]
 struct Page {
     shell: Shell,
+    /// The task's measure.
+    metric: String,
     monitors: Vec<Row>,
 }
 
@@ -24,17 +26,24 @@ struct Row {
     alerts: Vec<(String, String)>,
     /// Where the newest window began, and its share of drifted features.
     newest: Option<(i64, Option<f64>)>,
+    /// The measure of the newest window whose outcomes are there.
+    quality: Option<f64>,
 }
 
 /// Every declared monitor.
 pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let (caller, project) = (visit.caller()?, visit.project()?);
     let submission = project.find_submission();
+    let shell = Shell::new(&visit, "monitors", "Monitors").await?;
+    let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut monitors = Vec::new();
     for (name, monitor) in submission.iter().flat_map(|submission| submission.project.monitors.iter()) {
         let results = monitor_results::list(&caller, project, name, None).await?;
         let newest = results.iter().max_by_key(|result| result.window_start_ms);
+        let judged = results.iter().filter(|result| result.kind == ResultKind::Quality);
+        let judged = judged.max_by_key(|result| (result.window_start_ms, result.number, result.revision));
         monitors.push(Row {
+            quality: judged.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
             name: name.to_string(),
             endpoint: monitor.endpoint.to_string(),
             window: monitor.window.as_str().to_owned(),
@@ -42,5 +51,5 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             newest: newest.map(|result| (result.window_start_ms, result.facts["facts"]["drift"]["share"].as_f64())),
         });
     }
-    page(&Page { monitors, shell: Shell::new(&visit, "monitors", "Monitors").await? })
+    page(&Page { shell, metric, monitors })
 }

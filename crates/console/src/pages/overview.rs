@@ -8,7 +8,7 @@ use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
 use perennial_app::{Caller, ProjectState, deployments, monitor_results, releases};
 use perennial_core::Result;
 use perennial_core::rule::Verdict;
-use perennial_core::state::{AlertState, CanaryState, LoadState};
+use perennial_core::state::{AlertState, LoadState};
 
 use crate::door::page;
 use crate::format;
@@ -169,7 +169,11 @@ fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static s
             if trains { declared.makes_model() } else { !declared.makes_model() && declared.act.kind() != "evaluate" }
         })
     };
-    let newest = looked.steps.iter().find(|(_, step)| is_kind(step));
+    // Of the steps that train, the candidate's tells most.
+    let candidate = submission.as_ref().and_then(|now| Some(now.project.release.as_ref()?.model.clone()));
+    let is_candidate = |step: &StepRun| trains && candidate.as_ref() == Some(&step.step);
+    let of_candidate = looked.steps.iter().find(|(_, step)| is_candidate(step));
+    let newest = of_candidate.or_else(|| looked.steps.iter().find(|(_, step)| is_kind(step)));
     let (mark, fact, at_ms, href) = match newest {
         Some((run, step)) => {
             let message = step.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -219,7 +223,7 @@ async fn serve(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result
         let champion = endpoint
             .champion_number
             .map_or_else(|| "nobody answers".to_owned(), |number| format!("version {number} answers"));
-        let canary = endpoint.canary_number.filter(|_| endpoint.canary_state.is_some_and(CanaryState::is_live));
+        let canary = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
         let canary = canary.map(|number| format!(", version {number} is its canary")).unwrap_or_default();
         let requests: u64 = state.live.iter().map(|live| live.requests).sum();
         format!("{}: {champion}{canary}, {} requests on this server", endpoint.name, format::count(requests))

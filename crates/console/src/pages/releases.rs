@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::releases::{self, Decision, Page as Paged, Promotion, Release};
+use perennial_app::releases::{self, Decision, Listed, Page as Paged, Promotion};
 use perennial_core::Result;
 
 use crate::door::page;
@@ -15,13 +15,20 @@ use crate::{ROWS_MAX, format};
 #[template(path = "releases.html")]
 struct Page {
     shell: Shell,
-    releases: Vec<(Release, Option<Decision>)>,
+    releases: Vec<Listed>,
     promotions: Paged<Promotion>,
 }
 
 impl Page {
     fn verdict(decision: Option<&Decision>) -> Mark {
         decision.map_or(Mark::UNKNOWN, |decision| decision.verdict.into())
+    }
+
+    /// The part it plays now, and who approved it.
+    fn now(listed: &Listed) -> String {
+        let part = listed.part.map(|part| part.as_str().to_owned());
+        let approved = listed.approved.iter().map(|role| format!("approved as {}", role.as_str()));
+        part.into_iter().chain(approved).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::pipeline_runs::{self, Event, PipelineRun, StepOutput, StepRun};
+use perennial_app::pipeline_runs::{self, Event, PipelineKind, PipelineRun, StepOutput, StepRun};
 use perennial_app::{Caller, ProjectState};
 use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
@@ -86,10 +86,17 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     page(&Page {
         graph: Graph::new(&drawn(project, &steps)),
         told: told(&events),
-        shell: Shell::new(&visit, "runs", format!("Pipeline run {}", run.kind.as_str())).await?,
+        shell: Shell::new(&visit, "runs", title(&run)).await?,
         run,
         steps,
     })
+}
+
+fn title(run: &PipelineRun) -> &'static str {
+    match run.kind {
+        PipelineKind::Run => "Pipeline run",
+        PipelineKind::Release => "Pipeline run with release",
+    }
 }
 
 /// The end of a step's log. A log whose blob is gone takes nothing else from the page.
@@ -130,7 +137,7 @@ fn told(events: &[Event]) -> Vec<String> {
                 format::value(&event.body["rows"]),
                 format::value(&event.body["set_aside"])
             )),
-            "load_failed" | "decided" | "released" | "ended" => word("message").map(str::to_owned),
+            "load_failed" | "decided" | "released" => word("message").map(str::to_owned),
             _ => None,
         }
     });

@@ -155,7 +155,6 @@ async fn roles_bound_what_is_shown_and_done() {
     let (acknowledge, rollback) =
         (format!("/p/delay/alerts/{}/acknowledge", ids.alert), "/p/delay/endpoints/delay/rollback");
     assert!(!viewer.get("/p/delay/alerts").await.text.contains("I have seen it"));
-    assert!(!viewer.get("/p/delay/endpoints").await.text.contains("Roll back"));
     assert_eq!(viewer.submit(&acknowledge).await.status, StatusCode::FORBIDDEN);
     assert_eq!(viewer.submit(rollback).await.status, StatusCode::FORBIDDEN);
     let approver = world.person("eve", Role::Approver, &project).await;

@@ -9,8 +9,8 @@ use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::model::{Predictor, Signature};
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, SourceFile,
-    StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
+    SourceFile, StageRequest, Staged,
 };
 use perennial_core::port::model::{ModelRuntime, SignatureHint};
 use perennial_core::port::prediction::{Answered, Durability, PredictionLog, Segment};
@@ -77,6 +77,10 @@ impl DataEngine for Unlinked {
     }
 
     async fn plan(&self, _: &FrameRequest) -> Result<Schema> {
+        unlinked()
+    }
+
+    async fn judge_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
         unlinked()
     }
 

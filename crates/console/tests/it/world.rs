@@ -97,7 +97,7 @@ impl World {
         std::fs::create_dir_all(self.folder.path().join("sql")).unwrap();
         std::fs::write(self.folder.path().join("sql/features.sql"), "SELECT * FROM schedule").unwrap();
         std::fs::write(self.folder.path().join("perennial.toml"), text).unwrap();
-        projects::submit(&self.system()).await.unwrap_or_else(|error| panic!("{error:?}"))
+        projects::submit(&self.system()).await.unwrap_or_else(|error| panic!("{error:?}")).0
     }
 
     pub(crate) fn anonymous(&self) -> Browser {

@@ -243,6 +243,8 @@ pub struct StageRequest {
     pub key: Vec<String>,
     /// The dataset's schema so far; `None` takes the rows' own.
     pub schema: Option<Schema>,
+    /// Columns of the dataset that the rows may lack, which then are null there: those that came after its first rows.
+    pub optional: Vec<String>,
     /// Whether any schema change is taken (declared evolution, or a step's output).
     pub evolve: bool,
     /// Load id whose rows this load replaces (`on_change = "replace"`).
@@ -311,7 +313,7 @@ pub struct Staged {
     pub arrived: u64,
     /// Rows that would enter.
     pub passing: u64,
-    /// Rows set aside, by reason: check names, `repeated key`, `key exists`.
+    /// Rows set aside, by reason: check names, `null key`, `repeated key`, `key exists`.
     pub aside: Vec<(String, u64)>,
     /// Answers to the row checks, in plan order.
     pub rows: Vec<RowAnswer>,
@@ -453,6 +455,10 @@ pub trait DataEngine: Dialect + Send + Sync {
 
     /// Checks that a SELECT plans over the tables, and tells its schema.
     async fn plan(&self, request: &FrameRequest) -> Result<Schema>;
+
+    /// An error when a check of rows or aggregates does not fit the columns of a dataset: it names one that is not
+    /// there, or answers something else than true or false. No row is read.
+    async fn judge_checks(&self, schema: &Schema, plan: &ScanPlan) -> Result<()>;
 
     /// Answers a query of a person.
     async fn query(&self, request: QueryRequest) -> Result<Page>;

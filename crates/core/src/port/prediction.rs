@@ -9,13 +9,23 @@ use crate::model::Scores;
 use crate::port::data::ValueColumn;
 
 /// Which part a version played when it answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// It was the champion.
     Champion,
     /// It was the canary.
     Canary,
+}
+
+impl Part {
+    /// The word that stands for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Champion => "champion",
+            Self::Canary => "canary",
+        }
+    }
 }
 
 /// One answered (or failed) request, about to be logged.

@@ -49,11 +49,16 @@ pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) ->
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// The known word that is meant as a suggestion, else all of them.
+/// Known words that a suggestion names, at most.
+const CHOICES_MAX: usize = 30;
+
+/// The known word that is meant as a suggestion, else all of them, or the first few.
 pub fn choose(word: &str, known: &[&str]) -> Option<String> {
     did_you_mean(word, known.iter().copied()).or_else(|| {
-        let all: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-        (!all.is_empty()).then(|| format!("known here: {}", all.join(", ")))
+        let named: Vec<String> = known.iter().take(CHOICES_MAX).map(|name| format!("`{name}`")).collect();
+        let more = known.len() - named.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        (!named.is_empty()).then(|| format!("known here: {}{more}", named.join(", ")))
     })
 }
 

@@ -6,11 +6,13 @@ states! {
     /// Where a load stands.
     ///
     /// ```text
-    ///            hold           release
-    ///   staged ───────▶ held ─────────────┐
-    ///     │  │            │ replace       ▼
-    ///     │  └── begin ───┼────────▶ committing ── commit ──▶ committed
-    ///     │               ▼               │                      │ replace
+    ///            hold           discard
+    ///   staged ───────▶ held ──────────────▶ discarded
+    ///     │  │          │  │    release
+    ///     │  │          │  └──────────────┐
+    ///     │  │  replace │                 ▼
+    ///     │  └── begin ─┼──────────▶ committing ── commit ──▶ committed
+    ///     │             ▼                 │                      │ replace
     ///     │ fail      replaced ◀──────────┼──────────────────────┘
     ///     └───────────────────────────────┴── fail ──▶ failed
     /// ```
@@ -23,6 +25,8 @@ states! {
         Committing = "committing",
         /// Its rows are in the dataset.
         Committed = "committed",
+        /// It was held, and a person said that nothing of it is to enter.
+        Discarded = "discarded",
         /// New content at its path took its place.
         Replaced = "replaced",
         /// It could not be read or committed.
@@ -39,6 +43,8 @@ pub enum LoadEvent {
     Begin,
     /// A person released it although held: its commit begins.
     Release,
+    /// A person gave it up although held: nothing of it enters.
+    Discard,
     /// Its commit is done.
     Commit,
     /// New content took its place.
@@ -55,6 +61,7 @@ impl LoadState {
             (Self::Staged, E::Hold) => Ok(Self::Held),
             (Self::Staged, E::Begin) | (Self::Held, E::Release) => Ok(Self::Committing),
             (Self::Committing, E::Commit) => Ok(Self::Committed),
+            (Self::Held, E::Discard) => Ok(Self::Discarded),
             (Self::Held | Self::Committed, E::Replace) => Ok(Self::Replaced),
             (Self::Staged | Self::Committing, E::Fail) => Ok(Self::Failed),
             (state, event) => Err(TransitionError::new("load", state.as_str(), event)),

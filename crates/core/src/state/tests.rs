@@ -50,7 +50,7 @@ fn every_word_reads_back_to_its_state() {
 #[test]
 fn a_load_moves_only_as_its_diagram_says() {
     use LoadEvent::*;
-    let ways = ways(LoadState::ALL, &[Hold, Begin, Release, Commit, Replace, Fail], LoadState::transition);
+    let ways = ways(LoadState::ALL, &[Hold, Begin, Release, Discard, Commit, Replace, Fail], LoadState::transition);
     assert_eq!(
         ways,
         [
@@ -58,6 +58,7 @@ fn a_load_moves_only_as_its_diagram_says() {
             "staged Begin -> committing",
             "staged Fail -> failed",
             "held Release -> committing",
+            "held Discard -> discarded",
             "held Replace -> replaced",
             "committing Commit -> committed",
             "committing Fail -> failed",

@@ -11,7 +11,7 @@ mod yielding;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema as ArrowSchema;
-use datafusion::common::TableReference;
+use datafusion::common::{Column, SchemaError, TableReference};
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -21,6 +21,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::TryStreamExt;
 use perennial_core::port::data::{NamedTable, Page};
+use perennial_core::rule::choose;
 use perennial_core::schema::Schema;
 
 use crate::convert::fit;
@@ -210,13 +211,29 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
         .iter()
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
         .to_owned();
+    let unknown = unknown_column(cause.find_root());
+    let text = unknown.map_or(text, |(column, _)| format!("there is no column `{}`", column.name));
     let message = match place {
         Some((line, column)) if line > 0 => format!("line {line} column {column}: {}", lower_first(&text)),
         _ => lower_first(&text),
     };
-    let is_column = matches!(cause.find_root(), DataFusionError::SchemaError(_, _));
-    let hint = is_column.then(|| "names with capital letters need double quotes".to_owned());
-    Error::Sql { message, hint }
+    Error::Sql { message, hint: unknown.and_then(|(column, known)| instead_of(&column.name, known)) }
+}
+
+/// The column that there is not, and those that there are.
+fn unknown_column(cause: &DataFusionError) -> Option<(&Column, &[Column])> {
+    let DataFusionError::SchemaError(error, _) = cause else { return None };
+    let SchemaError::FieldNotFound { field, valid_fields } = error.as_ref() else { return None };
+    Some((field, valid_fields))
+}
+
+/// What to write in place of a column that there is not.
+fn instead_of(column: &str, known: &[Column]) -> Option<String> {
+    let known: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
+    match known.iter().find(|name| **name != column && name.eq_ignore_ascii_case(column)) {
+        Some(name) => Some(format!("write `\"{name}\"`: names with capital letters need double quotes")),
+        None => choose(column, &known),
+    }
 }
 
 /// The same error, as one about SQL.

@@ -76,6 +76,15 @@ impl Aggregates {
     }
 }
 
+/// An error when a check does not fit the columns.
+pub(super) fn judge(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<()> {
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let (_, nothing) = mpsc::channel(1);
+    plan(sql, checks, schema, nothing).map(drop)
+}
+
 /// One row: the verdict of each check, then every aggregate named.
 fn plan(
     sql: &Sql,

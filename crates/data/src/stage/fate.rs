@@ -7,6 +7,8 @@ use perennial_core::port::data::{Mode, RowCheck, RowQuestion};
 use super::judge::Judged;
 use crate::keys::{Key, KeySet};
 
+/// Reason: a part of the key is null.
+pub(super) const NULL_KEY: u16 = u16::MAX - 2;
 /// Reason: the key stood in a row before (append) or after (merge) it in the same load.
 pub(super) const REPEATED: u16 = u16::MAX - 1;
 /// Reason: the key stands in the table.
@@ -104,7 +106,7 @@ impl Fates {
         found
     }
 
-    /// Sets aside repeated keys among passing rows, and chooses which rows failed by checks would join.
+    /// Sets aside null and repeated keys among passing rows, and chooses which rows failed by checks would join.
     pub(super) fn settle_keys(&mut self, mode: Mode) {
         self.joins = vec![false; self.last.len()];
         let Some(keys) = &self.keys else {
@@ -113,6 +115,10 @@ impl Fates {
             }
             return;
         };
+        for (reason, _) in self.last.iter_mut().zip(keys).filter(|(reason, key)| **reason == PASSES && **key == NO_KEY)
+        {
+            *reason = NULL_KEY;
+        }
         let chosen = |group: &[(u128, u32)]| match mode {
             Mode::Merge => group.len() - 1,
             Mode::Append | Mode::Replace => 0,
@@ -125,7 +131,7 @@ impl Fates {
                 }
             }
         }
-        let failed = |row: usize| self.last[row] != PASSES && self.last[row] < REPEATED;
+        let failed = |row: usize| self.last[row] != PASSES && self.last[row] < NULL_KEY;
         let wanted: KeySet = keys.iter().enumerate().filter(|(row, _)| failed(*row)).map(|(_, key)| *key).collect();
         if wanted.is_empty() {
             return;
@@ -133,7 +139,7 @@ impl Fates {
         let passes = |(row, key): &(usize, &u128)| self.last[*row] == PASSES && wanted.contains(*key);
         let taken: KeySet = keys.iter().enumerate().filter(passes).map(|(_, key)| *key).collect();
         for (row, key) in keys.iter().enumerate() {
-            self.joins[row] = failed(row) && (*key == NO_KEY || !taken.contains(key));
+            self.joins[row] = failed(row) && *key != NO_KEY && !taken.contains(key);
         }
         for group in repeated(keys, failed).chunk_by(|a, b| a.0 == b.0) {
             for (at, (_, row)) in group.iter().enumerate() {
@@ -224,13 +230,17 @@ mod tests {
     #[test]
     fn one_failed_row_a_key_joins_when_its_key_is_free() {
         let rows = [(1, Some(7)), (2, Some(7)), (0, Some(8)), (1, None), (1, None)];
-        assert_eq!(fates(&rows, Mode::Append).joins, [true, false, false, true, true]);
-        assert_eq!(fates(&rows, Mode::Merge).joins, [false, true, false, true, true]);
+        assert_eq!(fates(&rows, Mode::Append).joins, [true, false, false, false, false]);
+        assert_eq!(fates(&rows, Mode::Merge).joins, [false, true, false, false, false]);
     }
 
     #[test]
-    fn null_keys_are_never_repeated() {
-        assert_eq!(fates(&[(0, None), (0, None)], Mode::Append).last, [PASSES, PASSES]);
+    fn rows_without_a_key_are_set_aside_and_never_join() {
+        for mode in [Mode::Append, Mode::Merge, Mode::Replace] {
+            let fates = fates(&[(0, None), (0, Some(1)), (1, None)], mode);
+            assert_eq!(fates.last, [NULL_KEY, PASSES, 1]);
+            assert_eq!(fates.joins, [false; 3]);
+        }
     }
 
     #[test]
@@ -272,11 +282,13 @@ mod tests {
                 };
                 let taken = rows.iter().any(|(theirs, their_key)| key.is_some() && their_key == key && *theirs == PASSES);
                 let expected = match reason {
+                    0 if key.is_none() => NULL_KEY,
                     0 if beaten(&|theirs| theirs == PASSES) => REPEATED,
                     other => *other,
                 };
                 prop_assert_eq!(fates.last[row], expected);
-                prop_assert_eq!(fates.joins[row], *reason != PASSES && !taken && !beaten(&|theirs| theirs != PASSES));
+                let is_free = key.is_some() && !taken && !beaten(&|theirs| theirs != PASSES);
+                prop_assert_eq!(fates.joins[row], *reason != PASSES && is_free);
             }
         }
     }

@@ -6,19 +6,23 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
+use datafusion::dataframe::DataFrame;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::ident;
 use perennial_core::digest::RowHash;
-use perennial_core::port::data::{NamedTable, RowCheck, RowQuestion, StageRequest};
+use perennial_core::port::data::{NamedTable, RowCheck, RowQuestion, ScanPlan, StageRequest};
+use perennial_core::rule::choose;
+use perennial_core::schema::Schema;
 
+use super::aggregates;
 use crate::convert::text;
 use crate::digest::RowDigester;
 use crate::error::{Error, Result};
 use crate::keys::{Key, KeyColumns, KeySet};
 use crate::profile::Profile;
-use crate::source::{Arrival, Origin};
+use crate::source::{Arrival, Origin, arrow_schema};
 use crate::sql::{Sql, sql_error};
 use crate::table;
 use crate::types::class_of;
@@ -143,17 +147,34 @@ impl Judge {
     }
 }
 
+/// Compiles the checks of a plan over the columns of a dataset; reads no row.
+pub(crate) async fn judge_checks(sql: &Sql, schema: &Schema, plan: &ScanPlan) -> Result<()> {
+    let schema = arrow_schema(schema);
+    for check in &plan.rows {
+        match &check.question {
+            RowQuestion::References { column, table, target } => {
+                let place = position(&check.name, column, &schema)?;
+                target_of(sql, &check.name, schema.field(place), table, target).await?;
+            }
+            _ => drop(Check::new(sql, check, &schema).await?),
+        }
+    }
+    aggregates::judge(sql, &plan.aggregates, &schema)
+}
+
+/// Where a column that a check names stands.
+fn position(check: &str, column: &str, schema: &SchemaRef) -> Result<usize> {
+    schema.index_of(column).map_err(|_| {
+        let known = crate::sql::column_names(schema);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let message = format!("check `{check}` names column `{column}`, which the rows do not have");
+        Error::Sql { message, hint: choose(column, &known) }
+    })
+}
+
 impl Check {
     async fn new(sql: &Sql, check: &RowCheck, schema: &SchemaRef) -> Result<Self> {
-        let position = |column: &String| {
-            schema.index_of(column).map_err(|_| {
-                Error::sql(format!(
-                    "check `{}` names column `{column}`, which the rows do not have: expected one of {}",
-                    check.name,
-                    crate::sql::column_names(schema).join(", ")
-                ))
-            })
-        };
+        let position = |column: &String| position(&check.name, column, schema);
         let (question, columns) = match &check.question {
             RowQuestion::Predicate(expression) => {
                 let predicate = compile(sql, &check.name, expression, schema)?;
@@ -216,14 +237,14 @@ fn failing(predicate: &dyn PhysicalExpr, batch: &RecordBatch, name: &str) -> Res
     })
 }
 
-/// The values of a column of another table.
-async fn values_of(
+/// A column of another table, and the type it has there: one class with the column that is judged by it.
+async fn target_of(
     sql: &Sql,
     name: &str,
     judged: &arrow::datatypes::Field,
     other: &NamedTable,
     target: &str,
-) -> Result<KeySet> {
+) -> Result<(DataFrame, SchemaRef)> {
     let provider = sql.tables().provider(&other.table.path, Some(other.table.delta_version)).await?;
     let session = sql.session();
     let frame = session.read_table(provider).and_then(|frame| frame.select(vec![ident(target)]));
@@ -244,6 +265,18 @@ async fn values_of(
             shown(its)
         )));
     }
+    Ok((frame, schema))
+}
+
+/// The values of a column of another table.
+async fn values_of(
+    sql: &Sql,
+    name: &str,
+    judged: &arrow::datatypes::Field,
+    other: &NamedTable,
+    target: &str,
+) -> Result<KeySet> {
+    let (frame, schema) = target_of(sql, name, judged, other, target).await?;
     let column = KeyColumns::new(&[target.to_owned()]);
     let mut values = KeySet::default();
     let memory = MemoryConsumer::new("references").register(sql.memory());

@@ -39,6 +39,7 @@ use judge::{Judge, Judged};
 use samples::Samples;
 
 pub(crate) use area::{Area, Record};
+pub(crate) use judge::judge_checks;
 
 /// What staging works with.
 #[derive(Clone)]

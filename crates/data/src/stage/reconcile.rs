@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
-use perennial_core::port::data::{Mode, StageRequest};
+use perennial_core::port::data::{Mode, StageInput, StageRequest};
 use perennial_core::schema::{Schema, SchemaChange};
 
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
     for change in logical(known).changes(&logical(arriving)) {
         let passes = match &change {
             SchemaChange::Added(_) => change.is_allowed() || request.evolve,
-            SchemaChange::Missing(_) => request.evolve,
+            SchemaChange::Missing(field) => request.evolve || request.optional.contains(&field.name),
             SchemaChange::Retyped(old, new) => {
                 let untyped = arriving.field_with_name(&new.name).is_ok_and(is_untyped);
                 let kind =
@@ -47,11 +47,15 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
         }
     }
     if !refused.is_empty() {
-        return Err(Error::Schema(format!(
-            "rows for dataset `{}` do not have its schema: {}",
-            request.dataset,
-            refused.join("; ")
-        )));
+        return Err(Error::Schema {
+            message: format!(
+                "{} does not have the columns of dataset `{}`: {}",
+                what_arrives(&request.input),
+                request.dataset,
+                refused.join("; ")
+            ),
+            hint: "deliver rows of the dataset's columns, or declare `evolve = true` at the dataset",
+        });
     }
     let mut fields: Vec<Arc<Field>> = known.fields().iter().cloned().collect();
     fields
@@ -59,6 +63,19 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
     crate::types::judge_names(&format!("rows for dataset `{}`", request.dataset), &names)?;
     judge_key(request, Arc::new(ArrowSchema::new(fields)))
+}
+
+/// The rows by where they come from: a file by its name, the first of several.
+fn what_arrives(input: &StageInput) -> String {
+    match input {
+        StageInput::Files { files, .. } => match files.as_slice() {
+            [] => "the load".to_owned(),
+            [file] => format!("file `{}`", file.path),
+            [file, others @ ..] => format!("file `{}`, with {} more,", file.path, others.len()),
+        },
+        StageInput::Sql { .. } => "the result of the query".to_owned(),
+        _ => "the load".to_owned(),
+    }
 }
 
 /// The columns as a dataset has them: those of nulls only are text.
@@ -74,11 +91,15 @@ fn reads_as(arriving: Option<DataType>, known: Option<DataType>) -> bool {
 
 fn judge_key(request: &StageRequest, schema: SchemaRef) -> Result<SchemaRef> {
     match request.key.iter().find(|column| schema.field_with_name(column).is_err()) {
-        Some(column) => Err(Error::Schema(format!(
-            "key column `{column}` of dataset `{}` is not among its columns: {}",
-            request.dataset,
-            crate::sql::column_names(&schema).join(", ")
-        ))),
+        Some(column) => Err(Error::Schema {
+            message: format!(
+                "key column `{column}` of dataset `{}` is not among the columns of {}: {}",
+                request.dataset,
+                what_arrives(&request.input),
+                crate::sql::column_names(&schema).join(", ")
+            ),
+            hint: "name a column that is there as `key`, in its capital and small letters, or deliver one of that name",
+        }),
         None => Ok(schema),
     }
 }

@@ -12,7 +12,7 @@ use perennial_core::schema::Schema;
 
 use super::area::{Area, FileFacts};
 use super::existing::{self, Removed};
-use super::fate::{EXISTS, Fates, PASSES, REPEATED};
+use super::fate::{EXISTS, Fates, NULL_KEY, PASSES, REPEATED};
 use super::judge::Judge;
 use super::samples::SAMPLES_MAX;
 use super::{Scanned, Stager};
@@ -208,6 +208,7 @@ impl AsideSink {
 /// Why a row was set aside, in words.
 fn reason(code: u16, names: &[String]) -> &str {
     match code {
+        NULL_KEY => "null key",
         REPEATED => "repeated key",
         EXISTS => "key exists",
         code => usize::from(code).checked_sub(1).and_then(|check| names.get(check)).map_or("", String::as_str),
@@ -222,7 +223,7 @@ fn ordinals(fates: &Fates, is: impl Fn(u16) -> bool) -> Vec<usize> {
 /// Rows set aside, by reason: checks in plan order, then keys.
 fn counts(fates: &Fates, request: &StageRequest) -> Vec<(String, u64)> {
     let names: Vec<String> = request.plan.rows.iter().map(|check| check.name.clone()).collect();
-    let codes = (1..=names.len() as u16).chain([REPEATED, EXISTS]);
+    let codes = (1..=names.len() as u16).chain([NULL_KEY, REPEATED, EXISTS]);
     codes
         .map(|code| {
             (reason(code, &names).to_owned(), fates.last.iter().filter(|reason| **reason == code).count() as u64)

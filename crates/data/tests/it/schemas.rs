@@ -18,12 +18,28 @@ async fn an_added_column_passes_and_older_rows_have_null_there() {
 }
 
 #[tokio::test]
+async fn a_column_that_came_later_may_be_missing_again() {
+    let place = Place::new();
+    place.load(&How::lines("{\"a\": 1}\n")).await;
+    place.load(&How::lines("{\"b\": \"x\", \"a\": 2}\n")).await;
+    let lacks_b = How::lines("{\"a\": 3}\n");
+    place.load(&lacks_b.clone().optional("b")).await;
+    assert_eq!(place.rows("SELECT a, b FROM rows WHERE b IS NULL ORDER BY a").await.len(), 2);
+    let error = place.stage(&lacks_b.optional("a")).await.unwrap_err();
+    says(&error, "schema-changed", &["column `b` (text) is missing"]);
+}
+
+#[tokio::test]
 async fn missing_and_retyped_columns_are_refused_with_the_difference() {
     let place = Place::new();
     place.load(&How::lines("{\"a\": 1, \"b\": \"x\", \"c\": 1.5}\n")).await;
     place.write_parquet("other.parquet", "SELECT 'one' AS a, 1.5 AS c").await;
     let error = place.stage(&How::files(&["other.parquet"])).await.unwrap_err();
-    says(&error, "schema-changed", &["dataset `rows`", "column `a` is text, was int", "column `b` (text) is missing"]);
+    says(
+        &error,
+        "schema-changed",
+        &["file `other.parquet`", "dataset `rows`", "column `a` is text, was int", "column `b` (text) is missing"],
+    );
     assert!(error.hint_text().is_some());
 }
 
@@ -82,5 +98,5 @@ async fn names_keep_their_capitals_and_the_error_says_how_to_name_them() {
     assert_eq!(place.rows("SELECT \"DepDelay\", \"two words\" FROM rows").await, [[json!(1), json!(2)]]);
     let error = place.try_ask("SELECT DepDelay FROM rows").await.unwrap_err();
     says(&error, "sql", &["line 1 column 8"]);
-    assert_eq!(error.hint_text(), Some("names with capital letters need double quotes"));
+    assert_eq!(error.hint_text(), Some("write `\"DepDelay\"`: names with capital letters need double quotes"));
 }

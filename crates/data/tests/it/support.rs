@@ -85,6 +85,7 @@ impl Place {
             mode: how.mode,
             key: how.key.iter().map(|column| (*column).to_owned()).collect(),
             schema: how.schema.clone(),
+            optional: how.optional.clone(),
             evolve: how.evolve,
             replaces: how.replaces,
             plan: how.plan.clone(),
@@ -179,6 +180,7 @@ pub(crate) struct How {
     pub(crate) mode: Mode,
     pub(crate) key: Vec<&'static str>,
     pub(crate) schema: Option<perennial_core::schema::Schema>,
+    pub(crate) optional: Vec<String>,
     pub(crate) evolve: bool,
     pub(crate) replaces: Option<LoadId>,
     pub(crate) plan: ScanPlan,
@@ -192,6 +194,7 @@ impl How {
             mode: Mode::Append,
             key: Vec::new(),
             schema: None,
+            optional: Vec::new(),
             evolve: false,
             replaces: None,
             plan: ScanPlan::default(),
@@ -220,6 +223,11 @@ impl How {
 
     pub(crate) fn key(mut self, key: &[&'static str]) -> Self {
         self.key = key.to_vec();
+        self
+    }
+
+    pub(crate) fn optional(mut self, column: &str) -> Self {
+        self.optional.push(column.to_owned());
         self
     }
 

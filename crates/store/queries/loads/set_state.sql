@@ -1,3 +1,3 @@
 UPDATE loads
-SET state = $3, message = COALESCE($4, message), settled_ms = $5
+SET state = $3, message = $4, settled_ms = $5
 WHERE id = $1 AND state = $2

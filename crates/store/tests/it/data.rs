@@ -159,7 +159,7 @@ async fn a_held_load_is_released_or_replaced(db: &Db) {
     let replaced = get(db, id).await;
     assert_eq!(
         (replaced.state, replaced.replaced_by, replaced.message.as_deref()),
-        (LoadState::Replaced, Some(by), Some("volume"))
+        (LoadState::Replaced, Some(by), None)
     );
     begin(db, &replaced, 1, LoadEvent::Release).await.unwrap_err();
 

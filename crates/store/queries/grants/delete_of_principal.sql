@@ -1,0 +1,2 @@
+DELETE FROM grants
+WHERE principal_id = $1
