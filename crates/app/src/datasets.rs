@@ -12,7 +12,7 @@ use perennial_store::{check_results, dataset_versions, datasets, loads};
 
 use crate::app::Caller;
 use crate::project::ProjectState;
-use crate::tables::Tables;
+use crate::tables::{Tables, get_dataset};
 
 pub use perennial_store::Page;
 pub use perennial_store::check_results::{CheckResult, Profile};
@@ -46,7 +46,7 @@ pub async fn get(
 ) -> Result<(Dataset, Option<DatasetVersion>)> {
     caller.require(Permission::Read, project)?;
     let mut reader = caller.app.store().read().await?;
-    let dataset = datasets::get_by_name(&mut reader, project.id, name).await?;
+    let dataset = get_dataset(&mut reader, project.id, name).await?;
     let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
     Ok((dataset, newest))
 }
@@ -174,7 +174,7 @@ pub async fn names(
 
 async fn find(caller: &Caller, project: &ProjectState, name: &DatasetName) -> Result<Dataset> {
     caller.require(Permission::Read, project)?;
-    Ok(datasets::get_by_name(&mut *caller.app.store().read().await?, project.id, name).await?)
+    get_dataset(&mut *caller.app.store().read().await?, project.id, name).await
 }
 
 #[cfg(test)]

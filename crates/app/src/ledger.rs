@@ -158,8 +158,14 @@ pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified>
 
 fn judge(head: Option<&str>) -> Result<()> {
     let is_head = |head: &str| head.len() == HEAD_DIGITS && head.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match head.filter(|head| !is_head(head)) {
+    let is_empty = |head: &str| head.bytes().all(|byte| byte == b'0');
+    match head.filter(|head| !is_head(head) || is_empty(head)) {
         None => Ok(()),
+        Some(head) if is_head(head) => {
+            let message = "zeros are the head of a ledger without entries, which every ledger continues";
+            Err(Error::new(ErrorCode::InvalidArgument, message)
+                .hint("a release, a backup and `perennial verify` tell heads"))
+        }
         Some(head) => {
             let message = format!("`{}` is no head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
             Err(Error::new(ErrorCode::InvalidArgument, message)

@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::tz::TimeZone;
+use perennial_core::calendar::local;
 use perennial_core::id::{DatasetId, RequestId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
+use perennial_core::rule::did_you_mean;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::endpoints::Endpoint;
 use perennial_store::lineage::{Edge, Node, NodeKind};
-use perennial_store::{dataset_versions, datasets, endpoints, lineage, model_versions, registered_models};
+use perennial_store::{dataset_versions, endpoints, lineage, model_versions, registered_models};
+use serde_json::Value;
 
 use crate::app::Caller;
 use crate::decisions::{release_node, version_node};
 use crate::predictions;
 use crate::project::ProjectState;
 use crate::releases;
-use crate::tables::{Tables, without_rows};
+use crate::tables::{self, Tables, without_rows};
 
 mod describe;
 
@@ -54,7 +58,11 @@ impl std::str::FromStr for Kind {
                     "`{}` cannot be explained: expected prediction, model, release or dataset",
                     other.escape_debug()
                 );
-                Err(Error::new(ErrorCode::InvalidArgument, message))
+                let error = Error::new(ErrorCode::InvalidArgument, message);
+                Err(match did_you_mean(other, ["prediction", "model", "release", "dataset"]) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                })
             }
         }
     }
@@ -114,7 +122,7 @@ fn tell(text: &mut String, lines: &[Line]) {
 /// Walks from a thing both ways to the end.
 pub async fn explain(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> Result<Explained> {
     caller.require(Permission::Read, project)?;
-    let (title, node) = find(caller, project, kind, id).await?;
+    let (titles, node) = find(caller, project, kind, id).await?;
     let mut reader = caller.app.store().read().await?;
     let back = lineage::backward(&mut reader, project.id, &node).await?;
     let forth = lineage::forward(&mut reader, project.id, &node).await?;
@@ -128,35 +136,32 @@ pub async fn explain(caller: &Caller, project: &ProjectState, kind: Kind, id: &s
     for node in before.nodes().chain(after.nodes()).chain(std::iter::once(&node)) {
         describer.learn(node).await?;
     }
-    let Some(title) = title else {
-        return Ok(Explained {
-            backward: before.lines(&node, &describer),
-            forward: after.lines(&node, &describer),
-            is_cut,
-        });
-    };
-    let mut backward = vec![title.clone()];
-    backward.extend(before.lines(&node, &describer).into_iter().map(|line| Line { depth: line.depth + 1, ..line }));
-    Ok(Explained { backward, forward: vec![title], is_cut })
+    let (mut backward, mut forward) = (before.lines(&node, &describer), after.lines(&node, &describer));
+    if let Some(title) = titles.first().cloned() {
+        let below = backward.into_iter().map(|line| Line { depth: line.depth + 1, ..line });
+        backward = titles.into_iter().chain(below).collect();
+        forward = vec![title];
+    }
+    Ok(Explained { backward, forward, is_cut })
 }
 
-/// The node a walk begins at, with a line of its own above it for what is no node (a prediction).
-async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> Result<(Option<Line>, Node)> {
+/// The node a walk begins at, with lines of its own above it for what is no node (a prediction).
+async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> Result<(Vec<Line>, Node)> {
     match kind {
         Kind::Prediction => find_prediction(caller, project, id).await,
-        Kind::Release => Ok((None, release_node(&releases::get(caller, project, id).await?.release.digest))),
+        Kind::Release => Ok((Vec::new(), release_node(&releases::get(caller, project, id).await?.release.digest))),
         Kind::Model => {
             let (name, number) = id.rsplit_once('/').unwrap_or((project.name.as_str(), id));
             let number = number.parse::<i64>().map_err(|_| {
                 Error::not_found("model version", id.escape_debug())
                     .hint("a model version is its number, or `<model>/<number>`: `perennial models` lists them")
             })?;
-            Ok((None, version_node(&crate::models::version(caller, project, name, number).await?.version)))
+            Ok((Vec::new(), version_node(&crate::models::version(caller, project, name, number).await?.version)))
         }
         Kind::DatasetVersion => {
             let (name, number) = id.rsplit_once('@').map_or((id, None), |(name, number)| (name, Some(number)));
             let mut reader = caller.app.store().read().await?;
-            let dataset = datasets::get_by_name(&mut reader, project.id, &name.parse()?).await?;
+            let dataset = tables::get_dataset(&mut reader, project.id, &name.parse()?).await?;
             let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
             let newest = newest.ok_or_else(|| without_rows(name))?;
             let version = match number.map(str::parse::<i64>) {
@@ -169,13 +174,13 @@ async fn find(caller: &Caller, project: &ProjectState, kind: Kind, id: &str) -> 
                         .hint(format!("the newest of `{name}` is {}", newest.number)));
                 }
             };
-            Ok((None, crate::loads::version_node(&version)))
+            Ok((Vec::new(), crate::loads::version_node(&version)))
         }
     }
 }
 
 /// Looks a prediction up in the datasets of the project's endpoints; where none has it, once more with what their logs hold.
-async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> Result<(Option<Line>, Node)> {
+async fn find_prediction(caller: &Caller, project: &ProjectState, id: &str) -> Result<(Vec<Line>, Node)> {
     let request = id.split_once('-').map_or(id, |(request, _)| request);
     let request: RequestId = request.parse().map_err(|_| Error::not_found("prediction", id.escape_debug()))?;
     let row = match id.split_once('-').map(|(_, row)| row.parse::<u32>()) {
@@ -207,23 +212,51 @@ async fn answered(
     endpoint: &Endpoint,
     request: RequestId,
     row: u32,
-) -> Result<Option<(Option<Line>, Node)>> {
+) -> Result<Option<(Vec<Line>, Node)>> {
     let name = predictions::dataset_of(&endpoint.name)?;
     let tables = Tables::newest(&caller.app, project.id).await?;
     let Some(table) = tables.find(name.as_str()) else { return Ok(None) };
-    let sql = format!("SELECT version, part FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
+    let sql = format!("SELECT * FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
     let page = caller.app.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
-    let Some([version, part]) = page.rows.first().map(Vec::as_slice) else { return Ok(None) };
-    let number = version.as_i64().unwrap_or_default();
+    let Some(values) = page.rows.first() else { return Ok(None) };
+    let columns = || page.schema.fields.iter().map(|field| field.name.as_str()).zip(values);
+    let value = |name: &str| columns().find(|(column, _)| *column == name).map_or(&Value::Null, |(_, value)| value);
+    let number = value("version").as_i64().unwrap_or_default();
+    let zone = project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone());
     let text = format!(
-        "prediction {request}-{row}: answered by version {number} as {} at `{}`",
-        part.as_str().unwrap_or_default(),
-        endpoint.name
+        "prediction {request}-{row}: answered by version {number} as {} at `{}`, {} {}",
+        value("part").as_str().unwrap_or_default(),
+        endpoint.name,
+        local(value("project_ms").as_i64().unwrap_or_default(), &zone),
+        zone.iana_name().unwrap_or("UTC"),
     );
-    let line =
-        Line { depth: 0, kind: "prediction".to_owned(), id: format!("{request}-{row}"), text, is_repeated: false };
+    let inputs = told(columns().filter_map(|(column, value)| Some((column.strip_prefix("in_")?, value))));
+    let scores = match value("status").as_i64() {
+        Some(200) => told(columns().filter(|(column, value)| column.starts_with("score") && !value.is_null())),
+        status => format!("status {}", status.unwrap_or_default()),
+    };
+    let line = |depth, text| {
+        let id = format!("{request}-{row}");
+        Line { depth, kind: "prediction".to_owned(), id, text, is_repeated: false }
+    };
+    let lines = vec![line(0, text), line(1, format!("asked: {inputs}")), line(1, format!("answered: {scores}"))];
     let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
-    Ok(Some((Some(line), version_node(&version))))
+    Ok(Some((lines, version_node(&version))))
+}
+
+/// Named values in words.
+fn told<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
+    let told = values.map(|(name, value)| match value {
+        Value::String(text) => format!("{name} {text}"),
+        Value::Number(number) if number.is_f64() => format!("{name} {}", rounded(number.as_f64().unwrap_or_default())),
+        other => format!("{name} {other}"),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// A number with six digits behind the point at most.
+fn rounded(number: f64) -> f64 {
+    (number * 1e6).round() / 1e6
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

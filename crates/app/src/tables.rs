@@ -6,10 +6,11 @@ use std::sync::Arc;
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{Mode, NamedTable, TableRef};
+use perennial_core::rule::choose;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::dataset_versions::DatasetVersion;
 use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::{dataset_versions, datasets};
+use perennial_store::{Conn, dataset_versions, datasets};
 
 use crate::app::App;
 use crate::project::ProjectState;
@@ -87,6 +88,20 @@ pub(crate) fn without_rows(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
         "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
     ))
+}
+
+/// The dataset called `name`; without one an error with the name that may be meant.
+pub(crate) async fn get_dataset(reader: &mut Conn, project: ProjectId, name: &DatasetName) -> Result<Dataset> {
+    if let Some(found) = datasets::find_by_name(reader, project, name).await? {
+        return Ok(found);
+    }
+    let known = datasets::list(reader, project).await?;
+    let known: Vec<&str> = known.iter().map(|dataset| dataset.name.as_str()).collect();
+    let error = Error::not_found("dataset", name);
+    Err(match choose(name.as_str(), &known) {
+        Some(hint) => error.hint(hint),
+        None => error.hint("`perennial run` collects every source"),
+    })
 }
 
 /// The dataset called `name`, made when it is not there, its mode and key as declared.

@@ -95,7 +95,8 @@ pub(crate) enum Command {
         after_help = "Examples:\n  perennial explain prediction 0192…-0\n  perennial explain model 3\n  perennial explain release 5f2c\n  perennial explain dataset features@4"
     )]
     Explain {
-        /// `prediction`, `model`, `release` or `dataset`.
+        /// What it is.
+        #[arg(value_parser = ["prediction", "model", "release", "dataset"])]
         kind: String,
         /// Its id.
         id: String,
@@ -301,7 +302,7 @@ pub(crate) enum Tokens {
         /// Whose it is.
         name: String,
         /// What they are: viewer, contributor, approver or admin.
-        #[arg(long, default_value = "viewer")]
+        #[arg(long, default_value = "viewer", value_parser = ["viewer", "contributor", "approver", "admin"])]
         role: String,
         /// The project it holds on; the whole server if not said.
         #[arg(long, value_name = "PROJECT")]

@@ -84,7 +84,9 @@ impl<'a> Following<'a> {
                 self.screen.clear();
                 let mut run = client.get(&base).await?;
                 if let Some(run) = run.as_object_mut() {
-                    run.insert("hint".to_owned(), self.hint.take());
+                    // What a step's end told is not told again.
+                    let is_told = self.screen.hints.iter().any(|told| self.hint == told.as_str());
+                    run.insert("hint".to_owned(), if is_told { Value::Null } else { self.hint.take() });
                     run.insert("held".to_owned(), self.held.take());
                 }
                 return Ok(run);
@@ -95,6 +97,8 @@ impl<'a> Following<'a> {
 
 struct Screen {
     bars: Option<MultiProgress>,
+    /// The hints of steps that failed.
+    hints: Vec<String>,
     running: HashMap<String, ProgressBar>,
     quiet: bool,
 }
@@ -102,7 +106,7 @@ struct Screen {
 impl Screen {
     fn new(quiet: bool) -> Self {
         let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Self { bars, running: HashMap::new(), quiet }
+        Self { bars, hints: Vec::new(), running: HashMap::new(), quiet }
     }
 
     fn line(&self, text: &str) {
@@ -195,6 +199,7 @@ impl Screen {
                 self.line(&format!("{mark} {} {} in {seconds:.1} s {}", text("step"), text("state"), text("message")));
                 if !text("hint").is_empty() {
                     self.line(&format!("    {}", text("hint").replace('\n', "\n    ")));
+                    self.hints.push(text("hint"));
                 }
             }
             "cached" if number("steps") > 0 => self.line(&format!("✓ {} steps up to date", number("steps"))),

@@ -172,7 +172,14 @@ fn explain(place: &Place, server: &Server) {
     let answer = server.post("/v2/models/late/infer", &drifting::request(&month(5)[..1]));
     let id = answer["parameters"]["request_id"].as_str().unwrap();
     let told = place.good(&["explain", "prediction", &format!("{id}-0")]);
-    for words in ["answered by version 1 as champion at `late`", "step train", "dataset features@", "2013-01.csv"] {
+    for words in [
+        "answered by version 1 as champion at `late`",
+        "asked: ",
+        "answered: score 0.",
+        "step train",
+        "dataset features@",
+        "2013-01.csv",
+    ] {
         assert!(told.contains(words), "`{words}` is not in:\n{told}");
     }
     let told = place.good(&["explain", "dataset", "asked@1"]);

@@ -110,6 +110,10 @@ fn checks() -> Record {
 fn answered() -> Record {
     latency("over its requests")
         .with("requests", FactType::Number, "requests of its share")
-        .with("errors", FactType::Number, "of these, answered with 5xx, or by the champion because they lack its inputs")
+        .with(
+            "errors",
+            FactType::Number,
+            "of these, answered with 5xx, or by the champion because they lack its inputs",
+        )
         .maybe("error_rate", FactType::Number, "errors by requests, 0 to 1")
 }

@@ -8,7 +8,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::columns::ColumnBuilder;
 use super::infer::Guess;
-use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known};
+use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::types::judge_names;
@@ -220,10 +220,10 @@ impl Rows {
     }
 
     fn misfit(&self, field: &arrow::datatypes::Field, value: &str) -> Error {
-        let class = crate::types::class_of(field.data_type()).map_or_else(String::new, |class| class.to_string());
+        let expected = text::expected(field.data_type());
         let shown: String = value.chars().take(80).collect();
         Error::source_file(format!(
-            "{} line {}: column `{}` holds `{}`, expected {class}",
+            "{} line {}: column `{}` holds `{}`, expected {expected}",
             self.label,
             self.line(),
             field.name(),

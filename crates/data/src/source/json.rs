@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::columns::ColumnBuilder;
 use super::infer::Guess;
-use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known};
+use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result, one_line};
 use crate::types::{canonical, judge_names};
@@ -280,9 +280,9 @@ impl<R: Read> Lines<R> {
     }
 
     fn misfit(&self, field: &Field, value: &Value) -> Error {
-        let class = crate::types::class_of(field.data_type()).map_or_else(String::new, |class| class.to_string());
+        let expected = text::expected(field.data_type());
         let shown: String = value.to_string().chars().take(80).collect();
-        Error::source_file(format!("{}: column `{}` holds `{shown}`, expected {class}", self.place(), field.name()))
+        Error::source_file(format!("{}: column `{}` holds `{shown}`, expected {expected}", self.place(), field.name()))
     }
 }
 

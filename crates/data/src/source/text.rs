@@ -1,7 +1,21 @@
 //! Values written as text: how each class reads.
 
+use arrow::datatypes::DataType;
+use perennial_core::schema::TypeClass;
+
+use crate::types::class_of;
+
 /// Microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
+
+/// What a column expects, in words: its class, of times with an example.
+pub(crate) fn expected(kind: &DataType) -> String {
+    match class_of(kind) {
+        Some(class @ TypeClass::Timestamp) => format!("{class}, such as 2013-01-31T17:00:00Z"),
+        Some(class @ TypeClass::Date) => format!("{class}, such as 2013-01-31"),
+        class => class.map_or_else(String::new, |class| class.to_string()),
+    }
+}
 
 /// A whole number; a fraction of zeros is allowed (`12.0`).
 pub(crate) fn int(text: &str) -> Option<i64> {

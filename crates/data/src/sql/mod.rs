@@ -6,6 +6,7 @@ mod export;
 mod frame;
 mod json;
 mod names;
+mod steady;
 mod yielding;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
+pub(crate) use steady::judge_steady;
 use yielding::Yielding;
 
 /// Bytes of one answer, about; beyond it the answer is cut, as it is at its limit of rows.
@@ -136,6 +138,7 @@ impl Sql {
     /// The schema of a SELECT's result.
     pub(crate) async fn schema(&self, text: &str, named: &[NamedTable]) -> Result<Schema> {
         let frame = self.plan(&self.session(), text, named).await?;
+        judge_steady(frame.logical_plan())?;
         let schema = canonical_result(frame.schema().as_arrow())?;
         Ok(logical_of_result(&schema))
     }

@@ -16,7 +16,7 @@ use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::{Arrival, Files, JsonLines, LocalFile, Memory, Origin, Taker};
-use crate::sql::{as_sql, sql_error};
+use crate::sql::{as_sql, judge_steady, sql_error};
 use crate::types::{LOAD, canonical_schema};
 
 /// Batches read ahead.
@@ -71,6 +71,7 @@ pub(super) async fn open(
         StageInput::Staged => again(request, &area.before()),
         StageInput::Sql { sql, tables } => {
             let frame = stager.sql.plan(&stager.sql.steady_session(), sql, tables).await?;
+            judge_steady(frame.logical_plan())?;
             let schema = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
             Ok(Input::Query(Box::new(frame), schema))
         }

@@ -196,3 +196,22 @@ async fn a_query_that_nests_as_deep_as_may_be_is_answered_and_a_deeper_one_refus
     let refused = place.try_ask(&format!("SELECT 1 FROM {tables}")).await.unwrap_err();
     assert!(refused.message().contains("300 tables"), "{}", refused.message());
 }
+
+#[tokio::test]
+async fn what_is_kept_is_made_of_what_it_reads_alone() {
+    let place = Place::new();
+    place.load(&How::lines("{\"a\": 1}\n")).await;
+    for call in ["random()", "now()", "current_date", "uuid()"] {
+        for sql in [
+            format!("SELECT a, {call} AS b FROM rows"),
+            format!("SELECT a FROM (SELECT a FROM rows WHERE CAST({call} AS TEXT) <> '')"),
+        ] {
+            let request = request(&place, &sql).await;
+            let error = place.engine.plan(&request).await.unwrap_err();
+            says(&error, "sql", &["answers something else each time"]);
+            let input = StageInput::Sql { sql, tables: request.tables };
+            says(&place.stage(&How::new(input)).await.unwrap_err(), "sql", &["answers something else each time"]);
+        }
+        assert!(place.try_ask(&format!("SELECT {call}")).await.is_ok(), "a person may ask: {call}");
+    }
+}

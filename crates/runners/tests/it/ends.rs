@@ -46,7 +46,7 @@ async fn a_command_that_cannot_start_says_why() {
     std::fs::write(&text, "no program").unwrap();
     let cases: [(&[&str], ErrorCode, &str); 4] = [
         (&[], ErrorCode::InvalidArgument, "the command is empty: expected a program and its arguments"),
-        (&["no-such-program"], ErrorCode::StepFailed, "program `no-such-program` was not found in PATH `"),
+        (&["no-such-program"], ErrorCode::StepFailed, "program `no-such-program` was not found in PATH"),
         (&["./gone"], ErrorCode::StepFailed, "program `./gone` was not found in the step's folder"),
         (&["./text"], ErrorCode::StepFailed, "program `./text` was not found in the step's folder"),
     ];
