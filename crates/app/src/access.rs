@@ -1,6 +1,6 @@
 //! Access: principals, tokens, sessions, one-time links.
 //!
-//! A principal has one grant, the one it was asked for with. A token gives that and nothing else; who
+//! A principal has one grant, the one it was last asked for with. A token gives that and nothing else; who
 //! asks for one has to manage where it holds. Each of them, made or taken back, is told by the ledger.
 
 mod known;

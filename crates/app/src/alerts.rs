@@ -1,5 +1,6 @@
 //! Alerts: what needs a look, and that somebody looked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::id::AlertId;
@@ -12,7 +13,7 @@ use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::{Tx, alerts as table, datasets, lineage, loads};
 use serde_json::{Value, json};
 
-use crate::app::Caller;
+use crate::app::{App, Caller};
 use crate::ledger::{By, Change};
 use crate::project::ProjectState;
 
@@ -101,27 +102,55 @@ pub async fn acknowledge(caller: &Caller, project: &Arc<ProjectState>, id: Alert
     Ok(table::get(&mut *caller.app.store().read().await?, id).await?)
 }
 
-/// Resolves alerts about loads that are no longer held, sources that have delivered since, and files of datasets that
-/// are declared no more.
-pub(crate) async fn resolve_gone(caller: &Caller, project: &ProjectState) -> Result<()> {
-    for alert in table::list_open(&mut *caller.app.store().read().await?, project.id).await? {
-        let mut reader = caller.app.store().read().await?;
-        let is_gone = match alert.subject.split_once(':') {
-            Some(("load", id)) => loads::get(&mut reader, id.parse()?).await?.state != LoadState::Held,
-            Some(("dataset", name)) => match datasets::find_by_name(&mut reader, project.id, &name.parse()?).await? {
-                Some(dataset) => loads::find_latest_arrival(&mut reader, dataset.id)
-                    .await?
-                    .is_some_and(|load| load.project_ms > alert.window_start_ms),
-                None => true,
-            },
-            Some(("file", path)) => {
-                let dataset = path.split('/').next().unwrap_or_default();
-                let is_named = |name: &DatasetName| name.as_str() == dataset;
-                project.find_submission().is_some_and(|now| !now.project.datasets.keys().any(is_named))
+/// What a look at a dataset's source found of its files.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// Subjects of the files that cannot be loaded, and why.
+    pub faulty: Vec<(String, String)>,
+    /// Whether every file was looked at.
+    pub is_whole: bool,
+}
+
+/// The subject of alerts about a file of a dataset.
+pub(crate) fn file_subject(dataset: &DatasetName, path: &str) -> String {
+    format!("file:{dataset}/{path}")
+}
+
+/// Brings alerts about data in line with what was just seen: of files that cannot be loaded, of loads that are no longer
+/// held, of sources that have delivered since. Whoever just changed data has done so, whatever comes of this: what fails
+/// here is logged, and the next look does it again.
+pub(crate) async fn follow_data(app: &Arc<App>, project: &ProjectState, looked: &BTreeMap<DatasetName, Looked>) {
+    let caller = Caller::system(app.clone(), "data");
+    if let Err(error) = try_follow_data(&caller, project, looked).await {
+        tracing::warn!(project = %project.name, error = error.chain(), "alerts about data were not brought up to date");
+    }
+}
+
+async fn try_follow_data(
+    caller: &Caller,
+    project: &ProjectState,
+    looked: &BTreeMap<DatasetName, Looked>,
+) -> Result<()> {
+    let open = table::list_open(&mut *caller.app.store().read().await?, project.id).await?;
+    for (dataset, seen) in looked {
+        for (subject, message) in &seen.faulty {
+            if open.iter().any(|alert| alert.subject == *subject && alert.message == *message) {
+                continue;
             }
+            let now = caller.app.services.clock.wall_ms();
+            let about = (subject.clone(), "faulty", now);
+            fire(caller, new(caller, project, about, json!({ "dataset": dataset }), message.clone()), None).await?;
+        }
+    }
+    for alert in open {
+        let is_gone = match alert.subject.split_once(':') {
+            Some(("load", id)) => {
+                loads::get(&mut *caller.app.store().read().await?, id.parse()?).await?.state != LoadState::Held
+            }
+            Some(("dataset", name)) => has_delivered(caller, project, name, alert.window_start_ms).await?,
+            Some(("file", path)) => is_mended(project, path, &alert, looked),
             _ => false,
         };
-        drop(reader);
         if is_gone {
             apply(caller, alert, AlertEvent::Resolve).await?;
         }
@@ -129,19 +158,23 @@ pub(crate) async fn resolve_gone(caller: &Caller, project: &ProjectState) -> Res
     Ok(())
 }
 
-/// Resolves the open alerts whose subject begins so, as far as they are over by their subject and window.
-pub(crate) async fn resolve_of(
-    caller: &Caller,
-    project: &ProjectState,
-    subjects: &str,
-    is_over: impl Fn(&str, i64) -> bool,
-) -> Result<()> {
-    for alert in table::list_open(&mut *caller.app.store().read().await?, project.id).await? {
-        if alert.subject.starts_with(subjects) && is_over(&alert.subject, alert.window_start_ms) {
-            apply(caller, alert, AlertEvent::Resolve).await?;
-        }
+async fn has_delivered(caller: &Caller, project: &ProjectState, name: &str, since_ms: i64) -> Result<bool> {
+    let mut reader = caller.app.store().read().await?;
+    let Some(dataset) = datasets::find_by_name(&mut reader, project.id, &name.parse()?).await? else { return Ok(true) };
+    let newest = loads::find_latest_arrival(&mut reader, dataset.id).await?;
+    Ok(newest.is_some_and(|load| load.project_ms > since_ms))
+}
+
+/// Whether the file of an alert is gone, whole or at fault otherwise, or its dataset is declared no more.
+fn is_mended(project: &ProjectState, path: &str, alert: &Alert, looked: &BTreeMap<DatasetName, Looked>) -> bool {
+    let Some(dataset) = path.split('/').next().and_then(|name| name.parse::<DatasetName>().ok()) else { return true };
+    if project.find_submission().is_some_and(|now| !now.project.datasets.contains_key(&dataset)) {
+        return true;
     }
-    Ok(())
+    looked.get(&dataset).is_some_and(|seen| match seen.faulty.iter().find(|(subject, _)| *subject == alert.subject) {
+        Some((_, message)) => *message != alert.message,
+        None => seen.is_whole,
+    })
 }
 
 /// Resolves the open alerts of a name about one thing whose window `is_past`: a newer window was judged.
@@ -176,6 +209,10 @@ async fn apply(caller: &Caller, alert: Alert, event: AlertEvent) -> Result<()> {
         .store()
         .write(move |tx| {
             Box::pin(async move {
+                // Somebody else may have seen that its cause is gone.
+                if event == AlertEvent::Resolve && table::get(tx, alert.id).await?.state == AlertState::Resolved {
+                    return Ok(());
+                }
                 let change = apply_in(tx, &alert, event, by.at.wall_ms).await?;
                 by.record(tx, change).await
             })

@@ -1,5 +1,6 @@
 //! The project clock: acting on what came due, and stepping it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::calendar::{Duration, local};
@@ -32,7 +33,7 @@ pub struct Happened {
     pub project_ms: i64,
     /// What, in one line.
     pub message: String,
-    /// Whether somebody should look: data that did not enter, an alert, a failure.
+    /// Whether somebody should look: data that did not enter, an alert, a canary taken back, a failure.
     pub needs_look: bool,
 }
 
@@ -134,16 +135,17 @@ async fn drain(caller: &Caller, project: &Arc<ProjectState>) {
 async fn at_once(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
     let caller = Caller::system(caller.app.clone(), "clock");
     let told = canaries(&caller, project, &mut Look::new(project)).await;
-    happened_now(&caller, project, told, false)
+    happened_now(&caller, project, told)
 }
 
-fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<String>, needs_look: bool) -> Vec<Happened> {
+/// What happened at this moment, each with whether somebody should look.
+fn happened_now(caller: &Caller, project: &ProjectState, told: Vec<(String, bool)>) -> Vec<Happened> {
     let project_ms = caller.app.now(project).project_ms;
-    told.into_iter().map(|message| Happened { project_ms, message, needs_look }).collect()
+    told.into_iter().map(|(message, needs_look)| Happened { project_ms, message, needs_look }).collect()
 }
 
 /// Judges every live canary, unless somebody does already. One that cannot be judged keeps no other from it.
-async fn canaries(caller: &Caller, project: &Arc<ProjectState>, look: &mut Look<'_>) -> Vec<String> {
+async fn canaries(caller: &Caller, project: &Arc<ProjectState>, look: &mut Look<'_>) -> Vec<(String, bool)> {
     let Some(_turn) = project.turn(&project.judging).await else { return Vec::new() };
     let mut told = Vec::new();
     for endpoint in look.went_on("canaries", list_endpoints(caller, project).await).into_iter().flatten() {
@@ -200,7 +202,7 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
             // What fails now fails in every round: it is told once, and sets nothing off.
             let failed = collected.failed.iter().filter(|_| round == 0);
             let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
-            happened.extend(happened_now(caller, project, failed.collect(), true));
+            happened.extend(happened_now(caller, project, failed.map(|line| (line, true)).collect()));
             // A file at fault is looked at when it is another one.
             look.is_whole &= collected.failed.iter().all(|(_, error)| is_the_files(error));
         }
@@ -208,13 +210,14 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
         look.is_whole &= !judged.waits;
         alarming.extend(look.lines("monitors", judged.told));
         alarming.extend(look.went_on("rhythms", rhythms(caller, project, &submission).await).into_iter().flatten());
-        told.extend(look.lines("triggers", triggers::fire(caller, project, &submission).await));
-        look.went_on("alerts", alerts::resolve_gone(caller, project).await);
-        if told.is_empty() && alarming.is_empty() {
+        let fired = look.lines("triggers", triggers::fire(caller, project, &submission).await);
+        alerts::follow_data(&caller.app, project, &BTreeMap::new()).await;
+        told.extend(alarming.into_iter().map(|line| (line, true)));
+        told.extend(fired.into_iter().map(|line| (line, false)));
+        if told.is_empty() {
             break;
         }
-        happened.extend(happened_now(caller, project, alarming, true));
-        happened.extend(happened_now(caller, project, told, false));
+        happened.extend(happened_now(caller, project, told));
     }
     project.acted(began_ms, caller.app.services.clock.wall_ms(), look.is_whole);
     project.forget_due();

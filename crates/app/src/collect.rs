@@ -14,10 +14,9 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{datasets, loads};
 use perennial_validation::{Check, Question, plan};
-use serde_json::json;
 
-use self::offered::{Faulty, Offer, arriving};
-use crate::alerts;
+use self::offered::{Offer, arriving};
+use crate::alerts::{self, Looked, file_subject};
 use crate::app::{App, Caller};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
 use crate::project::{ProjectState, Submission, files_source};
@@ -73,39 +72,20 @@ pub async fn collect(
     let _collecting = project.collecting.lock().await;
     let mut collected = Collected::default();
     let mut tables = Tables::newest(&caller.app, project.id).await?;
+    let mut looked = BTreeMap::new();
     for name in in_order_of_reference(&submission.project) {
         let declared = &submission.project.datasets[name];
-        let mut faulty = Vec::new();
-        let one = (name, declared, &mut faulty);
+        let mut seen = Looked::default();
+        let one = (name, declared, &mut seen);
         let whole = collect_one(caller, project, submission, one, &mut tables, told, &mut collected).await;
-        alert(caller, project, name, &faulty, whole.is_ok()).await?;
+        seen.is_whole = whole.is_ok();
+        looked.insert(name.clone(), seen);
         if let Err(error) = whole {
             collected.fail(name, error, told);
         }
     }
-    alerts::resolve_gone(caller, project).await?;
+    alerts::follow_data(&caller.app, project, &looked).await;
     Ok(collected)
-}
-
-/// Alerts of files that cannot be loaded, and resolves those of files that are gone or were mended, once every file
-/// of the dataset was looked at.
-async fn alert(
-    caller: &Caller,
-    project: &ProjectState,
-    dataset: &DatasetName,
-    faulty: &[(Faulty, String)],
-    is_whole: bool,
-) -> Result<()> {
-    for (file, message) in faulty {
-        let about = (file.subject.clone(), "faulty", file.written_ms);
-        let facts = json!({ "dataset": dataset });
-        alerts::fire(caller, alerts::new(caller, project, about, facts, message.clone()), None).await?;
-    }
-    let is_over = |subject: &str, written_ms| {
-        let is_now = |(file, _): &(Faulty, _)| file.subject == subject && file.written_ms == written_ms;
-        is_whole && !faulty.iter().any(is_now)
-    };
-    alerts::resolve_of(caller, project, &format!("file:{dataset}/"), is_over).await
 }
 
 /// What a source offers that collecting would take up.
@@ -215,7 +195,7 @@ async fn collect_one(
     caller: &Caller,
     project: &Arc<ProjectState>,
     submission: &Submission,
-    (name, declared, faulty): (&DatasetName, &Declared, &mut Vec<(Faulty, String)>),
+    (name, declared, seen): (&DatasetName, &Declared, &mut Looked),
     tables: &mut Tables,
     told: Progress<'_>,
     collected: &mut Collected,
@@ -232,8 +212,8 @@ async fn collect_one(
     if there.is_empty() && tables.find(name.as_str()).is_none() {
         told(&Told::Empty(name, &declared.source.files));
     }
-    for (file, refused) in refused {
-        faulty.push((file, refused.message().to_owned()));
+    for (path, refused) in refused {
+        seen.faulty.push((file_subject(name, &path), refused.message().to_owned()));
         collected.fail(name, refused, told);
     }
     for files in together {
@@ -243,7 +223,7 @@ async fn collect_one(
         let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
             Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
         })?;
-        let file = Faulty::of(name, &files.offered());
+        let subject = file_subject(name, files.paths().first().map_or("", String::as_str));
         let arrival = Arrival {
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
@@ -261,7 +241,7 @@ async fn collect_one(
             Err(error) => {
                 // One that is still being written is no fault.
                 if matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged) {
-                    faulty.push((file, error.message().to_owned()));
+                    seen.faulty.push((subject, error.message().to_owned()));
                 }
                 // One file's fault is no other's, unless rows take the place of earlier ones.
                 if !is_the_files(&error) || declared.mode != Mode::Append {

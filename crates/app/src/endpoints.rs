@@ -18,6 +18,7 @@ use perennial_core::id::{DecisionId, ModelId, PromotionId};
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
+use perennial_core::port::prediction::Part;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
@@ -250,8 +251,8 @@ fn told_of_inputs(version: &Signature, champion: &Signature, number: i64) -> Str
         return String::new();
     }
     format!(
-        "; it asks for {}, which version {number} does not: requests of its share without it are answered by version \
-         {number} and count as errors of the canary, and it waits until it has answered enough that have it",
+        "; it asks for {}, which version {number} does not: version {number} goes on answering requests without it, and \
+         the canary waits until it has answered enough that have it",
         new.join(", ")
     )
 }
@@ -545,9 +546,17 @@ pub(crate) async fn refresh(
         Some(Answering { counts: Arc::default(), ..ready.clone() })
     };
     let mut versions = Vec::new();
+    // Counts are of a version in its part.
+    let stays = |number: i64, part: Part| {
+        let live = app.live.find(name.as_str())?;
+        let (before, version) = live.version(number)?;
+        let counts = if before == part { version.counts.clone() } else { Arc::default() };
+        Some(Answering { counts, ..version.clone() })
+    };
     let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
-    for number in [Some(champion), canary_number].into_iter().flatten() {
-        versions.push(match answering(app, name, number).or_else(|| ready(number)) {
+    for (part, number) in [(Part::Champion, Some(champion)), (Part::Canary, canary_number)] {
+        let Some(number) = number else { continue };
+        versions.push(match stays(number, part).or_else(|| ready(number)) {
             Some(version) => version,
             None => load(app, &endpoint, number).await?,
         });

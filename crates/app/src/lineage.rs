@@ -7,6 +7,7 @@ use perennial_core::calendar::local;
 use perennial_core::id::{DatasetId, RequestId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
+use perennial_core::port::prediction::Part;
 use perennial_core::rule::did_you_mean;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::endpoints::Endpoint;
@@ -25,6 +26,10 @@ mod describe;
 
 use describe::Describer;
 
+/// Inputs of a prediction that a line tells, at most.
+const VALUES_MAX: usize = 50;
+/// Characters of an input that a line tells, at most.
+const TEXT_MAX: usize = 60;
 /// Lines a tree has at most.
 pub const LINES_MAX: usize = 5_000;
 
@@ -223,9 +228,11 @@ async fn answered(
     let value = |name: &str| columns().find(|(column, _)| *column == name).map_or(&Value::Null, |(_, value)| value);
     let number = value("version").as_i64().unwrap_or_default();
     let zone = project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone());
+    let part = value("part").as_str().unwrap_or_default();
+    let played =
+        if part == Part::Fallback.as_str() { "in place of the canary".to_owned() } else { format!("as {part}") };
     let text = format!(
-        "prediction {request}-{row}: answered by version {number} as {} at `{}`, {} {}",
-        value("part").as_str().unwrap_or_default(),
+        "prediction {request}-{row}: answered by version {number} {played} at `{}`, {} {}",
         endpoint.name,
         local(value("project_ms").as_i64().unwrap_or_default(), &zone),
         zone.iana_name().unwrap_or("UTC"),
@@ -244,19 +251,27 @@ async fn answered(
     Ok(Some((lines, version_node(&version))))
 }
 
-/// Named values in words.
+/// Named values in words, the first of many.
 fn told<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
-    let told = values.map(|(name, value)| match value {
-        Value::String(text) => format!("{name} {text}"),
-        Value::Number(number) if number.is_f64() => format!("{name} {}", rounded(number.as_f64().unwrap_or_default())),
-        other => format!("{name} {other}"),
-    });
-    told.collect::<Vec<_>>().join(", ")
+    let mut told: Vec<String> = values.map(|(name, value)| format!("{name} {}", short(value))).collect();
+    let more = told.len().saturating_sub(VALUES_MAX);
+    told.truncate(VALUES_MAX);
+    told.extend((more > 0).then(|| format!("and {more} more")));
+    told.join(", ")
 }
 
-/// A number with six digits behind the point at most.
-fn rounded(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
+/// A value in few characters: of a long text its beginning, of a number six digits that count.
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.chars().count() > TEXT_MAX => text.chars().take(TEXT_MAX).chain(['…']).collect(),
+        Value::String(text) => text.clone(),
+        Value::Number(number) => {
+            let short =
+                number.as_f64().filter(|_| number.is_f64()).and_then(|f| format!("{f:.5e}").parse::<f64>().ok());
+            short.map_or_else(|| number.to_string(), |short| short.to_string())
+        }
+        other => other.to_string(),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,6 +85,17 @@ impl Deployment {
         inputs.find(|input| input.name == name).map(|input| input.kind)
     }
 
+    /// The names of the inputs of the versions that answer here, the champion's before those of the canary alone.
+    pub fn inputs(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for input in self.versions().flat_map(|(_, version)| &version.model.signature().inputs) {
+            if !names.contains(&input.name.as_str()) {
+                names.push(&input.name);
+            }
+        }
+        names
+    }
+
     /// The version of a number, when it answers here.
     pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
         self.versions().find(|(_, version)| version.number == number)
@@ -134,7 +145,7 @@ impl Counts {
         self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(requests, Ordering::Relaxed);
     }
 
-    /// Counts requests of the share that another version had to answer: they lack what this one asks for.
+    /// Counts requests of a canary's share that the champion had to answer: they lack what the canary asks for.
     pub fn add_unfit(&self, requests: u64) {
         self.unfit.fetch_add(requests, Ordering::Relaxed);
     }

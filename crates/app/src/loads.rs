@@ -121,7 +121,9 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arriva
         arrival.supersedes = open.iter().rfind(|load| load.state == LoadState::Held).map(|load| load.id);
     }
     let mut load = new_load(caller, &dataset, &arrival, at);
-    let staged = app.data().stage(stage_request(app, &dataset, base.as_ref(), &arrival, load.id).await?).await?;
+    let request = stage_request(app, &dataset, base.as_ref(), &arrival, load.id).await?;
+    let optional = request.optional.clone();
+    let staged = app.data().stage(request).await?;
     let report = judge(&arrival.checks, &staged);
     if let Some(base) = &base
         && is_unchanged(app, &dataset, base, &staged, &report).await?
@@ -133,7 +135,7 @@ pub async fn arrive(caller: &Caller, project: &ProjectState, mut arrival: Arriva
     }
     judged(&mut load, &staged)?;
     if let (Some(base), Some(_)) = (&base, &load.source_path) {
-        load.message = new_columns(&base.schema, &staged.schema);
+        load.message = columns_told(&dataset, &base.schema, &staged, &optional);
     }
     insert(app, &load, &report, &staged, at).await?;
     if load.set_aside > 0 {
@@ -216,11 +218,12 @@ async fn stage_request(
     arrival: &Arrival,
     load: LoadId,
 ) -> Result<StageRequest> {
-    let optional = match base.filter(|base| base.number > 1) {
+    // Rows that join leave those before as they are; a row that takes another's place would take its values along.
+    let optional = match base.filter(|base| base.number > 1 && dataset.mode == Mode::Append) {
         Some(base) => {
             let first = dataset_versions::get(&mut *app.store().read().await?, dataset.id, 1).await?.schema;
-            let later = base.schema.fields.iter().filter(|field| first.field(&field.name).is_none());
-            later.map(|field| field.name.clone()).collect()
+            let is_later = |name: &String| first.field(name).is_none() && !dataset.key_columns.contains(name);
+            base.schema.fields.iter().map(|field| field.name.clone()).filter(is_later).collect()
         }
         None => Vec::new(),
     };
@@ -240,15 +243,29 @@ async fn stage_request(
     })
 }
 
-/// The columns that a load brings to a dataset, in words.
-fn new_columns(before: &Schema, after: &Schema) -> Option<String> {
-    let new = after.fields.iter().filter(|field| before.field(&field.name).is_none());
-    let new: Vec<String> = new.map(|field| format!("`{}` ({})", field.name, field.class)).collect();
-    let (columns, are) = if new.len() == 1 { ("column", "is") } else { ("columns", "are") };
-    let told = || {
-        format!("{columns} {} {are} new: null in the rows before, and may be missing in later files", new.join(", "))
+/// What is to be told of a load's columns: those that are new, and those that may be missing and have no value in it.
+fn columns_told(dataset: &Dataset, before: &Schema, staged: &Staged, optional: &[String]) -> Option<String> {
+    let named = |fields: Vec<String>, one: &str, many: &str| match fields.as_slice() {
+        [] => None,
+        [field] => Some(format!("column {field} {one}")),
+        fields => Some(format!("columns {} {many}", fields.join(", "))),
     };
-    (!new.is_empty()).then(told)
+    let new = staged.schema.fields.iter().filter(|field| before.field(&field.name).is_none());
+    let new = new.map(|field| format!("`{}` ({})", field.name, field.class)).collect();
+    let of_others = match dataset.mode {
+        Mode::Append => ": null in the rows before, and may be missing in later files",
+        Mode::Merge => ": null in the rows before",
+        Mode::Replace => "",
+    };
+    let new = named(new, "is new", "are new").map(|told| told + of_others);
+    let is_empty = |name: &&String| {
+        let profile = staged.profile.iter().find(|profile| profile.name == **name);
+        profile.is_some_and(|profile| profile.rows > 0 && profile.nulls == profile.rows)
+    };
+    let empty = optional.iter().filter(is_empty).map(|name| format!("`{name}`")).collect();
+    let empty = named(empty, "has no value in it", "have no value in it");
+    let told: Vec<String> = new.into_iter().chain(empty).collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Whether committing would leave the dataset as it is: the whole content is replaced by the same content,

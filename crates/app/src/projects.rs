@@ -1,6 +1,6 @@
 //! Projects: making one, submitting and judging the project file.
 
-mod known;
+mod fit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::pipelines::{self, Plan};
 use crate::project::{DeclaredFiles, ProjectState, Submission};
 use crate::sent;
 
-pub use known::judge as check_columns;
+pub use fit::judge as judge_fit;
 pub use perennial_store::projects::Project as ProjectKept;
 
 /// The largest declared file that is kept as text beside the project file.

@@ -7,6 +7,7 @@ use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{Mode, NamedTable, TableRef};
 use perennial_core::rule::choose;
+use perennial_core::schema::Schema;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::dataset_versions::DatasetVersion;
 use perennial_store::datasets::{Dataset, DatasetKind};
@@ -88,6 +89,12 @@ pub(crate) fn without_rows(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
         "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
     ))
+}
+
+/// What is wrong with naming a column that a dataset does not have, and what to name instead.
+pub(crate) fn no_column(dataset: &DatasetName, schema: &Schema, name: &str) -> (String, Option<String>) {
+    let known: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
+    (format!("dataset `{dataset}` has no column `{name}`"), choose(name, &known))
 }
 
 /// The dataset called `name`; without one an error with the name that may be meant.

@@ -87,45 +87,51 @@ impl fmt::Display for Difference {
 /// What differs from `before` to `now`, by part name; of parts that hold named values each value that differs.
 pub fn differences(before: &KeyParts, now: &KeyParts) -> Vec<Difference> {
     let mut found = Vec::new();
-    let values = |parts: &KeyParts| parts.0.iter().map(|(name, content)| (name.clone(), content.clone())).collect();
+    let values = |parts: &KeyParts| {
+        parts.0.iter().map(|(name, content)| (name.clone(), Value::String(content.clone()))).collect()
+    };
     compare("", &values(before), &values(now), &mut found);
     found
 }
 
-fn compare(
-    within: &str,
-    before: &BTreeMap<String, String>,
-    now: &BTreeMap<String, String>,
-    found: &mut Vec<Difference>,
-) {
+fn compare(within: &str, before: &BTreeMap<String, Value>, now: &BTreeMap<String, Value>, found: &mut Vec<Difference>) {
     let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     for name in names {
         let part = format!("{within}{name}");
         match (before.get(name), now.get(name)) {
             (Some(was), Some(is)) if was == is => {}
-            (Some(was), Some(is)) => match (named_values(was), named_values(is)) {
-                (Some(was), Some(is)) => compare(&format!("{part}."), &was, &is, found),
-                _ => {
+            (Some(was), Some(is)) => {
+                let known = found.len();
+                if let (Some(was), Some(is)) = (named_values(was), named_values(is)) {
+                    compare(&format!("{part}."), &was, &is, found);
+                }
+                // What parts them may lie in what names do not tell.
+                if found.len() == known {
                     let (was, is) = shorten(was, is);
                     found.push(Difference::Changed { part, was, is });
                 }
-            },
+            }
             (None, _) => found.push(Difference::Added { part }),
             (_, None) => found.push(Difference::Removed { part }),
         }
     }
 }
 
-/// The values of a JSON object by name; of a list of lists by what each begins with.
-fn named_values(content: &str) -> Option<BTreeMap<String, String>> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match serde_json::from_str(content).ok()? {
-        Value::Object(values) => Some(values.iter().map(|(name, value)| (name.clone(), text(value))).collect()),
+/// The values of an object by name; of a list of lists by what each begins with. A part's content is the text of one.
+fn named_values(content: &Value) -> Option<BTreeMap<String, Value>> {
+    let parsed: Value = match content {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        other => other.clone(),
+    };
+    match parsed {
+        Value::Object(values) => Some(values.into_iter().collect()),
         Value::Array(lists) => {
-            let named = lists.iter().map(|list| {
-                let (name, rest) = list.as_array()?.split_first()?;
-                let rest: Vec<String> = rest.iter().map(text).collect();
-                Some((name.as_str()?.to_owned(), rest.join(" ")))
+            let named = lists.into_iter().map(|list| match list {
+                Value::Array(list) => {
+                    let (name, rest) = list.split_first()?;
+                    Some((name.as_str()?.to_owned(), Value::Array(rest.to_vec())))
+                }
+                _ => None,
             });
             named.collect()
         }
@@ -138,8 +144,14 @@ const SHOWN_MAX: usize = 48;
 /// Characters of it before the first that differs.
 const BEFORE_MAX: usize = 16;
 
-/// Two contents where they differ.
-fn shorten(was: &str, is: &str) -> (String, String) {
+/// Two contents where they differ; texts stand as they are, unless that would hide what parts them.
+fn shorten(was: &Value, is: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let (mut was_text, mut is_text) = (text(was), text(is));
+    if was_text == is_text {
+        (was_text, is_text) = (was.to_string(), is.to_string());
+    }
+    let (was, is) = (was_text.as_str(), is_text.as_str());
     let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest(was) && is_digest(is) {
         return (was[..8].to_owned(), is[..8].to_owned());

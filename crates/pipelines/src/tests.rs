@@ -85,18 +85,20 @@ fn differences_of_named_values_and_of_long_texts_show_what_differs() {
         format!("[[\"low\",{{\"that\":\"x > 0\"}},1.0,\"error\"],[\"high\",{{\"that\":\"x < {most}\"}},1.0,\"error\"]]")
     };
     let before = KeyParts::new()
-        .with("params", r#"{"trees":300,"depth":{"most":3}}"#)
+        .with("params", r#"{"trees":300,"bins":"5","depth":{"most":3}}"#)
         .with("sql", query("late"))
         .with("checks", checks(7));
     let now = KeyParts::new()
-        .with("params", r#"{"trees":30,"rate":0.1,"depth":{"most":3}}"#)
+        .with("params", r#"{"trees":30,"bins":5,"rate":0.1,"depth":{"most":4}}"#)
         .with("sql", query("NOT late"))
         .with("checks", checks(8));
     let told: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
     assert_eq!(
         told,
         [
-            r#"checks.high changed ({"that":"x < 7"} 1.0 error → {"that":"x < 8"} 1.0 error)"#,
+            r#"checks.high changed ([{"that":"x < 7"},1.0,"error"] → [{"that":"x < 8"},1.0,"error"])"#,
+            r#"params.bins changed ("5" → 5)"#,
+            "params.depth.most changed (3 → 4)",
             "params.rate is new",
             "params.trees changed (300 → 30)",
             "sql changed (…OM orders WHERE late → …OM orders WHERE NOT late)",

@@ -52,6 +52,11 @@ impl Record for PrincipalRecord {
     }
 }
 
+/// Keeps every other transaction from a principal until this one ends.
+pub async fn lock(tx: &mut Tx, id: PrincipalId) -> Result<()> {
+    tx.update(sql!("principals/lock"), bind![id], "principal", id).await
+}
+
 /// Inserts a principal.
 pub async fn insert(tx: &mut Tx, principal: &PrincipalRecord) -> Result<()> {
     tx.insert(

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::plan::Check;
 
+/// Failing rows that a message names; the answer keeps more.
+const SAMPLES_TOLD: usize = 2;
+
 /// The outcome of one check at one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
@@ -78,8 +81,8 @@ fn rows(check: &Check, answer: &RowAnswer) -> (Verdict, String, Value) {
     let passed = answer.rows - answer.failed;
     let share = if answer.rows == 0 { 1.0 } else { passed as f64 / answer.rows as f64 };
     let verdict = if share >= check.at_least { Verdict::Pass } else { Verdict::Fail };
-    let samples =
-        if answer.samples.is_empty() { String::new() } else { format!(", such as {}", answer.samples.join(", ")) };
+    let samples = answer.samples.iter().take(SAMPLES_TOLD).cloned().collect::<Vec<_>>().join("; ");
+    let samples = if samples.is_empty() { samples } else { format!(", such as {samples}") };
     let message = match (verdict, answer.failed) {
         (_, 0) => format!("all {} rows pass", answer.rows),
         (Verdict::Pass, failed) => {

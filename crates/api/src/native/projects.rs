@@ -140,7 +140,7 @@ async fn check(Who { caller, .. }: Who, Body(body): Body<Check>) -> Result<Json<
         None => (projects::check(&caller).await?, true),
     };
     if !body.by_itself {
-        projects::check_columns(&caller, &submission).await?;
+        projects::judge_fit(&caller, &submission).await?;
     }
     let project = &submission.project;
     Ok(Json(Checked {

@@ -65,7 +65,8 @@ pub(super) fn chain_of(project: Option<ProjectId>) -> Chain {
 }
 
 /// The principal of a name with exactly the grant that is asked for, made when the name is free; with
-/// the entries that are owed for it, the server's first. One with any other grant is refused.
+/// the entries that are owed for it. One with any other grant is refused, unless that may give
+/// way: see [`may_change`].
 pub(super) async fn find_or_create(
     tx: &mut Tx,
     wanted: &Wanted,
@@ -73,6 +74,8 @@ pub(super) async fn find_or_create(
     wall_ms: i64,
 ) -> Result<(PrincipalId, Vec<Change>)> {
     if let Some(found) = principals::find_by_name(tx, &wanted.name).await? {
+        // What it holds, and its tokens, change in one transaction after the other.
+        principals::lock(tx, found.id).await?;
         let held = grants::list(tx, found.id).await?;
         if wanted.is(&found, &held) {
             return Ok((found.id, Vec::new()));
@@ -83,8 +86,6 @@ pub(super) async fn find_or_create(
         grants::delete_of_principal(tx, found.id).await?;
         let mut changes: Vec<Change> = held.iter().map(|grant| change(&found.name, grant, "delete")).collect();
         changes.push(give(tx, found.id, wanted, wall_ms).await?);
-        // The server's chain comes first.
-        changes.sort_by_key(|change| change.chain != Chain::Server);
         return Ok((found.id, changes));
     }
     let principal = PrincipalRecord {
@@ -172,6 +173,9 @@ async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Pr
     }
     let holds = holds.join(" and ");
     let message = format!("`{name}` is there already, as {holds}: its tokens give that and nothing else");
+    if found.kind != PrincipalKind::Person {
+        return Ok(taken(message));
+    }
     Ok(Error::new(ErrorCode::AlreadyExists, message)
         .hint("choose another name; or revoke every token of this one first, then it may get another role"))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use perennial_core::Result;
 use perennial_core::id::{ProjectId, RunId, TokenId};
+use perennial_core::ledger::Chain;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::{Permission, Role};
 use perennial_store::principals::PrincipalKind;
@@ -67,7 +68,8 @@ pub async fn step_token(caller: &Caller, project: &ProjectState, step: &StepName
 }
 
 /// A token for a person, with a role on the whole server or one project, and nothing else. Somebody who
-/// has the name already gets a further token when they hold exactly that, and is refused otherwise.
+/// has the name already gets a further token when they hold exactly that; they may get another role when none of their
+/// tokens holds any more, and are refused otherwise.
 pub async fn create_person_token(
     caller: &Caller,
     name: &str,
@@ -110,6 +112,11 @@ async fn issue(
                 if kind != TokenKind::Host {
                     changes.push(change(&token, "create"));
                 }
+                // Whoever writes to several chains takes them in one order, the server's first.
+                changes.sort_by_key(|change| match change.chain {
+                    Chain::Server => None,
+                    Chain::Project(id) => Some(id),
+                });
                 for change in changes {
                     by.record(tx, change).await?;
                 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use perennial_config::{Batch, Dataset as Declared, OnChange};
 use perennial_core::id::LoadId;
-use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode, SourceFile};
 use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
@@ -67,29 +66,10 @@ impl Together {
 pub(super) struct Offer {
     /// What has to be loaded, in order.
     pub(super) together: Vec<Together>,
-    /// Files that cannot be, and why.
-    pub(super) refused: Vec<(Faulty, Error)>,
+    /// Paths of files that cannot be, and why.
+    pub(super) refused: Vec<(String, Error)>,
     /// Every file that the source has.
     pub(super) there: There,
-}
-
-/// Files that cannot be loaded, as an alert tells them apart: it fires once for each time that they are written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Faulty {
-    /// The alert's subject: the first file's path, below its dataset.
-    pub(super) subject: String,
-    /// When the newest was written, epoch milliseconds; 0 where the store does not tell.
-    pub(super) written_ms: i64,
-}
-
-impl Faulty {
-    pub(super) fn of<'a>(dataset: &DatasetName, files: impl IntoIterator<Item = &'a SourceFile>) -> Self {
-        let mut files = files.into_iter().peekable();
-        let first = files.peek().map_or("", |file| file.path.as_str());
-        let subject = format!("file:{dataset}/{first}");
-        let written = files.filter_map(|file| file.modified_ns).max().unwrap_or_default() / 1_000_000;
-        Self { subject, written_ms: i64::try_from(written).unwrap_or_default() }
-    }
 }
 
 /// The files of a source, ordered by path.
@@ -129,7 +109,7 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
     for file in &files {
         match look.judge(file).await? {
             Found::Known => {}
-            Found::Refused(error) => refused.push((Faulty::of(&dataset.name, [file]), error)),
+            Found::Refused(error) => refused.push((file.path.clone(), error)),
             Found::New(record) => new.push(record),
             Found::Changed(load) => drop(changed.insert(load.id, *load)),
         }
@@ -148,7 +128,7 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
 }
 
 enum Found {
-    /// Its content is in the dataset, or held.
+    /// Its content is in the dataset, held, or was discarded.
     Known,
     /// It was never loaded.
     New(SourceFileRecord),

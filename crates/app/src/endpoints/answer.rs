@@ -39,7 +39,7 @@ pub struct Request {
 pub struct Answer {
     /// The version that answered.
     pub version: i64,
-    /// Whose share of the requests it fell to; the champion answers what a canary cannot take.
+    /// The part it played.
     pub part: Part,
     /// The scores.
     pub scores: Scores,
@@ -52,13 +52,13 @@ pub struct Answer {
 pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<Answer> {
     app.lease.require()?;
     let (part, version) = choose(deployment, &request)?;
-    let (version, features) = match fit(deployment, version.model.signature(), &request) {
-        Ok(features) => (version, features),
+    let (part, version, features) = match fit(deployment, version.model.signature(), &request) {
+        Ok(features) => (part, version, features),
         // What today's clients send is answered, whatever the version on trial asks for besides.
         Err(_) if part == Part::Canary && request.version.is_none() => {
             let features = fit(deployment, deployment.champion.model.signature(), &request)?;
             version.counts.add_unfit(1);
-            (&deployment.champion, features)
+            (Part::Fallback, &deployment.champion, features)
         }
         Err(unfit) => return Err(unfit),
     };
@@ -126,12 +126,11 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
         // During a canary a request may have what either version asks for.
         let known = |name: &str| deployment.input(name).is_some() || deployment.key.iter().any(|key| key == name);
         if let Some(unknown) = request.inputs.names().iter().find(|name| !known(name)) {
-            let names: Vec<&str> = signature.inputs.iter().map(|input| input.name.as_str()).collect();
             return Err(Error::new(
                 ErrorCode::Signature,
                 format!("input `{unknown}` is not known to `{}`", deployment.endpoint),
             )
-            .hint(format!("it takes: {}", names.join(", "))));
+            .hint(format!("it takes: {}", deployment.inputs().join(", "))));
         }
     }
     let mut features = Frame::new();

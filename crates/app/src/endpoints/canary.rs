@@ -22,7 +22,7 @@ use crate::tables::Tables;
 
 /// Groups of latencies in which a start counts, for each power of e; finer than the counts' own.
 const LATENCY_STEPS: f64 = 8.0;
-/// Groups that a start reads at most: versions times endings times latencies up to a day.
+/// Groups that a start reads at most: versions times parts times endings times latencies up to a day.
 const COUNTED_MAX: usize = 10_000;
 
 /// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
@@ -41,8 +41,12 @@ pub(crate) async fn next_due(app: &App, project: &ProjectState, endpoint: &Endpo
 }
 
 /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
-/// answered enough; an unknown rule keeps it waiting. One line of what happened.
-pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<Option<String>> {
+/// answered enough; an unknown rule keeps it waiting. One line of what happened, and whether somebody should look.
+pub(crate) async fn judge(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    endpoint: &Endpoint,
+) -> Result<Option<(String, bool)>> {
     let Some((declared, due)) = lasts(&caller.app, project, endpoint).await else { return Ok(None) };
     let number = endpoint.canary_number.unwrap_or_default();
     let (canary, champion) = {
@@ -50,13 +54,15 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, endpoint
         let Some(canary) = &live.canary else { return Ok(None) };
         (canary.version.counts.clone(), live.champion.counts.clone())
     };
-    let facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
+    let mut facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
+    facts["canary"]["unfit"] = json!(canary.unfit() as f64);
     let rule = declared.rollback.as_ref();
     let verdict = rule.map(|rule| rule.judge(&facts));
     if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
         let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": judgement.values });
         end_canary(caller, project, endpoint, cause).await?;
-        return Ok(Some(format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name)));
+        let message = format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name);
+        return Ok(Some((message, true)));
     }
     if caller.app.now(project).project_ms < due {
         return Ok(None);
@@ -93,17 +99,17 @@ pub(crate) async fn judge(caller: &Caller, project: &Arc<ProjectState>, endpoint
         None,
     )
     .await?;
-    Ok(Some(format!(
+    let message = format!(
         "version {number} answers at `{}`: its canary lasted and answered {} requests",
         endpoint.name,
         canary.requests()
-    )))
+    );
+    Ok(Some((message, false)))
 }
 
-/// What a rollback rule sees: a request that the version could not take is an error of it.
+/// What a rollback rule sees of either version.
 fn facts(counts: &Counts) -> Value {
-    let unfit = counts.unfit();
-    let (requests, errors) = ((counts.requests() + unfit) as f64, (counts.errors() + unfit) as f64);
+    let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
     let mut facts = Map::new();
     facts.insert("requests".to_owned(), json!(requests));
     facts.insert("errors".to_owned(), json!(errors));
@@ -139,32 +145,13 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
     let Some(live) = app.live.find(endpoint.name.as_str()) else { return Ok(()) };
     for row in &page.rows {
         let [version, part, failed, latency, requests] = row.as_slice() else { continue };
-        let Some((as_part, answering)) = version.as_i64().and_then(|number| live.version(number)) else { continue };
+        let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) else { continue };
         let requests = requests.as_u64().unwrap_or_default();
         let failed = failed.as_bool().unwrap_or_default();
         answering.counts.add_many(latency.as_u64().unwrap_or_default(), failed, requests);
-        // What fell to the canary and the champion answered.
-        let canary = live.canary.as_ref().filter(|_| as_part == Part::Champion && part == "canary");
-        if let Some(canary) = canary {
+        if let Some(canary) = live.canary.as_ref().filter(|_| part == Part::Fallback.as_str()) {
             canary.version.counts.add_unfit(requests);
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_that_the_version_could_not_take_is_an_error_of_it() {
-        let counts = Counts::default();
-        assert_eq!(facts(&counts), json!({ "requests": 0.0, "errors": 0.0 }));
-        counts.add_many(1000, false, 6);
-        counts.add(1000, true);
-        counts.add_unfit(3);
-        let facts = facts(&counts);
-        assert_eq!((&facts["requests"], &facts["errors"]), (&json!(10.0), &json!(4.0)));
-        assert_eq!(facts["error_rate"], json!(0.4));
-    }
 }

@@ -1,5 +1,6 @@
 //! Discarding a held load: a person says that nothing of it is to enter.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::Result;
@@ -48,6 +49,6 @@ pub async fn discard(caller: &Caller, project: &Arc<ProjectState>, id: LoadId) -
         })
         .await?;
     app.data().discard(id).await?;
-    alerts::resolve_gone(caller, project).await?;
+    alerts::follow_data(app, project, &BTreeMap::new()).await;
     Ok((load, dataset))
 }

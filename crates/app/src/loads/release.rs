@@ -1,5 +1,6 @@
 //! Releasing a held load: a person takes the responsibility for its rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::id::LoadId;
@@ -39,7 +40,7 @@ pub async fn release(caller: &Caller, project: &Arc<ProjectState>, id: LoadId, a
         commit(caller, &dataset, base.as_ref(), &load, &staged, Vec::new(), LoadEvent::Release, all, app.now(project))
             .await?;
     let load = loads::get(&mut *app.store().read().await?, id).await?;
-    alerts::resolve_gone(caller, project).await?;
+    alerts::follow_data(app, project, &BTreeMap::new()).await;
     Ok((load, Versioned { dataset, version }))
 }
 

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use perennial_config::Task;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::data::FrameRequest;
-use perennial_core::rule::choose;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
 use crate::pipelines::Context;
 use crate::split::{Rows, Rules, Split, split as decide};
-use crate::tables::Versioned;
+use crate::tables::{Versioned, no_column};
 
 /// The rows of `[task].data` in memory.
 pub(crate) struct Examples {
@@ -71,10 +70,9 @@ fn table(context: &Context, task: &Task) -> Result<Versioned> {
         [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)));
     for (role, column) in named {
         if table.version.schema.field(column).is_none() {
-            let known: Vec<&str> = table.version.schema.fields.iter().map(|field| field.name.as_str()).collect();
-            let message = format!("dataset `{}` has no column `{column}`, which `[task] {role}` names", task.data);
-            let error = Error::new(ErrorCode::ProjectFile, message);
-            return Err(match choose(column, &known) {
+            let (message, hint) = no_column(&task.data, &table.version.schema, column);
+            let error = Error::new(ErrorCode::ProjectFile, format!("{message}, which `[task] {role}` names"));
+            return Err(match hint {
                 Some(hint) => error.hint(hint),
                 None => error,
             });

@@ -160,7 +160,9 @@ fn without_old_canary(endpoint: &mut Value) {
         endpoint["canary_number"] = Value::Null;
         endpoint["canary_state"] = Value::Null;
     }
-    let unfit = endpoint.pointer("/live/1/unfit").and_then(Value::as_u64).unwrap_or_default();
+    let live = items(&endpoint["live"]);
+    let canary = live.iter().find(|version| version["part"] == "canary");
+    let unfit = canary.and_then(|canary| canary["unfit"].as_u64()).unwrap_or_default();
     if let Some(state) = endpoint["canary_state"].as_str().filter(|_| unfit > 0) {
         endpoint["canary_state"] = format!("{state}, {} requests lack its inputs", thousands(unfit)).into();
     }

@@ -66,8 +66,9 @@ fn the_end_of_each_attempt_and_the_release_of_a_held_load_are_told_with_who_and_
     place.good(&["data", "release", id, "--all"]);
     let released = told(&place).split_off(before);
     let verbs: Vec<String> = released.iter().map(words).collect();
-    assert_eq!(verbs, ["load release", "dataset_version create"]);
+    assert_eq!(verbs, ["load release", "dataset_version create", "alert resolve"]);
     assert_eq!((&released[0]["subject"], &released[0]["actor"]), (&json!(id), &json!("host")));
+    assert_eq!(released[2]["actor"], json!("perennial"), "that nobody has to look any more follows by itself");
     assert_eq!(place.query("SELECT count(*) FROM rows"), [[json!(3)]]);
 
     let verified = place.run(&["verify"]);

@@ -124,6 +124,17 @@ fn names_of_columns_that_the_data_do_not_have_are_told_with_place_and_suggestion
     place.edit("features.sql", "price FROM", "price AS paid FROM");
     place.edit("perennial.toml", "target = \"price\"", "target = \"paid\"");
     assert!(place.good(&["check"]).contains("holds together"), "columns are those that the query will have");
+
+    let place = sales();
+    place.edit("features.sql", "price FROM", "price, length(city) AS letters FROM");
+    place.edit(
+        "perennial.toml",
+        "[checks.sold]",
+        "[checks.features]\nmany = \"count(*) > 9 AND min(letters) > 0\"\n\n[checks.sold]",
+    );
+    let held = place.run(&["run", "features"]);
+    assert!(text(&held.stderr).contains("load into `features` is held"), "{held:?}");
+    assert!(place.good(&["check"]).contains("holds together"), "what was submitted and held has not made the data");
 }
 
 #[test]

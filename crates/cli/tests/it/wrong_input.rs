@@ -68,6 +68,16 @@ source = { files = "data/*.parquet" }
     place.write("data/a.csv", "id,size\n1,10\n2,20\n");
     place.good(&["run"]);
     assert!(firing(&place).is_empty(), "what was wrong is gone");
+    let (there, away) = (place.path().join("data/b.csv"), place.path().join("away.csv"));
+    place.write("data/b.csv", "id,size\n3,30\n4\n");
+    for _ in 0..2 {
+        refused(&place, "the same file", &["run"]);
+        assert_eq!(firing(&place).len(), 1, "a file that comes back as it was is told again");
+        std::fs::rename(&there, &away).unwrap();
+        place.good(&["run"]);
+        assert!(firing(&place).is_empty());
+        std::fs::rename(&away, &there).unwrap();
+    }
     place.write("data/b.csv", "id,size\n3,30\n4\n");
     place.write("data/c.csv", "id,size\n5,50\n");
     says("one of two", &refused(&place, "one of two", &["run"]), &["data/b.csv line 3"]);
@@ -102,7 +112,7 @@ fn a_new_column_is_told_and_may_be_missing_again_and_a_null_key_is_set_aside() {
     says("a new column", &told, &["column `colour` (text) is new", "null in the rows before"]);
     place.write("data/c.csv", "id,size\n3,30\n,40\n");
     let told = text(&place.run(&["run"]).stderr);
-    says("a null key", &told, &["1 set aside by `null key`"]);
+    says("a null key", &told, &["1 set aside by `null key`", "column `colour` has no value in it"]);
     assert_eq!(place.query("SELECT count(*), count(colour), count(id) FROM rows"), [[json!(3), json!(1), json!(3)]]);
     let shown = place.good(&["data", "show", "rows"]);
     says("the load", &shown, &["column `colour` (text) is new"]);

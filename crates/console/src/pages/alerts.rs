@@ -34,6 +34,7 @@ impl Page {
         match alert.subject.split_once(':') {
             Some(("monitor" | "window", name)) => self.shell.item("monitors", name),
             Some(("dataset", name)) => self.shell.item("datasets", name),
+            Some(("file", path)) => self.shell.item("datasets", path.split('/').next().unwrap_or_default()),
             _ => self.shell.to("datasets"),
         }
     }

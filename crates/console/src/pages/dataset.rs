@@ -102,6 +102,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let profile = profile
         .map_err(|cause| Error::internal(format!("the profile of dataset `{name}` does not read"), cause))?
         .unwrap_or_default();
+    let mut checks = datasets::checks(&caller, project, &name, CHECKED_MAX).await?;
+    checks.retain(|(load, results)| !results.is_empty() || load.message.is_some());
     let loads = datasets::loads(&caller, project, &name, visit.after(), ROWS_MAX).await?;
     // What cannot be read of the quarantine takes nothing else from the page.
     let (aside, aside_failed) = match datasets::quarantine(&caller, project, &name, None, ASIDE_MAX).await {
@@ -113,7 +115,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     };
     page(&Page {
         versions: datasets::versions(&caller, project, &name, before, ROWS_MAX).await?,
-        checks: datasets::checks(&caller, project, &name, CHECKED_MAX).await?,
+        checks,
         shell: Shell::new(&visit, "datasets", name.to_string()).await?,
         dataset,
         newest,

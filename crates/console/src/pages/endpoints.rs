@@ -48,7 +48,7 @@ impl Row {
 
     fn part(live: &LiveVersion) -> Mark {
         match live.part {
-            Part::Champion => Mark::CHAMPION,
+            Part::Champion | Part::Fallback => Mark::CHAMPION,
             Part::Canary => Mark::CANARY,
         }
     }

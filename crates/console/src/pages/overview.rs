@@ -123,7 +123,7 @@ impl Looked {
 }
 
 fn collect(shell: &Shell, looked: &Looked) -> Stage {
-    let collected = |load: &Load| !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Predictions);
+    let collected = |load: &Load| !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Sql | LoadOrigin::Predictions);
     let newest = looked.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
         Some((dataset, load)) => format!(
@@ -135,7 +135,10 @@ fn collect(shell: &Shell, looked: &Looked) -> Stage {
     };
     let mark = newest.map_or(Mark::NONE, |(_, load)| load.state.into());
     let at_ms = newest.map(|(_, load)| load.project_ms);
-    Stage { name: "Collect", href: shell.to("datasets"), mark, fact, at_ms, alerts: looked.alerts("dataset:") }
+    let faulty = looked.alerts("file:");
+    let mark = if faulty.is_empty() { mark } else { Mark::FAILED };
+    let alerts = [faulty, looked.alerts("dataset:")].concat();
+    Stage { name: "Collect", href: shell.to("datasets"), mark, fact, at_ms, alerts }
 }
 
 fn check(shell: &Shell, looked: &Looked) -> Stage {

@@ -5,8 +5,11 @@ use axum::extract::ConnectInfo;
 use http::{StatusCode, header};
 use perennial_app::access::{admin_link, create_person_token};
 use perennial_console::{Options, SESSION_COOKIE, router, router_with};
+use perennial_core::id::PromotionId;
 use perennial_core::permission::Role;
 use perennial_core::state::AlertState;
+use perennial_store::promotions::Promotion;
+use perennial_store::{endpoints, promotions};
 use std::net::SocketAddr;
 use tower::ServiceExt;
 
@@ -161,6 +164,19 @@ async fn roles_bound_what_is_shown_and_done() {
     let seen = approver.submit(rollback).await;
     assert_eq!(seen.status, StatusCode::CONFLICT, "{}", seen.text);
     assert!(seen.text.contains("there is none before it"));
+    // The button is there for who may press it, once there is something to go back to.
+    let name = "delay".parse().unwrap();
+    let mut reader = world.app.store().read().await.unwrap();
+    let endpoint = endpoints::get(&mut reader, project.id, &name).await.unwrap();
+    let known = promotions::list(&mut reader, project.id, None, 1).await.unwrap().items.remove(0);
+    drop(reader);
+    assert_eq!(endpoint.champion_number, known.to_number);
+    let promotion = Promotion { id: PromotionId::generate(), from_number: Some(2), ..known };
+    let store = world.app.store();
+    store.write(move |tx| Box::pin(async move { Ok(promotions::insert(tx, &promotion).await?) })).await.unwrap();
+    let button = "Roll back to version 2";
+    assert!(approver.get("/p/delay/endpoints").await.text.contains(button));
+    assert!(!viewer.get("/p/delay/endpoints").await.text.contains(button));
 }
 
 #[tokio::test]

@@ -16,14 +16,20 @@ pub enum Part {
     Champion,
     /// It was the canary.
     Canary,
+    /// It was the champion, in place of the canary: that one could not take the request.
+    Fallback,
 }
 
 impl Part {
+    /// Every part.
+    pub const ALL: [Self; 3] = [Self::Champion, Self::Canary, Self::Fallback];
+
     /// The word that stands for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Champion => "champion",
             Self::Canary => "canary",
+            Self::Fallback => "fallback",
         }
     }
 }
@@ -35,7 +41,7 @@ pub struct Answered<'a> {
     pub request: RequestId,
     /// Number of the model version that answered.
     pub version: i64,
-    /// As champion or canary.
+    /// The part it played.
     pub part: Part,
     /// HTTP status of the answer.
     pub status: u16,

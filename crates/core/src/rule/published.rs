@@ -66,8 +66,10 @@ impl FactSchema {
 
     /// Facts of a canary's rollback rule: both versions since the canary began.
     pub fn rollback() -> Self {
+        let unfit = "requests of its share that lack its inputs: the champion answered them";
+        let canary = answered().with("unfit", FactType::Number, unfit);
         let facts = Record::new()
-            .with("canary", answered().into(), "the version being tried on its share of requests")
+            .with("canary", canary.into(), "the version being tried on its share of requests")
             .with("champion", answered().into(), "the version that answers the others");
         Self { noun: "rollback rule", facts }
     }
@@ -109,11 +111,7 @@ fn checks() -> Record {
 
 fn answered() -> Record {
     latency("over its requests")
-        .with("requests", FactType::Number, "requests of its share")
-        .with(
-            "errors",
-            FactType::Number,
-            "of these, answered with 5xx, or by the champion because they lack its inputs",
-        )
+        .with("requests", FactType::Number, "requests it answered")
+        .with("errors", FactType::Number, "requests it answered with 5xx")
         .maybe("error_rate", FactType::Number, "errors by requests, 0 to 1")
 }

@@ -93,10 +93,7 @@ pub(super) fn encode(record: &Answered<'_>, columns: &Columns, out: &mut Vec<u8>
     out.extend_from_slice(&columns.fingerprint.to_le_bytes());
     out.extend_from_slice(record.request.uuid().as_bytes());
     out.extend_from_slice(&record.version.to_le_bytes());
-    out.push(match record.part {
-        Part::Champion => 0,
-        Part::Canary => 1,
-    });
+    out.push(record.part as u8);
     out.extend_from_slice(&record.status.to_le_bytes());
     out.extend_from_slice(&record.wall_ms.to_le_bytes());
     out.extend_from_slice(&record.project_ms.to_le_bytes());
@@ -257,7 +254,7 @@ pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKi
     let fingerprint = cursor.u64()?;
     let request = RequestId::from(Uuid::from_slice(cursor.take(16)?).ok()?);
     let version = cursor.i64()?;
-    let part = if cursor.u8()? == 0 { Part::Champion } else { Part::Canary };
+    let part = *Part::ALL.get(usize::from(cursor.u8()?))?;
     let status = u16::from_le_bytes(cursor.array()?);
     let (wall_ms, project_ms, latency_us) = (cursor.i64()?, cursor.i64()?, cursor.u64()?);
     let (rows, width) = (cursor.u32()? as usize, cursor.u32()? as usize);

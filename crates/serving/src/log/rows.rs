@@ -54,9 +54,6 @@ struct Rows {
     scores: Vec<Growing>,
 }
 
-/// The names of the parts, in the order of their codes.
-const PARTS: [&str; 2] = ["champion", "canary"];
-
 impl Rows {
     /// Takes up a request's rows. One that failed before its rows were read is one row without
     /// inputs, so that it counts.
@@ -76,11 +73,7 @@ impl Rows {
         again(&mut self.latency_us, i64::try_from(logged.latency_us).unwrap_or(i64::MAX));
         self.request_id.codes.extend(std::iter::repeat_n(self.request_id.values.len() as u32, rows));
         self.request_id.values.push(Arc::from(request));
-        let part = match logged.part {
-            Part::Champion => 0,
-            Part::Canary => 1,
-        };
-        self.part.extend(std::iter::repeat_n(part, rows));
+        self.part.extend(std::iter::repeat_n(logged.part as u32, rows));
         if logged.rows > 0 {
             self.take_inputs(logged, scan);
             if let Some(scores) = &logged.scores {
@@ -114,7 +107,7 @@ impl Rows {
     }
 
     fn finish(self) -> Vec<ValueColumn> {
-        let part = TextColumn { codes: self.part, values: PARTS.map(Arc::from).to_vec() };
+        let part = TextColumn { codes: self.part, values: Part::ALL.map(|part| Arc::from(part.as_str())).to_vec() };
         let fixed = [
             ("prediction_id", Values::Text(self.prediction_id)),
             ("request_id", Values::Text(self.request_id)),

@@ -1,22 +1,23 @@
 //! A project file beside the data there are: columns it names that no data has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use perennial_config::{Act, FILE_NAME, Mistake, Task, Thing};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::FrameRequest;
-use perennial_core::rule::choose;
 use perennial_core::schema::{Schema, TypeClass};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::projects as table;
+use perennial_pipelines::KeyParts;
+use perennial_store::step_runs::StepRun;
+use perennial_store::{projects as table, step_runs};
 use perennial_validation::plan;
+use serde_json::json;
 
 use crate::app::Caller;
 use crate::collect::checks_of;
 use crate::project::Submission;
-use crate::tables::{Tables, Versioned};
+use crate::tables::{Tables, Versioned, no_column};
 
 /// Refuses a project file that names columns which the data of its project do not have. Without data, or for who may
 /// not read them, nothing is known.
@@ -24,38 +25,38 @@ pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
     let name = &submission.project.project.name;
     let kept = table::find_by_name(&mut *caller.app.store().read().await?, name).await?;
     let Some(kept) = kept.filter(|kept| caller.principal.may(Permission::Read, Some(kept.id))) else { return Ok(()) };
-    let project = caller.app.project(kept.id).await?;
-    let mut known = Known {
+    let made_by = step_runs::list_newest_good(&mut *caller.app.store().read().await?, kept.id).await?;
+    let mut fit = Fit {
         caller,
         submission,
-        before: project.find_submission(),
+        made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
         tables: Tables::newest(&caller.app, kept.id).await?,
         schemas: BTreeMap::new(),
         mistakes: Vec::new(),
     };
-    known.learn().await?;
-    known.judge_names();
-    known.judge_checks().await?;
-    if known.mistakes.is_empty() {
+    fit.learn().await?;
+    fit.judge_names();
+    fit.judge_checks().await?;
+    if fit.mistakes.is_empty() {
         return Ok(());
     }
-    let mistakes = perennial_config::place(FILE_NAME, &submission.text, known.mistakes);
+    let mistakes = perennial_config::place(FILE_NAME, &submission.text, fit.mistakes);
     Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).because(mistakes))
 }
 
-/// What the data there are tell of datasets.
-struct Known<'a> {
+/// A project file beside what the data tell of datasets.
+struct Fit<'a> {
     caller: &'a Caller,
     submission: &'a Submission,
-    /// The project file that the data were made by.
-    before: Option<Arc<Submission>>,
+    /// The newest good run of each step.
+    made_by: BTreeMap<StepName, StepRun>,
     tables: Tables,
     /// The columns of each dataset that will have them; others are not known.
     schemas: BTreeMap<DatasetName, Schema>,
     mistakes: Vec<Mistake>,
 }
 
-impl Known<'_> {
+impl Fit<'_> {
     /// Finds the columns of sources, then those of steps: a query's by its plan over tables that will stay as they are.
     async fn learn(&mut self) -> Result<()> {
         for name in self.submission.project.datasets.keys() {
@@ -74,31 +75,35 @@ impl Known<'_> {
             };
             let Some(step) = open.iter().copied().find(|step| needs_steady(step)) else { return Ok(()) };
             open.remove(step);
-            let is_unchanged = self.is_unchanged(step);
             self.plan(step).await?;
-            for thing in self.submission.graph.makes(step).filter(|_| is_unchanged) {
-                if let Thing::Dataset(name) = thing
-                    && let Some(found) = self.tables.find(name.as_str())
-                {
-                    self.schemas.insert(name.clone(), found.version.schema.clone());
+            for thing in self.submission.graph.makes(step) {
+                let Thing::Dataset(name) = thing else { continue };
+                let Some(found) = self.tables.find(name.as_str()) else { continue };
+                let stands = &found.version.schema;
+                if self.schemas.get(name) == Some(stands) || self.is_left_by_command(step) {
+                    self.schemas.insert(name.clone(), stands.clone());
                     steady.insert(name.clone());
                 }
             }
         }
     }
 
-    /// Whether a step is what it was when its datasets were made.
-    fn is_unchanged(&self, step: &StepName) -> bool {
-        let Some(before) = &self.before else { return false };
-        let (now, then) = (&self.submission.project.steps[step], before.project.steps.get(step));
-        let files = |submission: &Submission| match &now.act {
-            Act::Sql { file } => submission.texts.get(file).cloned(),
-            Act::Run(run) => {
-                Some(format!("{:?}", run.code.iter().map(|code| submission.files.get(code)).collect::<Vec<_>>()))
-            }
-            Act::Train { .. } | Act::Evaluate { .. } => None,
+    /// Whether a step runs a command, and its newest good run was of the command, code and parameters that are
+    /// declared: then it leaves what it left.
+    fn is_left_by_command(&self, step: &StepName) -> bool {
+        let Act::Run(run) = &self.submission.project.steps[step].act else { return false };
+        let Some(made) = self.made_by.get(step) else { return false };
+        let Ok(parts) = serde_json::from_value::<KeyParts>(made.key_parts.clone()) else { return false };
+        let has = |part: &str, content: &str| parts.get(part) == Some(content);
+        let is_same_code = |declared: &String| {
+            let files = self.submission.files.get(declared);
+            files.is_some_and(|files| {
+                files.iter().all(|(path, digest)| has(&format!("code:{path}"), &digest.to_string()))
+            })
         };
-        then == Some(now) && files(before) == files(self.submission)
+        has("command", &json!(run.argv).to_string())
+            && has("params", &json!(run.params).to_string())
+            && run.code.iter().all(is_same_code)
     }
 
     /// Plans the query of a step; its mistakes are told.
@@ -164,8 +169,8 @@ impl Known<'_> {
 
     fn column(&mut self, dataset: &DatasetName, schema: &Schema, at: &[&str], name: &str) {
         if schema.field(name).is_none() {
-            let known: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
-            self.tell(at, format!("dataset `{dataset}` has no column `{name}`"), choose(name, &known));
+            let (message, hint) = no_column(dataset, schema, name);
+            self.tell(at, message, hint);
         }
     }
 

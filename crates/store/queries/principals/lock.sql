@@ -1,0 +1,2 @@
+UPDATE principals SET name = name
+WHERE id = $1
