@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::lease::Lease;
 use crate::live::Live;
+use crate::pipelines::Carried;
 use crate::project::ProjectState;
 use crate::supervise::Supervisor;
 
@@ -83,6 +84,8 @@ pub struct App {
     pub address: std::sync::OnceLock<String>,
     /// Wakes followers of pipeline runs whenever something was told.
     pub told: tokio::sync::Notify,
+    /// The pipeline runs that are carried out or wait for their turn here.
+    pub(crate) carried: Carried,
     projects: RwLock<HashMap<ProjectId, Arc<ProjectState>>>,
 }
 
@@ -99,6 +102,7 @@ impl App {
             brief: Arc::new(Semaphore::new(BRIEF_MAX)),
             address: std::sync::OnceLock::new(),
             told: tokio::sync::Notify::new(),
+            carried: Carried::default(),
             projects: RwLock::default(),
         })
     }

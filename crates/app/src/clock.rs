@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::app::{App, Caller};
-use crate::collect::{collect, is_the_files};
+use crate::collect::{collect, in_words, is_the_files};
 use crate::endpoints::{canary_due, judge_canary};
 use crate::project::{Due, ProjectState, Submission};
 use crate::{alerts, monitors, predictions, triggers};
@@ -201,7 +201,7 @@ async fn act(caller: &Caller, project: &Arc<ProjectState>) -> Vec<Happened> {
             alarming.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
             // What fails now fails in every round: it is told once, and sets nothing off.
             let failed = collected.failed.iter().filter(|_| round == 0);
-            let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", error.message()));
+            let failed = failed.map(|(name, error)| format!("`{name}` could not be collected: {}", in_words(error)));
             happened.extend(happened_now(caller, project, failed.map(|line| (line, true)).collect()));
             // A file at fault is looked at when it is another one.
             look.is_whole &= collected.failed.iter().all(|(_, error)| is_the_files(error));

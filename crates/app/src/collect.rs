@@ -79,10 +79,14 @@ pub async fn collect(
         let one = (name, declared, &mut seen);
         let whole = collect_one(caller, project, submission, one, &mut tables, told, &mut collected).await;
         seen.is_whole = whole.is_ok();
-        looked.insert(name.clone(), seen);
         if let Err(error) = whole {
+            // A source that cannot be looked at is at fault as a whole.
+            if !is_the_files(&error) {
+                seen.faulty.push((file_subject(name, &declared.source.files), in_words(&error)));
+            }
             collected.fail(name, error, told);
         }
+        looked.insert(name.clone(), seen);
     }
     alerts::follow_data(&caller.app, project, &looked).await;
     Ok(collected)
@@ -213,7 +217,7 @@ async fn collect_one(
         told(&Told::Empty(name, &declared.source.files));
     }
     for (path, refused) in refused {
-        seen.faulty.push((file_subject(name, &path), refused.message().to_owned()));
+        seen.faulty.push((file_subject(name, &path), in_words(&refused)));
         collected.fail(name, refused, told);
     }
     for files in together {
@@ -264,6 +268,11 @@ async fn collect_one(
     let open = loads::list_open(&mut *app.store().read().await?, dataset.id).await?;
     collected.holding.extend(open.into_iter().filter(|load| load.state == LoadState::Held && there.has_any_of(load)));
     Ok(())
+}
+
+/// What went wrong in words: of a file it says all; of the rest the causes, too.
+pub(crate) fn in_words(error: &Error) -> String {
+    if is_the_files(error) { error.message().to_owned() } else { error.chain() }
 }
 
 /// Whether a file itself is at fault, so that trying it again changes nothing.

@@ -8,7 +8,7 @@ use perennial_core::port::prediction::Part;
 use perennial_store::endpoints;
 
 use crate::app::{App, Caller};
-use crate::endpoints::champion_before;
+use crate::endpoints::{canary_waits_for, champion_before};
 use crate::live::Answering;
 use crate::project::ProjectState;
 
@@ -44,6 +44,8 @@ pub struct EndpointState {
     pub live: Vec<LiveVersion>,
     /// The version that would answer instead after a rollback, when no canary is on its way.
     pub before: Option<i64>,
+    /// What a live canary waits for, in words.
+    pub waits_for: Option<String>,
 }
 
 /// Endpoints of a project, by name.
@@ -52,7 +54,7 @@ pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Endpoin
     let all = endpoints::list(&mut *caller.app.store().read().await?, project.id).await?;
     let mut states = Vec::new();
     for endpoint in all.into_iter().filter(|endpoint| !endpoint.is_retired()) {
-        states.push(state(&caller.app, endpoint).await?);
+        states.push(state(&caller.app, project, endpoint).await?);
     }
     Ok(states)
 }
@@ -61,7 +63,7 @@ pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Endpoin
 pub async fn get(caller: &Caller, project: &ProjectState, name: &EndpointName) -> Result<EndpointState> {
     caller.require(Permission::Read, project)?;
     let endpoint = endpoints::get(&mut *caller.app.store().read().await?, project.id, name).await?;
-    state(&caller.app, endpoint).await
+    state(&caller.app, project, endpoint).await
 }
 
 /// Whether an endpoint of that name has a champion, on this server or elsewhere.
@@ -71,7 +73,8 @@ pub async fn is_known(app: &App, name: &str) -> Result<bool> {
     Ok(found.iter().any(|endpoint| endpoint.champion_number.is_some()))
 }
 
-async fn state(app: &App, mut endpoint: Endpoint) -> Result<EndpointState> {
+async fn state(app: &App, project: &ProjectState, mut endpoint: Endpoint) -> Result<EndpointState> {
+    let waits_for = canary_waits_for(app, project, &endpoint).await;
     let before = champion_before(app, &endpoint).await?;
     // A canary that is over has no share of anything.
     endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.is_canary_live());
@@ -81,7 +84,7 @@ async fn state(app: &App, mut endpoint: Endpoint) -> Result<EndpointState> {
         live.push(version(&deployment.champion, Part::Champion));
         live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
     }
-    Ok(EndpointState { endpoint, live, before })
+    Ok(EndpointState { endpoint, live, before, waits_for })
 }
 
 fn version(answering: &Answering, part: Part) -> LiveVersion {

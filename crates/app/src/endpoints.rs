@@ -38,7 +38,7 @@ use crate::pipelines::Context;
 use crate::project::{ProjectState, Submission};
 
 pub use answer::{Answer, Extra, Request, answer};
-pub(crate) use canary::{judge as judge_canary, next_due as canary_due};
+pub(crate) use canary::{judge as judge_canary, next_due as canary_due, waits_for as canary_waits_for};
 pub(crate) use declared::followed;
 pub use declared::take_up;
 pub use perennial_config::REQUEST_BYTES_MAX;

@@ -1,5 +1,6 @@
 //! Pipeline runs: collect every source, bring every step up to date, end at a Decision.
 
+mod cancel;
 mod execute;
 mod told;
 
@@ -19,12 +20,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::access;
-use crate::app::{Caller, first_few};
+use crate::app::{Caller, first_few, wrong_state};
 use crate::ledger::Change;
 use crate::project::{ProjectState, Submission};
 use crate::sent;
 use crate::tracking::Seal;
 
+pub(crate) use cancel::Carried;
+pub use cancel::cancel;
 pub(crate) use execute::plan_by;
 pub use execute::{Context, Finished, Plan};
 pub use told::Told;
@@ -115,15 +118,26 @@ fn asked_for(
     })
 }
 
-/// Runs a recorded pipeline run to its end. One at a time a project; another waits its turn.
+/// Runs a recorded pipeline run to its end, or until somebody cancels it. One at a time a project; another waits its
+/// turn.
 pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
-    let _running = project.running.lock().await;
-    // Without the lease it is another server's, which goes on with it.
-    caller.app.lease.require()?;
+    let carried = caller.app.carried.begin(run.id);
     let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
-    let result = match begin(&caller, project, run).await {
-        Ok(submission) => execute::execute(&caller, project, submission, run).await,
-        Err(error) => Err(error),
+    let work = async {
+        let _running = project.running.lock().await;
+        // Without the lease it is another server's, which goes on with it.
+        caller.app.lease.require()?;
+        let result = match begin(&caller, project, run).await {
+            Ok(submission) => execute::execute(&caller, project, submission, run).await,
+            Err(error) => Err(error),
+        };
+        Ok::<_, Error>(result)
+    };
+    let result = tokio::select! {
+        biased;
+        result = work => result?,
+        // What it was at is dropped where it stands; its commands are ended with it.
+        () = carried.cancelled() => return cancel::end(&caller, run).await,
     };
     execute::end(&caller, run, result).await
 }
@@ -131,6 +145,13 @@ pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &Pipel
 /// Marks a run as under way here; gives the project file it follows.
 async fn begin(caller: &Caller, project: &ProjectState, run: &PipelineRun) -> Result<Followed> {
     let submission = project.submission_of(&caller.app, &run.file_digest).await?;
+    let is_current = project.find_submission().is_none_or(|now| now.digest == submission.digest);
+    if run.state == PipelineRunState::Interrupted && run.kind == PipelineKind::Release && !is_current {
+        return Err(wrong_state(
+            "the project file changed since this release was interrupted: nothing of it goes live",
+        )
+        .hint("`perennial release` releases by the file as it is now"));
+    }
     let (id, server, at) = (run.id, caller.app.server.to_string(), caller.app.now(project));
     let event =
         if run.state == PipelineRunState::Interrupted { PipelineRunEvent::Resume } else { PipelineRunEvent::Start };

@@ -5,17 +5,21 @@ use std::sync::Arc;
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
 use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::Part;
+use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, endpoints, evidence, promotions, releases as table};
+use perennial_store::{decisions, endpoints, evidence, principals, promotions, releases as table};
 use serde_json::json;
 
-use crate::app::{Caller, Entry, record};
+use crate::app::{Caller, Entry, record, wrong_state};
 use crate::project::ProjectState;
 
+use perennial_store::Conn;
 pub use perennial_store::Page;
 pub use perennial_store::decisions::Decision;
+use perennial_store::endpoints::Endpoint;
 pub use perennial_store::evidence::Evidence;
 pub use perennial_store::promotions::Promotion;
+use perennial_store::promotions::PromotionKind;
 pub use perennial_store::releases::{Approval, Release};
 
 /// The shortest prefix of a digest that names a release.
@@ -28,8 +32,8 @@ pub struct Told {
     pub release: Release,
     /// Decisions about it, newest first.
     pub decisions: Vec<Decision>,
-    /// Approvals given to it, oldest first.
-    pub approvals: Vec<Approval>,
+    /// Approvals given to it, oldest first, each with who gave it.
+    pub approvals: Vec<(Approval, String)>,
     /// Changes of who answers that named it, newest first.
     pub promotions: Vec<Promotion>,
 }
@@ -56,8 +60,7 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
     for release in table::list(&mut reader, project.id, limit).await? {
         let decided = decisions::list_of_release(&mut reader, project.id, &release.digest).await?;
         let approvals = table::list_approvals(&mut reader, project.id, &release.digest).await?;
-        let own = all.iter().filter(|endpoint| endpoint.model_id == release.model_id);
-        let part = own.filter_map(|endpoint| endpoint.part_of(release.number)).min();
+        let part = part_of(&mut reader, &all, &release).await?;
         listed.push(Listed {
             decision: decided.into_iter().max_by_key(|decision| decision.id),
             approved: approvals.into_iter().map(|approval| approval.role).collect(),
@@ -68,6 +71,24 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
     Ok(listed)
 }
 
+/// The part that a release plays now: another release of the same version plays none.
+async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<Part>> {
+    let own = endpoints.iter().filter(|endpoint| endpoint.model_id == release.model_id);
+    match own.filter_map(|endpoint| Some((endpoint, endpoint.part_of(release.number)?))).min_by_key(|(_, part)| *part) {
+        Some((endpoint, Part::Canary)) => {
+            let is_it = endpoint.canary_release_digest.as_ref() == Some(&release.digest);
+            Ok(is_it.then_some(Part::Canary))
+        }
+        Some((_, part)) => {
+            let changes = promotions::list_of_version(reader, release.model_id, release.number).await?;
+            let to_it = changes.into_iter().filter(|change| change.to_number == Some(release.number));
+            let moved = to_it.filter(|change| change.kind != PromotionKind::Canary).max_by_key(|change| change.id);
+            Ok(moved.is_none_or(|moved| moved.release_digest.as_ref() == Some(&release.digest)).then_some(part))
+        }
+        None => Ok(None),
+    }
+}
+
 /// The release whose digest begins with `prefix`.
 pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<Told> {
     caller.require(Permission::Read, project)?;
@@ -75,7 +96,11 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
     let mut reader = caller.app.store().read().await?;
     let mut decisions = decisions::list_of_release(&mut reader, project.id, &release.digest).await?;
     decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
-    let approvals = table::list_approvals(&mut reader, project.id, &release.digest).await?;
+    let mut approvals = Vec::new();
+    for approval in table::list_approvals(&mut reader, project.id, &release.digest).await? {
+        let by = principals::get(&mut reader, approval.principal_id).await?.name;
+        approvals.push((approval, by));
+    }
     let mut promotions = promotions::list_of_version(&mut reader, release.model_id, release.number).await?;
     promotions.retain(|promotion| promotion.release_digest.as_deref() == Some(&release.digest));
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.id));
@@ -93,6 +118,17 @@ pub async fn approve(
 ) -> Result<Approval> {
     caller.require(Permission::Approve, project)?;
     let release = find(caller, project, prefix).await?;
+    let decided =
+        decisions::list_of_release(&mut *caller.app.store().read().await?, project.id, &release.digest).await?;
+    let newest = decided.into_iter().max_by_key(|decision| decision.id);
+    if let Some(refused) = newest.filter(|decision| decision.verdict != Verdict::Pass) {
+        let message = format!(
+            "the gates did not let release {} pass: its decision is {}",
+            &release.digest[..12],
+            refused.verdict.as_str()
+        );
+        return Err(wrong_state(message).hint("`perennial releases show` tells which gate; a yes is for what passed"));
+    }
     let at = caller.app.now(project);
     let given = table::list_approvals(&mut *caller.app.store().read().await?, project.id, &release.digest).await?;
     let own = role_of(caller, project);

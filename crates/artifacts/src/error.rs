@@ -52,7 +52,7 @@ pub enum Error {
     #[error(transparent)]
     Judged(#[from] perennial_core::Error),
     /// The file system said no.
-    #[error("`{path}` failed")]
+    #[error("reading `{path}`, or keeping its content, failed: {source}")]
     Io {
         /// The file or folder.
         path: PathBuf,

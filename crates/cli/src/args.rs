@@ -88,6 +88,12 @@ pub(crate) enum Command {
     Alerts,
     /// Pipeline runs, newest first.
     Runs,
+    /// Stops a pipeline run; what was done stays. Ctrl-C does the same for the run that a command started.
+    #[command(after_help = "Examples:\n  perennial cancel\n  perennial cancel 01a2228b325571dba214266fe0ef61fd")]
+    Cancel {
+        /// The run, as `perennial runs` names it; the one that is under way if not said.
+        run: Option<String>,
+    },
     /// The ledger's entries, newest first.
     Ledger,
     /// Walks back from a prediction, model, release or dataset version to what made it, and forward to what stands on it.
@@ -281,13 +287,13 @@ pub(crate) enum Releases {
     },
     /// Says yes to a release.
     #[command(
-        after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role risk"
+        after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role approver"
     )]
     Approve {
         /// Its digest, or the beginning of it.
         digest: String,
         /// The role in which the yes is given; the one that is still wanted if not said.
-        #[arg(long)]
+        #[arg(long, value_parser = ["viewer", "contributor", "approver", "admin"])]
         role: Option<String>,
     },
 }

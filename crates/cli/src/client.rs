@@ -4,8 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use perennial_core::ErrorCode;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
+
+use crate::output::refused;
 
 /// How long a request may take: longer than any long poll.
 const TIMEOUT: Duration = Duration::from_secs(600);
@@ -50,6 +53,10 @@ impl Client {
 
     /// A client of a team's server, through the proxies that the environment names for other machines.
     pub(crate) fn remote(base: &str, token: &str) -> Result<Self> {
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            let message = format!("PERENNIAL_SERVER is `{base}`, expected a URL");
+            return Err(refused(ErrorCode::InvalidArgument, message, &format!("such as `http://{base}`")));
+        }
         if is_loopback(base) { Self::new(base, token) } else { Self::by(reqwest::Client::builder(), base, token) }
     }
 

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::args::{Arguments, Command, Data, Init, Release, Releases, Tokens};
 use crate::client::Client;
 use crate::follow::follow_on;
-use crate::host::Connection;
+use crate::host::{Connection, team_server};
 use crate::output::{note, refused, say, table};
 use crate::{demo, examples};
 
@@ -32,7 +32,7 @@ use crate::{demo, examples};
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = arguments.project.clone();
     match &arguments.command {
-        Command::Init(init) => return start(init, arguments.json),
+        Command::Init(init) => return start(&folder, init, arguments.json),
         Command::Up(options) => return up(&folder, options).await,
         Command::Demo(options) => return demo::play(options).await,
         Command::Doctor => return doctor::doctor(&folder, arguments.json).await,
@@ -45,15 +45,24 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         _ => {}
     }
+    if matches!(arguments.command, Command::Backup { .. }) && team_server().is_none() {
+        store::judge_folder(&folder)?;
+    }
     let mut connection = Connection::open(&folder).await?;
     match &arguments.command {
-        Command::Run(options) if !options.dry_run => connection.resume().await?,
-        Command::Release(_) => connection.resume().await?,
-        _ if connection.left() > 0 => {
-            let left = connection.left();
-            note!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` go on with them");
-        }
+        Command::Run(options) if !options.dry_run => connection.resume(true).await?,
+        Command::Release(_) => connection.resume(false).await?,
         _ => {}
+    }
+    let left = connection.left();
+    let gives_up = "go on with them, `perennial cancel` gives them up";
+    match &arguments.command {
+        _ if left == 0 => {}
+        Command::Cancel { .. } => {}
+        Command::Run(options) if !options.dry_run => {
+            note!("interrupted releases: {left}; `perennial release` and `perennial up` {gives_up}");
+        }
+        _ => note!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` {gives_up}"),
     }
     let ended = with_server(&arguments, &connection, &folder).await;
     connection.close().await?;
@@ -98,6 +107,10 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Data(Data::Discard { load }) => {
             let project = named(client, folder).await?;
             told(&client.post(&format!("/api/v1/projects/{project}/loads/{load}/discard"), &json!({})).await?, json)
+        }
+        Command::Cancel { run } => {
+            let project = named(client, folder).await?;
+            cancel(client, &project, run.as_deref(), json).await
         }
         Command::Rollback { endpoint } => {
             let project = named(client, folder).await?;
@@ -150,8 +163,8 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
     }
 }
 
-fn start(init: &Init, json: bool) -> Result<ExitCode> {
-    let folder = &init.folder;
+fn start(project: &Path, init: &Init, json: bool) -> Result<ExitCode> {
+    let folder = &if init.folder == Path::new(".") { project.to_owned() } else { project.join(&init.folder) };
     if let Some(example) = init.example {
         examples::write(example, folder)?;
         let message = format!("wrote the example to {0}; next: `perennial -C {0} run`", folder.display());
@@ -262,13 +275,15 @@ async fn pipeline(
     if !json {
         note!("pipeline run {id}");
     }
-    let run = follow_on(connection, folder, project, id, json).await?;
+    let run = follow_on(connection, folder, project, (id, kind), json).await?;
     let state = run.get("state").and_then(Value::as_str).unwrap_or_default();
     let message = run.get("message").and_then(Value::as_str).unwrap_or_default();
     if json {
         say!("{run}");
     } else if state == "failed" {
         note!("error: {message}");
+    } else if state == "cancelled" {
+        note!("error: the run was cancelled; what was done stays");
     } else if state == "nothing-to-do" {
         say!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
     } else if message.is_empty() {
@@ -280,7 +295,33 @@ async fn pipeline(
         note!("  hint: {hint}");
     }
     let is_held = kind == "run" && run["held"].as_u64().is_some_and(|held| held > 0);
-    Ok(ExitCode::from(u8::from(state == "failed" || is_held)))
+    Ok(ExitCode::from(u8::from(matches!(state, "failed" | "cancelled") || is_held)))
+}
+
+/// Stops a pipeline run: the one that is named, else the one that is under way.
+async fn cancel(client: &Client, project: &str, run: Option<&str>, json: bool) -> Result<ExitCode> {
+    let base = format!("/api/v1/projects/{project}/pipeline-runs");
+    let under_way = match run {
+        Some(run) => vec![run.to_owned()],
+        None => {
+            let runs = lists::items(&client.get(&base).await?).into_iter();
+            let open = runs.filter(|run| matches!(run["state"].as_str(), Some("pending" | "running" | "interrupted")));
+            open.filter_map(|run| run["id"].as_str().map(str::to_owned)).collect()
+        }
+    };
+    if under_way.is_empty() {
+        return done("no pipeline run is under way", &json!({ "cancelled": [] }), json);
+    }
+    for id in &under_way {
+        client.post(&format!("{base}/{id}/cancel"), &json!({})).await?;
+        if !json {
+            say!("pipeline run {id} is cancelled");
+        }
+    }
+    if json {
+        say!("{}", json!({ "cancelled": under_way }));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says what would run, and why. Nothing is submitted: whoever only looks changes nothing.

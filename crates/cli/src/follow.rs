@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Client, Refused};
 use crate::host::Connection;
@@ -28,14 +29,23 @@ pub(crate) async fn follow_on(
     connection: &Connection,
     folder: &Path,
     project: &str,
-    id: &str,
+    (id, kind): (&str, &str),
     quiet: bool,
 ) -> Result<Value> {
     let mut following = Following::new(project, id, quiet);
     let mut own: Option<Connection> = None;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         let asked = own.as_ref().unwrap_or(connection);
-        match following.finish(&asked.client).await {
+        let ended = tokio::select! {
+            ended = following.finish(&asked.client) => ended,
+            _ = interrupted.recv() => tokio::select! {
+                ended = following.cancel(&asked.client) => ended,
+                // Who presses it twice does not wait.
+                _ = interrupted.recv() => std::process::exit(INTERRUPTED),
+            },
+        };
+        match ended {
             Ok(run) => {
                 if let Some(own) = own {
                     own.close().await?;
@@ -45,7 +55,7 @@ pub(crate) async fn follow_on(
             Err(error) if asked.is_remote || asked.host.is_some() || error.is::<Refused>() => return Err(error),
             Err(_) => {
                 let mut taken_over = Connection::open(folder).await?;
-                taken_over.resume().await?;
+                taken_over.resume(kind == "run").await?;
                 own = Some(taken_over);
             }
         }
@@ -66,6 +76,18 @@ struct Following<'a> {
 impl<'a> Following<'a> {
     fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
         Self { project, id, after: 0, held: Value::Null, hint: Value::Null, screen: Screen::new(quiet) }
+    }
+
+    /// Stops the run, and follows it to its end.
+    async fn cancel(&mut self, client: &Client) -> Result<Value> {
+        self.screen.line("cancelling; Ctrl-C once more leaves at once");
+        let path = format!("/api/v1/projects/{}/pipeline-runs/{}/cancel", self.project, self.id);
+        match client.post(&path, &Value::Null).await {
+            // It ended meanwhile.
+            Err(error) if !error.is::<Refused>() => return Err(error),
+            _ => {}
+        }
+        self.finish(client).await
     }
 
     async fn finish(&mut self, client: &Client) -> Result<Value> {
@@ -94,6 +116,9 @@ impl<'a> Following<'a> {
         }
     }
 }
+
+/// The exit status of a command that was interrupted by force, as shells tell it.
+const INTERRUPTED: i32 = 130;
 
 struct Screen {
     bars: Option<MultiProgress>,

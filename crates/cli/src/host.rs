@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fs4::fs_std::FileExt;
-use perennial_app::pipeline_runs::PipelineRun;
+use perennial_app::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_app::{App, Caller, access, clock, endpoints, lease, loads, pipelines};
 use perennial_core::ErrorCode;
 use perennial_core::id::ProjectId;
@@ -161,9 +161,11 @@ impl Host {
         self.ticking = Some(tokio::spawn(tick_for_ever(self.app.clone())));
     }
 
-    /// Goes on with the pipeline runs that a server before this one left behind.
-    pub(crate) async fn resume(&mut self) -> Result<()> {
-        for run in std::mem::take(&mut self.left) {
+    /// Goes on with the pipeline runs that a server before this one left behind. Of a command that changes nothing
+    /// live, releases are left alone: `but_releases`.
+    pub(crate) async fn resume(&mut self, but_releases: bool) -> Result<()> {
+        let is_left = |run: &mut PipelineRun| !but_releases || run.kind == PipelineKind::Run;
+        for run in self.left.extract_if(.., is_left).collect::<Vec<_>>() {
             let caller = Caller::system(self.app.clone(), "start");
             let project = self.app.project(run.project_id).await?;
             self.app.work.spawn("resumed pipeline run", async move {
@@ -301,9 +303,9 @@ impl Connection {
     }
 
     /// Goes on with what a server before left behind, if the server was started here.
-    pub(crate) async fn resume(&mut self) -> Result<()> {
+    pub(crate) async fn resume(&mut self, but_releases: bool) -> Result<()> {
         match &mut self.host {
-            Some(host) => host.resume().await,
+            Some(host) => host.resume(but_releases).await,
             None => Ok(()),
         }
     }

@@ -35,6 +35,8 @@ struct Endpoint {
     canary_state: Option<&'static str>,
     canary_started_at: Option<String>,
     canary_share: Option<f64>,
+    /// What a live canary waits for, in words.
+    canary_waits_for: Option<String>,
     canary_release: Option<String>,
     /// Counts every change of who answers.
     generation: i64,
@@ -85,6 +87,7 @@ impl From<deployments::EndpointState> for Endpoint {
             canary_state: endpoint.canary_state.map(perennial_core::state::CanaryState::as_str),
             canary_started_at: endpoint.canary_started_ms.map(at),
             canary_share: endpoint.canary_share,
+            canary_waits_for: state.waits_for,
             canary_release: endpoint.canary_release_digest,
             generation: endpoint.generation,
             live: live.collect(),

@@ -26,6 +26,7 @@ use crate::serve::Stopping;
 pub(super) fn routes(routes: Routes) -> Routes {
     routes
         .operation::<__path_create, _, _>(Access::Project(Permission::Write), create)
+        .operation::<__path_cancel, _, _>(Access::Project(Permission::Write), cancel)
         .operation::<__path_plan, _, _>(Access::Project(Permission::Write), plan)
         .operation::<__path_plan_own, _, _>(Access::Known, plan_own)
         .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
@@ -236,6 +237,17 @@ async fn create(
 
 fn names(steps: &[String]) -> perennial_core::Result<Vec<StepName>> {
     steps.iter().map(|step| step.parse()).collect()
+}
+
+/// Cancels a pipeline run
+///
+/// Its commands are ended, what was done stays. Answers when it is over.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs/{id}/cancel", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
+async fn cancel(
+    On { caller, project }: On,
+    Path((_, id)): Path<(ProjectName, PipelineRunId)>,
+) -> Result<Json<Run>, ApiError> {
+    Ok(Json(pipelines::cancel(&caller, &project, id).await?.into()))
 }
 
 /// What is to be looked at.

@@ -108,15 +108,18 @@ impl From<releases::Decision> for Decision {
 struct Approval {
     id: String,
     role: &'static str,
+    /// Who gave it.
+    principal: String,
     principal_id: String,
     note: Option<String>,
     wall_at: String,
     project_at: String,
 }
 
-impl From<releases::Approval> for Approval {
-    fn from(approval: releases::Approval) -> Self {
+impl From<(releases::Approval, String)> for Approval {
+    fn from((approval, principal): (releases::Approval, String)) -> Self {
         Self {
+            principal,
             id: approval.id.to_string(),
             role: approval.role.as_str(),
             principal_id: approval.principal_id.to_string(),

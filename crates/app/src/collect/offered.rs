@@ -107,7 +107,12 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
     let (mut new, mut changed): (Vec<SourceFileRecord>, BTreeMap<LoadId, Load>) = Default::default();
     let mut refused = Vec::new();
     for file in &files {
-        match look.judge(file).await? {
+        let found = match look.judge(file).await {
+            Ok(found) => found,
+            // One that cannot be read keeps no other from being loaded.
+            Err(error) => Found::Refused(error),
+        };
+        match found {
             Found::Known => {}
             Found::Refused(error) => refused.push((file.path.clone(), error)),
             Found::New(record) => new.push(record),

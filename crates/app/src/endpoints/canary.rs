@@ -40,6 +40,27 @@ pub(crate) async fn next_due(app: &App, project: &ProjectState, endpoint: &Endpo
     lasts(app, project, endpoint).await.map(|(_, due)| due)
 }
 
+/// What a live canary waits for before it is promoted, in words; `None` without one, or when it is judged next.
+pub(crate) async fn waits_for(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option<String> {
+    let (declared, due) = lasts(app, project, endpoint).await?;
+    let now_ms = app.now(project).project_ms;
+    let live = app.live.find(endpoint.name.as_str())?;
+    let (canary, champion) = (&live.canary.as_ref()?.version.counts, &live.champion.counts);
+    let lacking = match canary.unfit() {
+        0 => String::new(),
+        unfit => format!(", {unfit} besides lacked its inputs"),
+    };
+    if canary.requests() < declared.min_requests {
+        return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
+    }
+    let judged = declared.rollback.as_ref().map(|rule| rule.judge(&all_facts(canary, champion)));
+    if let Some(judged) = judged.filter(|judged| judged.verdict == Verdict::Unknown) {
+        let unknown = judged.missing.iter().chain(&judged.reasons).cloned().collect::<Vec<_>>().join(", ");
+        return Some(format!("its rollback rule needs {unknown}, which is not known yet"));
+    }
+    (now_ms < due).then(|| format!("the end of its {}", declared.lasting))
+}
+
 /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
 /// answered enough; an unknown rule keeps it waiting. One line of what happened, and whether somebody should look.
 pub(crate) async fn judge(
@@ -54,8 +75,7 @@ pub(crate) async fn judge(
         let Some(canary) = &live.canary else { return Ok(None) };
         (canary.version.counts.clone(), live.champion.counts.clone())
     };
-    let mut facts = json!({ "canary": facts(&canary), "champion": facts(&champion) });
-    facts["canary"]["unfit"] = json!(canary.unfit() as f64);
+    let facts = all_facts(&canary, &champion);
     let rule = declared.rollback.as_ref();
     let verdict = rule.map(|rule| rule.judge(&facts));
     if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
@@ -107,7 +127,14 @@ pub(crate) async fn judge(
     Ok(Some((message, false)))
 }
 
-/// What a rollback rule sees of either version.
+/// What a rollback rule sees.
+fn all_facts(canary: &Counts, champion: &Counts) -> Value {
+    let mut facts = json!({ "canary": facts(canary), "champion": facts(champion) });
+    facts["canary"]["unfit"] = json!(canary.unfit() as f64);
+    facts
+}
+
+/// What it sees of either version.
 fn facts(counts: &Counts) -> Value {
     let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
     let mut facts = Map::new();

@@ -388,7 +388,7 @@ fn translate(event: &collect::Told<'_>) -> Told {
         }
         collect::Told::Failed(dataset, error) => Told::LoadFailed {
             dataset: (*dataset).clone(),
-            message: error.message().to_owned(),
+            message: collect::in_words(error),
             hint: error.hint_text().map(str::to_owned),
         },
         collect::Told::Ended(dataset, path, arrived) => {

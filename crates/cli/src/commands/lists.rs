@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Command, Data, Releases};
 use crate::client::Client;
-use crate::output::{cell, note, say, table, thousands};
+use crate::output::{cell, note, say, table};
 
 /// Where a list is and which of its fields make columns: (heading, field).
 type View = (String, Vec<(&'static str, &'static str)>);
@@ -137,7 +137,14 @@ fn release(answer: &Value, zone: &TimeZone) {
     }
     let approvals = items(&answer["approvals"]);
     if !approvals.is_empty() {
-        say!("\n{}", shown(&approvals, &[("approved as", "role"), ("at", "project_at"), ("note", "note")], zone));
+        say!(
+            "\n{}",
+            shown(
+                &approvals,
+                &[("approved as", "role"), ("by", "principal"), ("at", "project_at"), ("note", "note")],
+                zone
+            )
+        );
     }
     let promotions = items(&answer["promotions"]);
     if !promotions.is_empty() {
@@ -153,18 +160,11 @@ fn release(answer: &Value, zone: &TimeZone) {
     }
 }
 
-/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion. Tells
-/// of requests that a live one could not take.
+/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion.
 fn without_old_canary(endpoint: &mut Value) {
     if endpoint["canary_state"] == "promoted" {
         endpoint["canary_number"] = Value::Null;
         endpoint["canary_state"] = Value::Null;
-    }
-    let live = items(&endpoint["live"]);
-    let canary = live.iter().find(|version| version["part"] == "canary");
-    let unfit = canary.and_then(|canary| canary["unfit"].as_u64()).unwrap_or_default();
-    if let Some(state) = endpoint["canary_state"].as_str().filter(|_| unfit > 0) {
-        endpoint["canary_state"] = format!("{state}, {} requests lack its inputs", thousands(unfit)).into();
     }
 }
 
@@ -257,6 +257,7 @@ fn view(command: &Command) -> View {
                 ("canary", "canary_number"),
                 ("canary is", "canary_state"),
                 ("share", "canary_share"),
+                ("waits for", "canary_waits_for"),
             ],
         ),
         Command::Monitors => (

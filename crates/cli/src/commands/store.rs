@@ -17,6 +17,16 @@ use crate::output::{note, refused};
 /// What a backup tells of itself. Written last, so that a folder that has it is whole.
 const NOTE: &str = "backup.json";
 
+/// Refuses a folder in which no store was ever made: an empty backup is none.
+pub(crate) fn judge_folder(folder: &Path) -> Result<()> {
+    let data = data_folder(&folder.canonicalize().with_context(|| format!("{} is not there", folder.display()))?);
+    if data.is_dir() {
+        return Ok(());
+    }
+    let message = format!("there is nothing to back up: {} is not there", data.display());
+    Err(refused(ErrorCode::NotFound, message, "`-C DIR` names the project's folder, PERENNIAL_DATA its data folder"))
+}
+
 /// The server makes a copy of one moment beside its store, by links where it can; from there its files
 /// are copied to where they are wanted, each on disk when this returns.
 pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool) -> Result<ExitCode> {

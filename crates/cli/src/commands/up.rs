@@ -87,7 +87,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     {
         tracing::error!(error = error.chain(), "the project file was not submitted");
     }
-    host.resume().await?;
+    host.resume(false).await?;
     host.act();
     note!("answering at {}", host.address);
     if options.auth == Switch::On {

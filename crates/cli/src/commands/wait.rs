@@ -23,17 +23,27 @@ pub(super) async fn endpoints(client: &Client, project: &str) -> Result<Vec<Valu
 
 /// Follows canaries until none is live; one that was not promoted since the endpoints were as `before` is an error.
 pub(super) async fn follow(client: &Client, project: &str, before: &[Value]) -> Result<()> {
-    let mut is_told = false;
+    note!("following the canary; Ctrl-C stops following, not the canary");
+    let mut told: Vec<String> = Vec::new();
     loop {
         let now = endpoints(client, project).await?;
         if !now.iter().any(is_live) {
             return Ok(judge(before, &now)?);
         }
-        if !is_told {
-            note!("following the canary; Ctrl-C stops following, not the canary");
-            is_told = true;
+        let waits: Vec<String> = now
+            .iter()
+            .filter_map(|endpoint| Some((endpoint["name"].as_str()?, endpoint["canary_waits_for"].as_str()?)))
+            .map(|(name, what)| format!("• the canary at `{name}` waits for: {what}"))
+            .collect();
+        waits.iter().filter(|line| !told.contains(line)).for_each(|line| note!("{line}"));
+        told = waits;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                return Err(Error::new(ErrorCode::WrongState, "the canary is not followed any more; it goes on").into());
+            }
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -53,7 +63,8 @@ fn judge(before: &[Value], now: &[Value]) -> Result<(), Error> {
             "promoted" => note!("version {} answers at `{name}`", endpoint["champion_number"]),
             state => {
                 let message = format!("the canary of version {} at `{name}` is {state}", endpoint["canary_number"]);
-                return Err(Error::new(ErrorCode::WrongState, message).hint("`perennial ledger` tells why"));
+                return Err(Error::new(ErrorCode::WrongState, message)
+                    .hint("`perennial releases` lists it; `perennial releases show` tells why"));
             }
         }
     }

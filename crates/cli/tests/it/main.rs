@@ -4,6 +4,7 @@
 
 mod asked_anew;
 mod backup;
+mod cancelled;
 mod changed;
 mod clients;
 mod crash;

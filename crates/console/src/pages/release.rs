@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use perennial_app::releases::{self, Decision, Told};
 use perennial_core::Result;
+use perennial_core::rule::Verdict;
 use serde_json::Value;
 
 use crate::door::page;
@@ -28,6 +29,13 @@ struct Page {
 impl Page {
     fn verdict(decision: &Decision) -> Mark {
         decision.verdict.into()
+    }
+
+    /// Whether a yes is still asked for: of what passed, in a role in which nobody gave it.
+    fn wants_yes(&self) -> bool {
+        let passed = self.told.decisions.first().is_some_and(|decision| decision.verdict == Verdict::Pass);
+        let given = |role: &String| self.told.approvals.iter().any(|(approval, _)| approval.role.as_str() == role);
+        passed && !self.wanted.iter().all(given)
     }
 }
 

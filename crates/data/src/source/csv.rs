@@ -1,6 +1,7 @@
 //! CSV: comma-separated, quoted as RFC 4180 says; an empty field is null.
 
 use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -132,14 +133,32 @@ struct Rows {
     record: ByteRecord,
     label: Arc<str>,
     names: Vec<String>,
+    /// Whether lines end in two characters, before the second of which the reader stands when a row begins.
+    is_crlf: bool,
+}
+
+/// Bytes in which the first line ending is looked for.
+const FIRST_LINE: u64 = 64 << 10;
+
+fn is_crlf(file: &LocalFile) -> Result<bool> {
+    let mut beginning = Vec::new();
+    let read = file.open()?.take(FIRST_LINE).read_to_end(&mut beginning);
+    read.map_err(|cause| Error::storage(format!("reading {}", file.label), cause))?;
+    let first = beginning.iter().position(|byte| *byte == b'\n');
+    Ok(first.is_some_and(|first| beginning[..first].ends_with(b"\r")))
 }
 
 impl Rows {
     fn open(file: &LocalFile, header: bool, names: &[String]) -> Result<Self> {
         let reader =
             ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(256 << 10).from_reader(file.open()?);
-        let mut rows =
-            Self { reader, record: ByteRecord::new(), label: Arc::clone(&file.label), names: names.to_vec() };
+        let mut rows = Self {
+            reader,
+            record: ByteRecord::new(),
+            label: Arc::clone(&file.label),
+            names: names.to_vec(),
+            is_crlf: is_crlf(file)?,
+        };
         if header {
             if !rows.advance()? {
                 return Err(Error::source_file(format!("{} is empty: expected a header line", rows.label)));
@@ -193,7 +212,7 @@ impl Rows {
 
     /// The line the row begins on.
     fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
+        self.record.position().map_or(0, |place| place.line() + u64::from(self.is_crlf && place.byte() > 0))
     }
 
     fn field(&self, place: usize) -> Result<&str> {

@@ -268,3 +268,18 @@ async fn a_fingerprint_is_the_content_s_blake3() {
     assert_eq!(print, blake3::hash(b"a\n1\n").to_hex().to_string());
     says(&place.engine.fingerprint(&source("a.csv"), "b.csv").await.unwrap_err(), "not-found", &["b.csv"]);
 }
+
+#[tokio::test]
+async fn lines_are_counted_as_an_editor_does_whatever_ends_them() {
+    for (ending, header) in [("\n", true), ("\r\n", true), ("\n", false), ("\r\n", false)] {
+        let place = Place::new();
+        let lines: Vec<&str> = if header { vec!["a,b", "1,2", "3,4", "5"] } else { vec!["1,2", "3,4", "5"] };
+        place.write("rows.csv", &(lines.join(ending) + ending));
+        let mut source = source("rows.csv");
+        if !header {
+            (source.header, source.columns) = (false, vec!["a".to_owned(), "b".to_owned()]);
+        }
+        let error = place.stage(&How::from_source(source, &["rows.csv"])).await.unwrap_err();
+        says(&error, "source-file", &[&format!("line {}: expected 2 columns, got 1", lines.len())]);
+    }
+}
