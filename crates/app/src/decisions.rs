@@ -50,6 +50,9 @@ pub struct Judged {
     pub judgement: Judgement,
 }
 
+/// Below so many test rows a measure tells little, and the Decision says so.
+const FEW_ROWS: u64 = 100;
+
 /// The registered model of a project: its name is the project's.
 pub(crate) async fn registered(app: &App, context: &Context) -> Result<Option<RegisteredModel>> {
     Ok(registered_models::find_by_name(&mut *app.store().read().await?, context.project.name.as_str()).await?)
@@ -175,6 +178,9 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
             _ => format!("gate `{}` does not hold: {}", failed.gate, failed.expression),
         };
         parts.push(why);
+    }
+    if evidence.split.test_rows < FEW_ROWS {
+        parts.push(format!("judged on {} rows only", evidence.split.test_rows));
     }
     for (feature, why) in &evidence.leaks {
         parts.push(format!("`{feature}` is a suspected leak: {why}"));

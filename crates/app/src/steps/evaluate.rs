@@ -132,6 +132,15 @@ pub(super) async fn run(
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
     context.tell(Told::StepLog { step: step.clone(), line }).await;
+    let key = task.key.clone();
+    let (repeated, examples) = app.compute(move || Ok((examples.rows_of_repeated_keys(&key), examples))).await?;
+    if repeated > 0 {
+        let line = format!(
+            "warning: {repeated} of {} rows have a key that others have, too: an example is one row, and its outcome joins by the key",
+            examples.frame.rows()
+        );
+        context.tell(Told::StepLog { step: step.clone(), line }).await;
+    }
     let features = feature_names(&task, examples.frame.names());
     let (slices, allowed) = (slices.to_vec(), task.allow.clone());
     let measured =

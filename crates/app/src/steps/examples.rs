@@ -1,5 +1,7 @@
 //! The rows of `[task].data`, as training and evaluation see them.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use perennial_config::Task;
@@ -54,6 +56,24 @@ impl Examples {
             .map(|column| (0..frame.rows()).map(|row| !column.is_missing(row)).collect())
             .unwrap_or_default();
         Ok(Self { frame, times, labelled })
+    }
+
+    /// How many rows have the whole key of another row.
+    pub(crate) fn rows_of_repeated_keys(&self, key: &[String]) -> usize {
+        let columns: Vec<&Column> = key.iter().filter_map(|name| self.frame.column(name)).collect();
+        let mut rows_by_key: HashMap<u64, usize> = HashMap::new();
+        let whole = (0..self.frame.rows()).filter(|row| !columns.iter().any(|column| column.is_missing(*row)));
+        for row in whole.filter(|_| !columns.is_empty()) {
+            let mut hasher = DefaultHasher::new();
+            for column in &columns {
+                match column {
+                    Column::Number(values) => values[row].to_bits().hash(&mut hasher),
+                    Column::Text(text) => text.get(row).hash(&mut hasher),
+                }
+            }
+            *rows_by_key.entry(hasher.finish()).or_default() += 1;
+        }
+        rows_by_key.into_values().filter(|rows| *rows > 1).sum()
     }
 
     /// Labelled rows for which `chosen` of their time holds.

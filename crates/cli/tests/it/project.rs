@@ -155,3 +155,18 @@ fn what_changed_and_holds_only_for_rows_to_come_is_told() {
     let said = text(&place.run(&["run", "features"]).stderr);
     assert!(!said.contains("changed"), "it is told once: {said}");
 }
+
+#[test]
+fn keys_that_repeat_and_few_test_rows_are_told() {
+    let place = Place::with_file(
+        &(SALES.to_owned() + "\n[release]\nmodel = \"train\"\n\n[gates]\nany = \"candidate.rmse >= 0\"\n"),
+    );
+    let row = |n: usize| format!("{n},2013-{:02}-{:02}T00:00:00Z,Basel,{}\n", 1 + n / 20, 1 + n % 20, n % 7);
+    place.write("sold.csv", "id,sold,city,price\n".to_owned() + &(0..40).map(row).collect::<String>());
+    let sql = "SELECT id, sold, city, price FROM sold";
+    place.write("features.sql", format!("{sql} UNION ALL {sql} WHERE id < 5\n"));
+    let told = place.run(&["run"]);
+    let said = text(&told.stderr);
+    assert!(said.contains("warning: 10 of 45 rows have a key that others have, too"), "{said}");
+    assert!(said.contains("judged on 20 rows only"), "{said}");
+}

@@ -215,12 +215,12 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
         .to_owned();
     let unknown = unknown_column(cause.find_root());
-    let text = unknown.map_or(text, |(column, _)| format!("there is no column `{}`", column.name));
+    let text = unknown.map_or(text, |(column, _)| format!("there is no column `{}`", column.flat_name()));
     let message = match place {
         Some((line, column)) if line > 0 => format!("line {line} column {column}: {}", lower_first(&text)),
         _ => lower_first(&text),
     };
-    Error::Sql { message, hint: unknown.and_then(|(column, known)| instead_of(&column.name, known)) }
+    Error::Sql { message, hint: unknown.and_then(|(column, known)| instead_of(column, known)) }
 }
 
 /// The column that there is not, and those that there are.
@@ -231,12 +231,17 @@ fn unknown_column(cause: &DataFusionError) -> Option<(&Column, &[Column])> {
 }
 
 /// What to write in place of a column that there is not.
-fn instead_of(column: &str, known: &[Column]) -> Option<String> {
-    let known: Vec<&str> = known.iter().map(|column| column.name.as_str()).collect();
-    match known.iter().find(|name| **name != column && name.eq_ignore_ascii_case(column)) {
-        Some(name) => Some(format!("write `\"{name}\"`: names with capital letters need double quotes")),
-        None => choose(column, &known),
+fn instead_of(column: &Column, known: &[Column]) -> Option<String> {
+    let is_capital = |known: &&Column| known.name != column.name && known.name.eq_ignore_ascii_case(&column.name);
+    if let Some(Column { name, .. }) = known.iter().find(is_capital) {
+        return Some(format!("write `\"{name}\"`: names with capital letters need double quotes"));
     }
+    // A column that was looked for in one table may stand in another.
+    let elsewhere = known.iter().find(|known| known.name == column.name);
+    if let Some(elsewhere) = elsewhere {
+        return Some(format!("did you mean `{}`?", elsewhere.flat_name()));
+    }
+    choose(&column.name, &known.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())
 }
 
 /// The same error, as one about SQL.
