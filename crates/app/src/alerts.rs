@@ -14,6 +14,7 @@ use perennial_store::{Tx, alerts as table, datasets, lineage, loads};
 use serde_json::{Value, json};
 
 use crate::app::{App, Caller};
+use crate::collect;
 use crate::ledger::{By, Change};
 use crate::project::ProjectState;
 
@@ -105,15 +106,44 @@ pub async fn acknowledge(caller: &Caller, project: &Arc<ProjectState>, id: Alert
 /// What a look at a dataset's source found of its files.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
-    /// Subjects of the files that cannot be loaded, and why.
-    pub faulty: Vec<(String, String)>,
+    /// The files that cannot be loaded, or the whole source, at most [`FAULTS_MAX`].
+    pub faulty: Vec<Fault>,
     /// Whether every file was looked at.
     pub is_whole: bool,
 }
 
-/// The subject of alerts about a file of a dataset.
-pub(crate) fn file_subject(dataset: &DatasetName, path: &str) -> String {
-    format!("file:{dataset}/{path}")
+/// Files of a dataset that are alerted of, at most; a run tells them all.
+pub(crate) const FAULTS_MAX: usize = 100;
+
+/// What is wrong with a file or a source.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What an alert about it is about.
+    subject: String,
+    /// What parts it from another fault of the same thing: the error without its causes, which may be told otherwise
+    /// each time.
+    kind: String,
+    /// What people read.
+    message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(dataset: &DatasetName, path: &str, error: &Error) -> Self {
+        let subject = format!("file:{dataset}/{path}");
+        Self { subject, kind: error.message().to_owned(), message: collect::in_words(error) }
+    }
+
+    fn is_told_by(&self, alert: &Alert) -> bool {
+        alert.subject == self.subject && alert.facts["fault"] == self.kind.as_str()
+    }
+}
+
+impl Looked {
+    pub(crate) fn fault(&mut self, fault: Fault) {
+        if self.faulty.len() < FAULTS_MAX {
+            self.faulty.push(fault);
+        }
+    }
 }
 
 /// Brings alerts about data in line with what was just seen: of files that cannot be loaded, of loads that are no longer
@@ -133,13 +163,13 @@ async fn try_follow_data(
 ) -> Result<()> {
     let open = table::list_open(&mut *caller.app.store().read().await?, project.id).await?;
     for (dataset, seen) in looked {
-        for (subject, message) in &seen.faulty {
-            if open.iter().any(|alert| alert.subject == *subject && alert.message == *message) {
+        for fault in &seen.faulty {
+            if open.iter().any(|alert| fault.is_told_by(alert)) {
                 continue;
             }
-            let now = caller.app.services.clock.wall_ms();
-            let about = (subject.clone(), "faulty", now);
-            fire(caller, new(caller, project, about, json!({ "dataset": dataset }), message.clone()), None).await?;
+            let about = (fault.subject.clone(), "faulty", caller.app.services.clock.wall_ms());
+            let facts = json!({ "dataset": dataset, "fault": fault.kind });
+            fire(caller, new(caller, project, about, facts, fault.message.clone()), None).await?;
         }
     }
     for alert in open {
@@ -171,10 +201,11 @@ fn is_mended(project: &ProjectState, path: &str, alert: &Alert, looked: &BTreeMa
     if project.find_submission().is_some_and(|now| !now.project.datasets.contains_key(&dataset)) {
         return true;
     }
-    looked.get(&dataset).is_some_and(|seen| match seen.faulty.iter().find(|(subject, _)| *subject == alert.subject) {
-        Some((_, message)) => *message != alert.message,
-        None => seen.is_whole,
-    })
+    let is_another = |seen: &Looked| match seen.faulty.iter().find(|fault| fault.subject == alert.subject) {
+        Some(fault) => !fault.is_told_by(alert),
+        None => seen.is_whole && seen.faulty.len() < FAULTS_MAX,
+    };
+    looked.get(&dataset).is_some_and(is_another)
 }
 
 /// Resolves the open alerts of a name about one thing whose window `is_past`: a newer window was judged.

@@ -16,7 +16,7 @@ use perennial_store::{datasets, loads};
 use perennial_validation::{Check, Question, plan};
 
 use self::offered::{Offer, arriving};
-use crate::alerts::{self, Looked, file_subject};
+use crate::alerts::{self, Fault, Looked};
 use crate::app::{App, Caller};
 use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
 use crate::project::{ProjectState, Submission, files_source};
@@ -81,8 +81,8 @@ pub async fn collect(
         seen.is_whole = whole.is_ok();
         if let Err(error) = whole {
             // A source that cannot be looked at is at fault as a whole.
-            if !is_the_files(&error) {
-                seen.faulty.push((file_subject(name, &declared.source.files), in_words(&error)));
+            if matches!(error.code(), ErrorCode::Storage | ErrorCode::NotFound | ErrorCode::InvalidArgument) {
+                seen.fault(Fault::new(name, &declared.source.files, &error));
             }
             collected.fail(name, error, told);
         }
@@ -217,7 +217,7 @@ async fn collect_one(
         told(&Told::Empty(name, &declared.source.files));
     }
     for (path, refused) in refused {
-        seen.faulty.push((file_subject(name, &path), in_words(&refused)));
+        seen.fault(Fault::new(name, &path, &refused));
         collected.fail(name, refused, told);
     }
     for files in together {
@@ -227,7 +227,7 @@ async fn collect_one(
         let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
             Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
         })?;
-        let subject = file_subject(name, files.paths().first().map_or("", String::as_str));
+        let first = files.paths().into_iter().next().unwrap_or_default();
         let arrival = Arrival {
             dataset: dataset.clone(),
             origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
@@ -245,7 +245,7 @@ async fn collect_one(
             Err(error) => {
                 // One that is still being written is no fault.
                 if matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged) {
-                    seen.faulty.push((subject, error.message().to_owned()));
+                    seen.fault(Fault::new(name, &first, &error));
                 }
                 // One file's fault is no other's, unless rows take the place of earlier ones.
                 if !is_the_files(&error) || declared.mode != Mode::Append {

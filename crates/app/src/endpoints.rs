@@ -12,6 +12,7 @@ mod declared;
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use perennial_config::Endpoint as Declared;
 use perennial_core::clock::Instant;
 use perennial_core::id::{DecisionId, ModelId, PromotionId};
@@ -214,26 +215,22 @@ async fn start_canary(
         at,
     );
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
-    caller
-        .app
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                let mut current = stored;
-                if replaced.is_some() {
-                    endpoints::apply_canary(tx, &current, CanaryEvent::Replace, at.wall_ms).await?;
-                    current = endpoints::get(tx, current.project_id, &current.name).await?;
-                }
-                endpoints::start_canary(tx, &current, &new).await?;
-                store_promotions(tx, &[promotion], None, cause_text.as_deref(), at).await
-            })
-        })
-        .await?;
     let champion = endpoint.champion_number.and_then(|number| answering(&caller.app, name, number));
     let asked = champion.map_or_else(String::new, |champion| {
         told_of_inputs(ready.model.signature(), champion.model.signature(), champion.number)
     });
-    refresh(&caller.app, project, name, Some(&ready)).await?;
+    as_one(caller, project, name, Some(ready), move |tx| {
+        Box::pin(async move {
+            let mut current = stored;
+            if replaced.is_some() {
+                endpoints::apply_canary(tx, &current, CanaryEvent::Replace, at.wall_ms).await?;
+                current = endpoints::get(tx, current.project_id, &current.name).await?;
+            }
+            endpoints::start_canary(tx, &current, &new).await?;
+            store_promotions(tx, &[promotion], None, cause_text.as_deref(), at).await
+        })
+    })
+    .await?;
     let share = canary.share * 100.0;
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
     Ok(Some(format!(
@@ -517,17 +514,30 @@ pub(crate) async fn end_canary(
         .zip(endpoint.canary_number)
         .map(|(digest, number)| refusal(caller, project, endpoint, digest, number, &cause));
     let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
-    caller
-        .app
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
-                store_promotions(tx, &[promotion], refusal.as_ref(), cause_text.as_deref(), at).await
-            })
+    as_one(caller, project, &endpoint.name, None, move |tx| {
+        Box::pin(async move {
+            endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
+            store_promotions(tx, &[promotion], refusal.as_ref(), cause_text.as_deref(), at).await
         })
-        .await?;
-    refresh(&caller.app, project, &endpoint.name, None).await
+    })
+    .await
+}
+
+/// Records a change of who answers at an endpoint, and swaps it in: one thing, even when whoever asked for it goes away
+/// in between.
+async fn as_one(
+    caller: &Caller,
+    project: &Arc<ProjectState>,
+    name: &EndpointName,
+    ready: Option<Answering>,
+    change: impl for<'a> FnOnce(&'a mut perennial_store::Tx) -> BoxFuture<'a, Result<()>> + Send + 'static,
+) -> Result<()> {
+    let (app, project, name) = (caller.app.clone(), project.clone(), name.clone());
+    let changed = caller.app.work.finish("change of a canary", async move {
+        app.store().write(change).await?;
+        refresh(&app, &project, &name, ready.as_ref()).await
+    });
+    changed.await.ok_or_else(|| wrong_state("the server stopped while the canary was changed"))?
 }
 
 /// Reads who should answer at an endpoint and swaps it in, the version that was made `ready` before among them;

@@ -246,7 +246,9 @@ async fn answered(
         let id = format!("{request}-{row}");
         Line { depth, kind: "prediction".to_owned(), id, text, is_repeated: false }
     };
-    let lines = vec![line(0, text), line(1, format!("asked: {inputs}")), line(1, format!("answered: {scores}"))];
+    let mut lines = vec![line(0, text)];
+    lines.extend((!inputs.is_empty()).then(|| line(1, format!("asked: {inputs}"))));
+    lines.push(line(1, format!("answered: {scores}")));
     let version = model_versions::get(&mut *caller.app.store().read().await?, endpoint.model_id, number).await?;
     Ok(Some((lines, version_node(&version))))
 }
@@ -263,8 +265,12 @@ fn told<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
 /// A value in few characters: of a long text its beginning, of a number six digits that count.
 fn short(value: &Value) -> String {
     match value {
-        Value::String(text) if text.chars().count() > TEXT_MAX => text.chars().take(TEXT_MAX).chain(['…']).collect(),
-        Value::String(text) => text.clone(),
+        // A client sent it: what a terminal would obey is shown as what it is.
+        Value::String(text) => {
+            let cut = if text.chars().count() > TEXT_MAX { "…" } else { "" };
+            let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            text.chars().take(TEXT_MAX).map(plain).collect::<String>() + cut
+        }
         Value::Number(number) => {
             let short =
                 number.as_f64().filter(|_| number.is_f64()).and_then(|f| format!("{f:.5e}").parse::<f64>().ok());

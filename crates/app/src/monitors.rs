@@ -10,7 +10,7 @@ use perennial_config::{Monitor, Thing};
 use perennial_core::calendar::{Duration, Window, local};
 use perennial_core::name::{MonitorName, StepName};
 use perennial_core::rule::Verdict;
-use perennial_core::state::AlertEvent;
+use perennial_core::state::{AlertEvent, PipelineRunState};
 use perennial_core::{Error, Result};
 use perennial_monitoring::{Reference, WindowResult};
 use perennial_store::alerts::Alert;
@@ -22,7 +22,7 @@ use perennial_store::{endpoints, monitor_results, promotions};
 use serde_json::{Value, json};
 
 use crate::alerts;
-use crate::app::Caller;
+use crate::app::{Caller, wrong_state};
 use crate::ledger::By;
 use crate::pipelines::{self, Options};
 use crate::predictions::{self, STUCK};
@@ -249,7 +249,10 @@ async fn refresh_data(caller: &Caller, project: &Arc<ProjectState>, submission: 
     let (refreshing, refreshed) = (caller.clone(), project.clone());
     let refresh = async move {
         let _turn = turn;
-        pipelines::carry_out(&refreshing, &refreshed, &run).await?;
+        let ended = pipelines::carry_out(&refreshing, &refreshed, &run).await?;
+        if ended.state == PipelineRunState::Cancelled {
+            return Err(wrong_state("bringing the monitors' data up to date was cancelled"));
+        }
         refreshed.refreshed(sources);
         Ok(true)
     };

@@ -9,6 +9,7 @@ use perennial_artifacts::Error as BlobError;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
+use perennial_core::state::PipelineRunState;
 use perennial_core::{Error, Result};
 use perennial_store::{pipeline_runs as table, step_runs};
 
@@ -46,6 +47,11 @@ pub async fn get(caller: &Caller, project: &ProjectState, id: PipelineRunId) -> 
         return Err(Error::not_found("pipeline run", id));
     }
     Ok(run)
+}
+
+/// Where a pipeline run stands, for whoever carries it out.
+pub(crate) async fn state(caller: &Caller, id: PipelineRunId) -> Result<PipelineRunState> {
+    Ok(table::get(&mut *caller.app.store().read().await?, id).await?.state)
 }
 
 /// Attempts at the steps of a pipeline run, each with what it left, in the order of their beginning.

@@ -28,6 +28,7 @@ use crate::tracking::Seal;
 
 pub(crate) use cancel::Carried;
 pub use cancel::cancel;
+use cancel::{Stop, Turn};
 pub(crate) use execute::plan_by;
 pub use execute::{Context, Finished, Plan};
 pub use told::Told;
@@ -121,32 +122,41 @@ fn asked_for(
 /// Runs a recorded pipeline run to its end, or until somebody cancels it. One at a time a project; another waits its
 /// turn.
 pub async fn carry_out(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
-    let carried = caller.app.carried.begin(run.id);
+    carry(caller, project, run, false).await
+}
+
+/// Goes on with a pipeline run that a server before this one left behind. Of a release nothing goes live by a project
+/// file that is another by now.
+pub async fn go_on(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<Finished> {
+    carry(caller, project, run, true).await
+}
+
+async fn carry(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun, was_left: bool) -> Result<Finished> {
+    let turn = Turn::begin(caller, run.id);
     let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
-    let work = async {
-        let _running = project.running.lock().await;
-        // Without the lease it is another server's, which goes on with it.
-        caller.app.lease.require()?;
-        let result = match begin(&caller, project, run).await {
-            Ok(submission) => execute::execute(&caller, project, submission, run).await,
-            Err(error) => Err(error),
-        };
-        Ok::<_, Error>(result)
-    };
-    let result = tokio::select! {
+    let _running = tokio::select! {
         biased;
-        result = work => result?,
-        // What it was at is dropped where it stands; its commands are ended with it.
-        () = carried.cancelled() => return cancel::end(&caller, run).await,
+        () = turn.stop.wanted() => return cancel::ended(&caller, run, &turn.stop).await,
+        running = project.running.lock() => running,
     };
-    execute::end(&caller, run, result).await
+    // Without the lease it is another server's, which goes on with it.
+    caller.app.lease.require()?;
+    let result = match begin(&caller, project, run, was_left).await {
+        Ok(submission) => execute::execute(&caller, project, submission, run, turn.stop.clone()).await,
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(None) => cancel::ended(&caller, run, &turn.stop).await,
+        Ok(Some(finished)) => execute::end(&caller, run, Ok(finished)).await,
+        Err(error) => execute::end(&caller, run, Err(error)).await,
+    }
 }
 
 /// Marks a run as under way here; gives the project file it follows.
-async fn begin(caller: &Caller, project: &ProjectState, run: &PipelineRun) -> Result<Followed> {
+async fn begin(caller: &Caller, project: &ProjectState, run: &PipelineRun, was_left: bool) -> Result<Followed> {
     let submission = project.submission_of(&caller.app, &run.file_digest).await?;
     let is_current = project.find_submission().is_none_or(|now| now.digest == submission.digest);
-    if run.state == PipelineRunState::Interrupted && run.kind == PipelineKind::Release && !is_current {
+    if was_left && run.kind == PipelineKind::Release && !is_current {
         return Err(wrong_state(
             "the project file changed since this release was interrupted: nothing of it goes live",
         )

@@ -7,19 +7,18 @@ use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::Part;
 use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, endpoints, evidence, principals, promotions, releases as table};
+use perennial_store::endpoints::Endpoint;
+use perennial_store::promotions::PromotionKind;
+use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotions, releases as table};
 use serde_json::json;
 
 use crate::app::{Caller, Entry, record, wrong_state};
 use crate::project::ProjectState;
 
-use perennial_store::Conn;
 pub use perennial_store::Page;
 pub use perennial_store::decisions::Decision;
-use perennial_store::endpoints::Endpoint;
 pub use perennial_store::evidence::Evidence;
 pub use perennial_store::promotions::Promotion;
-use perennial_store::promotions::PromotionKind;
 pub use perennial_store::releases::{Approval, Release};
 
 /// The shortest prefix of a digest that names a release.

@@ -57,7 +57,6 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
         /// What the file system said.
-        #[source]
         source: io::Error,
     },
     /// The object store said no.
@@ -103,6 +102,7 @@ impl From<Error> for perennial_core::Error {
             Some(hint) => wrapped.hint(hint),
             None => wrapped,
         };
-        wrapped.because(error)
+        // The text of these tells the cause.
+        if let Error::Io { .. } = error { wrapped } else { wrapped.because(error) }
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains\n\nExit status: 0 done; 1 refused or failed for a reason of yours, or `run` while a load is held; 2 misuse, or a fault of ours."
+    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains\n\nExit status: 0 done; 1 refused, cancelled or failed for a reason of yours, or `run` while a load is held; 2 misuse, or a fault of ours; 130 left by Ctrl-C."
 )]
 pub(crate) struct Arguments {
     /// The project's folder.

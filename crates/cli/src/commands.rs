@@ -29,6 +29,9 @@ use crate::output::{note, refused, say, table};
 use crate::{demo, examples};
 
 /// Runs one command to its end.
+/// What is said of pipeline runs that were cut off.
+const GIVES_UP: &str = "go on with them, `perennial cancel` gives them up";
+
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = arguments.project.clone();
     match &arguments.command {
@@ -48,21 +51,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     if matches!(arguments.command, Command::Backup { .. }) && team_server().is_none() {
         store::judge_folder(&folder)?;
     }
-    let mut connection = Connection::open(&folder).await?;
-    match &arguments.command {
-        Command::Run(options) if !options.dry_run => connection.resume(true).await?,
-        Command::Release(_) => connection.resume(false).await?,
-        _ => {}
-    }
+    let connection = Connection::open(&folder).await?;
     let left = connection.left();
-    let gives_up = "go on with them, `perennial cancel` gives them up";
-    match &arguments.command {
-        _ if left == 0 => {}
-        Command::Cancel { .. } => {}
-        Command::Run(options) if !options.dry_run => {
-            note!("interrupted releases: {left}; `perennial release` and `perennial up` {gives_up}");
-        }
-        _ => note!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` {gives_up}"),
+    let goes_on = match &arguments.command {
+        Command::Run(options) => !options.dry_run,
+        Command::Release(_) | Command::Cancel { .. } => true,
+        _ => false,
+    };
+    if left > 0 && !goes_on {
+        note!("interrupted pipeline runs: {left}; `perennial run` and `perennial up` {GIVES_UP}");
     }
     let ended = with_server(&arguments, &connection, &folder).await;
     connection.close().await?;
@@ -76,6 +73,11 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Run(options) if options.dry_run => plan(connection, folder, &options.steps, json).await,
         Command::Run(options) => {
             let project = submitted(connection, folder).await?;
+            connection.resume(true).await?;
+            if connection.left() > 0 {
+                let left = connection.left();
+                note!("interrupted releases: {left}; `perennial release` and `perennial up` {GIVES_UP}");
+            }
             pipeline((connection, folder), &project, "run", json!({ "steps": options.steps }), json).await
         }
         Command::Release(Release { wait }) if *wait && !connection.stays => {
@@ -83,7 +85,9 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
             Err(refused(ErrorCode::WrongState, message, "start `perennial up` first, or leave `--wait` away"))
         }
         Command::Release(options) => {
+            // What was left behind goes on by the file as it is now, or not at all.
             let project = submitted(connection, folder).await?;
+            connection.resume(false).await?;
             let before = if options.wait { wait::endpoints(client, &project).await? } else { Vec::new() };
             let code = pipeline((connection, folder), &project, "release", json!({}), json).await?;
             if code == ExitCode::SUCCESS && !connection.stays {
@@ -283,7 +287,7 @@ async fn pipeline(
     } else if state == "failed" {
         note!("error: {message}");
     } else if state == "cancelled" {
-        note!("error: the run was cancelled; what was done stays");
+        note!("error: {message}; what was done stays");
     } else if state == "nothing-to-do" {
         say!("nothing to do{}", if message.is_empty() { String::new() } else { format!(": {message}") });
     } else if message.is_empty() {
@@ -298,30 +302,29 @@ async fn pipeline(
     Ok(ExitCode::from(u8::from(matches!(state, "failed" | "cancelled") || is_held)))
 }
 
-/// Stops a pipeline run: the one that is named, else the one that is under way.
+/// Stops a pipeline run: the one that is named, else the only one that is not over.
 async fn cancel(client: &Client, project: &str, run: Option<&str>, json: bool) -> Result<ExitCode> {
     let base = format!("/api/v1/projects/{project}/pipeline-runs");
-    let under_way = match run {
-        Some(run) => vec![run.to_owned()],
+    let id = match run {
+        Some(run) => run.to_owned(),
         None => {
             let runs = lists::items(&client.get(&base).await?).into_iter();
             let open = runs.filter(|run| matches!(run["state"].as_str(), Some("pending" | "running" | "interrupted")));
-            open.filter_map(|run| run["id"].as_str().map(str::to_owned)).collect()
+            let open: Vec<String> = open.filter_map(|run| run["id"].as_str().map(str::to_owned)).collect();
+            match open.as_slice() {
+                [] => return done("no pipeline run is under way", &json!({ "cancelled": null }), json),
+                [one] => one.clone(),
+                many => {
+                    let message = format!("{} pipeline runs are not over: {}", many.len(), many.join(", "));
+                    return Err(refused(ErrorCode::InvalidArgument, message, "name the one that is to stop"));
+                }
+            }
         }
     };
-    if under_way.is_empty() {
-        return done("no pipeline run is under way", &json!({ "cancelled": [] }), json);
-    }
-    for id in &under_way {
-        client.post(&format!("{base}/{id}/cancel"), &json!({})).await?;
-        if !json {
-            say!("pipeline run {id} is cancelled");
-        }
-    }
-    if json {
-        say!("{}", json!({ "cancelled": under_way }));
-    }
-    Ok(ExitCode::SUCCESS)
+    let ended = client.post(&format!("{base}/{id}/cancel"), &json!({})).await?;
+    let state = ended["state"].as_str().unwrap_or_default();
+    // One that decides and releases by now comes to its own end.
+    done(&format!("pipeline run {id} is {state}"), &ended, json)
 }
 
 /// Says what would run, and why. Nothing is submitted: whoever only looks changes nothing.

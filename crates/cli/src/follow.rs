@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use perennial_core::ErrorCode;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -35,15 +36,20 @@ pub(crate) async fn follow_on(
     let mut following = Following::new(project, id, quiet);
     let mut own: Option<Connection> = None;
     let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut stops = false;
     loop {
         let asked = own.as_ref().unwrap_or(connection);
         let ended = tokio::select! {
-            ended = following.finish(&asked.client) => ended,
-            _ = interrupted.recv() => tokio::select! {
-                ended = following.cancel(&asked.client) => ended,
+            ended = following.go_on(&asked.client, stops) => ended,
+            _ = interrupted.recv() => {
                 // Who presses it twice does not wait.
-                _ = interrupted.recv() => std::process::exit(INTERRUPTED),
-            },
+                if stops {
+                    std::process::exit(INTERRUPTED);
+                }
+                stops = true;
+                following.screen.line("cancelling; Ctrl-C once more leaves at once");
+                continue;
+            }
         };
         match ended {
             Ok(run) => {
@@ -54,7 +60,7 @@ pub(crate) async fn follow_on(
             }
             Err(error) if asked.is_remote || asked.host.is_some() || error.is::<Refused>() => return Err(error),
             Err(_) => {
-                let mut taken_over = Connection::open(folder).await?;
+                let taken_over = Connection::open(folder).await?;
                 taken_over.resume(kind == "run").await?;
                 own = Some(taken_over);
             }
@@ -78,16 +84,21 @@ impl<'a> Following<'a> {
         Self { project, id, after: 0, held: Value::Null, hint: Value::Null, screen: Screen::new(quiet) }
     }
 
+    /// Follows the run, and stops it first when that is wanted.
+    async fn go_on(&mut self, client: &Client, stops: bool) -> Result<Value> {
+        if stops { self.cancel(client).await } else { self.finish(client).await }
+    }
+
     /// Stops the run, and follows it to its end.
     async fn cancel(&mut self, client: &Client) -> Result<Value> {
-        self.screen.line("cancelling; Ctrl-C once more leaves at once");
         let path = format!("/api/v1/projects/{}/pipeline-runs/{}/cancel", self.project, self.id);
-        match client.post(&path, &Value::Null).await {
-            // It ended meanwhile.
-            Err(error) if !error.is::<Refused>() => return Err(error),
-            _ => {}
+        let asked = client.post(&path, &Value::Null).await;
+        let is_over = |error: &Refused| error.code == ErrorCode::WrongState.name();
+        match asked {
+            Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_over) => Err(error),
+            // It is over, now or before.
+            _ => self.finish(client).await,
         }
-        self.finish(client).await
     }
 
     async fn finish(&mut self, client: &Client) -> Result<Value> {

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -62,7 +62,7 @@ pub(crate) struct Host {
     pub token: String,
     data: PathBuf,
     /// Pipeline runs that a server before this one left behind.
-    left: Vec<PipelineRun>,
+    left: Mutex<Vec<PipelineRun>>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
     ticking: Option<JoinHandle<()>>,
@@ -145,7 +145,7 @@ impl Host {
             address,
             token,
             data: places.data.clone(),
-            left,
+            left: Mutex::new(left),
             stop,
             serving: served,
             ticking: None,
@@ -163,13 +163,14 @@ impl Host {
 
     /// Goes on with the pipeline runs that a server before this one left behind. Of a command that changes nothing
     /// live, releases are left alone: `but_releases`.
-    pub(crate) async fn resume(&mut self, but_releases: bool) -> Result<()> {
+    pub(crate) async fn resume(&self, but_releases: bool) -> Result<()> {
         let is_left = |run: &mut PipelineRun| !but_releases || run.kind == PipelineKind::Run;
-        for run in self.left.extract_if(.., is_left).collect::<Vec<_>>() {
+        let left: Vec<PipelineRun> = lock(&self.left).extract_if(.., is_left).collect();
+        for run in left {
             let caller = Caller::system(self.app.clone(), "start");
             let project = self.app.project(run.project_id).await?;
             self.app.work.spawn("resumed pipeline run", async move {
-                if let Err(error) = pipelines::carry_out(&caller, &project, &run).await {
+                if let Err(error) = pipelines::go_on(&caller, &project, &run).await {
                     tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
                 }
             });
@@ -253,6 +254,10 @@ async fn tick_one(app: &Arc<App>, id: ProjectId) -> perennial_core::Result<()> {
     Ok(())
 }
 
+fn lock<T>(place: &Mutex<T>) -> MutexGuard<'_, T> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The team's server, if one is configured.
 pub(crate) fn team_server() -> Option<String> {
     std::env::var("PERENNIAL_SERVER").ok().filter(|server| !server.is_empty())
@@ -303,8 +308,8 @@ impl Connection {
     }
 
     /// Goes on with what a server before left behind, if the server was started here.
-    pub(crate) async fn resume(&mut self, but_releases: bool) -> Result<()> {
-        match &mut self.host {
+    pub(crate) async fn resume(&self, but_releases: bool) -> Result<()> {
+        match &self.host {
             Some(host) => host.resume(but_releases).await,
             None => Ok(()),
         }
@@ -312,7 +317,7 @@ impl Connection {
 
     /// How many pipeline runs a server before left behind, if the server was started here.
     pub(crate) fn left(&self) -> usize {
-        self.host.as_ref().map_or(0, |host| host.left.len())
+        self.host.as_ref().map_or(0, |host| lock(&host.left).len())
     }
 
     /// Ends the server if it was started here.

@@ -109,8 +109,13 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
     for file in &files {
         let found = match look.judge(file).await {
             Ok(found) => found,
-            // One that cannot be read keeps no other from being loaded.
-            Err(error) => Found::Refused(error),
+            // One that cannot be read keeps no other from being loaded, where rows only join.
+            Err(error)
+                if declared.mode == Mode::Append && declared.source.batch == Batch::File && is_unread(&error) =>
+            {
+                Found::Refused(error)
+            }
+            Err(error) => return Err(error),
         };
         match found {
             Found::Known => {}
@@ -130,6 +135,11 @@ pub(super) async fn arriving(app: &App, source: &FilesSource, declared: &Declare
     }
     all.sort_by(|a, b| a.first().cmp(&b.first()));
     Ok(Offer { together: all, refused, there: There(files) })
+}
+
+/// Whether reading a file failed.
+fn is_unread(error: &Error) -> bool {
+    matches!(error.code(), ErrorCode::SourceFile | ErrorCode::Storage | ErrorCode::NotFound)
 }
 
 enum Found {

@@ -57,7 +57,6 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
         // What today's clients send is answered, whatever the version on trial asks for besides.
         Err(_) if part == Part::Canary && request.version.is_none() => {
             let features = fit(deployment, deployment.champion.model.signature(), &request)?;
-            version.counts.add_unfit(1);
             (Part::Fallback, &deployment.champion, features)
         }
         Err(unfit) => return Err(unfit),
@@ -80,6 +79,9 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
     };
     app.services.predictions.append(&deployment.log, record, deployment.durability)?;
     version.counts.add(latency_us, result.is_err());
+    if let Some(canary) = deployment.canary.as_ref().filter(|_| part == Part::Fallback) {
+        canary.version.counts.add_unfit(1);
+    }
     let scores =
         result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
     Ok(Answer { version: version.number, part, scores, signature: signature.clone() })

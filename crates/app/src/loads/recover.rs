@@ -50,7 +50,7 @@ pub(crate) async fn recover_dataset(
                         tx,
                         id,
                         LoadEvent::Fail,
-                        Some("the server stopped before the load was decided; its rows come again"),
+                        Some("it was cut off before it was decided; its rows come again"),
                         at.wall_ms,
                     )
                     .await?;

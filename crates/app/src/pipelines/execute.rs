@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::told::Told;
-use super::{Followed, Options, Why, asked_for, why};
+use super::{Followed, Options, Stop, Why, asked_for, why};
 use crate::app::{Caller, STEPS_MAX};
 use crate::collect::{self, Waiting, collect};
 use crate::decisions::{self, Decided};
@@ -234,16 +234,27 @@ pub(super) async fn end(caller: &Caller, run: &PipelineRun, result: Result<Finis
     result
 }
 
+/// Carries out a run; `None` when somebody wanted it to stop. From the Decision on it comes to its own end.
 pub(super) async fn execute(
     caller: &Caller,
     project: &Arc<ProjectState>,
     submission: Followed,
     run: &PipelineRun,
-) -> Result<Finished> {
+    stop: Arc<Stop>,
+) -> Result<Option<Finished>> {
     let mut context = Context::new(caller, project, submission, run).await?;
     // The clock has collected before its monitors look.
     let is_collected = context.is_caused_by(monitors::CAUSE);
-    let collected = if is_collected { collect::Collected::default() } else { gather(&context).await? };
+    let collected = if is_collected {
+        collect::Collected::default()
+    } else {
+        // What was not decided of a load is brought to its end by whoever collects next.
+        tokio::select! {
+            biased;
+            () = stop.wanted() => return Ok(None),
+            collected = gather(&context) => collected?,
+        }
+    };
     context.tables = Mutex::new(Tables::newest(&caller.app, project.id).await?);
     let context = Arc::new(context);
     let (graph, wanted) = graph_of(&context)?;
@@ -273,7 +284,15 @@ pub(super) async fn execute(
                 (step, result)
             });
         }
-        let Some(done) = running.join_next().await else { break };
+        let done = tokio::select! {
+            biased;
+            () = stop.wanted() => {
+                running.shutdown().await;
+                return Ok(None);
+            }
+            done = running.join_next() => done,
+        };
+        let Some(done) = done else { break };
         let (step, result) = done.map_err(|panic| Error::internal("a step ended abruptly", panic))?;
         match result {
             Ok(()) => {
@@ -297,7 +316,10 @@ pub(super) async fn execute(
     if let Some((step, error)) = failures.into_iter().next() {
         return Err(error.reworded(format!("step `{step}` failed: {}", error.message())));
     }
-    conclude(&context, &collected, executed).await
+    if stop.is_wanted() {
+        return Ok(None);
+    }
+    conclude(&context, &collected, executed).await.map(Some)
 }
 
 /// Decides over the candidate, releases it when asked to, and says how the run ended.

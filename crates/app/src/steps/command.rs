@@ -84,6 +84,7 @@ pub(super) async fn run(
     let app = &context.caller.app;
     let tracked = model::begin_run(context, step, id, app.services.runner.name()).await?;
     let folder = app.services.work.join("steps").join(id.to_string());
+    let _leaving = Leaving(&folder);
     let result = attempt(context, step, (id, tracked), run, &folder, outcome).await;
     let status = if result.is_ok() { RunStatus::Finished } else { RunStatus::Failed };
     let (batch, artifacts) = left_behind(context, step, run, &folder, result.as_ref().ok()).await?;
@@ -93,6 +94,16 @@ pub(super) async fn run(
             .map_err(|cause| Error::internal(format!("the folder of step `{step}` cannot be removed"), cause))?;
     }
     result
+}
+
+/// The folder of a step that is cut off goes with it.
+struct Leaving<'a>(&'a Path);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        // What its last processes write meanwhile is removed at the next start.
+        let _ = std::fs::remove_dir_all(self.0);
+    }
 }
 
 async fn attempt(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use perennial_core::{Error, ErrorCode};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::lists::items;
 use crate::client::Client;
@@ -23,24 +24,31 @@ pub(super) async fn endpoints(client: &Client, project: &str) -> Result<Vec<Valu
 
 /// Follows canaries until none is live; one that was not promoted since the endpoints were as `before` is an error.
 pub(super) async fn follow(client: &Client, project: &str, before: &[Value]) -> Result<()> {
-    note!("following the canary; Ctrl-C stops following, not the canary");
     let mut told: Vec<String> = Vec::new();
+    let mut is_told = false;
+    let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         let now = endpoints(client, project).await?;
         if !now.iter().any(is_live) {
             return Ok(judge(before, &now)?);
+        }
+        if !is_told {
+            note!("following the canary; Ctrl-C stops following, not the canary");
+            is_told = true;
         }
         let waits: Vec<String> = now
             .iter()
             .filter_map(|endpoint| Some((endpoint["name"].as_str()?, endpoint["canary_waits_for"].as_str()?)))
             .map(|(name, what)| format!("• the canary at `{name}` waits for: {what}"))
             .collect();
-        waits.iter().filter(|line| !told.contains(line)).for_each(|line| note!("{line}"));
+        // Requests are counted on; it is told when it is another thing that is waited for.
+        let kind = |line: &String| line.replace(|c: char| c.is_ascii_digit(), "");
+        let known: Vec<String> = told.iter().map(kind).collect();
+        waits.iter().filter(|line| !known.contains(&kind(line))).for_each(|line| note!("{line}"));
         told = waits;
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
+            _ = interrupted.recv() => {
                 return Err(Error::new(ErrorCode::WrongState, "the canary is not followed any more; it goes on").into());
             }
         }

@@ -93,7 +93,7 @@ fn a_commands_lines_are_told_while_it_runs() {
     assert!(place.good(&["why", "say"]).contains("up to date"));
     assert!(place.good(&["run"]).contains("nothing to do"));
     place.edit("perennial.toml", "\"over\"", "\"out\"");
-    assert!(place.good(&["why", "say"]).contains("params."));
+    assert!(place.good(&["why", "say"]).contains("params.word changed (over → out)"));
 }
 
 #[test]
