@@ -11,6 +11,9 @@ use crate::args::{Command, Data, Releases};
 use crate::client::Client;
 use crate::output::{cell, note, say, table};
 
+/// Values that a gate saw and a line tells, at most.
+const VALUES_MAX: usize = 6;
+
 /// Where a list is and which of its fields make columns: (heading, field).
 type View = (String, Vec<(&'static str, &'static str)>);
 
@@ -128,9 +131,12 @@ fn release(answer: &Value, zone: &TimeZone) {
         let gates = gates.iter().map(|gate| {
             let judged = &gate["judgement"];
             let seen =
-                items(&judged["values"]).into_iter().map(|seen| format!("{} = {}", cell(&seen[0]), cell(&seen[1])));
+                items(&judged["values"]).into_iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1])));
             let missing = items(&judged["missing"]).into_iter().map(|name| format!("{} is not known", cell(&name)));
-            let values: Vec<String> = seen.chain(missing).collect();
+            let mut values: Vec<String> = missing.chain(seen).collect();
+            let more = values.len().saturating_sub(VALUES_MAX);
+            values.truncate(VALUES_MAX);
+            values.extend((more > 0).then(|| format!("and {more} more")));
             vec![cell(&gate["gate"]), cell(&judged["verdict"]), cell(&gate["expression"]), values.join(", ")]
         });
         say!("{}", table(&["gate", "verdict", "expression", "values"], &gates.collect::<Vec<_>>()));
@@ -146,7 +152,10 @@ fn release(answer: &Value, zone: &TimeZone) {
             )
         );
     }
-    let promotions = items(&answer["promotions"]);
+    let mut promotions = items(&answer["promotions"]);
+    for promotion in &mut promotions {
+        promotion["why"] = why(&promotion["cause"]).into();
+    }
     if !promotions.is_empty() {
         let columns = [
             ("endpoint", "endpoint"),
@@ -155,9 +164,33 @@ fn release(answer: &Value, zone: &TimeZone) {
             ("to", "to_number"),
             ("by", "actor"),
             ("at", "project_at"),
+            ("why", "why"),
         ];
         say!("\n{}", shown(&promotions, &columns, zone));
     }
+}
+
+/// What moved a version to or from an endpoint, in words.
+fn why(cause: &Value) -> String {
+    let word = |name: &str| cell(&cause[name]);
+    match cause["kind"].as_str().unwrap_or_default() {
+        "canary" => format!("its canary lasted and answered {} requests", measured(&cause["requests"])),
+        "rollback_rule" => {
+            let seen = items(&cause["values"]);
+            let seen: Vec<String> =
+                seen.iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1]))).collect();
+            format!("its rollback rule holds: {} ({})", word("rule"), seen.join(", "))
+        }
+        "trigger" => format!("trigger {}", word("trigger")),
+        "person" => format!("asked for by {}", word("by")),
+        other => other.to_owned(),
+    }
+}
+
+/// A measure: whole numbers without digits behind the point.
+fn measured(value: &Value) -> String {
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15);
+    whole.map_or_else(|| cell(value), |whole| format!("{whole:.0}"))
 }
 
 /// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion.
