@@ -64,10 +64,7 @@ impl std::str::FromStr for Kind {
                     other.escape_debug()
                 );
                 let error = Error::new(ErrorCode::InvalidArgument, message);
-                Err(match did_you_mean(other, ["prediction", "model", "release", "dataset"]) {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                })
+                Err(error.hint_if_known(did_you_mean(other, ["prediction", "model", "release", "dataset"])))
             }
         }
     }

@@ -145,10 +145,9 @@ async fn carry(caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun, 
         Ok(submission) => execute::execute(&caller, project, submission, run, turn.stop.clone()).await,
         Err(error) => Err(error),
     };
-    match result {
-        Ok(None) => cancel::ended(&caller, run, &turn.stop).await,
-        Ok(Some(finished)) => execute::end(&caller, run, Ok(finished)).await,
-        Err(error) => execute::end(&caller, run, Err(error)).await,
+    match result.transpose() {
+        None => cancel::ended(&caller, run, &turn.stop).await,
+        Some(result) => execute::end(&caller, run, result).await,
     }
 }
 

@@ -57,17 +57,23 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
     let all = endpoints::list(&mut reader, project.id).await?;
     let mut listed = Vec::new();
     for release in table::list(&mut reader, project.id, limit).await? {
-        let decided = decisions::list_of_release(&mut reader, project.id, &release.digest).await?;
+        let decision = newest_decision(&mut reader, project, &release).await?;
         let approvals = table::list_approvals(&mut reader, project.id, &release.digest).await?;
         let part = part_of(&mut reader, &all, &release).await?;
         listed.push(Listed {
-            decision: decided.into_iter().max_by_key(|decision| decision.id),
+            decision,
             approved: approvals.into_iter().map(|approval| approval.role).collect(),
             part,
             release,
         });
     }
     Ok(listed)
+}
+
+/// The decision that counts for a release: the last that was made on it.
+async fn newest_decision(reader: &mut Conn, project: &ProjectState, release: &Release) -> Result<Option<Decision>> {
+    let all = decisions::list_of_release(reader, project.id, &release.digest).await?;
+    Ok(all.into_iter().max_by_key(|decision| decision.id))
 }
 
 /// The part that a release plays now: another release of the same version plays none.
@@ -117,9 +123,7 @@ pub async fn approve(
 ) -> Result<Approval> {
     caller.require(Permission::Approve, project)?;
     let release = find(caller, project, prefix).await?;
-    let decided =
-        decisions::list_of_release(&mut *caller.app.store().read().await?, project.id, &release.digest).await?;
-    let newest = decided.into_iter().max_by_key(|decision| decision.id);
+    let newest = newest_decision(&mut *caller.app.store().read().await?, project, &release).await?;
     if let Some(refused) = newest.filter(|decision| decision.verdict != Verdict::Pass) {
         let message = format!(
             "the gates did not let release {} pass: its decision is {}",

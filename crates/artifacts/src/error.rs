@@ -97,11 +97,7 @@ impl From<Error> for perennial_core::Error {
         if let Error::Judged(inner) = error {
             return inner;
         }
-        let wrapped = Self::new(code, error.to_string());
-        let wrapped = match hint {
-            Some(hint) => wrapped.hint(hint),
-            None => wrapped,
-        };
+        let wrapped = Self::new(code, error.to_string()).hint_if_known(hint);
         // The text of these tells the cause.
         if let Error::Io { .. } = error { wrapped } else { wrapped.because(error) }
     }

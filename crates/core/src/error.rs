@@ -140,6 +140,15 @@ impl Error {
         self
     }
 
+    /// As [`Error::hint`], when a next act is known; else the error as it is.
+    #[must_use]
+    pub fn hint_if_known(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

@@ -129,13 +129,7 @@ impl From<Error> for CoreError {
                 "it is taken the next time, when it rests; whoever writes it best writes another name and renames it",
             ),
             Error::Schema { hint, .. } => Self::new(ErrorCode::SchemaChanged, message).hint(hint),
-            Error::Sql { hint, .. } => {
-                let error = Self::new(ErrorCode::Sql, message);
-                match hint {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                }
-            }
+            Error::Sql { hint, .. } => Self::new(ErrorCode::Sql, message).hint_if_known(hint),
             Error::Argument(_) => Self::new(ErrorCode::InvalidArgument, message),
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
             Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).hint(hint),

@@ -147,10 +147,6 @@ impl From<Error> for CoreError {
             Error::Busy(_) => Some("try again in a moment"),
             _ => None,
         };
-        let answer = Self::new(code, error.to_string()).because(error);
-        match hint {
-            Some(hint) => answer.hint(hint),
-            None => answer,
-        }
+        Self::new(code, error.to_string()).because(error).hint_if_known(hint)
     }
 }

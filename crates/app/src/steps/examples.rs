@@ -92,10 +92,7 @@ fn table(context: &Context, task: &Task) -> Result<Versioned> {
         if table.version.schema.field(column).is_none() {
             let (message, hint) = no_column(&task.data, &table.version.schema, column);
             let error = Error::new(ErrorCode::ProjectFile, format!("{message}, which `[task] {role}` names"));
-            return Err(match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            });
+            return Err(error.hint_if_known(hint));
         }
     }
     Ok(table)
