@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use perennial_core::permission::Role;
 
 #[cfg(test)]
 mod tests;
@@ -293,7 +294,7 @@ pub(crate) enum Releases {
         /// Its digest, or the beginning of it.
         digest: String,
         /// The role in which the yes is given; the one that is still wanted if not said.
-        #[arg(long, value_parser = ["viewer", "contributor", "approver", "admin"])]
+        #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
         role: Option<String>,
     },
 }
@@ -308,7 +309,7 @@ pub(crate) enum Tokens {
         /// Whose it is.
         name: String,
         /// What they are: viewer, contributor, approver or admin.
-        #[arg(long, default_value = "viewer", value_parser = ["viewer", "contributor", "approver", "admin"])]
+        #[arg(long, default_value = "viewer", value_parser = Role::ALL.map(Role::as_str))]
         role: String,
         /// The project it holds on; the whole server if not said.
         #[arg(long, value_name = "PROJECT")]

@@ -1,5 +1,6 @@
 //! The JSON schema of the project file, from the types that parse it.
 
+use perennial_core::permission::Role;
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
@@ -90,5 +91,5 @@ pub(crate) fn durability(_: &mut SchemaGenerator) -> Schema {
 }
 
 pub(crate) fn roles(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "array", "items": { "enum": ["viewer", "contributor", "approver", "admin"] } })
+    json_schema!({ "type": "array", "items": { "enum": Role::ALL.map(Role::as_str) } })
 }

@@ -34,6 +34,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the one that may least first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Contributor, Self::Approver, Self::Admin];
+
     /// Whether the bundle holds `permission`.
     pub fn allows(self, permission: Permission) -> bool {
         let highest = match self {
@@ -60,16 +63,12 @@ impl std::str::FromStr for Role {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "viewer" => Ok(Self::Viewer),
-            "contributor" => Ok(Self::Contributor),
-            "approver" => Ok(Self::Approver),
-            "admin" => Ok(Self::Admin),
-            other => Err(Error::new(
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no role: expected viewer, contributor, approver or admin", other.escape_debug()),
-            )),
-        }
+                format!("`{}` is no role: expected viewer, contributor, approver or admin", text.escape_debug()),
+            )
+        })
     }
 }
 

@@ -130,10 +130,8 @@ fn release(answer: &Value, zone: &TimeZone) {
         let gates = items(&decision["body"]["gates"]);
         let gates = gates.iter().map(|gate| {
             let judged = &gate["judgement"];
-            let seen =
-                items(&judged["values"]).into_iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1])));
             let missing = items(&judged["missing"]).into_iter().map(|name| format!("{} is not known", cell(&name)));
-            let mut values: Vec<String> = missing.chain(seen).collect();
+            let mut values: Vec<String> = missing.chain(seen(judged)).collect();
             let more = values.len().saturating_sub(VALUES_MAX);
             values.truncate(VALUES_MAX);
             values.extend((more > 0).then(|| format!("and {more} more")));
@@ -170,16 +168,18 @@ fn release(answer: &Value, zone: &TimeZone) {
     }
 }
 
+/// The values that an expression was judged by.
+fn seen(judged: &Value) -> Vec<String> {
+    items(&judged["values"]).iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1]))).collect()
+}
+
 /// What moved a version to or from an endpoint, in words.
 fn why(cause: &Value) -> String {
     let word = |name: &str| cell(&cause[name]);
     match cause["kind"].as_str().unwrap_or_default() {
         "canary" => format!("its canary lasted and answered {} requests", measured(&cause["requests"])),
         "rollback_rule" => {
-            let seen = items(&cause["values"]);
-            let seen: Vec<String> =
-                seen.iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1]))).collect();
-            format!("its rollback rule holds: {} ({})", word("rule"), seen.join(", "))
+            format!("its rollback rule holds: {} ({})", word("rule"), seen(cause).join(", "))
         }
         "trigger" => format!("trigger {}", word("trigger")),
         "person" => format!("asked for by {}", word("by")),
