@@ -24,7 +24,7 @@ cargo xtask <verb>
   crash [n]     the long crash campaign: n kills (200 if not said); writes docs/benchmarks/crash.md
   bench [name]  the benchmarks beside the tools people use today; `bench` alone lists them
   schema        writes docs/schema/perennial.schema.json anew
-  features      writes crates/features/Cargo.toml anew (needs cargo-hakari)
+  features      writes crates/workspace-hack/Cargo.toml anew (needs cargo-hakari)
   python args   the Python environment of the tests
 ";
 
