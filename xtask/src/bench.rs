@@ -53,7 +53,7 @@ fn run_named(name: &str, args: &[String]) -> Result<()> {
     let benchmark = BENCHMARKS
         .iter()
         .find(|known| known.name == name)
-        .with_context(|| format!("`{name}` is no benchmark; `cargo xtask bench` lists them"))?;
+        .with_context(|| format!("unknown benchmark `{name}`; `cargo xtask bench` lists them"))?;
     let ready = Ready::new()?;
     let mut command = cargo();
     command.args(["bench", "-p", benchmark.package, "--bench", name, "--"]).args(args);

@@ -1,14 +1,13 @@
-//! The one door for people and CI: `cargo xtask <verb>`.
+//! The entry point for people and CI: `cargo xtask <verb>`.
 //!
-//! It stands on the standard library and one error type, so that it is built
-//! within seconds before anything else is.
+//! It has few and small dependencies, so that it builds within seconds, before anything else.
 
 mod bench;
+mod lint;
 mod postgres;
 mod python;
 mod setup;
 mod shell;
-mod tidy;
 
 use anyhow::{Result, bail};
 
@@ -18,14 +17,14 @@ const USAGE: &str = "\
 cargo xtask <verb>
 
   test [args]   sets up what the tests need, then runs every test; args go to the test runner
-  ci            formatting, lints, tidy checks, documents, and the tests
-  lint          formatting, lints, tidy checks and documents alone
-  setup         only the set-up of `test`, and tells where things are
-  crash [n]     the long crash campaign: n kills (200 if not said); writes docs/benchmarks/crash.md
-  bench [name]  the benchmarks beside the tools people use today; `bench` alone lists them
-  schema        writes docs/schema/perennial.schema.json anew
-  features      writes crates/workspace-hack/Cargo.toml anew (needs cargo-hakari)
-  python args   the Python environment of the tests
+  ci            `lint`, then `test`
+  lint [check]  layers, modules, words, tidy, format, clippy, docs; or the one named
+  setup         the set-up of `test` alone; prints where things are
+  crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
+  bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
+  schema        generates docs/schema/perennial.schema.json
+  workspace-hack  generates crates/workspace-hack/Cargo.toml (needs cargo-hakari)
+  python args   runs the Python environment of the tests
 ";
 
 fn main() -> Result<()> {
@@ -33,31 +32,24 @@ fn main() -> Result<()> {
     let rest = args.get(1..).unwrap_or_default();
     match args.first().map(String::as_str) {
         Some("test") => test(rest),
-        Some("ci") => lint().and_then(|()| test(rest)),
-        Some("lint") => lint(),
-        Some("setup") => setup::Ready::new().map(|ready| ready.tell()),
+        Some("ci") => lint::run_verb(&[]).and_then(|()| test(rest)),
+        Some("lint") => lint::run_verb(rest),
+        Some("setup") => setup::Ready::new().map(|ready| ready.print()),
         Some("crash") => crash(rest.first().map_or("200", String::as_str)),
         Some("bench") => bench::run(rest),
         Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
-        Some("features") => run(Chain::args(cargo(), ["hakari", "generate"])),
+        Some("workspace-hack") => run(Chain::args(cargo(), ["hakari", "generate"])),
         Some("python") => run(std::process::Command::new(python::environment()?).args(rest)),
         Some("help" | "--help" | "-h") | None => {
             print!("{USAGE}");
             Ok(())
         }
-        Some(other) => bail!("`{other}` is no verb of xtask\n\n{USAGE}"),
+        Some(other) => bail!("unknown verb `{other}`\n\n{USAGE}"),
     }
 }
 
 fn with_env(name: &str, value: &str, args: &[&str]) -> Result<()> {
     run(cargo().args(args).env(name, value))
-}
-
-fn lint() -> Result<()> {
-    run(cargo().args(["fmt", "--all", "--check"]))?;
-    tidy::check()?;
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
-    run(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn test(args: &[String]) -> Result<()> {
@@ -68,7 +60,7 @@ fn test(args: &[String]) -> Result<()> {
 /// Needs nothing that [`setup::Ready`] installs; the test runner's limit of time is not for it.
 fn crash(kills: &str) -> Result<()> {
     if kills.parse::<u32>().is_err() {
-        bail!("`{kills}` is no number of kills\n\n{USAGE}");
+        bail!("`{kills}` is not a number of kills\n\n{USAGE}");
     }
     let command = cargo()
         .args(["test", "-p", "perennial-cli", "--locked", "--test", "it", "--", "--nocapture", "crash::"])

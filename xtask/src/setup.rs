@@ -36,7 +36,7 @@ impl Ready {
         Ok(Self { python, postgres, browser })
     }
 
-    /// Tells a command where everything is.
+    /// Sets the variables by which tests find everything.
     pub(crate) fn apply(&self, mut command: Command) -> Command {
         command
             .env("PERENNIAL_TEST_PYTHON", &self.python)
@@ -49,7 +49,8 @@ impl Ready {
         command
     }
 
-    pub(crate) fn tell(&self) {
+    /// Prints the variables for people who run tests by hand.
+    pub(crate) fn print(&self) {
         println!("PERENNIAL_TEST_PYTHON={}", self.python.display());
         println!("PERENNIAL_TEST_CHROMIUM={}", self.browser.chromium.display());
         println!("PERENNIAL_TEST_CHROMEDRIVER={}", self.browser.driver.display());

@@ -1,13 +1,12 @@
-//! Running other programs, and where things lie.
+//! Running other programs, and the folders of the workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Cargo, at the root of the workspace, as if it had been called from there: what Cargo told this program about its own
-/// package is kept from it. Build scripts of dependencies look at such variables, and the data stack would be built
-/// anew whenever they differ.
+/// Cargo, at the root of the workspace, without the variables that Cargo set for this package. Build scripts of
+/// dependencies depend on such variables: with other values, the data stack would be built again.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     command.current_dir(root());
@@ -21,10 +20,11 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The root of the workspace, as Cargo tells it at each run: clones that share a target folder share this program.
+/// The root of the workspace, from the variable that Cargo sets at each run: clones that share a target folder share this
+/// program.
 pub(crate) fn root() -> PathBuf {
-    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|here| here.ends_with("xtask"));
-    let here = told.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    let given = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).filter(|here| here.ends_with("xtask"));
+    let here = given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     here.parent().map_or(here.clone(), PathBuf::from)
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn cache() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs a command with no input; fails when it does.
+/// Runs a command without input; fails when the command does.
 pub(crate) fn run(command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
     let mut command = command;
     let command = command.borrow_mut();
@@ -51,13 +51,13 @@ pub(crate) fn run(command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and gives its output; fails with its error output when it does.
+/// Runs a command and returns its output; fails with its error output when the command does.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let told = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", words(command)))?;
-    if !told.status.success() {
-        bail!("`{}` failed: {}\n{}", words(command), told.status, String::from_utf8_lossy(&told.stderr));
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", words(command)))?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}\n{}", words(command), output.status, String::from_utf8_lossy(&output.stderr));
     }
-    Ok(String::from_utf8_lossy(&told.stdout).into_owned())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether a program is on `PATH`.

@@ -1,0 +1,119 @@
+//! What reviewers should not have to check. Each check reports all that it finds, with the rule.
+
+mod drawing;
+mod files;
+mod layers;
+mod modules;
+mod paths;
+mod source;
+mod tidy;
+mod words;
+mod workspace;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell::{cargo, root, run};
+use files::SourceFile;
+
+/// A check by its name.
+struct Check {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&[String]) -> Result<Vec<String>>,
+}
+
+/// In the order in which they run: the fast ones first.
+const CHECKS: &[Check] = &[
+    Check {
+        name: "layers",
+        what: "crates import lower layers only; the drawing in ARCHITECTURE.md agrees",
+        run: layers,
+    },
+    Check { name: "modules", what: "no cycle of more than three files inside a crate", run: modules },
+    Check { name: "words", what: "banned words; with paths, also those that are pending", run: words },
+    Check { name: "tidy", what: "long files, unfinished marks, sleeping tests, error pages", run: tidy_files },
+    Check { name: "format", what: "rustfmt", run: format },
+    Check { name: "clippy", what: "clippy on all targets", run: clippy },
+    Check { name: "docs", what: "rustdoc builds without warnings", run: docs },
+];
+
+/// The verb `lint`: all checks, or the one that is named with its arguments.
+pub(crate) fn run_verb(args: &[String]) -> Result<()> {
+    let Some((name, rest)) = args.split_first() else {
+        let mut failed = Vec::new();
+        for check in CHECKS {
+            if !report(check, &[])? {
+                failed.push(check.name);
+            }
+        }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        bail!("lint failed: {}", failed.join(", "));
+    };
+    let Some(check) = CHECKS.iter().find(|check| check.name == name) else {
+        let known: Vec<String> = CHECKS.iter().map(|check| format!("  {:<13} {}", check.name, check.what)).collect();
+        bail!("`{name}` is not a check; the checks are\n{}", known.join("\n"));
+    };
+    if report(check, rest)? { Ok(()) } else { bail!("lint failed: {name}") }
+}
+
+/// Runs a check and prints its findings; returns whether there were none.
+fn report(check: &Check, args: &[String]) -> Result<bool> {
+    let findings = (check.run)(args)?;
+    for finding in &findings {
+        println!("{}: {finding}", check.name);
+    }
+    Ok(findings.is_empty())
+}
+
+fn layers(_: &[String]) -> Result<Vec<String>> {
+    let (members, layers, files) = (workspace::members()?, workspace::Layers::read()?, files::all()?);
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).context("cannot read ARCHITECTURE.md")?;
+    let mut findings = layers::check(&members, &layers, |member, package| layers::first_use(&files, member, package));
+    findings.extend(drawing::check(&page, &members, &layers));
+    Ok(findings)
+}
+
+fn modules(_: &[String]) -> Result<Vec<String>> {
+    let (layers, files) = (workspace::Layers::read()?, files::all()?);
+    let mut findings = Vec::new();
+    for (name, folder) in modules::folders(&files) {
+        let found = modules::check(&files, &folder);
+        if layers.cycles.contains_key(&name) {
+            if found.is_empty() {
+                findings.push(format!("{} has no large cycle: remove it from [cycles]", folder.display()));
+            }
+            continue;
+        }
+        findings.extend(found);
+    }
+    Ok(findings)
+}
+
+fn words(paths: &[String]) -> Result<Vec<String>> {
+    let files = files::all()?;
+    if paths.is_empty() { words::check(&files) } else { words::report(&files, paths) }
+}
+
+fn tidy_files(_: &[String]) -> Result<Vec<String>> {
+    let files: Vec<SourceFile> = files::all()?;
+    tidy::check(&files)
+}
+
+/// A check by a program that prints its own findings.
+fn program(command: impl std::borrow::BorrowMut<std::process::Command>) -> Result<Vec<String>> {
+    Ok(run(command).err().map(|error| format!("{error:#}")).into_iter().collect())
+}
+
+fn format(_: &[String]) -> Result<Vec<String>> {
+    program(cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(_: &[String]) -> Result<Vec<String>> {
+    program(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+}
+
+fn docs(_: &[String]) -> Result<Vec<String>> {
+    program(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
+}

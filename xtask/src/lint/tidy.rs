@@ -1,0 +1,55 @@
+//! Small rules about files.
+
+use anyhow::{Context, Result, bail};
+
+use super::files::SourceFile;
+use crate::shell::root;
+
+/// The longest source file, in lines.
+const FILE_LINES_MAX: usize = 700;
+
+/// What marks a place as unfinished; in two halves, so that this file has none.
+const MARKS: [&str; 2] = [concat!("TO", "DO:"), concat!("FIX", "ME")];
+
+/// Runs every check.
+pub(crate) fn check(files: &[SourceFile]) -> Result<Vec<String>> {
+    let mut findings: Vec<String> = files.iter().filter(|file| file.is_rust()).flat_map(check_file).collect();
+    let table = "crates/core/src/error.rs";
+    let table = std::fs::read_to_string(root().join(table)).with_context(|| format!("cannot read {table}"))?;
+    let codes = error_codes(&table);
+    if codes.is_empty() {
+        bail!("no error codes were found in crates/core/src/error.rs");
+    }
+    let pages = codes.into_iter().map(|code| format!("docs/errors/{code}.md"));
+    findings.extend(pages.filter(|page| !root().join(page).is_file()).map(|page| format!("{page} is missing")));
+    Ok(findings)
+}
+
+fn check_file(file: &SourceFile) -> Vec<String> {
+    let mut findings = Vec::new();
+    let path = file.path.display();
+    let lines = file.text.lines().count();
+    if lines > FILE_LINES_MAX {
+        findings.push(format!("{path}: {lines} lines, at most {FILE_LINES_MAX}: split it into modules"));
+    }
+    for (index, line) in file.text.lines().enumerate() {
+        let number = index + 1;
+        if MARKS.iter().any(|mark| line.contains(mark)) {
+            findings.push(format!("{path}:{number}: unfinished"));
+        }
+        let waits = ["thread::sleep", "time::sleep", concat!("#[ig", "nore")];
+        if file.is_test() && waits.iter().any(|call| line.contains(call)) {
+            findings.push(format!("{path}:{number}: a test neither sleeps nor is ignored"));
+        }
+    }
+    findings
+}
+
+/// The names of error codes in the source of their table.
+fn error_codes(table: &str) -> Vec<&str> {
+    let rows = table.lines().filter(|line| line.starts_with("    ") && line.contains(" = \"") && line.ends_with(';'));
+    rows.filter_map(|line| line.split('"').nth(1)).collect()
+}
+
+#[cfg(test)]
+mod tests;
