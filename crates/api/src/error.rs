@@ -148,7 +148,7 @@ fn diagnostics(error: &Error) -> Option<Vec<Value>> {
     let mut cause = std::error::Error::source(error);
     while let Some(found) = cause {
         if let Some(diagnostics) = found.downcast_ref::<Diagnostics>() {
-            let told = diagnostics.mistakes.iter().map(|mistake| {
+            let told = diagnostics.errors.iter().map(|mistake| {
                 json!({
                     "file": mistake.file, "line": mistake.line, "column": mistake.column,
                     "offset": mistake.span.start, "length": mistake.span.len(), "words": mistake.words,

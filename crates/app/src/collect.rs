@@ -158,7 +158,7 @@ async fn offered(
 fn in_order_of_reference(project: &Project) -> Vec<&DatasetName> {
     let mut referred = BTreeSet::new();
     for check in project.checks.values().flat_map(BTreeMap::values) {
-        if let perennial_config::Question::References { dataset, .. } = &check.question {
+        if let perennial_config::CheckKind::References { dataset, .. } = &check.kind {
             referred.insert(dataset);
         }
     }
@@ -172,17 +172,17 @@ pub(crate) fn checks_of(project: &Project, dataset: &DatasetName) -> Vec<Check> 
     declared
         .map(|(name, check)| Check {
             name: name.clone(),
-            question: question(&check.question),
+            question: question(&check.kind),
             at_least: check.at_least,
             severity: check.severity,
         })
         .collect()
 }
 
-fn question(declared: &perennial_config::Question) -> Question {
-    use perennial_config::Question as D;
+fn question(declared: &perennial_config::CheckKind) -> Question {
+    use perennial_config::CheckKind as D;
     match declared {
-        D::That(expression) => Question::That(expression.clone()),
+        D::Condition(expression) => Question::That(expression.clone()),
         D::Unique(columns) => Question::Unique(columns.clone()),
         D::NotNull(columns) => {
             let clauses: Vec<String> =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use perennial_config::Act;
+use perennial_config::StepKind;
 use perennial_core::id::{DecisionId, ModelId};
 use perennial_core::model::Predictor;
 use perennial_core::release::ReleaseContent;
@@ -82,7 +82,7 @@ pub(crate) async fn load_version(app: &Arc<App>, version: &ModelVersion) -> Resu
 /// Judges the candidate of this run, once for the same evidence and gates.
 pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let submission = &context.submission.project;
-    let (Some(release), Some(judge)) = (&submission.release, submission.judging_step()) else { return Ok(None) };
+    let (Some(release), Some(judge)) = (&submission.release, submission.evaluation_step()) else { return Ok(None) };
     let (by, _) = context.outputs_of(judge)?;
     let (row, evidence) = steps::find_evidence(context, by).await?;
     let candidate =
@@ -296,7 +296,7 @@ fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<Releas
     let project = &context.submission.project;
     let mut environments = BTreeMap::new();
     for (name, step) in &project.steps {
-        if step.makes_model() {
+        if step.produces_model() {
             let reference = ModelReference::of(&steps::model_output(context, name)?)?;
             environments.insert(name.to_string(), reference.environment);
         }
@@ -309,9 +309,11 @@ fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<Releas
     let read: std::collections::BTreeSet<&str> = project
         .steps
         .iter()
-        .filter(|(_, step)| !matches!(step.act, Act::Evaluate { .. }))
-        .flat_map(|(name, _)| context.submission.graph.needs(name))
-        .filter_map(|thing| if let perennial_config::Thing::Dataset(name) = thing { Some(name.as_str()) } else { None })
+        .filter(|(_, step)| !matches!(step.kind, StepKind::Evaluate { .. }))
+        .flat_map(|(name, _)| context.submission.graph.inputs(name))
+        .filter_map(
+            |thing| if let perennial_config::GraphNode::Dataset(name) = thing { Some(name.as_str()) } else { None },
+        )
         .chain(project.task.as_ref().map(|task| task.data.as_str()))
         .collect();
     let datasets = evidence

@@ -235,7 +235,7 @@ async fn start_canary(
     let instead = replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
     Ok(Some(format!(
         "version {} is the canary at `{name}`, {share} % for {}{instead}{asked}",
-        decision.number, canary.lasting
+        decision.number, canary.duration
     )))
 }
 

@@ -6,7 +6,7 @@ mod window;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use perennial_config::{Monitor, Thing};
+use perennial_config::{GraphNode, Monitor};
 use perennial_core::calendar::{Duration, Window, local};
 use perennial_core::name::{MonitorName, StepName};
 use perennial_core::rule::Verdict;
@@ -236,8 +236,8 @@ async fn watched<'a>(
 /// bringing it there is work of its own; on a stepped clock the step waits for it.
 async fn refresh_data(caller: &Caller, project: &Arc<ProjectState>, submission: &Submission) -> Result<bool> {
     let Some(task) = &submission.project.task else { return Ok(true) };
-    let data = Thing::Dataset(task.data.clone());
-    let steps: Vec<StepName> = submission.graph.leading_to(&data).into_iter().cloned().collect();
+    let data = GraphNode::Dataset(task.data.clone());
+    let steps: Vec<StepName> = submission.graph.required_steps(&data).into_iter().cloned().collect();
     if steps.is_empty() {
         return Ok(true);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::tz::TimeZone;
-use perennial_config::{FILE_NAME, Files, Graph, Project, Source, Surroundings};
+use perennial_config::{FILE_NAME, Files, Graph, Project, Source, ValidationContext};
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::name::{DatasetName, ProjectName, StepName};
@@ -348,8 +348,8 @@ impl Submission {
         texts: BTreeMap<String, String>,
         around: &dyn Files,
     ) -> Result<Self> {
-        let surroundings = Surroundings { files: around, trainers: app.services.trainers, sql: app.data() };
-        let project = Project::judge(FILE_NAME, &text, &surroundings).map_err(|mistakes| {
+        let context = ValidationContext { files: around, trainers: app.services.trainers, sql: app.data() };
+        let project = Project::validate(FILE_NAME, &text, &context).map_err(|mistakes| {
             Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes)
         })?;
         Self::assemble(app, text, files, texts, project)
@@ -374,7 +374,7 @@ impl Submission {
     ) -> Result<Self> {
         let mut tables: BTreeMap<StepName, Vec<String>> = BTreeMap::new();
         for (name, step) in &project.steps {
-            if let perennial_config::Act::Sql { file } = &step.act
+            if let perennial_config::StepKind::Sql { file } = &step.kind
                 && let Some(sql) = texts.get(file)
             {
                 tables.insert(name.clone(), app.data().tables_in(sql)?);

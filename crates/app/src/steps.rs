@@ -10,7 +10,7 @@ mod train;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use perennial_config::{Act, Input, Isolation, OutputKind as Kind, Step, Thing};
+use perennial_config::{GraphNode, Input, Isolation, OutputKind as Kind, Step, StepKind};
 use perennial_core::calendar::rfc3339;
 use perennial_core::id::StepRunId;
 use perennial_core::name::{DatasetName, StepName};
@@ -49,24 +49,24 @@ pub(crate) fn declared<'a>(context: &'a Context, step: &StepName) -> Result<&'a 
 
 /// The cache key's parts: everything the step's outcome depends on, by content.
 pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyParts> {
-    let act = declared(context, step)?.act.clone();
+    let kind = declared(context, step)?.kind.clone();
     let app = &context.caller.app;
-    let mut parts = KeyParts::new().with("kind", act.kind()).with("engine", app.services.version);
-    for thing in context.submission.graph.needs(step) {
+    let mut parts = KeyParts::new().with("kind", kind.as_str()).with("engine", app.services.version);
+    for thing in context.submission.graph.inputs(step) {
         parts = match thing {
-            Thing::Dataset(name) => parts.with(format!("input:{name}"), digest_of(context, name.as_str())?),
-            Thing::Model(model) => parts.with(format!("model:{model}"), model_output(context, model)?.digest),
-            Thing::Output(step, output) => {
+            GraphNode::Dataset(name) => parts.with(format!("input:{name}"), digest_of(context, name.as_str())?),
+            GraphNode::Model(model) => parts.with(format!("model:{model}"), model_output(context, model)?.digest),
+            GraphNode::Output(step, output) => {
                 parts.with(format!("input:{step}.{output}"), named_output(context, step, output)?.digest)
             }
         };
     }
-    match &act {
-        Act::Sql { file } => {
+    match &kind {
+        StepKind::Sql { file } => {
             let checks = checks_text(context, &dataset_of(step)?);
             Ok(parts.with("sql", context.submission.declared_text(file)?).with("checks", checks))
         }
-        Act::Train { trainer, params } => {
+        StepKind::Train { trainer, params } => {
             let split = examples::split(context).await?;
             Ok(parts
                 .with("trainer", format!("{trainer} {}", app.services.trainer.version()))
@@ -74,7 +74,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 .with("task", examples::task_text(context)?)
                 .with("split", split_text(&split)))
         }
-        Act::Evaluate { slices, .. } => {
+        StepKind::Evaluate { slices, .. } => {
             let split = examples::split(context).await?;
             let champion = context.champion().await?;
             let release = context.submission.project.release.as_ref();
@@ -88,7 +88,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                     champion.map_or("none", |version| version.content_digest.as_deref().unwrap_or_default()),
                 ))
         }
-        Act::Run(run) => {
+        StepKind::Run(run) => {
             for declared in &run.code {
                 for (path, digest) in context.submission.declared_files(declared)? {
                     parts = parts.with(format!("code:{path}"), digest.to_string());
@@ -99,7 +99,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
                 parts = parts.with("split", split_text(&examples::split(context).await?));
             }
             // What a model takes and answers is told by the task.
-            if by_split || (declared(context, step)?.makes_model() && context.submission.project.task.is_some()) {
+            if by_split || (declared(context, step)?.produces_model() && context.submission.project.task.is_some()) {
                 parts = parts.with("task", examples::task_text(context)?);
             }
             for (name, _) in run.outputs.iter().filter(|(_, output)| output.kind == Kind::Dataset) {
@@ -199,7 +199,9 @@ pub(crate) fn new_attempt(
 /// Makes outputs of an earlier attempt the present ones; `false` when something of them is gone.
 pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[StepOutput]) -> Result<bool> {
     let app = &context.caller.app;
-    if matches!(declared(context, step)?.act, Act::Evaluate { .. }) && !evaluate::is_fresh(context, outputs).await? {
+    if matches!(declared(context, step)?.kind, StepKind::Evaluate { .. })
+        && !evaluate::is_fresh(context, outputs).await?
+    {
         return Ok(false);
     }
     for output in outputs {
@@ -237,10 +239,10 @@ pub(crate) fn run(context: Arc<Context>, step: StepName, parts: KeyParts) -> Box
 }
 
 async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -> Result<()> {
-    let act = declared(context, step)?.act.clone();
+    let kind = declared(context, step)?.kind.clone();
     let reasons = why(&context.caller, &context.project, step, parts, false).await?.reasons;
-    context.tell(Told::StepStarted { step: step.clone(), kind: act.kind().to_owned(), why: reasons }).await;
-    let retries = if let Act::Run(run) = &act { run.retries } else { 0 };
+    context.tell(Told::StepStarted { step: step.clone(), kind: kind.as_str().to_owned(), why: reasons }).await;
+    let retries = if let StepKind::Run(run) = &kind { run.retries } else { 0 };
     let began_ms = context.caller.app.services.clock.wall_ms();
     let mut number = 1;
     loop {
@@ -249,11 +251,11 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
         attempt.attempt += number - 1;
         begin(context, attempt).await?;
         let mut outcome = StepOutcome::default();
-        let result = match &act {
-            Act::Sql { file } => sql::run(context, step, id, file).await,
-            Act::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
-            Act::Run(run) => command::run(context, step, id, run, &mut outcome).await,
-            Act::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
+        let result = match &kind {
+            StepKind::Sql { file } => sql::run(context, step, id, file).await,
+            StepKind::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
+            StepKind::Run(run) => command::run(context, step, id, run, &mut outcome).await,
+            StepKind::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
         };
         let ms = context.caller.app.services.clock.wall_ms() - began_ms;
         match result {
@@ -376,12 +378,12 @@ async fn succeed(
 /// environment of its command; what is built in has the engine's version in its key.
 fn input_nodes(context: &Context, step: &StepName, parts: &KeyParts) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
-    for thing in context.submission.graph.needs(step) {
+    for thing in context.submission.graph.inputs(step) {
         match thing {
-            Thing::Dataset(name) => nodes.extend(
+            GraphNode::Dataset(name) => nodes.extend(
                 context.with_tables(|tables| tables.find(name.as_str()).map(|found| version_node(&found.version))),
             ),
-            Thing::Model(from) | Thing::Output(from, _) => {
+            GraphNode::Model(from) | GraphNode::Output(from, _) => {
                 nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)));
             }
         }

@@ -1,4 +1,4 @@
-//! Mistakes in files people write, told with their place.
+//! Errors in files that people write, located in the text.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,10 +7,10 @@ use perennial_core::{Error, ErrorCode};
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
-use crate::MISTAKES_MAX;
+use crate::DIAGNOSTICS_MAX;
 use crate::document::{Document, Path};
 
-/// One mistake.
+/// One error at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The file, relative to the project's folder.
@@ -19,52 +19,52 @@ pub struct Diagnostic {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// Bytes of the file at fault.
+    /// Byte range of the offending words.
     pub span: Range<usize>,
-    /// The words at fault.
+    /// The offending words.
     pub words: String,
-    /// What is wrong and what was expected: one line, lowercase, without a final stop.
+    /// What is wrong and what was expected: one line, lowercase, without a final period.
     pub message: String,
     /// What to write or do instead.
     pub suggestion: Option<String>,
 }
 
-/// Every mistake found in a file, ordered by place, with the file's text.
+/// Every error found in a file, ordered by position, with the file's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostics {
     /// The file, relative to the project's folder.
     pub file: String,
-    /// The file's text, to show the lines at fault.
+    /// The file's text, to show the offending lines.
     pub text: String,
-    /// The mistakes, at most [`crate::MISTAKES_MAX`].
-    pub mistakes: Vec<Diagnostic>,
+    /// The errors, at most [`crate::DIAGNOSTICS_MAX`].
+    pub errors: Vec<Diagnostic>,
 }
 
-/// A mistake that somebody else found, by the keys that lead to it; elements of arrays by their index.
+/// An error addressed by the keys that lead to its value, for callers that validate a project without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The keys, from the top.
-    pub at: Vec<String>,
+pub struct KeyDiagnostic {
+    /// The keys, from the top; elements of arrays by their index.
+    pub path: Vec<String>,
     /// What is wrong and what was expected.
     pub message: String,
     /// What to write or do instead.
     pub suggestion: Option<String>,
 }
 
-/// Places mistakes in the text of a project file that was judged before, at the values they are about.
-pub fn place(file: &str, text: &str, mistakes: Vec<Mistake>) -> Diagnostics {
+/// Locates errors in the text of a project file, each at the value that its keys lead to.
+pub fn locate(file: &str, text: &str, errors: Vec<KeyDiagnostic>) -> Diagnostics {
     let (root, _) = DeTable::parse_recoverable(text);
     let document = Document { name: file, text, root };
-    let placed = mistakes.into_iter().take(MISTAKES_MAX).map(|Mistake { at, message, suggestion }| {
-        Diagnostic::new(file, text, document.value_span(&Path(at)), message, suggestion)
+    let located = errors.into_iter().take(DIAGNOSTICS_MAX).map(|KeyDiagnostic { path, message, suggestion }| {
+        Diagnostic::new(file, text, document.value_span(&Path(path)), message, suggestion)
     });
-    let mut mistakes: Vec<Diagnostic> = placed.collect();
-    mistakes.sort_by_key(|mistake| mistake.span.start);
-    Diagnostics { file: file.to_owned(), text: text.to_owned(), mistakes }
+    let mut errors: Vec<Diagnostic> = located.collect();
+    errors.sort_by_key(|error| error.span.start);
+    Diagnostics { file: file.to_owned(), text: text.to_owned(), errors }
 }
 
 impl Diagnostic {
-    /// Places a mistake in a file.
+    /// Creates a diagnostic for a byte range of a file's text.
     pub fn new(
         file: &str,
         text: &str,
@@ -72,7 +72,7 @@ impl Diagnostic {
         message: impl Into<String>,
         suggestion: Option<String>,
     ) -> Self {
-        let span = within(text, span);
+        let span = clamp(text, span);
         let before = &text[..span.start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
@@ -86,7 +86,7 @@ impl Diagnostic {
         }
     }
 
-    /// Writes the mistake with its line as plain text.
+    /// Renders the message with the offending line as plain text.
     ///
     /// ```text
     /// perennial.toml:12:2: unknown key `datasetz` at the top of the file
@@ -115,19 +115,19 @@ impl Diagnostic {
 }
 
 impl Diagnostics {
-    /// Writes every mistake as plain text, a blank line between two.
+    /// Renders every error as plain text, with a blank line between two.
     pub fn render_plain(&self) -> String {
-        let rendered: Vec<String> = self.mistakes.iter().map(|mistake| mistake.render_plain(&self.text)).collect();
+        let rendered: Vec<String> = self.errors.iter().map(|error| error.render_plain(&self.text)).collect();
         rendered.join("\n")
     }
 }
 
-/// One line a mistake.
+/// One line per error.
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, mistake) in self.mistakes.iter().enumerate() {
+        for (index, error) in self.errors.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}:{}:{}: {}", mistake.file, mistake.line, mistake.column, mistake.message)?;
+            write!(f, "{newline}{}:{}:{}: {}", error.file, error.line, error.column, error.message)?;
         }
         Ok(())
     }
@@ -137,16 +137,16 @@ impl std::error::Error for Diagnostics {}
 
 impl From<Diagnostics> for Error {
     fn from(diagnostics: Diagnostics) -> Self {
-        let message = match diagnostics.mistakes.as_slice() {
+        let message = match diagnostics.errors.as_slice() {
             [only] => format!("{}:{}:{}: {}", only.file, only.line, only.column, only.message),
-            many => format!("`{}` has {} mistakes", diagnostics.file, many.len()),
+            many => format!("`{}` has {} errors", diagnostics.file, many.len()),
         };
         Self::new(ErrorCode::ProjectFile, message).hint("see them with `perennial check`").because(diagnostics)
     }
 }
 
-/// The span cut to the text and to whole characters.
-fn within(text: &str, span: Range<usize>) -> Range<usize> {
+/// Clamps a span to the text and to whole characters.
+fn clamp(text: &str, span: Range<usize>) -> Range<usize> {
     let mut start = span.start.min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;

@@ -1,4 +1,4 @@
-//! A TOML text whose every key and value can be found again.
+//! A parsed TOML text that knows the byte range of each key and value.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,29 +6,29 @@ use std::ops::Range;
 use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A parsed text.
+/// A parsed text with the spans of its keys and values.
 pub(crate) struct Document<'t> {
     pub(crate) name: &'t str,
     pub(crate) text: &'t str,
     pub(crate) root: Spanned<DeTable<'t>>,
 }
 
-/// A place by keys from the top; elements of arrays by their index.
+/// The keys that lead to a value, from the top; elements of arrays by their index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Path(pub(crate) Vec<String>);
 
 impl Path {
-    /// The place of a part of what is here.
-    pub(crate) fn then(&self, part: impl ToString) -> Self {
+    /// The path of a key or element of the value at this path.
+    pub(crate) fn join(&self, part: impl ToString) -> Self {
         let mut parts = self.0.clone();
         parts.push(part.to_string());
         Self(parts)
     }
 
-    /// What this is a part of; `None` at the top.
-    pub(crate) fn above(&self) -> Option<Self> {
-        let (_, above) = self.0.split_last()?;
-        Some(Self(above.to_vec()))
+    /// The path of the table or array that contains this path; `None` at the top.
+    pub(crate) fn parent(&self) -> Option<Self> {
+        let (_, parent) = self.0.split_last()?;
+        Some(Self(parent.to_vec()))
     }
 
     /// The first key.
@@ -41,41 +41,41 @@ impl Path {
         self.0.last().map(String::as_str)
     }
 
-    /// Whether this is at or below `other`. Case does not part them: it is what names are misspelt in.
+    /// Whether this path is `other` or below it. Ignores ASCII case, a common form of misspelling.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         other.0.len() <= self.0.len()
             && other.0.iter().zip(&self.0).all(|(other, part)| other.eq_ignore_ascii_case(part))
     }
 }
 
-/// As it is written in TOML: `steps.train.params`.
+/// Formats the path as in TOML: `steps.train.params`.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("."))
     }
 }
 
-/// Makes a [`Path`] of anything that shows as text.
+/// Builds a [`Path`] from keys and indices that implement `Display`.
 macro_rules! at {
     ($($part:expr),* $(,)?) => { $crate::document::Path(vec![$($part.to_string()),*]) };
 }
 pub(crate) use at;
 
 impl Document<'_> {
-    /// Bytes of the key at the path; of the nearest table above when it is not there.
+    /// The byte range of the key at the path, or of the nearest enclosing key that exists.
     pub(crate) fn key_span(&self, path: &Path) -> Range<usize> {
         self.find(path).0
     }
 
-    /// Bytes of the value at the path; of the key when the value is a whole table.
+    /// The byte range of the value at the path, or of its key when the value is a table.
     pub(crate) fn value_span(&self, path: &Path) -> Range<usize> {
         self.find(path).1
     }
 
-    /// Bytes of a part of the text value at the path, given the part's bytes in the decoded text.
+    /// The byte range of a part of the string at the path, given the part's byte range in the decoded string.
     pub(crate) fn span_inside(&self, path: &Path, part: Range<usize>) -> Range<usize> {
         let value = self.value_span(path);
-        inside(&self.text[value.clone()], part)
+        raw_range(&self.text[value.clone()], part)
             .map_or(value.clone(), |found| value.start + found.start..value.start + found.end)
     }
 
@@ -114,17 +114,17 @@ impl Document<'_> {
     }
 }
 
-/// Finds bytes of a decoded TOML string in its raw form, quotes included.
-fn inside(raw: &str, part: Range<usize>) -> Option<Range<usize>> {
-    let mark =
+/// Maps a byte range of a decoded TOML string to its raw form, quotes included.
+fn raw_range(raw: &str, part: Range<usize>) -> Option<Range<usize>> {
+    let delimiter =
         ["\"\"\"", "'''", "\"", "'"].into_iter().find(|mark| raw.len() >= 2 * mark.len() && raw.starts_with(mark))?;
-    let is_literal = mark.starts_with('\'');
-    let mut at = mark.len();
-    if mark.len() == 3 {
-        // A newline right after the opening is not part of the text.
+    let is_literal = delimiter.starts_with('\'');
+    let mut at = delimiter.len();
+    if delimiter.len() == 3 {
+        // TOML drops a newline directly after the opening delimiter.
         at += if raw[at..].starts_with("\r\n") { 2 } else { usize::from(raw[at..].starts_with('\n')) };
     }
-    let end = raw.len() - mark.len();
+    let end = raw.len() - delimiter.len();
     let mut decoded = 0;
     let mut start = None;
     loop {
@@ -146,8 +146,9 @@ fn inside(raw: &str, part: Range<usize>) -> Option<Range<usize>> {
     }
 }
 
+/// The raw and decoded byte lengths of an unescaped character.
 fn plain(rest: &str) -> (usize, usize) {
-    // TOML reads CR LF inside a text as one newline.
+    // TOML decodes CR LF inside a string as one newline.
     if rest.starts_with("\r\n") {
         return (2, 1);
     }
@@ -155,7 +156,7 @@ fn plain(rest: &str) -> (usize, usize) {
     (length, length)
 }
 
-/// Bytes of an escape, and of what it stands for.
+/// The byte lengths of an escape sequence and of its decoded form.
 fn escape(rest: &str) -> (usize, usize) {
     let digits = match rest.as_bytes().get(1) {
         Some(b'x') => 2,

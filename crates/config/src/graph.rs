@@ -1,4 +1,4 @@
-//! Which step needs and makes what.
+//! The dependency graph of the steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,20 +6,20 @@ use std::fmt;
 use perennial_core::name::{DatasetName, StepName};
 
 use crate::file::{OutputKind, Task};
-use crate::project::{Act, Check, Input, Question, Step};
+use crate::project::{Check, CheckKind, Input, Step, StepKind};
 
-/// Something a step makes and another needs.
+/// A dataset, model or file between steps: the output of one, an input of others.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Thing {
+pub enum GraphNode {
     /// A dataset.
     Dataset(DatasetName),
     /// The model of a step.
     Model(StepName),
-    /// A file another step left behind.
+    /// A file that another step wrote.
     Output(StepName, String),
 }
 
-impl fmt::Display for Thing {
+impl fmt::Display for GraphNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dataset(name) => write!(f, "dataset `{name}`"),
@@ -29,18 +29,18 @@ impl fmt::Display for Thing {
     }
 }
 
-/// The steps as a graph over the things between them.
+/// The steps and the nodes between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
-    needs: BTreeMap<StepName, BTreeSet<Thing>>,
-    makes: BTreeMap<StepName, BTreeSet<Thing>>,
-    makers: BTreeMap<Thing, StepName>,
+    inputs: BTreeMap<StepName, BTreeSet<GraphNode>>,
+    outputs: BTreeMap<StepName, BTreeSet<GraphNode>>,
+    producers: BTreeMap<GraphNode, StepName>,
 }
 
 impl Graph {
-    /// Draws the graph. `tables` are the names of tables in each `sql` step's query. What a step makes may be judged
-    /// by another dataset, which it then needs as well.
-    pub(crate) fn of(
+    /// Builds the graph. `tables` has the tables that each `sql` step reads. A dataset that the checks of a step's
+    /// output refer to is an input of the step, too.
+    pub(crate) fn new(
         task: Option<&Task>,
         steps: &BTreeMap<StepName, Step>,
         checks: &BTreeMap<DatasetName, BTreeMap<String, Check>>,
@@ -48,99 +48,103 @@ impl Graph {
     ) -> Self {
         let mut graph = Self::default();
         for (name, step) in steps {
-            let makes = made_by(name, step);
-            for thing in &makes {
-                graph.makers.entry(thing.clone()).or_insert_with(|| name.clone());
+            let outputs = outputs_of(name, step);
+            for node in &outputs {
+                graph.producers.entry(node.clone()).or_insert_with(|| name.clone());
             }
-            graph.makes.insert(name.clone(), makes);
+            graph.outputs.insert(name.clone(), outputs);
         }
-        let data = task.map(|task| Thing::Dataset(task.data.clone()));
+        let data = task.map(|task| GraphNode::Dataset(task.data.clone()));
         for (name, step) in steps {
-            let mut needs: BTreeSet<Thing> = match &step.act {
-                Act::Sql { .. } => {
+            let mut inputs: BTreeSet<GraphNode> = match &step.kind {
+                StepKind::Sql { .. } => {
                     let named = tables.get(name).into_iter().flatten();
-                    named.filter_map(|table| table.parse().ok()).map(Thing::Dataset).collect()
+                    named.filter_map(|table| table.parse().ok()).map(GraphNode::Dataset).collect()
                 }
-                Act::Train { .. } => data.clone().into_iter().collect(),
-                Act::Evaluate { models, .. } => models.iter().cloned().map(Thing::Model).chain(data.clone()).collect(),
-                Act::Run(run) => run.inputs.iter().map(|input| graph.needed(input)).collect(),
+                StepKind::Train { .. } => data.clone().into_iter().collect(),
+                StepKind::Evaluate { models, .. } => {
+                    models.iter().cloned().map(GraphNode::Model).chain(data.clone()).collect()
+                }
+                StepKind::Run(run) => run.inputs.iter().map(|input| graph.node_of(input)).collect(),
             };
-            let made = graph.makes(name).filter_map(|thing| match thing {
-                Thing::Dataset(dataset) => checks.get(dataset),
+            let own_checks = graph.outputs(name).filter_map(|node| match node {
+                GraphNode::Dataset(dataset) => checks.get(dataset),
                 _ => None,
             });
-            let judged_by = made.flat_map(BTreeMap::values).filter_map(|check| match &check.question {
-                Question::References { dataset, .. } => Some(Thing::Dataset(dataset.clone())),
+            let referenced = own_checks.flat_map(BTreeMap::values).filter_map(|check| match &check.kind {
+                CheckKind::References { dataset, .. } => Some(GraphNode::Dataset(dataset.clone())),
                 _ => None,
             });
-            needs.extend(judged_by.filter(|thing| graph.maker(thing) != Some(name)));
-            graph.needs.insert(name.clone(), needs);
+            inputs.extend(referenced.filter(|node| graph.producer(node) != Some(name)));
+            graph.inputs.insert(name.clone(), inputs);
         }
         graph
     }
 
-    fn needed(&self, input: &Input) -> Thing {
+    fn node_of(&self, input: &Input) -> GraphNode {
         match input {
-            Input::Dataset(dataset) | Input::Train(dataset) | Input::Test(dataset) => Thing::Dataset(dataset.clone()),
+            Input::Dataset(dataset) | Input::Train(dataset) | Input::Test(dataset) => {
+                GraphNode::Dataset(dataset.clone())
+            }
             Input::Output { step, output } => {
-                let file = Thing::Output(step.clone(), output.clone());
-                if self.makers.contains_key(&file) { file } else { Thing::Model(step.clone()) }
+                let file = GraphNode::Output(step.clone(), output.clone());
+                if self.producers.contains_key(&file) { file } else { GraphNode::Model(step.clone()) }
             }
         }
     }
 
     /// The steps, by name.
     pub fn steps(&self) -> impl Iterator<Item = &StepName> {
-        self.needs.keys()
+        self.inputs.keys()
     }
 
-    /// What a step needs, ordered.
-    pub fn needs(&self, step: &StepName) -> impl Iterator<Item = &Thing> {
-        self.needs.get(step).into_iter().flatten()
+    /// The inputs of a step, ordered.
+    pub fn inputs(&self, step: &StepName) -> impl Iterator<Item = &GraphNode> {
+        self.inputs.get(step).into_iter().flatten()
     }
 
-    /// What a step makes, ordered.
-    pub fn makes(&self, step: &StepName) -> impl Iterator<Item = &Thing> {
-        self.makes.get(step).into_iter().flatten()
+    /// The outputs of a step, ordered.
+    pub fn outputs(&self, step: &StepName) -> impl Iterator<Item = &GraphNode> {
+        self.outputs.get(step).into_iter().flatten()
     }
 
-    /// The step that makes a thing; `None` for a dataset with a source.
-    pub fn maker(&self, thing: &Thing) -> Option<&StepName> {
-        self.makers.get(thing)
+    /// The step that produces a node; `None` for a dataset that is loaded from a source.
+    pub fn producer(&self, node: &GraphNode) -> Option<&StepName> {
+        self.producers.get(node)
     }
 
-    /// The steps whose things a step needs, ordered, each once.
-    pub fn before(&self, step: &StepName) -> BTreeSet<&StepName> {
-        self.needs(step).filter_map(|thing| self.maker(thing)).collect()
+    /// The steps whose outputs a step reads, ordered.
+    pub fn dependencies(&self, step: &StepName) -> BTreeSet<&StepName> {
+        self.inputs(step).filter_map(|node| self.producer(node)).collect()
     }
 
-    /// The steps that must run, in order, so that the thing is up to date: its maker and all before it.
-    pub fn leading_to(&self, thing: &Thing) -> Vec<&StepName> {
-        let mut wanted = BTreeSet::new();
-        let mut open: Vec<&StepName> = self.maker(thing).into_iter().collect();
+    /// The steps that bring a node up to date, in topological order: its producer and all that it depends on.
+    pub fn required_steps(&self, node: &GraphNode) -> Vec<&StepName> {
+        let mut required = BTreeSet::new();
+        let mut open: Vec<&StepName> = self.producer(node).into_iter().collect();
         while let Some(step) = open.pop() {
-            if wanted.insert(step) {
-                open.extend(self.before(step));
+            if required.insert(step) {
+                open.extend(self.dependencies(step));
             }
         }
-        self.order().into_iter().filter(|step| wanted.contains(step)).collect()
+        self.topological_order().into_iter().filter(|step| required.contains(step)).collect()
     }
 
-    /// Every step after all that it needs, else by name; steps in a cycle are left out.
-    pub fn order(&self) -> Vec<&StepName> {
+    /// The steps in topological order, ties by name; steps in or behind a cycle are left out.
+    pub fn topological_order(&self) -> Vec<&StepName> {
         let mut waiting: BTreeMap<&StepName, usize> =
-            self.needs.keys().map(|step| (step, self.before(step).len())).collect();
+            self.inputs.keys().map(|step| (step, self.dependencies(step).len())).collect();
         let mut ready: BTreeSet<&StepName> =
             waiting.iter().filter(|(_, count)| **count == 0).map(|(step, _)| *step).collect();
-        let users = self.users();
+        let dependents = self.dependents();
         let mut order = Vec::with_capacity(waiting.len());
         while let Some(step) = ready.pop_first() {
             order.push(step);
-            for user in users.get(step).into_iter().flatten() {
-                if let Some(count) = waiting.get_mut(user) {
+            for dependent in dependents.get(step).into_iter().flatten() {
+                if let Some(count) = waiting.get_mut(dependent) {
                     *count -= 1;
                     if *count == 0 {
-                        ready.insert(user);
+                        ready.insert(dependent);
                     }
                 }
             }
@@ -148,44 +152,45 @@ impl Graph {
         order
     }
 
-    fn users(&self) -> BTreeMap<&StepName, Vec<&StepName>> {
-        let mut users: BTreeMap<&StepName, Vec<&StepName>> = BTreeMap::new();
-        for step in self.needs.keys() {
-            for before in self.before(step) {
-                users.entry(before).or_default().push(step);
+    /// The steps that read outputs of each step.
+    fn dependents(&self) -> BTreeMap<&StepName, Vec<&StepName>> {
+        let mut dependents: BTreeMap<&StepName, Vec<&StepName>> = BTreeMap::new();
+        for step in self.inputs.keys() {
+            for dependency in self.dependencies(step) {
+                dependents.entry(dependency).or_default().push(step);
             }
         }
-        users
+        dependents
     }
 
-    /// A cycle, if there is one: each step needs the next, the last needs the first.
+    /// A cycle, if there is one: each step depends on the next, the last on the first.
     pub fn cycle(&self) -> Option<Vec<&StepName>> {
-        let ordered: BTreeSet<&StepName> = self.order().into_iter().collect();
-        // Whoever is left needs someone who is left: following needs must come back.
-        let mut way = vec![self.needs.keys().find(|step| !ordered.contains(step))?];
+        let ordered: BTreeSet<&StepName> = self.topological_order().into_iter().collect();
+        // Each remaining step depends on a remaining step, so following dependencies reaches a cycle.
+        let mut path = vec![self.inputs.keys().find(|step| !ordered.contains(step))?];
         loop {
-            let next = self.before(way.last()?).into_iter().find(|step| !ordered.contains(step))?;
-            if let Some(start) = way.iter().position(|step| *step == next) {
-                return Some(way.split_off(start));
+            let next = self.dependencies(path.last()?).into_iter().find(|step| !ordered.contains(step))?;
+            if let Some(start) = path.iter().position(|step| *step == next) {
+                return Some(path.split_off(start));
             }
-            way.push(next);
+            path.push(next);
         }
     }
 }
 
-/// What a step makes.
-pub(crate) fn made_by(name: &StepName, step: &Step) -> BTreeSet<Thing> {
-    match &step.act {
-        Act::Sql { .. } => name.as_str().parse().ok().map(Thing::Dataset).into_iter().collect(),
-        Act::Train { .. } => BTreeSet::from([Thing::Model(name.clone())]),
-        Act::Evaluate { .. } => BTreeSet::new(),
-        Act::Run(run) => run
+/// The outputs of a step.
+pub(crate) fn outputs_of(name: &StepName, step: &Step) -> BTreeSet<GraphNode> {
+    match &step.kind {
+        StepKind::Sql { .. } => name.as_str().parse().ok().map(GraphNode::Dataset).into_iter().collect(),
+        StepKind::Train { .. } => BTreeSet::from([GraphNode::Model(name.clone())]),
+        StepKind::Evaluate { .. } => BTreeSet::new(),
+        StepKind::Run(run) => run
             .outputs
             .iter()
             .filter_map(|(output, declared)| match declared.kind {
-                OutputKind::File => Some(Thing::Output(name.clone(), output.clone())),
-                OutputKind::Model => Some(Thing::Model(name.clone())),
-                OutputKind::Dataset => output.parse().ok().map(Thing::Dataset),
+                OutputKind::File => Some(GraphNode::Output(name.clone(), output.clone())),
+                OutputKind::Model => Some(GraphNode::Model(name.clone())),
+                OutputKind::Dataset => output.parse().ok().map(GraphNode::Dataset),
             })
             .collect(),
     }

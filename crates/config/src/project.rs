@@ -1,7 +1,9 @@
-//! The project as the rest of Perennial reads it.
+//! The validated project, as other crates use it.
 
-mod live;
+mod endpoint;
+mod monitor;
 mod step;
+mod trigger;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,31 +13,33 @@ use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, 
 use perennial_core::port::data::{FilesSource, Format, Severity};
 use perennial_core::rule::Expression;
 
-pub use live::{Canary, Endpoint, Event, Monitor, Schedule, Trigger};
-pub use step::{Act, Environment, Input, Output, Run, Step, StepLimits};
+pub use endpoint::{Canary, Endpoint};
+pub use monitor::Monitor;
+pub use step::{Environment, Input, Output, Run, Step, StepKind, StepLimits};
+pub use trigger::{Event, Schedule, Trigger};
 
 use crate::diagnostic::Diagnostics;
 use crate::file::{Dataset, Identity, Release, Source, Start, Task};
 use crate::graph::Graph;
-use crate::judge;
-use crate::surroundings::Surroundings;
+use crate::validate::validate;
+use crate::validation_context::ValidationContext;
 
-/// A project file that holds together.
+/// A valid project file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
-    /// What the project is for, and whose it is.
+    /// The project's name, goal and owners.
     pub project: Identity,
-    /// What is to be learnt; absent in a project that only collects and checks.
+    /// The prediction task; absent in a project that only collects and checks data.
     pub task: Option<Task>,
-    /// Datasets with a source.
+    /// Datasets that are loaded from a source.
     pub datasets: BTreeMap<DatasetName, Dataset>,
-    /// Checks by dataset and name; the dataset has a source or is made by a step.
+    /// Checks by dataset and name; the dataset is loaded from a source or is the output of a step.
     pub checks: BTreeMap<DatasetName, BTreeMap<String, Check>>,
     /// The steps.
     pub steps: BTreeMap<StepName, Step>,
     /// The gates.
     pub gates: BTreeMap<String, Expression>,
-    /// What is released.
+    /// Which model is released.
     pub release: Option<Release>,
     /// The endpoints.
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
@@ -43,26 +47,26 @@ pub struct Project {
     pub monitors: BTreeMap<MonitorName, Monitor>,
     /// The triggers.
     pub triggers: BTreeMap<TriggerName, Trigger>,
-    /// What needs and makes what. Inputs of `sql` steps are in it when the file was
-    /// judged with surroundings that read them; see [`Project::graph_with`].
+    /// The dependencies between steps. It has the inputs of `sql` steps only when the file was
+    /// validated with a context that can read their SQL; see [`Project::graph_with`].
     pub graph: Graph,
 }
 
 impl Project {
-    /// Judges the text by itself: files, SQL and trainers' parameters stay unseen.
+    /// Validates the text alone: files, SQL and the parameters of trainers are not checked.
     ///
     /// # Errors
-    /// Every mistake found.
+    /// All errors found.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        judge::judge(file_name, text, None)
+        validate(file_name, text, None)
     }
 
-    /// Judges the text together with the files it names and the trainers there are.
+    /// Validates the text, the files it names, their SQL and the parameters of trainers.
     ///
     /// # Errors
-    /// Every mistake found.
-    pub fn judge(file_name: &str, text: &str, around: &Surroundings<'_>) -> Result<Self, Diagnostics> {
-        judge::judge(file_name, text, Some(around))
+    /// All errors found.
+    pub fn validate(file_name: &str, text: &str, context: &ValidationContext<'_>) -> Result<Self, Diagnostics> {
+        validate(file_name, text, Some(context))
     }
 
     /// The project's timezone.
@@ -70,22 +74,22 @@ impl Project {
         timezone(&self.project.timezone).unwrap_or(TimeZone::UTC)
     }
 
-    /// The graph, given the tables each `sql` step names.
+    /// The dependency graph, given the tables that each `sql` step reads.
     pub fn graph_with(&self, tables: &BTreeMap<StepName, Vec<String>>) -> Graph {
-        Graph::of(self.task.as_ref(), &self.steps, &self.checks, tables)
+        Graph::new(self.task.as_ref(), &self.steps, &self.checks, tables)
     }
 
-    /// The `evaluate` step that judges the release's model.
-    pub fn judging_step(&self) -> Option<&StepName> {
+    /// The `evaluate` step of the release's model.
+    pub fn evaluation_step(&self) -> Option<&StepName> {
         let model = &self.release.as_ref()?.model;
         self.steps
             .iter()
-            .find(|(_, step)| matches!(&step.act, Act::Evaluate { models, .. } if models.contains(model)))
+            .find(|(_, step)| matches!(&step.kind, StepKind::Evaluate { models, .. } if models.contains(model)))
             .map(|(name, _)| name)
     }
 
-    /// The sections by which it is decided what is released, and when, that say something else than in `before`;
-    /// without one, those that are there. As they are written: `[gates]`, `[endpoints.delay]`.
+    /// The sections that control releases and differ from those of `before`, as written: `[gates]`,
+    /// `[endpoints.delay]`. Without `before`, all such sections.
     pub fn changed_in_release(&self, before: Option<&Self>) -> Vec<String> {
         let mut changed = Vec::new();
         if before.map_or(!self.gates.is_empty(), |before| before.gates != self.gates) {
@@ -97,15 +101,15 @@ impl Project {
         let none = BTreeMap::new();
         let endpoints = before.map_or(&none, |before| &before.endpoints);
         changed.extend(differing(endpoints, &self.endpoints).map(|name| format!("[endpoints.{name}]")));
-        let (before, now) = (before.map(Self::releasing).unwrap_or_default(), self.releasing());
+        let (before, now) = (before.map(Self::release_triggers).unwrap_or_default(), self.release_triggers());
         changed.extend(differing(&before, &now).map(|name| format!("[triggers.{name}]")));
         changed
     }
 
-    /// What of the file says something else than in `before` and holds only for rows to come, a sentence each: rows that
-    /// are there stay as they are.
+    /// The changes since `before` that affect only future loads, one sentence per dataset; rows already loaded stay as
+    /// they are.
     pub fn changed_for_loads(&self, before: &Self) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut changes = Vec::new();
         for (name, now) in &self.datasets {
             let Some(then) = before.datasets.get(name) else { continue };
             let parts = [(now.key != then.key, "its key"), (now.mode != then.mode, "its mode")];
@@ -114,39 +118,39 @@ impl Project {
             let changed: Vec<&str> = changed.map(|(_, part)| part).collect();
             if !changed.is_empty() {
                 let changed = changed.join(" and ");
-                told.push(format!(
-                    "`{name}`: {changed} changed, which holds for loads to come; rows that are there stay"
+                changes.push(format!(
+                    "`{name}`: {changed} changed; this affects only future loads, rows already loaded stay"
                 ));
             }
         }
-        told
+        changes
     }
 
-    /// The triggers that release.
-    fn releasing(&self) -> BTreeMap<&TriggerName, &Trigger> {
+    /// The triggers that start a release.
+    fn release_triggers(&self) -> BTreeMap<&TriggerName, &Trigger> {
         self.triggers.iter().filter(|(_, trigger)| trigger.run == Start::Release).collect()
     }
 
-    /// The name that a project file gives its project, whatever else is wrong with the file.
+    /// The project's name in a project file that may have errors elsewhere.
     pub fn name_in(text: &str) -> Option<ProjectName> {
         let table: toml::Table = text.parse().ok()?;
         table.get("project")?.get("name")?.as_str()?.parse().ok()
     }
 
-    /// Paths and globs of the files the pipeline is made of, below the project's folder, ordered:
-    /// SQL, code, requirements. Sources are not among them.
+    /// Paths and globs of the files that steps declare, relative to the project's folder, ordered: SQL, code,
+    /// requirements; no sources.
     pub fn declared_files(&self) -> Vec<&str> {
         let mut files: Vec<&str> = Vec::new();
         for step in self.steps.values() {
-            match &step.act {
-                Act::Sql { file } => files.push(file),
-                Act::Run(run) => {
+            match &step.kind {
+                StepKind::Sql { file } => files.push(file),
+                StepKind::Run(run) => {
                     files.extend(run.code.iter().map(String::as_str));
                     if let Environment::Uv { file } = &run.environment {
                         files.push(file);
                     }
                 }
-                Act::Train { .. } | Act::Evaluate { .. } => {}
+                StepKind::Train { .. } | StepKind::Evaluate { .. } => {}
             }
         }
         files.sort_unstable();
@@ -155,7 +159,7 @@ impl Project {
     }
 }
 
-/// Keys under which two maps hold different things, ordered.
+/// Keys whose values differ between two maps, ordered.
 fn differing<'a, K: Ord, V: PartialEq>(a: &'a BTreeMap<K, V>, b: &'a BTreeMap<K, V>) -> impl Iterator<Item = &'a K> {
     let keys: BTreeSet<&K> = a.keys().chain(b.keys()).collect();
     keys.into_iter().filter(|key| a.get(*key) != b.get(*key))
@@ -169,7 +173,7 @@ impl Task {
 }
 
 impl Source {
-    /// The source as the data engine reads it.
+    /// The source in the form of the data engine's port.
     pub fn files_source(&self) -> FilesSource {
         FilesSource {
             root: None,
@@ -180,15 +184,15 @@ impl Source {
         }
     }
 
-    /// Whether the files lie below the project's folder, not at a URL.
+    /// Whether the files are in the project's folder, not at a URL.
     pub fn is_relative(&self) -> bool {
         !self.files.contains("://")
     }
 
-    /// The format said, or told by the files' ending.
+    /// The declared format, or the one inferred from the file extension.
     pub fn known_format(&self) -> Option<Format> {
-        let ending = self.files.rsplit('.').next().map(str::to_ascii_lowercase);
-        self.format.or(match ending.as_deref() {
+        let extension = self.files.rsplit('.').next().map(str::to_ascii_lowercase);
+        self.format.or(match extension.as_deref() {
             Some("csv") => Some(Format::Csv),
             Some("jsonl" | "ndjson" | "json") => Some(Format::JsonLines),
             Some("parquet") => Some(Format::Parquet),
@@ -197,37 +201,37 @@ impl Source {
     }
 }
 
-/// How the names of datasets of predictions begin.
-pub(crate) const PREDICTIONS: &str = "predictions_";
+/// The prefix of the names of prediction datasets.
+pub(crate) const PREDICTIONS_PREFIX: &str = "predictions_";
 
-/// The dataset that holds an endpoint's predictions; `None` when the endpoint's name leaves no room for one.
+/// The dataset of an endpoint's predictions; `None` when the endpoint's name is too long for one.
 pub fn predictions_of(endpoint: &EndpointName) -> Option<DatasetName> {
-    format!("{PREDICTIONS}{}", endpoint.as_str().replace('-', "_")).parse().ok()
+    format!("{PREDICTIONS_PREFIX}{}", endpoint.as_str().replace('-', "_")).parse().ok()
 }
 
-/// A test of data.
+/// A data check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What is asked.
-    pub question: Question,
+    /// The kind of check, with its declaration.
+    pub kind: CheckKind,
     /// The share of rows that must pass, above 0, up to 1.
     pub at_least: f64,
-    /// What a failure does.
+    /// The effect of a failure.
     pub severity: Severity,
 }
 
-/// What a check asks.
+/// The kind of a check, with its declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
-    /// A SQL condition: over one row, or over aggregates.
-    That(String),
-    /// No two rows of a load share the values of the columns.
+pub enum CheckKind {
+    /// A SQL condition over one row, or over aggregates.
+    Condition(String),
+    /// No two rows of a load have the same values in the columns.
     Unique(Vec<String>),
-    /// The columns' values are there.
+    /// The columns have no nulls.
     NotNull(Vec<String>),
-    /// The column's value stands in another dataset's column.
+    /// The column's value exists in a column of another dataset.
     References {
-        /// The column judged.
+        /// The checked column.
         column: String,
         /// The other dataset.
         dataset: DatasetName,

@@ -7,13 +7,12 @@ use serde_json::{Map, Value};
 
 use crate::file::ProjectFile;
 
-/// The project file's JSON Schema (draft 2020-12), as it is kept in
-/// `docs/schema/perennial.schema.json`.
+/// The project file's JSON Schema (draft 2020-12); `docs/schema/perennial.schema.json` has a copy.
 pub fn json_schema() -> Value {
     let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ProjectFile>();
     let mut schema = schema.to_value();
-    leave_out_null(&mut schema);
-    // What a person looks for comes first.
+    remove_null(&mut schema);
+    // Readers expect these keys first.
     let mut ordered = Map::new();
     if let Value::Object(schema) = &mut schema {
         for key in ["$schema", "title", "description"] {
@@ -24,8 +23,8 @@ pub fn json_schema() -> Value {
     Value::Object(ordered)
 }
 
-/// TOML has no null: what may be absent is not required, and that is all.
-fn leave_out_null(value: &mut Value) {
+/// Removes `null` from types, choices and defaults: TOML has no null, an optional key is absent instead.
+fn remove_null(value: &mut Value) {
     match value {
         Value::Object(object) => {
             if let Some(Value::Array(types)) = object.get_mut("type") {
@@ -46,9 +45,9 @@ fn leave_out_null(value: &mut Value) {
             if object.get("default").is_some_and(Value::is_null) {
                 object.remove("default");
             }
-            object.values_mut().for_each(leave_out_null);
+            object.values_mut().for_each(remove_null);
         }
-        Value::Array(values) => values.iter_mut().for_each(leave_out_null),
+        Value::Array(values) => values.iter_mut().for_each(remove_null),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A number of bytes, written such as `512 MB`, `1.5 GB`, `64 KiB`.
+/// A number of bytes, written as `512 MB`, `1.5 GB` or `64 KiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
     bytes: u64,
@@ -24,20 +24,20 @@ const UNITS: [(&str, u64); 9] = [
 ];
 
 impl Size {
-    /// A size of so many bytes.
+    /// Creates a size from a number of bytes.
     pub const fn from_bytes(bytes: u64) -> Self {
         Self { bytes }
     }
 
-    /// The bytes.
+    /// The number of bytes.
     pub const fn bytes(self) -> u64 {
         self.bytes
     }
 }
 
-/// A text that is no size.
+/// A text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no size: expected such as `512 MB`, `64 KiB`")]
+#[error("`{0}` is not a size, expected for example `512 MB` or `64 KiB`")]
 pub struct SizeError(String);
 
 impl FromStr for Size {

@@ -1,6 +1,6 @@
-//! The project file a new project starts from.
+//! The initial project file of a new project.
 
-/// A commented project file that is a valid, empty project, for `perennial init`.
+/// A project file for `perennial init`: a valid, empty project with commented examples.
 pub fn template() -> &'static str {
     include_str!("template/perennial.toml")
 }

@@ -17,7 +17,7 @@ use tokio::sync::RwLock;
 use crate::error::{Error, Result};
 use crate::runtime::Pool;
 use crate::source::Sources;
-use crate::sql::{Sql, judge_condition, read_frame, tables_in, write_parquet};
+use crate::sql::{Sql, read_frame, tables_in, validate_condition, write_parquet};
 use crate::stage::{Stager, judge_checks};
 use crate::store::Root;
 use crate::table::{Tables, commit, quarantine};
@@ -108,8 +108,8 @@ impl Dialect for Engine {
         Ok(tables_in(sql)?)
     }
 
-    fn judge_condition(&self, condition: &str) -> CoreResult<()> {
-        Ok(judge_condition(condition)?)
+    fn validate_condition(&self, condition: &str) -> CoreResult<()> {
+        Ok(validate_condition(condition)?)
     }
 }
 

@@ -124,7 +124,7 @@ impl Dialect for FakeData {
         Ok(Vec::new())
     }
 
-    fn judge_condition(&self, _: &str) -> Result<()> {
+    fn validate_condition(&self, _: &str) -> Result<()> {
         Ok(())
     }
 }

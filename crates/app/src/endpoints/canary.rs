@@ -31,7 +31,7 @@ async fn lasts(app: &App, project: &ProjectState, endpoint: &Endpoint) -> Option
     let started = endpoint.canary_started_ms.filter(|_| endpoint.is_canary_live())?;
     let followed = followed(app, project, endpoint).await?;
     let declared = followed.project.endpoints.get(&endpoint.name)?.canary.clone()?;
-    let due = declared.lasting.after(started, &followed.zone);
+    let due = declared.duration.after(started, &followed.zone);
     Some((declared, due))
 }
 
@@ -58,7 +58,7 @@ pub(crate) async fn waits_for(app: &App, project: &ProjectState, endpoint: &Endp
         let unknown = judged.missing.iter().chain(&judged.reasons).cloned().collect::<Vec<_>>().join(", ");
         return Some(format!("its rollback rule needs {unknown}, which is not known yet"));
     }
-    (now_ms < due).then(|| format!("the end of its {}", declared.lasting))
+    (now_ms < due).then(|| format!("the end of its {}", declared.duration))
 }
 
 /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and

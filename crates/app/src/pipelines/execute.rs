@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use perennial_config::Thing;
+use perennial_config::GraphNode;
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
@@ -436,7 +436,7 @@ fn graph_of(context: &Context) -> Result<(Graph, std::collections::BTreeSet<Stri
     let declared = &context.submission.graph;
     let nodes = declared.steps().map(|step| Node {
         name: step.to_string(),
-        after: declared.before(step).into_iter().map(ToString::to_string).collect(),
+        after: declared.dependencies(step).into_iter().map(ToString::to_string).collect(),
     });
     let graph = Graph::new(nodes.collect()).map_err(|cycle| Error::new(ErrorCode::ProjectFile, cycle.to_string()))?;
     let wanted = if context.options.steps.is_empty() {
@@ -516,8 +516,8 @@ pub(crate) async fn plan_by(
             continue;
         }
         let reads = |new: &&Waiting| {
-            let dataset = Thing::Dataset(new.dataset.clone());
-            context.submission.graph.needs(&step).any(|needed| *needed == dataset)
+            let dataset = GraphNode::Dataset(new.dataset.clone());
+            context.submission.graph.inputs(&step).any(|needed| *needed == dataset)
         };
         let new = waiting.iter().filter(reads);
         let reasons: Vec<_> =

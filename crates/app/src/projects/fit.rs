@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use perennial_config::{Act, FILE_NAME, Mistake, Task, Thing};
+use perennial_config::{FILE_NAME, GraphNode, KeyDiagnostic, StepKind, Task};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::FrameRequest;
@@ -32,16 +32,16 @@ pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
         made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
         tables: Tables::newest(&caller.app, kept.id).await?,
         schemas: BTreeMap::new(),
-        mistakes: Vec::new(),
+        errors: Vec::new(),
     };
     fit.learn().await?;
     fit.judge_names();
     fit.judge_checks().await?;
-    if fit.mistakes.is_empty() {
+    if fit.errors.is_empty() {
         return Ok(());
     }
-    let mistakes = perennial_config::place(FILE_NAME, &submission.text, fit.mistakes);
-    Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).because(mistakes))
+    let errors = perennial_config::locate(FILE_NAME, &submission.text, fit.errors);
+    Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).because(errors))
 }
 
 /// A project file beside what the data tell of datasets.
@@ -53,7 +53,7 @@ struct Fit<'a> {
     tables: Tables,
     /// The columns of each dataset that will have them; others are not known.
     schemas: BTreeMap<DatasetName, Schema>,
-    mistakes: Vec<Mistake>,
+    errors: Vec<KeyDiagnostic>,
 }
 
 impl Fit<'_> {
@@ -68,16 +68,16 @@ impl Fit<'_> {
         let mut open: BTreeSet<&StepName> = self.submission.project.steps.keys().collect();
         loop {
             let needs_steady = |step: &StepName| {
-                self.submission.graph.needs(step).all(|thing| match thing {
-                    Thing::Dataset(name) => steady.contains(name),
-                    Thing::Model(_) | Thing::Output(..) => true,
+                self.submission.graph.inputs(step).all(|thing| match thing {
+                    GraphNode::Dataset(name) => steady.contains(name),
+                    GraphNode::Model(_) | GraphNode::Output(..) => true,
                 })
             };
             let Some(step) = open.iter().copied().find(|step| needs_steady(step)) else { return Ok(()) };
             open.remove(step);
             self.plan(step).await?;
-            for thing in self.submission.graph.makes(step) {
-                let Thing::Dataset(name) = thing else { continue };
+            for thing in self.submission.graph.outputs(step) {
+                let GraphNode::Dataset(name) = thing else { continue };
                 let Some(found) = self.tables.find(name.as_str()) else { continue };
                 let stands = &found.version.schema;
                 if self.schemas.get(name) == Some(stands) || self.is_left_by_command(step) {
@@ -91,7 +91,7 @@ impl Fit<'_> {
     /// Whether a step runs a command, and its newest good run was of the command, code and parameters that are
     /// declared: then it leaves what it left.
     fn is_left_by_command(&self, step: &StepName) -> bool {
-        let Act::Run(run) = &self.submission.project.steps[step].act else { return false };
+        let StepKind::Run(run) = &self.submission.project.steps[step].kind else { return false };
         let Some(made) = self.made_by.get(step) else { return false };
         let Ok(parts) = serde_json::from_value::<KeyParts>(made.key_parts.clone()) else { return false };
         let has = |part: &str, content: &str| parts.get(part) == Some(content);
@@ -106,13 +106,13 @@ impl Fit<'_> {
             && run.code.iter().all(is_same_code)
     }
 
-    /// Plans the query of a step; its mistakes are told.
+    /// Plans the query of a step; its errors are told.
     async fn plan(&mut self, step: &StepName) -> Result<()> {
-        let Act::Sql { file } = &self.submission.project.steps[step].act else { return Ok(()) };
+        let StepKind::Sql { file } = &self.submission.project.steps[step].kind else { return Ok(()) };
         let (Some(sql), Ok(made)) = (self.submission.texts.get(file), step.as_str().parse()) else { return Ok(()) };
-        let needs = self.submission.graph.needs(step).filter_map(|thing| match thing {
-            Thing::Dataset(name) => self.tables.find(name.as_str()).map(Versioned::named),
-            Thing::Model(_) | Thing::Output(..) => None,
+        let needs = self.submission.graph.inputs(step).filter_map(|thing| match thing {
+            GraphNode::Dataset(name) => self.tables.find(name.as_str()).map(Versioned::named),
+            GraphNode::Model(_) | GraphNode::Output(..) => None,
         });
         let request = FrameRequest { sql: sql.clone(), tables: needs.collect() };
         match self.caller.app.data().plan(&request).await {
@@ -133,7 +133,7 @@ impl Fit<'_> {
         {
             self.judge_task(task, &schema);
             for (step, declared) in &self.submission.project.steps {
-                if let Act::Evaluate { slices, .. } = &declared.act {
+                if let StepKind::Evaluate { slices, .. } = &declared.kind {
                     self.columns(&task.data, &schema, &["steps", step.as_str(), "slices"], slices);
                 }
             }
@@ -195,7 +195,7 @@ impl Fit<'_> {
     }
 
     fn tell(&mut self, at: &[&str], message: String, suggestion: Option<String>) {
-        let at = at.iter().map(|part| (*part).to_owned()).collect();
-        self.mistakes.push(Mistake { at, message, suggestion });
+        let path = at.iter().map(|part| (*part).to_owned()).collect();
+        self.errors.push(KeyDiagnostic { path, message, suggestion });
     }
 }

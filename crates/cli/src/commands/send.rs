@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use perennial_app::sent;
-use perennial_config::{Act, FILE_NAME, Project};
+use perennial_config::{FILE_NAME, Project, StepKind};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::{Error, ErrorCode};
 use perennial_data::files_below;
@@ -51,7 +51,7 @@ impl<'a> Folder<'a> {
             }
         }
         for step in project.steps.values() {
-            if let Act::Sql { file } = &step.act
+            if let StepKind::Sql { file } = &step.kind
                 && let Some(text) = declared.get_mut(file)
             {
                 *text = std::fs::read_to_string(self.root.join(file)).ok();

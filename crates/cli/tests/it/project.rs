@@ -151,7 +151,7 @@ fn what_changed_and_holds_only_for_rows_to_come_is_told() {
     let place = sales();
     place.edit("perennial.toml", "price < 100", "price < 200");
     let said = text(&place.run(&["run", "features"]).stderr);
-    assert!(said.contains("`sold`: its checks changed, which holds for loads to come"), "{said}");
+    assert!(said.contains("`sold`: its checks changed; this affects only future loads"), "{said}");
     let said = text(&place.run(&["run", "features"]).stderr);
     assert!(!said.contains("changed"), "it is told once: {said}");
 }

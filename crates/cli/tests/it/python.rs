@@ -102,7 +102,7 @@ fn a_glob_of_code_is_each_file_it_finds() {
     place.edit("perennial.toml", "env = ", "code = [\"lib/*.txt\"]\nenv = ");
     let told = place.run(&["check"]);
     assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("no file is found at `lib/*.txt`"), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("no file matches `lib/*.txt`"), "{}", text(&told.stderr));
     for name in ["a.txt", "b.txt", "c.md"] {
         place.write(&format!("lib/{name}"), "one\n");
     }

@@ -3,7 +3,7 @@ use toml::de::DeTable;
 
 use super::Document;
 
-/// Finds `part` in the decoded value `a`, and tells the raw words there.
+/// Finds `part` in the decoded value `a` and returns the raw text at its span.
 fn words(text: &str, part: &str) -> String {
     let root = DeTable::parse(text).unwrap();
     let value = root.get_ref().get("a").unwrap().get_ref().as_str().unwrap().to_owned();

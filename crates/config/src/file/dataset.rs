@@ -11,53 +11,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema;
 
-/// Versioned rows, and where they come from.
+/// Versioned rows and their source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// Where rows come from.
+    /// The origin of the rows.
     pub source: Source,
-    /// How new rows enter: `append` (a key already there sets the new row aside), `merge` (replaces the old row), `replace` (all old rows leave).
+    /// How new rows enter: `append` (a row whose key exists is quarantined), `merge` (it replaces the old row), `replace` (all old rows are deleted).
     #[serde(default = "append")]
     #[schemars(schema_with = "schema::mode")]
     pub mode: Mode,
-    /// Columns that tell rows apart.
+    /// Columns that identify a row.
     #[serde(default)]
     pub key: Vec<String>,
-    /// Whether any change of the columns is taken; without it only an added nullable column is.
+    /// Whether any change of the columns is accepted; without it, only an added nullable column is.
     #[serde(default)]
     pub evolve: bool,
 }
 
-/// Files that hold the rows.
+/// Files that contain the rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    /// A glob below the project's folder, such as `data/*.parquet`, or a URL with one, such as `s3://bucket/in/*.csv`.
+    /// A glob relative to the project's folder, such as `data/*.parquet`, or a URL with one, such as `s3://bucket/in/*.csv`.
     pub files: String,
-    /// The expected rhythm, such as `1 month`; late after 1.1 times it.
+    /// The expected interval between new files, such as `1 month`; the source is late after 1.1 times it.
     #[serde(default)]
     #[schemars(schema_with = "schema::duration")]
     pub every: Option<Duration>,
-    /// Whether each new file is a load, or all new files together are one.
+    /// Whether each new file is a load, or all new files together.
     #[serde(default)]
     pub batch: Batch,
-    /// The files' format; by their ending if not said.
+    /// The format of the files; inferred from their extension by default.
     #[serde(default)]
     #[schemars(schema_with = "schema::format")]
     pub format: Option<Format>,
-    /// Whether CSV files begin with a header line.
+    /// Whether CSV files start with a header line.
     #[serde(default = "yes")]
     pub header: bool,
-    /// Names of the columns of CSV files without a header line.
+    /// Column names of CSV files without a header line.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// What happens when a file that was taken over has other content now.
+    /// What happens when the content of a committed file has changed.
     #[serde(default)]
     pub on_change: OnChange,
 }
 
-/// What one load is.
+/// The files that form one load.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Batch {
@@ -68,47 +68,47 @@ pub enum Batch {
     All,
 }
 
-/// What happens when a file that was taken over has other content now.
+/// What happens when the content of a committed file has changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnChange {
     /// The change is refused.
     #[default]
     Refuse,
-    /// The file's new rows take the place of its old ones.
+    /// The file's new rows replace its old ones.
     Replace,
 }
 
-/// A test of data: a SQL condition as text, or a table with more.
+/// A data check: a SQL condition, or a table with more options.
 #[derive(Debug, Clone, PartialEq, JsonSchema)]
 #[schemars(untagged)]
 pub enum CheckEntry {
-    /// A SQL condition: over one row, or over aggregates such as `count(*)`.
-    That(String),
-    /// A question with its limits.
+    /// A SQL condition over one row, or over aggregates such as `count(*)`.
+    Condition(String),
+    /// A check with options.
     Table(CheckTable),
 }
 
-/// A question with its limits: `that`, or `column` (or `columns`) with `unique`, `references` or `not_null`.
+/// A check with options: `that`, or `column` (or `columns`) with `unique`, `references` or `not_null`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckTable {
-    /// A SQL condition: over one row, or over aggregates such as `count(*)`.
+    /// A SQL condition over one row, or over aggregates such as `count(*)`.
     pub that: Option<String>,
-    /// The column that `unique`, `references` or `not_null` is about.
+    /// The column that `unique`, `references` or `not_null` checks.
     pub column: Option<String>,
-    /// Several columns that `unique` or `not_null` is about.
+    /// Several columns that `unique` or `not_null` checks.
     pub columns: Option<Vec<String>>,
-    /// No two rows of a load share the value.
+    /// Requires that no two rows of a load have the same value.
     pub unique: Option<bool>,
-    /// The value stands in `dataset.column`; null passes.
+    /// Requires that the value exists in `dataset.column`; null passes.
     pub references: Option<String>,
-    /// The value is there.
+    /// Requires that the value is not null.
     pub not_null: Option<bool>,
-    /// The share of rows that must pass, above 0, up to 1; 1 if not said. With less, failing rows are set aside and the rest goes on.
+    /// The share of rows that must pass, above 0, up to 1; default 1. Below 1, failing rows are quarantined and the others continue.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub at_least: Option<f64>,
-    /// `error` holds a failing load, `warn` only reports.
+    /// `error` holds a load that fails the check, `warn` only reports.
     #[serde(default)]
     #[schemars(schema_with = "schema::severity")]
     pub severity: Option<Severity>,
@@ -130,7 +130,7 @@ impl<'de> Visitor<'de> for CheckVisitor {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<CheckEntry, E> {
-        Ok(CheckEntry::That(text.to_owned()))
+        Ok(CheckEntry::Condition(text.to_owned()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CheckEntry, A::Error> {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Words;
+use super::OneOrMany;
 use crate::schema;
 use crate::size::Size;
 
@@ -15,68 +15,68 @@ use crate::size::Size;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StepTable {
-    /// A file with one SELECT; its result is the dataset of the step's name, the tables it names are its inputs.
+    /// A file with one SELECT; its result is the dataset of the step's name, the tables it reads are its inputs.
     pub sql: Option<String>,
     /// A built-in trainer: `gbdt` or `linear`.
     pub train: Option<String>,
-    /// A command, split into words without a shell; a list is taken as it is.
-    pub run: Option<Words>,
-    /// Steps whose models are judged, and always the champion, on the same rows.
+    /// A command, split into words without a shell; a list is used as it is.
+    pub run: Option<OneOrMany>,
+    /// Steps whose models are evaluated, always together with the champion, on the same rows.
     pub evaluate: Option<Vec<String>>,
-    /// Columns whose every value is judged by itself, too (`evaluate`).
+    /// Columns whose values are also evaluated one by one (`evaluate`).
     pub slices: Option<Vec<String>>,
-    /// What the command reads: datasets, `<task data>.train`, `<task data>.test`, `<step>.<output>` (`run`).
+    /// The command's inputs: datasets, `<task data>.train`, `<task data>.test`, `<step>.<output>` (`run`).
     pub inputs: Option<Vec<String>>,
-    /// Files of code the command needs; globs allowed (`run`).
+    /// The command's code files; globs are allowed (`run`).
     pub code: Option<Vec<String>>,
     /// The environment: `uv:<requirements or lock>` or `system` (`run`).
     pub env: Option<String>,
     /// Parameters (`train`, `run`).
     #[schemars(with = "Option<BTreeMap<String, Value>>")]
     pub params: Option<Map<String, Value>>,
-    /// What the command leaves behind, by name (`run`).
+    /// Files the command writes, by name (`run`).
     pub outputs: Option<BTreeMap<String, OutputTable>>,
     /// Limits of one attempt (`run`).
     pub limits: Option<LimitsTable>,
-    /// How often a failed command is tried again, at most 10; 0 if not said (`run`).
+    /// How many times a failed command is retried, at most 10; default 0 (`run`).
     #[schemars(range(min = 0, max = 10))]
     pub retries: Option<u32>,
-    /// `full` shows the command only what it declared, `none` everything; the run records which (`run`).
+    /// `full` gives the command access only to what it declared, `none` to everything; the run records which (`run`).
     pub isolation: Option<Isolation>,
 }
 
-/// What a command can see of the machine.
+/// What a command can access on the machine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Isolation {
-    /// Its folder, its environment and the system's libraries.
+    /// Its folder, its environment and the system libraries.
     #[default]
     Full,
-    /// Everything its user can.
+    /// Everything that its user can.
     None,
 }
 
-/// Something a command leaves behind.
+/// A file or folder that a command writes.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputTable {
-    /// Where in the step's folder it lies.
+    /// Its path in the step's folder.
     pub path: String,
-    /// What it is.
+    /// What it contains.
     #[serde(default)]
     pub kind: OutputKind,
 }
 
-/// What an output is.
+/// What an output contains.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputKind {
     /// A file or folder.
     #[default]
     File,
-    /// A model folder with an ONNX file; the step's model.
+    /// A model folder with an ONNX file: the step's model.
     Model,
-    /// A Parquet file or folder of them; the dataset of the output's name.
+    /// A Parquet file or a folder of them: the dataset of the output's name.
     Dataset,
 }
 
@@ -88,7 +88,7 @@ pub struct LimitsTable {
     #[serde(default)]
     #[schemars(schema_with = "schema::duration")]
     pub time: Option<Duration>,
-    /// Resident memory of the whole process tree, such as `2 GB`.
+    /// Resident memory of the process tree, such as `2 GB`.
     #[serde(default)]
     #[schemars(schema_with = "schema::size")]
     pub memory: Option<Size>,

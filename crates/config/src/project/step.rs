@@ -14,13 +14,13 @@ use crate::size::Size;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// What it does.
-    pub act: Act,
+    pub kind: StepKind,
 }
 
-/// What a step does.
+/// The kind of a step, with its declaration.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Act {
-    /// Answers one SELECT; the result is the dataset of the step's name.
+pub enum StepKind {
+    /// Executes one SELECT; the result is the dataset of the step's name.
     Sql {
         /// The file with the SELECT.
         file: String,
@@ -34,18 +34,18 @@ pub enum Act {
     },
     /// Runs a command.
     Run(Box<Run>),
-    /// Judges models on the test rows of the task's dataset, the champion with them.
+    /// Evaluates models, and the champion, on the test rows of the task's dataset.
     Evaluate {
-        /// The steps whose models are judged, in the order declared.
+        /// The steps whose models are evaluated, in declared order.
         models: Vec<StepName>,
-        /// Columns whose every value is judged by itself, too.
+        /// Columns whose values are also evaluated one by one.
         slices: Vec<String>,
     },
 }
 
-impl Act {
-    /// The key that declares it: `sql`, `train`, `run`, `evaluate`.
-    pub fn kind(&self) -> &'static str {
+impl StepKind {
+    /// The key that declares the kind: `sql`, `train`, `run`, `evaluate`.
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Sql { .. } => "sql",
             Self::Train { .. } => "train",
@@ -56,22 +56,22 @@ impl Act {
 }
 
 impl Step {
-    /// Whether the step makes a model.
-    pub fn makes_model(&self) -> bool {
-        match &self.act {
-            Act::Train { .. } => true,
-            Act::Run(run) => run.outputs.values().any(|output| output.kind == OutputKind::Model),
-            Act::Sql { .. } | Act::Evaluate { .. } => false,
+    /// Whether the step produces a model.
+    pub fn produces_model(&self) -> bool {
+        match &self.kind {
+            StepKind::Train { .. } => true,
+            StepKind::Run(run) => run.outputs.values().any(|output| output.kind == OutputKind::Model),
+            StepKind::Sql { .. } | StepKind::Evaluate { .. } => false,
         }
     }
 }
 
-/// A command and all it declares.
+/// A command and everything it declares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Program and arguments; no shell.
     pub argv: Vec<String>,
-    /// What it reads.
+    /// Its inputs.
     pub inputs: Vec<Input>,
     /// Paths and globs of its code.
     pub code: Vec<String>,
@@ -79,26 +79,26 @@ pub struct Run {
     pub environment: Environment,
     /// Its parameters, as declared.
     pub params: Map<String, Value>,
-    /// What it leaves behind, by name; one model at most.
+    /// Its outputs, by name; one model at most.
     pub outputs: BTreeMap<String, Output>,
     /// Limits of one attempt.
     pub limits: StepLimits,
-    /// How often a failed attempt is made again.
+    /// How many times a failed attempt is retried.
     pub retries: u32,
-    /// What it can see of the machine.
+    /// What it can access on the machine.
     pub isolation: Isolation,
 }
 
-/// Something a command reads.
+/// An input of a command.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Input {
     /// A whole dataset.
     Dataset(DatasetName),
-    /// The rows of the task's dataset that training may see.
+    /// The training rows of the task's dataset.
     Train(DatasetName),
-    /// The rows of the task's dataset that judge.
+    /// The test rows of the task's dataset.
     Test(DatasetName),
-    /// A model or file another step made.
+    /// A model or file that another step produced.
     Output {
         /// The other step.
         step: StepName,
@@ -107,7 +107,7 @@ pub enum Input {
     },
 }
 
-/// As it is written in the project file.
+/// Formats the input as in the project file.
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -119,10 +119,10 @@ impl fmt::Display for Input {
     }
 }
 
-/// Where a command's program and libraries come from.
+/// The origin of a command's program and libraries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Environment {
-    /// The machine's own; the run is marked not reproducible.
+    /// The machine's own environment; the run is marked not reproducible.
     System,
     /// A Python environment from requirements or a lock.
     Uv {
@@ -131,16 +131,16 @@ pub enum Environment {
     },
 }
 
-/// Something a command leaves behind.
+/// An output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Where in the step's folder it lies.
+    /// Its path in the step's folder.
     pub path: String,
-    /// What it is.
+    /// What it contains.
     pub kind: OutputKind,
 }
 
-/// Limits of one attempt; what is absent is not limited.
+/// Limits of one attempt; an absent value means no limit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StepLimits {
     /// Wall time.

@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use perennial_config::{MISTAKES_MAX, Project};
+use perennial_config::{DIAGNOSTICS_MAX, Project};
 use proptest::prelude::*;
 
-use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, judge};
+use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, validate};
 
 /// Every diagnostic points into the text, at the words it quotes.
 fn is_sound(text: &str) {
-    let Err(found) = judge(text) else { return };
-    assert!(!found.mistakes.is_empty() && found.mistakes.len() <= MISTAKES_MAX);
-    for mistake in &found.mistakes {
+    let Err(found) = validate(text) else { return };
+    assert!(!found.errors.is_empty() && found.errors.len() <= DIAGNOSTICS_MAX);
+    for mistake in &found.errors {
         assert_eq!(text.get(mistake.span.clone()), Some(mistake.words.as_str()));
         let line = text.lines().nth(mistake.line - 1).unwrap_or_default();
         assert!(mistake.column <= line.chars().count() + 1, "{mistake:?}");
@@ -51,23 +51,23 @@ proptest! {
         for step in 0..count {
             writeln!(text, "\n[steps.more_{step}]\ntrain = \"linear\"").unwrap();
         }
-        let project = judge(&text).unwrap();
-        prop_assert_eq!(project.graph.order().len(), count + 4);
+        let project = validate(&text).unwrap();
+        prop_assert_eq!(project.graph.topological_order().len(), count + 4);
     }
 }
 
 #[test]
 fn many_mistakes_are_told_up_to_the_limit() {
     let mut text = FLIGHTS.to_owned();
-    for step in 0..3 * MISTAKES_MAX {
+    for step in 0..3 * DIAGNOSTICS_MAX {
         writeln!(text, "\n[steps.more_{step}]\ntrian = \"linear\"").unwrap();
     }
-    assert_eq!(judge(&text).unwrap_err().mistakes.len(), MISTAKES_MAX);
+    assert_eq!(validate(&text).unwrap_err().errors.len(), DIAGNOSTICS_MAX);
 }
 
 #[test]
 fn a_file_too_long_is_refused() {
     let text = format!("# {}", "x".repeat(perennial_config::FILE_BYTES_MAX));
     let found = Project::parse("perennial.toml", &text).unwrap_err();
-    assert!(found.mistakes[0].message.contains("longer than"));
+    assert!(found.errors[0].message.contains("longer than"));
 }

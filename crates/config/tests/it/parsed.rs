@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use perennial_config::{
-    Act, Environment, Event, Input, Isolation, OutputKind, Project, Question, Size, Start, Thing, predictions_of,
-    template,
+    CheckKind, Environment, Event, GraphNode, Input, Isolation, OutputKind, Project, Size, Start, StepKind,
+    predictions_of, template,
 };
 use perennial_core::calendar::Duration;
 use perennial_core::port::data::{Format, Mode, Severity};
 use perennial_core::port::prediction::Durability;
 use perennial_core::task::TaskKind;
 
-use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edit, judge};
+use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edit, validate};
 
 fn project(text: &str) -> Project {
-    judge(text).unwrap_or_else(|mistakes| panic!("{}", mistakes.render_plain()))
+    validate(text).unwrap_or_else(|mistakes| panic!("{}", mistakes.render_plain()))
 }
 
 #[test]
@@ -42,22 +42,22 @@ fn the_flights_are_read_whole() {
     assert!(planes.source.is_relative());
 
     let checks = &project.checks[&"schedule".parse().unwrap()];
-    assert_eq!(checks["origin_known"].question, Question::That("origin IN ('EWR', 'JFK', 'LGA')".to_owned()));
+    assert_eq!(checks["origin_known"].kind, CheckKind::Condition("origin IN ('EWR', 'JFK', 'LGA')".to_owned()));
     assert_eq!((checks["far_enough"].at_least, checks["far_enough"].severity), (0.999, Severity::Error));
-    let known = Question::References {
+    let known = CheckKind::References {
         column: "tailnum".to_owned(),
         dataset: "planes".parse().unwrap(),
         target: "tailnum".to_owned(),
     };
-    assert_eq!((&checks["plane_known"].question, checks["plane_known"].severity), (&known, Severity::Warn));
+    assert_eq!((&checks["plane_known"].kind, checks["plane_known"].severity), (&known, Severity::Warn));
 
     let train = &project.steps[&"train".parse().unwrap()];
-    let Act::Train { trainer, params } = &train.act else { panic!("{train:?}") };
+    let StepKind::Train { trainer, params } = &train.kind else { panic!("{train:?}") };
     assert_eq!(
         (trainer.as_str(), params["trees"].as_i64(), params["learning_rate"].as_f64()),
         ("gbdt", Some(300), Some(0.05))
     );
-    assert_eq!(project.judging_step().unwrap().as_str(), "judge");
+    assert_eq!(project.evaluation_step().unwrap().as_str(), "judge");
 
     assert_eq!(project.gates["fast"].text(), "serving.p99_ms <= 5");
     let release = project.release.as_ref().unwrap();
@@ -65,7 +65,7 @@ fn the_flights_are_read_whole() {
 
     let endpoint = &project.endpoints[&"delay".parse().unwrap()];
     let canary = endpoint.canary.as_ref().unwrap();
-    assert_eq!((canary.share, canary.lasting.as_str(), canary.min_requests), (0.1, "3 days", 200));
+    assert_eq!((canary.share, canary.duration.as_str(), canary.min_requests), (0.1, "3 days", 200));
     assert!(canary.rollback.as_ref().unwrap().roots().contains("champion"));
     assert_eq!(endpoint.log, Durability::Logged);
     assert_eq!(endpoint.max_body, Size::from_bytes(16_000_000));
@@ -82,8 +82,8 @@ fn the_flights_are_read_whole() {
 fn a_command_is_read_with_all_it_declares() {
     let project = project(FLIGHTS_PYTHON);
     let train = &project.steps[&"train".parse().unwrap()];
-    assert!(train.makes_model());
-    let Act::Run(run) = &train.act else { panic!("{train:?}") };
+    assert!(train.produces_model());
+    let StepKind::Run(run) = &train.kind else { panic!("{train:?}") };
     assert_eq!(run.argv, ["python", "train.py"]);
     assert_eq!(run.inputs, [Input::Train("features".parse().unwrap())]);
     assert_eq!(run.environment, Environment::Uv { file: "requirements.txt".to_owned() });
@@ -103,25 +103,25 @@ isolation = \"none\"
     let text =
         edit(&text, "run     = \"python train.py\"", "run     = [\"python\", \"train.py\", \"--note\", \"a b\"]");
     let project = project(&text);
-    let Act::Run(run) = &project.steps[&"train".parse().unwrap()].act else { panic!() };
+    let StepKind::Run(run) = &project.steps[&"train".parse().unwrap()].kind else { panic!() };
     assert_eq!(run.argv[3], "a b");
     assert_eq!(run.limits.memory.map(Size::bytes), Some(2_000_000_000));
     assert_eq!((run.limits.cpus, run.retries, run.isolation), (Some(1.5), 2, Isolation::None));
-    let scores = Thing::Dataset("scores".parse().unwrap());
-    assert_eq!(project.graph.maker(&scores).unwrap().as_str(), "train");
+    let scores = GraphNode::Dataset("scores".parse().unwrap());
+    assert_eq!(project.graph.producer(&scores).unwrap().as_str(), "train");
 }
 
 #[test]
 fn the_graph_knows_what_needs_and_makes_what() {
     let project = project(FLIGHTS);
     let graph = &project.graph;
-    let order: Vec<&str> = graph.order().into_iter().map(AsRef::as_ref).collect();
+    let order: Vec<&str> = graph.topological_order().into_iter().map(AsRef::as_ref).collect();
     assert_eq!(order, ["features", "simple", "train", "judge"]);
     let features = "features".parse().unwrap();
-    let needs: Vec<String> = graph.needs(&features).map(ToString::to_string).collect();
+    let needs: Vec<String> = graph.inputs(&features).map(ToString::to_string).collect();
     assert_eq!(needs, ["dataset `arrivals`", "dataset `planes`", "dataset `schedule`", "dataset `weather`"]);
-    let data = Thing::Dataset(project.task.as_ref().unwrap().data.clone());
-    assert_eq!(graph.leading_to(&data), [&features]);
+    let data = GraphNode::Dataset(project.task.as_ref().unwrap().data.clone());
+    assert_eq!(graph.required_steps(&data), [&features]);
     assert!(graph.cycle().is_none());
 }
 
@@ -132,7 +132,7 @@ fn a_step_needs_what_its_dataset_is_judged_by_but_not_what_it_makes_itself() {
          own = {{ column = \"flight_id\", references = \"features.flight_id\" }}\n"
     );
     let project = Project::parse("perennial.toml", &text).unwrap();
-    let needs: Vec<String> = project.graph.needs(&"features".parse().unwrap()).map(ToString::to_string).collect();
+    let needs: Vec<String> = project.graph.inputs(&"features".parse().unwrap()).map(ToString::to_string).collect();
     assert_eq!(needs, ["dataset `arrivals`"]);
 }
 
@@ -141,7 +141,7 @@ fn without_surroundings_files_and_trainers_stay_unseen() {
     let text = edit(FLIGHTS, "train  = \"gbdt\"", "train  = \"forest\"");
     let text = edit(&text, "sql/features.sql", "sql/nowhere.sql");
     assert!(Project::parse("perennial.toml", &text).is_ok());
-    assert_eq!(judge(&text).unwrap_err().mistakes.len(), 2);
+    assert_eq!(validate(&text).unwrap_err().errors.len(), 2);
 }
 
 #[test]
@@ -211,6 +211,6 @@ fn predictions_are_a_dataset_that_steps_and_triggers_may_name() {
     let text = edit(FLIGHTS, "sql/features.sql", "sql/looking_back.sql");
     let text = edit(&text, "\"alert:delay.stale\"", "\"dataset:predictions_delay\"");
     let project = project(&text);
-    let predictions = Thing::Dataset(predictions_of(&endpoint).unwrap());
-    assert!(project.graph.needs(&"features".parse().unwrap()).any(|thing| *thing == predictions));
+    let predictions = GraphNode::Dataset(predictions_of(&endpoint).unwrap());
+    assert!(project.graph.inputs(&"features".parse().unwrap()).any(|thing| *thing == predictions));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, Surroundings, TrainerSpec};
+use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, TrainerSpec, ValidationContext};
 use perennial_core::port::data::Dialect;
 use perennial_core::{Error, ErrorCode};
 
@@ -55,9 +55,9 @@ pub(crate) fn folder() -> Folder {
 }
 
 /// SQL as the flights' files have it.
-struct Words;
+struct OneOrMany;
 
-impl Dialect for Words {
+impl Dialect for OneOrMany {
     fn tables_in(&self, select: &str) -> Result<Vec<String>, Error> {
         let tables = select.strip_prefix("tables: ").ok_or_else(|| {
             Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
@@ -65,7 +65,7 @@ impl Dialect for Words {
         Ok(tables.split(", ").map(str::to_owned).collect())
     }
 
-    fn judge_condition(&self, condition: &str) -> Result<(), Error> {
+    fn validate_condition(&self, condition: &str) -> Result<(), Error> {
         if condition.ends_with(['<', '>', '=', '(']) {
             return Err(Error::new(ErrorCode::Sql, "expected: an expression, found: EOF"));
         }
@@ -74,10 +74,10 @@ impl Dialect for Words {
 }
 
 /// Judges a file among the flights' files.
-pub(crate) fn judge(text: &str) -> Result<Project, Diagnostics> {
+pub(crate) fn validate(text: &str) -> Result<Project, Diagnostics> {
     let folder = folder();
-    let around = Surroundings { files: &folder, trainers: &TRAINERS, sql: &Words };
-    Project::judge("perennial.toml", text, &around)
+    let context = ValidationContext { files: &folder, trainers: &TRAINERS, sql: &OneOrMany };
+    Project::validate("perennial.toml", text, &context)
 }
 
 /// The text with `old` written as `new`.

@@ -169,7 +169,11 @@ fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static s
     let is_kind = |step: &StepRun| {
         let declared = submission.as_ref().and_then(|submission| submission.project.steps.get(&step.step));
         declared.is_some_and(|declared| {
-            if trains { declared.makes_model() } else { !declared.makes_model() && declared.act.kind() != "evaluate" }
+            if trains {
+                declared.produces_model()
+            } else {
+                !declared.produces_model() && declared.kind.as_str() != "evaluate"
+            }
         })
     };
     // Of the steps that train, the candidate's tells most.

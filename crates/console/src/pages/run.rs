@@ -149,10 +149,14 @@ fn drawn(project: &ProjectState, rows: &[Row]) -> Vec<graph::Step> {
     let mark = |name: &str| rows.iter().rev().find(|row| row.step.step.as_str() == name).map(Row::state);
     let mut drawn = Vec::new();
     if let Some(submission) = project.find_submission() {
-        for step in submission.graph.order() {
+        for step in submission.graph.topological_order() {
             let Some(mark) = mark(step.as_str()) else { continue };
-            let makers = submission.graph.needs(step).filter_map(|thing| submission.graph.maker(thing));
-            drawn.push(graph::Step { name: step.to_string(), mark, needs: makers.map(ToString::to_string).collect() });
+            let producers = submission.graph.inputs(step).filter_map(|node| submission.graph.producer(node));
+            drawn.push(graph::Step {
+                name: step.to_string(),
+                mark,
+                needs: producers.map(ToString::to_string).collect(),
+            });
         }
     }
     for row in rows {

@@ -33,7 +33,7 @@ impl Dialect for Unlinked {
         Ok(vec!["schedule".to_owned()])
     }
 
-    fn judge_condition(&self, _: &str) -> Result<()> {
+    fn validate_condition(&self, _: &str) -> Result<()> {
         Ok(())
     }
 }

@@ -414,7 +414,7 @@ pub trait Dialect {
 
     /// An error when the text is no condition of a check: no single expression of SQL, one with a query or a window
     /// in it, or one that calls a function that there is not. Its columns and types are told by data alone.
-    fn judge_condition(&self, condition: &str) -> Result<()>;
+    fn validate_condition(&self, condition: &str) -> Result<()>;
 }
 
 /// The data engine.

@@ -20,7 +20,7 @@ const PLANNED: &str = "make_map";
 
 /// An error when `text` is no condition: no single expression, one with a query or a window in it, or one that calls a
 /// function that there is not. Its columns and types are told by data alone.
-pub(crate) fn judge_condition(text: &str) -> Result<()> {
+pub(crate) fn validate_condition(text: &str) -> Result<()> {
     if text.len() > CONDITION_BYTES_MAX {
         return Err(Error::Limit(format!(
             "the condition has {} bytes: at most {CONDITION_BYTES_MAX} are taken",
@@ -129,7 +129,7 @@ mod tests {
             "array_length([1, 2, 3]) = 3 AND now() > at AND date_trunc('day', at) = at",
         ] {
             session.parse_sql_expr(condition, &schema).unwrap_or_else(|error| panic!("{condition}: {error}"));
-            judge_condition(condition).unwrap_or_else(|error| panic!("{condition}: {error}"));
+            validate_condition(condition).unwrap_or_else(|error| panic!("{condition}: {error}"));
         }
     }
 
@@ -148,13 +148,13 @@ mod tests {
             ("sum(x) OVER () > 1", "line 1 column 1: a condition holds no window function", Some("a step")),
             ("row_number() > 1", "a condition holds no window function, as `row_number` is here", Some("a step")),
         ] {
-            let error: perennial_core::Error = judge_condition(condition).unwrap_err().into();
+            let error: perennial_core::Error = validate_condition(condition).unwrap_err().into();
             assert!(error.message().contains(message), "{condition}: {}", error.message());
             assert_eq!(hint.is_some(), error.hint_text().is_some(), "{condition}: {:?}", error.hint_text());
             assert!(error.hint_text().unwrap_or_default().contains(hint.unwrap_or_default()), "{condition}");
         }
-        assert!(judge_condition(&vec!["x"; 3_000].join("+")).unwrap_err().to_string().contains("1000 operators"));
-        assert!(judge_condition(&" ".repeat(CONDITION_BYTES_MAX + 1)).unwrap_err().to_string().contains("bytes"));
+        assert!(validate_condition(&vec!["x"; 3_000].join("+")).unwrap_err().to_string().contains("1000 operators"));
+        assert!(validate_condition(&" ".repeat(CONDITION_BYTES_MAX + 1)).unwrap_err().to_string().contains("bytes"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::source::Origin;
 use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 
-pub(crate) use condition::judge_condition;
+pub(crate) use condition::validate_condition;
 pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};

@@ -7,7 +7,7 @@ mod pipeline;
 
 use std::fmt::Write as _;
 
-use crate::suite::{edit, judge};
+use crate::suite::{edit, validate};
 
 /// A name, and what is written instead of what in the flights' project.
 type Case = (&'static str, &'static [(&'static str, &'static str)]);
@@ -25,7 +25,7 @@ fn told(text: &str, cases: &[Case]) -> String {
     let mut told = String::new();
     for (name, edits) in cases {
         let edited = edits.iter().fold(text.to_owned(), |text, (old, new)| edit(&text, old, new));
-        let mistakes = judge(&edited).map(|_| ()).expect_err(name);
+        let mistakes = validate(&edited).map(|_| ()).expect_err(name);
         let _ = writeln!(told, "── {name}\n{}", mistakes.render_plain());
     }
     told

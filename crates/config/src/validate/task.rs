@@ -4,11 +4,11 @@ use perennial_core::calendar::timezone;
 use perennial_core::metric::{metric, metrics};
 use perennial_core::rule::{choose, did_you_mean};
 
-use super::Judge;
+use super::Validator;
 use crate::document::at;
 use crate::file::Identity;
 
-/// Zones offered when one is misspelt.
+/// Timezones suggested for a misspelt one.
 const COMMON_ZONES: [&str; 12] = [
     "UTC",
     "Europe/London",
@@ -24,36 +24,33 @@ const COMMON_ZONES: [&str; 12] = [
     "Australia/Sydney",
 ];
 
-impl Judge<'_, '_> {
-    pub(super) fn judge_identity(&mut self, identity: &Identity) {
+impl Validator<'_, '_> {
+    pub(super) fn validate_identity(&mut self, identity: &Identity) {
         if timezone(&identity.timezone).is_err() {
             let zone = &identity.timezone;
             let near = did_you_mean(zone, COMMON_ZONES);
-            let suggestion = near.unwrap_or_else(|| "such as `Europe/Zurich` or `UTC`".to_owned());
-            self.value(
-                &at!["project", "timezone"],
-                format!("unknown timezone `{zone}`, expected an IANA name"),
-                Some(suggestion),
-            );
+            let suggestion = near.unwrap_or_else(|| "for example `Europe/Zurich` or `UTC`".to_owned());
+            let message = format!("unknown timezone `{zone}`, expected an IANA name");
+            self.error_at_value(&at!["project", "timezone"], message, Some(suggestion));
         }
     }
 
-    pub(super) fn judge_task(&mut self) {
+    pub(super) fn validate_task(&mut self) {
         let Some(task) = self.task.clone() else {
             return;
         };
         if !self.knows_dataset(task.data.as_str()) {
-            let message = format!("unknown dataset `{}`: no source and no step makes it", task.data);
+            let message = format!("unknown dataset `{}`: it has no source, and no step produces it", task.data);
             self.unknown_dataset(task.data.as_str(), &at!["task", "data"], message);
         }
         if metric(task.kind, &task.metric).is_none() {
             let known: Vec<&str> = metrics(task.kind).iter().map(|metric| metric.name).collect();
-            let message = format!("unknown measure `{}` of a {} task", task.metric, task.kind.as_str());
-            self.value(&at!["task", "metric"], message, choose(&task.metric, &known));
+            let message = format!("unknown metric `{}` for a {} task", task.metric, task.kind.as_str());
+            self.error_at_value(&at!["task", "metric"], message, choose(&task.metric, &known));
         }
-        if task.key.is_empty() && !self.shape.is_cut(&at!["task", "key"]) {
-            let message = "`key` names no column: without one, outcomes cannot join their predictions";
-            self.value(&at!["task", "key"], message, Some("such as `key = [\"id\"]`".to_owned()));
+        if task.key.is_empty() && !self.parsed.is_removed(&at!["task", "key"]) {
+            let message = "`key` is empty: outcomes join their predictions by key";
+            self.error_at_value(&at!["task", "key"], message, Some("for example `key = [\"id\"]`".to_owned()));
         }
         for list in ["key", "ignore", "allow"] {
             let columns = match list {
@@ -61,14 +58,19 @@ impl Judge<'_, '_> {
                 "ignore" => &task.ignore,
                 _ => &task.allow,
             };
-            self.judge_columns(columns, &at!["task", list]);
+            self.validate_columns(columns, &at!["task", list]);
         }
         if task.time == task.target {
-            self.value(&at!["task", "time"], format!("column `{}` is both `target` and `time`", task.time), None);
+            self.error_at_value(
+                &at!["task", "time"],
+                format!("column `{}` is both `target` and `time`", task.time),
+                None,
+            );
         }
         for (index, column) in task.key.iter().enumerate() {
             if *column == task.target {
-                self.value(&at!["task", "key", index], format!("column `{column}` is both `target` and `key`"), None);
+                let message = format!("column `{column}` is both `target` and `key`");
+                self.error_at_value(&at!["task", "key", index], message, None);
             }
         }
         for list in ["ignore", "allow"] {
@@ -82,8 +84,8 @@ impl Judge<'_, '_> {
                     column if list == "allow" && task.ignore.contains(column) => "ignore",
                     _ => continue,
                 };
-                let message = format!("column `{column}` is no feature already: it stands in `{role}`");
-                self.value(&at, message, Some(format!("take it out of `{list}`")));
+                let message = format!("column `{column}` is already excluded from the features by `{role}`");
+                self.error_at_value(&at, message, Some(format!("remove it from `{list}`")));
             }
         }
     }

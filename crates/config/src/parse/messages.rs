@@ -1,26 +1,26 @@
-//! What serde and the TOML parser say, in this project's words.
+//! Turns the messages of serde and the TOML parser into those of this project.
 
 use perennial_core::rule::{choose, nearest};
 
 use crate::document::Path;
 
-/// What the TOML parser says of a key or table that is there already.
+/// The TOML parser's message about a key or table that is defined twice.
 pub(super) const DUPLICATE: &str = "duplicate key";
 
-/// A mistake of shape as it is told.
-pub(super) struct Said {
-    pub(super) message: String,
+/// A message about a structure error.
+pub(super) struct Message {
+    pub(super) text: String,
     pub(super) suggestion: Option<String>,
-    /// Whether the key is at fault, else its value.
+    /// Whether the error is about the key, not its value.
     pub(super) is_about_key: bool,
     /// The key or word that was probably meant.
     pub(super) meant: Option<String>,
 }
 
-/// A mistake of TOML itself: one lowercase line.
+/// The message for a syntax error: one lowercase line.
 pub(super) fn syntax(message: &str, words: &str) -> String {
     if message == DUPLICATE {
-        return format!("`{words}` is said twice");
+        return format!("`{words}` is defined twice");
     }
     let line = message.lines().next().unwrap_or_default().trim_end_matches('.');
     let mut characters = line.chars();
@@ -28,15 +28,15 @@ pub(super) fn syntax(message: &str, words: &str) -> String {
     format!("{first}{}", characters.as_str())
 }
 
-/// The field that is missing, if that is the mistake.
+/// The missing field, if the message is about one.
 pub(super) fn missing_field(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
-/// A mistake at `at`, from serde's message.
+/// The message for a structure error at `at`, from serde's message.
 ///
-/// `is_element` tells that it is about one element of the list at `at`.
-pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
+/// `is_element` means that the error is about one element of the list at `at`.
+pub(super) fn structure(message: &str, at: &Path, is_element: bool) -> Message {
     let key = at.last().unwrap_or("the project file");
     if let Some(field) = missing_field(message) {
         let place = if at.0.is_empty() { "the project file".to_owned() } else { format!("`{at}`") };
@@ -45,19 +45,19 @@ pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
             (_, Some(value)) => format!("add `{field} = {value}`"),
             (_, None) => format!("add `{field} = \"…\"`"),
         };
-        return Said {
-            message: format!("{place} needs `{field}`"),
+        return Message {
+            text: format!("{place} needs `{field}`"),
             suggestion: Some(suggestion),
             is_about_key: true,
             meant: None,
         };
     }
     if let Some((word, expected)) = unknown(message, "unknown field `") {
-        let above = at.above().filter(|above| !above.0.is_empty());
-        let place = above.map_or("at the top of the file".to_owned(), |above| format!("in `{above}`"));
+        let parent = at.parent().filter(|parent| !parent.0.is_empty());
+        let place = parent.map_or("at the top of the file".to_owned(), |parent| format!("in `{parent}`"));
         let meant = nearest(word, expected.iter().copied()).map(str::to_owned);
-        return Said {
-            message: format!("unknown key `{word}` {place}"),
+        return Message {
+            text: format!("unknown key `{word}` {place}"),
             suggestion: choose(word, &expected),
             is_about_key: true,
             meant,
@@ -66,28 +66,31 @@ pub(super) fn shape(message: &str, at: &Path, is_element: bool) -> Said {
     if let Some((word, expected)) = unknown(message, "unknown variant `") {
         let meant = nearest(word, expected.iter().copied()).filter(|_| !is_element).map(str::to_owned);
         let suggestion = choose(word, &expected);
-        return Said { message: format!("`{word}` is not known for `{key}`"), suggestion, is_about_key: false, meant };
+        let text = format!("unknown value `{word}` for `{key}`");
+        return Message { text, suggestion, is_about_key: false, meant };
     }
-    let told = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| message.strip_prefix(start));
-    if let Some((found, expected)) = told.and_then(|told| told.split_once(", expected ")) {
+    let mismatch = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| message.strip_prefix(start));
+    if let Some((found, expected)) = mismatch.and_then(|mismatch| mismatch.split_once(", expected ")) {
         let what = if is_element { "an element of " } else { "" };
-        let message = format!("{what}`{key}` is {}, expected {}", found_words(found), expected_words(expected));
-        let suggestion = example(at.section(), key).map(|value| format!("such as `{key} = {value}`"));
-        return Said { message, suggestion, is_about_key: false, meant: None };
+        let text = format!("{what}`{key}` is {}, expected {}", describe_found(found), describe_expected(expected));
+        let suggestion = example(at.section(), key).map(|value| format!("for example `{key} = {value}`"));
+        return Message { text, suggestion, is_about_key: false, meant: None };
     }
-    // A message of our own, from a type that judges its text.
-    let is_about_key = message.contains(" name: ") && message.starts_with(&format!("`{key}`"));
-    Said { message: message.to_owned(), suggestion: None, is_about_key, meant: None }
+    // A message of this project, from the `FromStr` of a name, duration or size.
+    let is_about_key = message.contains(" name") && message.starts_with(&format!("`{key}`"));
+    Message { text: message.to_owned(), suggestion: None, is_about_key, meant: None }
 }
 
+/// The unknown word of a message and the words that were expected.
 fn unknown<'m>(message: &'m str, start: &str) -> Option<(&'m str, Vec<&'m str>)> {
     let (word, expected) = message.strip_prefix(start)?.split_once('`')?;
     Some((word, expected.split('`').skip(1).step_by(2).collect()))
 }
 
-fn found_words(found: &str) -> String {
+/// The value that was found, in TOML's terms.
+fn describe_found(found: &str) -> String {
     for (start, words) in
-        [("string ", "the text "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "")]
+        [("string ", "the string "), ("integer ", "the number "), ("floating point ", "the number "), ("boolean ", "")]
     {
         if let Some(value) = found.strip_prefix(start) {
             return format!("{words}{}", value.trim_matches('`'));
@@ -100,9 +103,9 @@ fn found_words(found: &str) -> String {
     }
 }
 
-fn expected_words(expected: &str) -> String {
+/// What was expected, in TOML's terms.
+fn describe_expected(expected: &str) -> String {
     let words = match expected {
-        "a string" => "text",
         "a boolean" => "true or false",
         "f64" | "f32" => "a number",
         "u32" | "u64" | "usize" => "a whole number from 0",
@@ -115,7 +118,7 @@ fn expected_words(expected: &str) -> String {
     words.to_owned()
 }
 
-/// What the value of a key could look like.
+/// An example value of a key.
 fn example(section: &str, key: &str) -> Option<&'static str> {
     let value = match (section, key) {
         ("project", "name") => "\"my-project\"",
