@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::Stream;
-use perennial_artifacts::{Blobs, Error as BlobError, Share};
+use perennial_artifacts::{Blobs, Error as BlobError, LinkMode};
 use perennial_config::FILE_NAME;
 use perennial_core::blob::{BlobDigest, Manifest, ManifestFile};
 use perennial_core::id::ProjectId;
@@ -264,7 +264,7 @@ async fn land(sent: &Sent, digest: BlobDigest) -> Result<Option<Manifest>> {
     let to = sent.folder(digest);
     for file in left {
         let place = to.join(&file.path);
-        blobs.materialize(file.blob.digest, &place, Share::Shared).await.map_err(|error| match error {
+        blobs.materialize(file.blob.digest, &place, LinkMode::Link).await.map_err(|error| match error {
             BlobError::NotFound(digest) => not_sent(&format!("file `{}`", file.path), digest),
             other => other.into(),
         })?;

@@ -1,4 +1,4 @@
-//! The store of blobs: one face for a folder and a bucket.
+//! The blob store, over a local folder or a bucket.
 
 use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
@@ -12,46 +12,46 @@ use perennial_core::blob::{Blob, BlobDigest, Manifest};
 use tokio::io::AsyncWriteExt;
 
 use crate::bucket::Bucket;
+use crate::directory;
 use crate::error::{Error, Result};
 use crate::files::{self, CHUNK_BYTES, Temporary};
 use crate::folder::Folder;
-use crate::tree;
 
-/// A blob's bytes as they come.
+/// A stream of a blob's bytes.
 pub type BlobStream = BoxStream<'static, Result<Bytes>>;
 
-/// The largest text of a manifest that is read back, bytes.
+/// The largest manifest that is read, in bytes.
 const MANIFEST_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Whether a materialized file may share its bytes with the blob.
+/// Whether a materialized file may be a hard link to the blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// A reflink, else a read-only hard link, else a copy. For files that nobody writes: a hard
-    /// link written to in spite of its mode (root may) damages the blob, which the next read tells.
-    Shared,
+pub enum LinkMode {
+    /// A reflink, else a read-only hard link, else a copy. For files that are only read: writing to a hard link despite
+    /// its mode, as root may, damages the blob; the next read reports that.
+    Link,
     /// A reflink, else a copy; the file may be written to.
-    Own,
+    Copy,
 }
 
-/// Blobs by content hash. Cheap to clone; calls may come from many tasks at once.
+/// Blobs by content hash. Cheap to clone; many tasks may call it concurrently.
 ///
-/// Every put is durable when it returns: in a folder the bytes, their name and new folders are
-/// synced. A put that dies leaves nothing that a read could find.
+/// Every put is durable when it returns: in a local folder the bytes, the directory entry and new folders are synced. An
+/// interrupted put leaves nothing that a read could find.
 #[derive(Debug, Clone)]
 pub struct Blobs {
-    place: Place,
-    /// Where bytes without a name yet are collected.
+    backend: Backend,
+    /// Holds incoming bytes until their digest is known.
     spool: Folder,
-    /// Removes the spool of a bucket when the last of these is gone.
+    /// Removes the spool of a bucket when the last clone is dropped.
     _spool: Option<Arc<Spool>>,
 }
 
-/// A folder for temporary files that is this process's alone: made anew, so that nobody had it before.
+/// A new folder for temporary files, private to this process.
 #[derive(Debug)]
 struct Spool(PathBuf);
 
 impl Spool {
-    fn make() -> Result<Self> {
+    fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("perennial-blobs-{}", uuid::Uuid::new_v4().simple()));
         std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(Error::io(&path))?;
         Ok(Self(path))
@@ -60,77 +60,77 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        // What cannot be removed is the system's to clean, like all of its kind.
+        // Best effort: the system cleans its temporary folder.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum Backend {
     Folder(Folder),
     Bucket(Bucket),
 }
 
-/// Runs a blocking call where it does not hold up answers.
+/// Runs a blocking call on the blocking pool.
 pub(crate) async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(call).await.map_err(Error::Worker)?
 }
 
 impl Blobs {
-    /// Opens the folder at a path (made when missing), or a bucket and prefix at `s3://`, `gs://` or
-    /// `az://`, with the credentials of the usual variables. `file://` URLs name folders too.
-    pub fn open(place: &str) -> Result<Self> {
-        let refuse = |why: &str| Error::Place { place: place.to_owned(), why: why.to_owned() };
-        if !place.contains("://") {
-            return Self::open_folder(Path::new(place));
+    /// Opens the folder at a path, created when missing, or a bucket and prefix at `s3://`, `gs://` or `az://`, with
+    /// credentials from the standard variables. `file://` URLs name folders, too.
+    pub fn open(location: &str) -> Result<Self> {
+        let invalid = |reason: &str| Error::Location { location: location.to_owned(), reason: reason.to_owned() };
+        if !location.contains("://") {
+            return Self::open_folder(Path::new(location));
         }
-        let url = url::Url::parse(place).map_err(|error| refuse(&error.to_string()))?;
+        let url = url::Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
         if url.scheme() == "file" {
-            let path = url.to_file_path().map_err(|()| refuse("expected `file:///absolute/path`"))?;
+            let path = url.to_file_path().map_err(|()| invalid("expected `file:///absolute/path`"))?;
             return Self::open_folder(&path);
         }
-        Self::over(Bucket::open(&url)?)
+        Self::in_bucket(Bucket::open(&url)?)
     }
 
-    /// Opens the folder at `path`, made when missing.
+    /// Opens the folder at `path`, created when missing.
     pub fn open_folder(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
-        Ok(Self { place: Place::Folder(folder.clone()), spool: folder, _spool: None })
+        Ok(Self { backend: Backend::Folder(folder.clone()), spool: folder, _spool: None })
     }
 
-    /// Blobs below `prefix` of any object store.
+    /// Uses the objects below `prefix` of any object store.
     pub fn open_store(store: Arc<dyn object_store::ObjectStore>, prefix: &str) -> Result<Self> {
         let prefix = object_store::path::Path::parse(prefix)
-            .map_err(|error| Error::Place { place: prefix.to_owned(), why: error.to_string() })?;
-        Self::over(Bucket::new(store, prefix))
+            .map_err(|error| Error::Location { location: prefix.to_owned(), reason: error.to_string() })?;
+        Self::in_bucket(Bucket::new(store, prefix))
     }
 
-    fn over(bucket: Bucket) -> Result<Self> {
-        let spool = Spool::make()?;
-        Ok(Self { place: Place::Bucket(bucket), spool: Folder::open(&spool.0)?, _spool: Some(Arc::new(spool)) })
+    fn in_bucket(bucket: Bucket) -> Result<Self> {
+        let spool = Spool::create()?;
+        Ok(Self { backend: Backend::Bucket(bucket), spool: Folder::open(&spool.0)?, _spool: Some(Arc::new(spool)) })
     }
 
-    /// Keeps `bytes`.
+    /// Stores `bytes`.
     pub async fn put_bytes(&self, bytes: impl Into<Bytes>) -> Result<Blob> {
         let bytes = bytes.into();
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.put_bytes(&bytes)).await
             }
-            Place::Bucket(bucket) => bucket.put_bytes(bytes).await,
+            Backend::Bucket(bucket) => bucket.put_bytes(bytes).await,
         }
     }
 
-    /// Keeps a copy of the file (a reflink where the file system can); the file stays the caller's.
+    /// Stores a copy of the file, a reflink where the file system supports it; the file itself is not changed.
     pub async fn put_file(&self, path: &Path) -> Result<Blob> {
         let path = path.to_owned();
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.put_file(&path)).await
             }
-            Place::Bucket(bucket) => {
+            Backend::Bucket(bucket) => {
                 let named = path.clone();
                 let blob = blocking(move || files::hash(&named)).await?;
                 bucket.put_file(&path, blob).await?;
@@ -139,7 +139,7 @@ impl Blobs {
         }
     }
 
-    /// Keeps what `incoming` brings, up to `limit_bytes`.
+    /// Stores the bytes of the stream, at most `limit_bytes`.
     pub async fn put_stream<S>(&self, mut incoming: S, limit_bytes: u64) -> Result<Blob>
     where
         S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
@@ -161,52 +161,52 @@ impl Blobs {
         file.flush().await.map_err(Error::io(&temporary))?;
         drop(file);
         let blob = Blob { digest: hasher.finalize().into(), size_bytes };
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let (folder, temporary) = (folder.clone(), temporary.clone());
-                blocking(move || folder.settle(&temporary, blob)).await?;
+                blocking(move || folder.publish(&temporary, blob)).await?;
             }
-            Place::Bucket(bucket) => bucket.put_file(&temporary, blob).await?,
+            Backend::Bucket(bucket) => bucket.put_file(&temporary, blob).await?,
         }
         drop(guard);
         Ok(blob)
     }
 
-    /// The blob's bytes, compared with its name; refused when there are more than `limit_bytes`.
+    /// The blob's bytes, verified against the digest; an error when there are more than `limit_bytes`.
     pub async fn get_bytes(&self, digest: BlobDigest, limit_bytes: u64) -> Result<Vec<u8>> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.get_bytes(digest, limit_bytes)).await
             }
-            Place::Bucket(bucket) => bucket.get_bytes(digest, limit_bytes).await,
+            Backend::Bucket(bucket) => bucket.get_bytes(digest, limit_bytes).await,
         }
     }
 
-    /// The blob's bytes as they come: all of them, where the last item is [`Error::Corrupt`] when
-    /// they do not hash to the name; or those of `range`, which cannot be compared.
+    /// Streams the blob's bytes. Without a range they are verified, and the last item is [`Error::Corrupt`] when they
+    /// do not have the digest; the bytes of a range cannot be verified.
     pub async fn get_stream(&self, digest: BlobDigest, range: Option<Range<u64>>) -> Result<BlobStream> {
         let is_whole = range.is_none();
-        let bytes = match &self.place {
-            Place::Folder(folder) => {
+        let bytes = match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 let range = range.unwrap_or(0..u64::MAX);
                 let (file, length) = blocking(move || folder.open_range(digest, &range)).await?;
                 read_stream(tokio::fs::File::from_std(file), length)
             }
-            Place::Bucket(bucket) => bucket.get_stream(digest, range).await?,
+            Backend::Bucket(bucket) => bucket.get_stream(digest, range).await?,
         };
-        Ok(if is_whole { compared(bytes, digest) } else { bytes })
+        Ok(if is_whole { verified(bytes, digest) } else { bytes })
     }
 
-    /// Puts the blob's content at `to`, which must not exist yet, compared with its name.
-    pub async fn materialize(&self, digest: BlobDigest, to: &Path, share: Share) -> Result<()> {
-        match &self.place {
-            Place::Folder(folder) => {
+    /// Materializes the blob at `to`, which must not exist, and verifies its digest.
+    pub async fn materialize(&self, digest: BlobDigest, to: &Path, mode: LinkMode) -> Result<()> {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let (folder, to) = (folder.clone(), to.to_owned());
-                blocking(move || folder.materialize(digest, &to, share)).await
+                blocking(move || folder.materialize(digest, &to, mode)).await
             }
-            Place::Bucket(_) => {
+            Backend::Bucket(_) => {
                 let mut bytes = self.get_stream(digest, None).await?;
                 let mut file = tokio::fs::File::create_new(to).await.map_err(Error::io(to))?;
                 let written = async {
@@ -224,51 +224,51 @@ impl Blobs {
         }
     }
 
-    /// Whether the blob is there; its bytes are not read.
+    /// Whether the blob exists; its bytes are not verified.
     pub async fn exists(&self, digest: BlobDigest) -> Result<bool> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.exists(digest)).await
             }
-            Place::Bucket(bucket) => Ok(bucket.size(digest).await?.is_some()),
+            Backend::Bucket(bucket) => Ok(bucket.size(digest).await?.is_some()),
         }
     }
 
-    /// Removes the blob. Who still names it is the caller's to know.
+    /// Deletes the blob. The caller ensures that no reference to it remains.
     pub async fn delete(&self, digest: BlobDigest) -> Result<()> {
-        match &self.place {
-            Place::Folder(folder) => {
+        match &self.backend {
+            Backend::Folder(folder) => {
                 let folder = folder.clone();
                 blocking(move || folder.delete(digest)).await
             }
-            Place::Bucket(bucket) => bucket.delete(digest).await,
+            Backend::Bucket(bucket) => bucket.delete(digest).await,
         }
     }
 
-    /// Keeps every file below `folder`, and the manifest as a blob under its own digest.
+    /// Stores every file in `folder`, and the manifest as a blob of its own.
     ///
-    /// Links to files inside the folder are kept as files; links that leave it, links to folders,
-    /// devices and names that are no text are refused.
+    /// Links to files in the folder are stored as files. Links out of it, links to folders, devices and names that are
+    /// not UTF-8 are errors.
     pub async fn put_folder(&self, folder: &Path) -> Result<Manifest> {
-        tree::put(self, folder).await
+        directory::put(self, folder).await
     }
 
-    /// The manifest kept under `digest`.
+    /// The manifest stored under `digest`.
     pub async fn get_manifest(&self, digest: BlobDigest) -> Result<Manifest> {
         let bytes = self.get_bytes(digest, MANIFEST_MAX_BYTES).await?;
         let text = String::from_utf8(bytes).map_err(|_| Error::Corrupt(digest))?;
         Ok(Manifest::parse(&text)?)
     }
 
-    /// Puts the manifest's files below `to`, which is made when missing. A file that is there
-    /// already is an error, and so is a link on the way to one.
-    pub async fn materialize_folder(&self, manifest: &Manifest, to: &Path, share: Share) -> Result<()> {
-        tree::materialize(self, manifest, to, share).await
+    /// Materializes the manifest's files in `to`, which is created when missing. An existing file is an error, and so is
+    /// a link in place of a folder.
+    pub async fn materialize_folder(&self, manifest: &Manifest, to: &Path, mode: LinkMode) -> Result<()> {
+        directory::materialize(self, manifest, to, mode).await
     }
 }
 
-/// `length` bytes of `file` from where it stands.
+/// Streams `length` bytes of `file` from its current position.
 fn read_stream(file: tokio::fs::File, length: u64) -> BlobStream {
     use tokio::io::AsyncReadExt;
     stream::try_unfold((file, length), |(mut file, left)| async move {
@@ -280,15 +280,15 @@ fn read_stream(file: tokio::fs::File, length: u64) -> BlobStream {
     .boxed()
 }
 
-/// The same bytes, with an error at the end when they do not hash to `digest`.
-fn compared(bytes: BlobStream, digest: BlobDigest) -> BlobStream {
+/// The same bytes, with an error at the end when they do not have the digest.
+fn verified(bytes: BlobStream, digest: BlobDigest) -> BlobStream {
     stream::try_unfold((bytes, blake3::Hasher::new()), move |(mut bytes, mut hasher)| async move {
         match bytes.try_next().await? {
             Some(chunk) => {
                 hasher.update(&chunk);
                 Ok(Some((chunk, (bytes, hasher))))
             }
-            None => files::agree(digest, hasher.finalize().into()).map(|()| None),
+            None => files::verify(digest, hasher.finalize().into()).map(|()| None),
         }
     })
     .boxed()

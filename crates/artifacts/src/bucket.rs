@@ -1,4 +1,4 @@
-//! Blobs in an object store: `<prefix>/<first two digits>/<digest>`.
+//! Blobs in an object store, at `<prefix>/<first two digits>/<digest>`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use url::Url;
 use crate::error::{Error, Result};
 use crate::files::CHUNK_BYTES;
 
-/// Blobs up to this size go up in one request.
+/// Blobs up to this size are uploaded in one request.
 const ONE_REQUEST_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Parts of one upload that are under way at once.
-const PARTS_AT_ONCE: usize = 4;
+/// The number of parts of one upload that are sent concurrently.
+const UPLOAD_CONCURRENCY: usize = 4;
 
-/// A bucket, or a part of one.
+/// A bucket, or the objects below a prefix of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
@@ -33,21 +33,23 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Opens `s3://`, `gs://` or `az://` `bucket/prefix`; credentials, region and endpoint come from the
-    /// usual variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
+    /// standard variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
     pub(crate) fn open(url: &Url) -> Result<Self> {
-        let place = |why: String| Error::Place { place: url.to_string(), why };
-        let failed = |error: object_store::Error| place(error.to_string());
+        let invalid = |reason: String| Error::Location { location: url.to_string(), reason };
+        let failed = |error: object_store::Error| invalid(error.to_string());
         let store: Arc<dyn ObjectStore> = match url.scheme() {
             "s3" | "s3a" => Arc::new(s3(url).build().map_err(failed)?),
             "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
             "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
-            _ => return Err(place("expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned())),
+            _ => {
+                return Err(invalid("expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned()));
+            }
         };
-        let prefix = Key::from_url_path(url.path()).map_err(|error| place(error.to_string()))?;
+        let prefix = Key::from_url_path(url.path()).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { store, prefix })
     }
 
-    /// Blobs below `prefix` of any object store.
+    /// Uses the objects below `prefix` of any object store.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Key) -> Self {
         Self { store, prefix }
     }
@@ -57,7 +59,7 @@ impl Bucket {
         self.prefix.clone().join(&name[..2]).join(name.as_str())
     }
 
-    /// The blob's size, `None` when it is not there.
+    /// The blob's size; `None` when it does not exist.
     pub(crate) async fn size(&self, digest: BlobDigest) -> Result<Option<u64>> {
         match self.store.head(&self.key(digest)).await {
             Ok(meta) => Ok(Some(meta.size)),
@@ -74,7 +76,7 @@ impl Bucket {
         Ok(blob)
     }
 
-    /// Uploads the file at `path`, known to hold `blob`; says so when it no longer does.
+    /// Uploads the file at `path`, whose content was `blob`; returns [`Error::Changed`] when it has changed since.
     pub(crate) async fn put_file(&self, path: &Path, blob: Blob) -> Result<()> {
         if self.size(blob.digest).await? == Some(blob.size_bytes) {
             return Ok(());
@@ -82,7 +84,7 @@ impl Bucket {
         let key = self.key(blob.digest);
         if blob.size_bytes <= ONE_REQUEST_BYTES {
             let bytes = tokio::fs::read(path).await.map_err(Error::io(path))?;
-            changed(path, BlobDigest::of(&bytes), blob)?;
+            verify_unchanged(path, BlobDigest::of(&bytes), blob)?;
             self.store.put(&key, bytes.into()).await?;
             return Ok(());
         }
@@ -96,10 +98,10 @@ impl Bucket {
                 break;
             }
             hasher.update(&buffer[..read]);
-            upload.wait_for_capacity(PARTS_AT_ONCE).await?;
+            upload.wait_for_capacity(UPLOAD_CONCURRENCY).await?;
             upload.write(&buffer[..read]);
         }
-        if let Err(error) = changed(path, hasher.finalize().into(), blob) {
+        if let Err(error) = verify_unchanged(path, hasher.finalize().into(), blob) {
             upload.abort().await?;
             return Err(error);
         }
@@ -121,11 +123,11 @@ impl Bucket {
             return Err(Error::TooLarge { digest, size_bytes, limit_bytes });
         }
         let bytes = result.bytes().await?;
-        crate::files::agree(digest, BlobDigest::of(&bytes))?;
+        crate::files::verify(digest, BlobDigest::of(&bytes))?;
         Ok(bytes.into())
     }
 
-    /// The bytes from `range`, or all of them.
+    /// The bytes of `range`, or all bytes.
     pub(crate) async fn get_stream(
         &self,
         digest: BlobDigest,
@@ -141,7 +143,7 @@ impl Bucket {
     }
 
     pub(crate) async fn delete(&self, digest: BlobDigest) -> Result<()> {
-        // Stores differ in whether deleting nothing is an error; this does not.
+        // Object stores differ in whether deleting a missing object is an error; here it always is.
         if self.size(digest).await?.is_none() {
             return Err(Error::NotFound(digest));
         }
@@ -149,11 +151,12 @@ impl Bucket {
     }
 }
 
-fn changed(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
+/// Returns [`Error::Changed`] when the digest is not the expected one.
+fn verify_unchanged(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
     if found == blob.digest { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
 }
 
-/// A bucket of S3 or of a server that speaks it; one at a plain `http://` endpoint is allowed to.
+/// A bucket of S3 or of a compatible server; plain HTTP is allowed only for a configured `http://` endpoint.
 fn s3(url: &Url) -> AmazonS3Builder {
     let builder = AmazonS3Builder::from_env().with_url(url.as_str());
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]

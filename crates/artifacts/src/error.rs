@@ -1,4 +1,4 @@
-//! What can go wrong with blobs.
+//! Errors of the blob store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,71 +7,71 @@ use perennial_core::ErrorCode;
 
 use crate::BlobDigest;
 
-/// The result of a call on blobs.
+/// The result of a call to the blob store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call on blobs failed.
+/// Why a call to the blob store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing is kept under this digest.
+    /// No blob is stored under this digest.
     #[error("blob `{0}` does not exist")]
     NotFound(BlobDigest),
-    /// What is kept under this digest has other content.
+    /// The bytes stored under this digest do not hash to it.
     #[error("blob `{0}` is damaged: its bytes no longer hash to its name")]
     Corrupt(BlobDigest),
-    /// A blob is larger than the caller takes.
+    /// A blob is larger than the caller's limit.
     #[error("blob `{digest}` has {size_bytes} bytes, expected at most {limit_bytes}")]
     TooLarge {
         /// The blob.
         digest: BlobDigest,
         /// Its size.
         size_bytes: u64,
-        /// What the caller takes.
+        /// The caller's limit.
         limit_bytes: u64,
     },
     /// A file changed while it was read.
     #[error("file `{0}` changed while it was read")]
     Changed(PathBuf),
-    /// Something in a folder cannot be kept.
-    #[error("`{path}` cannot be kept: {why}")]
+    /// An entry of a folder cannot be stored.
+    #[error("cannot store `{path}`: {reason}")]
     Refused {
-        /// What it is.
+        /// The entry.
         path: PathBuf,
-        /// What is wrong with it.
-        why: &'static str,
+        /// Why it cannot be stored.
+        reason: &'static str,
     },
-    /// The place is none that this build can open.
-    #[error("`{place}` is no place for blobs: {why}")]
-    Place {
+    /// The location cannot be opened as a blob store.
+    #[error("cannot open blob store `{location}`: {reason}")]
+    Location {
         /// A path or URL.
-        place: String,
-        /// What is wrong with it.
-        why: String,
+        location: String,
+        /// Why it cannot be opened.
+        reason: String,
     },
-    /// A path or manifest that does not pass its judge.
+    /// A path or manifest is invalid.
     #[error(transparent)]
-    Judged(#[from] perennial_core::Error),
-    /// The file system said no.
-    #[error("reading `{path}`, or keeping its content, failed: {source}")]
+    Invalid(#[from] perennial_core::Error),
+    /// A file operation failed.
+    #[error("cannot read or write `{path}`: {source}")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         source: io::Error,
     },
-    /// The object store said no.
+    /// A request to the object store failed.
     #[error("the object store failed")]
     Store(#[from] object_store::Error),
-    /// What the caller streams in failed.
+    /// The caller's byte stream failed.
     #[error("the incoming bytes failed")]
     Incoming(#[source] io::Error),
-    /// A worker died.
+    /// A worker thread panicked or was cancelled.
     #[error("a worker thread died")]
     Worker(#[source] tokio::task::JoinError),
 }
 
 impl Error {
-    /// For `map_err` on file operations.
+    /// Wraps the error of a file operation; for `map_err`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
@@ -83,22 +83,22 @@ impl From<Error> for perennial_core::Error {
             Error::NotFound(_) => (ErrorCode::NotFound, None),
             Error::Corrupt(_) => (
                 ErrorCode::Corrupt,
-                Some("restore the blob from a backup, or run again the step that made it after `perennial doctor`"),
+                Some("restore the blob from a backup, or run `perennial doctor` and repeat the step that produced it"),
             ),
             Error::TooLarge { .. } => (ErrorCode::TooLarge, None),
-            Error::Changed(_) => (ErrorCode::FileChanged, Some("run it again when nothing writes the file")),
-            Error::Refused { .. } | Error::Place { .. } | Error::Judged(_) => (ErrorCode::InvalidArgument, None),
+            Error::Changed(_) => (ErrorCode::FileChanged, Some("repeat the command when no process writes the file")),
+            Error::Refused { .. } | Error::Location { .. } | Error::Invalid(_) => (ErrorCode::InvalidArgument, None),
             Error::Io { .. } | Error::Store(_) => {
-                (ErrorCode::Storage, Some("`perennial doctor` checks disk, rights and object store"))
+                (ErrorCode::Storage, Some("`perennial doctor` checks disk, permissions and object store"))
             }
-            Error::Incoming(_) => (ErrorCode::InvalidArgument, Some("send it again")),
+            Error::Incoming(_) => (ErrorCode::InvalidArgument, Some("upload it again")),
             Error::Worker(_) => (ErrorCode::Internal, None),
         };
-        if let Error::Judged(inner) = error {
+        if let Error::Invalid(inner) = error {
             return inner;
         }
         let wrapped = Self::new(code, error.to_string()).hint_if_known(hint);
-        // The text of these tells the cause.
+        // The message of an I/O error already contains its cause.
         if let Error::Io { .. } = error { wrapped } else { wrapped.because(error) }
     }
 }

@@ -1,4 +1,4 @@
-//! Durable file operations: what is renamed into place is on disk, and so is its name.
+//! Durable file operations: a published file and its directory entry are synced to disk.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 /// Bytes read and hashed at a time.
 pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The mode of a blob on disk: nobody writes it any more.
+/// The mode of a blob on disk: read-only.
 const BLOB_MODE: u32 = 0o444;
 
-/// Reads everything from `from`, writes it to `to` if given, and names what it was.
+/// Reads `from` to its end, writes the bytes to `to` if given, and returns their digest and size.
 pub(crate) fn copy_and_hash(from: &mut impl Read, to: Option<&mut File>) -> std::io::Result<Blob> {
     let mut hasher = blake3::Hasher::new();
     let mut buffer = vec![0; CHUNK_BYTES];
@@ -37,48 +37,48 @@ pub(crate) fn copy_and_hash(from: &mut impl Read, to: Option<&mut File>) -> std:
     Ok(Blob { digest: hasher.finalize().into(), size_bytes })
 }
 
-/// Names the content of the file at `path`.
+/// The digest and size of the file at `path`.
 pub(crate) fn hash(path: &Path) -> Result<Blob> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     copy_and_hash(&mut file, None).map_err(Error::io(path))
 }
 
-/// Makes `folder` and what is missing above it, durably.
+/// Creates `folder` and its missing parents, durably.
 pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    if let Some(above) = folder.parent().filter(|above| !above.as_os_str().is_empty()) {
-        create_folder(above)?;
+    if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_folder(parent)?;
     }
     match fs::create_dir(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => {}
         Err(error) => return Err(Error::io(folder)(error)),
     }
-    sync_above(folder)
+    sync_parent(folder)
 }
 
-/// Brings the entry of `path` in its folder to disk.
-pub(crate) fn sync_above(path: &Path) -> Result<()> {
-    let above = match path.parent() {
-        Some(above) if !above.as_os_str().is_empty() => above,
+/// Syncs the folder that contains `path`, so that its entry is on disk.
+pub(crate) fn sync_parent(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(above).and_then(|folder| folder.sync_all()).map_err(Error::io(above))
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(Error::io(parent))
 }
 
-/// Makes the finished file at `temporary` the blob at `place`: read-only, synced, renamed, its
-/// folder synced.
-pub(crate) fn settle(temporary: &Path, place: &Path) -> Result<()> {
+/// Publishes the complete file at `temporary` as the blob at `path`: makes it read-only, syncs it, renames it and syncs
+/// its folder.
+pub(crate) fn publish(temporary: &Path, path: &Path) -> Result<()> {
     let file = File::open(temporary).map_err(Error::io(temporary))?;
     file.set_permissions(Permissions::from_mode(BLOB_MODE)).map_err(Error::io(temporary))?;
     file.sync_all().map_err(Error::io(temporary))?;
-    fs::rename(temporary, place).map_err(Error::io(place))?;
-    sync_above(place)
+    fs::rename(temporary, path).map_err(Error::io(path))?;
+    sync_parent(path)
 }
 
-/// Whether the file at `path` is there and has this size; `None` when it is not there.
+/// The size of the file at `path`; `None` when there is none.
 pub(crate) fn size(path: &Path) -> Result<Option<u64>> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(Some(metadata.len())),
@@ -87,17 +87,17 @@ pub(crate) fn size(path: &Path) -> Result<Option<u64>> {
     }
 }
 
-/// A file that is removed when it was not renamed before.
+/// Removes the file when dropped, unless it was renamed before.
 pub(crate) struct Temporary<'a>(pub(crate) &'a Path);
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        // Gone when it was renamed; a left-over is removed when the store is opened.
+        // Fails when it was renamed. A file that stays is removed when the store is opened.
         let _ = fs::remove_file(self.0);
     }
 }
 
-/// Says that `digest` was promised but `found` was there.
-pub(crate) fn agree(digest: BlobDigest, found: BlobDigest) -> Result<()> {
+/// Returns [`Error::Corrupt`] when the stored bytes do not have the expected digest.
+pub(crate) fn verify(digest: BlobDigest, found: BlobDigest) -> Result<()> {
     if digest == found { Ok(()) } else { Err(Error::Corrupt(digest)) }
 }

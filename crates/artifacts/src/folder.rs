@@ -1,4 +1,4 @@
-//! Blobs in a local folder: `<root>/<first two digits>/<digest>`.
+//! Blobs in a local folder, at `<root>/<first two digits>/<digest>`.
 
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,24 +9,24 @@ use std::time::Duration;
 
 use perennial_core::blob::{Blob, BlobDigest};
 
-use crate::blobs::Share;
+use crate::blobs::LinkMode;
 use crate::error::{Error, Result};
 use crate::files::{self, Temporary};
 
-/// Unfinished files older than this are left over from a crash.
-const LEFT_OVER_AFTER: Duration = Duration::from_hours(24);
+/// Unfinished files older than this remain from a crash.
+const STALE_AFTER: Duration = Duration::from_hours(24);
 
-/// Where unfinished blobs are written; no digest begins like this.
+/// The subfolder of unfinished blobs; no digest starts with this name.
 const UNFINISHED: &str = "unfinished";
 
-/// A folder of blobs. All calls block.
+/// A local folder of blobs. All calls block.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder {
     root: PathBuf,
 }
 
 impl Folder {
-    /// Opens or makes the folder and removes what a crash left unfinished long ago.
+    /// Opens or creates the folder, and removes stale unfinished files.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         let folder = Self { root: root.to_owned() };
         let unfinished = root.join(UNFINISHED);
@@ -34,15 +34,15 @@ impl Folder {
         for entry in fs::read_dir(&unfinished).map_err(Error::io(&unfinished))? {
             let entry = entry.map_err(Error::io(&unfinished))?;
             let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > LEFT_OVER_AFTER) {
+            if age.is_some_and(|age| age > STALE_AFTER) {
                 let _ = fs::remove_file(entry.path());
             }
         }
         Ok(folder)
     }
 
-    /// Where the blob lies.
-    pub(crate) fn place(&self, digest: BlobDigest) -> PathBuf {
+    /// The path of the blob.
+    pub(crate) fn path(&self, digest: BlobDigest) -> PathBuf {
         let name = digest.to_string();
         self.root.join(&name[..2]).join(name)
     }
@@ -52,36 +52,36 @@ impl Folder {
         self.root.join(UNFINISHED).join(uuid::Uuid::now_v7().simple().to_string())
     }
 
-    /// Keeps the finished file at `temporary` under its digest, unless that is there already.
-    pub(crate) fn settle(&self, temporary: &Path, blob: Blob) -> Result<()> {
-        let place = self.place(blob.digest);
-        if files::size(&place)? == Some(blob.size_bytes) {
-            // Another writer renamed it after syncing it; its name may not be synced yet.
-            return files::sync_above(&place);
+    /// Publishes the complete file at `temporary` under its digest, unless that blob exists.
+    pub(crate) fn publish(&self, temporary: &Path, blob: Blob) -> Result<()> {
+        let path = self.path(blob.digest);
+        if files::size(&path)? == Some(blob.size_bytes) {
+            // Another writer synced and renamed it; its directory entry may not be synced yet.
+            return files::sync_parent(&path);
         }
-        if let Some(above) = place.parent() {
-            files::create_folder(above)?;
+        if let Some(parent) = path.parent() {
+            files::create_folder(parent)?;
         }
-        files::settle(temporary, &place)
+        files::publish(temporary, &path)
     }
 
     pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Blob> {
         let blob = Blob { digest: BlobDigest::of(bytes), size_bytes: bytes.len() as u64 };
-        let place = self.place(blob.digest);
-        if files::size(&place)? == Some(blob.size_bytes) {
-            files::sync_above(&place)?;
+        let path = self.path(blob.digest);
+        if files::size(&path)? == Some(blob.size_bytes) {
+            files::sync_parent(&path)?;
             return Ok(blob);
         }
         let temporary = self.unfinished();
         let guard = Temporary(&temporary);
         File::create_new(&temporary).and_then(|mut file| file.write_all(bytes)).map_err(Error::io(&temporary))?;
-        self.settle(&temporary, blob)?;
+        self.publish(&temporary, blob)?;
         drop(guard);
         Ok(blob)
     }
 
-    /// Keeps a copy of the file: a reflink where the file system can, hashed afterwards, so that
-    /// what is hashed is what is kept.
+    /// Stores a copy of the file: a reflink where the file system supports it, hashed afterwards, so that the stored
+    /// bytes are the hashed ones.
     pub(crate) fn put_file(&self, path: &Path) -> Result<Blob> {
         let temporary = self.unfinished();
         let guard = Temporary(&temporary);
@@ -94,21 +94,21 @@ impl Folder {
             files::copy_and_hash(&mut from, Some(&mut to)).map_err(Error::io(path))?
         };
         drop(to);
-        self.settle(&temporary, blob)?;
+        self.publish(&temporary, blob)?;
         drop(guard);
         Ok(blob)
     }
 
     /// Opens the blob for reading.
     pub(crate) fn file(&self, digest: BlobDigest) -> Result<(File, u64)> {
-        let place = self.place(digest);
-        match File::open(&place) {
+        let path = self.path(digest);
+        match File::open(&path) {
             Ok(file) => {
-                let size = file.metadata().map_err(Error::io(&place))?.len();
+                let size = file.metadata().map_err(Error::io(&path))?.len();
                 Ok((file, size))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound(digest)),
-            Err(error) => Err(Error::io(&place)(error)),
+            Err(error) => Err(Error::io(&path)(error)),
         }
     }
 
@@ -118,41 +118,41 @@ impl Folder {
             return Err(Error::TooLarge { digest, size_bytes, limit_bytes });
         }
         let mut bytes = Vec::with_capacity(size_bytes as usize);
-        file.read_to_end(&mut bytes).map_err(Error::io(&self.place(digest)))?;
-        files::agree(digest, BlobDigest::of(&bytes))?;
+        file.read_to_end(&mut bytes).map_err(Error::io(&self.path(digest)))?;
+        files::verify(digest, BlobDigest::of(&bytes))?;
         Ok(bytes)
     }
 
-    /// Opens the blob at the start of `range`, cut to the blob's size.
+    /// Opens the blob at the start of `range`, clamped to the blob's size; returns the file and the length.
     pub(crate) fn open_range(&self, digest: BlobDigest, range: &Range<u64>) -> Result<(File, u64)> {
         let (mut file, size) = self.file(digest)?;
         let start = range.start.min(size);
-        file.seek(SeekFrom::Start(start)).map_err(Error::io(&self.place(digest)))?;
+        file.seek(SeekFrom::Start(start)).map_err(Error::io(&self.path(digest)))?;
         Ok((file, range.end.min(size) - start))
     }
 
     pub(crate) fn exists(&self, digest: BlobDigest) -> Result<bool> {
-        Ok(files::size(&self.place(digest))?.is_some())
+        Ok(files::size(&self.path(digest))?.is_some())
     }
 
     pub(crate) fn delete(&self, digest: BlobDigest) -> Result<()> {
-        let place = self.place(digest);
-        match fs::remove_file(&place) {
-            Ok(()) => files::sync_above(&place),
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Ok(()) => files::sync_parent(&path),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::NotFound(digest)),
-            Err(error) => Err(Error::io(&place)(error)),
+            Err(error) => Err(Error::io(&path)(error)),
         }
     }
 
-    /// Puts the blob's content at `to`, which must not exist: by reflink, else by a read-only
-    /// hard link where sharing is allowed, else by a copy.
-    pub(crate) fn materialize(&self, digest: BlobDigest, to: &Path, share: Share) -> Result<()> {
-        let place = self.place(digest);
-        if files::size(&place)?.is_none() {
+    /// Materializes the blob at `to`, which must not exist: by a reflink, else by a read-only hard link with
+    /// [`LinkMode::Link`], else by a copy.
+    pub(crate) fn materialize(&self, digest: BlobDigest, to: &Path, mode: LinkMode) -> Result<()> {
+        let path = self.path(digest);
+        if files::size(&path)?.is_none() {
             return Err(Error::NotFound(digest));
         }
-        let reflinked = reflink_copy::reflink(&place, to).is_ok();
-        let linked = reflinked || (share == Share::Shared && fs::hard_link(&place, to).is_ok());
+        let reflinked = reflink_copy::reflink(&path, to).is_ok();
+        let linked = reflinked || (mode == LinkMode::Link && fs::hard_link(&path, to).is_ok());
         let found = if linked {
             files::hash(to)?.digest
         } else {
@@ -163,7 +163,7 @@ impl Folder {
         if reflinked || !linked {
             fs::set_permissions(to, Permissions::from_mode(0o644)).map_err(Error::io(to))?;
         }
-        files::agree(digest, found).inspect_err(|_| {
+        files::verify(digest, found).inspect_err(|_| {
             let _ = fs::remove_file(to);
         })
     }

@@ -1,17 +1,17 @@
 //! Blobs by content hash over an object store.
 //!
-//! [`Blobs`] keeps bytes under their BLAKE3 digest, in a folder or in an S3
-//! bucket, and folders as [`Manifest`]s of such blobs. What was put is durable
-//! when the call returns; what is read is compared with its name.
+//! [`Blobs`] stores bytes under their BLAKE3 digest, in a local folder or in a
+//! bucket of an object store, and folders as [`Manifest`]s of such blobs. A put
+//! is durable when it returns; a read verifies the digest.
 
 mod blobs;
 mod bucket;
+mod directory;
 mod error;
 mod files;
 mod folder;
-mod tree;
 
-pub use blobs::{BlobStream, Blobs, Share};
+pub use blobs::{BlobStream, Blobs, LinkMode};
 pub use error::{Error, Result};
 pub use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 pub use perennial_core::path::RelativePath;

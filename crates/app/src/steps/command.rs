@@ -8,7 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
-use perennial_artifacts::Share;
+use perennial_artifacts::LinkMode;
 use perennial_config::{Environment as Declared, Input, Isolation, OutputKind as Kind, Run};
 use perennial_core::blob::{Manifest, ManifestFile};
 use perennial_core::id::{RunId, StepRunId};
@@ -133,7 +133,7 @@ async fn attempt(
             std::fs::create_dir_all(parent)
                 .map_err(|cause| Error::internal("a folder for code cannot be made", cause))?;
         }
-        app.services.blobs.materialize(*digest, &to, Share::Own).await?;
+        app.services.blobs.materialize(*digest, &to, LinkMode::Copy).await?;
     }
     let mut env = BTreeMap::new();
     for input in &run.inputs {
@@ -259,7 +259,7 @@ async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result
             let to = folder.join(input.to_string());
             let manifest =
                 Manifest::parse(output.reference.get("manifest").and_then(Value::as_str).unwrap_or_default())?;
-            app.services.blobs.materialize_folder(&manifest, &to, Share::Own).await?;
+            app.services.blobs.materialize_folder(&manifest, &to, LinkMode::Copy).await?;
             return Ok(to);
         }
         Input::Dataset(dataset) => (dataset, None),

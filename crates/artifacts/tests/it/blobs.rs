@@ -3,17 +3,17 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
-use perennial_artifacts::{BlobDigest, Blobs, Error, Share};
+use perennial_artifacts::{BlobDigest, Blobs, Error, LinkMode};
 use perennial_core::ErrorCode;
 
 use crate::{memory, noise, store};
 
-fn place(root: &Path, digest: BlobDigest) -> PathBuf {
+fn blob_path(root: &Path, digest: BlobDigest) -> PathBuf {
     let name = digest.to_string();
     root.join("blobs").join(&name[..2]).join(&name)
 }
 
-/// Damages the blob: one byte differs, the size stays.
+/// Flips one bit of the blob and keeps its size.
 fn damage(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[0] ^= 1;
@@ -27,7 +27,7 @@ async fn read_whole(blobs: &Blobs, digest: BlobDigest) -> Result<Vec<u8>, Error>
 }
 
 #[tokio::test]
-async fn what_was_put_comes_back_under_its_hash() {
+async fn a_stored_blob_is_read_back_by_its_digest() {
     let (_folder, local) = store();
     for blobs in [local, memory()] {
         for size in [0, 1, 300_000] {
@@ -43,7 +43,7 @@ async fn what_was_put_comes_back_under_its_hash() {
 }
 
 #[tokio::test]
-async fn bytes_file_and_stream_give_the_same_blob() {
+async fn bytes_file_and_stream_produce_the_same_blob() {
     let (folder, local) = store();
     let bytes = noise(2, 9_000_000);
     let path = folder.path().join("file");
@@ -55,11 +55,11 @@ async fn bytes_file_and_stream_give_the_same_blob() {
         assert_eq!(blobs.put_bytes(bytes.clone()).await.unwrap(), file);
         assert_eq!(blobs.get_bytes(file.digest, u64::MAX).await.unwrap(), bytes);
     }
-    assert!(path.exists(), "a file that was put stays the caller's");
+    assert!(path.exists(), "storing a file does not remove it");
 }
 
 #[tokio::test]
-async fn a_range_is_cut_to_the_blob() {
+async fn a_range_is_clamped_to_the_blob() {
     let (_folder, local) = store();
     for blobs in [local, memory()] {
         let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_missing_blob_is_named() {
             blobs.get_bytes(digest, 1).await.err(),
             blobs.get_stream(digest, None).await.err(),
             blobs.delete(digest).await.err(),
-            blobs.materialize(digest, &folder.path().join("x"), Share::Own).await.err(),
+            blobs.materialize(digest, &folder.path().join("x"), LinkMode::Copy).await.err(),
         ];
         for failure in failures {
             let error = perennial_core::Error::from(failure.unwrap());
@@ -103,7 +103,7 @@ async fn a_deleted_blob_is_gone() {
 }
 
 #[tokio::test]
-async fn more_bytes_than_the_caller_takes_are_refused() {
+async fn more_bytes_than_the_callers_limit_are_refused() {
     let (_folder, local) = store();
     for blobs in [local, memory()] {
         let blob = blobs.put_bytes(&b"0123456789"[..]).await.unwrap();
@@ -115,7 +115,7 @@ async fn more_bytes_than_the_caller_takes_are_refused() {
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_interrupted_upload_leaves_no_file() {
     let (folder, blobs) = store();
     let incoming = stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("gone"))]);
     assert!(matches!(blobs.put_stream(incoming, 100).await, Err(Error::Incoming(_))));
@@ -124,16 +124,16 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_damaged_blob_is_told_by_every_way_to_read_it() {
+async fn every_read_of_a_damaged_blob_is_an_error() {
     let (folder, blobs) = store();
     let blob = blobs.put_bytes(noise(3, 600_000)).await.unwrap();
-    damage(&place(folder.path(), blob.digest));
+    damage(&blob_path(folder.path(), blob.digest));
     let to = folder.path().join("out");
     let failures = [
         blobs.get_bytes(blob.digest, u64::MAX).await.err(),
         read_whole(&blobs, blob.digest).await.err(),
-        blobs.materialize(blob.digest, &to, Share::Shared).await.err(),
-        blobs.materialize(blob.digest, &to, Share::Own).await.err(),
+        blobs.materialize(blob.digest, &to, LinkMode::Link).await.err(),
+        blobs.materialize(blob.digest, &to, LinkMode::Copy).await.err(),
     ];
     for failure in failures {
         let error = perennial_core::Error::from(failure.unwrap());
@@ -141,11 +141,11 @@ async fn a_damaged_blob_is_told_by_every_way_to_read_it() {
         assert_eq!(error.message(), format!("blob `{}` is damaged: its bytes no longer hash to its name", blob.digest));
         assert!(error.hint_text().is_some());
     }
-    assert!(!to.exists(), "damaged bytes are not left behind");
+    assert!(!to.exists(), "no file with damaged bytes remains");
 }
 
 #[tokio::test]
-async fn damage_in_an_object_store_is_told() {
+async fn damage_in_an_object_store_is_an_error() {
     let memory = std::sync::Arc::new(object_store::memory::InMemory::new());
     let blobs = Blobs::open_store(memory.clone(), "p").unwrap();
     let blob = blobs.put_bytes(&b"good"[..]).await.unwrap();
@@ -162,11 +162,11 @@ async fn damage_in_an_object_store_is_told() {
 }
 
 #[tokio::test]
-async fn a_cut_blob_is_put_anew() {
+async fn a_truncated_blob_is_stored_again() {
     let (folder, blobs) = store();
     let bytes = noise(4, 1000);
     let blob = blobs.put_bytes(bytes.clone()).await.unwrap();
-    let path = place(folder.path(), blob.digest);
+    let path = blob_path(folder.path(), blob.digest);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::write(&path, &bytes[..500]).unwrap();
     blobs.put_bytes(bytes.clone()).await.unwrap();
@@ -174,42 +174,42 @@ async fn a_cut_blob_is_put_anew() {
 }
 
 #[tokio::test]
-async fn materialized_files_have_the_content_and_the_asked_for_mode() {
+async fn materialized_files_have_the_content_and_link_mode() {
     let (folder, blobs) = store();
     let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
-    let own = folder.path().join("own");
-    blobs.materialize(blob.digest, &own, Share::Own).await.unwrap();
-    assert_eq!(std::fs::read(&own).unwrap(), b"content");
-    std::fs::write(&own, "changed").unwrap();
-    assert_eq!(blobs.get_bytes(blob.digest, 10).await.unwrap(), b"content", "an own file is no part of the blob");
-    let shared = folder.path().join("shared");
-    blobs.materialize(blob.digest, &shared, Share::Shared).await.unwrap();
-    assert_eq!(std::fs::read(&shared).unwrap(), b"content");
-    let (there, here) = (std::fs::metadata(place(folder.path(), blob.digest)), std::fs::metadata(&shared));
-    let (there, here) = (there.unwrap(), here.unwrap());
-    // Hard-linked files are read-only; a file system that reflinks gives an inode of its own.
-    assert_eq!(here.ino() == there.ino(), here.permissions().mode() & 0o222 == 0);
+    let copy = folder.path().join("copy");
+    blobs.materialize(blob.digest, &copy, LinkMode::Copy).await.unwrap();
+    assert_eq!(std::fs::read(&copy).unwrap(), b"content");
+    std::fs::write(&copy, "changed").unwrap();
+    assert_eq!(blobs.get_bytes(blob.digest, 10).await.unwrap(), b"content", "a copy is independent of the blob");
+    let link = folder.path().join("link");
+    blobs.materialize(blob.digest, &link, LinkMode::Link).await.unwrap();
+    assert_eq!(std::fs::read(&link).unwrap(), b"content");
+    let (stored, linked) = (std::fs::metadata(blob_path(folder.path(), blob.digest)), std::fs::metadata(&link));
+    let (stored, linked) = (stored.unwrap(), linked.unwrap());
+    // Hard links are read-only; with reflinks the file has its own inode.
+    assert_eq!(linked.ino() == stored.ino(), linked.permissions().mode() & 0o222 == 0);
 }
 
 #[tokio::test]
-async fn a_file_in_the_way_is_never_replaced() {
+async fn an_existing_file_is_never_replaced() {
     let (folder, local) = store();
     let precious = folder.path().join("precious");
     std::fs::write(&precious, "mine").unwrap();
     for blobs in [local, memory()] {
         let blob = blobs.put_bytes(&b"content"[..]).await.unwrap();
-        for share in [Share::Own, Share::Shared] {
-            assert!(blobs.materialize(blob.digest, &precious, share).await.is_err());
+        for mode in [LinkMode::Copy, LinkMode::Link] {
+            assert!(blobs.materialize(blob.digest, &precious, mode).await.is_err());
             assert_eq!(std::fs::read(&precious).unwrap(), b"mine");
         }
     }
 }
 
 #[tokio::test]
-async fn places_that_are_none_are_refused_with_what_was_expected() {
-    for place in ["hdfs://host/x", "ftp://host/x", "http://host/x", "://"] {
-        let error = Blobs::open(place).unwrap_err();
-        assert!(matches!(error, Error::Place { .. }), "{place}: {error:?}");
+async fn unsupported_locations_are_refused() {
+    for location in ["hdfs://host/x", "ftp://host/x", "http://host/x", "://"] {
+        let error = Blobs::open(location).unwrap_err();
+        assert!(matches!(error, Error::Location { .. }), "{location}: {error:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Blobs in a server that speaks S3.
+//! Blobs in an S3-compatible server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -27,8 +27,8 @@ impl Server {
             .by_ref()
             .map(Result::unwrap)
             .find_map(|line| line.split_once("Running on http://").map(|(_, rest)| rest.trim().to_owned()))
-            .expect("the server tells its address");
-        // It logs each request, and must never wait for a reader.
+            .expect("the server prints its address");
+        // It logs each request; draining its output keeps it from blocking.
         std::thread::spawn(move || lines.for_each(drop));
         let server = Self { process, address };
         server.request("PUT /perennial");
@@ -44,7 +44,7 @@ impl Server {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
-    /// Has the probe open `place` with this server as its endpoint.
+    /// Runs the probe with this server as its endpoint.
     fn probe(&self, arguments: &[&str]) -> std::process::Output {
         Command::new(env!("CARGO_BIN_EXE_perennial-artifacts-probe"))
             .args(arguments)
@@ -65,30 +65,30 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_folder_goes_to_a_bucket_and_comes_back() {
+fn a_folder_round_trips_through_a_bucket() {
     let server = Server::start();
     let temp = tempfile::TempDir::new().unwrap();
     let folder = temp.path().join("model");
     std::fs::create_dir_all(folder.join("data")).unwrap();
     std::fs::write(folder.join("MLmodel"), "flavors").unwrap();
     std::fs::write(folder.join("empty"), "").unwrap();
-    // Larger than one request carries.
+    // Larger than one request.
     std::fs::write(folder.join("data/large"), noise(1, 20_000_000)).unwrap();
     let folder = folder.to_str().unwrap();
     let in_bucket = server.probe(&["s3://perennial/some/prefix", folder]);
     assert!(in_bucket.status.success(), "{}", String::from_utf8_lossy(&in_bucket.stderr));
     std::fs::remove_dir_all(temp.path().join("model.back")).unwrap();
     let in_folder = server.probe(&[temp.path().join("blobs").to_str().unwrap(), folder]);
-    assert_eq!(in_bucket.stdout, in_folder.stdout, "the digest does not depend on the place");
+    assert_eq!(in_bucket.stdout, in_folder.stdout, "the digest does not depend on the backend");
 }
 
 #[test]
-fn a_bucket_that_is_not_there_is_an_error_that_says_so() {
+fn a_missing_bucket_is_a_clear_error() {
     let server = Server::start();
     let temp = tempfile::TempDir::new().unwrap();
     std::fs::write(temp.path().join("file"), "x").unwrap();
     let output = server.probe(&["s3://gone/prefix", temp.path().to_str().unwrap()]);
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("NoSuchBucket"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("NoSuchBucket"), "{stderr}");
 }

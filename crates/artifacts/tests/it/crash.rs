@@ -4,17 +4,16 @@ use std::process::{Command, Stdio};
 
 use perennial_artifacts::{BlobDigest, Blobs};
 
-/// Lets the probe put blobs into `root`, kills it after `lines` acknowledged ones, and tells all
-/// it acknowledged.
+/// Starts the probe on `root`, kills it after it acknowledged `lines` blobs, and returns all it acknowledged.
 fn put_and_kill(root: &Path, lines: usize) -> Vec<(BlobDigest, u64)> {
     let mut probe =
         Command::new(env!("CARGO_BIN_EXE_perennial-artifacts-probe")).arg(root).stdout(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(probe.stdout.take().unwrap()).lines();
-    let mut acknowledged: Vec<String> = told.by_ref().take(lines).map(Result::unwrap).collect();
+    let mut printed = BufReader::new(probe.stdout.take().unwrap()).lines();
+    let mut acknowledged: Vec<String> = printed.by_ref().take(lines).map(Result::unwrap).collect();
     probe.kill().unwrap();
     probe.wait().unwrap();
-    // What it told before it died counts too; a last line cut short was not told.
-    acknowledged.extend(told.map_while(Result::ok));
+    // Lines printed before the kill count, too; a truncated last line was not acknowledged.
+    acknowledged.extend(printed.map_while(Result::ok));
     acknowledged
         .iter()
         .filter_map(|line| {
@@ -25,7 +24,7 @@ fn put_and_kill(root: &Path, lines: usize) -> Vec<(BlobDigest, u64)> {
 }
 
 #[tokio::test]
-async fn a_kill_loses_no_acknowledged_blob_and_leaves_no_half_one() {
+async fn a_kill_loses_no_acknowledged_blob_and_leaves_no_partial_one() {
     for lines in [1, 4, 5, 9, 10, 14, 23, 40] {
         let temp = tempfile::TempDir::new().unwrap();
         let acknowledged = put_and_kill(temp.path(), lines);

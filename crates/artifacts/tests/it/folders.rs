@@ -1,7 +1,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use perennial_artifacts::{Error, Share};
+use perennial_artifacts::{Error, LinkMode};
 
 use crate::{memory, noise, store};
 
@@ -14,7 +14,7 @@ fn write(root: &Path, files: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn a_folder_comes_back_as_it_was() {
+async fn a_folder_round_trips() {
     let (temp, local) = store();
     let root = temp.path().join("model");
     write(&root, &[("MLmodel", "flavors"), ("data/model.onnx", "bytes"), ("data/deep/er", ""), ("run.sh", "echo")]);
@@ -24,16 +24,16 @@ async fn a_folder_comes_back_as_it_was() {
         let paths: Vec<&str> = manifest.files().iter().map(|file| file.path.as_str()).collect();
         assert_eq!(paths, ["MLmodel", "data/deep/er", "data/model.onnx", "run.sh"]);
         assert_eq!(blobs.get_manifest(manifest.digest()).await.unwrap(), manifest);
-        for share in [Share::Own, Share::Shared] {
-            let out = temp.path().join(format!("out-{index}-{share:?}"));
-            blobs.materialize_folder(&manifest, &out, share).await.unwrap();
+        for mode in [LinkMode::Copy, LinkMode::Link] {
+            let out = temp.path().join(format!("out-{index}-{mode:?}"));
+            blobs.materialize_folder(&manifest, &out, mode).await.unwrap();
             assert_eq!(blobs.put_folder(&out).await.unwrap().digest(), manifest.digest());
         }
     }
 }
 
 #[tokio::test]
-async fn many_files_are_all_kept() {
+async fn many_files_are_stored() {
     let (temp, blobs) = store();
     let root = temp.path().join("many");
     std::fs::create_dir(&root).unwrap();
@@ -46,7 +46,7 @@ async fn many_files_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_link_inside_is_kept_as_a_file() {
+async fn a_link_inside_the_folder_is_stored_as_a_file() {
     let (temp, blobs) = store();
     let root = temp.path().join("f");
     write(&root, &[("real", "content")]);
@@ -55,20 +55,20 @@ async fn a_link_inside_is_kept_as_a_file() {
     assert_eq!(manifest.file("link").unwrap().blob, manifest.file("real").unwrap().blob);
 }
 
-/// What is said of an entry `x` of a folder, and what makes it there.
+/// The expected message about an entry `x` of a folder, and a function that creates it.
 type Case<'a> = (&'a str, &'a dyn Fn(&Path));
 
 #[tokio::test]
-async fn what_could_smuggle_bytes_in_is_refused_by_name() {
+async fn entries_that_could_leak_other_files_are_refused_by_name() {
     let (temp, blobs) = store();
     write(temp.path(), &[("secret", "outside"), ("f-other/x", "")]);
     let cases: [Case<'_>; 5] = [
-        ("a link out of the folder", &|root| symlink("../secret", root.join("x")).unwrap()),
-        // Its path begins with the folder's own.
-        ("a link out of the folder", &|root| symlink("../f-other/x", root.join("x")).unwrap()),
-        ("a link to nothing", &|root| symlink("gone", root.join("x")).unwrap()),
-        ("neither a file nor a link to one", &|root| symlink(".", root.join("x")).unwrap()),
-        ("neither a file nor a link to one", &|root| {
+        ("a link to a file outside the folder", &|root| symlink("../secret", root.join("x")).unwrap()),
+        // The target's path starts with the folder's path.
+        ("a link to a file outside the folder", &|root| symlink("../f-other/x", root.join("x")).unwrap()),
+        ("a broken link", &|root| symlink("gone", root.join("x")).unwrap()),
+        ("neither a file nor a link to a file", &|root| symlink(".", root.join("x")).unwrap()),
+        ("neither a file nor a link to a file", &|root| {
             std::os::unix::net::UnixListener::bind(root.join("x")).unwrap();
         }),
     ];
@@ -84,15 +84,15 @@ async fn what_could_smuggle_bytes_in_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn names_that_differ_by_case_alone_are_refused() {
+async fn names_that_differ_only_by_case_are_refused() {
     let (temp, blobs) = store();
     let root = temp.path().join("f");
     write(&root, &[("Model/a", "1"), ("model/A", "2")]);
-    assert!(matches!(blobs.put_folder(&root).await, Err(Error::Judged(_))));
+    assert!(matches!(blobs.put_folder(&root).await, Err(Error::Invalid(_))));
 }
 
 #[tokio::test]
-async fn materializing_never_follows_a_link_that_lies_in_the_way() {
+async fn materializing_never_follows_a_link() {
     let (temp, blobs) = store();
     let root = temp.path().join("f");
     write(&root, &[("data/x", "content")]);
@@ -102,7 +102,7 @@ async fn materializing_never_follows_a_link_that_lies_in_the_way() {
     let to = temp.path().join("to");
     std::fs::create_dir(&to).unwrap();
     symlink(&outside, to.join("data")).unwrap();
-    assert!(matches!(blobs.materialize_folder(&manifest, &to, Share::Own).await, Err(Error::Refused { .. })));
+    assert!(matches!(blobs.materialize_folder(&manifest, &to, LinkMode::Copy).await, Err(Error::Refused { .. })));
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
 

@@ -1,4 +1,4 @@
-//! Blobs in a folder, in an object store, and across a kill.
+//! Blobs in a local folder, in an object store, and after a kill.
 
 #![cfg(test)]
 
@@ -10,7 +10,7 @@ mod folders;
 use perennial_artifacts::Blobs;
 use tempfile::TempDir;
 
-/// A store in a folder of its own.
+/// A store in a temporary folder.
 fn store() -> (TempDir, Blobs) {
     let folder = TempDir::new().unwrap();
     let blobs = Blobs::open_folder(&folder.path().join("blobs")).unwrap();
@@ -22,7 +22,7 @@ fn memory() -> Blobs {
     Blobs::open_store(std::sync::Arc::new(object_store::memory::InMemory::new()), "some/prefix").unwrap()
 }
 
-/// Bytes that differ by `seed`.
+/// Pseudo-random bytes by `seed`.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
     let mut bytes = vec![0; size];
     blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
