@@ -4,7 +4,7 @@ use perennial_core::Result;
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_store::endpoints;
 
 use crate::app::{App, Caller};
@@ -20,7 +20,7 @@ pub struct LiveVersion {
     /// Its number.
     pub number: i64,
     /// As champion or canary.
-    pub part: Part,
+    pub part: TrafficRole,
     /// Requests since it took this part.
     pub requests: u64,
     /// Of these, ended with 5xx.
@@ -81,13 +81,13 @@ async fn state(app: &App, project: &ProjectState, mut endpoint: Endpoint) -> Res
     let mut live = Vec::new();
     let deployment = app.live.find(endpoint.name.as_str());
     if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
-        live.push(version(&deployment.champion, Part::Champion));
-        live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, Part::Canary)));
+        live.push(version(&deployment.champion, TrafficRole::Champion));
+        live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, TrafficRole::Canary)));
     }
     Ok(EndpointState { endpoint, live, before, waits_for })
 }
 
-fn version(answering: &Answering, part: Part) -> LiveVersion {
+fn version(answering: &Answering, part: TrafficRole) -> LiveVersion {
     LiveVersion {
         number: answering.number,
         part,

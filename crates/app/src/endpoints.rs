@@ -19,7 +19,7 @@ use perennial_core::id::{DecisionId, ModelId, PromotionId};
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
@@ -557,14 +557,14 @@ pub(crate) async fn refresh(
     };
     let mut versions = Vec::new();
     // Counts are of a version in its part.
-    let stays = |number: i64, part: Part| {
+    let stays = |number: i64, part: TrafficRole| {
         let live = app.live.find(name.as_str())?;
         let (before, version) = live.version(number)?;
         let counts = if before == part { version.counts.clone() } else { Arc::default() };
         Some(Answering { counts, ..version.clone() })
     };
     let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
-    for (part, number) in [(Part::Champion, Some(champion)), (Part::Canary, canary_number)] {
+    for (part, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
         let Some(number) = number else { continue };
         versions.push(match stays(number, part).or_else(|| ready(number)) {
             Some(version) => version,
@@ -592,7 +592,7 @@ pub(crate) async fn refresh(
         project: project.clone(),
         endpoint: name.clone(),
         log: format!("{}/{name}", project.id),
-        durability: declared.map_or(perennial_core::port::prediction::Durability::Logged, |declared| declared.log),
+        durability: declared.map_or(perennial_core::port::prediction::Durability::Batched, |declared| declared.log),
         body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
         key,
         generation: endpoint.generation,

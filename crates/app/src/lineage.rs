@@ -7,7 +7,7 @@ use perennial_core::calendar::local;
 use perennial_core::id::{DatasetId, RequestId};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::did_you_mean;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::endpoints::Endpoint;
@@ -227,7 +227,7 @@ async fn answered(
     let zone = project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone());
     let part = value("part").as_str().unwrap_or_default();
     let played =
-        if part == Part::Fallback.as_str() { "in place of the canary".to_owned() } else { format!("as {part}") };
+        if part == TrafficRole::Fallback.as_str() { "in place of the canary".to_owned() } else { format!("as {part}") };
     let text = format!(
         "prediction {request}-{row}: answered by version {number} {played} at `{}`, {} {}",
         endpoint.name,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::project::ProjectState;
 use perennial_core::model::{InputKind, Predictor};
 use perennial_core::name::EndpointName;
-use perennial_core::port::prediction::{Durability, Part};
+use perennial_core::port::prediction::{Durability, TrafficRole};
 use perennial_core::traffic;
 
 /// A model version that answers.
@@ -65,12 +65,12 @@ pub struct Deployment {
 
 impl Deployment {
     /// Chooses the version that answers a request as a whole, by its first row's key, else its id.
-    pub fn choose(&self, key: &str) -> (Part, &Answering) {
+    pub fn choose(&self, key: &str) -> (TrafficRole, &Answering) {
         match &self.canary {
-            Some(canary) if traffic::route(key, canary.share, &canary.salt) == Part::Canary => {
-                (Part::Canary, &canary.version)
+            Some(canary) if traffic::route(key, canary.share, &canary.salt) == TrafficRole::Canary => {
+                (TrafficRole::Canary, &canary.version)
             }
-            _ => (Part::Champion, &self.champion),
+            _ => (TrafficRole::Champion, &self.champion),
         }
     }
 
@@ -97,14 +97,14 @@ impl Deployment {
     }
 
     /// The version of a number, when it answers here.
-    pub fn version(&self, number: i64) -> Option<(Part, &Answering)> {
+    pub fn version(&self, number: i64) -> Option<(TrafficRole, &Answering)> {
         self.versions().find(|(_, version)| version.number == number)
     }
 
     /// The versions that answer, the champion first.
-    fn versions(&self) -> impl Iterator<Item = (Part, &Answering)> {
-        let canary = self.canary.as_ref().map(|canary| (Part::Canary, &canary.version));
-        std::iter::once((Part::Champion, &self.champion)).chain(canary)
+    fn versions(&self) -> impl Iterator<Item = (TrafficRole, &Answering)> {
+        let canary = self.canary.as_ref().map(|canary| (TrafficRole::Canary, &canary.version));
+        std::iter::once((TrafficRole::Champion, &self.champion)).chain(canary)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
 use perennial_core::permission::{Permission, Role};
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::endpoints::Endpoint;
@@ -47,7 +47,7 @@ pub struct Listed {
     /// The roles in which it was approved.
     pub approved: Vec<Role>,
     /// The part its version plays at an endpoint now.
-    pub part: Option<Part>,
+    pub part: Option<TrafficRole>,
 }
 
 /// Releases of a project, newest first.
@@ -77,12 +77,12 @@ async fn newest_decision(reader: &mut Conn, project: &ProjectState, release: &Re
 }
 
 /// The part that a release plays now: another release of the same version plays none.
-async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<Part>> {
+async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<TrafficRole>> {
     let own = endpoints.iter().filter(|endpoint| endpoint.model_id == release.model_id);
     match own.filter_map(|endpoint| Some((endpoint, endpoint.part_of(release.number)?))).min_by_key(|(_, part)| *part) {
-        Some((endpoint, Part::Canary)) => {
+        Some((endpoint, TrafficRole::Canary)) => {
             let is_it = endpoint.canary_release_digest.as_ref() == Some(&release.digest);
-            Ok(is_it.then_some(Part::Canary))
+            Ok(is_it.then_some(TrafficRole::Canary))
         }
         Some((_, part)) => {
             let changes = promotions::list_of_version(reader, release.model_id, release.number).await?;

@@ -1,21 +1,21 @@
-//! Which version answers a request.
+//! Routing: chooses the version that answers a request.
 
-use crate::port::prediction::Part;
+use crate::port::prediction::TrafficRole;
 
 #[cfg(test)]
 mod tests;
 
-/// Chooses the part that answers a request whose first row has this `key` (else: the request's id).
+/// Routes a request to the champion or the canary by `key`: the key of its first row, else the request's id.
 ///
-/// The same key always meets the same part while `salt` and `share` stay, and stays with the
-/// canary when `share` grows; `salt` (the canary's promotion) makes each canary another sample.
-/// `share` of all keys go to the canary; outside 0 to 1, or NaN, it counts as the nearer end or 0.
-pub fn route(key: &str, share: f64, salt: &str) -> Part {
-    if place(key, salt) < share { Part::Canary } else { Part::Champion }
+/// A share `share` of all keys goes to the canary. While `salt` and `share` stay the same, a key is always
+/// routed alike; when `share` grows, keys of the canary stay with it. `salt` (the canary's promotion) gives
+/// every canary a new sample of the keys. A `share` outside 0 to 1 counts as the nearer bound, NaN as 0.
+pub fn route(key: &str, share: f64, salt: &str) -> TrafficRole {
+    if position(key, salt) < share { TrafficRole::Canary } else { TrafficRole::Champion }
 }
 
-/// A number in [0, 1), uniform over keys: the first 53 bits of BLAKE3 over salt and key.
-fn place(key: &str, salt: &str) -> f64 {
+/// The key's position in [0, 1), uniform over keys: the first 53 bits of BLAKE3 over salt and key.
+fn position(key: &str, salt: &str) -> f64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(salt.len() as u64).to_le_bytes());
     hasher.update(salt.as_bytes());

@@ -1,4 +1,4 @@
-//! The launcher as the tests start it, and steps that behave in every way a step can.
+//! The launcher for tests, and steps with every kind of behaviour.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use perennial_core::port::runner::{Limits, Runner};
 use perennial_runners::LocalRunner;
 
-/// Longer than any test: what sleeps this long was meant to be killed.
-const FOR_EVER: Duration = Duration::from_mins(10);
+/// Longer than any test: a test kills the process before.
+const ENDLESS: Duration = Duration::from_mins(10);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,19 +24,19 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
         ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
         ["abort"] => std::process::abort(),
-        ["sleep"] => thread::sleep(FOR_EVER),
+        ["sleep"] => thread::sleep(ENDLESS),
         ["read", path] => writeln!(out, "{}", std::fs::read_to_string(path)?)?,
         ["list", path] => writeln!(out, "{} entries", std::fs::read_dir(path)?.count())?,
         ["write", path] => std::fs::write(path, "written")?,
         ["env"] => std::env::vars().try_for_each(|(name, value)| writeln!(out, "{name}={value}"))?,
-        ["place"] => writeln!(out, "{}", std::env::current_dir()?.display())?,
+        ["folder"] => writeln!(out, "{}", std::env::current_dir()?.display())?,
         ["cpus"] => writeln!(out, "{}", thread::available_parallelism()?)?,
         ["temporary"] => {
             let folder = std::env::var("TMPDIR")?;
             std::fs::write(format!("{folder}/file"), "x")?;
             writeln!(out, "{folder}")?;
         }
-        // Turns by turns on both outputs.
+        // Alternates between standard output and error.
         ["lines", count] => {
             for number in 0..count.parse::<u32>()? {
                 writeln!(out, "out {number}")?;
@@ -55,17 +55,17 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             }
         }
         ["eat", bytes] => {
-            let bite = vec![1; 1 << 20];
-            let mut eaten: Vec<u8> = Vec::new();
-            let wanted: usize = bytes.parse()?;
-            while eaten.len() < wanted {
-                eaten.extend_from_slice(&bite);
+            let chunk = vec![1; 1 << 20];
+            let mut allocated: Vec<u8> = Vec::new();
+            let total: usize = bytes.parse()?;
+            while allocated.len() < total {
+                allocated.extend_from_slice(&chunk);
                 thread::yield_now();
             }
-            writeln!(out, "ate {}", eaten.len())?;
+            writeln!(out, "allocated {}", allocated.len())?;
             out.flush()?;
         }
-        // Leaves a child behind, in a session of its own when asked to, and tells its id.
+        // Leaves a child running, for `session` in a session of its own, and prints its process id.
         ["leave", how, then] => {
             let this = std::env::current_exe()?;
             let mut child = match *how {
@@ -78,7 +78,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 child.wait()?;
             }
         }
-        // Runs a step that leaves a child behind, as a server would, until it is killed.
+        // Runs a step that leaves a child running, as a server would, until it is killed.
         ["serve", folder, log] => serve(folder.into(), log.into())?,
         other => Err(format!("unknown: {other:?}"))?,
     }

@@ -1,4 +1,4 @@
-//! Environments of steps: the machine's own programs, or Python packages by lock.
+//! Environments of steps: the programs installed on the machine, or Python packages by lock.
 
 mod cache;
 mod python;
@@ -16,13 +16,13 @@ use cache::Cache;
 use python::Python;
 use requirements::Installer;
 
-/// Resolves and installs environments, each once; what is there already needs no network.
+/// Resolves and installs environments, each once. A cached environment needs no network.
 pub(crate) struct Environments {
     cache: Arc<Cache>,
 }
 
 impl Environments {
-    /// Keeps locks and environments below `folder`; programs are those on `path`.
+    /// Caches locks and environments below `folder`; uses the programs on `path`.
     pub(crate) fn new(folder: &Path, path: &str) -> Self {
         Self { cache: Arc::new(Cache::new(folder, path)) }
     }
@@ -54,10 +54,10 @@ async fn blocking<T: Send + 'static>(call: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(call).await.map_err(Error::Worker)?
 }
 
-/// The machine's own `program`: named by its bytes, which say nothing of what it loads.
+/// The installed `program`. The digest covers its bytes, not the libraries it loads.
 fn system(cache: &Cache, program: &str) -> Result<Environment> {
     if program.contains('/') {
-        // It lies in the step's folder, where it is declared code.
+        // The program is a file in the step's folder, which is declared code.
         return Ok(Environment {
             digest: blake3::hash(program.as_bytes()).to_hex().to_string(),
             lock: None,
@@ -66,19 +66,19 @@ fn system(cache: &Cache, program: &str) -> Result<Environment> {
             reproducible: false,
         });
     }
-    let mut place = program::find(program, cache.path(), Path::new("/"))?;
-    let mut readable = program::installation(&place);
+    let mut path = program::find(program, cache.path(), Path::new("/"))?;
+    let mut readable = program::installation(&path);
     if program.starts_with("python") {
-        // A shim stands for an interpreter elsewhere; that one is what runs.
-        let python = Python::at(cache, &place)?;
+        // A shim starts an interpreter elsewhere, and that one is used.
+        let python = Python::at(cache, &path)?;
         readable.extend(python.folders());
-        place = python.executable;
+        path = python.executable;
     }
-    let bytes = std::fs::read(&place).map_err(Error::io(&place))?;
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     Ok(Environment {
         digest: blake3::hash(&bytes).to_hex().to_string(),
         lock: None,
-        path: place.parent().map(Path::to_owned).into_iter().collect(),
+        path: path.parent().map(Path::to_owned).into_iter().collect(),
         readable,
         reproducible: false,
     })

@@ -1,4 +1,4 @@
-//! What can go wrong around a step, before or beside its own exit.
+//! Errors before a step starts or beside its own exit.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,39 +8,39 @@ use perennial_core::ErrorCode;
 /// The result inside this crate.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a step could not be run, or its environment not made.
+/// An error of running a step or creating its environment.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// There is no command.
+    /// The command is empty.
     #[error("the command is empty: expected a program and its arguments")]
     NoCommand,
-    /// The program is not where it could be.
+    /// The program was not found.
     #[error("program `{program}` was not found in {searched}")]
     NoProgram {
-        /// As the command names it.
+        /// The program's name in the command.
         program: String,
-        /// Where it was looked for.
+        /// The folders that were searched.
         searched: String,
     },
-    /// The step's folder is not there.
+    /// The step's folder does not exist.
     #[error("the step's folder `{0}` does not exist")]
     NoFolder(PathBuf),
     /// The launcher could not start the command.
     #[error("the command could not start: {0}")]
     Start(String),
-    /// The launcher died and left no report.
+    /// The launcher ended without a report.
     #[error("the step's launcher ended without a report ({0})")]
     Launcher(String),
     /// No Python interpreter was found.
     #[error("a `uv:` environment needs Python, and neither `python3` nor `python` was found on PATH")]
     NoPython,
-    /// The interpreter does not answer.
-    #[error("`{python}` does not work as a Python interpreter: {why}")]
+    /// The interpreter does not work.
+    #[error("`{python}` does not work as a Python interpreter: {reason}")]
     Python {
         /// The interpreter.
         python: PathBuf,
-        /// What it said.
-        why: String,
+        /// The interpreter's error.
+        reason: String,
     },
     /// The requirements have no solution.
     #[error("the requirements cannot be resolved: {0}")]
@@ -56,22 +56,22 @@ pub(crate) enum Error {
         /// The limit.
         seconds: u64,
     },
-    /// The file system said no.
-    #[error("`{path}` failed")]
+    /// A file operation failed.
+    #[error("cannot access `{path}`")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A worker died.
-    #[error("a worker thread died")]
+    /// A worker thread panicked.
+    #[error("a worker thread panicked")]
     Worker(#[source] tokio::task::JoinError),
 }
 
 impl Error {
-    /// For `map_err` on file operations.
+    /// Wraps an error of a file operation on `path`; for `map_err`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
@@ -87,16 +87,16 @@ impl From<Error> for perennial_core::Error {
             ),
             Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => (ErrorCode::Internal, ""),
             Error::Start(_) => {
-                (ErrorCode::StepFailed, "is the program built for this machine, and may it be executed?")
+                (ErrorCode::StepFailed, "check that the program is built for this machine and may be executed")
             }
             Error::NoPython | Error::Python { .. } => (
                 ErrorCode::NotReady,
-                "install Python 3 with its `venv` module, and `uv` for speed; `perennial doctor` shows what is found",
+                "install Python 3 with its `venv` module, and `uv` for speed; `perennial doctor` shows the programs found",
             ),
             Error::Resolve(_) => (ErrorCode::StepFailed, "correct the requirements file of the step's `env`"),
             Error::Install(_) => (ErrorCode::StepFailed, "run it again when the package index can be reached"),
             Error::Slow { .. } => (ErrorCode::Timeout, "run it again when the package index answers"),
-            Error::Io { .. } => (ErrorCode::Storage, "`perennial doctor` checks disk and rights"),
+            Error::Io { .. } => (ErrorCode::Storage, "`perennial doctor` checks the disk and its permissions"),
         };
         let wrapped = Self::new(code, error.to_string());
         let wrapped = if hint.is_empty() { wrapped } else { wrapped.hint(hint) };

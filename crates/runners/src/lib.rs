@@ -1,10 +1,8 @@
 //! Execution of a step's command.
 //!
-//! [`LocalRunner`] runs it as a child process on this machine. Between the
-//! server and the step stands a launcher: the same binary once more, entered at
-//! [`launch_main`]. It isolates the step, watches its limits, writes its log,
-//! and ends every process the step left behind, even when the server itself
-//! was killed.
+//! [`LocalRunner`] runs the command as a child process on this machine. The server starts a launcher for each
+//! step: the same binary, entered at [`launch_main`]. The launcher starts the step isolated, enforces its
+//! limits, writes its log, and kills every process the step left running, even when the server was killed.
 
 mod environment;
 mod error;

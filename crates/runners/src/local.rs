@@ -1,4 +1,4 @@
-//! Steps as child processes of this machine.
+//! Runs steps as child processes on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,22 +11,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::environment::Environments;
 use crate::error::{Error, Result};
-use crate::launch::{Answer, LAUNCH_ARGUMENT, Order};
+use crate::launch::{LAUNCH_ARGUMENT, LaunchReport, LaunchSpec};
 use crate::program::{self, DEFAULT_PATH};
 
-/// Between the request to end and the kill.
+/// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A step's log holds this much, bytes; what is beyond is dropped, and that is said.
+/// Size limit of a step's log, bytes.
 const LOG_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// An answer of the launcher is one short line, bytes.
-const ANSWER_MAX_BYTES: u64 = 64 * 1024;
+/// Size limit of the launcher's report, bytes.
+const REPORT_MAX_BYTES: u64 = 64 * 1024;
 
-/// Runs steps as child processes, each under a launcher of its own.
+/// Runs steps as child processes, each under its own launcher.
 ///
-/// Beside the command's own variables a step gets `PATH`, `HOME`, `TMPDIR` and `LANG` where it has
-/// none: programs where systems keep them, and a folder that is removed after it.
+/// A command that sets no `PATH`, `HOME`, `TMPDIR` or `LANG` gets defaults: the system's folders of programs, and
+/// a temporary folder that is removed after the step.
 pub struct LocalRunner {
     launcher: PathBuf,
     temporary: PathBuf,
@@ -36,9 +36,8 @@ pub struct LocalRunner {
 }
 
 impl LocalRunner {
-    /// A runner whose launcher is the binary at `launcher`, called with [`LAUNCH_ARGUMENT`], that
-    /// keeps locks and environments below `cache`, made with programs on `path` (folders as in the
-    /// variable `PATH`).
+    /// Creates a runner. `launcher` is the binary to call with [`LAUNCH_ARGUMENT`]; `cache` is the folder of locks
+    /// and environments, which are created with the programs on `path` (folders as in the variable `PATH`).
     pub fn new(launcher: &Path, cache: &Path, path: &str) -> Self {
         Self {
             launcher: launcher.to_owned(),
@@ -49,36 +48,36 @@ impl LocalRunner {
         }
     }
 
-    /// Sets the time between the request to end and the kill.
+    /// Sets the time between SIGTERM and SIGKILL.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Sets what a log may hold, bytes.
+    /// Sets the size limit of a step's log, bytes.
     #[must_use]
     pub fn log_max_bytes(mut self, log_max_bytes: u64) -> Self {
         self.log_max_bytes = log_max_bytes;
         self
     }
 
-    fn order(&self, command: Command) -> Result<Order> {
+    fn launch_spec(&self, command: Command) -> Result<LaunchSpec> {
         let Command { argv, folder, mut env, readable, limits, log } = command;
         let Some(name) = argv.first() else {
             return Err(Error::NoCommand);
         };
-        // Landlock and working directory need the folder itself, not a path relative to ours.
+        // The launcher's working directory may differ, so the path must be absolute.
         let folder = folder.canonicalize().map_err(|_| Error::NoFolder(folder))?;
         let path = env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
         let program = program::find(name, path, &folder)?;
         let temporary = self.temporary.join(format!("perennial-step-{}", uuid::Uuid::now_v7().simple()));
-        let place = temporary.to_string_lossy();
+        let temporary_text = temporary.to_string_lossy();
         for name in ["HOME", "TMPDIR"] {
-            env.entry(name.to_owned()).or_insert_with(|| place.clone().into_owned());
+            env.entry(name.to_owned()).or_insert_with(|| temporary_text.clone().into_owned());
         }
         env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
-        Ok(Order {
+        Ok(LaunchSpec {
             program,
             argv,
             folder,
@@ -93,9 +92,9 @@ impl LocalRunner {
     }
 
     async fn launch(&self, command: Command) -> Result<Outcome> {
-        let order = self.order(command)?;
+        let spec = self.launch_spec(command)?;
         let failed = |error: std::io::Error| Error::Launcher(error.to_string());
-        let mut line = serde_json::to_vec(&order).map_err(|error| failed(error.into()))?;
+        let mut line = serde_json::to_vec(&spec).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         let mut launcher = tokio::process::Command::new(&self.launcher)
             .arg(LAUNCH_ARGUMENT)
@@ -105,22 +104,22 @@ impl LocalRunner {
             .stderr(Stdio::null())
             .spawn()
             .map_err(Error::io(&self.launcher))?;
-        // While this end is open the launcher goes on; when the future is dropped, or this process
-        // dies, it closes, and the launcher ends the step.
-        let mut lifeline = launcher.stdin.take();
-        let mut told = Vec::new();
-        if let Some(stdin) = lifeline.as_mut() {
+        // The launcher ends the step when its standard input closes: when this future is dropped or this process
+        // dies.
+        let mut stdin_guard = launcher.stdin.take();
+        let mut report = Vec::new();
+        if let Some(stdin) = stdin_guard.as_mut() {
             stdin.write_all(&line).await.map_err(failed)?;
             stdin.flush().await.map_err(failed)?;
         }
         if let Some(stdout) = launcher.stdout.take() {
-            stdout.take(ANSWER_MAX_BYTES).read_to_end(&mut told).await.map_err(failed)?;
+            stdout.take(REPORT_MAX_BYTES).read_to_end(&mut report).await.map_err(failed)?;
         }
-        drop(lifeline);
+        drop(stdin_guard);
         let status = launcher.wait().await.map_err(failed)?;
-        match serde_json::from_slice(&told) {
-            Ok(Answer::Ended(outcome)) => Ok(outcome),
-            Ok(Answer::Failed(why)) => Err(Error::Start(why)),
+        match serde_json::from_slice(&report) {
+            Ok(LaunchReport::Ended(outcome)) => Ok(outcome),
+            Ok(LaunchReport::Failed(reason)) => Err(Error::Start(reason)),
             Err(_) => Err(Error::Launcher(status.to_string())),
         }
     }

@@ -1,17 +1,17 @@
-//! What logging one request costs its answer.
+//! The time that logging adds to a request.
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
-use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
+use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::SegmentLog;
 
 fn main() {
     divan::main();
 }
 
-/// Twelve numbers and four texts, as in the flights.
+/// Twelve numbers and four texts, as in the flights example.
 fn inputs(rows: usize) -> Frame {
     let mut frame = Frame::new();
     for number in 0..12 {
@@ -31,10 +31,10 @@ fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
     let scores = Scores { width: 1, values: vec![0.25; rows] };
     let request = RequestId::generate();
     bencher.counter(ItemsCount::new(1_usize)).bench(|| {
-        let record = Answered {
+        let record = PredictionRecord {
             request,
             version: 7,
-            part: Part::Champion,
+            role: TrafficRole::Champion,
             status: 200,
             wall_ms: 1,
             project_ms: 2,
@@ -47,16 +47,16 @@ fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
 }
 
 #[divan::bench(args = [1, 100])]
-fn logged(bencher: Bencher<'_, '_>, rows: usize) {
-    append(bencher, rows, Durability::Logged);
+fn batched(bencher: Bencher<'_, '_>, rows: usize) {
+    append(bencher, rows, Durability::Batched);
 }
 
 #[divan::bench(threads = [1, 2], sample_count = 2000, sample_size = 20)]
-fn logged_by_threads(bencher: Bencher<'_, '_>) {
-    append(bencher, 1, Durability::Logged);
+fn batched_by_threads(bencher: Bencher<'_, '_>) {
+    append(bencher, 1, Durability::Batched);
 }
 
 #[divan::bench(sample_count = 200, sample_size = 1)]
-fn recorded(bencher: Bencher<'_, '_>) {
-    append(bencher, 1, Durability::Recorded);
+fn synced(bencher: Bencher<'_, '_>) {
+    append(bencher, 1, Durability::Synced);
 }

@@ -1,4 +1,4 @@
-//! Logs predictions until it is killed, and tells each request once it was appended.
+//! Logs predictions until it is killed; prints each request after it was appended.
 
 use std::error::Error;
 use std::io::Write;
@@ -7,13 +7,13 @@ use std::path::Path;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
-use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
+use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
 
-/// Small segments, so that a kill meets rolling over too.
+/// Small segments, so that a kill may hit a rollover.
 const LIMITS: LogLimits = LogLimits { segment_bytes: 40_000, backlog_bytes: u64::MAX };
 
-/// Requests of one to eight rows, every third with a key, some recorded.
+/// Logs a request of one to eight rows: every third has a key, some are synced.
 fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Send + Sync>> {
     let rows = 1 + number % 8;
     let mut inputs = Frame::new();
@@ -24,10 +24,10 @@ fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Se
     }
     let request = RequestId::generate();
     let scores = Scores { width: 1, values: vec![0.25; rows] };
-    let record = Answered {
+    let record = PredictionRecord {
         request,
         version: 1,
-        part: Part::Champion,
+        role: TrafficRole::Champion,
         status: 200,
         wall_ms: 1,
         project_ms: 2,
@@ -35,7 +35,7 @@ fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Se
         inputs: &inputs,
         scores: Some(&scores),
     };
-    let durability = if number.is_multiple_of(50) { Durability::Recorded } else { Durability::Logged };
+    let durability = if number.is_multiple_of(50) { Durability::Synced } else { Durability::Batched };
     log.append("flights/delay", record, durability)?;
     Ok(format!("{request} {rows}\n"))
 }
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
                 let log = &log;
                 scope.spawn(move || -> Result<(), Box<dyn Error + Send + Sync>> {
                     for number in (worker..).step_by(4) {
-                        let told = log_one(log, number)?;
-                        std::io::stdout().lock().write_all(told.as_bytes())?;
+                        let line = log_one(log, number)?;
+                        std::io::stdout().lock().write_all(line.as_bytes())?;
                     }
                     Ok(())
                 })

@@ -1,8 +1,7 @@
 //! Model runtimes and the prediction log.
 //!
-//! [`Runtime`] makes ONNX files ready to answer, by the evaluator of our own
-//! or by ONNX Runtime. [`SegmentLog`] keeps what endpoints answered, on disk
-//! before the answer.
+//! [`Runtime`] loads ONNX models, with the built-in evaluator or ONNX Runtime. [`SegmentLog`] writes each
+//! prediction to disk before its answer is sent.
 
 mod log;
 mod ort;

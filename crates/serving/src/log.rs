@@ -1,15 +1,14 @@
-//! The prediction log: one folder a log, numbered segments in it.
+//! The prediction log: one folder per log, with numbered segments.
 //!
-//! The segment with the highest number is open, the others are closed. Closing
-//! one begins with the next, so that numbers go on where they stood even when
-//! every closed segment was removed.
+//! The segment with the highest number is open, the others are closed. Closing a segment opens the next one, so
+//! that numbers keep counting up even after every closed segment was removed.
 
+mod columns;
 mod error;
 mod file;
-mod open;
 mod record;
-mod rows;
 mod syncer;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -21,17 +20,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use perennial_core::path::RelativePath;
-use perennial_core::port::prediction::{Answered, Durability, PredictionLog, Segment};
+use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, Segment};
 
 pub(crate) use error::LogError;
-use open::Log;
 use record::Columns;
 use syncer::Syncer;
+use writer::SegmentWriter;
 
-/// What one record may hold, bytes; a request beyond it is too large to be logged, hence to be answered.
+/// The size limit of a record, bytes. A larger request cannot be logged, and so is not answered.
 pub const RECORD_MAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// The components a log's name may have.
+/// The number of components that a log's name may have.
 const NAME_COMPONENTS_MAX: usize = 4;
 
 /// Limits of a [`SegmentLog`].
@@ -39,12 +38,12 @@ const NAME_COMPONENTS_MAX: usize = 4;
 pub struct LogLimits {
     /// A segment is closed before it grows beyond this; one larger record has a segment of its own.
     pub segment_bytes: u64,
-    /// Closed segments of one log that were not removed yet; beyond it, appending is refused.
+    /// Total size of a log's closed segments that were not removed yet; beyond it, appending fails.
     pub backlog_bytes: u64,
 }
 
 impl Default for LogLimits {
-    /// Segments of 16 MiB, of which 16 GiB may wait.
+    /// Segments of 16 MiB, a backlog of 16 GiB.
     fn default() -> Self {
         Self { segment_bytes: 16 * 1024 * 1024, backlog_bytes: 16 * 1024 * 1024 * 1024 }
     }
@@ -52,15 +51,15 @@ impl Default for LogLimits {
 
 /// Prediction logs in a folder: `<root>/<log>/<number>.seg`.
 ///
-/// Appending encodes on the caller's thread and writes once, under a lock of that log alone. A
-/// thread brings written segments to disk every 100 ms; it sleeps while nothing is written.
+/// Appending encodes on the caller's thread and writes once, under that log's own lock. A background thread
+/// syncs written segments every 100 ms; it sleeps while nothing is written.
 pub struct SegmentLog {
     root: PathBuf,
     limits: LogLimits,
-    logs: RwLock<HashMap<String, Arc<Log>>>,
+    writers: RwLock<HashMap<String, Arc<SegmentWriter>>>,
     opening: Mutex<()>,
     syncer: Syncer,
-    /// Held while the log is open; the system lets go of it when the process dies.
+    /// Locks the folder; the system releases it when the process dies.
     _lock: File,
 }
 
@@ -69,40 +68,39 @@ thread_local! {
 }
 
 impl SegmentLog {
-    /// Opens the folder (made when missing) with the default limits.
+    /// Opens the folder with the default limits; creates it when missing.
     ///
     /// # Errors
-    /// When another process, or this one, has it open.
+    /// When the folder is open already, in this process or another.
     pub fn open(root: &Path) -> perennial_core::Result<Self> {
         Self::open_with(root, LogLimits::default())
     }
 
-    /// Opens the folder with limits of one's own.
+    /// Opens the folder with the given limits.
     pub fn open_with(root: &Path, limits: LogLimits) -> perennial_core::Result<Self> {
         Ok(Self::open_inner(root, limits)?)
     }
 
     fn open_inner(root: &Path, limits: LogLimits) -> Result<Self, LogError> {
         fs::create_dir_all(root).map_err(LogError::io(root))?;
-        let place = root.join("lock");
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(&place).map_err(LogError::io(&place))?;
+        let path = root.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(LogError::io(&path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(LogError::InUse(root.to_owned())),
-            Err(fs::TryLockError::Error(error)) => return Err(LogError::io(&place)(error)),
+            Err(fs::TryLockError::Error(error)) => return Err(LogError::io(&path)(error)),
         }
         Ok(Self {
             root: root.to_owned(),
             limits,
-            logs: RwLock::default(),
+            writers: RwLock::default(),
             opening: Mutex::default(),
             syncer: Syncer::start()?,
             _lock: lock,
         })
     }
 
-    /// The folder of the log called `name`, judged.
+    /// The folder of the log `name`, after validation of the name.
     fn folder(&self, name: &str) -> Result<PathBuf, LogError> {
         let path: RelativePath = name.parse()?;
         if path.components().count() > NAME_COMPONENTS_MAX {
@@ -111,34 +109,34 @@ impl SegmentLog {
         Ok(self.root.join(path))
     }
 
-    /// The log called `name`; `None` when it has no folder and is not to be made.
-    fn log(&self, name: &str, make: bool) -> Result<Option<Arc<Log>>, LogError> {
-        if let Some(log) = lock::read(&self.logs).get(name) {
-            return Ok(Some(log.clone()));
+    /// The writer of the log `name`. A log without segments is created if `create`, else `None`.
+    fn writer(&self, name: &str, create: bool) -> Result<Option<Arc<SegmentWriter>>, LogError> {
+        if let Some(writer) = lock::read(&self.writers).get(name) {
+            return Ok(Some(writer.clone()));
         }
         let folder = self.folder(name)?;
         let _opening = lock::mutex(&self.opening);
-        if let Some(log) = lock::read(&self.logs).get(name) {
-            return Ok(Some(log.clone()));
+        if let Some(writer) = lock::read(&self.writers).get(name) {
+            return Ok(Some(writer.clone()));
         }
-        if !make && !Log::exists(&folder)? {
+        if !create && !SegmentWriter::exists(&folder)? {
             return Ok(None);
         }
-        let log = Arc::new(Log::open(&folder, name, self.limits)?);
-        lock::write(&self.logs).insert(name.to_owned(), log.clone());
-        Ok(Some(log))
+        let writer = Arc::new(SegmentWriter::open(&folder, name, self.limits)?);
+        lock::write(&self.writers).insert(name.to_owned(), writer.clone());
+        Ok(Some(writer))
     }
 
-    fn append_inner(&self, name: &str, record: &Answered<'_>, durability: Durability) -> Result<(), LogError> {
+    fn append_inner(&self, name: &str, record: &PredictionRecord<'_>, durability: Durability) -> Result<(), LogError> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             let columns = Columns::of(record.inputs)?;
             record::encode(record, &columns, buffer)?;
-            let log = self.log(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
-            let written = log.append(&columns, buffer)?;
+            let writer = self.writer(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
+            let written = writer.append(&columns, buffer)?;
             match durability {
-                Durability::Logged => self.syncer.push(&written.segment),
-                Durability::Recorded => written.segment.sync(written.end)?,
+                Durability::Batched => self.syncer.push(&written.segment),
+                Durability::Synced => written.segment.sync(written.end)?,
             }
             Ok(())
         })
@@ -146,34 +144,34 @@ impl SegmentLog {
 }
 
 impl PredictionLog for SegmentLog {
-    fn append(&self, log: &str, record: Answered<'_>, durability: Durability) -> perennial_core::Result<()> {
+    fn append(&self, log: &str, record: PredictionRecord<'_>, durability: Durability) -> perennial_core::Result<()> {
         Ok(self.append_inner(log, &record, durability)?)
     }
 
     fn seal(&self, log: &str) -> perennial_core::Result<Vec<i64>> {
-        match self.log(log, false)? {
-            Some(log) => Ok(log.seal()?),
+        match self.writer(log, false)? {
+            Some(writer) => Ok(writer.seal()?),
             None => Ok(Vec::new()),
         }
     }
 
     fn read(&self, log: &str, number: i64) -> perennial_core::Result<Segment> {
-        let path = match self.log(log, false)? {
-            Some(log) => log.closed(number)?,
+        let path = match self.writer(log, false)? {
+            Some(writer) => writer.closed(number)?,
             None => file::path(&self.folder(log)?, number),
         };
-        Ok(rows::segment(&path, &file::read(&path)?)?)
+        Ok(columns::segment(&path, &file::read(&path)?)?)
     }
 
     fn remove(&self, log: &str, number: i64) -> perennial_core::Result<()> {
-        match self.log(log, false)? {
-            Some(log) => Ok(log.remove(number)?),
+        match self.writer(log, false)? {
+            Some(writer) => Ok(writer.remove(number)?),
             None => Ok(()),
         }
     }
 }
 
-/// Locks that go on after a panic elsewhere: what they guard is whole between statements.
+/// Locks that ignore poisoning: the guarded values are consistent between statements.
 mod lock {
     use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

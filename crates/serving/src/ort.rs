@@ -1,11 +1,11 @@
 //! Models by ONNX Runtime, loaded from a library at run time.
 
-mod feed;
+mod binding;
 mod library;
+mod pool;
 mod scores;
 
 use std::path::Path;
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use ::ort::session::Session;
@@ -16,21 +16,22 @@ use perennial_core::port::model::SignatureHint;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 
-use feed::Feed;
+use binding::InputBinding;
 pub use library::find_library;
-use scores::Pick;
+use pool::Pool;
+use scores::ScoreOutput;
 
-/// Sessions of one model, each of which answers one call at a time.
+/// Sessions of one model. A session runs one prediction at a time.
 const SESSIONS_MAX: usize = 4;
 
-/// A larger file gets one session: each holds the weights once more.
+/// A larger model file gets one session, because each session holds a copy of the weights.
 const SEVERAL_SESSIONS_BYTES: usize = 32 * 1024 * 1024;
 
-/// A model that ONNX Runtime answers.
+/// A model that ONNX Runtime computes.
 pub(crate) struct OrtPredictor {
     signature: Signature,
-    feed: Feed,
-    pick: Pick,
+    inputs: InputBinding,
+    output: ScoreOutput,
     sessions: Pool<Session>,
 }
 
@@ -43,46 +44,10 @@ impl OrtPredictor {
             available_parallelism().map_or(1, |cores| cores.get().min(SESSIONS_MAX))
         };
         let sessions = (0..count).map(|_| session(library, onnx)).collect::<Result<Vec<_>>>()?;
-        let first = sessions.first().ok_or_else(|| unfit("no session was made".to_owned()))?;
-        let feed = Feed::new(first.inputs(), &signature).map_err(unfit)?;
-        let pick = Pick::new(first.outputs(), &signature).map_err(unfit)?;
-        Ok(Self { signature, feed, pick, sessions: Pool::new(sessions) })
-    }
-}
-
-/// Things of which one caller at a time has each.
-struct Pool<T> {
-    idle: Mutex<Vec<T>>,
-    returned: Condvar,
-}
-
-impl<T> Pool<T> {
-    fn new(all: Vec<T>) -> Self {
-        Self { idle: Mutex::new(all), returned: Condvar::new() }
-    }
-
-    /// Lends one; waits until one is back.
-    fn lend(&self) -> Lent<'_, T> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(thing) = idle.pop() {
-                return Lent { pool: self, thing: Some(thing) };
-            }
-            idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
-/// Something lent: it is back when this is dropped, by a panic too.
-struct Lent<'a, T> {
-    pool: &'a Pool<T>,
-    thing: Option<T>,
-}
-
-impl<T> Drop for Lent<'_, T> {
-    fn drop(&mut self) {
-        self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.thing.take());
-        self.pool.returned.notify_one();
+        let first = sessions.first().ok_or_else(|| unusable("no session was created".to_owned()))?;
+        let inputs = InputBinding::new(first.inputs(), &signature).map_err(unusable)?;
+        let output = ScoreOutput::new(first.outputs(), &signature).map_err(unusable)?;
+        Ok(Self { signature, inputs, output, sessions: Pool::new(sessions) })
     }
 }
 
@@ -96,16 +61,16 @@ impl Predictor for OrtPredictor {
     }
 
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
-        let inputs = self.feed.inputs(frame)?;
+        let inputs = self.inputs.tensors(frame)?;
         let failed = |error: ::ort::Error| PredictError::Model(error.to_string());
-        let mut lent = self.sessions.lend();
-        let session = lent.thing.as_mut().ok_or_else(|| PredictError::Model("its session is gone".to_owned()))?;
+        let mut pooled = self.sessions.acquire();
+        let session = pooled.get_mut().ok_or_else(|| PredictError::Model("the session is missing".to_owned()))?;
         let outputs = session.run(inputs).map_err(failed)?;
-        self.pick.scores(&outputs, frame.rows())
+        self.output.scores(&outputs, frame.rows())
     }
 }
 
-/// What the file says of its inputs.
+/// Infers the signature from the file's inputs.
 pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature> {
     let session = session(library, onnx)?;
     let inputs: Vec<Input> = session
@@ -122,7 +87,7 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) ->
         _ => false,
     };
     if hint.task == TaskKind::Multiclass && hint.classes.is_empty() {
-        return Err(unfit("the model does not name its classes, and none are given".to_owned()));
+        return Err(unusable("the model does not name its classes, and none were given".to_owned()));
     }
     Ok(Signature {
         inputs: if is_matrix { hint.features.to_vec() } else { inputs },
@@ -133,27 +98,24 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) ->
 
 fn session(library: &Path, onnx: &[u8]) -> Result<Session> {
     let environment = library::environment(library)?;
-    let made = Session::builder(&environment)
+    let session = Session::builder(&environment)
         .and_then(|builder| builder.with_intra_threads(1).map_err(::ort::Error::from))
         .and_then(|mut builder| builder.commit_from_memory(onnx));
-    made.map_err(|error| {
-        Error::new(ErrorCode::Model, format!("ONNX Runtime refused the model: {}", one_line(&error.to_string())))
+    session.map_err(|error| {
+        Error::new(ErrorCode::Model, format!("ONNX Runtime rejected the model: {}", one_line(&error.to_string())))
             .hint("export the model to ONNX again, with operators of a version that the library knows")
     })
 }
 
-fn unfit(why: String) -> Error {
-    Error::new(ErrorCode::Model, why).hint("export the model with the inputs and classes of its signature")
+fn unusable(reason: String) -> Error {
+    Error::new(ErrorCode::Model, reason).hint("export the model with the inputs and classes of its signature")
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A value's type in a word.
+/// The name of a value's type.
 fn type_of(value: &ValueType) -> String {
-    value.tensor_type().map_or_else(|| "no tensor".to_owned(), |kind| format!("{kind:?}").to_lowercase())
+    value.tensor_type().map_or_else(|| "not a tensor".to_owned(), |kind| format!("{kind:?}").to_lowercase())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! From an ONNX file to something that answers.
+//! Loads ONNX models.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use perennial_onnx::{Model, OnnxPredictor, infer_signature};
 
 use crate::ort;
 
-/// Loads models: by the evaluator of our own where it knows every operator, else by ONNX Runtime.
+/// Loads models with the built-in evaluator when it supports every operator, else with ONNX Runtime.
 #[derive(Debug, Clone, Default)]
 pub struct Runtime {
     library: Option<PathBuf>,
 }
 
 impl Runtime {
-    /// A runtime that uses the ONNX Runtime library at `library`, if there is one; see
-    /// [`find_library`](crate::find_library). It is loaded when the first model needs it.
+    /// A runtime that loads the ONNX Runtime library at `library` when the first model needs it; see
+    /// [`find_library`](crate::find_library).
     pub fn new(library: Option<PathBuf>) -> Self {
         Self { library }
     }
 
-    /// What ONNX Runtime needs to take a model that the evaluator does not.
-    fn library(&self, lacking: &perennial_onnx::Error) -> Result<&PathBuf> {
+    /// The ONNX Runtime library, for a model that the evaluator does not support.
+    fn library(&self, unsupported: &perennial_onnx::Error) -> Result<&PathBuf> {
         self.library.as_ref().ok_or_else(|| {
-            Error::new(ErrorCode::Model, format!("{lacking}, and no ONNX Runtime library was found"))
+            Error::new(ErrorCode::Model, format!("{unsupported}, and no ONNX Runtime library was found"))
                 .hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
         })
     }
 }
 
-/// An error of the evaluator as people meet it.
-fn refused(error: perennial_onnx::Error) -> Error {
-    let refused = Error::new(ErrorCode::Model, error.to_string());
+/// Converts an error of the evaluator.
+fn evaluator_error(error: perennial_onnx::Error) -> Error {
+    let converted = Error::new(ErrorCode::Model, error.to_string());
     match error {
         perennial_onnx::Error::Input(_) => {
-            refused.hint("export the model with the inputs and classes of its signature")
+            converted.hint("export the model with the inputs and classes of its signature")
         }
-        _ => refused.hint("export the model to ONNX again"),
+        _ => converted.hint("export the model to ONNX again"),
     }
     .because(error)
 }
@@ -47,12 +47,12 @@ fn refused(error: perennial_onnx::Error) -> Error {
 impl ModelRuntime for Runtime {
     fn load(&self, onnx: &[u8], signature: &Signature) -> Result<Arc<dyn Predictor>> {
         match Model::from_bytes(onnx) {
-            Ok(model) => Ok(Arc::new(OnnxPredictor::new(&model, signature.clone()).map_err(refused)?)),
-            Err(lacking @ perennial_onnx::Error::Unsupported { .. }) => {
-                let library = self.library(&lacking)?;
+            Ok(model) => Ok(Arc::new(OnnxPredictor::new(&model, signature.clone()).map_err(evaluator_error)?)),
+            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
+                let library = self.library(&unsupported)?;
                 Ok(Arc::new(ort::OrtPredictor::new(library, onnx, signature.clone())?))
             }
-            Err(error) => Err(refused(error)),
+            Err(error) => Err(evaluator_error(error)),
         }
     }
 
@@ -60,12 +60,12 @@ impl ModelRuntime for Runtime {
         match Model::from_bytes(onnx) {
             Ok(model) => {
                 let features: Vec<String> = hint.features.iter().map(|feature| feature.name.clone()).collect();
-                infer_signature(&model, hint.task, &features, hint.classes).map_err(refused)
+                infer_signature(&model, hint.task, &features, hint.classes).map_err(evaluator_error)
             }
-            Err(lacking @ perennial_onnx::Error::Unsupported { .. }) => {
-                ort::signature(self.library(&lacking)?, onnx, hint)
+            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
+                ort::signature(self.library(&unsupported)?, onnx, hint)
             }
-            Err(error) => Err(refused(error)),
+            Err(error) => Err(evaluator_error(error)),
         }
     }
 }

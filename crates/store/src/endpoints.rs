@@ -2,7 +2,7 @@
 
 use perennial_core::id::{DecisionId, ModelId, ProjectId};
 use perennial_core::name::EndpointName;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::{CanaryEvent, CanaryState};
 
 use crate::Json;
@@ -88,12 +88,12 @@ impl Endpoint {
     }
 
     /// The part that a version plays here now.
-    pub fn part_of(&self, number: i64) -> Option<Part> {
+    pub fn part_of(&self, number: i64) -> Option<TrafficRole> {
         let is_canary = self.is_canary_live() && self.canary_number == Some(number);
         match () {
             () if self.is_retired() => None,
-            () if self.champion_number == Some(number) => Some(Part::Champion),
-            () => is_canary.then_some(Part::Canary),
+            () if self.champion_number == Some(number) => Some(TrafficRole::Champion),
+            () => is_canary.then_some(TrafficRole::Canary),
         }
     }
 }

@@ -10,7 +10,7 @@ use perennial_core::frame::{Column, Frame};
 use perennial_core::id::{ModelId, RequestId, RunId};
 use perennial_core::model::Scores;
 use perennial_core::permission::Role;
-use perennial_core::port::prediction::{Answered, Durability, Part};
+use perennial_core::port::prediction::{Durability, PredictionRecord, TrafficRole};
 use perennial_core::state::ModelVersionState;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::endpoints::Endpoint;
@@ -138,10 +138,10 @@ impl TestApp {
         let mut inputs = Frame::new();
         inputs.push("dep_hour", Column::Number(vec![7.0]));
         let scores = Scores { width: 1, values: vec![0.5] };
-        let record = Answered {
+        let record = PredictionRecord {
             request: RequestId::generate(),
             version: 1,
-            part: Part::Champion,
+            role: TrafficRole::Champion,
             status: 200,
             wall_ms: 1,
             project_ms: 1,
@@ -149,7 +149,7 @@ impl TestApp {
             inputs: &inputs,
             scores: Some(&scores),
         };
-        Ok(self.app.services.predictions.append(log, record, Durability::Logged).map(drop)?)
+        Ok(self.app.services.predictions.append(log, record, Durability::Batched).map(drop)?)
     }
 
     /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.

@@ -5,7 +5,7 @@ use perennial_app::releases;
 use perennial_core::id::{DecisionId, EvidenceId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -184,7 +184,7 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
     let found = releases::list(&caller, &project, page.limit()).await?;
     let items = found.into_iter().map(|listed| Release {
         verdict: listed.decision.map(|decision| verdict(decision.verdict)),
-        part: listed.part.map(Part::as_str),
+        part: listed.part.map(TrafficRole::as_str),
         approved: listed.approved.into_iter().map(Role::as_str).collect(),
         ..listed.release.into()
     });

@@ -5,7 +5,7 @@ use std::time::Instant;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::{InputKind, Scores, Signature};
-use perennial_core::port::prediction::{Answered, Part};
+use perennial_core::port::prediction::{PredictionRecord, TrafficRole};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ pub struct Answer {
     /// The version that answered.
     pub version: i64,
     /// The part it played.
-    pub part: Part,
+    pub part: TrafficRole,
     /// The scores.
     pub scores: Scores,
     /// Task and classes of the version.
@@ -55,9 +55,9 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
     let (part, version, features) = match fit(deployment, version.model.signature(), &request) {
         Ok(features) => (part, version, features),
         // What today's clients send is answered, whatever the version on trial asks for besides.
-        Err(_) if part == Part::Canary && request.version.is_none() => {
+        Err(_) if part == TrafficRole::Canary && request.version.is_none() => {
             let features = fit(deployment, deployment.champion.model.signature(), &request)?;
-            (Part::Fallback, &deployment.champion, features)
+            (TrafficRole::Fallback, &deployment.champion, features)
         }
         Err(unfit) => return Err(unfit),
     };
@@ -66,10 +66,10 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
     let latency_us = request.began.elapsed().as_micros() as u64;
     let logged = with_key(deployment, features, &request.inputs);
     let now = app.now(&deployment.project);
-    let record = Answered {
+    let record = PredictionRecord {
         request: request.id,
         version: version.number,
-        part,
+        role: part,
         status: if result.is_ok() { 200 } else { 500 },
         wall_ms: now.wall_ms,
         project_ms: now.project_ms,
@@ -79,7 +79,7 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
     };
     app.services.predictions.append(&deployment.log, record, deployment.durability)?;
     version.counts.add(latency_us, result.is_err());
-    if let Some(canary) = deployment.canary.as_ref().filter(|_| part == Part::Fallback) {
+    if let Some(canary) = deployment.canary.as_ref().filter(|_| part == TrafficRole::Fallback) {
         canary.version.counts.add_unfit(1);
     }
     let scores =
@@ -87,14 +87,14 @@ pub fn answer(app: &App, deployment: &Deployment, request: Request) -> Result<An
     Ok(Answer { version: version.number, part, scores, signature: signature.clone() })
 }
 
-fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(Part, &'a Answering)> {
+fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(TrafficRole, &'a Answering)> {
     if let Some(number) = request.version {
         return deployment
             .version(number)
             .ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)));
     }
     if deployment.canary.is_none() {
-        return Ok((Part::Champion, &deployment.champion));
+        return Ok((TrafficRole::Champion, &deployment.champion));
     }
     let key = first_key(&deployment.key, &request.inputs);
     Ok(deployment.choose(&key.unwrap_or_else(|| request.id.to_string())))

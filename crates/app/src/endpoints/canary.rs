@@ -5,7 +5,7 @@ use std::sync::Arc;
 use perennial_config::Canary as Declared;
 use perennial_core::Result;
 use perennial_core::port::data::QueryRequest;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_store::endpoints;
@@ -176,7 +176,7 @@ pub(crate) async fn restore_counts(app: &Arc<App>, project: &Arc<ProjectState>, 
         let requests = requests.as_u64().unwrap_or_default();
         let failed = failed.as_bool().unwrap_or_default();
         answering.counts.add_many(latency.as_u64().unwrap_or_default(), failed, requests);
-        if let Some(canary) = live.canary.as_ref().filter(|_| part == Part::Fallback.as_str()) {
+        if let Some(canary) = live.canary.as_ref().filter(|_| part == TrafficRole::Fallback.as_str()) {
             canary.version.counts.add_unfit(requests);
         }
     }

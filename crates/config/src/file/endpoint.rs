@@ -43,7 +43,7 @@ pub struct CanaryTable {
 }
 
 fn logged() -> Durability {
-    Durability::Logged
+    Durability::Batched
 }
 
 fn sixteen_megabytes() -> Size {

@@ -67,7 +67,7 @@ fn the_flights_are_read_whole() {
     let canary = endpoint.canary.as_ref().unwrap();
     assert_eq!((canary.share, canary.duration.as_str(), canary.min_requests), (0.1, "3 days", 200));
     assert!(canary.rollback.as_ref().unwrap().roots().contains("champion"));
-    assert_eq!(endpoint.log, Durability::Logged);
+    assert_eq!(endpoint.log, Durability::Batched);
     assert_eq!(endpoint.max_body, Size::from_bytes(16_000_000));
 
     let monitor = &project.monitors[&"delay".parse().unwrap()];

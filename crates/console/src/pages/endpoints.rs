@@ -7,7 +7,7 @@ use perennial_app::endpoints;
 use perennial_app::releases::{self, Promotion};
 use perennial_core::Result;
 use perennial_core::name::EndpointName;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
 
 use crate::door::page;
@@ -48,8 +48,8 @@ impl Row {
 
     fn part(live: &LiveVersion) -> Mark {
         match live.part {
-            Part::Champion | Part::Fallback => Mark::CHAMPION,
-            Part::Canary => Mark::CANARY,
+            TrafficRole::Champion | TrafficRole::Fallback => Mark::CHAMPION,
+            TrafficRole::Canary => Mark::CANARY,
         }
     }
 

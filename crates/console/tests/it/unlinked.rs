@@ -13,7 +13,7 @@ use perennial_core::port::data::{
     SourceFile, StageRequest, Staged,
 };
 use perennial_core::port::model::{ModelRuntime, SignatureHint};
-use perennial_core::port::prediction::{Answered, Durability, PredictionLog, Segment};
+use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, Segment};
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::schema::{Field, Schema, TypeClass};
@@ -150,7 +150,7 @@ impl ModelRuntime for Unlinked {
 }
 
 impl PredictionLog for Unlinked {
-    fn append(&self, _: &str, _: Answered<'_>, _: Durability) -> Result<()> {
+    fn append(&self, _: &str, _: PredictionRecord<'_>, _: Durability) -> Result<()> {
         unlinked()
     }
 

@@ -1,4 +1,4 @@
-//! Model runtimes: from a model's files to something that answers.
+//! Model runtimes: from a model's files to predictions.
 
 use std::sync::Arc;
 
@@ -7,17 +7,15 @@ use crate::model::{Predictor, Signature};
 
 /// Loads models.
 pub trait ModelRuntime: Send + Sync {
-    /// Makes an ONNX file ready to answer: by the evaluator of our own where it
-    /// knows every operator, else by ONNX Runtime, else an error that names both.
-    /// Heavy; never call it on the runtime that answers HTTP.
+    /// Loads an ONNX model: with the built-in evaluator when it supports every operator, else with ONNX Runtime,
+    /// else an error that names both. Takes up to seconds; never call it on a thread that answers HTTP.
     fn load(&self, onnx: &[u8], signature: &Signature) -> Result<Arc<dyn Predictor>>;
 
-    /// What the file itself says of its inputs, for a model that came without signature:
-    /// `features` are the columns it will be asked with, `task` what it has to answer.
+    /// Infers the signature from an ONNX model that comes without one.
     fn signature(&self, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature>;
 }
 
-/// What is known of a model beside its file.
+/// Facts about a model that its ONNX file does not state.
 #[derive(Debug, Clone, Copy)]
 pub struct SignatureHint<'a> {
     /// The task.

@@ -1,4 +1,4 @@
-//! The prediction log: an append-only segment on disk before the answer.
+//! The prediction log: append-only segments on disk, written before the answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,23 +8,23 @@ use crate::id::RequestId;
 use crate::model::Scores;
 use crate::port::data::ValueColumn;
 
-/// Which part a version played when it answered.
+/// The role in which a model version answered a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Part {
-    /// It was the champion.
+pub enum TrafficRole {
+    /// The version in production.
     Champion,
-    /// It was the canary.
+    /// The version on trial with a share of the traffic.
     Canary,
-    /// It was the champion, in place of the canary: that one could not take the request.
+    /// The champion, instead of the canary that the request was routed to: its inputs did not fit the canary.
     Fallback,
 }
 
-impl Part {
-    /// Every part.
+impl TrafficRole {
+    /// Every role.
     pub const ALL: [Self; 3] = [Self::Champion, Self::Canary, Self::Fallback];
 
-    /// The word that stands for it.
+    /// The role's name in records and URLs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Champion => "champion",
@@ -34,15 +34,15 @@ impl Part {
     }
 }
 
-/// One answered (or failed) request, about to be logged.
+/// One request with its answer or failure, to be logged.
 #[derive(Debug, Clone, Copy)]
-pub struct Answered<'a> {
+pub struct PredictionRecord<'a> {
     /// The request; a row's prediction id is `<request>-<row>`.
     pub request: RequestId,
     /// Number of the model version that answered.
     pub version: i64,
-    /// The part it played.
-    pub part: Part,
+    /// The version's role.
+    pub role: TrafficRole,
     /// HTTP status of the answer.
     pub status: u16,
     /// Wall clock, epoch milliseconds.
@@ -51,48 +51,50 @@ pub struct Answered<'a> {
     pub project_ms: i64,
     /// Time from request to answer, microseconds.
     pub latency_us: u64,
-    /// The inputs as the model saw them, plus the key columns if they came.
+    /// The inputs as the model received them, and the key columns of the request.
     pub inputs: &'a Frame,
     /// The scores; `None` when the request failed.
     pub scores: Option<&'a Scores>,
 }
 
-/// How soon a record must be beyond a power cut.
+/// When a record is synced to disk, and so survives a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Durability {
-    /// Written before the answer, synced every 100 ms.
-    Logged,
-    /// Synced before the answer.
-    Recorded,
+    /// Written before the answer, synced within 100 ms. In the project file: `logged`.
+    #[serde(rename = "logged")]
+    Batched,
+    /// Synced before the answer. In the project file: `recorded`.
+    #[serde(rename = "recorded")]
+    Synced,
 }
 
-/// A closed segment as it reads back.
+/// A closed segment's content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
-    /// Whole records in it.
+    /// Number of records.
     pub records: u64,
     /// BLAKE3 of its bytes, hex.
     pub digest: String,
-    /// Its rows: `prediction_id`, `request_id`, `row`, `version`, `part`, `status`, `wall_ms`, `project_ms`,
-    /// `latency_us`, the inputs by column name prefixed `in_`, scores as `score` (or `score_<class index>`).
-    /// An input that came as numbers here and as text there is two columns of one name.
+    /// Its rows: `prediction_id`, `request_id`, `row`, `version`, `part` (the role), `status`, `wall_ms`,
+    /// `project_ms`, `latency_us`, the inputs by column name prefixed `in_`, scores as `score` (or
+    /// `score_<class index>`). An input logged both as numbers and as text gives two columns of the same name.
     pub columns: Vec<ValueColumn>,
 }
 
-/// Logs of predictions, one a log name (`<project>/<endpoint>`).
+/// Prediction logs by name (`<project>/<endpoint>`).
 pub trait PredictionLog: Send + Sync {
-    /// Appends one request. On return the bytes are written (and synced, if recorded).
-    fn append(&self, log: &str, record: Answered<'_>, durability: Durability) -> Result<()>;
+    /// Appends one request. On return the bytes are written, and synced if `durability` asks for it.
+    fn append(&self, log: &str, record: PredictionRecord<'_>, durability: Durability) -> Result<()>;
 
-    /// Closes the open segment of a log if it holds anything, and tells the numbers of the closed
-    /// segments that were not removed yet, oldest first. Numbers count up from 1 and are never
-    /// given twice. A torn tail left by a crash is cut off.
+    /// Closes the log's open segment unless it is empty. Returns the numbers of all closed segments that
+    /// were not removed yet, in ascending order. Numbers start at 1 and are never reused. The torn tail that
+    /// a crash left is cut off.
     fn seal(&self, log: &str) -> Result<Vec<i64>>;
 
     /// Reads a closed segment.
     fn read(&self, log: &str, number: i64) -> Result<Segment>;
 
-    /// Removes a closed segment whose rows are in the dataset; one that is gone already is fine.
+    /// Removes a closed segment after its rows were committed to the dataset. Removing a missing segment
+    /// succeeds.
     fn remove(&self, log: &str, number: i64) -> Result<()>;
 }

@@ -29,18 +29,18 @@ pub struct Command {
     pub folder: PathBuf,
     /// The whole environment; nothing is inherited.
     pub env: BTreeMap<String, String>,
-    /// Further paths the step may read (its environment), beside system libraries.
+    /// Paths the step may read beside its folder and the system's libraries: its environment.
     pub readable: Vec<PathBuf>,
     /// Limits.
     pub limits: Limits,
-    /// File that receives standard output and error, line by line, as they come.
+    /// File that receives standard output and error, line by line, as they are written.
     pub log: PathBuf,
 }
 
-/// How the environment of a step is made.
+/// The environment that a step declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EnvironmentSpec {
-    /// The machine's own programs; not reproducible.
+    /// The programs installed on the machine; not reproducible.
     System,
     /// A Python environment from a requirements file's content.
     Uv {
@@ -49,18 +49,18 @@ pub enum EnvironmentSpec {
     },
 }
 
-/// An environment ready to be used.
+/// A resolved environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
-    /// Content digest of what it holds: lock, or executable's bytes. Part of the cache key.
+    /// Content digest of its lock, or of the executable's bytes. Part of the cache key.
     pub digest: String,
     /// The lock's text, when there is one.
     pub lock: Option<String>,
     /// Folders put first on `PATH`.
     pub path: Vec<PathBuf>,
-    /// Folders a step may read for it.
+    /// Folders a step may read to use it.
     pub readable: Vec<PathBuf>,
-    /// Whether the same digest gives the same programs anywhere.
+    /// Whether the same digest gives the same programs on every machine.
     pub reproducible: bool,
 }
 
@@ -68,7 +68,7 @@ pub struct Environment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exit {
-    /// By itself, with a status.
+    /// Exited with a status.
     Code(i32),
     /// Killed by a signal.
     Signal(i32),
@@ -80,14 +80,14 @@ pub enum Exit {
     Cancelled,
 }
 
-/// What an attempt used.
+/// How an attempt ended and what it used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// How it ended.
     pub exit: Exit,
     /// Wall time.
     pub wall_ms: i64,
-    /// Peak resident memory, bytes, where the system tells.
+    /// Peak resident memory, bytes, on systems that report it.
     pub peak_memory_bytes: Option<u64>,
     /// `landlock` with its version, or `none`.
     pub isolation: String,
@@ -99,11 +99,11 @@ pub trait Runner: Send + Sync {
     /// Its name in records: `local`.
     fn name(&self) -> &'static str;
 
-    /// Resolves an environment to its lock and digest, quickly when it was resolved before.
+    /// Resolves an environment to its lock and digest; quick when it was resolved before.
     /// `program` is the first word of the command.
     async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment>;
 
-    /// Makes a resolved environment usable (installs it), once.
+    /// Installs a resolved environment, once.
     async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> Result<Environment>;
 
     /// Runs the command to its end. Dropping the future kills the whole process tree.

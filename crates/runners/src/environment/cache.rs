@@ -1,7 +1,7 @@
-//! What was resolved and installed before, on disk.
+//! The cache of locks and environments on disk.
 //!
-//! `locks/<key>.txt` are locks, `pythons/<key>.json` what interpreters said of
-//! themselves, `envs/<digest>` environments, whole once their marker is there.
+//! `locks/<key>.txt` are locks, `pythons/<key>.json` descriptions of interpreters, `envs/<digest>` environments. An
+//! environment is complete when its marker file exists.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use crate::environment::python::Python;
 use crate::error::{Error, Result};
 
-/// The file that says that an environment is whole.
+/// The file that marks an environment as complete.
 const MARKER: &str = ".perennial-complete";
 
-/// The cache's folder, and where the programs are that fill it.
+/// The cache's folder, and the folders of the programs that fill it.
 pub(crate) struct Cache {
     folder: PathBuf,
     path: String,
@@ -29,52 +29,52 @@ impl Cache {
         &self.path
     }
 
-    /// Where the environment of this digest lies, or will.
+    /// The folder of the environment with this digest.
     pub(crate) fn environment(&self, digest: &str) -> PathBuf {
         self.folder.join("envs").join(digest)
     }
 
-    /// Where downloaded packages are kept.
+    /// The folder of downloaded packages.
     pub(crate) fn downloads(&self) -> Result<PathBuf> {
         let folder = self.folder.join("downloads");
         fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
         Ok(folder)
     }
 
-    /// A new path for files that nobody needs later.
+    /// A new path for temporary files.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.folder.join("temporary").join(uuid::Uuid::now_v7().simple().to_string())
     }
 
-    /// The lock of `requirements` under `python`, made by `resolve` once.
+    /// The lock of `requirements` for `python`; `resolve` creates it once.
     pub(crate) fn lock(
         &self,
         python: &Python,
         requirements: &str,
         resolve: impl FnOnce() -> Result<String>,
     ) -> Result<String> {
-        let place = self.folder.join("locks").join(format!("{}.txt", python.digest_with(requirements)));
-        remember(&place, resolve)
+        let path = self.folder.join("locks").join(format!("{}.txt", python.digest_with(requirements)));
+        get_or_create(&path, resolve)
     }
 
-    /// What an interpreter said of itself, asked by `ask` once for each `key`.
-    pub(crate) fn python(&self, key: &str, ask: impl FnOnce() -> Result<String>) -> Result<String> {
-        remember(&self.folder.join("pythons").join(format!("{key}.json")), ask)
+    /// The description of an interpreter; `query` creates it once per `key`.
+    pub(crate) fn python(&self, key: &str, query: impl FnOnce() -> Result<String>) -> Result<String> {
+        get_or_create(&self.folder.join("pythons").join(format!("{key}.json")), query)
     }
 
-    /// The environment of this digest, made by `make` unless it is whole already. Two processes
-    /// that need it wait for each other; what a crash left half-made is made anew.
-    pub(crate) fn build(&self, digest: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    /// The folder of the environment with this digest, created by `create` unless it is complete. Processes that
+    /// need it at the same time wait for each other. An environment left incomplete by a crash is created again.
+    pub(crate) fn build(&self, digest: &str, create: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let folder = self.environment(digest);
         let marker = folder.join(MARKER);
         if marker.exists() {
             return Ok(folder);
         }
-        let above = self.folder.join("envs");
-        fs::create_dir_all(&above).map_err(Error::io(&above))?;
-        let place = above.join(format!("{digest}.lock"));
-        let guard = File::create(&place).map_err(Error::io(&place))?;
-        guard.lock().map_err(Error::io(&place))?;
+        let parent = self.folder.join("envs");
+        fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
+        let path = parent.join(format!("{digest}.lock"));
+        let guard = File::create(&path).map_err(Error::io(&path))?;
+        guard.lock().map_err(Error::io(&path))?;
         if marker.exists() {
             return Ok(folder);
         }
@@ -82,32 +82,32 @@ impl Cache {
             fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
         fs::create_dir(&folder).map_err(Error::io(&folder))?;
-        // Made where it stays: scripts inside name their interpreter by its full path.
-        make(&folder)?;
+        // Created in its final folder, because scripts in it contain their interpreter's full path.
+        create(&folder)?;
         write(&marker, digest)?;
         Ok(folder)
     }
 }
 
-/// The text at `place`, made once.
-fn remember(place: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
-    match fs::read_to_string(place) {
+/// The text at `path`, which `create` makes if the file is missing.
+fn get_or_create(path: &Path, create: impl FnOnce() -> Result<String>) -> Result<String> {
+    match fs::read_to_string(path) {
         Ok(text) => return Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io(place)(error)),
+        Err(error) => return Err(Error::io(path)(error)),
     }
-    let text = make()?;
-    write(place, &text)?;
+    let text = create()?;
+    write(path, &text)?;
     Ok(text)
 }
 
-/// Writes a file whole or not at all.
-fn write(place: &Path, text: &str) -> Result<()> {
-    if let Some(above) = place.parent() {
-        fs::create_dir_all(above).map_err(Error::io(above))?;
+/// Writes a file atomically.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
-    let temporary = place.with_extension(uuid::Uuid::now_v7().simple().to_string());
+    let temporary = path.with_extension(uuid::Uuid::now_v7().simple().to_string());
     let mut file = File::create_new(&temporary).map_err(Error::io(&temporary))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(Error::io(&temporary))?;
-    fs::rename(&temporary, place).map_err(Error::io(place))
+    fs::rename(&temporary, path).map_err(Error::io(path))
 }

@@ -11,8 +11,8 @@ use super::tool;
 use crate::error::{Error, Result};
 use crate::program;
 
-/// What an interpreter is asked for.
-const QUESTION: &str = "import json, platform, sys, sysconfig
+/// The script that describes an interpreter.
+const DESCRIBE: &str = "import json, platform, sys, sysconfig
 print(json.dumps({
     'executable': sys.executable,
     'version': platform.python_version(),
@@ -22,7 +22,7 @@ print(json.dumps({
     'base_prefix': sys.base_prefix,
 }))";
 
-/// An interpreter, as it tells of itself.
+/// An interpreter's description of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Python {
     /// Its file.
@@ -33,31 +33,31 @@ pub(crate) struct Python {
     pub(crate) implementation: String,
     /// As `linux-x86_64`.
     pub(crate) platform: String,
-    /// Where it lives; a virtual environment has one of its own.
+    /// Its prefix; a virtual environment has its own.
     pub(crate) prefix: PathBuf,
-    /// Where its standard library lives.
+    /// The prefix of its standard library.
     pub(crate) base_prefix: PathBuf,
 }
 
 impl Python {
     /// The interpreter on the cache's path.
     pub(crate) fn find(cache: &Cache) -> Result<Self> {
-        let place =
+        let path =
             ["python3", "python"].into_iter().find_map(|name| program::find(name, cache.path(), Path::new("/")).ok());
-        Self::at(cache, &place.ok_or(Error::NoPython)?)
+        Self::at(cache, &path.ok_or(Error::NoPython)?)
     }
 
-    /// The interpreter that the file at `place` is or starts.
-    pub(crate) fn at(cache: &Cache, place: &Path) -> Result<Self> {
-        let broken = |why: String| Error::Python { python: place.to_owned(), why };
-        let said = match identity(place) {
-            Some(key) => cache.python(&key, || ask(place))?,
-            None => ask(place)?,
+    /// The interpreter that the file at `path` is or starts.
+    pub(crate) fn at(cache: &Cache, path: &Path) -> Result<Self> {
+        let broken = |reason: String| Error::Python { python: path.to_owned(), reason };
+        let description = match identity(path) {
+            Some(key) => cache.python(&key, || describe(path))?,
+            None => describe(path)?,
         };
-        serde_json::from_str(&said).map_err(|error| broken(error.to_string()))
+        serde_json::from_str(&description).map_err(|error| broken(error.to_string()))
     }
 
-    /// Folders a program of this interpreter reads.
+    /// Folders that a program of this interpreter reads.
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.prefix.clone(), self.base_prefix.clone()];
         folders.extend(program::installation(&self.executable));
@@ -66,7 +66,7 @@ impl Python {
         folders
     }
 
-    /// Names `text` (requirements or a lock) under this kind of interpreter, wherever it lies.
+    /// The digest of `text` (requirements or a lock) for this kind of interpreter, on any machine.
     pub(crate) fn digest_with(&self, text: &str) -> String {
         let mut hasher = blake3::Hasher::new();
         for part in ["perennial python 1", &self.implementation, &self.version, &self.platform, text] {
@@ -77,22 +77,22 @@ impl Python {
     }
 }
 
-/// What changes when another interpreter stands at `place`; `None` for a script, whose answer may
-/// change with the surroundings, as a version manager's does.
-fn identity(place: &Path) -> Option<String> {
-    let real = place.canonicalize().ok()?;
+/// A key that changes when the interpreter at `path` is replaced; `None` for a script, whose result may depend on
+/// its environment, as a version manager's does.
+fn identity(path: &Path) -> Option<String> {
+    let real = path.canonicalize().ok()?;
     let metadata = real.metadata().ok()?;
     let mut first = [0; 2];
     std::io::Read::read_exact(&mut std::fs::File::open(&real).ok()?, &mut first).ok()?;
     if &first == b"#!" {
         return None;
     }
-    // A virtual environment is told by the path it is started from, not by the file behind it.
-    let text = format!("{}\n{}\n{}.{}", place.display(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+    // Virtual environments differ by the path that starts them, not by the linked file.
+    let text = format!("{}\n{}\n{}.{}", path.display(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
     Some(blake3::hash(text.as_bytes()).to_hex().to_string())
 }
 
-fn ask(place: &Path) -> Result<String> {
-    tool::ask(Command::new(place).args(["-I", "-c", QUESTION]))?
-        .map_err(|why| Error::Python { python: place.to_owned(), why })
+fn describe(path: &Path) -> Result<String> {
+    tool::query(Command::new(path).args(["-I", "-c", DESCRIBE]))?
+        .map_err(|reason| Error::Python { python: path.to_owned(), reason })
 }

@@ -1,4 +1,4 @@
-//! Python packages: from requirements to a lock, from a lock to an environment.
+//! Python packages: resolves requirements to a lock, and installs a lock.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,31 +9,31 @@ use serde::Deserialize;
 
 use super::cache::Cache;
 use super::python::Python;
-use super::tool::{self, Room};
+use super::tool::{self, Sandbox};
 use crate::error::{Error, Result};
 use crate::program;
 
-/// What resolves and installs.
+/// Resolves requirements and installs locks.
 pub(crate) struct Installer<'a> {
     python: &'a Python,
     tool: Tool,
-    room: Room,
-    /// Where downloads are kept.
+    sandbox: Sandbox,
+    /// The folder of downloads.
     downloads: PathBuf,
-    /// For temporary files; a wheel is built here.
+    /// The folder of temporary files, in which wheels are built.
     temporary: TempFolder,
 }
 
-/// The two that do it.
+/// The tool that resolves and installs.
 enum Tool {
-    /// `uv`, by the words that start it: on PATH, or as a module of the interpreter.
+    /// `uv`, by the command that starts it: a program on PATH, or a module of the interpreter.
     Uv(Vec<String>),
-    /// The interpreter's own `pip` and `venv`.
+    /// `pip` and `venv` of the interpreter.
     Pip,
 }
 
 impl<'a> Installer<'a> {
-    /// `uv` on the cache's path or in `python` where there is one, else `pip`.
+    /// Uses `uv` on the cache's path or in `python` if there is one, else `pip`.
     pub(crate) fn find(python: &'a Python, cache: &Cache) -> Result<Self> {
         let mut readable = python.folders();
         let tool = if let Ok(uv) = program::find("uv", cache.path(), Path::new("/")) {
@@ -41,12 +41,12 @@ impl<'a> Installer<'a> {
             Tool::Uv(vec![uv.to_string_lossy().into_owned()])
         } else {
             let words: Vec<String> = [&python.executable.to_string_lossy(), "-m", "uv"].map(str::to_owned).into();
-            let answers = tool::ask(command(&words).arg("--version"));
-            if matches!(answers, Ok(Ok(_))) { Tool::Uv(words) } else { Tool::Pip }
+            let version = tool::query(command(&words).arg("--version"));
+            if matches!(version, Ok(Ok(_))) { Tool::Uv(words) } else { Tool::Pip }
         };
         let (downloads, temporary) = (cache.downloads()?, TempFolder::new(cache)?);
-        let room = Room { writable: vec![downloads.clone(), temporary.0.clone()], readable };
-        Ok(Self { python, tool, room, downloads, temporary })
+        let sandbox = Sandbox { writable: vec![downloads.clone(), temporary.0.clone()], readable };
+        Ok(Self { python, tool, sandbox, downloads, temporary })
     }
 
     /// The lock of `requirements`: every package with its version and hashes.
@@ -65,14 +65,14 @@ impl<'a> Installer<'a> {
                 resolve
             }
         };
-        let told = self.run(&self.room, &mut resolve, requirements)?.map_err(Error::Resolve)?;
+        let output = self.run(&self.sandbox, &mut resolve, requirements)?.map_err(Error::Resolve)?;
         match self.tool {
-            Tool::Uv(_) => Ok(told),
-            Tool::Pip => lock_of_report(&told),
+            Tool::Uv(_) => Ok(output),
+            Tool::Pip => lock_of_report(&output),
         }
     }
 
-    /// Makes the environment of `lock` in `folder`, which is there and empty.
+    /// Creates the environment of `lock` in `folder`, which exists and is empty.
     pub(crate) fn install(&self, lock: &str, folder: &Path) -> Result<()> {
         let inside = folder.join("bin/python");
         let (mut create, mut fill) = match &self.tool {
@@ -93,24 +93,24 @@ impl<'a> Installer<'a> {
                 (create, fill)
             }
         };
-        let mut room = self.room.clone();
-        room.writable.push(folder.to_owned());
-        self.run(&room, &mut create, "")?.map_err(Error::Install)?;
+        let mut sandbox = self.sandbox.clone();
+        sandbox.writable.push(folder.to_owned());
+        self.run(&sandbox, &mut create, "")?.map_err(Error::Install)?;
         if lock.trim().is_empty() {
             return Ok(());
         }
-        self.run(&room, &mut fill, lock)?.map_err(Error::Install)?;
+        self.run(&sandbox, &mut fill, lock)?.map_err(Error::Install)?;
         Ok(())
     }
 
-    fn run(&self, room: &Room, command: &mut Command, input: &str) -> Result<Result<String, String>> {
+    fn run(&self, sandbox: &Sandbox, command: &mut Command, input: &str) -> Result<Result<String, String>> {
         let caches = [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")];
         let caches = caches.map(|(name, folder)| (name, self.downloads.join(folder)));
-        room.run(command.current_dir("/"), &[&caches[..], &[("TMPDIR", self.temporary.0.clone())]].concat(), input)
+        sandbox.run(command.current_dir("/"), &[&caches[..], &[("TMPDIR", self.temporary.0.clone())]].concat(), input)
     }
 }
 
-/// A folder that goes with its installer.
+/// A folder that is removed with its installer.
 struct TempFolder(PathBuf);
 
 impl TempFolder {
@@ -133,7 +133,7 @@ fn command(words: &[String]) -> Command {
     command
 }
 
-/// What of pip's installation report makes a lock.
+/// The part of pip's installation report that a lock needs.
 #[derive(Deserialize)]
 struct Report {
     install: Vec<Install>,
@@ -163,8 +163,8 @@ struct ArchiveInfo {
     hashes: std::collections::BTreeMap<String, String>,
 }
 
-/// pip's report as requirements with versions and hashes, sorted by name. Hashes are all or
-/// nothing for pip: with one package that has none, none is written.
+/// Converts pip's report to requirements with versions and hashes, sorted by name. Because pip accepts hashes only
+/// for all packages, none is written if one package has none.
 fn lock_of_report(report: &str) -> Result<String> {
     let report: Report = serde_json::from_str(report).map_err(|error| Error::Resolve(error.to_string()))?;
     let mut packages: Vec<(String, String, Option<String>)> = report

@@ -1,4 +1,4 @@
-//! Tools of the machine that are asked for something: `uv`, `pip`, interpreters.
+//! Runs tools of the machine: `uv`, `pip`, interpreters.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -13,17 +13,17 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::error::{Error, Result};
 use crate::launch::isolation;
 
-/// For questions that need no network.
-pub(crate) const QUICK: Duration = Duration::from_mins(1);
+/// Time limit of queries, which need no network.
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// For resolving and installing packages.
-pub(crate) const SLOW: Duration = Duration::from_mins(30);
+/// Time limit of resolving and installing packages.
+pub(crate) const INSTALL_TIMEOUT: Duration = Duration::from_mins(30);
 
-/// What of a tool's complaint is shown, characters.
-const COMPLAINT_MAX: usize = 800;
+/// Limit of a tool's error text, characters.
+const ERROR_TEXT_MAX: usize = 800;
 
-/// Variables that a tool keeps: where programs, packages and certificates are, and the way to them.
-const KEPT: &[&str] = &[
+/// Environment variables passed to a tool: locations of programs, packages and certificates, and proxies.
+const PASSED_VARIABLES: &[&str] = &[
     "ALL_PROXY",
     "CURL_CA_BUNDLE",
     "HOME",
@@ -37,22 +37,22 @@ const KEPT: &[&str] = &[
     "SSL_CERT_FILE",
 ];
 
-/// Where people and machines keep settings of `pip` and `uv`, below the home or as they are.
+/// Settings of `pip` and `uv`; relative paths are below the home folder.
 const SETTINGS: &[&str] =
     &[".config/pip", ".pip", ".config/uv", "/etc/pip.conf", "/etc/xdg/pip", "/etc/uv", "/etc/xdg/uv"];
 
-/// What a tool may reach while it runs code of packages, which it does when it builds one.
+/// The paths a tool may access. Building a package runs the package's code.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Room {
-    /// Folders it may write.
+pub(crate) struct Sandbox {
+    /// Folders the tool may write.
     pub(crate) writable: Vec<PathBuf>,
-    /// Paths it may read, beside the system's and settings of `pip` and `uv`.
+    /// Paths the tool may read, beside the system's paths and the settings of `pip` and `uv`.
     pub(crate) readable: Vec<PathBuf>,
 }
 
-impl Room {
-    /// Runs the tool to its end, isolated as a step is and without the server's secrets in its
-    /// environment, but with `variables`: its standard output, or its complaint in one line.
+impl Sandbox {
+    /// Runs the tool to its end, isolated like a step and with only `variables` and the passed variables in its
+    /// environment. Returns its standard output, or its error text in one line.
     pub(crate) fn run(
         &self,
         command: &mut Command,
@@ -61,37 +61,37 @@ impl Room {
     ) -> Result<Result<String, String>> {
         let mut readable = self.readable.clone();
         let home = std::env::home_dir().unwrap_or_default();
-        readable.extend(SETTINGS.iter().map(|place| home.join(place)));
+        readable.extend(SETTINGS.iter().map(|path| home.join(path)));
         command.env_clear();
         for (name, value) in std::env::vars_os() {
             let text = name.to_string_lossy().to_ascii_uppercase();
-            if text.starts_with("PIP_") || text.starts_with("UV_") || KEPT.contains(&text.as_str()) {
-                // Settings that name a file or folder make it readable.
+            if text.starts_with("PIP_") || text.starts_with("UV_") || PASSED_VARIABLES.contains(&text.as_str()) {
+                // A setting may name a file or folder that the tool must read.
                 readable.extend(Some(PathBuf::from(&value)).filter(|path| path.is_absolute() && text != "HOME"));
                 command.env(name, value);
             }
         }
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let writable: Vec<&Path> = self.writable.iter().map(PathBuf::as_path).collect();
-        let born = thread::scope(|scope| {
-            let born = scope.spawn(|| {
+        let started = thread::scope(|scope| {
+            let started = scope.spawn(|| {
                 isolation::isolate(&writable, &readable).map_err(io::Error::other)?;
-                // Only root has something to give up, and is allowed to.
+                // Fails unless this process has capabilities, which only root does.
                 let _ = isolation::drop_capabilities();
                 start(command, true)
             });
-            born.join().unwrap_or_else(|_| Err(io::Error::other("the starting thread died")))
+            started.join().unwrap_or_else(|_| Err(io::Error::other("the thread that starts the tool panicked")))
         });
         let tool = command.get_program().to_string_lossy().into_owned();
-        finish(born.map_err(Error::io(tool.as_ref()))?, tool, Some(input), SLOW)
+        finish(started.map_err(Error::io(tool.as_ref()))?, tool, Some(input), INSTALL_TIMEOUT)
     }
 }
 
-/// Asks a tool a question that it answers by itself.
-pub(crate) fn ask(command: &mut Command) -> Result<Result<String, String>> {
+/// Runs a tool that needs neither input nor network; returns its standard output, or its error text.
+pub(crate) fn query(command: &mut Command) -> Result<Result<String, String>> {
     let tool = command.get_program().to_string_lossy().into_owned();
     let child = start(command, false).map_err(Error::io(tool.as_ref()))?;
-    finish(child, tool, None, QUICK)
+    finish(child, tool, None, QUERY_TIMEOUT)
 }
 
 fn start(command: &mut Command, has_input: bool) -> io::Result<Child> {
@@ -105,19 +105,19 @@ fn start(command: &mut Command, has_input: bool) -> io::Result<Child> {
 
 fn finish(mut child: Child, tool: String, input: Option<&str>, limit: Duration) -> Result<Result<String, String>> {
     let output = drain(child.stdout.take());
-    let complaint = drain(child.stderr.take());
+    let errors = drain(child.stderr.take());
     if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
-        // A tool that fails early does not read its input; its status tells.
+        // A tool that fails early closes its input; its exit status reports the failure.
         let _ = stdin.write_all(input.as_bytes());
     }
-    // Both end when the tool and all it started have ended.
-    let (Ok(output), Ok(complaint)) = (output.recv_timeout(limit), complaint.recv_timeout(limit)) else {
+    // Both pipes close when the tool and all processes it started have ended.
+    let (Ok(output), Ok(errors)) = (output.recv_timeout(limit), errors.recv_timeout(limit)) else {
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         let _ = child.wait();
         return Err(Error::Slow { tool, seconds: limit.as_secs() });
     };
     let status = child.wait().map_err(Error::io(tool.as_ref()))?;
-    Ok(if status.success() { Ok(output) } else { Err(one_line(&complaint)) })
+    Ok(if status.success() { Ok(output) } else { Err(one_line(&errors)) })
 }
 
 fn drain(from: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
@@ -132,14 +132,14 @@ fn drain(from: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// A complaint of several lines in one, from its end, without drawing.
-fn one_line(complaint: &str) -> String {
-    let words: Vec<&str> = complaint
+/// Joins the lines of an error text, removes box-drawing characters and keeps its end.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text
         .split_whitespace()
         .filter(|word| !word.chars().all(|c| matches!(c, '×' | '╰' | '─' | '▶' | '│' | '├' | '·')))
         .collect();
     let line = words.join(" ");
-    let skipped = line.chars().count().saturating_sub(COMPLAINT_MAX);
+    let skipped = line.chars().count().saturating_sub(ERROR_TEXT_MAX);
     if skipped == 0 { line } else { format!("… {}", line.chars().skip(skipped).collect::<String>()) }
 }
 

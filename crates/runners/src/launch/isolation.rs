@@ -1,4 +1,4 @@
-//! What a step can reach: Landlock, as far as the kernel has it.
+//! Isolation of a step with Landlock, as far as the kernel supports it.
 
 use std::path::{Path, PathBuf};
 
@@ -10,13 +10,13 @@ use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, set_capabilities, set_capabilities_secure_bits,
 };
 
-/// The newest rules that are asked for; older kernels enforce what they know of them.
+/// The newest rules requested; older kernels enforce those they support.
 const RULES: ABI = ABI::V6;
 
-/// What programs need from the system: libraries, certificates, names, time zones, what system it is. The rest of
-/// `/etc`, homes, other data and other steps stay out of reach. `/proc` is readable, but Landlock
-/// keeps memory, files and environment of processes outside the step closed (to a step without
-/// capabilities).
+/// Paths of the system that programs need: libraries, certificates, host and user names, time zones, the
+/// system's version. The rest of `/etc`, home folders, other data and other steps are not accessible. `/proc`
+/// is readable, but Landlock denies a step without capabilities the memory, files and environment of processes
+/// outside the step.
 const SYSTEM: &[&str] = &[
     "/usr",
     "/lib",
@@ -57,21 +57,20 @@ const SYSTEM: &[&str] = &[
 /// Devices without content of their own.
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
-/// Where the C library puts shared memory and semaphores, which parallel Python cannot do without.
+/// The C library's folder for shared memory and semaphores, which parallel Python needs.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// Takes every capability from this thread and all it will start, for good, even where the server
-/// is root: a step may do what the owner of its files may, and no more. Root's own would open what
-/// Landlock keeps closed in `/proc`, and write files that are read-only. Fails where there was
-/// nothing to give up.
+/// Drops every capability of this thread and of all processes it will start, permanently. A server run by root
+/// thus gives a step only the rights of the files' owner: capabilities would bypass Landlock in `/proc` and
+/// allow writing read-only files. Fails when the thread has no capabilities.
 pub(crate) fn drop_capabilities() -> rustix::io::Result<()> {
     set_capabilities_secure_bits(CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED)?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
 }
 
-/// Isolates this thread and all it will start: `writable` folders are the step's own, `readable`
-/// paths and the system can be read and executed, nothing else is there. Tells what holds now,
+/// Isolates this thread and all processes it will start. They may write below `writable`, read and execute below
+/// `readable` and the system's paths, and access nothing else. Returns the isolation in force:
 /// `landlock v<n>` or `none`.
 pub(crate) fn isolate(writable: &[&Path], readable: &[PathBuf]) -> Result<String, RulesetError> {
     let all = AccessFs::from_all(RULES);

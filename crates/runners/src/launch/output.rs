@@ -1,4 +1,4 @@
-//! The step's output on its way to the log.
+//! Writes the step's output to its log.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,22 +10,22 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// A line longer than this is written in parts.
 const LINE_MAX_BYTES: usize = 256 * 1024;
 
-/// A log that takes whole lines up to a limit.
+/// A log of whole lines with a size limit.
 pub(super) struct Log {
     file: File,
-    left_bytes: u64,
+    remaining_bytes: u64,
     is_full: bool,
 }
 
 impl Log {
-    /// Opens the file at its end.
+    /// Opens the file to append to it.
     pub(super) fn open(path: &Path, max_bytes: u64) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(path)?;
-        Ok(Self { file, left_bytes: max_bytes, is_full: false })
+        Ok(Self { file, remaining_bytes: max_bytes, is_full: false })
     }
 
-    /// Writes all that `output` brings, whole lines at a time, until it ends. What is beyond the
-    /// limit is read and dropped, so that the step never waits for us.
+    /// Copies `output` to the log until it ends, whole lines at a time. Output beyond the limit is read and
+    /// dropped, so that the step never blocks on a full pipe.
     pub(super) fn follow(&mut self, mut output: impl Read) -> io::Result<()> {
         let mut pending = Vec::new();
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -46,12 +46,12 @@ impl Log {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let fitting = bytes.len().min(self.left_bytes as usize);
+        let fitting = bytes.len().min(self.remaining_bytes as usize);
         self.file.write_all(&bytes[..fitting])?;
-        self.left_bytes -= fitting as u64;
+        self.remaining_bytes -= fitting as u64;
         if fitting < bytes.len() && !self.is_full {
             self.is_full = true;
-            self.file.write_all(b"\n[the log is full: what follows was dropped]\n")?;
+            self.file.write_all(b"\n[the log is full: further output was dropped]\n")?;
         }
         Ok(())
     }

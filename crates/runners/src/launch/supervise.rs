@@ -1,4 +1,4 @@
-//! Starts the step, watches it, and leaves nothing of it behind.
+//! Starts the step, enforces its limits, and ends all its processes.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read};
@@ -18,57 +18,57 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::output::Log;
-use super::{Order, isolation, tree};
+use super::{LaunchSpec, isolation, process_tree};
 
-/// How often memory and time are looked at: soon after the start, then rarer.
-const FIRST_LOOK: Duration = Duration::from_millis(4);
-const LOOKS: Duration = Duration::from_millis(25);
+/// Intervals between checks of memory and time: the first one, doubled up to the longest one.
+const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(4);
+const CHECK_INTERVAL_MAX: Duration = Duration::from_millis(25);
 
-/// What a step left running may take to end by itself, as Python's resource tracker does.
+/// Time that processes left running get to exit, as Python's resource tracker does.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// Time between two rounds of killing, for processes that were born meanwhile.
+/// Time between two rounds of SIGKILL; later rounds reach processes started meanwhile.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// Rounds of killing; a process that outlives them hangs in the kernel.
+/// Limit of rounds; a process that survives them hangs in the kernel.
 const ROUNDS_MAX: u32 = 500;
 
-/// What happens while the step runs.
+/// An event while the step runs.
 enum Event {
     /// A process of the tree ended.
     Ended(Pid, WaitStatus),
     /// No process is left.
     NoneLeft,
-    /// The server is gone or wants the step to end.
+    /// The server cancelled the step or died.
     Cancelled,
 }
 
-/// Runs the order to its end.
-pub(super) fn run(order: &Order) -> io::Result<Outcome> {
-    // A session of its own keeps the terminal's signals away; fails only where it is one already.
+/// Runs the command to its end.
+pub(super) fn run(spec: &LaunchSpec) -> io::Result<Outcome> {
+    // A new session receives no signals of the terminal; fails when this process leads a session already.
     let _ = setsid();
-    // Orphans of the step become children of this process, so that none escapes.
+    // Orphans of the step become children of this process, so that it can end them.
     set_child_subreaper(Some(getpid()))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    DirBuilder::new().mode(0o700).create(&order.temporary).map_err(|error| named(&order.temporary, &error))?;
-    let outcome = supervise(order);
-    let _ = fs::remove_dir_all(&order.temporary);
+    DirBuilder::new().mode(0o700).create(&spec.temporary).map_err(|error| named(&spec.temporary, &error))?;
+    let outcome = supervise(spec);
+    let _ = fs::remove_dir_all(&spec.temporary);
     outcome
 }
 
-fn supervise(order: &Order) -> io::Result<Outcome> {
-    let mut log = Log::open(&order.log, order.log_max_bytes).map_err(|error| named(&order.log, &error))?;
+fn supervise(spec: &LaunchSpec) -> io::Result<Outcome> {
+    let mut log = Log::open(&spec.log, spec.log_max_bytes).map_err(|error| named(&spec.log, &error))?;
     let (output, input) = io::pipe()?;
     let started = Instant::now();
-    let (main, isolation) = start(order, &input)?;
+    let (main, isolation) = start(spec, &input)?;
     drop(input);
-    let (events, happened) = mpsc::channel();
+    let (sender, events) = mpsc::channel();
     let follow = thread::spawn(move || log.follow(output));
-    watch_children(events.clone());
-    watch_server(events);
-    let (exit, peak_memory_bytes) = watch(order, main, started, &happened);
+    watch_children(sender.clone());
+    watch_stdin(sender);
+    let (exit, peak_memory_bytes) = watch(spec, main, started, &events);
     let wall_ms = started.elapsed().as_millis() as i64;
-    // Every writer is dead, so the output ends.
+    // Every process that writes has ended, so the output ends.
     let _ = follow.join();
     Ok(Outcome { exit, wall_ms, peak_memory_bytes, isolation })
 }
@@ -77,55 +77,55 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
-/// Starts the command from a thread that was isolated before: a child is bound by what binds the
-/// thread it was born from, while this process stays free to watch and end it.
-fn start(order: &Order, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
-    let born = thread::scope(|scope| {
+/// Starts the command from an isolated thread: a child inherits the isolation of the thread that starts it, while
+/// the other threads of this process can still supervise and end the child.
+fn start(spec: &LaunchSpec, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
+    let started = thread::scope(|scope| {
         scope
             .spawn(|| {
-                if let Some(cpus) = order.limits.cpus {
+                if let Some(cpus) = spec.limits.cpus {
                     restrict_cpus(cpus)?;
                 }
-                let mut readable = order.readable.clone();
-                readable.push(order.program.clone());
+                let mut readable = spec.readable.clone();
+                readable.push(spec.program.clone());
                 let isolation =
-                    isolation::isolate(&[&order.folder, &order.temporary], &readable).map_err(io::Error::other)?;
-                // Only root has something to give up, and is allowed to.
+                    isolation::isolate(&[&spec.folder, &spec.temporary], &readable).map_err(io::Error::other)?;
+                // Fails unless this process has capabilities, which only root does.
                 let _ = isolation::drop_capabilities();
-                let child = Command::new(&order.program)
-                    .arg0(order.argv.first().map_or("", String::as_str))
-                    .args(order.argv.iter().skip(1))
-                    .current_dir(&order.folder)
+                let child = Command::new(&spec.program)
+                    .arg0(spec.argv.first().map_or("", String::as_str))
+                    .args(spec.argv.iter().skip(1))
+                    .current_dir(&spec.folder)
                     .env_clear()
-                    .envs(&order.env)
+                    .envs(&spec.env)
                     .stdin(Stdio::null())
                     .stdout(output.try_clone()?)
                     .stderr(output.try_clone()?)
                     .process_group(0)
                     .spawn()
-                    .map_err(|error| named(&order.program, &error))?;
+                    .map_err(|error| named(&spec.program, &error))?;
                 Ok((Pid::from_child(&child), isolation))
             })
             .join()
     });
-    born.unwrap_or_else(|_| Err(io::Error::other("the starting thread died")))
+    started.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the command panicked")))
 }
 
-/// Binds this thread to as many processors as `cpus` needs, each step to others where it can.
+/// Binds this thread to `cpus` processors; steps that run together get different ones if possible.
 fn restrict_cpus(cpus: f64) -> io::Result<()> {
     let allowed = sched_getaffinity(None)?;
     let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-    let wanted = (cpus.ceil().max(1.0) as usize).min(available.len());
+    let count = (cpus.ceil().max(1.0) as usize).min(available.len());
     let first = std::process::id() as usize;
     let mut chosen = CpuSet::new();
-    for offset in 0..wanted {
+    for offset in 0..count {
         chosen.set(available[(first + offset) % available.len()]);
     }
     Ok(sched_setaffinity(None, &chosen)?)
 }
 
-/// Tells each process of the tree that ends, until none is left.
-fn watch_children(events: Sender<Event>) {
+/// Sends an event for each process of the tree that ends, until none is left.
+fn watch_children(sender: Sender<Event>) {
     thread::spawn(move || {
         loop {
             let event = match wait(WaitOptions::empty()) {
@@ -134,15 +134,15 @@ fn watch_children(events: Sender<Event>) {
                 Err(_) => Event::NoneLeft,
             };
             let is_last = matches!(event, Event::NoneLeft);
-            if events.send(event).is_err() || is_last {
+            if sender.send(event).is_err() || is_last {
                 return;
             }
         }
     });
 }
 
-/// Tells when standard input ends: the server holds the other end as long as it wants the step.
-fn watch_server(events: Sender<Event>) {
+/// Sends an event when standard input closes: the server keeps the other end open while the step may run.
+fn watch_stdin(sender: Sender<Event>) {
     thread::spawn(move || {
         let mut byte = [0];
         loop {
@@ -152,38 +152,42 @@ fn watch_server(events: Sender<Event>) {
                 Ok(0) | Err(_) => break,
             }
         }
-        let _ = events.send(Event::Cancelled);
+        let _ = sender.send(Event::Cancelled);
     });
 }
 
-/// Waits for the end of the main process or a limit, then ends what is left of the tree.
-fn watch(order: &Order, main: Pid, started: Instant, happened: &Receiver<Event>) -> (Exit, Option<u64>) {
+/// Waits for the end of the main process or a limit, then ends the rest of the tree.
+fn watch(spec: &LaunchSpec, main: Pid, started: Instant, events: &Receiver<Event>) -> (Exit, Option<u64>) {
     let mut peak = 0;
-    let mut look = FIRST_LOOK;
+    let mut interval = CHECK_INTERVAL_MIN;
     let exit = loop {
-        match happened.recv_timeout(look) {
+        match events.recv_timeout(interval) {
             Ok(Event::Ended(pid, status)) if pid == main => break exit_of(status),
             Ok(Event::Ended(..)) => continue,
             Ok(Event::Cancelled) => break Exit::Cancelled,
-            // The watcher tells the end of the main process before that none is left.
+            // `watch_children` reports the end of the main process before `NoneLeft`.
             Ok(Event::NoneLeft) | Err(RecvTimeoutError::Disconnected) => break Exit::Signal(0),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        look = (look * 2).min(LOOKS);
-        let members = tree::members();
-        let (now, highest) = tree::memory(&members);
-        peak = peak.max(now).max(highest);
-        if order.limits.memory_bytes.is_some_and(|limit| now > limit && tree::proportional_memory(&members) > limit) {
+        interval = (interval * 2).min(CHECK_INTERVAL_MAX);
+        let members = process_tree::members();
+        let (now, highest_peak) = process_tree::memory(&members);
+        peak = peak.max(now).max(highest_peak);
+        if spec
+            .limits
+            .memory_bytes
+            .is_some_and(|limit| now > limit && process_tree::proportional_memory(&members) > limit)
+        {
             break Exit::MemoryLimit;
         }
-        if order.limits.time.is_some_and(|limit| started.elapsed() >= limit) {
+        if spec.limits.time.is_some_and(|limit| started.elapsed() >= limit) {
             break Exit::TimeLimit;
         }
     };
     match exit {
-        Exit::Code(_) | Exit::Signal(_) => end(main, Duration::ZERO, LINGER, happened),
-        Exit::MemoryLimit => end(main, Duration::ZERO, Duration::ZERO, happened),
-        Exit::TimeLimit | Exit::Cancelled => end(main, order.grace, Duration::ZERO, happened),
+        Exit::Code(_) | Exit::Signal(_) => end(main, Duration::ZERO, LINGER, events),
+        Exit::MemoryLimit => end(main, Duration::ZERO, Duration::ZERO, events),
+        Exit::TimeLimit | Exit::Cancelled => end(main, spec.grace, Duration::ZERO, events),
     }
     (exit, (peak > 0).then_some(peak))
 }
@@ -195,29 +199,29 @@ fn exit_of(status: WaitStatus) -> Exit {
     }
 }
 
-/// Ends the tree: asks for it when there is `grace`, waits for it or for `linger`, then kills, as
-/// often as new processes appear.
-fn end(main: Pid, grace: Duration, linger: Duration, happened: &Receiver<Event>) {
+/// Ends the tree: sends SIGTERM and waits for `grace` if that is not zero, else waits for `linger`; then sends
+/// SIGKILL until no process is left.
+fn end(main: Pid, grace: Duration, linger: Duration, events: &Receiver<Event>) {
     if grace > Duration::ZERO {
-        tree::signal(Signal::TERM);
+        process_tree::signal(Signal::TERM);
     }
-    if none_left(happened, grace.max(linger)) {
+    if none_left(events, grace.max(linger)) {
         return;
     }
     for _ in 0..ROUNDS_MAX {
         let _ = kill_process_group(main, Signal::KILL);
-        tree::signal(Signal::KILL);
-        if none_left(happened, ROUND) {
+        process_tree::signal(Signal::KILL);
+        if none_left(events, ROUND) {
             return;
         }
     }
 }
 
-/// Waits until no process is left, at most `time`.
-fn none_left(happened: &Receiver<Event>, time: Duration) -> bool {
+/// Waits until no process is left, at most `time`; returns whether none is left.
+fn none_left(events: &Receiver<Event>, time: Duration) -> bool {
     let until = Instant::now() + time;
     loop {
-        match happened.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::NoneLeft) => return true,
             Ok(Event::Ended(..) | Event::Cancelled) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,

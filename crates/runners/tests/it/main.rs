@@ -1,4 +1,4 @@
-//! Steps as real processes: what they reach, how they end, what they leave.
+//! Steps as real processes: isolation, ends, limits, output, environments.
 
 #![cfg(test)]
 
@@ -16,15 +16,15 @@ use perennial_core::port::runner::{Command, Limits, Outcome, Runner};
 use perennial_runners::LocalRunner;
 use tempfile::TempDir;
 
-/// The launcher and the badly behaved steps in one binary.
+/// The binary of the launcher and of the misbehaving steps.
 const PROBE: &str = env!("CARGO_BIN_EXE_perennial-runners-probe");
 
-/// A step's folder and log.
-struct Place {
+/// The folder and log of a test's step.
+struct TestStep {
     temp: TempDir,
 }
 
-impl Place {
+impl TestStep {
     fn new() -> Self {
         let temp = TempDir::new().unwrap();
         std::fs::create_dir(temp.path().join("step")).unwrap();
@@ -35,7 +35,7 @@ impl Place {
         self.temp.path().join("step")
     }
 
-    /// Beside the step's folder, hence out of its reach.
+    /// A path beside the step's folder, which the step may not access.
     fn outside(&self, name: &str) -> PathBuf {
         self.temp.path().join(name)
     }
@@ -55,7 +55,7 @@ impl Place {
         }
     }
 
-    /// The probe's behaviour called `words`.
+    /// The command that starts the probe with `words`.
     fn probe(&self, words: &[&str]) -> Command {
         self.command(&[&[PROBE], words].concat())
     }
@@ -70,16 +70,16 @@ impl Place {
     }
 }
 
-/// Whether a process is there and not merely waiting to be reaped.
+/// Whether a process exists and is not a zombie.
 fn is_alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
-/// Waits until `holds`; panics when it does not for a minute.
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+/// Waits until `condition` holds; panics after a minute.
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = std::time::Instant::now();
-    while !holds() {
+    while !condition() {
         assert!(start.elapsed() < Duration::from_mins(1), "waited a minute until {what}");
         std::thread::yield_now();
     }

@@ -1,49 +1,49 @@
 use perennial_core::port::runner::Runner;
 
-use crate::Place;
+use crate::TestStep;
 
 #[tokio::test]
-async fn both_outputs_are_logged_in_the_order_they_came() {
-    let place = Place::new();
-    place.run(place.probe(&["lines", "500"])).await;
+async fn standard_output_and_error_are_logged_in_order() {
+    let step = TestStep::new();
+    step.run(step.probe(&["lines", "500"])).await;
     let expected: Vec<String> =
         (0..500).flat_map(|number| [format!("out {number}"), format!("err {number}")]).collect();
-    assert_eq!(place.log().lines().collect::<Vec<_>>(), expected);
+    assert_eq!(step.log().lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
-async fn a_last_line_without_an_end_is_kept() {
-    let place = Place::new();
-    place.run(place.probe(&["partial"])).await;
-    assert_eq!(place.log(), "no newline at the end");
+async fn a_last_line_without_newline_is_kept() {
+    let step = TestStep::new();
+    step.run(step.probe(&["partial"])).await;
+    assert_eq!(step.log(), "no newline at the end");
 }
 
 #[tokio::test]
-async fn output_can_be_read_while_the_step_runs() {
-    let place = Place::new();
-    let runner = place.runner();
-    let run = runner.run(place.command(&["sh", "-c", "echo first; exec sleep 600"]));
+async fn the_log_can_be_read_while_the_step_runs() {
+    let step = TestStep::new();
+    let runner = step.runner();
+    let run = runner.run(step.command(&["sh", "-c", "echo first; exec sleep 600"]));
     tokio::select! {
         outcome = run => panic!("ended by itself: {outcome:?}"),
-        () = async { while place.log() != "first\n" { tokio::task::yield_now().await } } => {}
+        () = async { while step.log() != "first\n" { tokio::task::yield_now().await } } => {}
     }
 }
 
 #[tokio::test]
-async fn a_full_log_says_so_and_the_step_goes_on() {
-    let place = Place::new();
-    let runner = place.runner().log_max_bytes(1_000);
-    let outcome = runner.run(place.probe(&["flood", "5000000"])).await.unwrap();
+async fn a_full_log_ends_with_a_notice_and_the_step_continues() {
+    let step = TestStep::new();
+    let runner = step.runner().log_max_bytes(1_000);
+    let outcome = runner.run(step.probe(&["flood", "5000000"])).await.unwrap();
     assert_eq!(outcome.exit, perennial_core::port::runner::Exit::Code(0));
-    let log = place.log();
-    assert!(log.ends_with("[the log is full: what follows was dropped]\n"), "{log}");
+    let log = step.log();
+    assert!(log.ends_with("[the log is full: further output was dropped]\n"), "{log}");
     assert!(log.len() < 1_100);
 }
 
 #[tokio::test]
-async fn a_second_attempt_goes_on_behind_the_first() {
-    let place = Place::new();
-    place.run(place.probe(&["lines", "1"])).await;
-    place.run(place.probe(&["lines", "1"])).await;
-    assert_eq!(place.log(), "out 0\nerr 0\nout 0\nerr 0\n");
+async fn a_second_attempt_appends_to_the_log() {
+    let step = TestStep::new();
+    step.run(step.probe(&["lines", "1"])).await;
+    step.run(step.probe(&["lines", "1"])).await;
+    assert_eq!(step.log(), "out 0\nerr 0\nout 0\nerr 0\n");
 }

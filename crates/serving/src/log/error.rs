@@ -1,59 +1,59 @@
-//! What can go wrong with the prediction log.
+//! Errors of the prediction log.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use perennial_core::{Error, ErrorCode};
 
-/// Why a call on the log failed.
+/// An error of the prediction log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LogError {
-    /// The name is none that a log can have.
-    #[error("`{0}` is no name of a prediction log: expected `<project>/<endpoint>`")]
+    /// The name has too many components.
+    #[error("`{0}` is not a valid name of a prediction log: expected `<project>/<endpoint>`")]
     Name(String),
-    /// A path that does not pass its judge.
+    /// The name is not a valid path.
     #[error(transparent)]
-    Judged(#[from] Error),
-    /// Somebody else holds the folder.
+    Path(#[from] Error),
+    /// Another log has the folder open.
     #[error("the prediction log `{0}` is in use by another process")]
     InUse(PathBuf),
-    /// One request is more than a record may hold.
+    /// A record is too large.
     #[error("a request of {size_bytes} bytes cannot be logged: expected at most {limit_bytes}")]
     TooLarge {
-        /// Its size.
+        /// The record's size.
         size_bytes: u64,
         /// The limit.
         limit_bytes: u64,
     },
-    /// Too much waits to be taken into the dataset.
-    #[error("the prediction log `{name}` is full: {size_bytes} bytes wait to be taken into its dataset")]
+    /// Closed segments that were not ingested yet exceed the limit.
+    #[error("the prediction log `{name}` is full: {size_bytes} bytes wait to be ingested into its dataset")]
     Full {
         /// The log.
         name: String,
-        /// What waits.
+        /// Size of the segments that wait.
         size_bytes: u64,
     },
-    /// The caller's scores do not fit its rows.
-    #[error("a record of {rows} rows came with {scores} scores of width {width}")]
+    /// The scores do not match the rows.
+    #[error("a record of {rows} rows has {scores} scores of width {width}")]
     Shape {
-        /// Rows of the inputs.
+        /// Number of rows.
         rows: usize,
-        /// Scores.
+        /// Number of scores.
         scores: usize,
-        /// Scores a row.
+        /// Scores per row.
         width: usize,
     },
-    /// A closed segment does not read back.
-    #[error("the prediction segment `{path}` is damaged at byte {offset}: {why}")]
+    /// A closed segment cannot be decoded.
+    #[error("the prediction segment `{path}` is damaged at byte {offset}: {reason}")]
     Damaged {
         /// The segment.
         path: PathBuf,
-        /// Where.
+        /// Position of the damage.
         offset: u64,
-        /// What is wrong.
-        why: String,
+        /// What is wrong there.
+        reason: String,
     },
-    /// The open segment cannot take a seal or removal.
+    /// The open segment can be neither read nor removed.
     #[error("prediction segment {number} of `{name}` is still open")]
     Open {
         /// The log.
@@ -61,54 +61,52 @@ pub(crate) enum LogError {
         /// The segment.
         number: i64,
     },
-    /// The file system said no.
-    #[error("`{path}` failed")]
+    /// A file operation failed.
+    #[error("cannot access `{path}`")]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the file system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// An earlier sync failed: what was written then may be lost.
-    #[error("bringing `{0}` to disk failed before")]
+    /// An earlier sync failed, so records may be lost in a power failure.
+    #[error("an earlier sync of `{0}` to disk failed")]
     Unsynced(PathBuf),
-    /// The thread that syncs could not start.
-    #[error("the thread that brings predictions to disk did not start")]
+    /// The sync thread did not start.
+    #[error("the thread that syncs predictions to disk did not start")]
     Thread(#[source] io::Error),
 }
 
 impl LogError {
-    /// For `map_err` on file operations.
+    /// Wraps an error of a file operation on `path`; for `map_err`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    /// A segment that does not read back.
-    pub(crate) fn damaged(path: &Path, offset: usize, why: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), offset: offset as u64, why: why.into() }
+    /// A segment that cannot be decoded.
+    pub(crate) fn damaged(path: &Path, offset: usize, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), offset: offset as u64, reason: reason.into() }
     }
 }
 
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
         let (code, hint) = match &error {
-            LogError::Name(_) | LogError::Judged(_) => (ErrorCode::InvalidArgument, ""),
+            LogError::Name(_) | LogError::Path(_) => (ErrorCode::InvalidArgument, ""),
             LogError::InUse(_) => {
                 (ErrorCode::NotReady, "stop the other server, or start this one with a `--data` of its own")
             }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
-            LogError::Full { .. } => {
-                (ErrorCode::TooLarge, "`perennial alerts` says why predictions are not taken into their dataset")
-            }
+            LogError::Full { .. } => (ErrorCode::TooLarge, "`perennial alerts` shows why predictions are not ingested"),
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),
             LogError::Open { .. } => (ErrorCode::WrongState, ""),
             LogError::Io { .. } | LogError::Unsynced(_) => {
-                (ErrorCode::Storage, "`perennial doctor` checks disk and rights")
+                (ErrorCode::Storage, "`perennial doctor` checks the disk and its permissions")
             }
         };
-        if let LogError::Judged(inner) = error {
+        if let LogError::Path(inner) = error {
             return inner;
         }
         let wrapped = Self::new(code, error.to_string());

@@ -1,4 +1,4 @@
-//! One segment on disk.
+//! A segment's file.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,15 +9,15 @@ use std::sync::{Condvar, Mutex};
 use super::error::LogError;
 use super::lock;
 
-/// What every segment begins with.
+/// The header of a segment.
 pub(super) const MAGIC: &[u8; 8] = b"PRNLSEG1";
 
-/// Where the segment called `number` lies.
+/// The path of segment `number`.
 pub(super) fn path(folder: &Path, number: i64) -> PathBuf {
     folder.join(format!("{number}.seg"))
 }
 
-/// The numbers of the segments in `folder`, ascending; none when there is no folder.
+/// The numbers of the segments in `folder`, ascending; none when the folder is missing.
 pub(super) fn numbers(folder: &Path) -> Result<Vec<i64>, LogError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -35,17 +35,17 @@ pub(super) fn numbers(folder: &Path) -> Result<Vec<i64>, LogError> {
     Ok(numbers)
 }
 
-/// All bytes of a segment.
+/// The bytes of a segment.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
     fs::read(path).map_err(LogError::io(path))
 }
 
-/// Brings the names in `folder` to disk.
+/// Syncs the entries of `folder`.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), LogError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(LogError::io(folder))
 }
 
-/// A segment that is written to.
+/// A segment open for writing.
 pub(super) struct SegmentFile {
     path: PathBuf,
     file: File,
@@ -56,7 +56,7 @@ pub(super) struct SegmentFile {
     changed: Condvar,
 }
 
-/// How far a segment is on disk.
+/// Progress of syncing a segment.
 #[derive(Default)]
 struct Synced {
     end: u64,
@@ -65,16 +65,16 @@ struct Synced {
 }
 
 impl SegmentFile {
-    /// Begins a segment: its header is on disk on return, its name is not yet.
+    /// Creates a segment. On return its header is synced, its folder entry is not.
     pub(super) fn create(folder: &Path, number: i64) -> Result<Self, LogError> {
         let path = path(folder, number);
-        // A file that a crash left without a whole header was never appended to.
+        // A file with an incomplete header, left by a crash, has no records.
         let mut file = File::create(&path).map_err(LogError::io(&path))?;
         file.write_all(MAGIC).map_err(LogError::io(&path))?;
         Self::resume(folder, number, MAGIC.len() as u64)
     }
 
-    /// Goes on with a segment whose first `end` bytes are whole; the rest is cut off.
+    /// Opens a segment to append after its first `end` bytes; cuts off the rest.
     pub(super) fn resume(folder: &Path, number: i64, end: u64) -> Result<Self, LogError> {
         let path = path(folder, number);
         let file = File::options().append(true).open(&path).map_err(LogError::io(&path))?;
@@ -93,7 +93,7 @@ impl SegmentFile {
         }
     }
 
-    /// Where it lies.
+    /// Its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -103,41 +103,41 @@ impl SegmentFile {
         self.written.load(Ordering::Acquire)
     }
 
-    /// Writes at the end; one writer at a time. After a failure nothing of `bytes` is left, or
-    /// the next call refuses.
+    /// Writes at the end; one writer at a time. After a failure either no part of `bytes` is left, or every
+    /// later call fails.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<u64, LogError> {
         let end = self.end();
         let mut file = &self.file;
         if let Err(error) = file.write_all(bytes) {
             if let Err(error) = self.file.set_len(end) {
                 lock::mutex(&self.synced).has_failed = true;
-                tracing::error!(path = %self.path.display(), error = %error, "a half-written prediction was not cut off");
+                tracing::error!(path = %self.path.display(), error = %error, "cannot cut off a half-written prediction");
             }
             return Err(LogError::io(&self.path)(error));
         }
         let end = end + bytes.len() as u64;
-        // Ordered with `mark_dirty` and `mark_clean`, so that a sync is never missed.
+        // Ordered with `mark_dirty` and `mark_clean`, so that no sync is missed.
         self.written.store(end, Ordering::SeqCst);
         Ok(end)
     }
 
-    /// Says that something was written; tells whether that was known.
+    /// Marks the segment as written to; returns whether it was marked before.
     pub(super) fn mark_dirty(&self) -> bool {
         self.is_dirty.swap(true, Ordering::SeqCst)
     }
 
-    /// Says that a sync follows; tells what it has to reach.
+    /// Clears the mark before a sync; returns the end that the sync has to reach.
     pub(super) fn mark_clean(&self) -> u64 {
         self.is_dirty.store(false, Ordering::SeqCst);
         self.written.load(Ordering::SeqCst)
     }
 
-    /// Whether nothing may be appended any more.
+    /// Whether a write or sync failed; then nothing may be appended.
     pub(super) fn has_failed(&self) -> bool {
         lock::mutex(&self.synced).has_failed
     }
 
-    /// Returns when the first `end` bytes are on disk. Callers that wait at the same time share a sync.
+    /// Blocks until the first `end` bytes are on disk. Concurrent callers share one sync.
     pub(super) fn sync(&self, end: u64) -> Result<(), LogError> {
         let mut synced = lock::mutex(&self.synced);
         loop {

@@ -1,17 +1,16 @@
-//! Records as bytes.
+//! The binary format of records.
 //!
-//! A segment is [`MAGIC`](super::file::MAGIC), then frames: length of the
-//! payload (u32), the first 8 bytes of the payload's BLAKE3, the payload. All
-//! numbers are little-endian. A payload is either a description of columns
-//! (tag 1), or one answered request (tag 2) that names a description before it
-//! in the same segment by fingerprint.
+//! A segment is [`MAGIC`](super::file::MAGIC), then frames: the payload's length (u32), the first 8 bytes of
+//! the payload's BLAKE3, the payload. Numbers are little-endian. A payload is a column description (tag 1) or
+//! one prediction (tag 2). A prediction refers by fingerprint to a column description before it in the same
+//! segment.
 
 use std::collections::HashMap;
 
 use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::{InputKind, Scores};
-use perennial_core::port::prediction::{Answered, Part};
+use perennial_core::port::prediction::{PredictionRecord, TrafficRole};
 use uuid::Uuid;
 
 use super::RECORD_MAX_BYTES;
@@ -19,30 +18,30 @@ use super::error::LogError;
 use super::file::MAGIC;
 
 const TAG_COLUMNS: u8 = 1;
-const TAG_ANSWERED: u8 = 2;
+const TAG_PREDICTION: u8 = 2;
 
-/// Text as one string a row.
+/// Text as one string per row.
 const TEXT_PLAIN: u8 = 0;
-/// Text as distinct values, then a code a row.
+/// Text as distinct values, then one code per row.
 const TEXT_DICTIONARY: u8 = 1;
 
-/// A length that says that the text is missing.
-const NO_TEXT: u32 = u32::MAX;
+/// The length that marks a missing text.
+const MISSING_TEXT: u32 = u32::MAX;
 
 /// Bytes of a frame before its payload.
-const FRAME_HEAD: usize = 4 + CHECK_BYTES;
-const CHECK_BYTES: usize = 8;
+const FRAME_HEADER_BYTES: usize = 4 + CHECKSUM_BYTES;
+const CHECKSUM_BYTES: usize = 8;
 
 /// Names and kinds of a record's columns, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// Stands for the columns within a segment.
+    /// Identifies the description within a segment.
     pub(super) fingerprint: u64,
     payload: Vec<u8>,
 }
 
 impl Columns {
-    /// The columns of `frame`.
+    /// Describes the columns of `frame`.
     pub(super) fn of(frame: &Frame) -> Result<Self, LogError> {
         let mut payload = vec![TAG_COLUMNS];
         payload.extend_from_slice(&(frame.names().len() as u32).to_le_bytes());
@@ -53,13 +52,13 @@ impl Columns {
             });
             put_bytes(&mut payload, name.as_bytes());
         }
-        limit(payload.len())?;
-        Ok(Self { fingerprint: check_of(&payload), payload })
+        check_size(payload.len())?;
+        Ok(Self { fingerprint: checksum(&payload), payload })
     }
 
     /// The description as a frame.
     pub(super) fn encoded(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FRAME_HEAD + self.payload.len());
+        let mut out = Vec::with_capacity(FRAME_HEADER_BYTES + self.payload.len());
         out.extend_from_slice(&(self.payload.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
         out.extend_from_slice(&self.payload);
@@ -67,17 +66,17 @@ impl Columns {
     }
 }
 
-/// One record as it reads back.
+/// A decoded record.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Logged {
+pub(super) struct DecodedRecord {
     pub(super) request: RequestId,
     pub(super) version: i64,
-    pub(super) part: Part,
+    pub(super) role: TrafficRole,
     pub(super) status: u16,
     pub(super) wall_ms: i64,
     pub(super) project_ms: i64,
     pub(super) latency_us: u64,
-    /// Fingerprint of the columns' description.
+    /// Fingerprint of the column description.
     pub(super) columns: u64,
     /// Values in the order of the description.
     pub(super) inputs: Vec<Column>,
@@ -85,15 +84,15 @@ pub(super) struct Logged {
     pub(super) scores: Option<Scores>,
 }
 
-/// Appends `record` to `out` as a frame.
-pub(super) fn encode(record: &Answered<'_>, columns: &Columns, out: &mut Vec<u8>) -> Result<(), LogError> {
+/// Appends `record` to `out` as one frame.
+pub(super) fn encode(record: &PredictionRecord<'_>, columns: &Columns, out: &mut Vec<u8>) -> Result<(), LogError> {
     let start = out.len();
-    out.extend_from_slice(&[0; FRAME_HEAD]);
-    out.push(TAG_ANSWERED);
+    out.extend_from_slice(&[0; FRAME_HEADER_BYTES]);
+    out.push(TAG_PREDICTION);
     out.extend_from_slice(&columns.fingerprint.to_le_bytes());
     out.extend_from_slice(record.request.uuid().as_bytes());
     out.extend_from_slice(&record.version.to_le_bytes());
-    out.push(record.part as u8);
+    out.push(record.role as u8);
     out.extend_from_slice(&record.status.to_le_bytes());
     out.extend_from_slice(&record.wall_ms.to_le_bytes());
     out.extend_from_slice(&record.project_ms.to_le_bytes());
@@ -107,7 +106,7 @@ pub(super) fn encode(record: &Answered<'_>, columns: &Columns, out: &mut Vec<u8>
             Column::Number(values) => put_numbers(out, values),
             Column::Text(text) => put_text(out, text),
         }
-        limit(out.len() - start)?;
+        check_size(out.len() - start)?;
     }
     if let Some(scores) = record.scores {
         if scores.values.len() != rows * scores.width {
@@ -115,24 +114,24 @@ pub(super) fn encode(record: &Answered<'_>, columns: &Columns, out: &mut Vec<u8>
         }
         put_numbers(out, &scores.values);
     }
-    let length = out.len() - start - FRAME_HEAD;
-    limit(length)?;
-    let check = check_of(&out[start + FRAME_HEAD..]);
+    let length = out.len() - start - FRAME_HEADER_BYTES;
+    check_size(length)?;
+    let sum = checksum(&out[start + FRAME_HEADER_BYTES..]);
     out[start..start + 4].copy_from_slice(&(length as u32).to_le_bytes());
-    out[start + 4..start + FRAME_HEAD].copy_from_slice(&check.to_le_bytes());
+    out[start + 4..start + FRAME_HEADER_BYTES].copy_from_slice(&sum.to_le_bytes());
     Ok(())
 }
 
-fn limit(size: usize) -> Result<(), LogError> {
+fn check_size(size: usize) -> Result<(), LogError> {
     if size <= RECORD_MAX_BYTES {
         return Ok(());
     }
     Err(LogError::TooLarge { size_bytes: size as u64, limit_bytes: RECORD_MAX_BYTES as u64 })
 }
 
-fn check_of(payload: &[u8]) -> u64 {
-    let mut first = [0; CHECK_BYTES];
-    first.copy_from_slice(&blake3::hash(payload).as_bytes()[..CHECK_BYTES]);
+fn checksum(payload: &[u8]) -> u64 {
+    let mut first = [0; CHECKSUM_BYTES];
+    first.copy_from_slice(&blake3::hash(payload).as_bytes()[..CHECKSUM_BYTES]);
     u64::from_le_bytes(first)
 }
 
@@ -147,8 +146,8 @@ fn put_numbers(out: &mut Vec<u8>, values: &[f64]) {
     }
 }
 
-/// A frame taken from a larger one keeps all its distinct values: they are written only when
-/// there are no more of them than rows.
+/// Writes a dictionary only when it has no more values than there are rows: a frame cut from a larger one
+/// keeps all distinct values of that one.
 fn put_text(out: &mut Vec<u8>, text: &TextColumn) {
     if text.values.len() <= text.codes.len() {
         out.push(TEXT_DICTIONARY);
@@ -165,31 +164,31 @@ fn put_text(out: &mut Vec<u8>, text: &TextColumn) {
     for row in 0..text.codes.len() {
         match text.get(row) {
             Some(value) => put_bytes(out, value.as_bytes()),
-            None => out.extend_from_slice(&NO_TEXT.to_le_bytes()),
+            None => out.extend_from_slice(&MISSING_TEXT.to_le_bytes()),
         }
     }
 }
 
-/// What a segment holds.
+/// The structure of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// Whole records.
+    /// Number of whole records.
     pub(super) records: u64,
     /// Bytes up to the end of the last whole frame.
     pub(super) end: u64,
-    /// Why it does not go on there, when more bytes follow.
+    /// Why the bytes after `end` are not a frame; `None` when no bytes follow.
     pub(super) torn: Option<&'static str>,
-    /// Descriptions of columns by fingerprint.
+    /// Column descriptions by fingerprint.
     pub(super) columns: HashMap<u64, Vec<(String, InputKind)>>,
 }
 
-/// Goes through a segment's frames without decoding the values.
+/// Reads a segment's frames without decoding values.
 pub(super) fn scan(segment: &[u8]) -> Scan {
     let mut scan = Scan::default();
-    scan.torn = each(segment, &mut scan.end, |payload| {
+    scan.torn = for_each_frame(segment, &mut scan.end, |payload| {
         if is_description(payload) {
-            let columns = decode_columns(payload).ok_or("a description of columns does not read back")?;
-            scan.columns.insert(check_of(payload), columns);
+            let columns = decode_columns(payload).ok_or("a column description cannot be decoded")?;
+            scan.columns.insert(checksum(payload), columns);
         } else {
             scan.records += 1;
         }
@@ -199,39 +198,39 @@ pub(super) fn scan(segment: &[u8]) -> Scan {
     scan
 }
 
-/// Calls `visit` with each whole frame's payload; `end` is where the last one ended.
-pub(super) fn each<'a>(
+/// Calls `visit` with the payload of each whole frame; sets `end` to the end of the last one.
+pub(super) fn for_each_frame<'a>(
     segment: &'a [u8],
     end: &mut u64,
     mut visit: impl FnMut(&'a [u8]) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
     let mut cursor = Cursor(segment);
     if cursor.take(MAGIC.len()) != Some(MAGIC.as_slice()) {
-        return Err("it has no header");
+        return Err("the header is missing");
     }
     *end = MAGIC.len() as u64;
     while !cursor.0.is_empty() {
         let length = cursor.u32().ok_or("a frame is cut short")? as usize;
-        let check = cursor.u64().ok_or("a frame is cut short")?;
+        let expected = cursor.u64().ok_or("a frame is cut short")?;
         if length > RECORD_MAX_BYTES {
             return Err("a frame is longer than any record");
         }
         let payload = cursor.take(length).ok_or("a frame is cut short")?;
-        if check_of(payload) != check {
+        if checksum(payload) != expected {
             return Err("a frame does not match its checksum");
         }
         visit(payload)?;
-        *end += (FRAME_HEAD + length) as u64;
+        *end += (FRAME_HEADER_BYTES + length) as u64;
     }
     Ok(())
 }
 
-/// Whether a payload describes columns; else it is a record.
+/// Whether a payload is a column description; otherwise it is a record.
 pub(super) fn is_description(payload: &[u8]) -> bool {
     payload.first() == Some(&TAG_COLUMNS)
 }
 
-/// Reads a description of columns.
+/// Decodes a column description.
 fn decode_columns(payload: &[u8]) -> Option<Vec<(String, InputKind)>> {
     let mut cursor = Cursor(payload);
     cursor.u8()?;
@@ -245,16 +244,16 @@ fn decode_columns(payload: &[u8]) -> Option<Vec<(String, InputKind)>> {
     Some(columns)
 }
 
-/// Reads a record; `None` for a payload that is none, or that does not fit its columns.
-pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKind)>>) -> Option<Logged> {
+/// Decodes a record; `None` when the payload is not a record or does not match its columns.
+pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKind)>>) -> Option<DecodedRecord> {
     let mut cursor = Cursor(payload);
-    if cursor.u8()? != TAG_ANSWERED {
+    if cursor.u8()? != TAG_PREDICTION {
         return None;
     }
     let fingerprint = cursor.u64()?;
     let request = RequestId::from(Uuid::from_slice(cursor.take(16)?).ok()?);
     let version = cursor.i64()?;
-    let part = *Part::ALL.get(usize::from(cursor.u8()?))?;
+    let role = *TrafficRole::ALL.get(usize::from(cursor.u8()?))?;
     let status = u16::from_le_bytes(cursor.array()?);
     let (wall_ms, project_ms, latency_us) = (cursor.i64()?, cursor.i64()?, cursor.u64()?);
     let (rows, width) = (cursor.u32()? as usize, cursor.u32()? as usize);
@@ -269,10 +268,10 @@ pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKi
         0 => None,
         width => Some(Scores { width, values: cursor.numbers(rows.checked_mul(width)?)? }),
     };
-    cursor.0.is_empty().then_some(Logged {
+    cursor.0.is_empty().then_some(DecodedRecord {
         request,
         version,
-        part,
+        role,
         status,
         wall_ms,
         project_ms,
@@ -284,7 +283,7 @@ pub(super) fn decode(payload: &[u8], columns: &HashMap<u64, Vec<(String, InputKi
     })
 }
 
-/// Reads from the front of some bytes; `None` when they end early.
+/// Reads values from the front of a slice; `None` when the slice is too short.
 struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
@@ -329,7 +328,7 @@ impl<'a> Cursor<'a> {
             let mut values = Vec::new();
             for _ in 0..rows {
                 values.push(match self.u32()? {
-                    NO_TEXT => None,
+                    MISSING_TEXT => None,
                     length => Some(std::str::from_utf8(self.take(length as usize)?).ok()?),
                 });
             }

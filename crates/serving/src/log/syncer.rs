@@ -1,4 +1,4 @@
-//! The thread that brings written segments to disk.
+//! The thread that syncs written segments to disk.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use super::error::LogError;
 use super::file::SegmentFile;
 use super::lock;
 
-/// How long a logged record may wait for its sync.
+/// The longest time between a write and its sync.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Syncs segments within [`PERIOD`] of a write; sleeps while there is none.
@@ -32,15 +32,15 @@ struct State {
 impl Syncer {
     pub(super) fn start() -> Result<Self, LogError> {
         let shared = Arc::<Shared>::default();
-        let theirs = shared.clone();
+        let worker = shared.clone();
         let thread = std::thread::Builder::new()
             .name("prediction-sync".to_owned())
-            .spawn(move || theirs.run())
+            .spawn(move || worker.run())
             .map_err(LogError::Thread)?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Promises a sync of what was written to `segment` so far.
+    /// Schedules a sync of everything written to `segment` so far.
     pub(super) fn push(&self, segment: &Arc<SegmentFile>) {
         if segment.mark_dirty() {
             return;
@@ -82,7 +82,7 @@ impl Shared {
             for segment in &dirty {
                 let end = segment.mark_clean();
                 if let Err(error) = segment.sync(end) {
-                    tracing::error!(error = %error, "predictions were not brought to disk");
+                    tracing::error!(error = %error, "predictions were not synced to disk");
                 }
             }
             if is_stopping && dirty.is_empty() {

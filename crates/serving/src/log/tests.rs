@@ -1,28 +1,28 @@
-use super::record::{Columns, Logged, decode, encode, scan};
+use super::record::{Columns, DecodedRecord, decode, encode, scan};
 use super::*;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
-use perennial_core::port::prediction::Part;
+use perennial_core::port::prediction::TrafficRole;
 use proptest::prelude::*;
 
-/// A request's parts, owned.
+/// The fields of a record, owned.
 #[derive(Debug, Clone)]
 struct Request {
     id: RequestId,
     numbers: (i64, u16, i64, i64, u64),
-    part: Part,
+    role: TrafficRole,
     inputs: Frame,
     scores: Option<Scores>,
 }
 
 impl Request {
-    fn answered(&self) -> Answered<'_> {
+    fn record(&self) -> PredictionRecord<'_> {
         let (version, status, wall_ms, project_ms, latency_us) = self.numbers;
-        Answered {
+        PredictionRecord {
             request: self.id,
             version,
-            part: self.part,
+            role: self.role,
             status,
             wall_ms,
             project_ms,
@@ -32,12 +32,12 @@ impl Request {
         }
     }
 
-    /// A segment that holds it alone.
+    /// A segment with this record only.
     fn segment(&self) -> Vec<u8> {
         let columns = Columns::of(&self.inputs).unwrap();
         let mut bytes = file::MAGIC.to_vec();
         bytes.extend(columns.encoded());
-        encode(&self.answered(), &columns, &mut bytes).unwrap();
+        encode(&self.record(), &columns, &mut bytes).unwrap();
         bytes
     }
 }
@@ -59,19 +59,19 @@ prop_compose! {
         for (name, column) in names.into_iter().zip(columns) {
             inputs.push(name, column);
         }
-        // A frame without columns has no rows, and scores of a failed request are absent.
+        // A frame without columns has no rows; a failed request has no scores.
         let has_rows = inputs.rows() > 0;
         Request {
             id: RequestId::from(uuid::Uuid::from_u128(id)),
             numbers,
-            part: if canary { Part::Canary } else { Part::Champion },
+            role: if canary { TrafficRole::Canary } else { TrafficRole::Champion },
             scores: (width > 0 && has_rows).then_some(Scores { width, values }),
             inputs,
         }
     }
 }
 
-/// Bits, so that NaN equals itself.
+/// The values' bits, so that NaN equals NaN.
 fn bits(column: &Column) -> Vec<Option<String>> {
     (0..column.len())
         .map(|row| match column {
@@ -81,11 +81,11 @@ fn bits(column: &Column) -> Vec<Option<String>> {
         .collect()
 }
 
-fn only_record(segment: &[u8]) -> Logged {
+fn only_record(segment: &[u8]) -> DecodedRecord {
     let scan = scan(segment);
     assert_eq!((scan.records, scan.torn), (1, None));
     let mut logged = None;
-    record::each(segment, &mut 0, |payload| {
+    record::for_each_frame(segment, &mut 0, |payload| {
         logged = decode(payload, &scan.columns).or(logged.take());
         Ok(())
     })
@@ -95,11 +95,11 @@ fn only_record(segment: &[u8]) -> Logged {
 
 proptest! {
     #[test]
-    fn a_record_reads_back_as_it_was(request in request()) {
+    fn decoding_an_encoded_record_gives_the_record(request in request()) {
         let logged = only_record(&request.segment());
-        let Answered { version, status, wall_ms, project_ms, latency_us, .. } = request.answered();
+        let PredictionRecord { version, status, wall_ms, project_ms, latency_us, .. } = request.record();
         prop_assert_eq!(logged.request, request.id);
-        prop_assert_eq!(logged.part, request.part);
+        prop_assert_eq!(logged.role, request.role);
         prop_assert_eq!(
             (logged.version, logged.status, logged.wall_ms, logged.project_ms, logged.latency_us),
             (version, status, wall_ms, project_ms, latency_us)
@@ -122,7 +122,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_never_taken_for_a_record(request in request(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+    fn a_record_with_a_flipped_bit_is_detected(request in request(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
         let mut bytes = request.segment();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -141,30 +141,35 @@ proptest! {
 }
 
 #[test]
-fn distinct_values_that_no_row_uses_are_not_written() {
+fn dictionary_values_that_no_row_uses_are_not_written() {
     let many: Vec<String> = (0..10_000).map(|value| format!("value {value}")).collect();
     let column = Column::Text(TextColumn::encode(many.iter().map(|value| Some(value.as_str()))));
     let mut inputs = Frame::new();
     inputs.push("text", column.take(&[4_321]));
-    let request =
-        Request { id: RequestId::generate(), numbers: (1, 200, 0, 0, 0), part: Part::Champion, inputs, scores: None };
+    let request = Request {
+        id: RequestId::generate(),
+        numbers: (1, 200, 0, 0, 0),
+        role: TrafficRole::Champion,
+        inputs,
+        scores: None,
+    };
     let segment = request.segment();
     assert!(segment.len() < 200, "{} bytes", segment.len());
     assert_eq!(bits(&only_record(&segment).inputs[0]), [Some("value 4321".to_owned())]);
 }
 
 #[test]
-fn scores_that_do_not_fit_the_rows_are_refused() {
+fn scores_that_do_not_match_the_rows_are_refused() {
     let mut inputs = Frame::new();
     inputs.push("x", Column::Number(vec![1.0, 2.0]));
     let request = Request {
         id: RequestId::generate(),
         numbers: (1, 200, 0, 0, 0),
-        part: Part::Champion,
+        role: TrafficRole::Champion,
         inputs,
         scores: Some(Scores { width: 1, values: vec![0.5] }),
     };
     let columns = Columns::of(&request.inputs).unwrap();
-    let error = encode(&request.answered(), &columns, &mut Vec::new()).unwrap_err();
+    let error = encode(&request.record(), &columns, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, LogError::Shape { rows: 2, scores: 1, width: 1 }));
 }

@@ -1,4 +1,4 @@
-//! Finding and loading the library.
+//! Finds and loads the ONNX Runtime library.
 
 use std::env;
 use std::fs;
@@ -8,14 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use perennial_core::{Error, ErrorCode, Result};
 
-/// Names the library first.
+/// The environment variable that names the library.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// The one environment that a process can have; made when the first model needs it.
+/// The environment, of which a process has one; created when the first model needs it.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// The ONNX Runtime library of this machine: the one `ORT_DYLIB_PATH` names, else one beside the
-/// binary, else one of the Python environment that is active or first on `PATH`. Nothing is loaded.
+/// The path of the ONNX Runtime library on this machine: the value of `ORT_DYLIB_PATH`, else a library beside
+/// the binary, else one in the active Python environment or in the first one on `PATH`. Loads nothing.
 pub fn find_library() -> Option<PathBuf> {
     if let Some(named) = env::var_os(VARIABLE).filter(|named| !named.is_empty()) {
         return Some(named.into());
@@ -30,7 +30,7 @@ pub fn find_library() -> Option<PathBuf> {
     beside.into_iter().chain(environments).find_map(|folder| library_in(&folder))
 }
 
-/// Where a Python environment keeps the package's library, one a Python version.
+/// Folders that hold the library in a Python environment, one per Python version.
 fn packages(prefix: &Path) -> Vec<PathBuf> {
     let versions = fs::read_dir(prefix.join("lib")).into_iter().flatten().flatten();
     versions
@@ -41,7 +41,7 @@ fn packages(prefix: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// `libonnxruntime.so` or one with a version behind it, the highest name first.
+/// The file `libonnxruntime.so` or its versioned name; of several the highest.
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let found = names.filter(|name| {
@@ -51,11 +51,11 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
     found.max().map(|name| folder.join(name))
 }
 
-/// The environment, made with the library at `path` when there is none yet. Sessions are only ever
-/// made of it: without a library `ort` would panic.
+/// The environment; the first call creates it with the library at `path`. Every session is created from it,
+/// because `ort` panics without a library.
 pub(super) fn environment(path: &Path) -> Result<Environment> {
-    let unusable = |why: String| {
-        Error::new(ErrorCode::Model, format!("`{}` is no ONNX Runtime library that can be used: {why}", path.display()))
+    let unusable = |reason: String| {
+        Error::new(ErrorCode::Model, format!("cannot use `{}` as ONNX Runtime library: {reason}", path.display()))
             .hint("`pip install --upgrade onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
     };
     if !path.is_file() {
@@ -66,11 +66,11 @@ pub(super) fn environment(path: &Path) -> Result<Environment> {
         return Ok(environment.clone());
     }
     let builder = ort::init_from(path).map_err(|error| unusable(super::one_line(&error.to_string())))?;
-    let made = builder
+    let created = builder
         .with_name("perennial")
         .with_telemetry(false)
         .build()
         .map_err(|error| unusable(super::one_line(&error.to_string())))?;
-    *environment = Some(made.clone());
-    Ok(made)
+    *environment = Some(created.clone());
+    Ok(created)
 }

@@ -1,4 +1,4 @@
-//! From a model's outputs to scores.
+//! Reads scores from a model's outputs.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::task::TaskKind;
 
-/// Which output holds the scores, and how its columns become them.
-pub(super) struct Pick {
+/// The output that holds the scores, and how to read it.
+pub(super) struct ScoreOutput {
     output: String,
     task: TaskKind,
     classes: Vec<String>,
 }
 
-impl Pick {
-    /// The output that holds the scores: for a regression the first of numbers, for a classifier
-    /// what is mapped to classes, or called a probability, or as wide as there are classes, or the
-    /// last of numbers.
+impl ScoreOutput {
+    /// Finds the output that holds the scores. For a regression it is the first numeric output. For a
+    /// classifier it is the first that exists of: a map by class, an output with `prob` in its name, an output
+    /// with one column per class, the last numeric output.
     pub(super) fn new(outputs: &[Outlet], signature: &Signature) -> Result<Self, String> {
         let is_float = |outlet: &&Outlet| {
             matches!(outlet.dtype().tensor_type(), Some(TensorElementType::Float32 | TensorElementType::Float64))
@@ -31,11 +31,11 @@ impl Pick {
                 let is_wide = |outlet: &&Outlet| {
                     outlet.dtype().tensor_shape().is_some_and(|shape| shape.len() == 2 && shape[1] == classes)
                 };
-                let is_called = |outlet: &&Outlet| outlet.name().to_lowercase().contains("prob");
+                let is_probability = |outlet: &&Outlet| outlet.name().to_lowercase().contains("prob");
                 outputs
                     .iter()
                     .find(is_mapped)
-                    .or_else(|| floats().find(is_called))
+                    .or_else(|| floats().find(is_probability))
                     .or_else(|| floats().find(is_wide))
                     .or_else(|| floats().next_back())
             }
@@ -48,37 +48,37 @@ impl Pick {
 
     /// The scores of `rows` rows.
     pub(super) fn scores(&self, outputs: &SessionOutputs<'_>, rows: usize) -> Result<Scores, PredictError> {
-        let wrong = |why: String| PredictError::Model(format!("output `{}` {why}", self.output));
-        let value = outputs.get(&self.output).ok_or_else(|| wrong("was not answered".to_owned()))?;
-        let answered = match value.dtype() {
-            ValueType::Sequence(_) => self.mapped(value).map_err(wrong)?,
-            _ => numbers(value).map_err(|error| wrong(error.to_string()))?,
+        let invalid = |reason: String| PredictError::Model(format!("output `{}` {reason}", self.output));
+        let value = outputs.get(&self.output).ok_or_else(|| invalid("is missing".to_owned()))?;
+        let numbers = match value.dtype() {
+            ValueType::Sequence(_) => self.mapped(value).map_err(invalid)?,
+            _ => read_numbers(value).map_err(|error| invalid(error.to_string()))?,
         };
-        let width = answered.len().checked_div(rows).unwrap_or(0);
+        let width = numbers.len().checked_div(rows).unwrap_or(0);
         let expected = match self.task {
             TaskKind::Multiclass => self.classes.len(),
             TaskKind::Binary if width == 2 => 2,
             TaskKind::Binary | TaskKind::Regression => 1,
         };
-        if answered.len() != rows * expected {
-            return Err(wrong(format!("holds {} numbers for {rows} rows, expected {expected} a row", answered.len())));
+        if numbers.len() != rows * expected {
+            return Err(invalid(format!("has {} numbers for {rows} rows, expected {expected} per row", numbers.len())));
         }
         Ok(match self.task {
-            // Of two columns the second is the probability of yes.
+            // The second of two columns is the probability of the positive class.
             TaskKind::Binary => {
-                Scores { width: 1, values: answered.chunks_exact(expected).map(|row| row[expected - 1]).collect() }
+                Scores { width: 1, values: numbers.chunks_exact(expected).map(|row| row[expected - 1]).collect() }
             }
-            TaskKind::Multiclass | TaskKind::Regression => Scores { width: expected, values: answered },
+            TaskKind::Multiclass | TaskKind::Regression => Scores { width: expected, values: numbers },
         })
     }
 
-    /// One map a row from class to score, in the order of the classes.
+    /// Scores from one map per row, class to score, in the order of the classes.
     fn mapped(&self, value: &DynValue) -> Result<Vec<f64>, String> {
         let maps = value.try_extract_sequence::<DynMapValueType>().map_err(|error| error.to_string())?;
         let mut numbers = Vec::new();
         for map in maps {
             let row: Vec<(String, f32)> = if let Ok(pairs) = map.try_extract_key_values::<i64, f32>() {
-                // Whole numbers sort as such.
+                // Class numbers sort numerically.
                 let sorted: BTreeMap<i64, f32> = pairs.into_iter().collect();
                 sorted.into_iter().map(|(class, score)| (class.to_string(), score)).collect()
             } else {
@@ -98,7 +98,7 @@ impl Pick {
     }
 }
 
-fn numbers(value: &DynValue) -> ort::Result<Vec<f64>> {
+fn read_numbers(value: &DynValue) -> ort::Result<Vec<f64>> {
     match value.dtype().tensor_type() {
         Some(TensorElementType::Float64) => Ok(value.try_extract_tensor::<f64>()?.1.to_vec()),
         _ => Ok(value.try_extract_tensor::<f32>()?.1.iter().copied().map(f64::from).collect()),

@@ -6,7 +6,7 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
 use perennial_core::port::data::Values;
-use perennial_core::port::prediction::{Answered, Durability, Part, PredictionLog};
+use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
 use serde_json::json;
 use tempfile::TempDir;
@@ -25,19 +25,19 @@ fn inputs(distance: f64) -> Frame {
     frame
 }
 
-/// Appends a request of two rows and tells its id.
+/// Appends a request of two rows; returns its id.
 fn append(log: &SegmentLog, name: &str, durability: Durability) -> RequestId {
     let request = RequestId::generate();
     let scores = Scores { width: 1, values: vec![0.25, 1.0] };
-    log.append(name, answered(request, &inputs(1400.5), Some(&scores)), durability).unwrap();
+    log.append(name, prediction(request, &inputs(1400.5), Some(&scores)), durability).unwrap();
     request
 }
 
-fn answered<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores>) -> Answered<'a> {
-    Answered {
+fn prediction<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores>) -> PredictionRecord<'a> {
+    PredictionRecord {
         request,
         version: 7,
-        part: Part::Canary,
+        role: TrafficRole::Canary,
         status: 200,
         wall_ms: 1_700_000_000_000,
         project_ms: 1_370_000_000_000,
@@ -55,7 +55,7 @@ fn segment_path(root: &Path, number: i64) -> PathBuf {
 fn a_logged_request_becomes_rows() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    let request = append(&log, LOG, Durability::Logged);
+    let request = append(&log, LOG, Durability::Batched);
     assert_eq!(log.seal(LOG).unwrap(), [1]);
     let segment = log.read(LOG, 1).unwrap();
     assert_eq!(segment.records, 1);
@@ -69,7 +69,7 @@ fn a_logged_request_becomes_rows() {
         all
     };
     let first = row(0, json!({ "in_distance": 1400.5, "in_carrier": "U\"A", "score": 0.25 }));
-    // What is missing has no value.
+    // A missing value has no member.
     assert_eq!(as_rows(&segment), [first, row(1, json!({ "score": 1.0 }))]);
 }
 
@@ -83,7 +83,7 @@ fn types_come_from_the_log_and_not_from_the_values() {
     inputs.push("number", Column::Text(TextColumn::encode([Some("9007199254740993")])));
     inputs.push("day", Column::Text(TextColumn::encode([Some("2013-06-01")])));
     let scores = Scores { width: 1, values: vec![1.0] };
-    log.append(LOG, answered(RequestId::generate(), &inputs, Some(&scores)), Durability::Logged).unwrap();
+    log.append(LOG, prediction(RequestId::generate(), &inputs, Some(&scores)), Durability::Batched).unwrap();
     let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
     assert_eq!(values(&segment, "in_whole"), [&Values::Float(vec![70.0])]);
     assert!(matches!(values(&segment, "in_nothing")[..], [Values::Float(missing)] if missing[0].is_nan()));
@@ -103,11 +103,11 @@ fn an_input_that_came_as_numbers_and_as_text_is_two_columns() {
     {
         let mut inputs = Frame::new();
         inputs.push("x", column);
-        log.append(LOG, answered(RequestId::generate(), &inputs, None), Durability::Logged).unwrap();
+        log.append(LOG, prediction(RequestId::generate(), &inputs, None), Durability::Batched).unwrap();
     }
     let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
-    let told: Vec<_> = as_rows(&segment).iter().map(|row| row["in_x"].clone()).collect();
-    assert_eq!(told, [json!(1.0), json!("two"), json!(3.0)]);
+    let values_read: Vec<_> = as_rows(&segment).iter().map(|row| row["in_x"].clone()).collect();
+    assert_eq!(values_read, [json!(1.0), json!("two"), json!(3.0)]);
     assert_eq!(values(&segment, "in_x").len(), 2);
 }
 
@@ -116,7 +116,7 @@ fn scores_of_several_classes_are_numbered() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     let scores = Scores { width: 3, values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0] };
-    log.append(LOG, answered(RequestId::generate(), &inputs(1.0), Some(&scores)), Durability::Logged).unwrap();
+    log.append(LOG, prediction(RequestId::generate(), &inputs(1.0), Some(&scores)), Durability::Batched).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows[1]["score_2"], 1.0);
     assert_eq!(rows[0]["score_0"], 0.5);
@@ -129,11 +129,11 @@ fn a_failed_request_counts_even_when_no_row_was_read() {
     let log = SegmentLog::open(folder.path()).unwrap();
     let request = RequestId::generate();
     let nothing = Frame::new();
-    let record = Answered { status: 500, ..answered(request, &nothing, None) };
-    log.append(LOG, record, Durability::Logged).unwrap();
+    let record = PredictionRecord { status: 500, ..prediction(request, &nothing, None) };
+    log.append(LOG, record, Durability::Batched).unwrap();
     let with_rows = inputs(3.0);
-    let record = Answered { status: 500, ..answered(RequestId::generate(), &with_rows, None) };
-    log.append(LOG, record, Durability::Logged).unwrap();
+    let record = PredictionRecord { status: 500, ..prediction(RequestId::generate(), &with_rows, None) };
+    log.append(LOG, record, Durability::Batched).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[0]["prediction_id"], format!("{request}-0"));
@@ -151,7 +151,7 @@ fn columns_may_differ_from_request_to_request() {
         if round % 2 == 1 {
             frame.push("flight_id", Column::Number(vec![10.0, 11.0]));
         }
-        log.append(LOG, answered(RequestId::generate(), &frame, None), Durability::Logged).unwrap();
+        log.append(LOG, prediction(RequestId::generate(), &frame, None), Durability::Batched).unwrap();
     }
     let rows = rows(&log, LOG);
     let keys: Vec<_> = rows.iter().map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_f64)).collect();
@@ -160,39 +160,39 @@ fn columns_may_differ_from_request_to_request() {
 }
 
 #[test]
-fn sealing_what_is_empty_closes_nothing() {
+fn sealing_an_empty_log_closes_no_segment() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     assert!(log.seal(LOG).unwrap().is_empty());
-    assert!(!folder.path().join(LOG).exists(), "asking makes nothing");
-    append(&log, LOG, Durability::Logged);
+    assert!(!folder.path().join(LOG).exists(), "sealing creates no folder");
+    append(&log, LOG, Durability::Batched);
     let first = log.seal(LOG).unwrap();
-    assert_eq!(log.seal(LOG).unwrap(), first, "sealed once, told until removed");
+    assert_eq!(log.seal(LOG).unwrap(), first, "closed once, listed until removed");
 }
 
 #[test]
-fn segments_roll_over_and_are_told_oldest_first() {
+fn segments_roll_over_and_are_listed_oldest_first() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
-    let requests: Vec<String> = (0..40).map(|_| append(&log, LOG, Durability::Logged).to_string()).collect();
+    let requests: Vec<String> = (0..40).map(|_| append(&log, LOG, Durability::Batched).to_string()).collect();
     let numbers = log.seal(LOG).unwrap();
     assert!(numbers.len() > 3);
-    assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without holes");
+    assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without gaps");
     assert_eq!(numbers.iter().map(|number| log.read(LOG, *number).unwrap().records).sum::<u64>(), 40);
-    let told: Vec<_> = rows(&log, LOG).into_iter().filter(|row| row["row"] == 0).collect();
-    let told: Vec<_> = told.iter().map(|row| row["request_id"].as_str().unwrap()).collect();
-    assert_eq!(told, requests);
+    let first_rows: Vec<_> = rows(&log, LOG).into_iter().filter(|row| row["row"] == 0).collect();
+    let logged: Vec<_> = first_rows.iter().map(|row| row["request_id"].as_str().unwrap()).collect();
+    assert_eq!(logged, requests);
     for number in numbers {
         assert!(fs::metadata(segment_path(folder.path(), number)).unwrap().len() <= SMALL.segment_bytes);
     }
 }
 
 #[test]
-fn numbers_go_on_after_every_segment_was_removed_and_the_log_reopened() {
+fn numbers_continue_after_every_segment_was_removed_and_the_log_reopened() {
     let folder = TempDir::new().unwrap();
     for expected in 1..4 {
         let log = SegmentLog::open(folder.path()).unwrap();
-        append(&log, LOG, Durability::Logged);
+        append(&log, LOG, Durability::Batched);
         assert_eq!(log.seal(LOG).unwrap(), [expected]);
         log.remove(LOG, expected).unwrap();
         log.remove(LOG, expected).unwrap();
@@ -204,40 +204,40 @@ fn numbers_go_on_after_every_segment_was_removed_and_the_log_reopened() {
 fn the_open_segment_can_be_neither_read_nor_removed() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     let open = log.seal(LOG).unwrap()[0] + 1;
     assert_eq!(log.read(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
     assert_eq!(log.remove(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
 }
 
 #[test]
-fn a_reopened_log_goes_on_where_it_stood() {
+fn a_reopened_log_appends_to_its_open_segment() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    let before = append(&log, LOG, Durability::Logged);
+    let before = append(&log, LOG, Durability::Batched);
     drop(log);
     let log = SegmentLog::open(folder.path()).unwrap();
-    let after = append(&log, LOG, Durability::Recorded);
+    let after = append(&log, LOG, Durability::Synced);
     assert_eq!(log.seal(LOG).unwrap(), [1]);
     assert_eq!(log.read(LOG, 1).unwrap().records, 2);
-    let told: Vec<_> = rows(&log, LOG).iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(told, [before.to_string(), before.to_string(), after.to_string(), after.to_string()]);
+    let logged: Vec<_> = rows(&log, LOG).iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(logged, [before.to_string(), before.to_string(), after.to_string(), after.to_string()]);
 }
 
 #[test]
-fn a_torn_tail_is_cut_and_appending_goes_on_behind_it() {
+fn a_torn_tail_is_cut_off_and_appending_continues() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     let whole = fs::read(segment_path(folder.path(), 1)).unwrap();
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     drop(log);
     let two = fs::read(segment_path(folder.path(), 1)).unwrap();
     for cut in whole.len()..two.len() {
         fs::write(segment_path(folder.path(), 1), &two[..cut]).unwrap();
         let log = SegmentLog::open(folder.path()).unwrap();
         // Opened by the first call on it.
-        append(&log, LOG, Durability::Logged);
+        append(&log, LOG, Durability::Batched);
         drop(log);
         let reopened = fs::read(segment_path(folder.path(), 1)).unwrap();
         assert_eq!(reopened.len(), two.len(), "one whole record and the new one");
@@ -251,18 +251,18 @@ fn a_segment_without_a_whole_header_begins_anew() {
     fs::create_dir_all(folder.path().join(LOG)).unwrap();
     fs::write(segment_path(folder.path(), 1), b"PRN").unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     assert_eq!(rows(&log, LOG).len(), 2);
 }
 
 #[test]
-fn damage_in_a_closed_segment_is_told_and_stops_no_other() {
+fn a_damaged_closed_segment_is_an_error_and_the_others_can_be_read() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Logged);
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
+    append(&log, LOG, Durability::Batched);
     let damaged = log.seal(LOG).unwrap()[0];
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     let path = segment_path(folder.path(), damaged);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
@@ -278,12 +278,12 @@ fn damage_in_a_closed_segment_is_told_and_stops_no_other() {
 }
 
 #[test]
-fn a_last_file_that_is_no_segment_is_kept_and_logging_goes_on() {
+fn a_last_file_that_is_not_a_segment_is_kept_and_logging_continues() {
     let folder = TempDir::new().unwrap();
     fs::create_dir_all(folder.path().join(LOG)).unwrap();
     fs::write(segment_path(folder.path(), 4), b"something else").unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     assert_eq!(log.seal(LOG).unwrap(), [4, 5]);
     assert_eq!(log.read(LOG, 4).unwrap_err().code(), ErrorCode::Corrupt);
     assert_eq!(log.read(LOG, 5).unwrap().records, 1);
@@ -291,23 +291,23 @@ fn a_last_file_that_is_no_segment_is_kept_and_logging_goes_on() {
 }
 
 #[test]
-fn logs_are_apart() {
+fn logs_are_separate() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, "a/one", Durability::Logged);
-    append(&log, "a/two", Durability::Logged);
-    append(&log, "a/two", Durability::Logged);
+    append(&log, "a/one", Durability::Batched);
+    append(&log, "a/two", Durability::Batched);
+    append(&log, "a/two", Durability::Batched);
     assert_eq!(rows(&log, "a/one").len(), 2);
     assert_eq!(rows(&log, "a/two").len(), 4);
 }
 
 #[test]
-fn names_that_could_leave_the_folder_are_refused() {
+fn names_that_lead_out_of_the_folder_are_refused() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     for name in ["../x", "/tmp/x", "", "a/../b", "a/b/c/d/e"] {
         assert_eq!(log.seal(name).unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
-        let error = log.append(name, answered(RequestId::generate(), &inputs(1.0), None), Durability::Logged);
+        let error = log.append(name, prediction(RequestId::generate(), &inputs(1.0), None), Durability::Batched);
         assert_eq!(error.unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
     }
 }
@@ -322,14 +322,14 @@ fn a_folder_has_one_log_at_a_time() {
 }
 
 #[test]
-fn a_request_beyond_the_limit_is_refused_and_leaves_nothing() {
+fn a_record_over_the_size_limit_is_refused_and_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     let mut huge = Frame::new();
     huge.push("x", Column::Number(vec![0.5; perennial_serving::RECORD_MAX_BYTES / 8]));
-    let error = log.append(LOG, answered(RequestId::generate(), &huge, None), Durability::Logged).unwrap_err();
+    let error = log.append(LOG, prediction(RequestId::generate(), &huge, None), Durability::Batched).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TooLarge);
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
     assert_eq!(rows(&log, LOG).len(), 2);
 }
 
@@ -340,7 +340,7 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     let log = SegmentLog::open_with(folder.path(), limits).unwrap();
     let full = (0..1_000).find_map(|_| {
         let inputs = inputs(1.0);
-        log.append(LOG, answered(RequestId::generate(), &inputs, None), Durability::Logged).err()
+        log.append(LOG, prediction(RequestId::generate(), &inputs, None), Durability::Batched).err()
     });
     assert_eq!(full.expect("refused at some point").code(), ErrorCode::TooLarge);
     let on_disk: u64 =
@@ -349,20 +349,20 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     for number in log.seal(LOG).unwrap() {
         log.remove(LOG, number).unwrap();
     }
-    append(&log, LOG, Durability::Logged);
+    append(&log, LOG, Durability::Batched);
 }
 
 #[test]
-fn many_threads_append_at_once_and_nothing_is_lost_or_doubled() {
+fn many_threads_append_at_once_and_no_record_is_lost_or_doubled() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open_with(folder.path(), LogLimits { segment_bytes: 20_000, ..SMALL }).unwrap();
-    let mut told: Vec<String> = std::thread::scope(|scope| {
+    let mut appended: Vec<String> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)
             .map(|worker| {
                 let log = &log;
                 scope.spawn(move || -> Vec<String> {
                     let durability = |n: i32| {
-                        if (n + worker) % 25 == 0 { Durability::Recorded } else { Durability::Logged }
+                        if (n + worker) % 25 == 0 { Durability::Synced } else { Durability::Batched }
                     };
                     (0..500).map(|n| append(log, LOG, durability(n)).to_string()).collect()
                 })
@@ -375,7 +375,7 @@ fn many_threads_append_at_once_and_nothing_is_lost_or_doubled() {
         .filter(|row| row["row"] == 1)
         .map(|row| row["request_id"].as_str().unwrap().to_owned())
         .collect();
-    told.sort();
+    appended.sort();
     logged.sort();
-    assert_eq!(told, logged);
+    assert_eq!(appended, logged);
 }

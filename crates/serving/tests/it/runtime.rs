@@ -10,7 +10,7 @@ use perennial_core::task::TaskKind;
 use perennial_serving::Runtime;
 use tempfile::TempDir;
 
-/// Models, and what ONNX Runtime in Python answers.
+/// Models, and their predictions by ONNX Runtime in Python.
 struct Models {
     folder: TempDir,
     library: PathBuf,
@@ -18,7 +18,7 @@ struct Models {
 }
 
 impl Models {
-    fn make() -> Self {
+    fn create() -> Self {
         let python = std::env::var_os("PERENNIAL_TEST_PYTHON").expect(
             "PERENNIAL_TEST_PYTHON must name a Python with onnx and onnxruntime: run the tests by `cargo xtask test`",
         );
@@ -26,11 +26,11 @@ impl Models {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/models.py");
         let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         Self {
             folder,
-            library: told["library"].as_str().unwrap().into(),
-            expected: serde_json::from_value(told["expected"].clone()).unwrap(),
+            library: made["library"].as_str().unwrap().into(),
+            expected: serde_json::from_value(made["expected"].clone()).unwrap(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Models {
         Runtime::new(Some(self.library.clone()))
     }
 
-    /// Asserts that the scores are what Python got, columns in the order of `columns`.
+    /// Asserts that the scores equal Python's, with columns in the order of `columns`.
     fn assert_scores(&self, name: &str, scores: &Scores, columns: &[usize]) {
         for (row, expected) in self.expected[name].iter().enumerate() {
             for (&column, &got) in columns.iter().zip(scores.row(row)) {
@@ -80,8 +80,8 @@ fn frame() -> Frame {
 }
 
 #[test]
-fn a_model_of_any_operators_answers_by_onnx_runtime() {
-    let models = Models::make();
+fn onnx_runtime_predicts_with_a_model_of_any_operators() {
+    let models = Models::create();
     let inputs = [number("x"), number("b"), number("c")];
     let signature = signature(&inputs, TaskKind::Multiclass, &["0", "1", "2"]);
     let predictor = models.runtime().load(&models.file("matrix"), &signature).unwrap();
@@ -91,7 +91,7 @@ fn a_model_of_any_operators_answers_by_onnx_runtime() {
 
 #[test]
 fn mapped_classes_come_in_the_order_of_the_signature() {
-    let models = Models::make();
+    let models = Models::create();
     let inputs = [number("x"), number("b"), number("c")];
     let predictor = models
         .runtime()
@@ -102,8 +102,8 @@ fn mapped_classes_come_in_the_order_of_the_signature() {
 }
 
 #[test]
-fn columns_reach_inputs_of_their_name_and_kind() {
-    let models = Models::make();
+fn columns_are_bound_to_inputs_by_name_and_kind() {
+    let models = Models::create();
     let inputs = [text("carrier"), number("count"), number("x")];
     let predictor =
         models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
@@ -111,8 +111,8 @@ fn columns_reach_inputs_of_their_name_and_kind() {
 }
 
 #[test]
-fn of_two_probabilities_the_second_is_yes() {
-    let models = Models::make();
+fn the_second_of_two_probabilities_is_the_score() {
+    let models = Models::create();
     let inputs = [number("x"), number("b")];
     let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
     models.assert_scores("binary", &predictor.predict(&frame()).unwrap(), &[1]);
@@ -120,15 +120,15 @@ fn of_two_probabilities_the_second_is_yes() {
 
 #[test]
 fn a_classical_model_needs_no_library() {
-    let models = Models::make();
+    let models = Models::create();
     let signature = signature(&[number("x")], TaskKind::Regression, &[]);
     let predictor = Runtime::default().load(&models.file("classical"), &signature).unwrap();
     models.assert_scores("classical", &predictor.predict(&frame()).unwrap(), &[0]);
 }
 
 #[test]
-fn without_a_library_the_operators_and_the_remedy_are_named() {
-    let models = Models::make();
+fn without_a_library_the_error_names_the_operator_and_the_remedy() {
+    let models = Models::create();
     let signature = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
     for library in [None, Some("/nowhere/libonnxruntime.so".into())] {
         let is_missing = library.is_none();
@@ -141,7 +141,7 @@ fn without_a_library_the_operators_and_the_remedy_are_named() {
 }
 
 #[test]
-fn what_is_no_model_is_refused() {
+fn a_file_that_is_not_a_model_is_refused() {
     for bytes in [&b""[..], b"import torch", &[0xff; 64]] {
         let error = Runtime::default().load(bytes, &signature(&[], TaskKind::Binary, &[])).err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
@@ -150,8 +150,8 @@ fn what_is_no_model_is_refused() {
 }
 
 #[test]
-fn a_signature_that_does_not_fit_is_refused_with_the_column() {
-    let models = Models::make();
+fn a_signature_that_does_not_match_is_refused_with_the_column() {
+    let models = Models::create();
     let cases = [
         ("named", vec![text("carrier"), number("count")], "`x`"),
         ("named", vec![number("carrier"), number("count"), number("x")], "`carrier`"),
@@ -166,8 +166,8 @@ fn a_signature_that_does_not_fit_is_refused_with_the_column() {
 }
 
 #[test]
-fn values_that_do_not_fit_are_refused_with_the_column() {
-    let models = Models::make();
+fn values_of_a_wrong_kind_are_refused_with_the_column() {
+    let models = Models::create();
     let inputs = [text("carrier"), number("count"), number("x")];
     let predictor =
         models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
@@ -196,8 +196,8 @@ fn values_that_do_not_fit_are_refused_with_the_column() {
 }
 
 #[test]
-fn a_file_tells_its_signature() {
-    let models = Models::make();
+fn the_signature_is_inferred_from_the_file() {
+    let models = Models::create();
     let features = [number("a"), number("b"), number("c")];
     let hint = |task| SignatureHint { task, features: &features, classes: &[] };
     let runtime = models.runtime();
@@ -210,8 +210,8 @@ fn a_file_tells_its_signature() {
 }
 
 #[test]
-fn many_threads_ask_one_model() {
-    let models = Models::make();
+fn many_threads_predict_with_one_model() {
+    let models = Models::create();
     let inputs = [number("x"), number("b")];
     let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
     std::thread::scope(|scope| {

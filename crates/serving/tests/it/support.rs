@@ -4,7 +4,7 @@ use perennial_core::port::prediction::{PredictionLog, Segment};
 use perennial_serving::SegmentLog;
 use serde_json::{Map, Value, json};
 
-/// All rows of all closed segments of a log, the open one closed first.
+/// Closes the open segment of a log; returns all rows of its closed segments.
 pub(crate) fn rows(log: &SegmentLog, name: &str) -> Vec<Value> {
     let numbers = log.seal(name).unwrap();
     numbers.iter().flat_map(|number| as_rows(&log.read(name, *number).unwrap())).collect()
@@ -15,8 +15,8 @@ pub(crate) fn as_rows(segment: &Segment) -> Vec<Value> {
     let count = segment.columns[0].values.len();
     let mut rows = vec![Map::new(); count];
     for column in &segment.columns {
-        assert_eq!(column.values.len(), count, "`{}` is as long as the others", column.name);
-        for (row, told) in rows.iter_mut().enumerate() {
+        assert_eq!(column.values.len(), count, "`{}` has as many rows as the others", column.name);
+        for (row, object) in rows.iter_mut().enumerate() {
             let value = match &column.values {
                 Values::Int(values) => Some(json!(values[row])),
                 Values::Float(values) => Some(values[row]).filter(|value| !value.is_nan()).map(Value::from),
@@ -24,13 +24,13 @@ pub(crate) fn as_rows(segment: &Segment) -> Vec<Value> {
                     .filter(|code| *code != MISSING)
                     .map(|code| json!(&*text.values[code as usize])),
             };
-            told_once(told, &column.name, value);
+            insert_once(object, &column.name, value);
         }
     }
     rows.into_iter().map(Value::Object).collect()
 }
 
-fn told_once(row: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+fn insert_once(row: &mut Map<String, Value>, name: &str, value: Option<Value>) {
     if let Some(value) = value {
         assert!(row.insert(name.to_owned(), value).is_none(), "`{name}` has two values in one row");
     }

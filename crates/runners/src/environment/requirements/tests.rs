@@ -24,12 +24,12 @@ fn a_report_becomes_a_sorted_lock_with_hashes() {
 }
 
 #[test]
-fn one_package_without_a_hash_leaves_all_without() {
+fn a_lock_has_no_hashes_when_one_package_has_none() {
     let report = report(&[("a", "1", Some("aa")), ("b", "2", None)]);
     assert_eq!(lock_of_report(&report).unwrap(), "a==1\nb==2\n");
 }
 
 #[test]
-fn what_is_no_report_is_refused() {
+fn text_that_is_not_a_report_is_refused() {
     assert!(matches!(lock_of_report("{}"), Err(Error::Resolve(_))));
 }

@@ -1,5 +1,5 @@
-//! A closed segment as columns. Types come from what the log says of itself: numbers are floats,
-//! text is text, whatever the values are.
+//! Converts a closed segment to columns. Column types come from the column descriptions, not from the values:
+//! numbers are floats, text is text.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,138 +9,138 @@ use std::sync::Arc;
 use perennial_core::frame::{Column, MISSING, TextColumn};
 use perennial_core::model::{InputKind, Scores};
 use perennial_core::port::data::{ValueColumn, Values};
-use perennial_core::port::prediction::{Part, Segment};
+use perennial_core::port::prediction::{Segment, TrafficRole};
 
 use super::error::LogError;
-use super::record::{self, Logged, Scan};
+use super::record::{self, DecodedRecord, Scan};
 
-/// Reads all of a segment.
+/// Decodes a whole segment.
 pub(super) fn segment(path: &Path, bytes: &[u8]) -> Result<Segment, LogError> {
     let scan = record::scan(bytes);
-    if let Some(why) = scan.torn {
-        return Err(LogError::damaged(path, scan.end as usize, why));
+    if let Some(reason) = scan.torn {
+        return Err(LogError::damaged(path, scan.end as usize, reason));
     }
-    let mut rows = Rows::default();
+    let mut columns = ColumnBuilder::default();
     let mut end = 0;
-    record::each(bytes, &mut end, |payload| {
+    record::for_each_frame(bytes, &mut end, |payload| {
         if record::is_description(payload) {
             return Ok(());
         }
-        let logged = record::decode(payload, &scan.columns).ok_or("a record does not fit its columns")?;
-        rows.take(&logged, &scan);
+        let decoded = record::decode(payload, &scan.columns).ok_or("a record does not match its columns")?;
+        columns.push(&decoded, &scan);
         Ok(())
     })
-    .map_err(|why| LogError::damaged(path, end as usize, why))?;
+    .map_err(|reason| LogError::damaged(path, end as usize, reason))?;
     let digest = blake3::hash(bytes).to_hex().to_string();
-    Ok(Segment { records: scan.records, digest, columns: rows.finish() })
+    Ok(Segment { records: scan.records, digest, columns: columns.finish() })
 }
 
-/// The rows so far.
+/// Collects the rows of a segment, column by column.
 #[derive(Default)]
-struct Rows {
-    count: usize,
+struct ColumnBuilder {
+    rows: usize,
     prediction_id: TextColumn,
     request_id: TextColumn,
     row: Vec<i64>,
     version: Vec<i64>,
-    part: Vec<u32>,
+    role: Vec<u32>,
     status: Vec<i64>,
     wall_ms: Vec<i64>,
     project_ms: Vec<i64>,
     latency_us: Vec<i64>,
-    inputs: Vec<Growing>,
-    /// Which inputs the columns of a description are.
-    described: HashMap<u64, Vec<usize>>,
-    scores: Vec<Growing>,
+    inputs: Vec<SparseColumn>,
+    /// Indices into `inputs` of a description's columns, by the description's fingerprint.
+    input_indices: HashMap<u64, Vec<usize>>,
+    scores: Vec<SparseColumn>,
 }
 
-impl Rows {
-    /// Takes up a request's rows. One that failed before its rows were read is one row without
-    /// inputs, so that it counts.
-    fn take(&mut self, logged: &Logged, scan: &Scan) {
-        let rows = logged.rows.max(1);
-        let request = logged.request.to_string();
+impl ColumnBuilder {
+    /// Appends the rows of one request. A request that failed before its rows were read becomes one row
+    /// without inputs, so that it is counted.
+    fn push(&mut self, record: &DecodedRecord, scan: &Scan) {
+        let rows = record.rows.max(1);
+        let request = record.request.to_string();
         for row in 0..rows {
             self.prediction_id.codes.push(self.prediction_id.values.len() as u32);
             self.prediction_id.values.push(Arc::from(format!("{request}-{row}")));
             self.row.push(row as i64);
         }
-        let again = |column: &mut Vec<i64>, value: i64| column.extend(std::iter::repeat_n(value, rows));
-        again(&mut self.version, logged.version);
-        again(&mut self.status, logged.status.into());
-        again(&mut self.wall_ms, logged.wall_ms);
-        again(&mut self.project_ms, logged.project_ms);
-        again(&mut self.latency_us, i64::try_from(logged.latency_us).unwrap_or(i64::MAX));
+        let repeat = |column: &mut Vec<i64>, value: i64| column.extend(std::iter::repeat_n(value, rows));
+        repeat(&mut self.version, record.version);
+        repeat(&mut self.status, record.status.into());
+        repeat(&mut self.wall_ms, record.wall_ms);
+        repeat(&mut self.project_ms, record.project_ms);
+        repeat(&mut self.latency_us, i64::try_from(record.latency_us).unwrap_or(i64::MAX));
         self.request_id.codes.extend(std::iter::repeat_n(self.request_id.values.len() as u32, rows));
         self.request_id.values.push(Arc::from(request));
-        self.part.extend(std::iter::repeat_n(logged.part as u32, rows));
-        if logged.rows > 0 {
-            self.take_inputs(logged, scan);
-            if let Some(scores) = &logged.scores {
-                self.take_scores(scores);
+        self.role.extend(std::iter::repeat_n(record.role as u32, rows));
+        if record.rows > 0 {
+            self.push_inputs(record, scan);
+            if let Some(scores) = &record.scores {
+                self.push_scores(scores);
             }
         }
-        self.count += rows;
+        self.rows += rows;
     }
 
-    fn take_inputs(&mut self, logged: &Logged, scan: &Scan) {
+    fn push_inputs(&mut self, record: &DecodedRecord, scan: &Scan) {
         let inputs = &mut self.inputs;
-        let places = self.described.entry(logged.columns).or_insert_with(|| {
-            let columns = scan.columns.get(&logged.columns).into_iter().flatten();
-            columns.map(|(name, kind)| place_of(inputs, &format!("in_{name}"), *kind)).collect()
+        let indices = self.input_indices.entry(record.columns).or_insert_with(|| {
+            let columns = scan.columns.get(&record.columns).into_iter().flatten();
+            columns.map(|(name, kind)| find_or_add(inputs, &format!("in_{name}"), *kind)).collect()
         });
-        for (place, column) in places.iter().zip(&logged.inputs) {
-            inputs[*place].take(self.count, column);
+        for (index, column) in indices.iter().zip(&record.inputs) {
+            inputs[*index].push(self.rows, column);
         }
     }
 
-    fn take_scores(&mut self, scores: &Scores) {
+    fn push_scores(&mut self, scores: &Scores) {
         for class in 0..scores.width {
             let name = match scores.width {
                 1 => Cow::Borrowed("score"),
                 _ => Cow::Owned(format!("score_{class}")),
             };
-            let place = place_of(&mut self.scores, &name, InputKind::Number);
+            let index = find_or_add(&mut self.scores, &name, InputKind::Number);
             let values = scores.values.iter().skip(class).step_by(scores.width).copied();
-            self.scores[place].take_numbers(self.count, values);
+            self.scores[index].push_numbers(self.rows, values);
         }
     }
 
     fn finish(self) -> Vec<ValueColumn> {
-        let part = TextColumn { codes: self.part, values: Part::ALL.map(|part| Arc::from(part.as_str())).to_vec() };
+        let roles = TrafficRole::ALL.map(|role| Arc::from(role.as_str())).to_vec();
         let fixed = [
             ("prediction_id", Values::Text(self.prediction_id)),
             ("request_id", Values::Text(self.request_id)),
             ("row", Values::Int(self.row)),
             ("version", Values::Int(self.version)),
-            ("part", Values::Text(part)),
+            ("part", Values::Text(TextColumn { codes: self.role, values: roles })),
             ("status", Values::Int(self.status)),
             ("wall_ms", Values::Int(self.wall_ms)),
             ("project_ms", Values::Int(self.project_ms)),
             ("latency_us", Values::Int(self.latency_us)),
         ];
         let fixed = fixed.map(|(name, values)| ValueColumn { name: name.to_owned(), values });
-        let grown = self.inputs.into_iter().chain(self.scores).map(|column| column.finish(self.count));
-        fixed.into_iter().chain(grown).collect()
+        let sparse = self.inputs.into_iter().chain(self.scores).map(|column| column.finish(self.rows));
+        fixed.into_iter().chain(sparse).collect()
     }
 }
 
-/// Where the column of a name and kind is; a new one where there is none.
-fn place_of(columns: &mut Vec<Growing>, name: &str, kind: InputKind) -> usize {
+/// The index of the column of a name and kind, which is added when missing.
+fn find_or_add(columns: &mut Vec<SparseColumn>, name: &str, kind: InputKind) -> usize {
     columns.iter().position(|column| column.name == name && column.kind() == kind).unwrap_or_else(|| {
-        columns.push(Growing::new(name, kind));
+        columns.push(SparseColumn::new(name, kind));
         columns.len() - 1
     })
 }
 
-/// A column that not every request has.
-struct Growing {
+/// A column that some requests lack.
+struct SparseColumn {
     name: String,
     values: Column,
     codes: HashMap<Arc<str>, u32>,
 }
 
-impl Growing {
+impl SparseColumn {
     fn new(name: &str, kind: InputKind) -> Self {
         let values = match kind {
             InputKind::Number => Column::Number(Vec::new()),
@@ -156,22 +156,22 @@ impl Growing {
         }
     }
 
-    /// Appends values as rows from `at` on; what lies between is missing.
-    fn take(&mut self, at: usize, column: &Column) {
+    /// Appends values as the rows from `at` on; the rows between are missing values.
+    fn push(&mut self, at: usize, column: &Column) {
         match column {
-            Column::Number(values) => self.take_numbers(at, values.iter().copied()),
-            Column::Text(text) => self.take_text(at, text),
+            Column::Number(values) => self.push_numbers(at, values.iter().copied()),
+            Column::Text(text) => self.push_text(at, text),
         }
     }
 
-    fn take_numbers(&mut self, at: usize, values: impl Iterator<Item = f64>) {
+    fn push_numbers(&mut self, at: usize, values: impl Iterator<Item = f64>) {
         if let Column::Number(own) = &mut self.values {
             own.resize(at, f64::NAN);
             own.extend(values);
         }
     }
 
-    fn take_text(&mut self, at: usize, text: &TextColumn) {
+    fn push_text(&mut self, at: usize, text: &TextColumn) {
         let Column::Text(own) = &mut self.values else { return };
         own.codes.resize(at, MISSING);
         let codes: Vec<u32> = text

@@ -1,4 +1,4 @@
-//! From a frame to a model's inputs.
+//! Binds the columns of a signature to a model's inputs.
 
 use ort::session::SessionInputValue;
 use ort::value::{Outlet, Tensor, TensorElementType};
@@ -7,16 +7,16 @@ use perennial_core::model::{InputKind, PredictError, Signature};
 
 use super::type_of;
 
-/// How the columns reach the model.
-pub(super) enum Feed {
-    /// One input a column, by name.
-    Named(Vec<Named>),
-    /// One input `[rows, columns]`, in the order of the signature.
+/// How columns become input tensors.
+pub(super) enum InputBinding {
+    /// One input per column, by name.
+    Columns(Vec<ColumnInput>),
+    /// One input of shape `[rows, columns]`, columns in the order of the signature.
     Matrix { input: String, names: Vec<String>, kind: TensorElementType },
 }
 
-/// An input of one column.
-pub(super) struct Named {
+/// An input that takes one column.
+pub(super) struct ColumnInput {
     name: String,
     kind: TensorElementType,
     /// Dimensions, all but the first of length 1.
@@ -25,14 +25,18 @@ pub(super) struct Named {
 
 type Inputs = Vec<(String, SessionInputValue<'static>)>;
 
-impl Feed {
-    /// Joins a model's inputs with the columns of its signature.
+impl InputBinding {
+    /// Matches a model's inputs with the columns of its signature.
     pub(super) fn new(inputs: &[Outlet], signature: &Signature) -> Result<Self, String> {
         let column = |name: &str| signature.inputs.iter().find(|input| input.name == name);
         let kind_of = |outlet: &Outlet| {
             let kind = outlet.dtype().tensor_type().filter(|&kind| is_known(kind));
             kind.ok_or_else(|| {
-                format!("the model's input `{}` is {}, which cannot be filled", outlet.name(), type_of(outlet.dtype()))
+                format!(
+                    "the model's input `{}` is {}, which is not a supported input type",
+                    outlet.name(),
+                    type_of(outlet.dtype())
+                )
             })
         };
         if let [input] = inputs
@@ -47,8 +51,8 @@ impl Feed {
                 ));
             }
             let kind = kind_of(input)?;
-            let misfit = signature.inputs.iter().find(|column| is_text(kind) != (column.kind == InputKind::Text));
-            if let Some(column) = misfit {
+            let mismatch = signature.inputs.iter().find(|column| is_text(kind) != (column.kind == InputKind::Text));
+            if let Some(column) = mismatch {
                 return Err(format!(
                     "the model takes all columns in one input of {}, which `{}` is not",
                     type_of(input.dtype()),
@@ -58,7 +62,7 @@ impl Feed {
             let names = signature.inputs.iter().map(|column| column.name.clone()).collect();
             return Ok(Self::Matrix { input: input.name().to_owned(), names, kind });
         }
-        let mut named = Vec::new();
+        let mut columns = Vec::new();
         for input in inputs {
             let Some(column) = column(input.name()) else {
                 return Err(format!("the model asks for `{}`, which the signature does not have", input.name()));
@@ -77,15 +81,15 @@ impl Feed {
                 return Err(format!("the model's input `{}` is wider than one column", input.name()));
             }
             let rank = shape.map_or(1, |shape| shape.len().max(1));
-            named.push(Named { name: input.name().to_owned(), kind, rank });
+            columns.push(ColumnInput { name: input.name().to_owned(), kind, rank });
         }
-        Ok(Self::Named(named))
+        Ok(Self::Columns(columns))
     }
 
-    /// The rows of `frame` as the model takes them.
-    pub(super) fn inputs(&self, frame: &Frame) -> Result<Inputs, PredictError> {
+    /// The input tensors of `frame`'s rows.
+    pub(super) fn tensors(&self, frame: &Frame) -> Result<Inputs, PredictError> {
         match self {
-            Self::Named(inputs) => inputs
+            Self::Columns(inputs) => inputs
                 .iter()
                 .map(|input| {
                     let mut shape = vec![1; input.rank];
@@ -111,7 +115,7 @@ fn is_known(kind: TensorElementType) -> bool {
     matches!(kind, Float32 | Float64 | Int32 | Int64 | Bool | String)
 }
 
-/// The columns called `names`, row by row.
+/// One tensor of the columns `names`, in row-major order.
 fn tensor(
     frame: &Frame,
     names: &[String],
@@ -120,15 +124,16 @@ fn tensor(
 ) -> Result<SessionInputValue<'static>, PredictError> {
     if is_text(kind) {
         let texts = by_row(frame, names, text)?;
-        let made = Tensor::from_string_array((shape, texts.as_slice()));
-        return made.map(Into::into).map_err(|error| PredictError::Input(error.to_string()));
+        let tensor = Tensor::from_string_array((shape, texts.as_slice()));
+        return tensor.map(Into::into).map_err(|error| PredictError::Input(error.to_string()));
     }
     let numbers = by_row(frame, names, number)?;
-    let made = match kind {
+    let tensor = match kind {
         TensorElementType::Float64 => Tensor::from_array((shape, numbers)).map(SessionInputValue::from),
         TensorElementType::Int64 => Tensor::from_array((shape, whole(&numbers, names)?)).map(Into::into),
         TensorElementType::Int32 => {
-            let narrow = |value: i64| i32::try_from(value).map_err(|_| refused(&names.join("`, `"), "of 32 bits"));
+            let narrow =
+                |value: i64| i32::try_from(value).map_err(|_| unexpected_value(&names.join("`, `"), "of 32 bits"));
             let values = whole(&numbers, names)?.into_iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
             Tensor::from_array((shape, values)).map(Into::into)
         }
@@ -141,7 +146,7 @@ fn tensor(
             Tensor::from_array((shape, values)).map(Into::into)
         }
     };
-    made.map_err(|error| PredictError::Input(error.to_string()))
+    tensor.map_err(|error| PredictError::Input(error.to_string()))
 }
 
 fn by_row<T>(
@@ -160,13 +165,13 @@ fn by_row<T>(
     let mut values = Vec::with_capacity(frame.rows() * columns.len());
     for row in 0..frame.rows() {
         for (name, column) in &columns {
-            values.push(value(column, row).map_err(|expected| refused(name, expected))?);
+            values.push(value(column, row).map_err(|expected| unexpected_value(name, expected))?);
         }
     }
     Ok(values)
 }
 
-/// A missing value is NaN, of whatever kind the column came.
+/// The number at `row`; NaN when missing.
 fn number(column: &Column, row: usize) -> Result<f64, &'static str> {
     match column {
         Column::Number(values) => Ok(values[row]),
@@ -175,7 +180,7 @@ fn number(column: &Column, row: usize) -> Result<f64, &'static str> {
     }
 }
 
-/// A missing text is empty.
+/// The text at `row`; empty when missing.
 fn text(column: &Column, row: usize) -> Result<String, &'static str> {
     match column {
         Column::Text(values) => Ok(values.get(row).unwrap_or_default().to_owned()),
@@ -187,11 +192,11 @@ fn text(column: &Column, row: usize) -> Result<String, &'static str> {
 fn whole(numbers: &[f64], names: &[String]) -> Result<Vec<i64>, PredictError> {
     let whole = |&number: &f64| {
         let whole = number as i64;
-        if whole as f64 == number { Ok(whole) } else { Err(refused(&names.join("`, `"), "a whole number")) }
+        if whole as f64 == number { Ok(whole) } else { Err(unexpected_value(&names.join("`, `"), "a whole number")) }
     };
     numbers.iter().map(whole).collect()
 }
 
-fn refused(name: &str, expected: &str) -> PredictError {
+fn unexpected_value(name: &str, expected: &str) -> PredictError {
     PredictError::Input(format!("column `{name}` holds a value that is not {expected}"))
 }

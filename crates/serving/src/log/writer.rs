@@ -1,4 +1,4 @@
-//! One log: its open segment, and what is known of the closed ones.
+//! The writer of one log: its open segment, and the sizes of its closed segments.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -10,8 +10,8 @@ use super::file::{self, MAGIC, SegmentFile};
 use super::record::{self, Columns, Scan};
 use super::{LogLimits, lock};
 
-/// A log that takes records.
-pub(super) struct Log {
+/// Appends records to a log's segments.
+pub(super) struct SegmentWriter {
     name: String,
     folder: PathBuf,
     limits: LogLimits,
@@ -22,35 +22,35 @@ struct State {
     number: i64,
     segment: Arc<SegmentFile>,
     records: u64,
-    /// Fingerprints of the columns that the open segment describes already.
-    known: HashSet<u64>,
+    /// Fingerprints of the column descriptions in the open segment.
+    described: HashSet<u64>,
     /// Sizes of the closed segments that were not removed yet, by number.
     closed: BTreeMap<i64, u64>,
 }
 
-/// Where a record went.
+/// The position of a written record.
 pub(super) struct Written {
     pub(super) segment: Arc<SegmentFile>,
     pub(super) end: u64,
 }
 
-impl Log {
-    /// Whether anything was ever logged in `folder`.
+impl SegmentWriter {
+    /// Whether `folder` has a segment.
     pub(super) fn exists(folder: &Path) -> Result<bool, LogError> {
         Ok(!file::numbers(folder)?.is_empty())
     }
 
-    /// Opens the log in `folder`: cuts off what a crash left half-written and goes on behind it.
-    /// A last file that is no segment counts as closed: whoever reads it is told, and logging goes on.
+    /// Opens the log in `folder`: cuts off a half-written tail and appends after it. A last file that is not a
+    /// segment counts as closed: reading it is an error, and logging continues in a new segment.
     pub(super) fn open(folder: &Path, name: &str, limits: LogLimits) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(LogError::io(folder))?;
         let mut numbers = file::numbers(folder)?;
         let (number, scan) = match numbers.pop() {
             None => (1, None),
-            Some(last) => match scan_open(&file::path(folder, last))? {
-                Last::Segment(scan) => (last, Some(scan)),
-                Last::NotBegun => (last, None),
-                Last::Foreign => {
+            Some(last) => match scan_last(&file::path(folder, last))? {
+                LastFile::Segment(scan) => (last, Some(scan)),
+                LastFile::Empty => (last, None),
+                LastFile::NotASegment => {
                     numbers.push(last);
                     (last + 1, None)
                 }
@@ -67,12 +67,12 @@ impl Log {
             let size_bytes = fs::metadata(&path).map_err(LogError::io(&path))?.len();
             closed.insert(number, size_bytes);
         }
-        let known = scan.columns.keys().copied().collect();
-        let state = State { number, segment: Arc::new(segment), records: scan.records, known, closed };
+        let described = scan.columns.keys().copied().collect();
+        let state = State { number, segment: Arc::new(segment), records: scan.records, described, closed };
         Ok(Self { name: name.to_owned(), folder: folder.to_owned(), limits, state: Mutex::new(state) })
     }
 
-    /// Writes one encoded record, behind a description of its columns where the segment lacks it.
+    /// Writes one encoded record, after a description of its columns if the segment lacks it.
     pub(super) fn append(&self, columns: &Columns, encoded: &[u8]) -> Result<Written, LogError> {
         let mut state = lock::mutex(&self.state);
         if state.segment.has_failed() {
@@ -82,20 +82,20 @@ impl Log {
         if state.records > 0 && grown > self.limits.segment_bytes {
             self.roll(&mut state)?;
         }
-        let end = if state.known.contains(&columns.fingerprint) {
+        let end = if state.described.contains(&columns.fingerprint) {
             state.segment.append(encoded)?
         } else {
             let mut both = columns.encoded();
             both.extend_from_slice(encoded);
             let end = state.segment.append(&both)?;
-            state.known.insert(columns.fingerprint);
+            state.described.insert(columns.fingerprint);
             end
         };
         state.records += 1;
         Ok(Written { segment: state.segment.clone(), end })
     }
 
-    /// Closes the open segment and begins the next.
+    /// Closes the open segment and opens the next.
     fn roll(&self, state: &mut State) -> Result<(), LogError> {
         let waiting = state.closed.values().sum::<u64>() + state.segment.end();
         if waiting > self.limits.backlog_bytes {
@@ -109,12 +109,12 @@ impl Log {
         state.number += 1;
         state.segment = Arc::new(next);
         state.records = 0;
-        state.known.clear();
+        state.described.clear();
         Ok(())
     }
 
-    /// Closes the open segment if it holds anything; tells the numbers of all closed ones. While
-    /// too much waits the open one stays open: only taking over what is closed makes room.
+    /// Closes the open segment unless it is empty; returns the numbers of all closed segments. While the backlog
+    /// is full the open segment stays open: only ingesting closed segments makes room.
     pub(super) fn seal(&self) -> Result<Vec<i64>, LogError> {
         let mut state = lock::mutex(&self.state);
         if state.records > 0 {
@@ -126,7 +126,7 @@ impl Log {
         Ok(state.closed.keys().copied().collect())
     }
 
-    /// Where a closed segment lies: it stays as it is, while appending goes on.
+    /// The path of a closed segment, which no longer changes.
     pub(super) fn closed(&self, number: i64) -> Result<PathBuf, LogError> {
         if number >= lock::mutex(&self.state).number {
             return Err(LogError::Open { name: self.name.clone(), number });
@@ -134,7 +134,7 @@ impl Log {
         Ok(file::path(&self.folder, number))
     }
 
-    /// Removes a closed segment; one that is gone already counts as removed.
+    /// Removes a closed segment; a missing one counts as removed.
     pub(super) fn remove(&self, number: i64) -> Result<(), LogError> {
         let mut state = lock::mutex(&self.state);
         if number >= state.number {
@@ -151,34 +151,34 @@ impl Log {
     }
 }
 
-/// What the last file of a log is.
-enum Last {
-    /// A segment, as far as it is whole.
+/// The state of a log's last file.
+enum LastFile {
+    /// A segment, with its whole frames.
     Segment(Scan),
-    /// Not even a header.
-    NotBegun,
-    /// Something else.
-    Foreign,
+    /// The header is incomplete.
+    Empty,
+    /// Another kind of file.
+    NotASegment,
 }
 
-fn scan_open(path: &Path) -> Result<Last, LogError> {
+fn scan_last(path: &Path) -> Result<LastFile, LogError> {
     let bytes = file::read(path)?;
     if bytes.len() < MAGIC.len() {
-        return Ok(Last::NotBegun);
+        return Ok(LastFile::Empty);
     }
     if !bytes.starts_with(MAGIC) {
-        tracing::error!(path = %path.display(), "expected a prediction segment; the log goes on in the next one");
-        return Ok(Last::Foreign);
+        tracing::error!(path = %path.display(), "expected a prediction segment; logging continues in the next one");
+        return Ok(LastFile::NotASegment);
     }
     let scan = record::scan(&bytes);
-    if let Some(why) = &scan.torn {
+    if let Some(reason) = &scan.torn {
         let lost_bytes = bytes.len() as u64 - scan.end;
-        tracing::warn!(path = %path.display(), lost_bytes, why, "cut off the torn tail of a prediction segment");
+        tracing::warn!(path = %path.display(), lost_bytes, reason, "cut off the torn tail of a prediction segment");
     }
-    Ok(Last::Segment(scan))
+    Ok(LastFile::Segment(scan))
 }
 
-/// Brings the name of `folder` and of the folders above it that belong to the log to disk.
+/// Syncs the entries of `folder` and of its parent folders that belong to the log.
 fn sync_folders(folder: &Path, name: &str) -> Result<(), LogError> {
     let depth = name.split('/').count();
     for step in folder.ancestors().take(depth + 1) {

@@ -1,40 +1,40 @@
-//! The process tree below this process, as `/proc` shows it.
+//! The process tree below this process, read from `/proc`.
 
 use std::collections::HashMap;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A process below this one.
+/// A descendant of this process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
     pid: Pid,
     /// Resident memory now, bytes.
     resident_bytes: u64,
-    /// The most it ever had resident, bytes.
+    /// Peak resident memory, bytes.
     peak_bytes: u64,
 }
 
-/// Every process below this one; zombies hold no memory and are left out.
+/// Every descendant of this process, without zombies.
 pub(super) fn members() -> Vec<Member> {
     let this = std::process::id() as i32;
     let mut parents = None;
     let mut found = Vec::new();
-    let mut waiting = vec![this];
-    while let Some(parent) = waiting.pop() {
-        // Kernels built without the lists of children are asked for every process instead.
+    let mut pending = vec![this];
+    while let Some(parent) = pending.pop() {
+        // Kernels built without lists of children need a scan of all processes.
         let children = match children_of(parent) {
             Some(children) => children,
             None => parents.get_or_insert_with(all_by_parent).remove(&parent).unwrap_or_default(),
         };
         found.extend(children.iter().copied().filter_map(member));
-        waiting.extend(children);
+        pending.extend(children);
     }
     found
 }
 
-/// The children of each thread of `pid`; `None` where the kernel does not list them. A process
-/// that is gone has none.
+/// The children of every thread of `pid`; `None` when the kernel does not list children. A process that has
+/// ended has none.
 fn children_of(pid: i32) -> Option<Vec<i32>> {
     let mut children = Vec::new();
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
@@ -64,14 +64,15 @@ fn all_by_parent() -> HashMap<i32, Vec<i32>> {
     children
 }
 
-/// Memory of the tree now, shared pages counted in each process, and the most any one process had.
+/// Resident memory of the tree with shared pages counted in each process, and the highest peak of one process,
+/// bytes.
 pub(super) fn memory(members: &[Member]) -> (u64, u64) {
     let now = members.iter().map(|member| member.resident_bytes).sum();
     let peak = members.iter().map(|member| member.peak_bytes).max().unwrap_or(0);
     (now, peak)
 }
 
-/// Memory of the tree now with each shared page counted once; dearer to find out.
+/// Memory of the tree with each shared page counted once, bytes; slower than [`memory`].
 pub(super) fn proportional_memory(members: &[Member]) -> u64 {
     members.iter().map(|member| proportional(member.pid).unwrap_or(member.resident_bytes)).sum()
 }
@@ -79,7 +80,7 @@ pub(super) fn proportional_memory(members: &[Member]) -> u64 {
 /// Sends `signal` to every process of the tree.
 pub(super) fn signal(signal: Signal) {
     for member in members() {
-        // It may have ended since.
+        // Fails when the process has ended.
         let _ = kill_process(member.pid, signal);
     }
 }
