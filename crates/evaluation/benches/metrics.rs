@@ -1,4 +1,4 @@
-//! Judging 30,000 rows: three models, forty slices; the leak check; `cargo bench -p perennial-evaluation`.
+//! Evaluation of 30,000 rows: three models, forty slices, leakage. Run with `cargo bench -p perennial-evaluation`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
@@ -6,7 +6,7 @@ use divan::Bencher;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Scores;
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Outcomes, judge, leaks, metrics, plot};
+use perennial_evaluation::{Outcomes, evaluate, leaks, metrics, plot};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -16,14 +16,14 @@ fn main() {
     divan::main();
 }
 
-struct Judged {
+struct Sample {
     models: Vec<Scores>,
     outcomes: Outcomes,
     frame: Frame,
 }
 
-/// Two columns of 40 values together, as origin and carrier and a few more.
-fn binary(rows: usize) -> Judged {
+/// A binary task with two text columns of 3 and 37 values, like origin and carrier of flights.
+fn binary(rows: usize) -> Sample {
     let mut random = StdRng::seed_from_u64(1);
     let truth: Vec<f64> = (0..rows).map(|_| random.random()).collect();
     let outcomes = truth.iter().map(|&truth| f64::from(u8::from(random.random_bool(truth)))).collect();
@@ -40,30 +40,32 @@ fn binary(rows: usize) -> Judged {
             .collect();
         frame.push(name, Column::Text(TextColumn::encode(words.iter().map(|word| Some(word.as_str())))));
     }
-    Judged { models, outcomes: Outcomes::read(&Column::Number(outcomes), TaskKind::Binary, &[]).unwrap(), frame }
+    Sample { models, outcomes: Outcomes::from_column(&Column::Number(outcomes), TaskKind::Binary, &[]).unwrap(), frame }
 }
 
 #[divan::bench]
 fn binary_metrics(bencher: Bencher<'_, '_>) {
-    let judged = binary(ROWS);
-    bencher.bench_local(|| metrics(&judged.models[0], &judged.outcomes));
+    let sample = binary(ROWS);
+    bencher.bench_local(|| metrics(&sample.models[0], &sample.outcomes));
 }
 
 #[divan::bench]
 fn binary_metrics_of_three_models_over_forty_slices(bencher: Bencher<'_, '_>) {
-    let judged = binary(ROWS);
+    let sample = binary(ROWS);
     bencher.bench_local(|| {
-        let each =
-            judged.models.iter().map(|scores| judge(scores, &judged.outcomes, &judged.frame, &["origin", "carrier"]));
+        let each = sample
+            .models
+            .iter()
+            .map(|scores| evaluate(scores, &sample.outcomes, &sample.frame, &["origin", "carrier"]));
         each.map(|evaluation| evaluation.unwrap().slices.len()).sum::<usize>()
     });
 }
 
 #[divan::bench]
 fn plots_of_three_models(bencher: Bencher<'_, '_>) {
-    let judged = binary(ROWS);
-    let models: Vec<(&str, &Scores)> = ["train", "simple", "champion"].into_iter().zip(&judged.models).collect();
-    bencher.bench_local(|| plot::plots(&models, &judged.outcomes));
+    let sample = binary(ROWS);
+    let models: Vec<(&str, &Scores)> = ["train", "simple", "champion"].into_iter().zip(&sample.models).collect();
+    bencher.bench_local(|| plot::plots(&models, &sample.outcomes));
 }
 
 #[divan::bench]
@@ -71,7 +73,7 @@ fn multiclass_metrics_of_five_classes(bencher: Bencher<'_, '_>) {
     let mut random = StdRng::seed_from_u64(2);
     let classes: Vec<String> = (0..5).map(|class| class.to_string()).collect();
     let target = (0..ROWS).map(|_| f64::from(random.random_range(0..5))).collect();
-    let outcomes = Outcomes::read(&Column::Number(target), TaskKind::Multiclass, &classes).unwrap();
+    let outcomes = Outcomes::from_column(&Column::Number(target), TaskKind::Multiclass, &classes).unwrap();
     let scores = Scores { width: 5, values: (0..ROWS * 5).map(|_| random.random::<f64>() / 5.0).collect() };
     bencher.bench_local(|| metrics(&scores, &outcomes));
 }
@@ -79,11 +81,11 @@ fn multiclass_metrics_of_five_classes(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn leak_check_of_19_columns_of_150_000_rows(bencher: Bencher<'_, '_>) {
     const ROWS: usize = 150_000;
-    let judged = binary(ROWS);
+    let sample = binary(ROWS);
     let mut random = StdRng::seed_from_u64(3);
-    let mut frame = judged.frame;
+    let mut frame = sample.frame;
     for place in 0..17 {
         frame.push(format!("number {place}"), Column::Number((0..ROWS).map(|_| random.random()).collect()));
     }
-    bencher.bench_local(|| leaks(&frame, &judged.outcomes));
+    bencher.bench_local(|| leaks(&frame, &sample.outcomes));
 }

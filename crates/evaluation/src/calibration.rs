@@ -1,69 +1,70 @@
-//! Whether probabilities mean what they say.
+//! Calibration: how well predicted probabilities match observed frequencies.
 
 use perennial_core::model::Scores;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::judged::Judged;
 use crate::outcomes::Outcomes;
+use crate::scored_rows::ScoredRows;
 
-/// Bins of equal width from 0 to 1.
+/// Number of bins of equal width from 0 to 1.
 pub const CALIBRATION_BINS: usize = 10;
 
-/// One bin of scores: above `lower`, up to and including `upper`.
+/// One bin of scores: above `lower` (0 belongs to the first bin), up to and including `upper`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationBin {
-    /// Scores in it are greater; the first bin holds 0 too.
+    /// Exclusive lower edge; inclusive in the first bin.
     pub lower: f64,
-    /// Scores in it are at most this.
+    /// Inclusive upper edge.
     pub upper: f64,
-    /// Rows in it.
+    /// Rows in the bin.
     pub rows: u64,
     /// The mean score of these rows.
     pub mean_score: f64,
-    /// The share of yes among their outcomes.
+    /// The share of positive outcomes among these rows.
     pub positive_rate: f64,
 }
 
-/// Mean score against observed share, bin by bin; bins without rows are left out.
+/// The reliability diagram of a model; bins without rows are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// The expected calibration error: the mean distance of the two, weighted by rows.
+    /// Expected calibration error: the mean distance of mean score and positive rate, weighted by rows.
     pub error: f64,
-    /// The bins that have rows, ascending.
+    /// The bins that contain rows, ascending.
     pub bins: Vec<CalibrationBin>,
 }
 
-/// The calibration of a binary model; absent for other tasks and without labelled rows.
+/// The calibration of a binary model; `None` for other tasks and without labelled rows.
 pub fn calibration(scores: &Scores, outcomes: &Outcomes) -> Result<Option<Calibration>, Error> {
-    let judged = Judged::new(scores, outcomes)?;
+    let scored = ScoredRows::new(scores, outcomes)?;
     let mut sums = CalibrationSums::default();
-    for (score, is_yes) in judged.binary_rows() {
-        sums.push(score, is_yes);
+    for (score, is_positive) in scored.binary_rows() {
+        sums.push(score, is_positive);
     }
     Ok(sums.error().map(|error| Calibration { error, bins: sums.bins() }))
 }
 
-/// Adds up [`Calibration`].
+/// Accumulates the sums behind [`Calibration`].
 #[derive(Debug, Default)]
 pub(crate) struct CalibrationSums {
     rows: [u64; CALIBRATION_BINS],
-    yes: [u64; CALIBRATION_BINS],
+    positives: [u64; CALIBRATION_BINS],
     score: [f64; CALIBRATION_BINS],
 }
 
 impl CalibrationSums {
-    pub(crate) fn push(&mut self, score: f64, is_yes: bool) {
+    pub(crate) fn push(&mut self, score: f64, is_positive: bool) {
         let bin = bin(score);
         self.rows[bin] += 1;
-        self.yes[bin] += u64::from(is_yes);
+        self.positives[bin] += u64::from(is_positive);
         self.score[bin] += score;
     }
 
-    /// Σ |yes − Σ score| / rows (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017).
+    /// Σ |positives − Σ score| / rows over the bins (Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017).
     pub(crate) fn error(&self) -> Option<f64> {
         let rows: u64 = self.rows.iter().sum();
-        let distance: f64 = self.yes.iter().zip(&self.score).map(|(&yes, score)| (yes as f64 - score).abs()).sum();
+        let distance: f64 =
+            self.positives.iter().zip(&self.score).map(|(&positives, score)| (positives as f64 - score).abs()).sum();
         (rows > 0).then(|| distance / rows as f64)
     }
 
@@ -75,7 +76,7 @@ impl CalibrationSums {
                 upper: edge(bin + 1),
                 rows: self.rows[bin],
                 mean_score: self.score[bin] / rows,
-                positive_rate: self.yes[bin] as f64 / rows,
+                positive_rate: self.positives[bin] as f64 / rows,
             }
         });
         bins.collect()
@@ -86,7 +87,7 @@ fn edge(bin: usize) -> f64 {
     if bin == CALIBRATION_BINS { 1.0 } else { bin as f64 * (1.0 / CALIBRATION_BINS as f64) }
 }
 
-/// The bin whose upper edge is the first that is not below `score`.
+/// The first bin whose upper edge is at least `score`.
 fn bin(score: f64) -> usize {
     let mut bin = ((score * CALIBRATION_BINS as f64) as usize).min(CALIBRATION_BINS - 1);
     if bin > 0 && score <= edge(bin) {

@@ -1,17 +1,16 @@
-//! How good a model's answers were: metrics, slices, curves and their plots,
-//! over scores and outcomes; and the search for features that know too much.
+//! Model evaluation: metrics, slices, curves and their plots, computed from
+//! scores and outcomes; and detection of target leakage in features.
 //!
-//! Everything here is a pure function of numbers in memory. A measure that is
-//! undefined (the AUC of one class, a mean of no rows) is absent, never NaN.
-//! The measures and their names are [`perennial_core::metric::metrics`]'s.
+//! All functions are pure and work on numbers in memory. An undefined metric
+//! (the AUC of a single class, the mean of no rows) is absent, never NaN.
+//! Metric names are those of [`perennial_core::metric::metrics`].
 
 mod binary;
 mod calibration;
 mod confusion;
 mod curve;
 mod error;
-mod judged;
-mod leak;
+mod leakage;
 mod metrics;
 mod multiclass;
 mod outcomes;
@@ -19,6 +18,7 @@ pub mod plot;
 mod rank;
 mod regression;
 mod residuals;
+mod scored_rows;
 mod slices;
 
 pub use calibration::{CALIBRATION_BINS, Calibration, CalibrationBin, calibration};
@@ -27,9 +27,9 @@ pub use curve::{
     CURVE_STEP, MAX_CURVES, PrecisionRecall, PrecisionRecallPoint, Roc, RocPoint, precision_recall, roc, roc_by_class,
 };
 pub use error::Error;
-pub use judged::{Evaluation, judge, metrics};
-pub use leak::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};
+pub use leakage::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};
 pub use metrics::{ClassMetrics, MAX_CLASS_METRICS, Metrics};
 pub use outcomes::Outcomes;
 pub use residuals::{RESIDUAL_BINS, ResidualBin, Residuals, residuals};
+pub use scored_rows::{Evaluation, evaluate, metrics};
 pub use slices::{MAX_SLICES, Slice};

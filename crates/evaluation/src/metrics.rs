@@ -1,40 +1,40 @@
-//! Measures by name.
+//! Metrics by name.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Classes that get measures of their own, most frequent outcomes first.
+/// Maximum number of classes with metrics of their own, most frequent outcomes first.
 pub const MAX_CLASS_METRICS: usize = 100;
 
-/// What was measured over some rows. Undefined measures are absent; no value is NaN or infinite.
+/// Metrics over a set of rows. An undefined metric is absent; no value is NaN or infinite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Labelled rows the measures were taken over.
+    /// Number of labelled rows.
     pub rows: u64,
-    /// The measures of [`perennial_core::metric::metrics`] that are defined, by name.
+    /// The defined metrics of [`perennial_core::metric::metrics`], by name.
     pub values: BTreeMap<String, f64>,
-    /// Measures per class of a multiclass task; at most [`MAX_CLASS_METRICS`].
+    /// Per-class metrics of a multiclass task; at most [`MAX_CLASS_METRICS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassMetrics>,
 }
 
-/// What was measured of one class against the rest.
+/// One-vs-rest metrics of a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassMetrics {
-    /// The class.
+    /// Name of the class.
     pub class: String,
-    /// Rows whose outcome it is.
+    /// Rows with this outcome.
     pub rows: u64,
-    /// Rows for which the model answers it.
-    pub answered: u64,
+    /// Rows for which the model predicts this class.
+    pub predicted: u64,
     /// `precision`, `recall`, `f1`, `auc`; undefined ones are absent.
     pub values: BTreeMap<String, f64>,
 }
 
 impl Metrics {
-    /// The measure of that name, if it is defined; `rows` too.
+    /// The metric of that name, if it is defined; `rows` is accepted too.
     pub fn get(&self, name: &str) -> Option<f64> {
         if name == "rows" {
             return Some(self.rows as f64);
@@ -42,7 +42,7 @@ impl Metrics {
         self.values.get(name).copied()
     }
 
-    /// The measures and `rows` as facts for expressions: doubles under their names.
+    /// The metrics and `rows` as facts for expressions: doubles by name.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = Map::new();
         facts.insert("rows".to_owned(), Value::from(self.rows as f64));
@@ -50,20 +50,20 @@ impl Metrics {
         facts
     }
 
-    /// Records a measure if it is defined.
+    /// Stores a metric if it is defined.
     pub(crate) fn set(&mut self, name: &str, value: Option<f64>) {
         set(&mut self.values, name, value);
     }
 }
 
-/// Records a measure if it is defined; what overflowed to infinity is not.
+/// Stores a metric if it is defined and finite.
 pub(crate) fn set(values: &mut BTreeMap<String, f64>, name: &str, value: Option<f64>) {
     if let Some(value) = value.filter(|value| value.is_finite()) {
         values.insert(name.to_owned(), value);
     }
 }
 
-/// `part / whole`, absent when `whole` is zero.
+/// `part / whole`; `None` when `whole` is zero.
 pub(crate) fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }

@@ -1,4 +1,4 @@
-//! What came true, row by row.
+//! The observed outcomes of the evaluated rows.
 
 use std::collections::HashMap;
 
@@ -7,27 +7,30 @@ use perennial_core::task::TaskKind;
 
 use crate::error::Error;
 
-/// What came true, one value a row; rows whose outcome is not known yet are
-/// kept and left out of every measure.
+/// Observed outcomes, one value a row. Unlabelled rows, whose outcome is not
+/// known yet, stay in place and are left out of every metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcomes {
     task: TaskKind,
-    /// The model's classes, then those that only outcomes have.
+    /// The model's classes, followed by those that occur only in outcomes.
     classes: Vec<String>,
-    /// How many of `classes` the model knows.
+    /// Number of leading `classes` that the model knows.
     known: usize,
-    /// Binary: 0 or 1. Multiclass: an index into `classes`. Regression: the number. NaN: not known.
+    /// Binary: 0 or 1. Multiclass: an index into `classes`. Regression: the value. NaN: unlabelled.
     values: Vec<f64>,
 }
 
 impl Outcomes {
-    /// Reads the outcome column of `task`; missing values are outcomes not known yet.
+    /// Reads the target column of `task`; a missing value makes its row unlabelled.
     ///
-    /// Binary takes 0 and 1, regression any finite number. Multiclass takes
-    /// text, or numbers that are compared with `classes` (the model's, in the
-    /// order of its scores) as numbers; an outcome the model has no class for is kept as one the
-    /// model gives probability 0.
-    pub fn read(column: &Column, task: TaskKind, classes: &[String]) -> Result<Self, Error> {
+    /// Binary accepts 0 and 1, regression any finite number. Multiclass accepts
+    /// text, or numbers, which match `classes` (the model's, in the order of
+    /// its scores) by numeric value; an outcome outside `classes` is kept and
+    /// has probability 0.
+    ///
+    /// # Errors
+    /// [`Error::Outcome`] with the first row that the task does not accept.
+    pub fn from_column(column: &Column, task: TaskKind, classes: &[String]) -> Result<Self, Error> {
         match task {
             TaskKind::Binary => Self::numbers(column, task, "0 or 1", |value| value == 0.0 || value == 1.0),
             TaskKind::Regression => Self::numbers(column, task, "a finite number", f64::is_finite),
@@ -74,7 +77,7 @@ impl Outcomes {
                     .iter()
                     .map(|&value| match value {
                         value if value.is_nan() => f64::NAN,
-                        // Adding zero makes -0 the same class as 0.
+                        // Adding zero maps -0 to the same class as 0.
                         value => {
                             *codes.entry((value + 0.0).to_bits()).or_insert_with(|| classes.code_of_number(value + 0.0))
                         }
@@ -85,49 +88,49 @@ impl Outcomes {
         Self { task: TaskKind::Multiclass, classes: classes.names, known: known.len(), values }
     }
 
-    /// The task they belong to.
+    /// The task of these outcomes.
     pub fn task(&self) -> TaskKind {
         self.task
     }
 
-    /// All rows, labelled or not.
+    /// Number of rows, labelled and unlabelled.
     pub fn rows(&self) -> usize {
         self.values.len()
     }
 
-    /// Rows whose outcome is known.
+    /// Number of labelled rows.
     pub fn labelled(&self) -> usize {
         self.values.iter().filter(|value| !value.is_nan()).count()
     }
 
-    /// Whether the outcome of `row` is known.
+    /// Whether `row` is labelled.
     pub fn is_labelled(&self, row: usize) -> bool {
         !self.values[row].is_nan()
     }
 
     /// Classes of a multiclass task: the model's in the order of its scores,
-    /// then those that only outcomes have. Else empty.
+    /// then those that occur only in outcomes. Empty for other tasks.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// Scores a row that a model of these outcomes has.
+    /// Number of scores a row that a model for these outcomes returns.
     pub(crate) fn width(&self) -> usize {
         if self.task == TaskKind::Multiclass { self.known } else { 1 }
     }
 
-    /// The outcome of `row`; NaN when not known.
+    /// The outcome of `row`; NaN when unlabelled.
     pub(crate) fn value(&self, row: usize) -> f64 {
         self.values[row]
     }
 
-    /// The outcome's class of a labelled row of a multiclass task.
+    /// The class index of a labelled row of a multiclass task.
     pub(crate) fn class(&self, row: usize) -> usize {
         self.values[row] as usize
     }
 
-    /// Whether the outcome of a labelled row of a binary task is yes.
-    pub(crate) fn is_yes(&self, row: usize) -> bool {
+    /// Whether a labelled row of a binary task is positive.
+    pub(crate) fn is_positive(&self, row: usize) -> bool {
         self.values[row] == 1.0
     }
 }
@@ -152,7 +155,7 @@ impl Classes {
         (self.names.len() - 1) as f64
     }
 
-    /// `2`, `2.0` and `2e0` are names of one class.
+    /// The code of the class whose name has this numeric value: `2`, `2.0` and `2e0` are one class.
     fn code_of_number(&mut self, value: f64) -> f64 {
         let same = self.names.iter().position(|name| name.parse::<f64>() == Ok(value));
         same.map_or_else(|| self.code(&value.to_string()), |code| code as f64)

@@ -1,56 +1,56 @@
-//! What ranks alone tell: the area under the ROC curve.
+//! The area under the ROC curve (AUC) from ranked scores.
 
-/// Adds up the AUC while rows pass in ascending order of score.
+/// Accumulates the AUC over rows in ascending order of score.
 ///
-/// The area is the share of (yes, no) pairs in which yes scores higher, ties
-/// counting half (Mann and Whitney 1947; Hanley and McNeil 1982); counted in
-/// integers, so it is exact up to the last division.
+/// The AUC is the share of pairs of a positive and a negative row in which the
+/// positive one scores higher; ties count half (Mann and Whitney 1947; Hanley
+/// and McNeil 1982). Pairs are counted as integers, so only the final division rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Auc {
     score: f64,
-    tied_yes: u64,
-    tied_no: u64,
-    yes: u64,
-    no: u64,
-    /// Twice the pairs won.
-    won: u128,
+    tied_positive: u64,
+    tied_negative: u64,
+    positives: u64,
+    negatives: u64,
+    /// Twice the number of pairs in which the positive row scores higher, a tie counting one.
+    doubled_wins: u128,
 }
 
 impl Auc {
-    /// Takes the next row; `score` is not below the one before.
-    pub(crate) fn push(&mut self, score: f64, is_yes: bool) {
+    /// Adds a row; `score` must not be less than the previous one.
+    pub(crate) fn push(&mut self, score: f64, is_positive: bool) {
         if score != self.score {
-            self.close();
+            self.flush_ties();
             self.score = score;
         }
-        if is_yes {
-            self.tied_yes += 1;
+        if is_positive {
+            self.tied_positive += 1;
         } else {
-            self.tied_no += 1;
+            self.tied_negative += 1;
         }
     }
 
-    fn close(&mut self) {
-        self.won += u128::from(self.tied_yes) * u128::from(2 * self.no + self.tied_no);
-        self.yes += self.tied_yes;
-        self.no += self.tied_no;
-        (self.tied_yes, self.tied_no) = (0, 0);
+    fn flush_ties(&mut self) {
+        self.doubled_wins += u128::from(self.tied_positive) * u128::from(2 * self.negatives + self.tied_negative);
+        self.positives += self.tied_positive;
+        self.negatives += self.tied_negative;
+        (self.tied_positive, self.tied_negative) = (0, 0);
     }
 
-    /// The area; absent unless both answers occur.
+    /// The area; `None` unless both outcomes occurred.
     pub(crate) fn finish(mut self) -> Option<f64> {
-        self.close();
-        let pairs = u128::from(self.yes) * u128::from(self.no);
-        (pairs > 0).then(|| self.won as f64 / 2.0 / pairs as f64)
+        self.flush_ties();
+        let pairs = u128::from(self.positives) * u128::from(self.negatives);
+        (pairs > 0).then(|| self.doubled_wins as f64 / 2.0 / pairs as f64)
     }
 }
 
-/// The AUC of `rows` of (score, yes), which are brought into order.
+/// The AUC of `rows` of (score, is positive); sorts them.
 pub(crate) fn auc(rows: &mut [(f64, bool)]) -> Option<f64> {
     rows.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
     let mut auc = Auc::default();
-    for &(score, is_yes) in rows.iter() {
-        auc.push(score, is_yes);
+    for &(score, is_positive) in rows.iter() {
+        auc.push(score, is_positive);
     }
     auc.finish()
 }

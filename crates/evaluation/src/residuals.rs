@@ -1,33 +1,33 @@
-//! How far off numbers were.
+//! The distribution of regression errors.
 
 use perennial_core::model::Scores;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::judged::Judged;
 use crate::outcomes::Outcomes;
+use crate::scored_rows::ScoredRows;
 
-/// Bins of the histogram.
+/// Number of histogram bins.
 pub const RESIDUAL_BINS: usize = 40;
 
-/// The share of rows on either side that the histogram leaves to its counts `below` and `above`.
+/// The share of rows at either end that is left out of the histogram and counted in `below` and `above`.
 const TAIL: f64 = 0.005;
 
-/// One bin: from `lower` up to `upper`.
+/// One histogram bin: from `lower` (inclusive) to `upper` (exclusive; inclusive in the last bin).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ResidualBin {
-    /// Its lower edge.
+    /// Lower edge, in units of the target.
     pub lower: f64,
-    /// Its upper edge; only the last bin holds it.
+    /// Upper edge, in units of the target.
     pub upper: f64,
-    /// Rows in it.
+    /// Rows in the bin.
     pub rows: u64,
 }
 
-/// The distribution of answer minus outcome.
+/// The distribution of residuals (prediction minus outcome), in units of the target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Residuals {
-    /// [`RESIDUAL_BINS`] of equal width between the half-percent quantiles; one when all are equal.
+    /// [`RESIDUAL_BINS`] bins of equal width between the 0.5 % and 99.5 % quantiles; a single bin when all residuals are equal.
     pub bins: Vec<ResidualBin>,
     /// Rows below the first bin.
     pub below: u64,
@@ -35,14 +35,14 @@ pub struct Residuals {
     pub above: u64,
     /// The mean residual.
     pub mean: f64,
-    /// The residual that half of the rows do not exceed.
+    /// The median residual: the lower of the two middle ones for an even number of rows.
     pub median: f64,
 }
 
-/// The residuals of a regression model; absent for other tasks and without labelled rows.
+/// The residuals of a regression model; `None` for other tasks and without labelled rows.
 pub fn residuals(scores: &Scores, outcomes: &Outcomes) -> Result<Option<Residuals>, Error> {
-    let judged = Judged::new(scores, outcomes)?;
-    let mut residuals: Vec<f64> = judged.regression_rows().map(|(answer, outcome)| answer - outcome).collect();
+    let scored = ScoredRows::new(scores, outcomes)?;
+    let mut residuals: Vec<f64> = scored.regression_rows().map(|(prediction, outcome)| prediction - outcome).collect();
     if residuals.is_empty() {
         return Ok(None);
     }

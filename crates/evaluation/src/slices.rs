@@ -1,4 +1,4 @@
-//! The same measures for each value of a column.
+//! Metrics by slice: the rows that share a value of a column.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,28 +8,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::judged::Judged;
 use crate::metrics::Metrics;
+use crate::scored_rows::ScoredRows;
 
-/// Slices a column gives at most: its most frequent values.
+/// Maximum number of slices a column: its most frequent values.
 pub const MAX_SLICES: usize = 50;
 
-/// How facts spell the slice of rows that lack a value.
+/// The slice of missing values, as facts spell it.
 const NULL: &str = "null";
 
-/// The rows that share one value of one column.
+/// The metrics of the rows that share one value of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
     /// The column.
     pub column: String,
-    /// Its one value; absent for the rows that lack one.
+    /// The shared value; `None` for the rows without a value.
     pub value: Option<String>,
-    /// What was measured over the slice's labelled rows; nothing per class.
+    /// Metrics over the slice's labelled rows, without per-class metrics.
     pub metrics: Metrics,
 }
 
 impl Slice {
-    /// The slice as facts: `column`, `value` (missing is `null` in letters), `rows` and the measures.
+    /// The slice as facts: `column`, `value` (the text `null` when missing), `rows` and the metrics.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.metrics.facts();
         facts.insert("column".to_owned(), Value::from(self.column.as_str()));
@@ -38,9 +38,9 @@ impl Slice {
     }
 }
 
-/// Measures each slice; see [`crate::judge`].
-pub(crate) fn measure_slices<S: AsRef<str>>(
-    judged: &Judged<'_>,
+/// Computes the metrics of each slice; see [`crate::evaluate`].
+pub(crate) fn evaluate_slices<S: AsRef<str>>(
+    scored: &ScoredRows<'_>,
     frame: &Frame,
     columns: &[S],
 ) -> Result<Vec<Slice>, Error> {
@@ -48,18 +48,18 @@ pub(crate) fn measure_slices<S: AsRef<str>>(
     for name in columns {
         let name = name.as_ref();
         let column = frame.column(name).ok_or_else(|| Error::Column { column: name.to_owned() })?;
-        if column.len() != judged.outcomes.rows() {
-            return Err(Error::Rows { scores: column.len(), outcomes: judged.outcomes.rows() });
+        if column.len() != scored.outcomes.rows() {
+            return Err(Error::Rows { scores: column.len(), outcomes: scored.outcomes.rows() });
         }
-        for (value, rows) in groups(column, &judged.order) {
-            let metrics = Metrics { classes: Vec::new(), ..judged.measure(&rows) };
+        for (value, rows) in groups(column, &scored.order) {
+            let metrics = Metrics { classes: Vec::new(), ..scored.measure(&rows) };
             slices.push(Slice { column: name.to_owned(), value, metrics });
         }
     }
     Ok(slices)
 }
 
-/// `order` dealt out by the column's values, order kept; the most frequent values.
+/// Groups the rows of `order` by the column's value, keeping their order; only the most frequent values.
 fn groups(column: &Column, order: &[u32]) -> Vec<(Option<String>, Vec<u32>)> {
     let (codes, names) = encode(column);
     let mut counts = vec![0_usize; names.len()];
@@ -69,21 +69,21 @@ fn groups(column: &Column, order: &[u32]) -> Vec<(Option<String>, Vec<u32>)> {
     let mut kept: Vec<usize> = (0..names.len()).filter(|&code| counts[code] > 0).collect();
     kept.sort_by(|&left, &right| (Reverse(counts[left]), &names[left]).cmp(&(Reverse(counts[right]), &names[right])));
     kept.truncate(MAX_SLICES);
-    let mut place = vec![usize::MAX; names.len()];
+    let mut group_of_code = vec![usize::MAX; names.len()];
     let mut groups: Vec<(Option<String>, Vec<u32>)> = Vec::with_capacity(kept.len());
     for code in kept {
-        place[code] = groups.len();
+        group_of_code[code] = groups.len();
         groups.push((names[code].clone(), Vec::with_capacity(counts[code])));
     }
     for &row in order {
-        if let Some((_, rows)) = groups.get_mut(place[codes[row as usize] as usize]) {
+        if let Some((_, rows)) = groups.get_mut(group_of_code[codes[row as usize] as usize]) {
             rows.push(row);
         }
     }
     groups
 }
 
-/// One code a row, and what each code stands for.
+/// Encodes a column: one code a row, and the value of each code.
 fn encode(column: &Column) -> (Vec<u32>, Vec<Option<String>>) {
     match column {
         Column::Text(text) => {
@@ -96,7 +96,7 @@ fn encode(column: &Column) -> (Vec<u32>, Vec<Option<String>>) {
             let mut index: HashMap<u64, u32> = HashMap::new();
             let mut names = Vec::new();
             let codes = values.iter().map(|&value| {
-                // One NaN, one zero.
+                // All NaN map to one value, and -0 to 0.
                 let value = if value.is_nan() { f64::NAN } else { value + 0.0 };
                 *index.entry(value.to_bits()).or_insert_with(|| {
                     names.push((!value.is_nan()).then(|| value.to_string()));

@@ -1,4 +1,4 @@
-//! Reference, summary and drift of 100,000 rows of 19 columns; `cargo bench -p perennial-monitoring`.
+//! Reference, summary and drift of 100,000 rows of 19 columns. Run with `cargo bench -p perennial-monitoring`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
@@ -17,7 +17,7 @@ fn main() {
     divan::main();
 }
 
-/// Fourteen numbers, one in ten missing, and five texts of 3 to 243 values.
+/// Fourteen number columns with one value in ten missing, and five text columns of 3 to 243 values.
 fn rows(seed: u64) -> (Frame, Scores) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut frame = Frame::new();
@@ -40,13 +40,13 @@ fn rows(seed: u64) -> (Frame, Scores) {
 #[divan::bench]
 fn reference_of_100k_rows_x_19_columns(bencher: Bencher<'_, '_>) {
     let (frame, scores) = rows(1);
-    bencher.bench_local(|| Reference::of(&frame, &scores, &[]));
+    bencher.bench_local(|| Reference::new(&frame, &scores, &[]));
 }
 
 #[divan::bench]
 fn summary_and_drift_of_100k_rows_x_19_columns(bencher: Bencher<'_, '_>) {
     let (frame, scores) = rows(1);
-    let reference = Reference::of(&frame, &scores, &[]);
+    let reference = Reference::new(&frame, &scores, &[]);
     let (frame, scores) = rows(2);
     bencher.bench_local(|| {
         let mut summary = Summary::new(&reference);
@@ -58,7 +58,7 @@ fn summary_and_drift_of_100k_rows_x_19_columns(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn a_month_of_30_daily_summaries(bencher: Bencher<'_, '_>) {
     let (frame, scores) = rows(1);
-    let reference = Reference::of(&frame, &scores, &[]);
+    let reference = Reference::new(&frame, &scores, &[]);
     let mut day = Summary::new(&reference);
     day.add(&reference, &frame, &scores).unwrap();
     bencher.bench_local(|| {

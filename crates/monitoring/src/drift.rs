@@ -1,4 +1,4 @@
-//! How far a window is from the reference.
+//! Drift: the distance of a window's distributions from the reference.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,89 +6,97 @@ use crate::error::Error;
 use crate::reference::{Distribution, Feature, Numbers, Reference};
 use crate::summary::{Counts, Summary};
 
-/// Shares below this are taken as this in the population stability index.
+/// Smallest share of a bin in the population stability index; smaller shares are raised to it.
 pub const PSI_FLOOR: f64 = 1e-4;
 
-/// A feature has drifted from this population stability index on.
+/// A feature has drifted when its population stability index is at least this.
 pub const DRIFT_THRESHOLD: f64 = 0.25;
 
-/// How far features and scores are from the reference.
+/// Drift of features and scores from the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
-    /// Rows compared.
+    /// Number of rows in the window.
     pub rows: u64,
-    /// Features, in the reference's order.
+    /// Drift of each feature, in the reference's order.
     pub features: Vec<FeatureDrift>,
-    /// Scores: one, or one a class.
+    /// Drift of the scores: one entry, or one for each class.
     pub scores: Vec<FeatureDrift>,
     /// The share of features that have drifted; absent without features or rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
 }
 
-/// How far one column is from the reference.
+/// Drift of one column from the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FeatureDrift {
-    /// The column; `score`, or the class, for scores.
+    /// The column's name; for scores `score`, or the class.
     pub name: String,
-    /// The population stability index; absent when either side has no rows.
+    /// The population stability index; absent when the window or the reference has no rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub psi: Option<f64>,
-    /// Numbers: the Kolmogorov–Smirnov distance of the values that are not
-    /// missing; absent when either side has none. See [`crate::QUANTILES`] for its error.
+    /// The Kolmogorov–Smirnov distance (0 to 1) between the non-missing numbers;
+    /// absent for categories and when the window or the reference has no numbers.
+    /// [`crate::QUANTILES`] bounds its error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ks: Option<f64>,
-    /// The share of rows that lack the value; 0 without rows.
+    /// The share of the window's rows in which the value is missing; 0 without rows.
     pub missing: f64,
-    /// The share of the reference's rows that lack it; 0 without rows.
+    /// The share of the reference's rows in which the value is missing; 0 without rows.
     pub reference_missing: f64,
-    /// Whether `psi` has reached [`DRIFT_THRESHOLD`].
+    /// Whether `psi` is at least [`DRIFT_THRESHOLD`].
     pub is_drifted: bool,
 }
 
-/// One bin of a column, now and in the reference, for tables and charts.
+/// The shares of one bin in the window and in the reference, for tables and charts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BinShares {
-    /// What the bin holds: `≤ 3.5`, `3.5 – 7`, `> 7`, a value, `other`, `missing`.
+    /// Label of the bin: `≤ 3.5`, `3.5 – 7`, `> 7`, a category, `other`, `missing`.
     pub label: String,
-    /// The share of the reference's rows.
+    /// The share of the reference's rows in the bin.
     pub reference: f64,
-    /// The share of the window's rows.
+    /// The share of the window's rows in the bin.
     pub current: f64,
 }
 
 impl Drift {
-    /// The greatest index of the scores; what facts call `drift.score`.
+    /// The greatest population stability index among the scores: the fact `drift.score`.
     pub fn score(&self) -> Option<f64> {
         self.scores.iter().filter_map(|score| score.psi).reduce(f64::max)
     }
 }
 
-/// Compares a window with the reference its summary was made on.
+/// Computes the drift of a window from the reference on whose bins it was summarised.
 ///
-/// The population stability index is Σ (aᵢ − rᵢ) · ln(aᵢ / rᵢ) over the decile
-/// bins, or the listed categories and *other*, and missing as a bin of its own; a and r are
-/// the shares of all rows, at least [`PSI_FLOOR`].
+/// The population stability index is Σ (cᵢ − rᵢ) · ln(cᵢ / rᵢ), where cᵢ and rᵢ
+/// are the shares of the window's and the reference's rows in bin i, at least
+/// [`PSI_FLOOR`]. The bins are deciles for numbers, the most frequent values and
+/// *other* for categories; missing values form a bin of their own.
+///
+/// # Errors
+/// [`Error::ReferenceMismatch`] when the summary was made for another reference.
 pub fn drift(reference: &Reference, summary: &Summary) -> Result<Drift, Error> {
-    summary.belongs_to(reference)?;
-    let of = |features: &[Feature], counts: &[Counts]| -> Vec<FeatureDrift> {
+    summary.validate_reference(reference)?;
+    let compare = |features: &[Feature], counts: &[Counts]| -> Vec<FeatureDrift> {
         features.iter().zip(counts).map(|(feature, counts)| feature_drift(feature, counts)).collect()
     };
-    let features = of(&reference.features, &summary.features);
+    let features = compare(&reference.features, &summary.features);
     let drifted = features.iter().filter(|feature| feature.is_drifted).count();
     let share = features.iter().any(|feature| feature.psi.is_some()).then(|| drifted as f64 / features.len() as f64);
-    Ok(Drift { rows: summary.rows, scores: of(&reference.scores, &summary.scores), features, share })
+    Ok(Drift { rows: summary.rows, scores: compare(&reference.scores, &summary.scores), features, share })
 }
 
-/// The bins of the feature or score called `name`, missing last; nothing when there is none of that name.
-pub fn compare(reference: &Reference, summary: &Summary, name: &str) -> Result<Option<Vec<BinShares>>, Error> {
-    summary.belongs_to(reference)?;
+/// The bin shares of the feature or score called `name`, missing last; `None` when the reference has none of that name.
+///
+/// # Errors
+/// [`Error::ReferenceMismatch`] when the summary was made for another reference.
+pub fn bin_shares(reference: &Reference, summary: &Summary, name: &str) -> Result<Option<Vec<BinShares>>, Error> {
+    summary.validate_reference(reference)?;
     let features = reference.features.iter().zip(&summary.features).chain(reference.scores.iter().zip(&summary.scores));
     let Some((feature, counts)) = features.into_iter().find(|(feature, _)| feature.name == name) else {
         return Ok(None);
     };
-    let (before, now) = (coarse(feature, &feature.counts), coarse(feature, counts));
-    let bins = labels(feature).into_iter().zip(before.iter().zip(&now)).map(|(label, (&before, &now))| BinShares {
+    let (before, now) = (psi_bins(feature, &feature.counts), psi_bins(feature, counts));
+    let bins = bin_labels(feature).into_iter().zip(before.iter().zip(&now)).map(|(label, (&before, &now))| BinShares {
         label,
         reference: share(before, feature.counts.rows()),
         current: share(now, counts.rows()),
@@ -97,7 +105,7 @@ pub fn compare(reference: &Reference, summary: &Summary, name: &str) -> Result<O
 }
 
 fn feature_drift(feature: &Feature, counts: &Counts) -> FeatureDrift {
-    let psi = psi(&coarse(feature, &feature.counts), &coarse(feature, counts));
+    let psi = psi(&psi_bins(feature, &feature.counts), &psi_bins(feature, counts));
     let ks = matches!(feature.distribution, Distribution::Numbers(_))
         .then(|| ks(&feature.counts.bins, &counts.bins))
         .flatten();
@@ -115,17 +123,17 @@ fn share(count: u64, rows: u64) -> f64 {
     if rows == 0 { 0.0 } else { count as f64 / rows as f64 }
 }
 
-/// Counts on the bins of the index, missing last.
-fn coarse(feature: &Feature, counts: &Counts) -> Vec<u64> {
+/// Merges counts into the bins of the population stability index, missing last.
+fn psi_bins(feature: &Feature, counts: &Counts) -> Vec<u64> {
     let mut bins = match &feature.distribution {
         Distribution::Categories(_) => counts.bins.clone(),
         Distribution::Numbers(Numbers { edges, deciles }) => {
             let mut bins = vec![0; deciles.len() + 1];
-            let mut place = 0;
+            let mut index = 0;
             for (fine, count) in counts.bins.iter().enumerate() {
-                bins[place] += count;
-                if place < deciles.len() && edges.get(fine).is_some_and(|edge| *edge >= deciles[place]) {
-                    place += 1;
+                bins[index] += count;
+                if index < deciles.len() && edges.get(fine).is_some_and(|edge| *edge >= deciles[index]) {
+                    index += 1;
                 }
             }
             bins
@@ -147,7 +155,7 @@ fn psi(reference: &[u64], current: &[u64]) -> Option<f64> {
     Some(terms.sum())
 }
 
-/// The greatest distance of the two distribution functions at the edges of the fine bins.
+/// The greatest distance between the two distribution functions, at the edges of the fine bins.
 fn ks(reference: &[u64], current: &[u64]) -> Option<f64> {
     let (before, now): (u64, u64) = (reference.iter().sum(), current.iter().sum());
     if before == 0 || now == 0 {
@@ -162,47 +170,47 @@ fn ks(reference: &[u64], current: &[u64]) -> Option<f64> {
     Some(greatest)
 }
 
-fn labels(feature: &Feature) -> Vec<String> {
+fn bin_labels(feature: &Feature) -> Vec<String> {
     let mut labels = match &feature.distribution {
         Distribution::Categories(categories) => {
             let other = std::iter::once("other".to_owned());
             categories.values.iter().cloned().chain(other).collect()
         }
-        Distribution::Numbers(numbers) => number_labels(&numbers.deciles),
+        Distribution::Numbers(numbers) => numeric_bin_labels(&numbers.deciles),
     };
     labels.push("missing".to_owned());
     labels
 }
 
-fn number_labels(deciles: &[f64]) -> Vec<String> {
+fn numeric_bin_labels(deciles: &[f64]) -> Vec<String> {
     let (Some(&first), Some(&last)) = (deciles.first(), deciles.last()) else {
         return vec!["any".to_owned()];
     };
-    // An edge just below a value stands for the value's own bin: `< 3`, then `3`.
-    let is_just_below = |place: usize| deciles.get(place + 1).is_some_and(|next| next.next_down() == deciles[place]);
+    // An edge just below a value gives the value a bin of its own, labelled `3` after `< 3`.
+    let is_just_below = |index: usize| deciles.get(index + 1).is_some_and(|next| next.next_down() == deciles[index]);
     let mut labels = Vec::with_capacity(deciles.len() + 1);
     labels.push(if is_just_below(0) {
-        format!("< {}", number(first.next_up()))
+        format!("< {}", format_number(first.next_up()))
     } else {
-        format!("≤ {}", number(first))
+        format!("≤ {}", format_number(first))
     });
-    for place in 1..deciles.len() {
-        let (lower, upper) = (deciles[place - 1], deciles[place]);
-        labels.push(if is_just_below(place - 1) {
-            number(upper)
-        } else if is_just_below(place) {
-            format!("{} – < {}", number(lower), number(upper.next_up()))
+    for index in 1..deciles.len() {
+        let (lower, upper) = (deciles[index - 1], deciles[index]);
+        labels.push(if is_just_below(index - 1) {
+            format_number(upper)
+        } else if is_just_below(index) {
+            format!("{} – < {}", format_number(lower), format_number(upper.next_up()))
         } else {
-            format!("{} – {}", number(lower), number(upper))
+            format!("{} – {}", format_number(lower), format_number(upper))
         });
     }
-    labels.push(format!("> {}", number(last)));
+    labels.push(format!("> {}", format_number(last)));
     labels
 }
 
-/// A number to four significant digits.
-fn number(value: f64) -> String {
-    // Adding zero makes one zero of two.
+/// Formats a number with four significant digits.
+fn format_number(value: f64) -> String {
+    // Adding zero turns -0 into 0.
     let value = value + 0.0;
     let magnitude = value.abs();
     if value == 0.0 || (1e-3..1e6).contains(&magnitude) {

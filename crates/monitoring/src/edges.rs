@@ -1,23 +1,24 @@
-//! Bin edges out of sorted numbers.
+//! Quantiles and bin edges.
 
-/// The number that missing and infinite values are not: JSON keeps it.
-pub(crate) fn finite(value: f64) -> f64 {
-    // Adding zero makes one zero of two.
+/// Clamps infinities to the largest finite numbers, which JSON can represent.
+pub(crate) fn clamp_to_finite(value: f64) -> f64 {
+    // Adding zero turns -0 into 0.
     value.clamp(-f64::MAX, f64::MAX) + 0.0
 }
 
-/// The `step`/`steps` quantile of ascending values: the smallest value that at
-/// least that share of them does not exceed (NumPy's `inverted_cdf`); the least for step 0.
+/// The quantile `step / steps` of ascending values: the smallest value that at
+/// least this share of the values does not exceed (NumPy's `inverted_cdf`); the
+/// minimum for step 0. Panics on an empty slice.
 pub(crate) fn quantile(sorted: &[f64], step: usize, steps: usize) -> f64 {
     let rank = (step as u128 * sorted.len() as u128).div_ceil(steps as u128) as usize;
     sorted[rank.saturating_sub(1).min(sorted.len() - 1)]
 }
 
-/// Ascending quantiles as distinct edges of bins that hold their upper edge.
+/// The distinct upper edges (inclusive) of the bins between ascending quantiles.
 ///
-/// A value met twice carries the mass of several steps; it gets a bin of its
-/// own by an edge just below it, so that neither a change of that mass nor
-/// anything new on its lower side hides in a wide bin.
+/// A value that occurs at several quantiles holds much of the mass. An edge just
+/// below it gives it a bin of its own, so that a change of its share, or new
+/// values below it, are not hidden in a wide bin.
 pub(crate) fn edges(quantiles: &[f64]) -> Vec<f64> {
     let mut edges: Vec<f64> = Vec::with_capacity(quantiles.len() + 2);
     for (index, &value) in quantiles.iter().enumerate() {
@@ -34,7 +35,7 @@ pub(crate) fn edges(quantiles: &[f64]) -> Vec<f64> {
     edges
 }
 
-/// The bin of a finite value: the first whose upper edge is not below it.
-pub(crate) fn bin(edges: &[f64], value: f64) -> usize {
+/// The bin of a finite value: the first whose upper edge is at least the value.
+pub(crate) fn bin_index(edges: &[f64], value: f64) -> usize {
     edges.partition_point(|&edge| edge < value)
 }

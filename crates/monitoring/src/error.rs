@@ -1,40 +1,40 @@
-//! Why rows could not be summarised or compared.
+//! Errors of monitoring statistics.
 
 use perennial_core::ErrorCode;
 
-/// Why rows could not be summarised or compared.
+/// Why rows could not be summarised or compared with a reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The rows lack a feature of the reference.
-    #[error("the rows have no column `{column}`, which the reference has")]
+    #[error("the rows have no column `{column}`, expected it as a feature of the reference")]
     Column {
-        /// The feature.
+        /// Name of the feature.
         column: String,
     },
-    /// A feature holds text where the reference has numbers, or the other way round.
-    #[error("the column `{column}` holds {found}, the reference has {expected}")]
+    /// A feature has text where the reference has numbers, or numbers where it has text.
+    #[error("the column `{column}` has {found}, expected {expected} as in the reference")]
     Kind {
-        /// The feature.
+        /// Name of the feature.
         column: String,
-        /// What the reference has.
+        /// Type in the reference.
         expected: &'static str,
-        /// What the rows have.
+        /// Type in the rows.
         found: &'static str,
     },
-    /// The scores have another width than the reference.
-    #[error("scores have {found} columns, the reference has {expected}")]
+    /// The scores differ in width from those of the reference.
+    #[error("scores have {found} columns, expected {expected} as in the reference")]
     Width {
-        /// Columns of the reference's scores.
+        /// Number of score columns of the reference.
         expected: usize,
-        /// Columns of the scores at hand.
+        /// Number of score columns given.
         found: usize,
     },
     /// A summary was made for another reference.
     #[error("the summary was made for reference `{found}`, expected `{expected}`")]
-    Anchor {
-        /// The reference at hand.
+    ReferenceMismatch {
+        /// Fingerprint of the given reference.
         expected: String,
-        /// The reference of the summary.
+        /// Fingerprint of the summary's reference.
         found: String,
     },
 }
@@ -44,13 +44,13 @@ impl From<Error> for perennial_core::Error {
         let (code, hint) = match &error {
             Error::Column { .. } | Error::Kind { .. } => (
                 ErrorCode::WrongState,
-                "release the model again, so that its reference has the features it is asked with",
+                "release the model again, so that its reference has the features of the requests",
             ),
             Error::Width { .. } => {
-                (ErrorCode::WrongState, "compare only answers of the model the reference was taken of")
+                (ErrorCode::WrongState, "compare only predictions of the model that the reference belongs to")
             }
-            Error::Anchor { .. } => {
-                (ErrorCode::WrongState, "summarise the window's predictions anew with this release's reference")
+            Error::ReferenceMismatch { .. } => {
+                (ErrorCode::WrongState, "summarise the window's predictions again with this release's reference")
             }
         };
         Self::new(code, error.to_string()).hint(hint).because(error)

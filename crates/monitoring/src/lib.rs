@@ -1,11 +1,11 @@
-//! What changed since a model was released: drift of its inputs and scores,
-//! latency, and the facts that alerts are judged over.
+//! Monitoring statistics: drift of inputs and scores since a model was
+//! released, latency, and the facts over which alerts are evaluated.
 //!
-//! A [`Reference`] is taken once, at release. Its bins never move, so a
-//! [`Summary`] of any stretch of time is a handful of counts on them:
-//! summaries of days add up to the summary of the month, exactly, and numbers
-//! of different windows can be compared. Everything here is pure computation;
-//! a statistic that is undefined is absent, never NaN.
+//! A [`Reference`] is computed once, at release, and its bins stay fixed. A
+//! [`Summary`] of a time span therefore consists of a few counts on these bins:
+//! the summaries of days add up exactly to the summary of the month, and
+//! windows can be compared with each other. All functions are pure; an
+//! undefined statistic is absent, never NaN.
 
 mod drift;
 mod edges;
@@ -15,7 +15,7 @@ mod reference;
 mod summary;
 mod window;
 
-pub use drift::{BinShares, DRIFT_THRESHOLD, Drift, FeatureDrift, PSI_FLOOR, compare, drift};
+pub use drift::{BinShares, DRIFT_THRESHOLD, Drift, FeatureDrift, PSI_FLOOR, bin_shares, drift};
 pub use error::Error;
 pub use latency::{LATENCY_ERROR, Latency, LatencyHistogram};
 pub use reference::{Categories, DECILES, Distribution, Feature, MAX_CATEGORIES, Numbers, QUANTILES, Reference};

@@ -1,4 +1,4 @@
-//! What a monitor compares with, fixed at release.
+//! The reference distributions of a monitor, fixed at release.
 
 use std::cmp::Reverse;
 
@@ -6,85 +6,84 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Scores;
 use serde::{Deserialize, Serialize};
 
-use crate::edges::{edges, finite, quantile};
+use crate::edges::{clamp_to_finite, edges, quantile};
 use crate::summary::Counts;
 
-/// Bins of the population stability index over numbers, missing aside.
+/// Number of bins of the population stability index for numbers, without the one for missing values.
 pub const DECILES: usize = 10;
 
-/// Steps of the quantile sketch; a multiple of [`DECILES`]. The
-/// Kolmogorov–Smirnov distance read from it is never above the true one, and
-/// less than 2 / `QUANTILES` below it.
+/// Number of steps of the quantile sketch; a multiple of [`DECILES`]. The
+/// Kolmogorov–Smirnov distance computed from it never exceeds the exact one and
+/// is less than 2 / `QUANTILES` below it.
 pub const QUANTILES: usize = 250;
 
-/// Categories with a bin of their own: the most frequent values.
+/// Maximum number of categories with a bin of their own: the most frequent values.
 pub const MAX_CATEGORIES: usize = 50;
 
-/// The distributions of features and scores when the model was released.
+/// The distributions of features and scores at the release of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reference {
-    /// Features, from the training rows.
+    /// Distributions of the features over the training rows.
     pub features: Vec<Feature>,
-    /// Scores, from the test rows: one, or one a class.
+    /// Distributions of the scores over the test rows: one, or one for each class.
     pub scores: Vec<Feature>,
 }
 
 /// The distribution of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feature {
-    /// The column's name; `score`, or the class, for scores.
+    /// The column's name; for scores `score`, or the class.
     pub name: String,
-    /// How its values are dealt out.
+    /// The bins.
     pub distribution: Distribution,
-    /// How many rows each bin held.
+    /// The reference's rows in each bin.
     pub counts: Counts,
 }
 
-/// How values are dealt out to bins.
+/// The bins of a column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
-    /// Numbers.
+    /// Bins of a number column.
     Numbers(Numbers),
-    /// Categories.
+    /// Bins of a text column.
     Categories(Categories),
 }
 
-/// Bins of numbers: a fine sketch, of which deciles are a part.
+/// Bins of numbers: a fine quantile sketch that includes the deciles.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Numbers {
-    /// Ascending upper edges of the fine bins; one more bin lies above the last.
-    /// Bins hold their upper edge.
+    /// Ascending, inclusive upper edges of the fine bins; one more bin follows the last edge.
     pub edges: Vec<f64>,
-    /// Those of `edges` that bound the decile bins, ascending. Nine, unless
-    /// deciles fall together: a value that several share has a bin of its own.
+    /// The subset of `edges` that bounds the decile bins, ascending. Usually nine;
+    /// a value that spans several deciles gets a bin of its own.
     pub deciles: Vec<f64>,
 }
 
-/// Bins of text: one for each value listed, and one for all others.
+/// Bins of text: one for each listed value, and one for all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Categories {
-    /// The most frequent values, most frequent first, equals by value.
+    /// The most frequent values, most frequent first, ties in order of value.
     pub values: Vec<String>,
 }
 
 impl Reference {
-    /// Takes the distributions of `features`, the columns of the training rows
-    /// that are features, and of `scores`, what the model answered on the test
-    /// rows. `classes` names the scores of a multiclass model, else it is empty.
-    pub fn of(features: &Frame, scores: &Scores, classes: &[String]) -> Self {
+    /// Computes the distributions of `features` (the feature columns of the training
+    /// rows) and of `scores` (the model's predictions for the test rows).
+    /// `classes` names the scores of a multiclass model and is empty otherwise.
+    pub fn new(features: &Frame, scores: &Scores, classes: &[String]) -> Self {
         let columns = features.names().iter().zip(features.columns());
-        let features = columns.map(|(name, column)| Feature::of_column(name, column)).collect();
-        let scores = (0..scores.width).map(|place| {
-            let name = classes.get(place).map_or("score", String::as_str);
-            let values: Vec<f64> = scores.values.iter().skip(place).step_by(scores.width).copied().collect();
-            Feature::of_numbers(name, &values)
+        let features = columns.map(|(name, column)| Feature::from_column(name, column)).collect();
+        let scores = (0..scores.width).map(|index| {
+            let name = classes.get(index).map_or("score", String::as_str);
+            let values: Vec<f64> = scores.values.iter().skip(index).step_by(scores.width).copied().collect();
+            Feature::from_numbers(name, &values)
         });
         Self { features, scores: scores.collect() }
     }
 
-    /// Names the bins: the same for the same bins, whatever was counted in them.
-    pub fn anchor(&self) -> String {
+    /// A hash of the bins, not of their counts: references with equal bins have equal fingerprints.
+    pub fn fingerprint(&self) -> String {
         let mut hash = Fnv::default();
         for feature in self.features.iter().chain(&self.scores) {
             hash.text(&feature.name);
@@ -106,15 +105,16 @@ impl Reference {
 }
 
 impl Feature {
-    fn of_column(name: &str, column: &Column) -> Self {
+    fn from_column(name: &str, column: &Column) -> Self {
         match column {
-            Column::Number(values) => Self::of_numbers(name, values),
-            Column::Text(text) => Self::of_text(name, text),
+            Column::Number(values) => Self::from_numbers(name, values),
+            Column::Text(text) => Self::from_text(name, text),
         }
     }
 
-    fn of_numbers(name: &str, values: &[f64]) -> Self {
-        let mut sorted: Vec<f64> = values.iter().filter(|value| !value.is_nan()).map(|&value| finite(value)).collect();
+    fn from_numbers(name: &str, values: &[f64]) -> Self {
+        let mut sorted: Vec<f64> =
+            values.iter().filter(|value| !value.is_nan()).map(|&value| clamp_to_finite(value)).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let numbers = if sorted.is_empty() {
             Numbers { edges: Vec::new(), deciles: Vec::new() }
@@ -134,7 +134,7 @@ impl Feature {
         Self { name: name.to_owned(), distribution: Distribution::Numbers(numbers), counts }
     }
 
-    fn of_text(name: &str, text: &TextColumn) -> Self {
+    fn from_text(name: &str, text: &TextColumn) -> Self {
         let mut rows = vec![0_u64; text.values.len()];
         let mut missing = 0;
         for &code in &text.codes {
@@ -151,7 +151,7 @@ impl Feature {
     }
 }
 
-/// The 64-bit hash of Fowler, Noll and Vo (1a): tells references apart, guards against no one.
+/// The 64-bit FNV-1a hash (Fowler, Noll and Vo). It distinguishes references; it is not cryptographic.
 struct Fnv(u64);
 
 impl Default for Fnv {

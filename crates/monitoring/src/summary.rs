@@ -1,4 +1,4 @@
-//! What a stretch of time looked like, on the reference's bins.
+//! Counts of a time span's rows on the bins of a reference.
 
 use std::collections::HashMap;
 
@@ -6,39 +6,39 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Scores;
 use serde::{Deserialize, Serialize};
 
-use crate::edges::{bin, finite};
+use crate::edges::{bin_index, clamp_to_finite};
 use crate::error::Error;
 use crate::reference::{Categories, Distribution, Feature, Numbers, Reference};
 
-/// Counts of rows on the bins of a [`Reference`]. Summaries of parts add up to that of the whole.
+/// Counts of rows on the bins of a [`Reference`]. The summaries of parts add up to the summary of the whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// The [`Reference::anchor`] whose bins these are.
-    pub anchor: String,
-    /// Rows added.
+    /// The [`Reference::fingerprint`] of the reference whose bins are counted.
+    pub fingerprint: String,
+    /// Number of rows.
     pub rows: u64,
-    /// One for each feature of the reference, in its order.
+    /// Counts for each feature, in the reference's order.
     pub features: Vec<Counts>,
-    /// One for each score of the reference.
+    /// Counts for each score, in the reference's order.
     pub scores: Vec<Counts>,
 }
 
-/// Rows by bin.
+/// Counts of rows by bin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Numbers: by fine bin, the last above all edges. Categories: by listed value, then all others.
+    /// Numbers: by fine bin, the last one above all edges. Categories: by listed value, then all others.
     pub bins: Vec<u64>,
-    /// Rows that lack the value.
+    /// Rows in which the value is missing.
     pub missing: u64,
 }
 
 impl Counts {
-    /// No rows on as many bins.
+    /// Zero counts on the same bins.
     fn empty(like: &Self) -> Self {
         Self { bins: vec![0; like.bins.len()], missing: 0 }
     }
 
-    /// All rows.
+    /// Number of rows, including missing values.
     pub fn rows(&self) -> u64 {
         self.bins.iter().sum::<u64>() + self.missing
     }
@@ -54,7 +54,7 @@ impl Counts {
         for value in values {
             if value.is_nan() {
                 self.missing += 1;
-            } else if let Some(count) = self.bins.get_mut(bin(&numbers.edges, finite(value))) {
+            } else if let Some(count) = self.bins.get_mut(bin_index(&numbers.edges, clamp_to_finite(value))) {
                 *count += 1;
             }
         }
@@ -62,39 +62,43 @@ impl Counts {
 
     fn add_text(&mut self, categories: &Categories, text: &TextColumn) {
         let listed: HashMap<&str, usize> =
-            categories.values.iter().enumerate().map(|(place, value)| (value.as_str(), place)).collect();
+            categories.values.iter().enumerate().map(|(index, value)| (value.as_str(), index)).collect();
         let other = categories.values.len();
-        let places: Vec<usize> =
+        let bin_of_code: Vec<usize> =
             text.values.iter().map(|value| listed.get(value.as_ref()).copied().unwrap_or(other)).collect();
         for &code in &text.codes {
-            match places.get(code as usize) {
+            match bin_of_code.get(code as usize) {
                 None => self.missing += 1,
-                Some(&place) => self.bins[place] += 1,
+                Some(&index) => self.bins[index] += 1,
             }
         }
     }
 }
 
 impl Summary {
-    /// No rows yet, on the bins of `reference`.
+    /// Creates an empty summary on the bins of `reference`.
     pub fn new(reference: &Reference) -> Self {
         let empty = |features: &[Feature]| features.iter().map(|feature| Counts::empty(&feature.counts)).collect();
         Self {
-            anchor: reference.anchor(),
+            fingerprint: reference.fingerprint(),
             rows: 0,
             features: empty(&reference.features),
             scores: empty(&reference.scores),
         }
     }
 
-    /// Counts rows: their features by name, and what the model answered. On an error nothing is counted.
+    /// Counts rows, given by their features (found by name) and the model's scores.
+    ///
+    /// # Errors
+    /// When `reference` has other bins than this summary, a feature is absent or
+    /// of another type, or the scores differ in width. Nothing is counted then.
     pub fn add(&mut self, reference: &Reference, features: &Frame, scores: &Scores) -> Result<(), Error> {
-        self.belongs_to(reference)?;
+        self.validate_reference(reference)?;
         if scores.width != reference.scores.len() {
             return Err(Error::Width { expected: reference.scores.len(), found: scores.width });
         }
         let columns: Vec<&Column> =
-            reference.features.iter().map(|feature| fitting(feature, features)).collect::<Result<_, _>>()?;
+            reference.features.iter().map(|feature| matching_column(feature, features)).collect::<Result<_, _>>()?;
         for ((feature, column), counts) in reference.features.iter().zip(columns).zip(&mut self.features) {
             match (&feature.distribution, column) {
                 (Distribution::Numbers(numbers), Column::Number(values)) => {
@@ -103,23 +107,29 @@ impl Summary {
                 (Distribution::Categories(categories), Column::Text(text)) => {
                     counts.add_text(categories, text);
                 }
-                // An unfit column passed because nothing in it has a value.
+                // A column of another type is accepted only when all its values are missing.
                 _ => counts.missing += column.len() as u64,
             }
         }
-        for (place, (feature, counts)) in reference.scores.iter().zip(&mut self.scores).enumerate() {
+        for (index, (feature, counts)) in reference.scores.iter().zip(&mut self.scores).enumerate() {
             if let Distribution::Numbers(numbers) = &feature.distribution {
-                counts.add_numbers(numbers, scores.values.iter().skip(place).step_by(scores.width).copied());
+                counts.add_numbers(numbers, scores.values.iter().skip(index).step_by(scores.width).copied());
             }
         }
         self.rows += features.rows() as u64;
         Ok(())
     }
 
-    /// Adds the rows of another summary on the same bins.
+    /// Adds the counts of another summary.
+    ///
+    /// # Errors
+    /// [`Error::ReferenceMismatch`] when it was made for another reference.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        if self.anchor != other.anchor {
-            return Err(Error::Anchor { expected: self.anchor.clone(), found: other.anchor.clone() });
+        if self.fingerprint != other.fingerprint {
+            return Err(Error::ReferenceMismatch {
+                expected: self.fingerprint.clone(),
+                found: other.fingerprint.clone(),
+            });
         }
         self.rows += other.rows;
         let ours = self.features.iter_mut().chain(&mut self.scores);
@@ -129,15 +139,19 @@ impl Summary {
         Ok(())
     }
 
-    /// Refuses a reference with other bins.
-    pub(crate) fn belongs_to(&self, reference: &Reference) -> Result<(), Error> {
-        let expected = reference.anchor();
-        if self.anchor == expected { Ok(()) } else { Err(Error::Anchor { expected, found: self.anchor.clone() }) }
+    /// Returns an error when `reference` has other bins than this summary.
+    pub(crate) fn validate_reference(&self, reference: &Reference) -> Result<(), Error> {
+        let expected = reference.fingerprint();
+        if self.fingerprint == expected {
+            Ok(())
+        } else {
+            Err(Error::ReferenceMismatch { expected, found: self.fingerprint.clone() })
+        }
     }
 }
 
-/// The column of a feature, of its kind or without any value.
-fn fitting<'a>(feature: &Feature, frame: &'a Frame) -> Result<&'a Column, Error> {
+/// The feature's column, if its type matches or all its values are missing.
+fn matching_column<'a>(feature: &Feature, frame: &'a Frame) -> Result<&'a Column, Error> {
     let column = frame.column(&feature.name).ok_or_else(|| Error::Column { column: feature.name.clone() })?;
     let (expected, found) = match (&feature.distribution, column) {
         (Distribution::Numbers(_), Column::Text(_)) => ("numbers", "text"),

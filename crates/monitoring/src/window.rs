@@ -1,4 +1,4 @@
-//! What one window showed of one version, and the facts alerts are judged over.
+//! The result of one window, and the facts over which alerts are evaluated.
 
 use std::collections::BTreeMap;
 
@@ -9,58 +9,58 @@ use serde_json::{Map, Value};
 use crate::drift::Drift;
 use crate::latency::Latency;
 
-/// What one version of a model showed in one window. Undefined parts are absent.
+/// The result of one model version in one window. Undefined parts are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowResult {
-    /// The model version that answered.
+    /// The model version.
     pub version: String,
     /// The window, by prediction time on the project clock.
     pub window: Window,
-    /// Rows it answered.
+    /// Rows that the version predicted.
     pub rows: u64,
-    /// Those of them whose outcome is known.
+    /// Predicted rows whose outcome is known.
     pub labelled_rows: u64,
-    /// Measures over the labelled rows, by name.
+    /// Metrics over the labelled rows, by name.
     #[serde(default)]
     pub metrics: BTreeMap<String, f64>,
-    /// How far inputs and scores are from the reference.
+    /// Drift of inputs and scores from the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
-    /// How quickly requests were answered.
+    /// Latency of the requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<Latency>,
-    /// Requests it was given.
+    /// Requests routed to the version.
     pub requests: u64,
-    /// Those of them that it failed to answer (5xx).
+    /// Requests that failed with a 5xx status.
     pub errors: u64,
 }
 
 impl WindowResult {
-    /// The share of rows whose outcome is known; absent without rows.
+    /// The share of rows whose outcome is known; `None` without rows.
     pub fn labelled(&self) -> Option<f64> {
         (self.rows > 0).then(|| self.labelled_rows as f64 / self.rows as f64)
     }
 
-    /// The share of requests that failed; absent without requests.
+    /// The share of requests that failed; `None` without requests.
     pub fn error_rate(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.errors as f64 / self.requests as f64)
     }
 
-    /// The facts of an alert: this window's measures by name, `rows`,
-    /// `labelled`, `drift` (`share`, `score`, `features` by name: population
-    /// stability indices), `latency`, `error_rate`; and `reference`, the
-    /// measures of the Decision that released the version. All numbers are
-    /// doubles, and what is undefined is absent.
+    /// The facts of an alert: this window's metrics by name, `rows`, `labelled`,
+    /// `drift` (`share`, `score`, and `features`: population stability indices by
+    /// name), `latency`, `error_rate`, and `reference`: the metrics of the
+    /// Decision that released the version. All numbers are doubles; undefined
+    /// facts are absent.
     pub fn facts(&self, reference: Option<&BTreeMap<String, f64>>) -> Map<String, Value> {
         let mut facts = Map::new();
-        put_all(&mut facts, &self.metrics);
-        put(&mut facts, "rows", Some(self.rows as f64));
-        put(&mut facts, "labelled", self.labelled());
-        put(&mut facts, "error_rate", self.error_rate());
+        insert_all(&mut facts, &self.metrics);
+        insert(&mut facts, "rows", Some(self.rows as f64));
+        insert(&mut facts, "labelled", self.labelled());
+        insert(&mut facts, "error_rate", self.error_rate());
         if let Some(latency) = &self.latency {
             let mut quantiles = Map::new();
-            put(&mut quantiles, "p50_ms", Some(latency.p50_ms));
-            put(&mut quantiles, "p99_ms", Some(latency.p99_ms));
+            insert(&mut quantiles, "p50_ms", Some(latency.p50_ms));
+            insert(&mut quantiles, "p99_ms", Some(latency.p99_ms));
             facts.insert("latency".to_owned(), Value::Object(quantiles));
         }
         if let Some(drift) = &self.drift {
@@ -68,7 +68,7 @@ impl WindowResult {
         }
         if let Some(reference) = reference {
             let mut measures = Map::new();
-            put_all(&mut measures, reference);
+            insert_all(&mut measures, reference);
             facts.insert("reference".to_owned(), Value::Object(measures));
         }
         facts
@@ -77,24 +77,24 @@ impl WindowResult {
 
 fn drift_facts(drift: &Drift) -> Map<String, Value> {
     let mut facts = Map::new();
-    put(&mut facts, "share", drift.share);
-    put(&mut facts, "score", drift.score());
+    insert(&mut facts, "share", drift.share);
+    insert(&mut facts, "score", drift.score());
     let mut features = Map::new();
     for feature in &drift.features {
-        put(&mut features, &feature.name, feature.psi);
+        insert(&mut features, &feature.name, feature.psi);
     }
     facts.insert("features".to_owned(), Value::Object(features));
     facts
 }
 
-fn put_all(facts: &mut Map<String, Value>, measures: &BTreeMap<String, f64>) {
+fn insert_all(facts: &mut Map<String, Value>, measures: &BTreeMap<String, f64>) {
     for (name, &value) in measures {
-        put(facts, name, Some(value));
+        insert(facts, name, Some(value));
     }
 }
 
-/// Puts a double that is defined.
-fn put(facts: &mut Map<String, Value>, name: &str, value: Option<f64>) {
+/// Inserts a number if it is defined and finite.
+fn insert(facts: &mut Map<String, Value>, name: &str, value: Option<f64>) {
     if let Some(value) = value.filter(|value| value.is_finite()) {
         facts.insert(name.to_owned(), Value::from(value));
     }

@@ -110,7 +110,7 @@ impl Watched<'_> {
             let is_number = |row: &usize| scores.row(*row).iter().all(|score| score.is_finite());
             let answered = answered.take(&(0..scores.rows()).filter(is_number).collect::<Vec<_>>());
             let Some(outcome) = answered.column("outcome") else { continue };
-            let outcomes = Outcomes::read(outcome, task.kind, &classes)
+            let outcomes = Outcomes::from_column(outcome, task.kind, &classes)
                 .map_err(|cause| Error::internal("outcomes do not read", cause))?;
             let measured = metrics(&scores_of(&answered, width), &outcomes)
                 .map_err(|cause| Error::internal("quality cannot be measured", cause))?;

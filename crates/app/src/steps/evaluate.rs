@@ -10,7 +10,7 @@ use perennial_core::model::{Predictor, Scores};
 use perennial_core::name::StepName;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_evaluation::plot::{Plot, plots};
-use perennial_evaluation::{Outcomes, judge, leaks};
+use perennial_evaluation::{Outcomes, leaks};
 use perennial_monitoring::Reference;
 use perennial_store::evidence::Evidence as Row;
 use perennial_store::step_runs::{OutputKind, StepOutput};
@@ -251,7 +251,7 @@ fn measure(
     let outcome = test.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let signature = first.predictor.signature();
     let outcomes =
-        Outcomes::read(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+        Outcomes::from_column(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let inputs = test.select(features);
     let mut models = Vec::new();
     let mut scored: Vec<(&str, Scores)> = Vec::new();
@@ -259,8 +259,9 @@ fn measure(
         let scores = contender.predictor.predict(&inputs).map_err(|cause| failed(&contender.name, &cause))?;
         // Each model scores in the order of its own classes.
         let classes = &contender.predictor.signature().classes;
-        let own = Outcomes::read(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
-        let judged = judge(&scores, &own, &test, slices).map_err(|cause| failed(&contender.name, &cause))?;
+        let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
+        let judged = perennial_evaluation::evaluate(&scores, &own, &test, slices)
+            .map_err(|cause| failed(&contender.name, &cause))?;
         models.push(ModelFacts {
             name: contender.name.clone(),
             step: contender.step.clone(),
@@ -277,15 +278,16 @@ fn measure(
         .collect();
     let seen = examples.frame.take(&all);
     let known = seen.column(target).ok_or_else(|| Error::not_found("column", target))?;
-    let known = Outcomes::read(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    let known =
+        Outcomes::from_column(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let suspects = leaks(&seen.select(features), &known).map_err(|cause| failed("leak", &cause))?;
     let leaks = suspects
         .iter()
         .filter(|suspect| !allowed.contains(&suspect.feature))
-        .map(|suspect| (suspect.feature.clone(), suspect.why()))
+        .map(|suspect| (suspect.feature.clone(), suspect.message()))
         .collect();
     let trained = examples.frame.take(&examples.labelled_rows(|time| split.trains(time))).select(features);
-    let reference = Reference::of(&trained, &scored[0].1, &signature.classes);
+    let reference = Reference::new(&trained, &scored[0].1, &signature.classes);
     let same_classes = |index: usize| contenders[index].predictor.signature().classes == signature.classes;
     let shown: Vec<(&str, &Scores)> = scored
         .iter()

@@ -1,20 +1,20 @@
-//! The pieces every picture is made of.
+//! A minimal SVG writer.
 
 use std::fmt::Write;
 
-/// Readable on white and on near-black, and apart for the colour-blind in this order.
+/// Series colours: readable on white and on near-black, and in this order distinguishable with colour blindness.
 pub(super) const COLOURS: [&str; 8] =
     ["#2f7ed8", "#e07b1a", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
 
-/// Dashes of the series, in the same order.
+/// Series dash patterns, in the order of [`COLOURS`].
 pub(super) const DASHES: [&str; 8] = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 4", "6 2 1 2"];
 
-/// An open picture.
+/// An SVG document that is being written.
 pub(super) struct Svg {
     text: String,
 }
 
-/// Where a text stands to its point.
+/// Which part of a text is at its coordinates.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -23,7 +23,7 @@ pub(super) enum Anchor {
 }
 
 impl Svg {
-    /// Begins a picture of that size in pixels, with its words for readers who cannot see it.
+    /// Starts a document of the given size in pixels, with a title and description for screen readers.
     pub(super) fn new(width: f64, height: f64, title: &str, description: &str) -> Self {
         let mut svg = Self { text: String::with_capacity(8 * 1024) };
         svg.push(format_args!(
@@ -38,14 +38,14 @@ impl Svg {
         svg
     }
 
-    /// Adds markup whose texts are escaped already.
+    /// Appends markup, whose text must already be escaped.
     pub(super) fn push(&mut self, markup: std::fmt::Arguments<'_>) {
         // Writing to a string cannot fail.
         let _ = self.text.write_fmt(markup);
     }
 
-    /// Adds words.
-    pub(super) fn words(&mut self, x: f64, y: f64, anchor: Anchor, attributes: &str, words: &str) {
+    /// Appends text, which is escaped here.
+    pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, attributes: &str, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -53,11 +53,11 @@ impl Svg {
         };
         self.push(format_args!(
             "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\"{attributes}>{}</text>\n",
-            escape(words)
+            escape(text)
         ));
     }
 
-    /// Adds a thin line in the colour of the words.
+    /// Appends a thin line in the text colour.
     pub(super) fn rule(&mut self, from: (f64, f64), to: (f64, f64), attributes: &str) {
         self.push(format_args!(
             "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"currentColor\"{attributes}/>\n",
@@ -65,14 +65,14 @@ impl Svg {
         ));
     }
 
-    /// Ends the picture.
+    /// Ends the document and returns it.
     pub(super) fn finish(mut self) -> String {
         self.text.push_str("</svg>\n");
         self.text
     }
 }
 
-/// Text as XML takes it; control characters become a replacement sign.
+/// Escapes text for XML; control characters become U+FFFD.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -91,7 +91,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The first characters of a long name.
+/// Shortens a name to at most `most` characters, the last of which is then `…`.
 pub(super) fn short(name: &str, most: usize) -> String {
     if name.chars().count() <= most {
         return name.to_owned();

@@ -1,4 +1,4 @@
-//! Curves and the pictures drawn of them.
+//! Curves and plots.
 
 use perennial_core::frame::Column;
 use perennial_core::task::TaskKind;
@@ -8,7 +8,7 @@ use perennial_evaluation::{
 use rand::Rng;
 use serde_json::{Value, json};
 
-use crate::oracle::{Shape, ask, binary, binary_case, numbers, random, scores, text};
+use crate::oracle::{Shape, binary, binary_case, numbers, random, run_oracle, scores, text};
 
 #[test]
 fn curves_of_large_samples_stay_small() {
@@ -51,12 +51,12 @@ fn rare_classes_of_a_confusion_are_other() {
     let column: Vec<f64> =
         (0..30).flat_map(|class| std::iter::repeat_n(f64::from(class), if class < 19 { 3 } else { 1 })).collect();
     let rows = column.len();
-    let outcomes = Outcomes::read(&Column::Number(column), TaskKind::Multiclass, &known).unwrap();
+    let outcomes = Outcomes::from_column(&Column::Number(column), TaskKind::Multiclass, &known).unwrap();
     let found = confusion(&scores(30, vec![1.0 / 30.0; rows * 30]), &outcomes).unwrap().unwrap();
     assert_eq!(found.classes.len(), 21);
     assert_eq!(found.classes[20], "other");
     assert_eq!(found.counts.iter().flatten().sum::<u64>(), rows as u64);
-    assert_eq!(found.counts[20][0], 10, "equal scores answer the first class");
+    assert_eq!(found.counts[20][0], 10, "equal scores predict the first class");
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn each_task_has_its_plots() {
     let (values, yes) = binary_case(2, 400, Shape::Plain);
     let model = scores(1, values);
     let found = plot::plots(&[("train", &model), ("simple", &model)], &binary(&yes)).unwrap();
-    for picture in &found {
-        assert!(picture.svg.contains("train"), "{} names its model", picture.name);
+    for plot in &found {
+        assert!(plot.svg.contains("train"), "{} names its model", plot.name);
     }
     assert_eq!(names(found), ["roc", "precision_recall", "calibration", "confusion"]);
     assert_eq!(
@@ -76,19 +76,20 @@ fn each_task_has_its_plots() {
     let found = plot::plots(&[("train", &scores(1, vec![1.0, 2.5]))], &numbers(&[1.0, 2.0])).unwrap();
     assert_eq!(names(found), ["residuals"]);
     let known = ["a", "b"].map(str::to_owned);
-    let outcomes = Outcomes::read(&text(&["a", "b", "a"]), TaskKind::Multiclass, &known).unwrap();
+    let outcomes = Outcomes::from_column(&text(&["a", "b", "a"]), TaskKind::Multiclass, &known).unwrap();
     let model = scores(2, vec![0.7, 0.3, 0.4, 0.6, 0.2, 0.8]);
     assert_eq!(roc_by_class(&model, &outcomes).unwrap().len(), 2);
     assert_eq!(names(plot::plots(&[("train", &model)], &outcomes).unwrap()), ["roc", "confusion"]);
 }
 
 #[test]
-fn pictures_are_xml_whatever_the_names() {
+fn plots_are_well_formed_xml_with_any_names() {
     let known = ["<script>", "a&b\u{1}\u{fffe}"].map(str::to_owned);
-    let outcomes = Outcomes::read(&text(&["<script>", "a&b\u{1}\u{fffe}"]), TaskKind::Multiclass, &known).unwrap();
-    let pictures = plot::plots(&[("<b>\"'", &scores(2, vec![0.7, 0.3, 0.4, 0.6]))], &outcomes).unwrap();
-    let questions: Vec<Value> = pictures.iter().map(|picture| json!({"kind": "texts", "svg": picture.svg})).collect();
-    let seen = ask(&questions);
+    let outcomes =
+        Outcomes::from_column(&text(&["<script>", "a&b\u{1}\u{fffe}"]), TaskKind::Multiclass, &known).unwrap();
+    let plots = plot::plots(&[("<b>\"'", &scores(2, vec![0.7, 0.3, 0.4, 0.6]))], &outcomes).unwrap();
+    let cases: Vec<Value> = plots.iter().map(|plot| json!({"kind": "texts", "svg": plot.svg})).collect();
+    let seen = run_oracle(&cases);
     assert_eq!(seen.len(), 2);
     for words in &seen {
         let words: Vec<&str> = words.as_array().unwrap().iter().filter_map(Value::as_str).collect();
@@ -99,14 +100,14 @@ fn pictures_are_xml_whatever_the_names() {
 }
 
 #[test]
-fn plots_hold_no_number_that_cannot_be_drawn() {
+fn plots_contain_no_number_that_cannot_be_drawn() {
     let mut random = random(9);
     let wild: Vec<f64> =
         (0..50).map(|_| random.random_range(-1.0..1.0) * 10_f64.powi(random.random_range(-300..300))).collect();
     let cases = [(vec![0.0; 3], vec![0.0; 3]), (vec![1e300, -1e300], vec![0.0, 1.0]), (wild, vec![0.0; 50])];
     for (answers, outcomes) in cases {
-        for picture in plot::plots(&[("train", &scores(1, answers))], &numbers(&outcomes)).unwrap() {
-            assert!(!picture.svg.contains("NaN") && !picture.svg.contains("inf"), "{}", picture.svg);
+        for plot in plot::plots(&[("train", &scores(1, answers))], &numbers(&outcomes)).unwrap() {
+            assert!(!plot.svg.contains("NaN") && !plot.svg.contains("inf"), "{}", plot.svg);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Measures beside scikit-learn's on the same rows, laws that hold for all rows, and what people read.
+//! Metrics compared with scikit-learn on the same rows, properties that hold for all rows, and messages.
 
 #[cfg(test)]
 mod curves;
 #[cfg(test)]
-mod laws;
+mod invalid_input;
 #[cfg(test)]
-mod leaks;
+mod leakage;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
-mod scikit_learn;
+mod properties;
 #[cfg(test)]
-mod shapes;
+mod scikit_learn;
 #[cfg(test)]
 mod slices;

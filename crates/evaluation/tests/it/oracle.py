@@ -1,6 +1,6 @@
-"""Answers cases on standard input with scikit-learn's, SciPy's and NumPy's numbers.
+"""Reads cases as JSON from standard input and writes the results of scikit-learn, SciPy and NumPy.
 
-Undefined measures are null.
+An undefined metric is null.
 """
 
 import json
@@ -30,27 +30,27 @@ def calibration_error(outcomes, scores):
 
 def binary(case):
     scores, outcomes = np.array(case["scores"]), np.array(case["outcomes"], dtype=int)
-    answers = (scores > 0.5).astype(int)
+    predictions = (scores > 0.5).astype(int)
     both = len(np.unique(outcomes)) == 2
     nan = {"zero_division": np.nan}
-    answer = {
+    result = {
         "auc": defined(metrics.roc_auc_score(outcomes, scores)) if both else None,
         "log_loss": defined(metrics.log_loss(outcomes, scores, labels=[0, 1])),
-        "accuracy": defined(metrics.accuracy_score(outcomes, answers)),
-        "precision": defined(metrics.precision_score(outcomes, answers, **nan)),
-        "recall": defined(metrics.recall_score(outcomes, answers, **nan)),
-        "f1": defined(metrics.f1_score(outcomes, answers, **nan)),
+        "accuracy": defined(metrics.accuracy_score(outcomes, predictions)),
+        "precision": defined(metrics.precision_score(outcomes, predictions, **nan)),
+        "recall": defined(metrics.recall_score(outcomes, predictions, **nan)),
+        "f1": defined(metrics.f1_score(outcomes, predictions, **nan)),
         "brier": defined(metrics.brier_score_loss(outcomes, scores, labels=[0, 1])),
         "calibration_error": calibration_error(outcomes, scores),
         "positive_rate": defined(np.mean(outcomes)),
-        "confusion": metrics.confusion_matrix(outcomes, answers, labels=[0, 1]).tolist(),
+        "confusion": metrics.confusion_matrix(outcomes, predictions, labels=[0, 1]).tolist(),
         "average_precision": defined(metrics.average_precision_score(outcomes, scores)) if outcomes.any() else None,
         "roc": None,
     }
     if both:
         false, true, _ = metrics.roc_curve(outcomes, scores, drop_intermediate=False)
-        answer["roc"] = [false.tolist(), true.tolist()]
-    return answer
+        result["roc"] = [false.tolist(), true.tolist()]
+    return result
 
 
 def multiclass(case):
@@ -59,7 +59,7 @@ def multiclass(case):
     scores = np.zeros((len(case["scores"]), classes))
     scores[:, :known] = case["scores"]
     outcomes = np.array(case["outcomes"], dtype=int)
-    answers = np.argmax(scores, axis=1)
+    predictions = np.argmax(scores, axis=1)
     labels = list(range(classes))
     over = {"labels": labels, "average": "macro", "zero_division": np.nan}
     each = {"labels": labels, "average": None, "zero_division": np.nan}
@@ -69,17 +69,17 @@ def multiclass(case):
         macro_auc = metrics.roc_auc_score(outcomes, scores, multi_class="ovr", average="macro", labels=labels)
     else:
         macro_auc = np.mean(list(areas.values())) if areas else np.nan
-    precision = metrics.precision_score(outcomes, answers, **each)
-    recall = metrics.recall_score(outcomes, answers, **each)
-    f1 = metrics.f1_score(outcomes, answers, **each)
+    precision = metrics.precision_score(outcomes, predictions, **each)
+    recall = metrics.recall_score(outcomes, predictions, **each)
+    f1 = metrics.f1_score(outcomes, predictions, **each)
     return {
-        "accuracy": defined(metrics.accuracy_score(outcomes, answers)),
-        "macro_f1": defined(metrics.f1_score(outcomes, answers, **over)),
-        "macro_precision": defined(metrics.precision_score(outcomes, answers, **over)),
-        "macro_recall": defined(metrics.recall_score(outcomes, answers, **over)),
+        "accuracy": defined(metrics.accuracy_score(outcomes, predictions)),
+        "macro_f1": defined(metrics.f1_score(outcomes, predictions, **over)),
+        "macro_precision": defined(metrics.precision_score(outcomes, predictions, **over)),
+        "macro_recall": defined(metrics.recall_score(outcomes, predictions, **over)),
         "log_loss": defined(metrics.log_loss(outcomes, scores, labels=labels)),
         "macro_auc": defined(macro_auc),
-        "confusion": metrics.confusion_matrix(outcomes, answers, labels=labels).tolist(),
+        "confusion": metrics.confusion_matrix(outcomes, predictions, labels=labels).tolist(),
         "classes": [
             {
                 "precision": defined(precision[label]),
@@ -93,12 +93,12 @@ def multiclass(case):
 
 
 def regression(case):
-    answers, outcomes = np.array(case["scores"]), np.array(case["outcomes"])
+    predictions, outcomes = np.array(case["scores"]), np.array(case["outcomes"])
     return {
-        "rmse": defined(metrics.root_mean_squared_error(outcomes, answers)),
-        "mae": defined(metrics.mean_absolute_error(outcomes, answers)),
-        "r2": defined(metrics.r2_score(outcomes, answers, force_finite=False)) if len(np.unique(outcomes)) > 1 else None,
-        "bias": defined(np.mean(answers - outcomes)),
+        "rmse": defined(metrics.root_mean_squared_error(outcomes, predictions)),
+        "mae": defined(metrics.mean_absolute_error(outcomes, predictions)),
+        "r2": defined(metrics.r2_score(outcomes, predictions, force_finite=False)) if len(np.unique(outcomes)) > 1 else None,
+        "bias": defined(np.mean(predictions - outcomes)),
     }
 
 
@@ -112,7 +112,7 @@ def column_r2(case):
 
 
 def texts(case):
-    """The words a reader of the picture sees; fails unless it is well-formed."""
+    """The text elements of an SVG; fails unless it is well-formed XML."""
     return ["".join(node.itertext()) for node in xml.fromstring(case["svg"]).iter("{http://www.w3.org/2000/svg}text")]
 
 

@@ -1,4 +1,4 @@
-//! The Python beside us: scikit-learn, SciPy and NumPy in a child process.
+//! The test oracle: scikit-learn, SciPy and NumPy in a child process.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
-/// Sends `cases` to `oracle.py` and gives its answers, one a case.
-pub(crate) fn ask(cases: &[Value]) -> Vec<Value> {
+/// Sends `cases` to `oracle.py` and returns its results, one a case.
+pub(crate) fn run_oracle(cases: &[Value]) -> Vec<Value> {
     let python = std::env::var("PERENNIAL_TEST_PYTHON")
         .expect("PERENNIAL_TEST_PYTHON must name a Python with numpy, scipy and scikit-learn: run the tests by `cargo xtask test`");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oracle.py");
@@ -30,8 +30,8 @@ pub(crate) fn ask(cases: &[Value]) -> Vec<Value> {
     answers
 }
 
-/// Compares a number that may be undefined with Python's answer, to `tolerance` of its size (at least 1).
-pub(crate) fn close(what: &str, ours: Option<f64>, theirs: &Value, tolerance: f64) {
+/// Asserts that a number, which may be undefined, equals the oracle's within `tolerance`, relative to the larger of its size and 1.
+pub(crate) fn assert_close(what: &str, ours: Option<f64>, theirs: &Value, tolerance: f64) {
     match (ours, theirs.as_f64()) {
         (None, None) => {}
         (Some(ours), Some(theirs)) => {
@@ -51,18 +51,18 @@ pub(crate) fn scores(width: usize, values: Vec<f64>) -> Scores {
 
 pub(crate) fn binary(outcomes: &[bool]) -> Outcomes {
     let values = outcomes.iter().map(|&yes| f64::from(u8::from(yes))).collect();
-    Outcomes::read(&Column::Number(values), TaskKind::Binary, &[]).unwrap()
+    Outcomes::from_column(&Column::Number(values), TaskKind::Binary, &[]).unwrap()
 }
 
 pub(crate) fn numbers(outcomes: &[f64]) -> Outcomes {
-    Outcomes::read(&Column::Number(outcomes.to_vec()), TaskKind::Regression, &[]).unwrap()
+    Outcomes::from_column(&Column::Number(outcomes.to_vec()), TaskKind::Regression, &[]).unwrap()
 }
 
 pub(crate) fn text(values: &[&str]) -> Column {
     Column::Text(TextColumn::encode(values.iter().map(|value| Some(*value))))
 }
 
-/// Scores and outcomes of a binary model, in shapes that trip measures up.
+/// Scores and outcomes of a binary model, with a shape that covers an edge case.
 pub(crate) fn binary_case(seed: u64, rows: usize, shape: Shape) -> (Vec<f64>, Vec<bool>) {
     let mut random = random(seed);
     let mut score = || match shape {

@@ -1,4 +1,4 @@
-//! Every measure beside scikit-learn's on the same rows.
+//! Every metric compared with scikit-learn on the same rows.
 
 use perennial_core::frame::Column;
 use perennial_core::metric;
@@ -7,9 +7,9 @@ use perennial_evaluation::{CURVE_STEP, Metrics, Outcomes, Roc, confusion, metric
 use rand::Rng;
 use serde_json::{Value, json};
 
-use crate::oracle::{SHAPES, Shape, ask, binary, binary_case, close, numbers, random, scores, text};
+use crate::oracle::{SHAPES, Shape, assert_close, binary, binary_case, numbers, random, run_oracle, scores, text};
 
-/// Relative to the number, or to 1 when it is smaller.
+/// Tolerance, relative to the larger of the number's size and 1.
 const TOLERANCE: f64 = 1e-12;
 
 const SIZES: [usize; 6] = [1, 2, 3, 11, 200, 5000];
@@ -17,48 +17,48 @@ const SIZES: [usize; 6] = [1, 2, 3, 11, 200, 5000];
 fn compare(what: &str, task: TaskKind, ours: &Metrics, theirs: &Value) {
     for metric in metric::metrics(task) {
         let Some(theirs) = theirs.get(metric.name) else { panic!("the oracle has no `{}`", metric.name) };
-        close(&format!("{} of {what}", metric.name), ours.get(metric.name), theirs, TOLERANCE);
+        assert_close(&format!("{} of {what}", metric.name), ours.get(metric.name), theirs, TOLERANCE);
     }
     let names: Vec<&str> = metric::metrics(task).iter().map(|metric| metric.name).collect();
     assert!(
         ours.values.keys().all(|name| names.contains(&name.as_str())),
-        "{:?} has a measure that is not published",
+        "{:?} has a metric that is not published",
         ours.values
     );
 }
 
 #[test]
-fn binary_measures_equal_scikit_learns() {
+fn binary_metrics_equal_scikit_learns() {
     let inputs: Vec<(usize, Shape)> = SIZES.into_iter().flat_map(|rows| SHAPES.map(|shape| (rows, shape))).collect();
     let cases: Vec<(Vec<f64>, Vec<bool>)> =
         inputs.iter().enumerate().map(|(seed, &(rows, shape))| binary_case(seed as u64, rows, shape)).collect();
-    let questions: Vec<Value> = cases
+    let requests: Vec<Value> = cases
         .iter()
         .map(|(scores, outcomes)| json!({"kind": "binary", "scores": scores, "outcomes": outcomes}))
         .collect();
-    for ((answer, (values, yes)), (rows, shape)) in ask(&questions).iter().zip(&cases).zip(inputs) {
+    for ((answer, (values, yes)), (rows, shape)) in run_oracle(&requests).iter().zip(&cases).zip(inputs) {
         let what = format!("{rows} rows, {shape:?}");
         let (scores, outcomes) = (scores(1, values.clone()), binary(yes));
         compare(&what, TaskKind::Binary, &metrics(&scores, &outcomes).unwrap(), answer);
         let counts = confusion(&scores, &outcomes).unwrap().unwrap().counts;
         assert_eq!(json!(counts), answer["confusion"], "confusion of {what}");
         let curve = precision_recall(&scores, &outcomes).unwrap();
-        close(
+        assert_close(
             &format!("average precision of {what}"),
             curve.map(|curve| curve.average_precision),
             &answer["average_precision"],
             TOLERANCE,
         );
         match roc(&scores, &outcomes).unwrap() {
-            Some(curve) => is_thinned_of(&curve, &answer["roc"]),
+            Some(curve) => assert_thinned_from(&curve, &answer["roc"]),
             None => assert!(answer["roc"].is_null()),
         }
     }
 }
 
-/// Every kept point is one of the full curve's, and no point left out is further
-/// than a step from the one kept before it.
-fn is_thinned_of(curve: &Roc, full: &Value) {
+/// Asserts that every kept point is one of the full curve, and that every omitted
+/// point is within a step of the last kept one.
+fn assert_thinned_from(curve: &Roc, full: &Value) {
     let axis = |place: usize| -> Vec<f64> { serde_json::from_value(full[place].clone()).unwrap() };
     let full: Vec<(f64, f64)> = axis(0).into_iter().zip(axis(1)).collect();
     let is_same = |left: (f64, f64), right: (f64, f64)| {
@@ -82,7 +82,7 @@ fn is_thinned_of(curve: &Roc, full: &Value) {
 }
 
 #[test]
-fn multiclass_measures_equal_scikit_learns() {
+fn multiclass_metrics_equal_scikit_learns() {
     let mut cases = Vec::new();
     for (seed, (rows, known, outside)) in
         [(1, 3, 0), (2, 2, 0), (7, 4, 1), (40, 3, 0), (300, 5, 0), (300, 5, 2), (4000, 4, 0)].into_iter().enumerate()
@@ -91,23 +91,23 @@ fn multiclass_measures_equal_scikit_learns() {
             cases.push(multiclass_case(seed as u64 * 2 + u64::from(ties), rows, known, outside, ties));
         }
     }
-    let questions: Vec<Value> = cases
+    let requests: Vec<Value> = cases
         .iter()
         .map(|(scores, outcomes)| json!({"kind": "multiclass", "scores": scores, "outcomes": outcomes}))
         .collect();
-    for (place, (answer, (rows, outcomes))) in ask(&questions).iter().zip(&cases).enumerate() {
+    for (place, (answer, (rows, outcomes))) in run_oracle(&requests).iter().zip(&cases).enumerate() {
         let what = format!("case {place}");
         let known: Vec<String> = (0..rows[0].len()).map(|class| format!("class {class}")).collect();
         let names: Vec<String> = outcomes.iter().map(|class| format!("class {class}")).collect();
         let column = text(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let outcomes = Outcomes::read(&column, TaskKind::Multiclass, &known).unwrap();
+        let outcomes = Outcomes::from_column(&column, TaskKind::Multiclass, &known).unwrap();
         let scores = scores(known.len(), rows.concat());
         let ours = metrics(&scores, &outcomes).unwrap();
         compare(&what, TaskKind::Multiclass, &ours, answer);
         for class in &ours.classes {
             let place: usize = class.class.rsplit(' ').next().unwrap().parse().unwrap();
             for name in ["precision", "recall", "f1", "auc"] {
-                close(
+                assert_close(
                     &format!("{name} of {} in {what}", class.class),
                     class.values.get(name).copied(),
                     &answer["classes"][place][name],
@@ -117,12 +117,12 @@ fn multiclass_measures_equal_scikit_learns() {
         }
         let counts = confusion(&scores, &outcomes).unwrap().unwrap();
         for (outcome, row) in counts.classes.iter().zip(&counts.counts) {
-            for (answered, count) in counts.classes.iter().zip(row) {
+            for (predicted, count) in counts.classes.iter().zip(row) {
                 let place = |name: &str| name.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
                 assert_eq!(
-                    answer["confusion"][place(outcome)][place(answered)],
+                    answer["confusion"][place(outcome)][place(predicted)],
                     json!(count),
-                    "{outcome} as {answered} in {what}"
+                    "{outcome} as {predicted} in {what}"
                 );
             }
         }
@@ -146,7 +146,7 @@ fn multiclass_case(seed: u64, rows: usize, known: usize, outside: usize, ties: b
 }
 
 #[test]
-fn regression_measures_equal_scikit_learns() {
+fn regression_metrics_equal_scikit_learns() {
     let mut cases = vec![(vec![1.0, 2.0, 3.0], vec![7.0, 7.0, 7.0]), (vec![0.1; 50], vec![0.1; 50])];
     for (seed, rows) in SIZES.into_iter().enumerate() {
         let mut random = random(seed as u64);
@@ -154,31 +154,31 @@ fn regression_measures_equal_scikit_learns() {
         let answers = outcomes.iter().map(|outcome| outcome + random.random_range(-9.0..10.0)).collect();
         cases.push((answers, outcomes));
     }
-    let questions: Vec<Value> = cases
+    let requests: Vec<Value> = cases
         .iter()
         .map(|(scores, outcomes)| json!({"kind": "regression", "scores": scores, "outcomes": outcomes}))
         .collect();
-    for (answer, (answers, outcomes)) in ask(&questions).iter().zip(&cases) {
+    for (answer, (answers, outcomes)) in run_oracle(&requests).iter().zip(&cases) {
         let ours = metrics(&scores(1, answers.clone()), &numbers(outcomes)).unwrap();
         let what = format!("{} rows", answers.len());
-        // Sums of squares in another order: a little wider than the rest.
+        // Sums of squares are added in another order, hence the wider tolerance.
         for metric in metric::metrics(TaskKind::Regression) {
-            close(&format!("{} of {what}", metric.name), ours.get(metric.name), &answer[metric.name], 1e-10);
+            assert_close(&format!("{} of {what}", metric.name), ours.get(metric.name), &answer[metric.name], 1e-10);
         }
     }
 }
 
 #[test]
-fn rows_without_outcome_are_left_out() {
+fn unlabelled_rows_are_left_out() {
     let (mut values, mut yes) = binary_case(5, 300, Shape::Plain);
     let whole = metrics(&scores(1, values.clone()), &binary(&yes)).unwrap();
     let mut column: Vec<f64> = yes.drain(..).map(|yes| f64::from(u8::from(yes))).collect();
     for place in [300, 120, 0] {
-        // What the model answers where nothing is known does not matter, not even NaN.
+        // The score of an unlabelled row is ignored, even NaN.
         values.insert(place, f64::NAN);
         column.insert(place, f64::NAN);
     }
-    let outcomes = Outcomes::read(&Column::Number(column), TaskKind::Binary, &[]).unwrap();
+    let outcomes = Outcomes::from_column(&Column::Number(column), TaskKind::Binary, &[]).unwrap();
     assert_eq!(outcomes.labelled(), 300);
     assert_eq!(metrics(&scores(1, values), &outcomes).unwrap(), whole);
 }

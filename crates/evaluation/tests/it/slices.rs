@@ -1,9 +1,9 @@
-//! Which slices there are.
+//! Evaluation by slices.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::rule::{Expression, FactSchema, Verdict};
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Error, MAX_SLICES, Outcomes, judge};
+use perennial_evaluation::{Error, MAX_SLICES, Outcomes, evaluate};
 use serde_json::json;
 
 use crate::oracle::{binary, scores, text};
@@ -15,11 +15,11 @@ fn frame(name: &str, column: Column) -> Frame {
 }
 
 #[test]
-fn slices_come_most_frequent_first_and_missing_is_one() {
+fn slices_are_ordered_by_frequency_and_include_missing_values() {
     let origin = TextColumn::encode([Some("JFK"), Some("EWR"), None, Some("EWR"), None, Some("LGA")]);
     let values = scores(1, vec![0.9, 0.8, 0.7, 0.1, 0.2, 0.3]);
     let outcomes = binary(&[true, true, true, false, false, false]);
-    let found = judge(&values, &outcomes, &frame("origin", Column::Text(origin)), &["origin"]).unwrap().slices;
+    let found = evaluate(&values, &outcomes, &frame("origin", Column::Text(origin)), &["origin"]).unwrap().slices;
     let seen: Vec<(Option<&str>, u64, Option<f64>)> =
         found.iter().map(|slice| (slice.value.as_deref(), slice.metrics.rows, slice.metrics.get("auc"))).collect();
     assert_eq!(
@@ -29,20 +29,20 @@ fn slices_come_most_frequent_first_and_missing_is_one() {
 }
 
 #[test]
-fn numbers_are_sliced_by_value_and_spelt_plainly() {
+fn numbers_are_sliced_by_value_and_spelled_plainly() {
     let column = Column::Number(vec![1.0, -0.0, 0.5, 1.0, 0.0, f64::NAN]);
-    let found = judge(&scores(1, vec![0.5; 6]), &binary(&[true; 6]), &frame("n", column), &["n"]).unwrap().slices;
+    let found = evaluate(&scores(1, vec![0.5; 6]), &binary(&[true; 6]), &frame("n", column), &["n"]).unwrap().slices;
     let seen: Vec<Option<&str>> = found.iter().map(|slice| slice.value.as_deref()).collect();
     assert_eq!(seen, [Some("0"), Some("1"), None, Some("0.5")]);
 }
 
 #[test]
-fn a_column_gives_at_most_its_most_frequent_slices() {
+fn a_column_has_at_most_its_most_frequent_slices() {
     let values: Vec<f64> =
         (0..200).flat_map(|value| std::iter::repeat_n(f64::from(value), if value == 150 { 3 } else { 1 })).collect();
     let rows = values.len();
     let found =
-        judge(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"])
+        evaluate(&scores(1, vec![0.5; rows]), &binary(&vec![false; rows]), &frame("n", Column::Number(values)), &["n"])
             .unwrap()
             .slices;
     assert_eq!(found.len(), MAX_SLICES);
@@ -51,15 +51,15 @@ fn a_column_gives_at_most_its_most_frequent_slices() {
 
 #[test]
 fn an_unknown_slice_column_is_refused() {
-    let error = judge(&scores(1, vec![0.5]), &binary(&[true]), &Frame::new(), &["carier"]).unwrap_err();
+    let error = evaluate(&scores(1, vec![0.5]), &binary(&[true]), &Frame::new(), &["carier"]).unwrap_err();
     assert_eq!(error, Error::Column { column: "carier".to_owned() });
     assert_eq!(error.to_string(), "the rows have no column `carier` to slice by");
 }
 
 #[test]
-fn facts_of_a_judged_model_are_doubles_by_their_published_names() {
+fn facts_of_an_evaluated_model_are_doubles_by_their_published_names() {
     let origin = TextColumn::encode([Some("JFK"), Some("JFK"), None]);
-    let evaluation = judge(
+    let evaluation = evaluate(
         &scores(1, vec![0.25, 0.75, 0.25]),
         &binary(&[false, true, false]),
         &frame("origin", Column::Text(origin)),
@@ -73,18 +73,18 @@ fn facts_of_a_judged_model_are_doubles_by_their_published_names() {
     assert_eq!(facts["slices"][0]["value"], json!("JFK"));
     assert_eq!(facts["slices"][0]["rows"], json!(2.0));
     assert_eq!(facts["slices"][1]["value"], json!("null"));
-    assert_eq!(facts["slices"][1].get("auc"), None, "a measure that is undefined is absent");
+    assert_eq!(facts["slices"][1].get("auc"), None, "an undefined metric is absent");
     let kept: perennial_evaluation::Evaluation =
         serde_json::from_str(&serde_json::to_string(&evaluation).unwrap()).unwrap();
     assert_eq!(kept, evaluation);
 }
 
 #[test]
-fn gates_that_pass_the_check_find_their_facts() {
+fn checked_gates_evaluate_over_the_facts() {
     let origin = TextColumn::encode([Some("JFK"), Some("JFK"), None]);
     let outcomes = binary(&[false, true, false]);
     let evaluation =
-        judge(&scores(1, vec![0.25, 0.75, 0.25]), &outcomes, &frame("origin", Column::Text(origin)), &["origin"])
+        evaluate(&scores(1, vec![0.25, 0.75, 0.25]), &outcomes, &frame("origin", Column::Text(origin)), &["origin"])
             .unwrap();
     let facts = json!({"candidate": evaluation.facts(), "simple": evaluation.facts()});
     let cases = [
@@ -101,10 +101,10 @@ fn gates_that_pass_the_check_find_their_facts() {
 }
 
 #[test]
-fn slices_carry_no_measures_per_class() {
+fn slices_have_no_metrics_per_class() {
     let known = ["a", "b"].map(str::to_owned);
-    let outcomes = Outcomes::read(&text(&["a", "b", "a"]), TaskKind::Multiclass, &known).unwrap();
+    let outcomes = Outcomes::from_column(&text(&["a", "b", "a"]), TaskKind::Multiclass, &known).unwrap();
     let values = scores(2, vec![0.7, 0.3, 0.4, 0.6, 0.2, 0.8]);
-    let found = judge(&values, &outcomes, &frame("n", Column::Number(vec![1.0; 3])), &["n"]).unwrap();
+    let found = evaluate(&values, &outcomes, &frame("n", Column::Number(vec![1.0; 3])), &["n"]).unwrap();
     assert_eq!((found.metrics.classes.len(), found.slices[0].metrics.classes.len()), (2, 0));
 }

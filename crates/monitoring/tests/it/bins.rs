@@ -1,15 +1,15 @@
-//! Which bins there are, and what does not fit them.
+//! Bins of references, and input that does not match them.
 
 use perennial_core::ErrorCode;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::model::Scores;
-use perennial_monitoring::{Error, LatencyHistogram, MAX_CATEGORIES, Reference, Summary, compare, drift};
+use perennial_monitoring::{Error, LatencyHistogram, MAX_CATEGORIES, Reference, Summary, bin_shares, drift};
 
 use crate::oracle::{number, reference, scores, summary, text};
 
 fn labels(before: &Frame) -> Vec<String> {
     let reference = reference(before);
-    compare(&reference, &Summary::new(&reference), "feature")
+    bin_shares(&reference, &Summary::new(&reference), "feature")
         .unwrap()
         .unwrap()
         .into_iter()
@@ -49,7 +49,7 @@ fn a_frequent_value_has_a_bin_of_its_own() {
 }
 
 #[test]
-fn a_constant_that_moves_has_drifted_in_either_direction() {
+fn a_constant_that_changes_has_drifted_in_either_direction() {
     let reference = reference(&number(&[5.0; 100]));
     for value in [4.0, 4.999_999_999, 6.0, f64::NEG_INFINITY, f64::INFINITY, f64::NAN] {
         let found = drift(&reference, &summary(&reference, &number(&[value; 100]))).unwrap();
@@ -59,13 +59,13 @@ fn a_constant_that_moves_has_drifted_in_either_direction() {
 }
 
 #[test]
-fn rarer_categories_are_other() {
+fn rare_categories_are_counted_as_other() {
     let names: Vec<String> = (0..60).map(|value| format!("v{value:02}")).collect();
     let rows: Vec<Option<&str>> =
-        names.iter().enumerate().flat_map(|(place, name)| vec![Some(name.as_str()); 100 - place]).collect();
+        names.iter().enumerate().flat_map(|(index, name)| vec![Some(name.as_str()); 100 - index]).collect();
     let reference = reference(&text(&rows));
     let bins =
-        compare(&reference, &summary(&reference, &text(&[Some("v00"), Some("v59"), Some("new"), None])), "feature")
+        bin_shares(&reference, &summary(&reference, &text(&[Some("v00"), Some("v59"), Some("new"), None])), "feature")
             .unwrap()
             .unwrap();
     assert_eq!(bins.len(), MAX_CATEGORIES + 2);
@@ -75,13 +75,13 @@ fn rarer_categories_are_other() {
 }
 
 #[test]
-fn missing_values_are_drift_of_their_own() {
+fn missing_values_are_drift() {
     let reference = reference(&number(&(0..100).map(f64::from).collect::<Vec<_>>()));
     let half: Vec<f64> = (0..100).map(|value| if value % 2 == 0 { f64::NAN } else { f64::from(value) }).collect();
     let found = drift(&reference, &summary(&reference, &number(&half))).unwrap();
     let feature = &found.features[0];
     assert!(feature.is_drifted && feature.psi.unwrap() > 1.0);
-    assert!(feature.ks.unwrap() <= 0.011, "the values that are there have not moved: {:?}", feature.ks);
+    assert!(feature.ks.unwrap() <= 0.011, "the values that are present have not moved: {:?}", feature.ks);
     assert_eq!((feature.missing, feature.reference_missing), (0.5, 0.0));
 }
 
@@ -89,7 +89,7 @@ fn missing_values_are_drift_of_their_own() {
 fn the_share_counts_features_only() {
     let rows: Vec<f64> = (0..100).map(f64::from).collect();
     let reference =
-        Reference::of(&number(&rows), &scores(&rows.iter().map(|row| row / 100.0).collect::<Vec<_>>()), &[]);
+        Reference::new(&number(&rows), &scores(&rows.iter().map(|row| row / 100.0).collect::<Vec<_>>()), &[]);
     let mut summary = Summary::new(&reference);
     summary.add(&reference, &number(&rows), &scores(&[0.999; 100])).unwrap();
     let found = drift(&reference, &summary).unwrap();
@@ -102,7 +102,7 @@ fn the_share_counts_features_only() {
 fn each_class_of_a_multiclass_model_has_a_score() {
     let classes = ["low", "high"].map(str::to_owned);
     let answers = Scores { width: 2, values: vec![0.1, 0.9, 0.2, 0.8, 0.3, 0.7] };
-    let reference = Reference::of(&Frame::new(), &answers, &classes);
+    let reference = Reference::new(&Frame::new(), &answers, &classes);
     let mut summary = Summary::new(&reference);
     summary.add(&reference, &Frame::new(), &answers).unwrap();
     let found = drift(&reference, &summary).unwrap();
@@ -113,16 +113,16 @@ fn each_class_of_a_multiclass_model_has_a_score() {
 }
 
 #[test]
-fn rows_that_do_not_fit_are_refused_and_not_counted() {
+fn mismatched_rows_are_refused_and_not_counted() {
     let reference = reference(&number(&[1.0, 2.0]));
     let mut summary = Summary::new(&reference);
     let error = summary.add(&reference, &Frame::new(), &scores(&[])).unwrap_err();
-    assert_eq!(error.to_string(), "the rows have no column `feature`, which the reference has");
+    assert_eq!(error.to_string(), "the rows have no column `feature`, expected it as a feature of the reference");
     let error = summary.add(&reference, &text(&[Some("one"), None]), &scores(&[])).unwrap_err();
-    assert_eq!(error.to_string(), "the column `feature` holds text, the reference has numbers");
+    assert_eq!(error.to_string(), "the column `feature` has text, expected numbers as in the reference");
     assert_eq!(perennial_core::Error::from(error).code(), ErrorCode::WrongState);
     assert_eq!(summary, Summary::new(&reference));
-    // Nothing but null has no kind.
+    // A column without any value has no type.
     summary.add(&reference, &text(&[None, None]), &scores(&[])).unwrap();
     assert_eq!((summary.rows, summary.features[0].missing), (2, 2));
 }
@@ -131,15 +131,15 @@ fn rows_that_do_not_fit_are_refused_and_not_counted() {
 fn summaries_of_another_reference_are_refused() {
     let (first, second) = (reference(&number(&[1.0, 2.0])), reference(&number(&[1.0, 3.0])));
     let mut summary = Summary::new(&first);
-    assert!(matches!(summary.merge(&Summary::new(&second)), Err(Error::Anchor { .. })));
-    assert!(matches!(summary.add(&second, &number(&[1.0]), &scores(&[])), Err(Error::Anchor { .. })));
-    assert!(matches!(drift(&second, &summary), Err(Error::Anchor { .. })));
-    assert!(matches!(compare(&second, &summary, "feature"), Err(Error::Anchor { .. })));
-    assert_eq!(compare(&first, &summary, "other").unwrap(), None);
+    assert!(matches!(summary.merge(&Summary::new(&second)), Err(Error::ReferenceMismatch { .. })));
+    assert!(matches!(summary.add(&second, &number(&[1.0]), &scores(&[])), Err(Error::ReferenceMismatch { .. })));
+    assert!(matches!(drift(&second, &summary), Err(Error::ReferenceMismatch { .. })));
+    assert!(matches!(bin_shares(&second, &summary, "feature"), Err(Error::ReferenceMismatch { .. })));
+    assert_eq!(bin_shares(&first, &summary, "other").unwrap(), None);
 }
 
 #[test]
-fn columns_are_found_by_name_whatever_their_order() {
+fn columns_are_found_by_name_in_any_order() {
     let mut before = number(&[1.0, 2.0, 3.0]);
     before.push("second", Column::Number(vec![10.0, 20.0, 30.0]));
     let reference = reference(&before);
@@ -148,7 +148,7 @@ fn columns_are_found_by_name_whatever_their_order() {
 }
 
 #[test]
-fn latencies_beyond_the_scale_count_as_its_ends() {
+fn latencies_beyond_the_range_are_clamped() {
     let mut histogram = LatencyHistogram::new();
     assert_eq!(histogram.latency(), None);
     for latency in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
@@ -160,7 +160,7 @@ fn latencies_beyond_the_scale_count_as_its_ends() {
 }
 
 #[test]
-fn a_reference_stays_small_whatever_the_rows() {
+fn the_size_of_a_reference_is_bounded() {
     let values: Vec<f64> = (0..50_000).map(|row| f64::from(row * 7919 % 50_000).sqrt()).collect();
     let names: Vec<String> = (0..5000).map(|value| format!("value {value}")).collect();
     let names: Vec<Option<&str>> = names.iter().map(|name| Some(name.as_str())).collect();

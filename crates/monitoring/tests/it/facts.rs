@@ -1,4 +1,4 @@
-//! What alerts are judged over.
+//! The facts over which alerts are evaluated.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn facts_have_their_published_names_and_all_numbers_are_doubles() {
 }
 
 #[test]
-fn what_is_undefined_is_absent() {
+fn undefined_facts_are_absent() {
     let nothing = WindowResult {
         rows: 0,
         labelled_rows: 0,
@@ -60,14 +60,14 @@ fn what_is_undefined_is_absent() {
 }
 
 #[test]
-fn a_measure_cannot_take_the_place_of_a_fact_of_the_window() {
+fn a_metric_cannot_replace_a_fact_of_the_window() {
     let mut odd = result();
     odd.metrics.insert("rows".to_owned(), 7.0);
     assert_eq!(odd.facts(None)["rows"], json!(2000.0));
 }
 
 #[test]
-fn alerts_that_pass_the_check_find_their_facts() {
+fn checked_alerts_evaluate_over_the_facts() {
     let released = BTreeMap::from([("auc".to_owned(), 0.8)]);
     let facts = Value::Object(result().facts(Some(&released)));
     let cases = [
@@ -75,7 +75,7 @@ fn alerts_that_pass_the_check_find_their_facts() {
         ("drift.share > 0.5", Verdict::Fail),
         ("drift.features['feature'] < 0.25 && drift.features.all(name, drift.features[name] < 0.25)", Verdict::Pass),
         ("rows > 1000 && labelled >= 0.75 && error_rate < 0.01 && latency.p99_ms < 5", Verdict::Pass),
-        // No scores were summarised, and the log loss was no number.
+        // The summary has no scores, and the log loss was NaN.
         ("drift.score > 0.25", Verdict::Unknown),
         ("log_loss > 0.1", Verdict::Unknown),
     ];

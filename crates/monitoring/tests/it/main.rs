@@ -1,12 +1,12 @@
-//! Statistics beside SciPy's and NumPy's on the same rows, laws that hold for all rows, and the facts of alerts.
+//! Statistics compared with SciPy and NumPy on the same rows, properties that hold for all rows, and alert facts.
 
 #[cfg(test)]
 mod bins;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
-mod laws;
-#[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod scipy;

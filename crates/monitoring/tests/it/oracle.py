@@ -1,6 +1,6 @@
-"""Answers cases on standard input with SciPy's and NumPy's numbers, from the raw rows.
+"""Reads cases as JSON from standard input and writes SciPy's and NumPy's statistics of the raw rows.
 
-Missing numbers arrive as null. Undefined statistics are null.
+Missing numbers and undefined statistics are null.
 """
 
 import json
@@ -13,7 +13,7 @@ from scipy import stats
 FLOOR = 1e-4
 
 
-def stability(reference, current):
+def population_stability_index(reference, current):
     """The population stability index of two lists of counts."""
     if sum(reference) == 0 or sum(current) == 0:
         return None
@@ -39,7 +39,7 @@ def number(case):
     bins.append(np.isnan)
     both = len(kept) > 0 and len(kept_now) > 0
     return {
-        "psi": stability([int(inside(before).sum()) for inside in bins], [int(inside(now).sum()) for inside in bins]),
+        "psi": population_stability_index([int(inside(before).sum()) for inside in bins], [int(inside(now).sum()) for inside in bins]),
         "ks": float(stats.ks_2samp(kept, kept_now).statistic) if both else None,
         "deciles": sorted(set(deciles.tolist())),
     }
@@ -50,10 +50,10 @@ def category(case):
     listed = sorted((value for value in before if value is not None), key=lambda value: (-before[value], value))[:50]
     missing = [before.pop(None, 0), now.pop(None, 0)]
     counts = [
-        [side[value] for value in listed] + [sum(side.values()) - sum(side[value] for value in listed), gone]
-        for side, gone in zip((before, now), missing)
+        [side[value] for value in listed] + [sum(side.values()) - sum(side[value] for value in listed), missing_rows]
+        for side, missing_rows in zip((before, now), missing)
     ]
-    return {"psi": stability(*counts), "listed": listed}
+    return {"psi": population_stability_index(*counts), "listed": listed}
 
 
 def latency(case):

@@ -1,4 +1,4 @@
-//! The Python beside us: SciPy and NumPy in a child process.
+//! The test oracle: SciPy and NumPy in a child process.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -8,8 +8,8 @@ use perennial_core::model::Scores;
 use perennial_monitoring::{Reference, Summary};
 use serde_json::Value;
 
-/// Sends `cases` to `oracle.py` and gives its answers, one a case.
-pub(crate) fn ask(cases: &[Value]) -> Vec<Value> {
+/// Sends `cases` to `oracle.py` and returns its results, one a case.
+pub(crate) fn run_oracle(cases: &[Value]) -> Vec<Value> {
     let python = std::env::var("PERENNIAL_TEST_PYTHON")
         .expect("PERENNIAL_TEST_PYTHON must name a Python with numpy and scipy: run the tests by `cargo xtask test`");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/oracle.py");
@@ -46,9 +46,9 @@ pub(crate) fn scores(values: &[f64]) -> Scores {
     Scores { width: 1, values: values.to_vec() }
 }
 
-/// The reference of one feature, and of no scores.
+/// The reference of one feature, without scores.
 pub(crate) fn reference(feature: &Frame) -> Reference {
-    Reference::of(feature, &scores(&[]), &[])
+    Reference::new(feature, &scores(&[]), &[])
 }
 
 /// The summary of one feature, without scores.

@@ -1,33 +1,33 @@
-//! Every statistic beside SciPy's and NumPy's on the same rows.
+//! Every statistic compared with SciPy and NumPy on the same rows.
 
 use perennial_monitoring::{Distribution, LATENCY_ERROR, LatencyHistogram, drift};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::oracle::{ask, number, reference, summary, text};
+use crate::oracle::{number, reference, run_oracle, summary, text};
 
 const TOLERANCE: f64 = 1e-12;
 
-/// Numbers in shapes that trip bins up.
-fn column(random: &mut StdRng, shape: usize, rows: usize, moved: f64) -> Vec<f64> {
+/// A number column whose shape covers an edge case of binning.
+fn column(random: &mut StdRng, shape: usize, rows: usize, shift: f64) -> Vec<f64> {
     let one = |random: &mut StdRng| {
-        let uniform: f64 = random.random::<f64>() + moved;
+        let uniform: f64 = random.random::<f64>() + shift;
         match shape {
             // plain; ties; mostly zero; constant; two values; half missing; heavy tails; all missing
             0 => uniform,
             1 => (uniform * 7.0).round(),
             2 => {
                 if random.random_bool(0.85) {
-                    moved.round()
+                    shift.round()
                 } else {
                     uniform
                 }
             }
-            3 => 4.0 + (moved * 1.5).round(),
+            3 => 4.0 + (shift * 1.5).round(),
             4 => f64::from(u8::from(uniform > 0.6)),
             5 => {
-                if random.random_bool((0.5 + moved / 2.0).clamp(0.0, 1.0)) {
+                if random.random_bool((0.5 + shift / 2.0).clamp(0.0, 1.0)) {
                     f64::NAN
                 } else {
                     uniform
@@ -50,42 +50,42 @@ fn drift_of_numbers_equals_numpys_and_scipys() {
     let mut cases = Vec::new();
     for shape in 0..8 {
         for (before, now) in [(1, 1), (2, 5), (9, 30), (50, 50), (251, 100), (3000, 2000), (20_000, 3000)] {
-            for moved in [0.0, 0.05, 0.7] {
-                cases.push((column(&mut random, shape, before, 0.0), column(&mut random, shape, now, moved)));
+            for shift in [0.0, 0.05, 0.7] {
+                cases.push((column(&mut random, shape, before, 0.0), column(&mut random, shape, now, shift)));
             }
         }
     }
     cases.push((vec![1.0, 2.0, 3.0], Vec::new()));
     cases.push((Vec::new(), vec![1.0, 2.0, 3.0]));
-    let questions: Vec<Value> = cases
+    let requests: Vec<Value> = cases
         .iter()
         .map(|(before, now)| json!({"kind": "number", "reference": nullable(before), "current": nullable(now)}))
         .collect();
-    for (place, (theirs, (before, now))) in ask(&questions).iter().zip(&cases).enumerate() {
+    for (index, (theirs, (before, now))) in run_oracle(&requests).iter().zip(&cases).enumerate() {
         let reference = reference(&number(before));
         let found = drift(&reference, &summary(&reference, &number(now))).unwrap();
         let ours = &found.features[0];
         match (ours.psi, theirs["psi"].as_f64()) {
             (None, None) => {}
             (Some(ours), Some(theirs)) => {
-                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}");
+                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {index}: {ours}, {theirs}");
             }
-            other => panic!("psi of case {place}: {other:?}"),
+            other => panic!("psi of case {index}: {other:?}"),
         }
         match (ours.ks, theirs["ks"].as_f64()) {
             (None, None) => {}
             (Some(ours), Some(theirs)) => {
                 let error = 0.008;
-                assert!(ours <= theirs + TOLERANCE && ours > theirs - error, "ks of case {place}: {ours}, {theirs}");
+                assert!(ours <= theirs + TOLERANCE && ours > theirs - error, "ks of case {index}: {ours}, {theirs}");
             }
-            other => panic!("ks of case {place}: {other:?}"),
+            other => panic!("ks of case {index}: {other:?}"),
         }
         let Distribution::Numbers(numbers) = &reference.features[0].distribution else { panic!("numbers") };
         let deciles: Vec<f64> = serde_json::from_value(theirs["deciles"].clone()).unwrap();
-        assert!(deciles.iter().all(|decile| numbers.deciles.contains(decile)), "deciles of case {place}");
+        assert!(deciles.iter().all(|decile| numbers.deciles.contains(decile)), "deciles of case {index}");
         assert!(
             numbers.deciles.iter().all(|decile| deciles.contains(decile) || deciles.contains(&decile.next_up())),
-            "deciles of case {place}"
+            "deciles of case {index}"
         );
     }
 }
@@ -114,26 +114,26 @@ fn drift_of_categories_equals_numpys() {
         cases.push((column(values, 0, rows, missing / 2.0), column(values, from, rows, missing)));
     }
     cases.push((column(3, 0, 9, 0.0), Vec::new()));
-    let questions: Vec<Value> =
+    let requests: Vec<Value> =
         cases.iter().map(|(before, now)| json!({"kind": "category", "reference": before, "current": now})).collect();
-    for (place, (theirs, (before, now))) in ask(&questions).iter().zip(&cases).enumerate() {
+    for (index, (theirs, (before, now))) in run_oracle(&requests).iter().zip(&cases).enumerate() {
         let frame = |values: &[Option<String>]| text(&values.iter().map(Option::as_deref).collect::<Vec<_>>());
         let reference = reference(&frame(before));
         let ours = drift(&reference, &summary(&reference, &frame(now))).unwrap().features[0].psi;
         match (ours, theirs["psi"].as_f64()) {
             (None, None) => {}
             (Some(ours), Some(theirs)) => {
-                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {place}: {ours}, {theirs}");
+                assert!((ours - theirs).abs() <= TOLERANCE * theirs.max(1.0), "psi of case {index}: {ours}, {theirs}");
             }
-            other => panic!("psi of case {place}: {other:?}"),
+            other => panic!("psi of case {index}: {other:?}"),
         }
         let Distribution::Categories(categories) = &reference.features[0].distribution else { panic!("categories") };
-        assert_eq!(json!(categories.values), theirs["listed"], "listed of case {place}");
+        assert_eq!(json!(categories.values), theirs["listed"], "listed of case {index}");
     }
 }
 
 #[test]
-fn latency_quantiles_are_within_a_hundredth_of_numpys() {
+fn latency_quantiles_are_within_one_percent_of_numpys() {
     let mut random = StdRng::seed_from_u64(3);
     let quantiles = [0.0, 0.01, 0.5, 0.9, 0.99, 1.0];
     let cases: Vec<Vec<f64>> = [1, 2, 99, 100, 101, 5000]
@@ -141,15 +141,15 @@ fn latency_quantiles_are_within_a_hundredth_of_numpys() {
         .map(|rows| (0..rows).map(|_| 10_f64.powf(random.random_range(-3.0..7.0))).collect())
         .chain([vec![0.25; 30]])
         .collect();
-    let questions: Vec<Value> =
+    let requests: Vec<Value> =
         cases.iter().map(|values| json!({"kind": "latency", "values": values, "quantiles": quantiles})).collect();
-    for (theirs, values) in ask(&questions).iter().zip(&cases) {
+    for (theirs, values) in run_oracle(&requests).iter().zip(&cases) {
         let mut histogram = LatencyHistogram::new();
         for &value in values {
             histogram.record(value);
         }
         for quantile in quantiles {
-            // Python spells 0 and 1 as we do: with one decimal.
+            // Python formats 0 and 1 with one decimal, as `{:?}` does.
             let theirs = theirs[format!("{quantile:?}")].as_f64().unwrap();
             let ours = histogram.quantile(quantile).unwrap();
             assert!(

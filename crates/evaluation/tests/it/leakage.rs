@@ -1,4 +1,4 @@
-//! Which features are suspected.
+//! Detection of target leakage.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::task::TaskKind;
@@ -6,11 +6,11 @@ use perennial_evaluation::{Outcomes, Suspect, SuspectReason, leaks};
 use rand::Rng;
 use serde_json::json;
 
-use crate::oracle::{ask, binary, close, numbers, random};
+use crate::oracle::{assert_close, binary, numbers, random, run_oracle};
 
 const ROWS: usize = 2000;
 
-fn one(column: Column, outcomes: &Outcomes) -> Vec<Suspect> {
+fn leaks_of(column: Column, outcomes: &Outcomes) -> Vec<Suspect> {
     let mut frame = Frame::new();
     frame.push("feature", column);
     leaks(&frame, outcomes).unwrap()
@@ -33,12 +33,12 @@ fn a_number_that_ranks_the_outcome_is_suspected_with_scikit_learns_auc() {
     for sign in [1.0, -1.0] {
         let column: Vec<f64> =
             yes.iter().map(|&yes| sign * (f64::from(u8::from(yes)) * 2.5 + random.random_range(-1.5..1.5))).collect();
-        let theirs = ask(&[json!({"kind": "column_auc", "column": column, "outcomes": yes})]);
-        let found = one(Column::Number(column), &binary(&yes));
+        let theirs = run_oracle(&[json!({"kind": "column_auc", "column": column, "outcomes": yes})]);
+        let found = leaks_of(Column::Number(column), &binary(&yes));
         assert_eq!(found.len(), 1, "suspected in either direction");
         let SuspectReason::Auc { value, .. } = found[0].reason else { panic!("{:?}", found[0]) };
-        close("auc", Some(value), &theirs[0]["auc"], 1e-12);
-        assert!(found[0].why().starts_with("`feature` alone has an AUC of 0.9"), "{}", found[0].why());
+        assert_close("auc", Some(value), &theirs[0]["auc"], 1e-12);
+        assert!(found[0].message().starts_with("`feature` alone has an AUC of 0.9"), "{}", found[0].message());
     }
 }
 
@@ -47,24 +47,24 @@ fn a_number_that_explains_the_outcome_is_suspected_with_numpys_correlation() {
     let mut random = random(3);
     let truth: Vec<f64> = (0..ROWS).map(|_| random.random_range(0.0..10.0)).collect();
     let column: Vec<f64> = truth.iter().map(|value| -3.0 * value + random.random_range(-0.5..0.5)).collect();
-    let theirs = ask(&[json!({"kind": "column_r2", "column": column, "outcomes": truth})]);
-    let found = one(Column::Number(column), &numbers(&truth));
+    let theirs = run_oracle(&[json!({"kind": "column_r2", "column": column, "outcomes": truth})]);
+    let found = leaks_of(Column::Number(column), &numbers(&truth));
     let SuspectReason::R2 { value } = found[0].reason else { panic!("{:?}", found[0]) };
-    close("r2", Some(value), &theirs[0]["r2"], 1e-9);
+    assert_close("r2", Some(value), &theirs[0]["r2"], 1e-9);
 }
 
 #[test]
-fn a_bent_relation_is_suspected_too() {
+fn a_nonlinear_relation_is_suspected() {
     let mut random = random(4);
     let column: Vec<f64> = (0..ROWS).map(|_| random.random_range(-5.0..5.0)).collect();
     let truth: Vec<f64> = column.iter().map(|value| value * value).collect();
     assert!(
-        matches!(one(Column::Number(column), &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.9)
+        matches!(leaks_of(Column::Number(column), &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.9)
     );
 }
 
 #[test]
-fn features_that_know_nothing_are_not_suspected() {
+fn unrelated_features_are_not_suspected() {
     let yes = outcomes(5);
     let mut random = random(6);
     let mut frame = Frame::new();
@@ -73,7 +73,7 @@ fn features_that_know_nothing_are_not_suspected() {
     frame.push("empty", Column::Number(vec![f64::NAN; ROWS]));
     frame.push("few values", Column::Number((0..ROWS).map(|_| f64::from(random.random_range(0..4))).collect()));
     frame.push("one word", words((0..ROWS).map(|_| "same".to_owned())));
-    // Of as many values as rows, and of two rows a value: their own outcome would tell all.
+    // As many values as rows, and two rows a value: an encoding that included a row's own outcome would leak it.
     frame.push("id", words((0..ROWS).map(|row| format!("id {row}"))));
     frame.push("tail number", words((0..ROWS).map(|_| format!("N{}", random.random_range(0..1000)))));
     assert_eq!(leaks(&frame, &binary(&yes)).unwrap(), []);
@@ -82,36 +82,36 @@ fn features_that_know_nothing_are_not_suspected() {
 }
 
 #[test]
-fn text_that_spells_the_outcome_is_suspected() {
+fn text_that_encodes_the_outcome_is_suspected() {
     let yes = outcomes(7);
     let column =
         words(yes.iter().enumerate().map(|(row, yes)| format!("{} {}", if *yes { "late" } else { "fine" }, row % 20)));
-    let found = one(column, &binary(&yes));
+    let found = leaks_of(column, &binary(&yes));
     assert!(matches!(&found[0].reason, SuspectReason::Auc { value, class: None } if *value > 0.99), "{found:?}");
     let truth: Vec<f64> = (0..ROWS).map(|row| (row % 20) as f64).collect();
     let column = words((0..ROWS).map(|row| format!("code {}", row % 20)));
-    assert!(matches!(one(column, &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.99));
+    assert!(matches!(leaks_of(column, &numbers(&truth))[0].reason, SuspectReason::R2 { value } if value > 0.99));
 }
 
 #[test]
-fn a_number_that_is_a_code_is_suspected() {
+fn a_numeric_code_without_order_is_suspected() {
     let yes = outcomes(8);
-    // 0 and 2 mean no, 1 means yes: in no order, and yet all is told.
+    // 0 and 2 mean negative, 1 means positive: not monotonic, and yet fully predictive.
     let column = yes.iter().enumerate().map(|(row, yes)| if *yes { 1.0 } else { (row % 2 * 2) as f64 }).collect();
-    assert_eq!(one(Column::Number(column), &binary(&yes)).len(), 1);
+    assert_eq!(leaks_of(Column::Number(column), &binary(&yes)).len(), 1);
 }
 
 #[test]
-fn being_missing_tells_as_much_as_a_value() {
+fn a_feature_whose_missingness_predicts_the_outcome_is_suspected() {
     let yes = outcomes(9);
     let mut random = random(10);
     let column = yes.iter().map(|&yes| if yes { random.random() } else { f64::NAN }).collect();
-    assert!(matches!(one(Column::Number(column), &binary(&yes))[0].reason, SuspectReason::Auc { value: 1.0, .. }));
+    assert!(matches!(leaks_of(Column::Number(column), &binary(&yes))[0].reason, SuspectReason::Auc { value: 1.0, .. }));
 }
 
 #[test]
-fn missing_may_stand_with_the_low_values_or_with_the_high() {
-    // Half of the no lack the value, the others overlap with the yes: neither part is over 0.9 alone.
+fn missing_values_may_rank_lowest_or_highest() {
+    // Half of the negatives lack the value, the others overlap with the positives: neither part alone exceeds 0.9.
     let yes = outcomes(15);
     for sign in [1.0, -1.0] {
         let mut random = random(16);
@@ -125,7 +125,7 @@ fn missing_may_stand_with_the_low_values_or_with_the_high() {
                 sign * value
             }
         });
-        let found = one(Column::Number(column.collect()), &binary(&yes));
+        let found = leaks_of(Column::Number(column.collect()), &binary(&yes));
         assert!(
             matches!(found[0].reason, SuspectReason::Auc { value, .. } if (0.9..0.95).contains(&value)),
             "{found:?}"
@@ -134,13 +134,13 @@ fn missing_may_stand_with_the_low_values_or_with_the_high() {
 }
 
 #[test]
-fn a_leak_in_half_of_the_rows_is_still_one() {
+fn a_leak_in_half_of_the_rows_is_suspected() {
     let yes = outcomes(11);
     let column = yes
         .iter()
         .enumerate()
         .map(|(row, &yes)| if row % 2 == 0 { f64::NAN } else { f64::from(u8::from(yes)) + (row % 7) as f64 / 100.0 });
-    assert_eq!(one(Column::Number(column.collect()), &binary(&yes)).len(), 1);
+    assert_eq!(leaks_of(Column::Number(column.collect()), &binary(&yes)).len(), 1);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_feature_filled_in_with_the_outcome_is_suspected() {
     let target: Vec<f64> = (0..ROWS)
         .map(|row| if row % 10 == 0 { f64::NAN } else { f64::from(u8::from(random.random_bool(0.4))) })
         .collect();
-    let outcomes = Outcomes::read(&Column::Number(target), TaskKind::Binary, &[]).unwrap();
+    let outcomes = Outcomes::from_column(&Column::Number(target), TaskKind::Binary, &[]).unwrap();
     let column = |unlabelled: usize, labelled: usize| {
         let mut random = self::random(13);
         let lacks = move |row: usize| {
@@ -157,31 +157,31 @@ fn a_feature_filled_in_with_the_outcome_is_suspected() {
         };
         Column::Number((0..ROWS).map(|row| if lacks(row) { f64::NAN } else { random.random() }).collect())
     };
-    let found = one(column(60, 5), &outcomes);
+    let found = leaks_of(column(60, 5), &outcomes);
     assert!(
         matches!(found[0].reason, SuspectReason::Missing { unlabelled: 0.6, labelled } if labelled < 0.06),
         "{found:?}"
     );
-    assert!(found[0].why().contains("60.0 % of the rows without an outcome"), "{}", found[0].why());
-    assert_eq!(one(column(50, 5), &outcomes), [], "over half, not half");
-    assert_eq!(one(column(60, 15), &outcomes), [], "wanting in the labelled rows too");
+    assert!(found[0].message().contains("60.0 % of the rows without an outcome"), "{}", found[0].message());
+    assert_eq!(leaks_of(column(50, 5), &outcomes), [], "exactly half is not enough");
+    assert_eq!(leaks_of(column(60, 15), &outcomes), [], "missing in the labelled rows too");
 }
 
 #[test]
-fn a_class_told_from_the_rest_is_named() {
+fn the_class_that_a_feature_separates_is_named() {
     let mut random = random(14);
     let classes: Vec<u8> = (0..ROWS).map(|_| random.random_range(0..4)).collect();
     let known: Vec<String> = ["0", "1", "2", "3"].map(str::to_owned).to_vec();
     let target = Column::Number(classes.iter().map(|&class| f64::from(class)).collect());
-    let outcomes = Outcomes::read(&target, TaskKind::Multiclass, &known).unwrap();
+    let outcomes = Outcomes::from_column(&target, TaskKind::Multiclass, &known).unwrap();
     let column = classes.iter().map(|&class| if class == 2 { 5.0 } else { 0.0 } + random.random::<f64>()).collect();
-    let found = one(Column::Number(column), &outcomes);
+    let found = leaks_of(Column::Number(column), &outcomes);
     assert!(matches!(&found[0].reason, SuspectReason::Auc { class: Some(class), .. } if class == "2"), "{found:?}");
 }
 
 #[test]
-fn a_handful_of_rows_proves_nothing() {
+fn too_few_rows_raise_no_suspicion() {
     let yes: Vec<bool> = (0..12).map(|row| row < 5).collect();
     let column = (0..12).map(f64::from).collect();
-    assert_eq!(one(Column::Number(column), &binary(&yes)), []);
+    assert_eq!(leaks_of(Column::Number(column), &binary(&yes)), []);
 }

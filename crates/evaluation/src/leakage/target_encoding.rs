@@ -1,4 +1,4 @@
-//! What categories alone tell of the outcome, by means of other rows.
+//! Association of a single categorical column with the outcome, by out-of-fold target encoding.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::rank;
 
 const FOLDS: usize = 5;
 
-/// The labelled rows of a column as codes; missing is a code too.
+/// The labelled rows of a column as category codes; missing is a code of its own.
 pub(super) struct Codes {
     codes: Vec<u32>,
     count: usize,
 }
 
-/// Text, or a number of few values, as codes; nothing for other numbers.
+/// Encodes text, or a number column with few distinct values; `None` for other number columns.
 pub(super) fn codes(column: &Column, labelled: &[u32]) -> Option<Codes> {
     match column {
         Column::Text(text) => {
@@ -41,8 +41,8 @@ pub(super) fn codes(column: &Column, labelled: &[u32]) -> Option<Codes> {
 }
 
 impl Codes {
-    /// The AUC of the outcome's means in the other folds. It is not turned
-    /// round when under one half: a row's own fold is left out, so chance falls below.
+    /// The AUC of the encoded column. The direction is not flipped below one half:
+    /// an out-of-fold encoding of a random column falls below one half by construction.
     pub(super) fn auc(&self, outcome: &[f64]) -> Option<f64> {
         let means = self.means(outcome);
         let mut pairs: Vec<(f64, bool)> =
@@ -50,7 +50,7 @@ impl Codes {
         rank::auc(&mut pairs)
     }
 
-    /// The R² of the outcome's means in the other folds.
+    /// The R² of the encoded column.
     pub(super) fn r2(&self, outcome: &[f64]) -> Option<f64> {
         let mean = outcome.iter().sum::<f64>() / outcome.len() as f64;
         let total: f64 = outcome.iter().map(|outcome| (outcome - mean).powi(2)).sum();
@@ -59,13 +59,13 @@ impl Codes {
         (!is_constant && total > 0.0).then(|| 1.0 - left / total)
     }
 
-    /// For each row the mean outcome of its value in the other folds, drawn
-    /// towards the mean of all there by the weight of one row.
+    /// For each row the mean outcome of its category in the other folds, smoothed
+    /// towards the overall mean of these folds with the weight of one row.
     fn means(&self, outcome: &[f64]) -> Vec<f64> {
         let mut by_code = vec![[(0.0, 0.0); FOLDS]; self.count];
         let mut by_fold = [(0.0, 0.0); FOLDS];
-        for (place, (&code, outcome)) in self.codes.iter().zip(outcome).enumerate() {
-            for sum in [&mut by_code[code as usize][fold(place)], &mut by_fold[fold(place)]] {
+        for (position, (&code, outcome)) in self.codes.iter().zip(outcome).enumerate() {
+            for sum in [&mut by_code[code as usize][fold(position)], &mut by_fold[fold(position)]] {
                 sum.0 += outcome;
                 sum.1 += 1.0;
             }
@@ -78,8 +78,8 @@ impl Codes {
             let (sum, rows) = others(&by_fold, fold);
             if rows > 0.0 { sum / rows } else { 0.0 }
         });
-        let mean = |(place, &code): (usize, &u32)| {
-            let fold = fold(place);
+        let mean = |(position, &code): (usize, &u32)| {
+            let fold = fold(position);
             let (sum, rows) = others(&by_code[code as usize], fold);
             (sum + priors[fold]) / (rows + 1.0)
         };
@@ -87,9 +87,9 @@ impl Codes {
     }
 }
 
-/// The fold of a row: its number scrambled, so that no rhythm in the rows meets one of the folds.
-fn fold(place: usize) -> usize {
-    let mut bits = (place as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+/// The fold of a row: a hash of its index (SplitMix64), so that periodic data does not align with the folds.
+fn fold(position: usize) -> usize {
+    let mut bits = (position as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((bits ^ (bits >> 31)) % FOLDS as u64) as usize

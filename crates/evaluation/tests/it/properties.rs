@@ -1,13 +1,13 @@
-//! What holds for all rows.
+//! Properties that hold for all rows.
 
 use perennial_core::frame::{Column, Frame};
 use perennial_core::task::TaskKind;
-use perennial_evaluation::{Outcomes, calibration, judge, metrics, residuals, roc};
+use perennial_evaluation::{Outcomes, calibration, evaluate, metrics, residuals, roc};
 use proptest::prelude::*;
 
 use crate::oracle::{binary, numbers, scores};
 
-/// Scores with ties, and outcomes.
+/// Scores, some of them tied, and outcomes.
 fn rows() -> impl Strategy<Value = Vec<(f64, bool)>> {
     prop::collection::vec(
         (prop_oneof![0.0..=1.0, (0_u8..=4).prop_map(|step| f64::from(step) / 4.0)], any::<bool>()),
@@ -21,9 +21,9 @@ fn split(rows: &[(f64, bool)]) -> (Vec<f64>, Vec<bool>) {
 
 proptest! {
     #[test]
-    fn auc_sees_only_the_order_of_scores(rows in rows()) {
+    fn auc_depends_only_on_the_order_of_scores(rows in rows()) {
         let (values, yes) = split(&rows);
-        // Strictly increasing, and exact enough on [0, 1] to keep apart what is apart by more than rounding.
+        // Strictly increasing, and on a grid coarse enough that rounding does not create ties.
         let moved: Vec<f64> = values.iter().map(|value| (value * 1024.0).floor() / 1024.0).collect();
         let squeezed: Vec<f64> = moved.iter().map(|value| 0.25 + value * value / 2.0).collect();
         let outcomes = binary(&yes);
@@ -33,7 +33,7 @@ proptest! {
     }
 
     #[test]
-    fn auc_of_turned_scores_is_the_rest_to_one(rows in rows()) {
+    fn auc_of_inverted_scores_is_one_minus_auc(rows in rows()) {
         let (values, yes) = split(&rows);
         let grid: Vec<f64> = values.iter().map(|value| (value * 1024.0).floor() / 1024.0).collect();
         let turned: Vec<f64> = grid.iter().map(|value| 1.0 - value).collect();
@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn binary_measures_stay_in_their_range(rows in rows()) {
+    fn binary_metrics_stay_in_their_range(rows in rows()) {
         let (values, yes) = split(&rows);
         let metrics = metrics(&scores(1, values), &binary(&yes)).unwrap();
         prop_assert_eq!(metrics.rows, rows.len() as u64);
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_rows_changes_nothing(rows in rows()) {
+    fn metrics_do_not_depend_on_the_order_of_rows(rows in rows()) {
         let mut turned = rows.clone();
         turned.reverse();
         let of = |rows: &[(f64, bool)]| {
@@ -72,19 +72,19 @@ proptest! {
     }
 
     #[test]
-    fn a_slice_measures_what_its_rows_alone_measure(rows in prop::collection::vec((0.0..=1.0, any::<bool>(), 0_u8..4), 1..120)) {
+    fn the_metrics_of_a_slice_equal_those_of_its_rows_alone(rows in prop::collection::vec((0.0..=1.0, any::<bool>(), 0_u8..4), 1..120)) {
         let values: Vec<f64> = rows.iter().map(|row| row.0).collect();
         let yes: Vec<bool> = rows.iter().map(|row| row.1).collect();
         let mut frame = Frame::new();
         frame.push("group", Column::Number(rows.iter().map(|row| f64::from(row.2)).collect()));
-        let found = judge(&scores(1, values), &binary(&yes), &frame, &["group"]).unwrap().slices;
+        let found = evaluate(&scores(1, values), &binary(&yes), &frame, &["group"]).unwrap().slices;
         prop_assert_eq!(found.iter().map(|slice| slice.metrics.rows).sum::<u64>(), rows.len() as u64);
         for slice in found {
             let group: u8 = slice.value.unwrap().parse().unwrap();
             let of_group = rows.iter().filter(|row| row.2 == group);
             let (values, yes): (Vec<f64>, Vec<bool>) = of_group.map(|row| (row.0, row.1)).unzip();
             let alone = metrics(&scores(1, values), &binary(&yes)).unwrap();
-            // The same rows in the same order of score; only ties may stand otherwise.
+            // The same rows in the same order of score; only the order of ties may differ.
             prop_assert_eq!(slice.metrics.rows, alone.rows);
             for (name, value) in &alone.values {
                 prop_assert!((value - slice.metrics.values[name]).abs() < 1e-12, "{}", name);
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn every_row_is_in_one_bin(rows in rows(), errors in prop::collection::vec(-1e6..1e6_f64, 1..200)) {
+    fn every_row_is_in_exactly_one_bin(rows in rows(), errors in prop::collection::vec(-1e6..1e6_f64, 1..200)) {
         let (values, yes) = split(&rows);
         let bins = calibration(&scores(1, values), &binary(&yes)).unwrap().map_or_else(Vec::new, |calibration| calibration.bins);
         prop_assert_eq!(bins.iter().map(|bin| bin.rows).sum::<u64>(), rows.len() as u64);
@@ -125,11 +125,11 @@ proptest! {
     }
 
     #[test]
-    fn multiclass_measures_stay_in_their_range(rows in prop::collection::vec((0.0..1.0, 0.0..1.0, 0_u8..4), 0..100)) {
+    fn multiclass_metrics_stay_in_their_range(rows in prop::collection::vec((0.0..1.0, 0.0..1.0, 0_u8..4), 0..100)) {
         let known: Vec<String> = ["0", "1", "2"].map(str::to_owned).to_vec();
         let values = rows.iter().flat_map(|row| [row.0 / 2.0, row.1 / 2.0, 1.0 - row.0 / 2.0 - row.1 / 2.0]).collect();
         let column = Column::Number(rows.iter().map(|row| f64::from(row.2)).collect());
-        let outcomes = Outcomes::read(&column, TaskKind::Multiclass, &known).unwrap();
+        let outcomes = Outcomes::from_column(&column, TaskKind::Multiclass, &known).unwrap();
         let metrics = metrics(&scores(3, values), &outcomes).unwrap();
         for (name, value) in &metrics.values {
             let most = if name == "log_loss" { 36.1 } else { 1.0 };

@@ -1,4 +1,4 @@
-//! Scores beside outcomes, checked once.
+//! Scores paired with outcomes, validated once, and the entry points of evaluation.
 
 use perennial_core::frame::Frame;
 use perennial_core::model::Scores;
@@ -9,23 +9,23 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
-use crate::slices::{Slice, measure_slices};
+use crate::slices::{Slice, evaluate_slices};
 use crate::{binary, multiclass, regression};
 
-/// How far a probability may lie outside 0 to 1 by rounding; it is then taken as 0 or 1.
+/// Tolerance by which a probability may exceed 0 to 1 through rounding; such a value is clamped.
 const ROUNDING: f64 = 1e-6;
 
-/// All that was measured of one model on the test rows.
+/// The metrics of one model on the test rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
-    /// Over all labelled rows.
+    /// Metrics over all labelled rows.
     pub metrics: Metrics,
-    /// Over the rows of each slice.
+    /// Metrics over the labelled rows of each slice.
     pub slices: Vec<Slice>,
 }
 
 impl Evaluation {
-    /// The measures, `rows` and `slices` as the facts of a judged model.
+    /// The metrics, `rows` and `slices` as facts for gate expressions.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.metrics.facts();
         let slices = self.slices.iter().map(|slice| Value::Object(slice.facts())).collect();
@@ -34,36 +34,44 @@ impl Evaluation {
     }
 }
 
-/// Measures `scores` over all labelled rows.
+/// Computes the metrics of `scores` over all labelled rows.
+///
+/// # Errors
+/// When scores and outcomes differ in rows or width, or a score of a labelled
+/// row is not finite or, for a classifier, not a probability.
 pub fn metrics(scores: &Scores, outcomes: &Outcomes) -> Result<Metrics, Error> {
-    let judged = Judged::new(scores, outcomes)?;
-    Ok(judged.measure(&judged.order))
+    let scored = ScoredRows::new(scores, outcomes)?;
+    Ok(scored.measure(&scored.order))
 }
 
-/// Measures `scores` over all labelled rows and over each slice by the
-/// columns of `frame` called `columns`, whose rows are those of the scores.
+/// Computes the metrics of `scores` over all labelled rows and over each slice
+/// by the named `columns` of `frame`, whose rows correspond to those of the scores.
 ///
-/// Of every column the [`MAX_SLICES`](crate::MAX_SLICES) values with the most labelled
-/// rows, most frequent first, equals by value; missing is a value too.
-pub fn judge<S: AsRef<str>>(
+/// Each column contributes at most [`MAX_SLICES`](crate::MAX_SLICES) slices: the values
+/// with the most labelled rows, most frequent first, ties in order of value.
+/// A missing value forms a slice of its own.
+///
+/// # Errors
+/// As [`metrics`], and when `frame` lacks a column or has another number of rows.
+pub fn evaluate<S: AsRef<str>>(
     scores: &Scores,
     outcomes: &Outcomes,
     frame: &Frame,
     columns: &[S],
 ) -> Result<Evaluation, Error> {
-    let judged = Judged::new(scores, outcomes)?;
-    Ok(Evaluation { metrics: judged.measure(&judged.order), slices: measure_slices(&judged, frame, columns)? })
+    let scored = ScoredRows::new(scores, outcomes)?;
+    Ok(Evaluation { metrics: scored.measure(&scored.order), slices: evaluate_slices(&scored, frame, columns)? })
 }
 
-/// Scores that fit their outcomes.
-pub(crate) struct Judged<'a> {
+/// Scores whose shape and values have been validated against their outcomes.
+pub(crate) struct ScoredRows<'a> {
     pub(crate) scores: &'a Scores,
     pub(crate) outcomes: &'a Outcomes,
-    /// The labelled rows; by ascending score when the task is binary, so that slices need no sorting.
+    /// Indices of the labelled rows; for a binary task in ascending order of score, so that slices need no sorting.
     pub(crate) order: Vec<u32>,
 }
 
-impl<'a> Judged<'a> {
+impl<'a> ScoredRows<'a> {
     pub(crate) fn new(scores: &'a Scores, outcomes: &'a Outcomes) -> Result<Self, Error> {
         let task = outcomes.task();
         if scores.width != outcomes.width() {
@@ -94,7 +102,7 @@ impl<'a> Judged<'a> {
         Ok(Self { scores, outcomes, order })
     }
 
-    /// Measures some labelled rows, which come in the order of `self.order`.
+    /// Computes the metrics of a subset of the labelled rows, given in the order of `self.order`.
     pub(crate) fn measure(&self, rows: &[u32]) -> Metrics {
         match self.outcomes.task() {
             TaskKind::Binary => binary::measure(rows.iter().map(|&row| self.binary_row(row))),
@@ -103,19 +111,19 @@ impl<'a> Judged<'a> {
         }
     }
 
-    /// The probability of `class`; 0 for a class the model does not know.
+    /// The probability of `class`; 0 for a class unknown to the model.
     pub(crate) fn probability(&self, row: usize, class: usize) -> f64 {
         self.scores.row(row).get(class).map_or(0.0, |score| score.clamp(0.0, 1.0))
     }
 
-    /// Probability and outcome by ascending probability; none unless the task is binary.
+    /// Pairs of probability and outcome in ascending order of probability; empty unless the task is binary.
     pub(crate) fn binary_rows(&self) -> impl DoubleEndedIterator<Item = (f64, bool)> {
         let is_binary = self.outcomes.task() == TaskKind::Binary;
         let rows: &[u32] = if is_binary { &self.order } else { &[] };
         rows.iter().map(|&row| self.binary_row(row))
     }
 
-    /// Answer and outcome; none unless the task is regression.
+    /// Pairs of prediction and outcome; empty unless the task is regression.
     pub(crate) fn regression_rows(&self) -> impl Iterator<Item = (f64, f64)> {
         let is_regression = self.outcomes.task() == TaskKind::Regression;
         let rows: &[u32] = if is_regression { &self.order } else { &[] };
@@ -123,7 +131,7 @@ impl<'a> Judged<'a> {
     }
 
     fn binary_row(&self, row: u32) -> (f64, bool) {
-        (self.scores.values[row as usize].clamp(0.0, 1.0), self.outcomes.is_yes(row as usize))
+        (self.scores.values[row as usize].clamp(0.0, 1.0), self.outcomes.is_positive(row as usize))
     }
 
     fn regression_row(&self, row: u32) -> (f64, f64) {

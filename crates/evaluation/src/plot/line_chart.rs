@@ -1,4 +1,4 @@
-//! Lines over two axes.
+//! Line charts.
 
 use std::fmt::Write;
 
@@ -10,24 +10,24 @@ const LEFT: f64 = 62.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 40.0;
 const PLOT_HEIGHT: f64 = 300.0;
-/// Ticks, axis label, and air above the legend.
+/// Height of tick labels, axis label and space above the legend.
 const BELOW: f64 = 52.0;
 const LEGEND_LINE: f64 = 19.0;
 const LEGEND_NAME: usize = 64;
 
-/// Lines over two axes, a legend below.
-pub(super) struct Chart {
+/// Series of lines over two axes, with a legend below.
+pub(super) struct LineChart {
     pub(super) title: &'static str,
     pub(super) x: &'static str,
     pub(super) y: &'static str,
     pub(super) x_range: (f64, f64),
     pub(super) y_range: (f64, f64),
-    /// A dotted line for the eye; infinite ends reach the edge.
+    /// A dotted reference line; infinite coordinates extend to the edge.
     pub(super) guide: Option<[(f64, f64); 2]>,
     pub(super) series: Vec<Series>,
 }
 
-/// One line.
+/// One line of a chart.
 pub(super) struct Series {
     pub(super) label: String,
     pub(super) points: Vec<(f64, f64)>,
@@ -35,8 +35,8 @@ pub(super) struct Series {
     pub(super) is_filled: bool,
 }
 
-impl Chart {
-    /// Both axes from 0 to 1.
+impl LineChart {
+    /// A chart whose axes both run from 0 to 1.
     pub(super) fn unit(series: Vec<Series>) -> Self {
         Self { title: "", x: "", y: "", x_range: (0.0, 1.0), y_range: (0.0, 1.0), guide: None, series }
     }
@@ -47,24 +47,24 @@ impl Chart {
         let mut svg = Svg::new(WIDTH, height, self.title, &self.description(shown));
         let x = Axis::new(self.x_range, LEFT, WIDTH - RIGHT);
         let y = Axis::new(self.y_range, TOP + PLOT_HEIGHT, TOP);
-        svg.words(LEFT, 24.0, Anchor::Start, " font-size=\"15\" font-weight=\"600\"", self.title);
+        svg.text(LEFT, 24.0, Anchor::Start, " font-size=\"15\" font-weight=\"600\"", self.title);
         self.axes(&mut svg, &x, &y);
         if let Some([from, to]) = self.guide {
-            let place = |point: (f64, f64)| (x.place(point.0), y.place(point.1));
-            svg.rule(place(from), place(to), " stroke-opacity=\"0.55\" stroke-dasharray=\"2 4\"");
+            let pixels = |point: (f64, f64)| (x.pixel(point.0), y.pixel(point.1));
+            svg.rule(pixels(from), pixels(to), " stroke-opacity=\"0.55\" stroke-dasharray=\"2 4\"");
         }
-        for (place, series) in shown.iter().enumerate().rev() {
-            series.draw(&mut svg, &x, &y, place);
+        for (index, series) in shown.iter().enumerate().rev() {
+            series.draw(&mut svg, &x, &y, index);
         }
-        for (place, series) in shown.iter().enumerate() {
-            let line = TOP + PLOT_HEIGHT + BELOW + LEGEND_LINE * place as f64 + 4.0;
+        for (index, series) in shown.iter().enumerate() {
+            let line = TOP + PLOT_HEIGHT + BELOW + LEGEND_LINE * index as f64 + 4.0;
             svg.push(format_args!(
                 "<line x1=\"{LEFT}\" y1=\"{line:.1}\" x2=\"{:.1}\" y2=\"{line:.1}\" stroke=\"{}\" stroke-width=\"2.2\" stroke-dasharray=\"{}\"/>\n",
                 LEFT + 30.0,
-                COLOURS[place],
-                DASHES[place]
+                COLOURS[index],
+                DASHES[index]
             ));
-            svg.words(LEFT + 38.0, line + 4.0, Anchor::Start, "", &short(&series.label, LEGEND_NAME));
+            svg.text(LEFT + 38.0, line + 4.0, Anchor::Start, "", &short(&series.label, LEGEND_NAME));
         }
         svg.finish()
     }
@@ -82,41 +82,41 @@ impl Chart {
         let bottom = TOP + PLOT_HEIGHT;
         let end = WIDTH - RIGHT;
         for (value, label) in x.ticks() {
-            let place = x.place(value);
-            svg.rule((place, TOP), (place, bottom), " stroke-opacity=\"0.12\"");
-            svg.words(place, bottom + 17.0, Anchor::Middle, " font-size=\"11\" fill-opacity=\"0.8\"", &label);
+            let pixel = x.pixel(value);
+            svg.rule((pixel, TOP), (pixel, bottom), " stroke-opacity=\"0.12\"");
+            svg.text(pixel, bottom + 17.0, Anchor::Middle, " font-size=\"11\" fill-opacity=\"0.8\"", &label);
         }
         for (value, label) in y.ticks() {
-            let place = y.place(value);
-            svg.rule((LEFT, place), (end, place), " stroke-opacity=\"0.12\"");
-            svg.words(LEFT - 7.0, place + 4.0, Anchor::End, " font-size=\"11\" fill-opacity=\"0.8\"", &label);
+            let pixel = y.pixel(value);
+            svg.rule((LEFT, pixel), (end, pixel), " stroke-opacity=\"0.12\"");
+            svg.text(LEFT - 7.0, pixel + 4.0, Anchor::End, " font-size=\"11\" fill-opacity=\"0.8\"", &label);
         }
         svg.rule((LEFT, bottom), (end, bottom), " stroke-opacity=\"0.6\"");
         svg.rule((LEFT, TOP), (LEFT, bottom), " stroke-opacity=\"0.6\"");
-        svg.words(f64::midpoint(LEFT, end), bottom + 35.0, Anchor::Middle, "", self.x);
+        svg.text(f64::midpoint(LEFT, end), bottom + 35.0, Anchor::Middle, "", self.x);
         let middle = f64::midpoint(TOP, bottom);
-        svg.words(15.0, middle, Anchor::Middle, &format!(" transform=\"rotate(-90 15 {middle:.1})\""), self.y);
+        svg.text(15.0, middle, Anchor::Middle, &format!(" transform=\"rotate(-90 15 {middle:.1})\""), self.y);
     }
 }
 
 impl Series {
-    fn draw(&self, svg: &mut Svg, x: &Axis, y: &Axis, place: usize) {
+    fn draw(&self, svg: &mut Svg, x: &Axis, y: &Axis, index: usize) {
         let mut path = String::with_capacity(self.points.len() * 12);
         for (index, point) in self.points.iter().enumerate() {
             let command = if index == 0 { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{:.1} {:.1}", x.place(point.0), y.place(point.1));
+            let _ = write!(path, "{command}{:.1} {:.1}", x.pixel(point.0), y.pixel(point.1));
         }
-        let (fill, fill_opacity) = if self.is_filled { (COLOURS[place], "0.18") } else { ("none", "1") };
+        let (fill, fill_opacity) = if self.is_filled { (COLOURS[index], "0.18") } else { ("none", "1") };
         svg.push(format_args!(
             "<path d=\"{path}\" fill=\"{fill}\" fill-opacity=\"{fill_opacity}\" stroke=\"{}\" stroke-width=\"2\" stroke-linejoin=\"round\" stroke-dasharray=\"{}\"/>\n",
-            COLOURS[place], DASHES[place]
+            COLOURS[index], DASHES[index]
         ));
         for point in self.points.iter().filter(|_| self.has_marks) {
             svg.push(format_args!(
                 "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{}\"/>\n",
-                x.place(point.0),
-                y.place(point.1),
-                COLOURS[place]
+                x.pixel(point.0),
+                y.pixel(point.1),
+                COLOURS[index]
             ));
         }
     }
@@ -131,19 +131,20 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// An axis of that range; one without width is widened.
+    /// An axis over the range; an empty or infinite range is replaced by −1 to 1.
     pub(super) fn new((least, most): (f64, f64), from: f64, to: f64) -> Self {
         let is_wide = most > least && (most - least).is_finite();
         let (least, most) = if is_wide { (least, most) } else { (-1.0, 1.0) };
         Self { least, most, from, to }
     }
 
-    fn place(&self, value: f64) -> f64 {
+    /// The pixel coordinate of a value, clamped to the axis.
+    fn pixel(&self, value: f64) -> f64 {
         let share = (value.clamp(self.least, self.most) - self.least) / (self.most - self.least);
         self.from + share * (self.to - self.from)
     }
 
-    /// Round values on the axis, about five, and their labels.
+    /// About five round values on the axis, with their labels.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let rough = (self.most - self.least) / 5.0;
         let power = 10_f64.powf(rough.log10().floor());
