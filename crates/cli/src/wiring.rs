@@ -136,12 +136,7 @@ impl Trainer for BuiltIn {
         params: &Map<String, Value>,
     ) -> perennial_core::Result<TrainedModel> {
         let kind = Kind::find(kind).ok_or_else(|| Error::not_found("built-in trainer", kind))?;
-        let target = match target.clone() {
-            Target::Binary(values) => perennial_training::Target::Binary(values),
-            Target::Classes { codes, classes } => perennial_training::Target::Classes { codes, classes },
-            Target::Numbers(values) => perennial_training::Target::Numbers(values),
-        };
-        let trained = perennial_training::train(kind, features, &target, task, params)
+        let trained = perennial_training::train(kind, features, target, task, params)
             .map_err(|cause| Error::new(ErrorCode::StepFailed, cause.to_string()))?;
         let mut importance = trained.importance;
         importance.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -1,88 +1,88 @@
-//! Why nothing was trained.
+//! Errors of training.
 
 use perennial_core::ErrorCode;
 
-/// Why nothing was trained.
+/// Why a training was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A parameter that the trainer does not have.
+    /// A parameter is unknown to the trainer.
     #[error("trainer `{trainer}` has no parameter `{name}`")]
     UnknownParam {
-        /// The trainer.
+        /// Name of the trainer.
         trainer: &'static str,
-        /// The name as written.
+        /// Name of the parameter, as given.
         name: String,
         /// The parameter that was probably meant.
         suggestion: Option<&'static str>,
-        /// All that there are.
+        /// All parameters of the trainer.
         known: Vec<&'static str>,
     },
-    /// A parameter whose value is of the wrong kind or out of range.
+    /// A parameter has a value of the wrong type or out of range.
     #[error("parameter `{name}` is {value}, expected {expected}")]
     ParamValue {
-        /// The parameter.
+        /// Name of the parameter.
         name: &'static str,
-        /// The value as written, as JSON.
+        /// The given value, as JSON.
         value: String,
-        /// The kind and range that is taken.
+        /// Type and range of accepted values.
         expected: String,
     },
     /// The frame has no rows.
-    #[error("there are no rows to learn from")]
+    #[error("there are no training rows")]
     NoRows,
     /// The frame has no columns.
-    #[error("there are no features to learn from")]
+    #[error("there are no features")]
     NoFeatures,
-    /// More rows or features than a trainer takes.
-    #[error("there are {actual} {what}, at most {limit} are taken")]
+    /// A size exceeds the trainer's limit.
+    #[error("there are {actual} {what}, expected at most {limit}")]
     TooMany {
-        /// What is counted.
+        /// The counted things, plural.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         actual: usize,
-        /// How many are taken.
+        /// The largest accepted number.
         limit: usize,
     },
-    /// The target does not have one value a row.
+    /// The target does not have one value for each row.
     #[error("the target has {actual} values for {rows} rows")]
     TargetLength {
-        /// Values of the target.
+        /// Number of values.
         actual: usize,
-        /// Rows of the features.
+        /// Number of rows.
         rows: usize,
     },
-    /// The target is not of the task's kind.
-    #[error("the target holds {found}, expected {expected} for a {task} task")]
+    /// The target's values do not match the task.
+    #[error("the target has {found}, expected {expected} for a {task} task")]
     TargetKind {
-        /// What it holds.
+        /// Values of the target.
         found: &'static str,
-        /// What the task asks for.
+        /// Values that the task requires.
         expected: &'static str,
-        /// The task.
+        /// Name of the task.
         task: &'static str,
     },
-    /// A value of the target that cannot be learnt.
+    /// A value of the target is invalid.
     #[error("the target is {value} at row {row}, expected {expected}")]
     TargetValue {
-        /// The row, from 0.
+        /// Index of the row, from 0.
         row: usize,
         /// The value.
         value: String,
-        /// What is taken.
+        /// Accepted values.
         expected: &'static str,
     },
-    /// The target is the same everywhere.
-    #[error("the target is {value} in every row, so there is nothing to tell apart")]
+    /// The target is the same in every row.
+    #[error("the target is {value} in every row, expected at least two different values")]
     ConstantTarget {
-        /// The one value or class.
+        /// The value or class.
         value: String,
     },
-    /// A feature holds a number that a 32-bit float cannot hold.
+    /// A feature has a number beyond the range of 32-bit floats.
     #[error("feature `{feature}` is {value} at row {row}, expected a finite 32-bit number or missing")]
     NotFinite {
-        /// The column.
+        /// Name of the feature.
         feature: String,
-        /// The row, from 0.
+        /// Index of the row, from 0.
         row: usize,
         /// The value.
         value: f64,
@@ -90,7 +90,7 @@ pub enum Error {
     /// The threads of the trainer could not be started.
     #[error("the trainer's threads could not be started")]
     Threads(#[source] rayon::ThreadPoolBuildError),
-    /// The trainer broke off.
+    /// The training failed.
     #[error("the trainer failed: {0}")]
     Trainer(String),
 }
@@ -107,21 +107,21 @@ impl From<Error> for perennial_core::Error {
             Error::ParamValue { .. } => (ErrorCode::ProjectFile, "change it in `params` of the step".to_owned()),
             Error::NoRows | Error::ConstantTarget { .. } => (
                 ErrorCode::StepFailed,
-                "look at the labelled rows before the test window: `[task] target`, `time` and `test` settle them"
+                "check the labelled rows before the test window, which `[task] target`, `time` and `test` define"
                     .to_owned(),
             ),
             Error::NoFeatures => (
                 ErrorCode::StepFailed,
-                "leave a column beside key, time, target and `ignore` in `[task] data`".to_owned(),
+                "keep at least one column of `[task] data` besides key, time, target and `ignore`".to_owned(),
             ),
-            Error::TooMany { .. } => (ErrorCode::TooLarge, "take fewer, by SQL or by `ignore`".to_owned()),
-            Error::TargetKind { .. } => (ErrorCode::StepFailed, "set `[task] kind` to fit the target".to_owned()),
+            Error::TooMany { .. } => (ErrorCode::TooLarge, "reduce their number in SQL or with `ignore`".to_owned()),
+            Error::TargetKind { .. } => (ErrorCode::StepFailed, "set `[task] kind` to match the target".to_owned()),
             Error::TargetLength { .. } | Error::TargetValue { .. } => {
-                (ErrorCode::StepFailed, "correct the target in the step that makes it".to_owned())
+                (ErrorCode::StepFailed, "correct the target in the step that produces it".to_owned())
             }
             Error::NotFinite { .. } => (
                 ErrorCode::StepFailed,
-                "turn it into null in the step that makes the feature, or name the column in `ignore`".to_owned(),
+                "replace it by null in the step that produces the feature, or list the column in `ignore`".to_owned(),
             ),
             Error::Threads(_) | Error::Trainer(_) => {
                 return Self::new(ErrorCode::Internal, error.to_string()).because(error);

@@ -1,17 +1,17 @@
-//! What the ONNX files of all trainers have in common: names of inputs and outputs.
+//! The common parts of the exported ONNX files: inputs and outputs.
 
 use perennial_core::model::{InputKind, Signature};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{Classes, GraphBuilder};
 use perennial_onnx::proto::DataType;
 
-/// The version of `ai.onnx`.
+/// Exported version of the operator set `ai.onnx`.
 const OPSET: i64 = 17;
-/// The version of `ai.onnx.ml`.
+/// Exported version of the operator set `ai.onnx.ml`.
 const ML_OPSET: i64 = 3;
 
-/// A graph with one input a feature.
-pub(crate) fn begin(name: &str, signature: &Signature) -> GraphBuilder {
+/// Starts a graph with one input for each feature.
+pub(crate) fn graph_with_inputs(name: &str, signature: &Signature) -> GraphBuilder {
     let mut graph = GraphBuilder::new(name);
     for input in &signature.inputs {
         match input.kind {
@@ -22,7 +22,7 @@ pub(crate) fn begin(name: &str, signature: &Signature) -> GraphBuilder {
     graph
 }
 
-/// The classes a classifier answers with: 0 and 1, or the texts of a multiclass task.
+/// The classes of a classifier: 0 and 1, or the names of a multiclass task.
 pub(crate) fn classes(signature: &Signature) -> Classes {
     match signature.task {
         TaskKind::Multiclass => Classes::Texts(signature.classes.clone()),
@@ -30,7 +30,7 @@ pub(crate) fn classes(signature: &Signature) -> Classes {
     }
 }
 
-/// Ends a classifier's graph with the outputs `label` and `probabilities`.
+/// Completes a classifier's graph with the outputs `label` and `probabilities`.
 pub(crate) fn finish_classifier(mut graph: GraphBuilder, signature: &Signature, label: &str, scores: &str) -> Vec<u8> {
     let (kind, width) = match classes(signature) {
         Classes::Numbers(classes) => (DataType::Int64, classes.len()),
@@ -44,7 +44,7 @@ pub(crate) fn finish_classifier(mut graph: GraphBuilder, signature: &Signature, 
     graph.finish(OPSET, ML_OPSET)
 }
 
-/// Ends a regressor's graph with the output `variable`.
+/// Completes a regressor's graph with the output `variable`.
 pub(crate) fn finish_regressor(mut graph: GraphBuilder, signature: &Signature, value: &str) -> Vec<u8> {
     let name = output_name("variable", signature);
     graph.rename(value, &name);
@@ -52,9 +52,9 @@ pub(crate) fn finish_regressor(mut graph: GraphBuilder, signature: &Signature, v
     graph.finish(OPSET, ML_OPSET)
 }
 
-/// `wanted`, with underscores behind it as long as a feature is called that.
-fn output_name(wanted: &str, signature: &Signature) -> String {
-    let mut name = wanted.to_owned();
+/// `base`, followed by as many underscores as it takes to differ from every feature's name.
+fn output_name(base: &str, signature: &Signature) -> String {
+    let mut name = base.to_owned();
     while signature.inputs.iter().any(|input| input.name == name) {
         name.push('_');
     }

@@ -1,9 +1,9 @@
-//! The features of a model: how each column of a frame is read, in training and ever after.
+//! Features: how the columns of a frame are encoded, in training and in prediction.
 //!
-//! Text is a category: one of the [`CATEGORIES_MAX`] most frequent training
-//! values, *other*, or missing. The empty text is missing, because text tensors
-//! of ONNX know no null. Numbers are 32-bit floats from the start, so that
-//! trainer, evaluator and ONNX Runtime see the same values.
+//! Text is categorical: one of the [`CATEGORIES_MAX`] most frequent training
+//! values, *other*, or missing. An empty text counts as missing, because ONNX text
+//! tensors have no null. Numbers are converted to 32-bit floats first, so that
+//! trainer, evaluator and ONNX Runtime work on the same values.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,43 +14,43 @@ use rayon::prelude::*;
 
 use crate::Error;
 
-/// Values of a text column that are categories of their own, at most.
+/// Maximum number of values of a text column that are categories of their own.
 pub const CATEGORIES_MAX: usize = 255;
 
-/// One column, as the model knows it.
+/// One column, as the model encodes it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Feature {
     /// The column's name.
     pub(crate) name: String,
-    /// How it is read.
-    pub(crate) reading: Reading,
+    /// Its encoding.
+    pub(crate) encoding: Encoding,
 }
 
-/// How a column is read.
+/// How a column is encoded.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Reading {
+pub(crate) enum Encoding {
     /// As a 32-bit float; NaN is missing.
     Number,
-    /// As a category.
+    /// As a category code.
     Category(Categories),
 }
 
-/// The categories of a text column, the most frequent first. A value's code is
-/// its position; after the last come *other* and missing.
+/// The categories of a text column, most frequent first. The code of a category is
+/// its index; the codes of *other* and missing follow the last category.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Categories(Vec<Arc<str>>);
 
-/// A column that was read.
+/// An encoded column.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Values {
-    /// Numbers.
+    /// Numbers; NaN is missing.
     Numbers(Vec<f32>),
     /// Codes of [`Categories`].
     Codes(Vec<u32>),
 }
 
 impl Values {
-    /// Rows.
+    /// Number of rows.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Numbers(numbers) => numbers.len(),
@@ -59,61 +59,61 @@ impl Values {
     }
 }
 
-/// Settles the features from the training rows.
-pub(crate) fn learn(frame: &Frame) -> Result<Vec<Feature>, Error> {
+/// Determines the encoding of each feature from the training rows.
+pub(crate) fn fit(frame: &Frame) -> Result<Vec<Feature>, Error> {
     frame
         .names()
         .par_iter()
         .zip(frame.columns())
         .map(|(name, column)| {
-            let reading = match column {
+            let encoding = match column {
                 Column::Number(values) => {
                     let infinite = |value: &f64| !value.is_nan() && !(*value as f32).is_finite();
                     if let Some(row) = values.iter().position(infinite) {
                         return Err(Error::NotFinite { feature: name.clone(), row, value: values[row] });
                     }
-                    Reading::Number
+                    Encoding::Number
                 }
-                Column::Text(text) => Reading::Category(Categories::learn(text)),
+                Column::Text(text) => Encoding::Category(Categories::fit(text)),
             };
-            Ok(Feature { name: name.clone(), reading })
+            Ok(Feature { name: name.clone(), encoding })
         })
         .collect()
 }
 
-/// Reads the features out of `frame`, by name, in the model's order.
-pub(crate) fn read(features: &[Feature], frame: &Frame) -> Result<Vec<Values>, PredictError> {
-    features.par_iter().map(|feature| feature.read(frame)).collect()
+/// Encodes the features of `frame`, found by name, in the model's order.
+pub(crate) fn encode(features: &[Feature], frame: &Frame) -> Result<Vec<Values>, PredictError> {
+    features.par_iter().map(|feature| feature.encode(frame)).collect()
 }
 
 impl Feature {
-    /// The feature as the signature tells it.
+    /// The feature as an input of the signature.
     pub(crate) fn input(&self) -> Input {
-        let kind = match self.reading {
-            Reading::Number => InputKind::Number,
-            Reading::Category(_) => InputKind::Text,
+        let kind = match self.encoding {
+            Encoding::Number => InputKind::Number,
+            Encoding::Category(_) => InputKind::Text,
         };
         Input { name: self.name.clone(), kind }
     }
 
-    fn read(&self, frame: &Frame) -> Result<Values, PredictError> {
+    fn encode(&self, frame: &Frame) -> Result<Values, PredictError> {
         let name = &self.name;
         let column = frame.column(name).ok_or_else(|| PredictError::Input(format!("column `{name}` is missing")))?;
         let all_missing = || (0..column.len()).all(|row| column.is_missing(row));
-        match (&self.reading, column) {
-            (Reading::Number, Column::Number(values)) => {
+        match (&self.encoding, column) {
+            (Encoding::Number, Column::Number(values)) => {
                 Ok(Values::Numbers(values.iter().map(|&value| value as f32).collect()))
             }
-            (Reading::Category(categories), Column::Text(text)) => Ok(Values::Codes(categories.read(text))),
-            // A column of nulls alone may have come under either kind.
-            (Reading::Number, Column::Text(_)) if all_missing() => Ok(Values::Numbers(vec![f32::NAN; column.len()])),
-            (Reading::Category(categories), Column::Number(_)) if all_missing() => {
+            (Encoding::Category(categories), Column::Text(text)) => Ok(Values::Codes(categories.encode(text))),
+            // A column of nulls may have either type.
+            (Encoding::Number, Column::Text(_)) if all_missing() => Ok(Values::Numbers(vec![f32::NAN; column.len()])),
+            (Encoding::Category(categories), Column::Number(_)) if all_missing() => {
                 Ok(Values::Codes(vec![categories.missing(); column.len()]))
             }
-            (Reading::Number, Column::Text(_)) => {
+            (Encoding::Number, Column::Text(_)) => {
                 Err(PredictError::Input(format!("column `{name}` is text, expected numbers")))
             }
-            (Reading::Category(_), Column::Number(_)) => {
+            (Encoding::Category(_), Column::Number(_)) => {
                 Err(PredictError::Input(format!("column `{name}` is numbers, expected text")))
             }
         }
@@ -121,8 +121,8 @@ impl Feature {
 }
 
 impl Categories {
-    /// The most frequent values; where two are equally frequent, the one that sorts first.
-    fn learn(text: &TextColumn) -> Self {
+    /// The most frequent values; ties in alphabetical order.
+    fn fit(text: &TextColumn) -> Self {
         let mut counts = vec![0_u64; text.values.len()];
         for &code in text.codes.iter().filter(|&&code| code != MISSING) {
             counts[code as usize] += 1;
@@ -133,27 +133,27 @@ impl Categories {
         Self(seen.into_iter().take(CATEGORIES_MAX).map(|(_, value)| Arc::clone(value)).collect())
     }
 
-    /// The categories' texts, by code.
+    /// The texts of the categories, by code.
     pub(crate) fn texts(&self) -> &[Arc<str>] {
         &self.0
     }
 
-    /// The code of every value that is no category.
+    /// The code of a value that is not a category.
     pub(crate) fn other(&self) -> u32 {
         self.0.len() as u32
     }
 
-    /// The code of missing.
+    /// The code of a missing value.
     pub(crate) fn missing(&self) -> u32 {
         self.0.len() as u32 + 1
     }
 
-    /// How many codes there are.
-    pub(crate) fn codes(&self) -> usize {
+    /// Number of codes, including *other* and missing.
+    pub(crate) fn code_count(&self) -> usize {
         self.0.len() + 2
     }
 
-    fn read(&self, text: &TextColumn) -> Vec<u32> {
+    fn encode(&self, text: &TextColumn) -> Vec<u32> {
         let index: HashMap<&str, u32> = self.0.iter().zip(0..).map(|(text, code)| (text.as_ref(), code)).collect();
         let code_of = |value: &Arc<str>| match value.as_ref() {
             "" => self.missing(),

@@ -1,18 +1,17 @@
-//! Built-in trainers, exported to ONNX.
+//! Built-in trainers that export ONNX models.
 //!
-//! [`train`] learns from a [`Frame`] and gives back a [`Trained`]: the model as
-//! bytes of an ONNX file, its signature, and what is to be known about the
-//! training. Two trainers: [`Kind::Gbdt`], gradient-boosted trees, and
-//! [`Kind::Linear`], a linear model with L2 penalty.
+//! [`train`] fits a model to the columns of a [`Frame`] and returns a
+//! [`Trained`]: the ONNX file, the model's signature, the training metrics and
+//! the feature importance. There are two trainers: [`Kind::Gbdt`]
+//! (gradient-boosted trees) and [`Kind::Linear`] (a linear model with L2 penalty).
 //!
-//! What holds for both:
-//! * The same rows and parameters give the same bytes, on any number of cores.
-//! * Text is a category: one of the 255 most frequent training values, *other*, or
-//!   missing. In the ONNX file's text inputs the empty text is missing, and so it
-//!   is in training.
-//! * Numbers are read as 32-bit floats, NaN is missing. An infinite value is refused in training.
-//! * A feature that is missing everywhere stays an input and has no influence.
-//! * [`Trained`] predicts by the trainer's own arithmetic; the ONNX file agrees to 1e-5.
+//! Properties of both:
+//! * Deterministic: the same rows and parameters give the same bytes on any number of cores.
+//! * Text is categorical: one of the 255 most frequent training values, *other*, or
+//!   missing. An empty text counts as missing, in training and in the ONNX file.
+//! * Numbers are read as 32-bit floats; NaN is missing. Training refuses infinite values.
+//! * A feature without any value stays an input and has no influence.
+//! * [`Trained`] predicts with the trainer's own arithmetic; the ONNX file agrees within 1e-5.
 
 mod error;
 mod export;
@@ -32,21 +31,21 @@ use serde_json::{Map, Value};
 
 pub use error::Error;
 pub use features::CATEGORIES_MAX;
-pub use params::{ParamSpec, Range, judge, params};
-pub use target::Target;
+pub use params::{ParamSpec, Range, params, validate_params};
+pub use perennial_core::port::training::Target;
 
-/// Threads a training takes, at most.
+/// Maximum number of threads of a training.
 pub const THREADS_MAX: usize = 2;
-/// Rows a training takes, at most.
+/// Maximum number of training rows.
 pub const ROWS_MAX: usize = 1 << 26;
-/// Features a model takes, at most.
+/// Maximum number of features.
 pub const FEATURES_MAX: usize = 10_000;
-/// Rows times features, at most.
+/// Maximum number of rows times features.
 pub const VALUES_MAX: usize = 1 << 31;
-/// Classes of a multiclass task, at most.
+/// Maximum number of classes of a multiclass task.
 pub const CLASSES_MAX: usize = 1_000;
 
-/// The trainers that are built in.
+/// The built-in trainers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Gradient-boosted trees.
@@ -56,10 +55,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All trainers.
     pub const ALL: &'static [Self] = &[Self::Gbdt, Self::Linear];
 
-    /// The word used in project files.
+    /// The trainer's name in project files.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Gbdt => "gbdt",
@@ -67,38 +66,38 @@ impl Kind {
         }
     }
 
-    /// The trainer called `word`.
-    pub fn find(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+    /// The trainer called `name`.
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
     }
 }
 
-/// What a training gives.
+/// The result of a training: a model with its metrics and feature importance.
 pub struct Trained {
-    /// The model as an ONNX file: one input a feature, `[N, 1]`; outputs `label` and
-    /// `probabilities`, or `variable` for numbers.
+    /// The model as an ONNX file, with one input of shape `[N, 1]` for each feature. Outputs
+    /// are `label` and `probabilities` of a classifier, `variable` of a regressor.
     pub onnx: Vec<u8>,
-    /// What the model asks for and answers.
+    /// The inputs, task and classes of the model.
     pub signature: Signature,
-    /// Every parameter, defaults filled in.
+    /// All parameters, including defaults.
     pub params: Map<String, Value>,
-    /// The training's course, by step: the mean loss on the training rows.
+    /// The mean loss on the training rows by step, ascending.
     pub metrics: Vec<Metric>,
-    /// Each feature's share of the influence on the score, in the signature's
-    /// order; sums to 1, or is all zero where nothing had influence. Trees: by gain of
-    /// their splits. Linear: by deviation of the feature's term over the training rows.
+    /// Importance of each feature, in the signature's order; sums to 1, or is all zero if
+    /// no feature has any influence. Trees: share of the gain of all splits. Linear: share
+    /// of the standard deviations of the features' terms over the training rows.
     pub importance: Vec<(String, f64)>,
     model: Model,
 }
 
-/// One measurement in the course of a training.
+/// One value of a training metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
-    /// Its name, such as `train_log_loss`.
+    /// Name of the metric, such as `train_log_loss`.
     pub name: &'static str,
-    /// After how many trees or iterations.
+    /// Number of trees or iterations after which it was measured.
     pub step: u64,
-    /// The value.
+    /// Value of the metric.
     pub value: f64,
 }
 
@@ -107,7 +106,12 @@ enum Model {
     Linear(linear::Model),
 }
 
-/// Trains `kind` on the columns of `frame`, every one of which is a feature.
+/// Trains a model of `kind` with all columns of `frame` as features.
+///
+/// # Errors
+/// When a parameter is unknown or out of range, when there are no rows or
+/// features or too many of them, or when the target or a feature has a value that
+/// cannot be trained on.
 pub fn train(
     kind: Kind,
     frame: &Frame,
@@ -115,15 +119,15 @@ pub fn train(
     task: TaskKind,
     params: &Map<String, Value>,
 ) -> Result<Trained, Error> {
-    let params = judge(kind, params)?;
-    within_limits(frame)?;
-    target.check(task, frame.rows())?;
+    let params = validate_params(kind, params)?;
+    validate_size(frame)?;
+    target::validate(target, task, frame.rows())?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
-    on_threads(threads, || learn(kind, frame, target, task, params))
+    run_in_pool(threads, || fit(kind, frame, target, task, params))
 }
 
-/// Runs `work` with a pool of that many threads of its own.
-fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+/// Runs `work` in a thread pool of its own.
+fn run_in_pool<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|index| format!("train-{index}"))
@@ -132,34 +136,34 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T, Error> +
         .install(work)
 }
 
-/// Trains with judged parameters on what was found fit, in the pool it is called in.
-fn learn(
+/// Trains with validated parameters and target, in the current thread pool.
+fn fit(
     kind: Kind,
     frame: &Frame,
     target: &Target,
     task: TaskKind,
     params: Map<String, Value>,
 ) -> Result<Trained, Error> {
-    let features = features::learn(frame)?;
+    let features = features::fit(frame)?;
     let signature = Signature {
         inputs: features.iter().map(features::Feature::input).collect(),
         task,
-        classes: target.classes().to_vec(),
+        classes: target::classes(target).to_vec(),
     };
-    let values = features::read(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
-    let judged = params::Judged(&params);
+    let values = features::encode(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
+    let valid = params::ValidParams(&params);
     let (onnx, metrics, importance, model) = match kind {
         Kind::Gbdt => {
-            let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&judged))?;
+            let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&valid))?;
             (gbdt::export(&model, &signature), metrics, model.importance(), Model::Gbdt(model))
         }
         Kind::Linear => {
-            let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&judged))?;
+            let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&valid))?;
             (linear::export(&model, &signature), metrics, model.importance(), Model::Linear(model))
         }
     };
     let names = signature.inputs.iter().map(|input| input.name.clone());
-    let importance = names.zip(shares(importance)).collect();
+    let importance = names.zip(normalize(importance)).collect();
     Ok(Trained { onnx, signature, params, metrics, importance, model })
 }
 
@@ -177,7 +181,7 @@ impl Predictor for Trained {
     }
 }
 
-fn within_limits(frame: &Frame) -> Result<(), Error> {
+fn validate_size(frame: &Frame) -> Result<(), Error> {
     let columns = frame.columns().len();
     if columns == 0 {
         return Err(Error::NoFeatures);
@@ -193,8 +197,8 @@ fn within_limits(frame: &Frame) -> Result<(), Error> {
     at_most("values", frame.rows() * columns, VALUES_MAX)
 }
 
-/// The parts as shares of their sum.
-fn shares(parts: Vec<f64>) -> Vec<f64> {
+/// Divides the values by their sum; all zero if the sum is zero.
+fn normalize(parts: Vec<f64>) -> Vec<f64> {
     let total: f64 = parts.iter().sum();
     if total > 0.0 { parts.into_iter().map(|part| part / total).collect() } else { vec![0.0; parts.len()] }
 }

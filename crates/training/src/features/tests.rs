@@ -8,9 +8,9 @@ fn text(values: &[Option<&str>]) -> Frame {
     frame
 }
 
-fn codes(training: &[Option<&str>], asked: &[Option<&str>]) -> Vec<u32> {
-    let features = learn(&text(training)).unwrap();
-    match read(&features, &text(asked)).unwrap().remove(0) {
+fn codes(training: &[Option<&str>], rows: &[Option<&str>]) -> Vec<u32> {
+    let features = fit(&text(training)).unwrap();
+    match encode(&features, &text(rows)).unwrap().remove(0) {
         Values::Codes(codes) => codes,
         Values::Numbers(_) => panic!("text is read as codes"),
     }
@@ -33,26 +33,26 @@ fn null_and_the_empty_text_are_missing() {
 }
 
 #[test]
-fn a_text_that_is_no_row_s_value_is_no_category() {
+fn a_text_without_rows_is_not_a_category() {
     let column = TextColumn { codes: vec![1], values: vec!["gone".into(), "here".into()] };
-    assert_eq!(Categories::learn(&column).texts(), ["here".into()]);
+    assert_eq!(Categories::fit(&column).texts(), ["here".into()]);
 }
 
 #[test]
-fn of_many_texts_the_most_frequent_255_are_categories() {
+fn the_255_most_frequent_texts_are_categories() {
     let names: Vec<String> = (0..300).map(|name| format!("{name:03}")).collect();
     let training: Vec<Option<&str>> =
         names.iter().enumerate().flat_map(|(rank, name)| vec![Some(name.as_str()); 301 - rank]).collect();
-    let asked: Vec<Option<&str>> = [0, 254, 255, 299].map(|rank| Some(names[rank].as_str())).to_vec();
-    assert_eq!(codes(&training, &asked), [0, 254, 255, 255]);
+    let rows: Vec<Option<&str>> = [0, 254, 255, 299].map(|rank| Some(names[rank].as_str())).to_vec();
+    assert_eq!(codes(&training, &rows), [0, 254, 255, 255]);
 }
 
 #[test]
 fn numbers_become_32_bit_floats() {
     let mut frame = Frame::new();
     frame.push("x", Column::Number(vec![0.1, f64::NAN]));
-    let read = read(&learn(&frame).unwrap(), &frame).unwrap();
-    let Values::Numbers(numbers) = &read[0] else { panic!("numbers are read as numbers") };
+    let encoded = encode(&fit(&frame).unwrap(), &frame).unwrap();
+    let Values::Numbers(numbers) = &encoded[0] else { panic!("numbers are read as numbers") };
     assert_eq!(numbers[0].to_bits(), 0.1_f32.to_bits());
     assert!(numbers[1].is_nan());
 }

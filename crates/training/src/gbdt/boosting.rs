@@ -1,4 +1,4 @@
-//! The boosting: tree after tree, each grown on the gradients that the ones before it left.
+//! Gradient boosting: each tree is fitted to the gradients of the loss at the scores of the trees before it.
 
 use forust_ml::binning::{TiledBins, bin_matrix};
 use forust_ml::constraints::ConstraintMap;
@@ -12,25 +12,25 @@ use super::Settings;
 use crate::loss::Loss;
 use crate::{Error, Metric, Target};
 
-/// Measurements of the loss in one training, about.
-const METRICS: usize = 50;
+/// Approximate number of recorded values of the loss.
+const METRIC_POINTS: usize = 50;
 /// The bin of missing values in forust's binned data.
 const MISSING_BIN: u16 = 0;
 
-/// What boosting gives: `outputs` trees an iteration, one after the other.
-pub(super) struct Grown {
+/// The trees of a model, `outputs` of them for each iteration, with the training metrics.
+pub(super) struct TrainedTrees {
     pub(super) trees: Vec<Tree>,
     pub(super) metrics: Vec<Metric>,
 }
 
-/// Grows trees on `columns`, the features' values one after the other.
+/// Fits trees to `columns`, the values of the features in column-major order.
 pub(super) fn boost(
     columns: &[f64],
     features: usize,
     target: &Target,
     loss: &Loss,
     settings: &Settings,
-) -> Result<Grown, Error> {
+) -> Result<TrainedTrees, Error> {
     let rows = columns.len() / features;
     let outputs = loss.outputs();
     let data = Matrix::new(columns, rows, features);
@@ -49,35 +49,35 @@ pub(super) fn boost(
         constraints_map: ConstraintMap::new(),
     };
 
-    let mut choices = Choices(settings.seed);
-    let mut scores: Vec<f64> = loss.start.iter().copied().cycle().take(rows * outputs).collect();
-    let (mut gradients, mut curvatures) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
-    let mut mean_loss = loss.derive(target, &scores, &mut gradients, &mut curvatures);
+    let mut sampler = Sampler(settings.seed);
+    let mut scores: Vec<f64> = loss.initial_scores.iter().copied().cycle().take(rows * outputs).collect();
+    let (mut gradients, mut hessians) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
+    let mut mean_loss = loss.gradients(target, &scores, &mut gradients, &mut hessians);
     let mut trees = Vec::with_capacity(settings.trees * outputs);
-    let mut metrics = vec![Metric { name: loss.metric(), step: 0, value: mean_loss }];
-    let every = settings.trees.div_ceil(METRICS);
-    let (mut one_gradients, mut one_curvatures) = (Vec::new(), Vec::new());
+    let mut metrics = vec![Metric { name: loss.metric_name(), step: 0, value: mean_loss }];
+    let metric_interval = settings.trees.div_ceil(METRIC_POINTS);
+    let (mut output_gradients, mut output_hessians) = (Vec::new(), Vec::new());
 
     for step in 1..=settings.trees {
-        let (chosen, left_out) = choices.rows(rows, settings.subsample);
-        let columns = choices.columns(features, settings.columns);
-        let method = if left_out.is_empty() { SampleMethod::None } else { SampleMethod::Random };
+        let (in_bag, out_of_bag) = sampler.rows(rows, settings.subsample);
+        let columns = sampler.columns(features, settings.columns);
+        let method = if out_of_bag.is_empty() { SampleMethod::None } else { SampleMethod::Random };
         for output in 0..outputs {
-            let (gradients, curvatures): (&[f32], &[f32]) = if outputs == 1 {
-                (&gradients, &curvatures)
+            let (gradients, hessians): (&[f32], &[f32]) = if outputs == 1 {
+                (&gradients, &hessians)
             } else {
-                pick(&gradients, output, outputs, &mut one_gradients);
-                pick(&curvatures, output, outputs, &mut one_curvatures);
-                (&one_gradients, &one_curvatures)
+                gather_output(&gradients, output, outputs, &mut output_gradients);
+                gather_output(&hessians, output, outputs, &mut output_hessians);
+                (&output_gradients, &output_hessians)
             };
             let mut tree = Tree::new();
             let leaves = tree.fit_with_tiles(
                 &bins,
-                chosen.clone(),
+                in_bag.clone(),
                 &columns,
                 &binned.cuts,
                 gradients,
-                curvatures,
+                hessians,
                 &splitter,
                 settings.leaves,
                 settings.depth,
@@ -88,30 +88,30 @@ pub(super) fn boost(
             );
             let splits = split_bins(&tree, &binned.cuts);
             let mut add = |row: usize, leaf: f64| scores[row * outputs + output] += leaf * loss.scale;
-            let walk = |row: usize| {
+            let predict_leaf = |row: usize| {
                 tree.predict_row_from_bins(|feature| *bins.get(row, feature), &splits, MISSING_BIN, &f64::NAN)
             };
             match &leaves {
                 Some(leaves) => add_leaves(&tree, leaves, &mut add),
-                None => chosen.iter().for_each(|&row| add(row, walk(row))),
+                None => in_bag.iter().for_each(|&row| add(row, predict_leaf(row))),
             }
-            for &row in &left_out {
-                add(row, walk(row));
+            for &row in &out_of_bag {
+                add(row, predict_leaf(row));
             }
             trees.push(tree);
         }
-        mean_loss = loss.derive(target, &scores, &mut gradients, &mut curvatures);
-        if step % every == 0 || step == settings.trees {
-            metrics.push(Metric { name: loss.metric(), step: step as u64, value: mean_loss });
+        mean_loss = loss.gradients(target, &scores, &mut gradients, &mut hessians);
+        if step % metric_interval == 0 || step == settings.trees {
+            metrics.push(Metric { name: loss.metric_name(), step: step as u64, value: mean_loss });
         }
     }
     if !mean_loss.is_finite() {
         return Err(Error::Trainer("the loss is no longer finite".to_owned()));
     }
-    Ok(Grown { trees, metrics })
+    Ok(TrainedTrees { trees, metrics })
 }
 
-/// Adds to each row the leaf that it was sorted into.
+/// Adds the value of each leaf to the rows that were assigned to it.
 fn add_leaves(tree: &Tree, leaves: &TreeRows, add: &mut impl FnMut(usize, f64)) {
     for (rows, leaf) in leaves.leaves(tree) {
         for &row in rows {
@@ -120,17 +120,17 @@ fn add_leaves(tree: &Tree, leaves: &TreeRows, add: &mut impl FnMut(usize, f64)) 
     }
 }
 
-/// Copies one output's values out of `rows × outputs`.
-fn pick(values: &[f32], output: usize, outputs: usize, into: &mut Vec<f32>) {
+/// Copies the values of one output from a `rows × outputs` matrix.
+fn gather_output(values: &[f32], output: usize, outputs: usize, into: &mut Vec<f32>) {
     into.clear();
     into.extend(values.iter().skip(output).step_by(outputs));
 }
 
-/// The random choices of a training, by SplitMix64 (Steele, Lea, Flood 2014): the same for a seed, for ever.
-pub(super) struct Choices(pub(super) u64);
+/// Random selection of rows and features by SplitMix64 (Steele, Lea and Flood 2014); a seed always selects the same.
+pub(super) struct Sampler(pub(super) u64);
 
-impl Choices {
-    /// From 0 to below 1.
+impl Sampler {
+    /// The next number, from 0 (inclusive) to 1 (exclusive).
     fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -140,19 +140,19 @@ impl Choices {
         (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// The rows a tree sees and the others; at least one is seen.
+    /// Selects the rows of a tree, at least one, and returns them and the remaining rows.
     pub(super) fn rows(&mut self, rows: usize, share: f64) -> (Vec<usize>, Vec<usize>) {
         if share >= 1.0 {
             return ((0..rows).collect(), Vec::new());
         }
-        let (mut chosen, mut left_out): (Vec<usize>, Vec<usize>) = (0..rows).partition(|_| self.next() < share);
-        if chosen.is_empty() {
-            chosen.extend(left_out.pop());
+        let (mut in_bag, mut out_of_bag): (Vec<usize>, Vec<usize>) = (0..rows).partition(|_| self.next() < share);
+        if in_bag.is_empty() {
+            in_bag.extend(out_of_bag.pop());
         }
-        (chosen, left_out)
+        (in_bag, out_of_bag)
     }
 
-    /// The features a tree sees, ascending; at least one.
+    /// Selects the features of a tree, at least one, in ascending order.
     pub(super) fn columns(&mut self, features: usize, share: f64) -> Vec<usize> {
         let mut left: Vec<usize> = (0..features).collect();
         let wanted = ((features as f64 * share).round() as usize).clamp(1, features);

@@ -1,4 +1,4 @@
-//! The trees as ONNX.
+//! Export of boosted trees to ONNX.
 
 use forust_ml::tree::Tree;
 use perennial_core::model::Signature;
@@ -6,18 +6,18 @@ use perennial_core::task::TaskKind;
 use perennial_onnx::build::{self, PostTransform, SplitMode, TreeNode, Trees};
 
 use super::Model;
-use crate::export::{begin, classes, finish_classifier, finish_regressor};
-use crate::features::Reading;
+use crate::export::{classes, finish_classifier, finish_regressor, graph_with_inputs};
+use crate::features::Encoding;
 
-/// The bytes of the ONNX file.
+/// The model as the bytes of an ONNX file.
 pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
-    let mut graph = begin("gbdt", signature);
+    let mut graph = graph_with_inputs("gbdt", signature);
     let columns: Vec<String> = model
         .features
         .iter()
-        .map(|feature| match &feature.reading {
-            Reading::Number => feature.name.clone(),
-            Reading::Category(categories) => {
+        .map(|feature| match &feature.encoding {
+            Encoding::Number => feature.name.clone(),
+            Encoding::Category(categories) => {
                 let texts = categories.texts().iter().map(AsRef::as_ref);
                 let keys: Vec<&str> = texts.chain([""]).collect();
                 let ranks: Vec<f32> = (0..categories.other()).map(|code| code as f32).chain([f32::NAN]).collect();
@@ -31,7 +31,7 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
     let outputs = loss.outputs();
     let trees = Trees {
         trees: model.trees.iter().enumerate().map(|(index, tree)| nodes(tree, index % outputs, loss.scale)).collect(),
-        base_values: loss.start.iter().map(|&start| start as f32).collect(),
+        base_values: loss.initial_scores.iter().map(|&start| start as f32).collect(),
         targets: outputs,
     };
     let post_transform = match loss.task {
@@ -63,8 +63,8 @@ fn nodes(tree: &Tree, target: usize, scale: f64) -> build::Tree {
     build::Tree { target, nodes: nodes.collect() }
 }
 
-/// The 32-bit number `t` for which `x < t` says the same as `x < value`, for every 32-bit `x`:
-/// the smallest that is not below `value`.
+/// The 32-bit threshold `t` for which `x < t` equals `x < value` for every 32-bit `x`:
+/// the smallest one that is at least `value`.
 pub(super) fn threshold(value: f64) -> f32 {
     let near = value as f32;
     if f64::from(near) < value { near.next_up() } else { near }

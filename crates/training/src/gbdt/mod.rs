@@ -1,11 +1,11 @@
-//! Gradient-boosted trees, grown by `forust-ml`.
+//! Gradient-boosted trees.
 //!
-//! The boosting itself is here, the growing of one tree is forust's: it bins the
-//! features, sums gradients to histograms and finds splits. Categories become
-//! numbers, their rank by frequency; *other* is the rank after the last, missing is
-//! missing, for which every split learns a side.
+//! This module implements the boosting; `forust-ml` fits the single trees: it bins
+//! the features, sums gradients into histograms and finds the splits. A category is
+//! encoded as its rank by frequency, *other* as the rank after the last. Missing
+//! values stay missing, and each split learns on which side they go.
 
-mod boost;
+mod boosting;
 mod export;
 #[cfg(test)]
 mod tests;
@@ -17,16 +17,16 @@ use rayon::prelude::*;
 
 pub(crate) use export::export;
 
-use crate::features::{self, Feature, Reading, Values};
+use crate::features::{self, Encoding, Feature, Values};
 use crate::loss::Loss;
-use crate::params::Judged;
+use crate::params::ValidParams;
 use crate::{Error, Metric, Target};
-use boost::Grown;
+use boosting::TrainedTrees;
 
-/// Bins of all features and all leaves of one level together, at most: 2 GB of histograms.
+/// Maximum number of histogram bins of all features and leaves of a level: 2 GB of memory.
 const HISTOGRAM_BINS_MAX: usize = 1 << 28;
 
-/// The parameters, typed.
+/// The parameters of the trainer.
 pub(crate) struct Settings {
     trees: usize,
     learning_rate: f32,
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(params: &Judged) -> Self {
+    pub(crate) fn new(params: &ValidParams) -> Self {
         Self {
             trees: params.whole("trees") as usize,
             learning_rate: params.number("learning_rate") as f32,
@@ -64,14 +64,14 @@ pub(crate) struct Model {
     trees: Vec<Tree>,
 }
 
-/// Trains on the values of `features`, as [`features::read`] gives them.
+/// Trains a model on `values`, the result of [`features::encode`] for `features`.
 pub(crate) fn train(
     features: Vec<Feature>,
     values: &[Values],
     target: &Target,
     settings: &Settings,
 ) -> Result<(Model, Vec<Metric>), Error> {
-    // A level has no more leaves than the depth lets there be.
+    // The depth limits the number of leaves of a level.
     let leaves = settings.leaves.min(1 << settings.depth);
     let bins = features.len().saturating_mul(usize::from(settings.bins)).saturating_mul(leaves);
     if bins > HISTOGRAM_BINS_MAX {
@@ -83,15 +83,15 @@ pub(crate) fn train(
     }
     let loss = Loss::new(target);
     let columns: Vec<f64> =
-        features.iter().zip(values).flat_map(|(feature, values)| numbers(feature, values)).collect();
-    let Grown { trees, metrics } = boost::boost(&columns, features.len(), target, &loss, settings)?;
+        features.iter().zip(values).flat_map(|(feature, values)| comparable_values(feature, values)).collect();
+    let TrainedTrees { trees, metrics } = boosting::boost(&columns, features.len(), target, &loss, settings)?;
     Ok((Model { features, loss, trees }, metrics))
 }
 
-/// A feature's values as trees compare them.
-fn numbers(feature: &Feature, values: &Values) -> Vec<f64> {
-    match (&feature.reading, values) {
-        (Reading::Category(categories), Values::Codes(codes)) => {
+/// A feature's values in the order by which trees split them.
+fn comparable_values(feature: &Feature, values: &Values) -> Vec<f64> {
+    match (&feature.encoding, values) {
+        (Encoding::Category(categories), Values::Codes(codes)) => {
             codes.iter().map(|&code| if code == categories.missing() { f64::NAN } else { f64::from(code) }).collect()
         }
         (_, Values::Codes(codes)) => codes.iter().map(|&code| f64::from(code)).collect(),
@@ -100,26 +100,26 @@ fn numbers(feature: &Feature, values: &Values) -> Vec<f64> {
 }
 
 impl Model {
-    /// Scores, rows × outputs.
+    /// Predictions, `rows × outputs`.
     pub(crate) fn predict(&self, frame: &Frame) -> Result<Vec<f64>, PredictError> {
-        let values = features::read(&self.features, frame)?;
+        let values = features::encode(&self.features, frame)?;
         let columns: Vec<Vec<f64>> =
-            self.features.iter().zip(&values).map(|(feature, values)| numbers(feature, values)).collect();
+            self.features.iter().zip(&values).map(|(feature, values)| comparable_values(feature, values)).collect();
         let outputs = self.loss.outputs();
         let mut scores = vec![0.0; frame.rows() * outputs];
         scores.par_chunks_mut(outputs).enumerate().for_each(|(row, scores)| {
             let row: Vec<f64> = columns.iter().map(|column| column[row]).collect();
-            scores.copy_from_slice(&self.loss.start);
+            scores.copy_from_slice(&self.loss.initial_scores);
             for (index, tree) in self.trees.iter().enumerate() {
                 let leaf = tree.predict_row_from_row_slice(&row, &f64::NAN);
                 scores[index % outputs] += leaf * self.loss.scale;
             }
-            self.loss.answer(scores);
+            self.loss.activate(scores);
         });
         Ok(scores)
     }
 
-    /// The gain of all splits on each feature.
+    /// For each feature the sum of the gains of its splits.
     pub(crate) fn importance(&self) -> Vec<f64> {
         let mut gains = vec![0.0; self.features.len()];
         for node in self.trees.iter().flat_map(|tree| &tree.nodes).filter(|node| !node.is_leaf) {

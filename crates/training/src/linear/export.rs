@@ -1,4 +1,4 @@
-//! The linear model as ONNX.
+//! Export of linear models to ONNX.
 
 use perennial_core::model::Signature;
 use perennial_core::task::TaskKind;
@@ -6,22 +6,22 @@ use perennial_onnx::build::{GraphBuilder, PostTransform};
 use perennial_onnx::proto::DataType;
 
 use super::Model;
-use super::design::Term;
-use crate::export::{begin, classes, finish_classifier, finish_regressor};
-use crate::features::{Categories, Reading};
+use super::design_matrix::Term;
+use crate::export::{classes, finish_classifier, finish_regressor, graph_with_inputs};
+use crate::features::{Categories, Encoding};
 
-/// The bytes of the ONNX file.
+/// The model as the bytes of an ONNX file.
 pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
-    let mut graph = begin("linear", signature);
-    let matrix = matrix(&mut graph, model);
-    let outputs = folded(model);
+    let mut graph = graph_with_inputs("linear", signature);
+    let matrix = input_matrix(&mut graph, model);
+    let outputs = onnx_coefficients(model);
     match model.loss.task {
         TaskKind::Regression => {
             let value = graph.linear_regressor(&matrix, &outputs.coefficients, outputs.intercepts[0]);
             finish_regressor(graph, signature, &value)
         }
         TaskKind::Binary => {
-            // One row of coefficients a class; that of the first is the negative of the second's.
+            // ONNX has one row of coefficients for each class; those of class 0 are the negatives of class 1's.
             let negative = |values: &[f32]| values.iter().map(|value| -value).collect::<Vec<f32>>();
             let coefficients = [negative(&outputs.coefficients), outputs.coefficients].concat();
             let intercepts = [negative(&outputs.intercepts), outputs.intercepts].concat();
@@ -43,18 +43,18 @@ pub(crate) fn export(model: &Model, signature: &Signature) -> Vec<u8> {
     }
 }
 
-/// Numbers, indicators, categories, side by side.
-fn matrix(graph: &mut GraphBuilder, model: &Model) -> String {
-    let (mut names, mut fills, mut offsets, mut scales, mut indicated) = (vec![], vec![], vec![], vec![], vec![]);
+/// Adds nodes that concatenate scaled numbers, missing indicators and one-hot categories.
+fn input_matrix(graph: &mut GraphBuilder, model: &Model) -> String {
+    let (mut names, mut fills, mut offsets, mut scales, mut with_indicator) = (vec![], vec![], vec![], vec![], vec![]);
     let mut parts = Vec::new();
-    for (feature, term) in model.features.iter().zip(model.plan.terms()) {
+    for (feature, term) in model.features.iter().zip(model.encoder.terms()) {
         if let Term::Number { fill, offset, scale, indicator, .. } = *term {
             names.push(feature.name.as_str());
             fills.push(fill);
             offsets.push(offset);
             scales.push(scale);
             if indicator.is_some() {
-                indicated.push(feature.name.as_str());
+                with_indicator.push(feature.name.as_str());
             }
         }
     }
@@ -63,13 +63,13 @@ fn matrix(graph: &mut GraphBuilder, model: &Model) -> String {
         let filled = graph.imputer(&numbers, &fills);
         parts.push(graph.scaler(&filled, &offsets, &scales));
     }
-    if !indicated.is_empty() {
-        let numbers = graph.concat(&indicated);
+    if !with_indicator.is_empty() {
+        let numbers = graph.concat(&with_indicator);
         let missing = graph.apply("IsNaN", "", &[&numbers], vec![]);
         parts.push(graph.cast(&missing, DataType::Float));
     }
     for feature in &model.features {
-        if let Reading::Category(categories) = &feature.reading {
+        if let Encoding::Category(categories) = &feature.encoding {
             let one_hot = graph.one_hot(&feature.name, &texts(categories));
             parts.push(graph.flatten(&one_hot));
         }
@@ -78,45 +78,46 @@ fn matrix(graph: &mut GraphBuilder, model: &Model) -> String {
     graph.concat(&parts)
 }
 
-/// The texts that have a column in the file: the categories and missing, but not *other*.
+/// The texts with a one-hot column in the file: the categories and missing, but not *other*.
 fn texts(categories: &Categories) -> Vec<&str> {
     categories.texts().iter().map(AsRef::as_ref).chain([""]).collect()
 }
 
-struct Folded {
+struct OnnxCoefficients {
     coefficients: Vec<f32>,
     intercepts: Vec<f32>,
 }
 
-/// The coefficients for [`matrix`]. A text that is no category has all zeros there, so the
-/// coefficient of *other* goes into the intercept and is taken off the other categories'.
-fn folded(model: &Model) -> Folded {
-    let columns = model.plan.columns();
-    let mut folded = Folded { coefficients: Vec::new(), intercepts: Vec::new() };
+/// The coefficients for the columns of [`input_matrix`]. A text outside the categories has
+/// only zeros there, so the coefficient of *other* is added to the intercept and subtracted
+/// from those of the categories.
+fn onnx_coefficients(model: &Model) -> OnnxCoefficients {
+    let columns = model.encoder.columns();
+    let mut merged = OnnxCoefficients { coefficients: Vec::new(), intercepts: Vec::new() };
     for coefficients in model.coefficients.chunks(columns + 1) {
         let mut intercept = coefficients[columns];
         let mut indicators = Vec::new();
         let mut categories = Vec::new();
-        for (feature, term) in model.features.iter().zip(model.plan.terms()) {
-            match (*term, &feature.reading) {
+        for (feature, term) in model.features.iter().zip(model.encoder.terms()) {
+            match (*term, &feature.encoding) {
                 (Term::Number { column, indicator, .. }, _) => {
-                    folded.coefficients.push(coefficients[column] as f32);
+                    merged.coefficients.push(coefficients[column] as f32);
                     indicators.extend(indicator.map(|column| coefficients[column] as f32));
                 }
-                (Term::Category { first, .. }, Reading::Category(known)) => {
+                (Term::Category { first, .. }, Encoding::Category(known)) => {
                     let other = coefficients[first + known.other() as usize];
                     intercept += other;
                     let codes = (0..known.other()).chain([known.missing()]);
                     categories.extend(codes.map(|code| (coefficients[first + code as usize] - other) as f32));
                 }
-                (Term::Category { .. }, Reading::Number) => {
-                    debug_assert!(false, "a category is text");
+                (Term::Category { .. }, Encoding::Number) => {
+                    debug_assert!(false, "a categorical term belongs to a text feature");
                 }
             }
         }
-        folded.coefficients.extend(indicators);
-        folded.coefficients.extend(categories);
-        folded.intercepts.push(intercept as f32);
+        merged.coefficients.extend(indicators);
+        merged.coefficients.extend(categories);
+        merged.intercepts.push(intercept as f32);
     }
-    folded
+    merged
 }

@@ -1,15 +1,15 @@
 //! Linear, logistic and softmax regression with L2 penalty.
 //!
-//! Numbers: a missing value becomes the training median, then the column is
-//! brought to mean 0 and deviation 1; a column that had missing values in training
-//! also gets an indicator, 1 where it is missing. Categories: one column each, *other* and
-//! missing too. The summed loss plus `l2 / 2` times the squared
-//! coefficients is made smallest by Newton's method; intercepts are not penalised.
+//! Numbers: a missing value is imputed with the training median, and the column is
+//! standardised to mean 0 and deviation 1. A column with missing values in training
+//! also gets an indicator column. Categories are one-hot encoded, with columns for
+//! *other* and missing. Newton's method minimises the summed loss plus `l2 / 2` times
+//! the squared coefficients; intercepts are not penalised.
 
-mod design;
+mod design_matrix;
 mod export;
 mod newton;
-mod problem;
+mod objective;
 
 use perennial_core::frame::Frame;
 use perennial_core::model::PredictError;
@@ -19,15 +19,15 @@ pub(crate) use export::export;
 
 use crate::features::{self, Feature, Values};
 use crate::loss::Loss;
-use crate::params::Judged;
+use crate::params::ValidParams;
 use crate::{Error, Metric, Target};
-use design::{Design, Plan};
-use problem::Problem;
+use design_matrix::{DesignMatrix, Encoder};
+use objective::Objective;
 
-/// Coefficients of one model, at most.
+/// Maximum number of coefficients of a model.
 const COEFFICIENTS_MAX: usize = 1 << 22;
 
-/// The parameters, typed.
+/// The parameters of the trainer.
 pub(crate) struct Settings {
     l2: f64,
     iterations: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(params: &Judged) -> Self {
+    pub(crate) fn new(params: &ValidParams) -> Self {
         Self { l2: params.number("l2"), iterations: params.whole("iterations"), tolerance: params.number("tolerance") }
     }
 }
@@ -43,14 +43,14 @@ impl Settings {
 /// A trained model.
 pub(crate) struct Model {
     features: Vec<Feature>,
-    plan: Plan,
+    encoder: Encoder,
     loss: Loss,
-    /// `outputs × (columns + 1)`, the intercept last.
+    /// `outputs × (columns + 1)`; the last of each output is the intercept.
     coefficients: Vec<f64>,
     importance: Vec<f64>,
 }
 
-/// Trains on the values of `features`, as [`features::read`] gives them.
+/// Trains a model on `values`, the result of [`features::encode`] for `features`.
 pub(crate) fn train(
     features: Vec<Feature>,
     values: &[Values],
@@ -58,8 +58,8 @@ pub(crate) fn train(
     settings: &Settings,
 ) -> Result<(Model, Vec<Metric>), Error> {
     let loss = Loss::new(target);
-    let plan = Plan::learn(&features, values);
-    let coefficients = loss.outputs().saturating_mul(plan.columns() + 1);
+    let encoder = Encoder::fit(&features, values);
+    let coefficients = loss.outputs().saturating_mul(encoder.columns() + 1);
     if coefficients > COEFFICIENTS_MAX {
         return Err(Error::TooMany {
             what: "coefficients (classes × columns after one-hot encoding)",
@@ -67,38 +67,39 @@ pub(crate) fn train(
             limit: COEFFICIENTS_MAX,
         });
     }
-    let design = plan.apply(values);
-    let problem = Problem { design: &design, target, loss: &loss, l2: settings.l2 };
-    let (coefficients, metrics) = newton::minimise(&problem, settings)?;
-    let importance = importance(&plan, &design, &coefficients, loss.outputs());
-    Ok((Model { features, plan, loss, coefficients, importance }, metrics))
+    let design = encoder.transform(values);
+    let objective = Objective { design: &design, target, loss: &loss, l2: settings.l2 };
+    let (coefficients, metrics) = newton::minimise(&objective, settings)?;
+    let importance = importance(&encoder, &design, &coefficients, loss.outputs());
+    Ok((Model { features, encoder, loss, coefficients, importance }, metrics))
 }
 
 impl Model {
-    /// Scores, rows × outputs.
+    /// Predictions, `rows × outputs`.
     pub(crate) fn predict(&self, frame: &Frame) -> Result<Vec<f64>, PredictError> {
-        let design = self.plan.apply(&features::read(&self.features, frame)?);
+        let design = self.encoder.transform(&features::encode(&self.features, frame)?);
         let outputs = self.loss.outputs();
         let mut scores = vec![0.0; frame.rows() * outputs];
         scores.par_chunks_mut(outputs).enumerate().for_each(|(row, scores)| {
             design.scores(row, &self.coefficients, scores);
-            self.loss.answer(scores);
+            self.loss.activate(scores);
         });
         Ok(scores)
     }
 
-    /// The deviation of each feature's term over the training rows, averaged over the outputs.
+    /// For each feature the standard deviation of its term over the training rows, averaged over the outputs.
     pub(crate) fn importance(&self) -> Vec<f64> {
         self.importance.clone()
     }
 }
 
-fn importance(plan: &Plan, design: &Design, coefficients: &[f64], outputs: usize) -> Vec<f64> {
+fn importance(encoder: &Encoder, design: &DesignMatrix, coefficients: &[f64], outputs: usize) -> Vec<f64> {
     let rows = design.rows() as f64;
-    plan.terms()
+    encoder
+        .terms()
         .par_iter()
         .map(|term| {
-            let deviations = coefficients.chunks(plan.columns() + 1).map(|coefficients| {
+            let deviations = coefficients.chunks(encoder.columns() + 1).map(|coefficients| {
                 let (mut total, mut squares) = (0.0, 0.0);
                 for row in 0..design.rows() {
                     let value = design.term(row, term, coefficients);

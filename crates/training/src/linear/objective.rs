@@ -1,168 +1,170 @@
-//! The function that is made smallest, and its derivatives.
+//! The objective function and its derivatives.
 
 use perennial_core::task::TaskKind;
 use rayon::prelude::*;
 
-use super::design::Design;
+use super::design_matrix::DesignMatrix;
 use crate::Target;
 use crate::loss::{Loss, ln};
 
-/// Parts that sums over rows are split into: settled by the rows alone, so that they do not depend on the cores.
+/// Number of parts into which sums over rows are split. It depends on the rows only, so that results do not depend on the number of cores.
 const PARTS: usize = 16;
-/// Rows of a part, at least.
+/// Minimum number of rows of a part.
 const PART_ROWS_MIN: usize = 1_024;
 
-/// The summed loss plus the penalty, over `outputs × (columns + 1)` coefficients.
-pub(super) struct Problem<'a> {
-    pub(super) design: &'a Design,
+/// The summed loss plus the penalty, as a function of `outputs × (columns + 1)` coefficients.
+pub(super) struct Objective<'a> {
+    pub(super) design: &'a DesignMatrix,
     pub(super) target: &'a Target,
     pub(super) loss: &'a Loss,
     pub(super) l2: f64,
 }
 
-/// The function at one place.
-pub(super) struct Place {
+/// The objective at one point.
+pub(super) struct Iterate {
     /// The summed loss.
     pub(super) loss: f64,
-    /// The summed loss and the penalty.
+    /// The summed loss plus the penalty.
     pub(super) value: f64,
     pub(super) gradient: Vec<f64>,
-    /// Each row's answer, `rows × outputs`.
-    answers: Vec<f64>,
+    /// The predictions, `rows × outputs`.
+    predictions: Vec<f64>,
 }
 
-impl Problem<'_> {
+impl Objective<'_> {
     fn outputs(&self) -> usize {
         self.loss.outputs()
     }
 
-    /// How many coefficients there are.
+    /// Number of coefficients.
     pub(super) fn size(&self) -> usize {
         self.outputs() * (self.design.columns() + 1)
     }
 
-    /// Where the search begins: intercepts alone.
-    pub(super) fn start(&self) -> Vec<f64> {
+    /// The starting point: the initial scores as intercepts, all other coefficients zero.
+    pub(super) fn initial_coefficients(&self) -> Vec<f64> {
         let mut start = vec![0.0; self.size()];
-        for (coefficients, &intercept) in start.chunks_mut(self.design.columns() + 1).zip(&self.loss.start) {
+        for (coefficients, &intercept) in start.chunks_mut(self.design.columns() + 1).zip(&self.loss.initial_scores) {
             coefficients[self.design.columns()] = intercept;
         }
         start
     }
 
-    /// Value and gradient at `coefficients`.
-    pub(super) fn at(&self, coefficients: &[f64]) -> Place {
+    /// Computes value and gradient at `coefficients`.
+    pub(super) fn evaluate(&self, coefficients: &[f64]) -> Iterate {
         let outputs = self.outputs();
-        let mut answers = vec![0.0; self.design.rows() * outputs];
-        let (loss, mut gradient) = self.sum_over_rows(Some(&mut answers), |row, answer, sums| {
-            self.design.scores(row, coefficients, answer);
-            self.loss.answer(answer);
-            let loss = self.row_loss(row, answer);
+        let mut predictions = vec![0.0; self.design.rows() * outputs];
+        let (loss, mut gradient) = self.sum_over_rows(Some(&mut predictions), |row, prediction, sums| {
+            self.design.scores(row, coefficients, prediction);
+            self.loss.activate(prediction);
+            let loss = self.row_loss(row, prediction);
             let mut errors = [0.0; 1];
             if outputs == 1 {
-                errors[0] = answer[0] - self.truth(row, 0);
+                errors[0] = prediction[0] - self.target_value(row, 0);
                 self.design.add(row, &errors, sums);
             } else {
-                let errors: Vec<f64> = (0..outputs).map(|output| answer[output] - self.truth(row, output)).collect();
+                let errors: Vec<f64> =
+                    (0..outputs).map(|output| prediction[output] - self.target_value(row, output)).collect();
                 self.design.add(row, &errors, sums);
             }
             loss
         });
         let mut value = loss;
-        self.for_penalised(|at| {
+        self.for_each_penalised(|at| {
             value += 0.5 * self.l2 * coefficients[at].powi(2);
             gradient[at] += self.l2 * coefficients[at];
         });
-        Place { loss, value, gradient, answers }
+        Iterate { loss, value, gradient, predictions }
     }
 
-    /// The matrix of second derivatives at `place` times `direction`.
-    pub(super) fn curve(&self, place: &Place, direction: &[f64]) -> Vec<f64> {
+    /// The Hessian at `iterate` times `direction`.
+    pub(super) fn hessian_product(&self, iterate: &Iterate, direction: &[f64]) -> Vec<f64> {
         let outputs = self.outputs();
         let (_, mut product) = self.sum_over_rows(None, |row, _, sums| {
-            let answer = &place.answers[row * outputs..(row + 1) * outputs];
-            if let [answer] = *answer {
-                let mut moved = [0.0];
-                self.design.scores(row, direction, &mut moved);
-                moved[0] *= if self.loss.task == TaskKind::Binary { answer * (1.0 - answer) } else { 1.0 };
-                self.design.add(row, &moved, sums);
+            let prediction = &iterate.predictions[row * outputs..(row + 1) * outputs];
+            if let [prediction] = *prediction {
+                let mut products = [0.0];
+                self.design.scores(row, direction, &mut products);
+                products[0] *= if self.loss.task == TaskKind::Binary { prediction * (1.0 - prediction) } else { 1.0 };
+                self.design.add(row, &products, sums);
             } else {
-                let mut moved = vec![0.0; outputs];
-                self.design.scores(row, direction, &mut moved);
-                let mean: f64 = moved.iter().zip(answer).map(|(m, a)| m * a).sum();
-                moved.iter_mut().zip(answer).for_each(|(m, a)| *m = a * (*m - mean));
-                self.design.add(row, &moved, sums);
+                let mut products = vec![0.0; outputs];
+                self.design.scores(row, direction, &mut products);
+                let mean: f64 = products.iter().zip(prediction).map(|(m, a)| m * a).sum();
+                products.iter_mut().zip(prediction).for_each(|(m, a)| *m = a * (*m - mean));
+                self.design.add(row, &products, sums);
             }
             0.0
         });
-        self.for_penalised(|at| product[at] += self.l2 * direction[at]);
+        self.for_each_penalised(|at| product[at] += self.l2 * direction[at]);
         product
     }
 
-    /// The diagonal of that matrix.
-    pub(super) fn diagonal(&self, place: &Place) -> Vec<f64> {
+    /// The diagonal of the Hessian at `iterate`.
+    pub(super) fn hessian_diagonal(&self, iterate: &Iterate) -> Vec<f64> {
         let outputs = self.outputs();
         let width = self.design.columns() + 1;
         let (_, mut diagonal) = self.sum_over_rows(None, |row, _, sums| {
-            let (numbers, ones) = self.design.row(row);
+            let (numbers, active) = self.design.row(row);
             for (output, sums) in sums.chunks_mut(width).enumerate() {
-                let answer = place.answers[row * outputs + output];
-                let weight = if self.loss.task == TaskKind::Regression { 1.0 } else { answer * (1.0 - answer) };
+                let prediction = iterate.predictions[row * outputs + output];
+                let weight = if self.loss.task == TaskKind::Regression { 1.0 } else { prediction * (1.0 - prediction) };
                 numbers.iter().zip(sums.iter_mut()).for_each(|(&x, sum)| *sum += weight * f64::from(x).powi(2));
-                for &column in ones {
+                for &column in active {
                     sums[column as usize] += weight;
                 }
                 sums[width - 1] += weight;
             }
             0.0
         });
-        self.for_penalised(|at| diagonal[at] += self.l2);
+        self.for_each_penalised(|at| diagonal[at] += self.l2);
         diagonal
     }
 
-    fn for_penalised(&self, mut act: impl FnMut(usize)) {
+    /// Calls `visit` with the index of each penalised coefficient.
+    fn for_each_penalised(&self, mut visit: impl FnMut(usize)) {
         let width = self.design.columns() + 1;
-        (0..self.size()).filter(|at| at % width != width - 1).for_each(&mut act);
+        (0..self.size()).filter(|at| at % width != width - 1).for_each(&mut visit);
     }
 
-    fn truth(&self, row: usize, output: usize) -> f64 {
+    fn target_value(&self, row: usize, output: usize) -> f64 {
         match self.target {
             Target::Binary(values) | Target::Numbers(values) => values[row],
             Target::Classes { codes, .. } => f64::from(u8::from(codes[row] as usize == output)),
         }
     }
 
-    fn row_loss(&self, row: usize, answer: &[f64]) -> f64 {
+    fn row_loss(&self, row: usize, prediction: &[f64]) -> f64 {
         match self.target {
-            Target::Binary(values) => -ln(if values[row] > 0.5 { answer[0] } else { 1.0 - answer[0] }),
-            Target::Numbers(values) => 0.5 * (answer[0] - values[row]).powi(2),
-            Target::Classes { codes, .. } => -ln(answer[codes[row] as usize]),
+            Target::Binary(values) => -ln(if values[row] > 0.5 { prediction[0] } else { 1.0 - prediction[0] }),
+            Target::Numbers(values) => 0.5 * (prediction[0] - values[row]).powi(2),
+            Target::Classes { codes, .. } => -ln(prediction[codes[row] as usize]),
         }
     }
 
-    /// Sums over all rows what `act` returns and what it adds to a vector of the coefficients' size;
-    /// `act` also gets the row's part of `rows × outputs` values to write.
+    /// Sums over all rows the value that `visit` returns and the vector, of the size of the coefficients,
+    /// to which it adds. `visit` also receives the row's slice of `predictions` to write.
     fn sum_over_rows(
         &self,
-        answers: Option<&mut [f64]>,
-        act: impl Fn(usize, &mut [f64], &mut [f64]) -> f64 + Sync,
+        predictions: Option<&mut [f64]>,
+        visit: impl Fn(usize, &mut [f64], &mut [f64]) -> f64 + Sync,
     ) -> (f64, Vec<f64>) {
         let (rows, outputs) = (self.design.rows(), self.outputs());
         let part_rows = rows.div_ceil(PARTS).max(PART_ROWS_MIN);
-        let mut parts: Vec<(usize, &mut [f64])> = match answers {
-            Some(answers) => answers.chunks_mut(part_rows * outputs).enumerate().collect(),
+        let mut parts: Vec<(usize, &mut [f64])> = match predictions {
+            Some(predictions) => predictions.chunks_mut(part_rows * outputs).enumerate().collect(),
             None => (0..rows.div_ceil(part_rows)).map(|part| (part, &mut [] as &mut [f64])).collect(),
         };
         let sums: Vec<(f64, Vec<f64>)> = parts
             .par_iter_mut()
-            .map(|(part, answers)| {
+            .map(|(part, predictions)| {
                 let mut sums = vec![0.0; self.size()];
                 let mut total = 0.0;
                 let first = *part * part_rows;
                 for row in first..rows.min(first + part_rows) {
                     let at = (row - first) * outputs;
-                    let answer = answers.get_mut(at..at + outputs).unwrap_or_default();
-                    total += act(row, answer, &mut sums);
+                    let prediction = predictions.get_mut(at..at + outputs).unwrap_or_default();
+                    total += visit(row, prediction, &mut sums);
                 }
                 (total, sums)
             })

@@ -1,4 +1,4 @@
-//! The ONNX files answer as the trainers do, on rows that training has not seen.
+//! Predictions of trainer, evaluator and ONNX Runtime agree, also on rows outside the training set.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Predictor;
@@ -6,11 +6,11 @@ use perennial_core::task::TaskKind;
 use perennial_training::{Kind, Target, Trained, train};
 use serde_json::{Map, Value, json};
 
-use crate::data::{self, Rows, distance};
+use crate::data::{self, Rows, max_distance};
 use crate::{evaluator, python};
 
-/// How far answers may be apart; relative for numbers above 1.
-const APART_MAX: f64 = 1e-5;
+/// Maximum difference of predictions; relative for values above 1.
+const DISTANCE_MAX: f64 = 1e-5;
 
 fn params(kind: Kind) -> Map<String, Value> {
     let params = match kind {
@@ -28,47 +28,47 @@ fn trained(kind: Kind, target: impl Fn(&Rows) -> Target, task: TaskKind) -> Trai
 }
 
 #[track_caller]
-fn agrees(kind: Kind, target: impl Fn(&Rows) -> Target, task: TaskKind) {
+fn assert_agreement(kind: Kind, target: impl Fn(&Rows) -> Target, task: TaskKind) {
     let trained = trained(kind, target, task);
     for (seed, unseen) in [(1, false), (2, false), (3, true)] {
         let frame = data::rows(3_000, seed, unseen).frame;
         let expected = trained.predict(&frame).expect("the trainer predicts");
         assert!(expected.values.iter().all(|value| value.is_finite()));
-        let apart = distance(&expected, &evaluator::scores(&trained, &frame));
-        assert!(apart <= APART_MAX, "the evaluator is {apart} away on rows {seed}");
-        let apart = distance(&expected, &python::onnxruntime(&trained.onnx, &frame));
-        assert!(apart <= APART_MAX, "ONNX Runtime is {apart} away on rows {seed}");
+        let distance = max_distance(&expected, &evaluator::scores(&trained, &frame));
+        assert!(distance <= DISTANCE_MAX, "the evaluator is {distance} away on rows {seed}");
+        let distance = max_distance(&expected, &python::onnxruntime(&trained.onnx, &frame));
+        assert!(distance <= DISTANCE_MAX, "ONNX Runtime is {distance} away on rows {seed}");
     }
 }
 
 #[test]
 fn gbdt_binary_agrees() {
-    agrees(Kind::Gbdt, Rows::binary, TaskKind::Binary);
+    assert_agreement(Kind::Gbdt, Rows::binary, TaskKind::Binary);
 }
 
 #[test]
 fn gbdt_multiclass_agrees() {
-    agrees(Kind::Gbdt, Rows::classes, TaskKind::Multiclass);
+    assert_agreement(Kind::Gbdt, Rows::classes, TaskKind::Multiclass);
 }
 
 #[test]
 fn gbdt_regression_agrees() {
-    agrees(Kind::Gbdt, Rows::numbers, TaskKind::Regression);
+    assert_agreement(Kind::Gbdt, Rows::numbers, TaskKind::Regression);
 }
 
 #[test]
 fn linear_binary_agrees() {
-    agrees(Kind::Linear, Rows::binary, TaskKind::Binary);
+    assert_agreement(Kind::Linear, Rows::binary, TaskKind::Binary);
 }
 
 #[test]
 fn linear_multiclass_agrees() {
-    agrees(Kind::Linear, Rows::classes, TaskKind::Multiclass);
+    assert_agreement(Kind::Linear, Rows::classes, TaskKind::Multiclass);
 }
 
 #[test]
 fn linear_regression_agrees() {
-    agrees(Kind::Linear, Rows::numbers, TaskKind::Regression);
+    assert_agreement(Kind::Linear, Rows::numbers, TaskKind::Regression);
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn gbdt_agrees_on_infinite_numbers() {
     let ends = [f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300];
     frame.push("x", Column::Number((0..200).map(|row| ends[row % 4]).collect()));
     let expected = trained.predict(&frame).unwrap();
-    assert!(distance(&expected, &evaluator::scores(&trained, &frame)) <= APART_MAX);
-    assert!(distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= APART_MAX);
+    assert!(max_distance(&expected, &evaluator::scores(&trained, &frame)) <= DISTANCE_MAX);
+    assert!(max_distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= DISTANCE_MAX);
 }
 
 #[test]
-fn features_that_say_nothing_give_the_share_of_yes() {
+fn without_informative_features_the_prediction_is_the_base_rate() {
     let mut frame = Frame::new();
     frame.push("never", Column::Number(vec![f64::NAN; 100]));
     frame.push("fixed", Column::Number(vec![7.0; 100]));
@@ -95,7 +95,7 @@ fn features_that_say_nothing_give_the_share_of_yes() {
         let expected = trained.predict(&frame).unwrap();
         assert!(expected.values.iter().all(|score| (score - 0.3).abs() < 1e-3), "{:?}", expected.values[0]);
         assert!(trained.importance.iter().all(|(_, share)| *share == 0.0), "{:?}", trained.importance);
-        assert!(distance(&expected, &evaluator::scores(&trained, &frame)) <= APART_MAX);
-        assert!(distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= APART_MAX);
+        assert!(max_distance(&expected, &evaluator::scores(&trained, &frame)) <= DISTANCE_MAX);
+        assert!(max_distance(&expected, &python::onnxruntime(&trained.onnx, &frame)) <= DISTANCE_MAX);
     }
 }

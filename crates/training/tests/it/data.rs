@@ -1,10 +1,10 @@
-//! Rows made up, the same every time.
+//! Deterministic synthetic rows.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::Scores;
 use perennial_training::Target;
 
-/// A stream of numbers from 0 to below 1 (xorshift64*).
+/// A stream of pseudo-random numbers from 0 (inclusive) to 1 (exclusive), xorshift64*.
 pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
@@ -20,15 +20,15 @@ impl Noise {
     }
 }
 
-/// Features of every sort, and what the outcome hangs on.
+/// Features of every kind, and the signal from which targets derive.
 pub(crate) struct Rows {
     pub(crate) frame: Frame,
     pub(crate) signal: Vec<f64>,
 }
 
-/// Numbers with and without missing values, whole numbers, large numbers, a column that never
-/// varies, one that is never there; text of few, of many values (rare ones among them), with missing
-/// ones and empty ones. `unseen` sprinkles texts and numbers in that other rows do not have.
+/// Generates rows: number columns with and without missing values, whole numbers, large numbers,
+/// a constant column and an empty one; text columns of few and of many values (some rare), with
+/// missing and empty ones. With `unseen`, some texts and numbers lie outside the usual values.
 pub(crate) fn rows(count: usize, seed: u64, unseen: bool) -> Rows {
     let mut noise = Noise(seed);
     let (mut numbers, mut texts) = (vec![Vec::new(); 6], vec![Vec::new(); 3]);
@@ -70,28 +70,28 @@ pub(crate) fn rows(count: usize, seed: u64, unseen: bool) -> Rows {
 }
 
 impl Rows {
-    /// 1 where the signal, with noise, is above 0.
+    /// 1 where signal plus noise is positive.
     pub(crate) fn binary(&self) -> Target {
         let mut noise = Noise(77);
         Target::Binary(self.signal.iter().map(|s| f64::from(u8::from(s + noise.next() * 2.0 - 1.0 > 0.0))).collect())
     }
 
-    /// Four classes, of which no row has the last.
+    /// Four classes; the last occurs in no row.
     pub(crate) fn classes(&self) -> Target {
         let mut noise = Noise(78);
         let codes = self.signal.iter().map(|s| ((s + noise.next() + 1.5).clamp(0.0, 2.9)) as u32).collect();
         Target::Classes { codes, classes: ["low", "middle", "high", "never"].map(String::from).to_vec() }
     }
 
-    /// The signal with noise.
+    /// The signal plus noise.
     pub(crate) fn numbers(&self) -> Target {
         let mut noise = Noise(79);
         Target::Numbers(self.signal.iter().map(|s| 300.0 + 50.0 * (s + noise.next())).collect())
     }
 }
 
-/// The greatest distance between two answers, relative where they are above 1.
-pub(crate) fn distance(expected: &Scores, actual: &[Vec<f64>]) -> f64 {
+/// The greatest difference of two predictions; relative for values above 1.
+pub(crate) fn max_distance(expected: &Scores, actual: &[Vec<f64>]) -> f64 {
     assert_eq!(expected.rows(), actual.len());
     let pairs = actual.iter().enumerate().flat_map(|(row, actual)| {
         assert_eq!(actual.len(), expected.width);

@@ -1,4 +1,4 @@
-//! The evaluator that serves these models.
+//! Predictions of the built-in evaluator.
 
 use perennial_core::frame::Frame;
 use perennial_core::model::Predictor;

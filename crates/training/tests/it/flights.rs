@@ -1,20 +1,20 @@
-//! The trainers on real rows: the flights that left New York in 2013.
+//! The trainers on real data: flights that left New York in 2013.
 
 use perennial_core::model::Predictor;
 use perennial_core::task::TaskKind;
 use perennial_training::{Kind, Target, train};
 use serde_json::Map;
 
-use crate::data::distance;
+use crate::data::max_distance;
 use crate::evaluator;
 use crate::python;
 
 #[path = "../../benches/training/rows.rs"]
 pub(crate) mod rows;
 
-/// What LightGBM with its defaults reaches on June (docs/benchmarks/training.md), less 0.01.
+/// The AUC of LightGBM with its defaults on June (docs/benchmarks/training.md), minus 0.01.
 const GBDT_AUC_MIN: f64 = 0.742;
-/// What scikit-learn's logistic regression on one-hot columns reaches, about.
+/// The approximate AUC of scikit-learn's logistic regression on one-hot columns.
 const LINEAR_AUC_MIN: f64 = 0.70;
 
 #[test]
@@ -29,9 +29,9 @@ fn january_to_may_predict_june_and_onnx_runtime_agrees_on_every_row() {
         let scores = trained.predict(&test.features).unwrap();
         let reached = rows::auc(&test.late, &scores.values);
         assert!(reached >= least, "{} reaches {reached}", kind.as_str());
-        let apart = distance(&scores, &python::onnxruntime(&trained.onnx, &test.features));
-        assert!(apart <= 1e-5, "ONNX Runtime is {apart} away from {}", kind.as_str());
-        let apart = distance(&scores, &evaluator::scores(&trained, &test.features));
-        assert!(apart <= 1e-5, "the evaluator is {apart} away from {}", kind.as_str());
+        let distance = max_distance(&scores, &python::onnxruntime(&trained.onnx, &test.features));
+        assert!(distance <= 1e-5, "ONNX Runtime is {distance} away from {}", kind.as_str());
+        let distance = max_distance(&scores, &evaluator::scores(&trained, &test.features));
+        assert!(distance <= 1e-5, "the evaluator is {distance} away from {}", kind.as_str());
     }
 }

@@ -1,4 +1,4 @@
-//! What cannot be learnt from is refused, and the refusal names the thing.
+//! Invalid rows, targets and parameters are refused with a message that names the cause.
 
 use perennial_core::frame::{Column, Frame};
 use perennial_core::task::TaskKind;
@@ -29,8 +29,8 @@ fn no_rows_is_refused() {
         Target::Numbers(vec![]),
         TaskKind::Regression,
         json!({}),
-        "there are no rows to learn from",
-        "look at the labelled rows before the test window: `[task] target`, `time` and `test` settle them",
+        "there are no training rows",
+        "check the labelled rows before the test window, which `[task] target`, `time` and `test` define",
     );
 }
 
@@ -41,8 +41,8 @@ fn no_features_is_refused() {
         Target::Numbers(vec![]),
         TaskKind::Regression,
         json!({}),
-        "there are no features to learn from",
-        "leave a column beside key, time, target and `ignore` in `[task] data`",
+        "there are no features",
+        "keep at least one column of `[task] data` besides key, time, target and `ignore`",
     );
 }
 
@@ -53,28 +53,28 @@ fn a_target_of_one_class_is_refused() {
         Target::Binary(vec![1.0, 1.0]),
         TaskKind::Binary,
         json!({}),
-        "the target is 1 in every row, so there is nothing to tell apart",
-        "look at the labelled rows before the test window: `[task] target`, `time` and `test` settle them",
+        "the target is 1 in every row, expected at least two different values",
+        "check the labelled rows before the test window, which `[task] target`, `time` and `test` define",
     );
     refused(
         &frame(&[1.0, 2.0]),
         Target::Classes { codes: vec![1, 1], classes: vec!["red".to_owned(), "blue".to_owned()] },
         TaskKind::Multiclass,
         json!({}),
-        "the target is `blue` in every row, so there is nothing to tell apart",
-        "look at the labelled rows before the test window: `[task] target`, `time` and `test` settle them",
+        "the target is `blue` in every row, expected at least two different values",
+        "check the labelled rows before the test window, which `[task] target`, `time` and `test` define",
     );
 }
 
 #[test]
-fn a_constant_number_as_target_is_refused() {
+fn a_constant_numeric_target_is_refused() {
     refused(
         &frame(&[1.0, 2.0]),
         Target::Numbers(vec![0.5, 0.5]),
         TaskKind::Regression,
         json!({}),
-        "the target is 0.5 in every row, so there is nothing to tell apart",
-        "look at the labelled rows before the test window: `[task] target`, `time` and `test` settle them",
+        "the target is 0.5 in every row, expected at least two different values",
+        "check the labelled rows before the test window, which `[task] target`, `time` and `test` define",
     );
 }
 
@@ -86,7 +86,7 @@ fn a_missing_outcome_is_refused() {
         TaskKind::Regression,
         json!({}),
         "the target is NaN at row 1, expected a finite 32-bit number",
-        "correct the target in the step that makes it",
+        "correct the target in the step that produces it",
     );
 }
 
@@ -98,7 +98,7 @@ fn an_outcome_that_is_neither_0_nor_1_is_refused() {
         TaskKind::Binary,
         json!({}),
         "the target is 2 at row 2, expected 0 or 1",
-        "correct the target in the step that makes it",
+        "correct the target in the step that produces it",
     );
 }
 
@@ -110,7 +110,7 @@ fn a_target_of_another_length_is_refused() {
         TaskKind::Binary,
         json!({}),
         "the target has 2 values for 3 rows",
-        "correct the target in the step that makes it",
+        "correct the target in the step that produces it",
     );
 }
 
@@ -121,8 +121,8 @@ fn a_target_of_another_kind_is_refused() {
         Target::Numbers(vec![0.0, 1.0]),
         TaskKind::Binary,
         json!({}),
-        "the target holds numbers, expected 0 and 1 for a binary task",
-        "set `[task] kind` to fit the target",
+        "the target has numbers, expected 0 and 1 for a binary task",
+        "set `[task] kind` to match the target",
     );
 }
 
@@ -134,19 +134,19 @@ fn an_infinite_value_is_refused() {
         TaskKind::Binary,
         json!({}),
         "feature `temperature` is inf at row 1, expected a finite 32-bit number or missing",
-        "turn it into null in the step that makes the feature, or name the column in `ignore`",
+        "replace it by null in the step that produces the feature, or list the column in `ignore`",
     );
 }
 
 #[test]
-fn a_value_beyond_32_bits_is_refused() {
+fn a_value_beyond_the_32_bit_range_is_refused() {
     refused(
         &frame(&[1.0, -1e39]),
         Target::Binary(vec![0.0, 1.0]),
         TaskKind::Binary,
         json!({}),
         "feature `temperature` is -1000000000000000000000000000000000000000 at row 1, expected a finite 32-bit number or missing",
-        "turn it into null in the step that makes the feature, or name the column in `ignore`",
+        "replace it by null in the step that produces the feature, or list the column in `ignore`",
     );
 }
 

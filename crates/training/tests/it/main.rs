@@ -1,12 +1,12 @@
-//! The trainers as their callers see them, beside ONNX Runtime and scikit-learn.
+//! Tests of the trainers' public functions, compared with ONNX Runtime and scikit-learn.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "what cannot go on ends with its reason")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails with the reason")]
 
 mod agreement;
-mod behaviour;
 mod data;
 mod evaluator;
 mod flights;
+mod invalid_input;
 mod python;
-mod refusals;
-mod scikit;
+mod scikit_learn;
+mod training;

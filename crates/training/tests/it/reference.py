@@ -1,9 +1,9 @@
-"""Answers of ONNX Runtime and scikit-learn, for the tests of the trainers.
+"""Predictions of ONNX Runtime and scikit-learn, for the tests of the trainers.
 
-    reference.py onnx MODEL INPUT OUTPUT      INPUT: a list of values for each input's name
+    reference.py onnx MODEL INPUT OUTPUT      INPUT: {input name: list of values}
     reference.py scikit TASK INPUT OUTPUT     INPUT: {"l2", "columns", "target"}
 
-OUTPUT is a list of rows of scores, all as JSON.
+INPUT and OUTPUT are JSON files. OUTPUT receives a list of rows of scores.
 """
 
 import json
@@ -17,14 +17,14 @@ def onnx(model: str, columns: dict) -> np.ndarray:
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     feeds = {}
-    for put in session.get_inputs():
-        values = columns[put.name]
-        if put.type == "tensor(string)":
+    for model_input in session.get_inputs():
+        values = columns[model_input.name]
+        if model_input.type == "tensor(string)":
             array = np.array(values, dtype=object)
         else:
             array = np.array([np.nan if v is None else v for v in values], dtype=np.float32)
-        feeds[put.name] = array.reshape(-1, 1)
-    names = [put.name for put in session.get_outputs()]
+        feeds[model_input.name] = array.reshape(-1, 1)
+    names = [output.name for output in session.get_outputs()]
     if names == ["variable"]:
         return session.run(names, feeds)[0]
     assert names == ["label", "probabilities"], names
@@ -32,8 +32,8 @@ def onnx(model: str, columns: dict) -> np.ndarray:
     classes = scores.argmax(axis=1)
     if labels.dtype == np.int64:
         assert scores.shape[1] == 2
-        clear = np.abs(scores[:, 1] - 0.5) > 1e-6
-        assert (labels == classes)[clear].all()
+        decided = np.abs(scores[:, 1] - 0.5) > 1e-6
+        assert (labels == classes)[decided].all()
         return scores[:, 1:]
     assert len(set(zip(classes, labels))) == len(set(labels))
     return scores
@@ -56,7 +56,7 @@ def scikit(task: str, given: dict) -> np.ndarray:
 if __name__ == "__main__":
     command, argument, source, out = sys.argv[1:]
     with open(source, encoding="utf-8") as file:
-        asked = json.load(file)
-    answer = {"onnx": onnx, "scikit": scikit}[command](argument, asked)
+        given = json.load(file)
+    scores = {"onnx": onnx, "scikit": scikit}[command](argument, given)
     with open(out, "w", encoding="utf-8") as file:
-        json.dump(answer.tolist(), file)
+        json.dump(scores.tolist(), file)

@@ -1,4 +1,4 @@
-//! What a training gives, and what it does with awkward rows.
+//! Results of trainings, also on unusual rows.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::{InputKind, PredictError, Predictor};
@@ -66,7 +66,7 @@ fn the_signature_has_every_column_in_order() {
 }
 
 #[test]
-fn the_answer_has_every_parameter() {
+fn the_result_has_every_parameter() {
     let rows = data::rows(500, 1, false);
     let trained = with(Kind::Linear, &rows, &rows.binary(), TaskKind::Binary, json!({ "l2": 3 }));
     assert_eq!(Value::Object(trained.params), json!({ "l2": 3, "iterations": 100, "tolerance": 1e-6 }));
@@ -85,7 +85,7 @@ fn the_training_loss_falls() {
             assert!(metrics.len() > 1 && metrics.len() <= 101);
             assert!(metrics.iter().all(|metric| metric.name == name));
             assert!(metrics.windows(2).all(|two| two[1].step > two[0].step));
-            // The linear trainer makes loss and penalty together smaller, so the loss alone may rise a little at the end.
+            // The linear trainer minimises loss plus penalty, so the loss alone may rise slightly at the end.
             assert!(metrics.windows(2).all(|two| two[1].value <= two[0].value * 1.0001), "{metrics:?}");
             assert!(metrics[metrics.len() - 1].value < 0.8 * metrics[0].value, "{metrics:?}");
         }
@@ -93,21 +93,21 @@ fn the_training_loss_falls() {
 }
 
 #[test]
-fn importance_sums_to_one_and_finds_what_matters() {
+fn importance_sums_to_one_and_ranks_the_informative_feature_first() {
     let rows = data::rows(4_000, 1, false);
     for &kind in Kind::ALL {
         let importance = with(kind, &rows, &rows.binary(), TaskKind::Binary, json!({})).importance;
-        let of =
+        let share_of =
             |name: &str| importance.iter().find(|(feature, _)| feature == name).map_or(f64::NAN, |(_, share)| *share);
         assert!((importance.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
         assert_eq!(importance.len(), rows.frame.columns().len());
-        assert_eq!((of("fixed"), of("never")), (0.0, 0.0));
-        assert!(of("x") > 0.2 && of("x") > 5.0 * of("time"), "{importance:?}");
+        assert_eq!((share_of("fixed"), share_of("never")), (0.0, 0.0));
+        assert!(share_of("x") > 0.2 && share_of("x") > 5.0 * share_of("time"), "{importance:?}");
     }
 }
 
 #[test]
-fn both_trainers_order_rows_they_have_not_seen() {
+fn both_trainers_rank_rows_outside_the_training_set() {
     let (seen, new) = (data::rows(4_000, 1, false), data::rows(2_000, 2, false));
     let Target::Binary(truth) = new.binary() else { unreachable!() };
     for (kind, least) in [(Kind::Gbdt, 0.94), (Kind::Linear, 0.90)] {
@@ -118,28 +118,28 @@ fn both_trainers_order_rows_they_have_not_seen() {
 }
 
 #[test]
-fn many_classes_are_told_apart() {
+fn both_trainers_separate_several_classes() {
     let (seen, new) = (data::rows(4_000, 1, false), data::rows(2_000, 2, false));
     let Target::Classes { codes, .. } = new.classes() else { unreachable!() };
     for (kind, least) in [(Kind::Gbdt, 0.75), (Kind::Linear, 0.65)] {
         let trained = with(kind, &seen, &seen.classes(), TaskKind::Multiclass, json!({}));
         let scores = trained.predict(&new.frame).unwrap();
-        let right = codes.iter().enumerate().filter(|&(row, &code)| {
+        let correct = codes.iter().enumerate().filter(|&(row, &code)| {
             let row = scores.row(row);
             assert!((row.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             row.iter().all(|&score| score <= row[code as usize])
         });
-        let share = right.count() as f64 / codes.len() as f64;
-        assert!(share > least, "{} has {share} right", kind.as_str());
+        let share = correct.count() as f64 / codes.len() as f64;
+        assert!(share > least, "{} classifies {share} correctly", kind.as_str());
     }
 }
 
 #[test]
-fn a_column_of_nulls_may_come_as_either_kind() {
+fn a_column_of_nulls_is_accepted_as_either_type() {
     let rows = data::rows(500, 1, false);
     for &kind in Kind::ALL {
         let trained = with(kind, &rows, &rows.binary(), TaskKind::Binary, json!({}));
-        let asked = |gust: Column, mood: Column| {
+        let predict = |gust: Column, mood: Column| {
             let mut frame = rows.frame.select(&["x", "hour", "time", "fixed", "never", "carrier", "tail"]);
             frame.push("gust", gust);
             frame.push("mood", mood);
@@ -147,22 +147,22 @@ fn a_column_of_nulls_may_come_as_either_kind() {
         };
         let numbers = || Column::Number(vec![f64::NAN; 500]);
         let texts = || Column::Text(TextColumn::encode(vec![None; 500]));
-        assert_eq!(asked(numbers(), texts()), asked(texts(), numbers()));
+        assert_eq!(predict(numbers(), texts()), predict(texts(), numbers()));
     }
 }
 
 #[test]
-fn a_request_that_does_not_fit_names_the_column() {
+fn an_invalid_request_is_refused_with_the_column() {
     let rows = data::rows(500, 1, false);
     let trained = with(Kind::Linear, &rows, &rows.binary(), TaskKind::Binary, json!({}));
-    let says = |frame: &Frame| match trained.predict(frame) {
+    let refusal = |frame: &Frame| match trained.predict(frame) {
         Err(PredictError::Input(message)) => message,
         other => panic!("expected a refusal, not {other:?}"),
     };
-    assert_eq!(says(&rows.frame.select(&["x"])), "column `hour` is missing");
+    assert_eq!(refusal(&rows.frame.select(&["x"])), "column `hour` is missing");
     let mut swapped = rows.frame.select(&["hour", "gust", "time", "fixed", "never", "carrier", "tail", "mood"]);
     swapped.push("x", Column::Text(TextColumn::encode((0..500).map(|_| Some("1")))));
-    assert_eq!(says(&swapped), "column `x` is text, expected numbers");
+    assert_eq!(refusal(&swapped), "column `x` is text, expected numbers");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn one_row_of_each_class_is_enough() {
 }
 
 #[test]
-fn a_feature_may_be_called_like_an_output_or_a_node() {
+fn a_feature_may_have_the_name_of_an_output_or_a_node() {
     let mut frame = Frame::new();
     for name in ["label", "probabilities", "variable", "concat_1", "concat_2", "imputer_2", "score"] {
         frame.push(name, Column::Number((0..64).map(|row| f64::from(row % 7)).collect()));
