@@ -67,10 +67,13 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Identity> {
         return local(door, parts);
     }
     if let Some(secret) = secret(&parts.headers)? {
-        return Ok(Identity { principal: door.0.known.authenticate(&door.0.app, &secret).await?, session: None });
+        return Ok(Identity {
+            principal: door.0.known.authenticate(&door.0.app.kernel, &secret).await?,
+            session: None,
+        });
     }
     if let Some(cookie) = cookie(&parts.headers, SESSION_COOKIE)
-        && let Some(found) = session(&door.0.app, cookie).await?
+        && let Some(found) = session(&door.0.app.kernel, cookie).await?
     {
         return Ok(Identity { principal: Arc::new(found.principal.clone()), session: Some(Arc::new(found)) });
     }
@@ -138,7 +141,7 @@ pub(crate) async fn admit(door: &Door, access: Access, parts: &mut Parts) -> Res
         Access::Endpoint(permission) => {
             let name = param(parts, "endpoint").await?;
             // An endpoint that is not there is the handler's to tell.
-            if let Some(deployment) = door.0.app.live.find(&name) {
+            if let Some(deployment) = door.0.app.endpoints.router.find(&name) {
                 identity.principal.require(permission, Some(deployment.project.id))?;
             }
         }
@@ -154,7 +157,7 @@ async fn project(door: &Door, parts: &mut Parts, principal: &Principal) -> Resul
         Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
     };
     let parsed = name.parse().map_err(|_| missing())?;
-    let project = door.0.app.project_named(&parsed).await?;
+    let project = door.0.app.projects.get_by_name(&parsed).await?;
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock};
 
-use perennial_app::access::Known;
+use perennial_app::access::TokenCache;
 use perennial_app::{App, Caller};
 use perennial_core::permission::Principal;
 use tokio::sync::Semaphore;
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     /// How the door was opened.
     pub options: Options,
     /// Who was authenticated a moment ago.
-    pub known: Known,
+    pub known: TokenCache,
     /// What `/metrics` tells.
     pub metrics: Metrics,
     /// Requests under way.
@@ -38,14 +38,14 @@ pub(crate) struct Shared {
 
 impl Door {
     pub(crate) fn new(app: Arc<App>, options: Options, routes: &Routes) -> Self {
-        let local = Principal { name: "local".to_owned(), ..Caller::system(app.clone(), "local").principal };
+        let local = Principal { name: "local".to_owned(), ..Caller::system(app.kernel.clone(), "local").principal };
         let (document, version) = (routes.document().clone(), app.services.version);
         Self(Arc::new(Shared {
             metrics: Metrics::new(routes.registered()),
             openapi: LazyLock::new(Box::new(move || document.json(version))),
             app,
             options,
-            known: Known::default(),
+            known: TokenCache::default(),
             in_flight: AtomicUsize::new(0),
             large: Arc::new(Semaphore::new(limits::INFER_LARGE_MAX)),
             local: Arc::new(local),

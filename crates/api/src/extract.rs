@@ -36,7 +36,7 @@ impl FromRequestParts<Door> for Who {
         let identity = parts.extensions.get::<Identity>().cloned();
         let Identity { principal, session } = identity
             .ok_or_else(|| Error::internal("a public route asks who calls", "the route is declared wrongly"))?;
-        Ok(Self { caller: Caller::new(door.0.app.clone(), Principal::clone(&principal)), session })
+        Ok(Self { caller: Caller::new(door.0.app.kernel.clone(), Principal::clone(&principal)), session })
     }
 }
 

@@ -43,7 +43,7 @@ async fn find<T>(door: &Door, name: &str, read: impl FnOnce(&Deployment) -> T) -
         Ok(deployment) => return Ok(read(&deployment)),
         Err(missing) => missing,
     };
-    if deployments::is_known(&door.0.app, name).await? {
+    if deployments::is_known(&door.0.app.kernel, name).await? {
         return Err(Error::new(
             ErrorCode::NotReady,
             format!("endpoint `{name}` is not ready: its model is not loaded yet"),
@@ -54,7 +54,8 @@ async fn find<T>(door: &Door, name: &str, read: impl FnOnce(&Deployment) -> T) -
 
 /// Who answers at an endpoint now.
 fn held(app: &App, name: &str) -> Result<Held> {
-    app.live
+    app.endpoints
+        .router
         .find(name)
         .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
 }

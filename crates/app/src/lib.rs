@@ -1,47 +1,57 @@
-//! Use cases: one module a noun, one function a verb. Each reads top to bottom:
-//! authorize, load, decide (a pure function), write, record, commit. Authorization
-//! and transactions live here and nowhere else.
-//!
-//! The doors (`api`, `console`, `cli`) call these with a [`Caller`]; what differs in
-//! kind (data engine, runner, trainer, model runtime, prediction log) comes in
-//! through the ports of `perennial_core::port`.
+//! The slices side by side, for the entry points.
 
-mod app;
-mod live;
-mod project;
-mod split;
+use std::sync::Arc;
 
-pub mod access;
-pub mod alerts;
-pub mod backup;
-pub mod clock;
-pub mod collect;
-pub mod datasets;
-pub mod decisions;
-pub mod deployments;
-pub mod endpoints;
-pub mod evidence;
-pub mod lease;
-pub mod ledger;
-pub mod lineage;
-pub mod loads;
-pub mod models;
-pub mod monitor_results;
-pub mod monitors;
-pub mod pipeline_runs;
-pub mod pipelines;
-pub mod predictions;
-pub mod projects;
-pub mod releases;
-pub mod sent;
-pub mod steps;
-pub mod supervise;
-pub mod tables;
-pub mod tracking;
-pub mod triggers;
-
-pub use app::{App, Caller, Services};
-pub use live::{Answering, Canary, Counts, Deployment, Held, Live};
 pub use perennial_config::{Diagnostic, Diagnostics};
-pub use project::{ProjectState, Submission};
-pub use split::{LABELLED_SHARE, Split};
+pub use perennial_execution::column_check;
+pub use perennial_execution::{Execution, LABELLED_SHARE, Split, pipeline_runs, pipelines, steps};
+pub use perennial_ingest::{Ingest, collect, datasets, loads, predictions, snapshot};
+pub use perennial_kernel::{Caller, Kernel, Services, access, alerts, backup, lease, ledger, supervisor};
+pub use perennial_projects::{DeclaredTexts, ProjectRecord, ProjectState, Projects, Submission, check_text, uploads};
+pub use perennial_release::{
+    Answering, Canary, Counts, Deployment, EndpointRouter, Endpoints, Held, PipelineRunner, RegisteredModels,
+    decisions, deployments, endpoints, evidence, lineage, models, releases,
+};
+pub use perennial_tracking as tracking;
+pub use perennial_watch::{SchedulerEvent, Watch, monitor_results};
+
+/// The slices side by side.
+pub struct App {
+    /// What every slice stands on.
+    pub kernel: Arc<Kernel>,
+    /// Projects and their submissions.
+    pub projects: Arc<Projects>,
+    /// Sources, loads, datasets, predictions.
+    pub ingest: Arc<Ingest>,
+    /// Steps of pipeline runs.
+    pub execution: Arc<Execution>,
+    /// Endpoints and who answers at each.
+    pub endpoints: Arc<Endpoints>,
+    /// Pipeline runs to their end.
+    pub runner: Arc<PipelineRunner>,
+    /// Monitors, triggers, the scheduler.
+    pub watch: Arc<Watch>,
+}
+
+impl App {
+    /// The slices over `services`.
+    pub fn new(services: Services) -> Arc<Self> {
+        let kernel = Kernel::new(services);
+        let projects = Arc::new(Projects::new(kernel.clone()));
+        let ingest = Arc::new(Ingest::new(kernel.clone()));
+        let catalog = Arc::new(RegisteredModels::new(kernel.clone()));
+        let execution = Execution::new(kernel.clone(), ingest.clone(), catalog);
+        let endpoints = Endpoints::new(kernel.clone(), projects.clone(), ingest.clone());
+        let runner = Arc::new(PipelineRunner::new(execution.clone(), endpoints.clone()));
+        let watch = Watch::new(kernel.clone(), ingest.clone(), endpoints.clone(), runner.clone());
+        Arc::new(Self { kernel, projects, ingest, execution, endpoints, runner, watch })
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Kernel;
+
+    fn deref(&self) -> &Kernel {
+        &self.kernel
+    }
+}

@@ -42,7 +42,9 @@ impl Bucket {
             "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
             "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
             _ => {
-                return Err(invalid("expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned()));
+                return Err(invalid(
+                    "expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned(),
+                ));
             }
         };
         let prefix = Key::from_url_path(url.path()).map_err(|error| invalid(error.to_string()))?;

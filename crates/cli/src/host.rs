@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fs4::fs_std::FileExt;
 use perennial_app::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_app::{App, Caller, access, clock, endpoints, lease, loads, pipelines};
+use perennial_app::{App, Caller, access, lease, loads, pipelines};
 use perennial_core::ErrorCode;
 use perennial_core::id::ProjectId;
 use serde::{Deserialize, Serialize};
@@ -108,16 +108,16 @@ impl Host {
         })?;
         let local = listener.local_addr()?;
         let address = format!("http://{local}");
-        lease::take(&app, &address).await?;
-        let token = access::host_token(&app).await?.secret;
+        lease::take(&app.kernel, &address).await?;
+        let token = access::host_token(&app.kernel).await?.secret;
         // Nobody else sets it: it is this start's.
         let _ = app.address.set(address.clone());
-        let caller = Caller::system(app.clone(), "start");
+        let caller = Caller::system(app.kernel.clone(), "start");
         record_restore(&caller, &places.data).await?;
         // Before anybody asks and anything is done by itself: what is open now, servers before left.
-        loads::sweep(&app).await?;
+        loads::sweep(&app.kernel).await?;
         let left = pipelines::recover(&caller).await?;
-        endpoints::open_all(&app).await?;
+        app.endpoints.open_all().await?;
         let pages = perennial_console::Options {
             auth: serving.auth,
             hosts: serving.hosts.clone(),
@@ -139,7 +139,7 @@ impl Host {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let served = tokio::spawn(perennial_api::serve(listener, router, shutdown, CONNECTIONS_PATIENCE));
-        let leasing = tokio::spawn(lease::keep(app.clone()));
+        let leasing = tokio::spawn(lease::keep(app.kernel.clone()));
         let host = Self {
             app,
             address,
@@ -167,10 +167,11 @@ impl Host {
         let is_left = |run: &mut PipelineRun| !but_releases || run.kind == PipelineKind::Run;
         let left: Vec<PipelineRun> = lock(&self.left).extract_if(.., is_left).collect();
         for run in left {
-            let caller = Caller::system(self.app.clone(), "start");
-            let project = self.app.project(run.project_id).await?;
+            let caller = Caller::system(self.app.kernel.clone(), "start");
+            let project = self.app.projects.get(run.project_id).await?;
+            let runner = self.app.runner.clone();
             self.app.work.spawn("resumed pipeline run", async move {
-                if let Err(error) = pipelines::go_on(&caller, &project, &run).await {
+                if let Err(error) = runner.resume(&caller, &project, &run).await {
                     tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
                 }
             });
@@ -210,7 +211,7 @@ impl Host {
             std::fs::remove_file(path)?;
         }
         self.leasing.abort();
-        lease::give_back(&self.app).await?;
+        lease::give_back(&self.app.kernel).await?;
         self.app.store().close().await.map_err(perennial_core::Error::from)?;
         Ok(())
     }
@@ -243,9 +244,9 @@ async fn tick(app: &Arc<App>) -> Result<()> {
 }
 
 async fn tick_one(app: &Arc<App>, id: ProjectId) -> perennial_core::Result<()> {
-    let project = app.project(id).await?;
-    for happened in clock::tick(&Caller::system(app.clone(), "clock"), &project).await? {
-        if happened.needs_look {
+    let project = app.projects.get(id).await?;
+    for happened in app.watch.tick(&Caller::system(app.kernel.clone(), "clock"), &project).await? {
+        if happened.needs_attention {
             tracing::warn!(project = %project.name, "{}", happened.message);
         } else {
             tracing::info!(project = %project.name, "{}", happened.message);

@@ -78,7 +78,7 @@ pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
         predictions: Arc::new(SegmentLog::open(&data.join("predictions"))?),
         clock: Arc::new(WallClock),
         root: places.root.clone(),
-        sent: data.join("sent"),
+        uploads: data.join("sent"),
         work,
         version: env!("CARGO_PKG_VERSION"),
         may_step_clock: places.may_step_clock,

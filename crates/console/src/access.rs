@@ -32,7 +32,7 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Option<Arc<Se
         return Err(Error::new(ErrorCode::Unauthenticated, message).hint("start the server with `--auth on`"));
     }
     match cookie(&parts.headers, SESSION_COOKIE) {
-        Some(cookie) => Ok(session(&door.app, cookie).await?.map(Arc::new)),
+        Some(cookie) => Ok(session(&door.app.kernel, cookie).await?.map(Arc::new)),
         None => Ok(None),
     }
 }

@@ -48,7 +48,7 @@ impl std::ops::Deref for Door {
 
 impl Door {
     pub(crate) fn new(app: Arc<App>, options: Options) -> Self {
-        let principal = Principal { name: "local".to_owned(), ..Caller::system(app.clone(), "local").principal };
+        let principal = Principal { name: "local".to_owned(), ..Caller::system(app.kernel.clone(), "local").principal };
         // Two fresh ids hold more than 128 random bits.
         let random = format!("{}{}", TokenId::generate(), TokenId::generate());
         let csrf_token = blake3::derive_key("perennial console local form token v1", random.as_bytes());
@@ -120,7 +120,7 @@ async fn project(visit: &Visit, principal: &Principal) -> Result<Arc<ProjectStat
         Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
     };
     let parsed = name.parse().map_err(|_| missing())?;
-    let project = visit.app().project_named(&parsed).await?;
+    let project = visit.app().projects.get_by_name(&parsed).await?;
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
 }
 

@@ -90,7 +90,7 @@ impl Shell {
     /// The shell of a page of a project.
     pub(crate) async fn new(visit: &Visit, section: &'static str, title: impl Into<String>) -> Result<Self> {
         let (caller, project) = (visit.caller()?, visit.project()?);
-        let newest = alerts::list(&caller, project, None, ALERTS_MAX).await?;
+        let newest = alerts::list(&caller, project.id, None, ALERTS_MAX).await?;
         let submission = project.find_submission();
         let mut shell = Self::bare(visit, title);
         let metric =
@@ -105,7 +105,7 @@ impl Shell {
             may_approve: caller.principal.may(Permission::Approve, Some(project.id)),
             submission,
         };
-        around.stepped = project.stepped_ms().map(|ms| around.when(ms));
+        around.stepped = project.clock.stepped_ms().map(|ms| around.when(ms));
         shell.project = Some(around);
         shell.section = section;
         Ok(shell)

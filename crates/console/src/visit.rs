@@ -36,7 +36,7 @@ impl Visit {
     pub(crate) fn caller(&self) -> Result<Caller> {
         let who =
             self.who.as_ref().ok_or_else(|| Error::new(ErrorCode::Unauthenticated, "this page needs a session"))?;
-        Ok(Caller::new(self.app().clone(), who.principal.clone()))
+        Ok(Caller::new(self.app().kernel.clone(), who.principal.clone()))
     }
 
     /// The project the path names.

@@ -22,6 +22,7 @@ pub mod release;
 pub mod rule;
 pub mod schema;
 pub mod site;
+pub mod sql;
 pub mod state;
 pub mod task;
 pub mod traffic;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use perennial_app::{App, Caller, ProjectState, Services, access, endpoints, projects};
+use perennial_app::{App, Caller, ProjectState, Services, access};
 use perennial_artifacts::Blobs;
 use perennial_core::blob::{Manifest, ManifestFile};
 use perennial_core::frame::{Column, Frame};
@@ -113,7 +113,7 @@ impl TestApp {
             predictions: Arc::new(SegmentLog::open(&at("predictions"))?),
             clock: clock.clone(),
             root: at("root"),
-            sent: at("sent"),
+            uploads: at("sent"),
             work: at("work"),
             version: "0.0.0-test",
             may_step_clock: true,
@@ -130,7 +130,7 @@ impl TestApp {
 
     /// The server itself as caller.
     pub fn system(&self) -> Caller {
-        Caller::system(self.app.clone(), "test")
+        Caller::system(self.app.kernel.clone(), "test")
     }
 
     /// Logs one answered prediction, as an endpoint does.
@@ -156,9 +156,9 @@ impl TestApp {
     pub async fn submit(&self, text: &str) -> Result<Arc<ProjectState>> {
         self.write_file(text)?;
         let told = |error: perennial_core::Error| anyhow::anyhow!(error.chain());
-        let (project, _) = projects::submit(&self.system()).await.map_err(told)?;
+        let (project, _) = self.app.projects.submit(&self.system()).await.map_err(told)?;
         let submission = project.submission().map_err(told)?;
-        endpoints::take_up(&self.system(), &project, &submission).await.map_err(told)?;
+        self.app.endpoints.apply_declarations(&self.system(), &project, &submission).await.map_err(told)?;
         Ok(project)
     }
 
@@ -170,7 +170,7 @@ impl TestApp {
     /// Somebody new as caller, with a role on the server.
     pub async fn caller(&self, name: &str, role: Role) -> Result<Caller> {
         let secret = self.token(name, role, None).await?;
-        Ok(Caller::new(self.app.clone(), access::authenticate(&self.app, &secret).await?))
+        Ok(Caller::new(self.app.kernel.clone(), access::authenticate(&self.app.kernel, &secret).await?))
     }
 
     /// A token of somebody new, with a role on a project or, without one, on the server.
@@ -207,7 +207,7 @@ impl TestApp {
                 })
             })
             .await?;
-        endpoints::open_all(&self.app).await?;
+        self.app.endpoints.open_all().await?;
         Ok(number)
     }
 

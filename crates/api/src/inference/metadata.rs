@@ -118,9 +118,9 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
 
 /// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are.
 async fn index(State(door): State<Door>, Who { caller, .. }: Who) -> Json<Vec<Value>> {
-    let names = door.0.app.live.names();
+    let names = door.0.app.endpoints.router.names();
     let listed = names.into_iter().filter_map(|name| {
-        let deployment = door.0.app.live.find(&name)?;
+        let deployment = door.0.app.endpoints.router.find(&name)?;
         let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
         may.then(|| json!({ "name": name, "version": deployment.champion.number.to_string(), "state": "READY", "reason": "" }))
     });

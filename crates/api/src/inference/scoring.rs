@@ -7,7 +7,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use perennial_app::endpoints::{self, Answer, Extra, answer};
+use perennial_app::endpoints::{self, Answer, Extra};
 use perennial_core::Result;
 use perennial_core::task::TaskKind;
 
@@ -84,8 +84,9 @@ pub(super) async fn invocations(
         let deployment = super::held(&app, &name)?;
         let inputs = table.fit(|name| deployment.input(name))?;
         let rows = inputs.rows();
-        let answered =
-            answer(&app, &deployment, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
+        let answered = app
+            .endpoints
+            .answer(&deployment, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
         Ok((write(&answered, rows), answered.version))
     });
     let (body, version) = answered.await?;

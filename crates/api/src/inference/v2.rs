@@ -6,7 +6,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use perennial_app::endpoints::{self, Extra, answer};
+use perennial_app::endpoints::{self, Extra};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, Result};
 
@@ -63,7 +63,7 @@ async fn respond(
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };
-        let answered = answer(&app, &deployment, asked)?;
+        let answered = app.endpoints.answer(&deployment, asked)?;
         Ok(outputs::write(&name, &id.to_string(), rows, &request, &answered))
     })
     .await?;

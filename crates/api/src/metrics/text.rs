@@ -91,8 +91,8 @@ fn requests(out: &mut String, door: &Door) {
 
 fn predictions(out: &mut String, door: &Door) {
     let mut lines = [Vec::new(), Vec::new(), Vec::new()];
-    for name in door.0.app.live.names() {
-        let Some(deployment) = door.0.app.live.find(&name) else { continue };
+    for name in door.0.app.endpoints.router.names() {
+        let Some(deployment) = door.0.app.endpoints.router.find(&name) else { continue };
         let canary = deployment.canary.as_ref().map(|canary| ("canary", &canary.version));
         for (part, version) in [("champion", &deployment.champion)].into_iter().chain(canary) {
             let labels = format!("endpoint=\"{name}\",version=\"{}\",part=\"{part}\"", version.number);

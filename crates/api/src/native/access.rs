@@ -1,6 +1,7 @@
 //! Tokens and one-time links.
 
 use axum::Json;
+use axum::extract::State;
 use perennial_app::{Caller, access};
 use perennial_core::Error;
 use perennial_core::id::{ProjectId, TokenId};
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::wire::{Done, Items, at};
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{Body, Path, Who};
 use crate::routes::Routes;
@@ -102,10 +104,14 @@ struct Created {
 /// that somebody has with another role or elsewhere is refused while a token of theirs holds, the same asked for again is
 /// a further token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
-async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Created>, ApiError> {
+async fn create(
+    State(door): State<Door>,
+    Who { caller, .. }: Who,
+    Body(body): Body<Create>,
+) -> Result<Json<Created>, ApiError> {
     let role: Role = body.role.parse()?;
     let project = match &body.project {
-        Some(name) => Some(readable(&caller, &name.parse()?).await?),
+        Some(name) => Some(readable(&door, &caller, &name.parse()?).await?),
         None => None,
     };
     let token = access::create_person_token(&caller, &body.name, role, project).await?;
@@ -113,8 +119,8 @@ async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Jso
 }
 
 /// The project of a name. One that the caller may not read is told like one that is not there.
-async fn readable(caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
-    let project = caller.app.project_named(name).await?;
+async fn readable(door: &Door, caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
+    let project = door.0.app.projects.get_by_name(name).await?;
     if caller.principal.may(Permission::Read, Some(project.id)) {
         return Ok(project.id);
     }

@@ -66,7 +66,7 @@ impl From<alerts::Alert> for Alert {
 /// Lists alerts, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/alerts", tag = "alerts", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Alert>)))]
 async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Alert>>, ApiError> {
-    let found = alerts::list(&caller, &project, page.after.as_deref(), page.limit()).await?;
+    let found = alerts::list(&caller, project.id, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
 
@@ -76,5 +76,5 @@ async fn acknowledge(
     On { caller, project }: On,
     Path((_, id)): Path<(ProjectName, AlertId)>,
 ) -> Result<Json<Alert>, ApiError> {
-    Ok(Json(alerts::acknowledge(&caller, &project, id).await?.into()))
+    Ok(Json(alerts::acknowledge(&caller, project.id, id).await?.into()))
 }

@@ -1,13 +1,14 @@
 //! The project clock.
 
 use axum::Json;
-use perennial_app::clock;
+use axum::extract::State;
 use perennial_core::permission::Permission;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::at;
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{Body, On};
 use crate::routes::Routes;
@@ -30,8 +31,8 @@ struct Clocks {
 
 /// Reads both clocks
 #[utoipa::path(get, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), responses((status = 200, body = Clocks)))]
-async fn get(On { caller, project }: On) -> Result<Json<Clocks>, ApiError> {
-    let (now, is_stepped) = clock::now(&caller, &project)?;
+async fn get(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Clocks>, ApiError> {
+    let (now, is_stepped) = door.0.app.watch.now(&caller, &project)?;
     Ok(Json(Clocks {
         wall_at: at(now.wall_ms),
         project_at: at(now.project_ms),
@@ -66,8 +67,12 @@ struct Happened {
 ///
 /// Answers when everything that came due on the way, and all that it started, is done. A team's server refuses.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), request_body = Advance, responses((status = 200, body = Advanced)))]
-async fn advance(On { caller, project }: On, Body(body): Body<Advance>) -> Result<Json<Advanced>, ApiError> {
-    let happened = clock::advance(&caller, &project, body.to_ms).await?;
+async fn advance(
+    State(door): State<Door>,
+    On { caller, project }: On,
+    Body(body): Body<Advance>,
+) -> Result<Json<Advanced>, ApiError> {
+    let happened = door.0.app.watch.advance(&caller, &project, body.to_ms).await?;
     let told = happened.into_iter().map(|one| Happened {
         project_ms: one.project_ms,
         project_at: at(one.project_ms),

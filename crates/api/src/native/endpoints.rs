@@ -1,7 +1,8 @@
 //! Endpoints: who answers, and the one call back.
 
 use axum::Json;
-use perennial_app::{deployments, endpoints};
+use axum::extract::State;
+use perennial_app::deployments;
 use perennial_core::name::{EndpointName, ProjectName};
 use perennial_core::permission::Permission;
 use serde::Serialize;
@@ -9,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::wire::{Done, Items, at};
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{On, Path};
 use crate::routes::Routes;
@@ -98,18 +100,19 @@ impl From<deployments::EndpointState> for Endpoint {
 
 /// Lists endpoints
 #[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints", tag = "endpoints", params(("project" = String, Path)), responses((status = 200, body = Items<Endpoint>)))]
-async fn list(On { caller, project }: On) -> Result<Json<Items<Endpoint>>, ApiError> {
-    let found = deployments::list(&caller, &project).await?;
+async fn list(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Items<Endpoint>>, ApiError> {
+    let found = door.0.app.endpoints.list(&caller, &project).await?;
     Ok(Json(Items::all(found.into_iter().map(Into::into))))
 }
 
 /// Gets an endpoint
 #[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints/{name}", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Endpoint)))]
 async fn get(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, name)): Path<(ProjectName, EndpointName)>,
 ) -> Result<Json<Endpoint>, ApiError> {
-    Ok(Json(deployments::get(&caller, &project, &name).await?.into()))
+    Ok(Json(door.0.app.endpoints.get(&caller, &project, &name).await?.into()))
 }
 
 /// Rolls an endpoint back
@@ -117,8 +120,9 @@ async fn get(
 /// Ends a canary under way, else puts the champion before this one back. Needs no gate.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Done)))]
 async fn rollback(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, name)): Path<(ProjectName, EndpointName)>,
 ) -> Result<Json<Done>, ApiError> {
-    Ok(Json(Done { message: endpoints::rollback(&caller, &project, &name).await? }))
+    Ok(Json(Done { message: door.0.app.endpoints.rollback(&caller, &project, &name).await? }))
 }

@@ -68,7 +68,7 @@ impl From<ledger::Entry> for Entry {
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger", tag = "ledger", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Entry>)))]
 async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Entry>>, ApiError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
-    Ok(listed(ledger::list(&caller, &project, before, page.limit()).await?))
+    Ok(listed(ledger::list(&caller, project.id, before, page.limit()).await?))
 }
 
 /// Lists entries of the server's chain, newest first: projects, principals, tokens and what holds on the whole server
@@ -95,7 +95,7 @@ async fn payload(
     On { caller, project }: On,
     Path((_, sequence)): Path<(ProjectName, i64)>,
 ) -> Result<Json<Payload>, ApiError> {
-    Ok(kept(ledger::payload(&caller, &project, sequence).await?))
+    Ok(kept(ledger::payload(&caller, project.id, sequence).await?))
 }
 
 /// Gets the payload of an entry of the server's chain
@@ -154,7 +154,7 @@ fn verified(result: Result<perennial_core::ledger::Report, perennial_core::Error
 /// A chain that does not hold is an answer, too: `holds` is false and `message` says where.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger/verify", tag = "ledger", params(("project" = String, Path), Wanted), responses((status = 200, body = Verified)))]
 async fn verify(On { caller, project }: On, Query(wanted): Query<Wanted>) -> Result<Json<Verified>, ApiError> {
-    verified(ledger::verify(&caller, &project, wanted.head.as_deref()).await)
+    verified(ledger::verify(&caller, project.id, wanted.head.as_deref()).await)
 }
 
 /// Verifies the server's own chain

@@ -1,6 +1,7 @@
 //! Lineage: where something comes from, where it went.
 
 use axum::Json;
+use axum::extract::State;
 use perennial_app::lineage::{self, Kind};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{On, Path};
 use crate::routes::Routes;
@@ -53,10 +55,11 @@ impl From<lineage::Line> for Line {
 /// digest) or `dataset` (`<name>` or `<name>@<number>`).
 #[utoipa::path(get, path = "/api/v1/projects/{project}/explain/{kind}/{*id}", tag = "lineage", params(("project" = String, Path), ("kind" = String, Path), ("id" = String, Path)), responses((status = 200, body = Explained)))]
 async fn explain(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, kind, id)): Path<(ProjectName, String, String)>,
 ) -> Result<Json<Explained>, ApiError> {
-    let found = lineage::explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
+    let found = door.0.app.endpoints.explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
     Ok(Json(Explained {
         text: found.text(),
         backward: found.backward.into_iter().map(Into::into).collect(),

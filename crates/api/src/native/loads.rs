@@ -1,7 +1,8 @@
 //! Loads: looking at one, releasing or discarding a held one.
 
 use axum::Json;
-use perennial_app::{datasets, loads};
+use axum::extract::State;
+use perennial_app::datasets;
 use perennial_core::id::LoadId;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::wire::{Done, at};
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{Body, On, Path};
 use crate::routes::Routes;
@@ -100,11 +102,12 @@ struct Release {
 /// Commits a held load because a person says so
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/release", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Release, responses((status = 200, body = Done)))]
 async fn release(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, id)): Path<(ProjectName, LoadId)>,
     Body(body): Body<Release>,
 ) -> Result<Json<Done>, ApiError> {
-    let (load, made) = loads::release(&caller, &project, id, body.all).await?;
+    let (load, made) = door.0.app.ingest.release_load(&caller, &project, id, body.all).await?;
     let (dataset, version) = (&made.dataset.name, &made.version);
     let message = format!(
         "{} of {} rows of load `{id}` entered `{dataset}`: version {} has {} rows",
@@ -118,10 +121,11 @@ async fn release(
 /// Its file enters only with other content.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/discard", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
 async fn discard(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, id)): Path<(ProjectName, LoadId)>,
 ) -> Result<Json<Done>, ApiError> {
-    let (load, dataset) = loads::discard(&caller, &project, id).await?;
+    let (load, dataset) = door.0.app.ingest.discard_load(&caller, &project, id).await?;
     let from = load.source_path.map(|paths| format!(" from {}", paths.replace('\n', ", "))).unwrap_or_default();
     let message = format!(
         "load `{id}`{from} is discarded: none of its {} rows enters `{}` unless the file changes",

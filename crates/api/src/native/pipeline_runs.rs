@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
 use perennial_app::pipelines::{self, Options};
-use perennial_app::{projects, sent};
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
@@ -226,9 +225,10 @@ async fn create(
     };
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     let started = run.clone();
+    let app = door.0.app.clone();
     door.0.app.work.spawn("pipeline run", async move {
         // How it failed is in its record, where its followers look.
-        if let Err(error) = pipelines::carry_out(&caller, &project, &started).await {
+        if let Err(error) = app.runner.run(&caller, &project, &started).await {
             tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");
         }
     });
@@ -244,10 +244,11 @@ fn names(steps: &[String]) -> perennial_core::Result<Vec<StepName>> {
 /// Its commands are ended, what was done stays. Answers when it is over.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs/{id}/cancel", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
 async fn cancel(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, id)): Path<(ProjectName, PipelineRunId)>,
 ) -> Result<Json<Run>, ApiError> {
-    Ok(Json(pipelines::cancel(&caller, &project, id).await?.into()))
+    Ok(Json(door.0.app.execution.cancel(&caller, &project, id).await?.into()))
 }
 
 /// What is to be looked at.
@@ -264,11 +265,15 @@ struct Look {
 ///
 /// And why. Nothing is run, and a folder that is named is not submitted: what the project follows stays.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/plan", tag = "pipeline runs", params(("project" = String, Path)), request_body = Look, responses((status = 200, body = Plan)))]
-async fn plan(On { caller, project }: On, Body(body): Body<Look>) -> Result<Json<Plan>, ApiError> {
+async fn plan(
+    State(door): State<Door>,
+    On { caller, project }: On,
+    Body(body): Body<Look>,
+) -> Result<Json<Plan>, ApiError> {
     let steps = names(&body.steps)?;
     let planned = match body.folder {
-        Some(folder) => sent::plan(&caller, &project, folder.parse()?, steps).await?,
-        None => pipelines::plan(&caller, &project, steps).await?,
+        Some(folder) => door.0.app.execution.plan_upload(&caller, &project, folder.parse()?, steps).await?,
+        None => door.0.app.execution.plan(&caller, &project, steps).await?,
     };
     Ok(Json(planned.into()))
 }
@@ -277,8 +282,14 @@ async fn plan(On { caller, project }: On, Body(body): Body<Look>) -> Result<Json
 ///
 /// Reads `perennial.toml` below the server's root with every file it declares. Nothing is run, and nothing submitted.
 #[utoipa::path(post, path = "/api/v1/plan", tag = "pipeline runs", request_body = RunOptions, responses((status = 200, body = Plan)))]
-async fn plan_own(Who { caller, .. }: Who, Body(body): Body<RunOptions>) -> Result<Json<Plan>, ApiError> {
-    Ok(Json(projects::plan(&caller, names(&body.steps)?).await?.into()))
+async fn plan_own(
+    State(door): State<Door>,
+    Who { caller, .. }: Who,
+    Body(body): Body<RunOptions>,
+) -> Result<Json<Plan>, ApiError> {
+    let (project, submission) = door.0.app.projects.own(&caller).await?;
+    let planned = door.0.app.execution.plan_by(&caller, &project, submission, None, names(&body.steps)?).await?;
+    Ok(Json(planned.into()))
 }
 
 /// Lists pipeline runs, newest first
@@ -333,13 +344,14 @@ struct Event {
 /// Answers at once when there are events after `after`, else when one comes, the run is over, or `wait_ms` is.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/events", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), After), responses((status = 200, body = Events)))]
 async fn events(
+    State(door): State<Door>,
     On { caller, project }: On,
     Path((_, id)): Path<(ProjectName, PipelineRunId)>,
     Query(query): Query<After>,
     stopping: Option<Extension<Stopping>>,
 ) -> Result<Json<Events>, ApiError> {
     let wait = Duration::from_millis(query.wait_ms.min(limits::WAIT_MS_MAX));
-    let told = pipeline_runs::events(&caller, &project, id, query.after, wait);
+    let told = door.0.app.execution.events(&caller, &project, id, query.after, wait);
     let (events, is_over) = match stopping {
         None => told.await?,
         Some(Extension(Stopping(stopping))) => tokio::select! {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use perennial_app::projects;
+use axum::extract::State;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::wire::{Items, at};
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{Body, On, Who};
 use crate::routes::Routes;
@@ -55,7 +56,7 @@ impl Project {
     }
 }
 
-pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectState) -> Project {
+pub(super) fn told(kept: perennial_app::ProjectRecord, state: &perennial_app::ProjectState) -> Project {
     let submission = state.find_submission();
     let declared = submission.as_ref().map(|submission| &submission.project.project);
     Project {
@@ -70,7 +71,7 @@ pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectSt
             .unwrap_or_else(|| "UTC".to_owned()),
         file_digest: kept.file_digest,
         file: submission.as_ref().map(|submission| submission.text.clone()),
-        clock_at: state.stepped_ms().map(at),
+        clock_at: state.clock.stepped_ms().map(at),
         created_at: at(kept.created_ms),
         notes: Vec::new(),
     }
@@ -81,9 +82,9 @@ pub(super) fn told(kept: projects::ProjectKept, state: &perennial_app::ProjectSt
 /// Reads `perennial.toml` below the server's root with every file it declares, judges it, and makes it what
 /// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
 #[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
-async fn submit(Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
-    let (state, notes) = projects::submit(&caller).await?;
-    Ok(Json(told(projects::get(&caller, &state).await?, &state).noting(notes)))
+async fn submit(State(door): State<Door>, Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
+    let (state, notes) = door.0.app.projects.submit(&caller).await?;
+    Ok(Json(told(door.0.app.projects.record(&caller, &state).await?, &state).noting(notes)))
 }
 
 /// A project to be made.
@@ -98,10 +99,14 @@ struct Create {
 ///
 /// It has no project file until a folder is submitted to it.
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = Create, responses((status = 200, body = Project)))]
-async fn create(Who { caller, .. }: Who, Body(body): Body<Create>) -> Result<Json<Project>, ApiError> {
+async fn create(
+    State(door): State<Door>,
+    Who { caller, .. }: Who,
+    Body(body): Body<Create>,
+) -> Result<Json<Project>, ApiError> {
     let name: ProjectName = body.name.parse()?;
-    let state = projects::create(&caller, &name).await?;
-    Ok(Json(told(projects::get(&caller, &state).await?, &state)))
+    let state = door.0.app.projects.create(&caller, &name).await?;
+    Ok(Json(told(door.0.app.projects.record(&caller, &state).await?, &state)))
 }
 
 /// A project file to judge; without a text, the one below the server's root.
@@ -134,13 +139,17 @@ struct Checked {
 /// Runs nothing and keeps nothing. Mistakes answer 400; `error.diagnostics` has file, line, column, offset, length,
 /// the words at fault, message and suggestion of each.
 #[utoipa::path(post, path = "/api/v1/check", tag = "projects", request_body = Check, responses((status = 200, body = Checked)))]
-async fn check(Who { caller, .. }: Who, Body(body): Body<Check>) -> Result<Json<Checked>, ApiError> {
+async fn check(
+    State(door): State<Door>,
+    Who { caller, .. }: Who,
+    Body(body): Body<Check>,
+) -> Result<Json<Checked>, ApiError> {
     let (submission, is_whole) = match body.text {
-        Some(text) => (projects::check_text(&caller, text, &body.files)?, false),
-        None => (projects::check(&caller).await?, true),
+        Some(text) => (perennial_app::check_text(&caller, text, &body.files)?, false),
+        None => (door.0.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {
-        projects::judge_fit(&caller, &submission).await?;
+        perennial_app::column_check::judge(&caller, &submission).await?;
     }
     let project = &submission.project;
     Ok(Json(Checked {
@@ -153,10 +162,10 @@ async fn check(Who { caller, .. }: Who, Body(body): Body<Check>) -> Result<Json<
 
 /// Lists the projects the caller may read
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", responses((status = 200, body = Items<Project>)))]
-async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Project>>, ApiError> {
+async fn list(State(door): State<Door>, Who { caller, .. }: Who) -> Result<Json<Items<Project>>, ApiError> {
     let mut items = Vec::new();
-    for kept in projects::list(&caller).await? {
-        let state = caller.app.project(kept.id).await?;
+    for kept in door.0.app.projects.list(&caller).await? {
+        let state = door.0.app.projects.get(kept.id).await?;
         items.push(Project { file: None, ..told(kept, &state) });
     }
     Ok(Json(Items::all(items)))
@@ -164,6 +173,6 @@ async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Project>>, ApiError>
 
 /// Gets a project
 #[utoipa::path(get, path = "/api/v1/projects/{project}", tag = "projects", params(("project" = String, Path)), responses((status = 200, body = Project)))]
-async fn get(On { caller, project }: On) -> Result<Json<Project>, ApiError> {
-    Ok(Json(told(projects::get(&caller, &project).await?, &project)))
+async fn get(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Project>, ApiError> {
+    Ok(Json(told(door.0.app.projects.record(&caller, &project).await?, &project)))
 }

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::Request;
-use perennial_app::{projects, sent};
+use axum::extract::State;
+use perennial_app::uploads;
 use perennial_core::blob::BlobDigest;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::projects::{Project, told};
 use crate::access::Access;
+use crate::door::Door;
 use crate::error::ApiError;
 use crate::extract::{Body, On, Path, incoming};
 use crate::routes::Routes;
@@ -36,7 +38,7 @@ struct Digests {
 #[utoipa::path(post, path = "/api/v1/projects/{project}/files/missing", tag = "projects", params(("project" = String, Path)), request_body = Digests, responses((status = 200, body = Digests)))]
 async fn missing(On { caller, project }: On, Body(body): Body<Digests>) -> Result<Json<Digests>, ApiError> {
     let asked = body.digests.iter().map(|digest| digest.parse()).collect::<Result<Vec<BlobDigest>, _>>()?;
-    let missing = sent::missing(&caller, &project, &asked).await?;
+    let missing = uploads::missing(&caller, &project, &asked).await?;
     Ok(Json(Digests { digests: missing.iter().map(ToString::to_string).collect() }))
 }
 
@@ -57,7 +59,7 @@ async fn put(
     request: Request,
 ) -> Result<Json<Taken>, ApiError> {
     let incoming = std::pin::pin!(incoming(request.into_body()));
-    Ok(Json(Taken { size_bytes: sent::put(&caller, &project, digest, incoming).await? }))
+    Ok(Json(Taken { size_bytes: uploads::put(&caller, &project, digest, incoming).await? }))
 }
 
 /// A folder whose files came up.
@@ -75,7 +77,11 @@ struct Folder {
 /// judged; then runs, triggers and monitors follow it, and the sources are read from the folder. Mistakes answer 400 with
 /// `error.diagnostics`, and leave the project as it was.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
-async fn submit(On { caller, project }: On, Body(body): Body<Folder>) -> Result<Json<Project>, ApiError> {
-    let notes = sent::submit(&caller, &project, body.folder.parse()?).await?;
-    Ok(Json(told(projects::get(&caller, &project).await?, &project).noting(notes)))
+async fn submit(
+    State(door): State<Door>,
+    On { caller, project }: On,
+    Body(body): Body<Folder>,
+) -> Result<Json<Project>, ApiError> {
+    let notes = uploads::submit(&caller, &project, body.folder.parse()?).await?;
+    Ok(Json(told(door.0.app.projects.record(&caller, &project).await?, &project).noting(notes)))
 }

@@ -156,7 +156,7 @@ async fn a_steps_token_reads_its_project_and_starts_nothing() {
     let (server, project) = Server::with_project().await;
     let token = access::step_token(
         &server.test.system(),
-        &project,
+        (project.id, &project.name),
         &"train".parse().unwrap(),
         perennial_core::id::RunId::generate(),
     )
@@ -179,7 +179,9 @@ async fn a_steps_token_reads_its_project_and_starts_nothing() {
 async fn a_steps_token_that_outlived_its_server_is_void_after_the_next_start() {
     let (server, project) = Server::with_project().await;
     let (system, step) = (server.test.system(), "train".parse().unwrap());
-    let token = access::step_token(&system, &project, &step, perennial_core::id::RunId::generate()).await.unwrap();
+    let token = access::step_token(&system, (project.id, &project.name), &step, perennial_core::id::RunId::generate())
+        .await
+        .unwrap();
     perennial_app::pipelines::recover(&system).await.unwrap();
     let read = server.call_as(&token.secret, Method::GET, "/api/v1/projects/flights", None).await;
     assert_eq!(read.status, StatusCode::UNAUTHORIZED);
@@ -261,8 +263,8 @@ async fn without_authentication_only_this_machine_is_answered() {
 async fn a_change_by_cookie_needs_the_sessions_form_token() {
     let server = Server::start().await;
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
-    let secret = access::log_in(&server.test.app, &server.admin).await.unwrap();
-    let csrf = access::session(&server.test.app, &secret).await.unwrap().unwrap().csrf_token;
+    let secret = access::log_in(&server.test.app.kernel, &server.admin).await.unwrap();
+    let csrf = access::session(&server.test.app.kernel, &secret).await.unwrap().unwrap().csrf_token;
     let cookie = format!("other=1; {}={secret}", perennial_api::SESSION_COOKIE);
     let read = Request::get("/api/v1/projects").header("cookie", &cookie).body(Body::empty()).unwrap();
     assert_eq!(server.send(read).await.status, StatusCode::OK);
@@ -280,7 +282,7 @@ async fn a_change_by_cookie_needs_the_sessions_form_token() {
     }
     assert_eq!(server.send(post(Some(&csrf))).await.status, StatusCode::OK);
     // The session of somebody who signed out is none.
-    access::log_out(&server.test.app, &secret).await.unwrap();
+    access::log_out(&server.test.app.kernel, &secret).await.unwrap();
     assert_eq!(server.send(post(Some(&csrf))).await.status, StatusCode::UNAUTHORIZED);
 }
 
@@ -292,8 +294,8 @@ async fn a_form_carries_its_token_among_its_fields() {
         routes.page("/form", Access::Known, echo)
     });
     let server = Server { router, ..server };
-    let secret = access::log_in(&server.test.app, &server.admin).await.unwrap();
-    let csrf = access::session(&server.test.app, &secret).await.unwrap().unwrap().csrf_token;
+    let secret = access::log_in(&server.test.app.kernel, &server.admin).await.unwrap();
+    let csrf = access::session(&server.test.app.kernel, &secret).await.unwrap().unwrap().csrf_token;
     let post = |kind: &str, form: String| {
         let request = Request::post("/form")
             .header("cookie", format!("{}={secret}", perennial_api::SESSION_COOKIE))

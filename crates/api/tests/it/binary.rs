@@ -212,10 +212,10 @@ impl Predictor for Asked {
 async fn a_small_compressed_request_is_worked_on_beside_the_connection() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let asked = {
-        let mut deployment = Deployment::clone(&server.test.app.live.find("delay").unwrap());
+        let mut deployment = Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
         let asked = Arc::new(Asked(deployment.champion.model.clone(), Mutex::default()));
         deployment.champion.model = asked.clone();
-        server.test.app.live.swap(deployment);
+        server.test.app.endpoints.router.swap(deployment);
         asked
     };
     let (length, body) = request(&two_flights(), json!({}));

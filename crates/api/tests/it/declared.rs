@@ -4,7 +4,6 @@ use std::io::Write;
 
 use flate2::Compression;
 use http::StatusCode;
-use perennial_app::endpoints;
 use perennial_testkit::{PROJECT_FILE, TestModel};
 use serde_json::json;
 
@@ -46,7 +45,7 @@ async fn an_endpoint_that_is_declared_no_more_is_not_there_after_a_start_either(
     server.test.submit(without).await.unwrap();
     assert_eq!(server.post(INFER, asked.clone()).await.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get("/api/v1/projects/flights/endpoints").await.json()["items"], json!([]));
-    endpoints::open_all(&server.test.app).await.unwrap();
+    server.test.app.endpoints.open_all().await.unwrap();
     assert_eq!(server.post(INFER, asked).await.status, StatusCode::NOT_FOUND);
     let ledger = server.get("/api/v1/projects/flights/ledger?limit=1").await.json();
     let entry = &ledger["items"][0];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use perennial_app::pipelines::{self, Options};
-use perennial_app::{access, backup, predictions};
+use perennial_app::{access, backup};
 use perennial_core::id::{ProjectId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Entry};
 use perennial_core::permission::Role;
@@ -214,7 +214,7 @@ async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
     let endpoint = "delay".parse().unwrap();
     for _ in 0..2 {
         // The engine of this test keeps no rows: the segment is sealed and stays in its log.
-        predictions::take_over(&server.test.system(), &project, &endpoint).await.unwrap();
+        server.test.app.ingest.ingest_segments(&server.test.system(), &project, &endpoint).await.unwrap();
     }
     let mut reader = server.test.app.store().read().await.unwrap();
     let log = format!("{}/delay", project.id);
@@ -234,7 +234,7 @@ async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_v
     let run = pipelines::request(&caller, &project, PipelineKind::Run, json!({}), &Options::default()).await.unwrap();
     let tracked = begin(&server, "train").await.parse().unwrap();
     let step = "train".parse().unwrap();
-    let token = access::step_token(&caller, &project, &step, tracked).await.unwrap();
+    let token = access::step_token(&caller, (project.id, &project.name), &step, tracked).await.unwrap();
     let attempt = StepRun {
         id: StepRunId::generate(),
         project_id: project.id,
@@ -276,7 +276,7 @@ async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_v
     assert_eq!((&recovered[1].0.subject, &recovered[1].1["status"]), (&tracked.to_string(), &json!("KILLED")));
     let mut reader = server.test.app.store().read().await.unwrap();
     assert!(runs::get(&mut reader, tracked).await.unwrap().sealed_ms.is_some());
-    assert!(access::authenticate(&server.test.app, &token.secret).await.is_err());
+    assert!(access::authenticate(&server.test.app.kernel, &token.secret).await.is_err());
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
     let begin = |name: &str| Begin { name: Some(name.to_owned()), ..Begin::default() };
     let (own, _) = runs::create(&caller, project.experiment, begin("train")).await.unwrap();
     let (other, _) = runs::create(&caller, project.experiment, begin("other")).await.unwrap();
-    let token = step_token(&caller, &project, &"train".parse().unwrap(), own.run_id).await.unwrap();
+    let token = step_token(&caller, (project.id, &project.name), &"train".parse().unwrap(), own.run_id).await.unwrap();
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());

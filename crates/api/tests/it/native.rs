@@ -68,7 +68,7 @@ async fn following_waits_no_longer_than_asked() {
     .await
     .unwrap();
     let (events, is_over) =
-        perennial_app::pipeline_runs::events(&caller, &project, run.id, 0, Duration::from_millis(20)).await.unwrap();
+        server.test.app.execution.events(&caller, &project, run.id, 0, Duration::from_millis(20)).await.unwrap();
     assert!(events.is_empty() && !is_over);
 }
 
@@ -91,7 +91,7 @@ async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
         })
     });
     told.await.unwrap();
-    let look = |after: i64| perennial_app::pipeline_runs::events(&caller, &project, id, after, Duration::ZERO);
+    let look = |after: i64| server.test.app.execution.events(&caller, &project, id, after, Duration::ZERO);
     let (first, is_over) = look(0).await.unwrap();
     assert_eq!((first.len() as i64, is_over), (most, false));
     let (rest, is_over) = look(most).await.unwrap();

@@ -126,12 +126,12 @@ async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
 #[tokio::test]
 async fn what_only_the_canary_takes_is_read_as_it_takes_it() {
     let (server, project) = Server::with_project().await;
-    let answering = || Deployment::clone(&server.test.app.live.find("delay").unwrap());
+    let answering = || Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
     server.test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
     let champion = answering().champion;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let canary = Canary { version: answering().champion, share: 1.0, salt: String::new() };
-    server.test.app.live.swap(Deployment { champion, canary: Some(canary), ..answering() });
+    server.test.app.endpoints.router.swap(Deployment { champion, canary: Some(canary), ..answering() });
     let answer = ask(&server, json!({ "dataframe_records": [row(json!(7), json!(500), json!("AA"))] })).await;
     assert_eq!((answer.status, answer.header("x-model-version")), (StatusCode::OK, Some("2")), "{}", answer.text());
 }

@@ -140,7 +140,7 @@ async fn what_one_project_was_sent_another_does_not_have() {
 #[tokio::test]
 async fn sending_asks_for_write_on_the_project_and_making_one_for_manage_on_the_server() {
     let server = with_empty_project().await;
-    let project = server.test.app.project_named(&"flights".parse().unwrap()).await.unwrap();
+    let project = server.test.app.projects.get_by_name(&"flights".parse().unwrap()).await.unwrap();
     let digest = BlobDigest::of(b"x").to_string();
     for (role, may) in [(Role::Viewer, false), (Role::Contributor, true)] {
         let token = server.test.token(role.as_str(), role, Some(&project)).await.unwrap();
@@ -178,7 +178,7 @@ async fn what_does_not_hash_to_its_name_is_refused_and_not_kept() {
 #[tokio::test]
 async fn more_digests_than_are_answered_at_once_are_refused() {
     let server = with_empty_project().await;
-    let many = vec![BlobDigest::of(b"x"); perennial_app::sent::DIGESTS_MAX + 1];
+    let many = vec![BlobDigest::of(b"x"); perennial_app::uploads::DIGESTS_MAX + 1];
     let refused = server.post(&format!("{BASE}/files/missing"), json!({ "digests": many })).await;
     assert_eq!(refused.json()["error"]["code"], json!("too-large"));
 }

@@ -51,12 +51,12 @@ async fn told(server: &Server, chain: Chain) -> Vec<(String, String, Value)> {
 #[tokio::test]
 async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
     let (server, flights, trains) = two_projects().await;
-    let app = &server.test.app;
+    let app = &server.test.app.kernel;
     access::host_token(app).await.unwrap();
     let link = access::admin_link(app).await.unwrap();
     access::use_admin_link(app, &link).await.unwrap();
     let step = "train".parse().unwrap();
-    access::step_token(&server.test.system(), &trains, &step, RunId::generate()).await.unwrap();
+    access::step_token(&server.test.system(), (trains.id, &trains.name), &step, RunId::generate()).await.unwrap();
     server.test.token("bob", Role::Contributor, Some(&trains)).await.unwrap();
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
     for name in [
@@ -195,15 +195,16 @@ async fn whoever_manages_what_a_token_holds_on_makes_it_void() {
 async fn a_steps_token_begins_no_browser_session() {
     let (server, flights, _) = two_projects().await;
     let step = "train".parse().unwrap();
-    let token = access::step_token(&server.test.system(), &flights, &step, RunId::generate()).await.unwrap();
-    let refused = access::log_in(&server.test.app, &token.secret).await.unwrap_err();
+    let token =
+        access::step_token(&server.test.system(), (flights.id, &flights.name), &step, RunId::generate()).await.unwrap();
+    let refused = access::log_in(&server.test.app.kernel, &token.secret).await.unwrap_err();
     assert_eq!(refused.code(), perennial_core::ErrorCode::PermissionDenied);
 }
 
 #[tokio::test]
 async fn a_session_ends_with_the_token_it_was_begun_with() {
     let server = Server::start().await;
-    let app = &server.test.app;
+    let app = &server.test.app.kernel;
     let token = access::create_person_token(&server.test.system(), "ann", Role::Viewer, None).await.unwrap();
     let session = access::log_in(app, &token.secret).await.unwrap();
     let host = access::host_token(app).await.unwrap();
@@ -221,7 +222,7 @@ async fn a_session_ends_with_the_token_it_was_begun_with() {
 #[tokio::test]
 async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
     let (server, flights, _) = two_projects().await;
-    let app = &server.test.app;
+    let app = &server.test.app.kernel;
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
     let made = ask(&server, &lead, "ann", "viewer", Some("flights")).await;
     server.call_as(&lead, Method::DELETE, &format!("{TOKENS}/{}", made.json()["id"].as_str().unwrap()), None).await;

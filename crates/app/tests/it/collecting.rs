@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perennial_app::collect::{Collected, collect};
+use perennial_app::collect::Collected;
 use perennial_app::{Caller, ProjectState};
 use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
@@ -94,7 +94,7 @@ impl Batches {
     async fn collect(&self) -> Collected {
         let caller: Caller = self.test.system();
         let submission = self.project.submission().unwrap();
-        collect(&caller, &self.project, &submission, &|_| {}).await.unwrap()
+        self.test.app.ingest.collect(&caller, &self.project, &submission, &|_| {}).await.unwrap()
     }
 
     /// Why collecting failed.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use perennial_app::alerts::Alert;
-use perennial_app::clock::tick;
 use perennial_app::pipeline_runs::PipelineRun;
 use perennial_app::{ProjectState, alerts, monitor_results, pipeline_runs};
 use perennial_core::calendar::Window;
@@ -70,7 +69,7 @@ fn answered_in(test: &TestApp, month: Window) {
 
 /// Looks once; what happened, in lines.
 async fn look(test: &TestApp, project: &Arc<ProjectState>) -> Vec<String> {
-    tick(&test.system(), project).await.unwrap().into_iter().map(|happened| happened.message).collect()
+    test.app.watch.tick(&test.system(), project).await.unwrap().into_iter().map(|happened| happened.message).collect()
 }
 
 /// Windows that were judged, and the requests in each.
@@ -81,7 +80,7 @@ async fn judged(flown: &Flown) -> Vec<(i64, u64)> {
 }
 
 async fn told(test: &TestApp, project: &ProjectState) -> Vec<Alert> {
-    alerts::list(&test.system(), project, None, 100).await.unwrap().items
+    alerts::list(&test.system(), project.id, None, 100).await.unwrap().items
 }
 
 /// Pipeline runs that bring data up to date for monitors.
@@ -131,7 +130,7 @@ async fn wherever_a_server_dies_a_result_has_its_alert() {
             let test = TestApp::beside(&flown.test).await.unwrap();
             test.clock.advance(window.end_ms - WALL_MS);
             (waits.saturating_sub(3)..=waits).for_each(|number| answered_in(&test, month(number)));
-            let project = test.app.project(flown.project.id).await.unwrap();
+            let project = test.app.projects.get(flown.project.id).await.unwrap();
             (test, project)
         };
         let (test, project) = start().await;
@@ -175,7 +174,7 @@ async fn a_window_that_could_not_be_judged_is_told_no_more_once_it_is_too_old_to
     let flown = released(&file().replace("metric =", "within = \"1 day\"\nmetric ="), "delay").await;
     (1..=4).for_each(|number| answered_in(&flown.test, month(number)));
     let states = async |to: Window| {
-        let now = flown.test.app.now(&flown.project).project_ms;
+        let now = flown.project.now().project_ms;
         flown.test.clock.advance(to.end_ms - now);
         look(&flown.test, &flown.project).await;
         let told = told(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
@@ -263,7 +262,8 @@ async fn a_canary_is_judged_while_something_else_takes_its_time() {
         Box::pin(pending())
     });
     let (caller, project) = (flown.test.system(), flown.project.clone());
-    let long = tokio::spawn(async move { tick(&caller, &project).await });
+    let watch = flown.test.app.watch.clone();
+    let long = tokio::spawn(async move { watch.tick(&caller, &project).await });
     began.notified().await;
     flown.renew(2, TestModel::binary(1.0)).await;
     assert!(flown.release("person").await.starts_with("version 2 is the canary at `delay`"));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use perennial_app::ProjectState;
 use perennial_app::pipeline_runs::{self, PipelineKind};
 use perennial_app::pipelines::{self, Options, Plan};
-use perennial_app::{ProjectState, projects};
 use perennial_store::datasets;
 use perennial_testkit::TestApp;
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn start() -> (TestApp, Arc<ProjectState>) {
 }
 
 async fn plan(test: &TestApp, project: &Arc<ProjectState>) -> Plan {
-    pipelines::plan(&test.system(), project, Vec::new()).await.unwrap()
+    test.app.execution.plan(&test.system(), project, Vec::new()).await.unwrap()
 }
 
 /// The steps of a plan: name, whether it is up to date, reasons.
@@ -77,10 +77,11 @@ async fn a_plan_is_made_by_the_file_as_it_is_now_and_the_project_follows_the_one
     let (test, project) = start().await;
     let before = project.submission().unwrap().digest.clone();
     test.write_file(&FILE.replace("steps.more", "steps.other")).unwrap();
-    let plan = projects::plan(&test.system(), Vec::new()).await.unwrap();
+    let (own, submission) = test.app.projects.own(&test.system()).await.unwrap();
+    let plan = test.app.execution.plan_by(&test.system(), &own, submission, None, Vec::new()).await.unwrap();
     assert_eq!(plan.steps.iter().map(|why| why.step.as_str()).collect::<Vec<_>>(), ["features", "other"]);
     assert_eq!(project.submission().unwrap().digest, before);
-    let kept = projects::get(&test.system(), &project).await.unwrap();
+    let kept = test.app.projects.record(&test.system(), &project).await.unwrap();
     assert_eq!(kept.file_digest, Some(before));
 }
 
@@ -109,7 +110,7 @@ async fn key_parts(test: &TestApp, file: &str) -> serde_json::Value {
     let (kind, options) = (PipelineKind::Run, Options::default());
     let run = pipelines::request(&caller, &project, kind, json!({}), &options).await.unwrap();
     // The runner of the tests runs nothing: that it is asked to is the point.
-    pipelines::carry_out(&caller, &project, &run).await.unwrap_err();
+    test.app.runner.run(&caller, &project, &run).await.unwrap_err();
     pipeline_runs::steps(&caller, &project, run.id).await.unwrap()[0].0.key_parts.clone()
 }
 

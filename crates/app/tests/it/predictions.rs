@@ -1,7 +1,6 @@
 //! Segments of predictions that cannot be brought into their dataset, here because the engine keeps no rows.
 
 use perennial_app::alerts::{self, Alert};
-use perennial_app::predictions::take_over;
 use perennial_app::{Caller, ProjectState};
 use perennial_testkit::TestApp;
 
@@ -10,7 +9,7 @@ fn log(project: &ProjectState) -> String {
 }
 
 async fn told(caller: &Caller, project: &ProjectState) -> Vec<Alert> {
-    let mut told = alerts::list(caller, project, None, 100).await.unwrap().items;
+    let mut told = alerts::list(caller, project.id, None, 100).await.unwrap().items;
     told.sort_by(|a, b| a.subject.cmp(&b.subject));
     told
 }
@@ -20,10 +19,10 @@ async fn each_that_stays_in_the_log_is_told_once_and_keeps_none_of_the_others() 
     let (test, project) = TestApp::with_project().await.unwrap();
     let (caller, endpoint) = (test.system(), "delay".parse().unwrap());
     test.predict(&log(&project)).unwrap();
-    take_over(&caller, &project, &endpoint).await.unwrap();
+    test.app.ingest.ingest_segments(&caller, &project, &endpoint).await.unwrap();
     test.predict(&log(&project)).unwrap();
-    take_over(&caller, &project, &endpoint).await.unwrap();
-    take_over(&caller, &project, &endpoint).await.unwrap();
+    test.app.ingest.ingest_segments(&caller, &project, &endpoint).await.unwrap();
+    test.app.ingest.ingest_segments(&caller, &project, &endpoint).await.unwrap();
     let told = told(&caller, &project).await;
     let subjects: Vec<&str> = told.iter().map(|alert| alert.subject.as_str()).collect();
     assert_eq!(subjects, ["segment:delay/1", "segment:delay/2"]);

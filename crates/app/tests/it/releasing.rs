@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use perennial_app::ProjectState;
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun};
-use perennial_app::pipelines::{self, Finished, Options};
-use perennial_app::{ProjectState, endpoints, projects};
+use perennial_app::pipelines::{self, Options, RunOutcome};
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::DatasetId;
 use perennial_core::port::data::Mode;
@@ -103,10 +103,10 @@ impl Flown {
             .unwrap();
     }
 
-    async fn run(&self, kind: PipelineKind, cause: Value) -> (PipelineRun, perennial_core::Result<Finished>) {
+    async fn run(&self, kind: PipelineKind, cause: Value) -> (PipelineRun, perennial_core::Result<RunOutcome>) {
         let (caller, options) = (self.test.system(), Options::default());
         let run = pipelines::request(&caller, &self.project, kind, cause, &options).await.unwrap();
-        let ended = pipelines::carry_out(&caller, &self.project, &run).await;
+        let ended = self.test.app.runner.run(&caller, &self.project, &run).await;
         (run, ended)
     }
 
@@ -116,7 +116,7 @@ impl Flown {
     }
 
     fn answers(&self) -> Option<i64> {
-        self.test.app.live.find("delay").map(|live| live.champion.number)
+        self.test.app.endpoints.router.find("delay").map(|live| live.champion.number)
     }
 }
 
@@ -146,7 +146,7 @@ async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
         flown.renew(number, TestModel::binary(intercept)).await;
         assert_eq!(flown.release("person").await, format!("version {number} answers at `delay`"));
     }
-    endpoints::rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
+    flown.test.app.endpoints.rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
     assert_eq!(flown.answers(), Some(1));
     flown.test.submit(&format!("{PROJECT_FILE}\n# another release of the same version\n")).await.unwrap();
     let told = flown.release("trigger").await;
@@ -162,7 +162,7 @@ async fn a_release_takes_up_what_the_project_file_says_of_endpoints() {
     flown.release("person").await;
     let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
     flown.test.write_file(without).unwrap();
-    projects::submit(&flown.test.system()).await.unwrap();
+    flown.test.app.projects.submit(&flown.test.system()).await.unwrap();
     flown.run(PipelineKind::Run, json!({ "kind": "person" })).await.1.unwrap();
     assert_eq!(flown.answers(), Some(1), "a run leaves it as it is");
     assert!(flown.release("person").await.contains("nothing answers at `delay` any more"));
@@ -204,6 +204,6 @@ async fn a_failed_run_tells_what_to_do() {
     let (run, ended) = flown.run(PipelineKind::Run, json!({ "kind": "person" })).await;
     assert_eq!(ended.unwrap_err().message(), "step `train` failed: this trainer trains nothing");
     let (caller, wait) = (flown.test.system(), Duration::ZERO);
-    let (events, _) = pipeline_runs::events(&caller, &flown.project, run.id, 0, wait).await.unwrap();
+    let (events, _) = flown.test.app.execution.events(&caller, &flown.project, run.id, 0, wait).await.unwrap();
     assert_eq!(events.last().unwrap().body["hint"], "give it a model");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perennial_app::{ProjectState, deployments, endpoints};
+use perennial_app::ProjectState;
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::PromotionId;
 use perennial_store::promotions::{Promotion, PromotionKind};
@@ -44,7 +44,7 @@ async fn endpoint(test: &TestApp, project: &ProjectState) -> endpoint_rows::Endp
 }
 
 fn answers(test: &TestApp) -> i64 {
-    test.app.live.find("delay").unwrap().champion.number
+    test.app.endpoints.router.find("delay").unwrap().champion.number
 }
 
 #[tokio::test]
@@ -53,10 +53,10 @@ async fn a_rollback_waits_for_no_training() {
     let permits = test.app.compute.available_permits();
     let _training = test.app.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
     let name = "delay".parse().unwrap();
-    let before = deployments::get(&test.system(), &project, &name).await.unwrap().before;
-    endpoints::rollback(&test.system(), &project, &name).await.unwrap();
+    let before = test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before;
+    test.app.endpoints.rollback(&test.system(), &project, &name).await.unwrap();
     assert_eq!((before, answers(&test)), (Some(1), 1));
-    assert_eq!(deployments::get(&test.system(), &project, &name).await.unwrap().before, None);
+    assert_eq!(test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before, None);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_version_that_cannot_answer_is_refused_before_anything_is_recorded() {
     let before = endpoint(&test, &project).await;
     let gone = BlobDigest::of(&TestModel::binary(0.0).onnx);
     test.app.services.blobs.delete(gone).await.unwrap();
-    endpoints::rollback(&test.system(), &project, &before.name).await.unwrap_err();
+    test.app.endpoints.rollback(&test.system(), &project, &before.name).await.unwrap_err();
     assert_eq!(endpoint(&test, &project).await, before);
     assert_eq!(answers(&test), 2);
     let known = promotions::list(&mut test.app.store().read().await.unwrap(), project.id, None, 10).await.unwrap();

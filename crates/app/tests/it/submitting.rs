@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use perennial_app::pipeline_runs::{self, PipelineKind};
 use perennial_app::pipelines::{self, Options};
-use perennial_app::{endpoints, projects};
+
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
@@ -18,7 +18,7 @@ async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
     test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
     test.submit(PROJECT_FILE).await.unwrap();
     let caller = test.system();
-    let bytes_max = || test.app.live.find("delay").map(|live| live.body_bytes_max);
+    let bytes_max = || test.app.endpoints.router.find("delay").map(|live| live.body_bytes_max);
     let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
     let smaller = PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"2 kB\"");
     let stops = "nothing answers at `delay` any more: the project file declares no such endpoint";
@@ -26,11 +26,12 @@ async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
         let before = bytes_max();
         assert!(before.is_some() && before != expected);
         test.write_file(file).unwrap();
-        projects::submit(&caller).await.unwrap();
+        test.app.projects.submit(&caller).await.unwrap();
         assert_eq!(bytes_max(), before);
-        endpoints::open_all(&test.app).await.unwrap();
+        test.app.endpoints.open_all().await.unwrap();
         assert_eq!(bytes_max(), before, "a start follows it no more than the submission does");
-        let told = endpoints::take_up(&caller, &project, &project.submission().unwrap()).await.unwrap();
+        let told =
+            test.app.endpoints.apply_declarations(&caller, &project, &project.submission().unwrap()).await.unwrap();
         assert_eq!((bytes_max(), told), (expected, lines.iter().map(ToString::to_string).collect()));
     }
 }
@@ -45,7 +46,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
     let free = [trigger("run"), PROJECT_FILE.replace("auc", "log_loss"), PROJECT_FILE.to_owned()];
     for file in free {
         test.write_file(&file).unwrap();
-        projects::submit(&contributor).await.unwrap();
+        test.app.projects.submit(&contributor).await.unwrap();
     }
     let guarded = [
         (trigger("release"), "[triggers.nightly]"),
@@ -57,7 +58,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
     for (file, section) in guarded {
         let before = project.submission().unwrap().digest.clone();
         test.write_file(&file).unwrap();
-        let refused = projects::submit(&contributor).await.map(drop).unwrap_err();
+        let refused = test.app.projects.submit(&contributor).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::PermissionDenied);
         assert_eq!(
             refused.message(),
@@ -65,11 +66,11 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
         );
         assert!(refused.hint_text().is_some_and(|hint| hint.contains("token of an approver")));
         assert_eq!(project.submission().unwrap().digest, before);
-        projects::submit(&approver).await.unwrap();
+        test.app.projects.submit(&approver).await.unwrap();
         assert_ne!(project.submission().unwrap().digest, before);
         // What is there already a contributor may submit around.
         test.write_file(&format!("{file}\n# another line\n")).unwrap();
-        projects::submit(&contributor).await.unwrap();
+        test.app.projects.submit(&contributor).await.unwrap();
         test.submit(PROJECT_FILE).await.unwrap();
     }
 }
@@ -89,19 +90,22 @@ async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
     test.app.store().write(move |tx| Box::pin(async move { Ok(submit_file(tx, &garbage).await?) })).await.unwrap();
 
     let next = TestApp::beside(&test).await.unwrap();
-    let (caller, project) = (next.system(), next.app.project(project.id).await.unwrap());
+    let (caller, project) = (next.system(), next.app.projects.get(project.id).await.unwrap());
     assert!(project.find_submission().is_none());
     let left = pipelines::recover(&caller).await.unwrap();
     assert_eq!(left.iter().map(|run| run.id).collect::<Vec<_>>(), [run.id]);
-    pipelines::carry_out(&caller, &project, &left[0]).await.unwrap_err();
+    test.app.runner.run(&caller, &project, &left[0]).await.unwrap_err();
     let ended = pipeline_runs::get(&caller, &project, run.id).await.unwrap();
     assert_eq!(ended.state, PipelineRunState::Failed);
     assert!(ended.message.is_some_and(|message| message.contains("does not read")));
-    let (events, is_over) = pipeline_runs::events(&caller, &project, run.id, 0, Duration::ZERO).await.unwrap();
+    let (events, is_over) = test.app.execution.events(&caller, &project, run.id, 0, Duration::ZERO).await.unwrap();
     assert!(is_over && events.last().is_some_and(|event| event.body["event"] == "ended"));
 
     next.submit(PROJECT_FILE).await.unwrap();
     assert!(project.find_submission().is_some());
     let after = TestApp::beside(&next).await.unwrap();
-    assert!(after.app.project(project.id).await.unwrap().find_submission().is_some(), "the same file is kept anew");
+    assert!(
+        after.app.projects.get(project.id).await.unwrap().find_submission().is_some(),
+        "the same file is kept anew"
+    );
 }

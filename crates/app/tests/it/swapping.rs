@@ -7,12 +7,12 @@ use perennial_testkit::{TestApp, TestModel};
 async fn a_swap_that_was_overtaken_by_a_later_one_changes_nothing() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let answering = || Deployment::clone(&test.app.live.find("delay").unwrap());
+    let answering = || Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
     let first = answering();
     let second = test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
-    test.app.live.swap(first);
+    test.app.endpoints.router.swap(first);
     assert_eq!(answering().champion.number, second, "what was read earlier does not come back");
-    test.app.live.swap(answering());
+    test.app.endpoints.router.swap(answering());
     assert_eq!(answering().champion.number, second, "the same may be read again");
 }
 
@@ -20,12 +20,12 @@ async fn a_swap_that_was_overtaken_by_a_later_one_changes_nothing() {
 async fn a_swap_waits_for_the_answer_under_way_and_keeps_nobody_from_the_new_version() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let under_way = test.app.live.find("delay").unwrap();
+    let under_way = test.app.endpoints.router.find("delay").unwrap();
     let swap = |generation: i64| {
         let next = Deployment { generation, ..Deployment::clone(&under_way) };
         let app = test.app.clone();
-        let swap = std::thread::spawn(move || app.live.swap(next));
-        while test.app.live.find("delay").unwrap().generation != generation {
+        let swap = std::thread::spawn(move || app.endpoints.router.swap(next));
+        while test.app.endpoints.router.find("delay").unwrap().generation != generation {
             std::thread::yield_now();
         }
         swap

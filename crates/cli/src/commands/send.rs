@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use perennial_app::sent;
+use perennial_app::uploads;
 use perennial_config::{FILE_NAME, Project, StepKind};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::{Error, ErrorCode};
@@ -69,11 +69,11 @@ impl<'a> Folder<'a> {
         for pattern in project.declared_files().into_iter().chain(globs) {
             files.extend(files_below(self.root, pattern)?.into_iter().map(|file| (file.path, file.size_bytes)));
         }
-        let too_large = files.iter().find(|(_, size_bytes)| **size_bytes > sent::FILE_BYTES_MAX);
+        let too_large = files.iter().find(|(_, size_bytes)| **size_bytes > uploads::FILE_BYTES_MAX);
         if let Some((path, size_bytes)) = too_large {
-            let limit = sent::FILE_BYTES_MAX;
+            let limit = uploads::FILE_BYTES_MAX;
             let message = format!("`{path}` has {size_bytes} bytes, at most {limit} are sent to a server");
-            return Err(Error::new(ErrorCode::TooLarge, message).hint(sent::TOO_LARGE_HINT).into());
+            return Err(Error::new(ErrorCode::TooLarge, message).hint(uploads::TOO_LARGE_HINT).into());
         }
         Ok(files)
     }
@@ -146,7 +146,7 @@ async fn send(client: &Client, base: &str, root: &Path, listed: &Manifest) -> Re
     }
     let digests: Vec<BlobDigest> = wanted.keys().copied().collect();
     let mut missing = Vec::new();
-    for part in digests.chunks(sent::DIGESTS_MAX) {
+    for part in digests.chunks(uploads::DIGESTS_MAX) {
         let answer = client.post(&format!("{base}/files/missing"), &json!({ "digests": part })).await?;
         for digest in answer.get("digests").and_then(Value::as_array).context("the server told no digests")? {
             let digest: BlobDigest = digest.as_str().unwrap_or_default().parse()?;

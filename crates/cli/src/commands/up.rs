@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use perennial_app::{Caller, access, endpoints, projects};
+use perennial_app::{App, Caller, access};
 use perennial_core::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,14 +41,15 @@ async fn start(places: &Places, serving: &Serving) -> Result<Host> {
 }
 
 /// Submits the project of the server's own folder; its endpoints follow it from now on.
-async fn submit(caller: &Caller) -> perennial_core::Result<()> {
-    let (project, told) = projects::submit(caller).await?;
+async fn submit(app: &App) -> perennial_core::Result<()> {
+    let caller = &Caller::system(app.kernel.clone(), "up");
+    let (project, told) = app.projects.submit(caller).await?;
     tracing::info!(project = %project.name, "the project file is submitted");
     for line in told {
         tracing::info!(project = %project.name, "{line}");
     }
     let submission = project.submission()?;
-    for line in endpoints::take_up(caller, &project, &submission).await? {
+    for line in app.endpoints.apply_declarations(caller, &project, &submission).await? {
         tracing::info!(project = %project.name, "{line}");
     }
     Ok(())
@@ -83,7 +84,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     }
     // What comes due is judged by the file as it is now, not as it was when the server ended.
     if places.root.join(perennial_config::FILE_NAME).is_file()
-        && let Err(error) = submit(&Caller::system(host.app.clone(), "up")).await
+        && let Err(error) = submit(&host.app).await
     {
         tracing::error!(error = error.chain(), "the project file was not submitted");
     }
@@ -91,7 +92,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     host.act();
     note!("answering at {}", host.address);
     if options.auth == Switch::On {
-        let link = access::admin_link(&host.app).await?;
+        let link = access::admin_link(&host.app.kernel).await?;
         note!("sign in once with {}/login/{link}", host.address);
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -42,13 +42,13 @@ impl Page {
 
 /// Alerts, newest first.
 pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let alerts = alerts::list(&visit.caller()?, visit.project()?, visit.after(), ROWS_MAX).await?;
+    let alerts = alerts::list(&visit.caller()?, visit.project()?.id, visit.after(), ROWS_MAX).await?;
     page(&Page { alerts, shell: Shell::new(&visit, "alerts", "Alerts").await? })
 }
 
 /// Notes that the visitor has seen an alert.
 pub(crate) async fn acknowledge(visit: Visit) -> Result<Response> {
     let id: AlertId = visit.param("id", "alert")?;
-    alerts::acknowledge(&visit.caller()?, visit.project()?, id).await?;
+    alerts::acknowledge(&visit.caller()?, visit.project()?.id, id).await?;
     Ok(Redirect::to(&routes::section(&visit.project()?.name, "alerts")).into_response())
 }

@@ -2,8 +2,7 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::deployments::{self, EndpointState, LiveVersion};
-use perennial_app::endpoints;
+use perennial_app::deployments::{EndpointState, LiveVersion};
 use perennial_app::releases::{self, Promotion};
 use perennial_core::Result;
 use perennial_core::name::EndpointName;
@@ -62,7 +61,7 @@ impl Row {
 pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let (caller, project) = (visit.caller()?, visit.project()?);
     let promotions = releases::list_promotions(&caller, project, None, ROWS_MAX).await?.items;
-    let rows = deployments::list(&caller, project).await?.into_iter().map(|state| {
+    let rows = visit.app().endpoints.list(&caller, project).await?.into_iter().map(|state| {
         let own = promotions.iter().filter(|promotion| promotion.endpoint.as_ref() == Some(&state.endpoint.name));
         Row { promotions: own.cloned().collect(), state }
     });
@@ -72,6 +71,6 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
 /// One call back.
 pub(crate) async fn rollback(visit: Visit) -> Result<Response> {
     let name: EndpointName = visit.param("name", "endpoint")?;
-    endpoints::rollback(&visit.caller()?, visit.project()?, &name).await?;
+    visit.app().endpoints.rollback(&visit.caller()?, visit.project()?, &name).await?;
     Ok(Redirect::to(&routes::section(&visit.project()?.name, "endpoints")).into_response())
 }

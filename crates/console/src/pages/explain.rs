@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::lineage::{self, Explained, Kind, Line};
+use perennial_app::lineage::{Explained, Kind, Line};
 use perennial_core::Result;
 
 use crate::door::page;
@@ -35,7 +35,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let (caller, project) = (visit.caller()?, visit.project()?);
     let kind: Kind = visit.text("kind").parse()?;
     let id = visit.text("id");
-    let explained = lineage::explain(&caller, project, kind, id).await?;
+    let explained = visit.app().endpoints.explain(&caller, project, kind, id).await?;
     page(&Page {
         explained,
         shell: Shell::new(&visit, "", format!("Origin of {} {}", visit.text("kind"), format::named(id))).await?,

@@ -35,9 +35,9 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let (caller, project) = (visit.caller()?, visit.project()?);
     let head = visit.query.get("head").map(|head| head.trim().to_owned()).unwrap_or_default();
     let before = visit.after().and_then(|after| after.parse().ok());
-    let entries = ledger::list(&caller, project, before, ROWS_MAX).await?;
+    let entries = ledger::list(&caller, project.id, before, ROWS_MAX).await?;
     let (verified, broken) =
-        match ledger::verify(&caller, project, Some(head.as_str()).filter(|head| !head.is_empty())).await {
+        match ledger::verify(&caller, project.id, Some(head.as_str()).filter(|head| !head.is_empty())).await {
             Ok(report) => (Some(report), None),
             Err(error) if error.code() == ErrorCode::Ledger || error.code() == ErrorCode::InvalidArgument => {
                 (None, Some(error.message().to_owned()))

@@ -32,7 +32,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
 pub(crate) async fn begin(visit: Visit) -> Result<Response> {
     let field = |name: &str| visit.form.get(name).map(String::as_str).unwrap_or_default();
     let next = ours(field("next")).to_owned();
-    match access::log_in(visit.app(), field("token").trim()).await {
+    match access::log_in(&visit.app().kernel, field("token").trim()).await {
         Ok(cookie) => started(&visit, &next, &cookie),
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
             let refused = Some(error.message().to_owned());
@@ -57,14 +57,14 @@ pub(crate) async fn show_link(visit: Visit) -> Result<Response> {
 
 /// Turns a one-time link into a session.
 pub(crate) async fn use_link(visit: Visit) -> Result<Response> {
-    let cookie = access::use_admin_link(visit.app(), visit.text("link")).await?;
+    let cookie = access::use_admin_link(&visit.app().kernel, visit.text("link")).await?;
     started(&visit, "/", &cookie)
 }
 
 /// Ends the session.
 pub(crate) async fn end(visit: Visit) -> Result<Response> {
     if let Some(cookie) = &visit.cookie {
-        access::log_out(visit.app(), cookie).await?;
+        access::log_out(&visit.app().kernel, cookie).await?;
     }
     with_cookie(&visit, "/login", "", "; Max-Age=0")
 }

@@ -1,11 +1,13 @@
 //! A project's place on the loop: each stage with its newest fact and what asks for a look.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::response::Response;
 use perennial_app::alerts::{self, Alert};
 use perennial_app::datasets::{self, CheckResult, Load, LoadOrigin};
 use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
-use perennial_app::{Caller, ProjectState, deployments, monitor_results, releases};
+use perennial_app::{Caller, Endpoints, ProjectState, monitor_results, releases};
 use perennial_core::Result;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, LoadState};
@@ -76,7 +78,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     stages.push(step(&shell, &looked, project, "Train", true));
     stages.push(test(&shell, &caller, project).await?);
     stages.push(release(&shell, &caller, project).await?);
-    stages.push(serve(&shell, &caller, project).await?);
+    stages.push(serve(&shell, &visit.app().endpoints, &caller, project).await?);
     stages.push(watch(&shell, &caller, project, &looked).await?);
     stages.push(retrain(&shell, project, &looked));
     page(&Page { shell, owners, task, stages })
@@ -99,7 +101,7 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
         );
     }
     let triggered = runs.iter().find(|run| run.cause["kind"] == "trigger").cloned();
-    let mut alerts = alerts::list(caller, project, None, ALERTS_SHOWN).await?.items;
+    let mut alerts = alerts::list(caller, project.id, None, ALERTS_SHOWN).await?.items;
     alerts.retain(|alert| alert.state == AlertState::Firing);
     Ok(Looked { loads, datasets: all.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
 }
@@ -223,8 +225,8 @@ async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Resu
     Ok(Stage { name: "Release", href: shell.to("releases"), mark, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn serve(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
-    let endpoints = deployments::list(caller, project).await?;
+async fn serve(shell: &Shell, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+    let endpoints = endpoints.list(caller, project).await?;
     let told = endpoints.iter().map(|state| {
         let endpoint = &state.endpoint;
         let champion = endpoint

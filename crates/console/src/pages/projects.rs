@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::projects;
 use perennial_core::Result;
 
 use crate::door::page;
@@ -27,8 +26,8 @@ struct Listed {
 /// The list, or the only project.
 pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let mut listed = Vec::new();
-    for kept in projects::list(&visit.caller()?).await? {
-        let state = visit.app().project(kept.id).await?;
+    for kept in visit.app().projects.list(&visit.caller()?).await? {
+        let state = visit.app().projects.get(kept.id).await?;
         let goal = state.find_submission().map(|submission| submission.project.project.goal.clone());
         // `default` is there for tracking clients that name no project; it is not listed before it is used.
         if goal.is_none() && kept.name.as_str() == "default" {
@@ -39,7 +38,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             name: kept.name.to_string(),
             href,
             goal: goal.unwrap_or_default(),
-            is_stepped: state.stepped_ms().is_some(),
+            is_stepped: state.clock.stepped_ms().is_some(),
         });
     }
     if let [only] = listed.as_slice() {

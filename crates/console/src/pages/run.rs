@@ -74,7 +74,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let (caller, project) = (visit.caller()?, visit.project()?);
     let id: PipelineRunId = visit.param("id", "pipeline run")?;
     let run = pipeline_runs::get(&caller, project, id).await?;
-    let (events, _) = pipeline_runs::events(&caller, project, id, 0, Duration::ZERO).await?;
+    let (events, _) = visit.app().execution.events(&caller, project, id, 0, Duration::ZERO).await?;
     let why = reasons(&events);
     let mut steps = Vec::new();
     for (step, outputs) in pipeline_runs::steps(&caller, project, id).await? {

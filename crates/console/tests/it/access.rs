@@ -40,7 +40,7 @@ async fn whoever_is_not_signed_in_is_sent_to_the_form() {
 #[tokio::test]
 async fn a_link_signs_in_once() {
     let world = World::new().await;
-    let link = admin_link(&world.app).await.unwrap();
+    let link = admin_link(&world.app.kernel).await.unwrap();
     let mut browser = world.anonymous();
     let path = format!("/login/{link}");
     for _ in 0..2 {
@@ -67,7 +67,7 @@ async fn a_session_that_begins_by_https_stays_there() {
     let world = World::new().await;
     for (origin, is_secure) in [("https://localhost:8080", true), ("http://localhost:8080", false)] {
         let browser = world.anonymous();
-        let link = admin_link(&world.app).await.unwrap();
+        let link = admin_link(&world.app.kernel).await.unwrap();
         let request = browser.request("POST", &format!("/login/{link}")).header(header::ORIGIN, origin);
         let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let seen = browser.send(request.body(Body::empty()).unwrap()).await;
@@ -123,7 +123,7 @@ async fn a_form_without_the_sessions_token_changes_nothing() {
         html::check("refused form", &seen.text);
     }
     let state = || async {
-        let found = perennial_app::alerts::list(&world.system(), &project, None, 10).await.unwrap();
+        let found = perennial_app::alerts::list(&world.system(), project.id, None, 10).await.unwrap();
         found.items[0].state
     };
     assert_eq!(state().await, AlertState::Firing);

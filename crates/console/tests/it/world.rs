@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use perennial_app::access::{self, admin_link, create_person_token};
-use perennial_app::{App, Caller, ProjectState, Services, projects};
+use perennial_app::{App, Caller, ProjectState, Services};
 use perennial_artifacts::Blobs;
 use perennial_config::TrainerSpec;
 use perennial_console::{Options, SESSION_COOKIE, router_with};
@@ -79,7 +79,7 @@ impl World {
             predictions: Arc::new(Unlinked),
             clock: Arc::new(Still),
             root: folder.path().to_owned(),
-            sent: folder.path().join("sent"),
+            uploads: folder.path().join("sent"),
             work: folder.path().join("work"),
             version: "0.0.0",
             may_step_clock: true,
@@ -89,7 +89,7 @@ impl World {
 
     /// The server itself, for what tests need done.
     pub(crate) fn system(&self) -> Caller {
-        Caller::system(self.app.clone(), "test")
+        Caller::system(self.app.kernel.clone(), "test")
     }
 
     /// Submits a project file.
@@ -97,7 +97,7 @@ impl World {
         std::fs::create_dir_all(self.folder.path().join("sql")).unwrap();
         std::fs::write(self.folder.path().join("sql/features.sql"), "SELECT * FROM schedule").unwrap();
         std::fs::write(self.folder.path().join("perennial.toml"), text).unwrap();
-        projects::submit(&self.system()).await.unwrap_or_else(|error| panic!("{error:?}")).0
+        self.app.projects.submit(&self.system()).await.unwrap_or_else(|error| panic!("{error:?}")).0
     }
 
     pub(crate) fn anonymous(&self) -> Browser {
@@ -105,20 +105,20 @@ impl World {
     }
 
     pub(crate) async fn admin(&self) -> Browser {
-        let link = admin_link(&self.app).await.unwrap();
-        let cookie = access::use_admin_link(&self.app, &link).await.unwrap();
+        let link = admin_link(&self.app.kernel).await.unwrap();
+        let cookie = access::use_admin_link(&self.app.kernel, &link).await.unwrap();
         self.signed_in(cookie).await
     }
 
     /// Somebody with a role on one project alone.
     pub(crate) async fn person(&self, name: &str, role: Role, project: &ProjectState) -> Browser {
         let token = create_person_token(&self.system(), name, role, Some(project.id)).await.unwrap();
-        let cookie = access::log_in(&self.app, &token.secret).await.unwrap();
+        let cookie = access::log_in(&self.app.kernel, &token.secret).await.unwrap();
         self.signed_in(cookie).await
     }
 
     async fn signed_in(&self, cookie: String) -> Browser {
-        let csrf = access::session(&self.app, &cookie).await.unwrap().unwrap().csrf_token;
+        let csrf = access::session(&self.app.kernel, &cookie).await.unwrap().unwrap().csrf_token;
         Browser { cookie: Some(cookie), csrf, ..self.anonymous() }
     }
 }

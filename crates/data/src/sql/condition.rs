@@ -98,7 +98,7 @@ impl Functions {
 mod tests {
     use datafusion::common::DFSchema;
     use datafusion::prelude::SessionContext;
-    use perennial_validation::is_aggregate;
+    use perennial_core::sql::is_aggregate;
 
     use super::*;
 

@@ -1,0 +1,201 @@
+//! A project file beside the data there are: columns it names that no data has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::KeyParts;
+use perennial_config::{FILE_NAME, GraphNode, KeyDiagnostic, StepKind, Task};
+use perennial_core::name::{DatasetName, StepName};
+use perennial_core::permission::Permission;
+use perennial_core::port::data::FrameRequest;
+use perennial_core::schema::{Schema, TypeClass};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_ingest::checks::plan;
+use perennial_store::step_runs::StepRun;
+use perennial_store::{projects as table, step_runs};
+use serde_json::json;
+
+use perennial_ingest::collect::checks_of;
+use perennial_ingest::snapshot::{Tables, Versioned, no_column};
+use perennial_kernel::Caller;
+use perennial_projects::Submission;
+
+/// Refuses a project file that names columns which the data of its project do not have. Without data, or for who may
+/// not read them, nothing is known.
+pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
+    let name = &submission.project.project.name;
+    let kept = table::find_by_name(&mut *caller.kernel.store().read().await?, name).await?;
+    let Some(kept) = kept.filter(|kept| caller.principal.may(Permission::Read, Some(kept.id))) else { return Ok(()) };
+    let made_by = step_runs::list_newest_good(&mut *caller.kernel.store().read().await?, kept.id).await?;
+    let mut fit = Fit {
+        caller,
+        submission,
+        made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
+        tables: Tables::newest(&caller.kernel, kept.id).await?,
+        schemas: BTreeMap::new(),
+        errors: Vec::new(),
+    };
+    fit.learn().await?;
+    fit.judge_names();
+    fit.judge_checks().await?;
+    if fit.errors.is_empty() {
+        return Ok(());
+    }
+    let errors = perennial_config::locate(FILE_NAME, &submission.text, fit.errors);
+    Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).because(errors))
+}
+
+/// A project file beside what the data tell of datasets.
+struct Fit<'a> {
+    caller: &'a Caller,
+    submission: &'a Submission,
+    /// The newest good run of each step.
+    made_by: BTreeMap<StepName, StepRun>,
+    tables: Tables,
+    /// The columns of each dataset that will have them; others are not known.
+    schemas: BTreeMap<DatasetName, Schema>,
+    errors: Vec<KeyDiagnostic>,
+}
+
+impl Fit<'_> {
+    /// Finds the columns of sources, then those of steps: a query's by its plan over tables that will stay as they are.
+    async fn learn(&mut self) -> Result<()> {
+        for name in self.submission.project.datasets.keys() {
+            if let Some(found) = self.tables.find(name.as_str()) {
+                self.schemas.insert(name.clone(), found.version.schema.clone());
+            }
+        }
+        let mut steady: BTreeSet<DatasetName> = self.schemas.keys().cloned().collect();
+        let mut open: BTreeSet<&StepName> = self.submission.project.steps.keys().collect();
+        loop {
+            let needs_steady = |step: &StepName| {
+                self.submission.graph.inputs(step).all(|thing| match thing {
+                    GraphNode::Dataset(name) => steady.contains(name),
+                    GraphNode::Model(_) | GraphNode::Output(..) => true,
+                })
+            };
+            let Some(step) = open.iter().copied().find(|step| needs_steady(step)) else { return Ok(()) };
+            open.remove(step);
+            self.plan(step).await?;
+            for thing in self.submission.graph.outputs(step) {
+                let GraphNode::Dataset(name) = thing else { continue };
+                let Some(found) = self.tables.find(name.as_str()) else { continue };
+                let stands = &found.version.schema;
+                if self.schemas.get(name) == Some(stands) || self.is_left_by_command(step) {
+                    self.schemas.insert(name.clone(), stands.clone());
+                    steady.insert(name.clone());
+                }
+            }
+        }
+    }
+
+    /// Whether a step runs a command, and its newest good run was of the command, code and parameters that are
+    /// declared: then it leaves what it left.
+    fn is_left_by_command(&self, step: &StepName) -> bool {
+        let StepKind::Run(run) = &self.submission.project.steps[step].kind else { return false };
+        let Some(made) = self.made_by.get(step) else { return false };
+        let Ok(parts) = serde_json::from_value::<KeyParts>(made.key_parts.clone()) else { return false };
+        let has = |part: &str, content: &str| parts.get(part) == Some(content);
+        let is_same_code = |declared: &String| {
+            let files = self.submission.files.get(declared);
+            files.is_some_and(|files| {
+                files.iter().all(|(path, digest)| has(&format!("code:{path}"), &digest.to_string()))
+            })
+        };
+        has("command", &json!(run.argv).to_string())
+            && has("params", &json!(run.params).to_string())
+            && run.code.iter().all(is_same_code)
+    }
+
+    /// Plans the query of a step; its errors are told.
+    async fn plan(&mut self, step: &StepName) -> Result<()> {
+        let StepKind::Sql { file } = &self.submission.project.steps[step].kind else { return Ok(()) };
+        let (Some(sql), Ok(made)) = (self.submission.texts.get(file), step.as_str().parse()) else { return Ok(()) };
+        let needs = self.submission.graph.inputs(step).filter_map(|thing| match thing {
+            GraphNode::Dataset(name) => self.tables.find(name.as_str()).map(Versioned::named),
+            GraphNode::Model(_) | GraphNode::Output(..) => None,
+        });
+        let request = FrameRequest { sql: sql.clone(), tables: needs.collect() };
+        match self.caller.kernel.data().plan(&request).await {
+            Ok(schema) => drop(self.schemas.insert(made, schema)),
+            Err(error) if error.code() == ErrorCode::Sql => {
+                let message = format!("in `{file}`: {}", error.message());
+                self.tell(&["steps", step.as_str(), "sql"], message, error.hint_text().map(str::to_owned));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Judges what `[task]`, slices and keys name.
+    fn judge_names(&mut self) {
+        if let Some(task) = &self.submission.project.task
+            && let Some(schema) = self.schemas.get(&task.data).cloned()
+        {
+            self.judge_task(task, &schema);
+            for (step, declared) in &self.submission.project.steps {
+                if let StepKind::Evaluate { slices, .. } = &declared.kind {
+                    self.columns(&task.data, &schema, &["steps", step.as_str(), "slices"], slices);
+                }
+            }
+        }
+        for (name, declared) in &self.submission.project.datasets {
+            if let Some(schema) = self.schemas.get(name).cloned() {
+                self.columns(name, &schema, &["datasets", name.as_str(), "key"], &declared.key);
+            }
+        }
+    }
+
+    fn judge_task(&mut self, task: &Task, schema: &Schema) {
+        for (role, name) in [("target", &task.target), ("time", &task.time)] {
+            self.column(&task.data, schema, &["task", role], name);
+        }
+        for (role, names) in [("key", &task.key), ("ignore", &task.ignore), ("allow", &task.allow)] {
+            self.columns(&task.data, schema, &["task", role], names);
+        }
+        let time = schema.field(&task.time).map(|field| &field.class);
+        if let Some(class) = time.filter(|class| !matches!(class, TypeClass::Timestamp | TypeClass::Date)) {
+            let message =
+                format!("column `{}` of dataset `{}` is {class}, expected a timestamp or date", task.time, task.data);
+            self.tell(&["task", "time"], message, Some("make it one in the step that makes the dataset".to_owned()));
+        }
+    }
+
+    fn columns(&mut self, dataset: &DatasetName, schema: &Schema, at: &[&str], names: &[String]) {
+        for (index, name) in names.iter().enumerate() {
+            let index = index.to_string();
+            self.column(dataset, schema, &[at, &[index.as_str()]].concat(), name);
+        }
+    }
+
+    fn column(&mut self, dataset: &DatasetName, schema: &Schema, at: &[&str], name: &str) {
+        if schema.field(name).is_none() {
+            let (message, hint) = no_column(dataset, schema, name);
+            self.tell(at, message, hint);
+        }
+    }
+
+    /// Judges checks over the columns of their datasets.
+    async fn judge_checks(&mut self) -> Result<()> {
+        for (dataset, schema) in self.schemas.clone() {
+            for check in checks_of(&self.submission.project, &dataset) {
+                // What refers to a dataset without rows is told when rows come.
+                let one = std::slice::from_ref(&check);
+                let Ok(plan) = plan(one, |other| self.tables.find(other).map(Versioned::named)) else { continue };
+                match self.caller.kernel.data().judge_checks(&schema, &plan).await {
+                    Ok(()) => {}
+                    Err(error) if error.code() == ErrorCode::Sql => {
+                        let at = ["checks", dataset.as_str(), check.name.as_str()];
+                        self.tell(&at, error.message().to_owned(), error.hint_text().map(str::to_owned));
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, at: &[&str], message: String, suggestion: Option<String>) {
+        let path = at.iter().map(|part| (*part).to_owned()).collect();
+        self.errors.push(KeyDiagnostic { path, message, suggestion });
+    }
+}

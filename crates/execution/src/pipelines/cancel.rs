@@ -1,0 +1,166 @@
+//! Cancelling a pipeline run: a person stops it, and nothing goes on with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use perennial_core::Result;
+use perennial_core::id::PipelineRunId;
+use perennial_core::permission::Permission;
+use perennial_core::state::{PipelineRunEvent, PipelineRunState};
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
+use perennial_store::{pipeline_runs as table, step_runs};
+use tokio_util::sync::CancellationToken;
+
+use super::event::PipelineEvent;
+use super::{RunOutcome, end_tracked};
+use crate::{Execution, pipeline_runs};
+use perennial_kernel::{Caller, wrong_state};
+use perennial_projects::ProjectState;
+use perennial_tracking::Seal;
+
+/// How long one look for the end of a cancelled run takes at most.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The pipeline runs that are executed here or wait for their turn. Clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct ActiveRuns(Arc<Mutex<HashMap<PipelineRunId, Arc<Cancellation>>>>);
+
+impl ActiveRuns {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PipelineRunId, Arc<Cancellation>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether cancelling a pipeline run was requested.
+#[derive(Default)]
+pub(crate) struct Cancellation {
+    requested: CancellationToken,
+    /// Who requested it first.
+    by: OnceLock<Caller>,
+}
+
+impl Cancellation {
+    /// Completes when the run is to be cancelled.
+    pub(super) async fn requested(&self) {
+        self.requested.cancelled().await;
+    }
+
+    pub(super) fn is_requested(&self) -> bool {
+        self.requested.is_cancelled()
+    }
+}
+
+/// Keeps a pipeline run in [`ActiveRuns`] for as long as it lives.
+pub(super) struct RunGuard {
+    active: ActiveRuns,
+    id: PipelineRunId,
+    pub(super) cancellation: Arc<Cancellation>,
+}
+
+impl RunGuard {
+    pub(super) fn new(active: &ActiveRuns, id: PipelineRunId) -> Self {
+        let cancellation = Arc::<Cancellation>::default();
+        active.lock().insert(id, cancellation.clone());
+        Self { active: active.clone(), id, cancellation }
+    }
+}
+
+impl Drop for RunGuard {
+    fn drop(&mut self) {
+        self.active.lock().remove(&self.id);
+    }
+}
+
+impl Execution {
+    /// Stops a pipeline run that is not over: its commands are ended, what they began leaves nothing, and what was done
+    /// stays. One that decides and releases by now comes to its own end. Gives the run as it ended.
+    pub async fn cancel(&self, caller: &Caller, project: &Arc<ProjectState>, id: PipelineRunId) -> Result<PipelineRun> {
+        let run = pipeline_runs::get(caller, project, id).await?;
+        caller.require(
+            if run.kind == PipelineKind::Release { Permission::Approve } else { Permission::Write },
+            project.id,
+        )?;
+        if run.state.is_terminal() {
+            return Err(wrong_state(format!("pipeline run `{id}` is over: it is {}", run.state.as_str())));
+        }
+        loop {
+            let told = self.events.notified();
+            let active = self.active.lock().get(&id).cloned();
+            let now = pipeline_runs::get(caller, project, id).await?;
+            if now.state.is_terminal() {
+                return Ok(now);
+            }
+            match active {
+                Some(cancellation) => {
+                    // The first who wants it is told of.
+                    let _ = cancellation.by.set(caller.clone());
+                    cancellation.requested.cancel();
+                }
+                // Left behind by a server before this one, or about to begin here: then it is found at the next look.
+                None => self.end_left(caller, &now).await?,
+            }
+            // Woken or not, it is looked at again.
+            let _ = tokio::time::timeout(LOOK, told).await;
+        }
+    }
+
+    /// Ends a run that nobody carries out, unless it begins here at this moment.
+    async fn end_left(&self, caller: &Caller, run: &PipelineRun) -> Result<()> {
+        let is_here = run.holder.as_deref() == Some(&caller.kernel.server.to_string());
+        if run.state == PipelineRunState::Running && is_here {
+            return Ok(());
+        }
+        self.end_as(caller, run, run.state).await
+    }
+
+    /// How a run ended that somebody cancelled.
+    pub(super) async fn end_cancelled(
+        &self,
+        caller: &Caller,
+        run: &PipelineRun,
+        cancellation: &Cancellation,
+    ) -> Result<RunOutcome> {
+        let by = cancellation.by.get().unwrap_or(caller);
+        let by = Caller { cause: caller.cause.clone(), ..by.clone() };
+        let state = pipeline_runs::state(&by, run.id).await?;
+        self.end_as(&by, run, state).await?;
+        let message = Some(format!("cancelled by {}", by.principal.name));
+        Ok(RunOutcome { state: PipelineRunState::Cancelled, message, held: 0 })
+    }
+
+    /// Records that a run in a state was cancelled, and tells its followers; one that has moved on is left.
+    async fn end_as(&self, caller: &Caller, run: &PipelineRun, state: PipelineRunState) -> Result<()> {
+        let seal = Seal::new(caller, run.project_id).await?;
+        let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
+        let message = format!("cancelled by {}", caller.principal.name);
+        let word = PipelineRunState::Cancelled.as_str().to_owned();
+        let told = serde_json::json!(PipelineEvent::Ended {
+            state: word,
+            message: Some(message.clone()),
+            hint: None,
+            held: 0
+        });
+        caller
+            .kernel
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    if table::get(tx, id).await?.state != state {
+                        return Ok(());
+                    }
+                    let owed = end_tracked(tx, id, &seal, at_ms).await?;
+                    step_runs::interrupt_running(tx, id, at_ms).await?;
+                    table::add_event(tx, id, &told, at_ms).await?;
+                    table::apply(tx, id, PipelineRunEvent::Cancel, Some(&message), at_ms).await?;
+                    for change in owed {
+                        seal.record(tx, change).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        self.events.notify_waiters();
+        Ok(())
+    }
+}

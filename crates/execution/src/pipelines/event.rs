@@ -1,0 +1,110 @@
+//! What followers of a pipeline run are told: each event is a row that can be read again.
+
+use perennial_core::name::{DatasetName, StepName};
+use serde::{Deserialize, Serialize};
+
+/// One event of a pipeline run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum PipelineEvent {
+    /// A load begins.
+    LoadStarted {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The file, or files one a line.
+        path: String,
+    },
+    /// A load ended.
+    LoadEnded {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The file, or files one a line.
+        path: String,
+        /// `committed`, `held` or `unchanged`.
+        state: String,
+        /// Rows that entered the dataset; of a held load those that arrived, of unchanged content those that are there.
+        rows: u64,
+        /// Rows set aside.
+        set_aside: u64,
+        /// Why it is held.
+        message: Option<String>,
+        /// What its checks found, a line each.
+        #[serde(default)]
+        findings: Vec<String>,
+    },
+    /// A dataset could not be collected.
+    LoadFailed {
+        /// The dataset.
+        dataset: DatasetName,
+        /// What went wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A dataset has no rows yet, and its source finds no file.
+    SourceEmpty {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Where its source looks, as it is declared.
+        files: String,
+    },
+    /// A step begins.
+    StepStarted {
+        /// The step.
+        step: StepName,
+        /// `sql`, `train`, `run` or `evaluate`.
+        kind: String,
+        /// What changed.
+        why: Vec<String>,
+    },
+    /// A line of a step's log.
+    StepLog {
+        /// The step.
+        step: StepName,
+        /// The line.
+        line: String,
+    },
+    /// A step ended.
+    StepEnded {
+        /// The step.
+        step: StepName,
+        /// `succeeded`, `cached`, `failed` or `skipped`.
+        state: String,
+        /// How long it took.
+        ms: i64,
+        /// What it made, or what went wrong.
+        message: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Steps whose outputs were there already.
+    Cached {
+        /// How many.
+        steps: usize,
+    },
+    /// A candidate was judged.
+    Decided {
+        /// `pass`, `fail` or `unknown`; absent when there is nothing to release.
+        verdict: Option<String>,
+        /// One line.
+        message: String,
+    },
+    /// What a release did.
+    Released {
+        /// One line.
+        message: String,
+    },
+    /// The run is over.
+    Ended {
+        /// Its last state.
+        state: String,
+        /// One line, when there is something to say.
+        message: Option<String>,
+        /// What to do, when it failed or loads are held.
+        #[serde(default)]
+        hint: Option<String>,
+        /// How many loads are held whose files are still there.
+        #[serde(default)]
+        held: usize,
+    },
+}

@@ -1,0 +1,100 @@
+//! A step's log while it grows, told to those who follow the run.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use perennial_core::name::StepName;
+use tokio::sync::oneshot;
+
+use crate::pipelines::{Context, PipelineEvent};
+
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Lines of an attempt that are told; the kept log has all.
+const LINES_MAX: usize = 1_000;
+
+/// Characters of a line that are told.
+const LINE_CHARS_MAX: usize = 1_000;
+
+/// Bytes read at a time, and after which a line without end is told as it is.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Tells each line of the log at `place` soon after it is written, until `ended` says that nothing more comes.
+pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut ended: oneshot::Receiver<()>) {
+    let mut log = None;
+    let mut lines = Lines::default();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let is_over = tokio::select! {
+            _ = &mut ended => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if log.is_none() {
+            // It is there once the step has begun.
+            log = File::open(place).ok();
+        }
+        while let Some(read) = log.as_mut().and_then(|log| log.read(&mut chunk).ok()).filter(|read| *read > 0) {
+            for line in lines.push(&chunk[..read]) {
+                context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+            }
+            if lines.told > LINES_MAX {
+                let line = format!("[more follows; `perennial logs {step}` shows all of it when the step has ended]");
+                return context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+            }
+        }
+        if is_over {
+            if let Some(line) = lines.finish() {
+                context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+            }
+            return;
+        }
+    }
+}
+
+/// Bytes on their way to lines.
+#[derive(Default)]
+struct Lines {
+    pending: Vec<u8>,
+    told: usize,
+}
+
+impl Lines {
+    /// The lines that are whole with `bytes`, up to the limit.
+    fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.pending.extend_from_slice(bytes);
+        let end = match self.pending.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) => end + 1,
+            None if self.pending.len() > CHUNK_BYTES => self.pending.len(),
+            None => return Vec::new(),
+        };
+        let whole: Vec<u8> = self.pending.drain(..end).collect();
+        let whole = whole.strip_suffix(b"\n").unwrap_or(&whole);
+        let lines: Vec<String> = whole.split(|byte| *byte == b'\n').map(shown).collect();
+        let room = LINES_MAX.saturating_sub(self.told);
+        self.told += lines.len();
+        lines.into_iter().take(room).collect()
+    }
+
+    /// What is left without a line's end.
+    fn finish(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.pending);
+        (!rest.is_empty()).then(|| shown(&rest))
+    }
+}
+
+/// A line as a terminal would leave it: of a bar that was drawn over itself, what was drawn last.
+fn shown(line: &[u8]) -> String {
+    let line = String::from_utf8_lossy(line);
+    let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
+    let mut shown: String = last.chars().take(LINE_CHARS_MAX).collect();
+    if shown.len() < last.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

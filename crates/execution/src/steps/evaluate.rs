@@ -1,0 +1,345 @@
+//! `evaluate` steps: the candidate, simpler models and the champion judged on the same rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use perennial_core::frame::Frame;
+use perennial_core::id::{EvidenceId, StepRunId};
+use perennial_core::model::{Predictor, Scores};
+use perennial_core::name::StepName;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_evaluation::plot::{Plot, plots};
+use perennial_evaluation::{Outcomes, leaks};
+use perennial_monitoring::Reference;
+use perennial_store::evidence::Evidence as Row;
+use perennial_store::step_runs::{OutputKind, StepOutput};
+use perennial_store::{check_results, evidence, loads};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::training_set::{Examples, feature_names, split, task};
+use super::{Made, ModelReference, load_model, model_output};
+use crate::pipelines::{Context, PipelineEvent};
+use crate::split::Split;
+
+/// Warm single-row calls of one round of the latency measurement.
+const LATENCY_ROWS: usize = 2_000;
+/// Rounds of it; the best counts.
+const LATENCY_ROUNDS: usize = 3;
+
+/// One judged model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFacts {
+    /// Its name in gates: `candidate`, `champion`, or its step's.
+    pub name: String,
+    /// The step that made it; `None` for the champion.
+    pub step: Option<StepName>,
+    /// Digest of its files.
+    pub digest: String,
+    /// Number of the champion's version.
+    pub number: Option<i64>,
+    /// Measures and slices, as gates see them.
+    pub facts: Map<String, Value>,
+}
+
+/// What is known of a candidate when it is judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The split behind it.
+    pub split: Split,
+    /// Dataset versions by name: (number, digest).
+    pub datasets: BTreeMap<String, (i64, String)>,
+    /// The judged models, the candidate first.
+    pub models: Vec<ModelFacts>,
+    /// Suspected leaks: feature and why.
+    pub leaks: Vec<(String, String)>,
+    /// The candidate's latency.
+    pub serving: Value,
+    /// Data checks of the dataset versions behind it, counted.
+    pub checks: Value,
+    /// The candidate's reference for monitors.
+    pub reference: Reference,
+    /// Pictures: name, title, blob digest.
+    pub plots: Vec<(String, String, String)>,
+}
+
+impl Evidence {
+    /// The facts that gates are judged over.
+    pub fn facts(&self) -> Value {
+        let mut facts: Map<String, Value> =
+            self.models.iter().map(|model| (model.name.clone(), Value::Object(model.facts.clone()))).collect();
+        facts.insert("serving".to_owned(), self.serving.clone());
+        facts.insert("checks".to_owned(), self.checks.clone());
+        Value::Object(facts)
+    }
+
+    /// A judged model by its name in gates.
+    pub fn model(&self, name: &str) -> Option<&ModelFacts> {
+        self.models.iter().find(|model| model.name == name)
+    }
+}
+
+/// The evidence an attempt gathered.
+pub async fn find(context: &Context, step_run: StepRunId) -> Result<(Row, Evidence)> {
+    let row = evidence::find_by_step_run(&mut *context.caller.kernel.store().read().await?, step_run)
+        .await?
+        .ok_or_else(|| Error::not_found("evidence of step run", step_run))?;
+    let body = serde_json::from_value(row.body.clone())
+        .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
+    Ok((row, body))
+}
+
+/// Whether the evidence behind cached outputs has not expired.
+pub(super) async fn is_fresh(context: &Context, outputs: &[StepOutput]) -> Result<bool> {
+    let Some(output) = outputs.first() else { return Ok(false) };
+    let row = evidence::find_by_step_run(&mut *context.caller.kernel.store().read().await?, output.step_run_id).await?;
+    Ok(row.is_some_and(|row| context.project.now().project_ms < row.expires_project_ms))
+}
+
+pub(super) async fn run(
+    context: &Arc<Context>,
+    step: &StepName,
+    id: StepRunId,
+    models: &[StepName],
+    slices: &[String],
+) -> Result<Made> {
+    let kernel = &context.caller.kernel;
+    let task = task(context)?.clone();
+    let split = split(context).await?;
+    let examples = Examples::read(context).await?;
+    let candidate = context.submission.project.release.as_ref().map(|release| release.model.clone());
+    let mut contenders = Vec::new();
+    for model in models {
+        let output = model_output(context, model)?;
+        let reference = ModelReference::of(&output)?;
+        let name = if Some(model) == candidate.as_ref() { "candidate".to_owned() } else { model.to_string() };
+        let predictor = load_model(kernel, &reference, model.as_str()).await?;
+        contenders.push(Contender { name, step: Some(model.clone()), digest: output.digest, number: None, predictor });
+    }
+    contenders.sort_by_key(|contender| contender.name != "candidate");
+    if let Some(champion) = context.champion().await? {
+        let predictor = context.load(champion).await?;
+        let digest = champion.content_digest.clone().unwrap_or_default();
+        contenders.push(Contender {
+            name: "champion".to_owned(),
+            step: None,
+            digest,
+            number: Some(champion.number),
+            predictor,
+        });
+    }
+    let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
+    context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+    let key = task.key.clone();
+    let (repeated, examples) =
+        kernel.run_blocking_heavy(move || Ok((examples.rows_of_repeated_keys(&key), examples))).await?;
+    if repeated > 0 {
+        let line = format!(
+            "warning: {repeated} of {} rows have a key that others have, too: an example is one row, and its outcome joins by the key",
+            examples.frame.rows()
+        );
+        context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+    }
+    let features = feature_names(&task, examples.frame.names());
+    let (slices, allowed) = (slices.to_vec(), task.allow.clone());
+    let measured = kernel
+        .run_blocking_heavy(move || measure(&contenders, &examples, &features, &task.target, split, &slices, &allowed))
+        .await?;
+    let mut pictures = Vec::new();
+    for plot in &measured.plots {
+        let blob = kernel.services.blobs.put_bytes(plot.svg.clone().into_bytes()).await?;
+        pictures.push((plot.name.to_owned(), plot.title.clone(), blob.digest.to_string()));
+    }
+    let datasets = context
+        .tables()
+        .iter()
+        .map(|table| (table.dataset.name.to_string(), (table.version.number, table.version.digest.clone())))
+        .collect();
+    let gathered = Evidence {
+        split,
+        datasets,
+        models: measured.models,
+        leaks: measured.leaks,
+        serving: measured.serving,
+        checks: checks(context).await?,
+        reference: measured.reference,
+        plots: pictures,
+    };
+    store(context, step, id, gathered).await
+}
+
+async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evidence) -> Result<Made> {
+    let kernel = &context.caller.kernel;
+    let at = context.project.now();
+    let report = kernel.services.blobs.put_bytes(json!(gathered).to_string().into_bytes()).await?;
+    let fresh = context
+        .submission
+        .project
+        .release
+        .as_ref()
+        .map(|release| release.fresh.after(at.project_ms, &context.submission.zone));
+    let row = Row {
+        id: EvidenceId::generate(),
+        project_id: context.project.id,
+        pipeline_run_id: context.run.id,
+        step_run_id: id,
+        release_digest: None,
+        body: json!(gathered),
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+        expires_project_ms: fresh.unwrap_or(i64::MAX),
+    };
+    kernel.store().write(move |tx| Box::pin(async move { Ok(evidence::insert(tx, &row).await?) })).await?;
+    let output = StepOutput {
+        step_run_id: id,
+        name: step.to_string(),
+        kind: OutputKind::Report,
+        digest: report.digest.to_string(),
+        reference: json!({ "blob": report.digest }),
+    };
+    let metric = super::training_set::task(context)?.metric.clone();
+    let shown: Vec<String> = gathered
+        .models
+        .iter()
+        .map(|model| {
+            format!(
+                "{} {metric} {}",
+                model.name,
+                model
+                    .facts
+                    .get(&metric)
+                    .and_then(Value::as_f64)
+                    .map_or("undefined".to_owned(), |value| format!("{value:.4}"))
+            )
+        })
+        .collect();
+    Ok(Made { outputs: vec![output], message: shown.join(", ") })
+}
+
+struct Contender {
+    name: String,
+    step: Option<StepName>,
+    digest: String,
+    number: Option<i64>,
+    predictor: Arc<dyn Predictor>,
+}
+
+struct Measured {
+    models: Vec<ModelFacts>,
+    leaks: Vec<(String, String)>,
+    serving: Value,
+    reference: Reference,
+    plots: Vec<Plot>,
+}
+
+fn measure(
+    contenders: &[Contender],
+    examples: &Examples,
+    features: &[String],
+    target: &str,
+    split: Split,
+    slices: &[String],
+    allowed: &[String],
+) -> Result<Measured> {
+    let first =
+        contenders.first().ok_or_else(|| Error::new(ErrorCode::ProjectFile, "an `evaluate` step names no model"))?;
+    let failed = |name: &str, cause: &dyn std::fmt::Display| {
+        Error::new(ErrorCode::StepFailed, format!("`{name}` cannot be judged: {cause}"))
+    };
+    let rows = examples.labelled_rows(|time| split.judges(time));
+    let test = examples.frame.take(&rows);
+    let outcome = test.column(target).ok_or_else(|| Error::not_found("column", target))?;
+    let signature = first.predictor.signature();
+    let outcomes =
+        Outcomes::from_column(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    let inputs = test.select(features);
+    let mut models = Vec::new();
+    let mut scored: Vec<(&str, Scores)> = Vec::new();
+    for contender in contenders {
+        let scores = contender.predictor.predict(&inputs).map_err(|cause| failed(&contender.name, &cause))?;
+        // Each model scores in the order of its own classes.
+        let classes = &contender.predictor.signature().classes;
+        let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
+        let judged = perennial_evaluation::evaluate(&scores, &own, &test, slices)
+            .map_err(|cause| failed(&contender.name, &cause))?;
+        models.push(ModelFacts {
+            name: contender.name.clone(),
+            step: contender.step.clone(),
+            digest: contender.digest.clone(),
+            number: contender.number,
+            facts: judged.facts(),
+        });
+        scored.push((&contender.name, scores));
+    }
+    // A column that is known only afterwards shows in the rows whose outcome is still to come.
+    let whole = examples.frame.column(target).ok_or_else(|| Error::not_found("column", target))?;
+    let all: Vec<usize> = (0..examples.frame.rows())
+        .filter(|row| whole.is_missing(*row) || examples.times[*row].is_some_and(|time| time < split.test.end_ms))
+        .collect();
+    let seen = examples.frame.take(&all);
+    let known = seen.column(target).ok_or_else(|| Error::not_found("column", target))?;
+    let known =
+        Outcomes::from_column(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    let suspects = leaks(&seen.select(features), &known).map_err(|cause| failed("leak", &cause))?;
+    let leaks = suspects
+        .iter()
+        .filter(|suspect| !allowed.contains(&suspect.feature))
+        .map(|suspect| (suspect.feature.clone(), suspect.message()))
+        .collect();
+    let trained = examples.frame.take(&examples.labelled_rows(|time| split.trains(time))).select(features);
+    let reference = Reference::new(&trained, &scored[0].1, &signature.classes);
+    let same_classes = |index: usize| contenders[index].predictor.signature().classes == signature.classes;
+    let shown: Vec<(&str, &Scores)> = scored
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| same_classes(*index))
+        .map(|(_, (name, scores))| (*name, scores))
+        .collect();
+    let plots = plots(&shown, &outcomes).map_err(|cause| failed("plots", &cause))?;
+    Ok(Measured { models, leaks, serving: latency(&*first.predictor, &inputs), reference, plots })
+}
+
+/// Warm test rows, one at a time, in process: the best of three rounds.
+fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
+    let count = inputs.rows().min(LATENCY_ROWS);
+    if count == 0 {
+        return json!({});
+    }
+    let rows: Vec<Frame> = (0..count).map(|row| inputs.take(&[row])).collect();
+    let mut best: Option<(f64, f64)> = None;
+    for _ in 0..LATENCY_ROUNDS {
+        let mut times: Vec<f64> = rows
+            .iter()
+            .map(|row| {
+                let began = Instant::now();
+                let answered = predictor.predict(row);
+                std::hint::black_box(&answered);
+                began.elapsed().as_secs_f64() * 1000.0
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        let round = (times[count / 2], times[(count * 99 / 100).min(count - 1)]);
+        best = Some(best.map_or(round, |best| if round.1 < best.1 { round } else { best }));
+    }
+    best.map_or_else(|| json!({}), |(p50, p99)| json!({ "p50_ms": p50, "p99_ms": p99 }))
+}
+
+/// How the loads that made the dataset versions behind the candidate were judged.
+async fn checks(context: &Context) -> Result<Value> {
+    let mut reader = context.caller.kernel.store().read().await?;
+    let (mut passed, mut warned, mut failed) = (0.0, 0.0, 0.0);
+    for table in context.tables().iter() {
+        let Some(load) = loads::find_by_number(&mut reader, table.dataset.id, table.version.number).await? else {
+            continue;
+        };
+        for result in check_results::list(&mut reader, load.id).await? {
+            match (result.verdict, result.severity) {
+                (perennial_core::rule::Verdict::Pass, _) => passed += 1.0,
+                (_, perennial_core::port::data::Severity::Warn) => warned += 1.0,
+                _ => failed += 1.0,
+            }
+        }
+    }
+    Ok(json!({ "passed": passed, "warned": warned, "failed": failed }))
+}

@@ -1,0 +1,205 @@
+//! Models as steps make them: a folder of files with a signature, and the run that tells of it.
+
+use std::sync::Arc;
+
+use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::id::{RunId, StepRunId};
+use perennial_core::model::{Predictor, Signature};
+use perennial_core::name::StepName;
+use perennial_core::state::RunStatus;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::experiments::Tag;
+use perennial_store::run_artifacts::RunArtifact;
+use perennial_store::runs::{Batch, NewRun, RunUpdate};
+use perennial_store::step_runs::{OutputKind, StepOutput};
+use perennial_store::{run_artifacts, runs, step_runs};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::pipelines::Context;
+use perennial_kernel::Kernel;
+use perennial_tracking::Seal;
+
+/// The largest model file that is read into memory, in bytes.
+pub(crate) const MODEL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Where a step's model is, as its output keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelReference {
+    /// Files of the model folder, the manifest's text.
+    pub manifest: String,
+    /// Path of the ONNX file in it; `None` for a flavour that is only recorded.
+    pub onnx: Option<String>,
+    /// What the folder says it is: `onnx`, or the flavours of its `MLmodel`.
+    pub flavor: String,
+    /// Inputs, task, classes; `None` for a flavour that is only recorded.
+    pub signature: Option<Signature>,
+    /// The run that made it.
+    pub run: RunId,
+    /// Digest of the environment it was made in.
+    pub environment: String,
+}
+
+impl ModelReference {
+    /// The reference that a step output stores.
+    pub fn of(output: &StepOutput) -> Result<Self> {
+        serde_json::from_value(output.reference.clone())
+            .map_err(|cause| Error::internal(format!("the record of model `{}` does not read", output.name), cause))
+    }
+
+    /// The step output that stores this reference.
+    pub fn output(&self, id: StepRunId, name: &str) -> Result<StepOutput> {
+        let digest = Manifest::parse(&self.manifest)?.digest().to_string();
+        Ok(StepOutput {
+            step_run_id: id,
+            name: name.to_owned(),
+            kind: OutputKind::Model,
+            digest,
+            reference: json!(self),
+        })
+    }
+}
+
+/// Makes a model ready to answer.
+pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) -> Result<Arc<dyn Predictor>> {
+    let manifest = Manifest::parse(&reference.manifest)?;
+    let (Some(onnx), Some(signature)) = (&reference.onnx, &reference.signature) else {
+        return Err(Error::new(
+            ErrorCode::Model,
+            format!(
+                "the model of `{name}` is of flavour `{}`, which is recorded but cannot answer here",
+                reference.flavor
+            ),
+        )
+        .hint(export_hint(&reference.flavor)));
+    };
+    let file = manifest.file(onnx).ok_or_else(|| Error::not_found("file of model", onnx))?;
+    let bytes = kernel.services.blobs.get_bytes(file.blob.digest, MODEL_BYTES_MAX).await?;
+    let (models, signature) = (kernel.services.models.clone(), signature.clone());
+    kernel.run_blocking_short(move || models.load(&bytes, &signature)).await
+}
+
+/// The command that exports a flavour to ONNX.
+pub(crate) fn export_hint(flavor: &str) -> String {
+    let command = match flavor.split(',').next().unwrap_or_default() {
+        "sklearn" => "skl2onnx.to_onnx(model, X[:1], options={'zipmap': False})",
+        "lightgbm" => "onnxmltools.convert_lightgbm(model, initial_types=..., zipmap=False)",
+        "xgboost" => "onnxmltools.convert_xgboost(model, initial_types=...)",
+        "pytorch" => "torch.onnx.export(model, args, 'model/model.onnx')",
+        "tensorflow" | "keras" => "python -m tf2onnx.convert --saved-model DIR --output model/model.onnx",
+        _ => "an ONNX exporter of the framework",
+    };
+    format!("export it in the step: `{command}`, and write the result to `model.onnx` in the model folder")
+}
+
+/// Keeps a model's files and gives its manifest.
+pub(crate) async fn keep(kernel: &Kernel, files: Vec<(&str, Vec<u8>)>) -> Result<Manifest> {
+    let mut kept = Vec::with_capacity(files.len());
+    for (path, bytes) in files {
+        let blob = kernel.services.blobs.put_bytes(bytes).await?;
+        kept.push(ManifestFile { path: path.parse()?, blob, is_executable: false });
+    }
+    let manifest = Manifest::new(kept)?;
+    kernel.services.blobs.put_bytes(manifest.text().into_bytes()).await?;
+    Ok(manifest)
+}
+
+/// Begins the MLflow run of a step's attempt.
+pub(crate) async fn begin_run(
+    context: &Context,
+    step: &StepName,
+    id: StepRunId,
+    runner: &'static str,
+) -> Result<RunId> {
+    let run = NewRun {
+        run_id: RunId::generate(),
+        experiment_id: context.project.experiment,
+        parent_run_id: None,
+        name: step.to_string(),
+        user_id: context.caller.principal.name.clone(),
+        status: RunStatus::Running,
+        start_ms: context.caller.kernel.services.clock.wall_ms(),
+        tags: [
+            ("mlflow.runName", step.to_string()),
+            ("mlflow.source.type", "PROJECT".to_owned()),
+            ("mlflow.source.name", format!("step:{step}")),
+            ("perennial.pipeline_run", context.run.id.to_string()),
+            ("perennial.step_run", id.to_string()),
+        ]
+        .into_iter()
+        .map(|(key, value)| Tag { key: key.to_owned(), value })
+        .collect(),
+    };
+    let run_id = run.run_id;
+    context
+        .caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                runs::create(tx, &run).await?;
+                step_runs::set_run(tx, id, run_id, runner).await?;
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(run_id)
+}
+
+/// Ends the run of an attempt: what was logged, the model's files as artifacts, its status.
+pub(crate) async fn end_run(
+    context: &Context,
+    run: RunId,
+    status: RunStatus,
+    mut batch: Batch,
+    artifacts: Vec<(String, ManifestFile)>,
+) -> Result<()> {
+    let now = context.caller.kernel.services.clock.wall_ms();
+    let seal = Seal::new(&context.caller, context.project.id).await?;
+    context
+        .caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                // A param the command logged itself stays as it wrote it: Python says `True` where we say `true`.
+                let tracked = runs::get(tx, run).await?;
+                let logged = runs::data(tx, std::slice::from_ref(&tracked)).await?.pop().unwrap_or_default();
+                batch.params.retain(|param| !logged.params.iter().any(|known| known.key == param.key));
+                runs::log_batch(tx, run, &batch).await?;
+                for (path, file) in &artifacts {
+                    let artifact = RunArtifact {
+                        path: path.clone(),
+                        blob_digest: file.blob.digest.to_string(),
+                        size_bytes: file.blob.size_bytes,
+                        updated_ms: now,
+                    };
+                    run_artifacts::put(tx, run, &artifact).await?;
+                }
+                runs::update(tx, run, &RunUpdate { status: Some(status), end_ms: Some(now), name: None }).await?;
+                seal.end(tx, run).await
+            })
+        })
+        .await
+}
+
+/// The files of a model as artifacts below `folder`.
+pub(crate) fn artifacts(folder: &str, manifest: &Manifest) -> Vec<(String, ManifestFile)> {
+    manifest.files().iter().map(|file| (format!("{folder}/{}", file.path), file.clone())).collect()
+}
+
+/// The `MLmodel` file of an ONNX model, as MLflow's readers expect it.
+pub(crate) fn mlmodel(signature: &Signature, run: RunId) -> String {
+    let inputs: Vec<_> = signature
+        .inputs
+        .iter()
+        .map(|input| {
+            let kind = if input.kind == perennial_core::model::InputKind::Number { "double" } else { "string" };
+            json!({ "type": kind, "name": input.name, "required": false })
+        })
+        .collect();
+    let inputs = json!(json!(inputs).to_string());
+    format!(
+        "artifact_path: model\nflavors:\n  onnx:\n    data: model.onnx\n    onnx_version: 1.17.0\n  python_function:\n    data: model.onnx\n    loader_module: mlflow.onnx\nrun_id: {run}\nsignature:\n  inputs: {inputs}\n  outputs: null\n  params: null\n"
+    )
+}

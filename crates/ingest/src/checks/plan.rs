@@ -1,0 +1,77 @@
+//! From checks to one scan.
+
+use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowQuestion, ScanPlan, Severity};
+
+use perennial_core::sql::is_aggregate;
+
+/// What a check asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// A boolean SQL expression: of a row, or over aggregates when it calls one.
+    That(String),
+    /// No two rows of a load agree in these columns.
+    Unique(Vec<String>),
+    /// Every value of `column` stands in `dataset.target`.
+    References {
+        /// The column judged.
+        column: String,
+        /// The other dataset.
+        dataset: String,
+        /// Its column.
+        target: String,
+    },
+}
+
+/// One declared check of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// Its name in the project file.
+    pub name: String,
+    /// What it asks.
+    pub question: Question,
+    /// The share of rows that has to pass, 0 to 1; aggregates do not use it.
+    pub at_least: f64,
+    /// Whether failing holds the load or is only reported.
+    pub severity: Severity,
+}
+
+impl Check {
+    /// Whether it is judged once a load.
+    pub fn is_aggregate(&self) -> bool {
+        matches!(&self.question, Question::That(expression) if is_aggregate(expression))
+    }
+}
+
+/// A check refers to a dataset that has no rows yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("check `{check}` refers to dataset `{dataset}`, which has no version yet")]
+pub struct UnknownTable {
+    /// The check.
+    pub check: String,
+    /// The dataset it refers to.
+    pub dataset: String,
+}
+
+/// Compiles checks to what one scan has to answer. `table` finds the present version of a dataset.
+pub fn plan(checks: &[Check], table: impl Fn(&str) -> Option<NamedTable>) -> Result<ScanPlan, UnknownTable> {
+    let mut plan = ScanPlan::default();
+    for check in checks {
+        let question = match &check.question {
+            Question::That(expression) if is_aggregate(expression) => {
+                plan.aggregates.push(AggregateCheck { name: check.name.clone(), expression: expression.clone() });
+                continue;
+            }
+            Question::That(expression) => RowQuestion::Predicate(expression.clone()),
+            Question::Unique(columns) => RowQuestion::Unique(columns.clone()),
+            Question::References { column, dataset, target } => RowQuestion::References {
+                column: column.clone(),
+                table: table(dataset)
+                    .ok_or_else(|| UnknownTable { check: check.name.clone(), dataset: dataset.clone() })?,
+                target: target.clone(),
+            },
+        };
+        let sets_aside = check.severity == Severity::Error;
+        plan.rows.push(RowCheck { name: check.name.clone(), question, sets_aside });
+    }
+    Ok(plan)
+}

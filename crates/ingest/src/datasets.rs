@@ -1,0 +1,181 @@
+//! Datasets as people look at them: versions, loads, checks, profile, quarantine, queries.
+
+use std::time::Duration;
+
+use perennial_core::id::{DatasetId, LoadId};
+use perennial_core::name::DatasetName;
+use perennial_core::permission::Permission;
+use perennial_core::port::data::{Page as Rows, QueryRequest};
+use perennial_core::state::LoadState;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::{check_results, dataset_versions, datasets, loads};
+
+use crate::snapshot::{Tables, get_dataset};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
+
+pub use perennial_store::Page;
+pub use perennial_store::check_results::{CheckResult, Profile};
+pub use perennial_store::dataset_versions::DatasetVersion;
+pub use perennial_store::datasets::Dataset;
+pub use perennial_store::loads::{Load, LoadOrigin};
+
+/// Rows an answer to a query holds at most.
+pub const QUERY_ROWS_MAX: usize = 10_000;
+/// How long a query may take; it shares the data engine with loads and steps.
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Datasets of a project by name, each with its newest version.
+pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<(Dataset, Option<DatasetVersion>)>> {
+    caller.require(Permission::Read, project.id)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let all = datasets::list(&mut reader, project.id).await?;
+    let mut newest = dataset_versions::list_latest(&mut reader, project.id).await?;
+    let with_version = all.into_iter().map(|dataset| {
+        let place = newest.iter().position(|version| version.dataset_id == dataset.id);
+        (dataset, place.map(|place| newest.swap_remove(place)))
+    });
+    Ok(with_version.collect())
+}
+
+/// A dataset with its newest version.
+pub async fn get(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+) -> Result<(Dataset, Option<DatasetVersion>)> {
+    caller.require(Permission::Read, project.id)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let dataset = get_dataset(&mut reader, project.id, name).await?;
+    let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+    Ok((dataset, newest))
+}
+
+/// Versions of a dataset, newest first; `before` is the number after the page.
+pub async fn versions(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Page<DatasetVersion>> {
+    let dataset = find(caller, project, name).await?;
+    Ok(dataset_versions::list(&mut *caller.kernel.store().read().await?, dataset.id, before, limit).await?)
+}
+
+/// Loads of a dataset, newest first.
+pub async fn loads(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<Load>> {
+    let dataset = find(caller, project, name).await?;
+    Ok(loads::list(&mut *caller.kernel.store().read().await?, dataset.id, after, limit).await?)
+}
+
+/// A load of the project.
+pub async fn load(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
+    caller.require(Permission::Read, project.id)?;
+    let load = loads::get(&mut *caller.kernel.store().read().await?, id).await?;
+    if load.project_id != project.id {
+        return Err(Error::not_found("load", id));
+    }
+    Ok(load)
+}
+
+/// Check results of the newest `loads_max` loads of a dataset, the newest load first.
+pub async fn checks(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    loads_max: u32,
+) -> Result<Vec<(Load, Vec<CheckResult>)>> {
+    let dataset = find(caller, project, name).await?;
+    let mut reader = caller.kernel.store().read().await?;
+    let newest = loads::list(&mut reader, dataset.id, None, loads_max).await?.items;
+    let Some(oldest) = newest.last() else { return Ok(Vec::new()) };
+    let results = check_results::list_of_dataset(&mut reader, dataset.id, oldest.id).await?;
+    let mut grouped: Vec<(Load, Vec<CheckResult>)> = newest.into_iter().map(|load| (load, Vec::new())).collect();
+    for result in results {
+        if let Some((_, of_load)) = grouped.iter_mut().find(|(load, _)| load.id == result.load_id) {
+            of_load.push(result);
+        }
+    }
+    Ok(grouped)
+}
+
+/// The profile of a load, or of the newest committed one.
+pub async fn profile(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    load: Option<LoadId>,
+) -> Result<Option<Profile>> {
+    let dataset = find(caller, project, name).await?;
+    let mut reader = caller.kernel.store().read().await?;
+    let found = match load {
+        Some(load) => check_results::find_profile(&mut reader, load).await?,
+        None => check_results::find_latest_profile(&mut reader, dataset.id).await?,
+    };
+    Ok(found.filter(|profile| profile.dataset_id == dataset.id))
+}
+
+/// Rows set aside, newest load first, optionally of one load. They count once their load is committed or held.
+pub async fn quarantine(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &DatasetName,
+    load: Option<LoadId>,
+    limit: usize,
+) -> Result<Rows> {
+    let dataset = find(caller, project, name).await?;
+    let limit = limit.clamp(1, QUERY_ROWS_MAX);
+    let mut reader = caller.kernel.store().read().await?;
+    let counted = match load {
+        Some(id) => vec![loads::get(&mut reader, id).await?],
+        // Each of these has a row at least: more of them than rows are never needed.
+        None => loads::list_set_aside(&mut reader, dataset.id, limit as u32 + 1).await?,
+    };
+    drop(reader);
+    let counts =
+        |load: &Load| load.dataset_id == dataset.id && matches!(load.state, LoadState::Held | LoadState::Committed);
+    let counted: Vec<LoadId> = counted.iter().filter(|load| counts(load)).map(|load| load.id).collect();
+    in_time(QUERY_TIME_MAX, caller.kernel.data().quarantined(&dataset.table_path, &counted, limit)).await
+}
+
+/// What a person asked of the data engine; work that takes longer than `limit` is ended.
+async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("the query took longer than {} s and was ended", limit.as_secs());
+        Err(Error::new(ErrorCode::Timeout, message)
+            .hint("ask for less; what has to take long is a step with `sql` in the project file"))
+    })
+}
+
+/// Answers one SELECT over the newest versions of the project's datasets.
+pub async fn query(caller: &Caller, project: &ProjectState, sql: String, limit: usize) -> Result<Rows> {
+    caller.require(Permission::Read, project.id)?;
+    let tables = Tables::newest(&caller.kernel, project.id).await?.named();
+    let request = QueryRequest { sql, tables, limit: limit.clamp(1, QUERY_ROWS_MAX) };
+    in_time(QUERY_TIME_MAX, caller.kernel.data().query(request)).await
+}
+
+/// Names of the project's datasets by id, for records that name them by id.
+pub async fn names(
+    caller: &Caller,
+    project: &ProjectState,
+) -> Result<std::collections::HashMap<DatasetId, DatasetName>> {
+    caller.require(Permission::Read, project.id)?;
+    let all = datasets::list(&mut *caller.kernel.store().read().await?, project.id).await?;
+    Ok(all.into_iter().map(|dataset| (dataset.id, dataset.name)).collect())
+}
+
+async fn find(caller: &Caller, project: &ProjectState, name: &DatasetName) -> Result<Dataset> {
+    caller.require(Permission::Read, project.id)?;
+    get_dataset(&mut *caller.kernel.store().read().await?, project.id, name).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! Data on its way in.
+//!
+//! ```text
+//! source ─▶ discovery ─▶ load (stage, check, commit once or hold) ─▶ dataset version
+//! prediction log ─▶ segments ─▶ load ─▶ dataset `predictions_<endpoint>`
+//! ```
+
+mod ingest;
+
+pub mod checks;
+pub mod collect;
+pub mod datasets;
+pub mod loads;
+pub mod predictions;
+pub mod snapshot;
+pub mod source_alerts;
+
+pub use ingest::Ingest;

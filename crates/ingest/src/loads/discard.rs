@@ -1,0 +1,64 @@
+//! Discarding a held load: a person says that nothing of it is to enter.
+
+use std::sync::Arc;
+
+use perennial_core::Result;
+use perennial_core::id::LoadId;
+use perennial_core::ledger::Chain;
+use perennial_core::permission::Permission;
+use perennial_core::state::LoadEvent;
+use perennial_store::datasets::Dataset;
+use perennial_store::loads::Load;
+use perennial_store::{datasets, loads};
+use serde_json::json;
+
+use super::release::held;
+use perennial_kernel::ledger::{LedgerEvent, Recorder};
+use perennial_kernel::{Caller, wrong_state};
+use perennial_projects::ProjectState;
+
+use crate::ingest::Ingest;
+use crate::source_alerts;
+
+impl Ingest {
+    /// Gives a held load up: its file is known, and enters only with other content. Gives the load as it was, and its
+    /// dataset.
+    pub async fn discard_load(
+        &self,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        id: LoadId,
+    ) -> Result<(Load, Dataset)> {
+        caller.require(Permission::Approve, project.id)?;
+        let state = self.state(project.id);
+        let _collecting = state.collecting.lock().await;
+        let kernel = &caller.kernel;
+        let load = held(caller, project, id).await?;
+        if load.source_path.is_none() {
+            return Err(wrong_state(format!("load `{id}` is the result of a step, which would bring it again"))
+                .hint("change the step or the checks of its dataset, or let the load in"));
+        }
+        let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
+        let by = Recorder::new(caller, Some(project.id)).await?;
+        let change = LedgerEvent {
+            chain: Chain::Project(project.id),
+            noun: "load",
+            subject: id.to_string(),
+            verb: "discard",
+            payload: json!({ "dataset": dataset.name, "arrived": load.arrived, "content": load.content_digest }),
+        };
+        let message = format!("discarded by `{}`", caller.principal.name);
+        kernel
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    loads::apply(tx, id, LoadEvent::Discard, Some(&message), by.at.wall_ms).await?;
+                    by.record(tx, change).await
+                })
+            })
+            .await?;
+        kernel.data().discard(id).await?;
+        source_alerts::follow_data(kernel, project).await;
+        Ok((load, dataset))
+    }
+}

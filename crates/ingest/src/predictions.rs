@@ -1,0 +1,257 @@
+//! Predictions: from the log's segments into a dataset of the endpoint.
+
+mod columns;
+
+use std::sync::Arc;
+
+use perennial_config::predictions_of;
+use perennial_core::id::LoadId;
+use perennial_core::ledger::Chain;
+use perennial_core::name::{DatasetName, EndpointName};
+use perennial_core::port::data::{Mode, ScanPlan, StageInput, ValueColumn};
+use perennial_core::port::prediction::Segment;
+use perennial_core::state::{SegmentEvent, SegmentState};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::dataset_versions::DatasetVersion;
+use perennial_store::datasets::Dataset;
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::loads::LoadOrigin;
+use perennial_store::prediction_segments::PredictionSegment;
+use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
+use serde_json::json;
+
+use crate::ingest::Ingest;
+use crate::loads::{Arrival, Arrived, arrive, recover_dataset, version_node};
+use crate::snapshot::declare;
+use perennial_kernel::ledger::{LedgerEvent, Recorder};
+use perennial_kernel::{Caller, Kernel, alerts, wrong_state};
+use perennial_projects::ProjectState;
+
+pub use columns::{holds, key_class, logged, quoted, read_as};
+
+/// The dataset an endpoint's predictions are in: `predictions_<endpoint>`.
+pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
+    predictions_of(endpoint).ok_or_else(|| {
+        Error::new(
+            ErrorCode::InvalidArgument,
+            format!("the name of endpoint `{endpoint}` leaves no room for that of its predictions"),
+        )
+    })
+}
+
+impl Ingest {
+    /// Closes the open segment of an endpoint and brings every closed one into its dataset, each once.
+    ///
+    /// One that cannot be brought in stops none of the others: it stays in the log, an alert says why,
+    /// and each call tries it again.
+    pub async fn ingest_segments(
+        &self,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &EndpointName,
+    ) -> Result<()> {
+        let state = self.state(project.id);
+        let _loading = state.loading_predictions.lock().await;
+        let kernel = &caller.kernel;
+        let log = format!("{}/{endpoint}", project.id);
+        let (predictions, name) = (kernel.services.predictions.clone(), log.clone());
+        let numbers = kernel.run_blocking_short(move || predictions.seal(&name)).await?;
+        for number in numbers {
+            let closed = Closed { caller, project, endpoint, log: &log, number };
+            match closed.ingest().await {
+                Ok(()) => {
+                    alerts::resolve_past(caller, project.id, (&closed.subject(), INGEST_FAILED), |_| true).await?
+                }
+                Err(error) => closed.stays(&error).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name of alerts about what could not be worked on and is tried again, such as a segment.
+pub const INGEST_FAILED: &str = "stuck";
+
+/// A closed segment of a log.
+struct Closed<'a> {
+    caller: &'a Caller,
+    project: &'a Arc<ProjectState>,
+    endpoint: &'a EndpointName,
+    log: &'a str,
+    number: i64,
+}
+
+impl Closed<'_> {
+    fn kernel(&self) -> &Arc<Kernel> {
+        &self.caller.kernel
+    }
+
+    /// What alerts about it are about.
+    fn subject(&self) -> String {
+        format!("segment:{}/{}", self.endpoint, self.number)
+    }
+
+    /// Brings its rows into the dataset and removes its file.
+    async fn ingest(&self) -> Result<()> {
+        let known = prediction_segments::find(&mut *self.kernel().store().read().await?, self.log, self.number).await?;
+        let record = match known {
+            Some(record) if record.state != SegmentState::Sealed => record,
+            known => self.load(known).await?,
+        };
+        if record.state == SegmentState::Loaded {
+            // The record first: a file beside a record that says so has only to go.
+            self.kernel()
+                .store()
+                .write(move |tx| {
+                    Box::pin(
+                        async move { Ok(prediction_segments::apply(tx, &record, SegmentEvent::Remove, None).await?) },
+                    )
+                })
+                .await?;
+        }
+        let (predictions, log, number) = (self.kernel().services.predictions.clone(), self.log.to_owned(), self.number);
+        self.kernel().run_blocking_short(move || predictions.remove(&log, number)).await
+    }
+
+    /// Keeps it where it is and tells why, once.
+    async fn stays(&self, error: &Error) -> Result<()> {
+        let subject = self.subject();
+        tracing::warn!(project = %self.project.name, subject, error = error.chain(), "predictions stay in their log");
+        let message = format!(
+            "predictions of `{}` (segment {}) cannot be brought into their dataset: {}; they stay in the log and are tried again",
+            self.endpoint,
+            self.number,
+            error.message()
+        );
+        let facts = json!({ "endpoint": self.endpoint, "segment": self.number, "code": error.code().name() });
+        let alert = alerts::new(self.project.id, self.project.now(), (subject, INGEST_FAILED, 0), facts, message);
+        let segment = Node::new(NodeKind::PredictionSegment, format!("{}/{}", self.log, self.number));
+        alerts::fire(self.caller, alert, Some(&segment)).await?;
+        Ok(())
+    }
+
+    /// Reads it and loads its rows, unless a server that died had loaded them and not come to note it.
+    async fn load(&self, known: Option<PredictionSegment>) -> Result<PredictionSegment> {
+        let (predictions, log, number) = (self.kernel().services.predictions.clone(), self.log.to_owned(), self.number);
+        let segment = self.kernel().run_blocking_short(move || predictions.read(&log, number)).await?;
+        let record = match known {
+            Some(record) => record,
+            None => self.record(&segment).await?,
+        };
+        if record.digest != segment.digest {
+            let message = format!("segment {number} of the prediction log `{}` is not the one recorded", self.log);
+            return Err(
+                Error::new(ErrorCode::Corrupt, message).hint("restore metadata and predictions from the same backup")
+            );
+        }
+        let (kernel, project) = (self.kernel(), self.project);
+        let name = dataset_of(self.endpoint)?;
+        let dataset = declare(kernel, project, &name, Mode::Append, &["prediction_id".to_owned()]).await?;
+        recover_dataset(self.caller, project, &dataset).await?;
+        let (id, origin) = (dataset.id, format!("{}/{number}", self.log));
+        let before =
+            loads::find_committed_by_origin(&mut *kernel.store().read().await?, id, LoadOrigin::Predictions, &origin)
+                .await?;
+        let (version, load) = match before.and_then(|load| Some((load.id, load.number?))) {
+            Some((load, number)) => {
+                (dataset_versions::get(&mut *kernel.store().read().await?, id, number).await?, Some(load))
+            }
+            None => self.arrived(segment.columns, dataset, origin).await?,
+        };
+        self.loaded(record, version, load).await
+    }
+
+    /// Notes that it is closed, with the entry that seals its predictions.
+    async fn record(&self, segment: &Segment) -> Result<PredictionSegment> {
+        let at = self.project.now();
+        let record = PredictionSegment {
+            log: self.log.to_owned(),
+            number: self.number,
+            project_id: self.project.id,
+            endpoint: self.endpoint.clone(),
+            record_count: segment.records,
+            digest: segment.digest.clone(),
+            state: SegmentState::Sealed,
+            load_id: None,
+            dataset_number: None,
+            wall_ms: at.wall_ms,
+            project_ms: at.project_ms,
+        };
+        let inserted = record.clone();
+        let by = Recorder::new(self.caller, Some(self.project.id)).await?;
+        self.kernel()
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    prediction_segments::insert(tx, &inserted).await?;
+                    by.record(tx, sealed(&inserted)).await
+                })
+            })
+            .await?;
+        Ok(record)
+    }
+
+    /// Brings rows into the dataset.
+    async fn arrived(
+        &self,
+        mut columns: Vec<ValueColumn>,
+        dataset: Dataset,
+        origin: String,
+    ) -> Result<(DatasetVersion, Option<LoadId>)> {
+        let known = dataset_versions::find_latest(&mut *self.kernel().store().read().await?, dataset.id).await?;
+        columns::settle(&mut columns, known.as_ref().map(|version| &version.schema));
+        let arrival = Arrival {
+            dataset,
+            origin: LoadOrigin::Predictions,
+            origin_id: Some(origin),
+            file: None,
+            input: StageInput::Columns(columns.into()),
+            evolve: true,
+            replaces: None,
+            supersedes: None,
+            checks: Vec::new(),
+            plan: ScanPlan::default(),
+        };
+        match arrive(self.caller, self.project, arrival).await? {
+            Arrived::Committed(versioned, load, _) => Ok((versioned.version, Some(load.id))),
+            Arrived::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
+            Arrived::Unchanged(versioned) => Ok((versioned.version, None)),
+        }
+    }
+
+    /// Notes that its rows are in the dataset.
+    async fn loaded(
+        &self,
+        record: PredictionSegment,
+        version: DatasetVersion,
+        load: Option<LoadId>,
+    ) -> Result<PredictionSegment> {
+        let (at, project_id, before) = (self.project.now(), self.project.id, record.clone());
+        let state = self
+            .kernel()
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    let made = version_node(&version);
+                    let id = format!("{}/{}", before.log, before.number);
+                    lineage::add(tx, project_id, &Node { kind: NodeKind::PredictionSegment, id }, &made, at.wall_ms)
+                        .await?;
+                    let into = load.map(|load| (load, version.number));
+                    Ok(prediction_segments::apply(tx, &before, SegmentEvent::Load, into).await?)
+                })
+            })
+            .await?;
+        Ok(PredictionSegment { state, ..record })
+    }
+}
+
+/// What the ledger tells of a segment: its predictions as one digest.
+fn sealed(segment: &PredictionSegment) -> LedgerEvent {
+    LedgerEvent {
+        chain: Chain::Project(segment.project_id),
+        noun: "prediction_segment",
+        subject: format!("{}/{}", segment.log, segment.number),
+        verb: "seal",
+        payload: json!({ "endpoint": segment.endpoint, "requests": segment.record_count, "digest": segment.digest }),
+    }
+}

@@ -1,0 +1,191 @@
+//! Access: principals, tokens, sessions, one-time links.
+//!
+//! A principal has one grant, the one it was last asked for with. A token gives that and nothing else; who
+//! asks for one has to manage where it holds. Each of them, made or taken back, is told by the ledger.
+
+mod principals;
+mod token_cache;
+mod tokens;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use perennial_core::id::PrincipalId;
+use perennial_core::ledger::Chain;
+use perennial_core::permission::{Permission, Principal, Role};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::principals::{PrincipalKind, load};
+use perennial_store::sessions::{self, Session};
+use perennial_store::tokens as token_rows;
+use rand::RngCore;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::ledger::{LedgerEvent, Recorder};
+use crate::{Caller, Kernel};
+
+pub use perennial_store::principals::PrincipalRecord;
+pub use perennial_store::tokens::Token as TokenRecord;
+pub use token_cache::{TRUST, TokenCache};
+pub use tokens::{
+    Holder, NewToken, create_person_token, host_token, list_tokens, revoke, revoke_run_tokens, revoke_step_tokens,
+    revoke_token, step_token,
+};
+
+/// Counts what took access away in this process, so that what [`TokenCache`] remembers from before is forgotten.
+static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How long a one-time administrator link can be used.
+const ADMIN_LINK_MS: i64 = 24 * 3_600_000;
+/// How long a browser session lives.
+const SESSION_MS: i64 = 12 * 3_600_000;
+/// Digits of a link's hash by which the ledger names it.
+const LINK_DIGITS: usize = 16;
+
+/// A browser session.
+#[derive(Debug, Clone)]
+pub struct SessionCaller {
+    /// Who.
+    pub principal: Principal,
+    /// What each form of this session carries.
+    pub csrf_token: String,
+}
+
+/// A step's token reads its project; what it writes goes through the routes of its own run.
+pub fn own_run_only(principal: &Principal, permission: Permission) -> Result<()> {
+    if principal.run.is_none() || permission == Permission::Read {
+        return Ok(());
+    }
+    let message = "a step's token reads its project and writes its own run, nothing else";
+    Err(Error::new(ErrorCode::PermissionDenied, message).hint("do this outside the step, with a token of your own"))
+}
+
+fn revocations() -> u64 {
+    REVOCATIONS.load(Ordering::Acquire)
+}
+
+fn revoked() {
+    REVOCATIONS.fetch_add(1, Ordering::AcqRel);
+}
+
+/// 32 random bytes as text, with a prefix that secret scanners can know.
+fn secret() -> String {
+    let mut bytes = [0_u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    format!("prn_{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What is kept of a secret.
+fn hash(secret: &str) -> String {
+    hex::encode(Sha256::digest(secret.as_bytes()))
+}
+
+/// Who a Bearer or Basic secret belongs to.
+pub async fn authenticate(kernel: &Arc<Kernel>, secret: &str) -> Result<Principal> {
+    let now = kernel.services.clock.wall_ms();
+    let found = token_rows::authenticate(&mut *kernel.store().read().await?, &hash(secret), now).await?;
+    found.map(|caller| caller.principal).ok_or_else(|| {
+        Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked")
+            .hint("`perennial tokens create` makes one")
+    })
+}
+
+/// Who a session cookie belongs to.
+pub async fn session(kernel: &Arc<Kernel>, cookie: &str) -> Result<Option<SessionCaller>> {
+    let mut reader = kernel.store().read().await?;
+    let Some(found) = sessions::find(&mut reader, &hash(cookie), kernel.services.clock.wall_ms()).await? else {
+        return Ok(None);
+    };
+    let principal = load(&mut reader, found.principal_id).await?;
+    Ok(Some(SessionCaller { principal, csrf_token: found.csrf_token }))
+}
+
+/// The secret of a one-time administrator link that the server prints when it starts.
+pub async fn admin_link(kernel: &Arc<Kernel>) -> Result<String> {
+    login_link(&Caller::system(kernel.clone(), "start")).await
+}
+
+/// The secret of a one-time administrator link.
+pub async fn login_link(caller: &Caller) -> Result<String> {
+    caller.principal.require(Permission::Manage, None)?;
+    let link = secret();
+    let (by, kept) = (Recorder::new(caller, None).await?, hash(&link));
+    let (now, expires_ms) = (by.at.wall_ms, by.at.wall_ms + ADMIN_LINK_MS);
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                token_rows::insert_admin_link(tx, &kept, now, expires_ms).await?;
+                by.record(tx, link_change(&kept, "create", json!({ "expires_ms": expires_ms }))).await
+            })
+        })
+        .await?;
+    Ok(link)
+}
+
+/// Turns a one-time link into a session cookie; a second time it is refused.
+pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> {
+    let server = Caller::system(kernel.clone(), "login_link");
+    let by = Recorder { actor: principals::ADMIN.to_owned(), ..Recorder::new(&server, None).await? };
+    let (kept, now) = (hash(link), by.at.wall_ms);
+    let wanted = principals::Wanted {
+        name: principals::ADMIN.to_owned(),
+        kind: PrincipalKind::Person,
+        project: None,
+        role: Role::Admin,
+    };
+    let cookie = secret();
+    let cookie_hash = hash(&cookie);
+    kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if !token_rows::use_admin_link(tx, &kept, now).await? {
+                    let message = "this link was used before or has expired";
+                    return Err(
+                        Error::new(ErrorCode::Unauthenticated, message).hint("`perennial login-link` prints another")
+                    );
+                }
+                let (principal_id, changes) = principals::find_or_create(tx, &wanted, &server.principal, now).await?;
+                sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
+                for change in changes {
+                    by.record(tx, change).await?;
+                }
+                by.record(tx, link_change(&kept, "use", json!({ "principal": principal_id }))).await
+            })
+        })
+        .await?;
+    Ok(cookie)
+}
+
+fn link_change(kept: &str, verb: &'static str, payload: serde_json::Value) -> LedgerEvent {
+    LedgerEvent { chain: Chain::Server, noun: "login_link", subject: kept[..LINK_DIGITS].to_owned(), verb, payload }
+}
+
+/// Turns a token into a session cookie. A session is its principal's, so a token that gives less begins none.
+pub async fn log_in(kernel: &Arc<Kernel>, token: &str) -> Result<String> {
+    let given = authenticate(kernel, token).await?;
+    let whole = load(&mut *kernel.store().read().await?, given.id).await?;
+    if given != whole {
+        let message = "this token gives less than a browser session would";
+        return Err(Error::new(ErrorCode::PermissionDenied, message)
+            .hint("sign in with a token made by `perennial tokens create`; a step's token is for its step"));
+    }
+    let cookie = secret();
+    let session = new_session(hash(&cookie), whole.id, kernel.services.clock.wall_ms());
+    kernel.store().write(move |tx| Box::pin(async move { Ok(sessions::insert(tx, &session).await?) })).await?;
+    Ok(cookie)
+}
+
+/// Ends a session.
+pub async fn log_out(kernel: &Arc<Kernel>, cookie: &str) -> Result<()> {
+    let kept = hash(cookie);
+    kernel.store().write(move |tx| Box::pin(async move { Ok(sessions::delete(tx, &kept).await?) })).await
+}
+
+fn new_session(secret_hash: String, principal_id: PrincipalId, now_ms: i64) -> Session {
+    Session { secret_hash, principal_id, csrf_token: secret(), created_ms: now_ms, expires_ms: now_ms + SESSION_MS }
+}

@@ -1,0 +1,57 @@
+//! Principals that were authenticated a moment ago.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use perennial_core::Result;
+use perennial_core::permission::Principal;
+use sha2::{Digest, Sha256};
+
+use crate::Kernel;
+
+/// How long an answer is trusted. A token revoked by this process is void at once; one revoked by
+/// another server over the same database is void within this time.
+pub const TRUST: Duration = Duration::from_secs(5);
+
+/// Secrets remembered at most; then all are asked for again.
+const SECRETS_MAX: usize = 10_000;
+
+/// Remembers who a secret belongs to for a few seconds, so that one request after the other
+/// does not ask the store. Keeps a hash of each secret, never the secret.
+#[derive(Default)]
+pub struct TokenCache {
+    found: RwLock<HashMap<[u8; 32], Remembered>>,
+}
+
+struct Remembered {
+    principal: Arc<Principal>,
+    until: Instant,
+    revocations: u64,
+}
+
+impl TokenCache {
+    /// Who a Bearer or Basic secret belongs to.
+    pub async fn authenticate(&self, kernel: &Arc<Kernel>, secret: &str) -> Result<Arc<Principal>> {
+        let key: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let revocations = super::revocations();
+        if let Some(principal) = self.find(&key, revocations) {
+            return Ok(principal);
+        }
+        let principal = Arc::new(super::authenticate(kernel, secret).await?);
+        let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
+        if found.len() >= SECRETS_MAX {
+            found.clear();
+        }
+        let remembered = Remembered { principal: principal.clone(), until: Instant::now() + TRUST, revocations };
+        found.insert(key, remembered);
+        Ok(principal)
+    }
+
+    fn find(&self, key: &[u8; 32], revocations: u64) -> Option<Arc<Principal>> {
+        let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
+        let remembered = found.get(key)?;
+        let is_trusted = remembered.revocations == revocations && Instant::now() < remembered.until;
+        is_trusted.then(|| remembered.principal.clone())
+    }
+}

@@ -1,0 +1,241 @@
+//! Tokens: each gives its principal's one grant. The ledger tells of the making and the end of each but hosts' own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use perennial_core::Result;
+use perennial_core::id::{ProjectId, RunId, TokenId};
+use perennial_core::ledger::Chain;
+use perennial_core::name::{ProjectName, StepName};
+use perennial_core::permission::{Permission, Role};
+use perennial_store::principals::PrincipalKind;
+use perennial_store::tokens::{Token, TokenKind};
+use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
+use serde_json::json;
+
+use super::principals::{Wanted, chain_of, find_or_create};
+use super::{PrincipalRecord, TokenRecord, hash, revoked, secret};
+use crate::ledger::{LedgerEvent, Recorder};
+use crate::{Caller, Kernel, wrong_state};
+
+/// How long a step's token lives at most: longer than any step, and revoked when the step ends.
+const STEP_TOKEN_MS: i64 = 7 * 24 * 3_600_000;
+/// How long a token that is void stays listed.
+const VOID_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+
+/// A token just made. The secret is shown once; only its hash is kept.
+pub struct NewToken {
+    /// Its id.
+    pub id: TokenId,
+    /// What a client sends as Bearer.
+    pub secret: String,
+}
+
+/// Mints the host token of this start: void when the host ends, and every one before it. What has long been void,
+/// sessions and one-time links with it, is forgotten. The ledger tells nothing of host tokens: they come and go with
+/// every command, and give nothing that whoever starts a host on the data could not do.
+pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
+    let caller = Caller::system(kernel.clone(), "start");
+    let now = kernel.services.clock.wall_ms();
+    kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                tokens::delete_stale(tx, now - VOID_KEPT_MS).await?;
+                tokens::delete_stale_admin_links(tx, now).await?;
+                sessions::delete_expired(tx, now).await?;
+                let void = tokens::revoke_kind(tx, TokenKind::Host, now).await?;
+                end_sessions(tx, &void).await
+            })
+        })
+        .await?;
+    revoked();
+    let wanted = Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, project: None, role: Role::Admin };
+    issue(&caller, wanted, TokenKind::Host, None, None).await
+}
+
+/// A short-lived token of a step: it reads its project and writes its run, child runs and their models.
+pub async fn step_token(
+    caller: &Caller,
+    (project, name): (ProjectId, &ProjectName),
+    step: &StepName,
+    run: RunId,
+) -> Result<NewToken> {
+    caller.require(Permission::Write, project)?;
+    let expires_ms = caller.kernel.services.clock.wall_ms() + STEP_TOKEN_MS;
+    let wanted = Wanted {
+        name: format!("step:{name}/{step}"),
+        kind: PrincipalKind::Step,
+        project: Some(project),
+        role: Role::Contributor,
+    };
+    issue(caller, wanted, TokenKind::Step, Some(run), Some(expires_ms)).await
+}
+
+/// A token for a person, with a role on the whole server or one project, and nothing else. Somebody who
+/// has the name already gets a further token when they hold exactly that; they may get another role when none of their
+/// tokens holds any more, and are refused otherwise.
+pub async fn create_person_token(
+    caller: &Caller,
+    name: &str,
+    role: Role,
+    project: Option<ProjectId>,
+) -> Result<NewToken> {
+    caller.principal.require(Permission::Manage, project)?;
+    issue(caller, Wanted::person(name, role, project)?, TokenKind::Person, None, None).await
+}
+
+async fn issue(
+    caller: &Caller,
+    wanted: Wanted,
+    kind: TokenKind,
+    run_id: Option<RunId>,
+    expires_ms: Option<i64>,
+) -> Result<NewToken> {
+    let (by, asking) = (Recorder::new(caller, wanted.project).await?, caller.principal.clone());
+    let made = NewToken { id: TokenId::generate(), secret: secret() };
+    let (id, secret_hash, now) = (made.id, hash(&made.secret), caller.kernel.services.clock.wall_ms());
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                let (principal_id, mut changes) = find_or_create(tx, &wanted, &asking, now).await?;
+                let token = Token {
+                    id,
+                    principal_id,
+                    secret_hash,
+                    kind,
+                    name: wanted.name.clone(),
+                    project_id: wanted.project,
+                    run_id,
+                    created_ms: now,
+                    expires_ms,
+                    revoked_ms: None,
+                };
+                tokens::insert(tx, &token).await?;
+                if kind != TokenKind::Host {
+                    changes.push(change(&token, "create"));
+                }
+                // Whoever writes to several chains takes them in one order, the server's first.
+                changes.sort_by_key(|change| match change.chain {
+                    Chain::Server => None,
+                    Chain::Project(id) => Some(id),
+                });
+                for change in changes {
+                    by.record(tx, change).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(made)
+}
+
+/// What the ledger tells of a token; never its secret, nor the secret's hash.
+fn change(token: &Token, verb: &'static str) -> LedgerEvent {
+    LedgerEvent {
+        chain: chain_of(token.project_id),
+        noun: "token",
+        subject: token.id.to_string(),
+        verb,
+        payload: json!({
+            "principal": token.principal_id, "name": token.name, "kind": token.kind.as_str(),
+            "project": token.project_id, "run": token.run_id, "expires_ms": token.expires_ms,
+        }),
+    }
+}
+
+/// Makes a token void.
+pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
+    make_void(caller, token.id).await
+}
+
+/// Makes the token of an id void, because an administrator of what it holds on says so. Browser
+/// sessions of its principal end with it.
+pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
+    let token = tokens::get(&mut *caller.kernel.store().read().await?, id).await;
+    let project = token.as_ref().ok().and_then(|token| token.project_id);
+    // Whether a token is there is nothing for those who could not revoke it.
+    caller.principal.require(Permission::Manage, project)?;
+    if token?.kind == TokenKind::Host {
+        return Err(wrong_state(format!(
+            "token `{id}` is the server's own, by which the commands in its folder ask; it ends with the server"
+        )));
+    }
+    make_void(caller, id).await
+}
+
+async fn make_void(caller: &Caller, id: TokenId) -> Result<()> {
+    let token = tokens::get(&mut *caller.kernel.store().read().await?, id).await?;
+    let (by, now) = (Recorder::new(caller, token.project_id).await?, caller.kernel.services.clock.wall_ms());
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                let token = tokens::get(tx, id).await?;
+                if token.revoked_ms.is_some() {
+                    return Ok(());
+                }
+                tokens::revoke(tx, id, now).await?;
+                end_sessions(tx, std::slice::from_ref(&token)).await?;
+                by.record(tx, change(&token, "revoke")).await
+            })
+        })
+        .await?;
+    revoked();
+    Ok(())
+}
+
+/// Ends the browser sessions of those whose tokens are void: one of them may have begun it.
+async fn end_sessions(tx: &mut Tx, void: &[Token]) -> Result<()> {
+    for token in void {
+        sessions::delete_of_principal(tx, token.principal_id).await?;
+    }
+    Ok(())
+}
+
+/// Makes the tokens of steps void that a server before this one left behind.
+pub async fn revoke_step_tokens(caller: &Caller) -> Result<()> {
+    let left = tokens::list_held(&mut *caller.kernel.store().read().await?, TokenKind::Step).await?;
+    for token in left {
+        make_void(caller, token.id).await?;
+    }
+    Ok(())
+}
+
+/// Makes the tokens of a run that was cut off void, and gives the entries that are owed for it.
+pub async fn revoke_run_tokens(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<Vec<LedgerEvent>> {
+    let void = tokens::revoke_run(tx, run, at_ms).await?;
+    Ok(void.iter().map(|token| change(token, "revoke")).collect())
+}
+
+/// A principal with what it holds and its tokens.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Who.
+    pub principal: PrincipalRecord,
+    /// Its one grant's role; `None` for one that holds nothing.
+    pub role: Option<Role>,
+    /// The project it holds on; `None` for the whole server.
+    pub project: Option<ProjectName>,
+    /// Its tokens. Secrets are not kept, so none is told.
+    pub tokens: Vec<TokenRecord>,
+}
+
+/// Every principal with its tokens, by name.
+pub async fn list_tokens(caller: &Caller) -> Result<Vec<Holder>> {
+    caller.principal.require(Permission::Manage, None)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let names: BTreeMap<ProjectId, ProjectName> =
+        projects::list(&mut reader).await?.into_iter().map(|project| (project.id, project.name)).collect();
+    let mut listed = Vec::new();
+    for principal in principals::list(&mut reader).await? {
+        let held = grants::list(&mut reader, principal.id).await?.into_iter().next();
+        let tokens = tokens::list(&mut reader, principal.id).await?;
+        let project = held.as_ref().and_then(|grant| names.get(&grant.project_id?).cloned());
+        listed.push(Holder { principal, role: held.map(|grant| grant.role), project, tokens });
+    }
+    Ok(listed)
+}

@@ -1,0 +1,154 @@
+//! The services that every slice works with.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use perennial_artifacts::Blobs;
+use perennial_config::TrainerSpec;
+use perennial_core::clock::Clock;
+use perennial_core::id::{ProjectId, ServerId};
+use perennial_core::ledger::Chain;
+use perennial_core::port::data::DataEngine;
+use perennial_core::port::model::ModelRuntime;
+use perennial_core::port::prediction::PredictionLog;
+use perennial_core::port::runner::Runner;
+use perennial_core::port::training::Trainer;
+use perennial_core::{Error, Result};
+use perennial_store::{Store, projects};
+use tokio::sync::Semaphore;
+
+use crate::lease::Lease;
+use crate::project_clock::ProjectClock;
+use crate::supervisor::Supervisor;
+
+/// Steps that run at the same time.
+pub const STEPS_MAX: usize = 2;
+
+/// Short work, such as loading a model, at the same time.
+const SHORT_MAX: usize = 4;
+
+/// Where artifacts go unless an experiment says otherwise: through this server.
+pub const ARTIFACT_ROOT: &str = "mlflow-artifacts:";
+
+/// The implementations that the server links behind the ports, and its settings.
+pub struct Services {
+    /// The metadata.
+    pub store: Store,
+    /// The blobs.
+    pub blobs: Blobs,
+    /// The data engine.
+    pub data: Arc<dyn DataEngine>,
+    /// Executes commands.
+    pub runner: Arc<dyn Runner>,
+    /// The built-in trainers.
+    pub trainer: Arc<dyn Trainer>,
+    /// Names and parameters of the built-in trainers, to validate project files.
+    pub trainers: &'static [TrainerSpec],
+    /// Loads models.
+    pub models: Arc<dyn ModelRuntime>,
+    /// The prediction log.
+    pub predictions: Arc<dyn PredictionLog>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The server's own folder, whose project file it submits: the project's folder, on an embedded server.
+    pub root: PathBuf,
+    /// Folders of uploaded projects, one a project.
+    pub uploads: PathBuf,
+    /// Scratch space on the same disk as the blobs.
+    pub work: PathBuf,
+    /// Version of the binary; part of cache keys.
+    pub version: &'static str,
+    /// Whether project clocks may be stepped; a team server refuses it.
+    pub may_step_clock: bool,
+}
+
+/// The services, and what every slice shares in memory.
+pub struct Kernel {
+    /// The implementations behind the ports.
+    pub services: Services,
+    /// This server's id.
+    pub server: ServerId,
+    /// Background work: pipeline runs, and changes that finish after their request has gone.
+    pub work: Supervisor,
+    /// Whether this server may answer and act.
+    pub lease: Lease,
+    /// Bounds CPU-heavy work: one permit for each computation under way.
+    pub compute: Arc<Semaphore>,
+    /// Bounds short work on blocking threads, which never waits for a training.
+    short: Arc<Semaphore>,
+    /// Where this server answers, as steps reach it: `http://127.0.0.1:<port>`.
+    pub address: std::sync::OnceLock<String>,
+    clocks: RwLock<HashMap<ProjectId, Arc<ProjectClock>>>,
+}
+
+impl Kernel {
+    /// A kernel over `services`.
+    pub fn new(services: Services) -> Arc<Self> {
+        Arc::new(Self {
+            services,
+            server: ServerId::generate(),
+            work: Supervisor::new(),
+            lease: Lease::default(),
+            compute: Arc::new(Semaphore::new(STEPS_MAX)),
+            short: Arc::new(Semaphore::new(SHORT_MAX)),
+            address: std::sync::OnceLock::new(),
+            clocks: RwLock::default(),
+        })
+    }
+
+    /// The metadata.
+    pub fn store(&self) -> &Store {
+        &self.services.store
+    }
+
+    /// Reads a row of the metadata, to find out whether the database answers.
+    pub async fn try_metadata(&self) -> Result<()> {
+        perennial_store::ledger::head(&mut *self.store().read().await?, Chain::Server).await?;
+        Ok(())
+    }
+
+    /// The data engine.
+    pub fn data(&self) -> &dyn DataEngine {
+        &*self.services.data
+    }
+
+    /// The clock of a project, read from the store when it is not in memory yet.
+    pub async fn clock_of(&self, id: ProjectId) -> Result<Arc<ProjectClock>> {
+        if let Some(clock) = self.clocks.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+            return Ok(clock.clone());
+        }
+        let stepped_ms = projects::get(&mut *self.store().read().await?, id).await?.clock_ms;
+        let clock = Arc::new(ProjectClock::new(self.services.clock.clone(), stepped_ms));
+        let mut clocks = self.clocks.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(clocks.entry(id).or_insert(clock).clone())
+    }
+
+    /// Runs CPU-heavy work on a blocking thread, at most [`STEPS_MAX`] at the same time.
+    pub async fn run_blocking_heavy<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        run_blocking(self.compute.clone(), work).await
+    }
+
+    /// Runs work of seconds at most on a blocking thread; it never waits for heavy work.
+    pub async fn run_blocking_short<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        run_blocking(self.short.clone(), work).await
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    permits: Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let permit = permits.acquire_owned().await.map_err(|closed| Error::internal("the server is stopping", closed))?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(|panic| Error::internal("a computation panicked", panic))?
+}

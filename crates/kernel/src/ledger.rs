@@ -1,0 +1,218 @@
+//! The ledger: entries about changes, and the chains as people look at them.
+
+use perennial_core::clock::Instant;
+use perennial_core::id::ProjectId;
+use perennial_core::ledger::{Broken, Chain, Fault, Record, Report};
+use perennial_core::name::ProjectName;
+use perennial_core::permission::Permission;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::{Tx, ledger as table, projects};
+use serde_json::Value;
+
+use crate::Caller;
+
+pub use perennial_core::ledger::Entry;
+pub use perennial_store::Page;
+
+/// Hexadecimal digits of a head.
+const HEAD_DIGITS: usize = 64;
+
+/// A change of a governed noun, as its entry tells it.
+pub struct LedgerEvent {
+    /// The chain it enters.
+    pub chain: Chain,
+    /// What kind of thing changed.
+    pub noun: &'static str,
+    /// Which one.
+    pub subject: String,
+    /// What was done to it.
+    pub verb: &'static str,
+    /// Facts about the change.
+    pub payload: Value,
+}
+
+/// Who changes something, why and when: what every entry about it carries.
+#[derive(Clone)]
+pub struct Recorder {
+    /// The principal's name.
+    pub actor: String,
+    /// What the change is part of.
+    pub cause: Option<String>,
+    /// When, on both clocks.
+    pub at: Instant,
+}
+
+impl Recorder {
+    /// The caller, by the clock of a project; without one by the server's.
+    pub async fn new(caller: &Caller, project: Option<ProjectId>) -> Result<Self> {
+        let at = if let Some(id) = project {
+            caller.kernel.clock_of(id).await?.now()
+        } else {
+            let wall_ms = caller.kernel.services.clock.wall_ms();
+            Instant { wall_ms, project_ms: wall_ms }
+        };
+        Ok(Self { actor: caller.principal.name.clone(), cause: caller.cause.clone(), at })
+    }
+
+    /// Appends the entry about a change. Nothing but entries may follow in the transaction, and those on
+    /// the server's chain come before those on a project's.
+    pub async fn record(&self, tx: &mut Tx, change: LedgerEvent) -> Result<()> {
+        let LedgerEvent { chain, noun, subject, verb, payload } = change;
+        let project_ms = if chain == Chain::Server { self.at.wall_ms } else { self.at.project_ms };
+        let record = Record {
+            chain,
+            noun: noun.to_owned(),
+            subject,
+            verb: verb.to_owned(),
+            actor: self.actor.clone(),
+            wall_ms: self.at.wall_ms,
+            project_ms,
+            cause: self.cause.clone(),
+            payload: payload.to_string(),
+        };
+        tx.ledger_append(record).await?;
+        Ok(())
+    }
+}
+
+/// An entry about a change in a project, to be appended as the last write of its transaction.
+pub struct ProjectEntry<'a> {
+    /// The project whose chain it enters.
+    pub project: ProjectId,
+    /// What kind of thing changed, such as `release`.
+    pub noun: &'a str,
+    /// Which one.
+    pub subject: String,
+    /// What was done to it.
+    pub verb: &'a str,
+    /// The principal's name.
+    pub actor: &'a str,
+    /// What it was part of.
+    pub cause: Option<&'a str>,
+    /// When, on both clocks.
+    pub at: Instant,
+    /// Facts about the change.
+    pub payload: Value,
+}
+
+/// Appends an entry to the project's chain; nothing else may be written in the transaction afterwards.
+pub async fn record(tx: &mut Tx, entry: ProjectEntry<'_>) -> Result<()> {
+    let record = Record {
+        chain: Chain::Project(entry.project),
+        noun: entry.noun.to_owned(),
+        subject: entry.subject,
+        verb: entry.verb.to_owned(),
+        actor: entry.actor.to_owned(),
+        wall_ms: entry.at.wall_ms,
+        project_ms: entry.at.project_ms,
+        cause: entry.cause.map(str::to_owned),
+        payload: entry.payload.to_string(),
+    };
+    tx.ledger_append(record).await?;
+    Ok(())
+}
+
+/// Entries of a project's chain before a sequence, newest first.
+pub async fn list(caller: &Caller, project: ProjectId, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
+    caller.require(Permission::Read, project)?;
+    Ok(table::list(&mut *caller.kernel.store().read().await?, Chain::Project(project), before, limit).await?)
+}
+
+/// Entries of the server's chain before a sequence, newest first.
+pub async fn list_server(caller: &Caller, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
+    caller.principal.require(Permission::Read, None)?;
+    Ok(table::list(&mut *caller.kernel.store().read().await?, Chain::Server, before, limit).await?)
+}
+
+/// The payload of an entry, `None` when it was erased.
+pub async fn payload(caller: &Caller, project: ProjectId, sequence: i64) -> Result<Option<String>> {
+    caller.require(Permission::Read, project)?;
+    Ok(table::find_payload(&mut *caller.kernel.store().read().await?, Chain::Project(project), sequence).await?)
+}
+
+/// The payload of an entry of the server's chain, `None` when it was erased.
+pub async fn payload_server(caller: &Caller, sequence: i64) -> Result<Option<String>> {
+    caller.principal.require(Permission::Read, None)?;
+    Ok(table::find_payload(&mut *caller.kernel.store().read().await?, Chain::Server, sequence).await?)
+}
+
+/// Verifies a project's chain: nothing altered, removed or reordered, and with `head` that it continues that one.
+pub async fn verify(caller: &Caller, project: ProjectId, head: Option<&str>) -> Result<Report> {
+    caller.require(Permission::Read, project)?;
+    verify_chain(caller, Chain::Project(project), head).await
+}
+
+/// Verifies the server's own chain.
+pub async fn verify_server(caller: &Caller, head: Option<&str>) -> Result<Report> {
+    caller.principal.require(Permission::Read, None)?;
+    verify_chain(caller, Chain::Server, head).await
+}
+
+async fn verify_chain(caller: &Caller, chain: Chain, head: Option<&str>) -> Result<Report> {
+    judge(head)?;
+    Ok(table::verify(&mut *caller.kernel.store().read().await?, chain, head).await??)
+}
+
+/// Every chain that somebody may read, verified.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    /// The chains, the server's first.
+    pub chains: Vec<VerifiedChain>,
+    /// Whether one of them continues the head that was asked for; true when none was.
+    pub is_continued: bool,
+}
+
+/// A chain, verified.
+#[derive(Debug, Clone)]
+pub struct VerifiedChain {
+    /// Whose; `None` is the server's own.
+    pub project: Option<ProjectName>,
+    /// What it holds, or where it is broken.
+    pub found: std::result::Result<Report, Broken>,
+}
+
+/// Verifies every chain the caller may read. With `head`, one of them has to continue that one.
+pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified> {
+    judge(head)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let is_readable = |project| caller.principal.may(Permission::Read, project);
+    let mut readable = Vec::new();
+    if is_readable(None) {
+        readable.push((Chain::Server, None));
+    }
+    for project in projects::list(&mut reader).await? {
+        if is_readable(Some(project.id)) {
+            readable.push((Chain::Project(project.id), Some(project.name)));
+        }
+    }
+    let mut verified = Verified { chains: Vec::with_capacity(readable.len()), is_continued: head.is_none() };
+    for (chain, project) in readable {
+        let mut found = table::verify(&mut reader, chain, head).await?;
+        if matches!(&found, Err(Broken { why: Fault::HeadMissing(_), .. })) {
+            // Whole, but not the chain that the head is of.
+            found = table::verify(&mut reader, chain, None).await?;
+        } else {
+            verified.is_continued |= found.is_ok();
+        }
+        verified.chains.push(VerifiedChain { project, found });
+    }
+    Ok(verified)
+}
+
+fn judge(head: Option<&str>) -> Result<()> {
+    let is_head = |head: &str| head.len() == HEAD_DIGITS && head.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_empty = |head: &str| head.bytes().all(|byte| byte == b'0');
+    match head.filter(|head| !is_head(head) || is_empty(head)) {
+        None => Ok(()),
+        Some(head) if is_head(head) => {
+            let message = "zeros are the head of a ledger without entries, which every ledger continues";
+            Err(Error::new(ErrorCode::InvalidArgument, message)
+                .hint("a release, a backup and `perennial verify` tell heads"))
+        }
+        Some(head) => {
+            let message = format!("`{}` is no head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
+            Err(Error::new(ErrorCode::InvalidArgument, message)
+                .hint("a release, a backup and `perennial verify` tell heads"))
+        }
+    }
+}

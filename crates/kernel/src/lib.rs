@@ -1,0 +1,38 @@
+//! What every slice stands on.
+//!
+//! [`Kernel`] holds the services behind their ports, the supervisor of background work, the lease and the
+//! clocks of projects. It knows no slice and keeps no slice's state. [`Caller`] says who calls.
+
+mod caller;
+mod kernel;
+mod lock_order;
+mod project_clock;
+
+pub mod access;
+pub mod alerts;
+pub mod backup;
+pub mod lease;
+pub mod ledger;
+pub mod supervisor;
+
+pub use caller::Caller;
+pub use kernel::{ARTIFACT_ROOT, Kernel, STEPS_MAX, Services};
+pub use ledger::{LedgerEvent, ProjectEntry, Recorder, record};
+pub use lock_order::{LockRank, OrderedGuard, OrderedMutex};
+pub use project_clock::ProjectClock;
+
+use perennial_core::{Error, ErrorCode};
+
+/// An error for what a state does not allow.
+pub fn wrong_state(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::WrongState, message)
+}
+
+/// The first `at_most` names in backticks, then how many are left; `more` is appended to "N more".
+pub fn first_few(names: &[&str], at_most: usize, more: &str) -> String {
+    let named: Vec<String> = names.iter().take(at_most).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(at_most) {
+        0 => named.join(", "),
+        left => format!("{} and {left} more{more}", named.join(", ")),
+    }
+}

@@ -1,0 +1,347 @@
+//! Project folders that clients send, by content. A server reads no path that a client names: what
+//! comes lands below a folder of the server's own, under the paths that [`RelativePath`] has judged.
+//!
+//! ```text
+//! <sent>/<project id>/blobs      files on their way, and the present folder's manifest
+//! <sent>/<project id>/<digest>   a folder, whole, named by its manifest
+//! <sent>/<project id>/current    which folder is the project's now
+//! ```
+//!
+//! [`RelativePath`]: perennial_core::path::RelativePath
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::Stream;
+use perennial_artifacts::{Blobs, Error as BlobError, LinkMode};
+use perennial_config::FILE_NAME;
+use perennial_core::blob::{BlobDigest, Manifest, ManifestFile};
+use perennial_core::id::ProjectId;
+use perennial_core::permission::Permission;
+use perennial_core::{Error, ErrorCode, Result};
+
+use perennial_kernel::{Caller, Kernel, OrderedGuard};
+
+use crate::projects::{self, apply_submission, authorize_submission};
+use crate::state::ProjectState;
+use crate::submission::Submission;
+
+/// Bytes of one file that is sent.
+pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Digests that are asked about at once.
+pub const DIGESTS_MAX: usize = 10_000;
+/// Bytes of a folder's manifest; it names [`perennial_core::blob::MANIFEST_FILES_MAX`] files at most.
+const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What is larger has another way.
+pub const TOO_LARGE_HINT: &str =
+    "put the files into an object store and name its URL as the source: the server reads it from there";
+
+/// The place of one project's folders.
+struct ProjectUploads {
+    place: PathBuf,
+}
+
+impl ProjectUploads {
+    fn of(kernel: &Kernel, id: ProjectId) -> Self {
+        Self { place: kernel.services.uploads.join(id.to_string()) }
+    }
+
+    fn blobs(&self) -> Result<Blobs> {
+        Ok(Blobs::open_folder(&self.place.join("blobs"))?)
+    }
+
+    fn folder(&self, digest: BlobDigest) -> PathBuf {
+        self.place.join(digest.to_string())
+    }
+
+    /// The project's folder now, if a client sent one.
+    fn current(&self) -> Result<Option<BlobDigest>> {
+        match std::fs::read_to_string(self.place.join("current")) {
+            Ok(text) => text.trim().parse().map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("read")(error)),
+        }
+    }
+
+    fn remove(&self, folder: BlobDigest) -> Result<()> {
+        std::fs::remove_dir_all(self.folder(folder)).map_err(failed("removed"))
+    }
+
+    fn make_current(&self, digest: BlobDigest) -> Result<()> {
+        let (place, fresh) = (self.place.join("current"), self.place.join("current.new"));
+        File::create(&fresh)
+            .and_then(|mut file| {
+                file.write_all(digest.to_string().as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&fresh, &place))
+            .and_then(|()| sync(&self.place))
+            .map_err(failed("written"))
+    }
+}
+
+fn failed(verb: &str) -> impl FnOnce(std::io::Error) -> Error {
+    let message = format!("the folder that was sent cannot be {verb}");
+    move |cause| {
+        Error::new(ErrorCode::Storage, message).hint("`perennial doctor` checks the server's disk").because(cause)
+    }
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folder that the project's files were sent to; `None` when they are the host's own.
+pub fn root(kernel: &Kernel, project: &ProjectState) -> Result<Option<PathBuf>> {
+    let sent = ProjectUploads::of(kernel, project.id);
+    Ok(sent.current()?.map(|digest| sent.folder(digest)))
+}
+
+/// Those of `digests` that have to come up before a folder that holds them can be submitted.
+pub async fn missing(caller: &Caller, project: &ProjectState, digests: &[BlobDigest]) -> Result<Vec<BlobDigest>> {
+    caller.require(Permission::Write, project.id)?;
+    if digests.len() > DIGESTS_MAX {
+        return Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("{} digests are asked about, at most {DIGESTS_MAX} are answered at once", digests.len()),
+        )
+        .hint("ask about a part of them at a time"));
+    }
+    let sent = ProjectUploads::of(&caller.kernel, project.id);
+    let blobs = sent.blobs()?;
+    let present: HashSet<BlobDigest> = match sent.current()? {
+        Some(current) => manifest(&blobs, current).await?.files().iter().map(|file| file.blob.digest).collect(),
+        None => HashSet::new(),
+    };
+    let mut missing = Vec::new();
+    for digest in digests {
+        if !present.contains(digest) && !blobs.exists(*digest).await? {
+            missing.push(*digest);
+        }
+    }
+    Ok(missing)
+}
+
+/// Keeps a file on its way to the project's next folder. Its content has to be what its name says.
+pub async fn put<S>(caller: &Caller, project: &ProjectState, digest: BlobDigest, incoming: S) -> Result<u64>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
+{
+    caller.require(Permission::Write, project.id)?;
+    let blobs = ProjectUploads::of(&caller.kernel, project.id).blobs()?;
+    let blob = blobs.put_stream(incoming, FILE_BYTES_MAX).await.map_err(|error| match error {
+        BlobError::TooLarge { limit_bytes, .. } => {
+            Error::new(ErrorCode::TooLarge, format!("the file has more than {limit_bytes} bytes")).hint(TOO_LARGE_HINT)
+        }
+        other => other.into(),
+    })?;
+    if blob.digest == digest {
+        return Ok(blob.size_bytes);
+    }
+    blobs.delete(blob.digest).await?;
+    Err(Error::new(
+        ErrorCode::InvalidArgument,
+        format!("what was sent hashes to `{}`, expected `{digest}`", blob.digest),
+    )
+    .hint("send it again: the file changed on its way"))
+}
+
+/// Makes a folder whose files came up the project's own: judges its project file, submits it, and reads
+/// the project's relative sources there from now on. Gives what is to be told of the change.
+pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDigest) -> Result<Vec<String>> {
+    caller.require(Permission::Write, project.id)?;
+    let _uploading = project.uploading.lock().await;
+    let sent = ProjectUploads::of(&caller.kernel, project.id);
+    let landed = land(&sent, folder).await?;
+    let judged = judge(caller, project, &sent.folder(folder)).await.and_then(|submission| {
+        authorize_submission(caller, project, &submission)?;
+        Ok(submission)
+    });
+    let submission = match judged {
+        Ok(submission) => submission,
+        Err(error) => {
+            if landed.is_some() {
+                sent.remove(folder)?;
+            }
+            return Err(error);
+        }
+    };
+    sent.make_current(folder)?;
+    let told = apply_submission(caller, project, submission).await?;
+    if let Some(manifest) = landed {
+        tidy(&sent, project, folder, &manifest).await?;
+    }
+    Ok(told)
+}
+
+/// An uploaded folder that is not submitted, with its project file. [`Upload::close`] removes the folder again; its
+/// files stay uploaded.
+pub struct Upload {
+    /// The validated project file.
+    pub submission: Arc<Submission>,
+    /// The folder.
+    pub path: PathBuf,
+    uploads: ProjectUploads,
+    digest: BlobDigest,
+    is_current: bool,
+    _uploading: OrderedGuard,
+}
+
+impl Upload {
+    /// Removes the folder, unless it is the one the project follows.
+    pub fn close(self) -> Result<()> {
+        if self.is_current { Ok(()) } else { self.uploads.remove(self.digest) }
+    }
+}
+
+/// Puts an uploaded folder in place and validates its project file. What the project follows stays as it is.
+pub async fn open(caller: &Caller, project: &ProjectState, folder: BlobDigest) -> Result<Upload> {
+    caller.require(Permission::Write, project.id)?;
+    let uploading = project.uploading.lock().await;
+    let uploads = ProjectUploads::of(&caller.kernel, project.id);
+    let is_current = land(&uploads, folder).await?.is_none();
+    let path = uploads.folder(folder);
+    match judge(caller, project, &path).await {
+        Ok(submission) => Ok(Upload { submission, path, uploads, digest: folder, is_current, _uploading: uploading }),
+        Err(error) => {
+            if !is_current {
+                uploads.remove(folder)?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The project file in a folder that came up, judged.
+async fn judge(caller: &Caller, project: &ProjectState, folder: &Path) -> Result<Arc<Submission>> {
+    let submission = projects::read(&caller.kernel, folder).await?;
+    let name = &submission.project.project.name;
+    if *name != project.name {
+        let message = format!("the project file is that of project `{name}`, expected `{}`", project.name);
+        return Err(Error::new(ErrorCode::InvalidArgument, message));
+    }
+    Ok(Arc::new(submission))
+}
+
+/// The project's files are the host's own again.
+pub(crate) async fn forget(kernel: &Kernel, project: &ProjectState) -> Result<()> {
+    let sent = ProjectUploads::of(kernel, project.id);
+    if sent.current()?.is_none() {
+        return Ok(());
+    }
+    let _uploading = project.uploading.lock().await;
+    let _folder = project.write_folder().await;
+    std::fs::remove_file(sent.place.join("current")).map_err(failed("removed"))?;
+    std::fs::remove_dir_all(&sent.place).map_err(failed("removed"))
+}
+
+async fn manifest(blobs: &Blobs, digest: BlobDigest) -> Result<Manifest> {
+    let bytes = blobs.get_bytes(digest, MANIFEST_BYTES_MAX).await.map_err(|error| match error {
+        BlobError::NotFound(_) => not_sent("manifest of the folder", digest),
+        other => other.into(),
+    })?;
+    let wrong = |why: &str| Error::new(ErrorCode::InvalidArgument, format!("the folder's manifest is refused: {why}"));
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
+    Manifest::parse(&text).map_err(|error| wrong(error.message()))
+}
+
+fn not_sent(what: &str, digest: BlobDigest) -> Error {
+    Error::new(ErrorCode::NotFound, format!("the {what}, `{digest}`, was not sent"))
+        .hint("ask which digests are missing, send those, then submit again")
+}
+
+/// Puts the files of a folder in place, beside the folder that is current. What that one has is linked, not sent.
+/// `None` when it is the current one.
+async fn land(sent: &ProjectUploads, digest: BlobDigest) -> Result<Option<Manifest>> {
+    let blobs = sent.blobs()?;
+    let current = sent.current()?;
+    if current == Some(digest) {
+        return Ok(None);
+    }
+    let new = manifest(&blobs, digest).await?;
+    if new.file(FILE_NAME).is_none() {
+        return Err(Error::new(ErrorCode::ProjectFile, format!("the folder that was sent holds no `{FILE_NAME}`")));
+    }
+    let mut present: HashMap<BlobDigest, PathBuf> = HashMap::new();
+    if let Some(current) = current {
+        let folder = sent.folder(current);
+        for file in manifest(&blobs, current).await?.files() {
+            present.insert(file.blob.digest, folder.join(&file.path));
+        }
+    }
+    let (files, to) = (new.files().to_vec(), sent.folder(digest));
+    let (left, folders) = blocking(move || link(&files, &present, &to)).await?;
+    let to = sent.folder(digest);
+    for file in left {
+        let place = to.join(&file.path);
+        blobs.materialize(file.blob.digest, &place, LinkMode::Link).await.map_err(|error| match error {
+            BlobError::NotFound(digest) => not_sent(&format!("file `{}`", file.path), digest),
+            other => other.into(),
+        })?;
+    }
+    blocking(move || folders.iter().try_for_each(|folder| sync(folder)).map_err(failed("written"))).await?;
+    Ok(Some(new))
+}
+
+/// Makes the folder at `to` and links into it what is `present`; gives the files that are not, and every folder made.
+fn link(
+    files: &[ManifestFile],
+    present: &HashMap<BlobDigest, PathBuf>,
+    to: &Path,
+) -> Result<(Vec<ManifestFile>, BTreeSet<PathBuf>)> {
+    match std::fs::remove_dir_all(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("removed")(error)),
+        _ => {}
+    }
+    std::fs::create_dir_all(to).map_err(failed("written"))?;
+    let (mut left, mut folders) = (Vec::new(), BTreeSet::from([to.to_owned()]));
+    for file in files {
+        let place = to.join(&file.path);
+        let mut above = place.parent();
+        while let Some(folder) = above.filter(|folder| *folder != to && !folders.contains(*folder)) {
+            std::fs::create_dir_all(folder).map_err(failed("written"))?;
+            folders.insert(folder.to_owned());
+            above = folder.parent();
+        }
+        match present.get(&file.blob.digest) {
+            // Not every file system links.
+            Some(from) => std::fs::hard_link(from, &place)
+                .or_else(|_| std::fs::copy(from, &place).map(drop))
+                .map_err(failed("written"))?,
+            None => left.push(file.clone()),
+        }
+    }
+    Ok((left, folders))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("a folder was not taken in", panic))?
+}
+
+/// Removes what has landed from what is on its way, and folders that nobody reads any more.
+async fn tidy(sent: &ProjectUploads, project: &ProjectState, current: BlobDigest, manifest: &Manifest) -> Result<()> {
+    let blobs = sent.blobs()?;
+    for file in manifest.files() {
+        if blobs.exists(file.blob.digest).await? {
+            blobs.delete(file.blob.digest).await?;
+        }
+    }
+    // Whoever collects reads the folder that was current when they began; the next submission tidies up then.
+    let Some(_folder) = project.try_write_folder() else { return Ok(()) };
+    for entry in std::fs::read_dir(&sent.place).map_err(failed("read"))? {
+        let entry = entry.map_err(failed("read"))?;
+        let digest: Option<BlobDigest> = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(old) = digest.filter(|digest| *digest != current) {
+            std::fs::remove_dir_all(entry.path()).map_err(failed("removed"))?;
+            if blobs.exists(old).await? {
+                blobs.delete(old).await?;
+            }
+        }
+    }
+    Ok(())
+}

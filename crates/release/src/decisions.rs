@@ -1,0 +1,394 @@
+//! Decisions: the gates judged over evidence, the model version and the release they name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use perennial_config::StepKind;
+use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::model::Predictor;
+use perennial_core::release::ReleaseContent;
+use perennial_core::rule::{Judgement, Verdict};
+use perennial_core::state::ModelVersionState;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::decisions::Decision;
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::model_versions::ModelVersion;
+use perennial_store::registered_models::RegisteredModel;
+use perennial_store::releases::Release;
+use perennial_store::{dataset_versions, decisions, ledger, lineage, model_versions, registered_models, releases};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use perennial_execution::pipelines::Context;
+use perennial_execution::steps::{self, Evidence, ModelReference};
+use perennial_kernel::{Kernel, ProjectEntry, record};
+
+use crate::catalog::registered;
+
+/// The alias that endpoints follow.
+pub const CHAMPION: &str = "champion";
+
+/// What judging a candidate came to.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// The Decision's verdict; `None` when the candidate is the champion: there is nothing to release.
+    pub verdict: Option<Verdict>,
+    /// One line.
+    pub message: String,
+    /// The Decision.
+    pub decision: Option<Decision>,
+    /// Whether it was made just now.
+    pub is_new: bool,
+}
+
+/// One gate's expression with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The gate.
+    pub gate: String,
+    /// Its expression.
+    pub expression: String,
+    /// The answer with the values it saw.
+    pub judgement: Judgement,
+}
+
+/// Below so many test rows a measure tells little, and the Decision says so.
+const FEW_ROWS: u64 = 100;
+
+/// What a model version keeps of where its files are.
+pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
+    let manifest =
+        version.manifest.clone().ok_or_else(|| Error::not_found("files of model version", version.number))?;
+    serde_json::from_value(manifest).map_err(|cause| {
+        Error::internal(format!("the record of model version {} does not read", version.number), cause)
+    })
+}
+
+/// Makes a model version ready to answer.
+pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Result<Arc<dyn Predictor>> {
+    steps::load_model(kernel, &reference_of(version)?, &format!("version {}", version.number)).await
+}
+
+/// Judges the candidate of this run, once for the same evidence and gates.
+pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
+    let submission = &context.submission.project;
+    let (Some(release), Some(judge)) = (&submission.release, submission.evaluation_step()) else { return Ok(None) };
+    let (by, _) = context.outputs_of(judge)?;
+    let (row, evidence) = steps::find_evidence(context, by).await?;
+    let candidate =
+        evidence.model("candidate").ok_or_else(|| Error::not_found("judged model of step", &release.model))?;
+    if let Some(champion) = evidence.model("champion").filter(|champion| champion.digest == candidate.digest) {
+        let number = champion.number.unwrap_or_default();
+        return Ok(Some(Decided {
+            verdict: None,
+            message: format!("the candidate is version {number}, the champion already"),
+            decision: None,
+            is_new: false,
+        }));
+    }
+    let judged = judge_gates(context, &evidence);
+    let verdict = overall(&judged, &evidence);
+    let version = version_of(context, candidate.digest.clone()).await?;
+    let content = content(context, &evidence, &candidate.digest)?;
+    let digest = content.digest();
+    let body = json!({ "gates": judged, "leaks": evidence.leaks, "evidence": row.id, "content": content });
+    let known =
+        decisions::list_of_release(&mut *context.caller.kernel.store().read().await?, context.project.id, &digest)
+            .await?;
+    let message = tell(context, &version, verdict, &judged, &evidence);
+    if let Some(decision) = known.into_iter().find(|decision| decision.evidence_id == row.id && decision.body == body) {
+        return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
+    }
+    let at = context.project.now();
+    let decision = Decision {
+        id: DecisionId::generate(),
+        project_id: context.project.id,
+        pipeline_run_id: Some(context.run.id),
+        evidence_id: row.id,
+        release_digest: digest,
+        model_id: version.model_id,
+        number: version.number,
+        champion_number: evidence.model("champion").and_then(|champion| champion.number),
+        verdict,
+        body,
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+    };
+    store(context, &decision, &content, &version, &evidence).await?;
+    Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: true }))
+}
+
+/// The gates, each over the same facts. Where there is no champion yet, clauses that name it are skipped.
+fn judge_gates(context: &Context, evidence: &Evidence) -> Vec<Judged> {
+    let facts = evidence.facts();
+    let has_champion = evidence.model("champion").is_some();
+    let gates = context.submission.project.gates.iter();
+    gates
+        .map(|(gate, expression)| {
+            let judgement =
+                if has_champion { expression.judge(&facts) } else { expression.judge_without(&facts, "champion") };
+            Judged { gate: gate.clone(), expression: expression.text().to_owned(), judgement }
+        })
+        .collect()
+}
+
+fn overall(judged: &[Judged], evidence: &Evidence) -> Verdict {
+    let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.judgement.verdict).collect();
+    if verdicts.contains(&Verdict::Fail) || !evidence.leaks.is_empty() {
+        Verdict::Fail
+    } else if verdicts.contains(&Verdict::Unknown) {
+        Verdict::Unknown
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[Judged], evidence: &Evidence) -> String {
+    let metric = context.submission.project.task.as_ref().map(|task| task.metric.clone()).unwrap_or_default();
+    let value = |name: &str| {
+        evidence.model(name).and_then(|model| model.facts.get(&metric)).and_then(serde_json::Value::as_f64)
+    };
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(candidate) = value("candidate") {
+        let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
+        parts.push(format!("{metric} {candidate:.4}{beside}"));
+    }
+    for failed in judged.iter().filter(|judged| judged.judgement.verdict != Verdict::Pass) {
+        let why = match failed.judgement.verdict {
+            Verdict::Unknown => {
+                let absent = failed
+                    .judgement
+                    .missing
+                    .iter()
+                    .chain(&failed.judgement.reasons)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ");
+                format!("gate `{}` is unknown, for want of {absent}", failed.gate)
+            }
+            _ => format!("gate `{}` does not hold: {}", failed.gate, failed.expression),
+        };
+        parts.push(why);
+    }
+    if evidence.split.test_rows < FEW_ROWS {
+        parts.push(format!("judged on {} rows only", evidence.split.test_rows));
+    }
+    for (feature, why) in &evidence.leaks {
+        parts.push(format!("`{feature}` is a suspected leak: {why}"));
+    }
+    let word = match verdict {
+        Verdict::Pass => "passed",
+        Verdict::Fail => "refused",
+        Verdict::Unknown => "undecided, which blocks",
+    };
+    format!("version {} {word}: {}", version.number, parts.join("; "))
+}
+
+/// The registered version of a candidate's content, made when its content is new.
+async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
+    let kernel = &context.caller.kernel;
+    let at = context.project.now();
+    let step = context
+        .submission
+        .project
+        .release
+        .as_ref()
+        .map(|release| release.model.clone())
+        .ok_or_else(|| Error::not_found("section", "[release]"))?;
+    let output = steps::model_output(context, &step)?;
+    if output.digest != digest {
+        return Err(Error::new(
+            ErrorCode::Evidence,
+            format!("the evidence is about another model than the one step `{step}` made"),
+        )
+        .hint("run `perennial run` again: the `evaluate` step judges the model that is there now"));
+    }
+    let reference = ModelReference::of(&output)?;
+    let known = registered(kernel, &context.project).await?;
+    if let Some(model) = &known
+        && let Some(version) =
+            model_versions::find_by_content(&mut *kernel.store().read().await?, model.id, &digest).await?
+    {
+        return Ok(version);
+    }
+    let new_model = RegisteredModel {
+        id: known.as_ref().map_or_else(ModelId::generate, |model| model.id),
+        project_id: context.project.id,
+        name: context.project.name.to_string(),
+        description: None,
+        last_number: 0,
+        created_ms: at.wall_ms,
+        updated_ms: at.wall_ms,
+    };
+    let is_new = known.is_none();
+    let (project_id, actor, cause) =
+        (context.project.id, context.caller.principal.name.clone(), context.caller.cause.clone());
+    let mut version = ModelVersion {
+        model_id: new_model.id,
+        number: 0,
+        project_id,
+        source: format!("runs:/{}/model", reference.run),
+        run_id: Some(reference.run),
+        step_run_id: Some(output.step_run_id),
+        content_digest: Some(digest),
+        signature: Some(json!(reference.signature)),
+        flavor: Some(reference.flavor.clone()),
+        manifest: Some(json!(reference)),
+        state: ModelVersionState::Ready,
+        description: None,
+        user_id: actor.clone(),
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+        updated_ms: at.wall_ms,
+    };
+    kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if is_new {
+                    registered_models::insert(tx, &new_model).await?;
+                }
+                version.number = model_versions::take_number(tx, new_model.id, at.wall_ms).await?;
+                model_versions::insert(tx, &version).await?;
+                let made = version_node(&version);
+                if let Some(by) = version.step_run_id {
+                    lineage::add(tx, project_id, &steps::step_node(by), &made, at.wall_ms).await?;
+                }
+                if let Some(run) = version.run_id {
+                    lineage::add(tx, project_id, &Node { kind: NodeKind::Run, id: run.to_string() }, &made, at.wall_ms)
+                        .await?;
+                }
+                let payload =
+                    json!({ "model": new_model.name, "number": version.number, "digest": version.content_digest });
+                let subject = format!("{}/{}", new_model.name, version.number);
+                let entry = ProjectEntry {
+                    project: project_id,
+                    noun: "model_version",
+                    subject,
+                    verb: "create",
+                    actor: &actor,
+                    cause: cause.as_deref(),
+                    at,
+                    payload,
+                };
+                record(tx, entry).await?;
+                Ok(version)
+            })
+        })
+        .await
+}
+
+/// The lineage node of a model version.
+pub fn version_node(version: &ModelVersion) -> Node {
+    Node { kind: NodeKind::ModelVersion, id: format!("{}@{}", version.model_id, version.number) }
+}
+
+/// Everything the release binds, by content.
+fn content(context: &Context, evidence: &Evidence, model: &str) -> Result<ReleaseContent> {
+    let project = &context.submission.project;
+    let mut environments = BTreeMap::new();
+    for (name, step) in &project.steps {
+        if step.produces_model() {
+            let reference = ModelReference::of(&steps::model_output(context, name)?)?;
+            environments.insert(name.to_string(), reference.environment);
+        }
+    }
+    let mut configuration: BTreeMap<String, String> =
+        project.gates.iter().map(|(name, rule)| (format!("gate:{name}"), rule.text().to_owned())).collect();
+    for (name, endpoint) in &project.endpoints {
+        configuration.insert(format!("endpoint:{name}"), endpoint.canonical().to_string());
+    }
+    let read: std::collections::BTreeSet<&str> = project
+        .steps
+        .iter()
+        .filter(|(_, step)| !matches!(step.kind, StepKind::Evaluate { .. }))
+        .flat_map(|(name, _)| context.submission.graph.inputs(name))
+        .filter_map(
+            |thing| if let perennial_config::GraphNode::Dataset(name) = thing { Some(name.as_str()) } else { None },
+        )
+        .chain(project.task.as_ref().map(|task| task.data.as_str()))
+        .collect();
+    let datasets = evidence
+        .datasets
+        .iter()
+        .filter(|(name, _)| read.contains(name.as_str()))
+        .map(|(name, (_, digest))| (name.clone(), digest.clone()))
+        .collect();
+    Ok(ReleaseContent {
+        model: model.to_owned(),
+        datasets,
+        code: context.submission.digest.clone(),
+        environments,
+        configuration,
+    })
+}
+
+async fn store(
+    context: &Context,
+    decision: &Decision,
+    content: &ReleaseContent,
+    version: &ModelVersion,
+    evidence: &Evidence,
+) -> Result<()> {
+    let kernel = &context.caller.kernel;
+    let chain = perennial_core::ledger::Chain::Project(context.project.id);
+    let head = ledger::head(&mut *kernel.store().read().await?, chain).await?;
+    let (decision, content, version, project_id) =
+        (decision.clone(), content.clone(), version.clone(), context.project.id);
+    let release = Release {
+        project_id,
+        digest: decision.release_digest.clone(),
+        model_id: version.model_id,
+        number: version.number,
+        body: json!(content),
+        ledger_head: head.hash,
+        wall_ms: decision.wall_ms,
+        project_ms: decision.project_ms,
+    };
+    let reference = perennial_store::monitor_results::Reference {
+        project_id,
+        release_digest: release.digest.clone(),
+        body: json!({ "distributions": evidence.reference, "measures": evidence.model("candidate").map(|model| &model.facts) }),
+        wall_ms: decision.wall_ms,
+    };
+    let pins: Vec<_> = context
+        .tables()
+        .iter()
+        .filter(|table| content.datasets.contains_key(table.dataset.name.as_str()))
+        .map(|table| (table.dataset.id, table.version.number))
+        .collect();
+    let at = perennial_core::clock::Instant { wall_ms: decision.wall_ms, project_ms: decision.project_ms };
+    let (actor, cause) = (context.caller.principal.name.clone(), context.caller.cause.clone());
+    kernel.store()
+        .write(move |tx| {
+            Box::pin(async move {
+                if releases::find(tx, project_id, &release.digest).await?.is_none() {
+                    releases::insert(tx, &release).await?;
+                    perennial_store::monitor_results::insert_reference(tx, &reference).await?;
+                }
+                for (dataset, number) in pins {
+                    dataset_versions::pin(tx, dataset, number, perennial_store::dataset_versions::PinHolder::Release, &release.digest, None).await?;
+                    let pinned = Node { kind: NodeKind::DatasetVersion, id: format!("{dataset}@{number}") };
+                    lineage::add(tx, project_id, &pinned, &release_node(&release.digest), at.wall_ms).await?;
+                }
+                decisions::insert(tx, &decision).await?;
+                lineage::add(tx, project_id, &version_node(&version), &release_node(&release.digest), at.wall_ms).await?;
+                let evidence_node = Node { kind: NodeKind::Evidence, id: decision.evidence_id.to_string() };
+                let decision_node = Node { kind: NodeKind::Decision, id: decision.id.to_string() };
+                lineage::add(tx, project_id, &evidence_node, &decision_node, at.wall_ms).await?;
+                lineage::add(tx, project_id, &decision_node, &release_node(&release.digest), at.wall_ms).await?;
+                let payload = json!({ "release": release.digest, "number": release.number, "head": release.ledger_head });
+                let subject = release.digest.clone();
+                record(tx, ProjectEntry { project: project_id, noun: "release", subject, verb: "create", actor: &actor, cause: cause.as_deref(), at, payload }).await?;
+                let payload = json!({ "decision": decision.id, "verdict": decision.verdict.as_str(), "release": decision.release_digest, "number": decision.number });
+                let entry = ProjectEntry { project: project_id, noun: "decision", subject: decision.id.to_string(), verb: "decide", actor: &actor, cause: cause.as_deref(), at, payload };
+                record(tx, entry).await
+            })
+        })
+        .await
+}
+
+/// The lineage node of a release.
+pub fn release_node(digest: &str) -> Node {
+    Node { kind: NodeKind::Release, id: digest.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! Who answers at each endpoint, as people look at it.
+
+use std::sync::Arc;
+
+use perennial_core::Result;
+use perennial_core::model::Signature;
+use perennial_core::name::EndpointName;
+use perennial_core::permission::Permission;
+use perennial_core::port::prediction::TrafficRole;
+use perennial_store::endpoints;
+
+use crate::Endpoints;
+use crate::endpoints::champion_before;
+use crate::router::Answering;
+use perennial_kernel::{Caller, Kernel};
+use perennial_projects::ProjectState;
+
+pub use perennial_store::endpoints::Endpoint;
+
+/// A version that answers on this server now.
+#[derive(Debug, Clone)]
+pub struct LiveVersion {
+    /// Its number.
+    pub number: i64,
+    /// As champion or canary.
+    pub part: TrafficRole,
+    /// Requests since it took this part.
+    pub requests: u64,
+    /// Of these, ended with 5xx.
+    pub errors: u64,
+    /// Requests besides that it could not take and the champion answered.
+    pub unfit: u64,
+    /// Median latency, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of the latency, milliseconds.
+    pub p99_ms: Option<f64>,
+    /// What it asks for and answers.
+    pub signature: Signature,
+}
+
+/// An endpoint with what answers there.
+#[derive(Debug, Clone)]
+pub struct EndpointState {
+    /// The record.
+    pub endpoint: Endpoint,
+    /// What answers on this server now: the champion, maybe a canary.
+    pub live: Vec<LiveVersion>,
+    /// The version that would answer instead after a rollback, when no canary is on its way.
+    pub before: Option<i64>,
+    /// What a live canary waits for, in words.
+    pub waits_for: Option<String>,
+}
+
+impl Endpoints {
+    /// Endpoints of a project, by name.
+    pub async fn list(self: &Arc<Self>, caller: &Caller, project: &ProjectState) -> Result<Vec<EndpointState>> {
+        caller.require(Permission::Read, project.id)?;
+        let all = endpoints::list(&mut *caller.kernel.store().read().await?, project.id).await?;
+        let mut states = Vec::new();
+        for endpoint in all.into_iter().filter(|endpoint| !endpoint.is_retired()) {
+            states.push(self.state(project, endpoint).await?);
+        }
+        Ok(states)
+    }
+}
+
+impl Endpoints {
+    /// An endpoint of a project.
+    pub async fn get(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &ProjectState,
+        name: &EndpointName,
+    ) -> Result<EndpointState> {
+        caller.require(Permission::Read, project.id)?;
+        let endpoint = endpoints::get(&mut *caller.kernel.store().read().await?, project.id, name).await?;
+        self.state(project, endpoint).await
+    }
+}
+
+/// Whether an endpoint of that name has a champion, on this server or elsewhere.
+pub async fn is_known(kernel: &Kernel, name: &str) -> Result<bool> {
+    let Ok(name) = name.parse::<EndpointName>() else { return Ok(false) };
+    let found = endpoints::list_by_name(&mut *kernel.store().read().await?, &name).await?;
+    Ok(found.iter().any(|endpoint| endpoint.champion_number.is_some()))
+}
+
+impl Endpoints {
+    async fn state(self: &Arc<Self>, project: &ProjectState, mut endpoint: Endpoint) -> Result<EndpointState> {
+        let waits_for = self.canary_waits_for(project, &endpoint).await;
+        let before = champion_before(&self.kernel, &endpoint).await?;
+        // A canary that is over has no share of anything.
+        endpoint.canary_share = endpoint.canary_share.filter(|_| endpoint.is_canary_live());
+        let mut live = Vec::new();
+        let deployment = self.router.find(endpoint.name.as_str());
+        if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
+            live.push(version(&deployment.champion, TrafficRole::Champion));
+            live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, TrafficRole::Canary)));
+        }
+        Ok(EndpointState { endpoint, live, before, waits_for })
+    }
+}
+
+fn version(answering: &Answering, part: TrafficRole) -> LiveVersion {
+    LiveVersion {
+        number: answering.number,
+        part,
+        requests: answering.counts.requests(),
+        errors: answering.counts.errors(),
+        unfit: answering.counts.unfit(),
+        p50_ms: answering.counts.latency_ms(0.5),
+        p99_ms: answering.counts.latency_ms(0.99),
+        signature: answering.model.signature().clone(),
+    }
+}

@@ -1,0 +1,707 @@
+//! Endpoints: who answers, and how that changes.
+//!
+//! ```text
+//! Decision passed ─▶ no champion: alias moves at once ─▶ live
+//!                 └▶ canary ── lasted, enough requests ─▶ promotion
+//!                        └──── rollback rule holds ─────▶ rollback, release refused to triggers
+//! ```
+
+mod answer;
+mod canary;
+mod reconcile;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::BoxFuture;
+use perennial_config::Endpoint as Declared;
+use perennial_core::clock::Instant;
+use perennial_core::id::{DecisionId, ModelId, ProjectId, PromotionId};
+use perennial_core::model::Signature;
+use perennial_core::name::EndpointName;
+use perennial_core::permission::Permission;
+use perennial_core::port::prediction::TrafficRole;
+use perennial_core::rule::Verdict;
+use perennial_core::state::CanaryEvent;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::decisions::Decision;
+use perennial_store::endpoints::{Endpoint, NewCanary};
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::promotions::{Promotion, PromotionKind};
+use perennial_store::registered_models::ModelAlias;
+use perennial_store::releases::Refusal;
+use perennial_store::{decisions, endpoints, lineage, model_versions, promotions, registered_models, releases};
+use serde_json::{Value, json};
+
+use crate::decisions::{CHAMPION, Decided, load_version, release_node};
+use crate::router::{Answering, Canary, Counts, Deployment, EndpointRouter};
+use perennial_execution::pipelines::Context;
+use perennial_ingest::Ingest;
+use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, ProjectEntry, record, wrong_state};
+use perennial_projects::{ProjectState, Projects, Submission};
+
+use crate::catalog;
+
+pub use answer::{Answer, Extra, Request};
+pub use perennial_config::REQUEST_BYTES_MAX;
+use reconcile::followed;
+
+/// The endpoints of this server, and who answers at each.
+pub struct Endpoints {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) ingest: Arc<Ingest>,
+    /// The deployment that answers at each endpoint now.
+    pub router: EndpointRouter,
+    /// One evaluation of canaries at a time in each project.
+    evaluating: Mutex<HashMap<ProjectId, OrderedMutex>>,
+}
+
+impl Endpoints {
+    /// No endpoint answers yet: [`Endpoints::open_all`] opens them.
+    pub fn new(kernel: Arc<Kernel>, projects: Arc<Projects>, ingest: Arc<Ingest>) -> Arc<Self> {
+        Arc::new(Self { kernel, projects, ingest, router: EndpointRouter::default(), evaluating: Mutex::default() })
+    }
+
+    /// The lock that one evaluation of a project's canaries holds.
+    pub fn evaluating(&self, project: ProjectId) -> OrderedMutex {
+        let mut evaluating = self.evaluating.lock().unwrap_or_else(PoisonError::into_inner);
+        evaluating.entry(project).or_insert_with(|| OrderedMutex::new(LockRank::Canaries)).clone()
+    }
+}
+
+impl Endpoints {
+    /// What a passed Decision does to the endpoints of the project; a line for each thing that happened.
+    ///
+    /// All of them follow one alias. Where one declares a canary, only that one changes now, and the
+    /// alias moves for all when its canary has lasted.
+    pub(crate) async fn release(self: &Arc<Self>, context: &Context, decided: &Decided) -> Result<Vec<String>> {
+        let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
+        let mut told = self.follow_alias(context).await?;
+        let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
+            return Ok(told);
+        };
+        if let Some(missing) = missing_approval(context, decision).await? {
+            told.push(missing);
+            return Ok(told);
+        }
+        let number = decision.number;
+        let declared: Vec<(&EndpointName, &Declared)> = submission.project.endpoints.iter().collect();
+        if declared.is_empty() {
+            told.push(format!("version {number} may be released, but no `[endpoints.*]` is declared"));
+            return Ok(told);
+        }
+        for (name, _) in &declared {
+            if context.is_triggered() && is_refused(caller, project, name, number).await? {
+                told.push(format!(
+                    "version {number} was rolled back at `{name}` before: only a person may release it again"
+                ));
+                return Ok(told);
+            }
+        }
+        let mut endpoints = Vec::new();
+        for (name, declared) in declared {
+            endpoints.push((find_or_create(caller, submission, project, name, decision.model_id).await?, declared));
+        }
+        if endpoints.iter().all(|(endpoint, _)| endpoint.champion_number == Some(number)) {
+            return Ok(told);
+        }
+        let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
+        if champion.is_some() && champion != decision.champion_number {
+            return Err(wrong_state("the champion has changed since the candidate was judged")
+                .hint("run it again: it is judged beside the version that answers now"));
+        }
+        let trial = endpoints
+            .iter()
+            .filter(|_| champion.is_some())
+            .find_map(|(endpoint, declared)| Some((endpoint, declared.canary.as_ref()?)));
+        if let Some((endpoint, canary)) = trial {
+            told.extend(self.start_canary(context, endpoint, canary, decision).await?);
+            return Ok(told);
+        }
+        let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
+        let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
+        self.promote(caller, project, first, number, id, digest, PromotionKind::Promotion, cause, None).await?;
+        let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
+        told.push(format!("version {number} answers at {}", names.join(", ")));
+        Ok(told)
+    }
+}
+
+impl Endpoints {
+    /// An endpoint that was declared after its model was released answers from the version the alias names.
+    async fn follow_alias(self: &Arc<Self>, context: &Context) -> Result<Vec<String>> {
+        let (caller, project) = (&context.caller, &context.project);
+        let mut told = Vec::new();
+        let Some(champion) = catalog::champion(&context.caller.kernel, &context.project).await? else {
+            return Ok(told);
+        };
+        for name in context.submission.project.endpoints.keys() {
+            let endpoint = find_or_create(caller, &context.submission, project, name, champion.model_id).await?;
+            if endpoint.champion_number.is_some() {
+                continue;
+            }
+            let before = promotions::list_of_version(
+                &mut *self.kernel.store().read().await?,
+                champion.model_id,
+                champion.number,
+            )
+            .await?;
+            let by = before.into_iter().find(|promotion| promotion.to_number == Some(champion.number));
+            let (decision, digest) = by.map_or((None, None), |by| (by.decision_id, by.release_digest));
+            let cause = json!({ "kind": "declared", "endpoint": name });
+            let kind = PromotionKind::Promotion;
+            self.promote(caller, project, &endpoint, champion.number, decision, digest.as_deref(), kind, cause, None)
+                .await?;
+            told.push(format!("version {} answers at `{name}`, which is new", champion.number));
+        }
+        Ok(told)
+    }
+}
+
+impl Endpoints {
+    /// A version ready to answer at an endpoint. Who is to change asks for it before anything is recorded: one that
+    /// cannot answer is refused there, and no swap waits for it afterwards.
+    async fn ready(self: &Arc<Self>, project: &ProjectState, endpoint: &Endpoint, number: i64) -> Result<Answering> {
+        self.is_ours(project, &endpoint.name)?;
+        match self.answering(&endpoint.name, number) {
+            Some(version) => Ok(version),
+            None => load(&self.kernel, endpoint, number).await,
+        }
+    }
+}
+
+impl Endpoints {
+    /// A version that answers at an endpoint now.
+    fn answering(self: &Arc<Self>, name: &EndpointName, number: i64) -> Option<Answering> {
+        self.router.find(name.as_str())?.version(number).map(|(_, version)| version.clone())
+    }
+}
+
+async fn load(kernel: &Arc<Kernel>, endpoint: &Endpoint, number: i64) -> Result<Answering> {
+    let version = model_versions::get(&mut *kernel.store().read().await?, endpoint.model_id, number).await?;
+    Ok(Answering { number, model: load_version(kernel, &version).await?, counts: Arc::default() })
+}
+
+impl Endpoints {
+    /// Names of endpoints are a server's: one that another project answers at is refused.
+    fn is_ours(self: &Arc<Self>, project: &ProjectState, name: &EndpointName) -> Result<()> {
+        if self.router.find(name.as_str()).is_none_or(|live| live.project.id == project.id) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::AlreadyExists,
+            format!("an endpoint `{name}` of another project answers on this server"),
+        )
+        .hint("give one of the two another name"))
+    }
+}
+
+async fn missing_approval(context: &Context, decision: &Decision) -> Result<Option<String>> {
+    let wanted = context.submission.project.release.as_ref().map(|release| release.approve.clone()).unwrap_or_default();
+    let given = releases::list_approvals(
+        &mut *context.caller.kernel.store().read().await?,
+        context.project.id,
+        &decision.release_digest,
+    )
+    .await?;
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|role| !given.iter().any(|approval| approval.role == **role))
+        .map(|role| role.as_str())
+        .collect();
+    Ok((!missing.is_empty()).then(|| {
+        let short = &decision.release_digest[..12];
+        format!(
+            "version {} waits for the yes of: {}; `perennial releases approve {short}` gives it",
+            decision.number,
+            missing.join(", ")
+        )
+    }))
+}
+
+/// Whether a version was taken back at an endpoint, in whichever release: a comment in the project file makes another
+/// release of the same version.
+async fn is_refused(caller: &Caller, project: &ProjectState, endpoint: &EndpointName, number: i64) -> Result<bool> {
+    Ok(releases::find_refusal(&mut *caller.kernel.store().read().await?, project.id, endpoint, number).await?.is_some())
+}
+
+impl Endpoints {
+    /// Gives a passed Decision's version its share of the traffic at one endpoint.
+    async fn start_canary(
+        self: &Arc<Self>,
+        context: &Context,
+        endpoint: &Endpoint,
+        canary: &perennial_config::Canary,
+        decision: &Decision,
+    ) -> Result<Option<String>> {
+        let (caller, project, name) = (&context.caller, &context.project, &endpoint.name);
+        let is_live = endpoint.is_canary_live();
+        if is_live && endpoint.canary_number == Some(decision.number) {
+            return Ok(None);
+        }
+        let ready = self.ready(project, endpoint, decision.number).await?;
+        let at = project.now();
+        let new = NewCanary {
+            number: decision.number,
+            share: canary.share,
+            decision_id: decision.id,
+            release_digest: decision.release_digest.clone(),
+            wall_ms: at.wall_ms,
+            project_ms: at.project_ms,
+        };
+        let replaced = endpoint.canary_number.filter(|_| is_live);
+        let promotion = promotion(
+            caller,
+            endpoint,
+            PromotionKind::Canary,
+            Some(decision.number),
+            Some(decision.id),
+            Some(&decision.release_digest),
+            context.run.cause.clone(),
+            at,
+        );
+        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        let champion = endpoint.champion_number.and_then(|number| self.answering(name, number));
+        let asked = champion.map_or_else(String::new, |champion| {
+            told_of_inputs(ready.model.signature(), champion.model.signature(), champion.number)
+        });
+        self.as_one(project, name, Some(ready), move |tx| {
+            Box::pin(async move {
+                let mut current = stored;
+                if replaced.is_some() {
+                    endpoints::apply_canary(tx, &current, CanaryEvent::Replace, at.wall_ms).await?;
+                    current = endpoints::get(tx, current.project_id, &current.name).await?;
+                }
+                endpoints::start_canary(tx, &current, &new).await?;
+                store_promotions(tx, &[promotion], None, cause_text.as_deref(), at).await
+            })
+        })
+        .await?;
+        let share = canary.share * 100.0;
+        let instead =
+            replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
+        Ok(Some(format!(
+            "version {} is the canary at `{name}`, {share} % for {}{instead}{asked}",
+            decision.number, canary.duration
+        )))
+    }
+}
+
+/// The inputs that a canary asks for and the champion of a number does not, or not as such, in words: what comes of
+/// requests as they are today.
+fn told_of_inputs(version: &Signature, champion: &Signature, number: i64) -> String {
+    let new = version.inputs.iter().filter(|input| !champion.inputs.contains(input));
+    let new: Vec<String> = new.map(|input| format!("`{}` ({})", input.name, input.kind)).collect();
+    if new.is_empty() {
+        return String::new();
+    }
+    format!(
+        "; it asks for {}, which version {number} does not: version {number} goes on answering requests without it, and \
+         the canary waits until it has answered enough that have it",
+        new.join(", ")
+    )
+}
+
+/// The endpoint of a name that a project file declares, which it follows from now on.
+async fn find_or_create(
+    caller: &Caller,
+    submission: &Submission,
+    project: &ProjectState,
+    name: &EndpointName,
+    model: ModelId,
+) -> Result<Endpoint> {
+    let found = endpoints::find(&mut *caller.kernel.store().read().await?, project.id, name).await?;
+    if let Some(found) = found {
+        return reconcile::follow(&caller.kernel, submission, found).await;
+    }
+    let (at_ms, config) = (caller.kernel.services.clock.wall_ms(), reconcile::config(submission));
+    let endpoint = Endpoint { config, ..Endpoint::unanswered(project.id, name.clone(), model, CHAMPION, at_ms) };
+    let inserted = endpoint.clone();
+    caller.kernel.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;
+    Ok(endpoint)
+}
+
+#[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
+fn promotion(
+    caller: &Caller,
+    endpoint: &Endpoint,
+    kind: PromotionKind,
+    to: Option<i64>,
+    decision: Option<DecisionId>,
+    digest: Option<&str>,
+    cause: Value,
+    at: Instant,
+) -> Promotion {
+    Promotion {
+        id: PromotionId::generate(),
+        project_id: endpoint.project_id,
+        endpoint: Some(endpoint.name.clone()),
+        model_id: endpoint.model_id,
+        alias: endpoint.alias.clone(),
+        from_number: endpoint.champion_number,
+        to_number: to,
+        kind,
+        decision_id: decision,
+        release_digest: digest.map(str::to_owned),
+        cause,
+        actor: caller.principal.name.clone(),
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+    }
+}
+
+/// The last of a transaction that changed who answers, at one endpoint each; with the refusal of the release it
+/// took back at the first.
+async fn store_promotions(
+    tx: &mut perennial_store::Tx,
+    changes: &[Promotion],
+    refusal: Option<&Refusal>,
+    cause: Option<&str>,
+    at: Instant,
+) -> Result<()> {
+    for promotion in changes {
+        promotions::insert(tx, promotion).await?;
+        let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
+        if let Some(digest) = &promotion.release_digest {
+            lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
+        }
+        if let Some(endpoint) = &promotion.endpoint {
+            let answering = Node { kind: NodeKind::Endpoint, id: endpoint.to_string() };
+            lineage::add(tx, promotion.project_id, &node, &answering, at.wall_ms).await?;
+        }
+    }
+    if let Some(refusal) = refusal {
+        releases::refuse(tx, refusal).await?;
+    }
+    for promotion in changes {
+        let payload = json!({
+            "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
+            "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
+        });
+        let entry = ProjectEntry {
+            project: promotion.project_id,
+            noun: "promotion",
+            subject: promotion.id.to_string(),
+            verb: promotion.kind.as_str(),
+            actor: &promotion.actor,
+            cause,
+            at,
+            payload,
+        };
+        record(tx, entry).await?;
+    }
+    let Some((refusal, promotion)) = refusal.zip(changes.first()) else { return Ok(()) };
+    let entry = ProjectEntry {
+        project: refusal.project_id,
+        noun: "release",
+        subject: refusal.release_digest.clone(),
+        verb: "refuse",
+        actor: &promotion.actor,
+        cause,
+        at,
+        payload: json!({ "endpoint": refusal.endpoint, "number": refusal.number, "promotion": promotion.id }),
+    };
+    record(tx, entry).await
+}
+
+impl Endpoints {
+    /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
+    /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
+    /// A rollback refuses the release it takes back to triggers, in the same transaction.
+    #[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
+    pub(crate) async fn promote(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+        number: i64,
+        decision: Option<DecisionId>,
+        digest: Option<&str>,
+        kind: PromotionKind,
+        cause: Value,
+        refusal: Option<Refusal>,
+    ) -> Result<()> {
+        let ready = self.ready(project, endpoint, number).await?;
+        let at = project.now();
+        let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
+        let alias =
+            ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
+        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        let ends_canary = endpoint.is_canary_live();
+        let (shared, project) = (self.clone(), project.clone());
+        // Recorded and swapped is one thing, even when whoever asked for it goes away in between.
+        let promoted = self.kernel.work.finish("promotion", async move {
+            let switched = shared
+                .kernel
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        let mut current = stored;
+                        if ends_canary {
+                            let event = if current.canary_number == Some(number) {
+                                CanaryEvent::Promote
+                            } else {
+                                CanaryEvent::RollBack
+                            };
+                            endpoints::apply_canary(tx, &current, event, at.wall_ms).await?;
+                            current = endpoints::get(tx, current.project_id, &current.name).await?;
+                        }
+                        registered_models::set_alias(tx, &alias).await?;
+                        endpoints::set_champion(tx, &current, Some(number), at.project_ms, at.wall_ms).await?;
+                        let (mut switched, mut promotions) = (vec![current.name], vec![promotion]);
+                        for follower in endpoints::list_following(tx, alias.model_id, &alias.alias).await? {
+                            if follower.champion_number != Some(number) && !follower.is_retired() {
+                                endpoints::set_champion(tx, &follower, Some(number), at.project_ms, at.wall_ms).await?;
+                                promotions.push(Promotion {
+                                    id: PromotionId::generate(),
+                                    endpoint: Some(follower.name.clone()),
+                                    from_number: follower.champion_number,
+                                    ..promotions[0].clone()
+                                });
+                                switched.push(follower.name);
+                            }
+                        }
+                        store_promotions(tx, &promotions, refusal.as_ref(), cause_text.as_deref(), at).await?;
+                        Ok(switched)
+                    })
+                })
+                .await?;
+            for name in switched {
+                shared.refresh(&project, &name, Some(&ready)).await?;
+            }
+            Ok(())
+        });
+        promoted.await.ok_or_else(|| wrong_state("the server stopped while the promotion was under way"))?
+    }
+}
+
+impl Endpoints {
+    /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate.
+    pub async fn rollback(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        name: &EndpointName,
+    ) -> Result<String> {
+        caller.require(Permission::Approve, project.id)?;
+        let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
+        let cause = json!({ "kind": "person", "by": caller.principal.name });
+        if endpoint.is_canary_live() {
+            let number = endpoint.canary_number.unwrap_or_default();
+            self.end_canary(caller, project, &endpoint, cause).await?;
+            return Ok(format!(
+                "the canary of version {number} at `{name}` is over; version {} answers alone",
+                endpoint.champion_number.unwrap_or_default()
+            ));
+        }
+        let Some(now) = endpoint.champion_number else {
+            return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
+        };
+        let Some(before) = champion_before(&caller.kernel, &endpoint).await? else {
+            return Err(wrong_state(format!(
+                "version {now} is the first that answered at `{name}`: there is none before it"
+            )));
+        };
+        let digest = release_of(caller, &endpoint, before).await?;
+        let refused = release_of(caller, &endpoint, now).await?;
+        let refusal = refused.map(|digest| refusal(project, &endpoint, digest, now, &cause));
+        self.promote(
+            caller,
+            project,
+            &endpoint,
+            before,
+            None,
+            digest.as_deref(),
+            PromotionKind::Rollback,
+            cause,
+            refusal,
+        )
+        .await?;
+        Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back"))
+    }
+}
+
+/// The version that a rollback brings back: the one that the champion was promoted in place of.
+pub(crate) async fn champion_before(kernel: &Kernel, endpoint: &Endpoint) -> Result<Option<i64>> {
+    let Some(now) = endpoint.champion_number else { return Ok(None) };
+    let known = promotions::list_of_version(&mut *kernel.store().read().await?, endpoint.model_id, now).await?;
+    let is_promotion = |promotion: &Promotion| {
+        promotion.kind == PromotionKind::Promotion
+            && promotion.to_number == Some(now)
+            && promotion.from_number.is_some()
+    };
+    Ok(known.into_iter().find(is_promotion).and_then(|promotion| promotion.from_number))
+}
+
+async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result<Option<String>> {
+    let all = releases::list_of_version(&mut *caller.kernel.store().read().await?, endpoint.model_id, number).await?;
+    Ok(all.into_iter().next().map(|release| release.digest))
+}
+
+/// A release that triggers may not bring to the endpoint again.
+fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: i64, cause: &Value) -> Refusal {
+    let at = project.now();
+    Refusal {
+        project_id: project.id,
+        endpoint: endpoint.name.clone(),
+        release_digest: digest,
+        number,
+        cause: cause.to_string(),
+        wall_ms: at.wall_ms,
+        project_ms: at.project_ms,
+    }
+}
+
+impl Endpoints {
+    /// Ends a canary by rollback; its release is refused to triggers.
+    pub(crate) async fn end_canary(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+        cause: Value,
+    ) -> Result<()> {
+        let at = project.now();
+        let digest = endpoint.canary_release_digest.clone();
+        let mut promotion = promotion(
+            caller,
+            endpoint,
+            PromotionKind::Rollback,
+            None,
+            endpoint.canary_decision_id,
+            digest.as_deref(),
+            cause.clone(),
+            at,
+        );
+        promotion.from_number = endpoint.canary_number;
+        let refusal = digest
+            .zip(endpoint.canary_number)
+            .map(|(digest, number)| refusal(project, endpoint, digest, number, &cause));
+        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        self.as_one(project, &endpoint.name, None, move |tx| {
+            Box::pin(async move {
+                endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
+                store_promotions(tx, &[promotion], refusal.as_ref(), cause_text.as_deref(), at).await
+            })
+        })
+        .await
+    }
+}
+
+impl Endpoints {
+    /// Records a change of who answers at an endpoint, and swaps it in: one thing, even when whoever asked for it goes away
+    /// in between.
+    async fn as_one(
+        self: &Arc<Self>,
+        project: &Arc<ProjectState>,
+        name: &EndpointName,
+        ready: Option<Answering>,
+        change: impl for<'a> FnOnce(&'a mut perennial_store::Tx) -> BoxFuture<'a, Result<()>> + Send + 'static,
+    ) -> Result<()> {
+        let (shared, project, name) = (self.clone(), project.clone(), name.clone());
+        let changed = self.kernel.work.finish("change of a canary", async move {
+            shared.kernel.store().write(change).await?;
+            shared.refresh(&project, &name, ready.as_ref()).await
+        });
+        changed.await.ok_or_else(|| wrong_state("the server stopped while the canary was changed"))?
+    }
+}
+
+impl Endpoints {
+    /// Reads who should answer at an endpoint and swaps it in, the version that was made `ready` before among them;
+    /// counts of versions that stay are kept.
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        project: &Arc<ProjectState>,
+        name: &EndpointName,
+        ready: Option<&Answering>,
+    ) -> Result<()> {
+        let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
+        let Some(champion) = endpoint.champion_number else { return Ok(()) };
+        self.is_ours(project, name)?;
+        let ready = |number: i64| {
+            let ready = ready.filter(|ready| ready.number == number)?;
+            Some(Answering { counts: Arc::default(), ..ready.clone() })
+        };
+        let mut versions = Vec::new();
+        // Counts are of a version in its part.
+        let stays = |number: i64, part: TrafficRole| {
+            let live = self.router.find(name.as_str())?;
+            let (before, version) = live.version(number)?;
+            let counts = if before == part { version.counts.clone() } else { Arc::default() };
+            Some(Answering { counts, ..version.clone() })
+        };
+        let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
+        for (part, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
+            let Some(number) = number else { continue };
+            versions.push(match stays(number, part).or_else(|| ready(number)) {
+                Some(version) => version,
+                None => load(&self.kernel, &endpoint, number).await?,
+            });
+        }
+        let followed = followed(&self.kernel, project, &endpoint).await;
+        let said = followed.as_ref().map(|submission| &submission.project);
+        let declared = said.and_then(|said| said.endpoints.get(name));
+        let key = said.and_then(|said| said.task.as_ref()).map(|task| task.key.clone()).unwrap_or_default();
+        let mut versions = versions.into_iter();
+        let Some(mut champion) = versions.next() else { return Ok(()) };
+        let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
+        let on_trial = self.router.find(name.as_str()).and_then(|live| Some(live.canary.as_ref()?.salt.clone()));
+        let is_new = on_trial.is_none_or(|before| before != salt);
+        let canary = versions.next().map(|mut version| {
+            if is_new {
+                // What a rollback rule compares begins with the canary.
+                version.counts = Arc::new(Counts::default());
+                champion.counts = Arc::new(Counts::default());
+            }
+            Canary { version, share: endpoint.canary_share.unwrap_or_default(), salt }
+        });
+        let deployment = Deployment {
+            project: project.clone(),
+            endpoint: name.clone(),
+            log: format!("{}/{name}", project.id),
+            durability: declared.map_or(perennial_core::port::prediction::Durability::Batched, |declared| declared.log),
+            body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
+            key,
+            generation: endpoint.generation,
+            champion,
+            canary,
+        };
+        let shared = self.clone();
+        tokio::task::spawn_blocking(move || shared.router.swap(deployment))
+            .await
+            .map_err(|panic| Error::internal("a swap ended abruptly", panic))
+    }
+}
+
+impl Endpoints {
+    /// Brings every endpoint that has a champion to life, after a start. One that cannot answer keeps
+    /// no other from it: it is not ready, and the log says why.
+    pub async fn open_all(self: &Arc<Self>) -> Result<()> {
+        let all = endpoints::list_everywhere(&mut *self.kernel.store().read().await?).await?;
+        for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
+            if let Err(error) = self.open(&endpoint).await {
+                tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Endpoints {
+    async fn open(self: &Arc<Self>, endpoint: &Endpoint) -> Result<()> {
+        let project = self.projects.get(endpoint.project_id).await?;
+        self.refresh(&project, &endpoint.name, None).await?;
+        self.restore_counts(&project, endpoint).await
+    }
+}
+
+/// The decision a canary or champion stands on.
+pub async fn decision(caller: &Caller, project: &ProjectState, id: DecisionId) -> Result<Decision> {
+    caller.require(Permission::Read, project.id)?;
+    Ok(decisions::get(&mut *caller.kernel.store().read().await?, id).await?)
+}
+
+#[cfg(test)]
+mod tests;

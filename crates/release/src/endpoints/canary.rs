@@ -1,0 +1,202 @@
+//! Canaries: how long they last, and what ends them.
+
+use std::sync::Arc;
+
+use perennial_config::Canary as Declared;
+use perennial_core::Result;
+use perennial_core::port::data::QueryRequest;
+use perennial_core::port::prediction::TrafficRole;
+use perennial_core::rule::Verdict;
+use perennial_core::state::CanaryEvent;
+use perennial_store::endpoints;
+use perennial_store::endpoints::Endpoint;
+use perennial_store::promotions::PromotionKind;
+use serde_json::{Map, Value, json};
+
+use super::{Endpoints, followed};
+use crate::router::Counts;
+use perennial_ingest::predictions;
+use perennial_ingest::snapshot::Tables;
+use perennial_kernel::{Caller, Kernel};
+use perennial_projects::ProjectState;
+
+/// Groups of latencies in which a start counts, for each power of e; finer than the counts' own.
+const LATENCY_STEPS: f64 = 8.0;
+/// Groups that a start reads at most: versions times parts times endings times latencies up to a day.
+const COUNTED_MAX: usize = 10_000;
+
+/// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
+/// the project clock. `None` without either: such a canary waits.
+async fn lasts(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> Option<(Declared, i64)> {
+    let started = endpoint.canary_started_ms.filter(|_| endpoint.is_canary_live())?;
+    let followed = followed(kernel, project, endpoint).await?;
+    let declared = followed.project.endpoints.get(&endpoint.name)?.canary.clone()?;
+    let due = declared.duration.after(started, &followed.zone);
+    Some((declared, due))
+}
+
+impl Endpoints {
+    /// When a live canary has lasted its time, on the project clock.
+    pub async fn canary_due(self: &Arc<Self>, project: &ProjectState, endpoint: &Endpoint) -> Option<i64> {
+        lasts(&self.kernel, project, endpoint).await.map(|(_, due)| due)
+    }
+}
+
+impl Endpoints {
+    /// What a live canary waits for before it is promoted, in words; `None` without one, or when it is judged next.
+    pub(crate) async fn canary_waits_for(
+        self: &Arc<Self>,
+        project: &ProjectState,
+        endpoint: &Endpoint,
+    ) -> Option<String> {
+        let (declared, due) = lasts(&self.kernel, project, endpoint).await?;
+        let now_ms = project.now().project_ms;
+        let live = self.router.find(endpoint.name.as_str())?;
+        let (canary, champion) = (&live.canary.as_ref()?.version.counts, &live.champion.counts);
+        let lacking = match canary.unfit() {
+            0 => String::new(),
+            unfit => format!(", {unfit} besides lacked its inputs"),
+        };
+        if canary.requests() < declared.min_requests {
+            return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
+        }
+        let judged = declared.rollback.as_ref().map(|rule| rule.judge(&all_facts(canary, champion)));
+        if let Some(judged) = judged.filter(|judged| judged.verdict == Verdict::Unknown) {
+            let unknown = judged.missing.iter().chain(&judged.reasons).cloned().collect::<Vec<_>>().join(", ");
+            return Some(format!("its rollback rule needs {unknown}, which is not known yet"));
+        }
+        (now_ms < due).then(|| format!("the end of its {}", declared.duration))
+    }
+}
+
+impl Endpoints {
+    /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
+    /// answered enough; an unknown rule keeps it waiting. One line of what happened, and whether somebody should look.
+    pub async fn evaluate_canary(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+    ) -> Result<Option<(String, bool)>> {
+        let Some((declared, due)) = lasts(&caller.kernel, project, endpoint).await else { return Ok(None) };
+        let number = endpoint.canary_number.unwrap_or_default();
+        let (canary, champion) = {
+            let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(None) };
+            let Some(canary) = &live.canary else { return Ok(None) };
+            (canary.version.counts.clone(), live.champion.counts.clone())
+        };
+        let facts = all_facts(&canary, &champion);
+        let rule = declared.rollback.as_ref();
+        let verdict = rule.map(|rule| rule.judge(&facts));
+        if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
+            let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": judgement.values });
+            self.end_canary(caller, project, endpoint, cause).await?;
+            let message = format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name);
+            return Ok(Some((message, true)));
+        }
+        if project.now().project_ms < due {
+            return Ok(None);
+        }
+        let waits = canary.requests() < declared.min_requests
+            || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
+        if waits {
+            if endpoint.canary_state != Some(perennial_core::state::CanaryState::Waiting) {
+                let (stored, at_ms) = (endpoint.clone(), self.kernel.services.clock.wall_ms());
+                caller
+                    .kernel
+                    .store()
+                    .write(move |tx| {
+                        Box::pin(async move {
+                            endpoints::apply_canary(tx, &stored, CanaryEvent::Await, at_ms).await?;
+                            Ok(())
+                        })
+                    })
+                    .await?;
+            }
+            return Ok(None);
+        }
+        let cause = json!({ "kind": "canary", "requests": canary.requests(), "facts": facts });
+        let digest = endpoint.canary_release_digest.clone();
+        self.promote(
+            caller,
+            project,
+            endpoint,
+            number,
+            endpoint.canary_decision_id,
+            digest.as_deref(),
+            PromotionKind::Promotion,
+            cause,
+            None,
+        )
+        .await?;
+        let message = format!(
+            "version {number} answers at `{}`: its canary lasted and answered {} requests",
+            endpoint.name,
+            canary.requests()
+        );
+        Ok(Some((message, false)))
+    }
+}
+
+/// What a rollback rule sees.
+fn all_facts(canary: &Counts, champion: &Counts) -> Value {
+    let mut facts = json!({ "canary": facts(canary), "champion": facts(champion) });
+    facts["canary"]["unfit"] = json!(canary.unfit() as f64);
+    facts
+}
+
+/// What it sees of either version.
+fn facts(counts: &Counts) -> Value {
+    let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
+    let mut facts = Map::new();
+    facts.insert("requests".to_owned(), json!(requests));
+    facts.insert("errors".to_owned(), json!(errors));
+    if requests > 0.0 {
+        facts.insert("error_rate".to_owned(), json!(errors / requests));
+    }
+    for (name, quantile) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
+        if let Some(ms) = counts.latency_ms(quantile) {
+            facts.insert(name.to_owned(), json!(ms));
+        }
+    }
+    Value::Object(facts)
+}
+
+impl Endpoints {
+    /// After a start: counts since the canary began, from the predictions that were logged.
+    pub(crate) async fn restore_counts(
+        self: &Arc<Self>,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+    ) -> Result<()> {
+        let Some(started) = endpoint.canary_started_wall_ms.filter(|_| endpoint.is_canary_live()) else {
+            return Ok(());
+        };
+        let caller = Caller::system(self.kernel.clone(), "start");
+        self.ingest.ingest_segments(&caller, project, &endpoint.name).await?;
+        let name = predictions::dataset_of(&endpoint.name)?;
+        let tables = Tables::newest(&self.kernel, project.id).await?;
+        let Some(table) = tables.find(name.as_str()) else { return Ok(()) };
+        // Requests of a version that ended alike and took about as long, counted; a request is one row or many.
+        let sql = format!(
+            "SELECT version, part, failed, min(latency), count(*) FROM (\
+               SELECT version, part, status >= 500 AS failed, max(latency_us) AS latency FROM \"{name}\" \
+               WHERE wall_ms >= {started} GROUP BY version, part, status, request_id\
+             ) GROUP BY version, part, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
+        );
+        let page =
+            self.kernel.data().query(QueryRequest { sql, tables: vec![table.named()], limit: COUNTED_MAX }).await?;
+        let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(()) };
+        for row in &page.rows {
+            let [version, part, failed, latency, requests] = row.as_slice() else { continue };
+            let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) else { continue };
+            let requests = requests.as_u64().unwrap_or_default();
+            let failed = failed.as_bool().unwrap_or_default();
+            answering.counts.add_many(latency.as_u64().unwrap_or_default(), failed, requests);
+            if let Some(canary) = live.canary.as_ref().filter(|_| part == TrafficRole::Fallback.as_str()) {
+                canary.version.counts.add_unfit(requests);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! The project file that endpoints follow: that of the last release, or of a server that started in the project's
+//! folder. Whatever else is submitted leaves them as they are.
+
+use std::sync::Arc;
+
+use perennial_core::ledger::Chain;
+use perennial_core::permission::Permission;
+use perennial_core::state::CanaryEvent;
+use perennial_core::{Error, Result};
+use perennial_store::endpoints;
+use perennial_store::endpoints::Endpoint;
+use serde_json::{Value, json};
+
+use super::Endpoints;
+use perennial_kernel::ledger::{LedgerEvent, Recorder};
+use perennial_kernel::{Caller, Kernel, wrong_state};
+use perennial_projects::{ProjectState, Submission};
+
+impl Endpoints {
+    /// Has the endpoints follow a project file: one that it declares answers as it says now, one that it declares no
+    /// more stops answering; a line for each that stops. What cannot be taken up leaves the others alone, and the log
+    /// says why.
+    pub async fn apply_declarations(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        submission: &Submission,
+    ) -> Result<Vec<String>> {
+        caller.require(Permission::Approve, project.id)?;
+        let all = endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?;
+        let mut told = Vec::new();
+        for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
+            let name = endpoint.name.clone();
+            match self.apply_declaration(caller, project, submission, endpoint).await {
+                Ok(line) => told.extend(line),
+                Err(error) => {
+                    tracing::error!(endpoint.name = %name, error = error.chain(), "an endpoint does not follow its project file");
+                }
+            }
+        }
+        // How long canaries last may be another now.
+        project.touch();
+        Ok(told)
+    }
+}
+
+impl Endpoints {
+    async fn apply_declaration(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        submission: &Submission,
+        endpoint: Endpoint,
+    ) -> Result<Option<String>> {
+        let name = endpoint.name.clone();
+        let Some(declared) = submission.project.endpoints.get(&name) else {
+            self.retire(caller, project, &endpoint).await?;
+            return Ok(Some(format!(
+                "nothing answers at `{name}` any more: the project file declares no such endpoint"
+            )));
+        };
+        let is_over = declared.canary.is_none() && endpoint.is_canary_live();
+        if is_over {
+            // It had to prove itself, and nothing says any more by what. Ended first: until then it is judged as before.
+            self.end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
+        }
+        let endpoint = follow(&caller.kernel, submission, endpoint).await?;
+        if is_over {
+            let number = endpoint.canary_number.unwrap_or_default();
+            return Ok(Some(format!(
+                "the canary of version {number} at `{name}` is over: the project file declares none any more"
+            )));
+        }
+        self.refresh(project, &name, None).await?;
+        Ok(None)
+    }
+}
+
+/// Has an endpoint follow a project file from now on.
+pub(super) async fn follow(kernel: &Kernel, submission: &Submission, mut endpoint: Endpoint) -> Result<Endpoint> {
+    let (config, at_ms) = (config(submission), kernel.services.clock.wall_ms());
+    if endpoint.config == config {
+        return Ok(endpoint);
+    }
+    endpoint.config = config;
+    let stored = endpoint.clone();
+    kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                Ok(endpoints::configure(tx, stored.project_id, &stored.name, &stored.config, at_ms).await?)
+            })
+        })
+        .await?;
+    Ok(endpoint)
+}
+
+/// What is kept of which project file an endpoint follows.
+pub(super) fn config(submission: &Submission) -> Value {
+    json!({ "file": submission.digest })
+}
+
+/// The project file that an endpoint follows; the one last submitted where none is kept, or it does not read.
+pub(crate) async fn followed(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> Option<Arc<Submission>> {
+    let newest = project.find_submission();
+    let Some(digest) = endpoint.config.get("file").and_then(Value::as_str) else { return newest };
+    match project.submission_of(kernel, digest).await {
+        Ok(followed) => Some(followed),
+        Err(error) => {
+            tracing::warn!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint's project file is left out");
+            newest
+        }
+    }
+}
+
+impl Endpoints {
+    /// Stops an endpoint from answering, its canary too, and returns when no answer is under way. Its predictions
+    /// and what was recorded of it stay; declared again, it answers after the next release.
+    async fn retire(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
+        let (shared, stored, by) = (self.clone(), endpoint.clone(), Recorder::new(caller, Some(project.id)).await?);
+        let change = LedgerEvent {
+            chain: Chain::Project(project.id),
+            noun: "endpoint",
+            subject: endpoint.name.to_string(),
+            verb: "retire",
+            payload: json!({ "endpoint": endpoint.name, "champion": endpoint.champion_number, "canary": endpoint.canary_number }),
+        };
+        // Recorded and stopped is one thing, even when whoever asked for it goes away in between.
+        let retired = self.kernel.work.finish("retirement of an endpoint", async move {
+            let name = stored.name.to_string();
+            shared
+                .kernel
+                .store()
+                .write(move |tx| {
+                    Box::pin(async move {
+                        let (mut current, at) = (stored, by.at);
+                        if current.is_canary_live() {
+                            endpoints::apply_canary(tx, &current, CanaryEvent::RollBack, at.wall_ms).await?;
+                            current = endpoints::get(tx, current.project_id, &current.name).await?;
+                        }
+                        endpoints::set_champion(tx, &current, None, at.project_ms, at.wall_ms).await?;
+                        endpoints::configure(tx, current.project_id, &current.name, &Endpoint::retired(), at.wall_ms)
+                            .await?;
+                        by.record(tx, change).await
+                    })
+                })
+                .await?;
+            tokio::task::spawn_blocking(move || shared.router.remove(&name))
+                .await
+                .map_err(|panic| Error::internal("an endpoint was not stopped", panic))
+        });
+        retired.await.ok_or_else(|| wrong_state("the server stopped while an endpoint was retired"))?
+    }
+}

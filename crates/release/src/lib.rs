@@ -1,0 +1,23 @@
+//! From evidence to traffic.
+//!
+//! ```text
+//! pipeline run ─▶ Decision (gates over evidence) ─▶ Release ─▶ canary ─▶ promotion
+//!                                                                └─────▶ rollback
+//! ```
+
+mod catalog;
+mod run;
+
+pub mod decisions;
+pub mod deployments;
+pub mod endpoints;
+pub mod evidence;
+pub mod lineage;
+pub mod models;
+pub mod releases;
+pub mod router;
+
+pub use catalog::RegisteredModels;
+pub use endpoints::Endpoints;
+pub use router::{Answering, Canary, Counts, Deployment, EndpointRouter, Held};
+pub use run::PipelineRunner;

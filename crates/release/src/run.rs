@@ -1,0 +1,99 @@
+//! A pipeline run from its beginning to what follows from its result: execute, decide, promote.
+
+use std::sync::Arc;
+
+use perennial_core::Result;
+use perennial_core::state::PipelineRunState;
+use perennial_execution::Execution;
+use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome, holding, told_of};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
+
+use crate::Endpoints;
+use crate::decisions;
+
+/// Runs pipelines to their end.
+pub struct PipelineRunner {
+    execution: Arc<Execution>,
+    endpoints: Arc<Endpoints>,
+}
+
+impl PipelineRunner {
+    /// Runs pipelines by `execution` and releases to `endpoints`.
+    pub fn new(execution: Arc<Execution>, endpoints: Arc<Endpoints>) -> Self {
+        Self { execution, endpoints }
+    }
+
+    /// Runs a recorded pipeline run to its end, or until it is cancelled. One at a time a project; another waits.
+    pub async fn run(&self, caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<RunOutcome> {
+        self.run_or_resume(caller, project, run, false).await
+    }
+
+    /// Resumes a pipeline run that a server before this one left behind. A release whose project file has changed
+    /// since then fails: nothing of it is promoted.
+    pub async fn resume(&self, caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> Result<RunOutcome> {
+        self.run_or_resume(caller, project, run, true).await
+    }
+
+    async fn run_or_resume(
+        &self,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        run: &PipelineRun,
+        resumes: bool,
+    ) -> Result<RunOutcome> {
+        let active = match self.execution.activate(caller, project, run, resumes).await? {
+            Activation::Active(active) => active,
+            Activation::Cancelled(outcome) => return Ok(outcome),
+        };
+        let result = match active.execute().await {
+            Ok(Some(executed)) => self.conclude(&executed).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        active.end(result).await
+    }
+
+    /// Decides over the candidate, releases it when asked to, and says how the run ended.
+    async fn conclude(&self, executed: &Executed) -> Result<RunOutcome> {
+        let Executed { context, collected, executed } = executed;
+        let decided = if context.runs_all_steps() { decisions::decide(context).await? } else { None };
+        let releases = context.run.kind == PipelineKind::Release && collected.failed.is_empty();
+        let mut message = None;
+        let mut acted = *executed > 0 || !collected.committed.is_empty();
+        let mut told = Vec::new();
+        if releases {
+            told = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
+        }
+        if let Some(decided) = &decided {
+            acted |= decided.is_new;
+            message = Some(decided.message.clone());
+            if decided.is_new {
+                let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
+                context.tell(PipelineEvent::Decided { verdict, message: decided.message.clone() }).await;
+            }
+            if releases {
+                told.extend(self.endpoints.release(context, decided).await?);
+            }
+        }
+        if !told.is_empty() {
+            acted = true;
+            let released = told.join("; ");
+            context.tell(PipelineEvent::Released { message: released.clone() }).await;
+            message = Some(released);
+        }
+        if let Some((_, error)) = collected.failed.first() {
+            let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
+            let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
+            return Err(error.reworded(format!("{}{nothing}", failed.join("; "))));
+        }
+        let holding = holding(context, collected);
+        if !holding.is_empty() {
+            message = Some(message.into_iter().chain(told_of(&holding)).collect::<Vec<_>>().join("; "));
+            acted |= !collected.held.is_empty();
+        }
+        let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
+        Ok(RunOutcome { state, message, held: holding.len() })
+    }
+}

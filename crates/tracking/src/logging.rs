@@ -1,0 +1,79 @@
+//! What runs log: metrics, params, tags, inputs.
+
+use perennial_core::Result;
+use perennial_core::id::RunId;
+use perennial_core::permission::Permission;
+use perennial_store::runs::{RunInput, RunUpdate};
+use perennial_store::{Error as StoreError, Page, metrics, runs as rows};
+
+use super::{NAME_TAG, Seal, check, limits, writable_run};
+use perennial_kernel::Caller;
+
+pub use perennial_store::metrics::Point;
+pub use perennial_store::runs::Batch;
+
+/// Logs a batch into a run: all of it or nothing. Params are written once. One that has ended is sealed anew.
+pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<()> {
+    check::batch(&mut batch)?;
+    let name = batch.tags.iter().rev().find(|tag| tag.key == NAME_TAG).map(|tag| tag.value.clone());
+    check::length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                rows::log_batch(tx, id, &batch).await?;
+                if let Some(name) = name.filter(|name| !name.is_empty()) {
+                    rows::update(tx, id, &RunUpdate { name: Some(name), ..RunUpdate::default() }).await?;
+                }
+                seal.again(tx, id).await
+            })
+        })
+        .await
+}
+
+/// Removes a tag.
+pub async fn delete_tag(caller: &Caller, id: RunId, key: String) -> Result<()> {
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                rows::delete_tag(tx, id, &key).await?;
+                seal.again(tx, id).await
+            })
+        })
+        .await
+}
+
+/// Logs what a run read.
+pub async fn log_inputs(caller: &Caller, id: RunId, inputs: Vec<RunInput>) -> Result<()> {
+    check::inputs(&inputs)?;
+    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                rows::log_inputs(tx, id, &inputs).await?;
+                seal.again(tx, id).await
+            })
+        })
+        .await
+}
+
+/// Points of a metric by timestamp, step and value; none of a run or metric that is not there.
+pub async fn history(caller: &Caller, id: RunId, key: &str, after: Option<&str>, limit: u32) -> Result<Page<Point>> {
+    let mut reader = caller.kernel.store().read().await?;
+    let run = match rows::get(&mut reader, id).await {
+        Ok(run) => run,
+        Err(StoreError::NotFound { .. }) => return Ok(Page { items: Vec::new(), next: None }),
+        Err(error) => return Err(error.into()),
+    };
+    if !caller.principal.may(Permission::Read, Some(run.project_id)) {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    Ok(metrics::history(&mut reader, id, key, after, limit.min(limits::PAGE_MAX)).await?)
+}

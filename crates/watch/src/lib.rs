@@ -1,0 +1,12 @@
+//! What happens by itself: monitors, triggers and the scheduler that runs them.
+
+mod freshness;
+mod monitors;
+mod scheduler;
+mod triggers;
+mod watch;
+
+pub mod monitor_results;
+
+pub use scheduler::SchedulerEvent;
+pub use watch::Watch;

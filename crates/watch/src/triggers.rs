@@ -1,0 +1,196 @@
+//! Triggers: an alert, new data or a schedule starts the pipeline again, once for each cause.
+
+use std::sync::Arc;
+
+use perennial_config::{Event, Start, Trigger};
+use perennial_core::name::TriggerName;
+use perennial_core::state::AlertState;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::lineage::{Node, NodeKind};
+use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
+use perennial_store::trigger_firings::TriggerFiring;
+use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
+use serde_json::{Value, json};
+
+use perennial_execution::pipelines::{self, Options};
+use perennial_kernel::alerts::node;
+use perennial_kernel::{Caller, ProjectEntry, record};
+
+use crate::Watch;
+use perennial_projects::{ProjectState, Submission};
+
+/// When the next schedule comes due.
+pub(crate) fn next_due(submission: &Submission, from: i64) -> Option<i64> {
+    let schedules =
+        submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
+            Event::Schedule(schedule) => schedule.next_after(from, &submission.zone),
+            _ => None,
+        });
+    schedules.min()
+}
+
+impl Watch {
+    /// Starts what came due; a line for each pipeline run. A trigger that cannot fire keeps no other from it.
+    pub(crate) async fn fire_triggers(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        submission: &Submission,
+    ) -> Vec<Result<String>> {
+        let mut told = Vec::new();
+        for (name, trigger) in &submission.project.triggers {
+            for event in &trigger.on {
+                match causes(caller, project, submission, name, event).await {
+                    Ok(causes) => {
+                        for (cause_id, cause) in causes {
+                            told.extend(
+                                self.fire_trigger(caller, project, (name, trigger), event, cause_id, cause)
+                                    .await
+                                    .transpose(),
+                            );
+                        }
+                    }
+                    Err(error) => told.push(Err(error)),
+                }
+            }
+        }
+        told
+    }
+}
+
+/// What may set an event off now, each with an id that fires once.
+async fn causes(
+    caller: &Caller,
+    project: &ProjectState,
+    submission: &Submission,
+    name: &TriggerName,
+    event: &Event,
+) -> Result<Vec<(String, Value)>> {
+    let mut reader = caller.kernel.store().read().await?;
+    match event {
+        Event::Alert { monitor, alert } => {
+            let open = alerts::list_open(&mut reader, project.id).await?;
+            let subject = format!("monitor:{monitor}");
+            let firing = open
+                .into_iter()
+                .filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
+            Ok(firing
+                .map(|alert| (alert.id.to_string(), json!({ "alert": alert.id, "message": alert.message })))
+                .collect())
+        }
+        Event::Dataset(dataset) => {
+            let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else {
+                return Ok(Vec::new());
+            };
+            let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+            let id = |number: i64| format!("{}@{number}", dataset.name);
+            Ok(newest
+                .map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number })))
+                .into_iter()
+                .collect())
+        }
+        Event::Schedule(schedule) => {
+            let now = project.now().project_ms;
+            let last = trigger_firings::find_latest(&mut reader, project.id, name).await?;
+            let since = last.map_or_else(|| project.clock.opened_ms(now), |firing| firing.project_ms);
+            // However many times passed unseen, they start it once.
+            let due = schedule.last_until(now, &submission.zone).filter(|due| *due > since);
+            Ok(due
+                .map(|instant| {
+                    (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))
+                })
+                .into_iter()
+                .collect())
+        }
+    }
+}
+
+impl Watch {
+    async fn fire_trigger(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        (name, trigger): (&TriggerName, &Trigger),
+        event: &Event,
+        cause_id: String,
+        what: Value,
+    ) -> Result<Option<String>> {
+        let at = project.now();
+        let firing = TriggerFiring {
+            project_id: project.id,
+            trigger_name: name.clone(),
+            cause_id,
+            pipeline_run_id: None,
+            wall_ms: at.wall_ms,
+            project_ms: at.project_ms,
+        };
+        let known = trigger_firings::list(&mut *caller.kernel.store().read().await?, project.id, name).await?;
+        if known.iter().any(|known| known.cause_id == firing.cause_id) {
+            return Ok(None);
+        }
+        let kind = match trigger.run {
+            Start::Run => PipelineKind::Run,
+            Start::Release => PipelineKind::Release,
+        };
+        let alert = what.get("alert").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let cause = json!({ "kind": "trigger", "trigger": name, "event": event.to_string(), "because": what });
+        let run = pipelines::pending(caller, project, kind, cause.clone(), &Options::default())?;
+        let firing = TriggerFiring { pipeline_run_id: Some(run.id), ..firing };
+        let (actor, project_id, pending) = (caller.principal.name.clone(), project.id, run.clone());
+        caller
+            .kernel
+            .store()
+            .write(move |tx| {
+                Box::pin(async move {
+                    // The run and its firing are there together or not at all.
+                    pipeline_runs::insert(tx, &pending).await?;
+                    if let Some(alert) = alert {
+                        let run = Node::new(NodeKind::PipelineRun, pending.id);
+                        lineage::add(tx, project_id, &node(alert), &run, at.wall_ms).await?;
+                    }
+                    if !trigger_firings::fire(tx, &firing).await? {
+                        let message = format!("trigger `{}` has fired for this cause already", firing.trigger_name);
+                        return Err(Error::new(ErrorCode::AlreadyExists, message));
+                    }
+                    let subject = firing.trigger_name.to_string();
+                    record(
+                        tx,
+                        ProjectEntry {
+                            project: project_id,
+                            noun: "trigger",
+                            subject,
+                            verb: "fire",
+                            actor: &actor,
+                            cause: Some(&firing.cause_id),
+                            at,
+                            payload: cause,
+                        },
+                    )
+                    .await
+                })
+            })
+            .await?;
+        let line = if project.clock.stepped_ms().is_some() {
+            // A step of the clock ends when all that it started is done.
+            self.run_to_line(caller, project, &run).await
+        } else {
+            let (watch, caller, project, started) = (self.clone(), caller.clone(), project.clone(), run.clone());
+            caller.kernel.work.clone().spawn("triggered pipeline run", async move {
+                let line = watch.run_to_line(&caller, &project, &started).await;
+                tracing::info!(pipeline_run.id = %started.id, "a triggered pipeline run ended: {line}");
+            });
+            format!("pipeline run {} began", run.id)
+        };
+        Ok(Some(format!("trigger `{name}` ({event}): {line}")))
+    }
+}
+
+impl Watch {
+    /// Carries a run out; how it ended, in one line.
+    async fn run_to_line(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> String {
+        match self.runner.run(caller, project, run).await {
+            Ok(finished) => finished.message.unwrap_or_else(|| finished.state.as_str().to_owned()),
+            Err(error) => error.message().to_owned(),
+        }
+    }
+}
