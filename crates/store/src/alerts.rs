@@ -3,42 +3,12 @@
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::state::{AlertEvent, AlertState};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-/// An alert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Alert {
-    /// Its id.
-    pub id: AlertId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// What it is about: `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `file:<dataset>/<path>`, `segment:<endpoint>/<number>`.
-    pub subject: String,
-    /// Its name, such as `stale`, `late`, `held`.
-    pub name: String,
-    /// Start of the window, epoch milliseconds; 0 where there is none.
-    pub window_start_ms: i64,
-    /// The model version judged.
-    pub number: Option<i64>,
-    /// The rule that fired.
-    pub expression: Option<String>,
-    /// The values it saw.
-    pub facts: Json,
-    /// What people read.
-    pub message: String,
-    /// Where it stands.
-    pub state: AlertState,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-    /// Wall clock when it was resolved.
-    pub settled_ms: Option<i64>,
-}
+pub use perennial_core::entity::Alert;
 
 impl Record for Alert {
     const TABLE: &'static str = "alerts";

@@ -1,34 +1,12 @@
 //! Outcomes of checks, and profiles, by load.
 
-use perennial_core::id::{DatasetId, LoadId, ProjectId};
-use perennial_core::port::data::Severity;
-use perennial_core::rule::Verdict;
+use perennial_core::id::{DatasetId, LoadId};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// The outcome of one check over one load.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CheckResult {
-    /// The load.
-    pub load_id: LoadId,
-    /// The check.
-    pub name: String,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The dataset.
-    pub dataset_id: DatasetId,
-    /// How severe it is to fail it.
-    pub severity: Severity,
-    /// The outcome.
-    pub verdict: Verdict,
-    /// What the scan answered.
-    pub answer: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-}
+pub use perennial_core::entity::{CheckResult, Profile};
 
 impl Record for CheckResult {
     const TABLE: &'static str = "check_results";
@@ -46,19 +24,6 @@ impl Record for CheckResult {
             wall_ms: row.get("wall_ms")?,
         })
     }
-}
-
-/// What a scan learned about the rows of a load.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Profile {
-    /// The load.
-    pub load_id: LoadId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The dataset.
-    pub dataset_id: DatasetId,
-    /// The columns.
-    pub body: Json,
 }
 
 impl Record for Profile {

@@ -1,69 +1,14 @@
 //! Versions of datasets, and what keeps them from being vacuumed.
 
 use perennial_core::id::{DatasetId, ProjectId};
-use perennial_core::schema::Schema;
-use serde::{Deserialize, Serialize};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
 
-words! {
-    /// What made a dataset version.
-    OriginKind, "origin of a dataset version" {
-        /// A load.
-        Load = "load",
-        /// An attempt at a step.
-        StepRun = "step_run",
-    }
-}
-
-words! {
-    /// What keeps a dataset version.
-    PinHolder, "holder of a pin" {
-        /// A release, for good.
-        Release = "release",
-        /// Evidence, until it expires.
-        Evidence = "evidence",
-    }
-}
-
-/// One state of a dataset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DatasetVersion {
-    /// The dataset.
-    pub dataset_id: DatasetId,
-    /// Its number, from 1, never reused.
-    pub number: i64,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The Delta version that holds it; `None` for a tree of files.
-    pub delta_version: Option<i64>,
-    /// Path, blob digest and size of each file, for a tree of files.
-    pub manifest: Option<Json>,
-    /// Rows of the whole dataset.
-    pub row_count: u64,
-    /// Bytes of its files.
-    pub size_bytes: u64,
-    /// Its columns.
-    pub schema: Schema,
-    /// Digest of its content, hex.
-    pub digest: String,
-    /// The sum of row hashes that the digest is made of.
-    pub row_sum: Option<String>,
-    /// What made it.
-    pub origin_kind: OriginKind,
-    /// Which one.
-    pub origin_id: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
-
-crate::value::json_column!(DatasetVersion);
+pub use perennial_core::entity::DatasetVersionOrigin as OriginKind;
+pub use perennial_core::entity::{DatasetVersion, PinHolder};
 
 impl Record for DatasetVersion {
     const TABLE: &'static str = "dataset_versions";

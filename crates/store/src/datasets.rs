@@ -8,38 +8,7 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-words! {
-    /// What a dataset is made of.
-    DatasetKind, "kind of dataset" {
-        /// A Delta table.
-        Table = "table",
-        /// A tree of files.
-        Files = "files",
-    }
-}
-
-/// A dataset.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dataset {
-    /// Its id.
-    pub id: DatasetId,
-    /// The project it belongs to.
-    pub project_id: ProjectId,
-    /// Its name, unique in the project.
-    pub name: DatasetName,
-    /// What it is made of.
-    pub kind: DatasetKind,
-    /// How rows enter it.
-    pub mode: Mode,
-    /// The columns that tell rows apart, maybe none.
-    pub key_columns: Vec<String>,
-    /// Folder of its table below the data engine's root.
-    pub table_path: String,
-    /// Number of its newest version, 0 for none; numbers are never reused.
-    pub last_number: i64,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-}
+pub use perennial_core::entity::{Dataset, DatasetKind};
 
 impl Record for Dataset {
     const TABLE: &'static str = "datasets";

@@ -1,42 +1,13 @@
 //! Decisions: the gates' answers about candidates.
 
-use perennial_core::id::{DecisionId, EvidenceId, ModelId, PipelineRunId, ProjectId};
-use perennial_core::rule::Verdict;
+use perennial_core::id::{DecisionId, ModelId, ProjectId};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-/// A decision.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
-    /// Its id.
-    pub id: DecisionId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The pipeline run that asked.
-    pub pipeline_run_id: Option<PipelineRunId>,
-    /// What it was judged over.
-    pub evidence_id: EvidenceId,
-    /// The release it is about.
-    pub release_digest: String,
-    /// The registered model.
-    pub model_id: ModelId,
-    /// The candidate's number.
-    pub number: i64,
-    /// The champion's number, if there was one.
-    pub champion_number: Option<i64>,
-    /// The answer.
-    pub verdict: Verdict,
-    /// Each expression with the values it saw and its verdict.
-    pub body: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::Decision;
 
 impl Record for Decision {
     const TABLE: &'static str = "decisions";

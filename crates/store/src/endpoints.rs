@@ -1,8 +1,7 @@
 //! Endpoints: who answers, and which canary is on its way.
 
-use perennial_core::id::{DecisionId, ModelId, ProjectId};
+use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
-use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::{CanaryEvent, CanaryState};
 
 use crate::Json;
@@ -10,93 +9,7 @@ use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
 
-/// An endpoint. Its champion follows the alias; a canary is there while `canary_state` is live.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Endpoint {
-    /// The project.
-    pub project_id: ProjectId,
-    /// Its name, unique in the project.
-    pub name: EndpointName,
-    /// The registered model.
-    pub model_id: ModelId,
-    /// The alias it follows.
-    pub alias: String,
-    /// The version that answers.
-    pub champion_number: Option<i64>,
-    /// Project clock from which it answers.
-    pub champion_since_ms: Option<i64>,
-    /// The version of the last canary.
-    pub canary_number: Option<i64>,
-    /// Where that canary stands.
-    pub canary_state: Option<CanaryState>,
-    /// Wall clock when it started.
-    pub canary_started_wall_ms: Option<i64>,
-    /// Project clock when it started.
-    pub canary_started_ms: Option<i64>,
-    /// Its share of the requests, 0 to 1.
-    pub canary_share: Option<f64>,
-    /// The decision that allows it.
-    pub canary_decision_id: Option<DecisionId>,
-    /// Its release.
-    pub canary_release_digest: Option<String>,
-    /// Which project file it follows.
-    pub config: Json,
-    /// Counts every change of who answers.
-    pub generation: i64,
-    /// Wall clock of the last change, epoch milliseconds.
-    pub updated_ms: i64,
-}
-
-impl Endpoint {
-    /// An endpoint at which nobody answers yet, without configuration.
-    pub fn unanswered(project_id: ProjectId, name: EndpointName, model_id: ModelId, alias: &str, at_ms: i64) -> Self {
-        Self {
-            project_id,
-            name,
-            model_id,
-            alias: alias.to_owned(),
-            champion_number: None,
-            champion_since_ms: None,
-            canary_number: None,
-            canary_state: None,
-            canary_started_wall_ms: None,
-            canary_started_ms: None,
-            canary_share: None,
-            canary_decision_id: None,
-            canary_release_digest: None,
-            config: Json::Object(serde_json::Map::new()),
-            generation: 0,
-            updated_ms: at_ms,
-        }
-    }
-}
-
-impl Endpoint {
-    /// What is kept of an endpoint that its project file declares no more.
-    pub fn retired() -> Json {
-        serde_json::json!({ "retired": true })
-    }
-
-    /// Whether its project file declares it no more: it follows nothing until it is declared again.
-    pub fn is_retired(&self) -> bool {
-        self.config.get("retired").is_some()
-    }
-
-    /// Whether its canary answers its share.
-    pub fn is_canary_live(&self) -> bool {
-        self.canary_state.is_some_and(CanaryState::is_live)
-    }
-
-    /// The part that a version plays here now.
-    pub fn part_of(&self, number: i64) -> Option<TrafficRole> {
-        let is_canary = self.is_canary_live() && self.canary_number == Some(number);
-        match () {
-            () if self.is_retired() => None,
-            () if self.champion_number == Some(number) => Some(TrafficRole::Champion),
-            () => is_canary.then_some(TrafficRole::Canary),
-        }
-    }
-}
+pub use perennial_core::entity::{Endpoint, NewCanary};
 
 impl Record for Endpoint {
     const TABLE: &'static str = "endpoints";
@@ -122,23 +35,6 @@ impl Record for Endpoint {
             updated_ms: row.get("updated_ms")?,
         })
     }
-}
-
-/// A canary about to start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewCanary {
-    /// The version.
-    pub number: i64,
-    /// Its share of the requests, 0 to 1.
-    pub share: f64,
-    /// The decision that allows it.
-    pub decision_id: DecisionId,
-    /// Its release.
-    pub release_digest: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
 }
 
 /// Inserts an endpoint.

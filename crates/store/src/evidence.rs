@@ -1,34 +1,12 @@
 //! Evidence: the facts that gates are judged over.
 
-use perennial_core::id::{EvidenceId, PipelineRunId, ProjectId, StepRunId};
+use perennial_core::id::{EvidenceId, StepRunId};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A record of evidence.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Evidence {
-    /// Its id.
-    pub id: EvidenceId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The pipeline run that gathered it.
-    pub pipeline_run_id: PipelineRunId,
-    /// The `evaluate` step that measured it.
-    pub step_run_id: StepRunId,
-    /// The release it speaks of.
-    pub release_digest: Option<String>,
-    /// The facts.
-    pub body: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-    /// Project clock from which it is no longer fresh.
-    pub expires_project_ms: i64,
-}
+pub use perennial_core::entity::Evidence;
 
 impl Record for Evidence {
     const TABLE: &'static str = "evidence";

@@ -1,30 +1,13 @@
 //! Experiments and their tags, as MLflow knows them.
 
-use perennial_core::id::{ExperimentId, ProjectId};
+use perennial_core::id::ExperimentId;
 use perennial_core::state::Lifecycle;
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
 
-/// An experiment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Experiment {
-    /// Its id.
-    pub id: ExperimentId,
-    /// The project it belongs to.
-    pub project_id: ProjectId,
-    /// Its name, unique on the server, deleted ones included.
-    pub name: String,
-    /// Where artifacts of its runs go.
-    pub artifact_location: String,
-    /// Whether it is deleted.
-    pub lifecycle: Lifecycle,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-    /// Wall clock of the last change, epoch milliseconds.
-    pub updated_ms: i64,
-}
+pub use perennial_core::entity::{Experiment, NewExperiment, Tag};
 
 impl Record for Experiment {
     const TABLE: &'static str = "experiments";
@@ -43,15 +26,6 @@ impl Record for Experiment {
     }
 }
 
-/// A key with a value.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tag {
-    /// The key.
-    pub key: String,
-    /// The value.
-    pub value: String,
-}
-
 impl Record for Tag {
     const TABLE: &'static str = "tags";
     const KEY: &'static [&'static str] = &["key"];
@@ -59,23 +33,6 @@ impl Record for Tag {
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self { key: row.get("key")?, value: row.get("value")? })
     }
-}
-
-/// An experiment about to be made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewExperiment {
-    /// The project it belongs to.
-    pub project_id: ProjectId,
-    /// Its name.
-    pub name: String,
-    /// Where artifacts of its runs go; `None`: `<artifact_root>/<id>`.
-    pub artifact_location: Option<String>,
-    /// The server's artifact root, such as `mlflow-artifacts:`.
-    pub artifact_root: String,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-    /// Its tags.
-    pub tags: Vec<Tag>,
 }
 
 /// Makes an experiment under the next id.

@@ -1,42 +1,13 @@
 //! Grants: a role of a principal, on the server, a project, or one thing in it.
 
-use perennial_core::id::{GrantId, PrincipalId, ProjectId};
-use perennial_core::permission::Role;
+use perennial_core::id::PrincipalId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-words! {
-    /// What a narrow grant is narrowed to.
-    ScopeKind, "scope of a grant" {
-        /// One experiment.
-        Experiment = "experiment",
-        /// One registered model.
-        Model = "model",
-        /// One endpoint.
-        Endpoint = "endpoint",
-    }
-}
-
-/// A grant.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Grant {
-    /// Its id.
-    pub id: GrantId,
-    /// Whose.
-    pub principal_id: PrincipalId,
-    /// Where; `None` is the whole server.
-    pub project_id: Option<ProjectId>,
-    /// The role.
-    pub role: Role,
-    /// What it is narrowed to; `None` is everything there.
-    pub scope_kind: Option<ScopeKind>,
-    /// Which one: experiment id, model id, endpoint name.
-    pub scope_id: Option<String>,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-}
+pub use perennial_core::entity::Grant;
+pub use perennial_core::entity::GrantScope as ScopeKind;
 
 impl Record for Grant {
     const TABLE: &'static str = "grants";

@@ -12,8 +12,6 @@
 
 #[macro_use]
 mod query;
-#[macro_use]
-mod words;
 mod backup;
 mod conn;
 mod dynamic;

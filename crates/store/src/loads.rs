@@ -1,83 +1,16 @@
 //! Loads: arrivals of rows, and the intents of those whose commit is under way.
 
-use perennial_core::id::{DatasetId, LoadId, ProjectId};
+use perennial_core::entity::DatasetVersion;
+use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::state::{LoadEvent, LoadState};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
-use crate::dataset_versions::{self, DatasetVersion};
+use crate::dataset_versions;
 use crate::error::{Error, Result};
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-words! {
-    /// Where the rows of a load came from.
-    LoadOrigin, "origin of a load" {
-        /// One file of a source.
-        File = "file",
-        /// Every new file of a source together.
-        Batch = "batch",
-        /// The result of a query over a database.
-        Sql = "sql",
-        /// A stretch of a stream.
-        Stream = "stream",
-        /// A push by a client.
-        Push = "push",
-        /// An attempt at a step.
-        Step = "step",
-        /// A segment of a prediction log.
-        Predictions = "predictions",
-    }
-}
-
-/// One arrival of rows.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Load {
-    /// Its id.
-    pub id: LoadId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The dataset.
-    pub dataset_id: DatasetId,
-    /// Where its rows came from.
-    pub origin: LoadOrigin,
-    /// Which one: step run, log, request.
-    pub origin_id: Option<String>,
-    /// The file's path, relative to the source's root.
-    pub source_path: Option<String>,
-    /// BLAKE3 of the file's content, hex.
-    pub content_digest: Option<String>,
-    /// The file's size.
-    pub size_bytes: Option<u64>,
-    /// Where it stands.
-    pub state: LoadState,
-    /// Rows that arrived.
-    pub arrived: u64,
-    /// Rows that enter.
-    pub passing: u64,
-    /// Rows set aside.
-    pub set_aside: u64,
-    /// Rows set aside, by reason.
-    pub reasons: Json,
-    /// What staging answered, until the load is settled.
-    pub staged: Option<Json>,
-    /// Why it was held or failed.
-    pub message: Option<String>,
-    /// The load whose rows or place it takes.
-    pub replaces: Option<LoadId>,
-    /// The load that took its place.
-    pub replaced_by: Option<LoadId>,
-    /// Number of the dataset version it became.
-    pub number: Option<i64>,
-    /// What brought it: a pipeline run, a request, a person.
-    pub cause: Option<String>,
-    /// Wall clock of its arrival, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock of its arrival, epoch milliseconds.
-    pub project_ms: i64,
-    /// Wall clock when it was held, committed, replaced or failed.
-    pub settled_ms: Option<i64>,
-}
+pub use perennial_core::entity::{Load, LoadIntent, LoadOrigin};
 
 impl Record for Load {
     const TABLE: &'static str = "loads";
@@ -109,25 +42,6 @@ impl Record for Load {
             settled_ms: row.get("settled_ms")?,
         })
     }
-}
-
-/// What a commit under way will say, so that whoever finds it can finish it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoadIntent {
-    /// The dataset: one open intent each.
-    pub dataset_id: DatasetId,
-    /// The load.
-    pub load_id: LoadId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The number its commit carries.
-    pub number: i64,
-    /// The version to be; `delta_version` and `size_bytes` are known after the commit.
-    pub version: DatasetVersion,
-    /// The server that commits.
-    pub holder: String,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
 }
 
 impl Record for LoadIntent {

@@ -1,5 +1,6 @@
 //! Metrics of runs: every point, and the latest of each key.
 
+use perennial_core::entity::MetricPoint;
 use std::collections::HashMap;
 
 use perennial_core::id::{ExperimentId, RunId};
@@ -10,35 +11,9 @@ use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
 use crate::value::Bind;
 
-/// One point of a metric.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Point {
-    /// The metric.
-    pub key: String,
-    /// The value; may be NaN.
-    pub value: f64,
-    /// Epoch milliseconds, as the client says.
-    pub timestamp_ms: i64,
-    /// The step, as the client counts.
-    pub step: i64,
-}
+pub use perennial_core::entity::MetricPoint as Point;
 
-impl Point {
-    /// What is kept of the value: a NaN is kept as 0, and compares as 0.
-    fn kept(&self) -> f64 {
-        if self.value.is_nan() { 0.0 } else { self.value }
-    }
-
-    /// Whether the point takes the place of `other` as the latest of the key.
-    fn is_later_than(&self, other: &Self) -> bool {
-        (self.step, self.timestamp_ms)
-            .cmp(&(other.step, other.timestamp_ms))
-            .then(self.kept().total_cmp(&other.kept()))
-            .is_gt()
-    }
-}
-
-impl Record for Point {
+impl Record for MetricPoint {
     const TABLE: &'static str = "metrics";
     const KEY: &'static [&'static str] = &["key"];
 
@@ -72,7 +47,7 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
     if points.is_empty() {
         return Ok(());
     }
-    let mut latest: HashMap<&str, &Point> = HashMap::new();
+    let mut latest: HashMap<&str, &MetricPoint> = HashMap::new();
     for point in points {
         let known = latest.entry(point.key.as_str()).or_insert(point);
         if point.is_later_than(known) {
@@ -85,7 +60,7 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
 
     let mut rows = Vec::with_capacity(points.len() * 6);
     let ids = points.iter().map(id_of).collect::<Result<Vec<_>>>()?;
-    let kept: Vec<(f64, bool)> = points.iter().map(|point| (point.kept(), point.value.is_nan())).collect();
+    let kept: Vec<(f64, bool)> = points.iter().map(|point| (point.stored_value(), point.value.is_nan())).collect();
     for ((point, id), (value, is_nan)) in points.iter().zip(&ids).zip(&kept) {
         rows.extend([
             run_number.value(),
@@ -98,13 +73,13 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
     }
     tx.execute_bulk(sql!("metrics/insert"), &rows).await?;
 
-    let mut newest: Vec<(i64, &Point)> = Vec::with_capacity(latest.len());
+    let mut newest: Vec<(i64, &MetricPoint)> = Vec::with_capacity(latest.len());
     for point in latest.values() {
         newest.push((id_of(point)?, point));
     }
     // One order for everyone, so that two transactions cannot wait for each other.
     newest.sort_by_key(|(id, _)| *id);
-    let kept: Vec<(f64, bool)> = newest.iter().map(|(_, point)| (point.kept(), point.value.is_nan())).collect();
+    let kept: Vec<(f64, bool)> = newest.iter().map(|(_, point)| (point.stored_value(), point.value.is_nan())).collect();
     let mut rows = Vec::with_capacity(newest.len() * 7);
     for ((id, point), (value, is_nan)) in newest.iter().zip(&kept) {
         rows.extend([
@@ -146,7 +121,7 @@ pub async fn history(
     key: &str,
     after: Option<&str>,
     limit: u32,
-) -> Result<Page<Point>> {
+) -> Result<Page<MetricPoint>> {
     let from = after.map(Cursor::parse).transpose()?.unwrap_or(Cursor::START);
     let rows = rows_for(limit);
     let values = bind![run_id, key, from.timestamp_ms, from.step, from.value, from.is_nan, rows];
@@ -155,7 +130,7 @@ pub async fn history(
 }
 
 /// The latest point of each metric of a run, by key.
-pub async fn latest(conn: &mut Conn, run_id: RunId) -> Result<Vec<Point>> {
+pub async fn latest(conn: &mut Conn, run_id: RunId) -> Result<Vec<MetricPoint>> {
     conn.all(sql!("metrics/latest"), bind![run_id]).await
 }
 
@@ -170,8 +145,13 @@ struct Cursor {
 impl Cursor {
     const START: Self = Self { timestamp_ms: i64::MIN, step: i64::MIN, value: f64::NEG_INFINITY, is_nan: false };
 
-    fn of(point: &Point) -> Self {
-        Self { timestamp_ms: point.timestamp_ms, step: point.step, value: point.kept(), is_nan: point.value.is_nan() }
+    fn of(point: &MetricPoint) -> Self {
+        Self {
+            timestamp_ms: point.timestamp_ms,
+            step: point.step,
+            value: point.stored_value(),
+            is_nan: point.value.is_nan(),
+        }
     }
 
     fn text(&self) -> String {

@@ -1,50 +1,14 @@
 //! Versions of registered models.
 
-use perennial_core::id::{ModelId, ProjectId, RunId, StepRunId};
+use perennial_core::entity::Tag;
+use perennial_core::id::{ModelId, RunId};
 use perennial_core::state::{ModelVersionEvent, ModelVersionState};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
-use crate::experiments::Tag;
 use crate::row::{Record, Row};
 
-/// A version of a registered model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelVersion {
-    /// The model.
-    pub model_id: ModelId,
-    /// Its number, from 1, never reused.
-    pub number: i64,
-    /// The project that owns it.
-    pub project_id: ProjectId,
-    /// Where its files came from, as the client named it.
-    pub source: String,
-    /// The run that made it.
-    pub run_id: Option<RunId>,
-    /// The attempt at a step that made it.
-    pub step_run_id: Option<StepRunId>,
-    /// Digest of its files.
-    pub content_digest: Option<String>,
-    /// What it asks for and answers.
-    pub signature: Option<Json>,
-    /// How it is loaded: `onnx`, `sklearn`, ….
-    pub flavor: Option<String>,
-    /// Path, blob digest and size of each file.
-    pub manifest: Option<Json>,
-    /// Where it stands.
-    pub state: ModelVersionState,
-    /// What people say of it.
-    pub description: Option<String>,
-    /// Who made it.
-    pub user_id: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-    /// Wall clock of the last change, epoch milliseconds.
-    pub updated_ms: i64,
-}
+pub use perennial_core::entity::ModelVersion;
 
 impl Record for ModelVersion {
     const TABLE: &'static str = "model_versions";

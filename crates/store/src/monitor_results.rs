@@ -1,47 +1,16 @@
 //! Results of monitors by window, and what they are compared with.
 
+use perennial_core::entity::MonitorReference;
 use perennial_core::id::ProjectId;
 use perennial_core::name::MonitorName;
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-words! {
-    /// What a result judges.
-    ResultKind, "kind of monitor result" {
-        /// Inputs and scores.
-        Inputs = "inputs",
-        /// Quality against outcomes.
-        Quality = "quality",
-    }
-}
-
-/// What one version answered in one window. A later look is a new revision, never an edit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MonitorResult {
-    /// The project.
-    pub project_id: ProjectId,
-    /// The monitor.
-    pub monitor: MonitorName,
-    /// Start of the window, epoch milliseconds.
-    pub window_start_ms: i64,
-    /// End of the window, exclusive.
-    pub window_end_ms: i64,
-    /// The model version judged.
-    pub number: i64,
-    /// What was judged.
-    pub kind: ResultKind,
-    /// From 1.
-    pub revision: i64,
-    /// What was seen.
-    pub facts: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::MonitorReference as Reference;
+pub use perennial_core::entity::MonitorResult;
+pub use perennial_core::entity::MonitorResultKind as ResultKind;
 
 impl Record for MonitorResult {
     const TABLE: &'static str = "monitor_results";
@@ -63,20 +32,7 @@ impl Record for MonitorResult {
     }
 }
 
-/// What a monitor compares a release with, fixed when it was released.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
-    /// The project.
-    pub project_id: ProjectId,
-    /// The release.
-    pub release_digest: String,
-    /// Distributions and measures.
-    pub body: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-}
-
-impl Record for Reference {
+impl Record for MonitorReference {
     const TABLE: &'static str = "monitor_references";
     const KEY: &'static [&'static str] = &["release_digest"];
 
@@ -138,7 +94,7 @@ pub async fn list_revisions(
 }
 
 /// Fixes the reference of a release.
-pub async fn insert_reference(tx: &mut Tx, reference: &Reference) -> Result<()> {
+pub async fn insert_reference(tx: &mut Tx, reference: &MonitorReference) -> Result<()> {
     tx.insert(
         sql!("monitor_results/insert_reference"),
         bind![reference.project_id, reference.release_digest, reference.body, reference.wall_ms],
@@ -149,6 +105,10 @@ pub async fn insert_reference(tx: &mut Tx, reference: &Reference) -> Result<()> 
 }
 
 /// The reference of a release.
-pub async fn find_reference(conn: &mut Conn, project_id: ProjectId, release_digest: &str) -> Result<Option<Reference>> {
+pub async fn find_reference(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    release_digest: &str,
+) -> Result<Option<MonitorReference>> {
     conn.optional(sql!("monitor_results/find_reference"), bind![project_id, release_digest]).await
 }

@@ -1,5 +1,6 @@
 //! Pipeline runs and the events their followers read.
 
+use perennial_core::entity::EventRecord;
 use perennial_core::id::{PipelineRunId, ProjectId};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 
@@ -9,46 +10,8 @@ use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-words! {
-    /// What a pipeline run is to do.
-    PipelineKind, "kind of pipeline run" {
-        /// Bring every step up to date.
-        Run = "run",
-        /// And release the candidate.
-        Release = "release",
-    }
-}
-
-/// One execution of the pipeline.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PipelineRun {
-    /// Its id.
-    pub id: PipelineRunId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// What it is to do.
-    pub kind: PipelineKind,
-    /// Where it stands.
-    pub state: PipelineRunState,
-    /// What made it: a person, a trigger with its alert, a schedule.
-    pub cause: Json,
-    /// The project file it follows.
-    pub file_digest: String,
-    /// What was asked for beside.
-    pub options: Json,
-    /// The server that runs it.
-    pub holder: Option<String>,
-    /// How it ended.
-    pub message: Option<String>,
-    /// Wall clock when it was asked for, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock when it was asked for, epoch milliseconds.
-    pub project_ms: i64,
-    /// Wall clock of its first start.
-    pub started_ms: Option<i64>,
-    /// Wall clock of its end.
-    pub ended_ms: Option<i64>,
-}
+pub use perennial_core::entity::EventRecord as Event;
+pub use perennial_core::entity::{PipelineKind, PipelineRun};
 
 impl Record for PipelineRun {
     const TABLE: &'static str = "pipeline_runs";
@@ -73,18 +36,7 @@ impl Record for PipelineRun {
     }
 }
 
-/// Something a follower of a pipeline run is told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// Its place, from 1, without holes.
-    pub sequence: i64,
-    /// What happened.
-    pub body: Json,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-}
-
-impl Record for Event {
+impl Record for EventRecord {
     const TABLE: &'static str = "events";
     const KEY: &'static [&'static str] = &["sequence"];
 
@@ -172,6 +124,6 @@ pub async fn set_holder(tx: &mut Tx, id: PipelineRunId, holder: Option<&str>) ->
 }
 
 /// Events after a sequence (0: from the first), oldest first, `limit` at most.
-pub async fn list_events(conn: &mut Conn, id: PipelineRunId, after: i64, limit: u32) -> Result<Vec<Event>> {
+pub async fn list_events(conn: &mut Conn, id: PipelineRunId, after: i64, limit: u32) -> Result<Vec<EventRecord>> {
     conn.all(sql!("pipeline_runs/list_events"), bind![id, after, i64::from(limit)]).await
 }

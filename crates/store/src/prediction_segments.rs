@@ -1,39 +1,13 @@
 //! Sealed segments of prediction logs on their way into a dataset.
 
-use perennial_core::id::{LoadId, ProjectId};
-use perennial_core::name::EndpointName;
+use perennial_core::id::LoadId;
 use perennial_core::state::{SegmentEvent, SegmentState};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A sealed segment.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PredictionSegment {
-    /// The log: `<project>/<endpoint>`.
-    pub log: String,
-    /// Its number in the log.
-    pub number: i64,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The endpoint.
-    pub endpoint: EndpointName,
-    /// Requests in it.
-    pub record_count: u64,
-    /// BLAKE3 of its bytes, hex.
-    pub digest: String,
-    /// Where it stands.
-    pub state: SegmentState,
-    /// The load its rows became.
-    pub load_id: Option<LoadId>,
-    /// Number of the dataset version its rows are in.
-    pub dataset_number: Option<i64>,
-    /// Wall clock of its sealing, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock of its sealing, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::PredictionSegment;
 
 impl Record for PredictionSegment {
     const TABLE: &'static str = "prediction_segments";

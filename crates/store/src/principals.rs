@@ -8,34 +8,7 @@ use crate::error::Result;
 use crate::grants;
 use crate::row::{Record, Row};
 
-words! {
-    /// What kind of principal.
-    PrincipalKind, "kind of principal" {
-        /// A person.
-        Person = "person",
-        /// The embedded host of a project folder.
-        Host = "host",
-        /// A step of a pipeline.
-        Step = "step",
-        /// A program with a token of its own.
-        Service = "service",
-    }
-}
-
-/// A principal as it is kept; [`load`] gives it with its grants.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PrincipalRecord {
-    /// Their id.
-    pub id: PrincipalId,
-    /// Their name, unique on the server; the ledger shows it.
-    pub name: String,
-    /// What kind.
-    pub kind: PrincipalKind,
-    /// Whether they may do nothing for now.
-    pub is_disabled: bool,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-}
+pub use perennial_core::entity::{PrincipalKind, PrincipalRecord};
 
 impl Record for PrincipalRecord {
     const TABLE: &'static str = "principals";

@@ -1,6 +1,6 @@
 //! Projects, the files that declare them, and where their clocks stand.
 
-use perennial_core::id::{ExperimentId, ProjectId};
+use perennial_core::id::ProjectId;
 use perennial_core::name::ProjectName;
 use uuid::Uuid;
 
@@ -9,22 +9,7 @@ use crate::error::Result;
 use crate::experiments;
 use crate::row::{Record, Row};
 
-/// A project.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Project {
-    /// Its id.
-    pub id: ProjectId,
-    /// Its name, unique on the server.
-    pub name: ProjectName,
-    /// The experiment of its name.
-    pub experiment_id: ExperimentId,
-    /// Digest of the project file last submitted.
-    pub file_digest: Option<String>,
-    /// Where its stepped clock stands, epoch milliseconds; `None` follows the wall clock.
-    pub clock_ms: Option<i64>,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-}
+pub use perennial_core::entity::{NewProject, Project, ProjectFile};
 
 impl Record for Project {
     const TABLE: &'static str = "projects";
@@ -42,21 +27,6 @@ impl Record for Project {
     }
 }
 
-/// A project file as it was submitted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProjectFile {
-    /// The project.
-    pub project_id: ProjectId,
-    /// BLAKE3 of the text, hex.
-    pub digest: String,
-    /// The text.
-    pub body: String,
-    /// Wall clock, epoch milliseconds.
-    pub submitted_ms: i64,
-    /// Who submitted it.
-    pub submitted_by: String,
-}
-
 impl Record for ProjectFile {
     const TABLE: &'static str = "project_files";
     const KEY: &'static [&'static str] = &["project_id", "digest"];
@@ -70,19 +40,6 @@ impl Record for ProjectFile {
             submitted_by: row.get("submitted_by")?,
         })
     }
-}
-
-/// A project about to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewProject {
-    /// Its id.
-    pub id: ProjectId,
-    /// Its name.
-    pub name: ProjectName,
-    /// Where artifacts of its experiment go: `<root>/<experiment id>`, such as `mlflow-artifacts:`.
-    pub artifact_root: String,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
 }
 
 /// The project `default`, there from the start; experiment 0 is its.

@@ -1,60 +1,14 @@
 //! Promotions: every change of who answers.
 
-use perennial_core::id::{DecisionId, ModelId, ProjectId, PromotionId};
+use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-words! {
-    /// What kind of change.
-    PromotionKind, "kind of promotion" {
-        /// A version begins to answer a share.
-        Canary = "canary",
-        /// A version receives the alias.
-        Promotion = "promotion",
-        /// The version before receives it back, or a canary is taken back.
-        Rollback = "rollback",
-        /// A newer canary takes the place of one.
-        Replacement = "replacement",
-    }
-}
-
-/// A change of who answers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Promotion {
-    /// Its id.
-    pub id: PromotionId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The endpoint, if one follows the alias.
-    pub endpoint: Option<EndpointName>,
-    /// The registered model.
-    pub model_id: ModelId,
-    /// The alias.
-    pub alias: String,
-    /// The version before.
-    pub from_number: Option<i64>,
-    /// The version after.
-    pub to_number: Option<i64>,
-    /// What kind of change.
-    pub kind: PromotionKind,
-    /// The decision that allows it; a rollback needs none.
-    pub decision_id: Option<DecisionId>,
-    /// The release.
-    pub release_digest: Option<String>,
-    /// What made it happen.
-    pub cause: Json,
-    /// Who did it.
-    pub actor: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::{Promotion, PromotionKind};
 
 impl Record for Promotion {
     const TABLE: &'static str = "promotions";

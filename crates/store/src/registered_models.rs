@@ -1,30 +1,13 @@
 //! Registered models, their tags and aliases.
 
+use perennial_core::entity::Tag;
 use perennial_core::id::{ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
-use crate::experiments::Tag;
 use crate::row::{Record, Row};
 
-/// A registered model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RegisteredModel {
-    /// Its id, which stays when it is renamed.
-    pub id: ModelId,
-    /// The project that owns it.
-    pub project_id: ProjectId,
-    /// Its name, unique on the server.
-    pub name: String,
-    /// What people say of it.
-    pub description: Option<String>,
-    /// Number of the version made last, 0 for none; numbers are never reused.
-    pub last_number: i64,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-    /// Wall clock of the last change, epoch milliseconds.
-    pub updated_ms: i64,
-}
+pub use perennial_core::entity::{ModelAlias, RegisteredModel};
 
 impl Record for RegisteredModel {
     const TABLE: &'static str = "registered_models";
@@ -41,19 +24,6 @@ impl Record for RegisteredModel {
             updated_ms: row.get("updated_ms")?,
         })
     }
-}
-
-/// An alias: a name for one version of a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelAlias {
-    /// The model.
-    pub model_id: ModelId,
-    /// The alias.
-    pub alias: String,
-    /// The version's number.
-    pub number: i64,
-    /// Wall clock, epoch milliseconds.
-    pub updated_ms: i64,
 }
 
 impl Record for ModelAlias {

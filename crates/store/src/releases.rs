@@ -1,34 +1,13 @@
 //! Releases, the approvals given to them, and those that may not come back by themselves.
 
-use perennial_core::id::{ApprovalId, ModelId, PrincipalId, ProjectId};
+use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
-use perennial_core::permission::Role;
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// The digest that binds model, data, code, environment and configuration.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Release {
-    /// The project.
-    pub project_id: ProjectId,
-    /// The digest, hex.
-    pub digest: String,
-    /// The registered model.
-    pub model_id: ModelId,
-    /// The model version's number.
-    pub number: i64,
-    /// What it binds.
-    pub body: Json,
-    /// Head of the project's chain when it was made.
-    pub ledger_head: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::{Approval, Refusal, Release};
 
 impl Record for Release {
     const TABLE: &'static str = "releases";
@@ -48,27 +27,6 @@ impl Record for Release {
     }
 }
 
-/// A person's yes to a release.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Approval {
-    /// Its id.
-    pub id: ApprovalId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The release.
-    pub release_digest: String,
-    /// The role in which it was given.
-    pub role: Role,
-    /// Who gave it.
-    pub principal_id: PrincipalId,
-    /// What they said.
-    pub note: Option<String>,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
-
 impl Record for Approval {
     const TABLE: &'static str = "approvals";
     const KEY: &'static [&'static str] = &["id"];
@@ -85,25 +43,6 @@ impl Record for Approval {
             project_ms: row.get("project_ms")?,
         })
     }
-}
-
-/// A release that was rolled back: triggers may not bring it up again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
-    /// The project.
-    pub project_id: ProjectId,
-    /// Where it was rolled back.
-    pub endpoint: EndpointName,
-    /// The release.
-    pub release_digest: String,
-    /// The model version's number.
-    pub number: i64,
-    /// Why.
-    pub cause: String,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
 }
 
 impl Record for Refusal {

@@ -6,18 +6,7 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A file of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunArtifact {
-    /// Where it stands, relative to the run, with `/`.
-    pub path: String,
-    /// BLAKE3 of its content, hex.
-    pub blob_digest: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// Wall clock, epoch milliseconds.
-    pub updated_ms: i64,
-}
+pub use perennial_core::entity::RunArtifact;
 
 impl Record for RunArtifact {
     const TABLE: &'static str = "run_artifacts";

@@ -1,12 +1,12 @@
 //! Runs: one execution each, with params, tags, metrics and inputs, as MLflow knows them.
 
-use perennial_core::id::{ExperimentId, ProjectId, RunId};
-use perennial_core::state::{Lifecycle, RunEvent, RunStatus};
+use perennial_core::entity::{RunBatch, Tag};
+use perennial_core::id::RunId;
+use perennial_core::state::{Lifecycle, RunEvent};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
-use crate::experiments::Tag;
-use crate::metrics::{self, Point};
+use crate::metrics;
 use crate::row::{Record, Row};
 use crate::value::Bind;
 
@@ -18,37 +18,8 @@ pub use data::{RunData, data};
 pub use inputs::{RunInput, list_inputs, log_inputs};
 pub use search::{RunSearch, search};
 
-/// A run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Run {
-    /// Its id.
-    pub run_id: RunId,
-    /// The project it belongs to.
-    pub project_id: ProjectId,
-    /// Its experiment.
-    pub experiment_id: ExperimentId,
-    /// The run it is part of.
-    pub parent_run_id: Option<RunId>,
-    /// Its name.
-    pub name: String,
-    /// Who started it, as the client says.
-    pub user_id: String,
-    /// Where it stands.
-    pub status: RunStatus,
-    /// Whether it is deleted.
-    pub lifecycle: Lifecycle,
-    /// When it began, epoch milliseconds, as the client says.
-    pub start_ms: i64,
-    /// When it ended, epoch milliseconds.
-    pub end_ms: Option<i64>,
-    /// Where its artifacts are.
-    pub artifact_uri: String,
-    /// Wall clock when it was deleted.
-    pub deleted_ms: Option<i64>,
-    /// Wall clock when its metrics and params last entered the ledger.
-    pub sealed_ms: Option<i64>,
-    pub(crate) number: i64,
-}
+pub use perennial_core::entity::RunBatch as Batch;
+pub use perennial_core::entity::{NewRun, Param, Run, RunUpdate};
 
 impl Record for Run {
     const TABLE: &'static str = "runs";
@@ -74,47 +45,6 @@ impl Record for Run {
     }
 }
 
-/// A run about to be made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewRun {
-    /// Its id.
-    pub run_id: RunId,
-    /// Its experiment, which settles the project.
-    pub experiment_id: ExperimentId,
-    /// The run it is part of.
-    pub parent_run_id: Option<RunId>,
-    /// Its name.
-    pub name: String,
-    /// Who starts it.
-    pub user_id: String,
-    /// Where it stands.
-    pub status: RunStatus,
-    /// When it begins, epoch milliseconds.
-    pub start_ms: i64,
-    /// Its tags.
-    pub tags: Vec<Tag>,
-}
-
-/// What of a run is to change; what is `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunUpdate {
-    /// Its status.
-    pub status: Option<RunStatus>,
-    /// When it ended, epoch milliseconds.
-    pub end_ms: Option<i64>,
-    /// Its name.
-    pub name: Option<String>,
-}
-
-/// A param of a run: written once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Param {
-    /// The key.
-    pub key: String,
-    /// The value.
-    pub value: String,
-}
-
 impl Record for Param {
     const TABLE: &'static str = "params";
     const KEY: &'static [&'static str] = &["key"];
@@ -122,17 +52,6 @@ impl Record for Param {
     fn read(row: &Row<'_>) -> Result<Self> {
         Ok(Self { key: row.get("key")?, value: row.get("value")? })
     }
-}
-
-/// What is logged at once: all of it or nothing.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Batch {
-    /// Points of metrics.
-    pub metrics: Vec<Point>,
-    /// Params.
-    pub params: Vec<Param>,
-    /// Tags; of two with one key the last stays.
-    pub tags: Vec<Tag>,
 }
 
 /// Makes a run in an experiment that is not deleted; its artifacts go to `<experiment's location>/<run id>/artifacts`.
@@ -184,7 +103,7 @@ pub async fn seal(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<()> {
 }
 
 /// Logs a batch into a run that is not deleted: all of it or nothing.
-pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &Batch) -> Result<()> {
+pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &RunBatch) -> Result<()> {
     let run = writable(tx, run_id).await?;
     add_params(tx, &run, &batch.params).await?;
     metrics::log(tx, run.number, run.experiment_id, &batch.metrics).await?;

@@ -6,22 +6,7 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A server process.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Server {
-    /// Its id, new with each start.
-    pub id: ServerId,
-    /// Where it listens.
-    pub address: String,
-    /// The version it runs.
-    pub version: String,
-    /// Whether it answers endpoints.
-    pub is_serving: bool,
-    /// Wall clock, epoch milliseconds.
-    pub started_ms: i64,
-    /// Wall clock until which it may answer.
-    pub lease_until_ms: i64,
-}
+pub use perennial_core::entity::Server;
 
 impl Record for Server {
     const TABLE: &'static str = "servers";

@@ -6,20 +6,7 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Session {
-    /// Hash of the cookie's secret, hex.
-    pub secret_hash: String,
-    /// Whose.
-    pub principal_id: PrincipalId,
-    /// What every form of it carries.
-    pub csrf_token: String,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-    /// Wall clock, epoch milliseconds.
-    pub expires_ms: i64,
-}
+pub use perennial_core::entity::Session;
 
 impl Record for Session {
     const TABLE: &'static str = "sessions";

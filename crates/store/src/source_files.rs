@@ -1,31 +1,12 @@
 //! What was last seen of a source's files, so that unchanged ones are not read again.
 
-use perennial_core::id::{DatasetId, LoadId};
+use perennial_core::id::DatasetId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// What was last seen of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SourceFileRecord {
-    /// The dataset.
-    pub dataset_id: DatasetId,
-    /// The file's path, relative to the source's root.
-    pub path: String,
-    /// Its size.
-    pub size_bytes: u64,
-    /// Its last change, epoch nanoseconds, where the store tells.
-    pub modified_ns: Option<i64>,
-    /// The store's entity tag.
-    pub etag: Option<String>,
-    /// BLAKE3 of its content, hex.
-    pub content_digest: String,
-    /// The load it became.
-    pub load_id: Option<LoadId>,
-    /// Wall clock, epoch milliseconds.
-    pub seen_ms: i64,
-}
+pub use perennial_core::entity::SourceFileRecord;
 
 impl Record for SourceFileRecord {
     const TABLE: &'static str = "source_files";

@@ -4,66 +4,13 @@ use perennial_core::id::{PipelineRunId, ProjectId, RunId, StepRunId};
 use perennial_core::name::StepName;
 use perennial_core::state::{StepRunEvent, StepRunState};
 
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-words! {
-    /// What a step leaves.
-    OutputKind, "kind of step output" {
-        /// A version of a dataset.
-        Dataset = "dataset",
-        /// A model.
-        Model = "model",
-        /// A file or folder.
-        File = "file",
-        /// A report of `evaluate`.
-        Report = "report",
-    }
-}
-
-/// One attempt at a step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepRun {
-    /// Its id.
-    pub id: StepRunId,
-    /// The project.
-    pub project_id: ProjectId,
-    /// The pipeline run it is part of.
-    pub pipeline_run_id: PipelineRunId,
-    /// The step.
-    pub step: StepName,
-    /// Which attempt, from 1.
-    pub attempt: i64,
-    /// Where it stands.
-    pub state: StepRunState,
-    /// The digest of everything it depends on.
-    pub cache_key: String,
-    /// What the key is made of, for `why`.
-    pub key_parts: Json,
-    /// The attempt whose outputs a cached one has.
-    pub reused_from: Option<StepRunId>,
-    /// Its tracked run.
-    pub run_id: Option<RunId>,
-    /// Where it was executed.
-    pub runner: Option<String>,
-    /// How it ended.
-    pub exit: Option<Json>,
-    /// Peak resident memory.
-    pub peak_memory_bytes: Option<u64>,
-    /// `landlock` with its version, or `none`.
-    pub isolation: Option<String>,
-    /// Why it failed or was skipped.
-    pub message: Option<String>,
-    /// The blob with its log.
-    pub log_digest: Option<String>,
-    /// Wall clock, epoch milliseconds.
-    pub started_ms: Option<i64>,
-    /// Wall clock, epoch milliseconds.
-    pub ended_ms: Option<i64>,
-}
+pub use perennial_core::entity::StepOutputKind as OutputKind;
+pub use perennial_core::entity::{StepOutcome, StepOutput, StepRun};
 
 impl Record for StepRun {
     const TABLE: &'static str = "step_runs";
@@ -93,21 +40,6 @@ impl Record for StepRun {
     }
 }
 
-/// Something an attempt left.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepOutput {
-    /// The attempt.
-    pub step_run_id: StepRunId,
-    /// The output's name.
-    pub name: String,
-    /// What it is.
-    pub kind: OutputKind,
-    /// Digest of its content.
-    pub digest: String,
-    /// Where it is: a dataset version, or blob digest and manifest.
-    pub reference: Json,
-}
-
 impl Record for StepOutput {
     const TABLE: &'static str = "step_outputs";
     const KEY: &'static [&'static str] = &["step_run_id", "name"];
@@ -121,21 +53,6 @@ impl Record for StepOutput {
             reference: row.get("reference")?,
         })
     }
-}
-
-/// What an attempt used and how it ended; kept with its end.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct StepOutcome {
-    /// How it ended.
-    pub exit: Option<Json>,
-    /// Peak resident memory.
-    pub peak_memory_bytes: Option<u64>,
-    /// `landlock` with its version, or `none`.
-    pub isolation: Option<String>,
-    /// Why it failed or was skipped.
-    pub message: Option<String>,
-    /// The blob with its log.
-    pub log_digest: Option<String>,
 }
 
 /// Inserts an attempt.

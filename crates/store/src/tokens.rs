@@ -1,49 +1,15 @@
 //! Tokens, kept as a hash of their secret, and one-time administrator links.
 
-use perennial_core::id::{PrincipalId, ProjectId, RunId, TokenId};
-use perennial_core::permission::Principal;
+use perennial_core::entity::Authentication;
+use perennial_core::id::{PrincipalId, RunId, TokenId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::principals;
 use crate::row::{Record, Row};
 
-words! {
-    /// What a token is for.
-    TokenKind, "kind of token" {
-        /// The embedded host's own, void when the host ends.
-        Host = "host",
-        /// A person's or service's.
-        Person = "person",
-        /// A step's, for one run.
-        Step = "step",
-    }
-}
-
-/// A token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Token {
-    /// Its id, which is no secret.
-    pub id: TokenId,
-    /// Who acts with it.
-    pub principal_id: PrincipalId,
-    /// Hash of the secret, hex.
-    pub secret_hash: String,
-    /// What it is for.
-    pub kind: TokenKind,
-    /// What its owner calls it.
-    pub name: String,
-    /// The project it holds on; `None` holds where its principal's grants do.
-    pub project_id: Option<ProjectId>,
-    /// The run a step's token writes.
-    pub run_id: Option<RunId>,
-    /// Wall clock, epoch milliseconds.
-    pub created_ms: i64,
-    /// Wall clock; `None` does not expire.
-    pub expires_ms: Option<i64>,
-    /// When it was taken back.
-    pub revoked_ms: Option<i64>,
-}
+pub use perennial_core::entity::Authentication as Caller;
+pub use perennial_core::entity::{Token, TokenKind};
 
 impl Record for Token {
     const TABLE: &'static str = "tokens";
@@ -63,15 +29,6 @@ impl Record for Token {
             revoked_ms: row.get("revoked_ms")?,
         })
     }
-}
-
-/// Who calls, and by which token.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Caller {
-    /// The principal with their grants.
-    pub principal: Principal,
-    /// The token.
-    pub token: Token,
 }
 
 /// Inserts a token.
@@ -133,7 +90,7 @@ pub async fn delete_stale(tx: &mut Tx, before_ms: i64) -> Result<u64> {
 
 /// Who calls with a secret of this hash; `None` when no valid token has it or its principal is disabled.
 /// A token of a project gives what its principal holds there, and nothing elsewhere.
-pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> Result<Option<Caller>> {
+pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> Result<Option<Authentication>> {
     let found: Option<Token> = conn.optional(sql!("tokens/find_valid"), bind![secret_hash, wall_ms]).await?;
     let Some(token) = found else { return Ok(None) };
     if principals::get(conn, token.principal_id).await?.is_disabled {
@@ -147,7 +104,7 @@ pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> R
             *scope = Some(project_id);
         }
     }
-    Ok(Some(Caller { principal, token }))
+    Ok(Some(Authentication { principal, token }))
 }
 
 /// Keeps a one-time administrator link.

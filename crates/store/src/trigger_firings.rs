@@ -1,28 +1,13 @@
 //! Firings of triggers: once for each cause.
 
-use perennial_core::id::{PipelineRunId, ProjectId};
+use perennial_core::id::ProjectId;
 use perennial_core::name::TriggerName;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A firing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TriggerFiring {
-    /// The project.
-    pub project_id: ProjectId,
-    /// The trigger.
-    pub trigger_name: TriggerName,
-    /// The alert, dataset version, scheduled instant or commit.
-    pub cause_id: String,
-    /// The pipeline run it started.
-    pub pipeline_run_id: Option<PipelineRunId>,
-    /// Wall clock, epoch milliseconds.
-    pub wall_ms: i64,
-    /// Project clock, epoch milliseconds.
-    pub project_ms: i64,
-}
+pub use perennial_core::entity::TriggerFiring;
 
 impl Record for TriggerFiring {
     const TABLE: &'static str = "trigger_firings";

@@ -4,14 +4,20 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use perennial_core::entity::{
+    DatasetKind, DatasetVersion, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, PinHolder,
+    PipelineKind, PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
+};
 use perennial_core::id::{
     AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, LoadId, ModelId, PipelineRunId,
     PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
 };
 use perennial_core::ledger::Chain;
+use perennial_core::lineage::NodeKind;
 use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
 use perennial_core::permission::Role;
 use perennial_core::port::data::{Mode, Severity};
+use perennial_core::rule::Verdict;
 use perennial_core::schema::Schema;
 use perennial_core::state::{
     AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
@@ -182,33 +188,34 @@ where
 /// Types kept as the text of their `Display`, read by `FromStr`.
 macro_rules! text_column {
     ($($type:ty),* $(,)?) => {$(
-        impl $crate::value::Bind for $type {
-            fn value(&self) -> $crate::value::Value<'_> {
-                $crate::value::Value::Text(Some(self.to_string().into()))
+        impl Bind for $type {
+            fn value(&self) -> Value<'_> {
+                Value::Text(Some(self.to_string().into()))
             }
 
-            fn null() -> $crate::value::Value<'static> {
-                $crate::value::Value::Text(None)
+            fn null() -> Value<'static> {
+                Value::Text(None)
             }
         }
 
-        impl $crate::value::Column for $type {
+        impl Column for $type {
             type Raw = String;
 
             fn from_raw(raw: String) -> Result<Self, String> {
-                $crate::value::parse(&raw)
+                parse(&raw)
             }
         }
     )*};
 }
-pub(crate) use text_column;
 
 text_column! {
-    perennial_core::rule::Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, LoadId, ModelId, PipelineRunId, PrincipalId,
+    Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, LoadId, ModelId, PipelineRunId, PrincipalId,
     ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
     AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
+    DatasetKind, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
+    PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
 }
 
 impl Bind for ExperimentId {
@@ -279,17 +286,17 @@ word_column!(Severity { Error = "error", Warn = "warn", });
 /// Types kept as JSON text.
 macro_rules! json_column {
     ($($type:ty),* $(,)?) => {$(
-        impl $crate::value::Bind for $type {
-            fn value(&self) -> $crate::value::Value<'_> {
-                $crate::value::Value::Text(Some($crate::value::json_text(self).into()))
+        impl Bind for $type {
+            fn value(&self) -> Value<'_> {
+                Value::Text(Some(json_text(self).into()))
             }
 
-            fn null() -> $crate::value::Value<'static> {
-                $crate::value::Value::Text(None)
+            fn null() -> Value<'static> {
+                Value::Text(None)
             }
         }
 
-        impl $crate::value::Column for $type {
+        impl Column for $type {
             type Raw = String;
 
             fn from_raw(raw: String) -> Result<Self, String> {
@@ -299,9 +306,7 @@ macro_rules! json_column {
     )*};
 }
 
-pub(crate) use json_column;
-
-json_column!(Json, Schema, Vec<String>);
+json_column!(Json, Schema, Vec<String>, DatasetVersion);
 
 /// The JSON text of a value whose serialisation cannot fail: string keys and plain values only.
 pub(crate) fn json_text(value: &impl serde::Serialize) -> String {

@@ -1,8 +1,9 @@
 //! The state of a canary.
 
-use super::{TransitionError, states};
+use super::TransitionError;
+use crate::text_enum::text_enum;
 
-states! {
+text_enum! {
     /// Where a canary stands.
     ///
     /// ```text
@@ -12,7 +13,7 @@ states! {
     ///               ├── roll back ▶ rolled-back
     ///               └── replace ──▶ replaced
     /// ```
-    CanaryState, "canary" {
+    CanaryState, "canary state" {
         /// It answers its share, its time is not over.
         Running = "running",
         /// Its time is over, but requests or facts are missing.

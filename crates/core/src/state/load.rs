@@ -1,8 +1,9 @@
 //! The state of a load.
 
-use super::{TransitionError, states};
+use super::TransitionError;
+use crate::text_enum::text_enum;
 
-states! {
+text_enum! {
     /// Where a load stands.
     ///
     /// ```text
@@ -16,7 +17,7 @@ states! {
     ///     │ fail      replaced ◀──────────┼──────────────────────┘
     ///     └───────────────────────────────┴── fail ──▶ failed
     /// ```
-    LoadState, "load" {
+    LoadState, "load state" {
         /// Read, judged and written aside; not yet in the dataset.
         Staged = "staged",
         /// A check of severity `error` failed: nothing of it enters the dataset.

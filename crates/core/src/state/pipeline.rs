@@ -1,8 +1,9 @@
 //! The states of pipeline runs and of attempts at steps.
 
-use super::{TransitionError, states};
+use super::TransitionError;
+use crate::text_enum::text_enum;
 
-states! {
+text_enum! {
     /// Where a pipeline run stands.
     ///
     /// ```text
@@ -14,7 +15,7 @@ states! {
     ///      │               └── cancel (from each of the three) ──▶ cancelled
     ///      └── fail ──▶ failed
     /// ```
-    PipelineRunState, "pipeline run" {
+    PipelineRunState, "pipeline run state" {
         /// Recorded, not begun.
         Pending = "pending",
         /// At work.
@@ -72,7 +73,7 @@ impl PipelineRunState {
     }
 }
 
-states! {
+text_enum! {
     /// Where one attempt at a step stands. An interrupted or failed attempt
     /// stays as it is; trying again is a new attempt.
     ///
@@ -83,7 +84,7 @@ states! {
     ///    │   └── reuse ──▶ cached
     ///    └────── skip ───▶ skipped
     /// ```
-    StepRunState, "step run" {
+    StepRunState, "step run state" {
         /// Planned.
         Pending = "pending",
         /// Executing.

@@ -1,10 +1,11 @@
 //! Small states: deletion, model versions, alerts, prediction segments.
 
-use super::{TransitionError, states};
+use super::TransitionError;
+use crate::text_enum::text_enum;
 
-states! {
+text_enum! {
     /// Whether an experiment or run is deleted; a deleted one can be read and restored.
-    Lifecycle, "experiment or run" {
+    Lifecycle, "lifecycle" {
         /// There.
         Active = "active",
         /// Deleted, not yet gone.
@@ -12,14 +13,14 @@ states! {
     }
 }
 
-states! {
+text_enum! {
     /// Where a model version stands.
     ///
     /// ```text
     ///   PENDING_REGISTRATION ── ready ──▶ READY
     ///            └───────────── fail ───▶ FAILED_REGISTRATION
     /// ```
-    ModelVersionState, "model version" {
+    ModelVersionState, "model version state" {
         /// Its files are still on their way.
         Pending = "PENDING_REGISTRATION",
         /// It can be used.
@@ -49,14 +50,14 @@ impl ModelVersionState {
     }
 }
 
-states! {
+text_enum! {
     /// Where an alert stands.
     ///
     /// ```text
     ///   firing ── acknowledge ──▶ acknowledged
     ///      └──────── resolve ───────┴──▶ resolved
     /// ```
-    AlertState, "alert" {
+    AlertState, "alert state" {
         /// Nobody has looked yet.
         Firing = "firing",
         /// A person has seen it.
@@ -86,13 +87,13 @@ impl AlertState {
     }
 }
 
-states! {
+text_enum! {
     /// Where a segment of a prediction log stands.
     ///
     /// ```text
     ///   sealed ── load ──▶ loaded ── remove ──▶ removed
     /// ```
-    SegmentState, "prediction segment" {
+    SegmentState, "prediction segment state" {
         /// Closed, its file is there.
         Sealed = "sealed",
         /// Its rows are in the dataset.

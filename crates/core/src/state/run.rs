@@ -1,8 +1,9 @@
 //! The status of a tracked run, in MLflow's words.
 
-use super::{TransitionError, states};
+use super::TransitionError;
+use crate::text_enum::text_enum;
 
-states! {
+text_enum! {
     /// MLflow's status of a run. Clients may take a finished run up again, so
     /// every status may follow every other, but nothing goes back to scheduled.
     ///
@@ -11,7 +12,7 @@ states! {
     ///        └────────┬───────────┘                    ▲
     ///                 └── finish, fail, kill ──────────┘
     /// ```
-    RunStatus, "run" {
+    RunStatus, "run status" {
         /// To be executed later.
         Scheduled = "SCHEDULED",
         /// At work.

@@ -1,24 +1,11 @@
 //! What runs hold: latest metrics, params, tags, inputs.
 
-use super::{Param, Run, RunInput};
 use crate::conn::Conn;
 use crate::error::Result;
-use crate::experiments::Tag;
-use crate::metrics::Point;
 use crate::row::{Record, Row};
+use perennial_core::entity::{MetricPoint, Param, Run, RunInput, Tag};
 
-/// What a run holds.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunData {
-    /// The latest point of each metric, by key.
-    pub metrics: Vec<Point>,
-    /// Its params, by key.
-    pub params: Vec<Param>,
-    /// Its tags, by key.
-    pub tags: Vec<Tag>,
-    /// Its inputs, by name and digest.
-    pub inputs: Vec<RunInput>,
-}
+pub use perennial_core::entity::RunData;
 
 /// A row of one of many runs.
 struct Of<T> {
@@ -38,7 +25,7 @@ impl<T: Record> Record for Of<T> {
 /// What each of some runs holds, in their order; four queries, however many runs.
 pub async fn data(conn: &mut Conn, runs: &[Run]) -> Result<Vec<RunData>> {
     let numbers = serde_json::json!(runs.iter().map(|run| run.number).collect::<Vec<_>>());
-    let metrics: Vec<Of<Point>> = conn.all(sql_split!("runs/list_latest_metrics"), bind![numbers]).await?;
+    let metrics: Vec<Of<MetricPoint>> = conn.all(sql_split!("runs/list_latest_metrics"), bind![numbers]).await?;
     let params: Vec<Of<Param>> = conn.all(sql_split!("runs/list_params"), bind![numbers]).await?;
     let tags: Vec<Of<Tag>> = conn.all(sql_split!("runs/list_tags"), bind![numbers]).await?;
     let inputs: Vec<Of<RunInput>> = conn.all(sql_split!("runs/list_inputs"), bind![numbers]).await?;

@@ -3,29 +3,11 @@
 use perennial_core::id::RunId;
 
 use super::{get, writable};
-use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
 
-/// A dataset a run read, as the client describes it (MLflow's `Dataset`).
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunInput {
-    /// Its name.
-    pub name: String,
-    /// Its digest, as the client computes it.
-    pub digest: String,
-    /// Kind of its source.
-    pub source_type: String,
-    /// Its source.
-    pub source: String,
-    /// Its schema.
-    pub schema: Option<String>,
-    /// Its profile.
-    pub profile: Option<String>,
-    /// Tags of the input, an object; `mlflow.data.context` is the context.
-    pub tags: Json,
-}
+pub use perennial_core::entity::RunInput;
 
 impl Record for RunInput {
     const TABLE: &'static str = "run_inputs";

@@ -1,17 +1,18 @@
-//! Enums that are kept as words.
+//! Enums with one word for each variant.
 
-/// Declares an enum whose variants are kept as words.
-macro_rules! words {
+/// Declares an enum whose variants have one text form each, the same in SQL, JSON and pages:
+/// `Display`, `FromStr` and serde use it. An unknown text is an error that lists the known ones.
+macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)* }
 
         impl $name {
-            /// Every one.
+            /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The word that stands for it.
+            /// The text form.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
             }
@@ -24,15 +25,15 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = perennial_core::Error;
+            type Err = $crate::error::Error;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok(Self::$variant),)*
-                    other => Err(perennial_core::Error::new(
-                        perennial_core::ErrorCode::InvalidArgument,
+                    other => Err($crate::error::Error::new(
+                        $crate::error::ErrorCode::InvalidArgument,
                         format!(
-                            concat!("`{}` is no ", $noun, ": expected one of {}"),
+                            concat!("unknown ", $noun, " `{}`: expected one of {}"),
                             other.escape_debug(),
                             [$(concat!("`", $word, "`")),*].join(", "),
                         ),
@@ -40,7 +41,6 @@ macro_rules! words {
                 }
             }
         }
-
-        $crate::value::text_column!($name);
     };
 }
+pub(crate) use text_enum;

@@ -1,0 +1,59 @@
+//! Pipeline runs and their events.
+
+use serde_json::Value;
+
+use crate::id::{PipelineRunId, ProjectId};
+use crate::state::PipelineRunState;
+use crate::text_enum::text_enum;
+
+text_enum! {
+    /// Goal of a pipeline run.
+    PipelineKind, "pipeline run kind" {
+        /// Bring every step up to date.
+        Run = "run",
+        /// Bring every step up to date and release the candidate.
+        Release = "release",
+    }
+}
+
+/// One execution of the pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineRun {
+    /// Its id.
+    pub id: PipelineRunId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// Its goal.
+    pub kind: PipelineKind,
+    /// Its state.
+    pub state: PipelineRunState,
+    /// Its cause, JSON: a person, or a trigger with its event.
+    pub cause: Value,
+    /// Digest of the project file it executes.
+    pub file_digest: String,
+    /// Options of the request, JSON.
+    pub options: Value,
+    /// The server that executes it.
+    pub holder: Option<String>,
+    /// How it ended.
+    pub message: Option<String>,
+    /// Wall clock of the request, epoch milliseconds.
+    pub wall_ms: i64,
+    /// Project clock of the request, epoch milliseconds.
+    pub project_ms: i64,
+    /// Wall clock of its first start.
+    pub started_ms: Option<i64>,
+    /// Wall clock of its end.
+    pub ended_ms: Option<i64>,
+}
+
+/// A stored event of a pipeline run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// Its position, from 1, without gaps.
+    pub sequence: i64,
+    /// The event, JSON.
+    pub body: Value,
+    /// Wall clock, epoch milliseconds.
+    pub wall_ms: i64,
+}
