@@ -79,7 +79,7 @@ async fn newest_decision(reader: &mut Conn, project: &ProjectState, release: &Re
 /// The part that a release plays now: another release of the same version plays none.
 async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -> Result<Option<TrafficRole>> {
     let own = endpoints.iter().filter(|endpoint| endpoint.model_id == release.model_id);
-    match own.filter_map(|endpoint| Some((endpoint, endpoint.part_of(release.number)?))).min_by_key(|(_, part)| *part) {
+    match own.filter_map(|endpoint| Some((endpoint, endpoint.role_of(release.number)?))).min_by_key(|(_, part)| *part) {
         Some((endpoint, TrafficRole::Canary)) => {
             let is_it = endpoint.canary_release_digest.as_ref() == Some(&release.digest);
             Ok(is_it.then_some(TrafficRole::Canary))
