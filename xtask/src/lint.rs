@@ -1,11 +1,13 @@
 //! What reviewers should not have to check. Each check reports all that it finds, with the rule.
 
+mod dependencies;
 mod drawing;
 mod files;
 mod layers;
 mod modules;
 mod paths;
 mod source;
+mod spelling;
 mod tidy;
 mod words;
 mod workspace;
@@ -32,6 +34,8 @@ const CHECKS: &[Check] = &[
     Check { name: "modules", what: "no cycle of more than three files inside a crate", run: modules },
     Check { name: "words", what: "banned words; with paths, also those that are pending", run: words },
     Check { name: "tidy", what: "long files, unfinished marks, sleeping tests, error pages", run: tidy_files },
+    Check { name: "spelling", what: "misspelt words", run: spelling::check },
+    Check { name: "dependencies", what: "licences, bans, sources, advisories; unused ones", run: dependencies::check },
     Check { name: "format", what: "rustfmt", run: format },
     Check { name: "clippy", what: "clippy on all targets", run: clippy },
     Check { name: "docs", what: "rustdoc builds without warnings", run: docs },

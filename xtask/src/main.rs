@@ -18,7 +18,7 @@ cargo xtask <verb>
 
   test [args]   sets up what the tests need, then runs every test; args go to the test runner
   ci            `lint`, then `test`
-  lint [check]  layers, modules, words, tidy, format, clippy, docs; or the one named
+  lint [check]  layers, modules, words, tidy, spelling, dependencies, format, clippy, docs; or one
   setup         the set-up of `test` alone; prints where things are
   crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them

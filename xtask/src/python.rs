@@ -11,17 +11,22 @@ use crate::shell::{apt, cache, find, output, root, run};
 
 /// The interpreter of the tests' environment.
 pub(crate) fn environment() -> Result<PathBuf> {
-    made_from("conformance/requirements.txt")
+    made_from("conformance/requirements.txt", "python")
 }
 
 /// The interpreter of the benchmarks' environment: tools the tests do without.
 pub(crate) fn bench_environment() -> Result<PathBuf> {
-    made_from("conformance/requirements-bench.txt")
+    made_from("conformance/requirements-bench.txt", "python")
+}
+
+/// A program of the lint, from an environment of its own.
+pub(crate) fn tool(name: &str) -> Result<PathBuf> {
+    Ok(made_from("xtask/tools.txt", "tools")?.with_file_name(name))
 }
 
 /// An environment's interpreter. The environment is made when its requirements are new, and
 /// keyed by them and the interpreter's version, so that another machine makes its own.
-fn made_from(requirements: &str) -> Result<PathBuf> {
+fn made_from(requirements: &str, kind: &str) -> Result<PathBuf> {
     if find("python3").is_none() {
         apt(&["python3", "python3-venv"])?;
     }
@@ -31,7 +36,7 @@ fn made_from(requirements: &str) -> Result<PathBuf> {
     let version = output(Command::new("python3").arg("--version"))?;
     let mut hasher = DefaultHasher::new();
     (text, version).hash(&mut hasher);
-    let folder = cache()?.join(format!("python-{:016x}", hasher.finish()));
+    let folder = cache()?.join(format!("{kind}-{:016x}", hasher.finish()));
     let interpreter = folder.join("bin/python");
     let finished = folder.join("finished");
     if finished.is_file() {
