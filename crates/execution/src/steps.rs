@@ -28,7 +28,7 @@ pub use evaluate::find as find_evidence;
 pub use evaluate::{Evidence, ModelFacts};
 pub use model::{ModelReference, load as load_model};
 
-use crate::pipelines::{Context, PipelineEvent, why};
+use crate::pipelines::{Context, PipelineEvent, plan_step};
 use crate::split::Split;
 use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::version_node;
@@ -243,7 +243,7 @@ pub(crate) fn run(context: Arc<Context>, step: StepName, parts: KeyParts) -> Box
 
 async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -> Result<()> {
     let kind = declared(context, step)?.kind.clone();
-    let reasons = why(&context.caller, &context.project, step, parts, false).await?.reasons;
+    let reasons = plan_step(&context.caller, &context.project, step, parts, false).await?.reasons;
     context.tell(PipelineEvent::StepStarted { step: step.clone(), kind: kind.as_str().to_owned(), why: reasons }).await;
     let retries = if let StepKind::Run(run) = &kind { run.retries } else { 0 };
     let began_ms = context.caller.kernel.services.clock.wall_ms();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use perennial_core::Result;
 use perennial_core::state::PipelineRunState;
 use perennial_execution::Execution;
-use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome, holding, told_of};
+use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
@@ -57,11 +57,11 @@ impl PipelineRunner {
 
     /// Decides over the candidate, releases it when asked to, and says how the run ended.
     async fn conclude(&self, executed: &Executed) -> Result<RunOutcome> {
-        let Executed { context, collected, executed } = executed;
+        let Executed { context, collected, steps_run } = executed;
         let decided = if context.runs_all_steps() { decisions::decide(context).await? } else { None };
         let releases = context.run.kind == PipelineKind::Release && collected.failed.is_empty();
         let mut message = None;
-        let mut acted = *executed > 0 || !collected.committed.is_empty();
+        let mut acted = *steps_run > 0 || !collected.committed.is_empty();
         let mut told = Vec::new();
         if releases {
             told = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
@@ -88,12 +88,12 @@ impl PipelineRunner {
             let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
             return Err(error.reworded(format!("{}{nothing}", failed.join("; "))));
         }
-        let holding = holding(context, collected);
-        if !holding.is_empty() {
-            message = Some(message.into_iter().chain(told_of(&holding)).collect::<Vec<_>>().join("; "));
+        let held = executed.held();
+        if !held.is_empty() {
+            message = Some(message.into_iter().chain(RunOutcome::held_lines(&held)).collect::<Vec<_>>().join("; "));
             acted |= !collected.held.is_empty();
         }
         let state = if acted { PipelineRunState::Succeeded } else { PipelineRunState::NothingToDo };
-        Ok(RunOutcome { state, message, held: holding.len() })
+        Ok(RunOutcome { state, message, held: held.len() })
     }
 }

@@ -1,7 +1,6 @@
 //! Cancelling a pipeline run: a person stops it, and nothing goes on with it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use perennial_core::Result;
@@ -10,10 +9,11 @@ use perennial_core::permission::Permission;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::{pipeline_runs as table, step_runs};
-use tokio_util::sync::CancellationToken;
 
+use super::active_runs::Cancellation;
 use super::event::PipelineEvent;
-use super::{RunOutcome, end_tracked};
+use super::outcome::RunOutcome;
+use super::recover::end_tracked;
 use crate::{Execution, pipeline_runs};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -21,56 +21,6 @@ use perennial_tracking::Seal;
 
 /// How long one look for the end of a cancelled run takes at most.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// The pipeline runs that are executed here or wait for their turn. Clones share them.
-#[derive(Clone, Default)]
-pub(crate) struct ActiveRuns(Arc<Mutex<HashMap<PipelineRunId, Arc<Cancellation>>>>);
-
-impl ActiveRuns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PipelineRunId, Arc<Cancellation>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether cancelling a pipeline run was requested.
-#[derive(Default)]
-pub(crate) struct Cancellation {
-    requested: CancellationToken,
-    /// Who requested it first.
-    by: OnceLock<Caller>,
-}
-
-impl Cancellation {
-    /// Completes when the run is to be cancelled.
-    pub(super) async fn requested(&self) {
-        self.requested.cancelled().await;
-    }
-
-    pub(super) fn is_requested(&self) -> bool {
-        self.requested.is_cancelled()
-    }
-}
-
-/// Keeps a pipeline run in [`ActiveRuns`] for as long as it lives.
-pub(super) struct RunGuard {
-    active: ActiveRuns,
-    id: PipelineRunId,
-    pub(super) cancellation: Arc<Cancellation>,
-}
-
-impl RunGuard {
-    pub(super) fn new(active: &ActiveRuns, id: PipelineRunId) -> Self {
-        let cancellation = Arc::<Cancellation>::default();
-        active.lock().insert(id, cancellation.clone());
-        Self { active: active.clone(), id, cancellation }
-    }
-}
-
-impl Drop for RunGuard {
-    fn drop(&mut self) {
-        self.active.lock().remove(&self.id);
-    }
-}
 
 impl Execution {
     /// Stops a pipeline run that is not over: its commands are ended, what they began leaves nothing, and what was done
