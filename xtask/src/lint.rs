@@ -33,7 +33,11 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "modules", what: "no cycle of more than three files inside a crate", run: modules },
     Check { name: "words", what: "banned words; with paths, also those that are pending", run: words },
-    Check { name: "tidy", what: "long files, unfinished marks, sleeping tests, error pages", run: tidy_files },
+    Check {
+        name: "tidy",
+        what: "long files, unfinished marks, sleeping tests, error pages, change log",
+        run: tidy_files,
+    },
     Check { name: "spelling", what: "misspelt words", run: spelling::check },
     Check { name: "dependencies", what: "licences, bans, sources, advisories; unused ones", run: dependencies::check },
     Check { name: "format", what: "rustfmt", run: format },

@@ -3,6 +3,7 @@
 //! It has few and small dependencies, so that it builds within seconds, before anything else.
 
 mod bench;
+mod changelog;
 mod lint;
 mod postgres;
 mod python;
@@ -24,6 +25,7 @@ cargo xtask <verb>
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
   schema        generates docs/schema/perennial.schema.json
   workspace-hack  generates crates/workspace-hack/Cargo.toml (needs cargo-hakari)
+  changelog v   moves the entries of changelog.d into CHANGELOG.md, for version v
   python args   runs the Python environment of the tests
 ";
 
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
         Some("bench") => bench::run(rest),
         Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
         Some("workspace-hack") => run(Chain::args(cargo(), ["hakari", "generate"])),
+        Some("changelog") => changelog::release(rest.first()),
         Some("python") => run(std::process::Command::new(python::environment()?).args(rest)),
         Some("help" | "--help" | "-h") | None => {
             print!("{USAGE}");

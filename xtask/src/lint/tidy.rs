@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 
 use super::files::SourceFile;
 use super::source::code;
+use crate::changelog;
 use crate::shell::root;
 
 /// The longest source file, in lines.
@@ -15,6 +16,7 @@ const MARKS: [&str; 2] = [concat!("TO", "DO:"), concat!("FIX", "ME")];
 /// Runs every check.
 pub(crate) fn check(files: &[SourceFile]) -> Result<Vec<String>> {
     let mut findings: Vec<String> = files.iter().filter(|file| file.is_rust()).flat_map(check_file).collect();
+    findings.extend(changelog::entries()?.iter().filter_map(changelog::fault));
     let table = "crates/core/src/error.rs";
     let table = std::fs::read_to_string(root().join(table)).with_context(|| format!("cannot read {table}"))?;
     let codes = error_codes(&table);
