@@ -42,7 +42,7 @@ use perennial_projects::{ProjectState, Projects, Submission};
 
 use crate::catalog;
 
-pub use answer::{Answer, Extra, Request};
+pub use answer::{Answer, Extra, Request, Unsynced};
 pub use perennial_config::REQUEST_BYTES_MAX;
 use reconcile::followed;
 

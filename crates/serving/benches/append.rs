@@ -7,6 +7,8 @@ use perennial_core::model::Scores;
 use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::SegmentLog;
 
+const LOG: &str = "flights/delay";
+
 fn main() {
     divan::main();
 }
@@ -30,7 +32,8 @@ fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
     let frame = inputs(rows);
     let scores = Scores { width: 1, values: vec![0.25; rows] };
     let request = RequestId::generate();
-    bencher.counter(ItemsCount::new(1_usize)).bench(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime for the benchmark");
+    bencher.counter(ItemsCount::new(1_usize)).bench(|| -> perennial_core::Result<()> {
         let record = PredictionRecord {
             request,
             version: 7,
@@ -42,7 +45,11 @@ fn append(bencher: Bencher<'_, '_>, rows: usize, durability: Durability) {
             inputs: black_box(&frame),
             scores: Some(&scores),
         };
-        log.append("flights/delay", record, durability)
+        let position = log.append(LOG, record)?;
+        match durability {
+            Durability::Batched => Ok(()),
+            Durability::Synced => runtime.block_on(log.sync(LOG, position)),
+        }
     });
 }
 

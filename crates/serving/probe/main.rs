@@ -7,8 +7,10 @@ use std::path::Path;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
-use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
+use perennial_core::port::prediction::{PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
+
+const LOG: &str = "flights/delay";
 
 /// Small segments, so that a kill may hit a rollover.
 const LIMITS: LogLimits = LogLimits { segment_bytes: 40_000, backlog_bytes: u64::MAX };
@@ -35,8 +37,10 @@ fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Se
         inputs: &inputs,
         scores: Some(&scores),
     };
-    let durability = if number.is_multiple_of(50) { Durability::Synced } else { Durability::Batched };
-    log.append("flights/delay", record, durability)?;
+    let position = log.append(LOG, record)?;
+    if number.is_multiple_of(50) {
+        tokio::runtime::Builder::new_current_thread().build()?.block_on(log.sync(LOG, position))?;
+    }
     Ok(format!("{request} {rows}\n"))
 }
 

@@ -19,10 +19,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
+use async_trait::async_trait;
 use perennial_core::path::RelativePath;
-use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, Segment};
+use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
 
 pub(crate) use error::LogError;
+use file::SyncFile;
 use record::Columns;
 use syncer::Syncer;
 use writer::SegmentWriter;
@@ -52,12 +54,13 @@ impl Default for LogLimits {
 /// Prediction logs in a folder: `<root>/<log>/<number>.seg`.
 ///
 /// Appending encodes on the caller's thread and writes once, under that log's own lock. A background thread
-/// syncs written segments every 100 ms; it sleeps while nothing is written.
+/// syncs: written segments every 100 ms, and at once when a caller waits for the sync.
 pub struct SegmentLog {
     root: PathBuf,
     limits: LogLimits,
     writers: RwLock<HashMap<String, Arc<SegmentWriter>>>,
     opening: Mutex<()>,
+    sync_file: SyncFile,
     syncer: Syncer,
     /// Locks the folder; the system releases it when the process dies.
     _lock: File,
@@ -78,10 +81,11 @@ impl SegmentLog {
 
     /// Opens the folder with the given limits.
     pub fn open_with(root: &Path, limits: LogLimits) -> perennial_core::Result<Self> {
-        Ok(Self::open_inner(root, limits)?)
+        Ok(Self::open_syncing(root, limits, Arc::new(File::sync_data))?)
     }
 
-    fn open_inner(root: &Path, limits: LogLimits) -> Result<Self, LogError> {
+    /// Opens the folder; `sync_file` syncs the files.
+    fn open_syncing(root: &Path, limits: LogLimits, sync_file: SyncFile) -> Result<Self, LogError> {
         fs::create_dir_all(root).map_err(LogError::io(root))?;
         let path = root.join("lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(LogError::io(&path))?;
@@ -95,6 +99,7 @@ impl SegmentLog {
             limits,
             writers: RwLock::default(),
             opening: Mutex::default(),
+            sync_file,
             syncer: Syncer::start()?,
             _lock: lock,
         })
@@ -122,30 +127,36 @@ impl SegmentLog {
         if !create && !SegmentWriter::exists(&folder)? {
             return Ok(None);
         }
-        let writer = Arc::new(SegmentWriter::open(&folder, name, self.limits)?);
+        let writer = Arc::new(SegmentWriter::open(&folder, name, self.limits, self.sync_file.clone())?);
         lock::write(&self.writers).insert(name.to_owned(), writer.clone());
         Ok(Some(writer))
     }
 
-    fn append_inner(&self, name: &str, record: &PredictionRecord<'_>, durability: Durability) -> Result<(), LogError> {
+    fn append_inner(&self, name: &str, record: &PredictionRecord<'_>) -> Result<LogPosition, LogError> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
             let columns = Columns::of(record.inputs)?;
             record::encode(record, &columns, buffer)?;
             let writer = self.writer(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
             let written = writer.append(&columns, buffer)?;
-            match durability {
-                Durability::Batched => self.syncer.push(&written.segment),
-                Durability::Synced => written.segment.sync(written.end)?,
-            }
-            Ok(())
+            self.syncer.schedule(&written.segment);
+            Ok(written.position)
         })
     }
 }
 
+#[async_trait]
 impl PredictionLog for SegmentLog {
-    fn append(&self, log: &str, record: PredictionRecord<'_>, durability: Durability) -> perennial_core::Result<()> {
-        Ok(self.append_inner(log, &record, durability)?)
+    fn append(&self, log: &str, record: PredictionRecord<'_>) -> perennial_core::Result<LogPosition> {
+        Ok(self.append_inner(log, &record)?)
+    }
+
+    async fn sync(&self, log: &str, position: LogPosition) -> perennial_core::Result<()> {
+        let writer = self.writer(log, false)?;
+        match writer.and_then(|writer| writer.unsynced(position.segment)) {
+            Some(segment) => Ok(self.syncer.sync(&segment, position.end_bytes).await?),
+            None => Ok(()),
+        }
     }
 
     fn seal(&self, log: &str) -> perennial_core::Result<Vec<i64>> {

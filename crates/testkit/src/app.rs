@@ -10,7 +10,7 @@ use perennial_core::frame::{Column, Frame};
 use perennial_core::id::{ModelId, RequestId, RunId};
 use perennial_core::model::Scores;
 use perennial_core::permission::Role;
-use perennial_core::port::prediction::{Durability, PredictionRecord, TrafficRole};
+use perennial_core::port::prediction::{PredictionRecord, TrafficRole};
 use perennial_core::state::ModelVersionState;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::endpoints::Endpoint;
@@ -149,7 +149,7 @@ impl TestApp {
             inputs: &inputs,
             scores: Some(&scores),
         };
-        Ok(self.app.services.predictions.append(log, record, Durability::Batched).map(drop)?)
+        Ok(self.app.services.predictions.append(log, record).map(drop)?)
     }
 
     /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.

@@ -87,9 +87,10 @@ pub(super) async fn invocations(
         let answered = app
             .endpoints
             .answer(&deployment, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
-        Ok((write(&answered, rows), answered.version))
+        Ok((write(&answered, rows), answered.version, answered.unsynced))
     });
-    let (body, version) = answered.await?;
+    let (body, version, unsynced) = answered.await?;
+    door.0.app.endpoints.sync(unsynced).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (MODEL_VERSION.clone(), HeaderValue::from(version)),

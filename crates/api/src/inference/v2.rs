@@ -55,7 +55,7 @@ async fn respond(
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
     let body = extract::read(&parts.headers, body, bytes_max).await?;
     let app = door.0.app.clone();
-    let written = run(door, encoding.bytes(&body), may_wait, move || {
+    let (written, unsynced) = run(door, encoding.bytes(&body), may_wait, move || {
         let body = decode(encoding, body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         let deployment = super::held(&app, &name)?;
@@ -63,10 +63,12 @@ async fn respond(
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };
-        let answered = app.endpoints.answer(&deployment, asked)?;
-        Ok(outputs::write(&name, &id.to_string(), rows, &request, &answered))
+        let mut answered = app.endpoints.answer(&deployment, asked)?;
+        let unsynced = answered.unsynced.take();
+        Ok((outputs::write(&name, &id.to_string(), rows, &request, &answered), unsynced))
     })
     .await?;
+    door.0.app.endpoints.sync(unsynced).await?;
     Ok(told(written))
 }
 

@@ -13,7 +13,7 @@ use perennial_core::port::data::{
     SourceFile, StageRequest, Staged,
 };
 use perennial_core::port::model::{ModelRuntime, SignatureHint};
-use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, Segment};
+use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::schema::{Field, Schema, TypeClass};
@@ -149,8 +149,13 @@ impl ModelRuntime for Unlinked {
     }
 }
 
+#[async_trait]
 impl PredictionLog for Unlinked {
-    fn append(&self, _: &str, _: PredictionRecord<'_>, _: Durability) -> Result<()> {
+    fn append(&self, _: &str, _: PredictionRecord<'_>) -> Result<LogPosition> {
+        unlinked()
+    }
+
+    async fn sync(&self, _: &str, _: LogPosition) -> Result<()> {
         unlinked()
     }
 

@@ -1,5 +1,6 @@
 //! The prediction log: append-only segments on disk, written before the answer.
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -81,20 +82,34 @@ pub struct Segment {
     pub columns: Vec<ValueColumn>,
 }
 
-/// Prediction logs by name (`<project>/<endpoint>`).
-pub trait PredictionLog: Send + Sync {
-    /// Appends one request. On return the bytes are written, and synced if `durability` asks for it.
-    fn append(&self, log: &str, record: PredictionRecord<'_>, durability: Durability) -> Result<()>;
+/// The position of an appended record in its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogPosition {
+    /// Number of the segment.
+    pub segment: i64,
+    /// Where the record ends in the segment, bytes from its start.
+    pub end_bytes: u64,
+}
 
-    /// Closes the log's open segment unless it is empty. Returns the numbers of all closed segments that
-    /// were not removed yet, in ascending order. Numbers start at 1 and are never reused. The torn tail that
-    /// a crash left is cut off.
+/// Prediction logs by name (`<project>/<endpoint>`).
+#[async_trait]
+pub trait PredictionLog: Send + Sync {
+    /// Appends one request: on return its bytes are written, and they are synced to disk within 100 ms. Does not
+    /// wait for a sync, so a thread that answers HTTP may call it.
+    fn append(&self, log: &str, record: PredictionRecord<'_>) -> Result<LogPosition>;
+
+    /// Syncs the log to disk up to `position`. Blocks no thread; callers that wait at the same time share one sync.
+    async fn sync(&self, log: &str, position: LogPosition) -> Result<()>;
+
+    /// Closes the log's open segment unless it is empty, and syncs it. Returns the numbers of all closed segments
+    /// that were not removed yet, in ascending order. Numbers start at 1 and are never reused. The torn tail that
+    /// a crash left is cut off. Blocks on the disk.
     fn seal(&self, log: &str) -> Result<Vec<i64>>;
 
-    /// Reads a closed segment.
+    /// Reads a closed segment. Blocks on the disk.
     fn read(&self, log: &str, number: i64) -> Result<Segment>;
 
     /// Removes a closed segment after its rows were committed to the dataset. Removing a missing segment
-    /// succeeds.
+    /// succeeds. Blocks on the disk.
     fn remove(&self, log: &str, number: i64) -> Result<()>;
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::{InputKind, Scores, Signature};
-use perennial_core::port::prediction::{PredictionRecord, TrafficRole};
+use perennial_core::port::prediction::{Durability, LogPosition, PredictionRecord, TrafficRole};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
@@ -45,11 +45,27 @@ pub struct Answer {
     pub scores: Scores,
     /// Task and classes of the version.
     pub signature: Signature,
+    /// Its record, when that has to be on disk before the answer is sent; see [`Endpoints::sync`].
+    pub unsynced: Option<Unsynced>,
+}
+
+/// A record to sync before its answer is sent.
+pub struct Unsynced {
+    log: String,
+    position: LogPosition,
 }
 
 impl Endpoints {
-    /// Answers one request and logs it before it returns. Heavy for many rows: then call it off the
-    /// runtime that answers HTTP.
+    /// Waits until the record of an answer is on disk, if the endpoint asks for it. Blocks no thread.
+    pub async fn sync(&self, unsynced: Option<Unsynced>) -> Result<()> {
+        match unsynced {
+            Some(Unsynced { log, position }) => self.kernel.services.predictions.sync(&log, position).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Answers one request and logs it before it returns; [`sync`](Self::sync) follows before the answer is sent.
+    /// Heavy for many rows: then call it off the runtime that answers HTTP.
     pub fn answer(&self, deployment: &Deployment, request: Request) -> Result<Answer> {
         self.kernel.lease.require()?;
         let (part, version) = choose(deployment, &request)?;
@@ -78,14 +94,16 @@ impl Endpoints {
             inputs: &logged,
             scores: result.as_ref().ok(),
         };
-        self.kernel.services.predictions.append(&deployment.log, record, deployment.durability)?;
+        let position = self.kernel.services.predictions.append(&deployment.log, record)?;
+        let is_synced = deployment.durability == Durability::Synced;
+        let unsynced = is_synced.then(|| Unsynced { log: deployment.log.clone(), position });
         version.counts.add(latency_us, result.is_err());
         if let Some(canary) = deployment.canary.as_ref().filter(|_| part == TrafficRole::Fallback) {
             canary.version.counts.add_unfit(1);
         }
         let scores =
             result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
-        Ok(Answer { version: version.number, part, scores, signature: signature.clone() })
+        Ok(Answer { version: version.number, part, scores, signature: signature.clone(), unsynced })
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn segment(path: &Path, bytes: &[u8]) -> Result<Segment, LogError> {
     let mut columns = ColumnBuilder::default();
     let mut end = 0;
     record::for_each_frame(bytes, &mut end, |payload| {
-        if record::is_description(payload) {
+        if !record::is_record(payload) {
             return Ok(());
         }
         let decoded = record::decode(payload, &scan.columns).ok_or("a record does not match its columns")?;

@@ -1,9 +1,9 @@
 //! The binary format of records.
 //!
 //! A segment is [`MAGIC`](super::file::MAGIC), then frames: the payload's length (u32), the first 8 bytes of
-//! the payload's BLAKE3, the payload. Numbers are little-endian. A payload is a column description (tag 1) or
-//! one prediction (tag 2). A prediction refers by fingerprint to a column description before it in the same
-//! segment.
+//! the payload's BLAKE3, the payload. Numbers are little-endian. A payload is a column description (tag 1), one
+//! prediction (tag 2), or the seal that ends a closed segment (tag 3). A prediction refers by fingerprint to a
+//! column description before it in the same segment.
 
 use std::collections::HashMap;
 
@@ -15,10 +15,11 @@ use uuid::Uuid;
 
 use super::RECORD_MAX_BYTES;
 use super::error::LogError;
-use super::file::MAGIC;
+use super::file::{MAGIC, MAGIC_UNSEALED};
 
 const TAG_COLUMNS: u8 = 1;
 const TAG_PREDICTION: u8 = 2;
+const TAG_SEAL: u8 = 3;
 
 /// Text as one string per row.
 const TEXT_PLAIN: u8 = 0;
@@ -31,6 +32,9 @@ const MISSING_TEXT: u32 = u32::MAX;
 /// Bytes of a frame before its payload.
 const FRAME_HEADER_BYTES: usize = 4 + CHECKSUM_BYTES;
 const CHECKSUM_BYTES: usize = 8;
+
+/// Bytes of the seal's frame.
+pub(super) const SEAL_BYTES: u64 = FRAME_HEADER_BYTES as u64 + 1;
 
 /// Names and kinds of a record's columns, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +62,22 @@ impl Columns {
 
     /// The description as a frame.
     pub(super) fn encoded(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FRAME_HEADER_BYTES + self.payload.len());
-        out.extend_from_slice(&(self.payload.len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.fingerprint.to_le_bytes());
-        out.extend_from_slice(&self.payload);
-        out
+        frame(&self.payload, self.fingerprint)
     }
+}
+
+fn frame(payload: &[u8], checksum: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(FRAME_HEADER_BYTES + payload.len());
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(payload);
+    out
+}
+
+/// The last frame of a closed segment.
+pub(super) fn seal() -> Vec<u8> {
+    let payload = [TAG_SEAL];
+    frame(&payload, checksum(&payload))
 }
 
 /// A decoded record.
@@ -178,6 +192,8 @@ pub(super) struct Scan {
     pub(super) end: u64,
     /// Why the bytes after `end` are not a frame; `None` when no bytes follow.
     pub(super) torn: Option<&'static str>,
+    /// Whether it was closed.
+    pub(super) is_sealed: bool,
     /// Column descriptions by fingerprint.
     pub(super) columns: HashMap<u64, Vec<(String, InputKind)>>,
 }
@@ -189,8 +205,10 @@ pub(super) fn scan(segment: &[u8]) -> Scan {
         if is_description(payload) {
             let columns = decode_columns(payload).ok_or("a column description cannot be decoded")?;
             scan.columns.insert(checksum(payload), columns);
-        } else {
+        } else if is_record(payload) {
             scan.records += 1;
+        } else {
+            scan.is_sealed = true;
         }
         Ok(())
     })
@@ -205,7 +223,8 @@ pub(super) fn for_each_frame<'a>(
     mut visit: impl FnMut(&'a [u8]) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
     let mut cursor = Cursor(segment);
-    if cursor.take(MAGIC.len()) != Some(MAGIC.as_slice()) {
+    let header = cursor.take(MAGIC.len());
+    if header != Some(MAGIC) && header != Some(MAGIC_UNSEALED) {
         return Err("the header is missing");
     }
     *end = MAGIC.len() as u64;
@@ -225,8 +244,13 @@ pub(super) fn for_each_frame<'a>(
     Ok(())
 }
 
-/// Whether a payload is a column description; otherwise it is a record.
-pub(super) fn is_description(payload: &[u8]) -> bool {
+/// Whether a payload is a record.
+pub(super) fn is_record(payload: &[u8]) -> bool {
+    !is_description(payload) && payload != [TAG_SEAL]
+}
+
+/// Whether a payload is a column description.
+fn is_description(payload: &[u8]) -> bool {
     payload.first() == Some(&TAG_COLUMNS)
 }
 

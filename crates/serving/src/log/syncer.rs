@@ -1,8 +1,8 @@
 //! The thread that syncs written segments to disk.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::LogError;
 use super::file::SegmentFile;
@@ -11,7 +11,7 @@ use super::lock;
 /// The longest time between a write and its sync.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// Syncs segments within [`PERIOD`] of a write; sleeps while there is none.
+/// Syncs segments: within [`PERIOD`] of a write, or at once on request. The thread sleeps while nothing is written.
 pub(super) struct Syncer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -19,14 +19,31 @@ pub(super) struct Syncer {
 
 #[derive(Default)]
 struct Shared {
-    state: Mutex<State>,
+    queue: Mutex<Queue>,
     changed: Condvar,
 }
 
+/// Segments to sync.
 #[derive(Default)]
-struct State {
-    dirty: Vec<Arc<SegmentFile>>,
+struct Queue {
+    /// Due at `deadline`.
+    batched: Vec<Arc<SegmentFile>>,
+    deadline: Option<Instant>,
+    /// Due at once.
+    urgent: Vec<Arc<SegmentFile>>,
     is_stopping: bool,
+}
+
+impl Queue {
+    /// Takes the segments that are due.
+    fn take_due(&mut self, now: Instant) -> Vec<Arc<SegmentFile>> {
+        let mut due = std::mem::take(&mut self.urgent);
+        if self.is_stopping || self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.deadline = None;
+            due.append(&mut self.batched);
+        }
+        due
+    }
 }
 
 impl Syncer {
@@ -40,21 +57,37 @@ impl Syncer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Schedules a sync of everything written to `segment` so far.
-    pub(super) fn push(&self, segment: &Arc<SegmentFile>) {
+    /// Schedules a sync of everything written to `segment` so far, within [`PERIOD`].
+    pub(super) fn schedule(&self, segment: &Arc<SegmentFile>) {
         if segment.mark_dirty() {
             return;
         }
-        let mut state = lock::mutex(&self.shared.state);
-        state.dirty.push(segment.clone());
-        drop(state);
+        let mut queue = lock::mutex(&self.shared.queue);
+        queue.batched.push(segment.clone());
+        queue.deadline.get_or_insert_with(|| Instant::now() + PERIOD);
+        drop(queue);
+        self.shared.changed.notify_one();
+    }
+
+    /// Syncs `segment` up to `end` at once. Requests that arrive during a sync share the next one.
+    pub(super) async fn sync(&self, segment: &Arc<SegmentFile>, end: u64) -> Result<(), LogError> {
+        self.request(segment);
+        segment.synced(end).await
+    }
+
+    fn request(&self, segment: &Arc<SegmentFile>) {
+        let mut queue = lock::mutex(&self.shared.queue);
+        if !queue.urgent.iter().any(|queued| Arc::ptr_eq(queued, segment)) {
+            queue.urgent.push(segment.clone());
+        }
+        drop(queue);
         self.shared.changed.notify_one();
     }
 }
 
 impl Drop for Syncer {
     fn drop(&mut self) {
-        lock::mutex(&self.shared.state).is_stopping = true;
+        lock::mutex(&self.shared.queue).is_stopping = true;
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -64,30 +97,33 @@ impl Drop for Syncer {
 
 impl Shared {
     fn run(&self) {
+        let mut queue = lock::mutex(&self.queue);
         loop {
-            let idle = |state: &mut State| state.dirty.is_empty() && !state.is_stopping;
-            let state = lock::mutex(&self.state);
-            let state = match self.changed.wait_while(state, idle) {
-                Ok(state) => state,
-                Err(poisoned) => poisoned.into_inner(),
-            };
-            let waited = self.changed.wait_timeout_while(state, PERIOD, |state| !state.is_stopping);
-            let mut state = match waited {
-                Ok((state, _)) => state,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
-            let dirty = std::mem::take(&mut state.dirty);
-            let is_stopping = state.is_stopping;
-            drop(state);
-            for segment in &dirty {
-                let end = segment.mark_clean();
-                if let Err(error) = segment.sync(end) {
-                    tracing::error!(error = %error, "predictions were not synced to disk");
+            let now = Instant::now();
+            let due = queue.take_due(now);
+            if !due.is_empty() {
+                drop(queue);
+                for segment in &due {
+                    sync(segment);
                 }
+                queue = lock::mutex(&self.queue);
+                continue;
             }
-            if is_stopping && dirty.is_empty() {
-                return;
-            }
+            queue = match queue.deadline {
+                _ if queue.is_stopping => return,
+                Some(deadline) => {
+                    let waited = self.changed.wait_timeout(queue, deadline - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
         }
+    }
+}
+
+fn sync(segment: &SegmentFile) {
+    let end = segment.mark_clean();
+    if let Err(error) = segment.sync(end) {
+        tracing::error!(error = %error, "predictions were not synced to disk");
     }
 }

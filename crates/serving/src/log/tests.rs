@@ -1,5 +1,9 @@
 use super::record::{Columns, DecodedRecord, decode, encode, scan};
 use super::*;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
@@ -50,7 +54,7 @@ fn column(rows: usize) -> impl Strategy<Value = Column> {
 }
 
 prop_compose! {
-    fn request()(rows in 0..5_usize, width in 0..4_usize, names in prop::collection::btree_set("[a-zü ]{0,8}", 0..5))
+    fn any_request()(rows in 0..5_usize, width in 0..4_usize, names in prop::collection::btree_set("[a-zü ]{0,8}", 0..5))
         (columns in prop::collection::vec(column(rows), names.len()),
          values in prop::collection::vec(any::<f64>(), rows * width),
          names in Just(names), width in Just(width), id in any::<u128>(),
@@ -95,7 +99,7 @@ fn only_record(segment: &[u8]) -> DecodedRecord {
 
 proptest! {
     #[test]
-    fn decoding_an_encoded_record_gives_the_record(request in request()) {
+    fn decoding_an_encoded_record_gives_the_record(request in any_request()) {
         let logged = only_record(&request.segment());
         let PredictionRecord { version, status, wall_ms, project_ms, latency_us, .. } = request.record();
         prop_assert_eq!(logged.request, request.id);
@@ -113,7 +117,7 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_cut_anywhere_keeps_only_whole_records(request in request(), cut in any::<prop::sample::Index>()) {
+    fn a_segment_cut_anywhere_keeps_only_whole_records(request in any_request(), cut in any::<prop::sample::Index>()) {
         let whole = request.segment();
         let cut = cut.index(whole.len());
         let scan = scan(&whole[..cut]);
@@ -122,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_with_a_flipped_bit_is_detected(request in request(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
+    fn a_record_with_a_flipped_bit_is_detected(request in any_request(), at in any::<prop::sample::Index>(), bit in 0..8_u32) {
         let mut bytes = request.segment();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -172,4 +176,134 @@ fn scores_that_do_not_match_the_rows_are_refused() {
     let columns = Columns::of(&request.inputs).unwrap();
     let error = encode(&request.record(), &columns, &mut Vec::new()).unwrap_err();
     assert!(matches!(error, LogError::Shape { rows: 2, scores: 1, width: 1 }));
+}
+
+const LOG: &str = "flights/delay";
+
+/// A disk whose syncs wait until the test releases them.
+struct SlowDisk {
+    sync_file: SyncFile,
+    /// Syncs so far.
+    syncs: Arc<AtomicUsize>,
+    /// Receives a message when a sync begins.
+    begun: tokio::sync::mpsc::UnboundedReceiver<()>,
+    /// A message lets one sync end, dropping it all of them.
+    release: mpsc::Sender<()>,
+}
+
+impl SlowDisk {
+    fn new() -> Self {
+        let syncs = Arc::<AtomicUsize>::default();
+        let (begin, begun) = tokio::sync::mpsc::unbounded_channel();
+        let (release, released) = mpsc::channel();
+        let (counter, released) = (syncs.clone(), Mutex::new(released));
+        let sync_file = Arc::new(move |_: &File| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            let _ = begin.send(());
+            let _ = lock::mutex(&released).recv();
+            Ok(())
+        });
+        Self { sync_file, syncs, begun, release }
+    }
+
+    fn log(&self, folder: &tempfile::TempDir, limits: LogLimits) -> SegmentLog {
+        SegmentLog::open_syncing(folder.path(), limits, self.sync_file.clone()).unwrap()
+    }
+}
+
+fn request() -> Request {
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![1.0]));
+    let numbers = (1, 200, 0, 0, 0);
+    Request { id: RequestId::generate(), numbers, role: TrafficRole::Champion, inputs, scores: None }
+}
+
+fn append(log: &SegmentLog) -> LogPosition {
+    log.append(LOG, request().record()).unwrap()
+}
+
+/// Both futures run on the one thread of the runtime: it would never release a sync that blocks it.
+#[tokio::test]
+async fn a_request_that_waits_for_its_sync_blocks_no_other() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut disk = SlowDisk::new();
+    let log = disk.log(&folder, LogLimits::default());
+    let position = append(&log);
+    let others = async {
+        disk.begun.recv().await.unwrap();
+        for _ in 0..100 {
+            append(&log);
+            tokio::task::yield_now().await;
+        }
+        drop(disk.release);
+    };
+    let (synced, ()) = tokio::join!(log.sync(LOG, position), others);
+    synced.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_wait_at_the_same_time_share_one_sync() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut disk = SlowDisk::new();
+    let log = disk.log(&folder, LogLimits::default());
+    let first = append(&log);
+    let others = async {
+        disk.begun.recv().await.unwrap();
+        let positions = [append(&log), append(&log), append(&log)];
+        let release = async {
+            disk.release.send(()).unwrap();
+            disk.begun.recv().await.unwrap();
+            disk.release.send(()).unwrap();
+        };
+        let [first, second, third] = positions.map(|position| log.sync(LOG, position));
+        tokio::join!(first, second, third, release)
+    };
+    let (synced, _) = tokio::join!(log.sync(LOG, first), others);
+    synced.unwrap();
+    assert_eq!(disk.syncs.load(Ordering::SeqCst), 2, "one for the first request, one for the three after it");
+    drop(disk.release);
+}
+
+#[tokio::test]
+async fn a_failed_sync_fails_all_that_wait_and_every_later_append() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let sync_file: SyncFile = Arc::new(|_| Err(std::io::Error::other("the disk is gone")));
+    let log = SegmentLog::open_syncing(folder.path(), LogLimits::default(), sync_file).unwrap();
+    let positions = [append(&log), append(&log)];
+    let (first, second) = tokio::join!(log.sync(LOG, positions[0]), log.sync(LOG, positions[1]));
+    assert_eq!(first.unwrap_err().code(), perennial_core::ErrorCode::Storage);
+    assert_eq!(second.unwrap_err().code(), perennial_core::ErrorCode::Storage);
+    let error = log.append(LOG, request().record()).unwrap_err();
+    assert!(error.message().starts_with("an earlier sync of"), "{error}");
+}
+
+#[test]
+fn closing_a_segment_lets_others_append_while_it_is_synced() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut disk = SlowDisk::new();
+    let writer = SegmentWriter::open(folder.path(), "log", LogLimits::default(), disk.sync_file.clone()).unwrap();
+    let append = || {
+        let (request, mut encoded) = (request(), Vec::new());
+        let columns = Columns::of(&request.inputs).unwrap();
+        encode(&request.record(), &columns, &mut encoded).unwrap();
+        writer.append(&columns, &encoded).unwrap().position.segment
+    };
+    assert_eq!(append(), 1);
+    std::thread::scope(|scope| {
+        let sealing = scope.spawn(|| writer.seal());
+        disk.begun.blocking_recv().unwrap();
+        assert_eq!(append(), 2);
+        assert!(!sealing.is_finished(), "a closed segment is synced before its number is returned");
+        drop(disk.release);
+        assert_eq!(sealing.join().unwrap().unwrap(), [1]);
+    });
+}
+
+#[test]
+fn a_full_segment_is_closed_without_a_sync() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let disk = SlowDisk::new();
+    let log = disk.log(&folder, LogLimits { segment_bytes: 500, ..LogLimits::default() });
+    while append(&log).segment == 1 {}
+    drop(disk.release);
 }

@@ -5,9 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use perennial_core::port::prediction::LogPosition;
+
 use super::error::LogError;
-use super::file::{self, MAGIC, SegmentFile};
-use super::record::{self, Columns, Scan};
+use super::file::{self, MAGIC, MAGIC_UNSEALED, SegmentFile, SyncFile};
+use super::record::{self, Columns, SEAL_BYTES, Scan};
 use super::{LogLimits, lock};
 
 /// Appends records to a log's segments.
@@ -15,12 +17,15 @@ pub(super) struct SegmentWriter {
     name: String,
     folder: PathBuf,
     limits: LogLimits,
+    sync_file: SyncFile,
     state: Mutex<State>,
 }
 
 struct State {
     number: i64,
     segment: Arc<SegmentFile>,
+    /// The segment before, which may not be synced yet. Every segment before that one is.
+    previous: Option<Arc<SegmentFile>>,
     records: u64,
     /// Fingerprints of the column descriptions in the open segment.
     described: HashSet<u64>,
@@ -31,7 +36,7 @@ struct State {
 /// The position of a written record.
 pub(super) struct Written {
     pub(super) segment: Arc<SegmentFile>,
-    pub(super) end: u64,
+    pub(super) position: LogPosition,
 }
 
 impl SegmentWriter {
@@ -42,25 +47,29 @@ impl SegmentWriter {
 
     /// Opens the log in `folder`: cuts off a half-written tail and appends after it. A last file that is not a
     /// segment counts as closed: reading it is an error, and logging continues in a new segment.
-    pub(super) fn open(folder: &Path, name: &str, limits: LogLimits) -> Result<Self, LogError> {
+    pub(super) fn open(folder: &Path, name: &str, limits: LogLimits, sync_file: SyncFile) -> Result<Self, LogError> {
         fs::create_dir_all(folder).map_err(LogError::io(folder))?;
         let mut numbers = file::numbers(folder)?;
         let (number, scan) = match numbers.pop() {
             None => (1, None),
-            Some(last) => match scan_last(&file::path(folder, last))? {
-                LastFile::Segment(scan) => (last, Some(scan)),
+            Some(last) => match inspect_last(&file::path(folder, last))? {
+                LastFile::Open(scan) => (last, Some(scan)),
                 LastFile::Empty => (last, None),
-                LastFile::NotASegment => {
+                LastFile::Closed => {
                     numbers.push(last);
                     (last + 1, None)
                 }
             },
         };
-        let (segment, scan) = match scan {
-            Some(scan) => (SegmentFile::resume(folder, number, scan.end)?, scan),
-            None => (SegmentFile::create(folder, number)?, Scan::default()),
+        let previous = match numbers.last() {
+            Some(previous) => Some(Arc::new(open_closed(folder, *previous, sync_file.clone())?)),
+            None => None,
         };
-        sync_folders(folder, name)?;
+        let folders = folders(folder, name);
+        let (segment, scan) = match scan {
+            Some(scan) => (SegmentFile::resume(folder, number, scan.end, folders, sync_file.clone())?, scan),
+            None => (SegmentFile::create(folder, number, folders, sync_file.clone())?, Scan::default()),
+        };
         let mut closed = BTreeMap::new();
         for number in numbers {
             let path = file::path(folder, number);
@@ -68,17 +77,18 @@ impl SegmentWriter {
             closed.insert(number, size_bytes);
         }
         let described = scan.columns.keys().copied().collect();
-        let state = State { number, segment: Arc::new(segment), records: scan.records, described, closed };
-        Ok(Self { name: name.to_owned(), folder: folder.to_owned(), limits, state: Mutex::new(state) })
+        let state = State { number, segment: Arc::new(segment), previous, records: scan.records, described, closed };
+        let (name, folder) = (name.to_owned(), folder.to_owned());
+        Ok(Self { name, folder, limits, sync_file, state: Mutex::new(state) })
     }
 
     /// Writes one encoded record, after a description of its columns if the segment lacks it.
     pub(super) fn append(&self, columns: &Columns, encoded: &[u8]) -> Result<Written, LogError> {
         let mut state = lock::mutex(&self.state);
-        if state.segment.has_failed() {
-            return Err(LogError::Unsynced(state.segment.path().to_owned()));
+        if let Some(failed) = state.previous.iter().chain([&state.segment]).find(|segment| segment.has_failed()) {
+            return Err(LogError::Unsynced(failed.path().to_owned()));
         }
-        let grown = state.segment.end() + encoded.len() as u64;
+        let grown = state.segment.end() + encoded.len() as u64 + SEAL_BYTES;
         if state.records > 0 && grown > self.limits.segment_bytes {
             self.roll(&mut state)?;
         }
@@ -92,29 +102,43 @@ impl SegmentWriter {
             end
         };
         state.records += 1;
-        Ok(Written { segment: state.segment.clone(), end })
+        let position = LogPosition { segment: state.number, end_bytes: end };
+        Ok(Written { segment: state.segment.clone(), position })
     }
 
-    /// Closes the open segment and opens the next.
+    /// The segment of a number unless it is synced.
+    pub(super) fn unsynced(&self, number: i64) -> Option<Arc<SegmentFile>> {
+        let state = lock::mutex(&self.state);
+        match state.number - number {
+            0 => Some(state.segment.clone()),
+            1 => state.previous.clone(),
+            _ => None,
+        }
+    }
+
+    /// Closes the open segment and opens the next, without a sync of either: it blocks on the disk only when the
+    /// segment before is still not synced.
     fn roll(&self, state: &mut State) -> Result<(), LogError> {
         let waiting = state.closed.values().sum::<u64>() + state.segment.end();
         if waiting > self.limits.backlog_bytes {
             return Err(LogError::Full { name: self.name.clone(), size_bytes: waiting });
         }
-        let size_bytes = state.segment.end();
-        state.segment.sync(size_bytes)?;
-        let next = SegmentFile::create(&self.folder, state.number + 1)?;
-        file::sync_folder(&self.folder)?;
+        if let Some(previous) = &state.previous {
+            previous.sync(previous.end())?;
+        }
+        let next =
+            SegmentFile::create(&self.folder, state.number + 1, vec![self.folder.clone()], self.sync_file.clone())?;
+        let size_bytes = state.segment.append(&record::seal())?;
         state.closed.insert(state.number, size_bytes);
         state.number += 1;
-        state.segment = Arc::new(next);
+        state.previous = Some(std::mem::replace(&mut state.segment, Arc::new(next)));
         state.records = 0;
         state.described.clear();
         Ok(())
     }
 
-    /// Closes the open segment unless it is empty; returns the numbers of all closed segments. While the backlog
-    /// is full the open segment stays open: only ingesting closed segments makes room.
+    /// Closes the open segment unless it is empty; returns the numbers of all closed segments, which are synced. While
+    /// the backlog is full the open segment stays open: only ingesting closed segments makes room.
     pub(super) fn seal(&self) -> Result<Vec<i64>, LogError> {
         let mut state = lock::mutex(&self.state);
         if state.records > 0 {
@@ -123,7 +147,13 @@ impl SegmentWriter {
                 Err(error) => return Err(error),
             }
         }
-        Ok(state.closed.keys().copied().collect())
+        let (numbers, previous) = (state.closed.keys().copied().collect(), state.previous.clone());
+        drop(state);
+        // Without the lock, so that appending continues.
+        if let Some(previous) = previous {
+            previous.sync(previous.end())?;
+        }
+        Ok(numbers)
     }
 
     /// The path of a closed segment, which no longer changes.
@@ -153,36 +183,62 @@ impl SegmentWriter {
 
 /// The state of a log's last file.
 enum LastFile {
-    /// A segment, with its whole frames.
-    Segment(Scan),
-    /// The header is incomplete.
+    /// A segment to append to, with its whole frames.
+    Open(Scan),
+    /// It has no record.
     Empty,
-    /// Another kind of file.
-    NotASegment,
+    /// A closed segment, or another kind of file.
+    Closed,
 }
 
-fn scan_last(path: &Path) -> Result<LastFile, LogError> {
+fn inspect_last(path: &Path) -> Result<LastFile, LogError> {
     let bytes = file::read(path)?;
-    if bytes.len() < MAGIC.len() {
+    // A power failure may leave a file's length without its content.
+    if bytes.len() < MAGIC.len() || bytes.iter().all(|byte| *byte == 0) {
         return Ok(LastFile::Empty);
     }
-    if !bytes.starts_with(MAGIC) {
+    let is_unsealed = bytes.starts_with(MAGIC_UNSEALED);
+    if !is_unsealed && !bytes.starts_with(MAGIC) {
         tracing::error!(path = %path.display(), "expected a prediction segment; logging continues in the next one");
-        return Ok(LastFile::NotASegment);
+        return Ok(LastFile::Closed);
     }
-    let scan = record::scan(&bytes);
+    let scan = scan(path, &bytes);
+    if scan.is_sealed {
+        return Ok(LastFile::Closed);
+    }
+    if is_unsealed {
+        // Never appended to: closed segments of this kind have no seal, so they are synced before the next one begins.
+        file::truncate(path, scan.end)?;
+        return Ok(if scan.records > 0 { LastFile::Closed } else { LastFile::Empty });
+    }
+    Ok(LastFile::Open(scan))
+}
+
+/// Opens the closed segment before the open one, which may not be synced yet. Cuts off the torn tail left by a power
+/// failure; a segment with its seal was synced, and damage in it is not repaired.
+fn open_closed(folder: &Path, number: i64, sync_file: SyncFile) -> Result<SegmentFile, LogError> {
+    let path = file::path(folder, number);
+    if file::lacks_seal(&path)? {
+        let bytes = file::read(&path)?;
+        if bytes.starts_with(MAGIC) {
+            file::truncate(&path, scan(&path, &bytes).end)?;
+        }
+    }
+    let end = fs::metadata(&path).map_err(LogError::io(&path))?.len();
+    SegmentFile::resume(folder, number, end, Vec::new(), sync_file)
+}
+
+fn scan(path: &Path, bytes: &[u8]) -> Scan {
+    let scan = record::scan(bytes);
     if let Some(reason) = &scan.torn {
         let lost_bytes = bytes.len() as u64 - scan.end;
         tracing::warn!(path = %path.display(), lost_bytes, reason, "cut off the torn tail of a prediction segment");
     }
-    Ok(LastFile::Segment(scan))
+    scan
 }
 
-/// Syncs the entries of `folder` and of its parent folders that belong to the log.
-fn sync_folders(folder: &Path, name: &str) -> Result<(), LogError> {
+/// `folder` and its parent folders that belong to the log.
+fn folders(folder: &Path, name: &str) -> Vec<PathBuf> {
     let depth = name.split('/').count();
-    for step in folder.ancestors().take(depth + 1) {
-        file::sync_folder(step)?;
-    }
-    Ok(())
+    folder.ancestors().take(depth + 1).map(Path::to_owned).collect()
 }

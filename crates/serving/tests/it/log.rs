@@ -6,12 +6,12 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
 use perennial_core::port::data::Values;
-use perennial_core::port::prediction::{Durability, PredictionLog, PredictionRecord, TrafficRole};
+use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::support::{as_rows, rows, values};
+use crate::support::{as_rows, rows, sync, values};
 
 const LOG: &str = "flights/delay";
 
@@ -26,11 +26,16 @@ fn inputs(distance: f64) -> Frame {
 }
 
 /// Appends a request of two rows; returns its id.
-fn append(log: &SegmentLog, name: &str, durability: Durability) -> RequestId {
+fn append(log: &SegmentLog, name: &str) -> RequestId {
+    append_at(log, name).0
+}
+
+/// Appends a request of two rows; returns its id and position.
+fn append_at(log: &SegmentLog, name: &str) -> (RequestId, LogPosition) {
     let request = RequestId::generate();
     let scores = Scores { width: 1, values: vec![0.25, 1.0] };
-    log.append(name, prediction(request, &inputs(1400.5), Some(&scores)), durability).unwrap();
-    request
+    let position = log.append(name, prediction(request, &inputs(1400.5), Some(&scores))).unwrap();
+    (request, position)
 }
 
 fn prediction<'a>(request: RequestId, inputs: &'a Frame, scores: Option<&'a Scores>) -> PredictionRecord<'a> {
@@ -55,7 +60,7 @@ fn segment_path(root: &Path, number: i64) -> PathBuf {
 fn a_logged_request_becomes_rows() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    let request = append(&log, LOG, Durability::Batched);
+    let request = append(&log, LOG);
     assert_eq!(log.seal(LOG).unwrap(), [1]);
     let segment = log.read(LOG, 1).unwrap();
     assert_eq!(segment.records, 1);
@@ -83,7 +88,7 @@ fn types_come_from_the_log_and_not_from_the_values() {
     inputs.push("number", Column::Text(TextColumn::encode([Some("9007199254740993")])));
     inputs.push("day", Column::Text(TextColumn::encode([Some("2013-06-01")])));
     let scores = Scores { width: 1, values: vec![1.0] };
-    log.append(LOG, prediction(RequestId::generate(), &inputs, Some(&scores)), Durability::Batched).unwrap();
+    log.append(LOG, prediction(RequestId::generate(), &inputs, Some(&scores))).unwrap();
     let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
     assert_eq!(values(&segment, "in_whole"), [&Values::Float(vec![70.0])]);
     assert!(matches!(values(&segment, "in_nothing")[..], [Values::Float(missing)] if missing[0].is_nan()));
@@ -103,7 +108,7 @@ fn an_input_that_came_as_numbers_and_as_text_is_two_columns() {
     {
         let mut inputs = Frame::new();
         inputs.push("x", column);
-        log.append(LOG, prediction(RequestId::generate(), &inputs, None), Durability::Batched).unwrap();
+        log.append(LOG, prediction(RequestId::generate(), &inputs, None)).unwrap();
     }
     let segment = log.read(LOG, log.seal(LOG).unwrap()[0]).unwrap();
     let values_read: Vec<_> = as_rows(&segment).iter().map(|row| row["in_x"].clone()).collect();
@@ -116,7 +121,7 @@ fn scores_of_several_classes_are_numbered() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
     let scores = Scores { width: 3, values: vec![0.5, 0.25, 0.25, 0.0, 0.0, 1.0] };
-    log.append(LOG, prediction(RequestId::generate(), &inputs(1.0), Some(&scores)), Durability::Batched).unwrap();
+    log.append(LOG, prediction(RequestId::generate(), &inputs(1.0), Some(&scores))).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows[1]["score_2"], 1.0);
     assert_eq!(rows[0]["score_0"], 0.5);
@@ -130,10 +135,10 @@ fn a_failed_request_counts_even_when_no_row_was_read() {
     let request = RequestId::generate();
     let nothing = Frame::new();
     let record = PredictionRecord { status: 500, ..prediction(request, &nothing, None) };
-    log.append(LOG, record, Durability::Batched).unwrap();
+    log.append(LOG, record).unwrap();
     let with_rows = inputs(3.0);
     let record = PredictionRecord { status: 500, ..prediction(RequestId::generate(), &with_rows, None) };
-    log.append(LOG, record, Durability::Batched).unwrap();
+    log.append(LOG, record).unwrap();
     let rows = rows(&log, LOG);
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[0]["prediction_id"], format!("{request}-0"));
@@ -151,7 +156,7 @@ fn columns_may_differ_from_request_to_request() {
         if round % 2 == 1 {
             frame.push("flight_id", Column::Number(vec![10.0, 11.0]));
         }
-        log.append(LOG, prediction(RequestId::generate(), &frame, None), Durability::Batched).unwrap();
+        log.append(LOG, prediction(RequestId::generate(), &frame, None)).unwrap();
     }
     let rows = rows(&log, LOG);
     let keys: Vec<_> = rows.iter().map(|row| row.get("in_flight_id").and_then(serde_json::Value::as_f64)).collect();
@@ -165,7 +170,7 @@ fn sealing_an_empty_log_closes_no_segment() {
     let log = SegmentLog::open(folder.path()).unwrap();
     assert!(log.seal(LOG).unwrap().is_empty());
     assert!(!folder.path().join(LOG).exists(), "sealing creates no folder");
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     let first = log.seal(LOG).unwrap();
     assert_eq!(log.seal(LOG).unwrap(), first, "closed once, listed until removed");
 }
@@ -174,7 +179,7 @@ fn sealing_an_empty_log_closes_no_segment() {
 fn segments_roll_over_and_are_listed_oldest_first() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
-    let requests: Vec<String> = (0..40).map(|_| append(&log, LOG, Durability::Batched).to_string()).collect();
+    let requests: Vec<String> = (0..40).map(|_| append(&log, LOG).to_string()).collect();
     let numbers = log.seal(LOG).unwrap();
     assert!(numbers.len() > 3);
     assert_eq!(numbers, (1..=numbers.len() as i64).collect::<Vec<_>>(), "without gaps");
@@ -192,7 +197,7 @@ fn numbers_continue_after_every_segment_was_removed_and_the_log_reopened() {
     let folder = TempDir::new().unwrap();
     for expected in 1..4 {
         let log = SegmentLog::open(folder.path()).unwrap();
-        append(&log, LOG, Durability::Batched);
+        append(&log, LOG);
         assert_eq!(log.seal(LOG).unwrap(), [expected]);
         log.remove(LOG, expected).unwrap();
         log.remove(LOG, expected).unwrap();
@@ -204,7 +209,7 @@ fn numbers_continue_after_every_segment_was_removed_and_the_log_reopened() {
 fn the_open_segment_can_be_neither_read_nor_removed() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     let open = log.seal(LOG).unwrap()[0] + 1;
     assert_eq!(log.read(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
     assert_eq!(log.remove(LOG, open).unwrap_err().code(), ErrorCode::WrongState);
@@ -214,10 +219,10 @@ fn the_open_segment_can_be_neither_read_nor_removed() {
 fn a_reopened_log_appends_to_its_open_segment() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    let before = append(&log, LOG, Durability::Batched);
+    let before = append(&log, LOG);
     drop(log);
     let log = SegmentLog::open(folder.path()).unwrap();
-    let after = append(&log, LOG, Durability::Synced);
+    let after = append(&log, LOG);
     assert_eq!(log.seal(LOG).unwrap(), [1]);
     assert_eq!(log.read(LOG, 1).unwrap().records, 2);
     let logged: Vec<_> = rows(&log, LOG).iter().map(|row| row["request_id"].as_str().unwrap().to_owned()).collect();
@@ -228,16 +233,16 @@ fn a_reopened_log_appends_to_its_open_segment() {
 fn a_torn_tail_is_cut_off_and_appending_continues() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     let whole = fs::read(segment_path(folder.path(), 1)).unwrap();
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     drop(log);
     let two = fs::read(segment_path(folder.path(), 1)).unwrap();
     for cut in whole.len()..two.len() {
         fs::write(segment_path(folder.path(), 1), &two[..cut]).unwrap();
         let log = SegmentLog::open(folder.path()).unwrap();
         // Opened by the first call on it.
-        append(&log, LOG, Durability::Batched);
+        append(&log, LOG);
         drop(log);
         let reopened = fs::read(segment_path(folder.path(), 1)).unwrap();
         assert_eq!(reopened.len(), two.len(), "one whole record and the new one");
@@ -251,7 +256,7 @@ fn a_segment_without_a_whole_header_begins_anew() {
     fs::create_dir_all(folder.path().join(LOG)).unwrap();
     fs::write(segment_path(folder.path(), 1), b"PRN").unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     assert_eq!(rows(&log, LOG).len(), 2);
 }
 
@@ -259,10 +264,10 @@ fn a_segment_without_a_whole_header_begins_anew() {
 fn a_damaged_closed_segment_is_an_error_and_the_others_can_be_read() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Batched);
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
+    append(&log, LOG);
     let damaged = log.seal(LOG).unwrap()[0];
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     let path = segment_path(folder.path(), damaged);
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
@@ -283,7 +288,7 @@ fn a_last_file_that_is_not_a_segment_is_kept_and_logging_continues() {
     fs::create_dir_all(folder.path().join(LOG)).unwrap();
     fs::write(segment_path(folder.path(), 4), b"something else").unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     assert_eq!(log.seal(LOG).unwrap(), [4, 5]);
     assert_eq!(log.read(LOG, 4).unwrap_err().code(), ErrorCode::Corrupt);
     assert_eq!(log.read(LOG, 5).unwrap().records, 1);
@@ -294,9 +299,9 @@ fn a_last_file_that_is_not_a_segment_is_kept_and_logging_continues() {
 fn logs_are_separate() {
     let folder = TempDir::new().unwrap();
     let log = SegmentLog::open(folder.path()).unwrap();
-    append(&log, "a/one", Durability::Batched);
-    append(&log, "a/two", Durability::Batched);
-    append(&log, "a/two", Durability::Batched);
+    append(&log, "a/one");
+    append(&log, "a/two");
+    append(&log, "a/two");
     assert_eq!(rows(&log, "a/one").len(), 2);
     assert_eq!(rows(&log, "a/two").len(), 4);
 }
@@ -307,7 +312,7 @@ fn names_that_lead_out_of_the_folder_are_refused() {
     let log = SegmentLog::open(folder.path()).unwrap();
     for name in ["../x", "/tmp/x", "", "a/../b", "a/b/c/d/e"] {
         assert_eq!(log.seal(name).unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
-        let error = log.append(name, prediction(RequestId::generate(), &inputs(1.0), None), Durability::Batched);
+        let error = log.append(name, prediction(RequestId::generate(), &inputs(1.0), None));
         assert_eq!(error.unwrap_err().code(), ErrorCode::InvalidArgument, "`{name}`");
     }
 }
@@ -327,9 +332,9 @@ fn a_record_over_the_size_limit_is_refused_and_leaves_nothing() {
     let log = SegmentLog::open(folder.path()).unwrap();
     let mut huge = Frame::new();
     huge.push("x", Column::Number(vec![0.5; perennial_serving::RECORD_MAX_BYTES / 8]));
-    let error = log.append(LOG, prediction(RequestId::generate(), &huge, None), Durability::Batched).unwrap_err();
+    let error = log.append(LOG, prediction(RequestId::generate(), &huge, None)).unwrap_err();
     assert_eq!(error.code(), ErrorCode::TooLarge);
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
     assert_eq!(rows(&log, LOG).len(), 2);
 }
 
@@ -340,7 +345,7 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     let log = SegmentLog::open_with(folder.path(), limits).unwrap();
     let full = (0..1_000).find_map(|_| {
         let inputs = inputs(1.0);
-        log.append(LOG, prediction(RequestId::generate(), &inputs, None), Durability::Batched).err()
+        log.append(LOG, prediction(RequestId::generate(), &inputs, None)).err()
     });
     assert_eq!(full.expect("refused at some point").code(), ErrorCode::TooLarge);
     let on_disk: u64 =
@@ -349,7 +354,7 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
     for number in log.seal(LOG).unwrap() {
         log.remove(LOG, number).unwrap();
     }
-    append(&log, LOG, Durability::Batched);
+    append(&log, LOG);
 }
 
 #[test]
@@ -361,10 +366,14 @@ fn many_threads_append_at_once_and_no_record_is_lost_or_doubled() {
             .map(|worker| {
                 let log = &log;
                 scope.spawn(move || -> Vec<String> {
-                    let durability = |n: i32| {
-                        if (n + worker) % 25 == 0 { Durability::Synced } else { Durability::Batched }
+                    let append = |n| {
+                        let (request, position) = append_at(log, LOG);
+                        if (n + worker) % 25 == 0 {
+                            sync(log, LOG, position).unwrap();
+                        }
+                        request.to_string()
                     };
-                    (0..500).map(|n| append(log, LOG, durability(n)).to_string()).collect()
+                    (0..500).map(append).collect()
                 })
             })
             .collect();
@@ -378,4 +387,42 @@ fn many_threads_append_at_once_and_no_record_is_lost_or_doubled() {
     appended.sort();
     logged.sort();
     assert_eq!(appended, logged);
+}
+
+#[test]
+fn the_torn_tail_of_a_closed_segment_that_was_not_synced_is_cut_off() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG);
+    append(&log, LOG);
+    assert_eq!(log.seal(LOG).unwrap(), [1]);
+    append(&log, LOG);
+    drop(log);
+    // A power failure after the next segment was begun and before the closed one was synced.
+    let path = segment_path(folder.path(), 1);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::File::options().write(true).open(&path).unwrap().set_len(length - 30).unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    assert_eq!(log.seal(LOG).unwrap(), [1, 2]);
+    assert_eq!(log.read(LOG, 1).unwrap().records, 1);
+    assert_eq!(log.read(LOG, 2).unwrap().records, 1);
+}
+
+#[test]
+fn segments_of_earlier_versions_are_read_and_not_appended_to() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG);
+    drop(log);
+    let path = segment_path(folder.path(), 1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..8].copy_from_slice(b"PRNLSEG1");
+    // A torn tail, as a crash of the earlier version leaves it.
+    bytes.extend([7; 20]);
+    fs::write(&path, bytes).unwrap();
+    let log = SegmentLog::open(folder.path()).unwrap();
+    append(&log, LOG);
+    assert_eq!(log.seal(LOG).unwrap(), [1, 2]);
+    assert_eq!(log.read(LOG, 1).unwrap().records, 1);
+    assert_eq!(log.read(LOG, 2).unwrap().records, 1);
 }

@@ -1,6 +1,7 @@
+use perennial_core::Result;
 use perennial_core::frame::MISSING;
 use perennial_core::port::data::Values;
-use perennial_core::port::prediction::{PredictionLog, Segment};
+use perennial_core::port::prediction::{LogPosition, PredictionLog, Segment};
 use perennial_serving::SegmentLog;
 use serde_json::{Map, Value, json};
 
@@ -39,4 +40,9 @@ fn insert_once(row: &mut Map<String, Value>, name: &str, value: Option<Value>) {
 /// The values of each column of a name.
 pub(crate) fn values<'a>(segment: &'a Segment, name: &str) -> Vec<&'a Values> {
     segment.columns.iter().filter(|column| column.name == name).map(|column| &column.values).collect()
+}
+
+/// Waits for a sync up to `position`.
+pub(crate) fn sync(log: &SegmentLog, name: &str, position: LogPosition) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(log.sync(name, position))
 }
