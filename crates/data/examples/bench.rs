@@ -1,7 +1,7 @@
-//! Stages and commits the flights' year month by month and prints the times.
+//! Stages and commits a year of flights month by month and prints the durations.
 //!
-//! `cargo run --release -p perennial-data --example bench [folder of the months] [rows]`; with a number of
-//! rows it also stages so many made ones, with a key, and prints the most memory that took.
+//! `cargo run --release -p perennial-data --example bench [folder of the months] [rows]`; with a number of rows it also
+//! stages as many generated rows with a key, and prints the peak memory.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -91,7 +91,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Stages `rows` made rows of eight columns with a key.
+/// Stages `rows` generated rows of eight columns with a key.
 async fn many(folder: &std::path::Path, rows: u64) -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::open(EngineOptions {
         root: folder.join("many").display().to_string(),

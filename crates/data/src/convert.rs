@@ -1,4 +1,4 @@
-//! Brings batches into the dataset's columns and types; a value that does not fit is named.
+//! Converts batches to the dataset's columns and types; an error names the value that cannot be converted.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::error::{Error, Result};
 use crate::source::Origin;
 
-/// Gives `batch` the columns of `target`, by name; columns that are missing become null.
+/// Converts `batch` to the columns of `target`, by name; missing columns are null.
 pub(crate) fn fit(batch: &RecordBatch, target: &SchemaRef, origin: &Origin) -> Result<RecordBatch> {
     let mut columns = Vec::with_capacity(target.fields().len());
     for field in target.fields() {
@@ -23,7 +23,7 @@ pub(crate) fn fit(batch: &RecordBatch, target: &SchemaRef, origin: &Origin) -> R
     assemble(target, columns, batch.num_rows())
 }
 
-/// A batch of `rows` rows, of no columns too.
+/// Builds a batch of `rows` rows; it may have no columns.
 pub(crate) fn assemble(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
@@ -38,13 +38,13 @@ fn fit_column(column: &ArrayRef, name: &str, target: &DataType, origin: &Origin)
     match cast_with_options(column, target, &strict) {
         Ok(cast) => match changed(column, &cast)? {
             None => Ok(cast),
-            Some(row) => Err(unfit(column, row, name, target, origin)),
+            Some(row) => Err(unconvertible(column, row, name, target, origin)),
         },
         Err(cause) => Err(misfit(column, name, target, origin, &cause)),
     }
 }
 
-/// Finds the value that does not fit and names its place.
+/// Finds the first value that cannot be converted, and names its position.
 fn misfit(
     column: &ArrayRef,
     name: &str,
@@ -56,7 +56,7 @@ fn misfit(
     if let Ok(cast) = cast_with_options(column, target, &lenient) {
         let lost = (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row));
         if let Some(row) = lost {
-            return unfit(column, row, name, target, origin);
+            return unconvertible(column, row, name, target, origin);
         }
     }
     let class = class_of(target);
@@ -67,8 +67,8 @@ fn misfit(
     ))
 }
 
-/// A row whose value the cast has changed: digits of a decimal that were rounded away, or of a whole
-/// number too great for a float.
+/// The first row whose value the cast changed: a decimal that was rounded, or an integer beyond the precision of a
+/// float.
 fn changed(column: &ArrayRef, cast: &ArrayRef) -> Result<Option<usize>> {
     let is_narrower = match (column.data_type(), cast.data_type()) {
         (
@@ -91,16 +91,16 @@ fn changed(column: &ArrayRef, cast: &ArrayRef) -> Result<Option<usize>> {
     Ok((0..same.len()).find(|&row| !same.value(row)))
 }
 
-fn unfit(column: &ArrayRef, row: usize, name: &str, target: &DataType, origin: &Origin) -> Error {
+fn unconvertible(column: &ArrayRef, row: usize, name: &str, target: &DataType, origin: &Origin) -> Error {
     let (value, class) = (text(column, row), class_of(target));
-    Error::source_file(format!("{}: column `{name}` holds `{value}`, expected {class}", origin.at(row)))
+    Error::source_file(format!("{}: column `{name}` is `{value}`, expected {class}", origin.at(row)))
 }
 
-/// A type in words: its class, and the digits of a decimal.
+/// The name of a type for messages: its class, and the digits of a decimal.
 fn class_of(target: &DataType) -> String {
     match target {
         DataType::Decimal128(precision, scale) => {
-            format!("a decimal of at most {precision} digits, {scale} of them behind the point")
+            format!("a decimal of at most {precision} digits, {scale} of them after the decimal point")
         }
         other => crate::types::class_of(other).map_or_else(|| other.to_string(), |class| class.to_string()),
     }

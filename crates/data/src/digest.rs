@@ -1,4 +1,4 @@
-//! Row hashes and key values of batches.
+//! Row hashes and values of batches.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use perennial_core::digest::{ColumnHead, RowEncoder, RowHash, Value};
 use crate::error::{Error, Result};
 use crate::types::{LOAD, class_of};
 
-/// Hashes the rows of batches of one canonical schema; the column `_load` does not count.
+/// Hashes the rows of batches of one canonical schema, without the column `_load`.
 #[derive(Debug, Clone)]
 pub(crate) struct RowDigester {
-    /// Columns by the order of their names, with their position in the batch.
+    /// Columns ordered by name, with their position in the batch.
     columns: Vec<(ColumnHead, usize)>,
 }
 
@@ -131,5 +131,5 @@ impl<'a> Cells<'a> {
 }
 
 fn unknown(kind: &DataType) -> Error {
-    Error::internal("reading a column", format!("type {kind} is not one that tables hold"))
+    Error::internal("reading a column", format!("tables cannot have type {kind}"))
 }

@@ -1,4 +1,4 @@
-//! The engine: the port's verbs, each run on the engine's own threads.
+//! The engine: the operations of the port, executed on the engine's own threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use crate::error::{Error, Result};
 use crate::runtime::Pool;
 use crate::source::Sources;
 use crate::sql::{Sql, read_frame, tables_in, validate_condition, write_parquet};
-use crate::stage::{Stager, judge_checks};
+use crate::stage::{Stager, validate_checks};
 use crate::store::Root;
 use crate::table::{Tables, commit, quarantine};
 
-/// What an engine is opened with.
+/// The options of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// URL or local path of the folder of all tables; `s3://` reads the usual `AWS_…` variables.
+    /// URL or local path of the folder of all tables; `s3://` uses the standard `AWS_…` variables.
     pub root: String,
-    /// Local folder for staged loads and spilled queries, for one engine at a time.
+    /// Local folder for staged loads and spilled queries; only one engine may use it at a time.
     pub staging: PathBuf,
-    /// Local folder that relative sources without a root of their own lie below, and never leave.
+    /// Local folder of relative sources without a root of their own; they cannot leave it.
     pub source_root: PathBuf,
-    /// Bytes that queries and staging may hold in memory before they spill or are refused.
+    /// Memory limit of queries and staging, in bytes; beyond it they spill to disk or fail.
     pub memory_bytes: usize,
-    /// Threads of the engine.
+    /// Number of threads.
     pub threads: usize,
 }
 
@@ -43,13 +43,12 @@ pub struct Engine {
     pool: Arc<Pool>,
     stager: Stager,
     memory_bytes: usize,
-    /// Held for reading by whoever changes tables or the staging area, for writing by whoever wants
-    /// them to stand still.
-    changing: Arc<RwLock<()>>,
+    /// Read-locked by operations that change tables or the staging area, write-locked to pause them.
+    writes: Arc<RwLock<()>>,
 }
 
 impl Engine {
-    /// Opens the engine; local folders are made.
+    /// Opens the engine; missing local folders are created.
     pub fn open(options: EngineOptions) -> CoreResult<Self> {
         Ok(Self::open_in(options)?)
     }
@@ -58,14 +57,14 @@ impl Engine {
         let folder = |path: &Path| {
             std::fs::create_dir_all(path)
                 .and_then(|()| path.canonicalize())
-                .map_err(|cause| Error::storage(format!("making the folder `{}`", path.display()), cause))
+                .map_err(|cause| Error::storage(format!("creating the folder `{}`", path.display()), cause))
         };
         let staging = folder(&options.staging)?;
         let spill = staging.join("spill");
         if let Err(cause) = std::fs::remove_dir_all(&spill)
             && cause.kind() != std::io::ErrorKind::NotFound
         {
-            return Err(Error::storage("clearing what queries of an engine that died had spilled", cause));
+            return Err(Error::storage("removing spilled data of an earlier process", cause));
         }
         let spill = folder(&spill)?;
         let tables = Tables::new(Root::open(&options.root)?);
@@ -77,10 +76,10 @@ impl Engine {
             staging: Arc::from(staging),
             threads: pool.threads(),
         };
-        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, changing: Arc::default() })
+        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, writes: Arc::default() })
     }
 
-    /// What staging a load answered, if it is staged whole; survives a restart.
+    /// The result of staging a load, if it is completely staged; survives a restart.
     pub async fn staged(&self, load: LoadId) -> CoreResult<Option<Staged>> {
         let stager = self.stager.clone();
         let record = self.pool.run(async move { stager.area(load).find() }).await?;
@@ -91,12 +90,12 @@ impl Engine {
         self.stager.sql.clone()
     }
 
-    /// Runs work that changes tables or the staging area. The permit goes with the work, which may
-    /// outlive its caller by a moment.
+    /// Runs work that changes tables or the staging area. The work holds the permit, since it may outlive its caller
+    /// briefly.
     async fn change<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> CoreResult<T> {
-        let changing = Arc::clone(&self.changing).read_owned().await;
+        let permit = Arc::clone(&self.writes).read_owned().await;
         let work = async move {
-            let _changing = changing;
+            let _permit = permit;
             work.await
         };
         Ok(self.pool.run(work).await?)
@@ -151,7 +150,7 @@ impl DataEngine for Engine {
     }
 
     async fn stand_still(&self) -> Box<dyn Send> {
-        Box::new(Arc::clone(&self.changing).write_owned().await)
+        Box::new(Arc::clone(&self.writes).write_owned().await)
     }
 
     async fn position(&self, table: &str) -> CoreResult<Option<Position>> {
@@ -164,9 +163,9 @@ impl DataEngine for Engine {
         Ok(self.pool.run(async move { sql.schema(&request.sql, &request.tables).await }).await?)
     }
 
-    async fn judge_checks(&self, schema: &Schema, plan: &ScanPlan) -> CoreResult<()> {
+    async fn validate_checks(&self, schema: &Schema, plan: &ScanPlan) -> CoreResult<()> {
         let (sql, schema, plan) = (self.sql(), schema.clone(), plan.clone());
-        Ok(self.pool.run(async move { judge_checks(&sql, &schema, &plan).await }).await?)
+        Ok(self.pool.run(async move { validate_checks(&sql, &schema, &plan).await }).await?)
     }
 
     async fn query(&self, request: QueryRequest) -> CoreResult<Page> {
@@ -182,7 +181,7 @@ impl DataEngine for Engine {
     async fn frame(&self, request: FrameRequest) -> CoreResult<Frame> {
         let (sql, bytes_max) = (self.sql(), self.memory_bytes);
         let work = async move {
-            let rows = sql.plan(&sql.steady_session(), &request.sql, &request.tables).await?;
+            let rows = sql.plan(&sql.deterministic_session(), &request.sql, &request.tables).await?;
             read_frame(rows, bytes_max).await
         };
         Ok(self.pool.run(work).await?)
@@ -191,7 +190,7 @@ impl DataEngine for Engine {
     async fn export(&self, request: FrameRequest, path: PathBuf) -> CoreResult<u64> {
         let sql = self.sql();
         let work = async move {
-            let rows = sql.plan(&sql.steady_session(), &request.sql, &request.tables).await?;
+            let rows = sql.plan(&sql.deterministic_session(), &request.sql, &request.tables).await?;
             write_parquet(rows, &path).await
         };
         Ok(self.pool.run(work).await?)

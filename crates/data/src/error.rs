@@ -1,4 +1,4 @@
-//! What can go wrong in this crate, and what the use cases hear of it.
+//! Errors of this crate, and their conversion to those of the core.
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
@@ -6,13 +6,13 @@ use perennial_core::{Error as CoreError, ErrorCode};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// The result of anything in this crate.
+/// The result of a call in this crate.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error, by what a caller might tell apart.
+/// An error, by kinds that a caller might distinguish.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A source file is not what it claims to be; the text names file, line, column, value.
+    /// A source file is invalid; the message names file, line, column and value.
     #[error("{message}")]
     SourceFile {
         message: String,
@@ -20,36 +20,36 @@ pub(crate) enum Error {
         #[source]
         source: Option<Cause>,
     },
-    /// A source file was written to while it was read.
-    #[error("file `{0}` changed while it was read, and nothing of it was loaded")]
-    Moving(String),
-    /// Arriving rows do not fit the dataset.
+    /// A source file was modified while it was read.
+    #[error("file `{0}` changed while it was read, so none of its rows were loaded")]
+    FileChanged(String),
+    /// The columns of arriving rows do not match those of the dataset.
     #[error("{message}")]
     Schema { message: String, hint: &'static str },
-    /// SQL that does not parse, plan or run; with line and column where known.
+    /// SQL that cannot be parsed, planned or executed; with line and column where known.
     #[error("{message}")]
     Sql { message: String, hint: Option<String> },
-    /// A path, glob, URL or option that is not allowed.
+    /// An invalid path, glob, URL or option.
     #[error("{0}")]
     Argument(String),
     /// Something that does not exist.
     #[error("{noun} `{name}` does not exist")]
     NotFound { noun: &'static str, name: String },
-    /// The state of a table or staging area forbids it.
+    /// The state of a table or staging area does not allow the operation.
     #[error("{message}")]
     State { message: String, hint: String },
-    /// A named limit was reached.
+    /// A limit was exceeded.
     #[error("{0}")]
     Limit(String),
-    /// Storage failed.
-    #[error("{what}")]
+    /// Reading or writing storage failed.
+    #[error("{what} failed")]
     Storage {
         what: String,
         #[source]
         source: Cause,
     },
-    /// Our fault.
-    #[error("{what}")]
+    /// A bug in this crate.
+    #[error("{what} failed")]
     Internal {
         what: String,
         #[source]
@@ -58,17 +58,17 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// A source file at fault.
+    /// An error in a source file.
     pub(crate) fn source_file(message: impl Into<String>) -> Self {
         Self::SourceFile { message: message.into(), hint: None, source: None }
     }
 
-    /// SQL at fault.
+    /// An error in SQL.
     pub(crate) fn sql(message: impl Into<String>) -> Self {
         Self::Sql { message: message.into(), hint: None }
     }
 
-    /// SQL of people that is wrong, with the next act.
+    /// An error in SQL, with a hint.
     pub(crate) fn sql_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Sql { message: message.into(), hint: Some(hint.into()) }
     }
@@ -78,7 +78,7 @@ impl Error {
         Self::Storage { what: what.into(), source: source.into() }
     }
 
-    /// Our fault while doing `what`.
+    /// A bug that showed while doing `what`.
     pub(crate) fn internal(what: impl Into<String>, source: impl Into<Cause>) -> Self {
         Self::Internal { what: what.into(), source: source.into() }
     }
@@ -88,7 +88,7 @@ impl Error {
         Self::storage(what, source)
     }
 
-    /// A DataFusion operation over our own plan failed while doing `what`.
+    /// A DataFusion operation of this crate's own plan failed while doing `what`.
     pub(crate) fn engine(what: &str, source: DataFusionError) -> Self {
         match source.find_root() {
             DataFusionError::ResourcesExhausted(message) => Self::exhausted(what, message),
@@ -101,11 +101,11 @@ impl Error {
 
     /// Memory or spill space ran out while doing `what`.
     pub(crate) fn exhausted(what: &str, message: &str) -> Self {
-        Self::Limit(format!("{what} needs more memory than it may use: {}", one_line(message)))
+        Self::Limit(format!("{what} exceeds the memory limit: {}", one_line(message)))
     }
 }
 
-/// Folds a foreign message into one line without final stop.
+/// Joins a library's message into one line without a final period.
 pub(crate) fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").trim_end_matches('.').to_owned()
@@ -116,17 +116,16 @@ impl From<Error> for CoreError {
         let message = error.to_string();
         match error {
             Error::SourceFile { hint, source, .. } => {
-                let mut error =
-                    Self::new(ErrorCode::SourceFile, message).hint(hint.unwrap_or_else(|| {
-                        "repair the file at its source; its load enters when the file is whole".into()
-                    }));
+                let mut error = Self::new(ErrorCode::SourceFile, message).hint(
+                    hint.unwrap_or_else(|| "repair the file; it is loaded again when its content has changed".into()),
+                );
                 if let Some(source) = source {
                     error = error.because(source);
                 }
                 error
             }
-            Error::Moving(_) => Self::new(ErrorCode::FileChanged, message).hint(
-                "it is taken the next time, when it rests; whoever writes it best writes another name and renames it",
+            Error::FileChanged(_) => Self::new(ErrorCode::FileChanged, message).hint(
+                "it is loaded once it is unchanged; writers should write to a temporary name and rename the file",
             ),
             Error::Schema { hint, .. } => Self::new(ErrorCode::SchemaChanged, message).hint(hint),
             Error::Sql { hint, .. } => Self::new(ErrorCode::Sql, message).hint_if_known(hint),
@@ -134,7 +133,7 @@ impl From<Error> for CoreError {
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
             Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).hint(hint),
             Error::Limit(_) => Self::new(ErrorCode::TooLarge, message)
-                .hint("take less at once, or give the server more memory (`--memory`)"),
+                .hint("process less data at once, or give the server more memory (`--memory`)"),
             Error::Storage { source, .. } => Self::new(ErrorCode::Storage, message).because(source),
             Error::Internal { source, .. } => Self::internal(message, source),
         }

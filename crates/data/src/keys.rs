@@ -1,4 +1,4 @@
-//! Keys of rows as 128-bit numbers: exact for one whole number, else a hash.
+//! Keys of rows as 128-bit numbers: the value of a single integer column, else a hash.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,20 +9,20 @@ use perennial_core::digest::Value;
 use crate::digest::Cells;
 use crate::error::{Error, Result};
 
-/// The key of a row; `None` when a part of it is null, which equals nothing.
+/// The key of a row; `None` when a part of it is null, since null equals nothing.
 pub(crate) type Key = Option<u128>;
 
-/// A set of keys; they are spread well already, so hashing takes a part of them.
-pub(crate) type KeySet = HashSet<u128, BuildHasherDefault<Spread>>;
+/// A set of keys, with a cheap hash function.
+pub(crate) type KeySet = HashSet<u128, BuildHasherDefault<KeyHasher>>;
 
-/// The columns that make up a key.
+/// The columns of a key.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyColumns {
     names: Vec<String>,
 }
 
 impl KeyColumns {
-    /// The key made of `names`, in that order.
+    /// The key of the columns `names`, in that order.
     pub(crate) fn new(names: &[String]) -> Self {
         Self { names: names.to_vec() }
     }
@@ -77,14 +77,14 @@ fn part(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn missing(name: &str) -> Error {
-    Error::Argument(format!("column `{name}` is not among the columns of the rows"))
+    Error::Argument(format!("the rows have no column `{name}`"))
 }
 
-/// Spreads a key's bits by one multiplication.
+/// Hashes a key by multiplication and rotation.
 #[derive(Debug, Default)]
-pub(crate) struct Spread(u64);
+pub(crate) struct KeyHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {
         self.0
     }

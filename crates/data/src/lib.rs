@@ -1,16 +1,16 @@
 //! Sources, versioned datasets, SQL and scans over DataFusion and Delta.
 //!
-//! [`Engine`] implements the port `perennial_core::port::data::DataEngine`. A load is staged (read,
-//! judged in one pass, kept on disk apart), then committed once to a Delta table. The only crate
-//! that names arrow, datafusion or deltalake.
+//! [`Engine`] implements the port `perennial_core::port::data::DataEngine`. A load is staged (read and checked in one
+//! pass, written to a staging area), then committed once to a Delta table. Only this crate uses arrow, datafusion and
+//! deltalake.
 
 mod convert;
 mod digest;
 mod engine;
 mod error;
 mod keys;
+mod location;
 mod parquet;
-mod place;
 mod profile;
 mod runtime;
 mod source;

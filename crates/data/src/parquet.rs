@@ -1,4 +1,4 @@
-//! Parquet files of our own: written beside the computation, synced, with statistics for Delta.
+//! Local Parquet files: written on a thread of their own and synced.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,28 +15,29 @@ use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::BATCH_ROWS;
 
-/// Rows of a row group: what a writer holds in memory, compressed.
+/// Rows of a row group, which the writer holds in memory, compressed.
 const ROW_GROUP_ROWS: usize = 256 * 1024;
-/// Batches on their way to a writer.
+/// Batches queued for a writer.
 const QUEUE: usize = 4;
 
-/// What was written.
+/// The size of a written file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
 }
 
-/// A Parquet file being written on a thread of its own.
+/// A Parquet file that is written on a thread of its own.
 pub(crate) struct FileSink {
     sender: Option<mpsc::Sender<RecordBatch>>,
     task: Option<Task<Result<Written>>>,
 }
 
 impl FileSink {
-    /// Begins a file at `path`, in place of any before it.
+    /// Creates a file at `path`, replacing an existing one.
     pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<Self> {
-        let file = File::create(path).map_err(|cause| Error::storage(format!("making `{}`", path.display()), cause))?;
+        let file =
+            File::create(path).map_err(|cause| Error::storage(format!("creating `{}`", path.display()), cause))?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (path, schema) = (path.to_path_buf(), SchemaRef::clone(schema));
         let task = Task::start_blocking(move || write(file, &path, schema, receiver));
@@ -47,13 +48,13 @@ impl FileSink {
     pub(crate) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         let Some(sender) = &self.sender else { return Ok(()) };
         if sender.send(batch).await.is_err() {
-            // The writer has ended; its error is what there is to tell.
+            // The writer has ended with an error, which is returned.
             return self.join().await.map(|_| ());
         }
         Ok(())
     }
 
-    /// Ends the file; it is on disk when this returns.
+    /// Completes the file; it is synced when this returns.
     pub(crate) async fn finish(mut self) -> Result<Written> {
         self.join().await
     }
@@ -87,7 +88,7 @@ fn write(file: File, path: &Path, schema: SchemaRef, mut batches: mpsc::Receiver
     Ok(Written { rows, bytes })
 }
 
-/// Reads a file of our own. Blocking.
+/// Opens a local file for reading. Blocking.
 pub(crate) fn read(path: &Path) -> Result<ParquetRecordBatchReader> {
     let failed = |cause| Error::storage(format!("reading `{}`", path.display()), cause);
     let file = File::open(path).map_err(|cause| Error::storage(format!("opening `{}`", path.display()), cause))?;

@@ -1,4 +1,4 @@
-//! The engine's own threads: callers' runtimes answer requests and never compute.
+//! The engine's own thread pool, so that computations do not block the callers' runtime.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
-/// Stack of a worker thread; deep plans recurse, as deep as SQL may nest.
+/// The stack size of a worker thread: plans recurse as deep as SQL may nest.
 const STACK_BYTES: usize = 16 << 20;
 
-/// A pool of threads that belongs to the engine.
+/// The engine's thread pool.
 pub(crate) struct Pool {
     runtime: Option<Runtime>,
     threads: usize,
 }
 
 impl Pool {
-    /// A pool of `threads` threads.
+    /// Starts a pool of `threads` threads.
     pub(crate) fn new(threads: usize) -> Result<Arc<Self>> {
         let threads = threads.max(1);
         let runtime = Builder::new_multi_thread()
@@ -36,7 +36,7 @@ impl Pool {
         self.threads
     }
 
-    /// Runs `work` on the pool; dropping the returned future ends the work.
+    /// Runs `work` on the pool; dropping the returned future cancels it.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -51,30 +51,30 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // A runtime may not be dropped inside another one; this does not wait.
+        // Dropping a runtime inside another one panics; this shuts it down without waiting.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// Work on the pool that ends when nobody waits for it any more.
+/// Work on the pool, cancelled when dropped.
 pub(crate) struct Task<T>(JoinHandle<T>);
 
 impl<T: Send + 'static> Task<T> {
-    /// Starts `work` beside the current task.
+    /// Starts `work` concurrently with the current task.
     pub(crate) fn start(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(Handle::current().spawn(work))
     }
 
-    /// Starts blocking `work` on a thread of its own. It cannot be ended from outside.
+    /// Starts blocking `work` on a thread of the blocking pool. It cannot be cancelled.
     pub(crate) fn start_blocking(work: impl FnOnce() -> T + Send + 'static) -> Self {
         Self(Handle::current().spawn_blocking(work))
     }
 }
 
 impl<T> Task<Result<T>> {
-    /// Waits for the work.
+    /// Waits for the result.
     pub(crate) async fn join(mut self) -> Result<T> {
         match (&mut self.0).await {
             Ok(result) => result,

@@ -1,4 +1,4 @@
-//! Physical types and type classes: each class is kept as one Arrow type.
+//! Physical types and type classes: each class is stored as one Arrow type.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use perennial_core::schema::{Field, Schema, TypeClass};
 
 use crate::error::{Error, Result};
 
-/// The column that names each row's load in tables; outside digest, checks and `*`.
+/// The column of tables with each row's load; outside digest, checks and `*`.
 pub(crate) const LOAD: &str = "_load";
-/// The column that says why a row was set aside.
+/// The column with the reason of a quarantined row.
 pub(crate) const REASON: &str = "_reason";
-/// In the staging area: whether a row set aside joins when every row is committed.
-pub(crate) const JOINS: &str = "_joins";
+/// In the staging area, the column that tells whether a quarantined row is admitted by force.
+pub(crate) const ADMITTED: &str = "_joins";
 
-/// Most columns of a dataset.
+/// The most columns of a dataset.
 pub(crate) const COLUMNS_MAX: usize = 4096;
 
-/// The Arrow type that values of `given` are kept as; `None` for types no dataset can hold.
+/// The Arrow type in which values of `given` are stored; `None` for unsupported types.
 pub(crate) fn canonical(given: &DataType) -> Option<DataType> {
     Some(match given {
         DataType::Boolean => DataType::Boolean,
@@ -40,7 +40,7 @@ pub(crate) fn canonical(given: &DataType) -> Option<DataType> {
             DataType::Decimal128(*precision, *scale)
         }
         DataType::Decimal256(_, scale) if *scale >= 0 => DataType::Decimal128(38, *scale),
-        // A time of day has no type in Delta: it is kept as text.
+        // Delta has no type for a time of day, so it is stored as text.
         DataType::Utf8
         | DataType::LargeUtf8
         | DataType::Utf8View
@@ -88,7 +88,7 @@ pub(crate) fn class_of(kind: &DataType) -> Option<TypeClass> {
     })
 }
 
-/// The Arrow type a class is kept as. A decimal has 18 digits behind the point unless its data say otherwise.
+/// The Arrow type in which a class is stored. A decimal has 18 digits after the point unless its data have more.
 pub(crate) fn arrow_of(class: &TypeClass) -> DataType {
     match class {
         TypeClass::Bool => DataType::Boolean,
@@ -119,7 +119,7 @@ fn field_of(field: &ArrowField) -> Option<Field> {
     Some(Field { name: field.name().clone(), class: class_of(field.data_type())?, nullable: true })
 }
 
-/// The logical schema of canonical columns, without those of ours.
+/// The logical schema of canonical columns, without `_load`.
 pub(crate) fn logical(schema: &ArrowSchema) -> Schema {
     let fields = schema.fields().iter().filter(|field| field.name() != LOAD);
     Schema { fields: fields.filter_map(|field| field_of(field)).collect() }
@@ -134,27 +134,27 @@ pub(crate) fn logical_of_result(schema: &ArrowSchema) -> Schema {
 pub(crate) fn canonical_result(schema: &ArrowSchema) -> Result<SchemaRef> {
     let field = |field: &Arc<ArrowField>| {
         canonical(field.data_type()).map(|kind| ArrowField::new(field.name(), kind, true)).ok_or_else(|| {
-            Error::sql(format!("column `{}` is of type {}, which has no form here", field.name(), field.data_type()))
+            Error::sql(format!("column `{}` has the unsupported type {}", field.name(), field.data_type()))
         })
     };
     Ok(Arc::new(ArrowSchema::new(schema.fields().iter().map(field).collect::<Result<Vec<_>>>()?)))
 }
 
-/// Marks a column of an input that has no type because it holds nothing but nulls.
+/// The metadata key of an input column without a type, because all its values are null.
 const UNTYPED: &str = "perennial.untyped";
 
-/// Whether an input's column holds nothing but nulls and so fits any class.
+/// Whether all values of an input's column are null, so that it matches any class.
 pub(crate) fn is_untyped(field: &ArrowField) -> bool {
     field.metadata().contains_key(UNTYPED)
 }
 
-/// An input's columns in canonical types; `place` names it in errors.
-pub(crate) fn canonical_schema(place: &str, schema: &ArrowSchema) -> Result<SchemaRef> {
+/// An input's columns in canonical types; `label` names the input in errors.
+pub(crate) fn canonical_schema(label: &str, schema: &ArrowSchema) -> Result<SchemaRef> {
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let kind = canonical(field.data_type()).ok_or_else(|| {
             Error::source_file(format!(
-                "{place}: column `{}` is of type {}, which no dataset can hold",
+                "{label}: column `{}` has the unsupported type {}",
                 field.name(),
                 field.data_type()
             ))
@@ -166,33 +166,33 @@ pub(crate) fn canonical_schema(place: &str, schema: &ArrowSchema) -> Result<Sche
         fields.push(canonical);
     }
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-    judge_names(place, &names)?;
+    validate_names(label, &names)?;
     Ok(Arc::new(ArrowSchema::new(fields)))
 }
 
-/// Refuses column names a dataset cannot have: empty, repeated (upper and lower case alike), or ours.
-pub(crate) fn judge_names(place: &str, names: &[&str]) -> Result<()> {
+/// Returns an error for column names that are empty, repeated (ignoring case) or reserved.
+pub(crate) fn validate_names(label: &str, names: &[&str]) -> Result<()> {
     if names.len() > COLUMNS_MAX {
-        return Err(Error::Limit(format!("{place} has {} columns: at most {COLUMNS_MAX} are taken", names.len())));
+        return Err(Error::Limit(format!("{label} has {} columns, expected at most {COLUMNS_MAX}", names.len())));
     }
     let mut seen = HashSet::new();
     for (index, name) in names.iter().enumerate() {
         if name.is_empty() {
-            return Err(Error::source_file(format!("{place}: column {} has no name", index + 1)));
+            return Err(Error::source_file(format!("{label}: column {} has no name", index + 1)));
         }
-        if [LOAD, REASON, JOINS].contains(name) {
-            return Err(Error::source_file(format!("{place}: the column name `{name}` is reserved")));
+        if [LOAD, REASON, ADMITTED].contains(name) {
+            return Err(Error::source_file(format!("{label}: the column name `{name}` is reserved")));
         }
         if !seen.insert(name.to_lowercase()) {
             return Err(Error::source_file(format!(
-                "{place}: column `{name}` appears twice (upper and lower case count as one)"
+                "{label}: column `{name}` appears twice (names differing only in case are equal)"
             )));
         }
     }
     Ok(())
 }
 
-/// `schema` with a last column.
+/// `schema` with an additional last column.
 pub(crate) fn with_column(schema: &ArrowSchema, field: ArrowField) -> SchemaRef {
     let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
     fields.push(Arc::new(field));

@@ -181,7 +181,7 @@ impl Fit<'_> {
                 // What refers to a dataset without rows is told when rows come.
                 let one = std::slice::from_ref(&check);
                 let Ok(plan) = plan(one, |other| self.tables.find(other).map(Versioned::named)) else { continue };
-                match self.caller.kernel.data().judge_checks(&schema, &plan).await {
+                match self.caller.kernel.data().validate_checks(&schema, &plan).await {
                     Ok(()) => {}
                     Err(error) if error.code() == ErrorCode::Sql => {
                         let at = ["checks", dataset.as_str(), check.name.as_str()];

@@ -183,8 +183,8 @@ fn new_load(caller: &Caller, dataset: &Dataset, arrival: &Arrival, at: Instant) 
 fn judged(load: &mut Load, staged: &Staged) -> Result<()> {
     load.arrived = staged.arrived;
     load.passing = staged.passing;
-    load.set_aside = staged.aside.iter().map(|(_, rows)| rows).sum();
-    load.reasons = staged.aside.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
+    load.set_aside = staged.quarantined.iter().map(|(_, rows)| rows).sum();
+    load.reasons = staged.quarantined.iter().map(|(reason, rows)| (reason.clone(), json!(rows))).collect();
     load.staged =
         Some(serde_json::to_value(staged).map_err(|cause| Error::internal("staged rows do not describe", cause))?);
     Ok(())

@@ -189,7 +189,7 @@ impl DataEngine for FakeData {
         without_rows()
     }
 
-    async fn judge_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
+    async fn validate_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
         Ok(())
     }
 

@@ -103,9 +103,9 @@ fn names_of_columns_that_the_data_do_not_have_are_told_with_place_and_suggestion
             "key = [\"ids\"]\n\n[checks",
             &["dataset `sold` has no column `ids`"],
         ),
-        ("perennial.toml", "price < 100", "prices < 100", &["there is no column `prices`", "did you mean `price`?"]),
+        ("perennial.toml", "price < 100", "prices < 100", &["unknown column `prices`", "did you mean `price`?"]),
         ("perennial.toml", "price < 100", "price + 100", &["expected true or false"]),
-        ("perennial.toml", "price < 100", "max(prices) < 100", &["there is no column `prices`"]),
+        ("perennial.toml", "price < 100", "max(prices) < 100", &["unknown column `prices`"]),
         ("perennial.toml", "column = \"id\"", "column = \"number\"", &["names column `number`"]),
         ("features.sql", "price FROM", "pricee AS price FROM", &["in `features.sql`: line 1 column 24", "`pricee`"]),
     ];

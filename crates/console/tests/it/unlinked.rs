@@ -80,7 +80,7 @@ impl DataEngine for Unlinked {
         unlinked()
     }
 
-    async fn judge_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
+    async fn validate_checks(&self, _: &Schema, _: &ScanPlan) -> Result<()> {
         unlinked()
     }
 

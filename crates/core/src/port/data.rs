@@ -313,8 +313,9 @@ pub struct Staged {
     pub arrived: u64,
     /// Rows that would enter.
     pub passing: u64,
-    /// Rows set aside, by reason: check names, `null key`, `repeated key`, `key exists`.
-    pub aside: Vec<(String, u64)>,
+    /// Quarantined rows, by reason: check names, `null key`, `repeated key`, `key exists`.
+    #[serde(rename = "aside")]
+    pub quarantined: Vec<(String, u64)>,
     /// Answers to the row checks, in plan order.
     pub rows: Vec<RowAnswer>,
     /// Answers to the aggregate checks, in plan order.
@@ -458,7 +459,7 @@ pub trait DataEngine: Dialect + Send + Sync {
 
     /// An error when a check of rows or aggregates does not fit the columns of a dataset: it names one that is not
     /// there, or answers something else than true or false. No row is read.
-    async fn judge_checks(&self, schema: &Schema, plan: &ScanPlan) -> Result<()>;
+    async fn validate_checks(&self, schema: &Schema, plan: &ScanPlan) -> Result<()>;
 
     /// Answers a query of a person.
     async fn query(&self, request: QueryRequest) -> Result<Page>;

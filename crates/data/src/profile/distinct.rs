@@ -15,17 +15,17 @@ impl Distinct {
         Self { registers: None }
     }
 
-    /// Sees a value given as bytes.
-    pub(super) fn see(&mut self, value: &[u8]) {
-        self.see_hash(hash(value));
+    /// Observes a value as bytes.
+    pub(super) fn observe(&mut self, value: &[u8]) {
+        self.observe_hash(hash(value));
     }
 
-    /// Sees a value given as a number.
-    pub(super) fn see_u64(&mut self, value: u64) {
-        self.see_hash(mix(value.wrapping_add(0x9e37_79b9_7f4a_7c15)));
+    /// Observes a value as a number.
+    pub(super) fn observe_u64(&mut self, value: u64) {
+        self.observe_hash(mix(value.wrapping_add(0x9e37_79b9_7f4a_7c15)));
     }
 
-    fn see_hash(&mut self, hash: u64) {
+    fn observe_hash(&mut self, hash: u64) {
         let registers = self.registers.get_or_insert_with(|| Box::new([0; REGISTERS]));
         let index = (hash >> (64 - BITS)) as usize;
         let rank = ((hash << BITS) | (1 << (BITS - 1))).leading_zeros() as u8 + 1;

@@ -1,4 +1,4 @@
-//! What one scan learns about columns: mergeable sketches, taken batch by batch.
+//! Column profiles: mergeable sketches, computed batch by batch.
 
 mod distinct;
 mod quantiles;
@@ -16,7 +16,7 @@ use distinct::Distinct;
 use quantiles::Quantiles;
 use top::Top;
 
-/// The quantiles that a profile tells.
+/// The quantiles of a profile.
 const QUANTILES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
 /// The sketches of all columns.
@@ -26,7 +26,7 @@ pub(crate) struct Profile {
 }
 
 impl Profile {
-    /// The profile of no rows of `schema`.
+    /// An empty profile of the columns of `schema`.
     pub(crate) fn new(schema: &ArrowSchema) -> Self {
         Self { columns: schema.fields().iter().map(|field| ColumnSketch::new(field)).collect() }
     }
@@ -35,19 +35,19 @@ impl Profile {
     pub(crate) fn of(batch: &RecordBatch) -> Result<Self> {
         let mut profile = Self::new(batch.schema_ref());
         for (sketch, column) in profile.columns.iter_mut().zip(batch.columns()) {
-            sketch.take(column.as_ref())?;
+            sketch.observe(column.as_ref())?;
         }
         Ok(profile)
     }
 
-    /// Takes in the profile of further rows of the same schema.
+    /// Adds the profile of further rows of the same schema.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (sketch, other) in self.columns.iter_mut().zip(&other.columns) {
             sketch.merge(other);
         }
     }
 
-    /// What was learned.
+    /// The profiles of the columns.
     pub(crate) fn finish(self) -> Vec<ColumnProfile> {
         self.columns.into_iter().map(ColumnSketch::finish).collect()
     }
@@ -67,7 +67,7 @@ struct ColumnSketch {
     top: Option<Top>,
 }
 
-/// Smallest and greatest value, in the column's own terms.
+/// The smallest and greatest value, in the column's type.
 #[derive(Debug, Clone, Default)]
 enum Range {
     #[default]
@@ -127,14 +127,14 @@ impl ColumnSketch {
         }
     }
 
-    fn take(&mut self, column: &dyn Array) -> Result<()> {
+    fn observe(&mut self, column: &dyn Array) -> Result<()> {
         self.rows += column.len() as u64;
         self.nulls += column.null_count() as u64;
         match Cells::of(column)? {
             Cells::Int(array) => {
                 let mut numbers = Vec::with_capacity(array.len());
                 for value in array.iter().flatten() {
-                    self.distinct.see_u64(value.cast_unsigned());
+                    self.distinct.observe_u64(value.cast_unsigned());
                     numbers.push(value as f64);
                 }
                 if let (Some(low), Some(high)) = (arrow::compute::min(array), arrow::compute::max(array)) {
@@ -148,7 +148,7 @@ impl ColumnSketch {
                     if value.is_nan() {
                         self.nulls += 1;
                     } else {
-                        self.distinct.see_u64((value + 0.0).to_bits());
+                        self.distinct.observe_u64((value + 0.0).to_bits());
                         numbers.push(value);
                     }
                 }
@@ -164,7 +164,7 @@ impl ColumnSketch {
                 let unit = 10_f64.powi(i32::from(scale));
                 let values: Vec<i128> = array.iter().flatten().collect();
                 for value in &values {
-                    self.distinct.see(&value.to_le_bytes());
+                    self.distinct.observe(&value.to_le_bytes());
                 }
                 if let (Some(low), Some(high)) = (values.iter().min(), values.iter().max()) {
                     self.range = Range::Decimal(*low, *high, scale);
@@ -174,8 +174,8 @@ impl ColumnSketch {
             Cells::Text(array) => {
                 let mut top = Top::new();
                 for value in array.iter().flatten() {
-                    self.distinct.see(value.as_bytes());
-                    top.see(value);
+                    self.distinct.observe(value.as_bytes());
+                    top.observe(value);
                 }
                 self.top = Some(top);
                 if let (Some(low), Some(high)) = (arrow::compute::min_string(array), arrow::compute::max_string(array))
@@ -186,8 +186,8 @@ impl ColumnSketch {
             Cells::Bool(array) => {
                 let mut top = Top::new();
                 for value in array.iter().flatten() {
-                    self.distinct.see_u64(u64::from(value));
-                    top.see(if value { "true" } else { "false" });
+                    self.distinct.observe_u64(u64::from(value));
+                    top.observe(if value { "true" } else { "false" });
                 }
                 self.top = Some(top);
                 if let (Some(low), Some(high)) =
@@ -197,18 +197,18 @@ impl ColumnSketch {
                 }
             }
             Cells::Date(array) => {
-                array.iter().flatten().for_each(|value| self.distinct.see_u64(value as u64));
+                array.iter().flatten().for_each(|value| self.distinct.observe_u64(value as u64));
                 if let (Some(low), Some(high)) = (arrow::compute::min(array), arrow::compute::max(array)) {
                     self.range = Range::Date(low, high);
                 }
             }
             Cells::Timestamp(array) => {
-                array.iter().flatten().for_each(|value| self.distinct.see_u64(value.cast_unsigned()));
+                array.iter().flatten().for_each(|value| self.distinct.observe_u64(value.cast_unsigned()));
                 if let (Some(low), Some(high)) = (arrow::compute::min(array), arrow::compute::max(array)) {
                     self.range = Range::Timestamp(low, high);
                 }
             }
-            Cells::Bytes(array) => array.iter().flatten().for_each(|value| self.distinct.see(value)),
+            Cells::Bytes(array) => array.iter().flatten().for_each(|value| self.distinct.observe(value)),
             Cells::List(_) | Cells::Struct(_) => {}
         }
         Ok(())
@@ -216,7 +216,7 @@ impl ColumnSketch {
 
     fn numbers(&mut self, numbers: Vec<f64>) {
         self.moments = Some(Moments::of(&numbers));
-        self.quantiles.take(numbers);
+        self.quantiles.observe(numbers);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -240,7 +240,7 @@ impl ColumnSketch {
     fn finish(self) -> ColumnProfile {
         let (min, max) = self.range.finish();
         let moments = self.moments.filter(|moments| moments.count > 0.0);
-        // The sample's standard deviation: of one value there is none.
+        // The sample standard deviation is undefined for one value.
         let deviation = moments.filter(|moments| moments.count > 1.0).map(|m| (m.squares / (m.count - 1.0)).sqrt());
         ColumnProfile {
             name: self.name,

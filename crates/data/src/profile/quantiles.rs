@@ -1,11 +1,11 @@
 //! Approximate quantiles: a merging t-digest (Dunning 2019) with the scale function k1.
 //! Its relative error is smallest at the ends; up to the buffer's size it is exact.
 
-/// Bounds the number of centroids; about as many stay.
+/// The compression parameter: about the number of centroids that remain.
 const COMPRESSION: f64 = 500.0;
-/// Values are kept as they are until there are so many.
+/// Up to this number of values the sketch is exact.
 const EXACT_MAX: usize = 4096;
-/// Greater numbers count as this: between it and its negative one can interpolate.
+/// Numbers are clamped to this magnitude, so that interpolation cannot overflow.
 const GREATEST: f64 = f64::MAX / 4.0;
 
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +27,8 @@ impl Quantiles {
         Self { centroids: Vec::new(), min: f64::INFINITY, max: f64::NEG_INFINITY }
     }
 
-    /// Takes numbers in; infinite ones and those beyond [`GREATEST`] count at the ends.
-    pub(super) fn take(&mut self, values: Vec<f64>) {
+    /// Adds numbers, clamped to ±[`GREATEST`].
+    pub(super) fn observe(&mut self, values: Vec<f64>) {
         let bounded = values.into_iter().map(|value| value.clamp(-GREATEST, GREATEST));
         let before = self.centroids.len();
         self.centroids.extend(bounded.map(|mean| Centroid { mean, weight: 1.0 }));
@@ -36,17 +36,17 @@ impl Quantiles {
             self.min = self.min.min(added.mean);
             self.max = self.max.max(added.mean);
         }
-        self.settle();
+        self.compress();
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.centroids.extend_from_slice(&other.centroids);
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        self.settle();
+        self.compress();
     }
 
-    /// The values at `shares` of the distribution; `None` when nothing was seen.
+    /// The values at `shares` of the distribution; `None` without values.
     pub(super) fn at<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
         if self.centroids.is_empty() {
             return None;
@@ -57,7 +57,7 @@ impl Quantiles {
         Some(shares.map(|share| self.value(&sorted, share * (total - 1.0))))
     }
 
-    /// Interpolates between centroids, whose weight lies evenly around their mean; ranks from 0.
+    /// Interpolates between centroids, whose weight is spread evenly around their mean; ranks start at 0.
     fn value(&self, sorted: &[Centroid], rank: f64) -> f64 {
         let (mut left_rank, mut left) = (0.0, self.min);
         let mut before = 0.0;
@@ -78,8 +78,8 @@ impl Quantiles {
         if width <= 0.0 { self.max } else { left + (self.max - left) * ((rank - left_rank) / width) }
     }
 
-    /// Joins neighbours as long as the scale function allows.
-    fn settle(&mut self) {
+    /// Merges neighbouring centroids as far as the scale function allows.
+    fn compress(&mut self) {
         if self.centroids.len() <= EXACT_MAX {
             return;
         }

@@ -20,7 +20,7 @@ fn nan_counts_as_null() {
 }
 
 #[test]
-fn most_frequent_values_come_first_and_many_distinct_ones_are_not_told() {
+fn most_frequent_values_come_first_and_many_distinct_values_have_none() {
     let few: ArrayRef = Arc::new(StringArray::from(vec!["b", "a", "b", "c"]));
     let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, true, false, true]));
     let profiles = profile_of(vec![("few", few), ("flag", flags)]);
@@ -37,11 +37,11 @@ fn quantiles_of_few_values_are_exact() {
 }
 
 #[test]
-fn quantiles_of_the_greatest_numbers_are_numbers() {
+fn quantiles_of_infinite_numbers_are_finite() {
     let mut sketch = quantiles::Quantiles::new();
-    sketch.take([f64::MAX, -f64::MAX, f64::INFINITY, f64::NEG_INFINITY].repeat(2_000));
-    let told = sketch.at(QUANTILES).expect("values");
-    assert!(told.iter().all(|value| value.is_finite()), "{told:?}");
+    sketch.observe([f64::MAX, -f64::MAX, f64::INFINITY, f64::NEG_INFINITY].repeat(2_000));
+    let quantiles = sketch.at(QUANTILES).expect("values");
+    assert!(quantiles.iter().all(|value| value.is_finite()), "{quantiles:?}");
 }
 
 proptest! {
@@ -50,8 +50,8 @@ proptest! {
     #[test]
     fn distinct_is_within_three_percent(count in 1u64..200_000) {
         let mut sketch = distinct::Distinct::new();
-        (0..count).for_each(|value| sketch.see_u64(value));
-        (0..count).for_each(|value| sketch.see_u64(value));
+        (0..count).for_each(|value| sketch.observe_u64(value));
+        (0..count).for_each(|value| sketch.observe_u64(value));
         let error = (sketch.estimate() as f64 - count as f64).abs() / count as f64;
         prop_assert!(error < 0.03, "{count}: {error}");
     }
@@ -71,7 +71,7 @@ proptest! {
             let part: Vec<f64> = (0..4000).map(|_| next().powi(3)).collect();
             all.extend_from_slice(&part);
             let mut other = quantiles::Quantiles::new();
-            other.take(part);
+            other.observe(part);
             sketch.merge(&other);
         }
         all.sort_by(f64::total_cmp);
@@ -82,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn profiles_of_parts_merge_to_that_of_the_whole(values in prop::collection::vec(any::<Option<i32>>(), 1..200), cut in 0usize..200) {
+    fn merged_profiles_equal_the_profile_of_the_whole(values in prop::collection::vec(any::<Option<i32>>(), 1..200), cut in 0usize..200) {
         let whole: ArrayRef = Arc::new(values.iter().map(|v| v.map(i64::from)).collect::<Int64Array>());
         let batch = RecordBatch::try_from_iter(vec![("x", whole)]).expect("one column");
         let cut = cut.min(values.len());

@@ -1,13 +1,13 @@
-//! The most frequent values of columns that have few.
+//! The most frequent values of columns with few distinct values.
 
 use std::collections::HashMap;
 
-/// Distinct values counted; a column with more tells none.
+/// The most distinct values counted; a column with more has no most frequent values.
 const DISTINCT_MAX: usize = 1000;
-/// Values told.
+/// The number of values reported.
 const TOP: usize = 10;
 
-/// Counts of values, until there are too many.
+/// The number of occurrences of each value, until there are too many values.
 #[derive(Debug, Clone)]
 pub(super) struct Top {
     counts: Option<HashMap<String, u64>>,
@@ -18,7 +18,7 @@ impl Top {
         Self { counts: Some(HashMap::new()) }
     }
 
-    pub(super) fn see(&mut self, value: &str) {
+    pub(super) fn observe(&mut self, value: &str) {
         self.count(value, 1);
     }
 
@@ -40,7 +40,7 @@ impl Top {
         }
     }
 
-    /// The most frequent first; equally frequent ones in order.
+    /// The most frequent values first, ties in order of the values.
     pub(super) fn finish(self) -> Vec<(String, u64)> {
         let mut counts: Vec<_> = self.counts.unwrap_or_default().into_iter().collect();
         counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

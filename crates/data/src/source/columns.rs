@@ -1,4 +1,4 @@
-//! Builders of columns from values written as text.
+//! Builders of columns from text values.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(crate) enum ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    /// A builder for a canonical scalar type; `None` for types that text cannot say.
+    /// A builder for a canonical scalar type; `None` for other types.
     pub(crate) fn new(kind: &DataType) -> Option<Self> {
         Some(match kind {
             DataType::Boolean => Self::Bool(BooleanBuilder::new()),
@@ -40,7 +40,7 @@ impl ColumnBuilder {
         })
     }
 
-    /// Appends the value that `value` says; `None` when it says none of this type.
+    /// Parses and appends a value; `None` when it is not of this type.
     pub(crate) fn push(&mut self, value: &str) -> Option<()> {
         match self {
             Self::Bool(builder) => builder.append_value(text::bool(value)?),
@@ -67,7 +67,7 @@ impl ColumnBuilder {
         }
     }
 
-    /// The column so far; the builder begins anew.
+    /// Takes the column; the builder is empty afterwards.
     pub(crate) fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Bool(builder) => Arc::new(builder.finish()),
@@ -81,12 +81,12 @@ impl ColumnBuilder {
     }
 }
 
-/// An exact decimal; more digits behind the point than `scale` must be zeros.
+/// Parses an exact decimal; digits after the point beyond `scale` must be zeros.
 fn decimal(value: &str, precision: u8, scale: i8) -> Option<i128> {
     let value = value.trim();
-    let behind = value.split_once('.').map_or("", |(_, fraction)| fraction);
+    let fraction = value.split_once('.').map_or("", |(_, fraction)| fraction);
     let kept = usize::try_from(scale).ok()?;
-    if behind.get(kept..).is_some_and(|rest| rest.bytes().any(|b| b != b'0')) {
+    if fraction.get(kept..).is_some_and(|rest| rest.bytes().any(|b| b != b'0')) {
         return None;
     }
     arrow::compute::kernels::cast_utils::parse_decimal::<Decimal128Type>(value, precision, scale).ok()

@@ -1,4 +1,4 @@
-//! CSV: comma-separated, quoted as RFC 4180 says; an empty field is null.
+//! CSV: comma-separated, quoted by RFC 4180; an empty field is null.
 
 use std::fs::File;
 use std::io::Read;
@@ -8,42 +8,43 @@ use arrow::datatypes::SchemaRef;
 use csv::{ByteRecord, Reader, ReaderBuilder};
 
 use super::columns::ColumnBuilder;
-use super::infer::Guess;
-use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known, text};
+use super::infer::InferredType;
+use super::{BATCH_ROWS, BatchSink, LocalFile, Origin, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
-use crate::types::judge_names;
+use crate::types::validate_names;
 
-/// Bytes of one field, at most.
+/// The longest field, in bytes.
 const FIELD_BYTES_MAX: usize = 16 << 20;
 
-/// The columns of the files: their names from headers or as declared, their types from the dataset
-/// where it has them, else inferred over all rows. All files must have the same columns.
-pub(crate) fn survey(
+/// The columns of the files: names from headers or as declared, types from the dataset where known, else inferred from
+/// all rows. All files must have the same columns.
+pub(crate) fn infer_schema(
     files: &[LocalFile],
     header: bool,
     names: &[String],
     known: Option<&SchemaRef>,
 ) -> Result<SchemaRef> {
-    let mut columns: Vec<(String, Guess)> = Vec::new();
+    let mut columns: Vec<(String, InferredType)> = Vec::new();
     for file in files {
         let mut rows = Rows::open(file, header, names)?;
         if columns.is_empty() {
-            columns = rows.names.iter().map(|name| (name.clone(), Guess::default())).collect();
+            columns = rows.names.iter().map(|name| (name.clone(), InferredType::default())).collect();
         }
-        // A later file may order its columns otherwise, but has the same ones.
-        let places = places(&columns, &rows.names, file)?;
-        let open = |(name, _): &(String, Guess)| known.is_none_or(|schema| schema.field_with_name(name).is_err());
-        let looked_at: Vec<(usize, usize)> =
-            places.into_iter().enumerate().filter(|(column, _)| open(&columns[*column])).collect();
-        if looked_at.is_empty() {
+        // Another file may have the same columns in a different order.
+        let positions = positions(&columns, &rows.names, file)?;
+        let is_unknown =
+            |(name, _): &(String, InferredType)| known.is_none_or(|schema| schema.field_with_name(name).is_err());
+        let inferred_columns: Vec<(usize, usize)> =
+            positions.into_iter().enumerate().filter(|(column, _)| is_unknown(&columns[*column])).collect();
+        if inferred_columns.is_empty() {
             continue;
         }
         while rows.next()? {
-            for &(column, place) in &looked_at {
-                let value = rows.field(place)?;
+            for &(column, index) in &inferred_columns {
+                let value = rows.field(index)?;
                 if !value.is_empty() {
-                    columns[column].1.see(value);
+                    columns[column].1.observe(value);
                 }
             }
         }
@@ -58,19 +59,19 @@ pub(crate) fn read(
     header: bool,
     names: &[String],
     schema: &SchemaRef,
-    take: &mut Taker<'_>,
+    sink: &mut BatchSink<'_>,
 ) -> Result<()> {
     let mut rows = Rows::open(file, header, names)?;
-    let columns: Vec<(String, Guess)> =
-        schema.fields().iter().map(|field| (field.name().clone(), Guess::default())).collect();
-    let places = places(&columns, &rows.names, file)?;
+    let columns: Vec<(String, InferredType)> =
+        schema.fields().iter().map(|field| (field.name().clone(), InferredType::default())).collect();
+    let positions = positions(&columns, &rows.names, file)?;
     let mut builders = schema
         .fields()
         .iter()
         .map(|field| {
             ColumnBuilder::new(field.data_type()).ok_or_else(|| {
                 Error::source_file(format!(
-                    "{}: column `{}` is of type {}, which CSV cannot hold",
+                    "{}: column `{}` has type {}, which CSV does not support",
                     file.label,
                     field.name(),
                     field.data_type()
@@ -83,11 +84,11 @@ pub(crate) fn read(
         let more = rows.next()?;
         if more {
             for (column, builder) in builders.iter_mut().enumerate() {
-                let value = rows.field(places[column])?;
+                let value = rows.field(positions[column])?;
                 if value.is_empty() {
                     builder.push_null();
                 } else if builder.push(value).is_none() {
-                    return Err(rows.misfit(schema.field(column), value));
+                    return Err(rows.mismatch(schema.field(column), value));
                 }
             }
             lines.push(rows.line());
@@ -96,7 +97,7 @@ pub(crate) fn read(
             let count = lines.len();
             let arrays = builders.iter_mut().map(ColumnBuilder::finish).collect();
             let origin = Origin::lines(&file.label, std::mem::take(&mut lines));
-            take(Arrival { batch: assemble(schema, arrays, count)?, origin })?;
+            sink(SourceBatch { batch: assemble(schema, arrays, count)?, origin })?;
         }
         if !more {
             return Ok(());
@@ -104,21 +105,21 @@ pub(crate) fn read(
     }
 }
 
-/// Where in a file's rows each of `columns` stands.
-fn places(columns: &[(String, Guess)], names: &[String], file: &LocalFile) -> Result<Vec<usize>> {
-    let place = |(name, _): &(String, Guess)| {
+/// The position of each of `columns` in a file's rows.
+fn positions(columns: &[(String, InferredType)], names: &[String], file: &LocalFile) -> Result<Vec<usize>> {
+    let index = |(name, _): &(String, InferredType)| {
         names.iter().position(|other| other == name).ok_or_else(|| {
-            Error::source_file(format!("{}: column `{name}` is missing; its columns are {}", file.label, quoted(names)))
+            Error::source_file(format!("{}: column `{name}` is missing, the file has {}", file.label, quoted(names)))
         })
     };
-    let places = columns.iter().map(place).collect::<Result<Vec<_>>>()?;
+    let positions = columns.iter().map(index).collect::<Result<Vec<_>>>()?;
     match names.iter().find(|name| !columns.iter().any(|(known, _)| known == *name)) {
         Some(extra) => Err(Error::source_file(format!(
-            "{}: column `{extra}` is not in the files read with it; expected {}",
+            "{}: column `{extra}` is not in the other files of the load, expected {}",
             file.label,
             quoted(&columns.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>())
         ))),
-        None => Ok(places),
+        None => Ok(positions),
     }
 }
 
@@ -133,16 +134,16 @@ struct Rows {
     record: ByteRecord,
     label: Arc<str>,
     names: Vec<String>,
-    /// Whether lines end in two characters, before the second of which the reader stands when a row begins.
+    /// Whether lines end in CR LF; then the reader reports the position of a row before the LF.
     is_crlf: bool,
 }
 
-/// Bytes in which the first line ending is looked for.
-const FIRST_LINE: u64 = 64 << 10;
+/// The number of bytes in which the first line ending is searched.
+const FIRST_LINE_BYTES: u64 = 64 << 10;
 
 fn is_crlf(file: &LocalFile) -> Result<bool> {
     let mut beginning = Vec::new();
-    let read = file.open()?.take(FIRST_LINE).read_to_end(&mut beginning);
+    let read = file.open()?.take(FIRST_LINE_BYTES).read_to_end(&mut beginning);
     read.map_err(|cause| Error::storage(format!("reading {}", file.label), cause))?;
     let first = beginning.iter().position(|byte| *byte == b'\n');
     Ok(first.is_some_and(|first| beginning[..first].ends_with(b"\r")))
@@ -161,25 +162,25 @@ impl Rows {
         };
         if header {
             if !rows.advance()? {
-                return Err(Error::source_file(format!("{} is empty: expected a header line", rows.label)));
+                return Err(Error::source_file(format!("{} is empty, expected a header line", rows.label)));
             }
             rows.names = rows.header()?;
         } else if names.is_empty() {
             return Err(Error::Argument(format!(
-                "{} has no header line: name its columns in the source with `columns = [...]`",
+                "{} has no header line: declare its columns in the source with `columns = [...]`",
                 rows.label
             )));
         }
-        let place = format!("{} line 1", rows.label);
-        judge_names(&place, &rows.names.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let label = format!("{} line 1", rows.label);
+        validate_names(&label, &rows.names.iter().map(String::as_str).collect::<Vec<_>>())?;
         Ok(rows)
     }
 
     fn header(&self) -> Result<Vec<String>> {
         (0..self.record.len())
-            .map(|place| {
-                let name = self.text(place)?;
-                // A byte order mark may stand before the first name.
+            .map(|index| {
+                let name = self.text(index)?;
+                // A byte order mark may precede the first name.
                 Ok(name.trim_start_matches('\u{feff}').trim().to_owned())
             })
             .collect()
@@ -204,27 +205,27 @@ impl Rows {
 
     fn advance(&mut self) -> Result<bool> {
         self.reader.read_byte_record(&mut self.record).map_err(|cause| Error::SourceFile {
-            message: format!("{} cannot be read as CSV: {}", self.label, crate::error::one_line(&cause.to_string())),
+            message: format!("cannot parse {} as CSV: {}", self.label, crate::error::one_line(&cause.to_string())),
             hint: None,
             source: Some(cause.into()),
         })
     }
 
-    /// The line the row begins on.
+    /// The line where the row starts.
     fn line(&self) -> u64 {
-        self.record.position().map_or(0, |place| place.line() + u64::from(self.is_crlf && place.byte() > 0))
+        self.record.position().map_or(0, |at| at.line() + u64::from(self.is_crlf && at.byte() > 0))
     }
 
-    fn field(&self, place: usize) -> Result<&str> {
-        self.text(place)
+    fn field(&self, index: usize) -> Result<&str> {
+        self.text(index)
     }
 
-    fn text(&self, place: usize) -> Result<&str> {
-        let bytes = self.record.get(place).unwrap_or_default();
-        let name = || self.names.get(place).map_or_else(|| (place + 1).to_string(), |name| format!("`{name}`"));
+    fn text(&self, index: usize) -> Result<&str> {
+        let bytes = self.record.get(index).unwrap_or_default();
+        let name = || self.names.get(index).map_or_else(|| (index + 1).to_string(), |name| format!("`{name}`"));
         if bytes.len() > FIELD_BYTES_MAX {
             return Err(Error::source_file(format!(
-                "{} line {}: column {} holds {} bytes: at most {FIELD_BYTES_MAX} are taken (is a quote left open?)",
+                "{} line {}: column {} has {} bytes, expected at most {FIELD_BYTES_MAX} (is a quote not closed?)",
                 self.label,
                 self.line(),
                 name(),
@@ -238,11 +239,11 @@ impl Rows {
         })
     }
 
-    fn misfit(&self, field: &arrow::datatypes::Field, value: &str) -> Error {
+    fn mismatch(&self, field: &arrow::datatypes::Field, value: &str) -> Error {
         let expected = text::expected(field.data_type());
         let shown: String = value.chars().take(80).collect();
         Error::source_file(format!(
-            "{} line {}: column `{}` holds `{}`, expected {expected}",
+            "{} line {}: column `{}` is `{}`, expected {expected}",
             self.label,
             self.line(),
             field.name(),

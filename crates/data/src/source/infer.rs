@@ -1,16 +1,16 @@
-//! Types of columns written as text, inferred over all their values.
+//! Infers the types of text columns from all their values.
 
 use arrow::datatypes::DataType;
 
 use super::text;
 use crate::types::timestamp;
 
-/// What the values of a column seen so far can all be read as.
+/// The narrowest type of all values observed in a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Guess {
-    /// Nothing but nulls so far.
+pub(crate) enum InferredType {
+    /// Only nulls so far.
     #[default]
-    Nothing,
+    Unknown,
     Bool,
     Int,
     Float,
@@ -19,8 +19,8 @@ pub(crate) enum Guess {
     Text,
 }
 
-impl Guess {
-    /// The narrowest class that a text reads as. Whole numbers with leading zeros are text: `007` is a code.
+impl InferredType {
+    /// The narrowest type of a text. Integers with leading zeros are text: `007` is a code.
     pub(crate) fn of(value: &str) -> Self {
         let digits = value.trim().trim_start_matches(['-', '+']);
         let is_code = digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
@@ -29,7 +29,7 @@ impl Guess {
         } else if value.trim().parse::<i64>().is_ok() {
             Self::Int
         } else if text::float(value).is_some() {
-            // A whole number too long for 64 bits would lose digits as a float.
+            // An integer beyond 64 bits would lose digits as a float.
             if digits.bytes().all(|b| b.is_ascii_digit()) { Self::Text } else { Self::Float }
         } else if text::bool(value).is_some() {
             Self::Bool
@@ -42,28 +42,28 @@ impl Guess {
         }
     }
 
-    /// What both can be read as.
+    /// The narrowest type that includes both.
     #[must_use]
     pub(crate) fn join(self, other: Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a,
-            (Self::Nothing, known) | (known, Self::Nothing) => known,
+            (Self::Unknown, known) | (known, Self::Unknown) => known,
             (Self::Int, Self::Float) | (Self::Float, Self::Int) => Self::Float,
             _ => Self::Text,
         }
     }
 
-    /// Takes one more value into account; a column that is text stays so without looking.
-    pub(crate) fn see(&mut self, value: &str) {
+    /// Observes one more value; a text column stays text without parsing it.
+    pub(crate) fn observe(&mut self, value: &str) {
         if *self != Self::Text {
             *self = self.join(Self::of(value));
         }
     }
 
-    /// The type of the column; `None` when all was null.
+    /// The type of the column; `None` when all values are null.
     pub(crate) fn kind(self) -> Option<DataType> {
         Some(match self {
-            Self::Nothing => return None,
+            Self::Unknown => return None,
             Self::Bool => DataType::Boolean,
             Self::Int => DataType::Int64,
             Self::Float => DataType::Float64,

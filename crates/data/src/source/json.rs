@@ -11,34 +11,34 @@ use arrow::json::reader::infer_json_schema_from_iterator;
 use serde_json::{Map, Value};
 
 use super::columns::ColumnBuilder;
-use super::infer::Guess;
-use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker, prefer_known, text};
+use super::infer::InferredType;
+use super::{BATCH_ROWS, BatchSink, LocalFile, Origin, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result, one_line};
-use crate::types::{canonical, judge_names};
+use crate::types::{canonical, validate_names};
 
 /// Bytes of one line, at most.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
 /// The columns of the files: members in order of first appearance, typed by the dataset where it has
 /// them, else inferred over all rows.
-pub(crate) fn survey(files: &[LocalFile], known: Option<&SchemaRef>) -> Result<SchemaRef> {
-    let mut survey = Survey::default();
+pub(crate) fn infer_schema(files: &[LocalFile], known: Option<&SchemaRef>) -> Result<SchemaRef> {
+    let mut infer_schema = SchemaInference::default();
     for file in files {
-        survey.see(file.open()?, &file.label, known)?;
+        infer_schema.observe(file.open()?, &file.label, known)?;
     }
-    survey.finish(files.first().map_or("the files", |file| &file.label), known)
+    infer_schema.finish(files.first().map_or("the files", |file| &file.label), known)
 }
 
 /// The same over lines in memory.
-pub(crate) fn survey_bytes(bytes: &[u8], label: &Arc<str>, known: Option<&SchemaRef>) -> Result<SchemaRef> {
-    let mut survey = Survey::default();
-    survey.see(bytes, label, known)?;
-    survey.finish(label, known)
+pub(crate) fn infer_schema_of_bytes(bytes: &[u8], label: &Arc<str>, known: Option<&SchemaRef>) -> Result<SchemaRef> {
+    let mut infer_schema = SchemaInference::default();
+    infer_schema.observe(bytes, label, known)?;
+    infer_schema.finish(label, known)
 }
 
 /// Reads rows as batches of `schema`; a member that is no column of it is an error.
-pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take: &mut Taker<'_>) -> Result<()> {
+pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take: &mut BatchSink<'_>) -> Result<()> {
     let mut lines = Lines::new(source, label);
     let mut columns: Vec<JsonColumn> = schema.fields().iter().map(|field| JsonColumn::new(field)).collect();
     let mut numbers = Vec::with_capacity(BATCH_ROWS);
@@ -66,7 +66,7 @@ pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take
                 .zip(schema.fields())
                 .map(|(column, field)| column.finish(field, &origin))
                 .collect::<Result<Vec<_>>>()?;
-            take(Arrival { batch: assemble(schema, arrays, count)?, origin })?;
+            take(SourceBatch { batch: assemble(schema, arrays, count)?, origin })?;
         }
         if done {
             return Ok(());
@@ -76,57 +76,61 @@ pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take
 
 /// What the members of all rows can be read as.
 #[derive(Default)]
-struct Survey {
+struct SchemaInference {
     order: Vec<String>,
-    guesses: HashMap<String, Guess>,
+    guesses: HashMap<String, InferredType>,
     nested: HashMap<String, Vec<Value>>,
 }
 
-impl Survey {
-    fn see(&mut self, source: impl Read, label: &Arc<str>, known: Option<&SchemaRef>) -> Result<()> {
+impl SchemaInference {
+    fn observe(&mut self, source: impl Read, label: &Arc<str>, known: Option<&SchemaRef>) -> Result<()> {
         let mut lines = Lines::new(source, label);
         while let Some(row) = lines.next()? {
             for (name, value) in row {
                 if !self.guesses.contains_key(&name) {
                     self.order.push(name.clone());
-                    self.guesses.insert(name.clone(), Guess::default());
+                    self.guesses.insert(name.clone(), InferredType::default());
                 }
                 if known.is_some_and(|schema| schema.field_with_name(&name).is_ok()) {
                     continue;
                 }
-                self.judge(name, value);
+                self.observe_value(name, value);
             }
         }
         Ok(())
     }
 
-    fn judge(&mut self, name: String, value: Value) {
+    fn observe_value(&mut self, name: String, value: Value) {
         let guess = self.guesses.entry(name.clone()).or_default();
         match value {
             Value::Null => {}
-            Value::Bool(_) => *guess = guess.join(Guess::Bool),
-            Value::Number(number) if number.is_i64() => *guess = guess.join(Guess::Int),
-            Value::Number(_) => *guess = guess.join(Guess::Float),
+            Value::Bool(_) => *guess = guess.join(InferredType::Bool),
+            Value::Number(number) if number.is_i64() => *guess = guess.join(InferredType::Int),
+            Value::Number(_) => *guess = guess.join(InferredType::Float),
             // Text that looks like a number was meant as text; instants and days have no other form.
             Value::String(text) => {
-                let seen = Guess::of(&text);
-                *guess = guess.join(if matches!(seen, Guess::Date | Guess::Timestamp) { seen } else { Guess::Text });
+                let seen = InferredType::of(&text);
+                *guess = guess.join(if matches!(seen, InferredType::Date | InferredType::Timestamp) {
+                    seen
+                } else {
+                    InferredType::Text
+                });
             }
             nested @ (Value::Array(_) | Value::Object(_)) => self.nested.entry(name).or_default().push(nested),
         }
     }
 
     fn finish(self, label: &str, known: Option<&SchemaRef>) -> Result<SchemaRef> {
-        judge_names(label, &self.order.iter().map(String::as_str).collect::<Vec<_>>())?;
+        validate_names(label, &self.order.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut inferred = Vec::with_capacity(self.order.len());
         for name in &self.order {
             let guess = self.guesses.get(name).copied().unwrap_or_default();
             let kind = match self.nested.get(name) {
                 None => guess.kind(),
-                Some(values) if guess == Guess::Nothing => Some(nested_kind(label, name, values)?),
+                Some(values) if guess == InferredType::Unknown => Some(nested_kind(label, name, values)?),
                 Some(_) => {
                     return Err(Error::source_file(format!(
-                        "{label}: column `{name}` holds scalars and nested values"
+                        "{label}: column `{name}` has both scalars and nested values"
                     )));
                 }
             };
@@ -140,12 +144,12 @@ fn nested_kind(label: &str, name: &str, values: &[Value]) -> Result<DataType> {
     let rows = values.iter().map(|value| Ok(Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))));
     let schema = infer_json_schema_from_iterator(rows).map_err(|cause| {
         Error::source_file(format!(
-            "{label}: column `{name}` holds values of no common type: {}",
+            "{label}: column `{name}` has values without a common type: {}",
             one_line(&cause.to_string())
         ))
     })?;
     canonical(schema.field(0).data_type())
-        .ok_or_else(|| Error::source_file(format!("{label}: column `{name}` holds values no dataset can hold")))
+        .ok_or_else(|| Error::source_file(format!("{label}: column `{name}` has values of an unsupported type")))
 }
 
 /// A column being built from JSON values.
@@ -189,7 +193,7 @@ impl JsonColumn {
                     .collect();
                 decode(field, &rows).map_err(|cause| {
                     Error::source_file(format!(
-                        "{}: column `{}` holds a value that is no {}: {cause}",
+                        "{}: column `{}` has a value that is not {}: {cause}",
                         origin.at(0),
                         field.name(),
                         field.data_type()
@@ -267,7 +271,7 @@ impl<R: Read> Lines<R> {
             return match serde_json::from_slice(&self.buffer) {
                 Ok(row) => Ok(Some(row)),
                 Err(cause) => Err(Error::SourceFile {
-                    message: format!("{} is no JSON object: {}", self.place(), reason(&cause)),
+                    message: format!("{} is not a JSON object: {}", self.place(), reason(&cause)),
                     hint: None,
                     source: Some(cause.into()),
                 }),
@@ -282,7 +286,7 @@ impl<R: Read> Lines<R> {
     fn misfit(&self, field: &Field, value: &Value) -> Error {
         let expected = text::expected(field.data_type());
         let shown: String = value.to_string().chars().take(80).collect();
-        Error::source_file(format!("{}: column `{}` holds `{shown}`, expected {expected}", self.place(), field.name()))
+        Error::source_file(format!("{}: column `{}` is `{shown}`, expected {expected}", self.place(), field.name()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which files a source offers, and their bytes.
+//! Lists the files of a source, and reads their bytes.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,32 +14,32 @@ use url::Url;
 
 use super::LocalFile;
 use crate::error::{Error, Result};
-use crate::place;
+use crate::location;
 use crate::store::{remote, url_of};
 
 #[cfg(test)]
 mod tests;
 
-/// Files one source may offer.
+/// The most files of a source.
 const FILES_MAX: usize = 100_000;
-/// Depth of folders a glob looks into.
+/// The depth of folders that a glob descends into.
 const DEPTH_MAX: usize = 32;
-/// Bytes read at once when hashing.
+/// The number of bytes read at once for hashing.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Gives access to the files of sources.
+/// The files of sources.
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     root: PathBuf,
 }
 
-/// The files that a relative glob offers below `root`, ordered by path: what a source declared there would load.
+/// The files in `root` that a relative glob matches, ordered by path, as a source there would list them.
 pub fn files_below(root: &Path, glob: &str) -> perennial_core::Result<Vec<SourceFile>> {
-    Ok(ordered(glob, list_local(root, glob)?)?)
+    Ok(sorted(glob, list_local(root, glob)?)?)
 }
 
 impl Sources {
-    /// Relative sources lie below `root`, unless a source has a root of its own, and never outside.
+    /// Relative sources are resolved in `root`, unless a source has a root of its own; they cannot leave it.
     pub(crate) fn new(root: PathBuf) -> Self {
         Self { root }
     }
@@ -48,13 +48,13 @@ impl Sources {
         source.root.as_deref().unwrap_or(&self.root)
     }
 
-    /// The files that `source` offers now, ordered by path.
+    /// The files that `source` has now, ordered by path.
     pub(crate) async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
         let files = match url_of(&source.files)? {
             Some(url) => list_remote(&url).await?,
             None => list_local(self.root_of(source), &source.files)?,
         };
-        ordered(&source.files, files)
+        sorted(&source.files, files)
     }
 
     /// BLAKE3 of a file's content.
@@ -62,14 +62,14 @@ impl Sources {
         let mut hasher = blake3::Hasher::new();
         if let Some(url) = url_of(&source.files)? {
             let (store, key) = remote_file(&url, path)?;
-            let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
-            while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
+            let mut chunks = store.get(&key).await.map_err(|cause| read_error(path, cause))?.into_stream();
+            while let Some(chunk) = chunks.try_next().await.map_err(|cause| read_error(path, cause))? {
                 hasher.update(&chunk);
             }
         } else {
-            let place = place::inside(self.root_of(source), path)?;
+            let file = location::resolve_inside(self.root_of(source), path)?;
             let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
-            let mut file = File::open(place).map_err(failed)?;
+            let mut file = File::open(file).map_err(failed)?;
             let mut chunk = vec![0; CHUNK_BYTES];
             loop {
                 let read = file.read(&mut chunk).map_err(failed)?;
@@ -82,7 +82,7 @@ impl Sources {
         Ok(hasher.finalize().to_hex().to_string())
     }
 
-    /// The files at `paths` on the local disk; those of an object store are fetched into `folder`.
+    /// The listed files as local files; those of an object store are downloaded into `folder`.
     pub(crate) async fn fetch(
         &self,
         source: &FilesSource,
@@ -92,45 +92,45 @@ impl Sources {
         let url = url_of(&source.files)?;
         let mut files = Vec::with_capacity(listed.len());
         for (index, SourceFile { path, .. }) in listed.iter().enumerate() {
-            let place = match &url {
-                None => place::inside(self.root_of(source), path)?,
+            let local = match &url {
+                None => location::resolve_inside(self.root_of(source), path)?,
                 Some(url) => {
-                    let place = folder.join(format!("source-{index}"));
-                    download(url, path, &place).await?;
-                    place
+                    let target = folder.join(format!("source-{index}"));
+                    download(url, path, &target).await?;
+                    target
                 }
             };
-            files.push(LocalFile { path: place, label: Arc::from(path.as_str()) });
+            files.push(LocalFile { path: local, label: Arc::from(path.as_str()) });
         }
         Ok(files)
     }
 
-    /// Sees that files still look as they did when they were listed.
-    pub(crate) async fn unmoved(&self, source: &FilesSource, listed: &[SourceFile]) -> Result<()> {
+    /// Verifies that files have the same size, time and tag as when they were listed.
+    pub(crate) async fn verify_unchanged(&self, source: &FilesSource, listed: &[SourceFile]) -> Result<()> {
         let url = url_of(&source.files)?;
         for file in listed {
             let is_same = match &url {
                 Some(url) => {
                     let (store, key) = remote_file(url, &file.path)?;
-                    let object = store.head(&key).await.map_err(|cause| unread(&file.path, cause))?;
-                    is_same_object(&remote_look(object), file)
+                    let object = store.head(&key).await.map_err(|cause| read_error(&file.path, cause))?;
+                    is_same_object(&remote_metadata(object), file)
                 }
                 None => {
                     let metadata = std::fs::metadata(self.root_of(source).join(&file.path));
                     let failed = |cause| Error::storage(format!("reading `{}`", file.path), cause);
-                    local_look(file.path.clone(), &metadata.map_err(failed)?) == *file
+                    local_metadata(file.path.clone(), &metadata.map_err(failed)?) == *file
                 }
             };
             if !is_same {
-                return Err(Error::Moving(file.path.clone()));
+                return Err(Error::FileChanged(file.path.clone()));
             }
         }
         Ok(())
     }
 }
 
-/// Whether an object looks as it did when it was listed. Some stores list times more finely than they
-/// tell them of one object: the tag decides, and where there is none the second.
+/// Whether an object is unchanged since it was listed. Some stores list times with a finer resolution than they report
+/// for one object: the tag decides, or without one the second.
 fn is_same_object(now: &SourceFile, listed: &SourceFile) -> bool {
     let second = |file: &SourceFile| file.modified_ns.map(|ns| ns.div_euclid(1_000_000_000));
     let is_same = match (&now.etag, &listed.etag) {
@@ -140,7 +140,7 @@ fn is_same_object(now: &SourceFile, listed: &SourceFile) -> bool {
     is_same && now.size_bytes == listed.size_bytes
 }
 
-fn local_look(path: String, metadata: &std::fs::Metadata) -> SourceFile {
+fn local_metadata(path: String, metadata: &std::fs::Metadata) -> SourceFile {
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     SourceFile {
         path,
@@ -150,7 +150,7 @@ fn local_look(path: String, metadata: &std::fs::Metadata) -> SourceFile {
     }
 }
 
-fn remote_look(object: ObjectMeta) -> SourceFile {
+fn remote_metadata(object: ObjectMeta) -> SourceFile {
     SourceFile {
         path: object.location.to_string(),
         size_bytes: object.size,
@@ -159,33 +159,33 @@ fn remote_look(object: ObjectMeta) -> SourceFile {
     }
 }
 
-fn ordered(glob: &str, mut files: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
+fn sorted(glob: &str, mut files: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
     if files.len() > FILES_MAX {
-        return Err(Error::Limit(format!("`{glob}` offers {} files: at most {FILES_MAX} are taken", files.len())));
+        return Err(Error::Limit(format!("`{glob}` matches {} files, expected at most {FILES_MAX}", files.len())));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
 }
 
 fn list_local(root: &Path, glob: &str) -> Result<Vec<SourceFile>> {
-    place::relative(glob)?;
+    location::validate_relative(glob)?;
     let glob = glob.strip_prefix("./").unwrap_or(glob);
-    let finds_hidden = glob.split('/').any(|part| part.starts_with('.'));
-    let pattern = Pattern { matcher: matcher(glob)?, finds_hidden };
+    let matches_hidden = glob.split('/').any(|part| part.starts_with('.'));
+    let pattern = Pattern { matcher: matcher(glob)?, matches_hidden };
     let fixed = fixed_folder(glob);
     let mut files = Vec::new();
     if root.join(&fixed).exists() {
-        place::inside(root, if fixed.is_empty() { "." } else { &fixed })?;
+        location::resolve_inside(root, if fixed.is_empty() { "." } else { &fixed })?;
         walk(root, &fixed, &pattern, 0, &mut files)?;
     }
     Ok(files)
 }
 
-/// What a walk looks for.
+/// The files that a walk finds.
 struct Pattern {
     matcher: GlobMatcher,
-    /// As in a shell: nothing whose name begins with a dot, unless the glob names such a thing.
-    finds_hidden: bool,
+    /// Whether hidden files match: as in a shell, only if the glob names one.
+    matches_hidden: bool,
 }
 
 fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
@@ -193,20 +193,20 @@ fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut 
     for entry in std::fs::read_dir(root.join(folder)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if name.starts_with('.') && !pattern.finds_hidden {
+        if name.starts_with('.') && !pattern.matches_hidden {
             continue;
         }
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        // Follows links; one that points to nothing is passed over.
+        // Follows links, and skips broken ones.
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_dir() {
-            // A linked folder would lead out or in circles.
+            // A linked folder could lead outside or into a cycle.
             if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
                 walk(root, &path, pattern, depth + 1, files)?;
             }
         } else if pattern.matcher.is_match(&path) {
-            place::inside(root, &path)?;
-            files.push(local_look(path, &metadata));
+            location::resolve_inside(root, &path)?;
+            files.push(local_metadata(path, &metadata));
             if files.len() > FILES_MAX {
                 return Ok(());
             }
@@ -217,61 +217,64 @@ fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut 
 
 async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {
     let store = remote(url)?;
-    let glob = key_of(url)?;
+    let glob = glob_of(url)?;
     let matcher = matcher(&glob)?;
     let fixed = fixed_folder(&glob);
     let failed = |cause: object_store::Error| Error::storage(format!("listing `{url}`"), cause);
-    let prefix = StorePath::parse(&fixed).map_err(|cause| Error::Argument(format!("`{url}` is no place: {cause}")))?;
+    let prefix =
+        StorePath::parse(&fixed).map_err(|cause| Error::Argument(format!("`{url}` is not a valid URL: {cause}")))?;
     let mut objects = store.inner.list((!fixed.is_empty()).then_some(&prefix)).take(FILES_MAX * 10);
     let mut files = Vec::new();
     while let Some(object) = objects.try_next().await.map_err(failed)? {
         if matcher.is_match(object.location.as_ref()) {
-            files.push(remote_look(object));
+            files.push(remote_metadata(object));
         }
     }
     Ok(files)
 }
 
-/// A file of a remote source; only files that its glob offers.
+/// A file of a remote source; an error unless the source's glob matches it.
 fn remote_file(url: &Url, path: &str) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
-    if !matcher(&key_of(url)?)?.is_match(path) {
-        return Err(Error::Argument(format!("`{path}` is no file of the source `{url}`")));
+    if !matcher(&glob_of(url)?)?.is_match(path) {
+        return Err(Error::Argument(format!("`{path}` is not a file of the source `{url}`")));
     }
-    let key = StorePath::parse(path).map_err(|cause| Error::Argument(format!("`{path}` is no place: {cause}")))?;
+    let key =
+        StorePath::parse(path).map_err(|cause| Error::Argument(format!("`{path}` is not a valid path: {cause}")))?;
     Ok((remote(url)?.inner, key))
 }
 
-async fn download(url: &Url, path: &str, place: &Path) -> Result<()> {
+async fn download(url: &Url, path: &str, target: &Path) -> Result<()> {
     let (store, key) = remote_file(url, path)?;
-    let failed = |cause: std::io::Error| Error::storage(format!("fetching `{path}` to `{}`", place.display()), cause);
-    let mut chunks = store.get(&key).await.map_err(|cause| unread(path, cause))?.into_stream();
-    let mut file = File::create(place).map_err(failed)?;
-    while let Some(chunk) = chunks.try_next().await.map_err(|cause| unread(path, cause))? {
+    let failed =
+        |cause: std::io::Error| Error::storage(format!("downloading `{path}` to `{}`", target.display()), cause);
+    let mut chunks = store.get(&key).await.map_err(|cause| read_error(path, cause))?.into_stream();
+    let mut file = File::create(target).map_err(failed)?;
+    while let Some(chunk) = chunks.try_next().await.map_err(|cause| read_error(path, cause))? {
         file.write_all(&chunk).map_err(failed)?;
     }
     Ok(())
 }
 
-fn unread(path: &str, cause: object_store::Error) -> Error {
+fn read_error(path: &str, cause: object_store::Error) -> Error {
     match cause {
         object_store::Error::NotFound { .. } => Error::NotFound { noun: "source file", name: path.to_owned() },
         cause => Error::storage(format!("reading `{path}`"), cause),
     }
 }
 
-/// The glob in a URL's path, as written.
-fn key_of(url: &Url) -> Result<String> {
+/// The glob in a URL's path.
+fn glob_of(url: &Url) -> Result<String> {
     let key = url.path().trim_start_matches('/').replace("%7B", "{").replace("%7D", "}").replace("%20", " ");
-    place::relative(&key)?;
+    location::validate_relative(&key)?;
     Ok(key)
 }
 
 fn matcher(glob: &str) -> Result<GlobMatcher> {
     let built = GlobBuilder::new(glob).literal_separator(true).build();
-    Ok(built.map_err(|cause| Error::Argument(format!("`{glob}` is no glob: {cause}")))?.compile_matcher())
+    Ok(built.map_err(|cause| Error::Argument(format!("`{glob}` is not a valid glob: {cause}")))?.compile_matcher())
 }
 
-/// The folders at the beginning of a glob that hold no pattern.
+/// The leading folders of a glob that have no pattern.
 fn fixed_folder(glob: &str) -> String {
     let parts: Vec<&str> = glob.split('/').collect();
     let fixed = parts[..parts.len() - 1].iter().take_while(|part| !part.contains(['*', '?', '[', '{']));

@@ -1,4 +1,4 @@
-//! Rows that are in memory already, by column.
+//! Rows in memory, by column.
 
 use std::sync::Arc;
 
@@ -7,12 +7,13 @@ use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use perennial_core::frame::TextColumn;
 use perennial_core::port::data::{ValueColumn, Values};
 
-use super::{Arrival, BATCH_ROWS, Origin, Taker};
+use super::{BATCH_ROWS, BatchSink, Origin, SourceBatch};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
-use crate::types::{arrow_of, judge_names};
+use crate::types::{arrow_of, validate_names};
 
-/// Bytes of text in a batch, about: a value that is held once here is written out for each row.
+/// The approximate size of the text in a batch, in bytes: a repeated value is stored once here, but once per row in a
+/// batch.
 const BATCH_TEXT_BYTES: usize = 32 << 20;
 
 /// Rows in memory.
@@ -20,14 +21,14 @@ pub(crate) struct Memory {
     columns: Arc<[ValueColumn]>,
     rows: usize,
     label: Arc<str>,
-    /// The schema the rows arrive in.
+    /// The schema of the rows.
     pub(crate) schema: SchemaRef,
 }
 
 impl Memory {
-    /// Rows of `columns`, which have one length; their types are what they are.
+    /// The rows of `columns`, which must have the same length.
     pub(crate) fn new(columns: Arc<[ValueColumn]>, label: &str) -> Result<Self> {
-        judge_names(label, &columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())?;
+        validate_names(label, &columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())?;
         let rows = columns.first().map_or(0, |column| column.values.len());
         if let Some(other) = columns.iter().find(|column| column.values.len() != rows) {
             let (name, other) = (&other.name, other.values.len());
@@ -38,14 +39,14 @@ impl Memory {
         Ok(Self { columns, rows, label: Arc::from(label), schema })
     }
 
-    /// Reads every row.
-    pub(crate) fn read(&self, take: &mut Taker<'_>) -> Result<()> {
+    /// Reads all rows.
+    pub(crate) fn read(&self, sink: &mut BatchSink<'_>) -> Result<()> {
         let mut from = 0;
         while from < self.rows {
             let to = self.end_of_batch(from);
             let arrays = self.columns.iter().map(|column| array(&column.values, from, to)).collect();
             let batch = assemble(&self.schema, arrays, to - from)?;
-            take(Arrival { batch, origin: Origin::rows(&self.label, from as u64 + 1) })?;
+            sink(SourceBatch { batch, origin: Origin::rows(&self.label, from as u64 + 1) })?;
             from = to;
         }
         Ok(())

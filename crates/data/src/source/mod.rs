@@ -1,4 +1,4 @@
-//! Reading rows: from files of a source, as batches that know where each row stood.
+//! Reads the rows of sources as batches that know the position of each row.
 
 mod columns;
 mod csv;
@@ -24,48 +24,48 @@ pub(crate) use listing::Sources;
 pub use listing::files_below;
 pub(crate) use memory::Memory;
 
-/// Rows of a batch, at most.
+/// The most rows of a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
 
-/// Where the rows of a batch stood.
+/// The positions of a batch's rows in their source.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    /// The file, or what else the rows came from.
+    /// The file, or another description of the source.
     label: Arc<str>,
-    place: Place,
+    positions: Positions,
 }
 
 #[derive(Debug, Clone)]
-enum Place {
-    /// Rows counted from 1; the first row's number.
+enum Positions {
+    /// Consecutive rows, by the number of the first one, from 1.
     Rows(u64),
-    /// The line each row begins on.
+    /// Lines where the rows start; only the first one when they are consecutive.
     Lines(Arc<[u64]>),
 }
 
 impl Origin {
-    /// Rows of `label`, the first of them number `first` (from 1).
+    /// Consecutive rows of `label`, starting at number `first` (from 1).
     pub(crate) fn rows(label: &Arc<str>, first: u64) -> Self {
-        Self { label: Arc::clone(label), place: Place::Rows(first) }
+        Self { label: Arc::clone(label), positions: Positions::Rows(first) }
     }
 
-    /// Rows that begin on `lines` of `label`.
+    /// Rows of `label` that start at `lines`.
     pub(crate) fn lines(label: &Arc<str>, lines: Vec<u64>) -> Self {
         let contiguous = lines.windows(2).all(|pair| pair[1] == pair[0] + 1);
-        let place = if contiguous && !lines.is_empty() { Arc::from(&lines[..1]) } else { Arc::from(lines) };
-        Self { label: Arc::clone(label), place: Place::Lines(place) }
+        let lines = if contiguous && !lines.is_empty() { Arc::from(&lines[..1]) } else { Arc::from(lines) };
+        Self { label: Arc::clone(label), positions: Positions::Lines(lines) }
     }
 
-    /// What the rows came from.
+    /// The description of the source.
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
 
-    /// The place of the row at `row` of the batch, for messages.
+    /// The position of a row of the batch, for messages.
     pub(crate) fn at(&self, row: usize) -> String {
-        match &self.place {
-            Place::Rows(first) => format!("{} row {}", self.label, first + row as u64),
-            Place::Lines(lines) => {
+        match &self.positions {
+            Positions::Rows(first) => format!("{} row {}", self.label, first + row as u64),
+            Positions::Lines(lines) => {
                 let line = match lines.get(row) {
                     Some(line) => *line,
                     None => lines.first().map_or(0, |first| first + row as u64),
@@ -76,17 +76,17 @@ impl Origin {
     }
 }
 
-/// Rows that arrived, in columns of their own, and where they stood.
+/// A batch of rows in the source's columns, with their positions.
 #[derive(Debug, Clone)]
-pub(crate) struct Arrival {
+pub(crate) struct SourceBatch {
     pub(crate) batch: RecordBatch,
     pub(crate) origin: Origin,
 }
 
-/// Takes batches as they are read; an error from it ends the reading.
-pub(crate) type Taker<'a> = dyn FnMut(Arrival) -> Result<()> + 'a;
+/// Receives batches as they are read; its error ends the reading.
+pub(crate) type BatchSink<'a> = dyn FnMut(SourceBatch) -> Result<()> + 'a;
 
-/// A file on the local disk, and its name for people.
+/// A local file, and its name for messages.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalFile {
     pub(crate) path: PathBuf,
@@ -109,66 +109,66 @@ pub(crate) struct Files {
     format: Format,
     header: bool,
     names: Vec<String>,
-    /// The schema the rows arrive in.
+    /// The schema of the rows.
     pub(crate) schema: SchemaRef,
 }
 
 impl Files {
-    /// Looks through `files` for the schema their rows arrive in. Text formats take the types of
-    /// `known` columns from the dataset and infer those of others over whole files. Blocking.
-    pub(crate) fn survey(source: &FilesSource, files: Vec<LocalFile>, known: Option<&SchemaRef>) -> Result<Self> {
+    /// Opens `files` and finds the schema of their rows. Text formats use the dataset's types for `known` columns and
+    /// infer those of others from all rows. Blocking.
+    pub(crate) fn open(source: &FilesSource, files: Vec<LocalFile>, known: Option<&SchemaRef>) -> Result<Self> {
         let format = match source.format {
             Some(format) => format,
             None => format_of(&source.files, &files)?,
         };
         let schema = match format {
-            Format::Csv => csv::survey(&files, source.header, &source.columns, known)?,
-            Format::JsonLines => json::survey(&files, known)?,
-            Format::Parquet => parquet::survey(&files)?,
+            Format::Csv => csv::infer_schema(&files, source.header, &source.columns, known)?,
+            Format::JsonLines => json::infer_schema(&files, known)?,
+            Format::Parquet => parquet::infer_schema(&files)?,
         };
         Ok(Self { list: files, format, header: source.header, names: source.columns.clone(), schema })
     }
 
-    /// Reads every row, in order of files and rows. Blocking.
-    pub(crate) fn read(&self, take: &mut Taker<'_>) -> Result<()> {
+    /// Reads all rows, in order of files and rows. Blocking.
+    pub(crate) fn read(&self, sink: &mut BatchSink<'_>) -> Result<()> {
         for file in &self.list {
             match self.format {
-                Format::Csv => csv::read(file, self.header, &self.names, &self.schema, take)?,
-                Format::JsonLines => json::read(file.open()?, &file.label, &self.schema, take)?,
-                Format::Parquet => parquet::read(file, take)?,
+                Format::Csv => csv::read(file, self.header, &self.names, &self.schema, sink)?,
+                Format::JsonLines => json::read(file.open()?, &file.label, &self.schema, sink)?,
+                Format::Parquet => parquet::read(file, sink)?,
             }
         }
         Ok(())
     }
 }
 
-/// One JSON object a line, in memory.
+/// JSON lines in memory.
 pub(crate) struct JsonLines {
     bytes: Arc<[u8]>,
     label: Arc<str>,
-    /// The schema the rows arrive in.
+    /// The schema of the rows.
     pub(crate) schema: SchemaRef,
 }
 
 impl JsonLines {
-    /// Looks through the lines for their schema.
-    pub(crate) fn survey(bytes: Arc<[u8]>, label: &str, known: Option<&SchemaRef>) -> Result<Self> {
+    /// Infers the schema of the lines.
+    pub(crate) fn open(bytes: Arc<[u8]>, label: &str, known: Option<&SchemaRef>) -> Result<Self> {
         let label = Arc::from(label);
-        let schema = json::survey_bytes(&bytes, &label, known)?;
+        let schema = json::infer_schema_of_bytes(&bytes, &label, known)?;
         Ok(Self { bytes, label, schema })
     }
 
-    /// Reads every row. Blocking.
-    pub(crate) fn read(&self, take: &mut Taker<'_>) -> Result<()> {
-        json::read(&self.bytes[..], &self.label, &self.schema, take)
+    /// Reads all rows. Blocking.
+    pub(crate) fn read(&self, sink: &mut BatchSink<'_>) -> Result<()> {
+        json::read(&self.bytes[..], &self.label, &self.schema, sink)
     }
 }
 
 fn format_of(glob: &str, files: &[LocalFile]) -> Result<Format> {
     let names = files.iter().map(|file| &*file.label).chain([glob]);
     let mut formats = names.filter_map(|name| {
-        let ending = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
-        match ending.as_str() {
+        let extension = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
             "csv" => Some(Format::Csv),
             "jsonl" | "ndjson" | "json" => Some(Format::JsonLines),
             "parquet" => Some(Format::Parquet),
@@ -176,17 +176,17 @@ fn format_of(glob: &str, files: &[LocalFile]) -> Result<Format> {
         }
     });
     let first = formats.next().ok_or_else(|| {
-        Error::Argument(format!("the format of `{glob}` cannot be told from its ending: expected `.csv`, `.jsonl` or `.parquet`, or `format =`"))
+        Error::Argument(format!("cannot infer a format from the extension of `{glob}`, expected `.csv`, `.jsonl` or `.parquet`, or `format =`"))
     })?;
     match formats.find(|other| *other != first) {
         Some(_) => {
-            Err(Error::Argument(format!("`{glob}` offers files of more than one format: say which with `format =`")))
+            Err(Error::Argument(format!("`{glob}` matches files of several formats: declare one with `format =`")))
         }
         None => Ok(first),
     }
 }
 
-/// Gives the columns of `schema` the types the dataset has for them.
+/// The columns with the dataset's types where known, else the inferred ones.
 fn prefer_known(inferred: &[(String, Option<arrow::datatypes::DataType>)], known: Option<&SchemaRef>) -> SchemaRef {
     use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
     let fields = inferred.iter().map(|(name, kind)| {
@@ -197,7 +197,7 @@ fn prefer_known(inferred: &[(String, Option<arrow::datatypes::DataType>)], known
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
-/// The Arrow schema of a logical one.
+/// Converts a logical schema to Arrow.
 pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
     use arrow::datatypes::{Field, Schema as ArrowSchema};
     let fields = schema.fields.iter().map(|field| Field::new(&field.name, crate::types::arrow_of(&field.class), true));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Arrival, BATCH_ROWS, LocalFile, Origin, Taker};
+use super::{BATCH_ROWS, BatchSink, LocalFile, Origin, SourceBatch};
 use crate::error::{Error, Result, one_line};
 use crate::types::canonical_schema;
 
-/// The columns of the files, in order of first appearance; whole numbers in one file and floats in
-/// another are floats, any other disagreement is refused.
-pub(crate) fn survey(files: &[LocalFile]) -> Result<SchemaRef> {
+/// The columns of the files, in order of first appearance. Integers in one file and floats in another are floats; any
+/// other difference is an error.
+pub(crate) fn infer_schema(files: &[LocalFile]) -> Result<SchemaRef> {
     let mut fields: Vec<Arc<Field>> = Vec::new();
     for file in files {
         let schema = canonical_schema(&file.label, open(file)?.schema())?;
@@ -25,7 +25,7 @@ pub(crate) fn survey(files: &[LocalFile]) -> Result<SchemaRef> {
                         *known = Arc::new(Field::new(field.name(), arrow::datatypes::DataType::Float64, true));
                     } else {
                         return Err(Error::source_file(format!(
-                            "{}: column `{}` is {new}, but {old} in the files read before it",
+                            "{}: column `{}` is {new}, but {old} in earlier files of the load",
                             file.label,
                             field.name()
                         )));
@@ -37,27 +37,27 @@ pub(crate) fn survey(files: &[LocalFile]) -> Result<SchemaRef> {
     Ok(Arc::new(ArrowSchema::new(fields)))
 }
 
-/// Reads the rows of one file in the file's own types.
-pub(crate) fn read(file: &LocalFile, take: &mut Taker<'_>) -> Result<()> {
-    let reader = open(file)?.with_batch_size(BATCH_ROWS).build().map_err(|cause| broken(file, cause))?;
+/// Reads the rows of one file, in the file's types.
+pub(crate) fn read(file: &LocalFile, sink: &mut BatchSink<'_>) -> Result<()> {
+    let reader = open(file)?.with_batch_size(BATCH_ROWS).build().map_err(|cause| invalid(file, cause))?;
     let mut row = 1;
     for batch in reader {
-        let batch = batch.map_err(|cause| broken(file, cause))?;
+        let batch = batch.map_err(|cause| invalid(file, cause))?;
         let origin = Origin::rows(&file.label, row);
         row += batch.num_rows() as u64;
-        take(Arrival { batch, origin })?;
+        sink(SourceBatch { batch, origin })?;
     }
     Ok(())
 }
 
 fn open(file: &LocalFile) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>> {
-    ParquetRecordBatchReaderBuilder::try_new(file.open()?).map_err(|cause| broken(file, cause))
+    ParquetRecordBatchReaderBuilder::try_new(file.open()?).map_err(|cause| invalid(file, cause))
 }
 
-fn broken(file: &LocalFile, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+fn invalid(file: &LocalFile, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::SourceFile {
-        message: format!("{} is no whole Parquet file: {}", file.label, one_line(&cause.to_string())),
-        hint: Some("write the file again at its source; perhaps it was read while it was written".into()),
+        message: format!("{} is not a complete Parquet file: {}", file.label, one_line(&cause.to_string())),
+        hint: Some("write the file again; it may have been read while it was written".into()),
         source: Some(cause.into()),
     }
 }

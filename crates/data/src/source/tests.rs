@@ -1,10 +1,10 @@
 use proptest::prelude::*;
 
-use super::infer::Guess;
+use super::infer::InferredType;
 use super::text;
 
 #[test]
-fn days_and_instants_are_read_in_their_usual_forms() {
+fn dates_and_timestamps_are_parsed_in_common_forms() {
     let check = |value: &str, expected: Option<i64>| assert_eq!(text::timestamp(value), expected, "{value}");
     check("1970-01-01T00:00:00Z", Some(0));
     check("1970-01-01 00:00", Some(0));
@@ -29,26 +29,26 @@ fn days_and_instants_are_read_in_their_usual_forms() {
 }
 
 #[test]
-fn codes_with_leading_zeros_and_numbers_too_long_stay_text() {
-    for (value, guess) in [
-        ("0", Guess::Int),
-        ("-7", Guess::Int),
-        ("007", Guess::Text),
-        ("99999999999999999999", Guess::Text),
-        ("1e3", Guess::Float),
-        ("0.50", Guess::Float),
-        ("NaN", Guess::Float),
-        ("True", Guess::Bool),
-        ("2013-01-01", Guess::Date),
-        ("2013-01-01T00:00Z", Guess::Timestamp),
-        ("N14228", Guess::Text),
+fn codes_with_leading_zeros_and_long_integers_are_text() {
+    for (value, inferred) in [
+        ("0", InferredType::Int),
+        ("-7", InferredType::Int),
+        ("007", InferredType::Text),
+        ("99999999999999999999", InferredType::Text),
+        ("1e3", InferredType::Float),
+        ("0.50", InferredType::Float),
+        ("NaN", InferredType::Float),
+        ("True", InferredType::Bool),
+        ("2013-01-01", InferredType::Date),
+        ("2013-01-01T00:00Z", InferredType::Timestamp),
+        ("N14228", InferredType::Text),
     ] {
-        assert_eq!(Guess::of(value), guess, "{value}");
+        assert_eq!(InferredType::of(value), inferred, "{value}");
     }
 }
 
 #[test]
-fn whole_numbers_may_be_written_with_a_fraction_of_zeros() {
+fn integers_may_have_a_fraction_of_zeros() {
     assert_eq!(
         (text::int("12"), text::int("12.0"), text::int("12.5"), text::int("12.")),
         (Some(12), Some(12), None, None)
@@ -57,12 +57,12 @@ fn whole_numbers_may_be_written_with_a_fraction_of_zeros() {
 
 proptest! {
     #[test]
-    fn what_all_values_of_a_column_are_guessed_to_be_reads_every_one(values in prop::collection::vec("[-+]?[0-9]{1,4}(\\.[0-9]{1,3})?|true|false|NaN|[a-z]{1,3}|20[0-9]{2}-0[1-9]-0[1-9]", 1..8)) {
-        let mut guess = Guess::default();
+    fn the_inferred_type_parses_every_value(values in prop::collection::vec("[-+]?[0-9]{1,4}(\\.[0-9]{1,3})?|true|false|NaN|[a-z]{1,3}|20[0-9]{2}-0[1-9]-0[1-9]", 1..8)) {
+        let mut inferred = InferredType::default();
         for value in &values {
-            guess.see(value);
+            inferred.observe(value);
         }
-        if let Some(kind) = guess.kind() {
+        if let Some(kind) = inferred.kind() {
             let mut builder = super::columns::ColumnBuilder::new(&kind).expect("a scalar");
             for value in &values {
                 prop_assert!(builder.push(value).is_some(), "{value} as {kind}");
@@ -71,12 +71,12 @@ proptest! {
     }
 
     #[test]
-    fn every_day_is_read_as_the_calendar_says(days in -700_000i32..2_900_000) {
+    fn every_date_round_trips(days in -700_000i32..2_900_000) {
         prop_assert_eq!(text::date(&crate::sql::date_text(days)), Some(days));
     }
 
     #[test]
-    fn every_instant_is_read_as_it_is_written(us in -60_000_000_000_000_000i64..250_000_000_000_000_000) {
+    fn every_timestamp_round_trips(us in -60_000_000_000_000_000i64..250_000_000_000_000_000) {
         prop_assert_eq!(text::timestamp(&crate::sql::timestamp_text(us)), Some(us));
     }
 }

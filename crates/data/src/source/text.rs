@@ -1,4 +1,4 @@
-//! Values written as text: how each class reads.
+//! Parses text values of each type class.
 
 use arrow::datatypes::DataType;
 use perennial_core::schema::TypeClass;
@@ -8,7 +8,7 @@ use crate::types::class_of;
 /// Microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
 
-/// What a column expects, in words: its class, of times with an example.
+/// The expected value of a column, for messages: its class, with an example of times.
 pub(crate) fn expected(kind: &DataType) -> String {
     match class_of(kind) {
         Some(class @ TypeClass::Timestamp) => format!("{class}, such as 2013-01-31T17:00:00Z"),
@@ -17,7 +17,7 @@ pub(crate) fn expected(kind: &DataType) -> String {
     }
 }
 
-/// A whole number; a fraction of zeros is allowed (`12.0`).
+/// An integer; a fraction of zeros is allowed (`12.0`).
 pub(crate) fn int(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(value) = text.parse() {
@@ -33,7 +33,7 @@ pub(crate) fn float(text: &str) -> Option<f64> {
     text.trim().parse().ok()
 }
 
-/// `true` or `false`, however capitalised.
+/// `true` or `false`, in lower, upper or title case.
 pub(crate) fn bool(text: &str) -> Option<bool> {
     match text.trim() {
         "true" | "True" | "TRUE" => Some(true),
@@ -52,7 +52,7 @@ pub(crate) fn date(text: &str) -> Option<i32> {
 }
 
 /// `YYYY-MM-DD[T ]HH:MM[:SS[.fraction]][Z|±HH[:]MM]`, as microseconds since 1970-01-01 UTC;
-/// without zone it is UTC.
+/// without a zone, UTC.
 pub(crate) fn timestamp(text: &str) -> Option<i64> {
     let text = text.trim();
     let day = i64::from(date(text.get(..10)?)?);

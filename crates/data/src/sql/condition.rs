@@ -1,4 +1,4 @@
-//! Conditions of checks: one expression over the columns of a row or the rows of a load.
+//! Validates the conditions of checks: one expression over the columns of a row or the rows of a load.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -8,76 +8,76 @@ use datafusion::sql::parser::DFParser;
 use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, Visit, Visitor};
 use perennial_core::rule::did_you_mean;
 
-use super::depth::judge_depth;
+use super::depth::validate_depth;
 use super::features;
 use super::names::parse_error;
 use crate::error::{Error, Result};
 
-/// Bytes of one condition, at most.
+/// The longest condition, in bytes.
 const CONDITION_BYTES_MAX: usize = 16 << 10;
-/// A function that the planner writes itself, so that no registry names it.
-const PLANNED: &str = "make_map";
+/// A function that the planner implements, which no registry lists.
+const PLANNER_FUNCTION: &str = "make_map";
 
-/// An error when `text` is no condition: no single expression, one with a query or a window in it, or one that calls a
-/// function that there is not. Its columns and types are told by data alone.
+/// Returns an error unless `text` is one expression without queries and window functions that calls only known
+/// functions. Its columns and types can be checked only against data.
 pub(crate) fn validate_condition(text: &str) -> Result<()> {
     if text.len() > CONDITION_BYTES_MAX {
         return Err(Error::Limit(format!(
-            "the condition has {} bytes: at most {CONDITION_BYTES_MAX} are taken",
+            "the condition has {} bytes, expected at most {CONDITION_BYTES_MAX}",
             text.len()
         )));
     }
-    judge_depth(text)?;
+    validate_depth(text)?;
     let parsed = DFParser::parse_sql_into_expr(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
-    match parsed.visit(&mut Judge) {
+    match parsed.visit(&mut ConditionVisitor) {
         ControlFlow::Break(refused) => Err(refused),
         ControlFlow::Continue(()) => Ok(()),
     }
 }
 
-struct Judge;
+struct ConditionVisitor;
 
-impl Visitor for Judge {
+impl Visitor for ConditionVisitor {
     type Break = Error;
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
         let refused = match expr {
             Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Some(Error::sql_with(
-                "a condition holds no query",
-                "a check with `references` asks whether values are in another dataset",
+                "a condition cannot contain a query",
+                "use a check with `references` to require that values exist in another dataset",
             )),
-            // Words that may be columns, such as `user`, are told by the data.
+            // A word such as `user` may be a column, which only the data can show.
             Expr::Function(function) if function.args == FunctionArguments::None => None,
-            Expr::Function(function) => judge_function(function).err(),
+            Expr::Function(function) => validate_function(function).err(),
             _ => None,
         };
         refused.map_or(ControlFlow::Continue(()), ControlFlow::Break)
     }
 }
 
-fn judge_function(function: &Function) -> Result<()> {
+fn validate_function(function: &Function) -> Result<()> {
     let [part] = function.name.0.as_slice() else { return Ok(()) };
     let Some(ident) = part.as_ident() else { return Ok(()) };
     let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
     let known = Functions::get();
-    let place = ident.span.start;
-    let told = |what: String| format!("line {} column {}: {what}", place.line, place.column);
+    let start = ident.span.start;
+    let located = |message: String| format!("line {} column {}: {message}", start.line, start.column);
     if function.over.is_some() || known.windows.contains(&name) && !known.plain.contains(&name) {
-        let message = told(format!("a condition holds no window function, as `{name}` is here"));
-        return Err(Error::sql_with(message, "a step can write it into a column that the check reads"));
+        let message = located(format!("a condition cannot contain a window function such as `{name}`"));
+        return Err(Error::sql_with(message, "compute it in a step, as a column that the check reads"));
     }
-    if known.plain.contains(&name) || name == PLANNED {
+    if known.plain.contains(&name) || name == PLANNER_FUNCTION {
         return Ok(());
     }
-    let message = told(format!("there is no function `{name}`"));
+    let message = located(format!("unknown function `{name}`"));
     Err(Error::Sql { message, hint: did_you_mean(&name, known.plain.iter().map(String::as_str)) })
 }
 
-/// The functions that there are.
+/// The known functions.
 struct Functions {
-    /// Of a row, and of many rows.
+    /// Scalar and aggregate functions.
     plain: BTreeSet<String>,
-    /// Of rows around a row.
+    /// Window functions.
     windows: BTreeSet<String>,
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_planner_takes_is_no_mistake() {
+    fn conditions_that_the_planner_accepts_are_accepted() {
         let columns = "user,id,length,x,at,tags";
         let fields = columns.split(',').map(|name| {
             let kind = match name {
@@ -134,19 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_is_told_with_place_and_next_act() {
+    fn invalid_conditions_are_refused_with_position_and_hint() {
         for (condition, message, hint) in [
             ("x >", "expected: an expression, found: EOF", None),
             ("x > 1 2", "line 1 column 7: expected: end of expression, found: 2", None),
+            ("x > 0 AND\nlenght(id) > 1", "line 2 column 1: unknown function `lenght`", Some("did you mean `length`?")),
+            ("id IN (SELECT id FROM t)", "a condition cannot contain a query", Some("`references`")),
+            ("EXISTS (SELECT 1)", "a condition cannot contain a query", Some("`references`")),
+            ("sum(x) OVER () > 1", "line 1 column 1: a condition cannot contain a window function", Some("in a step")),
             (
-                "x > 0 AND\nlenght(id) > 1",
-                "line 2 column 1: there is no function `lenght`",
-                Some("did you mean `length`?"),
+                "row_number() > 1",
+                "a condition cannot contain a window function such as `row_number`",
+                Some("in a step"),
             ),
-            ("id IN (SELECT id FROM t)", "a condition holds no query", Some("`references`")),
-            ("EXISTS (SELECT 1)", "a condition holds no query", Some("`references`")),
-            ("sum(x) OVER () > 1", "line 1 column 1: a condition holds no window function", Some("a step")),
-            ("row_number() > 1", "a condition holds no window function, as `row_number` is here", Some("a step")),
         ] {
             let error: perennial_core::Error = validate_condition(condition).unwrap_err().into();
             assert!(error.message().contains(message), "{condition}: {}", error.message());
@@ -158,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn every_function_of_many_rows_is_judged_once_a_load() {
+    fn every_aggregate_function_is_recognized() {
         let state = features().build();
         let names = state.aggregate_functions().keys();
-        let missed: Vec<&String> = names.filter(|name| !is_aggregate(&format!("{name}(x) > 0"))).collect();
-        assert!(missed.is_empty(), "{missed:?}");
+        let missing: Vec<&String> = names.filter(|name| !is_aggregate(&format!("{name}(x) > 0"))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! How deep a text of SQL nests, told before it is parsed: trees are planned and dropped by recursion, and a text of
-//! a few pages could outgrow any stack.
+//! Bounds the nesting of SQL before it is parsed: plans are built and dropped by recursion, so a text of a few pages
+//! could overflow the stack.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -7,13 +7,13 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
 
-/// Operators that may nest one in another, at most: `a + b + c` are two.
+/// The deepest nesting of operators: `a + b + c` has depth 2.
 const DEPTH_MAX: usize = 1_000;
 
-/// An error when `text` may nest deeper than [`DEPTH_MAX`]. What does not read is told by its parser.
-pub(super) fn judge_depth(text: &str) -> Result<()> {
+/// Returns an error when `text` may nest deeper than [`DEPTH_MAX`]. Text that cannot be tokenized is left to the parser.
+pub(super) fn validate_depth(text: &str) -> Result<()> {
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, text).tokenize() else { return Ok(()) };
-    // Of each open bracket, the operators since it or its last comma; the chains of whole queries beside them.
+    // For each open bracket, the operators since it or its last comma; chains of queries and joins are counted apart.
     let mut open = vec![0_usize];
     let (mut depth, mut queries) = (0_usize, 0_usize);
     for token in &tokens {
@@ -32,7 +32,7 @@ pub(super) fn judge_depth(text: &str) -> Result<()> {
                     *last = bracket;
                 }
             }
-            Token::Word(word) if is_of_queries(word.keyword) => queries += 1,
+            Token::Word(word) if chains_queries(word.keyword) => queries += 1,
             token if nests(token) => {
                 depth += 1;
                 if let Some(last) = open.last_mut() {
@@ -43,18 +43,18 @@ pub(super) fn judge_depth(text: &str) -> Result<()> {
         }
         if depth + queries > DEPTH_MAX {
             return Err(Error::Limit(format!(
-                "the SQL nests more than {DEPTH_MAX} operators in one another: split it, or write a long `OR` as `IN (…)`"
+                "the SQL nests more than {DEPTH_MAX} operators: split it, or write a long `OR` as `IN (…)`"
             )));
         }
     }
     Ok(())
 }
 
-fn is_of_queries(keyword: Keyword) -> bool {
+fn chains_queries(keyword: Keyword) -> bool {
     matches!(keyword, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::MINUS | Keyword::JOIN)
 }
 
-/// Whether a token may make the tree one deeper.
+/// Whether a token may increase the depth of the syntax tree.
 fn nests(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -88,7 +88,7 @@ fn nests(token: &Token) -> bool {
         | Token::RParen
         | Token::RBracket
         | Token::RBrace => false,
-        // Operators, and literals that are rare.
+        // Operators, and rare literals.
         _ => true,
     }
 }
@@ -102,23 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_operators_has_a_limit_whatever_it_is_made_of() {
+    fn chains_of_any_operator_are_limited() {
         for operator in ["+", " AND ", "||", "::", " = ", " UNION SELECT ", " JOIN ", " ~ ", " IS NOT "] {
-            assert!(judge_depth(&format!("SELECT {}", chain(operator, 400))).is_ok(), "{operator}");
-            assert!(judge_depth(&format!("SELECT {}", chain(operator, 2_000))).is_err(), "{operator}");
+            assert!(validate_depth(&format!("SELECT {}", chain(operator, 400))).is_ok(), "{operator}");
+            assert!(validate_depth(&format!("SELECT {}", chain(operator, 2_000))).is_err(), "{operator}");
         }
         for opening in ["(", "[", "f(", "NOT ", "- ", "CASE WHEN "] {
-            assert!(judge_depth(&opening.repeat(2_000)).is_err(), "{opening}");
+            assert!(validate_depth(&opening.repeat(2_000)).is_err(), "{opening}");
         }
-        assert!(judge_depth(&format!("f(1, {})", chain("+f(2, ", 2_000))).is_err());
-        assert!(judge_depth(&format!("SELECT 1, 2 {}", "UNION SELECT 1, 2 ".repeat(2_000))).is_err());
+        assert!(validate_depth(&format!("f(1, {})", chain("+f(2, ", 2_000))).is_err());
+        assert!(validate_depth(&format!("SELECT 1, 2 {}", "UNION SELECT 1, 2 ".repeat(2_000))).is_err());
     }
 
     #[test]
-    fn what_stands_side_by_side_does_not_nest() {
+    fn siblings_do_not_nest() {
         let wide = vec!["a + b * coalesce(c, 0) AS d"; 5_000].join(", ");
-        assert!(judge_depth(&format!("SELECT {wide} FROM t WHERE x IN ({})", chain(",", 20_000))).is_ok());
-        assert!(judge_depth(&format!("SELECT CASE {} END", "WHEN a THEN 1 ".repeat(5_000))).is_ok());
-        assert!(judge_depth(&format!("SELECT '{}'", "+".repeat(5_000))).is_ok());
+        assert!(validate_depth(&format!("SELECT {wide} FROM t WHERE x IN ({})", chain(",", 20_000))).is_ok());
+        assert!(validate_depth(&format!("SELECT CASE {} END", "WHEN a THEN 1 ".repeat(5_000))).is_ok());
+        assert!(validate_depth(&format!("SELECT '{}'", "+".repeat(5_000))).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as one Parquet file.
+//! Writes a query's result to a Parquet file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::parquet::FileSink;
 use crate::source::Origin;
 use crate::types::canonical_result;
 
-/// Writes all rows of `frame`, in its order, to a new file at `path`; gives their number.
+/// Writes all rows of `frame`, in order, to a new file at `path`; returns their number.
 pub(crate) async fn write_parquet(frame: DataFrame, path: &Path) -> Result<u64> {
     let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);

@@ -1,4 +1,4 @@
-//! Rows in memory for trainers and metrics.
+//! Reads a query's result into memory, for trainers and metrics.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::source::Origin;
 use crate::types::canonical_result;
 
-/// Reads all rows of `frame`, in its order, as long as they take no more than `bytes_max`.
+/// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes.
 pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Frame> {
     let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);
@@ -26,7 +26,7 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Fra
         .map(|field| match field.data_type() {
             DataType::Utf8 => Ok(Builder::Text(TextBuilder::default())),
             DataType::Binary | DataType::List(_) | DataType::Struct(_) => Err(Error::sql(format!(
-                "column `{}` is {}, which no frame can hold: expected numbers, text, booleans or times",
+                "column `{}` is {}, expected numbers, text, booleans or times",
                 field.name(),
                 field.data_type()
             ))),
@@ -39,9 +39,9 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Fra
         let batch = fit(&batch, &target, &origin).map_err(as_sql)?;
         bytes += batch.num_rows() * batch.num_columns() * 8;
         if bytes > bytes_max {
-            return Err(Error::Limit(format!("the rows of the query take more than {bytes_max} bytes in memory")));
+            return Err(Error::Limit(format!("the rows of the query need more than {bytes_max} bytes of memory")));
         }
-        take(&mut builders, &batch)?;
+        append(&mut builders, &batch)?;
     }
     let mut frame = Frame::new();
     for (field, builder) in target.fields().iter().zip(builders) {
@@ -71,7 +71,7 @@ impl Builder {
 }
 
 impl TextBuilder {
-    fn take(&mut self, array: &StringArray) {
+    fn append(&mut self, array: &StringArray) {
         for value in array {
             let code = match value {
                 None => MISSING,
@@ -93,10 +93,10 @@ impl TextBuilder {
     }
 }
 
-fn take(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
+fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
     for (builder, column) in builders.iter_mut().zip(batch.columns()) {
         match (builder, Cells::of(column.as_ref())?) {
-            (Builder::Text(builder), Cells::Text(array)) => builder.take(array),
+            (Builder::Text(builder), Cells::Text(array)) => builder.append(array),
             (Builder::Number(values), cells) => numbers(values, &cells, column.len()),
             (Builder::Text(_), _) => {}
         }
@@ -104,7 +104,7 @@ fn take(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
     Ok(())
 }
 
-/// Numbers as they are, booleans as 0 and 1, times as epoch seconds; null is NaN.
+/// Appends numbers unchanged, booleans as 0 and 1, times as epoch seconds, nulls as NaN.
 fn numbers(out: &mut Vec<f64>, cells: &Cells<'_>, rows: usize) {
     const DAY_S: f64 = 86_400.0;
     match cells {

@@ -1,4 +1,5 @@
-//! Values as JSON: decimals and 64-bit text forms keep every digit, instants are RFC 3339.
+//! Converts values to JSON without losing digits: decimals and integers beyond 64 bits as strings, timestamps as RFC
+//! 3339.
 
 use arrow::array::Array;
 use jiff::{Timestamp, ToSpan, civil};
@@ -8,7 +9,7 @@ use serde_json::{Map, Number, Value as Json};
 use crate::digest::Cells;
 use crate::error::Result;
 
-/// The value at `row` of a canonical column; NaN and infinities become null, bytes hexadecimal.
+/// The value at `row` of a canonical column; NaN and infinities are null, bytes hexadecimal.
 pub(crate) fn cell_json(column: &dyn Array, row: usize) -> Result<Json> {
     Ok(value_json(Cells::of(column)?.value(row)))
 }
@@ -33,17 +34,17 @@ fn value_json(value: Value<'_>) -> Json {
     }
 }
 
-/// Days since 1970-01-01 as `YYYY-MM-DD`; days beyond the calendar as their number.
+/// Days since 1970-01-01 as `YYYY-MM-DD`; days outside the calendar as a number.
 pub(crate) fn date_text(days: i32) -> String {
     civil::date(1970, 1, 1).checked_add(days.days()).map_or_else(|_| days.to_string(), |date| date.to_string())
 }
 
-/// Microseconds since 1970-01-01 UTC as RFC 3339; instants beyond the calendar as their number.
+/// Microseconds since 1970-01-01 UTC as RFC 3339; instants outside the calendar as a number.
 pub(crate) fn timestamp_text(us: i64) -> String {
     Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |instant| instant.to_string())
 }
 
-/// About the bytes that a value takes.
+/// The approximate size of a value in bytes.
 pub(super) fn size(value: &Json) -> usize {
     match value {
         Json::Null | Json::Bool(_) | Json::Number(_) => 8,

@@ -1,13 +1,13 @@
-//! SQL over dataset versions: one SELECT, only the tables it was given.
+//! SQL over dataset versions: one SELECT over the given tables.
 
 mod condition;
+mod cooperative;
 mod depth;
+mod determinism;
 mod export;
 mod frame;
 mod json;
 mod names;
-mod steady;
-mod yielding;
 
 use std::sync::Arc;
 
@@ -32,24 +32,24 @@ use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 
 pub(crate) use condition::validate_condition;
+use cooperative::CooperativeJoins;
+pub(crate) use determinism::validate_deterministic;
 pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
-pub(crate) use steady::judge_steady;
-use yielding::Yielding;
 
-/// Bytes of one answer, about; beyond it the answer is cut, as it is at its limit of rows.
+/// The approximate size of one page in bytes; a larger result is truncated.
 const PAGE_BYTES_MAX: usize = 256 << 20;
-/// Times the memory that queries may spill to disk.
-const SPILL_TIMES: u64 = 16;
+/// The spill space on disk, as a multiple of the memory limit.
+const SPILL_FACTOR: u64 = 16;
 
-/// What every session begins with: the functions that there are.
+/// The base of every session: DataFusion's default functions.
 fn features() -> SessionStateBuilder {
     SessionStateBuilder::new().with_default_features()
 }
 
-/// Plans and runs queries.
+/// Plans and executes queries.
 #[derive(Clone)]
 pub(crate) struct Sql {
     runtime: Arc<RuntimeEnv>,
@@ -58,11 +58,11 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    /// Queries over `tables`, within `memory_bytes`; what does not fit spills into `spill`.
+    /// Creates an engine over `tables` with a memory limit; larger intermediate results spill to the folder `spill`.
     pub(crate) fn new(tables: Tables, memory_bytes: usize, spill: &std::path::Path, threads: usize) -> Result<Self> {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![spill.to_path_buf()]))
-            .with_max_temp_directory_size(memory_bytes as u64 * SPILL_TIMES);
+            .with_max_temp_directory_size(memory_bytes as u64 * SPILL_FACTOR);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
             .with_disk_manager_builder(disk)
@@ -73,23 +73,23 @@ impl Sql {
         Ok(Self { runtime, tables, threads })
     }
 
-    /// The tables queried.
+    /// The tables.
     pub(crate) fn tables(&self) -> &Tables {
         &self.tables
     }
 
-    /// The memory that all queries share.
+    /// The memory pool that all queries share.
     pub(crate) fn memory(&self) -> &Arc<dyn MemoryPool> {
         &self.runtime.memory_pool
     }
 
-    /// A session for our own plans, on every thread.
+    /// A session that uses all threads.
     pub(crate) fn session(&self) -> SessionContext {
         self.session_of(self.threads)
     }
 
-    /// A session whose results come in the same order and with the same last digits every time: one thread.
-    pub(crate) fn steady_session(&self) -> SessionContext {
+    /// A session on one thread, whose results always have the same order and the same rounding.
+    pub(crate) fn deterministic_session(&self) -> SessionContext {
         self.session_of(1)
     }
 
@@ -99,12 +99,12 @@ impl Sql {
         let state = features()
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
-            .with_physical_optimizer_rule(Arc::new(Yielding))
+            .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
             .build();
         SessionContext::new_with_state(state)
     }
 
-    /// Plans `text` in `session` over `named`, which hide the column `_load`.
+    /// Plans `text` in `session` over the tables `named`, without their column `_load`.
     pub(crate) async fn plan(&self, session: &SessionContext, text: &str, named: &[NamedTable]) -> Result<DataFrame> {
         let select = Select::parse(text)?;
         for name in select.tables() {
@@ -138,18 +138,18 @@ impl Sql {
     /// The schema of a SELECT's result.
     pub(crate) async fn schema(&self, text: &str, named: &[NamedTable]) -> Result<Schema> {
         let frame = self.plan(&self.session(), text, named).await?;
-        judge_steady(frame.logical_plan())?;
+        validate_deterministic(frame.logical_plan())?;
         let schema = canonical_result(frame.schema().as_arrow())?;
         Ok(logical_of_result(&schema))
     }
 
-    /// A page of a SELECT's rows.
+    /// Executes a SELECT; returns the first rows.
     pub(crate) async fn page(&self, text: &str, named: &[NamedTable], limit: usize) -> Result<Page> {
         let frame = self.plan(&self.session(), text, named).await?;
         self.page_of(frame, limit).await
     }
 
-    /// A page of a frame's rows.
+    /// Executes a planned query; returns the first rows.
     pub(crate) async fn page_of(&self, frame: DataFrame, limit: usize) -> Result<Page> {
         let target = canonical_result(frame.schema().as_arrow())?;
         let limited = frame.limit(0, Some(limit.saturating_add(1))).map_err(|cause| sql_error(&cause))?;
@@ -179,30 +179,30 @@ fn without_load(frame: DataFrame) -> datafusion::error::Result<DataFrame> {
     if has_load { frame.drop_columns(&[LOAD]) } else { Ok(frame) }
 }
 
-/// A name as SQL takes it: each part quoted.
+/// A table name in SQL syntax, each part quoted.
 pub(crate) fn quoted(name: &str) -> String {
     let parts: Vec<String> = name.split('.').map(quoted_column).collect();
     parts.join(".")
 }
 
-/// A column's name as SQL takes it.
+/// A column name in SQL syntax, quoted.
 pub(crate) fn quoted_column(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn unknown_table(text: &str, name: &str, named: &[NamedTable]) -> Error {
-    let place =
-        names::place_of(text, name).map_or_else(String::new, |(line, column)| format!("line {line} column {column}: "));
+    let place = names::position_of(text, name)
+        .map_or_else(String::new, |(line, column)| format!("line {line} column {column}: "));
     let known: Vec<String> = named.iter().map(|table| format!("`{}`", table.name)).collect();
     let hint = if known.is_empty() {
-        "no table is there yet".to_owned()
+        "there is no table yet".to_owned()
     } else {
-        format!("tables here: {}", known.join(", "))
+        format!("known tables: {}", known.join(", "))
     };
     Error::Sql { message: format!("{place}table `{name}` does not exist"), hint: Some(hint) }
 }
 
-/// What went wrong with people's SQL, with line and column where known.
+/// The error in a user's SQL, with line and column where known.
 pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
     if let DataFusionError::ResourcesExhausted(message) = cause.find_root() {
         return Error::exhausted("the query", message);
@@ -215,28 +215,28 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
         .to_owned();
     let unknown = unknown_column(cause.find_root());
-    let text = unknown.map_or(text, |(column, _)| format!("there is no column `{}`", column.flat_name()));
+    let text = unknown.map_or(text, |(column, _)| format!("unknown column `{}`", column.flat_name()));
     let message = match place {
         Some((line, column)) if line > 0 => format!("line {line} column {column}: {}", lower_first(&text)),
         _ => lower_first(&text),
     };
-    Error::Sql { message, hint: unknown.and_then(|(column, known)| instead_of(column, known)) }
+    Error::Sql { message, hint: unknown.and_then(|(column, known)| suggest_column(column, known)) }
 }
 
-/// The column that there is not, and those that there are.
+/// The unknown column, and the known ones.
 fn unknown_column(cause: &DataFusionError) -> Option<(&Column, &[Column])> {
     let DataFusionError::SchemaError(error, _) = cause else { return None };
     let SchemaError::FieldNotFound { field, valid_fields } = error.as_ref() else { return None };
     Some((field, valid_fields))
 }
 
-/// What to write in place of a column that there is not.
-fn instead_of(column: &Column, known: &[Column]) -> Option<String> {
+/// What to write instead of an unknown column.
+fn suggest_column(column: &Column, known: &[Column]) -> Option<String> {
     let is_capital = |known: &&Column| known.name != column.name && known.name.eq_ignore_ascii_case(&column.name);
     if let Some(Column { name, .. }) = known.iter().find(is_capital) {
         return Some(format!("write `\"{name}\"`: names with capital letters need double quotes"));
     }
-    // A column that was looked for in one table may stand in another.
+    // Another table may have the column.
     let elsewhere = known.iter().find(|known| known.name == column.name);
     if let Some(elsewhere) = elsewhere {
         return Some(format!("did you mean `{}`?", elsewhere.flat_name()));
@@ -244,7 +244,7 @@ fn instead_of(column: &Column, known: &[Column]) -> Option<String> {
     choose(&column.name, &known.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())
 }
 
-/// The same error, as one about SQL.
+/// Converts an error about a source file into one about SQL.
 pub(crate) fn as_sql(error: Error) -> Error {
     match error {
         Error::SourceFile { message, .. } => Error::sql(message),

@@ -1,4 +1,4 @@
-//! Which tables a SELECT names.
+//! Parses a SELECT and finds the tables it reads.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -7,13 +7,13 @@ use datafusion::sql::parser::{DFParser, Statement as OwnStatement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Visitor};
 
-use super::depth::judge_depth;
+use super::depth::validate_depth;
 use super::{lower_first, one_line};
 use crate::error::{Error, Result};
 
-/// Bytes of one query, at most.
+/// The longest query, in bytes.
 const SQL_BYTES_MAX: usize = 1 << 20;
-/// Tables that one query names, at most, each as often as it does: plans nest as deep.
+/// The most table references in one query, repeated ones included: the plan nests as deep.
 const TABLES_MAX: usize = 256;
 
 /// A parsed SELECT.
@@ -26,9 +26,9 @@ impl Select {
     /// Parses `text`, which must be one SELECT.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         if text.len() > SQL_BYTES_MAX {
-            return Err(Error::Limit(format!("the query has {} bytes: at most {SQL_BYTES_MAX} are taken", text.len())));
+            return Err(Error::Limit(format!("the query has {} bytes, expected at most {SQL_BYTES_MAX}", text.len())));
         }
-        judge_depth(text)?;
+        validate_depth(text)?;
         let mut statements = DFParser::parse_sql(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
         let statement = match (statements.pop_front(), statements.is_empty()) {
             (Some(statement), true) => statement,
@@ -51,7 +51,7 @@ impl Select {
         let _: ControlFlow<()> = inner.visit(&mut factors);
         if factors.tables > TABLES_MAX {
             return Err(Error::Limit(format!(
-                "the query names {} tables, subqueries counted: at most {TABLES_MAX} are taken",
+                "the query has {} table references, subqueries included, expected at most {TABLES_MAX}",
                 factors.tables
             )));
         }
@@ -76,7 +76,7 @@ impl Select {
         Ok(Self { statement, tables })
     }
 
-    /// The tables it names, ordered, without those it defines itself.
+    /// The tables it reads, ordered, without its common table expressions.
     pub(crate) fn tables(&self) -> &[String] {
         &self.tables
     }
@@ -87,12 +87,12 @@ impl Select {
     }
 }
 
-/// What stands where tables do.
+/// The table references of a query.
 #[derive(Default)]
 struct Factors {
-    /// Names of functions there, such as `generate_series(1, 9)`.
+    /// Names of table functions, such as `generate_series(1, 9)`.
     names: BTreeSet<String>,
-    /// Tables, functions and subqueries there, each as often as it is named.
+    /// The number of tables, table functions and subqueries, repeated ones included.
     tables: usize,
 }
 
@@ -111,20 +111,20 @@ impl Visitor for Factors {
     }
 }
 
-/// The tables one SELECT names, ordered.
+/// The tables that one SELECT reads, ordered.
 pub(crate) fn tables_in(text: &str) -> Result<Vec<String>> {
     Select::parse(text).map(|select| select.tables)
 }
 
-/// Line and column, from 1, where `text` first names `table` as a word.
-pub(super) fn place_of(text: &str, table: &str) -> Option<(usize, usize)> {
+/// The line and column, from 1, where `text` first contains `table` as a word.
+pub(super) fn position_of(text: &str, table: &str) -> Option<(usize, usize)> {
     let last = table.rsplit('.').next()?;
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     for (number, line) in text.lines().enumerate() {
         let lower = line.to_lowercase();
         for (at, _) in lower.match_indices(&last.to_lowercase()) {
-            let alone = !lower[..at].ends_with(is_word) && !lower[at + last.len()..].starts_with(is_word);
-            if alone {
+            let is_whole = !lower[..at].ends_with(is_word) && !lower[at + last.len()..].starts_with(is_word);
+            if is_whole {
                 return Some((number + 1, lower[..at].chars().count() + 1));
             }
         }
@@ -147,16 +147,16 @@ fn not_select(statement: &str) -> Error {
     Error::sql(format!("expected one SELECT, got `{verb}`"))
 }
 
-/// Puts the parser's line and column first.
+/// Converts the parser's message, with line and column first.
 pub(super) fn parse_error(text: &str) -> Error {
     let text = one_line(text);
     let text = text.strip_prefix("SQL error: ").unwrap_or(&text);
     let text = text.trim_start_matches("ParserError(\"").trim_end_matches("\")");
     let text = text.strip_prefix("sql parser error: ").unwrap_or(text);
     match text.rsplit_once(" at Line: ") {
-        Some((problem, place)) => {
-            let place = place.trim_end_matches(['"', ')']).replace(", Column: ", " column ");
-            Error::sql(format!("line {place}: {}", lower_first(problem)))
+        Some((problem, position)) => {
+            let position = position.trim_end_matches(['"', ')']).replace(", Column: ", " column ");
+            Error::sql(format!("line {position}: {}", lower_first(problem)))
         }
         None => Error::sql(lower_first(text)),
     }
@@ -175,30 +175,30 @@ mod tests {
     }
 
     #[test]
-    fn every_named_table_is_found_wherever_it_stands() {
+    fn every_table_is_found_in_any_clause() {
         let sql = "SELECT * FROM b JOIN A USING (k) WHERE x IN (SELECT y FROM \"C\") AND EXISTS (SELECT 1 FROM d) \
                    UNION ALL SELECT * FROM (SELECT * FROM e) AS f";
         assert_eq!(tables(sql), ["C", "a", "b", "d", "e"]);
     }
 
     #[test]
-    fn names_of_common_table_expressions_are_no_tables_within_their_scope() {
+    fn common_table_expressions_are_not_tables_in_their_scope() {
         assert_eq!(tables("WITH t AS (SELECT * FROM a) SELECT * FROM t JOIN b USING (k)"), ["a", "b"]);
         assert_eq!(tables("SELECT * FROM (WITH t AS (SELECT 1) SELECT * FROM t) JOIN t ON true"), ["t"]);
     }
 
     #[test]
-    fn a_function_that_gives_rows_is_no_table() {
+    fn a_table_function_is_not_a_table() {
         assert_eq!(tables("SELECT * FROM generate_series(1, 3) JOIN a ON true"), ["a"]);
     }
 
     #[test]
-    fn a_dotted_name_stays_whole() {
+    fn a_qualified_name_is_kept() {
         assert_eq!(tables("SELECT * FROM features.train"), ["features.train"]);
     }
 
     #[test]
-    fn anything_but_one_select_is_refused() {
+    fn only_one_select_is_accepted() {
         for sql in [
             "SET datafusion.runtime.memory_limit = '1G'",
             "CREATE TABLE t AS SELECT 1",
@@ -219,6 +219,6 @@ mod tests {
     fn an_error_names_line_and_column() {
         assert_eq!(refusal("SELECT *\nFROM a WHERE (x = 1 2)"), "line 2 column 21: expected: ), found: 2");
         assert_eq!(refusal("SELECT (x"), "expected: ), found: EOF");
-        assert_eq!(place_of("SELECT 1\nFROM flights_x, flights", "flights"), Some((2, 17)));
+        assert_eq!(position_of("SELECT 1\nFROM flights_x, flights", "flights"), Some((2, 17)));
     }
 }

@@ -1,4 +1,4 @@
-//! Aggregate checks: one query over the rows as they pass by.
+//! Aggregate checks: one query over the stream of rows.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use datafusion::prelude::Expr;
 use perennial_core::port::data::{AggregateAnswer, AggregateCheck};
 use tokio::sync::mpsc;
 
-use super::judge::in_check;
+use super::check_rows::in_check;
 use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
 use crate::source::Origin;
 use crate::sql::{Sql, cell_json, sql_error};
-use crate::table::target_of;
+use crate::table::canonical_columns;
 
-/// Batches on their way to the aggregates.
+/// Batches queued for the query.
 const QUEUE: usize = 4;
 
 /// The running query.
@@ -34,34 +34,34 @@ pub(super) struct Aggregates {
     task: Option<Task<Result<Vec<AggregateAnswer>>>>,
 }
 
-/// A compiled check: where its verdict and the aggregates it names stand in the result.
-struct Place {
+/// A compiled check, with the positions of its aggregates in the result.
+struct CompiledCheck {
     name: String,
     aggregates: Vec<(String, usize)>,
 }
 
 impl Aggregates {
-    /// Compiles the checks over `schema` and begins.
+    /// Compiles the checks over `schema` and starts the query.
     pub(super) fn start(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<Self> {
         if checks.is_empty() {
             return Ok(Self { sender: None, task: None });
         }
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let (frame, places) = plan(sql, checks, schema, receiver)?;
-        let task = Task::start(answer(frame, places));
+        let (frame, compiled) = plan(sql, checks, schema, receiver)?;
+        let task = Task::start(answer(frame, compiled));
         Ok(Self { sender: Some(sender), task: Some(task) })
     }
 
-    /// Takes up rows.
-    pub(super) async fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Adds rows.
+    pub(super) async fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let Some(sender) = &self.sender else { return Ok(()) };
         if sender.send(batch.clone()).await.is_err() {
-            // The query has ended; its error is what there is to tell.
+            // The query has ended with an error, which is returned.
             self.sender = None;
             if let Some(task) = self.task.take() {
                 task.join().await?;
             }
-            return Err(Error::internal("judging aggregates", "the query ended early"));
+            return Err(Error::internal("evaluating aggregate checks", "the query ended early"));
         }
         Ok(())
     }
@@ -76,37 +76,37 @@ impl Aggregates {
     }
 }
 
-/// An error when a check does not fit the columns.
-pub(super) fn judge(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<()> {
+/// Returns an error when a check cannot be planned over the columns.
+pub(super) fn validate(sql: &Sql, checks: &[AggregateCheck], schema: &SchemaRef) -> Result<()> {
     if checks.is_empty() {
         return Ok(());
     }
-    let (_, nothing) = mpsc::channel(1);
-    plan(sql, checks, schema, nothing).map(drop)
+    let (_, receiver) = mpsc::channel(1);
+    plan(sql, checks, schema, receiver).map(drop)
 }
 
-/// One row: the verdict of each check, then every aggregate named.
+/// Plans a query with one row: the verdict of each check, then every aggregate named.
 fn plan(
     sql: &Sql,
     checks: &[AggregateCheck],
     schema: &SchemaRef,
     receiver: mpsc::Receiver<RecordBatch>,
-) -> Result<(DataFrame, Vec<Place>)> {
-    let session = sql.steady_session();
-    let source = Source { schema: Arc::clone(schema), receiver: Mutex::new(Some(receiver)) };
+) -> Result<(DataFrame, Vec<CompiledCheck>)> {
+    let session = sql.deterministic_session();
+    let source = RowStream { schema: Arc::clone(schema), receiver: Mutex::new(Some(receiver)) };
     let table = StreamingTable::try_new(Arc::clone(schema), vec![Arc::new(source)]);
     let rows = table.and_then(|table| session.read_table(Arc::new(table))).map_err(|cause| sql_error(&cause))?;
     let columns = rows.schema().clone();
     let mut verdicts: Vec<(&AggregateCheck, Expr)> = Vec::new();
     let mut aggregates: Vec<Expr> = Vec::new();
-    let mut places = Vec::new();
+    let mut compiled = Vec::new();
     for check in checks {
         let failed = |cause: DataFusionError| in_check(&check.name, &check.expression, sql_error(&cause));
         let verdict = session.parse_sql_expr(&check.expression, &columns).map_err(failed)?;
         let found = find_aggregate_exprs([&verdict]);
         if found.is_empty() {
             return Err(Error::sql(format!(
-                "check `{}`: `{}` is no aggregate: expected something like `count(*) > 0`",
+                "check `{}`: `{}` is not an aggregate, expected for example `count(*) > 0`",
                 check.name, check.expression
             )));
         }
@@ -118,7 +118,7 @@ fn plan(
             });
             named.push((shown(&aggregate), checks.len() + at));
         }
-        places.push(Place { name: check.name.clone(), aggregates: named });
+        compiled.push(CompiledCheck { name: check.name.clone(), aggregates: named });
         verdicts.push((check, verdict));
     }
     let mut frame = rows.aggregate(Vec::new(), aggregates.clone()).map_err(|cause| sql_error(&cause))?;
@@ -135,7 +135,7 @@ fn plan(
             })
             .map_err(failed)?
             .data;
-        // Planned alone first, so that an error names its check.
+        // Planned alone first, so that an error can name its check.
         frame.clone().select(vec![verdict.clone().alias("verdict")]).map_err(failed)?;
         selected.push(verdict.alias(format!("verdict {index}")));
     }
@@ -152,49 +152,49 @@ fn plan(
             )));
         }
     }
-    Ok((frame, places))
+    Ok((frame, compiled))
 }
 
-/// An aggregate as people write it.
+/// An aggregate in the syntax of a check.
 fn shown(aggregate: &Expr) -> String {
     aggregate.schema_name().to_string().replace("?table?.", "").replace("count(Int64(1))", "count(*)")
 }
 
-async fn answer(frame: DataFrame, places: Vec<Place>) -> Result<Vec<AggregateAnswer>> {
-    let target = target_of(frame.schema().as_arrow());
+async fn answer(frame: DataFrame, compiled: Vec<CompiledCheck>) -> Result<Vec<AggregateAnswer>> {
+    let target = canonical_columns(frame.schema().as_arrow());
     let batches = frame.collect().await.map_err(|cause| sql_error(&cause))?;
     let row = batches.iter().find(|batch| batch.num_rows() == 1);
-    let row = row.ok_or_else(|| Error::internal("judging aggregates", "the query gave no row"))?;
+    let row = row.ok_or_else(|| Error::internal("evaluating aggregate checks", "the query gave no row"))?;
     let row = fit(row, &target, &Origin::rows(&Arc::from("the aggregates"), 1))?;
-    places
+    compiled
         .into_iter()
         .enumerate()
-        .map(|(index, place)| {
+        .map(|(index, check)| {
             let holds =
                 row.column(index).as_boolean_opt().filter(|column| column.is_valid(0)).map(|column| column.value(0));
-            let values = place
+            let values = check
                 .aggregates
                 .into_iter()
                 .map(|(name, at)| Ok((name, cell_json(row.column(at).as_ref(), 0)?)))
                 .collect::<Result<Vec<_>>>()?;
-            Ok(AggregateAnswer { name: place.name, holds, values })
+            Ok(AggregateAnswer { name: check.name, holds, values })
         })
         .collect()
 }
 
-/// The rows as they pass by, as a table that can be read once.
-struct Source {
+/// The stream of rows as a table that can be read once.
+struct RowStream {
     schema: SchemaRef,
     receiver: Mutex<Option<mpsc::Receiver<RecordBatch>>>,
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for RowStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("arriving rows")
     }
 }
 
-impl PartitionStream for Source {
+impl PartitionStream for RowStream {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }

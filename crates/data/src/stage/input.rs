@@ -1,4 +1,4 @@
-//! Where the rows of a load come from, as one stream of batches in order.
+//! The rows of a load, from any input, as one ordered stream of batches.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use futures::{StreamExt, TryStreamExt};
 use perennial_core::port::data::{FilesSource, Format, Mode, StageInput, StageRequest};
 use tokio::sync::mpsc;
 
-use super::{Area, Stager};
+use super::{Stager, StagingArea};
 use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
-use crate::source::{Arrival, Files, JsonLines, LocalFile, Memory, Origin, Taker};
-use crate::sql::{as_sql, judge_steady, sql_error};
+use crate::source::{BatchSink, Files, JsonLines, LocalFile, Memory, Origin, SourceBatch};
+use crate::sql::{as_sql, sql_error, validate_deterministic};
 use crate::types::{LOAD, canonical_schema};
 
 /// Batches read ahead.
@@ -28,8 +28,8 @@ pub(super) enum Input {
     Lines(JsonLines),
     Memory(Memory),
     Query(Box<DataFrame>, SchemaRef),
-    /// Files of our own staging area.
-    Again(Vec<PathBuf>, Arc<str>, SchemaRef),
+    /// Files of an earlier staging of the same load.
+    Restaged(Vec<PathBuf>, Arc<str>, SchemaRef),
 }
 
 /// Opens the input of `request`; text formats take types from `known`.
@@ -37,19 +37,19 @@ pub(super) async fn open(
     stager: &Stager,
     request: &StageRequest,
     known: Option<&SchemaRef>,
-    area: &Area,
+    area: &StagingArea,
 ) -> Result<Input> {
-    // What takes the place of everything may have any types.
+    // A full replacement may change every type.
     let known = known.filter(|_| !(request.evolve && request.mode == Mode::Replace)).cloned();
     match &request.input {
         StageInput::Files { source, files } => {
             let files = stager.sources.fetch(source, files, area.folder()).await?;
             let source = source.clone();
-            survey(move || Files::survey(&source, files, known.as_ref()).map(Input::Files)).await
+            open_blocking(move || Files::open(&source, files, known.as_ref()).map(Input::Files)).await
         }
         StageInput::Parquet(path) => {
             let path = path.clone();
-            survey(move || {
+            open_blocking(move || {
                 let source = FilesSource {
                     root: None,
                     files: String::new(),
@@ -57,55 +57,61 @@ pub(super) async fn open(
                     header: true,
                     columns: Vec::new(),
                 };
-                Files::survey(&source, parquet_files(&path)?, known.as_ref()).map(Input::Files)
+                Files::open(&source, parquet_files(&path)?, known.as_ref()).map(Input::Files)
             })
             .await
         }
         StageInput::JsonLines(bytes) => {
             let (bytes, label) = (Arc::clone(bytes), format!("rows for dataset `{}`", request.dataset));
-            survey(move || JsonLines::survey(bytes, &label, known.as_ref()).map(Input::Lines)).await
+            open_blocking(move || JsonLines::open(bytes, &label, known.as_ref()).map(Input::Lines)).await
         }
         StageInput::Columns(columns) => {
             Memory::new(Arc::clone(columns), &format!("rows for dataset `{}`", request.dataset)).map(Input::Memory)
         }
-        StageInput::Staged => again(request, &area.before()),
+        StageInput::Staged => restaged(request, &area.previous()),
         StageInput::Sql { sql, tables } => {
-            let frame = stager.sql.plan(&stager.sql.steady_session(), sql, tables).await?;
-            judge_steady(frame.logical_plan())?;
+            let frame = stager.sql.plan(&stager.sql.deterministic_session(), sql, tables).await?;
+            validate_deterministic(frame.logical_plan())?;
             let schema = canonical_schema("the query", frame.schema().as_arrow()).map_err(as_sql)?;
             Ok(Input::Query(Box::new(frame), schema))
         }
     }
 }
 
-async fn survey(work: impl FnOnce() -> Result<Input> + Send + 'static) -> Result<Input> {
+async fn open_blocking(work: impl FnOnce() -> Result<Input> + Send + 'static) -> Result<Input> {
     Task::start_blocking(work).join().await
 }
 
 impl Input {
-    /// The columns the rows arrive in, in canonical types.
+    /// The columns of the rows, in canonical types.
     pub(super) fn schema(&self) -> &SchemaRef {
         match self {
             Self::Files(files) => &files.schema,
             Self::Lines(lines) => &lines.schema,
             Self::Memory(rows) => &rows.schema,
-            Self::Query(_, schema) | Self::Again(_, _, schema) => schema,
+            Self::Query(_, schema) | Self::Restaged(_, _, schema) => schema,
         }
     }
 
-    /// The rows, in columns of `target`.
-    pub(super) fn batches(self, target: SchemaRef) -> BoxStream<'static, Result<Arrival>> {
-        let fitted = move |arrival: Arrival| {
-            let batch = fit(&arrival.batch, &target, &arrival.origin)?;
-            Ok(Arrival { batch, origin: arrival.origin })
+    /// The rows, converted to the columns of `target`.
+    pub(super) fn batches(self, target: SchemaRef) -> BoxStream<'static, Result<SourceBatch>> {
+        let fitted = move |batch: SourceBatch| {
+            let fitted = fit(&batch.batch, &target, &batch.origin)?;
+            Ok(SourceBatch { batch: fitted, origin: batch.origin })
         };
         match self {
-            Self::Files(files) => blocking(move |take| files.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
-            Self::Lines(lines) => blocking(move |take| lines.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
-            Self::Memory(rows) => blocking(move |take| rows.read(take)).map(move |a| a.and_then(&fitted)).boxed(),
-            Self::Again(paths, label, _) => {
-                blocking(move |take| read_own(&paths, &label, take)).map(move |a| a.and_then(&fitted)).boxed()
+            Self::Files(files) => {
+                blocking(move |sink| files.read(sink)).map(move |batch| batch.and_then(&fitted)).boxed()
             }
+            Self::Lines(lines) => {
+                blocking(move |sink| lines.read(sink)).map(move |batch| batch.and_then(&fitted)).boxed()
+            }
+            Self::Memory(rows) => {
+                blocking(move |sink| rows.read(sink)).map(move |batch| batch.and_then(&fitted)).boxed()
+            }
+            Self::Restaged(paths, label, _) => blocking(move |sink| read_staged(&paths, &label, sink))
+                .map(move |batch| batch.and_then(&fitted))
+                .boxed(),
             Self::Query(frame, _) => {
                 let label: Arc<str> = Arc::from("the query");
                 let mut row = 1;
@@ -118,7 +124,7 @@ impl Input {
                         let batch = batch?;
                         let origin = Origin::rows(&label, row);
                         row += batch.num_rows() as u64;
-                        fitted(Arrival { batch, origin }).map_err(as_sql)
+                        fitted(SourceBatch { batch, origin }).map_err(as_sql)
                     })
                     .boxed()
             }
@@ -126,42 +132,44 @@ impl Input {
     }
 }
 
-/// The files of a load staged before. What was set aside comes after what passed, so that the first of
-/// a repeated key stays the first; where the last wins, it comes before.
-fn again(request: &StageRequest, before: &Area) -> Result<Input> {
-    let record = before.get()?;
-    let mut paths = vec![before.rows()];
-    if record.aside.is_some() {
-        paths.push(before.aside());
+/// The files of an earlier staging. Quarantined rows come after passing ones, so that the first row of a repeated key
+/// stays the first; with mode `merge`, where the last wins, they come before.
+fn restaged(request: &StageRequest, previous: &StagingArea) -> Result<Input> {
+    let record = previous.get()?;
+    let mut paths = vec![previous.rows()];
+    if record.quarantined.is_some() {
+        paths.push(previous.quarantined());
     }
     if request.mode == Mode::Merge {
         paths.reverse();
     }
-    let own = crate::parquet::read(&before.rows())?.schema();
+    let own = crate::parquet::read(&previous.rows())?.schema();
     let fields: Vec<_> = own.fields().iter().filter(|field| field.name() != LOAD).cloned().collect();
     let label = Arc::from(format!("load `{}`", request.load));
-    Ok(Input::Again(paths, label, Arc::new(Schema::new(fields))))
+    Ok(Input::Restaged(paths, label, Arc::new(Schema::new(fields))))
 }
 
-fn read_own(paths: &[PathBuf], label: &Arc<str>, take: &mut Taker<'_>) -> Result<()> {
+fn read_staged(paths: &[PathBuf], label: &Arc<str>, sink: &mut BatchSink<'_>) -> Result<()> {
     let mut row = 1;
     for path in paths {
         for batch in crate::parquet::read(path)? {
             let batch = batch.map_err(|cause| Error::storage("reading staged rows", cause))?;
             let origin = Origin::rows(label, row);
             row += batch.num_rows() as u64;
-            take(Arrival { batch, origin })?;
+            sink(SourceBatch { batch, origin })?;
         }
     }
     Ok(())
 }
 
-/// What `read` takes up on a thread of its own, as a stream. Dropping the stream ends the reading.
-fn blocking(read: impl FnOnce(&mut Taker<'_>) -> Result<()> + Send + 'static) -> BoxStream<'static, Result<Arrival>> {
+/// The batches that `read` emits on a thread of its own, as a stream. Dropping the stream ends the reading.
+fn blocking(
+    read: impl FnOnce(&mut BatchSink<'_>) -> Result<()> + Send + 'static,
+) -> BoxStream<'static, Result<SourceBatch>> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let task = Task::start_blocking(move || {
-        read(&mut |arrival| {
-            sender.blocking_send(arrival).map_err(|_| Error::internal("reading rows", "nobody reads on"))
+        read(&mut |batch| {
+            sender.blocking_send(batch).map_err(|_| Error::internal("reading rows", "the receiver was dropped"))
         })
     });
     let rows = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
@@ -169,14 +177,14 @@ fn blocking(read: impl FnOnce(&mut Taker<'_>) -> Result<()> + Send + 'static) ->
     rows.map(Ok).chain(end).boxed()
 }
 
-/// A Parquet file, or those of a folder in order of their names.
+/// A Parquet file, or the Parquet files of a folder, ordered by name.
 fn parquet_files(path: &Path) -> Result<Vec<LocalFile>> {
     let failed = |cause| Error::storage(format!("reading `{}`", path.display()), cause);
     let mut paths: Vec<PathBuf> = Vec::new();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let file = entry.map_err(failed)?.path();
-            if file.extension().is_some_and(|ending| ending == "parquet") {
+            if file.extension().is_some_and(|extension| extension == "parquet") {
                 paths.push(file);
             }
         }

@@ -1,19 +1,19 @@
-//! Stages a load: reads its rows once, judges them, and keeps them on disk apart from the table.
+//! Stages a load: reads its rows once, checks them, and writes them to the staging area, apart from the table.
 //!
-//! A thread reads batches in order; tasks judge them side by side (row checks, keys, row hashes,
-//! profile); what comes out is taken up in order again: passing rows and failing ones go to files,
-//! all rows to the aggregates. What can only be known at the end (repeated values and keys, keys
-//! already in the table) is settled over the keys alone, and files are written anew only if needed.
+//! A thread reads batches in order; tasks process them concurrently (row checks, keys, row hashes, profile). The results
+//! are consumed in order: passing and failing rows go to two files, all rows to the aggregate checks. Repeated values,
+//! repeated keys and keys that exist in the table are known only after the last row; they are resolved over the keys
+//! alone, and the files are rewritten only if needed.
 
 mod aggregates;
-mod area;
-mod existing;
-mod fate;
+mod check_rows;
+mod dispositions;
+mod finalize;
 mod input;
-mod judge;
+mod key_lookup;
+mod origins;
 mod reconcile;
-mod samples;
-mod settle;
+mod staging_area;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -34,14 +34,17 @@ use crate::runtime::Task;
 use crate::source::Sources;
 use crate::sql::Sql;
 use crate::types::{logical, with_column};
-use fate::Fates;
-use judge::{Judge, Judged};
-use samples::Samples;
+use check_rows::{CheckedBatch, RowChecker};
+use dispositions::RowDispositions;
+use origins::RowOrigins;
 
-pub(crate) use area::{Area, Record};
-pub(crate) use judge::judge_checks;
+pub(crate) use check_rows::validate_checks;
+pub(crate) use staging_area::{StagedLoad, StagingArea};
 
-/// What staging works with.
+/// The most samples of failing rows reported for a check.
+const SAMPLES_MAX: usize = 5;
+
+/// Stages loads.
 #[derive(Clone)]
 pub(crate) struct Stager {
     pub(crate) sql: Sql,
@@ -52,41 +55,41 @@ pub(crate) struct Stager {
 
 impl Stager {
     /// The staging area of a load.
-    pub(crate) fn area(&self, load: LoadId) -> Area {
-        Area::of(&self.staging, load)
+    pub(crate) fn area(&self, load: LoadId) -> StagingArea {
+        StagingArea::new(&self.staging, load)
     }
 
-    /// Reads, judges and keeps the rows of `request`.
+    /// Reads, checks and stages the rows of `request`.
     pub(crate) async fn stage(&self, request: StageRequest) -> Result<Staged> {
         let area = self.area(request.load);
-        let before = area.before();
-        let is_again = matches!(request.input, StageInput::Staged);
-        // After a crash in between, the rows lie there already.
-        if is_again && area.find()?.is_some() {
-            area.move_to(&before)?;
+        let previous = area.previous();
+        let is_restage = matches!(request.input, StageInput::Staged);
+        // After a crash during an earlier restage, the rows are there already.
+        if is_restage && area.find()?.is_some() {
+            area.move_to(&previous)?;
         }
         area.clear()?;
         let result = self.stage_into(&area, request).await;
         if result.is_err() {
-            // A failed load leaves nothing; what cannot be removed is void without its record.
+            // Best effort: files that cannot be removed are ignored without their record.
             let _ = area.discard();
-            if is_again && before.find()?.is_some() {
-                before.move_to(&area)?;
+            if is_restage && previous.find()?.is_some() {
+                previous.move_to(&area)?;
             }
         } else {
-            before.discard()?;
+            previous.discard()?;
         }
         result
     }
 
-    /// Forgets a load.
+    /// Removes a staged load.
     pub(crate) fn discard(&self, load: LoadId) -> Result<()> {
         let area = self.area(load);
-        area.before().discard()?;
+        area.previous().discard()?;
         area.discard()
     }
 
-    /// Forgets every load but `keep`.
+    /// Removes every staged load except `keep`.
     pub(crate) fn sweep(&self, keep: &[LoadId]) -> Result<()> {
         let failed = |cause| Error::storage("reading the staging folder", cause);
         for entry in std::fs::read_dir(&self.staging).map_err(failed)? {
@@ -100,7 +103,7 @@ impl Stager {
         Ok(())
     }
 
-    async fn stage_into(&self, area: &Area, request: StageRequest) -> Result<Staged> {
+    async fn stage_into(&self, area: &StagingArea, request: StageRequest) -> Result<Staged> {
         let base = match &request.base {
             Some(table) => Some(self.sql.tables().at(&table.path, table.delta_version).await?),
             None => None,
@@ -109,69 +112,69 @@ impl Stager {
             Some(opened) => opened.number().await?.unwrap_or(0),
             None => 0,
         };
-        let known = reconcile::known(base.as_deref(), request.schema.as_ref())?;
+        let known = reconcile::known_columns(base.as_deref(), request.schema.as_ref())?;
         let input = input::open(self, &request, known.as_ref(), area).await?;
-        let schema = reconcile::settle(&request, known.as_ref(), input.schema())?;
-        let judge = Arc::new(Judge::new(&self.sql, &request, &schema).await?);
+        let schema = reconcile::reconcile(&request, known.as_ref(), input.schema())?;
+        let checker = Arc::new(RowChecker::new(&self.sql, &request, &schema).await?);
         let aggregates = aggregates::Aggregates::start(&self.sql, &request.plan.aggregates, &schema)?;
-        let scanned = self.scan(area, &request, input, judge.clone(), aggregates).await?;
+        let scanned = self.scan(area, &request, input, checker.clone(), aggregates).await?;
         if let StageInput::Files { source, files } = &request.input {
-            self.sources.unmoved(source, files).await?;
+            self.sources.verify_unchanged(source, files).await?;
         }
-        let settled = settle::settle(self, area, &request, base.as_deref(), &judge, scanned).await?;
-        let record = Record {
-            staged: Staged { schema: logical(&schema), ..settled.staged },
+        let finalized = finalize::finalize(self, area, &request, base.as_deref(), &checker, scanned).await?;
+        let record = StagedLoad {
+            staged: Staged { schema: logical(&schema), ..finalized.staged },
             dataset: request.dataset.to_string(),
             mode: request.mode,
             key: request.key.clone(),
             replaces: request.replaces,
             base: request.base.clone(),
             base_number,
-            rows: settled.rows,
-            aside: settled.aside,
+            rows: finalized.rows,
+            quarantined: finalized.quarantined,
         };
         area.seal(&record)?;
         Ok(record.staged)
     }
 
-    /// The one pass over the rows.
+    /// The single pass over the rows.
     async fn scan(
         &self,
-        area: &Area,
+        area: &StagingArea,
         request: &StageRequest,
         input: input::Input,
-        judge: Arc<Judge>,
+        checker: Arc<RowChecker>,
         mut aggregates: aggregates::Aggregates,
     ) -> Result<Scanned> {
-        let table = with_column(judge.schema(), crate::table::commit::load_field());
+        let table = with_column(checker.schema(), crate::table::commit::load_field());
         let mut passing = FileSink::create(&area.rows(), &table)?;
         let mut failing = FileSink::create(&area.file("failing.parquet"), &table)?;
         let load = request.load.to_string();
-        let mut scanned = Scanned::new(&self.sql, request, judge.schema());
-        let mut judged = input
-            .batches(Arc::clone(judge.schema()))
+        let mut scanned = Scanned::new(&self.sql, request, checker.schema());
+        let mut checked = input
+            .batches(Arc::clone(checker.schema()))
             .map(|batch| {
-                let judge = Arc::clone(&judge);
+                let checker = Arc::clone(&checker);
                 async move {
                     let batch = batch?;
-                    Task::start(async move { judge.judge(batch) }).join().await
+                    Task::start(async move { checker.check(batch) }).join().await
                 }
             })
             .buffered(self.threads + 1);
-        while let Some(batch) = judged.try_next().await? {
-            scanned.take(&batch, request, &judge)?;
-            aggregates.take(&batch.batch).await?;
+        while let Some(batch) = checked.try_next().await? {
+            scanned.add(&batch, request, &checker)?;
+            aggregates.add(&batch.batch).await?;
             let rows = batch.batch.num_rows();
             let mut columns = batch.batch.columns().to_vec();
             columns.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&load, rows))));
-            let whole = assemble(&table, columns, rows)?;
+            let with_load = assemble(&table, columns, rows)?;
             let filtering = |cause| Error::internal("filtering rows", cause);
             if batch.passes.true_count() == rows {
-                passing.write(whole).await?;
+                passing.write(with_load).await?;
             } else {
-                passing.write(filter_record_batch(&whole, &batch.passes).map_err(filtering)?).await?;
+                passing.write(filter_record_batch(&with_load, &batch.passes).map_err(filtering)?).await?;
                 let fails = arrow::compute::not(&batch.passes).map_err(filtering)?;
-                failing.write(filter_record_batch(&whole, &fails).map_err(filtering)?).await?;
+                failing.write(filter_record_batch(&with_load, &fails).map_err(filtering)?).await?;
             }
         }
         scanned.passing = Some(passing.finish().await?);
@@ -181,14 +184,14 @@ impl Stager {
     }
 }
 
-/// What the pass over the rows found.
+/// The results of the pass over the rows.
 struct Scanned {
     arrived: u64,
-    fates: Fates,
+    dispositions: RowDispositions,
     sum: TableSum,
     profile: Profile,
     answers: Vec<RowAnswer>,
-    samples: Samples,
+    origins: RowOrigins,
     aggregates: Vec<perennial_core::port::data::AggregateAnswer>,
     passing: Option<crate::parquet::Written>,
     failing: Option<crate::parquet::Written>,
@@ -205,11 +208,11 @@ impl Scanned {
         };
         Self {
             arrived: 0,
-            fates: Fates::new(&request.plan.rows, !request.key.is_empty()),
+            dispositions: RowDispositions::new(&request.plan.rows, !request.key.is_empty()),
             sum: TableSum::zero(),
             profile: Profile::new(schema),
             answers: request.plan.rows.iter().map(answer).collect(),
-            samples: Samples::default(),
+            origins: RowOrigins::default(),
             aggregates: Vec::new(),
             passing: None,
             failing: None,
@@ -217,10 +220,10 @@ impl Scanned {
         }
     }
 
-    /// Takes up a judged batch, in order.
-    fn take(&mut self, batch: &Judged, request: &StageRequest, judge: &Judge) -> Result<()> {
+    /// Adds a checked batch, in order.
+    fn add(&mut self, batch: &CheckedBatch, request: &StageRequest, checker: &RowChecker) -> Result<()> {
         let rows = batch.batch.num_rows();
-        self.memory.try_grow(self.fates.bytes_per_row() * rows).map_err(|cause| {
+        self.memory.try_grow(self.dispositions.bytes_per_row() * rows).map_err(|cause| {
             Error::exhausted(&format!("staging dataset `{}`", request.dataset), &cause.strip_backtrace())
         })?;
         for row in batch.passes.values().set_indices() {
@@ -231,15 +234,15 @@ impl Scanned {
             if let Some(fails) = &batch.failures[index] {
                 answer.failed += fails.count_set_bits() as u64;
                 for row in fails.set_indices() {
-                    if answer.samples.len() == samples::SAMPLES_MAX {
+                    if answer.samples.len() == SAMPLES_MAX {
                         break;
                     }
-                    answer.samples.push(judge.sample(index, batch, row));
+                    answer.samples.push(checker.sample(index, batch, row));
                 }
             }
         }
-        self.samples.take(self.arrived, rows, &batch.origin);
-        self.fates.take(batch);
+        self.origins.add(self.arrived, rows, &batch.origin);
+        self.dispositions.add(batch);
         self.profile.merge(&batch.profile);
         self.arrived += rows as u64;
         Ok(())

@@ -1,4 +1,4 @@
-//! The dataset's schema and that of arriving rows: what passes, and what the dataset is afterwards.
+//! Reconciles the dataset's schema with that of arriving rows.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use perennial_core::schema::{Schema, SchemaChange};
 
 use crate::error::{Error, Result};
 use crate::source::arrow_schema;
-use crate::table::Opened;
+use crate::table::OpenTable;
 use crate::types::{LOAD, is_untyped, logical};
 
-/// The dataset's columns so far: from its table, else as declared; `None` before the first load.
-pub(super) fn known(base: Option<&Opened>, declared: Option<&Schema>) -> Result<Option<SchemaRef>> {
+/// The dataset's present columns: from its table, else as declared; `None` before the first load.
+pub(super) fn known_columns(base: Option<&OpenTable>, declared: Option<&Schema>) -> Result<Option<SchemaRef>> {
     match (base, declared) {
         (Some(opened), _) => {
             let schema = crate::table::commit::table_schema(opened)?;
@@ -24,25 +24,25 @@ pub(super) fn known(base: Option<&Opened>, declared: Option<&Schema>) -> Result<
     }
 }
 
-/// The columns of the dataset once these rows are in, or the difference that is refused.
-pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving: &SchemaRef) -> Result<SchemaRef> {
-    let Some(known) = known else { return judge_key(request, typed(arriving)) };
+/// The columns of the dataset after these rows; an error with the differences that are not allowed.
+pub(super) fn reconcile(request: &StageRequest, known: Option<&SchemaRef>, arriving: &SchemaRef) -> Result<SchemaRef> {
+    let Some(known) = known else { return require_key(request, typed(arriving)) };
     if request.evolve && request.mode == Mode::Replace {
-        return judge_key(request, typed(arriving));
+        return require_key(request, typed(arriving));
     }
     let mut refused = Vec::new();
     for change in logical(known).changes(&logical(arriving)) {
-        let passes = match &change {
+        let is_allowed = match &change {
             SchemaChange::Added(_) => change.is_allowed() || request.evolve,
             SchemaChange::Missing(field) => request.evolve || request.optional.contains(&field.name),
             SchemaChange::Retyped(old, new) => {
                 let untyped = arriving.field_with_name(&new.name).is_ok_and(is_untyped);
                 let kind =
                     |schema: &SchemaRef, name: &str| schema.field_with_name(name).map(|f| f.data_type().clone()).ok();
-                untyped || reads_as(kind(arriving, &new.name), kind(known, &old.name))
+                untyped || widens_to(kind(arriving, &new.name), kind(known, &old.name))
             }
         };
-        if !passes {
+        if !is_allowed {
             refused.push(change.to_string());
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
         return Err(Error::Schema {
             message: format!(
                 "{} does not have the columns of dataset `{}`: {}",
-                what_arrives(&request.input),
+                describe_input(&request.input),
                 request.dataset,
                 refused.join("; ")
             ),
@@ -61,12 +61,12 @@ pub(super) fn settle(request: &StageRequest, known: Option<&SchemaRef>, arriving
     fields
         .extend(typed(arriving).fields().iter().filter(|field| known.field_with_name(field.name()).is_err()).cloned());
     let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-    crate::types::judge_names(&format!("rows for dataset `{}`", request.dataset), &names)?;
-    judge_key(request, Arc::new(ArrowSchema::new(fields)))
+    crate::types::validate_names(&format!("rows for dataset `{}`", request.dataset), &names)?;
+    require_key(request, Arc::new(ArrowSchema::new(fields)))
 }
 
-/// The rows by where they come from: a file by its name, the first of several.
-fn what_arrives(input: &StageInput) -> String {
+/// The input, for messages: a file by its path, the first of several.
+fn describe_input(input: &StageInput) -> String {
     match input {
         StageInput::Files { files, .. } => match files.as_slice() {
             [] => "the load".to_owned(),
@@ -78,27 +78,28 @@ fn what_arrives(input: &StageInput) -> String {
     }
 }
 
-/// The columns as a dataset has them: those of nulls only are text.
+/// The columns as a dataset stores them: nullable, and text where all values are null.
 fn typed(arriving: &SchemaRef) -> SchemaRef {
     let fields = arriving.fields().iter().map(|field| Field::new(field.name(), field.data_type().clone(), true));
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
-/// Whether values of a type are taken for another without saying so: whole numbers as floats or decimals.
-fn reads_as(arriving: Option<DataType>, known: Option<DataType>) -> bool {
+/// Whether values of a type are converted silently: whole numbers to floats or decimals.
+fn widens_to(arriving: Option<DataType>, known: Option<DataType>) -> bool {
     matches!((arriving, known), (Some(DataType::Int64), Some(DataType::Float64 | DataType::Decimal128(_, _))))
 }
 
-fn judge_key(request: &StageRequest, schema: SchemaRef) -> Result<SchemaRef> {
+/// Returns the schema if it has every key column.
+fn require_key(request: &StageRequest, schema: SchemaRef) -> Result<SchemaRef> {
     match request.key.iter().find(|column| schema.field_with_name(column).is_err()) {
         Some(column) => Err(Error::Schema {
             message: format!(
                 "key column `{column}` of dataset `{}` is not among the columns of {}: {}",
                 request.dataset,
-                what_arrives(&request.input),
+                describe_input(&request.input),
                 crate::sql::column_names(&schema).join(", ")
             ),
-            hint: "name a column that is there as `key`, in its capital and small letters, or deliver one of that name",
+            hint: "declare an existing column as `key`, with the same upper and lower case, or deliver one of that name",
         }),
         None => Ok(schema),
     }

@@ -1,8 +1,8 @@
-//! A local folder as object store that has written to disk what it says it has written.
+//! A local folder as an object store with durable writes.
 //!
-//! `object_store`'s own local folder never syncs: after a power cut a commit could be an
-//! empty file. Here bytes go to a file beside their place, are synced, and get their name
-//! by a link (create) or rename (overwrite); then the folder is synced.
+//! `object_store`'s local file system never syncs: after power loss a commit could be an empty file. Here bytes are
+//! written to a temporary file beside the target and synced; the file gets its name by a link (create) or rename
+//! (overwrite), then the folder is synced.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -23,14 +23,14 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-/// The local file system, synced.
+/// The local file system with synced writes.
 #[derive(Debug)]
 pub(crate) struct DurableFolder {
     inner: LocalFileSystem,
 }
 
 impl DurableFolder {
-    /// The whole local file system; Delta adds each table's folder before its paths.
+    /// Uses the whole local file system; Delta prefixes its paths with the table's folder.
     pub(crate) fn new() -> Self {
         Self { inner: LocalFileSystem::new() }
     }
@@ -55,20 +55,20 @@ impl ObjectStore for DurableFolder {
                 });
             }
         };
-        let place = self.inner.path_to_filesystem(location)?;
+        let target = self.inner.path_to_filesystem(location)?;
         blocking(move || {
-            let (mut file, temporary) = temporary_beside(&place)?;
+            let (mut file, temporary) = temporary_beside(&target)?;
             let written = payload.iter().try_for_each(|chunk| file.write_all(chunk));
-            drop_on_error(&temporary, written)?;
-            publish(&file, &temporary, &place, create)
+            remove_on_error(&temporary, written)?;
+            publish(&file, &temporary, &target, create)
         })
         .await
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let place = self.inner.path_to_filesystem(location)?;
-        let (file, temporary) = temporary_beside(&place)?;
-        Ok(Box::new(Upload { file: Arc::new(file), temporary, place, offset: 0 }))
+        let target = self.inner.path_to_filesystem(location)?;
+        let (file, temporary) = temporary_beside(&target)?;
+        Ok(Box::new(Upload { file: Arc::new(file), temporary, target, offset: 0 }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -98,30 +98,29 @@ impl ObjectStore for DurableFolder {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let create = options.mode == CopyMode::Create;
         let source = self.inner.path_to_filesystem(from)?;
-        let place = self.inner.path_to_filesystem(to)?;
+        let target = self.inner.path_to_filesystem(to)?;
         blocking(move || {
-            let (mut file, temporary) = temporary_beside(&place)?;
+            let (mut file, temporary) = temporary_beside(&target)?;
             let copied = File::open(&source).and_then(|mut from| io::copy(&mut from, &mut file));
-            drop_on_error(&temporary, copied)?;
-            publish(&file, &temporary, &place, create).map(|_| ())
+            remove_on_error(&temporary, copied)?;
+            publish(&file, &temporary, &target, create).map(|_| ())
         })
         .await
     }
 }
 
-/// Syncs a folder, so that the names in it last.
+/// Syncs a folder, so that its entries are durable.
 pub(crate) fn sync_folder(folder: &FilePath) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A file beside `place` for bytes on their way, under a name that listings leave out.
-/// Folders on the way are made and synced.
-fn temporary_beside(place: &FilePath) -> Result<(File, PathBuf)> {
+/// Creates a temporary file beside `target`, under a name that listings omit. Missing folders are created and synced.
+fn temporary_beside(target: &FilePath) -> Result<(File, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let folder = place.parent().unwrap_or_else(|| FilePath::new("/"));
-    make_folders(folder).map_err(|cause| failed(folder, cause))?;
-    let mut name = place.file_name().unwrap_or_default().to_owned();
-    // `#` and digits end the names of unfinished files, by object_store's own convention.
+    let folder = target.parent().unwrap_or_else(|| FilePath::new("/"));
+    create_folders(folder).map_err(|cause| failed(folder, cause))?;
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    // By the convention of object_store, names of unfinished files end in `#` and digits.
     name.push(format!("#{}{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let temporary = folder.join(name);
     let file = OpenOptions::new()
@@ -133,13 +132,13 @@ fn temporary_beside(place: &FilePath) -> Result<(File, PathBuf)> {
     Ok((file, temporary))
 }
 
-/// Makes `folder` and those above it, each synced into its parent.
-pub(crate) fn make_folders(folder: &FilePath) -> io::Result<()> {
+/// Creates `folder` and its missing parents, and syncs each one's parent.
+pub(crate) fn create_folders(folder: &FilePath) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
-        make_folders(parent)?;
+        create_folders(parent)?;
         match std::fs::create_dir(folder) {
             Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => return Err(cause),
             _ => sync_folder(parent)?,
@@ -148,29 +147,29 @@ pub(crate) fn make_folders(folder: &FilePath) -> io::Result<()> {
     Ok(())
 }
 
-/// Syncs the finished file and gives it its name; with `create` an existing file stays and is told.
-fn publish(file: &File, temporary: &FilePath, place: &FilePath, create: bool) -> Result<PutResult> {
-    drop_on_error(temporary, file.sync_all())?;
+/// Syncs the complete file and gives it its name. With `create`, an existing file is an error and stays.
+fn publish(file: &File, temporary: &FilePath, target: &FilePath, create: bool) -> Result<PutResult> {
+    remove_on_error(temporary, file.sync_all())?;
     if create {
-        let linked = std::fs::hard_link(temporary, place);
-        // What is left over is never listed or read.
+        let linked = std::fs::hard_link(temporary, target);
+        // Best effort: a remaining temporary file is never listed or read.
         let _ = std::fs::remove_file(temporary);
         linked.map_err(|cause| match cause.kind() {
             io::ErrorKind::AlreadyExists => {
-                Error::AlreadyExists { path: place.display().to_string(), source: Box::new(cause) }
+                Error::AlreadyExists { path: target.display().to_string(), source: Box::new(cause) }
             }
-            _ => failed(place, cause),
+            _ => failed(target, cause),
         })?;
     } else {
-        drop_on_error(temporary, std::fs::rename(temporary, place))?;
+        remove_on_error(temporary, std::fs::rename(temporary, target))?;
     }
-    if let Some(folder) = place.parent() {
+    if let Some(folder) = target.parent() {
         sync_folder(folder).map_err(|cause| failed(folder, cause))?;
     }
     Ok(PutResult { e_tag: None, version: None })
 }
 
-fn drop_on_error<T>(temporary: &FilePath, result: io::Result<T>) -> Result<T> {
+fn remove_on_error<T>(temporary: &FilePath, result: io::Result<T>) -> Result<T> {
     result.map_err(|cause| {
         let _ = std::fs::remove_file(temporary);
         failed(temporary, cause)
@@ -185,12 +184,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await?
 }
 
-/// An upload in parts, each written at its offset.
+/// A multipart upload; each part is written at its offset.
 #[derive(Debug)]
 struct Upload {
     file: Arc<File>,
     temporary: PathBuf,
-    place: PathBuf,
+    target: PathBuf,
     offset: u64,
 }
 
@@ -200,10 +199,10 @@ impl MultipartUpload for Upload {
         let mut offset = self.offset;
         self.offset += data.content_length() as u64;
         let file = Arc::clone(&self.file);
-        let place = self.place.clone();
+        let target = self.target.clone();
         blocking(move || {
             for chunk in &data {
-                file.write_all_at(chunk, offset).map_err(|cause| failed(&place, cause))?;
+                file.write_all_at(chunk, offset).map_err(|cause| failed(&target, cause))?;
                 offset += chunk.len() as u64;
             }
             Ok(())
@@ -212,8 +211,8 @@ impl MultipartUpload for Upload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let (file, temporary, place) = (Arc::clone(&self.file), self.temporary.clone(), self.place.clone());
-        blocking(move || publish(&file, &temporary, &place, false)).await
+        let (file, temporary, target) = (Arc::clone(&self.file), self.temporary.clone(), self.target.clone());
+        blocking(move || publish(&file, &temporary, &target, false)).await
     }
 
     async fn abort(&mut self) -> Result<()> {

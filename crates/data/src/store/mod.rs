@@ -1,4 +1,4 @@
-//! Where tables live: a local folder that syncs what it writes, or an object store.
+//! The store of tables: a local folder with synced writes, or an object store.
 
 mod durable;
 
@@ -13,12 +13,12 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-pub(crate) use durable::{DurableFolder, make_folders, sync_folder};
+pub(crate) use durable::{DurableFolder, create_folders, sync_folder};
 
-/// An object store as DataFusion and Delta know it, and the URL it is registered under.
+/// An object store, and the URL under which DataFusion and Delta register it.
 #[derive(Clone)]
 pub(crate) struct Store {
-    /// The store, rooted where the URL's path begins.
+    /// The store; its paths start at the URL's authority.
     pub(crate) inner: Arc<dyn ObjectStore>,
     /// Scheme and authority.
     pub(crate) base: Url,
@@ -31,12 +31,12 @@ pub(crate) struct Root {
     pub(crate) store: Store,
     /// URL of the root folder, ending in `/`.
     pub(crate) url: Url,
-    /// The folder itself when it is local.
+    /// The folder, when it is local.
     pub(crate) folder: Option<PathBuf>,
 }
 
 impl Root {
-    /// Opens the root given as URL or local path; a local folder is made.
+    /// Opens the root at a URL or local path; a missing local folder is created.
     pub(crate) fn open(root: &str) -> Result<Self> {
         match url_of(root)? {
             Some(url) if url.scheme() != "file" => {
@@ -45,7 +45,7 @@ impl Root {
             }
             Some(url) => {
                 let folder =
-                    url.to_file_path().map_err(|()| Error::Argument(format!("`{root}` names no local folder")))?;
+                    url.to_file_path().map_err(|()| Error::Argument(format!("`{root}` is not a local folder")))?;
                 Self::local(&folder)
             }
             None => Self::local(Path::new(root)),
@@ -53,33 +53,33 @@ impl Root {
     }
 
     fn local(folder: &Path) -> Result<Self> {
-        let failed = |cause| Error::storage(format!("making the folder `{}`", folder.display()), cause);
+        let failed = |cause| Error::storage(format!("creating the folder `{}`", folder.display()), cause);
         std::fs::create_dir_all(folder).map_err(failed)?;
         let folder = folder.canonicalize().map_err(failed)?;
         let url = Url::from_directory_path(&folder)
-            .map_err(|()| Error::Argument(format!("`{}` is no absolute folder", folder.display())))?;
+            .map_err(|()| Error::Argument(format!("`{}` is not an absolute path", folder.display())))?;
         let base = base_of(&url)?;
         Ok(Self { store: Store { inner: Arc::new(DurableFolder::new()), base }, url, folder: Some(folder) })
     }
 
     /// URL of a table's folder, ending in `/`.
     pub(crate) fn table_url(&self, table: &str) -> Result<Url> {
-        let table = crate::place::table(table)?;
+        let table = crate::location::validate_table_path(table)?;
         self.url
             .join(&format!("{table}/"))
-            .map_err(|cause| Error::Argument(format!("`{table}` is no place for a table: {cause}")))
+            .map_err(|cause| Error::Argument(format!("`{table}` is not a table path: {cause}")))
     }
 }
 
-/// The URL that `text` is, `None` when it is a path.
+/// Parses `text` as a URL; `None` when it is a path.
 pub(crate) fn url_of(text: &str) -> Result<Option<Url>> {
     if !text.contains("://") {
         return Ok(None);
     }
-    Url::parse(text).map(Some).map_err(|cause| Error::Argument(format!("`{text}` is no URL: {cause}")))
+    Url::parse(text).map(Some).map_err(|cause| Error::Argument(format!("`{text}` is not a URL: {cause}")))
 }
 
-/// The store that a remote URL names, by the usual variables of the environment.
+/// Opens the store of a remote URL, with credentials from the standard environment variables.
 pub(crate) fn remote(url: &Url) -> Result<Store> {
     let failed = |cause: object_store::Error| Error::storage(format!("opening `{url}`"), cause);
     let bucket = url.host_str().ok_or_else(|| Error::Argument(format!("`{url}` names no bucket")))?;
@@ -89,14 +89,14 @@ pub(crate) fn remote(url: &Url) -> Result<Store> {
         "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_container_name(bucket).build().map_err(failed)?),
         scheme => {
             return Err(Error::Argument(format!(
-                "`{scheme}://` is not a store this build knows: expected `s3://`, `gs://`, `az://` or a folder"
+                "unsupported scheme `{scheme}://`, expected `s3://`, `gs://`, `az://` or a folder"
             )));
         }
     };
     Ok(Store { inner, base: base_of(url)? })
 }
 
-/// A bucket of S3 or of a server that speaks it; one at a plain `http://` endpoint is allowed to.
+/// A bucket of S3 or of a compatible server; plain HTTP is allowed only for a configured `http://` endpoint.
 fn s3(bucket: &str) -> AmazonS3Builder {
     let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
@@ -110,7 +110,7 @@ fn s3(bucket: &str) -> AmazonS3Builder {
 
 fn base_of(url: &Url) -> Result<Url> {
     let text = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-    Url::parse(&text).map_err(|cause| Error::Argument(format!("`{url}` is no place for tables: {cause}")))
+    Url::parse(&text).map_err(|cause| Error::Argument(format!("`{url}` is not a URL for tables: {cause}")))
 }
 
 fn as_folder(mut url: Url) -> Url {

@@ -4,7 +4,7 @@ use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
 
 use super::*;
 
-fn place() -> (tempfile::TempDir, DurableFolder, Path) {
+fn fixture() -> (tempfile::TempDir, DurableFolder, Path) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = Path::from_absolute_path(folder.path().canonicalize().expect("a path")).expect("a path");
     (folder, DurableFolder::new(), path)
@@ -16,8 +16,8 @@ async fn text(store: &DurableFolder, path: &Path) -> String {
 }
 
 #[tokio::test]
-async fn an_object_is_created_once_and_the_first_stays() {
-    let (_folder, store, root) = place();
+async fn an_existing_object_is_not_created_again() {
+    let (_folder, store, root) = fixture();
     let path = root.clone().join("deep").join("a.json");
     let create = || PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     store.put_opts(&path, PutPayload::from_static(b"first"), create()).await.expect("created");
@@ -29,15 +29,15 @@ async fn an_object_is_created_once_and_the_first_stays() {
 }
 
 #[tokio::test]
-async fn parts_of_an_upload_become_one_object_when_it_is_complete() {
-    let (_folder, store, root) = place();
+async fn an_upload_is_an_object_once_it_is_complete() {
+    let (_folder, store, root) = fixture();
     let path = root.clone().join("big");
     let mut upload: Box<dyn MultipartUpload> = store.put_multipart(&path).await.expect("an upload");
     let first = upload.put_part(PutPayload::from_static(b"one "));
     let second = upload.put_part(PutPayload::from_static(b"two"));
     second.await.expect("a part");
     first.await.expect("a part");
-    assert!(store.head(&path).await.is_err(), "nothing is there before the end");
+    assert!(store.head(&path).await.is_err(), "the object does not exist before completion");
     let listed: Vec<_> = store.list(Some(&root)).try_collect().await.expect("a list");
     assert!(listed.is_empty(), "unfinished files are not listed: {listed:?}");
     upload.complete().await.expect("complete");
@@ -45,18 +45,18 @@ async fn parts_of_an_upload_become_one_object_when_it_is_complete() {
 }
 
 #[tokio::test]
-async fn copies_are_objects_of_their_own() {
-    let (folder, store, root) = place();
+async fn a_copy_is_an_independent_object() {
+    let (folder, store, root) = fixture();
     let (a, b) = (root.clone().join("a"), root.clone().join("b"));
     store.put(&a, PutPayload::from_static(b"x")).await.expect("an object");
     store.copy(&a, &b).await.expect("a copy");
     assert!(matches!(store.copy_if_not_exists(&a, &b).await, Err(Error::AlreadyExists { .. })));
     assert_eq!(text(&store, &b).await, "x");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing else is left");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "no other file remains");
 }
 
 #[test]
-fn a_root_may_be_a_path_or_a_url_and_other_schemes_are_refused() {
+fn a_root_is_a_path_or_a_url_of_a_supported_scheme() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("with space");
     let by_path = Root::open(path.to_str().expect("text")).expect("a root");

@@ -1,8 +1,8 @@
-//! Commits a staged load, once.
+//! Commits a staged load exactly once.
 //!
-//! The Delta commit carries the load's number as application transaction. The library does not
-//! refuse a repeated number, so the number is compared on the snapshot that is written from; a
-//! commit goes only onto exactly that snapshot, and on any conflict the table is looked at anew.
+//! The Delta commit carries the load's number as application transaction. The library does not refuse a repeated number,
+//! so the number is compared with the snapshot that the commit is based on. A commit succeeds only on exactly that
+//! snapshot; on a conflict the table is read again.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,26 +21,26 @@ use object_store::path::Path as StorePath;
 use perennial_core::port::data::{CommitRequest, Committed, Mode};
 use serde_json::Value as Json;
 
-use super::{APPLICATION, LOAD_ENTRY, Leaving, Opened, Tables, stats};
+use super::{APPLICATION, Deletes, LOAD_ENTRY, OpenTable, Tables, stats};
 use crate::error::{Error, Result};
-use crate::stage::{Area, Record};
+use crate::stage::{StagedLoad, StagingArea};
 use crate::store::sync_folder;
 use crate::types::{LOAD, canonical_schema};
 
-/// Looks at a table before giving up because others keep committing.
-const LOOKS_MAX: usize = 8;
+/// Attempts to commit before giving up because of conflicting commits.
+pub(super) const ATTEMPTS_MAX: usize = 8;
 
-/// What a commit changes besides its number.
+/// The changes of a commit, besides its number.
 #[derive(Default)]
-pub(super) struct Work {
+pub(super) struct TableChanges {
     pub(super) actions: Vec<Action>,
-    /// The table's schema from this commit on, `_load` included, when it is new.
+    /// The table's new schema, `_load` included, when it changes.
     pub(super) schema: Option<ArrowSchema>,
     pub(super) overwrites: bool,
 }
 
-/// Commits what `area` holds.
-pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitRequest) -> Result<Committed> {
+/// Commits the load staged in `area`.
+pub(crate) async fn commit(sql: &crate::sql::Sql, area: &StagingArea, request: &CommitRequest) -> Result<Committed> {
     let tables = sql.tables();
     if request.number <= request.previous || request.previous < 0 {
         return Err(Error::Argument(format!(
@@ -48,9 +48,9 @@ pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitR
             request.number, request.previous
         )));
     }
-    for _ in 0..LOOKS_MAX {
+    for _ in 0..ATTEMPTS_MAX {
         let newest = tables.newest(&request.table).await?;
-        if let Some(done) = already(newest.as_deref(), tables, request).await? {
+        if let Some(done) = find_committed(newest.as_deref(), tables, request).await? {
             return Ok(done);
         }
         let record = area.get()?;
@@ -61,11 +61,11 @@ pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitR
         };
         match written {
             Ok(()) => {}
-            // Somebody else was first, or it is unknown what happened: look again.
+            // Another commit was first, or the outcome is unknown: read the table again.
             Err(cause) if is_conflict(&cause) => continue,
             Err(cause) => {
                 let newest = tables.newest(&request.table).await?;
-                return match already(newest.as_deref(), tables, request).await {
+                return match find_committed(newest.as_deref(), tables, request).await {
                     Ok(Some(done)) => Ok(done),
                     _ => Err(Error::delta(
                         format!("committing load `{}` to table `{}`", request.load, request.table),
@@ -75,21 +75,26 @@ pub(crate) async fn commit(sql: &crate::sql::Sql, area: &Area, request: &CommitR
             }
         }
         let newest = tables.newest(&request.table).await?;
-        if let Some(done) = already(newest.as_deref(), tables, request).await? {
+        if let Some(done) = find_committed(newest.as_deref(), tables, request).await? {
             return Ok(done);
         }
     }
     Err(Error::State {
         message: format!(
-            "table `{}` was changed by others {LOOKS_MAX} times while load `{}` was committed",
+            "table `{}` had {ATTEMPTS_MAX} conflicting commits while load `{}` was committed",
             request.table, request.load
         ),
-        hint: "let one writer at a time commit to a table, then commit again".into(),
+        hint: "commit again when no other process writes to the table".into(),
     })
 }
 
-/// The commit that carries the number already; an error when the number or the one before it is not as asked.
-async fn already(newest: Option<&Opened>, tables: &Tables, request: &CommitRequest) -> Result<Option<Committed>> {
+/// The commit with the requested number, if it exists; an error when the number belongs to another load or the table is
+/// not at the previous number.
+async fn find_committed(
+    newest: Option<&OpenTable>,
+    tables: &Tables,
+    request: &CommitRequest,
+) -> Result<Option<Committed>> {
     let current = match newest {
         None => 0,
         Some(opened) => opened.number().await?.unwrap_or(0),
@@ -104,7 +109,7 @@ async fn already(newest: Option<&Opened>, tables: &Tables, request: &CommitReque
                     request.table,
                     found.load.unwrap_or_default()
                 ),
-                hint: "begin the load's commit anew with the next number".into(),
+                hint: "commit the load again with the next number".into(),
             });
         }
         let at = tables.at(&request.table, found.delta_version).await?;
@@ -112,8 +117,8 @@ async fn already(newest: Option<&Opened>, tables: &Tables, request: &CommitReque
     }
     if current != request.previous {
         return Err(Error::State {
-            message: format!("table `{}` stands at number {current}, expected {}", request.table, request.previous),
-            hint: "stage the load again against the table as it stands, and commit it with the next number".into(),
+            message: format!("table `{}` is at number {current}, expected {}", request.table, request.previous),
+            hint: "stage the load again, then commit it with the next number".into(),
         });
     }
     Ok(None)
@@ -121,22 +126,22 @@ async fn already(newest: Option<&Opened>, tables: &Tables, request: &CommitReque
 
 async fn prepare(
     sql: &crate::sql::Sql,
-    newest: Option<&Arc<Opened>>,
-    area: &Area,
-    record: &Record,
+    newest: Option<&Arc<OpenTable>>,
+    area: &StagingArea,
+    record: &StagedLoad,
     request: &CommitRequest,
-) -> Result<Work> {
+) -> Result<TableChanges> {
     let schema = crate::parquet::read(&area.rows())?.schema().as_ref().clone();
-    let mut work = Work { overwrites: record.mode == Mode::Replace, ..Work::default() };
+    let mut work = TableChanges { overwrites: record.mode == Mode::Replace, ..TableChanges::default() };
     if let Some(opened) = newest {
         let current = table_schema(opened)?;
         let is_same = same_columns(&current, &schema);
-        let moved = request.previous != record.base_number;
+        let has_moved = request.previous != record.base_number;
         let depends = record.mode != Mode::Replace && (!record.key.is_empty() || record.replaces.is_some() || !is_same);
-        if moved && depends {
+        if has_moved && depends {
             return Err(Error::State {
                 message: format!(
-                    "load `{}` was judged against number {} of table `{}`, which stands at {}",
+                    "load `{}` was checked against number {} of table `{}`, which is now at number {}",
                     request.load, record.base_number, request.table, request.previous
                 ),
                 hint: "stage the load again".into(),
@@ -150,18 +155,18 @@ async fn prepare(
         work.actions.push(add_file(sql.tables(), request, &area.rows()).await?);
     }
     let folder = area.work_folder()?;
-    let joins = if request.all { super::rewrite::joining(area, record, folder.path()).await? } else { None };
-    if let Some(joins) = &joins {
-        work.actions.push(add_file(sql.tables(), request, joins).await?);
+    let admitted = if request.all { super::rewrite::admitted(area, record, folder.path()).await? } else { None };
+    if let Some(admitted) = &admitted {
+        work.actions.push(add_file(sql.tables(), request, admitted).await?);
     }
     let Some(opened) = newest else { return Ok(work) };
     if record.mode == Mode::Replace {
         let now = opened.state()?;
         work.actions.extend(now.log_data().iter().map(|file| Action::Remove(file.remove_action(true))));
     } else {
-        let leaving = leaving(area, record, joins.as_deref())?;
-        if !leaving.is_nothing() {
-            let rewritten = super::rewrite::without(sql, opened, &leaving, folder.path(), &schema).await?;
+        let deletes = deletes_of(area, record, admitted.as_deref())?;
+        if !deletes.is_empty() {
+            let rewritten = super::rewrite::without(sql, opened, &deletes, folder.path(), &schema).await?;
             for file in rewritten.kept {
                 work.actions.push(add_file(sql.tables(), request, &file).await?);
             }
@@ -171,27 +176,27 @@ async fn prepare(
     Ok(work)
 }
 
-/// The rows that leave when the staged rows (and those that join) are committed.
-fn leaving(area: &Area, record: &Record, joins: Option<&Path>) -> Result<Leaving> {
-    let mut leaving = Leaving { keys: None, load: record.replaces, within: None };
+/// The rows to delete when the staged rows, and those admitted by force, are committed.
+fn deletes_of(area: &StagingArea, record: &StagedLoad, admitted: Option<&Path>) -> Result<Deletes> {
+    let mut deletes = Deletes { keys: None, load: record.replaces, key_range: None };
     if record.mode == Mode::Merge && !record.key.is_empty() {
         let columns = crate::keys::KeyColumns::new(&record.key);
         let mut set = crate::keys::KeySet::default();
         let rows = area.rows();
-        let paths: Vec<&Path> = [Some(rows.as_path()), joins].into_iter().flatten().collect();
-        leaving.within = super::within(&paths, &columns)?;
+        let paths: Vec<&Path> = [Some(rows.as_path()), admitted].into_iter().flatten().collect();
+        deletes.key_range = super::key_range(&paths, &columns)?;
         for path in paths {
             for batch in crate::parquet::read(path)? {
                 let batch = batch.map_err(|cause| Error::storage("reading staged rows", cause))?;
                 set.extend(columns.of(&batch)?.into_iter().flatten());
             }
         }
-        leaving.keys = Some((columns, set));
+        deletes.keys = Some((columns, set));
     }
-    Ok(leaving)
+    Ok(deletes)
 }
 
-async fn create(tables: &Tables, request: &CommitRequest, work: Work) -> DeltaResult<()> {
+async fn create(tables: &Tables, request: &CommitRequest, work: TableChanges) -> DeltaResult<()> {
     let log = tables.log(&request.table).map_err(|cause| DeltaTableError::Generic(cause.to_string()))?;
     let schema = work.schema.unwrap_or_else(ArrowSchema::empty);
     let columns: StructType = (&schema).try_into_kernel()?;
@@ -199,7 +204,7 @@ async fn create(tables: &Tables, request: &CommitRequest, work: Work) -> DeltaRe
         .with_log_store(log)
         .with_columns(columns.fields().cloned())
         .with_actions(work.actions)
-        // Versions stay readable until they are vacuumed on purpose.
+        // Versions stay readable until an explicit vacuum.
         .with_configuration_property(deltalake::TableProperty::EnableExpiredLogCleanup, Some("false"))
         .with_commit_properties(properties(request))
         .with_save_mode(SaveMode::ErrorIfExists)
@@ -207,7 +212,7 @@ async fn create(tables: &Tables, request: &CommitRequest, work: Work) -> DeltaRe
         .map(|_| ())
 }
 
-async fn append(opened: &Opened, request: &CommitRequest, mut work: Work) -> DeltaResult<()> {
+async fn append(opened: &OpenTable, request: &CommitRequest, mut work: TableChanges) -> DeltaResult<()> {
     let state = opened.table.snapshot()?;
     if let Some(schema) = &work.schema {
         let columns: StructType = schema.try_into_kernel()?;
@@ -226,12 +231,12 @@ fn properties(request: &CommitRequest) -> CommitProperties {
     CommitProperties::default()
         .with_application_transaction(Transaction::new(APPLICATION, request.number))
         .with_metadata(HashMap::from([(LOAD_ENTRY.to_owned(), Json::String(request.load.to_string()))]))
-        // Only onto the snapshot that was looked at.
+        // Commit only onto the snapshot that was read.
         .with_max_retries(0)
         .with_cleanup_expired_logs(Some(false))
 }
 
-/// Whether somebody else's commit was in the way.
+/// Whether another commit came first.
 pub(super) fn is_conflict(cause: &DeltaTableError) -> bool {
     use deltalake::kernel::transaction::TransactionError;
     match cause {
@@ -247,7 +252,7 @@ pub(super) fn is_conflict(cause: &DeltaTableError) -> bool {
 }
 
 /// The canonical schema of a table, `_load` included.
-pub(crate) fn table_schema(opened: &Opened) -> Result<ArrowSchema> {
+pub(crate) fn table_schema(opened: &OpenTable) -> Result<ArrowSchema> {
     let arrow = opened.state()?.snapshot().arrow_schema();
     let own: Vec<_> = arrow.fields().iter().filter(|field| field.name() != LOAD).cloned().collect();
     let canonical = canonical_schema(&opened.name, &ArrowSchema::new(own))?;
@@ -271,13 +276,13 @@ fn same_columns(a: &ArrowSchema, b: &ArrowSchema) -> bool {
     columns(a) == columns(b)
 }
 
-/// Puts a file into the table's folder, durably, under a name that its content decides.
+/// Stores a file in the table's folder, durably, under a name derived from its content.
 pub(super) async fn add_file(tables: &Tables, request: &CommitRequest, path: &Path) -> Result<Action> {
     let stem = request.load.to_string();
     put_file(tables, &request.table, &stem, path).await.map(Action::Add)
 }
 
-/// Puts a Parquet file into a table's folder; gives what adds it.
+/// Stores a Parquet file in a table's folder; returns the action that adds it.
 pub(super) async fn put_file(tables: &Tables, table: &str, stem: &str, path: &Path) -> Result<Add> {
     let failed = |cause: std::io::Error| Error::storage(format!("writing a file of table `{table}`"), cause);
     let mut hasher = blake3::Hasher::new();
@@ -306,21 +311,21 @@ fn modified_ms(path: &Path) -> std::io::Result<i64> {
     Ok(modified.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64))
 }
 
-/// Links a file into a local table's folder; false when that cannot be done.
+/// Hard-links a file into a local table's folder; false when that is not possible.
 fn link(tables: &Tables, table: &str, name: &str, path: &Path) -> std::io::Result<bool> {
     let Some(root) = &tables.root().folder else { return Ok(false) };
     let folder = root.join(table);
-    crate::store::make_folders(&folder)?;
-    let place = folder.join(name);
-    match std::fs::hard_link(path, &place) {
+    crate::store::create_folders(&folder)?;
+    let target = folder.join(name);
+    match std::fs::hard_link(path, &target) {
         Ok(()) => {}
         Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-            // The name says the content, but a file cut short by a crash would not have it.
-            if place.metadata()?.len() != path.metadata()?.len() {
+            // The name contains the content's hash, but a crash may have truncated the file.
+            if target.metadata()?.len() != path.metadata()?.len() {
                 return Ok(false);
             }
         }
-        // Another file system: copy.
+        // Another file system: the caller copies.
         Err(_) => return Ok(false),
     }
     sync_folder(&folder)?;

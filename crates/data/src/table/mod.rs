@@ -1,7 +1,7 @@
-//! Tables: opening them at a version, and where they stand.
+//! Tables: opening a version, and the position of the newest one.
 
 pub(crate) mod commit;
-mod leaving;
+mod deletes;
 pub(crate) mod quarantine;
 mod rewrite;
 mod scan;
@@ -22,32 +22,32 @@ use crate::store::{Root, Store};
 
 use scan::Files;
 
-pub(crate) use leaving::{Leaving, of_load, within};
-pub(crate) use rewrite::{next, stream, target_of};
+pub(crate) use deletes::{Deletes, key_range, load_mask};
+pub(crate) use rewrite::{canonical_columns, next, stream};
 
-/// The application whose transaction numbers tables carry.
+/// The application id of our transaction numbers in Delta logs.
 pub(crate) const APPLICATION: &str = "perennial";
-/// The entry of a commit's information that names its load.
+/// The key of a Delta commit's metadata that names its load.
 const LOAD_ENTRY: &str = "perennialLoad";
-/// Table states kept open.
+/// The number of table versions kept open.
 const OPEN_MAX: usize = 64;
 
-/// The tables below the engine's root.
+/// The tables in the engine's root folder.
 #[derive(Clone)]
 pub(crate) struct Tables {
     root: Root,
-    open: Arc<Mutex<Vec<Arc<Opened>>>>,
+    open: Arc<Mutex<Vec<Arc<OpenTable>>>>,
 }
 
 /// A table at one version.
-pub(crate) struct Opened {
+pub(crate) struct OpenTable {
     name: String,
     version: i64,
     pub(crate) table: DeltaTable,
     pub(crate) log: LogStoreRef,
 }
 
-/// A commit that carries a number.
+/// A numbered commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Numbered {
     pub(crate) number: i64,
@@ -57,7 +57,7 @@ pub(crate) struct Numbered {
 }
 
 impl Tables {
-    /// The tables below `root`.
+    /// Uses the tables in `root`.
     pub(crate) fn new(root: Root) -> Self {
         Self { root, open: Arc::default() }
     }
@@ -82,11 +82,11 @@ impl Tables {
         Ok(default_logstore(own, root, &url, &StorageConfig::default()))
     }
 
-    /// The newest state of a table: what its log holds now, read from where it was last seen; `None`
-    /// when it does not exist.
-    pub(crate) async fn newest(&self, table: &str) -> Result<Option<Arc<Opened>>> {
+    /// The newest version of a table, by reading its log from the last version kept open; `None` when the table does not
+    /// exist.
+    pub(crate) async fn newest(&self, table: &str) -> Result<Option<Arc<OpenTable>>> {
         let failed = |cause| Error::delta(format!("opening table `{table}`"), cause);
-        let (mut delta, log) = match self.last_kept(table) {
+        let (mut delta, log) = match self.last_open(table) {
             Some(last) => (last.table.clone(), Arc::clone(&last.log)),
             None => {
                 let log = self.log(table)?;
@@ -98,30 +98,30 @@ impl Tables {
         };
         delta.update_state().await.map_err(failed)?;
         let version = delta.version().unwrap_or_default() as i64;
-        if let Some(known) = self.kept(table, version) {
+        if let Some(known) = self.find_open(table, version) {
             return Ok(Some(known));
         }
-        Ok(Some(self.keep(Opened { name: table.to_owned(), version, table: delta, log })))
+        Ok(Some(self.keep_open(OpenTable { name: table.to_owned(), version, table: delta, log })))
     }
 
-    /// A table at a version; it must exist.
-    pub(crate) async fn at(&self, table: &str, version: i64) -> Result<Arc<Opened>> {
-        if let Some(open) = self.kept(table, version) {
+    /// A table at a version, which must exist.
+    pub(crate) async fn at(&self, table: &str, version: i64) -> Result<Arc<OpenTable>> {
+        if let Some(open) = self.find_open(table, version) {
             return Ok(open);
         }
         let log = self.log(table)?;
         let mut delta = DeltaTable::new(Arc::clone(&log));
         let wanted = u64::try_from(version).map_err(|_| {
-            Error::Argument(format!("version {version} of table `{table}` cannot be: versions begin at 0"))
+            Error::Argument(format!("version {version} of table `{table}` is invalid: versions start at 0"))
         })?;
         delta
             .load_version(wanted)
             .await
             .map_err(|cause| Error::delta(format!("opening version {version} of table `{table}`"), cause))?;
-        Ok(self.keep(Opened { name: table.to_owned(), version, table: delta, log }))
+        Ok(self.keep_open(OpenTable { name: table.to_owned(), version, table: delta, log }))
     }
 
-    /// A table for queries, at a version or the newest.
+    /// A table for queries, at a version or the newest one.
     pub(crate) async fn provider(&self, table: &str, version: Option<i64>) -> Result<Arc<dyn TableProvider>> {
         let opened = match version {
             Some(version) => self.at(table, version).await?,
@@ -130,17 +130,17 @@ impl Tables {
         self.files(&opened)
     }
 
-    /// The table for queries, as it was opened.
-    pub(crate) fn files(&self, opened: &Opened) -> Result<Arc<dyn TableProvider>> {
+    /// An open table, for queries.
+    pub(crate) fn files(&self, opened: &OpenTable) -> Result<Arc<dyn TableProvider>> {
         Ok(Arc::new(Files::of(&self.root, opened)?))
     }
 
-    /// The newest state of a table that must exist.
-    pub(crate) async fn existing(&self, table: &str) -> Result<Arc<Opened>> {
+    /// The newest version of a table, which must exist.
+    pub(crate) async fn existing(&self, table: &str) -> Result<Arc<OpenTable>> {
         self.newest(table).await?.ok_or_else(|| Error::NotFound { noun: "table", name: table.to_owned() })
     }
 
-    /// Where a table stands.
+    /// The position of a table: the number and version of its last commit.
     pub(crate) async fn position(&self, table: &str) -> Result<Option<Position>> {
         let Some(newest) = self.newest(table).await? else { return Ok(None) };
         let Some(number) = newest.number().await? else { return Ok(None) };
@@ -149,13 +149,14 @@ impl Tables {
         Ok(Some(Position { number, delta_version: commit.delta_version, bytes: at.bytes()? }))
     }
 
-    /// The newest state of a table that is kept.
-    fn last_kept(&self, table: &str) -> Option<Arc<Opened>> {
+    /// The newest version of a table among those kept open.
+    fn last_open(&self, table: &str) -> Option<Arc<OpenTable>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.iter().filter(|open| open.name == table).max_by_key(|open| open.version).map(Arc::clone)
     }
 
-    fn kept(&self, table: &str, version: i64) -> Option<Arc<Opened>> {
+    /// A version of a table, if it is kept open; marks it as most recently used.
+    fn find_open(&self, table: &str, version: i64) -> Option<Arc<OpenTable>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let at = open.iter().position(|open| open.version == version && open.name == table)?;
         let found = open.remove(at);
@@ -163,7 +164,8 @@ impl Tables {
         Some(found)
     }
 
-    fn keep(&self, opened: Opened) -> Arc<Opened> {
+    /// Keeps a version of a table open, in place of the least recently used one.
+    fn keep_open(&self, opened: OpenTable) -> Arc<OpenTable> {
         let opened = Arc::new(opened);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|other| other.version != opened.version || other.name != opened.name);
@@ -175,8 +177,8 @@ impl Tables {
     }
 }
 
-impl Opened {
-    /// The last number committed; `None` when none of ours was.
+impl OpenTable {
+    /// The number of the last commit; `None` without a numbered commit.
     pub(crate) async fn number(&self) -> Result<Option<i64>> {
         let state = self.state()?;
         state.transaction_version(self.log.as_ref(), APPLICATION).await.map_err(|cause| self.failed("reading", cause))
@@ -187,7 +189,7 @@ impl Opened {
         Ok(self.state()?.log_data().iter().map(|file| file.size().max(0).cast_unsigned()).sum())
     }
 
-    /// The commit that carries `number`, looked for from the newest back.
+    /// The commit with `number`, searched from the newest one backwards.
     pub(crate) async fn find(&self, number: i64) -> Result<Numbered> {
         let mut version = self.version;
         while version >= 0 {
@@ -204,8 +206,8 @@ impl Opened {
             version -= 1;
         }
         Err(Error::State {
-            message: format!("table `{}` carries no commit of number {number}", self.name),
-            hint: "compare the table's log with the metadata store; restore both from one backup".into(),
+            message: format!("table `{}` has no commit with number {number}", self.name),
+            hint: "restore the data folder and the metadata store from the same backup".into(),
         })
     }
 
@@ -219,7 +221,7 @@ impl Opened {
     }
 }
 
-/// The number and load of a commit's entry in the log.
+/// Parses the number and load from a commit's entry in the log.
 fn numbered(entry: &[u8], delta_version: i64) -> Option<Numbered> {
     let (mut number, mut load) = (None, None);
     for line in entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -1,4 +1,4 @@
-//! The quarantine of a table: rows set aside, as text, with load and reason.
+//! The quarantine of a table: quarantined rows as text, with load and reason.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,84 +17,81 @@ use perennial_core::id::LoadId;
 use perennial_core::port::data::Page;
 use serde_json::Value as Json;
 
-use super::commit::{is_conflict, put_file};
-use super::{Opened, Tables};
+use super::commit::{ATTEMPTS_MAX, is_conflict, put_file};
+use super::{OpenTable, Tables};
 use crate::convert::assemble;
 use crate::error::{Error, Result};
 use crate::parquet::FileSink;
 use crate::sql::{Sql, cell_json};
-use crate::stage::Area;
-use crate::types::{JOINS, LOAD, REASON};
+use crate::stage::StagingArea;
+use crate::types::{ADMITTED, LOAD, REASON};
 
-/// Looks at a quarantine before giving up because others keep writing.
-const LOOKS_MAX: usize = 8;
-
-/// The quarantine's table of a table.
+/// The name of a table's quarantine table.
 pub(crate) fn name_of(table: &str) -> String {
     format!("{table}.quarantine")
 }
 
-/// Writes the rows that `area` set aside to the quarantine of `table`; once, however often it is called. Rows of
-/// a load that was staged again take the place of those written before.
-pub(crate) async fn write(tables: &Tables, area: &Area, table: &str) -> Result<()> {
+/// Writes the quarantined rows of `area` to the quarantine of `table`. Idempotent: rows of a load that was staged again
+/// replace those written before.
+pub(crate) async fn write(tables: &Tables, area: &StagingArea, table: &str) -> Result<()> {
     let record = area.get()?;
     let name = name_of(table);
     let application = format!("perennial-load-{}", area.load());
     let work = area.work_folder()?;
     let file = work.path().join("quarantine.parquet");
-    let mut joins: Option<(Add, SchemaRef)> = None;
-    for _ in 0..LOOKS_MAX {
+    let mut added: Option<(Add, SchemaRef)> = None;
+    for _ in 0..ATTEMPTS_MAX {
         let newest = tables.newest(&name).await?;
         let before = match &newest {
-            Some(opened) => of_load(opened, area.load(), &application).await?,
-            None => Before::Nothing,
+            Some(opened) => existing_rows(opened, area.load(), &application).await?,
+            None => Existing::Nothing,
         };
-        if record.aside.is_some() && joins.is_none() {
+        if record.quarantined.is_some() && added.is_none() {
             let schema = convert(area, &file).await?;
-            joins = Some((put_file(tables, &name, &area.load().to_string(), &file).await?, schema));
+            added = Some((put_file(tables, &name, &area.load().to_string(), &file).await?, schema));
         }
-        let leaves = match (before, &joins) {
-            (Before::Nothing, None) | (Before::Merged, _) => return Ok(()),
-            (Before::Nothing, Some(_)) => Vec::new(),
-            (Before::Files(files), Some((add, _))) if files.iter().any(|file| file.path == add.path) => return Ok(()),
-            (Before::Files(files), _) => files,
+        let removed = match (before, &added) {
+            (Existing::Nothing, None) | (Existing::Merged, _) => return Ok(()),
+            (Existing::Nothing, Some(_)) => Vec::new(),
+            (Existing::Files(files), Some((add, _))) if files.iter().any(|file| file.path == add.path) => return Ok(()),
+            (Existing::Files(files), _) => files,
         };
-        match commit(tables, newest.as_deref(), &name, &application, joins.clone(), leaves).await {
+        match commit(tables, newest.as_deref(), &name, &application, added.clone(), removed).await {
             Ok(()) => return Ok(()),
             Err(cause) if is_conflict(&cause) => {}
             Err(cause) => return Err(Error::delta(format!("writing the quarantine of table `{table}`"), cause)),
         }
     }
     Err(Error::State {
-        message: format!("the quarantine of table `{table}` was changed by others {LOOKS_MAX} times in a row"),
-        hint: "try again when the other writers are done".into(),
+        message: format!("the quarantine of table `{table}` had {ATTEMPTS_MAX} conflicting commits in a row"),
+        hint: "try again when no other process writes to it".into(),
     })
 }
 
-/// What a quarantine holds of a load.
-enum Before {
+/// The rows of a load in a quarantine.
+enum Existing {
     /// No rows.
     Nothing,
-    /// Files of its own, each named by the load.
+    /// Files with only rows of the load, named by it.
     Files(Vec<Remove>),
-    /// Rows that lie among those of others by now.
+    /// Rows that were merged into files with rows of other loads.
     Merged,
 }
 
-async fn of_load(opened: &Opened, load: LoadId, application: &str) -> Result<Before> {
+async fn existing_rows(opened: &OpenTable, load: LoadId, application: &str) -> Result<Existing> {
     let state = opened.state()?;
     let written = state.transaction_version(opened.log.as_ref(), application).await;
     if written.map_err(|cause| opened.failed("reading", cause))?.is_none() {
-        return Ok(Before::Nothing);
+        return Ok(Existing::Nothing);
     }
     let stem = format!("part-{load}-");
     let files = state.log_data();
     let own = files.iter().filter(|file| file.path().starts_with(&stem));
     let own: Vec<Remove> = own.map(|file| file.remove_action(true)).collect();
-    Ok(if own.is_empty() { Before::Merged } else { Before::Files(own) })
+    Ok(if own.is_empty() { Existing::Merged } else { Existing::Files(own) })
 }
 
-/// Quarantined rows of `loads`, the newest first.
+/// The quarantined rows of `loads`, newest first.
 pub(crate) async fn read(sql: &Sql, table: &str, loads: &[LoadId], limit: usize) -> Result<Page> {
     let name = name_of(table);
     let Some(opened) = sql.tables().newest(&name).await? else {
@@ -102,30 +99,30 @@ pub(crate) async fn read(sql: &Sql, table: &str, loads: &[LoadId], limit: usize)
     };
     let failed = |cause| Error::engine(&format!("reading the quarantine of table `{table}`"), cause);
     let loads = loads.iter().map(|load| lit(load.to_string())).collect();
-    let frame = sql.steady_session().read_table(sql.tables().files(&opened)?).map_err(failed)?;
+    let frame = sql.deterministic_session().read_table(sql.tables().files(&opened)?).map_err(failed)?;
     let frame = frame.filter(ident(LOAD).in_list(loads, false)).map_err(failed)?;
-    // Load ids grow with time.
+    // Load ids are ordered by time.
     let frame = frame.sort(vec![ident(LOAD).sort(false, true)]).map_err(failed)?;
     sql.page_of(frame, limit).await
 }
 
-/// Writes the rows set aside as text beside them; gives the columns.
-async fn convert(area: &Area, file: &Path) -> Result<SchemaRef> {
-    let reader = crate::parquet::read(&area.aside())?;
+/// Writes the quarantined rows as text to `file`; returns the columns.
+async fn convert(area: &StagingArea, file: &Path) -> Result<SchemaRef> {
+    let reader = crate::parquet::read(&area.quarantined())?;
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let given = reader.schema();
     let names: Vec<&str> = given
         .fields()
         .iter()
         .map(|field| field.name().as_str())
-        .filter(|name| ![JOINS, REASON, LOAD].contains(name))
+        .filter(|name| ![ADMITTED, REASON, LOAD].contains(name))
         .collect();
     let fields: Vec<Field> = [LOAD, REASON].into_iter().chain(names.iter().copied()).map(text).collect();
     let schema: SchemaRef = Arc::new(ArrowSchema::new(fields));
     let mut sink = FileSink::create(file, &schema)?;
     let load = area.load().to_string();
     for batch in reader {
-        let batch = batch.map_err(|cause| Error::storage("reading rows set aside", cause))?;
+        let batch = batch.map_err(|cause| Error::storage("reading quarantined rows", cause))?;
         let rows = batch.num_rows();
         let mut columns: Vec<ArrayRef> =
             vec![Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&load, rows)))];
@@ -138,7 +135,7 @@ async fn convert(area: &Area, file: &Path) -> Result<SchemaRef> {
     Ok(schema)
 }
 
-/// A column as text: scalars as JSON says them without quotes, nested values as JSON.
+/// A column as text: scalars as in JSON without quotes, nested values as JSON.
 fn as_text(batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
     let Some(column) = batch.column_by_name(name) else {
         return Ok(arrow::array::new_null_array(&DataType::Utf8, batch.num_rows()));
@@ -160,18 +157,18 @@ fn as_text(batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
 
 async fn commit(
     tables: &Tables,
-    newest: Option<&Opened>,
+    newest: Option<&OpenTable>,
     name: &str,
     application: &str,
-    joins: Option<(Add, SchemaRef)>,
-    leaves: Vec<Remove>,
+    added: Option<(Add, SchemaRef)>,
+    removed: Vec<Remove>,
 ) -> DeltaResult<()> {
     let properties = CommitProperties::default()
         .with_application_transaction(Transaction::new(application, 1))
         .with_metadata(HashMap::new())
         .with_max_retries(0)
         .with_cleanup_expired_logs(Some(false));
-    let (add, schema) = joins.unzip();
+    let (add, schema) = added.unzip();
     let add = add.map(Action::Add);
     let Some(opened) = newest else {
         let schema = schema.unwrap_or_else(|| Arc::new(ArrowSchema::empty()));
@@ -188,7 +185,7 @@ async fn commit(
             .map(|_| ());
     };
     let state = opened.table.snapshot()?;
-    let mut actions: Vec<Action> = add.into_iter().chain(leaves.into_iter().map(Action::Remove)).collect();
+    let mut actions: Vec<Action> = add.into_iter().chain(removed.into_iter().map(Action::Remove)).collect();
     let mut fields: Vec<_> = state.snapshot().arrow_schema().fields().iter().cloned().collect();
     let before = fields.len();
     for field in schema.iter().flat_map(|schema| schema.fields()) {

@@ -1,4 +1,4 @@
-//! Files of a table written anew without the rows that leave.
+//! Rewrites the files of a table without the deleted rows.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,95 +12,96 @@ use deltalake::kernel::Remove;
 use futures::TryStreamExt;
 
 use super::scan::{FILE, Files};
-use super::{Leaving, Opened};
+use super::{Deletes, OpenTable};
 use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::parquet::FileSink;
 use crate::source::Origin;
 use crate::sql::Sql;
-use crate::stage::{Area, Record};
-use crate::types::JOINS;
+use crate::stage::{StagedLoad, StagingArea};
+use crate::types::ADMITTED;
 
-/// What became of the files with rows that leave.
+/// The result of rewriting the files with deleted rows.
 pub(super) struct Rewritten {
-    /// New local files with the rows that stay.
+    /// New local files with the remaining rows.
     pub(super) kept: Vec<PathBuf>,
-    /// The files they take the place of.
+    /// The files that they replace.
     pub(super) removed: Vec<Remove>,
 }
 
-/// Writes each file of `opened` that holds leaving rows anew, in columns of `schema`.
+/// Rewrites each file of `opened` with deleted rows, in columns of `schema`.
 pub(super) async fn without(
     sql: &Sql,
-    opened: &Arc<Opened>,
-    leaving: &Leaving,
+    opened: &Arc<OpenTable>,
+    deletes: &Deletes,
     folder: &Path,
     schema: &ArrowSchema,
 ) -> Result<Rewritten> {
-    let touched = files_with(sql, opened, leaving).await?;
+    let affected = files_with(sql, opened, deletes).await?;
     let schema: SchemaRef = Arc::new(schema.clone());
     let mut rewritten = Rewritten { kept: Vec::new(), removed: Vec::new() };
-    for (index, name) in touched.iter().enumerate() {
+    for (index, name) in affected.iter().enumerate() {
         let path = folder.join(format!("kept-{index}.parquet"));
         let mut sink = FileSink::create(&path, &schema)?;
         let file = Arc::new(Files::only(sql.tables().root(), opened, name)?);
-        let frame = sql.steady_session().read_table(file);
+        let frame = sql.deterministic_session().read_table(file);
         let mut batches = stream(frame.map_err(|cause| Error::engine("reading a table", cause))?).await?;
         while let Some(batch) = next(&mut batches, &schema).await? {
-            let stays = not(&leaving.mask(&batch)?).and_then(|stays| filter_record_batch(&batch, &stays));
-            sink.write(stays.map_err(|cause| Error::internal("filtering rows", cause))?).await?;
+            let remaining = not(&deletes.mask(&batch)?).and_then(|keeps| filter_record_batch(&batch, &keeps));
+            sink.write(remaining.map_err(|cause| Error::internal("filtering rows", cause))?).await?;
         }
         if sink.finish().await?.rows > 0 {
             rewritten.kept.push(path);
         }
     }
     for file in opened.state()?.log_data().iter() {
-        if touched.iter().any(|name| *name == file.path()) {
+        if affected.iter().any(|name| *name == file.path()) {
             rewritten.removed.push(file.remove_action(true));
         }
     }
-    if rewritten.removed.len() != touched.len() {
+    if rewritten.removed.len() != affected.len() {
         return Err(Error::internal("rewriting a table's files", "a file that was read is not in the log"));
     }
     Ok(rewritten)
 }
 
-/// The rows set aside that join when everything is committed, as a file of table columns.
-pub(super) async fn joining(area: &Area, record: &Record, folder: &Path) -> Result<Option<PathBuf>> {
-    if record.aside.is_none() {
+/// Writes the quarantined rows that are admitted by force to a file with the table's columns; `None` without any.
+pub(super) async fn admitted(area: &StagingArea, record: &StagedLoad, folder: &Path) -> Result<Option<PathBuf>> {
+    if record.quarantined.is_none() {
         return Ok(None);
     }
     let rows = crate::parquet::read(&area.rows())?.schema();
     let path = folder.join("joins.parquet");
     let mut sink = FileSink::create(&path, &rows)?;
     let origin = Origin::rows(&Arc::from("the staging area"), 1);
-    for batch in crate::parquet::read(&area.aside())? {
-        let batch = batch.map_err(|cause| Error::storage("reading rows set aside", cause))?;
-        let joins = batch.column_by_name(JOINS).map(|column| column.as_boolean().clone());
-        let Some(joins) = joins else { continue };
-        let chosen = filter_record_batch(&batch, &joins).map_err(|cause| Error::internal("filtering rows", cause))?;
+    for batch in crate::parquet::read(&area.quarantined())? {
+        let batch = batch.map_err(|cause| Error::storage("reading quarantined rows", cause))?;
+        let admitted = batch.column_by_name(ADMITTED).map(|column| column.as_boolean().clone());
+        let Some(admitted) = admitted else { continue };
+        let chosen =
+            filter_record_batch(&batch, &admitted).map_err(|cause| Error::internal("filtering rows", cause))?;
         sink.write(fit(&chosen, &rows, &origin)?).await?;
     }
     Ok((sink.finish().await?.rows > 0).then_some(path))
 }
 
-/// The files that hold leaving rows, as the log names them, in order.
-async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec<String>> {
-    let provider = Arc::new(Files::named(sql.tables().root(), opened)?);
-    let columns: Vec<_> = leaving.columns().iter().map(|name| ident(name.as_str())).chain([col(FILE)]).collect();
+/// The files with deleted rows, by their names in the log, ordered.
+async fn files_with(sql: &Sql, opened: &OpenTable, deletes: &Deletes) -> Result<Vec<String>> {
+    let provider = Arc::new(Files::with_name(sql.tables().root(), opened)?);
+    let columns: Vec<_> = deletes.columns().iter().map(|name| ident(name.as_str())).chain([col(FILE)]).collect();
     let frame = sql.session().read_table(provider);
-    let frame = frame.and_then(|frame| match leaving.filter() {
+    let frame = frame.and_then(|frame| match deletes.filter() {
         Some(filter) => frame.filter(filter),
         None => Ok(frame),
     });
     let frame = frame.and_then(|frame| frame.select(columns));
     let frame = frame.map_err(|cause| Error::engine("reading a table", cause))?;
     let schema = frame.schema().as_arrow().clone();
-    let target = target_of(&schema);
+    let target = canonical_columns(&schema);
     let mut batches = stream(frame).await?;
     let mut files = BTreeSet::new();
     while let Some(batch) = next(&mut batches, &target).await? {
-        let mask = leaving.mask(&batch)?;
+        let mask = deletes.mask(&batch)?;
         let Some(names) = batch.column_by_name(FILE) else { continue };
         let names = names.as_string::<i32>();
         for row in mask.values().set_indices() {
@@ -112,8 +113,8 @@ async fn files_with(sql: &Sql, opened: &Opened, leaving: &Leaving) -> Result<Vec
     Ok(files.into_iter().collect())
 }
 
-/// Canonical types for a scan's columns, ours included.
-pub(crate) fn target_of(schema: &ArrowSchema) -> SchemaRef {
+/// A scan's columns in canonical types, `_load` included.
+pub(crate) fn canonical_columns(schema: &ArrowSchema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let kind = crate::types::canonical(field.data_type()).unwrap_or(DataType::Utf8);
         arrow::datatypes::Field::new(field.name(), kind, true)

@@ -1,7 +1,7 @@
-//! Reading a table: the log says which files it consists of, DataFusion reads them.
+//! Reads a table: the Delta log lists its files, DataFusion reads them.
 //!
-//! Tables of ours have neither partitions nor deletion vectors; one to which another engine gave
-//! them is refused, not read by half.
+//! Our tables have neither partitions nor deletion vectors. A table to which another engine added them is refused,
+//! because it would be read incorrectly.
 
 use std::sync::Arc;
 
@@ -22,15 +22,15 @@ use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 
-use super::Opened;
-use super::rewrite::target_of;
+use super::OpenTable;
+use super::rewrite::canonical_columns;
 use crate::error::{Error, Result};
 use crate::store::Root;
 
-/// The column that names a row's file, where it is asked for.
+/// The column with the name of a row's file, where requested.
 pub(crate) const FILE: &str = "__perennial_file";
 
-/// The files of one state of a table.
+/// The files of one version of a table.
 #[derive(Debug)]
 pub(crate) struct Files {
     store: ObjectStoreUrl,
@@ -40,39 +40,39 @@ pub(crate) struct Files {
 
 impl Files {
     /// All files of `opened`.
-    pub(crate) fn of(root: &Root, opened: &Opened) -> Result<Self> {
-        Self::chosen(root, opened, |_| true, Vec::new())
+    pub(crate) fn of(root: &Root, opened: &OpenTable) -> Result<Self> {
+        Self::select(root, opened, |_| true, Vec::new())
     }
 
-    /// The same with the column [`FILE`], which holds the file's name as the log has it.
-    pub(crate) fn named(root: &Root, opened: &Opened) -> Result<Self> {
+    /// All files, with the additional column [`FILE`]: the file's name in the log.
+    pub(crate) fn with_name(root: &Root, opened: &OpenTable) -> Result<Self> {
         let name = Arc::new(Field::new(FILE, DataType::Utf8, false));
-        Self::chosen(root, opened, |_| true, vec![name])
+        Self::select(root, opened, |_| true, vec![name])
     }
 
     /// One file.
-    pub(crate) fn only(root: &Root, opened: &Opened, name: &str) -> Result<Self> {
-        Self::chosen(root, opened, |path| path == name, Vec::new())
+    pub(crate) fn only(root: &Root, opened: &OpenTable, name: &str) -> Result<Self> {
+        Self::select(root, opened, |path| path == name, Vec::new())
     }
 
-    fn chosen(root: &Root, opened: &Opened, takes: impl Fn(&str) -> bool, extra: Vec<Arc<Field>>) -> Result<Self> {
-        let place = |cause| Error::engine(&format!("opening table `{}`", opened.name), cause);
-        let store = ObjectStoreUrl::parse(&root.store.base).map_err(place)?;
+    fn select(root: &Root, opened: &OpenTable, matches: impl Fn(&str) -> bool, extra: Vec<Arc<Field>>) -> Result<Self> {
+        let failed = |cause| Error::engine(&format!("opening table `{}`", opened.name), cause);
+        let store = ObjectStoreUrl::parse(&root.store.base).map_err(failed)?;
         let url = root.table_url(&opened.name)?;
         let folder = StorePath::from_url_path(url.path())
             .map_err(|cause| Error::storage(format!("opening table `{}`", opened.name), cause))?;
-        let schema = target_of(&opened.state()?.snapshot().arrow_schema());
+        let schema = canonical_columns(&opened.state()?.snapshot().arrow_schema());
         let has_name = !extra.is_empty();
         let mut files = Vec::new();
-        for file in opened.state()?.log_data().iter().filter(|file| takes(&file.path())) {
+        for file in opened.state()?.log_data().iter().filter(|file| matches(&file.path())) {
             let name = file.path().into_owned();
             let foreign = file.deletion_vector_descriptor().is_some()
                 || !file.partition_values_map().is_empty()
                 || name.contains("://");
             if foreign {
                 return Err(Error::State {
-                    message: format!("table `{}` holds a file that another engine wrote: `{name}`", opened.name),
-                    hint: "tables here have no partitions, deletion vectors or files elsewhere; write the rows anew"
+                    message: format!("table `{}` has a file that another engine wrote: `{name}`", opened.name),
+                    hint: "partitions, deletion vectors and files outside the table are not supported: rewrite the table without them"
                         .into(),
                 });
             }

@@ -1,4 +1,4 @@
-//! Statistics of a data file, as the Delta log keeps them for skipping files.
+//! Statistics of a data file, which the Delta log stores so that readers can skip files.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,7 +14,7 @@ use serde_json::{Map, Number, Value as Json, json};
 use crate::error::{Error, Result};
 use crate::sql::{date_text, timestamp_text};
 
-/// Columns that get statistics, from the first on; as other writers do.
+/// The number of leading columns with statistics.
 const COLUMNS_MAX: usize = 128;
 
 /// The statistics of the Parquet file at `path`, as JSON text.
@@ -37,7 +37,7 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
         }
         let low = converter.row_group_mins(groups).map_err(failed)?;
         let high = converter.row_group_maxes(groups).map_err(failed)?;
-        // A bound that a row group lacks would bound nothing.
+        // A bound is valid only if every row group has one.
         if low.null_count() > 0 || high.null_count() > 0 {
             continue;
         }
@@ -50,8 +50,8 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
     Ok(json!({ "numRecords": rows, "minValues": mins, "maxValues": maxs, "nullCount": nulls }).to_string())
 }
 
-/// Smallest and greatest value of a column over several Parquet files; `None` when that is not known, or
-/// means nothing: no rows, floating-point numbers.
+/// The smallest and greatest value of a column over several Parquet files; `None` when unknown, or undefined: no rows,
+/// floating-point numbers.
 pub(crate) fn bounds(paths: &[&Path], column: &str) -> Result<Option<(ScalarValue, ScalarValue)>> {
     let mut found: Option<(ScalarValue, ScalarValue)> = None;
     for path in paths {
@@ -88,7 +88,7 @@ pub(crate) fn bounds(paths: &[&Path], column: &str) -> Result<Option<(ScalarValu
     Ok(found)
 }
 
-/// The smallest or greatest of row groups' bounds, as JSON.
+/// The smallest or greatest bound of all row groups, as JSON.
 fn bound(values: &ArrayRef, greatest: bool) -> Option<Json> {
     match values.data_type() {
         DataType::Int64 => {
@@ -111,7 +111,7 @@ fn bound(values: &ArrayRef, greatest: bool) -> Option<Json> {
         DataType::Timestamp(_, _) => {
             let array = values.as_primitive::<TimestampMicrosecondType>();
             let us = if greatest { compute::max(array) } else { compute::min(array) }?;
-            // The log keeps milliseconds: the bound moves outwards.
+            // The log stores milliseconds, so the bound is rounded outwards.
             let ms = if greatest { us.checked_add(999)?.div_euclid(1000) } else { us.div_euclid(1000) };
             Some(timestamp_text(ms.checked_mul(1000)?).into())
         }

@@ -1,4 +1,4 @@
-//! Digests: the same for the same rows, whatever their order, layout or way in.
+//! Digests are equal for the same rows in any order, layout or format.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value as Json;
 
-use crate::support::{How, Place, Running, repository, run_python};
+use crate::support::{Fixture, IncrementalDigest, StageOptions, repository, run_python};
 
 fn digest(staged: &Staged) -> TableDigest {
     TableDigest::of(&staged.schema, staged.change.added_rows, &staged.change.added)
@@ -20,18 +20,19 @@ const ROWS: &str = "SELECT CAST(value AS INT) AS n, CAST(value AS FLOAT) / 4 AS 
                     FROM generate_series(1, 20000)";
 
 #[tokio::test]
-async fn order_files_format_and_engine_do_not_count() {
-    let place = Place::new();
-    let sql = |sql: String| How::new(StageInput::Sql { sql, tables: Vec::new() });
-    let whole = digest(&place.stage(&sql(ROWS.into())).await.unwrap().1);
-    let turned =
-        digest(&place.stage(&sql(format!("SELECT at, d, b, t, x, n FROM ({ROWS}) ORDER BY n DESC"))).await.unwrap().1);
+async fn the_digest_does_not_depend_on_order_files_format_and_engine() {
+    let fixture = Fixture::new();
+    let sql = |sql: String| StageOptions::new(StageInput::Sql { sql, tables: Vec::new() });
+    let whole = digest(&fixture.stage(&sql(ROWS.into())).await.unwrap().1);
+    let turned = digest(
+        &fixture.stage(&sql(format!("SELECT at, d, b, t, x, n FROM ({ROWS}) ORDER BY n DESC"))).await.unwrap().1,
+    );
     assert_eq!(turned, whole);
-    place.write_parquet("a.parquet", &format!("SELECT * FROM ({ROWS}) WHERE n % 7 < 3")).await;
-    place.write_parquet("b.parquet", &format!("SELECT x, n, t, at, d, b FROM ({ROWS}) WHERE n % 7 >= 3")).await;
-    assert_eq!(digest(&place.stage(&How::files(&["a.parquet", "b.parquet"])).await.unwrap().1), whole);
+    fixture.write_parquet("a.parquet", &format!("SELECT * FROM ({ROWS}) WHERE n % 7 < 3")).await;
+    fixture.write_parquet("b.parquet", &format!("SELECT x, n, t, at, d, b FROM ({ROWS}) WHERE n % 7 >= 3")).await;
+    assert_eq!(digest(&fixture.stage(&StageOptions::files(&["a.parquet", "b.parquet"])).await.unwrap().1), whole);
     let rows = perennial_core::port::data::DataEngine::query(
-        &place.engine,
+        &fixture.engine,
         perennial_core::port::data::QueryRequest { sql: ROWS.into(), tables: Vec::new(), limit: 20_000 },
     )
     .await
@@ -46,13 +47,13 @@ async fn order_files_format_and_engine_do_not_count() {
         csv.push_str(&row.iter().map(text).collect::<Vec<_>>().join(","));
         csv.push('\n');
     }
-    place.write("a.csv", csv);
-    assert_eq!(digest(&place.stage(&How::files(&["a.csv"])).await.unwrap().1), whole);
+    fixture.write("a.csv", csv);
+    assert_eq!(digest(&fixture.stage(&StageOptions::files(&["a.csv"])).await.unwrap().1), whole);
 }
 
 #[tokio::test]
 async fn any_changed_value_changes_the_digest() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     let mut seen = Vec::new();
     for text in [
         "{\"a\": 1, \"b\": \"x\"}",
@@ -63,7 +64,7 @@ async fn any_changed_value_changes_the_digest() {
         "{\"a\": 1.5, \"b\": \"x\"}",
         "{\"c\": 1, \"b\": \"x\"}",
     ] {
-        let digest = digest(&place.stage(&How::lines(text)).await.unwrap().1);
+        let digest = digest(&fixture.stage(&StageOptions::lines(text)).await.unwrap().1);
         assert!(!seen.contains(&digest), "{text}");
         seen.push(digest);
     }
@@ -73,7 +74,7 @@ async fn any_changed_value_changes_the_digest() {
 type Step = (u8, Vec<(u8, Option<i16>)>, Option<prop::sample::Index>);
 
 #[test]
-fn after_any_history_of_loads_the_running_digest_is_that_of_the_whole() {
+fn the_incremental_digest_equals_that_of_the_table_after_any_history() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let step =
         (0u8..4, prop::collection::vec((0u8..12, any::<Option<i16>>()), 0..12), any::<Option<prop::sample::Index>>());
@@ -87,30 +88,30 @@ fn after_any_history_of_loads_the_running_digest_is_that_of_the_whole() {
 }
 
 async fn play(steps: &[Step]) {
-    let place = Place::new();
-    let mut running = Running::default();
+    let fixture = Fixture::new();
+    let mut running = IncrementalDigest::default();
     let mut loads = Vec::new();
     for (mode, rows, replaced) in steps {
         let mut text = "k,v\n".to_owned();
         for (k, v) in rows {
             writeln!(text, "{k},{}", v.map_or_else(String::new, |v| v.to_string())).unwrap();
         }
-        place.write("a.csv", text);
+        fixture.write("a.csv", text);
         let mode = [Mode::Append, Mode::Append, Mode::Merge, Mode::Replace][*mode as usize];
-        let mut how = How::files(&["a.csv"]).key(&["k"]).mode(mode);
-        how.schema = Some(serde_json::from_value(schema()).unwrap());
+        let mut options = StageOptions::files(&["a.csv"]).key(&["k"]).mode(mode);
+        options.schema = Some(serde_json::from_value(schema()).unwrap());
         if let Some(replaced) = replaced.filter(|_| !loads.is_empty() && mode != Mode::Replace) {
-            how = how.replaces(loads[replaced.index(loads.len())]);
+            options = options.replaces(loads[replaced.index(loads.len())]);
         }
-        let (load, staged) = place.load(&how).await;
+        let (load, staged) = fixture.load(&options).await;
         if mode == Mode::Replace {
-            running = Running::default();
+            running = IncrementalDigest::default();
             loads.clear();
         }
         loads.push(load);
         running.apply(&staged.change);
-        assert_eq!(running.rows, place.rows("SELECT count(*) FROM rows").await[0][0].as_u64().unwrap());
-        assert_eq!(running.digest(&staged), place.whole_digest().await, "{steps:?}");
+        assert_eq!(running.rows, fixture.rows("SELECT count(*) FROM rows").await[0][0].as_u64().unwrap());
+        assert_eq!(running.digest(&staged), fixture.full_digest().await, "{steps:?}");
     }
 }
 

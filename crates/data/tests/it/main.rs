@@ -8,7 +8,8 @@ mod commits;
 mod digests;
 mod foreign;
 mod keys;
-mod places;
+mod paths;
+
 mod quarantine;
 mod queries;
 mod schemas;

@@ -1,4 +1,4 @@
-//! Files as they arrive: what reads, and what each kind of broken file is told.
+//! Source files: accepted forms, and the error for each kind of invalid file.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,18 @@ use perennial_core::port::data::{DataEngine, FilesSource, Format, StageInput};
 use perennial_core::schema::TypeClass;
 use serde_json::json;
 
-use crate::support::{How, Place, says, source};
+use crate::support::{Fixture, StageOptions, assert_error, source};
 
 #[tokio::test]
-async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
-    let place = Place::new();
+async fn types_of_csv_columns_are_inferred_from_all_rows() {
+    let fixture = Fixture::new();
     let mut text = "id,share,day,at,flag,code,name,empty\n".to_owned();
     for row in 0..20_000 {
         writeln!(text, "{row},{row},2013-01-01,2013-01-01T05:00:00Z,true,007,n,").unwrap();
     }
     text.push_str("20000,0.5,2013-01-02,2013-01-01 05:00,false,008,\"a, \"\"b\"\"\",\n");
-    place.write("a.csv", text);
-    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+    fixture.write("a.csv", text);
+    let (_, staged) = fixture.load(&StageOptions::files(&["a.csv"])).await;
     let classes: Vec<_> = staged.schema.fields.iter().map(|field| field.class.clone()).collect();
     assert_eq!(
         classes,
@@ -32,7 +32,7 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
             TypeClass::Text
         ]
     );
-    let last = place.rows("SELECT * FROM rows WHERE id = 20000").await;
+    let last = fixture.rows("SELECT * FROM rows WHERE id = 20000").await;
     assert_eq!(
         last,
         [[
@@ -49,9 +49,9 @@ async fn types_of_csv_columns_are_inferred_over_the_whole_file() {
 }
 
 #[tokio::test]
-async fn csv_without_header_takes_the_names_of_the_source() {
-    let place = Place::new();
-    place.write("a.csv", "1,x\n2,y\n");
+async fn csv_without_a_header_uses_the_declared_names() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "1,x\n2,y\n");
     let files = FilesSource {
         root: None,
         files: "a.csv".into(),
@@ -59,41 +59,44 @@ async fn csv_without_header_takes_the_names_of_the_source() {
         header: false,
         columns: vec!["n".into(), "t".into()],
     };
-    place.load(&How::from_source(files.clone(), &["a.csv"])).await;
-    assert_eq!(place.rows("SELECT n, t FROM rows ORDER BY n").await, [[json!(1), json!("x")], [json!(2), json!("y")]]);
+    fixture.load(&StageOptions::from_source(files.clone(), &["a.csv"])).await;
+    assert_eq!(
+        fixture.rows("SELECT n, t FROM rows ORDER BY n").await,
+        [[json!(1), json!("x")], [json!(2), json!("y")]]
+    );
     let unnamed = FilesSource { columns: Vec::new(), ..files };
-    let error = place.stage(&How::from_source(unnamed, &["a.csv"])).await.unwrap_err();
-    says(&error, "invalid-argument", &["a.csv", "no header line", "columns"]);
+    let error = fixture.stage(&StageOptions::from_source(unnamed, &["a.csv"])).await.unwrap_err();
+    assert_error(&error, "invalid-argument", &["a.csv", "no header line", "columns"]);
 }
 
 #[tokio::test]
-async fn a_csv_row_of_another_length_is_named_by_file_line_and_count() {
-    let place = Place::new();
-    place.write("short.csv", "a,b,c\n1,2,3\n\"multi\nline\",2,3\n4,5\n");
-    let error = place.stage(&How::files(&["short.csv"])).await.unwrap_err();
-    says(&error, "source-file", &["short.csv line 5", "expected 3 columns, got 2"]);
-    place.write("long.csv", "a,b\n1,2,3\n");
-    let error = place.stage(&How::files(&["long.csv"])).await.unwrap_err();
-    says(&error, "source-file", &["long.csv line 2", "expected 2 columns, got 3"]);
+async fn a_csv_row_of_another_length_is_reported_by_file_line_and_count() {
+    let fixture = Fixture::new();
+    fixture.write("short.csv", "a,b,c\n1,2,3\n\"multi\nline\",2,3\n4,5\n");
+    let error = fixture.stage(&StageOptions::files(&["short.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["short.csv line 5", "expected 3 columns, got 2"]);
+    fixture.write("long.csv", "a,b\n1,2,3\n");
+    let error = fixture.stage(&StageOptions::files(&["long.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["long.csv line 2", "expected 2 columns, got 3"]);
 }
 
 #[tokio::test]
-async fn a_value_of_the_wrong_type_late_in_a_file_is_named_by_line_column_and_value() {
-    let place = Place::new();
-    place.write("a.csv", "id,x\n1,1\n");
-    place.load(&How::files(&["a.csv"])).await;
+async fn a_value_of_the_wrong_type_is_reported_by_line_column_and_value() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "id,x\n1,1\n");
+    fixture.load(&StageOptions::files(&["a.csv"])).await;
     let mut text = "id,x\n".to_owned();
     (0..30_000).for_each(|row| writeln!(text, "{row},{row}").unwrap());
     text.push_str("30000,many\n");
-    place.write("b.csv", text);
-    let error = place.stage(&How::files(&["b.csv"])).await.unwrap_err();
-    says(&error, "source-file", &["b.csv line 30002", "column `x`", "`many`", "expected int"]);
-    assert_eq!(place.rows("SELECT count(*) FROM rows").await, [[json!(1)]], "nothing is half loaded");
+    fixture.write("b.csv", text);
+    let error = fixture.stage(&StageOptions::files(&["b.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["b.csv line 30002", "column `x`", "`many`", "expected int"]);
+    assert_eq!(fixture.rows("SELECT count(*) FROM rows").await, [[json!(1)]], "nothing is half loaded");
 }
 
 #[tokio::test]
-async fn headers_that_repeat_or_lack_names_are_refused() {
-    let place = Place::new();
+async fn headers_with_repeated_or_missing_names_are_refused() {
+    let fixture = Fixture::new();
     for (text, part) in [
         ("a,b,a\n1,2,3\n", "column `a` appears twice"),
         ("a,A\n1,2\n", "appears twice"),
@@ -101,50 +104,54 @@ async fn headers_that_repeat_or_lack_names_are_refused() {
         ("a,_load\n1,2\n", "`_load` is reserved"),
         ("", "is empty"),
     ] {
-        place.write("h.csv", text);
-        says(&place.stage(&How::files(&["h.csv"])).await.unwrap_err(), "source-file", &["h.csv", part]);
+        fixture.write("h.csv", text);
+        assert_error(
+            &fixture.stage(&StageOptions::files(&["h.csv"])).await.unwrap_err(),
+            "source-file",
+            &["h.csv", part],
+        );
     }
 }
 
 #[tokio::test]
 async fn text_that_is_not_utf8_is_named() {
-    let place = Place::new();
-    place.write("a.csv", b"a,b\n1,caf\xe9\n");
-    says(
-        &place.stage(&How::files(&["a.csv"])).await.unwrap_err(),
+    let fixture = Fixture::new();
+    fixture.write("a.csv", b"a,b\n1,caf\xe9\n");
+    assert_error(
+        &fixture.stage(&StageOptions::files(&["a.csv"])).await.unwrap_err(),
         "source-file",
         &["a.csv line 2", "`b`", "not UTF-8"],
     );
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_is_no_part_of_the_first_name() {
-    let place = Place::new();
-    place.write("a.csv", b"\xef\xbb\xbfid,b\r\n1,2\r\n");
-    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+async fn a_byte_order_mark_is_not_part_of_the_first_name() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", b"\xef\xbb\xbfid,b\r\n1,2\r\n");
+    let (_, staged) = fixture.load(&StageOptions::files(&["a.csv"])).await;
     assert_eq!(staged.schema.fields[0].name, "id");
 }
 
 #[tokio::test]
-async fn a_header_alone_is_a_load_of_no_rows() {
-    let place = Place::new();
-    place.write("a.csv", "a,b\n");
-    let (_, staged) = place.load(&How::files(&["a.csv"])).await;
+async fn a_file_with_only_a_header_is_a_load_without_rows() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "a,b\n");
+    let (_, staged) = fixture.load(&StageOptions::files(&["a.csv"])).await;
     assert_eq!(staged.arrived, 0);
-    assert_eq!(place.rows("SELECT count(*) FROM rows").await, [[json!(0)]]);
+    assert_eq!(fixture.rows("SELECT count(*) FROM rows").await, [[json!(0)]]);
 }
 
 #[tokio::test]
-async fn json_lines_read_nested_values_and_missing_members() {
-    let place = Place::new();
-    place.write(
+async fn json_lines_may_have_nested_values_and_missing_members() {
+    let fixture = Fixture::new();
+    fixture.write(
         "a.jsonl",
         "{\"n\": 1, \"tags\": [\"x\", \"y\"], \"at\": {\"lat\": 1.5}}\n\n{\"n\": 2.5, \"t\": \"12\"}\n",
     );
-    let (_, staged) = place.load(&How::files(&["a.jsonl"])).await;
+    let (_, staged) = fixture.load(&StageOptions::files(&["a.jsonl"])).await;
     assert_eq!(staged.schema.field("tags").map(|f| f.class.to_string()).as_deref(), Some("list<text>"));
     assert_eq!(
-        place.rows("SELECT n, tags, at, t FROM rows ORDER BY n").await,
+        fixture.rows("SELECT n, tags, at, t FROM rows ORDER BY n").await,
         [
             vec![json!(1.0), json!(["x", "y"]), json!({ "lat": 1.5 }), json!(null)],
             vec![json!(2.5), json!(null), json!(null), json!("12")]
@@ -153,78 +160,82 @@ async fn json_lines_read_nested_values_and_missing_members() {
 }
 
 #[tokio::test]
-async fn a_broken_line_of_json_is_named_by_line_and_column() {
-    let place = Place::new();
-    place.write("a.jsonl", "{\"n\": 1}\n{\"n\": }\n");
-    says(&place.stage(&How::files(&["a.jsonl"])).await.unwrap_err(), "source-file", &["a.jsonl line 2", "at column 7"]);
-    place.write("b.jsonl", "[1, 2]\n");
-    says(
-        &place.stage(&How::files(&["b.jsonl"])).await.unwrap_err(),
+async fn an_invalid_line_of_json_is_reported_by_line_and_column() {
+    let fixture = Fixture::new();
+    fixture.write("a.jsonl", "{\"n\": 1}\n{\"n\": }\n");
+    assert_error(
+        &fixture.stage(&StageOptions::files(&["a.jsonl"])).await.unwrap_err(),
+        "source-file",
+        &["a.jsonl line 2", "at column 7"],
+    );
+    fixture.write("b.jsonl", "[1, 2]\n");
+    assert_error(
+        &fixture.stage(&StageOptions::files(&["b.jsonl"])).await.unwrap_err(),
         "source-file",
         &["b.jsonl line 1", "no JSON object"],
     );
 }
 
 #[tokio::test]
-async fn text_in_a_number_column_of_json_is_named_and_numbers_written_as_text_are_read() {
-    let place = Place::new();
-    place.load(&How::lines("{\"n\": 1}\n")).await;
-    place.load(&How::lines("{\"n\": \"12\"}\n")).await;
-    assert_eq!(place.rows("SELECT sum(n) FROM rows").await, [[json!(13)]]);
-    let error = place.stage(&How::lines("{\"n\": 2}\n{\"n\": \"two\"}\n")).await.unwrap_err();
-    says(&error, "source-file", &["line 2", "column `n`", "two", "expected int"]);
+async fn text_in_a_number_column_of_json_is_reported_and_numbers_as_strings_are_parsed() {
+    let fixture = Fixture::new();
+    fixture.load(&StageOptions::lines("{\"n\": 1}\n")).await;
+    fixture.load(&StageOptions::lines("{\"n\": \"12\"}\n")).await;
+    assert_eq!(fixture.rows("SELECT sum(n) FROM rows").await, [[json!(13)]]);
+    let error = fixture.stage(&StageOptions::lines("{\"n\": 2}\n{\"n\": \"two\"}\n")).await.unwrap_err();
+    assert_error(&error, "source-file", &["line 2", "column `n`", "two", "expected int"]);
 }
 
 #[tokio::test]
-async fn broken_and_truncated_parquet_files_are_named() {
-    let place = Place::new();
-    place.write_parquet("whole.parquet", "SELECT value AS n FROM generate_series(1, 5000)").await;
-    let whole = std::fs::read(place.source("whole.parquet")).unwrap();
-    place.write("cut.parquet", &whole[..whole.len() / 2]);
-    place.write("noise.parquet", b"this is no parquet file at all");
+async fn invalid_and_truncated_parquet_files_are_reported() {
+    let fixture = Fixture::new();
+    fixture.write_parquet("whole.parquet", "SELECT value AS n FROM generate_series(1, 5000)").await;
+    let whole = std::fs::read(fixture.source("whole.parquet")).unwrap();
+    fixture.write("cut.parquet", &whole[..whole.len() / 2]);
+    fixture.write("noise.parquet", b"this is no parquet file at all");
     let mut damaged = whole.clone();
     damaged[4..400].fill(0xaa);
-    place.write("damaged.parquet", damaged);
+    fixture.write("damaged.parquet", damaged);
     for name in ["cut.parquet", "noise.parquet", "damaged.parquet"] {
-        let error = place.stage(&How::files(&[name])).await.unwrap_err();
-        says(&error, "source-file", &[name, "no whole Parquet file"]);
+        let error = fixture.stage(&StageOptions::files(&[name])).await.unwrap_err();
+        assert_error(&error, "source-file", &[name, "not a complete Parquet file"]);
         assert!(error.hint_text().is_some());
     }
 }
 
 #[tokio::test]
-async fn several_files_are_one_load_and_agree_on_their_columns() {
-    let place = Place::new();
-    place.write("in/a.csv", "a,b\n1,x\n");
-    place.write("in/b.csv", "b,a\ny,2.5\n");
-    place.load(&How::files(&["in/a.csv", "in/b.csv"])).await;
+async fn the_files_of_one_load_must_have_the_same_columns() {
+    let fixture = Fixture::new();
+    fixture.write("in/a.csv", "a,b\n1,x\n");
+    fixture.write("in/b.csv", "b,a\ny,2.5\n");
+    fixture.load(&StageOptions::files(&["in/a.csv", "in/b.csv"])).await;
     assert_eq!(
-        place.rows("SELECT a, b FROM rows ORDER BY a").await,
+        fixture.rows("SELECT a, b FROM rows ORDER BY a").await,
         [[json!(1.0), json!("x")], [json!(2.5), json!("y")]]
     );
-    place.write("in/c.csv", "a,c\n1,2\n");
-    let error = place.stage(&How::files(&["in/a.csv", "in/c.csv"])).await.unwrap_err();
-    says(&error, "source-file", &["in/c.csv", "column `b` is missing"]);
+    fixture.write("in/c.csv", "a,c\n1,2\n");
+    let error = fixture.stage(&StageOptions::files(&["in/a.csv", "in/c.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["in/c.csv", "column `b` is missing"]);
 }
 
 #[tokio::test]
-async fn the_format_comes_from_the_ending_or_is_said() {
-    let place = Place::new();
-    place.write("a.txt", "a\n1\n");
-    let untold = How::files(&["a.txt"]);
-    says(&place.stage(&untold).await.unwrap_err(), "invalid-argument", &["a.txt", "format"]);
+async fn the_format_is_inferred_from_the_extension_or_declared() {
+    let fixture = Fixture::new();
+    fixture.write("a.txt", "a\n1\n");
+    let untold = StageOptions::files(&["a.txt"]);
+    assert_error(&fixture.stage(&untold).await.unwrap_err(), "invalid-argument", &["a.txt", "format"]);
     let files = FilesSource { format: Some(Format::Csv), ..source("a.txt") };
-    place.load(&How::from_source(files, &["a.txt"])).await;
+    fixture.load(&StageOptions::from_source(files, &["a.txt"])).await;
 }
 
 #[tokio::test]
-async fn a_pattern_finds_nothing_hidden_and_a_name_of_its_own_does() {
-    let place = Place::new();
+async fn a_pattern_matches_no_hidden_file_unless_it_names_one() {
+    let fixture = Fixture::new();
     for name in ["a.py", "lib/b.py", ".cache/c.py", "lib/.d.py"] {
-        place.write(name, "");
+        fixture.write(name, "");
     }
     let found = async |glob: &str| {
-        let listed = place.engine.list(&source(glob)).await.unwrap();
+        let listed = fixture.engine.list(&source(glob)).await.unwrap();
         listed.into_iter().map(|file| file.path).collect::<Vec<_>>()
     };
     assert_eq!(found("**/*.py").await, ["a.py", "lib/b.py"]);
@@ -232,54 +243,57 @@ async fn a_pattern_finds_nothing_hidden_and_a_name_of_its_own_does() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_written_to_since_it_was_listed_is_not_loaded() {
-    let place = Place::new();
-    place.write("in/a.csv", "a\n1\n");
-    let files = place.engine.list(&source("in/*.csv")).await.unwrap();
-    place.write("in/a.csv", "a\n1\n2\n");
-    let listed = How::new(StageInput::Files { source: source("in/*.csv"), files });
-    let error = place.stage(&listed).await.unwrap_err();
-    says(&error, "file-changed", &["in/a.csv", "while it was read"]);
-    let files = place.engine.list(&source("in/*.csv")).await.unwrap();
-    assert_eq!(place.load(&How::new(StageInput::Files { source: source("in/*.csv"), files })).await.1.arrived, 2);
+async fn a_file_modified_since_it_was_listed_is_not_loaded() {
+    let fixture = Fixture::new();
+    fixture.write("in/a.csv", "a\n1\n");
+    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap();
+    fixture.write("in/a.csv", "a\n1\n2\n");
+    let listed = StageOptions::new(StageInput::Files { source: source("in/*.csv"), files });
+    let error = fixture.stage(&listed).await.unwrap_err();
+    assert_error(&error, "file-changed", &["in/a.csv", "while it was read"]);
+    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap();
+    assert_eq!(
+        fixture.load(&StageOptions::new(StageInput::Files { source: source("in/*.csv"), files })).await.1.arrived,
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_glob_lists_its_files_in_order_with_size_and_time() {
-    let place = Place::new();
+    let fixture = Fixture::new();
     for name in ["in/2013-02.csv", "in/2013-01.csv", "in/readme.txt", "in/deep/2013-03.csv", "out/2013-04.csv"] {
-        place.write(name, "a\n1\n");
+        fixture.write(name, "a\n1\n");
     }
-    let listed = place.engine.list(&source("in/*.csv")).await.unwrap();
+    let listed = fixture.engine.list(&source("in/*.csv")).await.unwrap();
     let paths: Vec<&str> = listed.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["in/2013-01.csv", "in/2013-02.csv"]);
     assert_eq!(listed[0].size_bytes, 4);
     assert!(listed[0].modified_ns.is_some());
-    let deep = place.engine.list(&source("in/**/*.csv")).await.unwrap();
+    let deep = fixture.engine.list(&source("in/**/*.csv")).await.unwrap();
     assert_eq!(deep.len(), 3);
-    assert!(place.engine.list(&source("nowhere/*.csv")).await.unwrap().is_empty());
+    assert!(fixture.engine.list(&source("nowhere/*.csv")).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_fingerprint_is_the_content_s_blake3() {
-    let place = Place::new();
-    place.write("a.csv", "a\n1\n");
-    let print = place.engine.fingerprint(&source("a.csv"), "a.csv").await.unwrap();
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "a\n1\n");
+    let print = fixture.engine.fingerprint(&source("a.csv"), "a.csv").await.unwrap();
     assert_eq!(print, blake3::hash(b"a\n1\n").to_hex().to_string());
-    says(&place.engine.fingerprint(&source("a.csv"), "b.csv").await.unwrap_err(), "not-found", &["b.csv"]);
+    assert_error(&fixture.engine.fingerprint(&source("a.csv"), "b.csv").await.unwrap_err(), "not-found", &["b.csv"]);
 }
 
 #[tokio::test]
-async fn lines_are_counted_as_an_editor_does_whatever_ends_them() {
+async fn lines_are_counted_as_in_an_editor_for_any_line_ending() {
     for (ending, header) in [("\n", true), ("\r\n", true), ("\n", false), ("\r\n", false)] {
-        let place = Place::new();
+        let fixture = Fixture::new();
         let lines: Vec<&str> = if header { vec!["a,b", "1,2", "3,4", "5"] } else { vec!["1,2", "3,4", "5"] };
-        place.write("rows.csv", &(lines.join(ending) + ending));
+        fixture.write("rows.csv", &(lines.join(ending) + ending));
         let mut source = source("rows.csv");
         if !header {
             (source.header, source.columns) = (false, vec!["a".to_owned(), "b".to_owned()]);
         }
-        let error = place.stage(&How::from_source(source, &["rows.csv"])).await.unwrap_err();
-        says(&error, "source-file", &[&format!("line {}: expected 2 columns, got 1", lines.len())]);
+        let error = fixture.stage(&StageOptions::from_source(source, &["rows.csv"])).await.unwrap_err();
+        assert_error(&error, "source-file", &[&format!("line {}: expected 2 columns, got 1", lines.len())]);
     }
 }

@@ -1,43 +1,43 @@
-//! The staging area: whole or void.
+//! The staging area is complete or invalid.
 
 use perennial_core::id::LoadId;
 use perennial_core::port::data::DataEngine;
 use serde_json::json;
 
-use crate::support::{How, Place, TABLE, commit_of, says};
+use crate::support::{Fixture, StageOptions, TABLE, assert_error, commit_of};
 
 #[tokio::test]
-async fn staging_changes_no_table_until_it_is_committed() {
-    let place = Place::new();
-    let (load, staged) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
+async fn staging_changes_no_table() {
+    let fixture = Fixture::new();
+    let (load, staged) = fixture.stage(&StageOptions::lines("{\"n\": 1}\n")).await.unwrap();
     assert_eq!((staged.arrived, staged.passing), (1, 1));
-    assert!(place.base().await.is_none());
-    place.commit(load).await.unwrap();
-    assert_eq!(place.rows("SELECT n FROM rows").await, [[json!(1)]]);
+    assert!(fixture.base().await.is_none());
+    fixture.commit(load).await.unwrap();
+    assert_eq!(fixture.rows("SELECT n FROM rows").await, [[json!(1)]]);
 }
 
 #[tokio::test]
 async fn a_staged_load_survives_a_restart() {
-    let place = Place::new();
-    let (load, staged) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
-    let again = place.again();
+    let fixture = Fixture::new();
+    let (load, staged) = fixture.stage(&StageOptions::lines("{\"n\": 1}\n")).await.unwrap();
+    let again = fixture.reopen();
     assert_eq!(again.staged(load).await.unwrap(), Some(staged));
     again.commit(commit_of(load, 0)).await.unwrap();
-    assert_eq!(place.rows("SELECT n FROM rows").await, [[json!(1)]]);
+    assert_eq!(fixture.rows("SELECT n FROM rows").await, [[json!(1)]]);
 }
 
 #[tokio::test]
-async fn sweeping_forgets_every_staged_load_but_those_that_are_kept() {
-    let place = Place::new();
-    let (kept, staged) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
-    let (left, _) = place.stage(&How::lines("{\"n\": 2}\n")).await.unwrap();
-    let staging = place.folder.path().join("staging");
-    // Cut off while a third was staged again.
-    let (again, _) = place.stage(&How::lines("{\"n\": 3}\n")).await.unwrap();
+async fn sweeping_removes_every_staged_load_except_the_kept_ones() {
+    let fixture = Fixture::new();
+    let (kept, staged) = fixture.stage(&StageOptions::lines("{\"n\": 1}\n")).await.unwrap();
+    let (left, _) = fixture.stage(&StageOptions::lines("{\"n\": 2}\n")).await.unwrap();
+    let staging = fixture.folder.path().join("staging");
+    // As after a crash while a third load was staged again.
+    let (again, _) = fixture.stage(&StageOptions::lines("{\"n\": 3}\n")).await.unwrap();
     std::fs::rename(staging.join(again.to_string()), staging.join(format!("{again}.before"))).unwrap();
-    place.engine.sweep(&[kept]).await.unwrap();
-    assert_eq!(place.engine.staged(kept).await.unwrap(), Some(staged));
-    assert_eq!(place.engine.staged(left).await.unwrap(), None);
+    fixture.engine.sweep(&[kept]).await.unwrap();
+    assert_eq!(fixture.engine.staged(kept).await.unwrap(), Some(staged));
+    assert_eq!(fixture.engine.staged(left).await.unwrap(), None);
     let mut names: Vec<String> =
         std::fs::read_dir(&staging).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -45,50 +45,50 @@ async fn sweeping_forgets_every_staged_load_but_those_that_are_kept() {
 }
 
 #[tokio::test]
-async fn what_queries_of_a_dead_engine_had_spilled_is_cleared() {
-    let place = Place::new();
-    let spilled = place.folder.path().join("staging/spill/left-behind");
+async fn spilled_data_of_a_killed_engine_is_removed() {
+    let fixture = Fixture::new();
+    let spilled = fixture.folder.path().join("staging/spill/left-behind");
     std::fs::write(&spilled, "rows").unwrap();
-    place.again();
+    fixture.reopen();
     assert!(!spilled.exists());
 }
 
 #[tokio::test]
-async fn a_half_written_area_is_void() {
-    let place = Place::new();
-    let (load, _) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
-    let area = place.folder.path().join("staging").join(load.to_string());
+async fn an_incomplete_staging_area_is_not_staged() {
+    let fixture = Fixture::new();
+    let (load, _) = fixture.stage(&StageOptions::lines("{\"n\": 1}\n")).await.unwrap();
+    let area = fixture.folder.path().join("staging").join(load.to_string());
     let rows = std::fs::read(area.join("rows.parquet")).unwrap();
     std::fs::write(area.join("rows.parquet"), &rows[..rows.len() - 1]).unwrap();
-    assert_eq!(place.engine.staged(load).await.unwrap(), None);
-    says(&place.commit(load).await.unwrap_err(), "wrong-state", &["not staged, or only in part"]);
+    assert_eq!(fixture.engine.staged(load).await.unwrap(), None);
+    assert_error(&fixture.commit(load).await.unwrap_err(), "wrong-state", &["not completely staged"]);
     std::fs::write(area.join("rows.parquet"), &rows).unwrap();
     std::fs::remove_file(area.join("staged.json")).unwrap();
-    says(&place.engine.quarantine(load, TABLE).await.unwrap_err(), "wrong-state", &["not staged"]);
+    assert_error(&fixture.engine.quarantine(load, TABLE).await.unwrap_err(), "wrong-state", &["not completely staged"]);
 }
 
 #[tokio::test]
-async fn staging_again_replaces_and_a_failed_stage_leaves_nothing() {
-    let place = Place::new();
-    let mut how = How::lines("{\"n\": 1}\n");
+async fn staging_again_replaces_and_a_failed_staging_leaves_nothing() {
+    let fixture = Fixture::new();
+    let mut options = StageOptions::lines("{\"n\": 1}\n");
     let load = LoadId::generate();
-    how.load = Some(load);
-    place.stage(&how).await.unwrap();
-    let mut other = How::lines("{\"n\": 2}\n{\"n\": 3}\n");
+    options.load = Some(load);
+    fixture.stage(&options).await.unwrap();
+    let mut other = StageOptions::lines("{\"n\": 2}\n{\"n\": 3}\n");
     other.load = Some(load);
-    assert_eq!(place.stage(&other).await.unwrap().1.arrived, 2);
-    let mut broken = How::lines("{\"n\"\n");
+    assert_eq!(fixture.stage(&other).await.unwrap().1.arrived, 2);
+    let mut broken = StageOptions::lines("{\"n\"\n");
     broken.load = Some(load);
-    place.stage(&broken).await.unwrap_err();
-    assert_eq!(place.engine.staged(load).await.unwrap(), None);
-    assert!(!place.folder.path().join("staging").join(load.to_string()).exists());
+    fixture.stage(&broken).await.unwrap_err();
+    assert_eq!(fixture.engine.staged(load).await.unwrap(), None);
+    assert!(!fixture.folder.path().join("staging").join(load.to_string()).exists());
 }
 
 #[tokio::test]
-async fn a_discarded_load_is_forgotten() {
-    let place = Place::new();
-    let (load, _) = place.stage(&How::lines("{\"n\": 1}\n")).await.unwrap();
-    place.engine.discard(load).await.unwrap();
-    place.engine.discard(load).await.unwrap();
-    assert_eq!(place.engine.staged(load).await.unwrap(), None);
+async fn a_discarded_load_is_removed() {
+    let fixture = Fixture::new();
+    let (load, _) = fixture.stage(&StageOptions::lines("{\"n\": 1}\n")).await.unwrap();
+    fixture.engine.discard(load).await.unwrap();
+    fixture.engine.discard(load).await.unwrap();
+    assert_eq!(fixture.engine.staged(load).await.unwrap(), None);
 }

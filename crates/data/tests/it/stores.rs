@@ -1,7 +1,7 @@
 //! Tables and sources in an object store: `moto_server`, a real S3 API on a free port.
 //!
-//! The store is named by environment variables, as people name it, so the engine under test runs in a
-//! process of its own: this test starts itself again.
+//! The store is configured by environment variables, as in production, so the engine under test runs in a process of its
+//! own: this test starts itself again.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,11 +10,11 @@ use perennial_core::port::data::{DataEngine, Mode, NamedTable, QueryRequest, Sta
 use perennial_data::{Engine, EngineOptions};
 use serde_json::json;
 
-use crate::support::{How, Place, TABLE, commit_of, python, says, source};
+use crate::support::{Fixture, StageOptions, TABLE, assert_error, commit_of, python, source};
 
 const INSIDE: &str = "PERENNIAL_TEST_INSIDE_S3";
 
-/// A server that ends with its value.
+/// A server that is killed when dropped.
 struct Server(Child, String);
 
 impl Server {
@@ -73,18 +73,18 @@ fn tables_and_sources_lie_in_an_s3_compatible_store() {
     assert!(String::from_utf8_lossy(&inside.stdout).contains("the store was used"));
 }
 
-/// The part that runs with the store's variables; by itself it does nothing.
+/// The part that runs with the store's variables; without them it does nothing.
 #[tokio::test]
 async fn inside_the_store() {
     if std::env::var(INSIDE).is_err() {
         return;
     }
-    let place = Place::new();
+    let fixture = Fixture::new();
     let open = || {
         Engine::open(EngineOptions {
             root: "s3://lake/tables".into(),
-            staging: place.folder.path().join("staging-s3"),
-            source_root: place.folder.path().join("sources"),
+            staging: fixture.folder.path().join("staging-s3"),
+            source_root: fixture.folder.path().join("sources"),
             memory_bytes: 64 << 20,
             threads: 2,
         })
@@ -92,17 +92,17 @@ async fn inside_the_store() {
     };
     let (engine, other) = (open(), open());
     let stage = async |text: &str, mode, base| {
-        let how = How::lines(text).key(&["k"]).mode(mode);
+        let options = StageOptions::lines(text).key(&["k"]).mode(mode);
         let load = perennial_core::id::LoadId::generate();
-        let request = perennial_core::port::data::StageRequest { base, ..place.request(load, &how).await };
+        let request = perennial_core::port::data::StageRequest { base, ..fixture.request(load, &options).await };
         (load, engine.stage(request).await.expect("staged"))
     };
     let (a, _) = stage("{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"b\"}\n", Mode::Merge, None).await;
     let (b, _) = stage("{\"k\": 3, \"v\": \"c\"}\n", Mode::Merge, None).await;
-    // Two engines race for the table's first version: the store lets one in.
+    // Two engines commit the table's first version concurrently: the store accepts one.
     let (left, right) = tokio::join!(engine.commit(commit_of(a, 0)), other.commit(commit_of(b, 0)));
     assert!(left.is_ok() != right.is_ok(), "{left:?} {right:?}");
-    says(left.as_ref().err().or(right.as_ref().err()).expect("one is refused"), "wrong-state", &[]);
+    assert_error(left.as_ref().err().or(right.as_ref().err()).expect("one is refused"), "wrong-state", &[]);
     let position = other.position(TABLE).await.expect("a position").expect("a table");
     let base = TableRef { path: TABLE.into(), delta_version: position.delta_version };
     let (c, staged) = stage(
@@ -122,8 +122,8 @@ async fn inside_the_store() {
     let merged = rows("SELECT v FROM rows WHERE k IN (1, 3, 9) ORDER BY k").await;
     assert_eq!(merged, [[json!("x")], [json!("y")], [json!("z")]]);
 
-    // A source in the store: files put there by an export of the query engine's own kind.
-    place.write("in.csv", "k,v\n7,q\n");
+    // A source in the store, with files that the engine exported.
+    fixture.write("in.csv", "k,v\n7,q\n");
     let store = object_store::aws::AmazonS3Builder::from_env().with_bucket_name("lake").build().expect("a store");
     for name in ["in/2013-01.csv", "in/2013-02.csv", "in/other.txt"] {
         let text = object_store::PutPayload::from_static(b"k,v\n7,q\n");
@@ -135,14 +135,14 @@ async fn inside_the_store() {
     assert!(listed[0].etag.is_some());
     let print = engine.fingerprint(&files, "in/2013-01.csv").await.expect("a fingerprint");
     assert_eq!(print, blake3::hash(b"k,v\n7,q\n").to_hex().to_string());
-    says(
+    assert_error(
         &engine.fingerprint(&files, "tables/secret").await.unwrap_err(),
         "invalid-argument",
         &["no file of the source"],
     );
-    let how = How::new(StageInput::Files { source: files, files: listed });
+    let options = StageOptions::new(StageInput::Files { source: files, files: listed });
     let load = perennial_core::id::LoadId::generate();
-    let request = perennial_core::port::data::StageRequest { base: None, ..place.request(load, &how).await };
+    let request = perennial_core::port::data::StageRequest { base: None, ..fixture.request(load, &options).await };
     assert_eq!(engine.stage(request).await.expect("staged").arrived, 2);
     println!("the store was used");
 }

@@ -1,4 +1,4 @@
-//! A place of its own for each test, and short ways to say what is staged.
+//! A fixture per test, and short constructors of stage requests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,13 +18,13 @@ use tempfile::TempDir;
 /// The table that tests load into.
 pub(crate) const TABLE: &str = "project/rows";
 
-/// Folders for sources, tables and staging, and an engine over them.
-pub(crate) struct Place {
+/// Temporary folders for sources, tables and staging, and an engine over them.
+pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
     pub(crate) engine: Engine,
 }
 
-impl Place {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("sources")).expect("a folder");
@@ -44,7 +44,7 @@ impl Place {
         .expect("an engine")
     }
 
-    pub(crate) fn again(&self) -> Engine {
+    pub(crate) fn reopen(&self) -> Engine {
         Self::open(self.folder.path())
     }
 
@@ -58,53 +58,53 @@ impl Place {
 
     /// Writes a source file.
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
-        let place = self.source(path);
-        std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
-        std::fs::write(place, content).expect("a file");
+        let file = self.source(path);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, content).expect("a file");
     }
 
-    /// Writes rows as a Parquet file, in types of SQL.
+    /// Writes the result of a SELECT as a Parquet file.
     pub(crate) async fn write_parquet(&self, path: &str, select: &str) {
         let request = perennial_core::port::data::FrameRequest { sql: select.to_owned(), tables: Vec::new() };
         self.engine.export(request, self.source(path)).await.expect("a Parquet file");
     }
 
-    /// Stages files as `how` says.
-    pub(crate) async fn stage(&self, how: &How) -> Result<(LoadId, Staged), Error> {
-        let load = how.load.unwrap_or_else(LoadId::generate);
-        let staged = self.engine.stage(self.request(load, how).await).await?;
+    /// Stages rows.
+    pub(crate) async fn stage(&self, options: &StageOptions) -> Result<(LoadId, Staged), Error> {
+        let load = options.load.unwrap_or_else(LoadId::generate);
+        let staged = self.engine.stage(self.request(load, options).await).await?;
         Ok((load, staged))
     }
 
-    pub(crate) async fn request(&self, load: LoadId, how: &How) -> StageRequest {
+    pub(crate) async fn request(&self, load: LoadId, options: &StageOptions) -> StageRequest {
         StageRequest {
             load,
             dataset: "rows".parse().expect("a name"),
             base: self.base().await,
-            input: self.seen(how.input.clone()),
-            mode: how.mode,
-            key: how.key.iter().map(|column| (*column).to_owned()).collect(),
-            schema: how.schema.clone(),
-            optional: how.optional.clone(),
-            evolve: how.evolve,
-            replaces: how.replaces,
-            plan: how.plan.clone(),
+            input: self.with_metadata(options.input.clone()),
+            mode: options.mode,
+            key: options.key.iter().map(|column| (*column).to_owned()).collect(),
+            schema: options.schema.clone(),
+            optional: options.optional.clone(),
+            evolve: options.evolve,
+            replaces: options.replaces,
+            plan: options.plan.clone(),
         }
     }
 
-    /// Files as they look now, where nobody said how they looked.
-    fn seen(&self, mut input: StageInput) -> StageInput {
+    /// The input with the present size and time of files, where not given.
+    fn with_metadata(&self, mut input: StageInput) -> StageInput {
         if let StageInput::Files { files, .. } = &mut input {
             for file in files.iter_mut().filter(|file| file.modified_ns.is_none()) {
                 let (folder, name) = (self.folder.path().join("sources"), file.path.clone());
                 let below = files_below(&folder, &name).unwrap_or_default();
-                *file = below.into_iter().next().unwrap_or_else(|| unseen(&name));
+                *file = below.into_iter().next().unwrap_or_else(|| unlisted(&name));
             }
         }
         input
     }
 
-    /// The table as it stands.
+    /// The table at its newest version.
     pub(crate) async fn base(&self) -> Option<TableRef> {
         let position = self.engine.position(TABLE).await.expect("a position")?;
         Some(TableRef { path: TABLE.into(), delta_version: position.delta_version })
@@ -120,48 +120,48 @@ impl Place {
     }
 
     /// Stages and commits.
-    pub(crate) async fn load(&self, how: &How) -> (LoadId, Staged) {
-        let (load, staged) = self.stage(how).await.expect("rows are staged");
+    pub(crate) async fn load(&self, options: &StageOptions) -> (LoadId, Staged) {
+        let (load, staged) = self.stage(options).await.expect("rows are staged");
         self.commit(load).await.expect("rows are committed");
         (load, staged)
     }
 
-    /// Asks the table, called `rows`, as it stands.
-    pub(crate) async fn ask(&self, sql: &str) -> Page {
-        self.try_ask(sql).await.expect("an answer")
+    /// Queries the newest version of the table, named `rows`.
+    pub(crate) async fn query(&self, sql: &str) -> Page {
+        self.try_query(sql).await.expect("an answer")
     }
 
-    pub(crate) async fn try_ask(&self, sql: &str) -> Result<Page, Error> {
+    pub(crate) async fn try_query(&self, sql: &str) -> Result<Page, Error> {
         let tables = self.base().await.map(|table| NamedTable { name: "rows".into(), table });
         self.engine.query(QueryRequest { sql: sql.into(), tables: tables.into_iter().collect(), limit: 1000 }).await
     }
 
-    /// The rows that `sql` gives, as JSON.
+    /// The rows of a query, as JSON.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<Json>> {
-        self.ask(sql).await.rows
+        self.query(sql).await.rows
     }
 
-    /// The table's digest computed from all its rows, read back through a new load of a new place.
-    pub(crate) async fn whole_digest(&self) -> TableDigest {
+    /// The table's digest computed from all its rows, by staging them as a new load.
+    pub(crate) async fn full_digest(&self) -> TableDigest {
         let tables = vec![NamedTable { name: "rows".into(), table: self.base().await.expect("a table") }];
-        let how = How::new(StageInput::Sql { sql: "SELECT * FROM rows".into(), tables });
+        let options = StageOptions::new(StageInput::Sql { sql: "SELECT * FROM rows".into(), tables });
         let load = LoadId::generate();
-        let mut request = self.request(load, &how).await;
+        let mut request = self.request(load, &options).await;
         request.base = None;
         let staged = self.engine.stage(request).await.expect("rows are staged");
-        self.engine.discard(load).await.expect("the load is forgotten");
+        self.engine.discard(load).await.expect("the load is removed");
         TableDigest::of(&staged.schema, staged.change.added_rows, &staged.change.added)
     }
 }
 
-/// A running digest, kept up by changes alone.
+/// A digest that is updated incrementally by changes.
 #[derive(Default)]
-pub(crate) struct Running {
+pub(crate) struct IncrementalDigest {
     pub(crate) rows: u64,
     sum: TableSum,
 }
 
-impl Running {
+impl IncrementalDigest {
     pub(crate) fn apply(&mut self, change: &perennial_core::port::data::Change) {
         self.rows = self.rows + change.added_rows - change.removed_rows;
         self.sum.merge(&change.added);
@@ -173,9 +173,9 @@ impl Running {
     }
 }
 
-/// How rows are staged.
+/// StageOptions rows are staged.
 #[derive(Clone)]
-pub(crate) struct How {
+pub(crate) struct StageOptions {
     pub(crate) input: StageInput,
     pub(crate) mode: Mode,
     pub(crate) key: Vec<&'static str>,
@@ -187,7 +187,7 @@ pub(crate) struct How {
     pub(crate) load: Option<LoadId>,
 }
 
-impl How {
+impl StageOptions {
     pub(crate) fn new(input: StageInput) -> Self {
         Self {
             input,
@@ -202,14 +202,14 @@ impl How {
         }
     }
 
-    /// The files at `paths`, below the source folder.
+    /// The files at `paths` in the source folder.
     pub(crate) fn files(paths: &[&str]) -> Self {
         Self::from_source(source(paths.first().unwrap_or(&"")), paths)
     }
 
     /// The files at `paths`, as `source` reads them.
     pub(crate) fn from_source(source: FilesSource, paths: &[&str]) -> Self {
-        Self::new(StageInput::Files { source, files: paths.iter().map(|path| unseen(path)).collect() })
+        Self::new(StageInput::Files { source, files: paths.iter().map(|path| unlisted(path)).collect() })
     }
 
     pub(crate) fn lines(text: &str) -> Self {
@@ -247,7 +247,7 @@ impl How {
     }
 }
 
-fn unseen(path: &str) -> SourceFile {
+fn unlisted(path: &str) -> SourceFile {
     SourceFile { path: path.to_owned(), size_bytes: 0, modified_ns: None, etag: None }
 }
 
@@ -260,16 +260,16 @@ pub(crate) fn commit_of(load: LoadId, previous: i64) -> CommitRequest {
     CommitRequest { load, table: TABLE.into(), number: previous + 1, previous, all: false }
 }
 
-/// Checks that `error` is of `code` and says each of `parts`.
-pub(crate) fn says(error: &Error, code: &str, parts: &[&str]) {
+/// Asserts that `error` has the code and its message contains each of `parts`.
+pub(crate) fn assert_error(error: &Error, code: &str, parts: &[&str]) {
     assert_eq!(error.code().name(), code, "{error:?}");
     for part in parts {
-        assert!(error.message().contains(part), "`{}` does not say `{part}`", error.message());
+        assert!(error.message().contains(part), "`{}` does not contain `{part}`", error.message());
     }
     assert!(!error.message().contains('\n') && !error.message().ends_with('.'), "{}", error.message());
 }
 
-/// The Python of the tests.
+/// The Python interpreter of the tests.
 pub(crate) fn python() -> Command {
     let python = std::env::var("PERENNIAL_TEST_PYTHON").expect(
         "PERENNIAL_TEST_PYTHON must name a Python with the packages of conformance/requirements.txt: run the tests by `cargo xtask test`",
@@ -277,7 +277,7 @@ pub(crate) fn python() -> Command {
     Command::new(python)
 }
 
-/// Runs a Python program; gives what it printed.
+/// Runs a Python program; returns its output.
 pub(crate) fn run_python(program: &str, arguments: &[&str]) -> String {
     let output = python().arg("-c").arg(program).args(arguments).output().expect("Python starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

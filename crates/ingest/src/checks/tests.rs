@@ -18,7 +18,7 @@ fn staged(rows: Vec<RowAnswer>, aggregates: Vec<AggregateAnswer>) -> Staged {
         schema: Schema::default(),
         arrived: 10,
         passing: 10,
-        aside: vec![],
+        quarantined: vec![],
         rows,
         aggregates,
         profile: vec![],

@@ -1,7 +1,7 @@
-//! Joins that let others run.
+//! Makes joins cooperative.
 //!
-//! A stream of the engine gives way when it has read so many batches of its sources. A join can make millions of
-//! batches of one that it read: without a rest between them it cannot be ended, and keeps its thread.
+//! DataFusion's sources yield after a number of batches. A join can produce millions of batches from one input batch;
+//! unless it yields, too, it cannot be cancelled and blocks its thread.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
 
-/// Lets each operator that multiplies rows give way after so many batches of its own.
+/// Makes each operator that multiplies rows yield after a number of output batches.
 #[derive(Debug)]
-pub(super) struct Yielding;
+pub(super) struct CooperativeJoins;
 
-impl PhysicalOptimizerRule for Yielding {
+impl PhysicalOptimizerRule for CooperativeJoins {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let give_way = |plan: Arc<dyn ExecutionPlan>| {
+        let cooperate = |plan: Arc<dyn ExecutionPlan>| {
             let multiplies = plan.name().ends_with("JoinExec") || plan.name() == "UnnestExec";
             Ok(if multiplies {
                 Transformed::yes(Arc::new(CooperativeExec::new(plan)) as _)
@@ -26,11 +26,11 @@ impl PhysicalOptimizerRule for Yielding {
                 Transformed::no(plan)
             })
         };
-        plan.transform_up(give_way).data()
+        plan.transform_up(cooperate).data()
     }
 
     fn name(&self) -> &'static str {
-        "yielding"
+        "cooperative_joins"
     }
 
     fn schema_check(&self) -> bool {

@@ -1,25 +1,22 @@
-//! Where each row that arrived stood, for samples that are picked at the end.
+//! The positions of rows in their sources, for samples that are chosen after the last row.
 
 use crate::source::Origin;
 
-/// Samples told for a check.
-pub(super) const SAMPLES_MAX: usize = 5;
-
-/// The origins of batches, by the number of their first row.
+/// The origins of batches, by the ordinal of their first row.
 #[derive(Default)]
-pub(super) struct Samples {
+pub(super) struct RowOrigins {
     spans: Vec<(u64, Origin)>,
 }
 
-impl Samples {
-    /// Rows `first` to `first + rows` came from `origin`.
-    pub(super) fn take(&mut self, first: u64, rows: usize, origin: &Origin) {
+impl RowOrigins {
+    /// Adds a batch: rows `first` to `first + rows` came from `origin`.
+    pub(super) fn add(&mut self, first: u64, rows: usize, origin: &Origin) {
         if rows > 0 {
             self.spans.push((first, origin.clone()));
         }
     }
 
-    /// The place of the row that arrived as number `ordinal`, from 0.
+    /// The position of the row with this ordinal, from 0, as text.
     pub(super) fn at(&self, ordinal: u64) -> String {
         let after = self.spans.partition_point(|(first, _)| *first <= ordinal);
         match after.checked_sub(1).and_then(|at| self.spans.get(at)) {

@@ -1,4 +1,4 @@
-//! The staging area: one folder a load, whole once its record is there.
+//! The staging area: one folder per load, complete once its record exists.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,68 +12,69 @@ use crate::error::{Error, Result};
 use crate::parquet::Written;
 use crate::store::sync_folder;
 
-/// Rows that pass, as the table will hold them.
+/// Passing rows, with the table's columns.
 const ROWS: &str = "rows.parquet";
-/// Rows set aside, with reason.
-const ASIDE: &str = "aside.parquet";
-/// The record; written last.
+/// Quarantined rows, with reason.
+const QUARANTINED: &str = "aside.parquet";
+/// The record, which is written last.
 const RECORD: &str = "staged.json";
 
-/// Size of a staged file.
+/// Size of a file in the staging area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileFacts {
+pub(crate) struct StagedFile {
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
 }
 
-impl From<Written> for FileFacts {
+impl From<Written> for StagedFile {
     fn from(written: Written) -> Self {
         Self { rows: written.rows, bytes: written.bytes }
     }
 }
 
-/// All that a commit needs to know of a staged load.
+/// Everything that a commit needs to know about a staged load.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
-    /// The answer staging gave.
+pub(crate) struct StagedLoad {
+    /// The result of staging.
     pub(crate) staged: Staged,
     /// The dataset.
     pub(crate) dataset: String,
-    /// How the rows enter.
+    /// How the rows enter the dataset.
     pub(crate) mode: Mode,
     /// Key columns.
     pub(crate) key: Vec<String>,
-    /// The load whose rows leave.
+    /// The load whose rows are replaced.
     pub(crate) replaces: Option<LoadId>,
-    /// The table's state that was judged against.
+    /// The state of the table that the rows were checked against.
     pub(crate) base: Option<TableRef>,
-    /// The number that state carried; 0 without one.
+    /// The number of that state; 0 without a table.
     pub(crate) base_number: i64,
     /// `rows.parquet`.
-    pub(crate) rows: FileFacts,
-    /// `aside.parquet`, when rows were set aside.
-    pub(crate) aside: Option<FileFacts>,
+    pub(crate) rows: StagedFile,
+    /// `aside.parquet`, when rows were quarantined.
+    #[serde(rename = "aside")]
+    pub(crate) quarantined: Option<StagedFile>,
 }
 
-/// The folder of one load.
+/// The staging folder of one load.
 #[derive(Debug, Clone)]
-pub(crate) struct Area {
+pub(crate) struct StagingArea {
     load: LoadId,
     folder: PathBuf,
 }
 
-impl Area {
-    /// The area of `load` below `staging`.
-    pub(crate) fn of(staging: &Path, load: LoadId) -> Self {
+impl StagingArea {
+    /// The area of `load` in the folder `staging`.
+    pub(crate) fn new(staging: &Path, load: LoadId) -> Self {
         Self { load, folder: staging.join(load.to_string()) }
     }
 
-    /// Where the area's content lies while the load is staged again from it.
-    pub(crate) fn before(&self) -> Self {
+    /// The area that holds the previous content while the load is staged again from it.
+    pub(crate) fn previous(&self) -> Self {
         Self { load: self.load, folder: self.folder.with_extension("before") }
     }
 
-    /// Gives the area's content to `other`, in place of what it holds.
+    /// Moves the area's content to `other`, replacing its content.
     pub(crate) fn move_to(&self, other: &Self) -> Result<()> {
         other.discard()?;
         std::fs::rename(&self.folder, &other.folder).map_err(|cause| self.failed("moving", cause))
@@ -84,15 +85,15 @@ impl Area {
         self.load
     }
 
-    /// Begins anew, with nothing in the area.
+    /// Creates an empty area, removing any content.
     pub(crate) fn clear(&self) -> Result<()> {
         self.discard()?;
         std::fs::create_dir_all(&self.folder).map_err(|cause| self.failed("making", cause))
     }
 
-    /// Removes the area; one that is not there is fine.
+    /// Removes the area, if it exists.
     pub(crate) fn discard(&self) -> Result<()> {
-        // Without its record the area is void, even if removal stops halfway.
+        // Removing the record first invalidates the area even if the removal is interrupted.
         let removed = [std::fs::remove_file(self.folder.join(RECORD)), std::fs::remove_dir_all(&self.folder)];
         for result in removed {
             match result {
@@ -105,12 +106,12 @@ impl Area {
         Ok(())
     }
 
-    /// The place of a file in the area.
+    /// The path of a file in the area.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// A folder for one undertaking, removed with the value.
+    /// A temporary folder in the area, removed when dropped.
     pub(crate) fn work_folder(&self) -> Result<tempfile::TempDir> {
         tempfile::Builder::new()
             .prefix("work-")
@@ -123,18 +124,18 @@ impl Area {
         &self.folder
     }
 
-    /// The rows that pass.
+    /// The file of passing rows.
     pub(crate) fn rows(&self) -> PathBuf {
         self.file(ROWS)
     }
 
-    /// The rows set aside.
-    pub(crate) fn aside(&self) -> PathBuf {
-        self.file(ASIDE)
+    /// The file of quarantined rows.
+    pub(crate) fn quarantined(&self) -> PathBuf {
+        self.file(QUARANTINED)
     }
 
-    /// Seals the area: record, folder and parent are on disk when this returns.
-    pub(crate) fn seal(&self, record: &Record) -> Result<()> {
+    /// Completes the area: record, folder and parent folder are synced when this returns.
+    pub(crate) fn seal(&self, record: &StagedLoad) -> Result<()> {
         let text =
             serde_json::to_vec(record).map_err(|cause| Error::internal("writing a staged load's record", cause))?;
         let temporary = self.file("staged.json.tmp");
@@ -149,23 +150,24 @@ impl Area {
         write().map_err(|cause| self.failed("sealing", cause))
     }
 
-    /// The record of a sealed area; `None` when the load was never staged to its end.
-    pub(crate) fn find(&self) -> Result<Option<Record>> {
+    /// The record of a complete area; `None` when staging did not complete.
+    pub(crate) fn find(&self) -> Result<Option<StagedLoad>> {
         let text = match std::fs::read(self.file(RECORD)) {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|cause| self.failed("reading", cause))?,
         };
-        let record: Record = serde_json::from_slice(&text).map_err(|cause| self.failed("reading", cause.into()))?;
-        let whole = |path: PathBuf, facts: &FileFacts| path.metadata().is_ok_and(|found| found.len() == facts.bytes);
-        let is_whole =
-            whole(self.rows(), &record.rows) && record.aside.as_ref().is_none_or(|facts| whole(self.aside(), facts));
-        Ok(is_whole.then_some(record))
+        let record: StagedLoad = serde_json::from_slice(&text).map_err(|cause| self.failed("reading", cause.into()))?;
+        let is_complete =
+            |path: PathBuf, file: &StagedFile| path.metadata().is_ok_and(|found| found.len() == file.bytes);
+        let has_files = is_complete(self.rows(), &record.rows)
+            && record.quarantined.as_ref().is_none_or(|file| is_complete(self.quarantined(), file));
+        Ok(has_files.then_some(record))
     }
 
-    /// The record of a sealed area.
-    pub(crate) fn get(&self) -> Result<Record> {
+    /// The record of a complete area; an error when there is none.
+    pub(crate) fn get(&self) -> Result<StagedLoad> {
         self.find()?.ok_or_else(|| Error::State {
-            message: format!("load `{}` is not staged, or only in part", self.load),
+            message: format!("load `{}` is not completely staged", self.load),
             hint: "stage the load again from its source".into(),
         })
     }

@@ -1,4 +1,4 @@
-//! Judges one batch: row checks, keys, row hashes, profile.
+//! Checks one batch of rows: row checks, keys, row hashes, profile.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ use crate::digest::RowDigester;
 use crate::error::{Error, Result};
 use crate::keys::{Key, KeyColumns, KeySet};
 use crate::profile::Profile;
-use crate::source::{Arrival, Origin, arrow_schema};
+use crate::source::{Origin, SourceBatch, arrow_schema};
 use crate::sql::{Sql, sql_error};
 use crate::table;
 use crate::types::class_of;
 
-/// Judges batches of one schema.
-pub(super) struct Judge {
+/// Checks batches of one schema.
+pub(super) struct RowChecker {
     schema: SchemaRef,
     digester: RowDigester,
     checks: Vec<Check>,
@@ -37,27 +37,28 @@ pub(super) struct Judge {
 
 struct Check {
     name: String,
-    question: Question,
+    kind: CheckKind,
     sets_aside: bool,
     /// Columns shown beside a failing row.
     columns: Vec<usize>,
 }
 
-enum Question {
+/// A compiled check.
+enum CheckKind {
     Predicate(Arc<dyn PhysicalExpr>),
     Unique(KeyColumns),
     References(KeyColumns, Arc<KeySet>),
 }
 
-/// A judged batch.
-pub(super) struct Judged {
+/// A checked batch.
+pub(super) struct CheckedBatch {
     pub(super) batch: RecordBatch,
     pub(super) origin: Origin,
-    /// Rows that no row check sets aside so far.
+    /// Rows that pass the checks known so far.
     pub(super) passes: BooleanArray,
-    /// Per row 0, or one more than the index of the first check that sets it aside.
+    /// Per row, 0 or one more than the index of the first check that quarantines it.
     pub(super) reasons: Vec<u16>,
-    /// Per check the rows that fail it; `None` where that is known only at the end.
+    /// Per check, the rows that fail it; `None` where that is known only after the last row.
     pub(super) failures: Vec<Option<BooleanBuffer>>,
     pub(super) hashes: Vec<RowHash>,
     pub(super) keys: Option<Vec<Key>>,
@@ -66,7 +67,7 @@ pub(super) struct Judged {
     pub(super) profile: Profile,
 }
 
-impl Judge {
+impl RowChecker {
     /// Compiles the checks of `request` over `schema`.
     pub(super) async fn new(sql: &Sql, request: &StageRequest, schema: &SchemaRef) -> Result<Self> {
         let mut checks = Vec::with_capacity(request.plan.rows.len());
@@ -91,22 +92,22 @@ impl Judge {
         &self.digester
     }
 
-    /// Judges a batch.
-    pub(super) fn judge(&self, arrival: Arrival) -> Result<Judged> {
-        let Arrival { batch, origin } = arrival;
+    /// Checks a batch.
+    pub(super) fn check(&self, batch: SourceBatch) -> Result<CheckedBatch> {
+        let SourceBatch { batch, origin } = batch;
         let rows = batch.num_rows();
         let mut reasons = vec![0; rows];
         let mut failures = Vec::with_capacity(self.checks.len());
         let mut uniques = Vec::new();
         for (index, check) in self.checks.iter().enumerate() {
-            let failed = match &check.question {
-                Question::Predicate(predicate) => Some(failing(predicate.as_ref(), &batch, &check.name)?),
-                Question::References(column, values) => {
+            let failed = match &check.kind {
+                CheckKind::Predicate(predicate) => Some(failing(predicate.as_ref(), &batch, &check.name)?),
+                CheckKind::References(column, values) => {
                     let keys = column.of(&batch)?;
                     let unknown = |row: usize| keys[row].is_some_and(|key| !values.contains(&key));
                     Some(BooleanBuffer::collect_bool(rows, unknown))
                 }
-                Question::Unique(columns) => {
+                CheckKind::Unique(columns) => {
                     uniques.push(columns.of(&batch)?);
                     None
                 }
@@ -120,7 +121,7 @@ impl Judge {
             failures.push(failed);
         }
         let passes = BooleanArray::new(BooleanBuffer::collect_bool(rows, |row| reasons[row] == 0), None);
-        Ok(Judged {
+        Ok(CheckedBatch {
             hashes: self.digester.hashes(&batch)?,
             keys: self.key.as_ref().map(|key| key.of(&batch)).transpose()?,
             profile: Profile::of(&batch)?,
@@ -133,12 +134,12 @@ impl Judge {
         })
     }
 
-    /// A failing row as text: its place and the values the check looks at.
-    pub(super) fn sample(&self, check: usize, judged: &Judged, row: usize) -> String {
-        format!("{}: {}", judged.origin.at(row), self.values(check, &judged.batch, row))
+    /// A failing row as text: its position and the values that the check reads.
+    pub(super) fn sample(&self, check: usize, checked: &CheckedBatch, row: usize) -> String {
+        format!("{}: {}", checked.origin.at(row), self.values(check, &checked.batch, row))
     }
 
-    /// The values a check looks at.
+    /// The values that a check reads in a row, as text.
     pub(super) fn values(&self, check: usize, batch: &RecordBatch, row: usize) -> String {
         let values = self.checks[check].columns.iter().map(|&column| {
             format!("{} = {}", self.schema.field(column).name(), text(batch.column(column).as_ref(), row))
@@ -147,27 +148,27 @@ impl Judge {
     }
 }
 
-/// Compiles the checks of a plan over the columns of a dataset; reads no row.
-pub(crate) async fn judge_checks(sql: &Sql, schema: &Schema, plan: &ScanPlan) -> Result<()> {
+/// Compiles the checks of a plan over the columns of a dataset, without reading rows.
+pub(crate) async fn validate_checks(sql: &Sql, schema: &Schema, plan: &ScanPlan) -> Result<()> {
     let schema = arrow_schema(schema);
     for check in &plan.rows {
         match &check.question {
             RowQuestion::References { column, table, target } => {
-                let place = position(&check.name, column, &schema)?;
-                target_of(sql, &check.name, schema.field(place), table, target).await?;
+                let index = position(&check.name, column, &schema)?;
+                referenced_column(sql, &check.name, schema.field(index), table, target).await?;
             }
             _ => drop(Check::new(sql, check, &schema).await?),
         }
     }
-    aggregates::judge(sql, &plan.aggregates, &schema)
+    aggregates::validate(sql, &plan.aggregates, &schema)
 }
 
-/// Where a column that a check names stands.
+/// The position of a column that a check names.
 fn position(check: &str, column: &str, schema: &SchemaRef) -> Result<usize> {
     schema.index_of(column).map_err(|_| {
         let known = crate::sql::column_names(schema);
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let message = format!("check `{check}` names column `{column}`, which the rows do not have");
+        let message = format!("check `{check}` names column `{column}`, which does not exist");
         Error::Sql { message, hint: choose(column, &known) }
     })
 }
@@ -175,25 +176,25 @@ fn position(check: &str, column: &str, schema: &SchemaRef) -> Result<usize> {
 impl Check {
     async fn new(sql: &Sql, check: &RowCheck, schema: &SchemaRef) -> Result<Self> {
         let position = |column: &String| position(&check.name, column, schema);
-        let (question, columns) = match &check.question {
+        let (kind, columns) = match &check.question {
             RowQuestion::Predicate(expression) => {
                 let predicate = compile(sql, &check.name, expression, schema)?;
                 let mut columns: Vec<usize> =
                     collect_columns(&predicate).into_iter().map(|column| column.index()).collect();
                 columns.sort_unstable();
-                (Question::Predicate(predicate), columns)
+                (CheckKind::Predicate(predicate), columns)
             }
             RowQuestion::Unique(columns) => {
-                let places = columns.iter().map(position).collect::<Result<Vec<_>>>()?;
-                (Question::Unique(KeyColumns::new(columns)), places)
+                let indices = columns.iter().map(position).collect::<Result<Vec<_>>>()?;
+                (CheckKind::Unique(KeyColumns::new(columns)), indices)
             }
             RowQuestion::References { column, table, target } => {
-                let place = position(column)?;
-                let values = values_of(sql, &check.name, schema.field(place), table, target).await?;
-                (Question::References(KeyColumns::new(std::slice::from_ref(column)), Arc::new(values)), vec![place])
+                let index = position(column)?;
+                let values = referenced_values(sql, &check.name, schema.field(index), table, target).await?;
+                (CheckKind::References(KeyColumns::new(std::slice::from_ref(column)), Arc::new(values)), vec![index])
             }
         };
-        Ok(Self { name: check.name.clone(), question, sets_aside: check.sets_aside, columns })
+        Ok(Self { name: check.name.clone(), kind, sets_aside: check.sets_aside, columns })
     }
 }
 
@@ -201,7 +202,7 @@ impl Check {
 fn compile(sql: &Sql, name: &str, expression: &str, schema: &SchemaRef) -> Result<Arc<dyn PhysicalExpr>> {
     let failed = |cause: datafusion::error::DataFusionError| in_check(name, expression, sql_error(&cause));
     let columns = DFSchema::try_from(Arc::clone(schema)).map_err(failed)?;
-    let session = sql.steady_session();
+    let session = sql.deterministic_session();
     let logical = session.parse_sql_expr(expression, &columns).map_err(failed)?;
     let predicate = session.create_physical_expr(logical, &columns).map_err(failed)?;
     match predicate.data_type(schema).map_err(failed)? {
@@ -212,7 +213,7 @@ fn compile(sql: &Sql, name: &str, expression: &str, schema: &SchemaRef) -> Resul
     }
 }
 
-/// Names the check in an error of its SQL.
+/// Adds the check's name and expression to an error in its SQL.
 pub(super) fn in_check(name: &str, expression: &str, error: Error) -> Error {
     match error {
         Error::Sql { message, hint } => {
@@ -237,11 +238,11 @@ fn failing(predicate: &dyn PhysicalExpr, batch: &RecordBatch, name: &str) -> Res
     })
 }
 
-/// A column of another table, and the type it has there: one class with the column that is judged by it.
-async fn target_of(
+/// A column of another table, and the type it has there: one class with the column that is checked by it.
+async fn referenced_column(
     sql: &Sql,
     name: &str,
-    judged: &arrow::datatypes::Field,
+    column: &arrow::datatypes::Field,
     other: &NamedTable,
     target: &str,
 ) -> Result<(DataFrame, SchemaRef)> {
@@ -251,38 +252,38 @@ async fn target_of(
     let frame = frame.map_err(|_| {
         Error::sql(format!("check `{name}` names column `{}.{target}`, which does not exist", other.name))
     })?;
-    let schema = table::target_of(frame.schema().as_arrow());
-    let (own, its) = (class_of(judged.data_type()), class_of(schema.field(0).data_type()));
-    if own != its {
+    let schema = table::canonical_columns(frame.schema().as_arrow());
+    let (own, theirs) = (class_of(column.data_type()), class_of(schema.field(0).data_type()));
+    if own != theirs {
         let shown = |class: Option<perennial_core::schema::TypeClass>| {
             class.map_or_else(String::new, |class| class.to_string())
         };
         return Err(Error::sql(format!(
-            "check `{name}` compares `{}` ({}) with `{}.{target}` ({}): expected one class",
-            judged.name(),
+            "check `{name}` compares `{}` ({}) with `{}.{target}` ({}): expected the same class",
+            column.name(),
             shown(own),
             other.name,
-            shown(its)
+            shown(theirs)
         )));
     }
     Ok((frame, schema))
 }
 
 /// The values of a column of another table.
-async fn values_of(
+async fn referenced_values(
     sql: &Sql,
     name: &str,
-    judged: &arrow::datatypes::Field,
+    column: &arrow::datatypes::Field,
     other: &NamedTable,
     target: &str,
 ) -> Result<KeySet> {
-    let (frame, schema) = target_of(sql, name, judged, other, target).await?;
-    let column = KeyColumns::new(&[target.to_owned()]);
+    let (frame, schema) = referenced_column(sql, name, column, other, target).await?;
+    let key = KeyColumns::new(&[target.to_owned()]);
     let mut values = KeySet::default();
     let memory = MemoryConsumer::new("references").register(sql.memory());
     let mut batches = table::stream(frame).await?;
     while let Some(batch) = table::next(&mut batches, &schema).await? {
-        values.extend(column.of(&batch)?.into_iter().flatten());
+        values.extend(key.of(&batch)?.into_iter().flatten());
         memory
             .try_resize(values.capacity() * size_of::<u128>())
             .map_err(|cause| Error::exhausted(&format!("check `{name}`"), &cause.strip_backtrace()))?;

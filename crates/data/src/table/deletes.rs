@@ -1,4 +1,4 @@
-//! Rows that leave a table: by key (merge) or by the load they came with (a changed file).
+//! Rows that a commit deletes from a table: by key (merge) or by load (a changed file).
 
 use std::path::Path;
 
@@ -12,50 +12,50 @@ use crate::error::Result;
 use crate::keys::{KeyColumns, KeySet};
 use crate::types::LOAD;
 
-/// Which rows of a table leave.
+/// The rows of a table to delete.
 #[derive(Debug, Clone)]
-pub(crate) struct Leaving {
+pub(crate) struct Deletes {
     /// Rows with one of these keys.
     pub(crate) keys: Option<(KeyColumns, KeySet)>,
     /// Rows of this load.
     pub(crate) load: Option<LoadId>,
-    /// Holds for every row with one of the keys; spares reading files that have none.
-    pub(crate) within: Option<Expr>,
+    /// A condition that every row with one of the keys satisfies; files without such rows are not read.
+    pub(crate) key_range: Option<Expr>,
 }
 
-/// What holds for every row of a table that has a key of the rows in `paths`, by the bounds of their columns.
-pub(crate) fn within(paths: &[&Path], key: &KeyColumns) -> Result<Option<Expr>> {
-    let mut within: Option<Expr> = None;
+/// A condition that every row with a key of the rows in `paths` satisfies: the range of each key column.
+pub(crate) fn key_range(paths: &[&Path], key: &KeyColumns) -> Result<Option<Expr>> {
+    let mut range: Option<Expr> = None;
     for name in key.names() {
         if let Some((low, high)) = bounds(paths, name)? {
             let own = ident(name.as_str()).between(lit(low), lit(high));
-            within = Some(match within {
+            range = Some(match range {
                 None => own,
                 Some(others) => others.and(own),
             });
         }
     }
-    Ok(within)
+    Ok(range)
 }
 
-impl Leaving {
-    /// Whether no row can leave.
-    pub(crate) fn is_nothing(&self) -> bool {
+impl Deletes {
+    /// Whether no row is deleted.
+    pub(crate) fn is_empty(&self) -> bool {
         self.load.is_none() && self.keys.as_ref().is_none_or(|(_, set)| set.is_empty())
     }
 
-    /// What holds for every row that leaves, if anything is known.
+    /// A condition that every deleted row satisfies; `None` when none is known.
     pub(crate) fn filter(&self) -> Option<Expr> {
         let of_load = self.load.map(|load| ident(LOAD).eq(lit(load.to_string())));
-        match (&self.keys, &self.within, of_load) {
+        match (&self.keys, &self.key_range, of_load) {
             (None, _, of_load) => of_load,
-            (Some(_), Some(within), None) => Some(within.clone()),
-            (Some(_), Some(within), Some(of_load)) => Some(within.clone().or(of_load)),
+            (Some(_), Some(range), None) => Some(range.clone()),
+            (Some(_), Some(range), Some(of_load)) => Some(range.clone().or(of_load)),
             (Some(_), None, _) => None,
         }
     }
 
-    /// The columns it looks at.
+    /// The columns that the rows are matched by.
     pub(crate) fn columns(&self) -> Vec<String> {
         let mut columns: Vec<String> = self.keys.iter().flat_map(|(columns, _)| columns.names().to_vec()).collect();
         if self.load.is_some() {
@@ -64,20 +64,20 @@ impl Leaving {
         columns
     }
 
-    /// Which rows of a batch of the table leave.
+    /// The rows of a batch that are deleted.
     pub(crate) fn mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        let mut leaves = of_load(batch, self.load);
+        let mut deleted = load_mask(batch, self.load);
         if let Some((columns, set)) = &self.keys {
             let keys = columns.of(batch)?;
             let by_key = BooleanBuffer::collect_bool(keys.len(), |row| keys[row].is_some_and(|key| set.contains(&key)));
-            leaves = &leaves | &by_key;
+            deleted = &deleted | &by_key;
         }
-        Ok(BooleanArray::new(leaves, None))
+        Ok(BooleanArray::new(deleted, None))
     }
 }
 
-/// Which rows of a batch came with `load`.
-pub(crate) fn of_load(batch: &RecordBatch, load: Option<LoadId>) -> BooleanBuffer {
+/// The rows of a batch that belong to `load`.
+pub(crate) fn load_mask(batch: &RecordBatch, load: Option<LoadId>) -> BooleanBuffer {
     let column = load.and_then(|load| Some((load, batch.column_by_name(LOAD)?)));
     match column {
         None => BooleanBuffer::new_unset(batch.num_rows()),

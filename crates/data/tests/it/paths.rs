@@ -1,0 +1,86 @@
+//! No path leads out of the source folder.
+
+use perennial_core::port::data::{DataEngine, FilesSource, StageInput};
+use perennial_data::files_below;
+
+use crate::support::{Fixture, StageOptions, assert_error, source};
+
+#[tokio::test]
+async fn a_source_that_leaves_its_folder_is_refused() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.folder.path().join("secret.csv"), "a\n1\n").unwrap();
+    for path in ["../secret.csv", "/etc/passwd", "in/../../secret.csv", "in\\..\\secret.csv", "", "a\0b"] {
+        assert_error(
+            &fixture.engine.list(&source(path)).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
+        assert_error(
+            &fixture.engine.fingerprint(&source("*.csv"), path).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
+        assert_error(
+            &fixture.stage(&StageOptions::files(&[path])).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_the_outside_is_refused_and_one_to_the_inside_is_followed() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.folder.path().join("secret.csv"), "a\n1\n").unwrap();
+    fixture.write("in/a.csv", "a\n1\n");
+    std::os::unix::fs::symlink(fixture.folder.path(), fixture.source("out")).unwrap();
+    std::os::unix::fs::symlink(fixture.folder.path().join("secret.csv"), fixture.source("secret.csv")).unwrap();
+    std::os::unix::fs::symlink(fixture.source("in/a.csv"), fixture.source("in/link.csv")).unwrap();
+    for path in ["secret.csv", "out/secret.csv"] {
+        assert_error(
+            &fixture.stage(&StageOptions::files(&[path])).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
+        assert_error(
+            &fixture.engine.list(&source(path)).await.unwrap_err(),
+            "invalid-argument",
+            &["leaves the source folder"],
+        );
+    }
+    assert_eq!(fixture.engine.list(&source("in/*.csv")).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_invalid_table_path_is_refused() {
+    let fixture = Fixture::new();
+    for table in ["../x", "/x", "a//b", "", "a/_delta_log", ".hidden", "a b"] {
+        assert_error(
+            &fixture.engine.position(table).await.unwrap_err(),
+            "invalid-argument",
+            &["no fixture for a table"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_source_with_its_own_root_reads_only_there() {
+    let fixture = Fixture::new();
+    fixture.write("in/a.csv", "a\n1\n");
+    let own = fixture.folder.path().join("own");
+    std::fs::create_dir_all(own.join("in")).unwrap();
+    std::fs::write(own.join("in/b.csv"), "a\n2\n3\n").unwrap();
+    let files = FilesSource { root: Some(own.clone()), ..source("in/*.csv") };
+    let listed = fixture.engine.list(&files).await.unwrap();
+    assert_eq!(listed.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["in/b.csv"]);
+    assert_eq!(files_below(&own, "in/*.csv").unwrap(), listed);
+    let (_, staged) =
+        fixture.stage(&StageOptions::new(StageInput::Files { source: files.clone(), files: listed })).await.unwrap();
+    assert_eq!(staged.arrived, 2);
+    let elsewhere = fixture.engine.fingerprint(&files, "in/a.csv").await.unwrap_err();
+    assert_error(&elsewhere, "not-found", &["in/a.csv"]);
+    std::os::unix::fs::symlink(fixture.source("in/a.csv"), own.join("in/c.csv")).unwrap();
+    assert_error(&fixture.engine.list(&files).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
+    let missing = FilesSource { root: Some(own.join("nothing")), ..source("in/*.csv") };
+    assert!(fixture.engine.list(&missing).await.unwrap().is_empty());
+}
