@@ -26,13 +26,25 @@ pub(crate) struct ParsedFile<'t> {
     pub(crate) errors: Vec<Diagnostic>,
 }
 
+/// Keys that have a new name: section, old key, new key.
+const RENAMED_KEYS: [(&str, &str, &str); 2] =
+    [("task", "within", "label_delay"), ("release", "fresh", "evidence_ttl")];
 /// Kinds of sources that the design plans and this version does not support.
 const PLANNED_SOURCES: [&str; 3] = ["sql", "stream", "push"];
 /// Keys of steps that the design plans and this version does not support.
 const PLANNED_STEP_KEYS: [&str; 2] = ["foreach", "matrix"];
 
+/// Whether old names of keys are errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OldKeys {
+    /// They are errors that state the new name.
+    Refuse,
+    /// They are accepted: the text was submitted to an earlier version.
+    Accept,
+}
+
 /// Parses the text.
-pub(crate) fn parse<'t>(name: &'t str, text: &'t str) -> ParsedFile<'t> {
+pub(crate) fn parse<'t>(name: &'t str, text: &'t str, old_keys: OldKeys) -> ParsedFile<'t> {
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the project file is longer than {FILE_BYTES_MAX} bytes");
         let document = Document { name, text, root: Spanned::new(0..0, DeTable::new()) };
@@ -44,6 +56,7 @@ pub(crate) fn parse<'t>(name: &'t str, text: &'t str) -> ParsedFile<'t> {
     let mut parsed = ParsedFile { document: Document { name, text, root }, file: None, removed: Vec::new(), errors };
     if parsed.errors.is_empty() {
         let mut table = parsed.document.root.get_ref().clone();
+        parsed.rename_keys(&mut table, old_keys);
         parsed.remove_planned(&mut table);
         parsed.deserialize(table);
     }
@@ -79,6 +92,16 @@ impl ParsedFile<'_> {
     /// Whether the path, a table that contains it, or a part of it was removed.
     pub(crate) fn is_affected(&self, path: &Path) -> bool {
         self.removed.iter().any(|removed| path.is_within(removed) || removed.is_within(path))
+    }
+
+    /// Gives keys with an old name their new one, and reports them where they are errors.
+    fn rename_keys(&mut self, table: &mut DeTable<'_>, old_keys: OldKeys) {
+        for (section, old, new) in RENAMED_KEYS {
+            if table::rename(table, section, old, new) && old_keys == OldKeys::Refuse {
+                let message = format!("`{old}` is now `{new}`");
+                self.report_key(&at![section, old], message, Some(format!("rename the key to `{new}`")));
+            }
+        }
     }
 
     /// Reports and removes keys that are planned and not supported.

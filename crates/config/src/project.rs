@@ -21,6 +21,7 @@ pub use trigger::{Event, Schedule, Trigger};
 use crate::diagnostic::Diagnostics;
 use crate::file::{Dataset, Identity, Release, Source, Start, Task};
 use crate::graph::Graph;
+use crate::parse::OldKeys;
 use crate::validate::validate;
 use crate::validation_context::ValidationContext;
 
@@ -58,7 +59,15 @@ impl Project {
     /// # Errors
     /// All errors found.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        validate(file_name, text, None)
+        validate(file_name, text, None, OldKeys::Refuse)
+    }
+
+    /// Validates the text of a submission that was stored, maybe by an earlier version: keys may have their old names.
+    ///
+    /// # Errors
+    /// All errors found.
+    pub fn parse_stored(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
+        validate(file_name, text, None, OldKeys::Accept)
     }
 
     /// Validates the text, the files it names, their SQL and the parameters of trainers.
@@ -66,7 +75,7 @@ impl Project {
     /// # Errors
     /// All errors found.
     pub fn validate(file_name: &str, text: &str, context: &ValidationContext<'_>) -> Result<Self, Diagnostics> {
-        validate(file_name, text, Some(context))
+        validate(file_name, text, Some(context), OldKeys::Refuse)
     }
 
     /// The project's timezone.

@@ -1,7 +1,7 @@
 //! The split that decides for everyone which rows train and which judge.
 //!
 //! Test is the newest calendar window of length `[task] test` that is over and at
-//! least 95 % labelled, or older than `[task] within`; training is every labelled
+//! least 95 % labelled, or older than `[task] label_delay`; training is every labelled
 //! row before it. Later rows are in neither, rows without outcome in none.
 
 use jiff::tz::TimeZone;
@@ -27,7 +27,7 @@ pub(crate) struct Rules<'a> {
     /// Length of the test window.
     pub test: &'a Duration,
     /// Outcomes that come later than this are not waited for.
-    pub within: Option<&'a Duration>,
+    pub label_delay: Option<&'a Duration>,
     /// The project's timezone.
     pub zone: &'a TimeZone,
     /// Now, on the project clock.
@@ -78,7 +78,7 @@ pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
                 labelled += u64::from(is_labelled);
             }
             let share = if all == 0 { 0.0 } else { labelled as f64 / all as f64 };
-            let is_old = rules.within.is_some_and(|within| within.after(window.end_ms, rules.zone) <= rules.now_ms);
+            let is_old = rules.label_delay.is_some_and(|delay| delay.after(window.end_ms, rules.zone) <= rules.now_ms);
             if labelled > 0 && (share >= LABELLED_SHARE || is_old) {
                 return decided(window, known(), labelled, share, rules);
             }
@@ -89,7 +89,7 @@ pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
         ErrorCode::Evidence,
         format!("no window of {} is over and at least {} % labelled yet", rules.test, LABELLED_SHARE * 100.0),
     )
-    .hint("wait for outcomes, or say `[task] within` to stop waiting for late ones"))
+    .hint("wait for outcomes, or set `[task] label_delay` to stop waiting for late ones"))
 }
 
 fn decided(

@@ -59,7 +59,7 @@ impl Submission {
     pub(crate) fn restore(kernel: &Kernel, digest: &str, body: &str) -> Result<Self> {
         let body: Body = serde_json::from_str(body)
             .map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
-        let project = Project::parse(FILE_NAME, &body.text).map_err(|mistakes| {
+        let project = Project::parse_stored(FILE_NAME, &body.text).map_err(|mistakes| {
             Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").because(mistakes)
         })?;
         Self::assemble(kernel, body.text, body.files, body.texts, project)

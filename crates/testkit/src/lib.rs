@@ -6,6 +6,7 @@
 mod app;
 pub mod fakes;
 pub mod models;
+pub mod toml_text;
 
 pub use app::{PROJECT_FILE, TestApp, WALL_MS};
 pub use models::TestModel;

@@ -60,9 +60,9 @@ impl Watch {
             let Some((_, since)) = answering(caller, project, monitor).await? else { continue };
             let present = Window::containing(from, &monitor.window, &submission.zone);
             due.push(present.end_ms);
-            let Some(within) = within(submission) else { continue };
+            let Some(delay) = label_delay(submission) else { continue };
             for window in closed(monitor, submission, since, from) {
-                let waits_until = within.after(window.end_ms, &submission.zone);
+                let waits_until = delay.after(window.end_ms, &submission.zone);
                 if waits_until > from && !is_judged(&results_of(caller, project, name, window).await?) {
                     due.push(waits_until);
                 }
@@ -73,8 +73,8 @@ impl Watch {
 }
 
 /// How long outcomes are waited for; for ever if not said.
-fn within(submission: &Submission) -> Option<&Duration> {
-    submission.project.task.as_ref()?.within.as_ref()
+fn label_delay(submission: &Submission) -> Option<&Duration> {
+    submission.project.task.as_ref()?.label_delay.as_ref()
 }
 
 /// The endpoint a monitor watches, once somebody answers there, and since when.
@@ -90,7 +90,7 @@ async fn answering(caller: &Caller, project: &ProjectState, monitor: &Monitor) -
 /// few in any case; oldest first.
 fn closed(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> Vec<Window> {
     let waits =
-        |window: Window| within(submission).is_none_or(|within| within.after(window.end_ms, &submission.zone) > now);
+        |window: Window| label_delay(submission).is_none_or(|delay| delay.after(window.end_ms, &submission.zone) > now);
     let mut windows = Vec::new();
     let mut window = Window::containing(now, &monitor.window, &submission.zone);
     loop {
@@ -225,7 +225,7 @@ async fn watched<'a>(
     for (place, window) in windows.into_iter().enumerate() {
         let results = results_of(caller, project, name, window).await?;
         // What is waited for without end is no longer waited for once it is known.
-        if place >= newest || within(submission).is_some() || !is_judged(&results) {
+        if place >= newest || label_delay(submission).is_some() || !is_judged(&results) {
             watched.push(Watched {
                 watch,
                 caller,
@@ -357,8 +357,8 @@ impl Watched<'_> {
         if !judged.is_empty() && before.iter().all(|known| is_judged(known.number)) {
             return Ok(Vec::new());
         }
-        let is_old = within(self.submission)
-            .is_some_and(|within| within.after(self.window.end_ms, &self.submission.zone) <= now);
+        let is_old = label_delay(self.submission)
+            .is_some_and(|delay| delay.after(self.window.end_ms, &self.submission.zone) <= now);
         // The same answers beside the same outcomes come to the same.
         let place = (self.name.to_string(), self.window.start_ms);
         let looked_at = format!("{} {} {answers} {is_old}", self.submission.digest, data.version.digest);

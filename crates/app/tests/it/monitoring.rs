@@ -123,7 +123,7 @@ async fn every_endpoint_that_a_promotion_switches_is_watched() {
 
 #[tokio::test]
 async fn wherever_a_server_dies_a_result_has_its_alert() {
-    let flown = released(&file().replace("metric =", "within = \"1 day\"\nmetric ="), "delay").await;
+    let flown = released(&file().replace("metric =", "label_delay = \"1 day\"\nmetric ="), "delay").await;
     for waits in 0.. {
         let window = month(waits);
         let start = async || {
@@ -171,7 +171,7 @@ async fn a_window_that_cannot_be_judged_is_told_once_keeps_no_other_and_is_tried
 
 #[tokio::test]
 async fn a_window_that_could_not_be_judged_is_told_no_more_once_it_is_too_old_to_be_looked_at() {
-    let flown = released(&file().replace("metric =", "within = \"1 day\"\nmetric ="), "delay").await;
+    let flown = released(&file().replace("metric =", "label_delay = \"1 day\"\nmetric ="), "delay").await;
     (1..=4).for_each(|number| answered_in(&flown.test, month(number)));
     let states = async |to: Window| {
         let now = flown.project.now().project_ms;

@@ -51,7 +51,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
     let guarded = [
         (trigger("release"), "[triggers.nightly]"),
         (format!("{PROJECT_FILE}\n[gates]\nbetter = \"candidate.auc > 0.5\"\n"), "[gates]"),
-        (PROJECT_FILE.replace("model = \"train\"", "model = \"train\"\nfresh = \"1 day\""), "[release]"),
+        (PROJECT_FILE.replace("model = \"train\"", "model = \"train\"\nevidence_ttl = \"1 day\""), "[release]"),
         (PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"1 kB\""), "[endpoints.delay]"),
         (format!("{PROJECT_FILE}\n[endpoints.more]\n"), "[endpoints.more]"),
     ];

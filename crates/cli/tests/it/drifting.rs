@@ -27,7 +27,7 @@ target = "late"
 key = ["id"]
 time = "at"
 test = "1 month"
-within = "20 days"
+label_delay = "20 days"
 metric = "auc"
 
 [datasets.asked]

@@ -21,7 +21,7 @@ target = "late"
 key = ["id", "day"]
 time = "at"
 test = "1 month"
-within = "20 days"
+label_delay = "20 days"
 metric = "auc"
 
 [datasets.orders]

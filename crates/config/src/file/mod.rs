@@ -104,10 +104,10 @@ pub struct Task {
     /// Length of the test window: the newest labelled calendar window; training uses only earlier rows.
     #[schemars(schema_with = "schema::duration")]
     pub test: Duration,
-    /// How late outcomes may arrive; later ones are not waited for. Without it there is no limit.
+    /// How late outcomes may arrive, such as `45 days`; later ones are not waited for. Without it there is no limit.
     #[serde(default)]
     #[schemars(schema_with = "schema::duration")]
-    pub within: Option<Duration>,
+    pub label_delay: Option<Duration>,
     /// The metric of the goal.
     pub metric: String,
     /// Columns that are not features, besides key, time and target.
@@ -132,7 +132,7 @@ pub struct Release {
     /// How long evidence stays valid, on the project clock; default 7 days.
     #[serde(default = "seven_days")]
     #[schemars(schema_with = "schema::duration")]
-    pub fresh: Duration,
+    pub evidence_ttl: Duration,
 }
 
 fn utc() -> String {

@@ -57,6 +57,20 @@ pub(super) fn get_mut<'v, 't>(table: &'v mut DeTable<'t>, at: &[String]) -> Opti
     }
 }
 
+/// Renames a key of a table at the top, unless the new key exists; false when there is no such key.
+pub(super) fn rename(table: &mut DeTable<'_>, section: &str, old: &str, new: &str) -> bool {
+    let Some(DeValue::Table(inner)) = table.get_mut(section).map(Spanned::get_mut) else {
+        return false;
+    };
+    let Some((key, value)) = inner.remove_entry(old) else {
+        return false;
+    };
+    if !inner.contains_key(new) {
+        inner.insert(Spanned::new(key.span(), new.to_owned().into()), value);
+    }
+    true
+}
+
 /// Removes the key at a path; false when there is none.
 pub(super) fn remove(table: &mut DeTable<'_>, at: &[String]) -> bool {
     let Some((first, rest)) = at.split_first() else {

@@ -21,17 +21,18 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Path, at};
 use crate::file::{ProjectFile, Task};
 use crate::graph::{Graph, GraphNode, outputs_of};
-use crate::parse::{ParsedFile, parse};
+use crate::parse::{OldKeys, ParsedFile, parse};
 use crate::project::{Project, Step, predictions_of};
 use crate::validation_context::ValidationContext;
 
-/// Validates a text; see [`Project::validate`].
+/// Validates a text; see [`Project::validate`] and [`Project::parse_stored`].
 pub(crate) fn validate(
     file_name: &str,
     text: &str,
     context: Option<&ValidationContext<'_>>,
+    old_keys: OldKeys,
 ) -> Result<Project, Diagnostics> {
-    let mut parsed = parse(file_name, text);
+    let mut parsed = parse(file_name, text, old_keys);
     let mut project = None;
     if let Some(file) = parsed.file.take() {
         let mut validator = Validator {

@@ -1,9 +1,12 @@
-//! The project file, from outside: what is read, what is refused and with which words.
+//! The project file from outside: what is accepted, what is refused and with which message.
 
 #![cfg(test)]
 
-mod agreement;
-mod mistakes;
+mod errors;
 mod parsed;
-mod published;
+mod properties;
+mod schema;
 mod suite;
+#[path = "../../../testkit/src/toml_text.rs"]
+#[expect(unreachable_pub, reason = "a public module of testkit, which this crate cannot depend on")]
+mod toml_text;

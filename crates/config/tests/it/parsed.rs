@@ -1,4 +1,4 @@
-//! What is read from files that hold together.
+//! The projects of valid files.
 
 use std::path::Path;
 
@@ -11,14 +11,15 @@ use perennial_core::port::data::{Format, Mode, Severity};
 use perennial_core::port::prediction::Durability;
 use perennial_core::task::TaskKind;
 
-use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edit, validate};
+use crate::suite::Edit::{Append, Rename, Set};
+use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edited, validate};
 
 fn project(text: &str) -> Project {
-    validate(text).unwrap_or_else(|mistakes| panic!("{}", mistakes.render_plain()))
+    validate(text).unwrap_or_else(|errors| panic!("{}", errors.render_plain()))
 }
 
 #[test]
-fn the_name_is_read_from_a_file_that_does_not_hold_together() {
+fn the_name_is_found_in_an_invalid_file() {
     let name = |text: &str| Project::name_in(text).map(|name| name.to_string());
     assert_eq!(name("[project]\nname = \"trains\"\ngaol = 1\n[steps.x]\n").as_deref(), Some("trains"));
     for text in ["", "[project]\n", "[project]\nname = \"No Name\"\n", "[project\nname = \"trains\"\n"] {
@@ -27,13 +28,13 @@ fn the_name_is_read_from_a_file_that_does_not_hold_together() {
 }
 
 #[test]
-fn the_flights_are_read_whole() {
+fn the_flights_are_parsed_completely() {
     let project = project(FLIGHTS);
     assert_eq!(project.project.name.as_str(), "flight-delays");
     assert_eq!(project.project.timezone, "America/New_York");
     let task = project.task.as_ref().unwrap();
     assert_eq!((task.kind, task.data.as_str(), task.test.as_str()), (TaskKind::Binary, "features", "1 month"));
-    assert_eq!(task.within.as_ref().map(Duration::as_str), Some("45 days"));
+    assert_eq!(task.label_delay.as_ref().map(Duration::as_str), Some("45 days"));
     assert_eq!(task.not_features().collect::<Vec<_>>(), ["flight_id", "time_hour", "late", "tailnum"]);
 
     let planes = &project.datasets[&"planes".parse().unwrap()];
@@ -57,11 +58,11 @@ fn the_flights_are_read_whole() {
         (trainer.as_str(), params["trees"].as_i64(), params["learning_rate"].as_f64()),
         ("gbdt", Some(300), Some(0.05))
     );
-    assert_eq!(project.evaluation_step().unwrap().as_str(), "judge");
+    assert_eq!(project.evaluation_step().unwrap().as_str(), "evaluation");
 
     assert_eq!(project.gates["fast"].text(), "serving.p99_ms <= 5");
     let release = project.release.as_ref().unwrap();
-    assert_eq!((release.model.as_str(), release.approve.len(), release.fresh.as_str()), ("train", 0, "7 days"));
+    assert_eq!((release.model.as_str(), release.approve.len(), release.evidence_ttl.as_str()), ("train", 0, "7 days"));
 
     let endpoint = &project.endpoints[&"delay".parse().unwrap()];
     let canary = endpoint.canary.as_ref().unwrap();
@@ -79,7 +80,7 @@ fn the_flights_are_read_whole() {
 }
 
 #[test]
-fn a_command_is_read_with_all_it_declares() {
+fn a_command_is_parsed_with_everything_it_declares() {
     let project = project(FLIGHTS_PYTHON);
     let train = &project.steps[&"train".parse().unwrap()];
     assert!(train.produces_model());
@@ -93,16 +94,16 @@ fn a_command_is_read_with_all_it_declares() {
 }
 
 #[test]
-fn everything_a_command_may_declare_is_read() {
-    let limits = "outputs = { model = { path = \"model\", kind = \"model\" }, scores = { path = \"s.parquet\", kind = \"dataset\" }, plot = { path = \"p.svg\" } }
-limits = { time = \"30 minutes\", memory = \"2 GB\", cpus = 1.5 }
-retries = 2
-isolation = \"none\"
-";
-    let text = edit(FLIGHTS_PYTHON, "outputs = { model = { path = \"model\", kind = \"model\" } }\n", limits);
-    let text =
-        edit(&text, "run     = \"python train.py\"", "run     = [\"python\", \"train.py\", \"--note\", \"a b\"]");
-    let project = project(&text);
+fn every_key_of_a_command_is_parsed() {
+    let edits = [
+        Set("steps.train.outputs.scores", "{ path = 's.parquet', kind = 'dataset' }"),
+        Set("steps.train.outputs.plot", "{ path = 'p.svg' }"),
+        Set("steps.train.limits", "{ time = '30 minutes', memory = '2 GB', cpus = 1.5 }"),
+        Set("steps.train.retries", "2"),
+        Set("steps.train.isolation", "'none'"),
+        Set("steps.train.run", "['python', 'train.py', '--note', 'a b']"),
+    ];
+    let project = project(&edited(FLIGHTS_PYTHON, &edits));
     let StepKind::Run(run) = &project.steps[&"train".parse().unwrap()].kind else { panic!() };
     assert_eq!(run.argv[3], "a b");
     assert_eq!(run.limits.memory.map(Size::bytes), Some(2_000_000_000));
@@ -112,50 +113,46 @@ isolation = \"none\"
 }
 
 #[test]
-fn the_graph_knows_what_needs_and_makes_what() {
+fn the_graph_has_the_inputs_and_outputs_of_steps() {
     let project = project(FLIGHTS);
     let graph = &project.graph;
     let order: Vec<&str> = graph.topological_order().into_iter().map(AsRef::as_ref).collect();
-    assert_eq!(order, ["features", "simple", "train", "judge"]);
+    assert_eq!(order, ["features", "simple", "train", "evaluation"]);
     let features = "features".parse().unwrap();
-    let needs: Vec<String> = graph.inputs(&features).map(ToString::to_string).collect();
-    assert_eq!(needs, ["dataset `arrivals`", "dataset `planes`", "dataset `schedule`", "dataset `weather`"]);
+    let inputs: Vec<String> = graph.inputs(&features).map(ToString::to_string).collect();
+    assert_eq!(inputs, ["dataset `arrivals`", "dataset `planes`", "dataset `schedule`", "dataset `weather`"]);
     let data = GraphNode::Dataset(project.task.as_ref().unwrap().data.clone());
     assert_eq!(graph.required_steps(&data), [&features]);
     assert!(graph.cycle().is_none());
 }
 
 #[test]
-fn a_step_needs_what_its_dataset_is_judged_by_but_not_what_it_makes_itself() {
-    let text = format!(
-        "{FLIGHTS}\n[checks.features]\nknown = {{ column = \"flight_id\", references = \"arrivals.flight_id\" }}\n\
-         own = {{ column = \"flight_id\", references = \"features.flight_id\" }}\n"
+fn datasets_that_checks_refer_to_are_inputs_unless_the_step_produces_them() {
+    let checks = Append(
+        "[checks.features]\nknown = { column = 'flight_id', references = 'arrivals.flight_id' }\n\
+         own = { column = 'flight_id', references = 'features.flight_id' }\n",
     );
+    let text = edited(FLIGHTS, &[checks]);
     let project = Project::parse("perennial.toml", &text).unwrap();
-    let needs: Vec<String> = project.graph.inputs(&"features".parse().unwrap()).map(ToString::to_string).collect();
-    assert_eq!(needs, ["dataset `arrivals`"]);
+    let inputs: Vec<String> = project.graph.inputs(&"features".parse().unwrap()).map(ToString::to_string).collect();
+    assert_eq!(inputs, ["dataset `arrivals`"]);
 }
 
 #[test]
-fn without_surroundings_files_and_trainers_stay_unseen() {
-    let text = edit(FLIGHTS, "train  = \"gbdt\"", "train  = \"forest\"");
-    let text = edit(&text, "sql/features.sql", "sql/nowhere.sql");
+fn without_a_context_files_and_trainers_are_not_validated() {
+    let text = edited(FLIGHTS, &[Set("steps.train.train", "'forest'"), Set("steps.features.sql", "'sql/nowhere.sql'")]);
     assert!(Project::parse("perennial.toml", &text).is_ok());
     assert_eq!(validate(&text).unwrap_err().errors.len(), 2);
 }
 
 #[test]
-fn events_of_every_kind_are_read() {
-    let text = edit(
-        FLIGHTS,
-        "[\"alert:delay.stale\"]",
-        "[\"alert:delay.stale\", \"dataset:features\", \"schedule:30 3 * * MON\"]",
-    );
-    let project = project(&text);
+fn events_of_every_kind_are_parsed() {
+    let events = Set("triggers.renew.on", "['alert:delay.stale', 'dataset:features', 'schedule:30 3 * * MON']");
+    let project = project(&edited(FLIGHTS, &[events]));
     let trigger = &project.triggers[&"renew".parse().unwrap()];
     assert_eq!(trigger.on[1], Event::Dataset("features".parse().unwrap()));
     let Event::Schedule(schedule) = &trigger.on[2] else { panic!("{trigger:?}") };
-    // 2013-03-10 02:00 is skipped in New York; the Monday after is at summer time: 03:30 is 07:30 UTC.
+    // New York skips 2013-03-10 02:00, so on the next Monday 03:30 is 07:30 UTC.
     let zone = project.timezone();
     let at = |text: &str| perennial_core::calendar::parse_instant(text, &zone).unwrap();
     assert_eq!(schedule.next_after(at("2013-03-08T12:00:00"), &zone), Some(at("2013-03-11T07:30:00Z")));
@@ -166,18 +163,17 @@ fn events_of_every_kind_are_read() {
 }
 
 #[test]
-fn a_gate_may_run_over_several_lines() {
-    let text = edit(
-        FLIGHTS,
-        "\"candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc\"",
+fn a_gate_may_have_several_lines() {
+    let gate = Set(
+        "gates.better",
         "'''\ncandidate.auc >= champion.auc + 0.005\n&& candidate.auc >= simple.auc'''",
     );
-    assert_eq!(project(&text).gates["better"].roots().len(), 3);
+    assert_eq!(project(&edited(FLIGHTS, &[gate])).gates["better"].roots().len(), 3);
 }
 
 #[test]
-fn the_template_is_a_project_and_so_is_it_with_its_comments_taken_away() {
-    let empty = Project::parse("perennial.toml", template()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+fn the_template_is_valid_with_and_without_its_comment_signs() {
+    let empty = Project::parse("perennial.toml", template()).unwrap_or_else(|errors| panic!("{errors}"));
     assert!(empty.steps.is_empty() && empty.task.is_none());
     let lines = template().lines().map(|line| match line.strip_prefix("# ") {
         Some(rest) if rest.starts_with('[') || rest.contains(" = ") || rest.contains("  = ") => rest,
@@ -185,19 +181,19 @@ fn the_template_is_a_project_and_so_is_it_with_its_comments_taken_away() {
     });
     let whole: Vec<&str> = lines.collect();
     let whole = Project::parse("perennial.toml", &whole.join("\n"))
-        .unwrap_or_else(|mistakes| panic!("{}", mistakes.render_plain()));
+        .unwrap_or_else(|errors| panic!("{}", errors.render_plain()));
     assert_eq!((whole.steps.len(), whole.gates.len(), whole.triggers.len()), (4, 3, 1));
 }
 
 #[test]
-fn the_examples_of_the_repository_hold_together() {
+fn the_examples_of_the_repository_are_valid() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let mut count = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {
         let file = entry.unwrap().path().join("perennial.toml");
         if let Ok(text) = std::fs::read_to_string(&file) {
-            let judged = Project::parse(&file.to_string_lossy(), &text);
-            assert!(judged.is_ok(), "{}", judged.unwrap_err().render_plain());
+            let project = Project::parse(&file.to_string_lossy(), &text);
+            assert!(project.is_ok(), "{}", project.unwrap_err().render_plain());
             count += 1;
         }
     }
@@ -205,12 +201,23 @@ fn the_examples_of_the_repository_hold_together() {
 }
 
 #[test]
-fn predictions_are_a_dataset_that_steps_and_triggers_may_name() {
+fn steps_and_triggers_may_name_the_dataset_of_predictions() {
     let endpoint = "delay".parse().unwrap();
     assert_eq!(predictions_of(&endpoint).unwrap().as_str(), "predictions_delay");
-    let text = edit(FLIGHTS, "sql/features.sql", "sql/looking_back.sql");
-    let text = edit(&text, "\"alert:delay.stale\"", "\"dataset:predictions_delay\"");
-    let project = project(&text);
+    let edits = [
+        Set("steps.features.sql", "'sql/looking_back.sql'"),
+        Set("triggers.renew.on", "['dataset:predictions_delay']"),
+    ];
+    let project = project(&edited(FLIGHTS, &edits));
     let predictions = GraphNode::Dataset(predictions_of(&endpoint).unwrap());
-    assert!(project.graph.inputs(&"features".parse().unwrap()).any(|thing| *thing == predictions));
+    assert!(project.graph.inputs(&"features".parse().unwrap()).any(|node| *node == predictions));
+}
+
+#[test]
+fn a_stored_submission_of_an_earlier_version_may_have_old_keys() {
+    let old = edited(FLIGHTS, &[Rename("task.label_delay", "within"), Set("release.fresh", "'3 days'")]);
+    let project = Project::parse_stored("perennial.toml", &old).unwrap();
+    assert_eq!(project.task.unwrap().label_delay.as_ref().map(Duration::as_str), Some("45 days"));
+    assert_eq!(project.release.unwrap().evidence_ttl.as_str(), "3 days");
+    assert_eq!(Project::parse("perennial.toml", &old).unwrap_err().errors.len(), 2);
 }

@@ -1,4 +1,4 @@
-//! A project on paper: its file, the files around it, the trainers.
+//! A project for tests: its file, the files it names, the trainers; and edits of the file.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,11 @@ use perennial_config::{Diagnostics, Files, Param, ParamKind, Project, TrainerSpe
 use perennial_core::port::data::Dialect;
 use perennial_core::{Error, ErrorCode};
 
-/// The example of the design, trained by the built-in trainer.
+use crate::toml_text;
+
+/// The project of the design, with the built-in trainer.
 pub(crate) const FLIGHTS: &str = include_str!("projects/flights.toml");
-/// The same, trained by a command.
+/// The same project, trained by a command.
 pub(crate) const FLIGHTS_PYTHON: &str = include_str!("projects/flights-python.toml");
 
 pub(crate) const TRAINERS: [TrainerSpec; 2] = [
@@ -41,7 +43,7 @@ impl Files for Folder {
     }
 }
 
-/// The flights' files; a query is written as `tables: a, b`.
+/// The files of the project; a query has the form `tables: a, b`.
 pub(crate) fn folder() -> Folder {
     Folder(BTreeMap::from([
         ("sql/features.sql", "tables: arrivals, planes, schedule, weather"),
@@ -54,10 +56,10 @@ pub(crate) fn folder() -> Folder {
     ]))
 }
 
-/// SQL as the flights' files have it.
-struct OneOrMany;
+/// The dialect of the project's files.
+struct TableList;
 
-impl Dialect for OneOrMany {
+impl Dialect for TableList {
     fn tables_in(&self, select: &str) -> Result<Vec<String>, Error> {
         let tables = select.strip_prefix("tables: ").ok_or_else(|| {
             Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
@@ -73,15 +75,31 @@ impl Dialect for OneOrMany {
     }
 }
 
-/// Judges a file among the flights' files.
+/// Validates a project file together with the project's files.
 pub(crate) fn validate(text: &str) -> Result<Project, Diagnostics> {
     let folder = folder();
-    let context = ValidationContext { files: &folder, trainers: &TRAINERS, sql: &OneOrMany };
+    let context = ValidationContext { files: &folder, trainers: &TRAINERS, sql: &TableList };
     Project::validate("perennial.toml", text, &context)
 }
 
-/// The text with `old` written as `new`.
-pub(crate) fn edit(text: &str, old: &str, new: &str) -> String {
-    assert!(text.contains(old), "`{old}` is not in the project file");
-    text.replacen(old, new, 1)
+/// An edit of a project file, by key.
+pub(crate) enum Edit {
+    /// Sets the value at a path.
+    Set(&'static str, &'static str),
+    /// Renames the last key of a path.
+    Rename(&'static str, &'static str),
+    /// Removes the key or section at a path.
+    Remove(&'static str),
+    /// Appends sections.
+    Append(&'static str),
+}
+
+/// The text after the edits, in order.
+pub(crate) fn edited(text: &str, edits: &[Edit]) -> String {
+    edits.iter().fold(text.to_owned(), |text, edit| match edit {
+        Edit::Set(path, value) => toml_text::set(&text, path, value),
+        Edit::Rename(path, key) => toml_text::rename(&text, path, key),
+        Edit::Remove(path) => toml_text::remove(&text, path),
+        Edit::Append(sections) => format!("{text}\n{sections}"),
+    })
 }

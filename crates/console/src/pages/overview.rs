@@ -63,10 +63,10 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let submission = project.find_submission();
     let owners = submission.iter().flat_map(|submission| submission.project.project.owners.iter().cloned()).collect();
     let task = submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| {
-        let within =
-            task.within.as_ref().map(|within| format!(", outcomes within {}", within.as_str())).unwrap_or_default();
+        let delay = task.label_delay.as_ref().map(|delay| format!(", outcomes within {}", delay.as_str()));
+        let delay = delay.unwrap_or_default();
         format!(
-            "learn {} of {}, judged by {} on the newest {}{within}",
+            "learn {} of {}, judged by {} on the newest {}{delay}",
             task.target,
             task.data,
             task.metric,

@@ -91,7 +91,7 @@ target = "late"
 key = ["flight_id"]
 time = "time_hour"
 test = "1 month"
-within = "45 days"
+label_delay = "45 days"
 metric = "auc"
 
 [datasets.schedule]

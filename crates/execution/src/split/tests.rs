@@ -7,11 +7,11 @@ fn decide(rows: &[(&str, bool)], now: &str) -> perennial_core::Result<Split> {
     let zone = timezone("America/New_York").unwrap();
     let times: Vec<Option<i64>> = rows.iter().map(|(day, _)| Some(parse_instant(day, &zone).unwrap())).collect();
     let labelled: Vec<bool> = rows.iter().map(|(_, labelled)| *labelled).collect();
-    let (test, within): (Duration, Duration) = ("1 month".parse().unwrap(), "45 days".parse().unwrap());
+    let (test, label_delay): (Duration, Duration) = ("1 month".parse().unwrap(), "45 days".parse().unwrap());
     let now_ms = parse_instant(now, &zone).unwrap();
     split(
         Rows { times: &times, labelled: &labelled },
-        Rules { test: &test, within: Some(&within), zone: &zone, now_ms },
+        Rules { test: &test, label_delay: Some(&label_delay), zone: &zone, now_ms },
     )
 }
 
@@ -60,7 +60,7 @@ proptest! {
         let labelled: Vec<bool> = days.iter().map(|(_, labelled)| *labelled).collect();
         let test: Duration = "1 month".parse().unwrap();
         let now_ms = base + now * 86_400_000;
-        if let Ok(decided) = split(Rows { times: &times, labelled: &labelled }, Rules { test: &test, within: None, zone: &zone, now_ms }) {
+        if let Ok(decided) = split(Rows { times: &times, labelled: &labelled }, Rules { test: &test, label_delay: None, zone: &zone, now_ms }) {
             prop_assert!(decided.test.end_ms <= now_ms);
             for time in times.iter().flatten() {
                 prop_assert!(!(decided.trains(*time) && decided.judges(*time)));

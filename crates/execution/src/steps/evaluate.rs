@@ -173,12 +173,12 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
     let kernel = &context.caller.kernel;
     let at = context.project.now();
     let report = kernel.services.blobs.put_bytes(json!(gathered).to_string().into_bytes()).await?;
-    let fresh = context
+    let expires_ms = context
         .submission
         .project
         .release
         .as_ref()
-        .map(|release| release.fresh.after(at.project_ms, &context.submission.zone));
+        .map(|release| release.evidence_ttl.after(at.project_ms, &context.submission.zone));
     let row = Row {
         id: EvidenceId::generate(),
         project_id: context.project.id,
@@ -188,7 +188,7 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
         body: json!(gathered),
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
-        expires_project_ms: fresh.unwrap_or(i64::MAX),
+        expires_project_ms: expires_ms.unwrap_or(i64::MAX),
     };
     kernel.store().write(move |tx| Box::pin(async move { Ok(evidence::insert(tx, &row).await?) })).await?;
     let output = StepOutput {

@@ -132,7 +132,7 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         _ => Vec::new(),
     };
     let now_ms = context.project.now().project_ms;
-    let rules = Rules { test: &task.test, within: task.within.as_ref(), zone: &context.submission.zone, now_ms };
+    let rules = Rules { test: &task.test, label_delay: task.label_delay.as_ref(), zone: &context.submission.zone, now_ms };
     let decided = decide(Rows { times: &times, labelled: &labelled }, rules)?;
     // Two steps may decide at once; they decide alike.
     Ok(*context.split.get_or_init(|| decided))

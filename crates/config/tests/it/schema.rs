@@ -1,26 +1,26 @@
-//! What is published of the file's types.
+//! The JSON schema of the project file.
 
 use std::path::Path;
 
 use perennial_config::json_schema;
 use serde_json::Value;
 
-use crate::suite::{FLIGHTS, FLIGHTS_PYTHON, edit};
+use crate::suite::{Edit, FLIGHTS, FLIGHTS_PYTHON, edited};
 
-/// `cargo xtask schema` runs this with `PERENNIAL_WRITE_SCHEMA`, which writes the file anew.
+/// `cargo xtask schema` runs this test with `PERENNIAL_WRITE_SCHEMA`, which writes the file.
 #[test]
-fn the_schema_in_the_repository_is_that_of_the_types() {
+fn the_schema_in_the_repository_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/perennial.schema.json");
     if std::env::var_os("PERENNIAL_WRITE_SCHEMA").is_some() {
         std::fs::write(&path, perennial_config::json_schema_text()).unwrap();
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let now = perennial_config::json_schema_text();
-    assert!(kept == now, "{} is stale: run `cargo xtask schema`", path.display());
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    let current = perennial_config::json_schema_text();
+    assert!(stored == current, "{} is stale: run `cargo xtask schema`", path.display());
 }
 
 #[test]
-fn every_key_of_the_schema_is_described() {
+fn every_key_of_the_schema_has_a_description() {
     fn undescribed(value: &Value, at: &str, found: &mut Vec<String>) {
         let Some(object) = value.as_object() else {
             return;
@@ -40,7 +40,7 @@ fn every_key_of_the_schema_is_described() {
 }
 
 #[test]
-fn unknown_keys_are_refused_by_the_schema_too() {
+fn the_schema_refuses_unknown_keys() {
     let schema = json_schema();
     assert_eq!(schema["additionalProperties"], false);
     for (name, definition) in schema["$defs"].as_object().unwrap() {
@@ -51,21 +51,21 @@ fn unknown_keys_are_refused_by_the_schema_too() {
 }
 
 #[test]
-fn the_schema_knows_no_null() {
+fn the_schema_has_no_null() {
     assert!(!json_schema().to_string().contains("\"null\""));
 }
 
-/// Whether a value fits a schema, by the keywords that ours uses.
-fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
+/// Whether a value matches a schema, by the keywords that our schema uses.
+fn matches(root: &Value, schema: &Value, value: &Value) -> bool {
     let Some(schema) = schema.as_object() else {
         return schema != &Value::Bool(false);
     };
-    schema.iter().all(|(keyword, said)| match keyword.as_str() {
-        "$ref" => fits(root, &root["$defs"][said.as_str().unwrap().trim_start_matches("#/$defs/")], value),
-        "anyOf" | "oneOf" => said.as_array().unwrap().iter().any(|choice| fits(root, choice, value)),
-        "enum" => said.as_array().unwrap().contains(value),
-        "const" => said == value,
-        "type" => match said.as_str().unwrap() {
+    schema.iter().all(|(keyword, expected)| match keyword.as_str() {
+        "$ref" => matches(root, &root["$defs"][expected.as_str().unwrap().trim_start_matches("#/$defs/")], value),
+        "anyOf" | "oneOf" => expected.as_array().unwrap().iter().any(|choice| matches(root, choice, value)),
+        "enum" => expected.as_array().unwrap().contains(value),
+        "const" => expected == value,
+        "type" => match expected.as_str().unwrap() {
             "object" => value.is_object(),
             "array" => value.is_array(),
             "string" => value.is_string(),
@@ -74,43 +74,45 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
             "number" => value.is_number(),
             other => panic!("{other}"),
         },
-        "required" => said.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
-        "items" => value.as_array().is_none_or(|values| values.iter().all(|value| fits(root, said, value))),
+        "required" => expected.as_array().unwrap().iter().all(|key| value.get(key.as_str().unwrap()).is_some()),
+        "items" => value.as_array().is_none_or(|values| values.iter().all(|value| matches(root, expected, value))),
         "additionalProperties" => value.as_object().is_none_or(|object| {
             let declared = schema.get("properties");
             let others =
                 object.iter().filter(|(key, _)| declared.is_none_or(|declared| declared.get(key.as_str()).is_none()));
-            others.into_iter().all(|(_, value)| fits(root, said, value))
+            others.into_iter().all(|(_, value)| matches(root, expected, value))
         }),
-        "properties" => said
+        "properties" => expected
             .as_object()
             .unwrap()
             .iter()
-            .all(|(key, property)| value.get(key).is_none_or(|value| fits(root, property, value))),
+            .all(|(key, property)| value.get(key).is_none_or(|value| matches(root, property, value))),
         _ => true,
     })
 }
 
 #[test]
-fn the_examples_fit_the_schema_and_a_misspelt_one_does_not() {
+fn the_examples_match_the_schema_and_misspelt_ones_do_not() {
     let schema = json_schema();
     for text in [FLIGHTS, FLIGHTS_PYTHON, perennial_config::template()] {
         let file: Value = toml::from_str(text).unwrap();
-        assert!(fits(&schema, &schema, &file));
+        assert!(matches(&schema, &schema, &file));
     }
-    for (old, new) in [
-        ("share = 0.1", "sahre = 0.1"),
-        ("kind   = \"binary\"", "kind   = \"binari\""),
-        ("key    = [\"flight_id\"]", "key    = 7"),
-        ("run = \"release\"", ""),
+    for edit in [
+        Edit::Rename("endpoints.delay.canary.share", "sahre"),
+        Edit::Rename("task.label_delay", "within"),
+        Edit::Set("task.kind", "'binari'"),
+        Edit::Set("task.key", "7"),
+        Edit::Remove("triggers.renew.run"),
     ] {
-        let file: Value = toml::from_str(&edit(FLIGHTS, old, new)).unwrap();
-        assert!(!fits(&schema, &schema, &file), "{new}");
+        let text = edited(FLIGHTS, &[edit]);
+        let file: Value = toml::from_str(&text).unwrap();
+        assert!(!matches(&schema, &schema, &file), "{text}");
     }
 }
 
 #[test]
-fn the_words_of_the_schema_are_those_that_are_read() {
+fn the_enums_of_the_schema_are_those_of_the_types() {
     fn words(value: &Value) -> Vec<String> {
         value["enum"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
