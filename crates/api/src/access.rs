@@ -78,7 +78,7 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Identity> {
         return Ok(Identity { principal: Arc::new(found.principal.clone()), session: Some(Arc::new(found)) });
     }
     Err(Error::new(ErrorCode::Unauthenticated, "this needs a token or a session")
-        .hint("send `Authorization: Bearer <token>`; `perennial tokens create` makes one, `perennial login-link` signs a browser in"))
+        .with_hint("send `Authorization: Bearer <token>`; `perennial tokens create` makes one, `perennial login-link` signs a browser in"))
 }
 
 fn local(door: &Door, parts: &Parts) -> Result<Identity> {
@@ -90,7 +90,7 @@ fn local(door: &Door, parts: &Parts) -> Result<Identity> {
             ErrorCode::Unauthenticated,
             "without authentication only callers on this machine are answered",
         )
-        .hint("start the server with `--auth on`")),
+        .with_hint("start the server with `--auth on`")),
     }
 }
 
@@ -99,7 +99,7 @@ fn secret(headers: &HeaderMap) -> Result<Option<String>> {
     let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let refused = || {
         Error::new(ErrorCode::Unauthenticated, "the `Authorization` header is neither Bearer nor Basic")
-            .hint("send `Authorization: Bearer <token>`")
+            .with_hint("send `Authorization: Bearer <token>`")
     };
     let (scheme, rest) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refused)?;
     if scheme.eq_ignore_ascii_case("bearer") {
@@ -154,7 +154,8 @@ pub(crate) async fn admit(door: &Door, access: Access, parts: &mut Parts) -> Res
 async fn project(door: &Door, parts: &mut Parts, principal: &Principal) -> Result<Arc<ProjectState>> {
     let name = param(parts, "project").await?;
     let missing = || {
-        Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
+        Error::not_found("project", name.escape_debug())
+            .with_hint("`perennial run` in the project's folder makes it known")
     };
     let parsed = name.parse().map_err(|_| missing())?;
     let project = door.0.app.projects.get_by_name(&parsed).await?;

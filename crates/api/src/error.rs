@@ -122,7 +122,7 @@ pub(crate) fn render(protocol: Protocol, error: &Error, request: RequestId) -> R
 
 fn native(error: &Error, request: RequestId) -> Value {
     let mut told = json!({ "code": error.code().name(), "message": message(error) });
-    if let Some(hint) = error.hint_text() {
+    if let Some(hint) = error.hint() {
         told["hint"] = json!(hint);
     }
     if let Some(diagnostics) = diagnostics(error) {
@@ -137,7 +137,7 @@ fn message(error: &Error) -> &str {
 }
 
 fn with_hint(error: &Error) -> String {
-    match error.hint_text() {
+    match error.hint() {
         Some(hint) => format!("{}; {hint}", message(error)),
         None => message(error).to_owned(),
     }

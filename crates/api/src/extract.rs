@@ -133,7 +133,7 @@ fn is_json(headers: &HeaderMap) -> Result<()> {
         return Ok(());
     }
     let message = format!("the body is of type `{}`, expected `application/json`", essence.escape_debug());
-    Err(Error::new(ErrorCode::InvalidArgument, message).hint("send `Content-Type: application/json`"))
+    Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("send `Content-Type: application/json`"))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
@@ -164,7 +164,7 @@ pub(crate) async fn read(headers: &HeaderMap, mut body: axum::body::Body, limit:
             discard(body).await;
             Err(too_large(limit))
         }
-        Err(cause) => Err(Error::new(ErrorCode::InvalidArgument, "the body was cut off").because(cause)),
+        Err(cause) => Err(Error::new(ErrorCode::InvalidArgument, "the body was cut off").with_source(cause)),
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn incoming(body: axum::body::Body) -> impl Stream<Item = std::io::Re
 
 /// A body over its limit.
 pub(crate) fn too_large(limit: usize) -> Error {
-    Error::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes")).hint("send less at once")
+    Error::new(ErrorCode::TooLarge, format!("the body is larger than {limit} bytes")).with_hint("send less at once")
 }
 
 /// A foreign message as ours: a lowercase beginning, no final stop.

@@ -140,7 +140,7 @@ fn room(in_flight: &AtomicUsize, door: &Door, is_probe: bool) -> Result<Room> {
     // Probes are answered even then: a busy server is alive.
     if before >= limits::REQUESTS_MAX && !is_probe {
         return Err(Error::new(ErrorCode::Busy, format!("{} requests are under way", limits::REQUESTS_MAX))
-            .hint("try again in a moment"));
+            .with_hint("try again in a moment"));
     }
     Ok(room)
 }
@@ -182,7 +182,7 @@ fn same(sent: &[u8], kept: &[u8]) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(ErrorCode::CrossSite, "the form carries no token of this session")
-        .hint("load the page again, then send the form"))
+        .with_hint("load the page again, then send the form"))
 }
 
 /// Tells an error by the rules of the protocol, and puts on the headers.

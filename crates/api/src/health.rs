@@ -27,5 +27,5 @@ async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
 pub(crate) async fn is_ready(door: &Door) -> Result<(), Error> {
     door.0.app.lease.require()?;
     let read = door.0.app.try_metadata().await;
-    read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").because(cause))
+    read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").with_source(cause))
 }

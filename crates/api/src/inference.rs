@@ -57,7 +57,7 @@ fn held(app: &App, name: &str) -> Result<Held> {
     app.endpoints
         .router
         .find(name)
-        .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).hint("`perennial endpoints` lists them"))
+        .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).with_hint("`perennial endpoints` lists them"))
 }
 
 /// Bytes of a request that the endpoint takes, and whether its answer may have to wait for others.

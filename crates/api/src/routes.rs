@@ -150,7 +150,7 @@ impl Routes {
 
 async fn not_found(request: Request) -> ApiError {
     Error::not_found("route", request.uri().path().escape_debug())
-        .hint("`/api/v1/openapi.json` lists the routes")
+        .with_hint("`/api/v1/openapi.json` lists the routes")
         .into()
 }
 

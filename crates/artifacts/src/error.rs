@@ -97,8 +97,8 @@ impl From<Error> for perennial_core::Error {
         if let Error::Invalid(inner) = error {
             return inner;
         }
-        let wrapped = Self::new(code, error.to_string()).hint_if_known(hint);
+        let wrapped = Self::new(code, error.to_string()).with_optional_hint(hint);
         // The message of an I/O error already contains its cause.
-        if let Error::Io { .. } = error { wrapped } else { wrapped.because(error) }
+        if let Error::Io { .. } = error { wrapped } else { wrapped.with_source(error) }
     }
 }

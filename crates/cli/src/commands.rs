@@ -220,7 +220,7 @@ async fn named(client: &Client, folder: &Path) -> Result<String> {
         let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
         let name = Project::name_in(&text).ok_or_else(|| {
             Error::new(ErrorCode::ProjectFile, format!("{} gives no `name` under `[project]`", file.display()))
-                .hint("`perennial check` tells what is wrong with it")
+                .with_hint("`perennial check` tells what is wrong with it")
         })?;
         return Ok(name.to_string());
     }
@@ -236,13 +236,13 @@ async fn named(client: &Client, folder: &Path) -> Result<String> {
             ErrorCode::NotFound,
             format!("{} holds no `{FILE_NAME}`, and the server shows no project", folder.display()),
         )
-        .hint("`-C DIR` names the project's folder; `perennial run` there makes the project known")
+        .with_hint("`-C DIR` names the project's folder; `perennial run` there makes the project known")
         .into()),
         several => Err(Error::new(
             ErrorCode::NotFound,
             format!("{} holds no `{FILE_NAME}`, and the server shows several projects", folder.display()),
         )
-        .hint(format!("`-C DIR` names the folder of one: {}", several.join(", ")))
+        .with_hint(format!("`-C DIR` names the folder of one: {}", several.join(", ")))
         .into()),
     }
 }

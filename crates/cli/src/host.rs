@@ -286,7 +286,7 @@ impl Connection {
                     ErrorCode::Unauthenticated,
                     "PERENNIAL_SERVER is set, PERENNIAL_TOKEN is not",
                 )
-                .hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
+                .with_hint("`perennial tokens create NAME --role contributor` makes a token where the server runs")
             })?;
             return Ok(Self { client: Client::remote(&server, &token)?, host: None, is_remote: true, stays: true });
         }

@@ -92,7 +92,7 @@ fn is_colourful() -> bool {
 
 /// What the user can mend, and how.
 pub(crate) fn refused(code: ErrorCode, message: impl Into<String>, hint: &str) -> anyhow::Error {
-    Error::new(code, message).hint(hint).into()
+    Error::new(code, message).with_hint(hint).into()
 }
 
 /// Prints why it did not work, and gives the exit status: 1 for the user's reasons, 2 for ours.
@@ -119,11 +119,11 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
     }
     if let Some(error) = failure.downcast_ref::<Error>() {
         if json {
-            let (code, message, hint) = (error.code().name(), error.chain(), error.hint_text());
+            let (code, message, hint) = (error.code().name(), error.chain(), error.hint());
             say!("{}", json!({ "error": { "code": code, "message": message, "hint": hint } }));
         }
         note!("error: {}", error.chain());
-        if let Some(hint) = error.hint_text() {
+        if let Some(hint) = error.hint() {
             note!("  hint: {}", hint.replace('\n', "\n        "));
         }
         return ExitCode::from(if error.kind() == ErrorKind::Internal { 2 } else { 1 });

@@ -141,7 +141,7 @@ impl From<Diagnostics> for Error {
             [only] => format!("{}:{}:{}: {}", only.file, only.line, only.column, only.message),
             many => format!("`{}` has {} errors", diagnostics.file, many.len()),
         };
-        Self::new(ErrorCode::ProjectFile, message).hint("see them with `perennial check`").because(diagnostics)
+        Self::new(ErrorCode::ProjectFile, message).with_hint("see them with `perennial check`").with_source(diagnostics)
     }
 }
 

@@ -27,8 +27,7 @@ pub(crate) struct ParsedFile<'t> {
 }
 
 /// Keys that have a new name: section, old key, new key.
-const RENAMED_KEYS: [(&str, &str, &str); 2] =
-    [("task", "within", "label_delay"), ("release", "fresh", "evidence_ttl")];
+const RENAMED_KEYS: [(&str, &str, &str); 2] = [("task", "within", "label_delay"), ("release", "fresh", "evidence_ttl")];
 /// Kinds of sources that the design plans and this version does not support.
 const PLANNED_SOURCES: [&str; 3] = ["sql", "stream", "push"];
 /// Keys of steps that the design plans and this version does not support.

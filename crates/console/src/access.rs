@@ -29,7 +29,7 @@ pub(crate) async fn identify(door: &Door, parts: &Parts) -> Result<Option<Arc<Se
             return Ok(Some(door.local.clone()));
         }
         let message = "without authentication only visitors on this machine are answered";
-        return Err(Error::new(ErrorCode::Unauthenticated, message).hint("start the server with `--auth on`"));
+        return Err(Error::new(ErrorCode::Unauthenticated, message).with_hint("start the server with `--auth on`"));
     }
     match cookie(&parts.headers, SESSION_COOKIE) {
         Some(cookie) => Ok(session(&door.app.kernel, cookie).await?.map(Arc::new)),

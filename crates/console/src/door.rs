@@ -117,7 +117,8 @@ async fn admit(visit: &mut Visit, access: Access, parts: &mut Parts) -> Result<O
 async fn project(visit: &Visit, principal: &Principal) -> Result<Arc<ProjectState>> {
     let name = visit.text("project");
     let missing = || {
-        Error::not_found("project", name.escape_debug()).hint("`perennial run` in the project's folder makes it known")
+        Error::not_found("project", name.escape_debug())
+            .with_hint("`perennial run` in the project's folder makes it known")
     };
     let parsed = name.parse().map_err(|_| missing())?;
     let project = visit.app().projects.get_by_name(&parsed).await?;
@@ -141,9 +142,8 @@ async fn read_form(visit: &mut Visit, access: Access, request: Request) -> Resul
     // Digests are compared, so that the time it takes tells nothing of the token.
     if expected.is_empty() || blake3::hash(expected.as_bytes()) != blake3::hash(given.as_bytes()) {
         let message = "the form does not carry this session's token";
-        return Err(
-            Error::new(ErrorCode::CrossSite, message).hint("go back, load the page again and send the form from there")
-        );
+        return Err(Error::new(ErrorCode::CrossSite, message)
+            .with_hint("go back, load the page again and send the form from there"));
     }
     Ok(())
 }

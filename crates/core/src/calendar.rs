@@ -58,7 +58,7 @@ impl FromStr for Duration {
                 ErrorCode::InvalidArgument,
                 format!("`{}` is no duration: expected such as `1 month`, `45 days`, `90 s`", text.escape_debug()),
             )
-            .because(cause)
+            .with_source(cause)
         })?;
         if span.is_zero() || span.is_negative() {
             return Err(Error::new(
@@ -108,7 +108,7 @@ pub fn timezone(name: &str) -> Result<TimeZone> {
             ErrorCode::InvalidArgument,
             format!("`{}` is no timezone: expected an IANA name such as `Europe/Zurich`", name.escape_debug()),
         )
-        .because(cause)
+        .with_source(cause)
     })
 }
 

@@ -1,9 +1,9 @@
-//! Errors as people and programs meet them: a code from a closed table, a
-//! message that names the thing, a hint that says the next act.
+//! The error that use cases return: a code from a closed table, a message that names the thing, a hint with the
+//! next action.
 
 use std::fmt;
 
-/// The canonical kinds; each door maps a kind to a status of its own.
+/// The kinds of errors; each entry point maps a kind to its own status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request itself is wrong.
@@ -12,19 +12,19 @@ pub enum ErrorKind {
     NotFound,
     /// The thing to be made exists.
     AlreadyExists,
-    /// The state of the thing forbids it now.
+    /// The current state of the thing forbids the request.
     FailedPrecondition,
-    /// The caller may not.
+    /// The caller lacks the permission.
     PermissionDenied,
-    /// The caller is unknown.
+    /// The caller is not authenticated.
     Unauthenticated,
     /// A named limit was reached.
     ResourceExhausted,
-    /// It took longer than allowed.
+    /// The request took longer than allowed.
     DeadlineExceeded,
-    /// Not now; trying again may help.
+    /// The server cannot answer now; a retry may succeed.
     Unavailable,
-    /// Our fault.
+    /// A defect of the server.
     Internal,
 }
 
@@ -38,10 +38,10 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// The code's name, as in answers and documents.
+            /// The name, as in responses and documents.
             pub fn name(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
 
-            /// The kind, which settles status codes.
+            /// The kind, which determines status codes.
             pub fn kind(self) -> ErrorKind { match self { $(Self::$variant => ErrorKind::$kind,)* } }
         }
     };
@@ -50,15 +50,15 @@ macro_rules! codes {
 codes! {
     /// The request is malformed or holds a value that is not allowed.
     InvalidArgument = "invalid-argument", InvalidArgument;
-    /// The project file does not hold together.
+    /// The project file is not valid.
     ProjectFile = "project-file", InvalidArgument;
-    /// SQL that does not plan, or is not allowed.
+    /// SQL that cannot be planned or is not allowed.
     Sql = "sql", InvalidArgument;
-    /// A source file cannot be read as what it claims to be.
+    /// A source file does not have the format it is declared with.
     SourceFile = "source-file", InvalidArgument;
-    /// The schema of new rows does not fit the dataset.
+    /// The schema of new rows differs from the dataset's.
     SchemaChanged = "schema-changed", FailedPrecondition;
-    /// A file that was taken over before has other content now.
+    /// A file that was loaded before has changed since.
     FileChanged = "file-changed", FailedPrecondition;
     /// A load was held by its checks.
     LoadHeld = "load-held", FailedPrecondition;
@@ -66,41 +66,41 @@ codes! {
     StepFailed = "step-failed", FailedPrecondition;
     /// A request does not fit a model's signature.
     Signature = "signature", InvalidArgument;
-    /// The file is no model this place can use.
+    /// The file is not a model that is supported here.
     Model = "model", InvalidArgument;
-    /// Something promised evidence that is missing or too old.
+    /// Required evidence is missing or has expired.
     Evidence = "evidence", FailedPrecondition;
     /// The thing named does not exist.
     NotFound = "not-found", NotFound;
     /// The thing to be made exists.
     AlreadyExists = "already-exists", AlreadyExists;
-    /// The state of the thing forbids it now.
+    /// The current state of the thing forbids the request.
     WrongState = "wrong-state", FailedPrecondition;
-    /// No credentials, or none that are known.
+    /// The request has no valid credentials.
     Unauthenticated = "unauthenticated", Unauthenticated;
     /// The credentials do not allow it.
     PermissionDenied = "permission-denied", PermissionDenied;
-    /// A request came from a page or host that is not this server.
+    /// A request came from a page of another site, or names a host that is not allowed.
     CrossSite = "cross-site", PermissionDenied;
-    /// A body, batch, page, queue or answer is over its limit.
+    /// A body, batch, page, queue or response exceeds its limit.
     TooLarge = "too-large", ResourceExhausted;
     /// A queue is full; try again later.
     Busy = "busy", Unavailable;
-    /// It took longer than allowed.
+    /// The request took longer than allowed.
     Timeout = "timeout", DeadlineExceeded;
     /// The server cannot serve this now.
     NotReady = "not-ready", Unavailable;
     /// The ledger does not verify.
     Ledger = "ledger", FailedPrecondition;
-    /// A row in the metadata store does not convert: the store is damaged.
+    /// A row in the metadata store cannot be converted: the store is damaged.
     Corrupt = "corrupt", Internal;
     /// Storage failed.
     Storage = "storage", Internal;
-    /// Our fault.
+    /// A defect of the server.
     Internal = "internal", Internal;
 }
 
-/// An error on its way to a person or program.
+/// An error for a person or program: code, message, hint, source.
 pub struct Error {
     code: ErrorCode,
     message: String,
@@ -117,41 +117,41 @@ impl Error {
         Self { code, message: message.into(), hint: None, source: None }
     }
 
-    /// What is not there.
+    /// The error for a thing that does not exist.
     pub fn not_found(noun: &str, name: impl fmt::Display) -> Self {
         Self::new(ErrorCode::NotFound, format!("{noun} `{name}` does not exist"))
     }
 
-    /// Our own fault, with its cause.
+    /// A defect of the server, with its source.
     pub fn internal(message: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(ErrorCode::Internal, message).because(source)
+        Self::new(ErrorCode::Internal, message).with_source(source)
     }
 
-    /// The same refusal in other words: its code and its next act, without its cause.
+    /// The same code and hint with another message; the source is dropped.
     #[must_use]
-    pub fn reworded(&self, message: impl Into<String>) -> Self {
+    pub fn with_message(&self, message: impl Into<String>) -> Self {
         Self { code: self.code, message: message.into(), hint: self.hint.clone(), source: None }
     }
 
-    /// Adds the next act, a command if there is one.
+    /// Adds the next action, a command if there is one.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// As [`Error::hint`], when a next act is known; else the error as it is.
+    /// [`Error::with_hint`] if there is one.
     #[must_use]
-    pub fn hint_if_known(self, hint: Option<impl Into<String>>) -> Self {
+    pub fn with_optional_hint(self, hint: Option<impl Into<String>>) -> Self {
         match hint {
-            Some(hint) => self.hint(hint),
+            Some(hint) => self.with_hint(hint),
             None => self,
         }
     }
 
-    /// Adds the cause.
+    /// Adds the source.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -171,12 +171,12 @@ impl Error {
         &self.message
     }
 
-    /// The next act, when one is known.
-    pub fn hint_text(&self) -> Option<&str> {
+    /// The next action, if one is known.
+    pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// The chain of causes, outermost first, as one line for the log.
+    /// The message and its sources, outermost first, as one line for the log.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut next = std::error::Error::source(self);

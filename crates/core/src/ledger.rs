@@ -223,17 +223,17 @@ pub struct Report {
 
 /// Where and why a chain does not verify.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ledger entry {sequence} does not verify: {why}")]
-pub struct Broken {
+#[error("ledger entry {sequence} does not verify: {error}")]
+pub struct BrokenChain {
     /// The place at fault.
     pub sequence: i64,
     /// What is wrong there.
-    pub why: Fault,
+    pub error: VerifyError,
 }
 
 /// What is wrong with a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum VerifyError {
     /// The fields do not give the hash.
     #[error("its fields do not give its hash, so it was altered")]
     Altered,
@@ -263,10 +263,10 @@ pub enum Fault {
     HeadMissing(String),
 }
 
-impl From<Broken> for Error {
-    fn from(broken: Broken) -> Self {
+impl From<BrokenChain> for Error {
+    fn from(broken: BrokenChain) -> Self {
         Self::new(ErrorCode::Ledger, broken.to_string())
-            .hint("compare with a backup that carries an earlier head: perennial verify --head HEAD")
+            .with_hint("compare with a backup that carries an earlier head: perennial verify --head HEAD")
     }
 }
 
@@ -287,20 +287,20 @@ impl Verifier {
     }
 
     /// Takes the next entry.
-    pub fn entry(&mut self, entry: &Entry) -> Result<(), Broken> {
+    pub fn entry(&mut self, entry: &Entry) -> Result<(), BrokenChain> {
         let expected = self.report.head.sequence + 1;
-        let broken = |why| Err(Broken { sequence: expected, why });
+        let broken = |error| Err(BrokenChain { sequence: expected, error });
         if entry.sequence != expected {
-            return broken(Fault::Misplaced { found: entry.sequence });
+            return broken(VerifyError::Misplaced { found: entry.sequence });
         }
         if *self.chain.get_or_insert(entry.chain) != entry.chain {
-            return broken(Fault::Foreign { found: entry.chain });
+            return broken(VerifyError::Foreign { found: entry.chain });
         }
         if entry.computed_hash() != entry.hash {
-            return broken(Fault::Altered);
+            return broken(VerifyError::Altered);
         }
         if entry.previous != self.report.head.hash {
-            return broken(Fault::Unlinked);
+            return broken(VerifyError::Unlinked);
         }
         if self.wanted.as_deref() == Some(&entry.hash) {
             self.wanted = None;
@@ -311,27 +311,27 @@ impl Verifier {
     }
 
     /// Takes the payload of the entry taken last; `None` when it was erased.
-    pub fn payload(&mut self, entry: &Entry, payload: Option<&str>) -> Result<(), Broken> {
+    pub fn payload(&mut self, entry: &Entry, payload: Option<&str>) -> Result<(), BrokenChain> {
         match payload {
             None => self.report.erased += 1,
             Some(text) if payload_digest(text) == entry.payload_digest => self.report.payloads += 1,
             Some(_) => {
-                return Err(Broken { sequence: entry.sequence, why: Fault::Payload });
+                return Err(BrokenChain { sequence: entry.sequence, error: VerifyError::Payload });
             }
         }
         Ok(())
     }
 
     /// Ends; `recorded` is the head kept beside the chain, if one is.
-    pub fn finish(self, recorded: Option<&Head>) -> Result<Report, Broken> {
+    pub fn finish(self, recorded: Option<&Head>) -> Result<Report, BrokenChain> {
         let reached = self.report.head.clone();
         if let Some(recorded) = recorded
             && *recorded != reached
         {
-            return Err(Broken { sequence: reached.sequence + 1, why: Fault::Cut });
+            return Err(BrokenChain { sequence: reached.sequence + 1, error: VerifyError::Cut });
         }
         match self.wanted {
-            Some(head) => Err(Broken { sequence: reached.sequence, why: Fault::HeadMissing(head) }),
+            Some(head) => Err(BrokenChain { sequence: reached.sequence, error: VerifyError::HeadMissing(head) }),
             None => Ok(self.report),
         }
     }
@@ -339,7 +339,7 @@ impl Verifier {
 
 /// Verifies the entries of one chain, in order of their storage: none altered,
 /// removed or reordered, and with `head` that the chain continues that one.
-pub fn verify<'a>(entries: impl IntoIterator<Item = &'a Entry>, head: Option<&str>) -> Result<Report, Broken> {
+pub fn verify<'a>(entries: impl IntoIterator<Item = &'a Entry>, head: Option<&str>) -> Result<Report, BrokenChain> {
     let mut verifier = Verifier::new(head);
     for entry in entries {
         verifier.entry(entry)?;

@@ -1,15 +1,15 @@
-//! The measures of a model's quality, per kind of task.
+//! The metrics of a model's quality, for each kind of task.
 
 use crate::task::TaskKind;
 
-/// One measure.
+/// One metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
     /// Its name in facts, records and JSON.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its definition, for people.
     pub title: &'static str,
-    /// Whether more of it is better; `None` where neither is (a share, a signed bias).
+    /// Whether a greater value is better; `None` if neither direction is (a share, a signed bias).
     pub greater_is_better: Option<bool>,
 }
 
@@ -28,17 +28,17 @@ const fn neither(name: &'static str, title: &'static str) -> Metric {
 const BINARY: [Metric; 9] = [
     greater("auc", "area under the ROC curve"),
     less("log_loss", "mean negative log-likelihood"),
-    greater("accuracy", "share of right answers at 0.5"),
-    greater("precision", "share of yes answers that are right at 0.5"),
-    greater("recall", "share of positives found at 0.5"),
-    greater("f1", "harmonic mean of precision and recall at 0.5"),
+    greater("accuracy", "share of correct predictions at threshold 0.5"),
+    greater("precision", "share of predicted positives that are correct, at threshold 0.5"),
+    greater("recall", "share of positives that are predicted as such, at threshold 0.5"),
+    greater("f1", "harmonic mean of precision and recall at threshold 0.5"),
     less("brier", "mean squared error of the probability"),
-    less("calibration_error", "mean distance of probability from observed share"),
+    less("calibration_error", "mean absolute difference between predicted probability and observed share"),
     neither("positive_rate", "share of positives among the outcomes"),
 ];
 
 const MULTICLASS: [Metric; 6] = [
-    greater("accuracy", "share of right answers"),
+    greater("accuracy", "share of correct predictions"),
     greater("macro_f1", "F1 averaged over classes"),
     greater("macro_precision", "precision averaged over classes"),
     greater("macro_recall", "recall averaged over classes"),
@@ -53,7 +53,7 @@ const REGRESSION: [Metric; 4] = [
     neither("bias", "mean of prediction minus outcome"),
 ];
 
-/// The measures of a kind of task, the most telling first.
+/// The metrics of a kind of task, the most important first.
 pub fn metrics(task: TaskKind) -> &'static [Metric] {
     match task {
         TaskKind::Binary => &BINARY,
@@ -62,7 +62,7 @@ pub fn metrics(task: TaskKind) -> &'static [Metric] {
     }
 }
 
-/// The measure of that name for a kind of task.
+/// The metric of a name for a kind of task.
 pub fn metric(task: TaskKind, name: &str) -> Option<&'static Metric> {
     metrics(task).iter().find(|metric| metric.name == name)
 }

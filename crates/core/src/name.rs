@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorCode};
 /// The longest name, in characters.
 pub const NAME_MAX: usize = 64;
 
-fn judge(noun: &str, text: &str) -> Result<(), Error> {
+fn validate(noun: &str, text: &str) -> Result<(), Error> {
     let first = text.chars().next().is_some_and(|c| c.is_ascii_lowercase());
     let rest = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
     if first && rest && text.len() <= NAME_MAX {
@@ -49,7 +49,7 @@ macro_rules! names {
             type Err = Error;
 
             fn from_str(text: &str) -> Result<Self, Error> {
-                judge($noun, text).map(|()| Self(text.to_owned()))
+                validate($noun, text).map(|()| Self(text.to_owned()))
             }
         }
 
@@ -57,7 +57,7 @@ macro_rules! names {
             type Error = Error;
 
             fn try_from(text: String) -> Result<Self, Error> {
-                judge($noun, &text).map(|()| Self(text))
+                validate($noun, &text).map(|()| Self(text))
             }
         }
 

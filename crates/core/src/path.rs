@@ -44,7 +44,7 @@ impl RelativePath {
     }
 }
 
-fn judge(text: &str) -> Result<(), &'static str> {
+fn validate(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
@@ -90,7 +90,7 @@ impl TryFrom<String> for RelativePath {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        match judge(&text) {
+        match validate(&text) {
             Ok(()) => Ok(Self(text)),
             Err(why) => Err(Error::new(
                 ErrorCode::InvalidArgument,

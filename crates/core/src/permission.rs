@@ -103,6 +103,6 @@ impl Principal {
             Permission::Manage => "manage",
         };
         Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` lacks the permission `{word}` here", self.name))
-            .hint("ask an administrator of the project for a role that holds it"))
+            .with_hint("ask an administrator of the project for a role that holds it"))
     }
 }

@@ -61,7 +61,7 @@ pub fn cookie<'a>(headers: impl IntoIterator<Item = &'a str>, name: &str) -> Opt
 }
 
 fn refused(message: &str, hint: &str) -> Error {
-    Error::new(ErrorCode::CrossSite, message).hint(hint)
+    Error::new(ErrorCode::CrossSite, message).with_hint(hint)
 }
 
 /// The host without its port.

@@ -149,7 +149,7 @@ impl DataEngine for Engine {
         self.change(async move { stager.sweep(&keep) }).await
     }
 
-    async fn stand_still(&self) -> Box<dyn Send> {
+    async fn pause_writes(&self) -> Box<dyn Send> {
         Box::new(Arc::clone(&self.writes).write_owned().await)
     }
 

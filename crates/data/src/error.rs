@@ -116,25 +116,25 @@ impl From<Error> for CoreError {
         let message = error.to_string();
         match error {
             Error::SourceFile { hint, source, .. } => {
-                let mut error = Self::new(ErrorCode::SourceFile, message).hint(
+                let mut error = Self::new(ErrorCode::SourceFile, message).with_hint(
                     hint.unwrap_or_else(|| "repair the file; it is loaded again when its content has changed".into()),
                 );
                 if let Some(source) = source {
-                    error = error.because(source);
+                    error = error.with_source(source);
                 }
                 error
             }
-            Error::FileChanged(_) => Self::new(ErrorCode::FileChanged, message).hint(
+            Error::FileChanged(_) => Self::new(ErrorCode::FileChanged, message).with_hint(
                 "it is loaded once it is unchanged; writers should write to a temporary name and rename the file",
             ),
-            Error::Schema { hint, .. } => Self::new(ErrorCode::SchemaChanged, message).hint(hint),
-            Error::Sql { hint, .. } => Self::new(ErrorCode::Sql, message).hint_if_known(hint),
+            Error::Schema { hint, .. } => Self::new(ErrorCode::SchemaChanged, message).with_hint(hint),
+            Error::Sql { hint, .. } => Self::new(ErrorCode::Sql, message).with_optional_hint(hint),
             Error::Argument(_) => Self::new(ErrorCode::InvalidArgument, message),
             Error::NotFound { .. } => Self::new(ErrorCode::NotFound, message),
-            Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).hint(hint),
+            Error::State { hint, .. } => Self::new(ErrorCode::WrongState, message).with_hint(hint),
             Error::Limit(_) => Self::new(ErrorCode::TooLarge, message)
-                .hint("process less data at once, or give the server more memory (`--memory`)"),
-            Error::Storage { source, .. } => Self::new(ErrorCode::Storage, message).because(source),
+                .with_hint("process less data at once, or give the server more memory (`--memory`)"),
+            Error::Storage { source, .. } => Self::new(ErrorCode::Storage, message).with_source(source),
             Error::Internal { source, .. } => Self::internal(message, source),
         }
     }

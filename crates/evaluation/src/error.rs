@@ -78,6 +78,6 @@ impl From<Error> for perennial_core::Error {
             ),
             Error::Column { .. } => (ErrorCode::InvalidArgument, "name columns of `[task].data` in `slices`"),
         };
-        Self::new(code, error.to_string()).hint(hint).because(error)
+        Self::new(code, error.to_string()).with_hint(hint).with_source(error)
     }
 }

@@ -36,12 +36,12 @@ pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
     };
     fit.learn().await?;
     fit.judge_names();
-    fit.judge_checks().await?;
+    fit.validate_checks().await?;
     if fit.errors.is_empty() {
         return Ok(());
     }
     let errors = perennial_config::locate(FILE_NAME, &submission.text, fit.errors);
-    Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).because(errors))
+    Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).with_source(errors))
 }
 
 /// A project file beside what the data tell of datasets.
@@ -119,7 +119,7 @@ impl Fit<'_> {
             Ok(schema) => drop(self.schemas.insert(made, schema)),
             Err(error) if error.code() == ErrorCode::Sql => {
                 let message = format!("in `{file}`: {}", error.message());
-                self.tell(&["steps", step.as_str(), "sql"], message, error.hint_text().map(str::to_owned));
+                self.tell(&["steps", step.as_str(), "sql"], message, error.hint().map(str::to_owned));
             }
             Err(error) => return Err(error),
         }
@@ -175,7 +175,7 @@ impl Fit<'_> {
     }
 
     /// Judges checks over the columns of their datasets.
-    async fn judge_checks(&mut self) -> Result<()> {
+    async fn validate_checks(&mut self) -> Result<()> {
         for (dataset, schema) in self.schemas.clone() {
             for check in checks_of(&self.submission.project, &dataset) {
                 // What refers to a dataset without rows is told when rows come.
@@ -185,7 +185,7 @@ impl Fit<'_> {
                     Ok(()) => {}
                     Err(error) if error.code() == ErrorCode::Sql => {
                         let at = ["checks", dataset.as_str(), check.name.as_str()];
-                        self.tell(&at, error.message().to_owned(), error.hint_text().map(str::to_owned));
+                        self.tell(&at, error.message().to_owned(), error.hint().map(str::to_owned));
                     }
                     Err(error) => return Err(error),
                 }

@@ -122,7 +122,8 @@ pub async fn newest_log(caller: &Caller, project: &ProjectState, step: &StepName
     caller.require(Permission::Read, project.id)?;
     let newest = step_runs::list_of_step(&mut *caller.kernel.store().read().await?, project.id, step, None, 1).await?;
     let attempt = newest.items.into_iter().next().ok_or_else(|| {
-        Error::not_found("run of step", step).hint("`perennial run` runs the steps of the project file, and no other")
+        Error::not_found("run of step", step)
+            .with_hint("`perennial run` runs the steps of the project file, and no other")
     })?;
     let text = log_of(caller, &attempt).await?;
     Ok((attempt, text))

@@ -89,7 +89,7 @@ pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
         ErrorCode::Evidence,
         format!("no window of {} is over and at least {} % labelled yet", rules.test, LABELLED_SHARE * 100.0),
     )
-    .hint("wait for outcomes, or set `[task] label_delay` to stop waiting for late ones"))
+    .with_hint("wait for outcomes, or set `[task] label_delay` to stop waiting for late ones"))
 }
 
 fn decided(
@@ -108,7 +108,7 @@ fn decided(
                 local(window.start_ms, rules.zone)
             ),
         )
-        .hint("wait for another window, or shorten `[task] test`"));
+        .with_hint("wait for another window, or shorten `[task] test`"));
     }
     Ok(Split { test: window, train_rows, test_rows, labelled_share })
 }

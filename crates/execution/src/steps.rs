@@ -279,7 +279,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
             Err(error) => {
                 fail(context, step, id, outcome, &error).await?;
                 if number > i64::from(retries) {
-                    let hint = error.hint_text().map(str::to_owned);
+                    let hint = error.hint().map(str::to_owned);
                     context
                         .tell(PipelineEvent::StepEnded {
                             step: step.clone(),
@@ -353,7 +353,7 @@ async fn succeed(
         .write(move |tx| {
             Box::pin(async move {
                 for output in &outputs {
-                    step_runs::put_output(tx, output).await?;
+                    step_runs::upsert_output(tx, output).await?;
                 }
                 for input in &inputs {
                     lineage::add(tx, project_id, input, &step_node(id), at.wall_ms).await?;

@@ -238,7 +238,8 @@ impl Ingest {
             let shown = paths.join("\n");
             told(&Told::Begins(name, &shown));
             let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
-                Error::new(ErrorCode::NotFound, missing.to_string()).hint("put the file of that dataset in place first")
+                Error::new(ErrorCode::NotFound, missing.to_string())
+                    .with_hint("put the file of that dataset in place first")
             })?;
             let first = files.paths().into_iter().next().unwrap_or_default();
             let arrival = Arrival {

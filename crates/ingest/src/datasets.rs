@@ -150,7 +150,7 @@ async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> R
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let message = format!("the query took longer than {} s and was ended", limit.as_secs());
         Err(Error::new(ErrorCode::Timeout, message)
-            .hint("ask for less; what has to take long is a step with `sql` in the project file"))
+            .with_hint("ask for less; what has to take long is a step with `sql` in the project file"))
     })
 }
 

@@ -321,7 +321,7 @@ fn row_sum(dataset: &Dataset, version: &DatasetVersion) -> Result<TableSum> {
     let kept = version.row_sum.as_ref().and_then(|sum| serde_json::from_value(json!(sum)).ok());
     kept.ok_or_else(|| {
         let message = format!("the row sum of dataset version `{}@{}` does not read", dataset.name, version.number);
-        Error::new(ErrorCode::Corrupt, message).hint("restore the metadata from a backup")
+        Error::new(ErrorCode::Corrupt, message).with_hint("restore the metadata from a backup")
     })
 }
 
@@ -353,9 +353,9 @@ async fn insert(kernel: &Kernel, load: &Load, report: &Report, staged: &Staged, 
             Box::pin(async move {
                 loads::insert(tx, &load).await?;
                 for result in &results {
-                    check_results::put(tx, result).await?;
+                    check_results::upsert(tx, result).await?;
                 }
-                check_results::put_profile(tx, &profile).await?;
+                check_results::upsert_profile(tx, &profile).await?;
                 Ok(())
             })
         })
@@ -560,7 +560,7 @@ pub fn version_node(version: &DatasetVersion) -> Node {
 async fn remember(tx: &mut Tx, load: LoadId, seen: Vec<SourceFileRecord>) -> Result<()> {
     for mut file in seen {
         file.load_id = Some(load);
-        source_files::put(tx, &file).await?;
+        source_files::upsert(tx, &file).await?;
     }
     Ok(())
 }
@@ -591,7 +591,7 @@ async fn known_again(
         .write(move |tx| {
             Box::pin(async move {
                 for file in &seen {
-                    source_files::put(tx, file).await?;
+                    source_files::upsert(tx, file).await?;
                 }
                 if let Some((held, by)) = gives_way {
                     loads::replace(tx, held, by, at.wall_ms).await?;

@@ -140,9 +140,8 @@ impl Closed<'_> {
         };
         if record.digest != segment.digest {
             let message = format!("segment {number} of the prediction log `{}` is not the one recorded", self.log);
-            return Err(
-                Error::new(ErrorCode::Corrupt, message).hint("restore metadata and predictions from the same backup")
-            );
+            return Err(Error::new(ErrorCode::Corrupt, message)
+                .with_hint("restore metadata and predictions from the same backup"));
         }
         let (kernel, project) = (self.kernel(), self.project);
         let name = dataset_of(self.endpoint)?;

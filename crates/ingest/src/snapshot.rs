@@ -85,7 +85,7 @@ impl Tables {
 
 /// An error for a dataset that has no version.
 pub fn without_rows(name: &str) -> Error {
-    Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).hint(format!(
+    Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).with_hint(format!(
         "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
     ))
 }
@@ -105,8 +105,8 @@ pub async fn get_dataset(reader: &mut Conn, project: ProjectId, name: &DatasetNa
     let known: Vec<&str> = known.iter().map(|dataset| dataset.name.as_str()).collect();
     let error = Error::not_found("dataset", name);
     Err(match choose(name.as_str(), &known) {
-        Some(hint) => error.hint(hint),
-        None => error.hint("`perennial run` collects every source"),
+        Some(hint) => error.with_hint(hint),
+        None => error.with_hint("`perennial run` collects every source"),
     })
 }
 

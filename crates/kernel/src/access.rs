@@ -59,7 +59,8 @@ pub fn own_run_only(principal: &Principal, permission: Permission) -> Result<()>
         return Ok(());
     }
     let message = "a step's token reads its project and writes its own run, nothing else";
-    Err(Error::new(ErrorCode::PermissionDenied, message).hint("do this outside the step, with a token of your own"))
+    Err(Error::new(ErrorCode::PermissionDenied, message)
+        .with_hint("do this outside the step, with a token of your own"))
 }
 
 fn revocations() -> u64 {
@@ -88,7 +89,7 @@ pub async fn authenticate(kernel: &Arc<Kernel>, secret: &str) -> Result<Principa
     let found = token_rows::authenticate(&mut *kernel.store().read().await?, &hash(secret), now).await?;
     found.map(|caller| caller.principal).ok_or_else(|| {
         Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked")
-            .hint("`perennial tokens create` makes one")
+            .with_hint("`perennial tokens create` makes one")
     })
 }
 
@@ -145,9 +146,8 @@ pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> 
             Box::pin(async move {
                 if !token_rows::use_admin_link(tx, &kept, now).await? {
                     let message = "this link was used before or has expired";
-                    return Err(
-                        Error::new(ErrorCode::Unauthenticated, message).hint("`perennial login-link` prints another")
-                    );
+                    return Err(Error::new(ErrorCode::Unauthenticated, message)
+                        .with_hint("`perennial login-link` prints another"));
                 }
                 let (principal_id, changes) = principals::find_or_create(tx, &wanted, &server.principal, now).await?;
                 sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
@@ -172,7 +172,7 @@ pub async fn log_in(kernel: &Arc<Kernel>, token: &str) -> Result<String> {
     if given != whole {
         let message = "this token gives less than a browser session would";
         return Err(Error::new(ErrorCode::PermissionDenied, message)
-            .hint("sign in with a token made by `perennial tokens create`; a step's token is for its step"));
+            .with_hint("sign in with a token made by `perennial tokens create`; a step's token is for its step"));
     }
     let cookie = secret();
     let session = new_session(hash(&cookie), whole.id, kernel.services.clock.wall_ms());

@@ -32,7 +32,7 @@ pub async fn create(caller: &Caller) -> Result<StoreCopy> {
     let data = kernel.store().sqlite_path().and_then(Path::parent).filter(|data| data.join("blobs").is_dir());
     let Some(data) = data else {
         return Err(Error::new(ErrorCode::WrongState, "only a store that lies in one data folder is backed up here")
-            .hint("stop the server, and copy database, blobs and datasets by the means of what keeps them"));
+            .with_hint("stop the server, and copy database, blobs and datasets by the means of what keeps them"));
     };
     let heads = heads(caller).await?;
     let folder = kernel.services.work.join(format!("backup-{}", uuid::Uuid::now_v7().as_simple()));
@@ -50,7 +50,7 @@ async fn copy(kernel: &Kernel, data: &Path, to: &Path) -> Result<()> {
     // From here on no load changes a table, so that tables and metadata are of one moment whatever else
     // is written. Predictions come after the metadata: what it says is in a dataset is in the tables,
     // and what it does not know yet is still logged.
-    let still = kernel.data().stand_still().await;
+    let still = kernel.data().pause_writes().await;
     kernel.store().backup(&to.join("metadata.sqlite")).await?;
     mirror(data, to, &[Part::Tables, Part::Staging, Part::Predictions]).await?;
     drop(still);
@@ -65,7 +65,7 @@ async fn mirror(data: &Path, to: &Path, parts: &'static [Part]) -> Result<()> {
 }
 
 fn failed(cause: std::io::Error) -> Error {
-    Error::new(ErrorCode::Storage, "the store could not be copied").because(cause)
+    Error::new(ErrorCode::Storage, "the store could not be copied").with_source(cause)
 }
 
 async fn heads(caller: &Caller) -> Result<Vec<(Chain, Head)>> {

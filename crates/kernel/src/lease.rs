@@ -49,7 +49,7 @@ impl Lease {
             return Ok(());
         }
         Err(Error::new(ErrorCode::NotReady, "this server could not renew its lease on the database")
-            .hint("it answers again when the database does; ask another server meanwhile"))
+            .with_hint("it answers again when the database does; ask another server meanwhile"))
     }
 
     /// Ends when another server has taken over.
@@ -86,7 +86,7 @@ pub async fn take(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
                 ErrorCode::AlreadyExists,
                 format!("the database is held by the server at `{}`", other.address),
             )
-            .hint("set PERENNIAL_SERVER to it and ask that server, or stop it first"));
+            .with_hint("set PERENNIAL_SERVER to it and ask that server, or stop it first"));
         }
         seen = Some(other);
         tokio::time::sleep(LOOK_EVERY).await;

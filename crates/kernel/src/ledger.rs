@@ -2,7 +2,7 @@
 
 use perennial_core::clock::Instant;
 use perennial_core::id::ProjectId;
-use perennial_core::ledger::{Broken, Chain, Fault, Record, Report};
+use perennial_core::ledger::{BrokenChain, Chain, Record, Report, VerifyError};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
@@ -168,7 +168,7 @@ pub struct VerifiedChain {
     /// Whose; `None` is the server's own.
     pub project: Option<ProjectName>,
     /// What it holds, or where it is broken.
-    pub found: std::result::Result<Report, Broken>,
+    pub found: std::result::Result<Report, BrokenChain>,
 }
 
 /// Verifies every chain the caller may read. With `head`, one of them has to continue that one.
@@ -188,7 +188,7 @@ pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified>
     let mut verified = Verified { chains: Vec::with_capacity(readable.len()), is_continued: head.is_none() };
     for (chain, project) in readable {
         let mut found = table::verify(&mut reader, chain, head).await?;
-        if matches!(&found, Err(Broken { why: Fault::HeadMissing(_), .. })) {
+        if matches!(&found, Err(BrokenChain { error: VerifyError::HeadMissing(_), .. })) {
             // Whole, but not the chain that the head is of.
             found = table::verify(&mut reader, chain, None).await?;
         } else {
@@ -207,12 +207,12 @@ fn judge(head: Option<&str>) -> Result<()> {
         Some(head) if is_head(head) => {
             let message = "zeros are the head of a ledger without entries, which every ledger continues";
             Err(Error::new(ErrorCode::InvalidArgument, message)
-                .hint("a release, a backup and `perennial verify` tell heads"))
+                .with_hint("a release, a backup and `perennial verify` tell heads"))
         }
         Some(head) => {
             let message = format!("`{}` is no head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
             Err(Error::new(ErrorCode::InvalidArgument, message)
-                .hint("a release, a backup and `perennial verify` tell heads"))
+                .with_hint("a release, a backup and `perennial verify` tell heads"))
         }
     }
 }

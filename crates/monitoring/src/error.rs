@@ -53,6 +53,6 @@ impl From<Error> for perennial_core::Error {
                 (ErrorCode::WrongState, "summarise the window's predictions again with this release's reference")
             }
         };
-        Self::new(code, error.to_string()).hint(hint).because(error)
+        Self::new(code, error.to_string()).with_hint(hint).with_source(error)
     }
 }

@@ -97,7 +97,9 @@ impl Projects {
         let found = table::find_by_name(&mut *self.kernel.store().read().await?, name).await?;
         match found {
             Some(project) => self.get(project.id).await,
-            None => Err(Error::not_found("project", name).hint("`perennial run` in the project's folder creates it")),
+            None => {
+                Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder creates it"))
+            }
         }
     }
 
@@ -191,7 +193,7 @@ pub(crate) fn authorize_submission(caller: &Caller, project: &ProjectState, subm
     }
     let sections = changed.join(", ");
     caller.require(Permission::Approve, project.id).map_err(|refused| {
-        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).hint(format!(
+        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).with_hint(format!(
             "leave {sections} as they are, or have somebody submit it who may release: `perennial run` with the token of an approver"
         ))
     })
@@ -248,8 +250,8 @@ pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
     let file = root.join(FILE_NAME);
     let bytes = std::fs::read(&file).map_err(|cause| {
         Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
-            .hint("`perennial init` starts a project here; `perennial init --example flights DIR` writes one to learn from")
-            .because(cause)
+            .with_hint("`perennial init` starts a project here; `perennial init --example flights DIR` writes one to learn from")
+            .with_source(cause)
     })?;
     if bytes.len() > FILE_BYTES_MAX {
         return Err(Error::new(
@@ -257,8 +259,9 @@ pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
             format!("`{FILE_NAME}` has {} bytes, at most {FILE_BYTES_MAX} are read", bytes.len()),
         ));
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|cause| Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).because(cause))?;
+    let text = String::from_utf8(bytes).map_err(|cause| {
+        Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).with_source(cause)
+    })?;
     let declared = Project::parse(FILE_NAME, &text)
         .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
     let (mut files, mut texts) = (DeclaredFiles::new(), BTreeMap::new());

@@ -67,7 +67,7 @@ impl ProjectState {
     pub fn submission(&self) -> Result<Arc<Submission>> {
         self.find_submission().ok_or_else(|| {
             Error::new(ErrorCode::WrongState, format!("project `{}` has no project file to follow", self.name))
-                .hint("`perennial run` or `perennial up` in the project's folder submits it")
+                .with_hint("`perennial run` or `perennial up` in the project's folder submits it")
         })
     }
 

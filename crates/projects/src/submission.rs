@@ -50,7 +50,7 @@ impl Submission {
     ) -> Result<Self> {
         let surroundings = ValidationContext { files: around, trainers: kernel.services.trainers, sql: kernel.data() };
         let project = Project::validate(FILE_NAME, &text, &surroundings).map_err(|mistakes| {
-            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).because(mistakes)
+            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).with_source(mistakes)
         })?;
         Self::assemble(kernel, text, files, texts, project)
     }
@@ -60,7 +60,7 @@ impl Submission {
         let body: Body = serde_json::from_str(body)
             .map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
         let project = Project::parse_stored(FILE_NAME, &body.text).map_err(|mistakes| {
-            Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").because(mistakes)
+            Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").with_source(mistakes)
         })?;
         Self::assemble(kernel, body.text, body.files, body.texts, project)
     }

@@ -88,7 +88,9 @@ impl ProjectUploads {
 fn failed(verb: &str) -> impl FnOnce(std::io::Error) -> Error {
     let message = format!("the folder that was sent cannot be {verb}");
     move |cause| {
-        Error::new(ErrorCode::Storage, message).hint("`perennial doctor` checks the server's disk").because(cause)
+        Error::new(ErrorCode::Storage, message)
+            .with_hint("`perennial doctor` checks the server's disk")
+            .with_source(cause)
     }
 }
 
@@ -110,7 +112,7 @@ pub async fn missing(caller: &Caller, project: &ProjectState, digests: &[BlobDig
             ErrorCode::TooLarge,
             format!("{} digests are asked about, at most {DIGESTS_MAX} are answered at once", digests.len()),
         )
-        .hint("ask about a part of them at a time"));
+        .with_hint("ask about a part of them at a time"));
     }
     let sent = ProjectUploads::of(&caller.kernel, project.id);
     let blobs = sent.blobs()?;
@@ -136,7 +138,8 @@ where
     let blobs = ProjectUploads::of(&caller.kernel, project.id).blobs()?;
     let blob = blobs.put_stream(incoming, FILE_BYTES_MAX).await.map_err(|error| match error {
         BlobError::TooLarge { limit_bytes, .. } => {
-            Error::new(ErrorCode::TooLarge, format!("the file has more than {limit_bytes} bytes")).hint(TOO_LARGE_HINT)
+            Error::new(ErrorCode::TooLarge, format!("the file has more than {limit_bytes} bytes"))
+                .with_hint(TOO_LARGE_HINT)
         }
         other => other.into(),
     })?;
@@ -148,7 +151,7 @@ where
         ErrorCode::InvalidArgument,
         format!("what was sent hashes to `{}`, expected `{digest}`", blob.digest),
     )
-    .hint("send it again: the file changed on its way"))
+    .with_hint("send it again: the file changed on its way"))
 }
 
 /// Makes a folder whose files came up the project's own: judges its project file, submits it, and reads
@@ -252,7 +255,7 @@ async fn manifest(blobs: &Blobs, digest: BlobDigest) -> Result<Manifest> {
 
 fn not_sent(what: &str, digest: BlobDigest) -> Error {
     Error::new(ErrorCode::NotFound, format!("the {what}, `{digest}`, was not sent"))
-        .hint("ask which digests are missing, send those, then submit again")
+        .with_hint("ask which digests are missing, send those, then submit again")
 }
 
 /// Puts the files of a folder in place, beside the folder that is current. What that one has is linked, not sent.

@@ -7,7 +7,7 @@ use perennial_config::StepKind;
 use perennial_core::id::{DecisionId, ModelId};
 use perennial_core::model::Predictor;
 use perennial_core::release::ReleaseContent;
-use perennial_core::rule::{Judgement, Verdict};
+use perennial_core::rule::{Evaluation, Verdict};
 use perennial_core::state::ModelVersionState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::decisions::Decision;
@@ -49,7 +49,8 @@ pub struct Judged {
     /// Its expression.
     pub expression: String,
     /// The answer with the values it saw.
-    pub judgement: Judgement,
+    #[serde(rename = "judgement")]
+    pub evaluation: Evaluation,
 }
 
 /// Below so many test rows a measure tells little, and the Decision says so.
@@ -125,15 +126,18 @@ fn judge_gates(context: &Context, evidence: &Evidence) -> Vec<Judged> {
     let gates = context.submission.project.gates.iter();
     gates
         .map(|(gate, expression)| {
-            let judgement =
-                if has_champion { expression.judge(&facts) } else { expression.judge_without(&facts, "champion") };
-            Judged { gate: gate.clone(), expression: expression.text().to_owned(), judgement }
+            let evaluation = if has_champion {
+                expression.evaluate(&facts)
+            } else {
+                expression.evaluate_without(&facts, "champion")
+            };
+            Judged { gate: gate.clone(), expression: expression.text().to_owned(), evaluation }
         })
         .collect()
 }
 
 fn overall(judged: &[Judged], evidence: &Evidence) -> Verdict {
-    let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.judgement.verdict).collect();
+    let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.evaluation.verdict).collect();
     if verdicts.contains(&Verdict::Fail) || !evidence.leaks.is_empty() {
         Verdict::Fail
     } else if verdicts.contains(&Verdict::Unknown) {
@@ -153,14 +157,14 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
         let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
         parts.push(format!("{metric} {candidate:.4}{beside}"));
     }
-    for failed in judged.iter().filter(|judged| judged.judgement.verdict != Verdict::Pass) {
-        let why = match failed.judgement.verdict {
+    for failed in judged.iter().filter(|judged| judged.evaluation.verdict != Verdict::Pass) {
+        let why = match failed.evaluation.verdict {
             Verdict::Unknown => {
                 let absent = failed
-                    .judgement
+                    .evaluation
                     .missing
                     .iter()
-                    .chain(&failed.judgement.reasons)
+                    .chain(&failed.evaluation.reasons)
                     .cloned()
                     .collect::<Vec<_>>()
                     .join(", ");
@@ -201,7 +205,7 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
             ErrorCode::Evidence,
             format!("the evidence is about another model than the one step `{step}` made"),
         )
-        .hint("run `perennial run` again: the `evaluate` step judges the model that is there now"));
+        .with_hint("run `perennial run` again: the `evaluate` step judges the model that is there now"));
     }
     let reference = ModelReference::of(&output)?;
     let known = registered(kernel, &context.project).await?;

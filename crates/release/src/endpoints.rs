@@ -109,7 +109,7 @@ impl Endpoints {
         let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
         if champion.is_some() && champion != decision.champion_number {
             return Err(wrong_state("the champion has changed since the candidate was judged")
-                .hint("run it again: it is judged beside the version that answers now"));
+                .with_hint("run it again: it is judged beside the version that answers now"));
         }
         let trial = endpoints
             .iter()
@@ -193,7 +193,7 @@ impl Endpoints {
             ErrorCode::AlreadyExists,
             format!("an endpoint `{name}` of another project answers on this server"),
         )
-        .hint("give one of the two another name"))
+        .with_hint("give one of the two another name"))
     }
 }
 

@@ -67,7 +67,7 @@ impl std::str::FromStr for Kind {
                     other.escape_debug()
                 );
                 let error = Error::new(ErrorCode::InvalidArgument, message);
-                Err(error.hint_if_known(did_you_mean(other, ["prediction", "model", "release", "dataset"])))
+                Err(error.with_optional_hint(did_you_mean(other, ["prediction", "model", "release", "dataset"])))
             }
         }
     }
@@ -173,8 +173,9 @@ impl Endpoints {
             Kind::Model => {
                 let (name, number) = id.rsplit_once('/').unwrap_or((project.name.as_str(), id));
                 let number = number.parse::<i64>().map_err(|_| {
-                    Error::not_found("model version", id.escape_debug())
-                        .hint("a model version is its number, or `<model>/<number>`: `perennial models` lists them")
+                    Error::not_found("model version", id.escape_debug()).with_hint(
+                        "a model version is its number, or `<model>/<number>`: `perennial models` lists them",
+                    )
                 })?;
                 Ok((Vec::new(), version_node(&crate::models::version(caller, project, name, number).await?.version)))
             }
@@ -191,7 +192,7 @@ impl Endpoints {
                     }
                     Some(_) => {
                         return Err(Error::not_found("dataset version", id.escape_debug())
-                            .hint(format!("the newest of `{name}` is {}", newest.number)));
+                            .with_hint(format!("the newest of `{name}` is {}", newest.number)));
                     }
                 };
                 Ok((Vec::new(), perennial_ingest::loads::version_node(&version)))
@@ -230,7 +231,7 @@ impl Endpoints {
             }
         }
         Err(Error::not_found("prediction", id.escape_debug())
-            .hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
+            .with_hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
     }
 }
 

@@ -91,7 +91,7 @@ pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number
     let model = get(caller, project, name).await?;
     let found = model.versions.iter().find(|version| version.number == number).cloned();
     let version = found.ok_or_else(|| {
-        Error::not_found("model version", format!("{name}/{number}")).hint(match model.versions.first() {
+        Error::not_found("model version", format!("{name}/{number}")).with_hint(match model.versions.first() {
             Some(newest) => format!("the newest of `{name}` is {}", newest.number),
             None => format!("`{name}` has no version yet"),
         })

@@ -130,7 +130,9 @@ pub async fn approve(
             &release.digest[..12],
             refused.verdict.as_str()
         );
-        return Err(wrong_state(message).hint("`perennial releases show` tells which gate; a yes is for what passed"));
+        return Err(
+            wrong_state(message).with_hint("`perennial releases show` tells which gate; a yes is for what passed")
+        );
     }
     let at = project.now();
     let given = table::list_approvals(&mut *caller.kernel.store().read().await?, project.id, &release.digest).await?;
@@ -139,11 +141,11 @@ pub async fn approve(
     if role > own {
         let message = format!("`{}` is no {} here and cannot say yes as one", caller.principal.name, role.as_str());
         return Err(Error::new(ErrorCode::PermissionDenied, message)
-            .hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
+            .with_hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
     }
     if given.iter().any(|before| before.role == role && before.principal_id == caller.principal.id) {
         let message = format!("`{}` said yes to this release as {} before", caller.principal.name, role.as_str());
-        return Err(Error::new(ErrorCode::AlreadyExists, message).hint("`perennial release` goes on with it"));
+        return Err(Error::new(ErrorCode::AlreadyExists, message).with_hint("`perennial release` goes on with it"));
     }
     let approval = Approval {
         id: ApprovalId::generate(),
@@ -250,7 +252,7 @@ async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<R
             "`{}` is no release: expected the first {PREFIX_MIN} or more lowercase hexadecimal digits of its digest",
             prefix.escape_debug()
         );
-        return Err(Error::new(ErrorCode::InvalidArgument, message).hint("`perennial releases` lists them"));
+        return Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("`perennial releases` lists them"));
     }
     let found =
         table::find_by_prefix(&mut *caller.kernel.store().read().await?, project.id, prefix, &format!("{prefix}g"))
@@ -259,6 +261,6 @@ async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<R
         Ok([release]) => Ok(release),
         Err(none) if none.is_empty() => Err(Error::not_found("release", prefix)),
         Err(_) => Err(Error::new(ErrorCode::InvalidArgument, format!("more than one release begins with `{prefix}`"))
-            .hint("give more digits")),
+            .with_hint("give more digits")),
     }
 }

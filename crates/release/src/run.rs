@@ -86,7 +86,7 @@ impl PipelineRunner {
         if let Some((_, error)) = collected.failed.first() {
             let failed: Vec<&str> = collected.failed.iter().map(|(_, error)| error.message()).collect();
             let nothing = if context.run.kind == PipelineKind::Release { "; nothing was released" } else { "" };
-            return Err(error.reworded(format!("{}{nothing}", failed.join("; "))));
+            return Err(error.with_message(format!("{}{nothing}", failed.join("; "))));
         }
         let held = executed.held();
         if !held.is_empty() {

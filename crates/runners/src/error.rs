@@ -99,7 +99,7 @@ impl From<Error> for perennial_core::Error {
             Error::Io { .. } => (ErrorCode::Storage, "`perennial doctor` checks the disk and its permissions"),
         };
         let wrapped = Self::new(code, error.to_string());
-        let wrapped = if hint.is_empty() { wrapped } else { wrapped.hint(hint) };
-        wrapped.because(error)
+        let wrapped = if hint.is_empty() { wrapped } else { wrapped.with_hint(hint) };
+        wrapped.with_source(error)
     }
 }

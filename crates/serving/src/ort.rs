@@ -103,12 +103,12 @@ fn session(library: &Path, onnx: &[u8]) -> Result<Session> {
         .and_then(|mut builder| builder.commit_from_memory(onnx));
     session.map_err(|error| {
         Error::new(ErrorCode::Model, format!("ONNX Runtime rejected the model: {}", one_line(&error.to_string())))
-            .hint("export the model to ONNX again, with operators of a version that the library knows")
+            .with_hint("export the model to ONNX again, with operators of a version that the library knows")
     })
 }
 
 fn unusable(reason: String) -> Error {
-    Error::new(ErrorCode::Model, reason).hint("export the model with the inputs and classes of its signature")
+    Error::new(ErrorCode::Model, reason).with_hint("export the model with the inputs and classes of its signature")
 }
 
 fn one_line(text: &str) -> String {

@@ -27,7 +27,7 @@ impl Runtime {
     fn library(&self, unsupported: &perennial_onnx::Error) -> Result<&PathBuf> {
         self.library.as_ref().ok_or_else(|| {
             Error::new(ErrorCode::Model, format!("{unsupported}, and no ONNX Runtime library was found"))
-                .hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
+                .with_hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
         })
     }
 }
@@ -37,11 +37,11 @@ fn evaluator_error(error: perennial_onnx::Error) -> Error {
     let converted = Error::new(ErrorCode::Model, error.to_string());
     match error {
         perennial_onnx::Error::Input(_) => {
-            converted.hint("export the model with the inputs and classes of its signature")
+            converted.with_hint("export the model with the inputs and classes of its signature")
         }
-        _ => converted.hint("export the model to ONNX again"),
+        _ => converted.with_hint("export the model to ONNX again"),
     }
-    .because(error)
+    .with_source(error)
 }
 
 impl ModelRuntime for Runtime {

@@ -81,6 +81,6 @@ pub async fn apply(tx: &mut Tx, id: AlertId, event: AlertEvent, at_ms: i64) -> R
     let state = get(tx, id).await?.state;
     let next = state.transition(event)?;
     let settled_ms = (next == AlertState::Resolved).then_some(at_ms);
-    tx.swap(sql!("alerts/set_state"), bind![id, state, next, settled_ms], "alert", id).await?;
+    tx.compare_and_swap(sql!("alerts/set_state"), bind![id, state, next, settled_ms], "alert", id).await?;
     Ok(next)
 }

@@ -41,9 +41,9 @@ impl Record for Profile {
 }
 
 /// Keeps an outcome; judging a load again replaces it.
-pub async fn put(tx: &mut Tx, result: &CheckResult) -> Result<()> {
+pub async fn upsert(tx: &mut Tx, result: &CheckResult) -> Result<()> {
     tx.execute(
-        sql!("check_results/put"),
+        sql!("check_results/upsert"),
         bind![
             result.load_id,
             result.name,
@@ -70,9 +70,9 @@ pub async fn list_of_dataset(conn: &mut Conn, dataset_id: DatasetId, since: Load
 }
 
 /// Keeps a profile; profiling a load again replaces it.
-pub async fn put_profile(tx: &mut Tx, profile: &Profile) -> Result<()> {
+pub async fn upsert_profile(tx: &mut Tx, profile: &Profile) -> Result<()> {
     tx.execute(
-        sql!("check_results/put_profile"),
+        sql!("check_results/upsert_profile"),
         bind![profile.load_id, profile.project_id, profile.dataset_id, profile.body],
     )
     .await?;

@@ -278,7 +278,7 @@ impl Tx {
     }
 
     /// Changes a row by a statement that asks for the state it was read with.
-    pub(crate) async fn swap(
+    pub(crate) async fn compare_and_swap(
         &mut self,
         query: &Query,
         values: &[Value<'_>],
@@ -286,7 +286,7 @@ impl Tx {
         name: impl ToString,
     ) -> Result<()> {
         match self.execute(query, values).await? {
-            0 => Err(Error::Raced { noun, name: name.to_string() }),
+            0 => Err(Error::Conflict { noun, name: name.to_string() }),
             _ => Ok(()),
         }
     }

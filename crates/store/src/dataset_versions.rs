@@ -38,7 +38,7 @@ impl Record for DatasetVersion {
 pub async fn insert(tx: &mut Tx, version: &DatasetVersion) -> Result<()> {
     let name = format!("{}/{}", version.dataset_id, version.number);
     let values = bind![version.dataset_id, version.number];
-    tx.swap(sql!("dataset_versions/take_number"), values, "dataset", version.dataset_id).await?;
+    tx.compare_and_swap(sql!("dataset_versions/take_number"), values, "dataset", version.dataset_id).await?;
     tx.insert(
         sql!("dataset_versions/insert"),
         bind![

@@ -115,7 +115,7 @@ pub async fn set_champion(
     at_ms: i64,
 ) -> Result<i64> {
     let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, number, project_ms, at_ms];
-    tx.swap(sql!("endpoints/set_champion"), values, "endpoint", &endpoint.name).await?;
+    tx.compare_and_swap(sql!("endpoints/set_champion"), values, "endpoint", &endpoint.name).await?;
     Ok(endpoint.generation + 1)
 }
 
@@ -135,7 +135,7 @@ pub async fn start_canary(tx: &mut Tx, endpoint: &Endpoint, canary: &NewCanary) 
         canary.decision_id,
         canary.release_digest
     ];
-    tx.swap(sql!("endpoints/start_canary"), values, "endpoint", &endpoint.name).await?;
+    tx.compare_and_swap(sql!("endpoints/start_canary"), values, "endpoint", &endpoint.name).await?;
     Ok(endpoint.generation + 1)
 }
 
@@ -145,6 +145,6 @@ pub async fn apply_canary(tx: &mut Tx, endpoint: &Endpoint, event: CanaryEvent, 
     let next = state.transition(event)?;
     let changes = i64::from(state.is_live() != next.is_live());
     let values = bind![endpoint.project_id, endpoint.name, endpoint.generation, next, changes, at_ms];
-    tx.swap(sql!("endpoints/set_canary_state"), values, "endpoint", &endpoint.name).await?;
+    tx.compare_and_swap(sql!("endpoints/set_canary_state"), values, "endpoint", &endpoint.name).await?;
     Ok(next)
 }

@@ -30,7 +30,7 @@ pub enum Error {
     Transition(#[from] TransitionError),
     /// Somebody else changed the row between our reading and our writing.
     #[error("{noun} `{name}` was changed by somebody else meanwhile")]
-    Raced {
+    Conflict {
         /// The noun.
         noun: &'static str,
         /// Its id or name.
@@ -129,7 +129,7 @@ impl From<Error> for CoreError {
         let code = match &error {
             Error::NotFound { .. } => ErrorCode::NotFound,
             Error::AlreadyExists { .. } | Error::Duplicate(_) => ErrorCode::AlreadyExists,
-            Error::Transition(_) | Error::Raced { .. } | Error::Dangling(_) => ErrorCode::WrongState,
+            Error::Transition(_) | Error::Conflict { .. } | Error::Dangling(_) => ErrorCode::WrongState,
             Error::Refused(_) | Error::Address(_) => ErrorCode::InvalidArgument,
             Error::Corrupt { .. } => ErrorCode::Corrupt,
             Error::AfterLedger | Error::Panicked(_) => ErrorCode::Internal,
@@ -141,12 +141,12 @@ impl From<Error> for CoreError {
             }
         };
         let hint = match &error {
-            Error::Raced { .. } => Some("look at it again, then repeat the request if it still applies"),
+            Error::Conflict { .. } => Some("look at it again, then repeat the request if it still applies"),
             Error::Corrupt { .. } => Some("restore a backup: perennial restore FILE"),
             Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
             Error::Busy(_) => Some("try again in a moment"),
             _ => None,
         };
-        Self::new(code, error.to_string()).because(error).hint_if_known(hint)
+        Self::new(code, error.to_string()).with_source(error).with_optional_hint(hint)
     }
 }

@@ -1,6 +1,6 @@
 //! The ledger: chains of entries, their heads and their erasable payloads.
 
-use perennial_core::ledger::{self, Broken, Chain, Entry, Head, Record as Change, Report, Verifier};
+use perennial_core::ledger::{self, BrokenChain, Chain, Entry, Head, Record as Change, Report, Verifier};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -142,7 +142,7 @@ impl Record for ChainRow {
 }
 
 /// Verifies a chain as it stands: entries, payloads, recorded head, and with `head` that it continues that one.
-pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Result<Result<Report, Broken>> {
+pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Result<Result<Report, BrokenChain>> {
     // Read before the entries: what is appended meanwhile is beyond it.
     let recorded = head(conn, chain).await?;
     let mut verifier = Verifier::new(wanted);

@@ -155,14 +155,14 @@ pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&s
     let next = state.transition(event)?;
     let settled_ms = next.is_settled().then_some(at_ms);
     let message = message.or(told.as_deref().filter(|_| event == LoadEvent::Begin));
-    tx.swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
+    tx.compare_and_swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
     Ok(next)
 }
 
 /// Keeps what a held load came to when its rows were judged again, as it stands in `load`.
-pub async fn judge_again(tx: &mut Tx, load: &Load) -> Result<()> {
+pub async fn update_staging(tx: &mut Tx, load: &Load) -> Result<()> {
     let values = bind![load.id, load.passing, load.set_aside, load.reasons, load.staged];
-    tx.swap(sql!("loads/judge_again"), values, "load", load.id).await
+    tx.compare_and_swap(sql!("loads/update_staging"), values, "load", load.id).await
 }
 
 /// Marks a held or committed load as replaced by another.
@@ -179,7 +179,7 @@ pub async fn begin(tx: &mut Tx, intent: &LoadIntent, event: LoadEvent, at_ms: i6
     }
     let newest = dataset_versions::find_latest(tx, intent.dataset_id).await?.map_or(0, |version| version.number);
     if intent.number != newest + 1 {
-        return Err(Error::Raced { noun: "dataset", name: intent.dataset_id.to_string() });
+        return Err(Error::Conflict { noun: "dataset", name: intent.dataset_id.to_string() });
     }
     apply(tx, intent.load_id, event, None, at_ms).await?;
     let version = serde_json::to_value(&intent.version).map_err(|error| Error::Refused(error.to_string()))?;
@@ -209,7 +209,7 @@ pub async fn commit(
     let next = state.transition(LoadEvent::Commit)?;
     dataset_versions::insert(tx, version).await?;
     let values = bind![id, state, next, version.number, passing, set_aside, at_ms];
-    tx.swap(sql!("loads/set_committed"), values, "load", id).await?;
+    tx.compare_and_swap(sql!("loads/set_committed"), values, "load", id).await?;
     tx.update(sql!("loads/delete_intent"), bind![version.dataset_id, id], "intent of load", id).await
 }
 

@@ -92,7 +92,7 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
             point.step.value(),
         ]);
     }
-    tx.execute_bulk(sql!("metrics/put_latest"), &rows).await?;
+    tx.execute_bulk(sql!("metrics/upsert_latest"), &rows).await?;
     Ok(())
 }
 

@@ -107,7 +107,8 @@ pub async fn apply(
     let state = get(tx, model_id, number).await?.state;
     let next = state.transition(event)?;
     let values = bind![model_id, number, state, next, at_ms];
-    tx.swap(sql!("model_versions/set_state"), values, "model version", format!("{model_id}/{number}")).await?;
+    tx.compare_and_swap(sql!("model_versions/set_state"), values, "model version", format!("{model_id}/{number}"))
+        .await?;
     Ok(next)
 }
 

@@ -105,8 +105,13 @@ pub async fn apply(
     let next = state.transition(event)?;
     let started_ms = (next == PipelineRunState::Running).then_some(at_ms);
     let ended_ms = next.is_terminal().then_some(at_ms);
-    tx.swap(sql!("pipeline_runs/set_state"), bind![id, state, next, message, started_ms, ended_ms], "pipeline run", id)
-        .await?;
+    tx.compare_and_swap(
+        sql!("pipeline_runs/set_state"),
+        bind![id, state, next, message, started_ms, ended_ms],
+        "pipeline run",
+        id,
+    )
+    .await?;
     Ok(next)
 }
 

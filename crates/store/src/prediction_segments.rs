@@ -73,7 +73,7 @@ pub async fn apply(
     let next = segment.state.transition(event)?;
     let (load_id, number) = load.unzip();
     let values = bind![segment.log, segment.number, segment.state, next, load_id, number];
-    tx.swap(
+    tx.compare_and_swap(
         sql!("prediction_segments/set_state"),
         values,
         "prediction segment",

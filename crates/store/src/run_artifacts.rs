@@ -23,9 +23,9 @@ impl Record for RunArtifact {
 }
 
 /// Puts a file at its path, in place of one that was there.
-pub async fn put(tx: &mut Tx, run_id: RunId, artifact: &RunArtifact) -> Result<()> {
+pub async fn upsert(tx: &mut Tx, run_id: RunId, artifact: &RunArtifact) -> Result<()> {
     let values = bind![run_id, artifact.path, artifact.blob_digest, artifact.size_bytes, artifact.updated_ms];
-    tx.update(sql!("run_artifacts/put"), values, "run", run_id).await
+    tx.update(sql!("run_artifacts/upsert"), values, "run", run_id).await
 }
 
 /// The file at a path.

@@ -27,9 +27,9 @@ impl Record for SourceFileRecord {
 }
 
 /// Keeps what was seen of a file, in place of what was known.
-pub async fn put(tx: &mut Tx, file: &SourceFileRecord) -> Result<()> {
+pub async fn upsert(tx: &mut Tx, file: &SourceFileRecord) -> Result<()> {
     tx.execute(
-        sql!("source_files/put"),
+        sql!("source_files/upsert"),
         bind![
             file.dataset_id,
             file.path,

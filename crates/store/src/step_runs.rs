@@ -143,7 +143,7 @@ pub async fn apply(
         outcome.message,
         outcome.log_digest
     ];
-    tx.swap(sql!("step_runs/set_state"), values, "step run", id).await?;
+    tx.compare_and_swap(sql!("step_runs/set_state"), values, "step run", id).await?;
     Ok(next)
 }
 
@@ -158,9 +158,9 @@ pub async fn interrupt_running(tx: &mut Tx, pipeline_run_id: PipelineRunId, at_m
 }
 
 /// Keeps what an attempt left; the same output again replaces it.
-pub async fn put_output(tx: &mut Tx, output: &StepOutput) -> Result<()> {
+pub async fn upsert_output(tx: &mut Tx, output: &StepOutput) -> Result<()> {
     tx.execute(
-        sql!("step_runs/put_output"),
+        sql!("step_runs/upsert_output"),
         bind![output.step_run_id, output.name, output.kind, output.digest, output.reference],
     )
     .await?;

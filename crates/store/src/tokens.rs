@@ -74,8 +74,8 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
 }
 
 /// Takes back every token of a kind, such as those of hosts before this one; gives those that held until now.
-pub async fn revoke_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Vec<Token>> {
-    tx.all(sql!("tokens/revoke_kind"), bind![kind, at_ms]).await
+pub async fn revoke_all_of_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Vec<Token>> {
+    tx.all(sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
 }
 
 /// Takes back the tokens of a step whose run has ended; gives those that held until now.

@@ -173,7 +173,7 @@ impl DataEngine for FakeData {
         Ok(())
     }
 
-    async fn stand_still(&self) -> Box<dyn Send> {
+    async fn pause_writes(&self) -> Box<dyn Send> {
         let watch = self.still.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(watch) = &watch {
             watch(true);
@@ -257,7 +257,7 @@ impl FakeTrainer {
 impl Trainer for FakeTrainer {
     fn train(&self, _: &str, _: TaskKind, _: &Frame, _: &Target, _: &Map<String, Value>) -> Result<TrainedModel> {
         let given = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let none = || Error::new(ErrorCode::NotReady, "this trainer trains nothing").hint("give it a model");
+        let none = || Error::new(ErrorCode::NotReady, "this trainer trains nothing").with_hint("give it a model");
         let TestModel { onnx, signature } = given.ok_or_else(none)?;
         Ok(TrainedModel { onnx, signature, params: Map::new(), metrics: Vec::new(), importance: Vec::new() })
     }

@@ -104,7 +104,7 @@ where
                         )));
                     }
                 }
-                rows::put(tx, id, &artifact).await?;
+                rows::upsert(tx, id, &artifact).await?;
                 seal.again(tx, id).await
             })
         })
@@ -194,5 +194,5 @@ fn writable(run: &Run) -> Result<()> {
     if run.lifecycle == Lifecycle::Active {
         return Ok(());
     }
-    Err(wrong_state(format!("run `{}` is deleted", run.run_id)).hint("restore it before writing to it"))
+    Err(wrong_state(format!("run `{}` is deleted", run.run_id)).with_hint("restore it before writing to it"))
 }

@@ -81,9 +81,9 @@ async fn project_of(caller: &Caller, tags: &[Tag]) -> Result<ProjectId> {
     match writable[..] {
         [project] => Ok(project),
         [] => Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` may write no project", caller.principal.name))
-            .hint("ask an administrator for a role")),
+            .with_hint("ask an administrator for a role")),
         _ => Err(refused("the project of the new experiment is not said, and there are several you may write")
-            .hint(format!("name it with the tag `{PROJECT_TAG}`"))),
+            .with_hint(format!("name it with the tag `{PROJECT_TAG}`"))),
     }
 }
 
@@ -179,7 +179,7 @@ fn active(experiment: &Experiment) -> Result<()> {
     if experiment.lifecycle == Lifecycle::Active {
         return Ok(());
     }
-    Err(wrong_state(format!("experiment `{}` is deleted", experiment.id)).hint("restore it before writing to it"))
+    Err(wrong_state(format!("experiment `{}` is deleted", experiment.id)).with_hint("restore it before writing to it"))
 }
 
 fn judge_name(name: &str) -> Result<()> {

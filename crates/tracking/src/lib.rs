@@ -77,7 +77,7 @@ async fn writable_run(caller: &Caller, id: RunId) -> Result<Run> {
         }
     }
     Err(Error::new(ErrorCode::PermissionDenied, format!("run `{id}` is neither the run of this step nor below it"))
-        .hint("a step's token writes its own run and child runs; use a token of your own for others"))
+        .with_hint("a step's token writes its own run and child runs; use a token of your own for others"))
 }
 
 fn not_a_step(caller: &Caller) -> Result<()> {
@@ -88,5 +88,5 @@ fn not_a_step(caller: &Caller) -> Result<()> {
         ErrorCode::PermissionDenied,
         "a step's token reads its project and writes its own run, nothing else",
     )
-    .hint("do this outside the step, with a token of your own"))
+    .with_hint("do this outside the step, with a token of your own"))
 }

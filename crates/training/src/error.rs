@@ -124,9 +124,9 @@ impl From<Error> for perennial_core::Error {
                 "replace it by null in the step that produces the feature, or list the column in `ignore`".to_owned(),
             ),
             Error::Threads(_) | Error::Trainer(_) => {
-                return Self::new(ErrorCode::Internal, error.to_string()).because(error);
+                return Self::new(ErrorCode::Internal, error.to_string()).with_source(error);
             }
         };
-        Self::new(code, error.to_string()).hint(hint).because(error)
+        Self::new(code, error.to_string()).with_hint(hint).with_source(error)
     }
 }

@@ -12,7 +12,7 @@ fn given(params: Value) -> Map<String, Value> {
 #[track_caller]
 fn assert_refused(kind: Kind, params: Value, message: &str, hint: &str) {
     let error = perennial_core::Error::from(validate_params(kind, &given(params)).expect_err("a refusal"));
-    assert_eq!((error.message(), error.hint_text().unwrap_or_default()), (message, hint));
+    assert_eq!((error.message(), error.hint().unwrap_or_default()), (message, hint));
 }
 
 #[test]

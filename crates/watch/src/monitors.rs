@@ -479,13 +479,13 @@ impl Watched<'_> {
             if needs_outcomes != (kind == ResultKind::Quality) || rows < self.monitor.min_rows {
                 continue;
             }
-            let judgement = rule.judge(facts);
-            let (fires, start) = (judgement.verdict == Verdict::Pass, self.window.start_ms);
+            let evaluation = rule.evaluate(facts);
+            let (fires, start) = (evaluation.verdict == Verdict::Pass, self.window.start_ms);
             let subject = format!("monitor:{}", self.name);
             let is_past = |window: i64| window < start || window == start && !fires;
             past.extend(alerts::list_past(self.caller, self.project.id, (&subject, name), is_past).await?);
             if fires {
-                firing.push(self.alert(subject, name, rule.text(), &judgement.values, number));
+                firing.push(self.alert(subject, name, rule.text(), &evaluation.values, number));
             }
         }
         Ok((past, firing))

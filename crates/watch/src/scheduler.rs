@@ -55,13 +55,13 @@ impl Watch {
         caller.require(Permission::Manage, project.id)?;
         if !self.kernel.services.may_step_clock {
             return Err(Error::new(ErrorCode::WrongState, "a team server does not step project clocks")
-                .hint("step the clock of a project of your own: `perennial demo` does"));
+                .with_hint("step the clock of a project of your own: `perennial demo` does"));
         }
         let _ticking = self.state(project.id).ticking.lock().await;
         let from = project.clock.stepped_ms();
         if from.is_some_and(|from| to_ms < from) {
             return Err(Error::new(ErrorCode::InvalidArgument, "a project clock only moves forward")
-                .hint("existing records would be later than the clock"));
+                .with_hint("existing records would be later than the clock"));
         }
         let mut events = Vec::new();
         if from.is_none() {

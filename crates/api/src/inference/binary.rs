@@ -34,7 +34,7 @@ impl<'a> Raw<'a> {
             return Ok(());
         }
         Err(refused(format!("{} bytes at the end of the body belong to no input", self.0.len()))
-            .hint("the sizes in `binary_data_size` must add up to the body's"))
+            .with_hint("the sizes in `binary_data_size` must add up to the body's"))
     }
 }
 

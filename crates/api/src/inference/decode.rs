@@ -53,7 +53,7 @@ fn inflate(decoder: impl Read, bytes_max: usize) -> Result<Bytes> {
     decoder
         .take(bytes_max as u64 + 1)
         .read_to_end(&mut out)
-        .map_err(|cause| Error::new(ErrorCode::InvalidArgument, "the body does not decompress").because(cause))?;
+        .map_err(|cause| Error::new(ErrorCode::InvalidArgument, "the body does not decompress").with_source(cause))?;
     if out.len() > bytes_max {
         return Err(too_large(bytes_max));
     }

@@ -66,7 +66,9 @@ pub(super) fn judge(signature: &Signature, wanted: Option<&[Wanted]>) -> Result<
         let Some(output) = known.iter().find(|output| output.name == wanted.name) else {
             let names: Vec<&str> = known.iter().map(|output| output.name).collect();
             let message = format!("output `{}` is not known", super::tensor::shown(&wanted.name));
-            return Err(Error::new(ErrorCode::Signature, message).hint(format!("it answers: {}", names.join(", "))));
+            return Err(
+                Error::new(ErrorCode::Signature, message).with_hint(format!("it answers: {}", names.join(", ")))
+            );
         };
         if wanted.classification.is_some() && output.kind != Kind::Scores {
             return Err(Error::new(

@@ -29,6 +29,6 @@ pub(super) async fn run<T: Send + 'static>(
 fn room(door: &Door) -> Result<OwnedSemaphorePermit> {
     door.0.large.clone().try_acquire_owned().map_err(|_| {
         Error::new(ErrorCode::Busy, format!("{} large requests are under way", limits::INFER_LARGE_MAX))
-            .hint("try again in a moment")
+            .with_hint("try again in a moment")
     })
 }

@@ -47,7 +47,7 @@ impl Datatype {
             other => {
                 let message = format!("input `{}` has the unknown datatype `{}`", shown(tensor), shown(other));
                 return Err(Error::new(ErrorCode::InvalidArgument, message)
-                    .hint("known are BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32, FP64 and BYTES"));
+                    .with_hint("known are BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32, FP64 and BYTES"));
             }
         })
     }
@@ -153,7 +153,7 @@ pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result
             float(value).map(|value| f64::from(value as f32))
         }),
         Datatype::Fp16 | Datatype::Bf16 => Err(refused(format!("input `{}` is a 16-bit float as JSON", shown(tensor)))
-            .hint("send it as FP32, or as binary data")),
+            .with_hint("send it as FP32, or as binary data")),
         Datatype::Bool => numbers("true or false (BOOL)", &|value| match value {
             Scalar::Bool(value) => Some(f64::from(u8::from(*value))),
             Scalar::Int(value @ (0 | 1)) => Some(*value as f64),
@@ -230,5 +230,5 @@ pub(super) fn exact(tensor: &str, place: usize, magnitude: u64) -> Result<()> {
         "element {place} of input `{}` is beyond 2^53, where a double does not hold every whole number",
         shown(tensor)
     ))
-    .hint("send it as BYTES when it is a key"))
+    .with_hint("send it as BYTES when it is a key"))
 }

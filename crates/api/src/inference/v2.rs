@@ -95,7 +95,7 @@ fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
         value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is no whole number"))?;
     if length == 0 {
         return Err(refused("is 0: a raw body without JSON is for models with one input")
-            .hint("send the JSON part with the name of each input"));
+            .with_hint("send the JSON part with the name of each input"));
     }
     Ok(Some(length))
 }

@@ -103,7 +103,7 @@ pub(super) fn read(body: &[u8], json_bytes: Option<usize>) -> Result<Request> {
 
 fn malformed(cause: &serde_json::Error) -> Error {
     refused(format!("the request does not read: {cause}"))
-        .hint("expected `{\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}, …]}`")
+        .with_hint("expected `{\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}, …]}`")
 }
 
 fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
@@ -160,7 +160,9 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
     }
     raw.finish()?;
     if frame.columns().is_empty() {
-        return Err(refused("`inputs` is empty".to_owned()).hint("name every feature; null is allowed as its value"));
+        return Err(
+            refused("`inputs` is empty".to_owned()).with_hint("name every feature; null is allowed as its value")
+        );
     }
     let is_binary = wire.parameters.and_then(|parameters| parameters.binary_data_output).unwrap_or(false);
     let wanted = wire

@@ -78,7 +78,8 @@ pub(super) fn judge(path: &str) -> Result<RelativePath> {
 fn place(path: &str) -> Result<Place> {
     let path = judge(path)?;
     Place::parse(&path).ok_or_else(|| {
-        Error::not_found("artifact folder", &path).hint("artifacts lie at `<experiment id>/<run id>/artifacts/<path>`")
+        Error::not_found("artifact folder", &path)
+            .with_hint("artifacts lie at `<experiment id>/<run id>/artifacts/<path>`")
     })
 }
 

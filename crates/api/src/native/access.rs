@@ -124,7 +124,7 @@ async fn readable(door: &Door, caller: &Caller, name: &ProjectName) -> Result<Pr
     if caller.principal.may(Permission::Read, Some(project.id)) {
         return Ok(project.id);
     }
-    Err(Error::not_found("project", name).hint("`perennial run` in the project's folder makes it known"))
+    Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder makes it known"))
 }
 
 /// Makes a token void

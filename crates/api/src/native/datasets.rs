@@ -148,7 +148,7 @@ pub(super) fn cursor(text: &str) -> Result<i64, perennial_core::Error> {
             format!("`{}` is no place in this list", text.escape_debug()),
         )
     };
-    text.parse().map_err(|_| refused().hint("give back `next` of the page before as `after`"))
+    text.parse().map_err(|_| refused().with_hint("give back `next` of the page before as `after`"))
 }
 
 /// Lists loads of a dataset, newest first

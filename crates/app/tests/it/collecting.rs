@@ -220,7 +220,7 @@ async fn a_load_whose_rows_are_gone_before_its_commit_is_given_up_and_its_file_c
         .write(move |tx| {
             Box::pin(async move {
                 loads::begin(tx, &intent, LoadEvent::Begin, 0).await?;
-                Ok(source_files::put(tx, &seen).await?)
+                Ok(source_files::upsert(tx, &seen).await?)
             })
         })
         .await

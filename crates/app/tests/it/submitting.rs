@@ -64,7 +64,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
             refused.message(),
             format!("`ci` lacks the permission `approve` here: the project file changes {section}")
         );
-        assert!(refused.hint_text().is_some_and(|hint| hint.contains("token of an approver")));
+        assert!(refused.hint().is_some_and(|hint| hint.contains("token of an approver")));
         assert_eq!(project.submission().unwrap().digest, before);
         test.app.projects.submit(&approver).await.unwrap();
         assert_ne!(project.submission().unwrap().digest, before);

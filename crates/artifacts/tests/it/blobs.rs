@@ -139,7 +139,7 @@ async fn every_read_of_a_damaged_blob_is_an_error() {
         let error = perennial_core::Error::from(failure.unwrap());
         assert_eq!(error.code(), ErrorCode::Corrupt);
         assert_eq!(error.message(), format!("blob `{}` is damaged: its bytes no longer hash to its name", blob.digest));
-        assert!(error.hint_text().is_some());
+        assert!(error.hint().is_some());
     }
     assert!(!to.exists(), "no file with damaged bytes remains");
 }

@@ -34,8 +34,8 @@ impl<'a> Folder<'a> {
     fn read(root: &'a Path) -> Result<Self> {
         let text = std::fs::read_to_string(root.join(FILE_NAME)).map_err(|cause| {
             Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
-                .hint("`-C DIR` names the project's folder; `perennial init` starts a project here")
-                .because(cause)
+                .with_hint("`-C DIR` names the project's folder; `perennial init` starts a project here")
+                .with_source(cause)
         })?;
         let project = Project::parse(FILE_NAME, &text).ok();
         Ok(Self { root, text, project })
@@ -73,7 +73,7 @@ impl<'a> Folder<'a> {
         if let Some((path, size_bytes)) = too_large {
             let limit = uploads::FILE_BYTES_MAX;
             let message = format!("`{path}` has {size_bytes} bytes, at most {limit} are sent to a server");
-            return Err(Error::new(ErrorCode::TooLarge, message).hint(uploads::TOO_LARGE_HINT).into());
+            return Err(Error::new(ErrorCode::TooLarge, message).with_hint(uploads::TOO_LARGE_HINT).into());
         }
         Ok(files)
     }

@@ -72,7 +72,7 @@ fn judge(before: &[Value], now: &[Value]) -> Result<(), Error> {
             state => {
                 let message = format!("the canary of version {} at `{name}` is {state}", endpoint["canary_number"]);
                 return Err(Error::new(ErrorCode::WrongState, message)
-                    .hint("`perennial releases` lists it; `perennial releases show` tells why"));
+                    .with_hint("`perennial releases` lists it; `perennial releases show` tells why"));
             }
         }
     }

@@ -41,7 +41,12 @@ source = { files = "data/*.parquet" }
     place.write("data/a.csv", "id,size\n1,10\n2,20\n");
     place.good(&["run"]);
     let cases: [(&str, &str, &[u8], &[&str]); 5] = [
-        ("broken Parquet", "data/b.parquet", b"PAR1 and then nothing", &["b.parquet", "not a complete Parquet file", "hint"]),
+        (
+            "broken Parquet",
+            "data/b.parquet",
+            b"PAR1 and then nothing",
+            &["b.parquet", "not a complete Parquet file", "hint"],
+        ),
         (
             "a short row",
             "data/b.csv",

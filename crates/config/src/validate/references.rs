@@ -57,7 +57,7 @@ impl Validator<'_, '_> {
         if !condition.trim().is_empty()
             && let Err(error) = context.sql.validate_condition(condition)
         {
-            self.error_at_value(&at, error.message().to_owned(), error.hint_text().map(str::to_owned));
+            self.error_at_value(&at, error.message().to_owned(), error.hint().map(str::to_owned));
         }
     }
 
@@ -78,7 +78,7 @@ impl Validator<'_, '_> {
             Ok(tables) => tables,
             Err(error) => {
                 let message = format!("in `{file}`: {}", error.message());
-                self.error_at_value(at, message, error.hint_text().map(str::to_owned));
+                self.error_at_value(at, message, error.hint().map(str::to_owned));
                 return None;
             }
         };

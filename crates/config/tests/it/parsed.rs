@@ -164,10 +164,7 @@ fn events_of_every_kind_are_parsed() {
 
 #[test]
 fn a_gate_may_have_several_lines() {
-    let gate = Set(
-        "gates.better",
-        "'''\ncandidate.auc >= champion.auc + 0.005\n&& candidate.auc >= simple.auc'''",
-    );
+    let gate = Set("gates.better", "'''\ncandidate.auc >= champion.auc + 0.005\n&& candidate.auc >= simple.auc'''");
     assert_eq!(project(&edited(FLIGHTS, &[gate])).gates["better"].roots().len(), 3);
 }
 

@@ -62,7 +62,7 @@ struct TableList;
 impl Dialect for TableList {
     fn tables_in(&self, select: &str) -> Result<Vec<String>, Error> {
         let tables = select.strip_prefix("tables: ").ok_or_else(|| {
-            Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").hint("write one SELECT")
+            Error::new(ErrorCode::Sql, "line 1, column 1: `SELEC` begins no query").with_hint("write one SELECT")
         })?;
         Ok(tables.split(", ").map(str::to_owned).collect())
     }

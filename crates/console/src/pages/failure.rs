@@ -32,7 +32,7 @@ pub(crate) fn answer(visit: &Visit, error: &Error) -> Response {
     let page = Page {
         shell: Shell::bare(visit, "Not shown"),
         message: if is_ours { "something went wrong on the server".to_owned() } else { error.message().to_owned() },
-        hint: error.hint_text().filter(|_| !is_ours).map(str::to_owned),
+        hint: error.hint().filter(|_| !is_ours).map(str::to_owned),
         code: error.code().name(),
         id,
         back: visit.project.as_ref().map_or_else(|| "/".to_owned(), |project| routes::section(&project.name, "")),

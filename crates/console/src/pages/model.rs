@@ -70,22 +70,22 @@ impl Decided {
     }
 
     fn gate(gate: &Gate) -> Mark {
-        gate.judgement.verdict.into()
+        gate.evaluation.verdict.into()
     }
 
     fn values(gate: &Gate) -> Vec<String> {
-        gate.judgement.values.iter().map(|(name, value)| format!("{name} = {}", format::value(value))).collect()
+        gate.evaluation.values.iter().map(|(name, value)| format!("{name} = {}", format::value(value))).collect()
     }
 
     /// What could not be said, and what was left out.
     fn notes(gate: &Gate) -> Vec<String> {
-        let judgement = &gate.judgement;
-        let missing = judgement.missing.iter().map(|path| format!("{path} is absent"));
-        let skipped = judgement
+        let evaluation = &gate.evaluation;
+        let missing = evaluation.missing.iter().map(|path| format!("{path} is absent"));
+        let skipped = evaluation
             .skipped
             .iter()
             .map(|skipped| format!("left out, for want of {}: {}", skipped.absent, skipped.clause));
-        missing.chain(judgement.reasons.iter().cloned()).chain(skipped).collect()
+        missing.chain(evaluation.reasons.iter().cloned()).chain(skipped).collect()
     }
 }
 

@@ -229,9 +229,9 @@ impl Rows {
                 answer: json!({ "message": text }),
                 wall_ms: at,
             };
-            check_results::put(tx, &check).await?;
+            check_results::upsert(tx, &check).await?;
             let profile = Profile { load_id: load.id, project_id, dataset_id: id, body: json!(self.profile()) };
-            check_results::put_profile(tx, &profile).await?;
+            check_results::upsert_profile(tx, &profile).await?;
             let version = DatasetVersion {
                 dataset_id: id,
                 number,
@@ -350,7 +350,7 @@ impl Rows {
                 digest: "56".repeat(32),
                 reference: json!({}),
             };
-            step_runs::put_output(tx, &output).await?;
+            step_runs::upsert_output(tx, &output).await?;
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ impl DataEngine for Unlinked {
         unlinked()
     }
 
-    async fn stand_still(&self) -> Box<dyn Send> {
+    async fn pause_writes(&self) -> Box<dyn Send> {
         Box::new(())
     }
 

@@ -84,7 +84,7 @@ fn a_cut_tail_is_found_by_the_recorded_head() {
     for entry in &entries[..3] {
         verifier.entry(entry).unwrap();
     }
-    assert_eq!(verifier.finish(Some(&head)), Err(Broken { sequence: 4, why: Fault::Cut }));
+    assert_eq!(verifier.finish(Some(&head)), Err(BrokenChain { sequence: 4, error: VerifyError::Cut }));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_payload_may_be_erased_but_not_changed() {
     verifier.payload(entry, None).unwrap();
     verifier.payload(entry, Some("{\"number\":0}")).unwrap();
     let broken = verifier.payload(entry, Some("{\"number\":1}")).unwrap_err();
-    assert_eq!(broken.why, Fault::Payload);
+    assert_eq!(broken.error, VerifyError::Payload);
     let report = verifier.finish(None).unwrap();
     assert_eq!((report.payloads, report.erased), (1, 1));
 }
@@ -106,7 +106,7 @@ fn an_entry_of_another_chain_is_found() {
     let other = Chain::Project(crate::id::ProjectId::generate());
     let head = entries[0].head();
     entries[1] = Entry::after(&head, Record { chain: other, ..record(1) });
-    assert_eq!(verify(&entries, None), Err(Broken { sequence: 2, why: Fault::Foreign { found: other } }));
+    assert_eq!(verify(&entries, None), Err(BrokenChain { sequence: 2, error: VerifyError::Foreign { found: other } }));
 }
 
 #[test]
@@ -168,7 +168,7 @@ proptest! {
         let at = at % (length - 1);
         entries.remove(at);
         let broken = verify(&entries, None).unwrap_err();
-        prop_assert_eq!(broken, Broken { sequence: at as i64 + 1, why: Fault::Misplaced { found: at as i64 + 2 } });
+        prop_assert_eq!(broken, BrokenChain { sequence: at as i64 + 1, error: VerifyError::Misplaced { found: at as i64 + 2 } });
     }
 
     #[test]
@@ -198,6 +198,6 @@ proptest! {
         prop_assert!(verify(&entries, None).is_ok(), "a rewriter keeps every hash right");
         let noted = at + noted % (length - at);
         let broken = verify(&entries, Some(&honest[noted].hash)).unwrap_err();
-        prop_assert_eq!(broken.why, Fault::HeadMissing(honest[noted].hash.clone()));
+        prop_assert_eq!(broken.error, VerifyError::HeadMissing(honest[noted].hash.clone()));
     }
 }

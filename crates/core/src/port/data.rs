@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::TableSum;
@@ -167,7 +168,7 @@ pub enum StageInput {
     /// Parquet files in a local folder or file (a step's output).
     Parquet(PathBuf),
     /// One JSON object a line (pushed rows).
-    JsonLines(bytes_of::Bytes),
+    JsonLines(Bytes),
     /// Rows in memory by column, each column of one length and of a type of its own (sealed predictions).
     Columns(Arc<[ValueColumn]>),
     /// The rows of this same load as they were staged before, those set aside included, to be judged
@@ -218,12 +219,6 @@ impl Values {
             Self::Text(_) => TypeClass::Text,
         }
     }
-}
-
-/// Owned bytes, without a dependency on a bytes crate.
-pub mod bytes_of {
-    /// Shared immutable bytes.
-    pub type Bytes = std::sync::Arc<[u8]>;
 }
 
 /// A request to stage rows for one dataset.
@@ -449,7 +444,7 @@ pub trait DataEngine: Dialect + Send + Sync {
 
     /// Waits until nothing is being staged or committed, and lets nothing be while what this gives
     /// lives: tables and staging area stand still. Reading goes on.
-    async fn stand_still(&self) -> Box<dyn Send>;
+    async fn pause_writes(&self) -> Box<dyn Send>;
 
     /// Where a table stands; `None` when it does not exist.
     async fn position(&self, table: &str) -> Result<Option<Position>>;

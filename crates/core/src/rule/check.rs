@@ -1,22 +1,22 @@
-//! Static types: what an expression asks of the published facts.
+//! Static types of expressions over the published facts.
 
 use std::ops::Range;
 
 use super::facts::{FactSchema, FactType};
-use super::syntax::{Each, Function, Kind, Node, Operator, Quantifier, Word};
+use super::syntax::{Comprehension, Function, Identifier, Kind, Node, Operator, Quantifier};
 
 /// One mistake in an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Bytes of the expression's text at fault.
+    /// Bytes of the expression's text that are wrong.
     pub span: Range<usize>,
     /// What is wrong: one line, lowercase, without a final stop.
     pub message: String,
-    /// What to write instead, when something near is known.
+    /// What to write instead, if a similar name is known.
     pub suggestion: Option<String>,
 }
 
-/// Types every node; each mistake is told once.
+/// Types every node; each mistake is reported once.
 pub(super) fn check(root: &Node, text: &str, facts: &FactSchema) -> Vec<Problem> {
     let mut checker = Checker { text, facts, scope: Vec::new(), problems: Vec::new() };
     let found = checker.type_of(root);
@@ -26,8 +26,8 @@ pub(super) fn check(root: &Node, text: &str, facts: &FactSchema) -> Vec<Problem>
     checker.problems
 }
 
-/// The known word nearest to `word`, if one is near enough to be meant: a few letters
-/// changed or swapped, else a like beginning.
+/// The known word most similar to `word`, if one is similar enough: a few letters changed or swapped, else a similar
+/// beginning.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).clamp(1, 3);
     let likeness = |candidate: &str| {
@@ -44,15 +44,15 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The known word that is meant, as a suggestion.
+/// A suggestion of the most similar known word.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(word, known).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// Known words that a suggestion names, at most.
+/// Known words that a suggestion lists, at most.
 const CHOICES_MAX: usize = 30;
 
-/// The known word that is meant as a suggestion, else all of them, or the first few.
+/// A suggestion of the most similar known word, else of all known words, up to a limit.
 pub fn choose(word: &str, known: &[&str]) -> Option<String> {
     did_you_mean(word, known.iter().copied()).or_else(|| {
         let named: Vec<String> = known.iter().take(CHOICES_MAX).map(|name| format!("`{name}`")).collect();
@@ -65,7 +65,7 @@ pub fn choose(word: &str, known: &[&str]) -> Option<String> {
 struct Checker<'a> {
     text: &'a str,
     facts: &'a FactSchema,
-    /// Variables of the macros around, innermost last; `None` where a mistake was told.
+    /// Variables of the macros around, innermost last; `None` after a mistake was reported.
     scope: Vec<(&'a str, Option<FactType>)>,
     problems: Vec<Problem>,
 }
@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
         self.problems.push(Problem { span: span.clone(), message, suggestion });
     }
 
-    /// The node's type; `None` where a mistake was told, so that nothing follows from it.
+    /// The node's type; `None` after a mistake was reported, so that no further one follows from it.
     fn type_of(&mut self, node: &'a Node) -> Option<FactType> {
         match &node.kind {
             Kind::Number(_) => Some(FactType::Number),
@@ -108,21 +108,24 @@ impl<'a> Checker<'a> {
                 if yes == other {
                     return Some(yes);
                 }
-                self.report(&no.span, format!("both answers of `?` must be alike: {yes} before `:`, {other} after"));
+                self.report(
+                    &no.span,
+                    format!("both branches of `?` must have the same type: {yes} before `:`, {other} after"),
+                );
                 None
             }
             Kind::Call(function, arguments) => Some(self.call(*function, arguments)),
-            Kind::Each(each) => self.each(each),
+            Kind::Comprehension(comprehension) => self.comprehension(comprehension),
         }
     }
 
-    /// Types `node`, tells when it is something else than `wanted`, and gives `wanted`.
-    fn expect(&mut self, node: &'a Node, wanted: &FactType, by: &str) -> FactType {
+    /// Types `node`, reports a type other than `expected`, and returns `expected`.
+    fn expect(&mut self, node: &'a Node, expected: &FactType, by: &str) -> FactType {
         let found = self.type_of(node);
-        if let Some(found) = found.filter(|found| found != wanted) {
-            self.report(&node.span, format!("{by} takes {wanted}, `{}` is {found}", &self.text[node.span.clone()]));
+        if let Some(found) = found.filter(|found| found != expected) {
+            self.report(&node.span, format!("{by} takes {expected}, `{}` is {found}", &self.text[node.span.clone()]));
         }
-        wanted.clone()
+        expected.clone()
     }
 
     fn list(&mut self, nodes: &'a [Node]) -> Option<FactType> {
@@ -132,13 +135,16 @@ impl<'a> Checker<'a> {
             match &element {
                 None => element = Some(found),
                 Some(first) if *first != found => {
-                    self.report(&node.span, format!("elements of a list must be alike: {first} first, {found} here"));
+                    self.report(
+                        &node.span,
+                        format!("elements of a list must have the same type: {first} first, {found} here"),
+                    );
                     return None;
                 }
                 Some(_) => {}
             }
         }
-        // An empty list has no type of its own, so nothing can be said against it.
+        // The element type of an empty list is unknown, so it is not checked.
         element.map(FactType::list)
     }
 
@@ -156,7 +162,7 @@ impl<'a> Checker<'a> {
         None
     }
 
-    fn field(&mut self, operand: &'a Node, field: &Word) -> Option<FactType> {
+    fn field(&mut self, operand: &'a Node, field: &Identifier) -> Option<FactType> {
         match self.type_of(operand)? {
             FactType::Record(record) => {
                 if let Some(found) = record.field(&field.text) {
@@ -241,7 +247,10 @@ impl<'a> Checker<'a> {
                 if let (Some(found), Some(other)) = (found, other)
                     && found != other
                 {
-                    self.report(&node.span, format!("{sign} compares like with like, found {found} and {other}"));
+                    self.report(
+                        &node.span,
+                        format!("{sign} compares values of the same type, found {found} and {other}"),
+                    );
                 }
                 Some(FactType::Bool)
             }
@@ -269,21 +278,21 @@ impl<'a> Checker<'a> {
         let (Some(found), Some(container)) = (self.type_of(left), self.type_of(right)) else {
             return;
         };
-        let wanted = match container {
+        let expected = match container {
             FactType::List(element) => *element,
             FactType::Numbers | FactType::Record(_) => FactType::Text,
             other => {
                 self.report(
                     &right.span,
-                    format!("`in` asks a list or a map, `{}` is {other}", &self.text[right.span.clone()]),
+                    format!("`in` needs a list or a map, `{}` is {other}", &self.text[right.span.clone()]),
                 );
                 return;
             }
         };
-        if wanted != found {
+        if expected != found {
             self.report(
                 &node.span,
-                format!("`in` compares like with like, found {found} and elements that are {wanted}"),
+                format!("`in` compares values of the same type, found {found} and elements that are {expected}"),
             );
         }
     }
@@ -321,26 +330,25 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn each(&mut self, each: &'a Each) -> Option<FactType> {
-        let range = self.type_of(&each.range);
+    fn comprehension(&mut self, comprehension: &'a Comprehension) -> Option<FactType> {
+        let range = self.type_of(&comprehension.range);
         let element = match &range {
             Some(FactType::List(element)) => Some(element.as_ref().clone()),
             Some(FactType::Numbers) => Some(FactType::Text),
             Some(other) => {
-                let message =
-                    format!("`{}` is {other}, expected a list to ask each of", &self.text[each.range.span.clone()]);
-                self.report(&each.range.span, message);
+                let message = format!("`{}` is {other}, expected a list", &self.text[comprehension.range.span.clone()]);
+                self.report(&comprehension.range.span, message);
                 None
             }
             None => None,
         };
-        self.scope.push((&each.variable.text, element));
-        if let Some(condition) = &each.condition {
-            self.expect(condition, &FactType::Bool, "the question asked of each");
+        self.scope.push((&comprehension.variable.text, element));
+        if let Some(condition) = &comprehension.condition {
+            self.expect(condition, &FactType::Bool, "the condition");
         }
-        let result = each.result.as_ref().and_then(|result| self.type_of(result));
+        let result = comprehension.result.as_ref().and_then(|result| self.type_of(result));
         self.scope.pop();
-        match each.quantifier {
+        match comprehension.quantifier {
             Quantifier::All | Quantifier::Exists | Quantifier::ExistsOne => Some(FactType::Bool),
             Quantifier::Filter => {
                 range.map(|range| if range == FactType::Numbers { FactType::Text.list() } else { range })

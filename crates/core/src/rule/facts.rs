@@ -16,7 +16,7 @@ pub enum FactType {
     List(Box<FactType>),
     /// Named fields.
     Record(Record),
-    /// Numbers under names that are not known beforehand.
+    /// A map of numbers whose keys are not known in advance.
     Numbers,
 }
 
@@ -33,7 +33,7 @@ pub struct FactField {
     pub value: FactType,
     /// Whether it may be absent; an expression that needs it is then unknown.
     pub is_optional: bool,
-    /// What it tells, for people.
+    /// Its meaning, for people.
     pub meaning: String,
 }
 
@@ -43,7 +43,7 @@ impl Record {
         Self::default()
     }
 
-    /// Adds a field that is always there.
+    /// Adds a field that is always present.
     #[must_use]
     pub fn with(self, name: &str, value: FactType, meaning: &str) -> Self {
         self.add(name, value, false, meaning)
@@ -111,8 +111,8 @@ pub struct FactSchema {
 }
 
 impl FactSchema {
-    /// Every fact as path, type and meaning, ordered: what the reference page lists.
-    /// Elements of lists stand under `path[]`, open maps under `path.<name>`.
+    /// Every fact as path, type and meaning, ordered by path; the reference page lists them.
+    /// Elements of lists have the path `path[]`, entries of maps `path.<name>`.
     pub fn describe(&self) -> Vec<(String, String, String)> {
         let mut rows = Vec::new();
         list(&self.facts, "", &mut rows);

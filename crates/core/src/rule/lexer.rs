@@ -1,4 +1,4 @@
-//! Words of an expression.
+//! Splits an expression into tokens.
 
 use std::ops::Range;
 
@@ -21,8 +21,8 @@ const SIGNS: [&str; 25] = [
     "?", ":", ";",
 ];
 
-/// Words CEL keeps for itself; no fact may have such a name.
-pub(super) const KEPT_WORDS: [&str; 21] = [
+/// Words reserved by CEL; no fact may have such a name.
+pub(super) const RESERVED_WORDS: [&str; 21] = [
     "true",
     "false",
     "null",
@@ -46,7 +46,7 @@ pub(super) const KEPT_WORDS: [&str; 21] = [
     "while",
 ];
 
-/// Cuts the text into tokens, the last of which is [`Token::End`].
+/// Splits the text into tokens, the last of which is [`Token::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token)>, Mistake> {
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -83,11 +83,11 @@ fn stray(first: char, rest: &str, at: usize) -> Mistake {
     let message = match first {
         '=' if rest.starts_with("=>") || rest.starts_with("=<") => {
             let (found, expected) = if rest.starts_with("=>") { ("=>", ">=") } else { ("=<", "<=") };
-            return (at..at + 2, format!("`{found}` is no operator, expected `{expected}`"));
+            return (at..at + 2, format!("`{found}` is not an operator, expected `{expected}`"));
         }
-        '=' => "`=` is no operator, expected `==`".to_owned(),
-        '&' => "`&` is no operator, expected `&&`".to_owned(),
-        '|' => "`|` is no operator, expected `||`".to_owned(),
+        '=' => "`=` is not an operator, expected `==`".to_owned(),
+        '&' => "`&` is not an operator, expected `&&`".to_owned(),
+        '|' => "`|` is not an operator, expected `||`".to_owned(),
         other => format!("unexpected character `{}`", other.escape_debug()),
     };
     (span, message)
@@ -130,7 +130,7 @@ fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
         _ => {
             let word =
                 rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(rest.len()).max(end);
-            Err((at..at + word, format!("`{}` is no number", &rest[..word])))
+            Err((at..at + word, format!("`{}` is not a number", &rest[..word])))
         }
     }
 }
@@ -165,7 +165,7 @@ fn quoted(rest: &str, at: usize) -> Result<Option<(usize, String)>, Mistake> {
     }
 }
 
-/// The character an escape stands for, and the bytes after the backslash.
+/// The character that an escape denotes, and the bytes after the backslash.
 fn escape(rest: &str) -> Option<(usize, char)> {
     let first = rest.chars().next()?;
     let plain = match first {

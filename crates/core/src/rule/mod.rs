@@ -3,21 +3,21 @@
 //! The language is CEL's expression grammar over facts: numbers, booleans,
 //! text, lists and records, with the macros `has`, `all`, `exists`,
 //! `exists_one`, `filter` and `map`. Every number is a double, literals too, so
-//! `rows / 2` and `auc >= 1` mean what they read. There is no null: a fact is
-//! present or absent. Map and message literals, bytes, `%`, regular expressions
-//! and times are left out, because no fact needs them.
+//! `rows / 2` is a quotient of doubles. There is no null: a fact is present or
+//! absent. Map and message literals, bytes, `%`, regular expressions and times
+//! are left out, because no fact needs them.
 //!
-//! The three acts are apart: [`Expression::parse`] knows the grammar alone,
-//! [`Expression::check`] knows the published types, [`Expression::judge`] knows
-//! one set of facts and answers in three values.
+//! [`Expression::parse`] checks the grammar, [`Expression::check`] the types
+//! against the published facts, [`Expression::evaluate`] gives a verdict in
+//! three values over one set of facts.
 
 mod check;
-mod evaluate;
+mod evaluation;
+mod evaluator;
+mod fact_catalog;
 mod facts;
-mod judge;
 mod lexer;
 mod parser;
-mod published;
 mod syntax;
 mod value;
 
@@ -29,9 +29,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Problem, choose, did_you_mean, nearest};
+pub use evaluation::{Evaluation, Skipped, Verdict};
+pub use fact_catalog::RESERVED_NAMES;
 pub use facts::{FactField, FactSchema, FactType, Record};
-pub use judge::{Judgement, Skipped, Verdict};
-pub use published::RESERVED_NAMES;
 
 use syntax::Node;
 
@@ -39,10 +39,10 @@ use syntax::Node;
 pub const EXPRESSION_BYTES_MAX: usize = 4096;
 /// How deep an expression may nest.
 pub const EXPRESSION_DEPTH_MAX: usize = 48;
-/// How many nodes one judgement may evaluate; beyond it the verdict is unknown.
+/// How many nodes one evaluation may visit; beyond it the verdict is unknown.
 pub const EVALUATION_STEPS_MAX: usize = 200_000;
-/// How many values one judgement keeps; the rest is evaluated, not kept.
-pub const JUDGEMENT_VALUES_MAX: usize = 256;
+/// How many fact values one evaluation records; further ones are used but not recorded.
+pub const EVALUATION_VALUES_MAX: usize = 256;
 
 /// A parsed expression, with its text.
 #[derive(Debug, Clone)]
@@ -51,22 +51,22 @@ pub struct Expression {
     root: Node,
 }
 
-/// Why a text is no expression.
+/// Why a text is not an expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ParseError {
-    /// Line of the place at fault, from 1.
+    /// Line of the error, from 1.
     pub line: usize,
-    /// Column of the place at fault in characters, from 1.
+    /// Column of the error in characters, from 1.
     pub column: usize,
-    /// Bytes of the text at fault.
+    /// Bytes of the text that are wrong.
     pub span: Range<usize>,
     /// What was found and what was expected.
     pub message: String,
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     /// The text is too long, too deep, or not of the grammar.
@@ -78,12 +78,12 @@ impl Expression {
         Ok(Self { text: text.to_owned(), root })
     }
 
-    /// The expression as it was written.
+    /// The expression as written.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The names of the facts it stands on: `candidate`, `serving`, …
+    /// The names of the facts it depends on: `candidate`, `serving`, …
     pub fn roots(&self) -> BTreeSet<&str> {
         let mut roots = BTreeSet::new();
         self.root.free_names(&mut Vec::new(), &mut |name, _| {
@@ -92,29 +92,28 @@ impl Expression {
         roots
     }
 
-    /// Judges the expression's types against the published facts.
+    /// Checks the expression's types against the published facts.
     ///
-    /// Empty when every name is known, every operator fits, and the whole is true or false.
+    /// Empty when every name is known, every operand has the right type, and the result is true or false.
     pub fn check(&self, facts: &FactSchema) -> Vec<Problem> {
         check::check(&self.root, &self.text, facts)
     }
 
-    /// Judges the expression over facts: an object whose absent fields, and whose
-    /// nulls, are absent facts.
-    pub fn judge(&self, facts: &serde_json::Value) -> Judgement {
-        judge::judge(&self.text, &[&self.root], Vec::new(), facts)
+    /// Evaluates the expression over facts: an object in which missing fields and nulls are absent facts.
+    pub fn evaluate(&self, facts: &serde_json::Value) -> Evaluation {
+        evaluation::evaluate(&self.text, &[&self.root], Vec::new(), facts)
     }
 
-    /// Judges without the fact `absent`: clauses joined by top-level `&&` that name
-    /// it are skipped, and told in [`Judgement::skipped`].
-    pub fn judge_without(&self, facts: &serde_json::Value, absent: &str) -> Judgement {
+    /// Evaluates without the fact `absent`: clauses joined by top-level `&&` that name it are skipped and listed in
+    /// [`Evaluation::skipped`].
+    pub fn evaluate_without(&self, facts: &serde_json::Value, absent: &str) -> Evaluation {
         let (skipped, kept): (Vec<&Node>, Vec<&Node>) =
             self.root.clauses().into_iter().partition(|clause| clause.names(absent));
         let skipped = skipped
             .into_iter()
             .map(|clause| Skipped { clause: self.text[clause.span.clone()].to_owned(), absent: absent.to_owned() })
             .collect();
-        judge::judge(&self.text, &kept, skipped, facts)
+        evaluation::evaluate(&self.text, &kept, skipped, facts)
     }
 }
 

@@ -1,12 +1,12 @@
-//! The grammar, by precedence.
+//! Parses expressions by precedence.
 
 use std::ops::Range;
 
-use super::lexer::{KEPT_WORDS, Mistake, Token, tokens};
-use super::syntax::{Each, Function, Kind, Node, Operator, Quantifier, Word};
+use super::lexer::{Mistake, RESERVED_WORDS, Token, tokens};
+use super::syntax::{Comprehension, Function, Identifier, Kind, Node, Operator, Quantifier};
 use super::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 
-/// Reads a whole expression.
+/// Parses a whole expression.
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
     if text.len() > EXPRESSION_BYTES_MAX {
         return Err((0..text.len(), format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes")));
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
     if *parser.peek() != Token::End {
         return Err(parser.unexpected("an operator or the end"));
     }
-    // Operators and fields in a row deepen the tree without deepening the grammar.
+    // Operators and fields in a row deepen the tree without nesting.
     if node.depth() > TREE_DEPTH_MAX {
         return Err((0..text.len(), format!("more than {TREE_DEPTH_MAX} operators or fields in a row")));
     }
@@ -158,7 +158,7 @@ impl Parser<'_> {
         loop {
             if self.is(".") {
                 self.advance();
-                let field = self.word("the name of a field")?;
+                let field = self.identifier("the name of a field")?;
                 node = if self.is("(") { self.method(node, field)? } else { select(node, field) };
             } else if self.is("[") {
                 self.advance();
@@ -171,11 +171,11 @@ impl Parser<'_> {
         }
     }
 
-    fn word(&mut self, expected: &str) -> Result<Word, Mistake> {
+    fn identifier(&mut self, expected: &str) -> Result<Identifier, Mistake> {
         match self.peek() {
             Token::Name(name) if !matches!(name.as_str(), "true" | "false" | "null" | "in") => {
                 let text = name.clone();
-                Ok(Word { span: self.advance(), text })
+                Ok(Identifier { span: self.advance(), text })
             }
             _ => Err(self.unexpected(expected)),
         }
@@ -219,12 +219,12 @@ impl Parser<'_> {
         if let Some(kind) = literal {
             return Ok(Node { span: self.advance(), kind });
         }
-        if KEPT_WORDS.contains(&name.as_str()) {
+        if RESERVED_WORDS.contains(&name.as_str()) {
             return Err(self.unexpected("a value"));
         }
         let span = self.advance();
         if self.is("(") {
-            return self.function(&Word { span, text: name });
+            return self.function(&Identifier { span, text: name });
         }
         Ok(Node { span, kind: Kind::Name(name) })
     }
@@ -247,7 +247,7 @@ impl Parser<'_> {
         Ok((nodes, self.expect(close)?.end))
     }
 
-    fn function(&mut self, name: &Word) -> Result<Node, Mistake> {
+    fn function(&mut self, name: &Identifier) -> Result<Node, Mistake> {
         self.advance();
         let (mut arguments, end) = self.arguments(")")?;
         let span = name.span.start..end;
@@ -265,7 +265,7 @@ impl Parser<'_> {
         }
     }
 
-    fn method(&mut self, receiver: Node, name: Word) -> Result<Node, Mistake> {
+    fn method(&mut self, receiver: Node, name: Identifier) -> Result<Node, Mistake> {
         self.advance();
         let (mut arguments, end) = self.arguments(")")?;
         let span = receiver.span.start..end;
@@ -278,7 +278,7 @@ impl Parser<'_> {
             _ => None,
         };
         if let Some(quantifier) = quantifier {
-            return each(quantifier, &name, receiver, arguments, span);
+            return comprehension(quantifier, &name, receiver, arguments, span);
         }
         let is_math = receiver.kind == Kind::Name("math".to_owned());
         let (function, least, most) = match (is_math, name.text.as_str()) {
@@ -301,13 +301,13 @@ impl Parser<'_> {
     }
 }
 
-fn select(operand: Node, field: Word) -> Node {
+fn select(operand: Node, field: Identifier) -> Node {
     Node { span: operand.span.start..field.span.end, kind: Kind::Field(Box::new(operand), field) }
 }
 
-fn each(
+fn comprehension(
     quantifier: Quantifier,
-    name: &Word,
+    name: &Identifier,
     range: Node,
     mut arguments: Vec<Node>,
     span: Range<usize>,
@@ -318,7 +318,7 @@ fn each(
         return Err((
             span,
             format!(
-                "`{}` takes a name and a question, such as `{}(s, s.rows > 0)`; found {count} arguments",
+                "`{}` takes a name and a condition, such as `{}(s, s.rows > 0)`; found {count} arguments",
                 name.text, name.text
             ),
         ));
@@ -329,11 +329,14 @@ fn each(
     };
     let last = arguments.pop();
     let (condition, result) = if quantifier == Quantifier::Map { (arguments.pop(), last) } else { (last, None) };
-    let variable = Word { span: first.span, text: variable };
-    Ok(Node { span, kind: Kind::Each(Box::new(Each { quantifier, range, variable, condition, result })) })
+    let variable = Identifier { span: first.span, text: variable };
+    Ok(Node {
+        span,
+        kind: Kind::Comprehension(Box::new(Comprehension { quantifier, range, variable, condition, result })),
+    })
 }
 
-fn unknown_function(name: &Word) -> Mistake {
+fn unknown_function(name: &Identifier) -> Mistake {
     const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "filter", "map"];
     let known = Function::ALL.into_iter().map(Function::as_str).chain(MACROS);
     let message = match crate::rule::check::nearest(&name.text, known) {

@@ -1,19 +1,19 @@
-//! The tree of an expression; every node knows its bytes in the text.
+//! The syntax tree of an expression; every node has its span in the text.
 
 use std::ops::Range;
 
-/// One node and where it stands.
+/// A node and its span.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Node {
-    /// Bytes in the text; parentheses around it are not part of it.
+    /// Bytes in the text, without enclosing parentheses.
     pub(super) span: Range<usize>,
-    /// What it is.
+    /// The kind of node.
     pub(super) kind: Kind,
 }
 
-/// A name and where it stands.
+/// A name and its span.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Word {
+pub(super) struct Identifier {
     pub(super) span: Range<usize>,
     pub(super) text: String,
 }
@@ -25,12 +25,12 @@ pub(super) enum Kind {
     Text(String),
     Null,
     List(Vec<Node>),
-    /// A fact, or a variable of a macro around it.
+    /// A fact, or a variable of an enclosing macro.
     Name(String),
-    Field(Box<Node>, Word),
+    Field(Box<Node>, Identifier),
     Index(Box<Node>, Box<Node>),
     /// `has(operand.field)`
-    Has(Box<Node>, Word),
+    Has(Box<Node>, Identifier),
     Not(Box<Node>),
     Negate(Box<Node>),
     Binary(Operator, Box<Node>, Box<Node>),
@@ -39,17 +39,17 @@ pub(super) enum Kind {
     /// A function with all its arguments, a receiver first.
     Call(Function, Vec<Node>),
     /// A macro over the elements of a list or the keys of a map.
-    Each(Box<Each>),
+    Comprehension(Box<Comprehension>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Each {
+pub(super) struct Comprehension {
     pub(super) quantifier: Quantifier,
     pub(super) range: Node,
-    pub(super) variable: Word,
-    /// What is asked of each element; `map` with two arguments asks nothing.
+    pub(super) variable: Identifier,
+    /// The condition on each element; `map` with two arguments has none.
     pub(super) condition: Option<Node>,
-    /// What `map` makes of each element.
+    /// The result of `map` for each element.
     pub(super) result: Option<Node>,
 }
 
@@ -80,7 +80,7 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    /// As it is written.
+    /// The spelling.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Or => "||",
@@ -116,7 +116,7 @@ impl Function {
     pub(super) const ALL: [Self; 7] =
         [Self::Size, Self::Contains, Self::StartsWith, Self::EndsWith, Self::Abs, Self::Least, Self::Greatest];
 
-    /// As it is written.
+    /// The spelling.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Size => "size",
@@ -143,7 +143,7 @@ impl Node {
         }
     }
 
-    /// The nodes on the longest way down, itself among them.
+    /// The number of nodes on the longest path down, including itself.
     pub(super) fn depth(&self) -> usize {
         1 + self.children().into_iter().map(Self::depth).max().unwrap_or(0)
     }
@@ -155,25 +155,28 @@ impl Node {
             Kind::Index(left, right) | Kind::Binary(_, left, right) => vec![left, right],
             Kind::If(condition, yes, no) => vec![condition, yes, no],
             Kind::List(nodes) | Kind::Call(_, nodes) => nodes.iter().collect(),
-            Kind::Each(each) => std::iter::once(&each.range).chain(&each.condition).chain(&each.result).collect(),
+            Kind::Comprehension(comprehension) => std::iter::once(&comprehension.range)
+                .chain(&comprehension.condition)
+                .chain(&comprehension.result)
+                .collect(),
         }
     }
 
-    /// Whether the fact `root` is named in it.
+    /// Whether it names the fact `root`.
     pub(super) fn names(&self, root: &str) -> bool {
         let mut found = false;
         self.free_names(&mut Vec::new(), &mut |name, _| found |= name == root);
         found
     }
 
-    /// Visits every name that no macro around it binds.
+    /// Visits every name that no enclosing macro binds.
     pub(super) fn free_names<'a>(&'a self, bound: &mut Vec<&'a str>, visit: &mut dyn FnMut(&'a str, &'a Range<usize>)) {
         match &self.kind {
             Kind::Name(name) if !bound.contains(&name.as_str()) => visit(name, &self.span),
-            Kind::Each(each) => {
-                each.range.free_names(bound, visit);
-                bound.push(&each.variable.text);
-                for node in each.condition.iter().chain(&each.result) {
+            Kind::Comprehension(comprehension) => {
+                comprehension.range.free_names(bound, visit);
+                bound.push(&comprehension.variable.text);
+                for node in comprehension.condition.iter().chain(&comprehension.result) {
                     node.free_names(bound, visit);
                 }
                 bound.pop();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Why something is not known.
+/// Why a value is unknown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Unknown {
     pub(super) missing: Vec<String>,
@@ -14,7 +14,7 @@ impl Unknown {
         Self { missing: vec![path.into()], reasons: Vec::new() }
     }
 
-    pub(super) fn because(reason: impl Into<String>) -> Self {
+    pub(super) fn reason(reason: impl Into<String>) -> Self {
         Self { missing: Vec::new(), reasons: vec![reason.into()] }
     }
 
@@ -33,7 +33,7 @@ impl Unknown {
     }
 }
 
-/// True, false, or why it is not known.
+/// True, false, or why it is unknown.
 pub(super) type Truth = Result<bool, Unknown>;
 
 /// False if one is false, else unknown if one is unknown.
@@ -54,7 +54,7 @@ pub(super) fn or(left: Truth, right: Truth) -> Truth {
     }
 }
 
-/// A value and the fact it is, if it is one.
+/// A value, and its path if it is a fact.
 #[derive(Debug, Clone)]
 pub(super) struct Known<'a> {
     pub(super) data: Data<'a>,
@@ -76,7 +76,7 @@ impl<'a> Known<'a> {
         Self { data, path: None }
     }
 
-    /// A fact; null and what no double holds is absent.
+    /// A fact; null and numbers that are not finite doubles are absent.
     pub(super) fn fact(value: &'a Value, path: String) -> Result<Self, Unknown> {
         let data = match value {
             Value::Null => return Err(Unknown::missing(path)),
@@ -109,7 +109,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// A slice is named by its column and value, another element by its place.
+/// The path of an element: a slice by its column and value, another element by its index.
 fn element_path(list: &str, place: usize, element: &Value) -> String {
     match (element.get("column").and_then(Value::as_str), element.get("value").and_then(Value::as_str)) {
         (Some(column), Some(value)) => format!("{list}[{column}={value}]"),
@@ -117,7 +117,7 @@ fn element_path(list: &str, place: usize, element: &Value) -> String {
     }
 }
 
-/// Whether two values are the same; values of different types are not.
+/// Whether two values are equal; values of different types are not.
 pub(super) fn equal(left: &Data<'_>, right: &Data<'_>) -> bool {
     match (left, right) {
         (Data::Number(left), Data::Number(right)) => left == right,

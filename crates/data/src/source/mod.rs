@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use perennial_core::port::data::{FilesSource, Format};
 use perennial_core::schema::Schema;
 
@@ -144,7 +145,7 @@ impl Files {
 
 /// JSON lines in memory.
 pub(crate) struct JsonLines {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     label: Arc<str>,
     /// The schema of the rows.
     pub(crate) schema: SchemaRef,
@@ -152,7 +153,7 @@ pub(crate) struct JsonLines {
 
 impl JsonLines {
     /// Infers the schema of the lines.
-    pub(crate) fn open(bytes: Arc<[u8]>, label: &str, known: Option<&SchemaRef>) -> Result<Self> {
+    pub(crate) fn open(bytes: Bytes, label: &str, known: Option<&SchemaRef>) -> Result<Self> {
         let label = Arc::from(label);
         let schema = json::infer_schema_of_bytes(&bytes, &label, known)?;
         Ok(Self { bytes, label, schema })

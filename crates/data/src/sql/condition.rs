@@ -150,8 +150,8 @@ mod tests {
         ] {
             let error: perennial_core::Error = validate_condition(condition).unwrap_err().into();
             assert!(error.message().contains(message), "{condition}: {}", error.message());
-            assert_eq!(hint.is_some(), error.hint_text().is_some(), "{condition}: {:?}", error.hint_text());
-            assert!(error.hint_text().unwrap_or_default().contains(hint.unwrap_or_default()), "{condition}");
+            assert_eq!(hint.is_some(), error.hint().is_some(), "{condition}: {:?}", error.hint());
+            assert!(error.hint().unwrap_or_default().contains(hint.unwrap_or_default()), "{condition}");
         }
         assert!(validate_condition(&vec!["x"; 3_000].join("+")).unwrap_err().to_string().contains("1000 operators"));
         assert!(validate_condition(&" ".repeat(CONDITION_BYTES_MAX + 1)).unwrap_err().to_string().contains("bytes"));

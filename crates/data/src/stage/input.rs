@@ -62,7 +62,7 @@ pub(super) async fn open(
             .await
         }
         StageInput::JsonLines(bytes) => {
-            let (bytes, label) = (Arc::clone(bytes), format!("rows for dataset `{}`", request.dataset));
+            let (bytes, label) = (bytes.clone(), format!("rows for dataset `{}`", request.dataset));
             open_blocking(move || JsonLines::open(bytes, &label, known.as_ref()).map(Input::Lines)).await
         }
         StageInput::Columns(columns) => {

@@ -79,7 +79,7 @@ async fn columns_of_different_lengths_and_repeated_names_are_refused() {
 #[tokio::test]
 async fn nothing_is_staged_or_committed_while_writes_are_paused() {
     let (fixture, other) = (Fixture::new(), Fixture::new());
-    let still = fixture.engine.stand_still().await;
+    let still = fixture.engine.pause_writes().await;
     let rows = columns([("a", Values::Int(vec![1]))]);
     let mut loading = std::pin::pin!(fixture.load(&rows));
     // Writes wait while another engine keeps loading; reads continue.

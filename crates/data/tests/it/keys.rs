@@ -110,7 +110,7 @@ async fn a_load_that_was_checked_against_another_version_is_refused() {
     fixture.load(&StageOptions::lines("{\"k\": 4, \"v\": \"other\"}\n").key(&["k"])).await;
     let error = fixture.commit(held).await.unwrap_err();
     assert_error(&error, "wrong-state", &["checked against number 1", TABLE, "now at number 2"]);
-    assert_eq!(error.hint_text(), Some("stage the load again"));
+    assert_eq!(error.hint(), Some("stage the load again"));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn missing_and_retyped_columns_are_refused_with_the_difference() {
         "schema-changed",
         &["file `other.parquet`", "dataset `rows`", "column `a` is text, was int", "column `b` (text) is missing"],
     );
-    assert!(error.hint_text().is_some());
+    assert!(error.hint().is_some());
 }
 
 #[tokio::test]
@@ -106,5 +106,5 @@ async fn names_keep_their_case_and_the_error_tells_how_to_quote_them() {
     assert_eq!(fixture.rows("SELECT \"DepDelay\", \"two words\" FROM rows").await, [[json!(1), json!(2)]]);
     let error = fixture.try_query("SELECT DepDelay FROM rows").await.unwrap_err();
     assert_error(&error, "sql", &["line 1 column 8"]);
-    assert_eq!(error.hint_text(), Some("write `\"DepDelay\"`: names with capital letters need double quotes"));
+    assert_eq!(error.hint(), Some("write `\"DepDelay\"`: names with capital letters need double quotes"));
 }

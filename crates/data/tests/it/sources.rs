@@ -199,7 +199,7 @@ async fn invalid_and_truncated_parquet_files_are_reported() {
     for name in ["cut.parquet", "noise.parquet", "damaged.parquet"] {
         let error = fixture.stage(&StageOptions::files(&[name])).await.unwrap_err();
         assert_error(&error, "source-file", &[name, "not a complete Parquet file"]);
-        assert!(error.hint_text().is_some());
+        assert!(error.hint().is_some());
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 
 use perennial_core::Error;
 use perennial_core::digest::{TableDigest, TableSum};
@@ -213,7 +212,7 @@ impl StageOptions {
     }
 
     pub(crate) fn lines(text: &str) -> Self {
-        Self::new(StageInput::JsonLines(Arc::from(text.as_bytes())))
+        Self::new(StageInput::JsonLines(text.to_owned().into()))
     }
 
     pub(crate) fn mode(mut self, mode: Mode) -> Self {

@@ -21,7 +21,7 @@ fn a_margin_is_not_a_probability() {
     assert_eq!(error, Error::NotAProbability { row: 1, value: -2.5 });
     let error = perennial_core::Error::from(error);
     assert_eq!(error.code(), ErrorCode::Model);
-    assert!(error.hint_text().unwrap().contains("not margins"));
+    assert!(error.hint().unwrap().contains("not margins"));
 }
 
 #[test]

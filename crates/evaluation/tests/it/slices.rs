@@ -96,7 +96,7 @@ fn checked_gates_evaluate_over_the_facts() {
     for (text, expected) in cases {
         let expression = Expression::parse(text).unwrap();
         assert_eq!(expression.check(&FactSchema::gate(TaskKind::Binary, &["simple"])), [], "{text}");
-        assert_eq!(expression.judge(&facts).verdict, expected, "{text}");
+        assert_eq!(expression.evaluate(&facts).verdict, expected, "{text}");
     }
 }
 

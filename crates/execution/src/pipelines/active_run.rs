@@ -87,7 +87,7 @@ async fn begin(caller: &Caller, project: &ProjectState, run: &PipelineRun, resum
         return Err(wrong_state(
             "the project file changed since this release was interrupted: nothing of it goes live",
         )
-        .hint("`perennial release` releases by the file as it is now"));
+        .with_hint("`perennial release` releases by the file as it is now"));
     }
     let (id, server, at) = (run.id, caller.kernel.server.to_string(), project.now());
     let event =

@@ -126,7 +126,7 @@ pub(super) async fn execute(
     }
     skip(&context, schedule.skipped()).await?;
     if let Some((step, error)) = failures.into_iter().next() {
-        return Err(error.reworded(format!("step `{step}` failed: {}", error.message())));
+        return Err(error.with_message(format!("step `{step}` failed: {}", error.message())));
     }
     if cancellation.is_requested() {
         return Ok(None);
@@ -167,7 +167,7 @@ fn translate(event: &collect::Told<'_>) -> PipelineEvent {
         collect::Told::Failed(dataset, error) => PipelineEvent::LoadFailed {
             dataset: (*dataset).clone(),
             message: collect::in_words(error),
-            hint: error.hint_text().map(str::to_owned),
+            hint: error.hint().map(str::to_owned),
         },
         collect::Told::Ended(dataset, path, arrived) => {
             let (state, rows, load) = match arrived {

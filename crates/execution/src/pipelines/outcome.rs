@@ -43,7 +43,7 @@ impl Execution {
                 (event, finished.state, finished.message.clone(), (held > 0).then(|| hint.to_owned()))
             }
             Err(error) => {
-                let (message, hint) = (error.message().to_owned(), error.hint_text().map(str::to_owned));
+                let (message, hint) = (error.message().to_owned(), error.hint().map(str::to_owned));
                 (PipelineRunEvent::Fail, PipelineRunState::Failed, Some(message), hint)
             }
         };

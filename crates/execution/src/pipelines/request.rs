@@ -71,7 +71,7 @@ pub(super) fn new_run(
 ) -> Result<PipelineRun> {
     let is_known = |asked: &&StepName| submission.graph.steps().any(|step| step == *asked);
     if let Some(unknown) = options.steps.iter().find(|step| !is_known(step)) {
-        return Err(Error::not_found("step", unknown).hint(known_steps(unknown, submission)));
+        return Err(Error::not_found("step", unknown).with_hint(known_steps(unknown, submission)));
     }
     let at = project.now();
     Ok(PipelineRun {

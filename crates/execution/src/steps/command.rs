@@ -219,7 +219,7 @@ async fn attempt(
                 ErrorCode::StepFailed,
                 format!("step `{step}` ended well but left nothing at `{}`, its output `{name}`", output.path),
             )
-            .hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
+            .with_hint(format!("write to the path in $PERENNIAL_OUTPUT_{}", variable(name))));
         };
         let made = match output.kind {
             Kind::Model => take_model(context, step, id, name, &place, tracked, &environment).await?,
@@ -317,7 +317,7 @@ fn failed(step: &StepName, run: &Run, exit: &Exit, log: &str) -> Error {
         }
         _ => format!("the whole log: `perennial logs {step}`"),
     };
-    if tail.is_empty() { error.hint(next) } else { error.hint(format!("its last lines:\n{tail}\n{next}")) }
+    if tail.is_empty() { error.with_hint(next) } else { error.with_hint(format!("its last lines:\n{tail}\n{next}")) }
 }
 
 async fn take_file(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
@@ -405,7 +405,7 @@ async fn take_model(
                 models.signature(&bytes, SignatureHint { task: kind, features: &features, classes: &[] })
             })
             .await
-            .map_err(|error| error.reworded(format!("the model of step `{step}`: {}", error.message())))?;
+            .map_err(|error| error.with_message(format!("the model of step `{step}`: {}", error.message())))?;
         reference.onnx = Some(file.path.to_string());
         reference.signature = Some(signature);
     }

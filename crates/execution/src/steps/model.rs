@@ -71,7 +71,7 @@ pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) 
                 reference.flavor
             ),
         )
-        .hint(export_hint(&reference.flavor)));
+        .with_hint(export_hint(&reference.flavor)));
     };
     let file = manifest.file(onnx).ok_or_else(|| Error::not_found("file of model", onnx))?;
     let bytes = kernel.services.blobs.get_bytes(file.blob.digest, MODEL_BYTES_MAX).await?;
@@ -174,7 +174,7 @@ pub(crate) async fn end_run(
                         size_bytes: file.blob.size_bytes,
                         updated_ms: now,
                     };
-                    run_artifacts::put(tx, run, &artifact).await?;
+                    run_artifacts::upsert(tx, run, &artifact).await?;
                 }
                 runs::update(tx, run, &RunUpdate { status: Some(status), end_ms: Some(now), name: None }).await?;
                 seal.end(tx, run).await

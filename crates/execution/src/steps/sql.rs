@@ -47,7 +47,7 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
             ErrorCode::LoadHeld,
             load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")),
         )
-        .hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
+        .with_hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
         Arrived::Committed(versioned, ..) | Arrived::Unchanged(versioned) => Ok(made(context, id, *versioned)),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Examples {
 pub(crate) fn task(context: &Context) -> Result<&Task> {
     context.submission.project.task.as_ref().ok_or_else(|| {
         Error::new(ErrorCode::ProjectFile, "the project file has no `[task]`")
-            .hint("say in `[task]` what is to be learnt: kind, data, target, key, time, test, metric")
+            .with_hint("say in `[task]` what is to be learnt: kind, data, target, key, time, test, metric")
     })
 }
 
@@ -92,7 +92,7 @@ fn table(context: &Context, task: &Task) -> Result<Versioned> {
         if table.version.schema.field(column).is_none() {
             let (message, hint) = no_column(&task.data, &table.version.schema, column);
             let error = Error::new(ErrorCode::ProjectFile, format!("{message}, which `[task] {role}` names"));
-            return Err(error.hint_if_known(hint));
+            return Err(error.with_optional_hint(hint));
         }
     }
     Ok(table)
@@ -132,7 +132,8 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         _ => Vec::new(),
     };
     let now_ms = context.project.now().project_ms;
-    let rules = Rules { test: &task.test, label_delay: task.label_delay.as_ref(), zone: &context.submission.zone, now_ms };
+    let rules =
+        Rules { test: &task.test, label_delay: task.label_delay.as_ref(), zone: &context.submission.zone, now_ms };
     let decided = decide(Rows { times: &times, labelled: &labelled }, rules)?;
     // Two steps may decide at once; they decide alike.
     Ok(*context.split.get_or_init(|| decided))

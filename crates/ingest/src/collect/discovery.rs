@@ -182,7 +182,7 @@ impl Look<'_> {
             let record = SourceFileRecord { load_id: Some(before.id), ..record };
             self.kernel
                 .store()
-                .write(move |tx| Box::pin(async move { Ok(source_files::put(tx, &record).await?) }))
+                .write(move |tx| Box::pin(async move { Ok(source_files::upsert(tx, &record).await?) }))
                 .await?;
             return Ok(Found::Known);
         }
@@ -200,7 +200,7 @@ impl Look<'_> {
                     file.path, self.dataset.name
                 ),
             )
-            .hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"),
+            .with_hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"),
         ))
     }
 

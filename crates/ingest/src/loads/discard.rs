@@ -36,7 +36,7 @@ impl Ingest {
         let load = held(caller, project, id).await?;
         if load.source_path.is_none() {
             return Err(wrong_state(format!("load `{id}` is the result of a step, which would bring it again"))
-                .hint("change the step or the checks of its dataset, or let the load in"));
+                .with_hint("change the step or the checks of its dataset, or let the load in"));
         }
         let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
         let by = Recorder::new(caller, Some(project.id)).await?;

@@ -107,7 +107,7 @@ async fn judge_again(
     let staged = kernel.data().stage(stage_request(kernel, dataset, base, &arrival, load.id).await?).await?;
     judged(&mut load, &staged)?;
     let again = load.clone();
-    kernel.store().write(move |tx| Box::pin(async move { Ok(loads::judge_again(tx, &again).await?) })).await?;
+    kernel.store().write(move |tx| Box::pin(async move { Ok(loads::update_staging(tx, &again).await?) })).await?;
     kernel.data().quarantine(load.id, &dataset.table_path).await?;
     Ok((load, staged))
 }

@@ -44,7 +44,7 @@ impl Wanted {
         let is_administrator = name == ADMIN && role == Role::Admin && project.is_none();
         if !is_administrator && RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
             let message = format!("the name `{name}` is kept for the server");
-            return Err(Error::new(ErrorCode::InvalidArgument, message).hint("choose another name"));
+            return Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("choose another name"));
         }
         Ok(Self { name: name.to_owned(), kind: PrincipalKind::Person, project, role })
     }
@@ -154,7 +154,7 @@ async fn may_change(
 
 /// A name that somebody has with another grant. What they hold is told to those who may manage it.
 async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Principal) -> Result<Error> {
-    let taken = |message| Error::new(ErrorCode::AlreadyExists, message).hint("choose another name");
+    let taken = |message| Error::new(ErrorCode::AlreadyExists, message).with_hint("choose another name");
     let name = &found.name;
     if held.is_empty() || !held.iter().all(|grant| asking.may(Permission::Manage, grant.project_id)) {
         return Ok(taken(format!("the name `{name}` is taken")));
@@ -177,5 +177,5 @@ async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Pr
         return Ok(taken(message));
     }
     Ok(Error::new(ErrorCode::AlreadyExists, message)
-        .hint("choose another name; or revoke every token of this one first, then it may get another role"))
+        .with_hint("choose another name; or revoke every token of this one first, then it may get another role"))
 }

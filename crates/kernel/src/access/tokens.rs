@@ -44,7 +44,7 @@ pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
                 tokens::delete_stale(tx, now - VOID_KEPT_MS).await?;
                 tokens::delete_stale_admin_links(tx, now).await?;
                 sessions::delete_expired(tx, now).await?;
-                let void = tokens::revoke_kind(tx, TokenKind::Host, now).await?;
+                let void = tokens::revoke_all_of_kind(tx, TokenKind::Host, now).await?;
                 end_sessions(tx, &void).await
             })
         })

@@ -82,6 +82,6 @@ fn checked_alerts_evaluate_over_the_facts() {
     for (text, expected) in cases {
         let expression = Expression::parse(text).unwrap();
         assert_eq!(expression.check(&FactSchema::alert(TaskKind::Binary)), [], "{text}");
-        assert_eq!(expression.judge(&facts).verdict, expected, "{text}");
+        assert_eq!(expression.evaluate(&facts).verdict, expected, "{text}");
     }
 }

@@ -152,14 +152,14 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
                 ErrorCode::Signature,
                 format!("input `{unknown}` is not known to `{}`", deployment.endpoint),
             )
-            .hint(format!("it takes: {}", deployment.inputs().join(", "))));
+            .with_hint(format!("it takes: {}", deployment.inputs().join(", "))));
         }
     }
     let mut features = Frame::new();
     for input in &signature.inputs {
         let Some(column) = request.inputs.column(&input.name) else {
             return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name))
-                .hint("name every feature; null is allowed as its value"));
+                .with_hint("name every feature; null is allowed as its value"));
         };
         let fitted = match (input.kind, column) {
             (InputKind::Number, Column::Number(_)) | (InputKind::Text, Column::Text(_)) => column.clone(),

@@ -60,7 +60,7 @@ impl Endpoints {
         if canary.requests() < declared.min_requests {
             return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
         }
-        let judged = declared.rollback.as_ref().map(|rule| rule.judge(&all_facts(canary, champion)));
+        let judged = declared.rollback.as_ref().map(|rule| rule.evaluate(&all_facts(canary, champion)));
         if let Some(judged) = judged.filter(|judged| judged.verdict == Verdict::Unknown) {
             let unknown = judged.missing.iter().chain(&judged.reasons).cloned().collect::<Vec<_>>().join(", ");
             return Some(format!("its rollback rule needs {unknown}, which is not known yet"));
@@ -87,9 +87,9 @@ impl Endpoints {
         };
         let facts = all_facts(&canary, &champion);
         let rule = declared.rollback.as_ref();
-        let verdict = rule.map(|rule| rule.judge(&facts));
-        if let Some(judgement) = verdict.as_ref().filter(|judgement| judgement.verdict == Verdict::Pass) {
-            let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": judgement.values });
+        let verdict = rule.map(|rule| rule.evaluate(&facts));
+        if let Some(evaluation) = verdict.as_ref().filter(|evaluation| evaluation.verdict == Verdict::Pass) {
+            let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": evaluation.values });
             self.end_canary(caller, project, endpoint, cause).await?;
             let message = format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name);
             return Ok(Some((message, true)));
@@ -98,7 +98,7 @@ impl Endpoints {
             return Ok(None);
         }
         let waits = canary.requests() < declared.min_requests
-            || verdict.is_some_and(|judgement| judgement.verdict == Verdict::Unknown);
+            || verdict.is_some_and(|evaluation| evaluation.verdict == Verdict::Unknown);
         if waits {
             if endpoint.canary_state != Some(perennial_core::state::CanaryState::Waiting) {
                 let (stored, at_ms) = (endpoint.clone(), self.kernel.services.clock.wall_ms());

@@ -54,7 +54,7 @@ async fn a_command_that_cannot_start_reports_the_reason() {
         let error = step.runner().run(step.command(argv)).await.unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(error.message().starts_with(message), "{error}");
-        assert!(error.hint_text().is_some());
+        assert!(error.hint().is_some());
     }
     // Executable, but of an unknown format.
     std::fs::write(&text, [0, 1, 2]).unwrap();

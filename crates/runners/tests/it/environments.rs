@@ -81,7 +81,7 @@ async fn without_python_the_error_says_what_to_install() {
     let error = runner(&step, &[]).resolve(&uv("six"), "python").await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::NotReady);
     assert!(error.message().contains("python3"), "{error}");
-    assert!(error.hint_text().unwrap().contains("install Python 3"));
+    assert!(error.hint().unwrap().contains("install Python 3"));
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ impl From<LogError> for Error {
             return inner;
         }
         let wrapped = Self::new(code, error.to_string());
-        let wrapped = if hint.is_empty() { wrapped } else { wrapped.hint(hint) };
-        wrapped.because(error)
+        let wrapped = if hint.is_empty() { wrapped } else { wrapped.with_hint(hint) };
+        wrapped.with_source(error)
     }
 }

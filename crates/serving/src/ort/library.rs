@@ -56,7 +56,9 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
 pub(super) fn environment(path: &Path) -> Result<Environment> {
     let unusable = |reason: String| {
         Error::new(ErrorCode::Model, format!("cannot use `{}` as ONNX Runtime library: {reason}", path.display()))
-            .hint("`pip install --upgrade onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
+            .with_hint(
+                "`pip install --upgrade onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`",
+            )
     };
     if !path.is_file() {
         return Err(unusable("the file does not exist".to_owned()));

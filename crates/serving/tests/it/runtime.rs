@@ -136,7 +136,7 @@ fn without_a_library_the_error_names_the_operator_and_the_remedy() {
         assert_eq!(error.code(), ErrorCode::Model);
         let expected = if is_missing { "Erf" } else { "`/nowhere/libonnxruntime.so`" };
         assert!(error.message().contains(expected), "{error}");
-        assert!(error.hint_text().unwrap().contains("ORT_DYLIB_PATH"));
+        assert!(error.hint().unwrap().contains("ORT_DYLIB_PATH"));
     }
 }
 
@@ -145,7 +145,7 @@ fn a_file_that_is_not_a_model_is_refused() {
     for bytes in [&b""[..], b"import torch", &[0xff; 64]] {
         let error = Runtime::default().load(bytes, &signature(&[], TaskKind::Binary, &[])).err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
-        assert!(error.hint_text().is_some());
+        assert!(error.hint().is_some());
     }
 }
 

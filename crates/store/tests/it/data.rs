@@ -177,11 +177,11 @@ async fn a_held_load_is_judged_again(db: &Db) {
     stage(db, &one).await;
     let again = Load { passing: 90, set_aside: 10, reasons: json!({"key exists": 10}), staged: Some(json!([])), ..one };
     let judged = again.clone();
-    write_tx!(db.store, tx => { Ok(loads::judge_again(tx, &judged).await?) }).unwrap_err();
+    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &judged).await?) }).unwrap_err();
     let id = again.id;
     write_tx!(db.store, tx => { Ok(loads::apply(tx, id, LoadEvent::Hold, None, NOW).await?) }).unwrap();
     let judged = again.clone();
-    write_tx!(db.store, tx => { Ok(loads::judge_again(tx, &judged).await?) }).unwrap();
+    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &judged).await?) }).unwrap();
     let held = Load { state: LoadState::Held, settled_ms: Some(NOW), ..again };
     assert_eq!(get(db, id).await, held);
     let mut reader = db.store.read().await.unwrap();
@@ -293,7 +293,7 @@ async fn what_was_seen_of_a_file_is_kept(db: &Db) {
     };
     let (one, two, three) = (file("b", 1), file("a", 2), file("b", 3));
     for file in [one, two.clone(), three.clone()] {
-        write_tx!(db.store, tx => { Ok(source_files::put(tx, &file).await?) }).unwrap();
+        write_tx!(db.store, tx => { Ok(source_files::upsert(tx, &file).await?) }).unwrap();
     }
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(source_files::list(&mut reader, dataset.id).await.unwrap(), [two.clone(), three]);
@@ -323,10 +323,10 @@ async fn checks_and_profiles_belong_to_a_load(db: &Db) {
     let (first, second, again) =
         (result("volume", Verdict::Unknown), result("origin", Verdict::Fail), result("volume", Verdict::Pass));
     for result in [first, second.clone(), again.clone()] {
-        write_tx!(db.store, tx => { Ok(check_results::put(tx, &result).await?) }).unwrap();
+        write_tx!(db.store, tx => { Ok(check_results::upsert(tx, &result).await?) }).unwrap();
     }
     let kept = profile.clone();
-    write_tx!(db.store, tx => { Ok(check_results::put_profile(tx, &kept).await?) }).unwrap();
+    write_tx!(db.store, tx => { Ok(check_results::upsert_profile(tx, &kept).await?) }).unwrap();
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(check_results::list(&mut reader, one.id).await.unwrap(), [second, again]);
     assert_eq!(check_results::list_of_dataset(&mut reader, dataset.id, one.id).await.unwrap().len(), 2);

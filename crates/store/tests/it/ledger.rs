@@ -1,7 +1,7 @@
 //! The ledger in storage: order, verification, erasure.
 
 use futures::future::join_all;
-use perennial_core::ledger::{Chain, Fault, GENESIS, Head, Record};
+use perennial_core::ledger::{Chain, GENESIS, Head, Record, VerifyError};
 use perennial_store::{ledger, projects, tokens};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -48,10 +48,10 @@ async fn tamper(db: &Db, sql: &str) {
     }
 }
 
-async fn fault(db: &Db) -> (i64, Fault) {
+async fn fault(db: &Db) -> (i64, VerifyError) {
     let mut reader = db.store.read().await.unwrap();
     let broken = ledger::verify(&mut reader, Chain::Server, None).await.unwrap().unwrap_err();
-    (broken.sequence, broken.why)
+    (broken.sequence, broken.error)
 }
 
 async fn entries_follow_each_other_and_verify(db: &Db) {
@@ -120,10 +120,10 @@ async fn an_altered_removed_or_exchanged_entry_is_found(db: &Db) {
         append(db, subject).await;
     }
     tamper(db, "UPDATE ledger_entries SET actor = 'eve' WHERE sequence = 2").await;
-    assert_eq!(fault(db).await, (2, Fault::Altered));
+    assert_eq!(fault(db).await, (2, VerifyError::Altered));
     tamper(db, "UPDATE ledger_entries SET actor = 'ada' WHERE sequence = 2").await;
     tamper(db, "UPDATE ledger_payloads SET body = '{}' WHERE sequence = 3").await;
-    assert_eq!(fault(db).await, (3, Fault::Payload));
+    assert_eq!(fault(db).await, (3, VerifyError::Payload));
     tamper(db, "UPDATE ledger_payloads SET body = '{\"subject\":\"c\"}' WHERE sequence = 3").await;
     tamper(
         db,
@@ -131,11 +131,11 @@ async fn an_altered_removed_or_exchanged_entry_is_found(db: &Db) {
          UPDATE ledger_entries SET sequence = 3 WHERE sequence = 99",
     )
     .await;
-    assert_eq!(fault(db).await, (2, Fault::Altered));
+    assert_eq!(fault(db).await, (2, VerifyError::Altered));
     tamper(db, "DELETE FROM ledger_entries WHERE sequence IN (2, 3)").await;
-    assert_eq!(fault(db).await, (2, Fault::Misplaced { found: 4 }));
+    assert_eq!(fault(db).await, (2, VerifyError::Misplaced { found: 4 }));
     tamper(db, "DELETE FROM ledger_entries WHERE sequence > 1").await;
-    assert_eq!(fault(db).await, (2, Fault::Cut));
+    assert_eq!(fault(db).await, (2, VerifyError::Cut));
 }
 
 async fn a_chain_hashed_anew_is_found_by_its_head(db: &Db) {
@@ -159,5 +159,5 @@ async fn a_chain_hashed_anew_is_found_by_its_head(db: &Db) {
     let mut reader = db.store.read().await.unwrap();
     ledger::verify(&mut reader, Chain::Server, None).await.unwrap().unwrap();
     let broken = ledger::verify(&mut reader, Chain::Server, Some(&noted)).await.unwrap().unwrap_err();
-    assert_eq!(broken.why, Fault::HeadMissing(noted));
+    assert_eq!(broken.error, VerifyError::HeadMissing(noted));
 }

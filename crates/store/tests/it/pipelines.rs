@@ -195,7 +195,7 @@ async fn the_newest_good_attempt_of_each_step_comes_in_one_query(db: &Db) {
             step(db, run.id, StepRunEvent::Start).await;
             for digest in ["first", "second"] {
                 let output = output(&run, &format!("{digest} {attempt}"));
-                write_tx!(db.store, tx => { Ok(step_runs::put_output(tx, &output).await?) }).unwrap();
+                write_tx!(db.store, tx => { Ok(step_runs::upsert_output(tx, &output).await?) }).unwrap();
             }
             step(db, run.id, StepRunEvent::Succeed).await;
             if attempt == 2 {

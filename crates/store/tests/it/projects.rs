@@ -202,10 +202,13 @@ async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     let held = tokens::list_held(&mut reader, one.kind).await.unwrap();
     assert_eq!(held.iter().map(|token| token.id).collect::<Vec<_>>(), [one.id]);
     drop(reader);
-    let void = write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
+    let void =
+        write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
     assert_eq!(void, [tokens::Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
     assert!(
-        write_tx!(db.store, tx => { Ok(tokens::revoke_kind(tx, TokenKind::Person, NOW).await?) }).unwrap().is_empty()
+        write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) })
+            .unwrap()
+            .is_empty()
     );
 }
 

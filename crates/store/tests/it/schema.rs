@@ -105,7 +105,7 @@ async fn what_a_newer_version_wrote_is_not_touched() {
     assert!(matches!(refused, Error::Newer(9999)), "{refused}");
     let error = CoreError::from(refused);
     assert_eq!(error.code(), ErrorCode::NotReady);
-    assert!(error.hint_text().is_some());
+    assert!(error.hint().is_some());
 }
 
 #[tokio::test]

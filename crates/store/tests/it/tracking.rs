@@ -211,10 +211,10 @@ async fn artifacts_are_listed_and_deleted_by_folder(db: &Db) {
     let paths = ["model", "model-2/x", "model/MLmodel", "model/data/a", "plots/é.png"];
     for path in paths {
         let artifact = artifact(path, "d");
-        write_tx!(db.store, tx => { Ok(run_artifacts::put(tx, id, &artifact).await?) }).unwrap();
+        write_tx!(db.store, tx => { Ok(run_artifacts::upsert(tx, id, &artifact).await?) }).unwrap();
     }
     let again = artifact("plots/é.png", "e");
-    write_tx!(db.store, tx => { Ok(run_artifacts::put(tx, id, &again).await?) }).unwrap();
+    write_tx!(db.store, tx => { Ok(run_artifacts::upsert(tx, id, &again).await?) }).unwrap();
     let mut reader = db.store.read().await.unwrap();
     let names = |files: Vec<RunArtifact>| files.into_iter().map(|file| file.path).collect::<Vec<_>>();
     assert_eq!(names(run_artifacts::list(&mut reader, id, "").await.unwrap()), paths);
@@ -223,5 +223,5 @@ async fn artifacts_are_listed_and_deleted_by_folder(db: &Db) {
     drop(reader);
     assert_eq!(write_tx!(db.store, tx => { Ok(run_artifacts::delete(tx, id, "model").await?) }).unwrap(), 3);
     let missing = artifact("x", "d");
-    write_tx!(db.store, tx => { Ok(run_artifacts::put(tx, RunId::generate(), &missing).await?) }).unwrap_err();
+    write_tx!(db.store, tx => { Ok(run_artifacts::upsert(tx, RunId::generate(), &missing).await?) }).unwrap_err();
 }

@@ -18,7 +18,7 @@ fn refused(frame: &Frame, target: Target, task: TaskKind, params: Value, message
         let error = train(kind, frame, &target, task, params.as_object().unwrap_or(&empty)).err().expect("a refusal");
         let error = perennial_core::Error::from(error);
         assert_eq!(error.message(), message);
-        assert_eq!(error.hint_text().unwrap_or_default(), hint);
+        assert_eq!(error.hint().unwrap_or_default(), hint);
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read(body: &[u8]) -> Result<Table> {
 
 fn malformed(cause: &serde_json::Error) -> Error {
     refused(format!("the body does not read: {cause}"))
-        .hint("expected an object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
+        .with_hint("expected an object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
 }
 
 fn from_split(split: &Map<String, Value>) -> Result<Table> {

@@ -29,10 +29,7 @@ fn errors_of_expressions() {
             ("an invalid name of a gate", &[Rename("gates.fast", "Fast")]),
             ("a fact of gates in an alert", &[Set("monitors.delay.alerts.stale", "'candidate.auc < 0.02'")]),
             ("a number for an alert", &[Set("monitors.delay.alerts.drifted", "'drift.share'")]),
-            (
-                "a metric in a rollback rule",
-                &[Set("endpoints.delay.canary.rollback", "'canary.auc < champion.auc'")],
-            ),
+            ("a metric in a rollback rule", &[Set("endpoints.delay.canary.rollback", "'canary.auc < champion.auc'")]),
             ("gates without a release", &[Remove("release"), Append("[endpoints.other]\n")]),
         ],
     );

@@ -79,10 +79,7 @@ fn errors_of_commands() {
             ("an output outside the folder", &[Set("steps.train.outputs.model.path", "'../model'")]),
             ("an output without a path", &[Remove("steps.train.outputs.model.path")]),
             ("two models", &[Set("steps.train.outputs.other", "{ path = 'o', kind = 'model' }")]),
-            (
-                "a dataset of two steps",
-                &[Set("steps.train.outputs.features", "{ path = 'f', kind = 'dataset' }")],
-            ),
+            ("a dataset of two steps", &[Set("steps.train.outputs.features", "{ path = 'f', kind = 'dataset' }")]),
             (
                 "invalid limits",
                 &[

@@ -22,7 +22,7 @@ fn boolean() -> impl Strategy<Value = String> {
 }
 
 fn verdict(text: &str) -> Verdict {
-    Expression::parse(text).unwrap().judge(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 })).verdict
+    Expression::parse(text).unwrap().evaluate(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 })).verdict
 }
 
 fn negated(verdict: Verdict) -> Verdict {
@@ -55,13 +55,13 @@ proptest! {
 
     #[test]
     fn an_unknown_verdict_names_what_is_missing_and_a_known_one_does_not(a in boolean()) {
-        let judgement = Expression::parse(&a).unwrap().judge(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 }));
-        prop_assert_eq!(judgement.verdict == Verdict::Unknown, judgement.missing == ["u"]);
+        let evaluation = Expression::parse(&a).unwrap().evaluate(&json!({ "t": true, "f": false, "n": 2, "m": 1.5 }));
+        prop_assert_eq!(evaluation.verdict == Verdict::Unknown, evaluation.missing == ["u"]);
     }
 
     #[test]
     fn knowing_more_never_turns_an_answer_round(a in boolean(), u in any::<bool>()) {
-        let more = Expression::parse(&a).unwrap().judge(&json!({ "t": true, "f": false, "n": 2, "m": 1.5, "u": u })).verdict;
+        let more = Expression::parse(&a).unwrap().evaluate(&json!({ "t": true, "f": false, "n": 2, "m": 1.5, "u": u })).verdict;
         let less = verdict(&a);
         prop_assert!(less == Verdict::Unknown || less == more);
         prop_assert!(more != Verdict::Unknown);
@@ -73,8 +73,8 @@ proptest! {
         for text in ["n * A / B > 1", "A / B == n", "A - B <= n || A == B", "[A, B].exists(x, x / B > n)"] {
             let whole = text.replace('A', &a.to_string()).replace('B', &b.to_string());
             let double = text.replace('A', &format!("{a}.0")).replace('B', &format!("{b}.0"));
-            let whole = Expression::parse(&whole).unwrap().judge(&facts);
-            let double = Expression::parse(&double).unwrap().judge(&facts);
+            let whole = Expression::parse(&whole).unwrap().evaluate(&facts);
+            let double = Expression::parse(&double).unwrap().evaluate(&facts);
             prop_assert_eq!(whole, double);
         }
     }
@@ -83,7 +83,7 @@ proptest! {
     fn no_text_panics(text in "\\PC{0,60}") {
         if let Ok(expression) = Expression::parse(&text) {
             expression.check(&FactSchema::gate(TaskKind::Binary, &[]));
-            expression.judge(&json!({}));
+            expression.evaluate(&json!({}));
         }
     }
 
@@ -93,7 +93,7 @@ proptest! {
         match Expression::parse(&text) {
             Ok(expression) => {
                 expression.check(&FactSchema::gate(TaskKind::Binary, &[]));
-                expression.judge(&json!({ "candidate": { "auc": 1, "slices": [] } }));
+                expression.evaluate(&json!({ "candidate": { "auc": 1, "slices": [] } }));
             }
             Err(error) => prop_assert!(text.get(error.span).is_some()),
         }

@@ -7,15 +7,15 @@ mod verdicts;
 
 use serde_json::{Value, json};
 
-use super::{Expression, FactSchema, Judgement};
+use super::{Evaluation, Expression, FactSchema};
 use crate::task::TaskKind;
 
 fn parse(text: &str) -> Expression {
     Expression::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn judge(text: &str, facts: &Value) -> Judgement {
-    parse(text).judge(facts)
+fn evaluate(text: &str, facts: &Value) -> Evaluation {
+    parse(text).evaluate(facts)
 }
 
 fn gate() -> FactSchema {

@@ -7,26 +7,26 @@ use crate::task::TaskKind;
 
 const TASKS: [TaskKind; 3] = [TaskKind::Binary, TaskKind::Multiclass, TaskKind::Regression];
 
-fn measures(task: TaskKind) -> String {
+fn metric_table(task: TaskKind) -> String {
     let rows = metrics(task).iter().map(|metric| {
         let better = metric.greater_is_better.map_or("", |greater| if greater { "more" } else { "less" });
         format!("| `{}` | {} | {better} |\n", metric.name, metric.title)
     });
-    format!("| measure | what it is | better |\n| --- | --- | --- |\n{}", rows.collect::<String>())
+    format!("| metric | definition | better |\n| --- | --- | --- |\n{}", rows.collect::<String>())
 }
 
-/// The facts of a kind of expression, its measures as one.
+/// The facts of a kind of expression, with all metrics as one row.
 fn facts(task: TaskKind, schema: &FactSchema) -> String {
-    let mut told = HashSet::new();
-    let mut table = "| fact | is | tells |\n| --- | --- | --- |\n".to_owned();
+    let mut listed = HashSet::new();
+    let mut table = "| fact | type | meaning |\n| --- | --- | --- |\n".to_owned();
     for (path, kind, meaning) in schema.describe() {
         let (of, name) = path.rsplit_once('.').map_or(("", path.as_str()), |(of, name)| (of, name));
-        let measure = metrics(task).iter().find(|metric| metric.name == name);
-        let (path, meaning) = match measure.and_then(|measure| meaning.strip_prefix(&format!("{}, ", measure.title))) {
-            Some(place) => (format!("{of}.<measure>").trim_start_matches('.').to_owned(), place.to_owned()),
+        let known = metrics(task).iter().find(|metric| metric.name == name);
+        let (path, meaning) = match known.and_then(|metric| meaning.strip_prefix(&format!("{}, ", metric.title))) {
+            Some(place) => (format!("{of}.<metric>").trim_start_matches('.').to_owned(), place.to_owned()),
             None => (path, meaning),
         };
-        if told.insert(path.clone()) {
+        if listed.insert(path.clone()) {
             let _ = writeln!(table, "| `{path}` | {kind} | {meaning} |");
         }
     }
@@ -34,11 +34,11 @@ fn facts(task: TaskKind, schema: &FactSchema) -> String {
 }
 
 #[test]
-fn the_reference_page_lists_every_fact_and_measure() {
+fn the_reference_page_lists_every_fact_and_metric() {
     let page = include_str!("../../../../../docs/reference/facts.md");
     for task in TASKS {
         let tables = [
-            measures(task),
+            metric_table(task),
             facts(task, &FactSchema::gate(task, &["<step>"])),
             facts(task, &FactSchema::alert(task)),
             facts(task, &FactSchema::rollback()),

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{facts, judge, parse};
-use crate::rule::{EVALUATION_STEPS_MAX, JUDGEMENT_VALUES_MAX, Verdict};
+use super::{evaluate, facts, parse};
+use crate::rule::{EVALUATION_STEPS_MAX, EVALUATION_VALUES_MAX, Verdict};
 
 #[test]
 fn verdicts_follow_the_facts() {
@@ -22,12 +22,12 @@ fn verdicts_follow_the_facts() {
         ("candidate.rows / 3 == 28000 / 3", Verdict::Pass),
         ("7 / 2 == 3.5", Verdict::Pass),
         ("candidate.rows / checks.failed > 0", Verdict::Unknown),
-        ("has(champion.auc) && !has(champion.brier) && !has(nobody.auc)", Verdict::Pass),
+        ("has(champion.auc) && !has(champion.brier) && !has(missing.auc)", Verdict::Pass),
         ("math.greatest(1, 2, 3) - math.abs(-3) == 0", Verdict::Pass),
         ("'auc' in candidate && !('brier' in candidate)", Verdict::Pass),
         ("(champion.auc > 0.7 ? 1 : champion.brier) == 1", Verdict::Pass),
     ] {
-        assert_eq!(judge(text, &facts()).verdict, verdict, "{text}");
+        assert_eq!(evaluate(text, &facts()).verdict, verdict, "{text}");
     }
 }
 
@@ -35,8 +35,8 @@ fn verdicts_follow_the_facts() {
 fn an_absent_fact_that_was_needed_is_named() {
     for (text, missing) in [
         ("candidate.brier < 0.2", vec!["candidate.brier"]),
-        ("nobody.auc < candidate.auc", vec!["nobody.auc"]),
-        ("nobody.slices.all(s, s.auc > 1)", vec!["nobody.slices"]),
+        ("missing.auc < candidate.auc", vec!["missing.auc"]),
+        ("missing.slices.all(s, s.auc > 1)", vec!["missing.slices"]),
         ("candidate.brier < 0.2 && simple.f1 > 0.5", vec!["candidate.brier", "simple.f1"]),
         ("candidate.brier + simple.f1 > 0.5", vec!["candidate.brier", "simple.f1"]),
         ("candidate.slices.all(s, s.auc > 0.5)", vec!["candidate.slices[carrier=OO].auc"]),
@@ -44,40 +44,40 @@ fn an_absent_fact_that_was_needed_is_named() {
         ("candidate.brier < 0.2 || candidate.auc > 0.5", vec![]),
         ("candidate.brier < 0.2 && candidate.auc > 0.9", vec![]),
     ] {
-        assert_eq!(judge(text, &facts()).missing, missing, "{text}");
+        assert_eq!(evaluate(text, &facts()).missing, missing, "{text}");
     }
 }
 
 #[test]
 fn null_and_what_is_no_number_are_absent() {
-    let judgement = judge("auc > 0.5", &json!({ "auc": null }));
-    assert_eq!((judgement.verdict, judgement.missing), (Verdict::Unknown, vec!["auc".to_owned()]));
-    assert_eq!(judge("has(a.b)", &json!({ "a": { "b": null } })).verdict, Verdict::Fail);
-    assert_eq!(judge("auc > 0.5", &Value::Null).verdict, Verdict::Unknown);
+    let evaluation = evaluate("auc > 0.5", &json!({ "auc": null }));
+    assert_eq!((evaluation.verdict, evaluation.missing), (Verdict::Unknown, vec!["auc".to_owned()]));
+    assert_eq!(evaluate("has(a.b)", &json!({ "a": { "b": null } })).verdict, Verdict::Fail);
+    assert_eq!(evaluate("auc > 0.5", &Value::Null).verdict, Verdict::Unknown);
 }
 
 #[test]
 fn an_undefined_number_is_unknown_with_its_reason() {
-    let judgement = judge("rows / labelled > 2", &json!({ "rows": 0, "labelled": 0 }));
-    assert_eq!(judgement.verdict, Verdict::Unknown);
-    assert_eq!(judgement.reasons, ["`rows / labelled` is undefined"]);
+    let evaluation = evaluate("rows / labelled > 2", &json!({ "rows": 0, "labelled": 0 }));
+    assert_eq!(evaluation.verdict, Verdict::Unknown);
+    assert_eq!(evaluation.reasons, ["`rows / labelled` is undefined"]);
 }
 
 #[test]
 fn a_fact_of_another_type_is_unknown_with_its_reason() {
-    let judgement = judge("auc > 0.5", &json!({ "auc": "high" }));
-    assert_eq!(judgement.verdict, Verdict::Unknown);
-    assert_eq!(judgement.reasons, ["`>` is asked of text and a number"]);
+    let evaluation = evaluate("auc > 0.5", &json!({ "auc": "high" }));
+    assert_eq!(evaluation.verdict, Verdict::Unknown);
+    assert_eq!(evaluation.reasons, ["`>` does not apply to text and a number"]);
 }
 
 #[test]
 fn the_values_it_saw_are_kept_once_and_in_order() {
-    let judgement = judge("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc", &facts());
+    let evaluation = evaluate("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc", &facts());
     let expected = [("candidate.auc", 0.75), ("champion.auc", 0.74), ("simple.auc", 0.70)];
-    assert_eq!(judgement.values, expected.map(|(path, value)| (path.to_owned(), Value::from(value))));
+    assert_eq!(evaluation.values, expected.map(|(path, value)| (path.to_owned(), Value::from(value))));
 
-    let judgement = judge("candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.6)", &facts());
-    let paths: Vec<&str> = judgement.values.iter().map(|(path, _)| path.as_str()).collect();
+    let evaluation = evaluate("candidate.slices.all(s, s.rows < 1000 || s.auc >= 0.6)", &facts());
+    let paths: Vec<&str> = evaluation.values.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(
         paths,
         ["candidate.slices[origin=EWR].rows", "candidate.slices[origin=EWR].auc", "candidate.slices[carrier=OO].rows"]
@@ -86,8 +86,8 @@ fn the_values_it_saw_are_kept_once_and_in_order() {
 
 #[test]
 fn what_a_false_clause_spares_is_not_looked_at() {
-    let judgement = judge("candidate.auc > 0.9 && champion.auc > 0.5", &facts());
-    assert_eq!(judgement.values.len(), 1);
+    let evaluation = evaluate("candidate.auc > 0.9 && champion.auc > 0.5", &facts());
+    assert_eq!(evaluation.values.len(), 1);
 }
 
 #[test]
@@ -95,33 +95,33 @@ fn without_a_champion_clauses_that_name_it_are_skipped_and_told() {
     let mut facts = facts();
     facts.as_object_mut().unwrap().remove("champion");
     let expression = parse("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc");
-    assert_eq!(expression.judge(&facts).verdict, Verdict::Unknown);
-    let judgement = expression.judge_without(&facts, "champion");
-    assert_eq!(judgement.verdict, Verdict::Pass);
-    assert_eq!(judgement.skipped.len(), 1);
-    assert_eq!(judgement.skipped[0].clause, "candidate.auc >= champion.auc + 0.005");
-    assert_eq!(judgement.skipped[0].absent, "champion");
+    assert_eq!(expression.evaluate(&facts).verdict, Verdict::Unknown);
+    let evaluation = expression.evaluate_without(&facts, "champion");
+    assert_eq!(evaluation.verdict, Verdict::Pass);
+    assert_eq!(evaluation.skipped.len(), 1);
+    assert_eq!(evaluation.skipped[0].clause, "candidate.auc >= champion.auc + 0.005");
+    assert_eq!(evaluation.skipped[0].absent, "champion");
 
-    let judgement =
-        parse("candidate.auc < 0.5 && (candidate.auc > 0.1 || champion.auc > 0.1)").judge_without(&facts, "champion");
-    assert_eq!((judgement.verdict, judgement.skipped.len()), (Verdict::Fail, 1));
+    let evaluation = parse("candidate.auc < 0.5 && (candidate.auc > 0.1 || champion.auc > 0.1)")
+        .evaluate_without(&facts, "champion");
+    assert_eq!((evaluation.verdict, evaluation.skipped.len()), (Verdict::Fail, 1));
 
-    let judgement = parse("candidate.auc >= champion.auc").judge_without(&facts, "champion");
-    assert_eq!((judgement.verdict, judgement.skipped.len()), (Verdict::Pass, 1));
+    let evaluation = parse("candidate.auc >= champion.auc").evaluate_without(&facts, "champion");
+    assert_eq!((evaluation.verdict, evaluation.skipped.len()), (Verdict::Pass, 1));
 }
 
 #[test]
 fn steps_and_values_are_bounded() {
     let many = json!({ "list": (0..2000).collect::<Vec<_>>() });
-    let judgement = judge("list.all(a, list.all(b, a + b >= 0))", &many);
-    assert_eq!(judgement.verdict, Verdict::Unknown);
-    assert_eq!(judgement.reasons, [format!("more than {EVALUATION_STEPS_MAX} steps")]);
-    assert_eq!(judgement.values.len(), JUDGEMENT_VALUES_MAX);
+    let evaluation = evaluate("list.all(a, list.all(b, a + b >= 0))", &many);
+    assert_eq!(evaluation.verdict, Verdict::Unknown);
+    assert_eq!(evaluation.reasons, [format!("more than {EVALUATION_STEPS_MAX} steps")]);
+    assert_eq!(evaluation.values.len(), EVALUATION_VALUES_MAX);
 }
 
 #[test]
-fn a_judgement_survives_its_record() {
-    let judgement = judge("candidate.auc >= 0.5 && candidate.brier < 1", &facts());
-    let json = serde_json::to_string(&judgement).unwrap();
-    assert_eq!(serde_json::from_str::<crate::rule::Judgement>(&json).unwrap(), judgement);
+fn a_evaluation_survives_its_record() {
+    let evaluation = evaluate("candidate.auc >= 0.5 && candidate.brier < 1", &facts());
+    let json = serde_json::to_string(&evaluation).unwrap();
+    assert_eq!(serde_json::from_str::<crate::rule::Evaluation>(&json).unwrap(), evaluation);
 }

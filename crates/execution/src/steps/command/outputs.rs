@@ -18,7 +18,7 @@ pub(super) fn find(here: &Path, path: &str) -> Result<Option<PathBuf>> {
         place.push(part);
         let Some(found) = look(&place, path)? else { return Ok(None) };
         if found.is_symlink() {
-            return Err(refused(path, "is a link").hint("write the file itself there, no link to it"));
+            return Err(refused(path, "is a link").with_hint("write the file itself there, no link to it"));
         }
         let fits = found.is_dir() || parts.peek().is_none() && found.is_file();
         if !fits {
@@ -38,7 +38,7 @@ pub(super) fn plain(place: &Path, path: &str) -> Result<()> {
         if !entry.file_type().map_err(|cause| unreadable(path, cause))?.is_file() {
             let name = entry.file_name().to_string_lossy().into_owned();
             return Err(refused(&format!("{path}/{name}"), "is no file")
-                .hint("a dataset is a Parquet file, or a folder of them"));
+                .with_hint("a dataset is a Parquet file, or a folder of them"));
         }
     }
     Ok(())
@@ -70,7 +70,7 @@ fn refused(path: &str, why: &str) -> Error {
 }
 
 fn unreadable(path: &str, cause: std::io::Error) -> Error {
-    refused(path, "cannot be read").because(cause)
+    refused(path, "cannot be read").with_source(cause)
 }
 
 #[cfg(test)]

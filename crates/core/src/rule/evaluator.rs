@@ -1,15 +1,15 @@
-//! Evaluating an expression over facts.
+//! Evaluates an expression over facts.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::syntax::{Each, Function, Kind, Node, Operator, Quantifier};
+use super::syntax::{Comprehension, Function, Kind, Node, Operator, Quantifier};
 use super::value::{Data, Known, Truth, Unknown, and, equal, or};
-use super::{EVALUATION_STEPS_MAX, JUDGEMENT_VALUES_MAX};
+use super::{EVALUATION_STEPS_MAX, EVALUATION_VALUES_MAX};
 
-/// One evaluation: what it has seen, and how far it may go.
-pub(super) struct Evaluation<'a> {
+/// The state of one evaluation: variables in scope, steps taken, facts read.
+pub(super) struct Evaluator<'a> {
     text: &'a str,
     facts: &'a Value,
     scope: Vec<(&'a str, Known<'a>)>,
@@ -18,17 +18,17 @@ pub(super) struct Evaluation<'a> {
     values: Vec<(String, Value)>,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a> Evaluator<'a> {
     pub(super) fn new(text: &'a str, facts: &'a Value) -> Self {
         Self { text, facts, scope: Vec::new(), steps: 0, seen: BTreeSet::new(), values: Vec::new() }
     }
 
-    /// The facts it saw, in the order of looking.
+    /// The facts that were read, in order.
     pub(super) fn into_values(self) -> Vec<(String, Value)> {
         self.values
     }
 
-    /// Evaluates a node to true or false, by commutative logic.
+    /// Evaluates a node to true or false; the order of operands of `&&` and `||` does not matter.
     pub(super) fn truth(&mut self, node: &'a Node) -> Truth {
         match &node.kind {
             Kind::Binary(Operator::And, left, right) => match self.truth(left) {
@@ -43,7 +43,7 @@ impl<'a> Evaluation<'a> {
                 let known = self.evaluate(node)?;
                 match known.data {
                     Data::Bool(truth) => Ok(truth),
-                    _ => Err(self.unfit(node, &known, "true or false")),
+                    _ => Err(self.type_mismatch(node, &known, "true or false")),
                 }
             }
         }
@@ -53,25 +53,25 @@ impl<'a> Evaluation<'a> {
         let known = self.evaluate(node)?;
         match known.data {
             Data::Number(number) => Ok(number),
-            _ => Err(self.unfit(node, &known, "a number")),
+            _ => Err(self.type_mismatch(node, &known, "a number")),
         }
     }
 
-    fn word(&mut self, node: &'a Node) -> Result<String, Unknown> {
+    fn text_value(&mut self, node: &'a Node) -> Result<String, Unknown> {
         let known = self.evaluate(node)?;
         match known.data {
             Data::Text(text) => Ok(text),
-            _ => Err(self.unfit(node, &known, "text")),
+            _ => Err(self.type_mismatch(node, &known, "text")),
         }
     }
 
-    fn unfit(&self, node: &Node, found: &Known<'_>, wanted: &str) -> Unknown {
-        Unknown::because(format!("`{}` is {}, expected {wanted}", &self.text[node.span.clone()], found.describe()))
+    fn type_mismatch(&self, node: &Node, found: &Known<'_>, expected: &str) -> Unknown {
+        Unknown::reason(format!("`{}` is {}, expected {expected}", &self.text[node.span.clone()], found.describe()))
     }
 
-    /// Evaluates a node, and keeps it among the values seen when it is a plain fact.
+    /// Evaluates a node, and records its value if it is a scalar fact.
     fn evaluate(&mut self, node: &'a Node) -> Result<Known<'a>, Unknown> {
-        let known = self.look(node)?;
+        let known = self.compute(node)?;
         if let Some(path) = &known.path {
             let value = match &known.data {
                 Data::Number(number) => Value::from(*number),
@@ -79,23 +79,23 @@ impl<'a> Evaluation<'a> {
                 Data::Text(text) => Value::from(text.as_str()),
                 Data::List(_) | Data::Map(_) => return Ok(known),
             };
-            if self.values.len() < JUDGEMENT_VALUES_MAX && self.seen.insert(path.clone()) {
+            if self.values.len() < EVALUATION_VALUES_MAX && self.seen.insert(path.clone()) {
                 self.values.push((path.clone(), value));
             }
         }
         Ok(known)
     }
 
-    fn look(&mut self, node: &'a Node) -> Result<Known<'a>, Unknown> {
+    fn compute(&mut self, node: &'a Node) -> Result<Known<'a>, Unknown> {
         self.steps += 1;
         if self.steps > EVALUATION_STEPS_MAX {
-            return Err(Unknown::because(format!("more than {EVALUATION_STEPS_MAX} steps")));
+            return Err(Unknown::reason(format!("more than {EVALUATION_STEPS_MAX} steps")));
         }
         let data = match &node.kind {
             Kind::Number(number) => Data::Number(*number),
             Kind::Bool(truth) => Data::Bool(*truth),
             Kind::Text(text) => Data::Text(text.clone()),
-            Kind::Null => return Err(Unknown::because("facts are present or absent, never null")),
+            Kind::Null => return Err(Unknown::reason("facts are present or absent, never null")),
             Kind::List(nodes) => Data::List(nodes.iter().map(|node| self.evaluate(node)).collect::<Result<_, _>>()?),
             Kind::Name(name) => return self.name(name),
             Kind::Field(operand, field) => {
@@ -113,7 +113,7 @@ impl<'a> Evaluation<'a> {
                 return self.evaluate(chosen);
             }
             Kind::Call(function, arguments) => self.call(*function, arguments)?,
-            Kind::Each(each) => self.each(each)?,
+            Kind::Comprehension(comprehension) => self.comprehension(comprehension)?,
         };
         Ok(Known::new(data))
     }
@@ -128,7 +128,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Evaluates what a field or place is taken of; an absent fact is named with the part, too.
+    /// Evaluates the operand of a field or index; an absent operand is reported with the field or index.
     fn operand(&mut self, node: &'a Node, part: &str) -> Result<Known<'a>, Unknown> {
         let is_path = matches!(node.kind, Kind::Name(_) | Kind::Field(..) | Kind::Index(..));
         self.evaluate(node).map_err(|mut unknown| {
@@ -149,7 +149,7 @@ impl<'a> Evaluation<'a> {
                 Some(value) => Known::fact(value, path),
                 None => Err(Unknown::missing(path)),
             },
-            _ => Err(Unknown::because(format!("`{path}` is asked of {}, which has no fields", operand.describe()))),
+            _ => Err(Unknown::reason(format!("`{path}`: {} has no fields", operand.describe()))),
         }
     }
 
@@ -163,21 +163,21 @@ impl<'a> Evaluation<'a> {
             Data::Number(number) => {
                 let operand = self.operand(operand, &format!("[{number}]"))?;
                 let Data::List(elements) = operand.data else {
-                    return Err(Unknown::because(format!("`{}` is no list", &self.text[node.span.clone()])));
+                    return Err(Unknown::reason(format!("`{}` is not a list", &self.text[node.span.clone()])));
                 };
                 let is_whole = number >= 0.0 && number.fract() == 0.0;
                 let found = is_whole.then(|| elements.into_iter().nth(number as usize)).flatten();
                 found.ok_or_else(|| Unknown::missing(&self.text[node.span.clone()]))
             }
-            _ => Err(Unknown::because(format!("`{}` is no place", &self.text[index.span.clone()]))),
+            _ => Err(Unknown::reason(format!("`{}` is not an index", &self.text[index.span.clone()]))),
         }
     }
 
-    /// Whether a field is there; what is absent has no fields.
+    /// Whether a field is present; an absent fact has no fields.
     fn has(&mut self, operand: &'a Node, field: &str) -> Truth {
         match self.evaluate(operand) {
             Ok(Known { data: Data::Map(map), .. }) => Ok(map.get(field).is_some_and(|value| !value.is_null())),
-            Ok(known) => Err(self.unfit(operand, &known, "a record")),
+            Ok(known) => Err(self.type_mismatch(operand, &known, "a record")),
             Err(unknown) if unknown.reasons.is_empty() && matches!(operand.kind, Kind::Name(_) | Kind::Field(..)) => {
                 Ok(false)
             }
@@ -222,18 +222,18 @@ impl<'a> Evaluation<'a> {
             }
             _ => {
                 let message =
-                    format!("`{}` is asked of {} and {}", operator.as_str(), left.describe(), right.describe());
-                return Err(Unknown::because(message));
+                    format!("`{}` does not apply to {} and {}", operator.as_str(), left.describe(), right.describe());
+                return Err(Unknown::reason(message));
             }
         };
         self.defined(node, answer)
     }
 
-    /// A number that is none (a quotient by zero, an overflow) is undefined, hence unknown.
+    /// A number that is not finite (division by zero, overflow) is undefined, so the result is unknown.
     fn defined(&self, node: &Node, data: Data<'a>) -> Result<Data<'a>, Unknown> {
         match data {
             Data::Number(number) if !number.is_finite() => {
-                Err(Unknown::because(format!("`{}` is undefined", &self.text[node.span.clone()])))
+                Err(Unknown::reason(format!("`{}` is undefined", &self.text[node.span.clone()])))
             }
             data => Ok(data),
         }
@@ -241,7 +241,7 @@ impl<'a> Evaluation<'a> {
 
     fn call(&mut self, function: Function, arguments: &'a [Node]) -> Result<Data<'a>, Unknown> {
         let [first, rest @ ..] = arguments else {
-            return Err(Unknown::because("a function without arguments"));
+            return Err(Unknown::reason("a function without arguments"));
         };
         match function {
             Function::Size => {
@@ -250,14 +250,14 @@ impl<'a> Evaluation<'a> {
                     Data::Text(text) => Ok(Data::Number(text.chars().count() as f64)),
                     Data::List(elements) => Ok(Data::Number(elements.len() as f64)),
                     Data::Map(map) => Ok(Data::Number(map.values().filter(|value| !value.is_null()).count() as f64)),
-                    _ => Err(self.unfit(first, &known, "a list, a map or text")),
+                    _ => Err(self.type_mismatch(first, &known, "a list, a map or text")),
                 }
             }
             Function::Contains | Function::StartsWith | Function::EndsWith => {
                 let [part] = rest else {
-                    return Err(Unknown::because("a function without its argument"));
+                    return Err(Unknown::reason("a function without its argument"));
                 };
-                let (text, part) = (self.word(first)?, self.word(part)?);
+                let (text, part) = (self.text_value(first)?, self.text_value(part)?);
                 Ok(Data::Bool(match function {
                     Function::Contains => text.contains(&part),
                     Function::StartsWith => text.starts_with(&part),
@@ -276,20 +276,20 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn each(&mut self, each: &'a Each) -> Result<Data<'a>, Unknown> {
-        let range = self.evaluate(&each.range)?;
+    fn comprehension(&mut self, comprehension: &'a Comprehension) -> Result<Data<'a>, Unknown> {
+        let range = self.evaluate(&comprehension.range)?;
         let elements = match range.data {
             Data::List(elements) => elements,
             Data::Map(map) => map.keys().map(|key| Known::new(Data::Text(key.clone()))).collect(),
-            _ => return Err(self.unfit(&each.range, &range, "a list")),
+            _ => return Err(self.type_mismatch(&comprehension.range, &range, "a list")),
         };
         let mut kept = Vec::new();
         let mut holds = 0_usize;
         let mut unknown: Option<Unknown> = None;
         for element in elements {
-            self.scope.push((&each.variable.text, element.clone()));
-            let answer = each.condition.as_ref().map_or(Ok(true), |condition| self.truth(condition));
-            let answer = match (answer, &each.result) {
+            self.scope.push((&comprehension.variable.text, element.clone()));
+            let answer = comprehension.condition.as_ref().map_or(Ok(true), |condition| self.truth(condition));
+            let answer = match (answer, &comprehension.result) {
                 (Ok(true), Some(result)) => self.evaluate(result).map(|known| {
                     kept.push(known);
                     true
@@ -301,7 +301,7 @@ impl<'a> Evaluation<'a> {
                 (answer, _) => answer,
             };
             self.scope.pop();
-            match (each.quantifier, &answer) {
+            match (comprehension.quantifier, &answer) {
                 (Quantifier::All, Ok(false)) => return Ok(Data::Bool(false)),
                 (Quantifier::Exists, Ok(true)) => return Ok(Data::Bool(true)),
                 _ => {}
@@ -310,14 +310,14 @@ impl<'a> Evaluation<'a> {
                 Ok(truth) => holds += usize::from(truth),
                 Err(more) => unknown = Some(unknown.unwrap_or_default().and(more)),
             }
-            if each.quantifier == Quantifier::ExistsOne && holds > 1 {
+            if comprehension.quantifier == Quantifier::ExistsOne && holds > 1 {
                 return Ok(Data::Bool(false));
             }
             if self.steps > EVALUATION_STEPS_MAX {
                 break;
             }
         }
-        match (each.quantifier, unknown) {
+        match (comprehension.quantifier, unknown) {
             (_, Some(unknown)) => Err(unknown),
             (Quantifier::All, None) => Ok(Data::Bool(true)),
             (Quantifier::Exists, None) => Ok(Data::Bool(false)),

@@ -1,4 +1,4 @@
-//! Which facts there are, for gates, alerts and rollback rules.
+//! The catalog of published facts, for gates, alerts and rollback rules.
 
 use super::facts::{FactSchema, FactType, Record};
 use crate::metric::metrics;
@@ -26,51 +26,51 @@ pub const RESERVED_NAMES: [&str; 17] = [
 ];
 
 impl FactSchema {
-    /// Facts of gates: the candidate, the champion and the other judged models (by the
-    /// names of their steps), all on the same rows; latency; data checks.
+    /// Facts of gates: metrics of the candidate, the champion and the other evaluated models (by the names of their
+    /// steps), all on the same rows; latency; data checks.
     pub fn gate(task: TaskKind, models: &[&str]) -> Self {
         let mut facts = Record::new()
-            .with("candidate", judged(task).into(), "the model being judged")
-            .maybe("champion", judged(task).into(), "the model that answers now, on the same rows")
-            .maybe(
-                "serving",
-                latency("one row at a time, warm, in process").into(),
-                "how quickly the candidate answers",
-            )
-            .with("checks", checks().into(), "data checks of the dataset versions the candidate stands on");
+            .with("candidate", evaluated(task).into(), "the model under evaluation")
+            .maybe("champion", evaluated(task).into(), "the model in production, on the same rows")
+            .maybe("serving", latency("one row at a time, warm, in process").into(), "latency of the candidate")
+            .with(
+                "checks",
+                checks().into(),
+                "data checks of the dataset versions that the candidate was trained and evaluated on",
+            );
         for model in models {
-            facts = facts.with(model, judged(task).into(), "the model of this step, on the same rows");
+            facts = facts.with(model, evaluated(task).into(), "the model of this step, on the same rows");
         }
         Self { noun: "gate", facts }
     }
 
-    /// Facts of alerts: what one window of an endpoint showed of the champion.
+    /// Facts of alerts: the champion of an endpoint in one window.
     pub fn alert(task: TaskKind) -> Self {
         let drift = Record::new()
             .maybe("share", FactType::Number, "share of features that have drifted, 0 to 1")
-            .maybe("score", FactType::Number, "distance of the model's score from its reference")
-            .maybe("features", FactType::Numbers, "distance of each feature from its reference");
+            .maybe("score", FactType::Number, "distance of the score's distribution from its reference")
+            .maybe("features", FactType::Numbers, "distance of each feature's distribution from its reference");
         let facts = measured(task, Record::new(), "over the window's rows with an outcome")
             .with("rows", FactType::Number, "rows answered in the window")
             .maybe("labelled", FactType::Number, "share of those rows that have an outcome, 0 to 1")
             .maybe(
                 "reference",
                 measured(task, Record::new(), "in the Decision that released the champion").into(),
-                "what is compared with",
+                "the baseline for comparison",
             )
-            .maybe("drift", drift.into(), "how far inputs and score are from the reference")
-            .maybe("latency", latency("over the window").into(), "how quickly requests were answered")
+            .maybe("drift", drift.into(), "distance of inputs and score from the reference")
+            .maybe("latency", latency("over the window").into(), "latency of requests")
             .maybe("error_rate", FactType::Number, "share of requests answered with 5xx, 0 to 1");
         Self { noun: "alert", facts }
     }
 
-    /// Facts of a canary's rollback rule: both versions since the canary began.
+    /// Facts of a canary's rollback rule: both versions since the canary started.
     pub fn rollback() -> Self {
-        let unfit = "requests of its share that lack its inputs: the champion answered them";
+        let unfit = "requests of its share without an input it needs; the champion answered them";
         let canary = answered().with("unfit", FactType::Number, unfit);
         let facts = Record::new()
-            .with("canary", canary.into(), "the version being tried on its share of requests")
-            .with("champion", answered().into(), "the version that answers the others");
+            .with("canary", canary.into(), "the version on trial with a share of the requests")
+            .with("champion", answered().into(), "the version that answers the other requests");
         Self { noun: "rollback rule", facts }
     }
 }
@@ -82,15 +82,15 @@ fn measured(task: TaskKind, mut record: Record, place: &str) -> Record {
     record
 }
 
-fn judged(task: TaskKind) -> Record {
+fn evaluated(task: TaskKind) -> Record {
     let slice = measured(task, Record::new(), "on the slice")
         .with("column", FactType::Text, "the slice's column")
         .with("value", FactType::Text, "its one value")
         .with("rows", FactType::Number, "rows of the slice");
-    measured(task, Record::new(), "on the test rows").with("rows", FactType::Number, "test rows judged").with(
+    measured(task, Record::new(), "on the test rows").with("rows", FactType::Number, "test rows evaluated").with(
         "slices",
         FactType::from(slice).list(),
-        "the same measures for each value of each slice column",
+        "the same metrics for each value of each slice column",
     )
 }
 
@@ -106,7 +106,7 @@ fn checks() -> Record {
     Record::new()
         .with("passed", FactType::Number, "checks that passed")
         .with("warned", FactType::Number, "checks of severity `warn` that failed")
-        .with("failed", FactType::Number, "checks of severity `error` that failed and were released by a person")
+        .with("failed", FactType::Number, "checks of severity `error` that failed and whose rows a person accepted")
 }
 
 fn answered() -> Record {
