@@ -32,7 +32,7 @@ pub enum Error {
         /// The score.
         value: f64,
     },
-    /// A classifier's score lies outside 0 to 1.
+    /// A classifier's score is outside 0 to 1.
     #[error("the score of row {row} is `{value}`, expected a probability from 0 to 1")]
     NotAProbability {
         /// Index of the row, from 0.

@@ -7,9 +7,11 @@
 
 mod binary;
 mod calibration;
+mod compute;
 mod confusion;
 mod curve;
 mod error;
+mod evaluation;
 mod leakage;
 mod metrics;
 mod multiclass;
@@ -27,9 +29,9 @@ pub use curve::{
     CURVE_STEP, MAX_CURVES, PrecisionRecall, PrecisionRecallPoint, Roc, RocPoint, precision_recall, roc, roc_by_class,
 };
 pub use error::Error;
+pub use evaluation::{Evaluation, evaluate, metrics};
 pub use leakage::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};
 pub use metrics::{ClassMetrics, MAX_CLASS_METRICS, Metrics};
 pub use outcomes::Outcomes;
 pub use residuals::{RESIDUAL_BINS, ResidualBin, Residuals, residuals};
-pub use scored_rows::{Evaluation, evaluate, metrics};
 pub use slices::{MAX_SLICES, Slice};

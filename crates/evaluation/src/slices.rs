@@ -7,6 +7,7 @@ use perennial_core::frame::{Column, Frame};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::compute::compute_metrics;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::scored_rows::ScoredRows;
@@ -52,7 +53,7 @@ pub(crate) fn evaluate_slices<S: AsRef<str>>(
             return Err(Error::Rows { scores: column.len(), outcomes: scored.outcomes.rows() });
         }
         for (value, rows) in groups(column, &scored.order) {
-            let metrics = Metrics { classes: Vec::new(), ..scored.measure(&rows) };
+            let metrics = Metrics { classes: Vec::new(), ..compute_metrics(scored, &rows) };
             slices.push(Slice { column: name.to_owned(), value, metrics });
         }
     }

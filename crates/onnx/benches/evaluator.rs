@@ -1,9 +1,9 @@
-//! The evaluator beside ONNX Runtime, in one process and on one thread.
+//! The evaluator compared with ONNX Runtime, in one process and on one thread.
 //!
-//! `cargo bench -p perennial-onnx` with `PERENNIAL_TEST_PYTHON` naming a Python
-//! that has the test packages (`cargo xtask bench` sets it). The models are
-//! exported anew, in the sizes of `docs/benchmarks/evaluator.md`, unless
-//! `PERENNIAL_BENCH_MODELS` names a folder that has them.
+//! Run with `cargo xtask bench evaluator`, or with `cargo bench -p perennial-onnx` and
+//! `PERENNIAL_TEST_PYTHON` set to a Python with the test packages. The models are exported in
+//! the sizes of `docs/benchmarks/evaluator.md`, unless `PERENNIAL_BENCH_MODELS` names a folder
+//! that contains them.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use perennial_core::task::TaskKind;
 use perennial_onnx::{Model, OnnxPredictor, infer_signature};
 use serde_json::Value;
 
-/// In the order of the table.
+/// Export name and description of each model, in the order of the table.
 const MODELS: [(&str, &str); 7] = [
     ("lightgbm", "LightGBM, 500 trees of 31 leaves"),
     ("lightgbm_categories", "the same with categories"),
@@ -29,11 +29,11 @@ const MODELS: [(&str, &str); 7] = [
     ("mlp", "network 32-16"),
 ];
 
-/// Rounds in which the engines take turns; the median of each counts.
+/// Number of rounds in which the engines alternate; the medians are reported.
 const ROUNDS: usize = 40;
-/// Calls with one row that are timed one by one, a round.
+/// Number of single-row calls of a round, each timed on its own.
 const SINGLES: usize = 250;
-/// What a round of batches takes at least, so that the processor's clock is fine enough.
+/// Minimum duration of a round of batches, in milliseconds, as the processor's clock is coarse.
 const BATCHES_MS: f64 = 40.0;
 
 type Boxed<T> = Result<T, Box<dyn std::error::Error>>;
@@ -42,7 +42,9 @@ fn main() -> Boxed<()> {
     let folder = models()?;
     let library = library()?;
     let environment = ort::init_from(&library)?.with_name("bench").build()?;
-    println!("| model | 1 row: ONNX Runtime | here | times | 1,000 rows, per row: ONNX Runtime | here | times |");
+    println!(
+        "| model | 1 row: ONNX Runtime | Perennial | times faster | 1,000 rows, per row: ONNX Runtime | Perennial | times faster |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for (name, title) in MODELS {
         let bytes = std::fs::read(folder.join(format!("{name}.onnx")))?;
@@ -82,7 +84,7 @@ fn python() -> Boxed<String> {
         .map_err(|_| "PERENNIAL_TEST_PYTHON is not set: run `cargo xtask bench`")?)
 }
 
-/// The library inside the Python package, or the one named by `ORT_DYLIB_PATH`.
+/// The library of the Python package, or the one named by `ORT_DYLIB_PATH`.
 fn library() -> Boxed<PathBuf> {
     if let Some(path) = std::env::var_os("ORT_DYLIB_PATH") {
         return Ok(path.into());
@@ -93,7 +95,7 @@ fn library() -> Boxed<PathBuf> {
     Ok(String::from_utf8(output.stdout)?.trim().into())
 }
 
-/// The recorded inputs as named columns; one wide input becomes columns named by number.
+/// The recorded inputs as named columns; a single wide input becomes columns named by their index.
 fn columns(record: &Value) -> Vec<(String, Column)> {
     let Some(inputs) = record["inputs"].as_object() else { return Vec::new() };
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
@@ -122,7 +124,7 @@ fn frame(columns: &[(String, Column)], rows: std::ops::Range<usize>) -> Frame {
     frame
 }
 
-/// ONNX Runtime's inputs, ready made: building them is not measured.
+/// The inputs for ONNX Runtime; building them is not measured.
 fn inputs(record: &Value, rows: std::ops::Range<usize>) -> Boxed<Vec<(String, SessionInputValue<'static>)>> {
     let mut made = Vec::new();
     for (name, input) in record["inputs"].as_object().ok_or("no inputs")? {
@@ -141,7 +143,7 @@ fn inputs(record: &Value, rows: std::ops::Range<usize>) -> Boxed<Vec<(String, Se
     Ok(made)
 }
 
-/// Microseconds a row: ONNX Runtime's and ours. Each round asks both.
+/// Microseconds a row of ONNX Runtime and of the evaluator, which alternate in each round.
 fn race(
     predictor: &OnnxPredictor,
     session: &mut Session,
@@ -179,8 +181,8 @@ fn wall_us(work: impl FnOnce() -> Boxed<usize>) -> Boxed<f64> {
     Ok(start.elapsed().as_secs_f64() * 1e6)
 }
 
-/// Processor time of a call that takes longer than a time slice: what other
-/// processes take of the machine meanwhile does not count.
+/// Processor time of a call that is longer than a time slice, so that other processes do
+/// not count.
 fn batches_us(mut work: impl FnMut() -> Boxed<usize>) -> Boxed<f64> {
     let (start, cpu, mut calls) = (Instant::now(), cpu_us()?, 0.0);
     while calls == 0.0 || start.elapsed().as_secs_f64() * 1e3 < BATCHES_MS {
@@ -190,7 +192,7 @@ fn batches_us(mut work: impl FnMut() -> Boxed<usize>) -> Boxed<f64> {
     Ok((cpu_us()? - cpu) / calls)
 }
 
-/// Processor time of this thread so far, as Linux tells it.
+/// Processor time of this thread so far, from `/proc`, in microseconds.
 fn cpu_us() -> Boxed<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds: f64 = text.split(' ').next().ok_or("no time")?.parse()?;

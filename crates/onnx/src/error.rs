@@ -1,49 +1,49 @@
-//! Why a model cannot be read, written or run.
+//! Errors of reading, building and evaluating ONNX models.
 
-/// The crate's result.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a model cannot be read, written or run.
+/// Why a model cannot be read, built or evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no ONNX file.
+    /// The bytes are not an ONNX file.
     #[error("not an ONNX model: {0}")]
     Decode(String),
-    /// The file breaks ONNX's own rules.
+    /// The file violates the ONNX specification.
     #[error("invalid ONNX model: {0}")]
     Invalid(String),
-    /// The file is larger than a limit of [`crate::limits`] allows.
-    #[error("ONNX model has {actual} {what}, at most {limit} are taken")]
+    /// The model exceeds one of the [`limits`](crate::limits).
+    #[error("ONNX model has {actual} {what}, expected at most {limit}")]
     Limit {
-        /// What is counted.
+        /// The counted things, plural.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         actual: u64,
-        /// How many are taken.
+        /// The largest accepted number.
         limit: u64,
     },
-    /// The model is right, but needs operators or types that the evaluator here lacks.
-    #[error("the built-in evaluator lacks {}", operators.join(", "))]
+    /// The model is valid, but has operators or types that this evaluator does not implement.
+    #[error("the built-in evaluator does not support {}", operators.join(", "))]
     Unsupported {
-        /// Each as `domain.Operator`, with what about it is not taken, sorted.
+        /// Sorted list of operators as `domain.Operator`, some with the unsupported part in parentheses.
         operators: Vec<String>,
     },
-    /// The tensors given do not fit the model.
+    /// The input tensors or the signature do not match the model.
     #[error("{0}")]
     Input(String),
-    /// An operator could not do its work on the values it met.
+    /// An operator failed on its input values.
     #[error("node `{node}` ({operator}): {message}")]
     Run {
-        /// The node's name, or its first output where it has none.
+        /// The node's name, or the name of its first output if it has none.
         node: String,
-        /// The operator.
+        /// The node's operator.
         operator: String,
-        /// What was expected and what was there.
+        /// What was expected and what was found.
         message: String,
     },
 }
 
-/// Refuses `actual` when it is above `limit`.
+/// Returns [`Error::Limit`] when `actual` exceeds `limit`.
 pub(crate) fn at_most(what: &'static str, actual: u64, limit: u64) -> Result<()> {
     if actual > limit { Err(Error::Limit { what, actual, limit }) } else { Ok(()) }
 }

@@ -1,14 +1,14 @@
-//! Names of classes.
+//! Class labels.
 
 use std::sync::Arc;
 
-use crate::node::{Node, Refusal};
+use crate::node::{BuildError, Node};
 use crate::tensor::Tensor;
 
 /// Class labels, in the order of the scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Labels {
-    /// Whole numbers.
+    /// Integers.
     Numbers(Vec<i64>),
     /// Texts.
     Texts(Vec<Arc<str>>),
@@ -16,17 +16,17 @@ pub enum Labels {
 
 impl Labels {
     /// Reads `classlabels_int64s` (or `classlabels_ints`) or `classlabels_strings`.
-    pub(crate) fn read(node: &Node<'_>) -> Result<Self, Refusal> {
+    pub(crate) fn from_node(node: &Node<'_>) -> Result<Self, BuildError> {
         let texts = node.texts("classlabels_strings")?;
         let numbers = [node.ints("classlabels_int64s"), node.ints("classlabels_ints")].concat();
         match (texts.is_empty(), numbers.is_empty()) {
             (false, true) => Ok(Self::Texts(texts)),
             (true, false) => Ok(Self::Numbers(numbers)),
-            _ => Err("expected class labels of one kind".into()),
+            _ => Err("expected class labels, all of one type".into()),
         }
     }
 
-    /// How many classes there are.
+    /// Number of classes.
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(labels) => labels.len(),
@@ -34,7 +34,7 @@ impl Labels {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no classes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -47,16 +47,16 @@ impl Labels {
         }
     }
 
-    /// Writes the label of each row; `places` are all below [`Self::len`].
+    /// Writes the label of each row, given the class indices, all below [`Self::len`].
     pub(crate) fn write(
         &self,
-        places: impl ExactSizeIterator<Item = usize>,
+        indices: impl ExactSizeIterator<Item = usize>,
         output: &mut Tensor,
     ) -> Result<(), String> {
-        let shape = [places.len()];
+        let shape = [indices.len()];
         match self {
-            Self::Numbers(labels) => output.start(&shape)?.extend(places.map(|place| labels[place])),
-            Self::Texts(labels) => output.start(&shape)?.extend(places.map(|place| labels[place].clone())),
+            Self::Numbers(labels) => output.reset(&shape)?.extend(indices.map(|index| labels[index])),
+            Self::Texts(labels) => output.reset(&shape)?.extend(indices.map(|index| labels[index].clone())),
         }
         Ok(())
     }

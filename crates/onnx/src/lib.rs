@@ -1,11 +1,16 @@
 //! ONNX files: reading, writing, and an evaluator for classical models.
 //!
-//! * [`proto`]: the messages of an `.onnx` file, with a bounded decoder.
-//! * [`build`]: writes models, for the trainers built in.
-//! * [`Model`]: runs models of the classical kind (trees, linear models, small
-//!   networks and their preprocessing) with nothing installed. For anything
-//!   else [`Error::Unsupported`] says what is lacking.
-//! * [`OnnxPredictor`]: a [`Model`] as the platform's predictor.
+//! * [`proto`]: the protobuf messages of an `.onnx` file, with a decoder that limits their size.
+//! * [`build`]: writes models, for the built-in trainers.
+//! * [`Model`]: evaluates classical models (trees, linear models, small networks
+//!   and their preprocessing) without any runtime. For other models,
+//!   [`Error::Unsupported`] lists the missing operators and types.
+//! * [`OnnxPredictor`]: a [`Model`] as a [`perennial_core::model::Predictor`].
+//!
+//! The tensor operators of the domain `ai.onnx` are frozen: those that exports
+//! of classical models contain are implemented, and no further ones are added.
+//! ONNX Runtime evaluates every other model. What this crate develops are the
+//! tree ensembles and the other operators of `ai.onnx.ml`.
 
 pub mod build;
 mod constant;
@@ -25,4 +30,4 @@ pub use error::{Error, Result};
 pub use labels::Labels;
 pub use model::{Model, Value};
 pub use predictor::{OnnxPredictor, infer_signature};
-pub use tensor::{Data, Kind, Tensor};
+pub use tensor::{Data, ElementType, Tensor};

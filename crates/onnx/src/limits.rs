@@ -1,26 +1,26 @@
-//! Every bound this crate puts on a model file and on a run.
+//! Limits on model files and on their evaluation.
 
-/// Bytes of a model file.
+/// Maximum size of a model file, in bytes.
 pub const MODEL_BYTES_MAX: u64 = 1 << 30;
-/// Nodes of a graph.
+/// Maximum number of nodes of a graph.
 pub const GRAPH_NODES_MAX: u64 = 20_000;
-/// Inputs, outputs and initializers of a graph, each.
+/// Maximum number of inputs, outputs and initializers of a graph together.
 pub const GRAPH_VALUES_MAX: u64 = 20_000;
-/// Attributes of all nodes together.
+/// Maximum number of attributes of all nodes together, including the names of inputs and outputs.
 pub const ATTRIBUTES_MAX: u64 = 400_000;
-/// Elements of one tensor, in a file or during a run.
+/// Maximum number of elements of a tensor, in a file or during evaluation.
 pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 26;
-/// Dimensions of one tensor.
+/// Maximum number of dimensions of a tensor.
 pub const TENSOR_RANK_MAX: usize = 8;
-/// Bytes of one text value in a model file.
+/// Maximum size of a text value in a model file, in bytes.
 pub const TEXT_BYTES_MAX: u64 = 1 << 20;
-/// Nodes of all trees of one ensemble.
+/// Maximum number of nodes of all trees of an ensemble together.
 pub const TREE_NODES_MAX: u64 = 1 << 26;
-/// Levels of one tree.
+/// Maximum depth of a tree.
 pub const TREE_DEPTH_MAX: u64 = 4_096;
-/// Features a tree may ask for.
+/// Maximum number of features of a tree ensemble.
 pub const TREE_FEATURES_MAX: u64 = 1 << 20;
-/// Classes or targets of one model.
+/// Maximum number of classes or targets of a model.
 pub const TARGETS_MAX: u64 = 1 << 16;
-/// Rows of one run.
+/// Maximum number of rows of one evaluation.
 pub const ROWS_MAX: u64 = 1 << 24;

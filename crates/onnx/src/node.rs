@@ -1,4 +1,4 @@
-//! One node of a graph as operators see it when they are made.
+//! A node of a graph, as operators are built from it.
 
 use std::str::FromStr;
 
@@ -7,36 +7,36 @@ use bytes::Bytes;
 use crate::proto::{AttributeProto, NodeProto};
 use crate::tensor::Tensor;
 
-/// Why an operator cannot be made from a node.
+/// Why an operator cannot be built from a node.
 #[derive(Debug)]
-pub(crate) enum Refusal {
-    /// It is right, but not taken here; the text says what about it.
+pub(crate) enum BuildError {
+    /// The node is valid, but this evaluator does not implement the named part of it.
     Unsupported(String),
-    /// It breaks ONNX's rules.
+    /// The node violates the ONNX specification.
     Invalid(String),
 }
 
-impl From<String> for Refusal {
+impl From<String> for BuildError {
     fn from(message: String) -> Self {
         Self::Invalid(message)
     }
 }
 
-impl From<&str> for Refusal {
+impl From<&str> for BuildError {
     fn from(message: &str) -> Self {
         Self::Invalid(message.to_owned())
     }
 }
 
-/// A node, the version of its operator set, and what is known before a run.
+/// A node, the version of its operator set, and its constant inputs.
 pub(crate) struct Node<'a> {
     pub(crate) proto: &'a NodeProto,
-    /// Version of the operator set the node's domain is taken from.
+    /// Version of the operator set of the node's domain.
     pub(crate) version: i64,
-    /// The constants among the inputs, by position.
+    /// The constant inputs, by position; `None` for others.
     pub(crate) constants: Vec<Option<&'a Tensor>>,
-    /// Whether the graph holds 64-bit floats anywhere.
-    pub(crate) wide: bool,
+    /// Whether the graph has 64-bit floats anywhere.
+    pub(crate) uses_doubles: bool,
 }
 
 impl<'a> Node<'a> {
@@ -65,36 +65,36 @@ impl<'a> Node<'a> {
         self.attribute(name).map_or(&[], |attribute| &attribute.strings)
     }
 
-    /// A text attribute; text that is not UTF-8 is refused.
-    pub(crate) fn text(&self, name: &str, default: &'a str) -> Result<&'a str, Refusal> {
+    /// A text attribute; fails if it is not UTF-8.
+    pub(crate) fn text(&self, name: &str, default: &'a str) -> Result<&'a str, BuildError> {
         match self.attribute(name).and_then(|attribute| attribute.s.as_ref()) {
             Some(bytes) => utf8(bytes),
             None => Ok(default),
         }
     }
 
-    /// A list of texts, shared as they will be handed out.
-    pub(crate) fn texts(&self, name: &str) -> Result<Vec<std::sync::Arc<str>>, Refusal> {
+    /// A text-list attribute; fails if a text is not UTF-8.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<std::sync::Arc<str>>, BuildError> {
         self.strings(name).iter().map(|bytes| utf8(bytes).map(Into::into)).collect()
     }
 
-    /// A text attribute with a closed set of words.
-    pub(crate) fn word<T: FromStr<Err = String>>(&self, name: &str, default: &'a str) -> Result<T, Refusal> {
-        self.text(name, default)?.parse().map_err(Refusal::Invalid)
+    /// A text attribute with a closed set of values.
+    pub(crate) fn parse_text<T: FromStr<Err = String>>(&self, name: &str, default: &'a str) -> Result<T, BuildError> {
+        self.text(name, default)?.parse().map_err(BuildError::Invalid)
     }
 
-    /// A constant tensor in an attribute.
-    pub(crate) fn tensor(&self, name: &str) -> Result<Option<Tensor>, Refusal> {
+    /// A tensor attribute.
+    pub(crate) fn tensor(&self, name: &str) -> Result<Option<Tensor>, BuildError> {
         match self.attribute(name).and_then(|attribute| attribute.t.as_ref()) {
-            Some(proto) => crate::constant::read(proto).map(Some).map_err(|error| match error {
-                crate::Error::Unsupported { operators } => Refusal::Unsupported(operators.join(", ")),
-                other => Refusal::Invalid(other.to_string()),
+            Some(proto) => crate::constant::to_tensor(proto).map(Some).map_err(|error| match error {
+                crate::Error::Unsupported { operators } => BuildError::Unsupported(operators.join(", ")),
+                other => BuildError::Invalid(other.to_string()),
             }),
             None => Ok(None),
         }
     }
 }
 
-fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
-    std::str::from_utf8(bytes).map_err(|_| Refusal::Invalid("a text is not UTF-8".into()))
+fn utf8(bytes: &[u8]) -> Result<&str, BuildError> {
+    std::str::from_utf8(bytes).map_err(|_| BuildError::Invalid("a text is not UTF-8".into()))
 }

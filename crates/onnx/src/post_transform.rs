@@ -1,8 +1,8 @@
-//! What the classical operators do to scores before they hand them out.
+//! Post transforms: how the operators of `ai.onnx.ml` convert scores to outputs.
 
 use std::str::FromStr;
 
-/// The transforms of `ai.onnx.ml`.
+/// The values of the attribute `post_transform`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PostTransform {
     None,
@@ -28,14 +28,14 @@ impl FromStr for PostTransform {
 }
 
 impl PostTransform {
-    /// By the numbers `TreeEnsemble` uses.
-    pub(crate) fn of(number: i64) -> Option<Self> {
+    /// The transform with this number in `TreeEnsemble`.
+    pub(crate) fn from_number(number: i64) -> Option<Self> {
         [Self::None, Self::Softmax, Self::Logistic, Self::SoftmaxZero, Self::Probit]
             .get(usize::try_from(number).ok()?)
             .copied()
     }
 
-    /// Transforms the scores of one row.
+    /// Transforms the scores of one row in place.
     pub(crate) fn apply(self, scores: &mut [f64]) {
         match self {
             Self::None => {}
@@ -52,7 +52,7 @@ impl PostTransform {
                 }
             }
             Self::SoftmaxZero => {
-                // Scores of zero stay zero.
+                // Scores of zero are left out of the sum.
                 let top = scores.iter().copied().fold(f64::MIN, f64::max);
                 let is_zero = |score: f64| score.abs() <= 1e-7;
                 let sum: f64 = scores.iter().filter(|score| !is_zero(**score)).map(|score| (score - top).exp()).sum();
@@ -63,17 +63,17 @@ impl PostTransform {
         }
     }
 
-    /// `1 / (1 + exp(-x))`
+    /// The logistic function, `1 / (1 + exp(-x))`.
     pub(crate) fn logistic(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
     }
 
-    /// The quantile of the normal distribution, by Winitzki's approximation of
-    /// the inverse error function (a = 0.147), in 32 bits as ONNX Runtime has it:
-    /// near a half it loses digits, and they are to be the same ones.
+    /// The quantile function of the normal distribution, by Winitzki's approximation
+    /// of the inverse error function (a = 0.147). It is computed in 32 bits like ONNX
+    /// Runtime's, to reproduce its loss of digits near one half.
     pub(crate) fn probit(x: f64) -> f64 {
         const A: f32 = 0.147;
-        #[expect(clippy::approx_constant, reason = "as many digits as in the other runtime")]
+        #[expect(clippy::approx_constant, reason = "as many digits as in ONNX Runtime")]
         const PI: f32 = 3.141_59;
         let x = 2.0 * x as f32 - 1.0;
         let log = ((1.0 - x) * (1.0 + x)).ln();

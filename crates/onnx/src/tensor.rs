@@ -1,4 +1,4 @@
-//! Values that flow through a model.
+//! Tensors.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::proto::DataType;
 
 /// Element types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ElementType {
     /// 32-bit float.
     F32,
     /// 64-bit float.
@@ -17,13 +17,13 @@ pub enum Kind {
     I64,
     /// 32-bit integer.
     I32,
-    /// True or false.
+    /// Boolean.
     Bool,
     /// Text.
     Text,
 }
 
-impl Kind {
+impl ElementType {
     /// The name in the Open Inference Protocol.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,8 +36,8 @@ impl Kind {
         }
     }
 
-    /// The kind of an ONNX element type; `None` for those not taken here.
-    pub(crate) fn of(data_type: i32) -> Option<Self> {
+    /// The element type of an ONNX data type; `None` if it is not supported.
+    pub(crate) fn from_onnx(data_type: i32) -> Option<Self> {
         match DataType::try_from(data_type).ok()? {
             DataType::Float => Some(Self::F32),
             DataType::Double => Some(Self::F64),
@@ -50,13 +50,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// Elements in row-major order.
+/// The elements of a tensor, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
     /// 32-bit floats.
@@ -67,13 +67,13 @@ pub enum Data {
     I64(Vec<i64>),
     /// 32-bit integers.
     I32(Vec<i32>),
-    /// Truth values.
+    /// Booleans.
     Bool(Vec<bool>),
-    /// Texts; the empty one is missing.
+    /// Texts; the empty text represents a missing value.
     Text(Vec<Arc<str>>),
 }
 
-/// Calls the same code on whichever vector a [`Data`] holds.
+/// Evaluates an expression with the vector of whichever variant a [`Data`] is.
 macro_rules! with_data {
     ($data:expr, $values:ident => $body:expr) => {
         match $data {
@@ -89,30 +89,30 @@ macro_rules! with_data {
 pub(crate) use with_data;
 
 impl Data {
-    /// How many elements there are.
+    /// Number of elements.
     pub fn len(&self) -> usize {
         with_data!(self, values => values.len())
     }
-
+    /// Whether there are no elements.
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The element type.
-    pub fn kind(&self) -> Kind {
+    pub fn element_type(&self) -> ElementType {
         match self {
-            Self::F32(_) => Kind::F32,
-            Self::F64(_) => Kind::F64,
-            Self::I64(_) => Kind::I64,
-            Self::I32(_) => Kind::I32,
-            Self::Bool(_) => Kind::Bool,
-            Self::Text(_) => Kind::Text,
+            Self::F32(_) => ElementType::F32,
+            Self::F64(_) => ElementType::F64,
+            Self::I64(_) => ElementType::I64,
+            Self::I32(_) => ElementType::I32,
+            Self::Bool(_) => ElementType::Bool,
+            Self::Text(_) => ElementType::Text,
         }
     }
 }
 
-/// A shape and its elements; their counts agree.
+/// A shape and as many elements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
     pub(crate) shape: Vec<usize>,
@@ -120,14 +120,14 @@ pub struct Tensor {
 }
 
 impl Default for Tensor {
-    /// Zero rows of float32; takes no memory.
+    /// An empty tensor of 32-bit floats, which allocates nothing.
     fn default() -> Self {
         Self { shape: Vec::new(), data: Data::F32(Vec::new()) }
     }
 }
 
 impl Tensor {
-    /// A tensor of `shape`; `None` when the shape does not hold exactly `data`.
+    /// A tensor of `shape`; `None` if the number of elements differs.
     pub fn new(shape: Vec<usize>, data: Data) -> Option<Self> {
         (elements(&shape).ok()? == data.len()).then_some(Self { shape, data })
     }
@@ -137,45 +137,45 @@ impl Tensor {
         &self.shape
     }
 
-    /// The elements, row-major.
+    /// The elements, in row-major order.
     pub fn data(&self) -> &Data {
         &self.data
     }
 
     /// The element type.
-    pub fn kind(&self) -> Kind {
-        self.data.kind()
+    pub fn element_type(&self) -> ElementType {
+        self.data.element_type()
     }
 
-    /// The elements, when they are of type `T`.
+    /// The elements, if they are of type `T`.
     pub(crate) fn values<T: Element>(&self) -> Option<&[T]> {
         T::values(&self.data)
     }
 
-    /// Gives the tensor a new shape and hands out its emptied buffer, to be
-    /// filled with exactly as many elements. Memory of an earlier run is used again.
-    pub(crate) fn start<T: Element>(&mut self, shape: &[usize]) -> Result<&mut Vec<T>, String> {
+    /// Sets the shape and returns the emptied buffer, which the caller fills with as many
+    /// elements. The memory of a previous run is reused.
+    pub(crate) fn reset<T: Element>(&mut self, shape: &[usize]) -> Result<&mut Vec<T>, String> {
         let count = elements(shape)?;
         self.shape.clear();
         self.shape.extend_from_slice(shape);
         if T::values(&self.data).is_none() {
             self.data = T::wrap(Vec::new());
         }
-        let Some(buffer) = T::buffer(&mut self.data) else { return Err("tensor of two types".into()) };
+        let Some(buffer) = T::buffer(&mut self.data) else { return Err("the tensor has another type".into()) };
         buffer.clear();
         buffer.reserve(count);
         Ok(buffer)
     }
 
-    /// Takes the elements of `source` in another shape with the same count.
+    /// Copies the elements of `source` with another shape of the same size.
     pub(crate) fn copy(&mut self, source: &Self, shape: &[usize]) -> Result<(), String> {
         with_data!(&source.data, values => {
-            self.start(shape)?.extend_from_slice(values);
+            self.reset(shape)?.extend_from_slice(values);
         });
         Ok(())
     }
 
-    /// Rows and columns: one dimension is one row, more than two are folded into columns.
+    /// The tensor as rows and columns: one dimension is a single row, dimensions after the second are flattened.
     pub(crate) fn matrix(&self) -> (usize, usize) {
         match self.shape[..] {
             [] => (1, 1),
@@ -185,22 +185,22 @@ impl Tensor {
     }
 }
 
-/// The number of elements of a shape, judged by the limits.
+/// The number of elements of a shape, checked against the limits.
 pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
     if shape.len() > limits::TENSOR_RANK_MAX {
-        return Err(format!("a tensor of {} dimensions, at most {} are taken", shape.len(), limits::TENSOR_RANK_MAX));
+        return Err(format!("a tensor has {} dimensions, expected at most {}", shape.len(), limits::TENSOR_RANK_MAX));
     }
-    // Also where one length is 0 the others are bounded, so that no product of some of them overflows.
+    // Zero lengths count as 1 here, so that the product of any of the other lengths cannot overflow.
     let count = shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length.max(1)));
     count
         .filter(|&count| count as u64 <= limits::TENSOR_ELEMENTS_MAX)
         .map(|count| if shape.contains(&0) { 0 } else { count })
         .ok_or_else(|| {
-            format!("a tensor of shape {shape:?}, at most {} elements are taken", limits::TENSOR_ELEMENTS_MAX)
+            format!("a tensor has shape {shape:?}, expected at most {} elements", limits::TENSOR_ELEMENTS_MAX)
         })
 }
 
-/// Rust types of elements.
+/// A Rust type of tensor elements.
 pub(crate) trait Element: Clone + PartialEq + Send + Sync + 'static {
     fn values(data: &Data) -> Option<&[Self]>;
     fn buffer(data: &mut Data) -> Option<&mut Vec<Self>>;

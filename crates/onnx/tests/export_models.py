@@ -1,10 +1,10 @@
-"""Exports models of the usual libraries to ONNX and writes down what ONNX Runtime answers.
+"""Exports models of common libraries to ONNX and records ONNX Runtime's outputs.
 
     python export_models.py OUT [SCALE]
 
-For each model, OUT gets `<name>.onnx` and `<name>.json`: the inputs (numbers as
-they are, with `nan`, `inf` and `-inf` as texts, or texts) and the outputs of ONNX Runtime. With a
-SCALE the models have the sizes of the benchmark instead of those of the tests.
+For each model, OUT receives `<name>.onnx` and `<name>.json`: the inputs and ONNX Runtime's outputs
+as lists of texts or numbers, in which `nan`, `inf` and `-inf` are texts. With a SCALE the models have
+the sizes of the benchmark instead of those of the tests.
 """
 
 import sys
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import skl2onnx.common._container as skl_container
 import xgboost
-from handmade_models import encoders, handmade, modern, small_operators, write
+from handmade_models import encoders, handmade, small_operators, tree_ensemble_v5, write
 from onnxmltools import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as ToolsFloat
 from skl2onnx import convert_sklearn
@@ -47,8 +47,8 @@ FEATURES = NUMBERS + list(TEXTS)
 ROWS = 1_000
 
 
-def plain_lists():
-    """Lets skl2onnx pass NumPy's integers and truth values, which newer `onnx` refuses."""
+def convert_numpy_attributes():
+    """Converts NumPy integers and booleans that skl2onnx passes to `onnx`, whose newer versions refuse them."""
     make_node = skl_container.make_node
 
     def tolerant(op_type, inputs, outputs, **attributes):
@@ -61,7 +61,7 @@ def plain_lists():
 
 
 def data(rows, seed):
-    """Numbers with missing values, texts by category, and three kinds of target."""
+    """Generates numbers with missing values, categorical texts, and targets of three tasks."""
     draw = np.random.default_rng(seed)
     frame = pd.DataFrame(draw.normal(size=(rows, len(NUMBERS))).astype(np.float32), columns=NUMBERS)
     frame["number_3"] = draw.integers(0, 30, rows).astype(np.float32)
@@ -79,7 +79,7 @@ def data(rows, seed):
 
 
 def coded(frame):
-    """Texts as codes in the order of their names; those never seen in training are missing."""
+    """Encodes texts by their alphabetical index; texts unseen in training are missing."""
     coded = frame.copy()
     for text, count in TEXTS.items():
         places = {f"{text}_{i}": i for i in range(count)}
@@ -88,7 +88,7 @@ def coded(frame):
 
 
 def unseen(frame):
-    """The test rows: some categories that training never had, some texts missing."""
+    """Generates the test rows, with some unseen categories and some missing texts."""
     frame = frame.copy()
     for i, text in enumerate(TEXTS):
         frame.loc[frame.index % 17 == i, text] = "never seen"
@@ -125,7 +125,7 @@ def skl(model, types=None, zipmap=False, **options):
 
 
 def the_seven(out, frame, signal, rows, sizes):
-    """The models of the issue."""
+    """The models that the evaluator must support."""
     late = (signal > np.quantile(signal, 0.7)).astype(int)
     x, inputs = coded(frame), matrix(coded(rows))
     types = [("input", ToolsFloat([None, len(FEATURES)]))]
@@ -149,7 +149,7 @@ def the_seven(out, frame, signal, rows, sizes):
 
 
 def the_others(out, frame, signal, rows):
-    """Regressions, several classes, texts as labels, maps, and other operators."""
+    """Further models: regressions, several classes, texts as labels, maps, and other operators."""
     grade = np.digitize(signal, np.quantile(signal, [0.3, 0.6, 0.85]))
     words = np.array(["early", "on time", "late", "very late"])[grade]
     late = (signal > np.quantile(signal, 0.7)).astype(int)
@@ -210,7 +210,7 @@ def the_others(out, frame, signal, rows):
 def main():
     out = Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
-    plain_lists()
+    convert_numpy_attributes()
     if len(sys.argv) > 2:
         frame, signal = data(60_000, 1)
         rows, _ = data(ROWS, 2)
@@ -222,7 +222,7 @@ def main():
     the_seven(out, frame, signal, rows, {"lightgbm": 100, "xgboost": 60, "forest": 30, "hist": 60})
     the_others(out, frame, signal, rows)
     handmade(out)
-    modern(out)
+    tree_ensemble_v5(out)
     encoders(out)
     small_operators(out)
 

@@ -1,4 +1,4 @@
-"""Models that no library writes, and what ONNX Runtime answers: every mode of a tree, every small operator.
+"""Models that no library exports: every mode of the tree operators, and every small operator.
 
 Called by `export_models.py`.
 """
@@ -23,7 +23,7 @@ def tensor(array):
     return {"type": str(array.dtype) if array.dtype.kind not in "OUS" else "text", "shape": list(array.shape), "values": values}
 
 
-def answer(session, inputs):
+def run(session, inputs):
     outputs = {}
     for output, value in zip(session.get_outputs(), session.run(None, inputs)):
         if isinstance(value, list):  # ZipMap: a list of maps
@@ -38,7 +38,7 @@ def write(out, name, model, inputs):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    outputs = answer(session, inputs)
+    outputs = run(session, inputs)
     record = {
         "inputs": {key: tensor(value) for key, value in inputs.items()},
         "outputs": {key: tensor(value) for key, value in outputs.items()},
@@ -48,23 +48,23 @@ def write(out, name, model, inputs):
 
 
 def random_tree(draw, nodes_max, features, modes, values):
-    """One tree as rows (feature, mode, value, yes, no, missing)."""
+    """A random tree as rows (feature, mode, value, true child, false child, missing tracks true)."""
     tree, open_nodes = [None], [0]
     while open_nodes:
         at = open_nodes.pop(0)
         if len(tree) + 2 > nodes_max or (at > 2 and draw.random() < 0.25):
             tree[at] = (0, "LEAF", 0.0, 0, 0, 0)
             continue
-        yes, no = len(tree), len(tree) + 1
+        true_child, false_child = len(tree), len(tree) + 1
         tree += [None, None]
-        open_nodes += [yes, no]
+        open_nodes += [true_child, false_child]
         value = float(draw.choice(values))
-        tree[at] = (int(draw.integers(features)), str(draw.choice(modes)), value, yes, no, int(draw.integers(2)))
+        tree[at] = (int(draw.integers(features)), str(draw.choice(modes)), value, true_child, false_child, int(draw.integers(2)))
     return tree
 
 
 def handmade(out):
-    """Ensembles that no library writes: every mode, aggregate, transform and number of base values."""
+    """Tree ensembles with every mode, aggregate, transform and number of base values."""
     draw = np.random.default_rng(5)
     all_modes = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ"]
     values = np.array([-2.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0, np.inf, -np.inf])
@@ -84,21 +84,21 @@ def handmade(out):
     for number, case in enumerate(sorted(chosen)):
         kind, outputs, modes, size, transform, aggregate, bases, double = cases[case]
         positive = draw.random() < 0.4 or transform == "PROBIT"
-        one_sided = kind == "class" and outputs == 2 and draw.random() < 0.7
+        single_target = kind == "class" and outputs == 2 and draw.random() < 0.7
         side = int(draw.integers(outputs))
-        several_votes = draw.random() < 0.3
-        nodes, votes = [], []
+        several_weights = draw.random() < 0.3
+        nodes, leaves = [], []
         trees = int(draw.choice([1, 3, 20]))
         for tree in range(trees):
             for at, node in enumerate(random_tree(draw, size, features, modes, values)):
                 nodes.append((tree, at, *node))
                 if node[1] == "LEAF":
-                    count = outputs if several_votes and not one_sided else 1
-                    targets = [side] if one_sided else draw.choice(outputs, size=count, replace=False)
+                    count = outputs if several_weights and not single_target else 1
+                    targets = [side] if single_target else draw.choice(outputs, size=count, replace=False)
                     weight = draw.random(count) / trees if positive else draw.normal(size=count)
-                    votes += [(tree, at, int(target), float(w)) for target, w in zip(targets, weight)]
-        tree_ids, node_ids, feature_ids, mode, value, yes, no, missing = (list(column) for column in zip(*nodes))
-        vote_trees, vote_nodes, vote_ids, weights = (list(column) for column in zip(*votes))
+                    leaves += [(tree, at, int(target), float(w)) for target, w in zip(targets, weight)]
+        tree_ids, node_ids, feature_ids, mode, value, true_ids, false_ids, missing = (list(column) for column in zip(*nodes))
+        leaf_trees, leaf_nodes, leaf_targets, weights = (list(column) for column in zip(*leaves))
         base = [float(b) for b in (draw.random(bases) / 10 if positive else draw.normal(size=bases))]
         width = np.float64 if double else np.float32
 
@@ -109,16 +109,16 @@ def handmade(out):
 
         attributes = dict(
             nodes_treeids=tree_ids, nodes_nodeids=node_ids, nodes_featureids=feature_ids, nodes_modes=mode,
-            nodes_truenodeids=yes, nodes_falsenodeids=no, nodes_missing_value_tracks_true=missing,
+            nodes_truenodeids=true_ids, nodes_falsenodeids=false_ids, nodes_missing_value_tracks_true=missing,
             post_transform=transform,
-            **{f"{kind}_treeids": vote_trees, f"{kind}_nodeids": vote_nodes, f"{kind}_ids": vote_ids},
+            **{f"{kind}_treeids": leaf_trees, f"{kind}_nodeids": leaf_nodes, f"{kind}_ids": leaf_targets},
             **array("nodes_values", value), **array(f"{kind}_weights", weights),
             **(array("base_values", base) if base else {}),
         )  # fmt: skip
         if kind == "class":
             labels = ["x", "y", "z"][:outputs]
-            # ONNX Runtime numbers two classes 0 and 1, whatever their labels, unless all votes are for one.
-            first = 0 if outputs == 2 and not one_sided else 5
+            # ONNX Runtime returns 0 and 1 for two classes, regardless of their labels, unless all leaves have one target.
+            first = 0 if outputs == 2 and not single_target else 5
             attributes |= {"classlabels_strings": labels} if draw.random() < 0.5 else {"classlabels_int64s": list(range(first, first + outputs))}
             names = ["label", "scores"]
             texts = "classlabels_strings" in attributes
@@ -140,13 +140,13 @@ def handmade(out):
         name = f"handmade_{number}_{kind}{outputs}_{transform}_{aggregate}_{bases}{'_double' if double else ''}"
         try:
             write(out, name.lower(), model, {"input": x.astype(width)})
-        except Exception as error:  # what ONNX Runtime itself refuses proves nothing
+        except Exception as error:  # ONNX Runtime refuses this model itself
             (out / f"{name.lower()}.onnx").unlink()
             print(f"{name}: left out, {str(error).splitlines()[0]}", file=sys.stderr)
 
 
-def modern(out):
-    """`TreeEnsemble` of operator set 5, with membership."""
+def tree_ensemble_v5(out):
+    """`TreeEnsemble` of operator set 5, with membership tests."""
     draw = np.random.default_rng(6)
     for number in range(8):
         features, nodes, leaves, members, roots = 3, [], [], [], []
@@ -167,7 +167,7 @@ def modern(out):
             nodes[at] = (int(draw.integers(features)), mode, float(draw.integers(8)), *children, int(draw.integers(2)))
             return at
 
-        # Sets are listed in the order of their nodes, so grow parents first.
+        # Sets are listed in the order of their nodes, so parents are generated before their children.
         for _ in range(4):
             roots.append(grow(4 if number % 2 else 6))
         as_tensor = lambda name, kind, items: helper.make_tensor(name, kind, [len(items)], items)
@@ -186,15 +186,15 @@ def modern(out):
         )  # fmt: skip
         source = helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, features])
         result = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 2])
-        graph = helper.make_graph([node], "modern", [source], [result])
+        graph = helper.make_graph([node], "tree_ensemble_v5", [source], [result])
         opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 5)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
         x = np.append(np.arange(8.0), [np.nan, 2.5, -1.0, 9.0])
-        write(out, f"modern_{number}", model, {"input": draw.choice(x, size=(500, features)).astype(np.float32)})
+        write(out, f"tree_ensemble_v5_{number}", model, {"input": draw.choice(x, size=(500, features)).astype(np.float32)})
 
 
 def encoders(out):
-    """`LabelEncoder` over all types of keys and values, and other small operators."""
+    """`LabelEncoder` with all types of keys and values, and other small operators."""
     keys = {
         "text": ("keys_strings", ["a", "b", "c"], TensorProto.STRING, np.array(["c", "x", "", "a"], dtype=object)),
         "whole": ("keys_int64s", [1, 2, 3], TensorProto.INT64, np.array([3, 0, -1, 1])),
@@ -238,7 +238,7 @@ def operators(out, name, nodes, inputs, results, opset=17, ml=3, constants=()):
 
 
 def small_operators(out):
-    """One graph an operator of `ai.onnx`, with broadcasting and missing values."""
+    """A graph for each operator of `ai.onnx`, with broadcasting and missing values."""
     draw = np.random.default_rng(7)
     a = draw.normal(size=(5, 4)).astype(np.float32)
     a[0, 1] = np.nan

@@ -1,4 +1,4 @@
-//! Settings of a node.
+//! Attributes of a node.
 
 use bytes::Bytes;
 
@@ -8,37 +8,37 @@ fn typed(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
 }
 
-/// A number.
+/// A float attribute.
 pub fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { f: Some(value), ..typed(name, AttributeType::Float) }
 }
 
-/// A whole number.
+/// An integer attribute.
 pub fn int(name: &str, value: i64) -> AttributeProto {
     AttributeProto { i: Some(value), ..typed(name, AttributeType::Int) }
 }
 
-/// A text.
+/// A text attribute.
 pub fn text(name: &str, value: &str) -> AttributeProto {
     AttributeProto { s: Some(Bytes::copy_from_slice(value.as_bytes())), ..typed(name, AttributeType::String) }
 }
 
-/// A tensor.
+/// A tensor attribute.
 pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(value), ..typed(name, AttributeType::Tensor) }
 }
 
-/// Numbers.
+/// A list of floats.
 pub fn floats(name: &str, values: Vec<f32>) -> AttributeProto {
     AttributeProto { floats: values, ..typed(name, AttributeType::Floats) }
 }
 
-/// Whole numbers.
+/// A list of integers.
 pub fn ints(name: &str, values: Vec<i64>) -> AttributeProto {
     AttributeProto { ints: values, ..typed(name, AttributeType::Ints) }
 }
 
-/// Texts.
+/// A list of texts.
 pub fn texts<S: AsRef<str>>(name: &str, values: impl IntoIterator<Item = S>) -> AttributeProto {
     let strings = values.into_iter().map(|value| Bytes::copy_from_slice(value.as_ref().as_bytes())).collect();
     AttributeProto { strings, ..typed(name, AttributeType::Strings) }

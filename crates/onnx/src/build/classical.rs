@@ -1,4 +1,4 @@
-//! The classical operators of `ai.onnx.ml`, one method each.
+//! Operators of `ai.onnx.ml`, one method for each.
 
 use super::{GraphBuilder, ML, PostTransform, attribute};
 use crate::proto::AttributeProto;
@@ -6,14 +6,14 @@ use crate::proto::AttributeProto;
 /// The classes of a classifier, in the order of its scores.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Classes {
-    /// Whole numbers, such as 0 and 1.
+    /// Integers, such as 0 and 1.
     Numbers(Vec<i64>),
-    /// Texts.
+    /// Names.
     Texts(Vec<String>),
 }
 
 impl Classes {
-    /// How many there are.
+    /// Number of classes.
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(labels) => labels.len(),
@@ -21,13 +21,13 @@ impl Classes {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no classes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The attribute, named `<stem>_int64s` or `<stem>_strings` by the kind,
-    /// or `<stem>_ints` for numbers where `short` (`LinearClassifier` and the SVMs).
+    /// The class label attribute: `classlabels_strings` or `classlabels_int64s`, the latter
+    /// called `classlabels_ints` if `short` (in `LinearClassifier` and the SVM operators).
     pub(super) fn attribute(&self, short: bool) -> AttributeProto {
         match self {
             Self::Numbers(labels) if short => attribute::ints("classlabels_ints", labels.clone()),
@@ -38,7 +38,7 @@ impl Classes {
 }
 
 impl GraphBuilder {
-    /// Text to numbers: `keys[i]` becomes `values[i]`, anything else `other`.
+    /// `LabelEncoder`: maps the text `keys[i]` to `values[i]`, any other text to `other`.
     pub fn label_encoder<S: AsRef<str>>(&mut self, input: &str, keys: &[S], values: &[f32], other: f32) -> String {
         let attributes = vec![
             attribute::texts("keys_strings", keys),
@@ -48,7 +48,7 @@ impl GraphBuilder {
         self.apply("LabelEncoder", ML, &[input], attributes)
     }
 
-    /// NaN becomes the column's entry of `fills`; one entry serves all columns.
+    /// `Imputer`: replaces NaN by the column's entry of `fills`, or by its only entry.
     pub fn imputer(&mut self, input: &str, fills: &[f32]) -> String {
         let attributes = vec![
             attribute::floats("imputed_value_floats", fills.to_vec()),
@@ -57,29 +57,28 @@ impl GraphBuilder {
         self.apply("Imputer", ML, &[input], attributes)
     }
 
-    /// `(value - offset) * scale` by column.
+    /// `Scaler`: computes `(value - offset) * scale` by column.
     pub fn scaler(&mut self, input: &str, offset: &[f32], scale: &[f32]) -> String {
         let attributes = vec![attribute::floats("offset", offset.to_vec()), attribute::floats("scale", scale.to_vec())];
         self.apply("Scaler", ML, &[input], attributes)
     }
 
-    /// One column of text becomes one column a category, in the order of
-    /// `categories`: `[N, 1]` to `[N, 1, categories]`, all zeros for a text not among them.
-    /// Flatten the result before setting it beside other columns.
+    /// `OneHotEncoder`: encodes a text column as one column for each of `categories`, from
+    /// `[N, 1]` to `[N, 1, categories]`; other texts give zeros. Flatten the result before
+    /// concatenating it with other columns.
     pub fn one_hot<S: AsRef<str>>(&mut self, input: &str, categories: &[S]) -> String {
         let attributes = vec![attribute::texts("cats_strings", categories), attribute::int("zeros", 1)];
         self.apply("OneHotEncoder", ML, &[input], attributes)
     }
 
-    /// Makes `[N, …]` into `[N, rest]`.
+    /// `Flatten`: reshapes `[N, …]` to `[N, rest]`.
     pub fn flatten(&mut self, input: &str) -> String {
         self.apply("Flatten", "", &[input], vec![attribute::int("axis", 1)])
     }
 
-    /// A linear classifier. `coefficients` are row-major, classes × features
-    /// (or 1 × features for two classes with one score, whose sign or logistic
-    /// decides for the second class). Returns the names of label `[N]` and
-    /// scores `[N, classes]`.
+    /// `LinearClassifier`. `coefficients` are row-major, classes × features; for two
+    /// classes also 1 × features, whose score decides for the second class. Returns the
+    /// names of the label `[N]` and of the scores `[N, classes]`.
     pub fn linear_classifier(
         &mut self,
         input: &str,
@@ -88,7 +87,7 @@ impl GraphBuilder {
         classes: &Classes,
         post_transform: PostTransform,
     ) -> (String, String) {
-        let (label, scores) = (self.fresh("label"), self.fresh("scores"));
+        let (label, scores) = (self.unique_name("label"), self.unique_name("scores"));
         let attributes = vec![
             attribute::floats("coefficients", coefficients.to_vec()),
             attribute::floats("intercepts", intercepts.to_vec()),
@@ -100,7 +99,7 @@ impl GraphBuilder {
         (label, scores)
     }
 
-    /// A linear regressor with one target; the result is `[N, 1]`.
+    /// `LinearRegressor` with one target; the result is `[N, 1]`.
     pub fn linear_regressor(&mut self, input: &str, coefficients: &[f32], intercept: f32) -> String {
         let attributes = vec![
             attribute::floats("coefficients", coefficients.to_vec()),

@@ -1,51 +1,51 @@
-//! A graph under construction.
+//! The graph builder.
 
 use crate::proto::{
     self, AttributeProto, DataType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetId,
     StringEntry, TensorShape, TensorType, TypeProto, TypeValue, ValueInfoProto,
 };
 
-/// The domain of the classical operators. `ai.onnx` itself is written as the empty text.
+/// The domain of the classical operators. The domain `ai.onnx` is written as the empty text.
 pub const ML: &str = "ai.onnx.ml";
 
-/// The name written into the file as the tool that made it.
+/// The producer name written into the file.
 const PRODUCER: &str = "perennial";
 
-/// Builds one graph; nodes are added in the order they run.
+/// Builds a graph; nodes are added in the order of evaluation.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     graph: GraphProto,
     metadata: Vec<StringEntry>,
-    made: usize,
+    names_given: usize,
 }
 
 impl GraphBuilder {
-    /// An empty graph.
+    /// Starts an empty graph.
     pub fn new(name: &str) -> Self {
         Self { graph: GraphProto { name: name.to_owned(), ..GraphProto::default() }, ..Self::default() }
     }
 
-    /// Adds an input column of numbers, float32 of shape `[N, 1]`; missing is NaN.
+    /// Adds a numeric input column, float32 of shape `[N, 1]`; NaN represents a missing value.
     pub fn input_number(&mut self, name: &str) {
         self.input(name, DataType::Float, &[-1, 1]);
     }
 
-    /// Adds an input column of text, shape `[N, 1]`; missing is the empty text.
+    /// Adds a text input column of shape `[N, 1]`; the empty text represents a missing value.
     pub fn input_text(&mut self, name: &str) {
         self.input(name, DataType::String, &[-1, 1]);
     }
 
-    /// Adds an input; -1 is a free dimension.
+    /// Adds an input; -1 is a dimension of any length.
     pub fn input(&mut self, name: &str, kind: DataType, shape: &[i64]) {
         self.graph.input.push(value_info(name, kind, shape));
     }
 
-    /// Adds an output; -1 is a free dimension.
+    /// Adds an output; -1 is a dimension of any length.
     pub fn output(&mut self, name: &str, kind: DataType, shape: &[i64]) {
         self.graph.output.push(value_info(name, kind, shape));
     }
 
-    /// Adds a key and a value that are kept in the file beside the graph.
+    /// Adds a metadata entry to the model.
     pub fn metadata(&mut self, key: &str, value: &str) {
         self.metadata.push(StringEntry { key: key.to_owned(), value: value.to_owned() });
     }
@@ -70,26 +70,26 @@ impl GraphBuilder {
         });
     }
 
-    /// Adds a node with one output and returns the output's name, made up.
+    /// Adds a node with one output, and returns the generated name of the output.
     pub fn apply(&mut self, operator: &str, domain: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
-        let output = self.fresh(operator);
+        let output = self.unique_name(operator);
         self.node(operator, domain, inputs, &[&output], attributes);
         output
     }
 
-    /// A name not given out before, and no input's; declare the inputs first.
-    pub fn fresh(&mut self, stem: &str) -> String {
+    /// Generates a name that no earlier call has returned and no input has; declare the inputs first.
+    pub fn unique_name(&mut self, stem: &str) -> String {
         loop {
-            self.made += 1;
-            let name = format!("{}_{}", stem.to_lowercase(), self.made);
+            self.names_given += 1;
+            let name = format!("{}_{}", stem.to_lowercase(), self.names_given);
             if self.graph.input.iter().all(|input| input.name != name) {
                 return name;
             }
         }
     }
 
-    /// Gives a node's output another name, such as that of the model's output,
-    /// everywhere it stands. `to` must be the name of nothing else.
+    /// Renames the output of a node, for example to the name of the model's output,
+    /// wherever it is used. `to` must not be the name of another value.
     pub fn rename(&mut self, from: &str, to: &str) {
         for node in &mut self.graph.node {
             for name in node.input.iter_mut().chain(&mut node.output).filter(|name| *name == from) {
@@ -98,18 +98,18 @@ impl GraphBuilder {
         }
     }
 
-    /// Sets columns side by side: `[N, a]`, `[N, b]`, … become `[N, a + b + …]`.
+    /// `Concat`: concatenates columns `[N, a]`, `[N, b]`, … to `[N, a + b + …]`.
     pub fn concat(&mut self, inputs: &[&str]) -> String {
         self.apply("Concat", "", inputs, vec![super::attribute::int("axis", 1)])
     }
 
-    /// Turns elements into another type.
+    /// `Cast`: converts the elements to another type.
     pub fn cast(&mut self, input: &str, kind: DataType) -> String {
         self.apply("Cast", "", &[input], vec![super::attribute::int("to", kind as i64)])
     }
 
-    /// The bytes of the file. `opset` is the version of `ai.onnx` (17 is read
-    /// everywhere), `ml_opset` that of `ai.onnx.ml` (3; 5 for `TreeEnsemble`).
+    /// Returns the bytes of the model file. `opset` is the version of `ai.onnx` (17 is
+    /// widely supported), `ml_opset` that of `ai.onnx.ml` (3, or 5 for `TreeEnsemble`).
     pub fn finish(self, opset: i64, ml_opset: i64) -> Vec<u8> {
         let ir_version = if ml_opset >= 5 || opset >= 21 { 10 } else { 8 };
         proto::encode(&ModelProto {

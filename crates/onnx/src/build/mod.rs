@@ -1,4 +1,4 @@
-//! Writes ONNX models: a graph builder and the classical operators.
+//! Builds ONNX models: a graph builder with the classical operators.
 
 pub mod attribute;
 mod classical;

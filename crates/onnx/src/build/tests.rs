@@ -2,14 +2,20 @@ use super::*;
 use crate::proto::{self, DataType};
 
 #[test]
-fn a_built_graph_reads_back() {
+fn a_built_graph_can_be_decoded() {
     let mut graph = GraphBuilder::new("g");
     graph.input_number("x");
     graph.input_text("carrier");
     let code = graph.label_encoder("carrier", &["AA", "UA"], &[0.0, 1.0], f32::NAN);
     let features = graph.concat(&["x", &code]);
-    let split =
-        TreeNode::Split { feature: 1, mode: SplitMode::LessOrEqual, threshold: 0.5, yes: 1, no: 2, missing_yes: true };
+    let split = TreeNode::Split {
+        feature: 1,
+        mode: SplitMode::LessOrEqual,
+        threshold: 0.5,
+        true_child: 1,
+        false_child: 2,
+        missing_tracks_true: true,
+    };
     let tree = Tree { target: 0, nodes: vec![split, TreeNode::Leaf(-1.0), TreeNode::Leaf(1.0)] };
     let trees = Trees { trees: vec![tree], base_values: vec![], targets: 1 };
     let (label, scores) =

@@ -1,51 +1,51 @@
-//! Tree ensembles, from a neutral form to the operators of `ai.onnx.ml`.
+//! Tree ensembles, and their encoding as operators of `ai.onnx.ml`.
 
 use super::{Classes, GraphBuilder, ML, attribute};
 use crate::proto::AttributeProto;
 
-/// Trees whose leaves are summed.
+/// A tree ensemble; the scores are the sums of the leaves that a row reaches.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trees {
     /// The trees.
     pub trees: Vec<Tree>,
-    /// Added to each target's sum; empty, or one a target.
+    /// Initial score of each target; empty for zeros.
     pub base_values: Vec<f32>,
-    /// Scores a row has; each tree feeds one.
+    /// Number of scores a row; each tree contributes to one.
     pub targets: usize,
 }
 
-/// One tree; node 0 is the root.
+/// A tree; node 0 is the root.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tree {
-    /// Which score it feeds, from 0.
+    /// Index of the target to which the tree contributes.
     pub target: usize,
-    /// The nodes; children by their position here.
+    /// The nodes; children are indices into this list.
     pub nodes: Vec<TreeNode>,
 }
 
-/// One node of a tree.
+/// A node of a tree.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TreeNode {
-    /// Two ways on.
+    /// An inner node.
     Split {
-        /// Column of the input.
+        /// Index of the input column.
         feature: usize,
-        /// The comparison that leads to `yes`.
+        /// The comparison.
         mode: SplitMode,
-        /// What the value is compared with.
+        /// The number with which the value is compared.
         threshold: f32,
-        /// The node where the comparison holds.
-        yes: usize,
-        /// The node where it does not.
-        no: usize,
-        /// Whether a missing value (NaN) goes to `yes`.
-        missing_yes: bool,
+        /// The next node if the comparison is true.
+        true_child: usize,
+        /// The next node if the comparison is false.
+        false_child: usize,
+        /// Whether a missing value (NaN) goes to `true_child`.
+        missing_tracks_true: bool,
     },
-    /// The end, with its score.
+    /// A leaf with its score.
     Leaf(f32),
 }
 
-/// Comparisons.
+/// The comparison of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitMode {
     /// value < threshold
@@ -63,14 +63,14 @@ impl SplitMode {
     }
 }
 
-/// What is done to the summed scores.
+/// The transform of the summed scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PostTransform {
-    /// Nothing.
+    /// No transform.
     None,
-    /// `1 / (1 + exp(-score))`
+    /// The logistic function, `1 / (1 + exp(-score))`.
     Logistic,
-    /// Exponentials that sum to 1.
+    /// The softmax function.
     Softmax,
 }
 
@@ -85,7 +85,7 @@ impl PostTransform {
 }
 
 impl GraphBuilder {
-    /// A `TreeEnsembleRegressor` over `[N, features]`; the result is `[N, targets]`.
+    /// `TreeEnsembleRegressor` over `[N, features]`; the result is `[N, targets]`.
     pub fn tree_ensemble_regressor(&mut self, input: &str, trees: &Trees, post_transform: PostTransform) -> String {
         let mut attributes = trees.attributes("target");
         attributes.push(attribute::int("n_targets", trees.targets as i64));
@@ -93,9 +93,9 @@ impl GraphBuilder {
         self.apply("TreeEnsembleRegressor", ML, &[input], attributes)
     }
 
-    /// A `TreeEnsembleClassifier` over `[N, features]`. Two classes with one
-    /// target: the sum is the score of the second class. Returns the names of
-    /// label `[N]` and scores `[N, classes]`.
+    /// `TreeEnsembleClassifier` over `[N, features]`. With two classes and one target, the
+    /// sum is the score of the second class. Returns the names of the label `[N]` and of
+    /// the scores `[N, classes]`.
     pub fn tree_ensemble_classifier(
         &mut self,
         input: &str,
@@ -103,7 +103,7 @@ impl GraphBuilder {
         classes: &Classes,
         post_transform: PostTransform,
     ) -> (String, String) {
-        let (label, scores) = (self.fresh("label"), self.fresh("scores"));
+        let (label, scores) = (self.unique_name("label"), self.unique_name("scores"));
         let mut attributes = trees.attributes("class");
         attributes.push(classes.attribute(false));
         attributes.push(attribute::text("post_transform", post_transform.as_str()));
@@ -113,7 +113,7 @@ impl GraphBuilder {
 }
 
 impl Trees {
-    /// The arrays both operators share; `stem` is `target` or `class`.
+    /// The attributes common to both operators; `stem` is `target` or `class`.
     fn attributes(&self, stem: &str) -> Vec<AttributeProto> {
         let nodes = || {
             self.trees
@@ -135,9 +135,9 @@ impl Trees {
             attribute::ints("nodes_treeids", nodes().map(|(tree, ..)| tree).collect()),
             attribute::ints("nodes_nodeids", nodes().map(|(_, id, _)| id).collect()),
             attribute::ints("nodes_featureids", splits(TreeNode::feature)),
-            attribute::ints("nodes_truenodeids", splits(TreeNode::yes)),
-            attribute::ints("nodes_falsenodeids", splits(TreeNode::no)),
-            attribute::ints("nodes_missing_value_tracks_true", splits(TreeNode::missing_yes)),
+            attribute::ints("nodes_truenodeids", splits(TreeNode::true_child)),
+            attribute::ints("nodes_falsenodeids", splits(TreeNode::false_child)),
+            attribute::ints("nodes_missing_value_tracks_true", splits(TreeNode::missing_tracks_true)),
             attribute::floats("nodes_values", nodes().map(|(_, _, node)| node.threshold()).collect()),
             attribute::texts("nodes_modes", nodes().map(|(_, _, node)| node.mode())),
             attribute::ints(&format!("{stem}_treeids"), leaves.0),
@@ -157,16 +157,16 @@ impl TreeNode {
         if let Self::Split { feature, .. } = self { *feature as i64 } else { 0 }
     }
 
-    fn yes(&self) -> i64 {
-        if let Self::Split { yes, .. } = self { *yes as i64 } else { 0 }
+    fn true_child(&self) -> i64 {
+        if let Self::Split { true_child, .. } = self { *true_child as i64 } else { 0 }
     }
 
-    fn no(&self) -> i64 {
-        if let Self::Split { no, .. } = self { *no as i64 } else { 0 }
+    fn false_child(&self) -> i64 {
+        if let Self::Split { false_child, .. } = self { *false_child as i64 } else { 0 }
     }
 
-    fn missing_yes(&self) -> i64 {
-        i64::from(matches!(self, Self::Split { missing_yes: true, .. }))
+    fn missing_tracks_true(&self) -> i64 {
+        i64::from(matches!(self, Self::Split { missing_tracks_true: true, .. }))
     }
 
     fn threshold(&self) -> f32 {

@@ -1,7 +1,7 @@
-//! A model ready to run.
+//! A model that is ready to be evaluated.
 
+mod load;
 mod plan;
-mod read;
 #[cfg(test)]
 mod tests;
 
@@ -10,22 +10,22 @@ pub(crate) use plan::{Buffers, Plan};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::limits;
-use crate::tensor::{Kind, Tensor};
+use crate::tensor::{ElementType, Tensor};
 
 /// An input or output of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {
-    /// Its name.
+    /// Name of the input or output.
     pub name: String,
-    /// Its element type.
-    pub kind: Kind,
-    /// Its shape; -1 where a dimension is free.
+    /// Element type.
+    pub kind: ElementType,
+    /// Shape; -1 for a dimension of any length.
     pub shape: Vec<i64>,
-    /// The classes its columns stand for, where the model says so (`ZipMap`).
+    /// The classes of its columns, if the model names them (`ZipMap`).
     pub labels: Option<Labels>,
 }
 
-/// A model that the evaluator here can run. Runs may come from many threads at once.
+/// A model that this evaluator can run, from several threads at once.
 #[derive(Debug)]
 pub struct Model {
     inputs: Vec<Value>,
@@ -35,28 +35,28 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads an ONNX file.
+    /// Decodes an ONNX file and builds its operators.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] lists everything the evaluator lacks for this
-    /// model; another runtime may still run it. The other errors say that the
-    /// bytes are no valid model, or one beyond [`limits`].
+    /// [`Error::Unsupported`] lists all operators and types of a valid model that
+    /// this evaluator does not implement; another runtime may evaluate it. The other
+    /// errors mean that the file is not a valid model or exceeds the [`limits`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        read::read(&crate::proto::decode(bytes)?)
+        load::load(&crate::proto::decode(bytes)?)
     }
 
-    /// What the caller gives, in the file's order.
+    /// The inputs, in the file's order.
     pub fn inputs(&self) -> &[Value] {
         &self.inputs
     }
 
-    /// What the caller gets, in the file's order. Where the file promises a
-    /// list of maps (`ZipMap`), a tensor with one column a class is given instead.
+    /// The outputs, in the file's order. A list of maps (`ZipMap`) is described, and
+    /// returned, as a tensor with one column for each class.
     pub fn outputs(&self) -> &[Value] {
         &self.outputs
     }
 
-    /// The classes of a classifier, in the order of its scores, where the model names them.
+    /// The classes of a classifier, in the order of its scores, if the model names them.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
@@ -65,7 +65,11 @@ impl Model {
         &self.plan
     }
 
-    /// Runs the model once. Every input is given by name; `[n]` is taken for `[n, 1]`.
+    /// Evaluates the model. `inputs` has a tensor for each input, by name; shape `[n]` is accepted for `[n, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when an input is missing, unknown, or of another type or
+    /// shape; [`Error::Run`] when an operator fails on the values.
     pub fn run(&self, inputs: &[(&str, Tensor)]) -> Result<Vec<(String, Tensor)>> {
         let mut buffers = Buffers::default();
         for (name, _) in inputs {
@@ -75,10 +79,10 @@ impl Model {
         }
         for (position, expected) in self.inputs.iter().enumerate() {
             let Some((_, given)) = inputs.iter().find(|(name, _)| *name == expected.name) else {
-                return Err(Error::Input(format!("input `{}` is not given", expected.name)));
+                return Err(Error::Input(format!("input `{}` is missing", expected.name)));
             };
             let mut tensor = given.clone();
-            fit(expected, &mut tensor)?;
+            validate_input(expected, &mut tensor)?;
             *self.plan.input(position, &mut buffers) = tensor;
         }
         self.plan.run(&mut buffers)?;
@@ -87,19 +91,19 @@ impl Model {
     }
 }
 
-/// Judges a tensor against what the model expects.
-fn fit(expected: &Value, tensor: &mut Tensor) -> Result<()> {
+/// Validates a tensor against an input, and reshapes `[n]` to `[n, 1]`.
+fn validate_input(expected: &Value, tensor: &mut Tensor) -> Result<()> {
     let bad = |tensor: &Tensor| {
         Error::Input(format!(
             "input `{}` is {} of shape {:?}, expected {} of shape {:?}",
             expected.name,
-            tensor.kind(),
+            tensor.element_type(),
             tensor.shape(),
             expected.kind,
             expected.shape
         ))
     };
-    if tensor.kind() != expected.kind {
+    if tensor.element_type() != expected.kind {
         return Err(bad(tensor));
     }
     if tensor.shape.len() + 1 == expected.shape.len() && matches!(expected.shape.last(), Some(1 | -1)) {

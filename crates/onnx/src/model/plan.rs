@@ -1,4 +1,4 @@
-//! The order of work, and the memory it uses again and again.
+//! The execution plan of a model, and its reusable buffers.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use crate::error::{Error, Result};
 use crate::operator::{Inputs, Operator};
 use crate::tensor::Tensor;
 
-/// Where a value comes from.
+/// Origin of an operator's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// An optional input that is left out.
-    Nowhere,
+    /// An optional input that is absent.
+    Absent,
     Constant(usize),
     Slot(usize),
 }
 
-/// One node to run.
+/// One operator call.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) operator: Arc<dyn Operator>,
@@ -25,7 +25,7 @@ pub(crate) struct Step {
     pub(crate) name: String,
 }
 
-/// The steps of a model, each after those it needs.
+/// The operator calls of a model, each after those that produce its inputs.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
@@ -36,7 +36,7 @@ pub(crate) struct Plan {
     pub(crate) outputs: Vec<Source>,
 }
 
-/// Memory of a run; a run after another takes hardly any new.
+/// The values of a run; reuse avoids most allocations of later runs.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     slots: Vec<Tensor>,
@@ -52,7 +52,7 @@ struct StepInputs<'a> {
 impl Inputs for StepInputs<'_> {
     fn get(&self, position: usize) -> Option<&Tensor> {
         match self.step.inputs.get(position)? {
-            Source::Nowhere => None,
+            Source::Absent => None,
             Source::Constant(at) => self.constants.get(*at),
             Source::Slot(at) => self.slots.get(*at),
         }
@@ -64,13 +64,13 @@ impl Inputs for StepInputs<'_> {
 }
 
 impl Plan {
-    /// The tensor to put the model's input at `position` into.
+    /// The tensor into which the model's input at `position` is written.
     pub(crate) fn input<'a>(&self, position: usize, buffers: &'a mut Buffers) -> &'a mut Tensor {
         buffers.slots.resize_with(self.slots, Tensor::default);
         &mut buffers.slots[self.inputs[position]]
     }
 
-    /// Runs every step over the inputs in `buffers`.
+    /// Executes all steps on the inputs in `buffers`.
     pub(crate) fn run(&self, buffers: &mut Buffers) -> Result<()> {
         buffers.slots.resize_with(self.slots, Tensor::default);
         for step in &self.steps {
@@ -89,25 +89,25 @@ impl Plan {
         Ok(())
     }
 
-    /// The model's output at `position`, after a run.
+    /// The model's output at `position`, after [`Self::run`].
     pub(crate) fn output<'a>(&'a self, position: usize, buffers: &'a Buffers) -> &'a Tensor {
         match self.outputs[position] {
             Source::Constant(at) => &self.constants[at],
             Source::Slot(at) => &buffers.slots[at],
-            Source::Nowhere => const { &Tensor { shape: Vec::new(), data: crate::tensor::Data::F32(Vec::new()) } },
+            Source::Absent => const { &Tensor { shape: Vec::new(), data: crate::tensor::Data::F32(Vec::new()) } },
         }
     }
 
-    /// The plan with only the steps that one output needs; it becomes output 0.
-    pub(crate) fn keeping(&self, output: usize) -> Self {
-        let wanted = self.outputs[output];
+    /// A plan with only the steps that the given output needs; it becomes output 0.
+    pub(crate) fn pruned_to(&self, output: usize) -> Self {
+        let result = self.outputs[output];
         let mut needed = vec![false; self.slots];
-        let mut want = |source: Source| {
+        let mut require = |source: Source| {
             if let Source::Slot(slot) = source {
                 needed[slot] = true;
             }
         };
-        want(wanted);
+        require(result);
         let mut kept = Vec::new();
         for step in self.steps.iter().rev() {
             if step.outputs.iter().any(|&slot| needed[slot]) {
@@ -120,6 +120,6 @@ impl Plan {
             }
         }
         kept.reverse();
-        Self { steps: kept, outputs: vec![wanted], ..self.clone() }
+        Self { steps: kept, outputs: vec![result], ..self.clone() }
     }
 }

@@ -21,15 +21,15 @@ fn inputs_and_outputs_are_described() {
     let model = sum_of_two();
     let names: Vec<_> =
         model.inputs().iter().map(|input| (input.name.as_str(), input.kind, &input.shape[..])).collect();
-    assert_eq!(names, [("a", Kind::F32, &[-1, 1][..]), ("b", Kind::F32, &[-1, 1][..])]);
+    assert_eq!(names, [("a", ElementType::F32, &[-1, 1][..]), ("b", ElementType::F32, &[-1, 1][..])]);
     assert_eq!(model.outputs()[0].shape, [-1, 1]);
 }
 
 #[test]
-fn tensors_that_do_not_fit_are_named() {
+fn mismatched_inputs_are_refused() {
     let model = sum_of_two();
     let run = |inputs: &[(&str, Tensor)]| model.run(inputs).unwrap_err().to_string();
-    assert_eq!(run(&[("a", column(&[1.0]))]), "input `b` is not given");
+    assert_eq!(run(&[("a", column(&[1.0]))]), "input `b` is missing");
     assert_eq!(run(&[("c", column(&[1.0]))]), "the model has no input `c`");
     let wide = Tensor::new(vec![1, 2], Data::F32(vec![1.0, 2.0])).unwrap();
     assert_eq!(
@@ -44,14 +44,14 @@ fn tensors_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn a_flat_list_is_taken_for_a_column() {
+fn a_flat_list_is_accepted_as_a_column() {
     let flat = Tensor::new(vec![2], Data::F32(vec![1.0, 2.0])).unwrap();
     let outputs = sum_of_two().run(&[("a", flat), ("b", column(&[3.0, 4.0]))]).unwrap();
     assert_eq!(outputs[0].1, column(&[4.0, 6.0]));
 }
 
 #[test]
-fn what_the_evaluator_lacks_is_listed() {
+fn unsupported_operators_are_listed() {
     let mut graph = GraphBuilder::new("net");
     graph.input("image", DataType::Float, &[-1, 3, 8, 8]);
     graph.node("Conv", "", &["image"], &["a"], vec![]);
@@ -72,34 +72,34 @@ fn a_graph_out_of_order_is_refused() {
     graph.node("Add", "", &["a", "b"], &["c"], vec![]);
     graph.output("c", DataType::Float, &[-1, 1]);
     let message = Model::from_bytes(&graph.finish(17, 3)).unwrap_err().to_string();
-    assert_eq!(message, "invalid ONNX model: node `Add_0` (Add): nothing before it makes `c`");
+    assert_eq!(message, "invalid ONNX model: node `Add_0` (Add): input `c` is not produced by an earlier node");
 }
 
 #[test]
-fn a_value_made_twice_is_refused() {
+fn a_value_produced_twice_is_refused() {
     let mut graph = GraphBuilder::new("twice");
     graph.input_number("a");
     graph.node("Neg", "", &["a"], &["b"], vec![]);
     graph.node("Neg", "", &["a"], &["b"], vec![]);
     graph.output("b", DataType::Float, &[-1, 1]);
     let message = Model::from_bytes(&graph.finish(17, 3)).unwrap_err().to_string();
-    assert_eq!(message, "invalid ONNX model: the value `b` is made twice");
+    assert_eq!(message, "invalid ONNX model: the value `b` is produced twice");
 }
 
-fn stump(feature: i64, yes: i64, vote_node: i64, vote_for: i64) -> Result<Model> {
+fn stump(feature: i64, true_child: i64, weight_node: i64, weight_target: i64) -> Result<Model> {
     let mut graph = GraphBuilder::new("stump");
     graph.input("x", DataType::Float, &[-1, 2]);
     let attributes = vec![
         attribute::ints("nodes_treeids", vec![0, 0, 0]),
         attribute::ints("nodes_nodeids", vec![0, 1, 2]),
         attribute::ints("nodes_featureids", vec![feature, 0, 0]),
-        attribute::ints("nodes_truenodeids", vec![yes, 0, 0]),
+        attribute::ints("nodes_truenodeids", vec![true_child, 0, 0]),
         attribute::ints("nodes_falsenodeids", vec![2, 0, 0]),
         attribute::floats("nodes_values", vec![0.5, 0.0, 0.0]),
         attribute::texts("nodes_modes", ["BRANCH_LEQ", "LEAF", "LEAF"]),
         attribute::ints("target_treeids", vec![0, 0]),
-        attribute::ints("target_nodeids", vec![1, vote_node]),
-        attribute::ints("target_ids", vec![0, vote_for]),
+        attribute::ints("target_nodeids", vec![1, weight_node]),
+        attribute::ints("target_ids", vec![0, weight_target]),
         attribute::floats("target_weights", vec![1.0, 2.0]),
         attribute::int("n_targets", 1),
     ];
@@ -109,21 +109,21 @@ fn stump(feature: i64, yes: i64, vote_node: i64, vote_for: i64) -> Result<Model>
 }
 
 #[test]
-fn trees_that_point_nowhere_are_refused() {
+fn trees_with_invalid_references_are_refused() {
     let message = |model: Result<Model>| model.unwrap_err().to_string();
     let at = |what: &str| format!("invalid ONNX model: node `TreeEnsembleRegressor_0` (TreeEnsembleRegressor): {what}");
     assert!(stump(1, 1, 2, 0).is_ok());
     assert_eq!(message(stump(1, 7, 2, 0)), at("tree 0 has no node 7"));
     assert_eq!(message(stump(1, -1, 2, 0)), at("tree 0 has no node -1"));
-    assert_eq!(message(stump(1, 0, 2, 0)), at("a tree holds a circle"));
+    assert_eq!(message(stump(1, 0, 2, 0)), at("a tree contains a cycle"));
     assert_eq!(message(stump(1, 1, 9, 0)), at("tree 0 has no node 9"));
-    assert_eq!(message(stump(1, 1, 2, 1)), at("a leaf votes for 1, of 1"));
-    assert_eq!(message(stump(-1, 1, 2, 0)), at("a tree asks for feature -1"));
-    assert_eq!(message(stump(1 << 40, 1, 2, 0)), at("a tree asks for feature 1099511627776"));
+    assert_eq!(message(stump(1, 1, 2, 1)), at("a leaf has target 1, expected 0 to 0"));
+    assert_eq!(message(stump(-1, 1, 2, 0)), at("a split has feature -1, expected 0 to 1048575"));
+    assert_eq!(message(stump(1 << 40, 1, 2, 0)), at("a split has feature 1099511627776, expected 0 to 1048575"));
 }
 
 #[test]
-fn too_few_features_fail_the_run_alone() {
+fn too_few_features_fail_only_the_run() {
     let model = stump(5, 1, 2, 0).unwrap();
     let row = Tensor::new(vec![1, 2], Data::F32(vec![1.0, 2.0])).unwrap();
     let message = model.run(&[("x", row)]).unwrap_err().to_string();
@@ -131,13 +131,21 @@ fn too_few_features_fail_the_run_alone() {
 }
 
 #[test]
-fn built_trees_answer_with_missing_values_where_they_were_sent() {
-    let split =
-        |missing_yes| TreeNode::Split { feature: 0, mode: SplitMode::Less, threshold: 1.0, yes: 1, no: 2, missing_yes };
-    let tree =
-        |missing_yes| Tree { target: 0, nodes: vec![split(missing_yes), TreeNode::Leaf(-1.0), TreeNode::Leaf(10.0)] };
-    for (missing_yes, expected) in [(true, -1.0), (false, 10.0)] {
-        let trees = Trees { trees: vec![tree(missing_yes)], base_values: vec![0.5], targets: 1 };
+fn built_trees_route_missing_values_as_declared() {
+    let split = |missing_tracks_true| TreeNode::Split {
+        feature: 0,
+        mode: SplitMode::Less,
+        threshold: 1.0,
+        true_child: 1,
+        false_child: 2,
+        missing_tracks_true,
+    };
+    let tree = |missing_tracks_true| Tree {
+        target: 0,
+        nodes: vec![split(missing_tracks_true), TreeNode::Leaf(-1.0), TreeNode::Leaf(10.0)],
+    };
+    for (missing_tracks_true, expected) in [(true, -1.0), (false, 10.0)] {
+        let trees = Trees { trees: vec![tree(missing_tracks_true)], base_values: vec![0.5], targets: 1 };
         let mut graph = GraphBuilder::new("trees");
         graph.input_number("x");
         let output = graph.tree_ensemble_regressor("x", &trees, PostTransform::None);
@@ -149,7 +157,7 @@ fn built_trees_answer_with_missing_values_where_they_were_sent() {
 }
 
 #[test]
-fn labels_of_a_classifier_are_known() {
+fn the_labels_of_a_classifier_are_known() {
     let mut graph = GraphBuilder::new("linear");
     graph.input_number("x");
     let classes = Classes::Texts(vec!["no".into(), "yes".into()]);

@@ -1,21 +1,21 @@
-//! Functions of one number, and softmax.
+//! Functions of single elements, and softmax.
 
 use std::sync::Arc;
 
-use super::{Inputs, Made, Operator, axis, only};
+use super::{BuildResult, Inputs, Operator, first_output, resolve_axis};
 use crate::node::Node;
 use crate::tensor::{Data, Tensor};
 
-/// Applies the same function to every element.
+/// A function of single elements.
 #[derive(Debug)]
 struct Map {
-    narrow: fn(f32) -> f32,
-    wide: fn(f64) -> f64,
+    single: fn(f32) -> f32,
+    double: fn(f64) -> f64,
 }
 
-/// A function with settings of its node.
+/// A function of single elements with parameters from the node's attributes.
 #[derive(Debug)]
-enum Shaped {
+enum Parametric {
     LeakyRelu(f32),
     Elu(f32),
     HardSigmoid(f32, f32),
@@ -24,19 +24,19 @@ enum Shaped {
 #[derive(Debug)]
 struct Softmax {
     axis: i64,
-    /// Before operator set 13 the dimensions from `axis` on count as one.
-    folds: bool,
+    /// Before operator set 13, the dimensions from `axis` on are flattened into one.
+    flattens: bool,
     log: bool,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
-    let map = |narrow: fn(f32) -> f32, wide: fn(f64) -> f64| Some(Ok(Arc::new(Map { narrow, wide }) as _));
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
+    let map = |single: fn(f32) -> f32, double: fn(f64) -> f64| Some(Ok(Arc::new(Map { single, double }) as _));
     let softmax = |log| {
-        let folds = node.version < 13;
-        let axis = node.int("axis", if folds { 1 } else { -1 });
-        Some(Ok(Arc::new(Softmax { axis, folds, log }) as _))
+        let flattens = node.version < 13;
+        let axis = node.int("axis", if flattens { 1 } else { -1 });
+        Some(Ok(Arc::new(Softmax { axis, flattens, log }) as _))
     };
-    let shaped = |shaped: Shaped| Some(Ok(Arc::new(shaped) as Arc<dyn Operator>));
+    let parametric = |parametric: Parametric| Some(Ok(Arc::new(parametric) as Arc<dyn Operator>));
     match name {
         "Relu" => map(|x| if x < 0.0 { 0.0 } else { x }, |x| if x < 0.0 { 0.0 } else { x }),
         "Sigmoid" => map(|x| 1.0 / (1.0 + (-x).exp()), |x| 1.0 / (1.0 + (-x).exp())),
@@ -51,9 +51,9 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
         "Sin" => map(f32::sin, f64::sin),
         "Cos" => map(f32::cos, f64::cos),
         "Softplus" => map(|x| x.max(0.0) + (-x.abs()).exp().ln_1p(), |x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
-        "LeakyRelu" => shaped(Shaped::LeakyRelu(node.float("alpha", 0.01))),
-        "Elu" => shaped(Shaped::Elu(node.float("alpha", 1.0))),
-        "HardSigmoid" => shaped(Shaped::HardSigmoid(node.float("alpha", 0.2), node.float("beta", 0.5))),
+        "LeakyRelu" => parametric(Parametric::LeakyRelu(node.float("alpha", 0.01))),
+        "Elu" => parametric(Parametric::Elu(node.float("alpha", 1.0))),
+        "HardSigmoid" => parametric(Parametric::HardSigmoid(node.float("alpha", 0.2), node.float("beta", 0.5))),
         "Softmax" => softmax(false),
         "LogSoftmax" => softmax(true),
         _ => None,
@@ -62,23 +62,23 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
 
 impl Operator for Map {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         match input.data() {
-            Data::F32(values) => output.start(input.shape())?.extend(values.iter().map(|&x| (self.narrow)(x))),
-            Data::F64(values) => output.start(input.shape())?.extend(values.iter().map(|&x| (self.wide)(x))),
-            other => return Err(format!("expected floats, got {}", other.kind())),
+            Data::F32(values) => output.reset(input.shape())?.extend(values.iter().map(|&x| (self.single)(x))),
+            Data::F64(values) => output.reset(input.shape())?.extend(values.iter().map(|&x| (self.double)(x))),
+            other => return Err(format!("expected floats, got {}", other.element_type())),
         }
         Ok(())
     }
 }
 
-impl Operator for Shaped {
+impl Operator for Parametric {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let Some(values) = input.values::<f32>() else {
-            return Err(format!("expected FP32, got {}", input.kind()));
+            return Err(format!("expected FP32, got {}", input.element_type()));
         };
-        let output = output.start(input.shape())?;
+        let output = output.reset(input.shape())?;
         match *self {
             Self::LeakyRelu(alpha) => output.extend(values.iter().map(|&x| if x < 0.0 { alpha * x } else { x })),
             Self::Elu(alpha) => output.extend(values.iter().map(|&x| if x < 0.0 { alpha * x.exp_m1() } else { x })),
@@ -92,11 +92,12 @@ impl Operator for Shaped {
 
 impl Operator for Softmax {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let shape = input.shape();
-        let at = axis(self.axis, shape.len().max(1))?;
-        let length: usize = if self.folds { shape[at..].iter().product() } else { shape.get(at).copied().unwrap_or(1) };
-        let inner: usize = if self.folds { 1 } else { shape.iter().skip(at + 1).product() };
+        let at = resolve_axis(self.axis, shape.len().max(1))?;
+        let length: usize =
+            if self.flattens { shape[at..].iter().product() } else { shape.get(at).copied().unwrap_or(1) };
+        let inner: usize = if self.flattens { 1 } else { shape.iter().skip(at + 1).product() };
         output.copy(input, shape)?;
         match &mut output.data {
             Data::F32(values) => each_line(values, length, inner, |line| {
@@ -105,13 +106,13 @@ impl Operator for Softmax {
             Data::F64(values) => each_line(values, length, inner, |line| {
                 softmax(line, self.log, f64::NEG_INFINITY, f64::max, f64::exp, f64::ln);
             }),
-            other => return Err(format!("expected floats, got {}", other.kind())),
+            other => return Err(format!("expected floats, got {}", other.element_type())),
         }
         Ok(())
     }
 }
 
-/// Hands each line of `length` elements, `inner` apart, to `work`.
+/// Calls `work` with each vector of `length` elements that are `inner` apart.
 fn each_line<T: Copy>(values: &mut [T], length: usize, inner: usize, mut work: impl FnMut(&mut [T])) {
     if length == 0 || inner == 0 {
         return;

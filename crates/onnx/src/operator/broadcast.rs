@@ -1,8 +1,8 @@
-//! Tensors of different shapes against each other, as NumPy has it.
+//! Broadcasting of tensors of different shapes, as in NumPy.
 
 use crate::tensor::{Element, Tensor};
 
-/// The shape two shapes broadcast to.
+/// The common shape to which two shapes are broadcast.
 pub(super) fn join(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
@@ -11,12 +11,12 @@ pub(super) fn join(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
             (x, y) if x == y => Ok(x),
             (1, y) => Ok(y),
             (x, 1) => Ok(x),
-            _ => Err(format!("shapes {a:?} and {b:?} do not broadcast")),
+            _ => Err(format!("cannot broadcast shapes {a:?} and {b:?}")),
         })
         .collect()
 }
 
-/// Steps through a tensor of `shape` along the axes of the broader `target`; 0 repeats.
+/// Strides of a tensor of `shape` for indices of the broadcast shape `target`; 0 for repeated axes.
 pub(super) fn strides(shape: &[usize], target: &[usize]) -> Vec<usize> {
     let mut strides = vec![0; target.len()];
     let mut step = 1;
@@ -41,12 +41,12 @@ pub(super) fn each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
     }
 }
 
-/// The position of an index.
+/// The offset of the element at `index`.
 pub(super) fn offset(index: &[usize], strides: &[usize]) -> usize {
     index.iter().zip(strides).map(|(i, stride)| i * stride).sum()
 }
 
-/// Applies `each` to every pair of elements of two tensors, given as elements and shape.
+/// Applies `each` to all pairs of elements of two broadcast tensors, each given as elements and shape.
 pub(super) fn broadcast<T: Element, U: Element>(
     (x, a): (&[T], &[usize]),
     (y, b): (&[T], &[usize]),
@@ -54,16 +54,16 @@ pub(super) fn broadcast<T: Element, U: Element>(
     mut each: impl FnMut(&T, &T) -> U,
 ) -> Result<(), String> {
     if a == b {
-        output.start(a)?.extend(x.iter().zip(y).map(|(x, y)| each(x, y)));
+        output.reset(a)?.extend(x.iter().zip(y).map(|(x, y)| each(x, y)));
         return Ok(());
     }
     let shape = join(a, b)?;
-    // A row, or a single element, against every row: bias, scale, constants.
+    // Common case: a row or a single element is combined with every row.
     let fits = |short: &[usize]| {
         let lead = short.iter().take_while(|&&length| length == 1).count();
         shape.ends_with(&short[lead..]) && !short.contains(&0)
     };
-    let out = output.start(&shape)?;
+    let out = output.reset(&shape)?;
     if a == shape && fits(b) {
         for row in x.chunks_exact(y.len()) {
             out.extend(row.iter().zip(y).map(|(x, y)| each(x, y)));

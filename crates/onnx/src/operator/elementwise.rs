@@ -1,10 +1,10 @@
-//! Functions of two or more tensors, element by element, with broadcasting.
+//! Functions of several tensors by element, with broadcasting.
 
 use std::sync::Arc;
 
 use super::broadcast::{broadcast, each_index, join, offset, strides};
-use super::{Inputs, Made, Operator, only};
-use crate::node::{Node, Refusal};
+use super::{BuildResult, Inputs, Operator, first_output};
+use crate::node::{BuildError, Node};
 use crate::tensor::{Data, Element, Tensor};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,21 +46,21 @@ enum Unary {
 #[derive(Debug)]
 struct Where;
 
-/// Bounds of `Clip` in attributes, before operator set 11.
+/// `Clip`; before operator set 11 the bounds are attributes.
 #[derive(Debug)]
 struct Clip {
     low: f32,
     high: f32,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
-    /// Shortens the table below.
-    #[expect(clippy::unnecessary_wraps, reason = "each arm of the table is an option")]
-    fn some(operator: impl Operator + 'static) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
+    /// Wraps an operator, for the table below.
+    #[expect(clippy::unnecessary_wraps, reason = "all arms of the table have the same type")]
+    fn some(operator: impl Operator + 'static) -> Option<BuildResult> {
         Some(Ok(Arc::new(operator)))
     }
     if matches!(name, "Add" | "Sub" | "Mul" | "Div") && node.version < 7 {
-        return Some(Err(Refusal::Unsupported("before operator set 7".into())));
+        return Some(Err(BuildError::Unsupported("before operator set 7".into())));
     }
     match name {
         "Add" | "Sum" => some(Arithmetic::Add),
@@ -89,7 +89,7 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
     }
 }
 
-/// Numbers that [`Arithmetic`] knows.
+/// A numeric type that [`Arithmetic`] supports.
 trait Number: Element + Copy + PartialOrd {
     fn apply(operation: Arithmetic, a: Self, b: Self) -> Result<Self, String>;
 }
@@ -103,7 +103,7 @@ macro_rules! float {
                 Arithmetic::Mul => a * b,
                 Arithmetic::Div => a / b,
                 Arithmetic::Pow => a.powf(b),
-                // NaN wins, as the specification has it.
+                // NaN propagates, as specified.
                 Arithmetic::Max => if a.is_nan() || a > b { a } else { b },
                 Arithmetic::Min => if a.is_nan() || a < b { a } else { b },
             })
@@ -118,7 +118,7 @@ macro_rules! integer {
                 Arithmetic::Add => a.wrapping_add(b),
                 Arithmetic::Sub => a.wrapping_sub(b),
                 Arithmetic::Mul => a.wrapping_mul(b),
-                Arithmetic::Div if b == 0 => return Err("a whole number divided by zero".into()),
+                Arithmetic::Div if b == 0 => return Err("integer division by zero".into()),
                 Arithmetic::Div => a.wrapping_div(b),
                 Arithmetic::Pow => (a as f64).powf(b as f64) as $type,
                 Arithmetic::Max => a.max(b),
@@ -129,7 +129,7 @@ macro_rules! integer {
 }
 
 float!(f32, f64);
-#[expect(clippy::cast_lossless, reason = "the same text serves both widths")]
+#[expect(clippy::cast_lossless, reason = "the same macro serves both widths")]
 mod integers {
     use super::{Arithmetic, Number};
     integer!(i32, i64);
@@ -137,17 +137,17 @@ mod integers {
 
 impl Operator for Arithmetic {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let output = only(outputs)?;
-        let first = inputs.need(0)?;
+        let output = first_output(outputs)?;
+        let first = inputs.required(0)?;
         match inputs.len() {
             1 => output.copy(first, first.shape()),
-            2 => self.two(first, inputs.need(1)?, output),
+            2 => self.binary(first, inputs.required(1)?, output),
             more => {
                 let mut left = Tensor::default();
-                self.two(first, inputs.need(1)?, output)?;
+                self.binary(first, inputs.required(1)?, output)?;
                 for position in 2..more {
                     std::mem::swap(&mut left, output);
-                    self.two(&left, inputs.need(position)?, output)?;
+                    self.binary(&left, inputs.required(position)?, output)?;
                 }
                 Ok(())
             }
@@ -156,13 +156,13 @@ impl Operator for Arithmetic {
 }
 
 impl Arithmetic {
-    fn two(self, a: &Tensor, b: &Tensor, output: &mut Tensor) -> Result<(), String> {
+    fn binary(self, a: &Tensor, b: &Tensor, output: &mut Tensor) -> Result<(), String> {
         match (a.data(), b.data()) {
             (Data::F32(x), Data::F32(y)) => self.typed(x, a, y, b, output),
             (Data::F64(x), Data::F64(y)) => self.typed(x, a, y, b, output),
             (Data::I64(x), Data::I64(y)) => self.typed(x, a, y, b, output),
             (Data::I32(x), Data::I32(y)) => self.typed(x, a, y, b, output),
-            (x, y) => Err(format!("{} and {} do not go together", x.kind(), y.kind())),
+            (x, y) => Err(format!("expected inputs of one type, got {} and {}", x.element_type(), y.element_type())),
         }
     }
 
@@ -177,7 +177,7 @@ impl Arithmetic {
             })?;
             return failure.map_or(Ok(()), Err);
         }
-        // One closure an operation, so that each becomes a loop without branches.
+        // One closure for each operation, so that each compiles to a loop without branches.
         let (a, b) = ((x, a.shape()), (y, b.shape()));
         macro_rules! one {
             ($operation:expr) => {
@@ -210,7 +210,7 @@ impl Operator for Comparison {
                 Comparison::GreaterOrEqual => broadcast((x, a), (y, b), output, |p, q| p >= q),
             }
         }
-        let (a, b, output) = (inputs.need(0)?, inputs.need(1)?, only(outputs)?);
+        let (a, b, output) = (inputs.required(0)?, inputs.required(1)?, first_output(outputs)?);
         match (a.data(), b.data()) {
             (Data::F32(x), Data::F32(y)) => typed(*self, (x, a.shape()), (y, b.shape()), output),
             (Data::F64(x), Data::F64(y)) => typed(*self, (x, a.shape()), (y, b.shape()), output),
@@ -218,16 +218,16 @@ impl Operator for Comparison {
             (Data::I32(x), Data::I32(y)) => typed(*self, (x, a.shape()), (y, b.shape()), output),
             (Data::Bool(x), Data::Bool(y)) => typed(*self, (x, a.shape()), (y, b.shape()), output),
             (Data::Text(x), Data::Text(y)) => typed(*self, (x, a.shape()), (y, b.shape()), output),
-            (x, y) => Err(format!("{} and {} do not compare", x.kind(), y.kind())),
+            (x, y) => Err(format!("cannot compare {} with {}", x.element_type(), y.element_type())),
         }
     }
 }
 
 impl Operator for Logic {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (a, b, output) = (inputs.need(0)?, inputs.need(1)?, only(outputs)?);
+        let (a, b, output) = (inputs.required(0)?, inputs.required(1)?, first_output(outputs)?);
         let (Some(x), Some(y)) = (a.values::<bool>(), b.values::<bool>()) else {
-            return Err(format!("expected BOOL, got {} and {}", a.kind(), b.kind()));
+            return Err(format!("expected BOOL, got {} and {}", a.element_type(), b.element_type()));
         };
         let (a, b) = ((x, a.shape()), (y, b.shape()));
         match self {
@@ -240,23 +240,23 @@ impl Operator for Logic {
 
 impl Operator for Unary {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let shape = input.shape();
         match (self, input.data()) {
-            (Self::Neg, Data::F32(x)) => output.start(shape)?.extend(x.iter().map(|x| -x)),
-            (Self::Neg, Data::F64(x)) => output.start(shape)?.extend(x.iter().map(|x| -x)),
-            (Self::Neg, Data::I64(x)) => output.start(shape)?.extend(x.iter().map(|x| x.wrapping_neg())),
-            (Self::Abs, Data::F32(x)) => output.start(shape)?.extend(x.iter().map(|x| x.abs())),
-            (Self::Abs, Data::F64(x)) => output.start(shape)?.extend(x.iter().map(|x| x.abs())),
-            (Self::Abs, Data::I64(x)) => output.start(shape)?.extend(x.iter().map(|x| x.wrapping_abs())),
+            (Self::Neg, Data::F32(x)) => output.reset(shape)?.extend(x.iter().map(|x| -x)),
+            (Self::Neg, Data::F64(x)) => output.reset(shape)?.extend(x.iter().map(|x| -x)),
+            (Self::Neg, Data::I64(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.wrapping_neg())),
+            (Self::Abs, Data::F32(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.abs())),
+            (Self::Abs, Data::F64(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.abs())),
+            (Self::Abs, Data::I64(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.wrapping_abs())),
             (Self::Sign, Data::F32(x)) => {
-                output.start(shape)?.extend(x.iter().map(|&x| if x == 0.0 || x.is_nan() { x } else { x.signum() }));
+                output.reset(shape)?.extend(x.iter().map(|&x| if x == 0.0 || x.is_nan() { x } else { x.signum() }));
             }
-            (Self::Sign, Data::I64(x)) => output.start(shape)?.extend(x.iter().map(|x| x.signum())),
-            (Self::Not, Data::Bool(x)) => output.start(shape)?.extend(x.iter().map(|x| !x)),
-            (Self::IsNan, Data::F32(x)) => output.start(shape)?.extend(x.iter().map(|x| x.is_nan())),
-            (Self::IsNan, Data::F64(x)) => output.start(shape)?.extend(x.iter().map(|x| x.is_nan())),
-            (_, other) => return Err(format!("{} is not taken", other.kind())),
+            (Self::Sign, Data::I64(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.signum())),
+            (Self::Not, Data::Bool(x)) => output.reset(shape)?.extend(x.iter().map(|x| !x)),
+            (Self::IsNan, Data::F32(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.is_nan())),
+            (Self::IsNan, Data::F64(x)) => output.reset(shape)?.extend(x.iter().map(|x| x.is_nan())),
+            (_, other) => return Err(format!("{} is not supported", other.element_type())),
         }
         Ok(())
     }
@@ -264,17 +264,17 @@ impl Operator for Unary {
 
 impl Operator for Where {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (condition, a, b) = (inputs.need(0)?, inputs.need(1)?, inputs.need(2)?);
+        let (condition, a, b) = (inputs.required(0)?, inputs.required(1)?, inputs.required(2)?);
         let Some(chosen) = condition.values::<bool>() else {
-            return Err(format!("expected a BOOL condition, got {}", condition.kind()));
+            return Err(format!("expected a BOOL condition, got {}", condition.element_type()));
         };
-        let output = only(outputs)?;
+        let output = first_output(outputs)?;
         let shape = join(&join(condition.shape(), a.shape())?, b.shape())?;
         macro_rules! typed {
             ($x:expr, $y:expr) => {{
                 let (cs, xs, ys) =
                     (strides(condition.shape(), &shape), strides(a.shape(), &shape), strides(b.shape(), &shape));
-                let output = output.start(&shape)?;
+                let output = output.reset(&shape)?;
                 each_index(&shape, |index| {
                     let value =
                         if chosen[offset(index, &cs)] { &$x[offset(index, &xs)] } else { &$y[offset(index, &ys)] };
@@ -289,7 +289,9 @@ impl Operator for Where {
             (Data::I32(x), Data::I32(y)) => typed!(x, y),
             (Data::Bool(x), Data::Bool(y)) => typed!(x, y),
             (Data::Text(x), Data::Text(y)) => typed!(x, y),
-            (x, y) => return Err(format!("{} and {} do not go together", x.kind(), y.kind())),
+            (x, y) => {
+                return Err(format!("expected inputs of one type, got {} and {}", x.element_type(), y.element_type()));
+            }
         }
         Ok(())
     }
@@ -299,9 +301,9 @@ impl Operator for Clip {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
         fn bound<T: Element + Copy>(inputs: &dyn Inputs, position: usize, default: T) -> Result<T, String> {
             let Some(tensor) = inputs.get(position) else { return Ok(default) };
-            tensor.values::<T>().and_then(|values| values.first().copied()).ok_or("a bound is of another type".into())
+            tensor.values::<T>().and_then(|values| values.first().copied()).ok_or("a bound has another type".into())
         }
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         macro_rules! typed {
             ($values:expr, $low:expr, $high:expr) => {{
                 let (low, high) = (bound(inputs, 1, $low)?, bound(inputs, 2, $high)?);
@@ -309,7 +311,7 @@ impl Operator for Clip {
                     let raised = if x < low { low } else { x };
                     if raised > high { high } else { raised }
                 };
-                output.start(input.shape())?.extend($values.iter().map(clip));
+                output.reset(input.shape())?.extend($values.iter().map(clip));
             }};
         }
         match input.data() {
@@ -317,7 +319,7 @@ impl Operator for Clip {
             Data::F64(values) => typed!(values, f64::MIN, f64::MAX),
             Data::I64(values) => typed!(values, i64::MIN, i64::MAX),
             Data::I32(values) => typed!(values, i32::MIN, i32::MAX),
-            other => return Err(format!("expected numbers, got {}", other.kind())),
+            other => return Err(format!("expected numbers, got {}", other.element_type())),
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Products of matrices.
+//! Matrix products.
 
 use std::ops::{Add, Mul};
 use std::sync::Arc;
 
 use super::broadcast::{each_index, join, offset, strides};
-use super::{Inputs, Made, Operator, only};
+use super::{BuildResult, Inputs, Operator, first_output};
 use crate::node::Node;
 use crate::tensor::{Data, Element, Tensor};
 
@@ -19,7 +19,7 @@ struct Gemm {
     transpose_b: bool,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     match name {
         "MatMul" => Some(Ok(Arc::new(MatMul))),
         "Gemm" => Some(Ok(Arc::new(Gemm {
@@ -34,8 +34,8 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
 
 /// Adds the product of row-major `a` (rows × inner) and `b` (inner × columns) to `output`.
 ///
-/// A row of `b` is used whole before the next, so the inner loop runs over
-/// neighbours in memory and the compiler makes vectors of it.
+/// The inner loop runs over a row of `b`, that is over adjacent elements, so that
+/// the compiler vectorises it.
 pub(crate) fn add_product<T>(a: &[T], b: &[T], inner: usize, columns: usize, output: &mut [T])
 where
     T: Copy + Add<Output = T> + Mul<Output = T>,
@@ -52,7 +52,7 @@ where
     }
 }
 
-/// The sum of products, in eight sums side by side.
+/// The dot product, accumulated in eight independent sums.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0_f32; 8];
@@ -70,11 +70,11 @@ pub(crate) fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> 
 
 impl Operator for MatMul {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (a, b, output) = (inputs.need(0)?, inputs.need(1)?, only(outputs)?);
+        let (a, b, output) = (inputs.required(0)?, inputs.required(1)?, first_output(outputs)?);
         match (a.data(), b.data()) {
             (Data::F32(x), Data::F32(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
             (Data::F64(x), Data::F64(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
-            (x, y) => Err(format!("expected floats of one width, got {} and {}", x.kind(), y.kind())),
+            (x, y) => Err(format!("expected floats of one type, got {} and {}", x.element_type(), y.element_type())),
         }
     }
 }
@@ -83,8 +83,8 @@ fn multiply<T>((x, a): (&[T], &[usize]), (y, b): (&[T], &[usize]), output: &mut 
 where
     T: Element + Copy + Add<Output = T> + Mul<Output = T>,
 {
-    let bad = || format!("matrices of shapes {a:?} and {b:?} do not multiply");
-    // A vector counts as one row on the left and as one column on the right.
+    let bad = || format!("cannot multiply matrices of shapes {a:?} and {b:?}");
+    // A vector is a row on the left and a column on the right.
     let left = if a.len() == 1 { vec![1, a[0]] } else { a.to_vec() };
     let right = if b.len() == 1 { vec![b[0], 1] } else { b.to_vec() };
     let ([left_batch @ .., rows, inner], [right_batch @ .., right_inner, columns]) = (&left[..], &right[..]) else {
@@ -103,7 +103,7 @@ where
         shape.push(columns);
     }
     let count = crate::tensor::elements(&shape)?;
-    let out = output.start(&shape)?;
+    let out = output.reset(&shape)?;
     out.resize(count, zero);
     let (left_steps, right_steps) = (strides(left_batch, &batch), strides(right_batch, &batch));
     let mut block = 0;
@@ -120,17 +120,17 @@ where
 impl Operator for Gemm {
     #[expect(clippy::many_single_char_names, reason = "matrices, as in algebra")]
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (a, b, c, output) = (inputs.need(0)?, inputs.need(1)?, inputs.get(2), only(outputs)?);
+        let (a, b, c, output) = (inputs.required(0)?, inputs.required(1)?, inputs.get(2), first_output(outputs)?);
         match (a.data(), b.data()) {
             (Data::F32(x), Data::F32(y)) => {
-                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C is of another type")).transpose()?;
+                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C has another type")).transpose()?;
                 self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha, self.beta)
             }
             (Data::F64(x), Data::F64(y)) => {
-                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C is of another type")).transpose()?;
+                let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C has another type")).transpose()?;
                 self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha.into(), self.beta.into())
             }
-            (x, y) => Err(format!("expected floats of one width, got {} and {}", x.kind(), y.kind())),
+            (x, y) => Err(format!("expected floats of one type, got {} and {}", x.element_type(), y.element_type())),
         }
     }
 }
@@ -157,23 +157,23 @@ impl Gemm {
         let (rows, inner) = if self.transpose_a { (a_columns, a_rows) } else { (a_rows, a_columns) };
         let (b_inner, columns) = if self.transpose_b { (b_columns, b_rows) } else { (b_rows, b_columns) };
         if inner != b_inner {
-            return Err(format!("matrices of {rows} × {inner} and {b_inner} × {columns} do not multiply"));
+            return Err(format!("cannot multiply matrices of {rows} × {inner} and {b_inner} × {columns}"));
         }
-        let (turned_a, turned_b);
+        let (transposed_a, transposed_b);
         let x = if self.transpose_a {
-            turned_a = transposed(x, a_rows, a_columns);
-            &turned_a
+            transposed_a = transposed(x, a_rows, a_columns);
+            &transposed_a
         } else {
             x
         };
         let y = if self.transpose_b {
-            turned_b = transposed(y, b_rows, b_columns);
-            &turned_b
+            transposed_b = transposed(y, b_rows, b_columns);
+            &transposed_b
         } else {
             y
         };
         let count = crate::tensor::elements(&[rows, columns])?;
-        let out = output.start(&[rows, columns])?;
+        let out = output.reset(&[rows, columns])?;
         out.resize(count, zero);
         add_product(x, y, inner, columns, out);
         let Some((z, c)) = c else {
@@ -183,7 +183,7 @@ impl Gemm {
             return Ok(());
         };
         if join(c, &[rows, columns])? != [rows, columns] {
-            return Err(format!("C of shape {c:?} does not broadcast to {rows} × {columns}"));
+            return Err(format!("cannot broadcast C of shape {c:?} to {rows} × {columns}"));
         }
         let steps = strides(c, &[rows, columns]);
         let mut values = out.iter_mut();

@@ -1,4 +1,7 @@
-//! The operators the evaluator has.
+//! The operators of the evaluator.
+//!
+//! The tensor operators of `ai.onnx` are frozen: no new ones are added, because ONNX
+//! Runtime evaluates all other models. Faults in the existing ones are fixed.
 
 mod activation;
 mod broadcast;
@@ -13,67 +16,67 @@ mod shape;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::node::{Node, Refusal};
+use crate::node::{BuildError, Node};
 use crate::tensor::Tensor;
 
-/// The values an operator reads, by position.
+/// The inputs of an operator, by position.
 pub(crate) trait Inputs {
-    /// The input at `position`; `None` where an optional one is left out.
+    /// The input at `position`; `None` if it is optional and absent.
     fn get(&self, position: usize) -> Option<&Tensor>;
 
-    /// How many positions there are.
+    /// Number of positions.
     fn len(&self) -> usize;
 
-    /// The input at `position`, which the operator cannot do without.
-    fn need(&self, position: usize) -> Result<&Tensor, String> {
-        self.get(position).ok_or_else(|| format!("input {position} is not given"))
+    /// The input at `position`; an error if it is absent.
+    fn required(&self, position: usize) -> Result<&Tensor, String> {
+        self.get(position).ok_or_else(|| format!("input {position} is missing"))
     }
 }
 
-/// One node, ready to run. Runs may come from many threads at once.
+/// An operator built from a node, which several threads may run at once.
 pub(crate) trait Operator: Debug + Send + Sync {
-    /// Fills `outputs` (as many as the node has) from `inputs`.
+    /// Computes all `outputs` of the node from `inputs`.
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String>;
 }
 
-pub(crate) type Made = Result<Arc<dyn Operator>, Refusal>;
+pub(crate) type BuildResult = Result<Arc<dyn Operator>, BuildError>;
 
-/// Makes the operator of a node.
-pub(crate) fn make(node: &Node<'_>) -> Made {
+/// Builds the operator of a node.
+pub(crate) fn build(node: &Node<'_>) -> BuildResult {
     let name = node.proto.op_type.as_str();
     let made = match node.proto.domain.as_str() {
-        "" | "ai.onnx" => activation::make(name, node)
-            .or_else(|| elementwise::make(name, node))
-            .or_else(|| shape::make(name, node))
-            .or_else(|| select::make(name, node))
-            .or_else(|| matrix::make(name, node))
-            .or_else(|| reduce::make(name, node))
-            .or_else(|| cast::make(name, node)),
-        "ai.onnx.ml" => classical::make(name, node),
+        "" | "ai.onnx" => activation::build(name, node)
+            .or_else(|| elementwise::build(name, node))
+            .or_else(|| shape::build(name, node))
+            .or_else(|| select::build(name, node))
+            .or_else(|| matrix::build(name, node))
+            .or_else(|| reduce::build(name, node))
+            .or_else(|| cast::build(name, node)),
+        "ai.onnx.ml" => classical::build(name, node),
         _ => None,
     };
-    made.unwrap_or_else(|| Err(Refusal::Unsupported(String::new())))
+    made.unwrap_or_else(|| Err(BuildError::Unsupported(String::new())))
 }
 
-/// Resolves an axis that may count from the end.
-pub(crate) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+/// Resolves an axis, which counts from the last one if negative.
+pub(crate) fn resolve_axis(axis: i64, rank: usize) -> Result<usize, String> {
     let resolved = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(resolved)
         .ok()
         .filter(|&resolved| resolved < rank)
-        .ok_or_else(|| format!("axis {axis} of a tensor with {rank} dimensions"))
+        .ok_or_else(|| format!("axis {axis} is out of range for a tensor with {rank} dimensions"))
 }
 
-/// The whole numbers of a tensor of int64 or int32.
-pub(crate) fn whole_numbers(tensor: &Tensor) -> Result<Vec<i64>, String> {
+/// The elements of an integer tensor.
+pub(crate) fn integers(tensor: &Tensor) -> Result<Vec<i64>, String> {
     match tensor.data() {
         crate::tensor::Data::I64(values) => Ok(values.clone()),
         crate::tensor::Data::I32(values) => Ok(values.iter().map(|&value| i64::from(value)).collect()),
-        other => Err(format!("expected whole numbers, got {}", other.kind())),
+        other => Err(format!("expected integers, got {}", other.element_type())),
     }
 }
 
 /// The first output.
-pub(crate) fn only(outputs: &mut [Tensor]) -> Result<&mut Tensor, String> {
-    outputs.first_mut().ok_or_else(|| "the node names no output".to_owned())
+pub(crate) fn first_output(outputs: &mut [Tensor]) -> Result<&mut Tensor, String> {
+    outputs.first_mut().ok_or_else(|| "the node has no output".to_owned())
 }

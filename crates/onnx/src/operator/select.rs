@@ -1,8 +1,8 @@
-//! Operators that pick elements.
+//! Operators that select elements.
 
 use std::sync::Arc;
 
-use super::{Inputs, Made, Operator, axis, only, whole_numbers};
+use super::{BuildResult, Inputs, Operator, first_output, integers, resolve_axis};
 use crate::node::Node;
 use crate::tensor::{Data, Tensor, with_data};
 
@@ -11,10 +11,10 @@ struct Gather {
     axis: i64,
 }
 
-/// Bounds in attributes before operator set 10, else in inputs.
+/// `Slice`; before operator set 10 the bounds are attributes, later they are inputs.
 #[derive(Debug)]
 struct Slice {
-    given: Option<(Vec<i64>, Vec<i64>, Vec<i64>)>,
+    bounds: Option<(Vec<i64>, Vec<i64>, Vec<i64>)>,
 }
 
 #[derive(Debug)]
@@ -30,13 +30,13 @@ struct TopK {
     count: Option<i64>,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     match name {
         "Gather" => Some(Ok(Arc::new(Gather { axis: node.int("axis", 0) }))),
         "Slice" => {
-            let given = (node.version < 10)
+            let bounds = (node.version < 10)
                 .then(|| (node.ints("starts").to_vec(), node.ints("ends").to_vec(), node.ints("axes").to_vec()));
-            Some(Ok(Arc::new(Slice { given })))
+            Some(Ok(Arc::new(Slice { bounds })))
         }
         "Split" => {
             let lengths = node.attribute("split").map(|attribute| attribute.ints.clone());
@@ -50,16 +50,16 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
     }
 }
 
-/// The product of the lengths before `at`, the length there, and the product of those after.
-fn around(shape: &[usize], at: usize) -> (usize, usize, usize) {
+/// The product of the lengths before axis `at`, the length of the axis, and the product of those after it.
+fn dimensions_around(shape: &[usize], at: usize) -> (usize, usize, usize) {
     (shape[..at].iter().product(), shape[at], shape[at + 1..].iter().product())
 }
 
-/// Picks `positions` along axis `at`; all positions are below its length.
-fn pick(input: &Tensor, at: usize, positions: &[usize], shape: &[usize], output: &mut Tensor) -> Result<(), String> {
-    let (outer, length, inner) = around(input.shape(), at);
+/// Copies the elements at `positions` along axis `at`; all positions must be in range.
+fn gather(input: &Tensor, at: usize, positions: &[usize], shape: &[usize], output: &mut Tensor) -> Result<(), String> {
+    let (outer, length, inner) = dimensions_around(input.shape(), at);
     with_data!(input.data(), values => {
-        let output = output.start(shape)?;
+        let output = output.reset(shape)?;
         for block in 0..outer {
             for &position in positions {
                 let from = (block * length + position) * inner;
@@ -72,30 +72,30 @@ fn pick(input: &Tensor, at: usize, positions: &[usize], shape: &[usize], output:
 
 impl Operator for Gather {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, indices, output) = (inputs.need(0)?, inputs.need(1)?, only(outputs)?);
-        let at = axis(self.axis, input.shape().len())?;
+        let (input, indices, output) = (inputs.required(0)?, inputs.required(1)?, first_output(outputs)?);
+        let at = resolve_axis(self.axis, input.shape().len())?;
         let length = input.shape()[at];
-        if whole_numbers(indices)?.len() == 1 && length == 1 && indices.shape() == [1] {
-            // The whole of a single column, as exports of column transformers have it.
-            axis(whole_numbers(indices)?[0], 1)?;
+        if integers(indices)?.len() == 1 && length == 1 && indices.shape() == [1] {
+            // A single column is copied as it is; exports of column transformers contain this case.
+            resolve_axis(integers(indices)?[0], 1)?;
             return output.copy(input, input.shape());
         }
         let positions =
-            whole_numbers(indices)?.iter().map(|&index| axis(index, length)).collect::<Result<Vec<_>, _>>()?;
+            integers(indices)?.iter().map(|&index| resolve_axis(index, length)).collect::<Result<Vec<_>, _>>()?;
         let shape = [&input.shape()[..at], indices.shape(), &input.shape()[at + 1..]].concat();
-        pick(input, at, &positions, &shape, output)
+        gather(input, at, &positions, &shape, output)
     }
 }
 
 impl Operator for Slice {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
-        let optional = |position| inputs.get(position).map(whole_numbers).transpose();
-        let (starts, ends, axes, steps) = match &self.given {
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
+        let optional = |position| inputs.get(position).map(integers).transpose();
+        let (starts, ends, axes, steps) = match &self.bounds {
             Some((starts, ends, axes)) => (starts.clone(), ends.clone(), axes.clone(), None),
             None => (
-                whole_numbers(inputs.need(1)?)?,
-                whole_numbers(inputs.need(2)?)?,
+                integers(inputs.required(1)?)?,
+                integers(inputs.required(2)?)?,
                 optional(3)?.unwrap_or_default(),
                 optional(4)?,
             ),
@@ -104,19 +104,23 @@ impl Operator for Slice {
         let mut current = Tensor::default();
         output.copy(input, input.shape())?;
         for (i, (&start, &end)) in starts.iter().zip(&ends).enumerate() {
-            let at = axis(if axes.is_empty() { i as i64 } else { *axes.get(i).ok_or("axes are too few")? }, rank)?;
-            let step = steps.as_ref().map_or(Some(1), |steps| steps.get(i).copied()).ok_or("steps are too few")?;
+            let at = resolve_axis(
+                if axes.is_empty() { i as i64 } else { *axes.get(i).ok_or("there are too few axes")? },
+                rank,
+            )?;
+            let step =
+                steps.as_ref().map_or(Some(1), |steps| steps.get(i).copied()).ok_or("there are too few steps")?;
             let positions = positions(start, end, step, output.shape()[at])?;
             std::mem::swap(&mut current, output);
             let mut shape = current.shape().to_vec();
             shape[at] = positions.len();
-            pick(&current, at, &positions, &shape, output)?;
+            gather(&current, at, &positions, &shape, output)?;
         }
         Ok(())
     }
 }
 
-/// The positions of a slice, as NumPy has them.
+/// The positions of a slice, as in NumPy.
 fn positions(start: i64, end: i64, step: i64, length: usize) -> Result<Vec<usize>, String> {
     let length = length as i64;
     let resolve = |at: i64, low: i64, high: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(low, high);
@@ -135,12 +139,12 @@ fn positions(start: i64, end: i64, step: i64, length: usize) -> Result<Vec<usize
 
 impl Operator for Split {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let input = inputs.need(0)?;
-        let at = axis(self.axis, input.shape().len())?;
+        let input = inputs.required(0)?;
+        let at = resolve_axis(self.axis, input.shape().len())?;
         let length = input.shape()[at];
         let lengths = match (&self.lengths, inputs.get(1)) {
             (Some(lengths), _) => lengths.clone(),
-            (None, Some(tensor)) => whole_numbers(tensor)?,
+            (None, Some(tensor)) => integers(tensor)?,
             (None, None) => {
                 let part = length.div_ceil(outputs.len().max(1));
                 (0..outputs.len()).map(|i| length.saturating_sub(i * part).min(part) as i64).collect()
@@ -149,7 +153,7 @@ impl Operator for Split {
         let total = lengths.iter().try_fold(0_i64, |sum, &part| sum.checked_add(part));
         let fits = lengths.iter().all(|&part| part >= 0) && total == Some(length as i64);
         if lengths.len() != outputs.len() || !fits {
-            return Err(format!("parts {lengths:?} of a length of {length} for {} outputs", outputs.len()));
+            return Err(format!("cannot split length {length} into {lengths:?} for {} outputs", outputs.len()));
         }
         let mut from = 0;
         for (output, &part) in outputs.iter_mut().zip(&lengths) {
@@ -157,7 +161,7 @@ impl Operator for Split {
             from += part as usize;
             let mut shape = input.shape().to_vec();
             shape[at] = positions.len();
-            pick(input, at, &positions, &shape, output)?;
+            gather(input, at, &positions, &shape, output)?;
         }
         Ok(())
     }
@@ -165,21 +169,23 @@ impl Operator for Split {
 
 impl Operator for TopK {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let input = inputs.need(0)?;
-        let Data::F32(values) = input.data() else { return Err(format!("expected FP32, got {}", input.kind())) };
-        let at = axis(self.axis, input.shape().len())?;
-        let (outer, length, inner) = around(input.shape(), at);
+        let input = inputs.required(0)?;
+        let Data::F32(values) = input.data() else {
+            return Err(format!("expected FP32, got {}", input.element_type()));
+        };
+        let at = resolve_axis(self.axis, input.shape().len())?;
+        let (outer, length, inner) = dimensions_around(input.shape(), at);
         let count = match self.count {
             Some(count) => count,
-            None => *whole_numbers(inputs.need(1)?)?.first().ok_or("no k is given")?,
+            None => *integers(inputs.required(1)?)?.first().ok_or("k is missing")?,
         };
         let count = usize::try_from(count).ok().filter(|&count| count <= length).ok_or("k is out of range")?;
         let mut shape = input.shape().to_vec();
         shape[at] = count;
-        let [top, places] = outputs else { return Err("expected two outputs".into()) };
-        let (top, places) = (top.start::<f32>(&shape)?, places.start::<i64>(&shape)?);
+        let [top, indices] = outputs else { return Err("expected two outputs".into()) };
+        let (top, indices) = (top.reset::<f32>(&shape)?, indices.reset::<i64>(&shape)?);
         top.resize(outer * count * inner, 0.0);
-        places.resize(outer * count * inner, 0);
+        indices.resize(outer * count * inner, 0);
         let mut order = Vec::with_capacity(length);
         for block in 0..outer {
             for lane in 0..inner {
@@ -192,7 +198,7 @@ impl Operator for TopK {
                 });
                 for (rank, &position) in order.iter().take(count).enumerate() {
                     top[(block * count + rank) * inner + lane] = value(position);
-                    places[(block * count + rank) * inner + lane] = position as i64;
+                    indices[(block * count + rank) * inner + lane] = position as i64;
                 }
             }
         }

@@ -1,14 +1,14 @@
-//! Operators that only move elements or their shape.
+//! Operators that change the shape or the order of elements.
 
 use std::sync::Arc;
 
 use super::broadcast::{each_index, join, offset, strides};
-use super::{Inputs, Made, Operator, axis, only, whole_numbers};
+use super::{BuildResult, Inputs, Operator, first_output, integers, resolve_axis};
 use crate::node::Node;
 use crate::tensor::{Element, Tensor, with_data};
 
 #[derive(Debug)]
-enum Shaping {
+enum ReshapeOperator {
     Identity,
     Reshape { zero_is_zero: bool },
     Flatten { axis: i64 },
@@ -40,15 +40,16 @@ struct ConstantOfShape {
     value: Tensor,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     let axes = || node.attribute("axes").map(|attribute| attribute.ints.clone());
-    let shaping = |shaping: Shaping| Some(Ok(Arc::new(shaping) as Arc<dyn Operator>));
+    let reshape_operator =
+        |reshape_operator: ReshapeOperator| Some(Ok(Arc::new(reshape_operator) as Arc<dyn Operator>));
     match name {
-        "Identity" | "Dropout" => shaping(Shaping::Identity),
-        "Reshape" => shaping(Shaping::Reshape { zero_is_zero: node.int("allowzero", 0) != 0 }),
-        "Flatten" => shaping(Shaping::Flatten { axis: node.int("axis", 1) }),
-        "Squeeze" => shaping(Shaping::Squeeze { axes: axes() }),
-        "Unsqueeze" => shaping(Shaping::Unsqueeze { axes: axes() }),
+        "Identity" | "Dropout" => reshape_operator(ReshapeOperator::Identity),
+        "Reshape" => reshape_operator(ReshapeOperator::Reshape { zero_is_zero: node.int("allowzero", 0) != 0 }),
+        "Flatten" => reshape_operator(ReshapeOperator::Flatten { axis: node.int("axis", 1) }),
+        "Squeeze" => reshape_operator(ReshapeOperator::Squeeze { axes: axes() }),
+        "Unsqueeze" => reshape_operator(ReshapeOperator::Unsqueeze { axes: axes() }),
         "Transpose" => Some(Ok(Arc::new(Transpose { order: node.ints("perm").to_vec() }))),
         "Concat" => Some(Ok(Arc::new(Concat { axis: node.int("axis", 1) }))),
         "Shape" => {
@@ -64,18 +65,18 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
     }
 }
 
-impl Operator for Shaping {
+impl Operator for ReshapeOperator {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let shape = input.shape();
         match self {
             Self::Identity => output.copy(input, shape),
             Self::Reshape { zero_is_zero } => {
-                let wanted = whole_numbers(inputs.need(1)?)?;
-                output.copy(input, &reshape(shape, input.data().len(), &wanted, *zero_is_zero)?)
+                let target = integers(inputs.required(1)?)?;
+                output.copy(input, &reshape(shape, input.data().len(), &target, *zero_is_zero)?)
             }
             Self::Flatten { axis: at } => {
-                let at = if *at == shape.len() as i64 { shape.len() } else { axis(*at, shape.len())? };
+                let at = if *at == shape.len() as i64 { shape.len() } else { resolve_axis(*at, shape.len())? };
                 output.copy(input, &[shape[..at].iter().product(), shape[at..].iter().product()])
             }
             Self::Squeeze { axes } => {
@@ -104,28 +105,28 @@ impl Operator for Shaping {
     }
 }
 
-/// Axes from the attribute (old operator sets) or from the second input.
+/// The axes from the attribute (in old operator sets) or from the second input.
 fn given_axes(attribute: Option<&[i64]>, inputs: &dyn Inputs) -> Result<Vec<i64>, String> {
     match (attribute, inputs.get(1)) {
         (Some(axes), _) => Ok(axes.to_vec()),
-        (None, Some(tensor)) => whole_numbers(tensor),
+        (None, Some(tensor)) => integers(tensor),
         (None, None) => Ok(Vec::new()),
     }
 }
 
 fn resolve(axes: &[i64], rank: usize) -> Result<Vec<usize>, String> {
-    let resolved = axes.iter().map(|&at| axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
+    let resolved = axes.iter().map(|&at| resolve_axis(at, rank)).collect::<Result<Vec<_>, _>>()?;
     let mut sorted = resolved.clone();
     sorted.sort_unstable();
     sorted.dedup();
-    if sorted.len() == resolved.len() { Ok(resolved) } else { Err(format!("axes {axes:?} repeat one")) }
+    if sorted.len() == resolved.len() { Ok(resolved) } else { Err(format!("axes {axes:?} have a duplicate")) }
 }
 
-fn reshape(shape: &[usize], count: usize, wanted: &[i64], zero_is_zero: bool) -> Result<Vec<usize>, String> {
-    let bad = || format!("a tensor of shape {shape:?} cannot become {wanted:?}");
-    let mut result = Vec::with_capacity(wanted.len());
+fn reshape(shape: &[usize], count: usize, target: &[i64], zero_is_zero: bool) -> Result<Vec<usize>, String> {
+    let bad = || format!("cannot reshape a tensor of shape {shape:?} to {target:?}");
+    let mut result = Vec::with_capacity(target.len());
     let mut free = None;
-    for (at, &length) in wanted.iter().enumerate() {
+    for (at, &length) in target.iter().enumerate() {
         result.push(match length {
             0 if !zero_is_zero => *shape.get(at).ok_or_else(bad)?,
             0.. => usize::try_from(length).map_err(|_| bad())?,
@@ -146,11 +147,11 @@ fn reshape(shape: &[usize], count: usize, wanted: &[i64], zero_is_zero: bool) ->
 
 impl Operator for Transpose {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let rank = input.shape().len();
         let order = if self.order.is_empty() { (0..rank).rev().collect() } else { resolve(&self.order, rank)? };
         if order.len() != rank {
-            return Err(format!("order {:?} does not name each of {rank} dimensions", self.order));
+            return Err(format!("permutation {:?} does not match {rank} dimensions", self.order));
         }
         let steps = {
             let mut steps = vec![1; rank];
@@ -162,50 +163,50 @@ impl Operator for Transpose {
         let shape: Vec<usize> = order.iter().map(|&at| input.shape()[at]).collect();
         let steps: Vec<usize> = order.iter().map(|&at| steps[at]).collect();
         with_data!(input.data(), values => {
-            let output = output.start(&shape)?;
+            let output = output.reset(&shape)?;
             collect(values, &shape, &steps, output);
         });
         Ok(())
     }
 }
 
-/// The elements that `steps` lead to from each index of `shape`.
+/// Collects the elements at all indices of `shape`, given strides.
 fn collect<T: Clone>(values: &[T], shape: &[usize], steps: &[usize], output: &mut Vec<T>) {
     each_index(shape, |index| output.push(values[offset(index, steps)].clone()));
 }
 
 impl Operator for Concat {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        with_data!(inputs.need(0)?.data(), values => concat(self.axis, values, inputs, only(outputs)?))
+        with_data!(inputs.required(0)?.data(), values => concat(self.axis, values, inputs, first_output(outputs)?))
     }
 }
 
-/// Joins along an axis; `_first` settles the type.
+/// Concatenates along an axis; `_first` determines the type.
 fn concat<T: Element>(at: i64, _first: &[T], inputs: &dyn Inputs, output: &mut Tensor) -> Result<(), String> {
-    let first = inputs.need(0)?;
-    let at = axis(at, first.shape().len())?;
+    let first = inputs.required(0)?;
+    let at = resolve_axis(at, first.shape().len())?;
     let mut shape = first.shape().to_vec();
     shape[at] = 0;
     for position in 0..inputs.len() {
-        let input = inputs.need(position)?;
+        let input = inputs.required(position)?;
         let same = input.shape().len() == shape.len()
             && input.shape().iter().zip(first.shape()).enumerate().all(|(i, (a, b))| i == at || a == b);
-        if !same || input.kind() != first.kind() {
+        if !same || input.element_type() != first.element_type() {
             return Err(format!(
-                "input {position} is {} of shape {:?}, which does not join {} of shape {:?} along axis {at}",
-                input.kind(),
+                "cannot concatenate input {position}, {} of shape {:?}, with {} of shape {:?} along axis {at}",
+                input.element_type(),
                 input.shape(),
-                first.kind(),
+                first.element_type(),
                 first.shape()
             ));
         }
         shape[at] += input.shape()[at];
     }
     let outer: usize = shape[..at].iter().product();
-    let output = output.start::<T>(&shape)?;
+    let output = output.reset::<T>(&shape)?;
     for block in 0..outer {
         for position in 0..inputs.len() {
-            let input = inputs.need(position)?;
+            let input = inputs.required(position)?;
             let Some(values) = input.values::<T>() else { return Err("inputs differ in type".into()) };
             let length: usize = input.shape()[at..].iter().product();
             if let [value] = &values[block * length..(block + 1) * length] {
@@ -220,12 +221,12 @@ fn concat<T: Element>(at: i64, _first: &[T], inputs: &dyn Inputs, output: &mut T
 
 impl Operator for ShapeOf {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let shape = inputs.need(0)?.shape();
+        let shape = inputs.required(0)?.shape();
         let rank = shape.len() as i64;
         let clamp = |at: i64| (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize;
         let (start, end) = (clamp(self.start), clamp(self.end.unwrap_or(rank)));
         let lengths = shape.get(start..end).unwrap_or(&[]);
-        let output = only(outputs)?.start(&[lengths.len()])?;
+        let output = first_output(outputs)?.reset(&[lengths.len()])?;
         output.extend(lengths.iter().map(|&length| length as i64));
         Ok(())
     }
@@ -233,11 +234,11 @@ impl Operator for ShapeOf {
 
 impl Operator for Expand {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
-        let shape = join(input.shape(), &lengths(inputs.need(1)?)?)?;
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
+        let shape = join(input.shape(), &lengths(inputs.required(1)?)?)?;
         let steps = strides(input.shape(), &shape);
         with_data!(input.data(), values => {
-            let output = output.start(&shape)?;
+            let output = output.reset(&shape)?;
             collect(values, &shape, &steps, output);
         });
         Ok(())
@@ -246,9 +247,9 @@ impl Operator for Expand {
 
 impl Operator for ConstantOfShape {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let shape = lengths(inputs.need(0)?)?;
+        let shape = lengths(inputs.required(0)?)?;
         with_data!(&self.value.data, values => {
-            fill(values, &shape, only(outputs)?)?;
+            fill(values, &shape, first_output(outputs)?)?;
         });
         Ok(())
     }
@@ -257,13 +258,13 @@ impl Operator for ConstantOfShape {
 fn fill<T: Element>(values: &[T], shape: &[usize], output: &mut Tensor) -> Result<(), String> {
     let value = values.first().ok_or("the value is empty")?;
     let count = crate::tensor::elements(shape)?;
-    output.start(shape)?.resize(count, value.clone());
+    output.reset(shape)?.resize(count, value.clone());
     Ok(())
 }
 
 fn lengths(tensor: &Tensor) -> Result<Vec<usize>, String> {
-    whole_numbers(tensor)?
+    integers(tensor)?
         .iter()
-        .map(|&length| usize::try_from(length).map_err(|_| format!("a dimension of length {length}")))
+        .map(|&length| usize::try_from(length).map_err(|_| format!("a dimension has length {length}")))
         .collect()
 }

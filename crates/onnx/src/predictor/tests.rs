@@ -12,7 +12,7 @@ fn input(name: &str, kind: InputKind) -> Input {
     Input { name: name.to_owned(), kind }
 }
 
-/// One input a column: score = 2 * x + (1 for AA, 10 for UA, 100 for other texts, 1000 for missing).
+/// One input for each column: score = 2 * x + (1 for AA, 10 for UA, 100 for other texts, 1000 for missing).
 fn named() -> Model {
     let mut graph = GraphBuilder::new("named");
     graph.input_number("x");
@@ -24,7 +24,7 @@ fn named() -> Model {
     Model::from_bytes(&graph.finish(17, 3)).unwrap()
 }
 
-/// One input for all columns: three classes with scores a, b and a + b.
+/// A single input for all columns: three classes with scores a, b and a + b.
 fn wide(classes: &[&str]) -> Model {
     let mut graph = GraphBuilder::new("wide");
     graph.input("input", DataType::Float, &[-1, 2]);
@@ -38,7 +38,7 @@ fn wide(classes: &[&str]) -> Model {
 
 fn frame(x: Column, carrier: Column) -> Frame {
     let mut frame = Frame::new();
-    // Not in the order of the signature, and with a column that is not asked for.
+    // In another order than the signature, and with an additional column.
     frame.push("carrier", carrier);
     frame.push("other", Column::Number(vec![0.0; x.len()]));
     frame.push("x", x);
@@ -68,28 +68,28 @@ fn columns_reach_the_model_by_name() {
 }
 
 #[test]
-fn a_column_without_any_value_fits_any_kind() {
+fn a_column_without_values_is_accepted_as_either_type() {
     let frame = frame(texts(&[None, None]), numbers(&[f64::NAN, f64::NAN]));
     let scores = regression().predict(&frame).unwrap();
     assert!(scores.values.iter().all(|score| score.is_nan()));
 }
 
 #[test]
-fn misfits_name_the_column() {
+fn invalid_columns_are_named() {
     let predictor = regression();
     let message = |frame: &Frame| match predictor.predict(frame).unwrap_err() {
         PredictError::Input(message) => message,
         other @ PredictError::Model(_) => panic!("{other}"),
     };
-    assert_eq!(message(&frame(texts(&[Some("far")]), texts(&[None]))), "column `x` holds a value that is not a number");
-    assert_eq!(message(&frame(numbers(&[1.0]), numbers(&[2.0]))), "column `carrier` holds a value that is not text");
+    assert_eq!(message(&frame(texts(&[Some("far")]), texts(&[None]))), "column `x` has a value that is not a number");
+    assert_eq!(message(&frame(numbers(&[1.0]), numbers(&[2.0]))), "column `carrier` has a value that is not text");
     let mut partial = Frame::new();
     partial.push("x", numbers(&[1.0]));
     assert_eq!(message(&partial), "column `carrier` is missing");
 }
 
 #[test]
-fn classes_come_in_the_order_of_the_signature() {
+fn scores_are_in_the_order_of_the_signature() {
     let model = wide(&["late", "early", "never"]);
     let inputs = vec![input("a", InputKind::Number), input("b", InputKind::Number)];
     let classes = vec!["early".to_owned(), "late".to_owned(), "never".to_owned()];
@@ -102,18 +102,18 @@ fn classes_come_in_the_order_of_the_signature() {
 }
 
 #[test]
-fn classes_the_model_lacks_are_refused() {
+fn classes_missing_in_the_model_are_refused() {
     let names = ["a".to_owned(), "b".to_owned()];
     let model = wide(&["x", "y", "z"]);
     let mut signature = infer_signature(&model, TaskKind::Multiclass, &names, &[]).unwrap();
     assert_eq!(signature.classes, ["x", "y", "z"]);
     signature.classes[1] = "w".to_owned();
     let message = OnnxPredictor::new(&model, signature).unwrap_err().to_string();
-    assert_eq!(message, r#"the model has no class `w`, but ["x", "y", "z"]"#);
+    assert_eq!(message, r#"the model has no class `w`, only ["x", "y", "z"]"#);
 }
 
 #[test]
-fn signatures_that_do_not_fit_the_model_are_refused() {
+fn signatures_that_do_not_match_the_model_are_refused() {
     let refused = |model: &Model, inputs: Vec<Input>| {
         let signature = Signature { inputs, task: TaskKind::Regression, classes: vec![] };
         OnnxPredictor::new(model, signature).unwrap_err().to_string()
@@ -121,7 +121,7 @@ fn signatures_that_do_not_fit_the_model_are_refused() {
     let (number, text) = (InputKind::Number, InputKind::Text);
     assert_eq!(
         refused(&named(), vec![input("x", number), input("airline", text)]),
-        "the model asks for `carrier`, which the signature does not have"
+        "the model has the input `carrier`, which is missing in the signature"
     );
     assert_eq!(
         refused(&named(), vec![input("x", number), input("carrier", number)]),
@@ -136,7 +136,7 @@ fn signatures_that_do_not_fit_the_model_are_refused() {
 }
 
 #[test]
-fn the_probability_of_yes_is_the_second_column() {
+fn the_probability_of_the_positive_class_is_the_second_column() {
     let mut graph = GraphBuilder::new("binary");
     graph.input_number("x");
     let classes = Classes::Numbers(vec![0, 1]);
@@ -153,7 +153,7 @@ fn the_probability_of_yes_is_the_second_column() {
 }
 
 #[test]
-fn large_batches_answer_as_small_ones() {
+fn large_batches_predict_as_small_ones() {
     let predictor = regression();
     let rows = PARALLEL_ROWS_MIN + CHUNK_ROWS / 2 + 3;
     let x: Vec<f64> = (0..rows).map(|row| row as f64 / 8.0).collect();
@@ -172,5 +172,5 @@ fn no_rows_give_no_scores() {
 #[test]
 fn unnamed_columns_need_names() {
     let message = infer_signature(&wide(&["x", "y", "z"]), TaskKind::Multiclass, &[], &[]).unwrap_err().to_string();
-    assert_eq!(message, "the model takes 2 columns without names in `input`, and 0 names are given");
+    assert_eq!(message, "the model takes 2 unnamed columns in `input`, but 0 names are given");
 }

@@ -1,4 +1,4 @@
-//! From bytes to messages, with every size judged before memory is taken for it.
+//! Decoding with limits that are checked before memory is allocated.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -7,24 +7,28 @@ use super::{GraphProto, ModelProto, TensorProto};
 use crate::error::{Error, Result, at_most};
 use crate::limits;
 
-/// Reads a model. Sizes are judged by [`limits`]; constants in other files are refused.
+/// Decodes a model.
+///
+/// # Errors
+/// [`Error::Decode`] when the bytes are not an ONNX file, [`Error::Limit`] when it
+/// exceeds the [`limits`], [`Error::Invalid`] when tensor data is stored in other files.
 pub fn decode(bytes: &[u8]) -> Result<ModelProto> {
     at_most("bytes", bytes.len() as u64, limits::MODEL_BYTES_MAX)?;
-    count(bytes)?;
+    check_counts(bytes)?;
     let model = ModelProto::decode(Bytes::copy_from_slice(bytes)).map_err(|error| Error::Decode(error.to_string()))?;
-    let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("it has no graph".into()))?;
-    judge(graph)?;
+    let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("the file has no graph".into()))?;
+    validate(graph)?;
     Ok(model)
 }
 
-/// Writes a model.
+/// Encodes a model.
 pub fn encode(model: &ModelProto) -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// Counts nodes, values and attributes in the raw bytes, so that a small file
-/// of many empty messages does not become a large heap.
-fn count(bytes: &[u8]) -> Result<()> {
+/// Counts nodes, values and attributes in the encoded bytes, so that a small file
+/// of many empty messages cannot allocate much memory.
+fn check_counts(bytes: &[u8]) -> Result<()> {
     let (mut nodes, mut values, mut attributes) = (0, 0, 0);
     each_field(bytes, |tag, graph| {
         if tag == 8 || tag == 14 {
@@ -52,9 +56,9 @@ fn count(bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Calls `visit` with the tag and the bytes of each length-delimited field.
+/// Calls `visit` with the field number and content of each length-delimited field.
 fn each_field(mut bytes: &[u8], mut visit: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-    let cut = || Error::Decode("it ends in the middle of a field".into());
+    let cut = || Error::Decode("the file ends within a field".into());
     while !bytes.is_empty() {
         let key = prost::decode_length_delimiter(&mut bytes).map_err(|error| Error::Decode(error.to_string()))? as u64;
         let skip = match key & 7 {
@@ -70,7 +74,7 @@ fn each_field(mut bytes: &[u8], mut visit: impl FnMut(u64, &[u8]) -> Result<()>)
                 visit(key >> 3, bytes.get(..length).ok_or_else(cut)?)?;
                 length
             }
-            _ => return Err(Error::Decode("it holds a field of unknown kind".into())),
+            _ => return Err(Error::Decode("a field has an unknown wire type".into())),
         };
         if skip > bytes.len() {
             return Err(cut());
@@ -80,25 +84,25 @@ fn each_field(mut bytes: &[u8], mut visit: impl FnMut(u64, &[u8]) -> Result<()>)
     Ok(())
 }
 
-fn judge(graph: &GraphProto) -> Result<()> {
+fn validate(graph: &GraphProto) -> Result<()> {
     for tensor in &graph.initializer {
-        judge_tensor(tensor)?;
+        validate_tensor(tensor)?;
     }
     for attribute in graph.node.iter().flat_map(|node| &node.attribute) {
         if let Some(tensor) = &attribute.t {
-            judge_tensor(tensor)?;
+            validate_tensor(tensor)?;
         }
         if attribute.strings.iter().chain(&attribute.s).any(|text| text.len() as u64 > limits::TEXT_BYTES_MAX) {
-            return Err(Error::Invalid(format!("attribute `{}` holds a text above 1 MiB", attribute.name)));
+            return Err(Error::Invalid(format!("attribute `{}` has a text of more than 1 MiB", attribute.name)));
         }
     }
     Ok(())
 }
 
-fn judge_tensor(tensor: &TensorProto) -> Result<()> {
+fn validate_tensor(tensor: &TensorProto) -> Result<()> {
     if tensor.data_location != 0 || !tensor.external_data.is_empty() {
         return Err(Error::Invalid(format!(
-            "tensor `{}` keeps its data in another file; expected a model in one file",
+            "tensor `{}` stores its data in another file, expected a model in one file",
             tensor.name
         )));
     }
@@ -111,7 +115,7 @@ fn judge_tensor(tensor: &TensorProto) -> Result<()> {
     }
     at_most("elements of a tensor", elements, limits::TENSOR_ELEMENTS_MAX)?;
     if tensor.string_data.iter().any(|text| text.len() as u64 > limits::TEXT_BYTES_MAX) {
-        return Err(Error::Invalid(format!("tensor `{}` holds a text above 1 MiB", tensor.name)));
+        return Err(Error::Invalid(format!("tensor `{}` has a text of more than 1 MiB", tensor.name)));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ fn model_with(tensor: TensorProto) -> Vec<u8> {
 }
 
 #[test]
-fn a_model_survives_writing_and_reading() {
+fn a_model_round_trips() {
     let bytes = model_with(TensorProto { dims: vec![2], float_data: vec![1.0, 2.0], ..TensorProto::default() });
     let model = decode(&bytes).unwrap();
     assert_eq!(model.graph.as_ref().unwrap().initializer[0].float_data, [1.0, 2.0]);
@@ -18,7 +18,7 @@ fn a_model_survives_writing_and_reading() {
 fn data_in_another_file_is_refused() {
     let bytes = model_with(TensorProto { name: "w".into(), data_location: 1, ..TensorProto::default() });
     let message = decode(&bytes).unwrap_err().to_string();
-    assert_eq!(message, "invalid ONNX model: tensor `w` keeps its data in another file; expected a model in one file");
+    assert_eq!(message, "invalid ONNX model: tensor `w` stores its data in another file, expected a model in one file");
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_shape_that_overflows_is_refused() {
 }
 
 #[test]
-fn many_empty_nodes_are_refused_before_memory_is_taken() {
+fn many_empty_nodes_are_refused_before_memory_is_allocated() {
     let mut graph = Vec::new();
     for _ in 0..30_000 {
         graph.extend([0x0a, 0]);

@@ -1,9 +1,9 @@
-//! What the kernels ask of a threshold's type.
+//! The floating-point types of thresholds.
 
 use std::fmt::Debug;
 use std::ops::{Add, Neg};
 
-/// 32- or 64-bit floats.
+/// A 32- or 64-bit float.
 pub(super) trait Float:
     Copy + Debug + Default + PartialOrd + Add<Output = Self> + Neg<Output = Self> + Send + Sync + 'static
 {
@@ -13,15 +13,15 @@ pub(super) trait Float:
     const NEG_INFINITY: Self;
 
     fn is_nan(self) -> bool;
-    /// The next number towards minus infinity.
+    /// The next smaller number.
     fn next_down(self) -> Self;
     fn from_f32(value: f32) -> Self;
     fn from_f64(value: f64) -> Self;
     fn from_i64(value: i64) -> Self;
     fn to_f64(self) -> f64;
-    /// A number whose bits are `index`; it is stored, never calculated with.
+    /// A number whose bits are `index`; it is stored but never used in arithmetic.
     fn from_index(index: u32) -> Self;
-    /// The index behind [`Self::from_index`].
+    /// The index given to [`Self::from_index`].
     fn index(self) -> u32;
 }
 
@@ -41,8 +41,8 @@ macro_rules! float {
                 self.next_down()
             }
 
-            #[expect(clippy::allow_attributes, reason = "lossless for one of the two widths only")]
-            #[allow(clippy::cast_lossless, reason = "the same text serves both widths")]
+            #[expect(clippy::allow_attributes, reason = "the cast is lossless for one of the two types only")]
+            #[allow(clippy::cast_lossless, reason = "the same macro serves both types")]
             fn from_f32(value: f32) -> Self {
                 value as Self
             }
@@ -55,8 +55,8 @@ macro_rules! float {
                 value as Self
             }
 
-            #[expect(clippy::allow_attributes, reason = "lossless for one of the two widths only")]
-            #[allow(clippy::cast_lossless, reason = "the same text serves both widths")]
+            #[expect(clippy::allow_attributes, reason = "the cast is lossless for one of the two types only")]
+            #[allow(clippy::cast_lossless, reason = "the same macro serves both types")]
             fn to_f64(self) -> f64 {
                 self as f64
             }

@@ -1,62 +1,62 @@
-//! Trees in one normal form, whatever the file wrote them in.
+//! The normal form of tree ensembles, independent of the operator they come from.
 
 use super::float::Float;
 use crate::limits;
 
-/// What a split asks of a value that is not missing.
+/// The test of a split for values that are not missing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Test<T> {
-    /// value <= threshold, which is finite or minus infinity.
+    /// value ≤ threshold, which is finite or minus infinity.
     AtMost(T),
-    /// The value is one of a set (an index into [`Forest::sets`]).
-    In(u32),
-    /// It is there at all. A missing value always goes to `no`.
+    /// The value is in a set (an index into [`Forest::sets`]).
+    InSet(u32),
+    /// True for every value. A missing value always goes to `false_child`.
     Present,
 }
 
-/// One node.
+/// A node.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Node<T> {
     Split {
         feature: u32,
         test: Test<T>,
-        yes: u32,
-        no: u32,
-        missing_yes: bool,
+        true_child: u32,
+        false_child: u32,
+        missing_tracks_true: bool,
     },
-    /// The votes at `first .. first + count`.
+    /// A leaf with the weights `first .. first + count`.
     Leaf {
         first: u32,
         count: u32,
     },
-    /// Another node in its place; gone after [`Forest::simplify`].
-    Jump(u32),
+    /// A placeholder for another node; [`Forest::simplify`] removes it.
+    Redirect(u32),
 }
 
-/// What a leaf adds to one target.
+/// The contribution of a leaf to one target.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Vote<T> {
+pub(super) struct LeafWeight<T> {
     pub(super) target: u32,
     pub(super) weight: T,
 }
 
-/// All trees. Nodes may be shared by several parents, but there are no circles.
+/// All trees of an ensemble. A node may have several parents, but there are no cycles.
 #[derive(Debug, Default)]
 pub(super) struct Forest<T> {
     pub(super) nodes: Vec<Node<T>>,
     pub(super) roots: Vec<u32>,
-    /// Sorted, without repeats, never empty.
+    /// The sets of membership tests: sorted, without duplicates, not empty.
     pub(super) sets: Vec<Vec<T>>,
-    pub(super) votes: Vec<Vote<T>>,
-    /// One more than the highest feature asked for.
+    pub(super) leaf_weights: Vec<LeafWeight<T>>,
+    /// One more than the greatest feature index.
     pub(super) features: usize,
-    /// Levels below each node; filled by [`Forest::simplify`].
+    /// Height of the tree below each node; set by [`Forest::simplify`].
     pub(super) depth: Vec<u32>,
-    /// Leaves below each node, shared ones counted once a path; filled by [`Forest::simplify`].
+    /// Number of leaves below each node, shared ones counted once for each path; set by [`Forest::simplify`].
     pub(super) leaves: Vec<u32>,
 }
 
-/// Comparisons as files name them, in the order in which `TreeEnsemble` numbers them.
+/// The node modes, in the order of their numbers in `TreeEnsemble`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     AtMost,
@@ -69,65 +69,76 @@ pub(super) enum Mode {
     Leaf,
 }
 
-/// A split as a file has it.
+/// A split as the file defines it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RawSplit<T> {
     pub(super) feature: u32,
     pub(super) mode: Mode,
     pub(super) threshold: T,
-    pub(super) yes: u32,
-    pub(super) no: u32,
-    pub(super) missing_yes: bool,
+    pub(super) true_child: u32,
+    pub(super) false_child: u32,
+    pub(super) missing_tracks_true: bool,
 }
 
 impl<T: Float> Forest<T> {
-    /// A raw split in normal form.
+    /// Converts a split to normal form.
     ///
-    /// A missing value compares false with everything, so it goes to `no`
-    /// unless `missing_yes`; only "not equal" holds for it, as in IEEE 754.
-    pub(super) fn split(&mut self, raw: RawSplit<T>) -> Node<T> {
-        let RawSplit { feature, mode, threshold, yes, no, missing_yes } = raw;
-        let turned = RawSplit { yes: no, no: yes, missing_yes: !missing_yes, ..raw };
+    /// As in IEEE 754, a comparison with a missing value (NaN) is false, except "not
+    /// equal"; with `missing_tracks_true` the missing value goes to `true_child` nevertheless.
+    pub(super) fn add_split(&mut self, raw: RawSplit<T>) -> Node<T> {
+        let RawSplit { feature, mode, threshold, true_child, false_child, missing_tracks_true } = raw;
+        let negated = RawSplit {
+            true_child: false_child,
+            false_child: true_child,
+            missing_tracks_true: !missing_tracks_true,
+            ..raw
+        };
         match mode {
-            Mode::NotEqual if threshold.is_nan() => Node::Jump(yes),
-            Mode::NotEqual => self.member(vec![threshold], RawSplit { missing_yes: false, ..turned }),
-            _ if threshold.is_nan() => never(raw),
+            Mode::NotEqual if threshold.is_nan() => Node::Redirect(true_child),
+            Mode::NotEqual => self.add_membership(vec![threshold], RawSplit { missing_tracks_true: false, ..negated }),
+            _ if threshold.is_nan() => never_true(raw),
             Mode::AtMost => at_most(raw),
-            Mode::Greater => at_most(turned),
-            Mode::Less => at_most_below(raw),
-            Mode::AtLeast => at_most_below(turned),
-            Mode::Equal | Mode::Member => self.member(vec![threshold], raw),
-            Mode::Leaf => Node::Split { feature, test: Test::Present, yes, no, missing_yes },
+            Mode::Greater => at_most(negated),
+            Mode::Less => less_than(raw),
+            Mode::AtLeast => less_than(negated),
+            Mode::Equal | Mode::Member => self.add_membership(vec![threshold], raw),
+            Mode::Leaf => Node::Split { feature, test: Test::Present, true_child, false_child, missing_tracks_true },
         }
     }
 
-    /// A split by membership; the threshold of `raw` does not count.
-    pub(super) fn member(&mut self, mut set: Vec<T>, raw: RawSplit<T>) -> Node<T> {
+    /// Converts a membership test; the threshold of `raw` is ignored.
+    pub(super) fn add_membership(&mut self, mut set: Vec<T>, raw: RawSplit<T>) -> Node<T> {
         set.retain(|value| !value.is_nan());
         sort(&mut set);
         if set.is_empty() {
-            return never(raw);
+            return never_true(raw);
         }
         if set == [T::NEG_INFINITY] {
             return at_most(RawSplit { threshold: T::NEG_INFINITY, ..raw });
         }
-        let RawSplit { feature, yes, no, missing_yes, .. } = raw;
+        let RawSplit { feature, true_child, false_child, missing_tracks_true, .. } = raw;
         self.sets.push(set);
-        Node::Split { feature, test: Test::In(self.sets.len() as u32 - 1), yes, no, missing_yes }
+        Node::Split {
+            feature,
+            test: Test::InSet(self.sets.len() as u32 - 1),
+            true_child,
+            false_child,
+            missing_tracks_true,
+        }
     }
 
-    /// Drops what no root reaches, joins chains of membership splits, measures
-    /// the trees, and refuses circles and excessive depth.
+    /// Removes unreachable nodes, merges chains of membership tests, and computes heights
+    /// and leaf counts. Fails on cycles and on trees deeper than the limit.
     pub(super) fn simplify(self) -> Result<Self, String> {
         let mut simplifier = Simplifier {
-            state: vec![UNSEEN; self.nodes.len()],
-            joins_left: self.nodes.len() * 4,
-            result: Self { votes: self.votes, features: self.features, ..Self::default() },
+            state: vec![UNVISITED; self.nodes.len()],
+            merges_left: self.nodes.len() * 4,
+            result: Self { leaf_weights: self.leaf_weights, features: self.features, ..Self::default() },
             nodes: self.nodes,
             sets: self.sets,
         };
         for &root in &self.roots {
-            let root = simplifier.tree(root)?;
+            let root = simplifier.simplify_tree(root)?;
             simplifier.result.roots.push(root);
         }
         Ok(simplifier.result)
@@ -140,44 +151,50 @@ pub(super) fn sort<T: Float>(values: &mut Vec<T>) {
 }
 
 fn at_most<T: Float>(raw: RawSplit<T>) -> Node<T> {
-    let RawSplit { feature, threshold, yes, no, missing_yes, .. } = raw;
+    let RawSplit { feature, threshold, true_child, false_child, missing_tracks_true, .. } = raw;
     if threshold < T::INFINITY {
-        return Node::Split { feature, test: Test::AtMost(threshold), yes, no, missing_yes };
+        return Node::Split { feature, test: Test::AtMost(threshold), true_child, false_child, missing_tracks_true };
     }
-    if missing_yes {
-        return Node::Jump(yes);
+    if missing_tracks_true {
+        return Node::Redirect(true_child);
     }
-    Node::Split { feature, test: Test::Present, yes, no, missing_yes }
+    Node::Split { feature, test: Test::Present, true_child, false_child, missing_tracks_true }
 }
 
-/// value < threshold: at most the next number below it.
-fn at_most_below<T: Float>(raw: RawSplit<T>) -> Node<T> {
+/// value < threshold, as value ≤ the next smaller number.
+fn less_than<T: Float>(raw: RawSplit<T>) -> Node<T> {
     if raw.threshold == T::NEG_INFINITY {
-        return never(raw);
+        return never_true(raw);
     }
     at_most(RawSplit { threshold: raw.threshold.next_down(), ..raw })
 }
 
-/// No value passes; a missing one may still go to `yes`.
-fn never<T: Float>(raw: RawSplit<T>) -> Node<T> {
-    let RawSplit { feature, yes, no, missing_yes, .. } = raw;
-    if missing_yes {
-        Node::Split { feature, test: Test::Present, yes: no, no: yes, missing_yes: false }
+/// The test is false for every value; a missing one may still go to `true_child`.
+fn never_true<T: Float>(raw: RawSplit<T>) -> Node<T> {
+    let RawSplit { feature, true_child, false_child, missing_tracks_true, .. } = raw;
+    if missing_tracks_true {
+        Node::Split {
+            feature,
+            test: Test::Present,
+            true_child: false_child,
+            false_child: true_child,
+            missing_tracks_true: false,
+        }
     } else {
-        Node::Jump(no)
+        Node::Redirect(false_child)
     }
 }
 
-/// Not met yet; otherwise on the way to the root, or its place in the result.
-const UNSEEN: u32 = u32::MAX;
-const OPEN: u32 = u32::MAX - 1;
+/// State of a node that is not visited yet; other states are [`IN_PROGRESS`] and the index in the result.
+const UNVISITED: u32 = u32::MAX;
+const IN_PROGRESS: u32 = u32::MAX - 1;
 
 struct Simplifier<T> {
     nodes: Vec<Node<T>>,
     sets: Vec<Vec<T>>,
     state: Vec<u32>,
-    /// Joining is bounded, as chains that share their ends could be walked many times.
-    joins_left: usize,
+    /// Limits the number of merges, as chains that share their ends could be merged many times.
+    merges_left: usize,
     result: Forest<T>,
 }
 
@@ -187,97 +204,114 @@ enum Visit<T> {
 }
 
 impl<T: Float> Simplifier<T> {
-    /// Takes over the tree at `root` and returns its new place. No recursion: a
-    /// file may hold a tree of any depth.
-    fn tree(&mut self, root: u32) -> Result<u32, String> {
+    /// Simplifies the tree at `root` and returns its new index. It does not recurse, as a
+    /// file may contain a tree of any depth.
+    fn simplify_tree(&mut self, root: u32) -> Result<u32, String> {
         let mut visits = vec![Visit::Enter(root)];
         while let Some(visit) = visits.pop() {
             match visit {
                 Visit::Enter(id) => {
                     let id = self.resolve(id)?;
                     match self.state[id as usize] {
-                        UNSEEN => {}
-                        OPEN => return Err("a tree holds a circle".into()),
+                        UNVISITED => {}
+                        IN_PROGRESS => return Err("a tree contains a cycle".into()),
                         _ => continue,
                     }
-                    self.state[id as usize] = OPEN;
+                    self.state[id as usize] = IN_PROGRESS;
                     match self.nodes[id as usize] {
                         Node::Split { .. } => {
-                            let node = self.joined(id)?;
+                            let node = self.merged_membership(id)?;
                             visits.push(Visit::Leave(id, node));
-                            if let Node::Split { yes, no, .. } = node {
-                                visits.push(Visit::Enter(no));
-                                visits.push(Visit::Enter(yes));
+                            if let Node::Split { true_child, false_child, .. } = node {
+                                visits.push(Visit::Enter(false_child));
+                                visits.push(Visit::Enter(true_child));
                             }
                         }
-                        leaf => self.place(id, leaf, 0, 1),
+                        leaf => self.emit(id, leaf, 0, 1),
                     }
                 }
                 Visit::Leave(id, node) => {
-                    let Node::Split { feature, test, yes, no, missing_yes } = node else { continue };
-                    let (yes, no) = (self.placed(yes)?, self.placed(no)?);
-                    let depth = 1 + self.result.depth[yes as usize].max(self.result.depth[no as usize]);
+                    let Node::Split { feature, test, true_child, false_child, missing_tracks_true } = node else {
+                        continue;
+                    };
+                    let (true_child, false_child) = (self.emitted(true_child)?, self.emitted(false_child)?);
+                    let depth = 1 + self.result.depth[true_child as usize].max(self.result.depth[false_child as usize]);
                     if u64::from(depth) > limits::TREE_DEPTH_MAX {
                         return Err(format!("a tree has more than {} levels", limits::TREE_DEPTH_MAX));
                     }
-                    let leaves = self.result.leaves[yes as usize].saturating_add(self.result.leaves[no as usize]);
-                    self.place(id, Node::Split { feature, test, yes, no, missing_yes }, depth, leaves);
+                    let leaves = self.result.leaves[true_child as usize]
+                        .saturating_add(self.result.leaves[false_child as usize]);
+                    self.emit(
+                        id,
+                        Node::Split { feature, test, true_child, false_child, missing_tracks_true },
+                        depth,
+                        leaves,
+                    );
                 }
             }
         }
-        self.placed(root)
+        self.emitted(root)
     }
 
-    fn place(&mut self, id: u32, node: Node<T>, depth: u32, leaves: u32) {
+    fn emit(&mut self, id: u32, node: Node<T>, depth: u32, leaves: u32) {
         self.state[id as usize] = self.result.nodes.len() as u32;
         self.result.nodes.push(node);
         self.result.depth.push(depth);
         self.result.leaves.push(leaves);
     }
 
-    fn placed(&self, id: u32) -> Result<u32, String> {
+    fn emitted(&self, id: u32) -> Result<u32, String> {
         match self.state[self.resolve(id)? as usize] {
-            UNSEEN | OPEN => Err("a tree holds a circle".into()),
-            place => Ok(place),
+            UNVISITED | IN_PROGRESS => Err("a tree contains a cycle".into()),
+            position => Ok(position),
         }
     }
 
-    /// Follows jumps to a node that stands for itself.
+    /// Follows redirects to an actual node.
     fn resolve(&self, mut id: u32) -> Result<u32, String> {
         for _ in 0..=limits::TREE_DEPTH_MAX {
             match self.nodes.get(id as usize) {
-                Some(Node::Jump(next)) => id = *next,
+                Some(Node::Redirect(next)) => id = *next,
                 Some(_) => return Ok(id),
-                None => return Err(format!("a tree names node {id}, which is not there")),
+                None => return Err(format!("a tree refers to node {id}, which does not exist")),
             }
         }
-        Err("a tree holds a circle".into())
+        Err("a tree contains a cycle".into())
     }
 
-    /// A membership split with those below that ask the same feature and lead
-    /// to the same `yes`: "a or b or c" as exports of categories write it.
-    fn joined(&mut self, id: u32) -> Result<Node<T>, String> {
-        let Node::Split { feature, test: Test::In(first), yes, no, missing_yes } = self.nodes[id as usize] else {
+    /// Merges a membership test with those below it that test the same feature and have the
+    /// same `true_child`. Exports write "a or b or c" as such chains.
+    fn merged_membership(&mut self, id: u32) -> Result<Node<T>, String> {
+        let Node::Split { feature, test: Test::InSet(first), true_child, false_child, missing_tracks_true } =
+            self.nodes[id as usize]
+        else {
             return Ok(self.nodes[id as usize]);
         };
         let mut set = self.sets[first as usize].clone();
-        let (target, mut rest, mut missing) = (self.resolve(yes)?, self.resolve(no)?, missing_yes);
-        while self.joins_left > 0 {
-            let Node::Split { feature: asked, test: Test::In(next), yes, no, missing_yes } = self.nodes[rest as usize]
+        let (target, mut rest, mut missing) =
+            (self.resolve(true_child)?, self.resolve(false_child)?, missing_tracks_true);
+        while self.merges_left > 0 {
+            let Node::Split {
+                feature: next_feature,
+                test: Test::InSet(next),
+                true_child,
+                false_child,
+                missing_tracks_true,
+            } = self.nodes[rest as usize]
             else {
                 break;
             };
-            if asked != feature || self.resolve(yes)? != target || rest == id {
+            if next_feature != feature || self.resolve(true_child)? != target || rest == id {
                 break;
             }
-            self.joins_left -= 1;
+            self.merges_left -= 1;
             set.extend_from_slice(&self.sets[next as usize]);
-            missing |= missing_yes;
-            rest = self.resolve(no)?;
+            missing |= missing_tracks_true;
+            rest = self.resolve(false_child)?;
         }
         sort(&mut set);
         self.result.sets.push(set);
-        let test = Test::In(self.result.sets.len() as u32 - 1);
-        Ok(Node::Split { feature, test, yes: target, no: rest, missing_yes: missing })
+        let test = Test::InSet(self.result.sets.len() as u32 - 1);
+        Ok(Node::Split { feature, test, true_child: target, false_child: rest, missing_tracks_true: missing })
     }
 }

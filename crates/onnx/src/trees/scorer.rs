@@ -1,89 +1,89 @@
-//! Chooses a kernel for an ensemble and runs rows through it.
+//! Selection of a kernel for an ensemble, and evaluation in blocks of rows.
 
 use std::sync::Mutex;
 
+use super::aggregate::{Aggregate, LeafEncoding};
 use super::float::Float;
 use super::forest::{Forest, Node};
-use super::masks::{Masks, Word};
-use super::scores::{Aggregate, Votes};
-use super::walk::Walk;
-use crate::node::Refusal;
+use super::quickscorer::{BitVector, QuickScorer};
+use super::traversal::Traversal;
+use crate::node::BuildError;
 
-/// What the trees hand out is kept for this many trees × rows at once. The mask
-/// kernel goes row by row, and few rows stay near the processor.
-const BLOCK_MASKS: usize = 8_192;
-/// The walking kernel goes tree by tree, and many rows share the way to a tree.
-const BLOCK_WALK: usize = 65_536;
-/// Rows at once, at least: as many as go down a tree in step.
+/// Number of payloads (trees × rows) of a block. QuickScorer works row by row, so that small
+/// blocks stay in the cache.
+const QUICKSCORER_BLOCK: usize = 8_192;
+/// The same for the traversal kernel, which works tree by tree: many rows share the access to a tree.
+const TRAVERSAL_BLOCK: usize = 65_536;
+/// Minimum number of rows of a block: as many as the traversal kernel evaluates in parallel.
 const BLOCK_ROWS_MIN: usize = 16;
 
 #[derive(Debug)]
 enum Kernel<T> {
-    Masks32(Masks<T, u32>),
-    Masks64(Masks<T, u64>),
-    Walk(Walk<T>),
+    QuickScorer32(QuickScorer<T, u32>),
+    QuickScorer64(QuickScorer<T, u64>),
+    Traversal(Traversal<T>),
 }
 
 /// A compiled ensemble.
 #[derive(Debug)]
 pub(super) struct Scorer<T> {
     kernel: Kernel<T>,
-    votes: Votes<T>,
+    leaf_encoding: LeafEncoding<T>,
     features: usize,
-    /// Buffers of earlier runs, to be used again.
-    spare: Mutex<Vec<Buffers<T>>>,
+    /// Buffers of previous runs, for reuse.
+    idle_buffers: Mutex<Vec<Buffers<T>>>,
 }
 
 #[derive(Debug, Default)]
 struct Buffers<T> {
-    narrow: Vec<u32>,
-    wide: Vec<u64>,
+    state_32: Vec<u32>,
+    state_64: Vec<u64>,
     prepared: Vec<T>,
     payloads: Vec<T>,
-    /// Sums of several rows, where there is one target.
+    /// Sums of several rows, if there is one target.
     single: Vec<T>,
-    /// Sums of one row.
+    /// Aggregated scores of one row.
     sums: Vec<f64>,
-    touched: Vec<bool>,
+    has_score: Vec<bool>,
 }
 
 impl<T: Float> Scorer<T> {
-    pub(super) fn new(forest: &Forest<T>) -> Result<Self, Refusal> {
-        let most = forest.roots.iter().map(|&root| forest.leaves[root as usize]).max().unwrap_or(0);
+    pub(super) fn new(forest: &Forest<T>) -> Result<Self, BuildError> {
+        let max_leaves = forest.roots.iter().map(|&root| forest.leaves[root as usize]).max().unwrap_or(0);
         let mut scorer = None;
-        if masks_pay(forest) {
-            scorer = match most {
-                0..=32 => masks(forest, Kernel::Masks32),
-                33..=64 => masks(forest, Kernel::Masks64),
+        if quickscorer_is_faster(forest) {
+            scorer = match max_leaves {
+                0..=32 => quickscorer(forest, Kernel::QuickScorer32),
+                33..=64 => quickscorer(forest, Kernel::QuickScorer64),
                 _ => None,
             };
         }
-        let (kernel, votes) = if let Some(scorer) = scorer {
+        let (kernel, leaf_encoding) = if let Some(scorer) = scorer {
             scorer
         } else {
-            let mut votes = Votes::new(forest);
-            let walk = Walk::new(forest, |first, count| votes.payload(forest, first, count));
-            (Kernel::Walk(walk.ok_or_else(too_large)?), votes)
+            let mut leaf_encoding = LeafEncoding::new(forest);
+            let traversal = Traversal::new(forest, |first, count| leaf_encoding.payload(forest, first, count));
+            (Kernel::Traversal(traversal.ok_or_else(too_large)?), leaf_encoding)
         };
-        Ok(Self { kernel, votes, features: forest.features, spare: Mutex::default() })
+        Ok(Self { kernel, leaf_encoding, features: forest.features, idle_buffers: Mutex::default() })
     }
 
     fn trees(&self) -> usize {
         match &self.kernel {
-            Kernel::Masks32(masks) => masks.trees(),
-            Kernel::Masks64(masks) => masks.trees(),
-            Kernel::Walk(walk) => walk.trees(),
+            Kernel::QuickScorer32(quickscorer) => quickscorer.trees(),
+            Kernel::QuickScorer64(quickscorer) => quickscorer.trees(),
+            Kernel::Traversal(traversal) => traversal.trees(),
         }
     }
 
-    /// Scores `rows` rows of `width` values and hands each row's sums to `finish`.
+    /// Evaluates `rows` rows of `width` values and calls `emit` with the aggregated scores of each.
     pub(super) fn score(
         &self,
         values: &[T],
         (rows, width): (usize, usize),
         targets: usize,
-        how: Aggregate,
-        finish: &mut dyn FnMut(&mut [f64], &mut [bool]),
+        aggregate: Aggregate,
+        emit: &mut dyn FnMut(&mut [f64], &mut [bool]),
     ) -> Result<(), String> {
         if width < self.features {
             return Err(format!("expected at least {} features, got {width}", self.features));
@@ -91,83 +91,97 @@ impl<T: Float> Scorer<T> {
         if rows == 0 {
             return Ok(());
         }
-        let mut buffers = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+        let mut buffers =
+            self.idle_buffers.lock().ok().and_then(|mut idle_buffers| idle_buffers.pop()).unwrap_or_default();
         buffers.sums.resize(targets, 0.0);
-        buffers.touched.resize(targets, false);
+        buffers.has_score.resize(targets, false);
         let trees = self.trees();
-        let payloads = if matches!(self.kernel, Kernel::Walk(_)) { BLOCK_WALK } else { BLOCK_MASKS };
-        let block_rows = (payloads / trees.max(1)).max(BLOCK_ROWS_MIN) / BLOCK_ROWS_MIN * BLOCK_ROWS_MIN;
+        let block_payloads =
+            if matches!(self.kernel, Kernel::Traversal(_)) { TRAVERSAL_BLOCK } else { QUICKSCORER_BLOCK };
+        let block_rows = (block_payloads / trees.max(1)).max(BLOCK_ROWS_MIN) / BLOCK_ROWS_MIN * BLOCK_ROWS_MIN;
         for first in (0..rows).step_by(block_rows) {
             let last = rows.min(first + block_rows);
             let block = &values[first * width..last * width];
-            self.block(block, width, last - first, trees, &mut buffers);
-            let single =
-                if trees == 0 { None } else { self.votes.sums(how, &buffers.payloads, trees, &mut buffers.single) };
+            self.score_block(block, width, last - first, trees, &mut buffers);
+            let single = if trees == 0 {
+                None
+            } else {
+                self.leaf_encoding.sums(aggregate, &buffers.payloads, trees, &mut buffers.single)
+            };
             for row in 0..last - first {
                 buffers.sums.fill(0.0);
-                buffers.touched.fill(false);
+                buffers.has_score.fill(false);
                 if let Some(target) = single {
                     buffers.sums[target as usize] = buffers.single[row].to_f64();
-                    buffers.touched[target as usize] = true;
+                    buffers.has_score[target as usize] = true;
                 } else {
                     let payloads = &buffers.payloads[row * trees..(row + 1) * trees];
-                    self.votes.add(how, payloads, &mut buffers.sums, &mut buffers.touched);
+                    self.leaf_encoding.add(aggregate, payloads, &mut buffers.sums, &mut buffers.has_score);
                 }
-                finish(&mut buffers.sums, &mut buffers.touched);
+                emit(&mut buffers.sums, &mut buffers.has_score);
             }
         }
-        if let Ok(mut spare) = self.spare.lock() {
-            spare.push(buffers);
+        if let Ok(mut idle_buffers) = self.idle_buffers.lock() {
+            idle_buffers.push(buffers);
         }
         Ok(())
     }
 
-    fn block(&self, values: &[T], width: usize, rows: usize, trees: usize, buffers: &mut Buffers<T>) {
+    fn score_block(&self, values: &[T], width: usize, rows: usize, trees: usize, buffers: &mut Buffers<T>) {
         buffers.payloads.resize(rows * trees, T::default());
         if trees == 0 {
             return;
         }
         if width == 0 {
-            // Trees that ask for no feature are single leaves.
-            return self.constant(rows, trees, buffers);
+            // Without features every tree is a single leaf.
+            return self.score_without_features(rows, trees, buffers);
         }
         let rows = values.chunks_exact(width).zip(buffers.payloads.chunks_exact_mut(trees));
         match &self.kernel {
-            Kernel::Masks32(masks) => rows.for_each(|(row, out)| masks.row(row, &mut buffers.narrow, out)),
-            Kernel::Masks64(masks) => rows.for_each(|(row, out)| masks.row(row, &mut buffers.wide, out)),
-            Kernel::Walk(walk) => walk.rows(values, width, &mut buffers.prepared, &mut buffers.payloads),
+            Kernel::QuickScorer32(quickscorer) => {
+                rows.for_each(|(row, out)| quickscorer.score_row(row, &mut buffers.state_32, out));
+            }
+            Kernel::QuickScorer64(quickscorer) => {
+                rows.for_each(|(row, out)| quickscorer.score_row(row, &mut buffers.state_64, out));
+            }
+            Kernel::Traversal(traversal) => {
+                traversal.score_rows(values, width, &mut buffers.prepared, &mut buffers.payloads);
+            }
         }
     }
 
-    fn constant(&self, rows: usize, trees: usize, buffers: &mut Buffers<T>) {
+    fn score_without_features(&self, rows: usize, trees: usize, buffers: &mut Buffers<T>) {
         let absent = [T::NAN];
         for row in 0..rows {
             let out = &mut buffers.payloads[row * trees..(row + 1) * trees];
             match &self.kernel {
-                Kernel::Masks32(masks) => masks.row(&absent, &mut buffers.narrow, out),
-                Kernel::Masks64(masks) => masks.row(&absent, &mut buffers.wide, out),
-                Kernel::Walk(walk) => walk.rows(&absent, 1, &mut buffers.prepared, out),
+                Kernel::QuickScorer32(quickscorer) => quickscorer.score_row(&absent, &mut buffers.state_32, out),
+                Kernel::QuickScorer64(quickscorer) => quickscorer.score_row(&absent, &mut buffers.state_64, out),
+                Kernel::Traversal(traversal) => traversal.score_rows(&absent, 1, &mut buffers.prepared, out),
             }
         }
     }
 }
 
-fn too_large() -> Refusal {
-    Refusal::Unsupported("a tree with so many nodes over so many features".into())
+fn too_large() -> BuildError {
+    BuildError::Unsupported("a tree with so many nodes and features".into())
 }
 
-fn masks<T: Float, W: Word>(forest: &Forest<T>, kernel: fn(Masks<T, W>) -> Kernel<T>) -> Option<(Kernel<T>, Votes<T>)> {
-    let mut votes = Votes::new(forest);
-    let masks = Masks::new(forest, |first, count| votes.payload(forest, first, count))?;
-    Some((kernel(masks), votes))
+fn quickscorer<T: Float, W: BitVector>(
+    forest: &Forest<T>,
+    kernel: fn(QuickScorer<T, W>) -> Kernel<T>,
+) -> Option<(Kernel<T>, LeafEncoding<T>)> {
+    let mut leaf_encoding = LeafEncoding::new(forest);
+    let quickscorer = QuickScorer::new(forest, |first, count| leaf_encoding.payload(forest, first, count))?;
+    Some((kernel(quickscorer), leaf_encoding))
 }
 
-/// Whether the mask kernel is worth it, by a rough count of the instructions of either.
-fn masks_pay<T>(forest: &Forest<T>) -> bool {
-    /// Words cleared by one instruction, bytes.
+/// Whether QuickScorer is the faster kernel, by a rough count of instructions.
+fn quickscorer_is_faster<T>(forest: &Forest<T>) -> bool {
+    /// Number of bytes that one vector instruction processes.
     const VECTOR_BYTES: usize = 16;
-    let most = forest.roots.iter().map(|&root| forest.leaves[root as usize]).max().unwrap_or(0);
-    let word_bytes = if most <= 32 { 4 } else { 8 };
+    let max_leaves = forest.roots.iter().map(|&root| forest.leaves[root as usize]).max().unwrap_or(0);
+    let word_bytes = if max_leaves <= 32 { 4 } else { 8 };
     let mut splits = vec![0_usize; forest.features];
     for node in &forest.nodes {
         if let Node::Split { feature, .. } = node {
@@ -175,11 +189,11 @@ fn masks_pay<T>(forest: &Forest<T>) -> bool {
         }
     }
     let pass = forest.roots.len() * word_bytes / VECTOR_BYTES;
-    let by_masks: usize = splits
+    let quickscorer_cost: usize = splits
         .iter()
         .filter(|&&splits| splits > 0)
         .map(|&splits| if splits < 64 { 40 + splits } else { 100 + pass })
         .sum();
-    let by_walk: usize = forest.roots.iter().map(|&root| forest.depth[root as usize] as usize * 4).sum();
-    by_masks <= by_walk * 2
+    let traversal_cost: usize = forest.roots.iter().map(|&root| forest.depth[root as usize] as usize * 4).sum();
+    quickscorer_cost <= traversal_cost * 2
 }

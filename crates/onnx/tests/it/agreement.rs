@@ -4,11 +4,11 @@ use perennial_onnx::{Data, Model, Tensor};
 
 use crate::exports::{self, Export};
 
-/// Largest difference allowed: absolute below 1, relative above.
+/// Maximum difference; relative for values above 1.
 const TOLERANCE: f64 = 1e-6;
 
-/// Where ONNX Runtime itself is further from the truth: it sums hundreds of
-/// products of a support vector machine in 32 bits, and its PROBIT loses digits near a half.
+/// The tolerance of an export. It is larger where ONNX Runtime itself is less exact: it sums
+/// hundreds of products of a support vector machine in 32 bits, and its PROBIT loses digits near one half.
 fn tolerance(name: &str) -> f64 {
     match name {
         "svr" => 1e-5,
@@ -25,7 +25,7 @@ fn floats(data: &Data) -> Option<Vec<f64>> {
     }
 }
 
-/// What differs first, if anything.
+/// The first difference, if any.
 fn difference(ours: &Tensor, theirs: &Tensor, tolerance: f64) -> Option<String> {
     if ours.shape() != theirs.shape() {
         return Some(format!("shape {:?}, ONNX Runtime has {:?}", ours.shape(), theirs.shape()));
@@ -47,7 +47,7 @@ fn difference(ours: &Tensor, theirs: &Tensor, tolerance: f64) -> Option<String> 
         Data::I64(values) => values[at].to_string(),
         Data::Bool(values) => values[at].to_string(),
         Data::Text(values) => values[at].to_string(),
-        other => panic!("unexpected {}", other.kind()),
+        other => panic!("unexpected {}", other.element_type()),
     };
     let differ: Vec<usize> = (0..count).filter(|&at| text(ours, at) != text(theirs, at)).collect();
     let at = *differ.first()?;
@@ -59,7 +59,7 @@ fn difference(ours: &Tensor, theirs: &Tensor, tolerance: f64) -> Option<String> 
     ))
 }
 
-/// Runs all rows at once, and the first ones again one at a time.
+/// Evaluates all rows at once, and if that agrees each row alone.
 fn check(export: &Export) -> Vec<String> {
     let name = &export.name;
     let model = match Model::from_bytes(&export.bytes) {
@@ -103,7 +103,7 @@ fn take(tensor: &Tensor, row: usize) -> Tensor {
     Tensor::new([&[1], &tensor.shape()[1..]].concat(), data).unwrap()
 }
 
-/// The models the project promises to serve without ONNX Runtime.
+/// Exports of the libraries that the evaluator must support.
 const SEVEN: [&str; 7] = [
     "lightgbm",
     "lightgbm_categories",
@@ -115,13 +115,13 @@ const SEVEN: [&str; 7] = [
 ];
 
 #[test]
-fn the_seven_models_answer_as_in_onnx_runtime() {
+fn the_seven_models_evaluate_as_in_onnx_runtime() {
     let differences: Vec<String> = SEVEN.iter().flat_map(|name| check(&exports::one(name))).collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
-fn every_export_answers_as_in_onnx_runtime() {
+fn every_export_evaluates_as_in_onnx_runtime() {
     let exports = exports::all("");
     assert!(exports.len() > 200, "only {} exports", exports.len());
     let differences: Vec<String> = exports.iter().flat_map(check).collect();

@@ -1,4 +1,4 @@
-//! Models exported by `tests/export_models.py`, made once a test run.
+//! The models that `tests/export_models.py` exports, cached between test runs.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use perennial_onnx::{Data, Tensor};
 use serde_json::Value;
 
-/// An exported model, what it was asked, and what ONNX Runtime answered.
+/// An exported model with recorded inputs and ONNX Runtime's outputs.
 pub(crate) struct Export {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
@@ -17,14 +17,14 @@ pub(crate) struct Export {
     pub(crate) outputs: Vec<(String, Tensor)>,
 }
 
-/// The scripts that make the exports.
+/// The scripts that export the models.
 const SCRIPTS: [&str; 2] = [include_str!("../export_models.py"), include_str!("../handmade_models.py")];
-/// Tells the versions of the packages that the exports depend on.
+/// Prints the versions of the packages on which the exports depend.
 const VERSIONS: &str = "from importlib.metadata import version; \
     print([version(p) for p in 'numpy onnx onnxruntime lightgbm scikit-learn skl2onnx onnxmltools'.split()])";
 
-/// The folder with the exports. They are made once for a script and a set of
-/// packages; tests that need them at the same time wait for the first.
+/// The folder of the exports. They are created once for each version of scripts and packages;
+/// concurrent tests wait for the first one to create them.
 pub(crate) fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

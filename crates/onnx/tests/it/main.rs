@@ -1,4 +1,4 @@
-//! The evaluator beside ONNX Runtime, on models that the usual libraries export.
+//! The evaluator compared with ONNX Runtime, on models exported by common libraries.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! Damaged files: an error or another answer, never a panic.
+//! Damaged files give an error or another result, but never a panic.
 
 use std::sync::OnceLock;
 
@@ -40,7 +40,7 @@ fn load_and_run(bytes: &[u8], export: &Export) {
     drop(model.run(&inputs));
 }
 
-/// `PROPTEST_CASES` asks for more.
+/// The number of cases; the variable `PROPTEST_CASES` may raise it.
 fn config() -> ProptestConfig {
     let config = ProptestConfig::default();
     ProptestConfig { cases: config.cases.max(3_000), ..config }
@@ -68,7 +68,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_no_model_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         load_and_run(&bytes, &models()[0]);
     }
 }

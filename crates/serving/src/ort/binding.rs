@@ -65,7 +65,7 @@ impl InputBinding {
         let mut columns = Vec::new();
         for input in inputs {
             let Some(column) = column(input.name()) else {
-                return Err(format!("the model asks for `{}`, which the signature does not have", input.name()));
+                return Err(format!("the model has the input `{}`, which is missing in the signature", input.name()));
             };
             let kind = kind_of(input)?;
             if is_text(kind) != (column.kind == InputKind::Text) {
@@ -78,7 +78,7 @@ impl InputBinding {
             }
             let shape = input.dtype().tensor_shape();
             if shape.is_some_and(|shape| shape.iter().skip(1).any(|&length| length > 1)) {
-                return Err(format!("the model's input `{}` is wider than one column", input.name()));
+                return Err(format!("the model's input `{}` has more than one column", input.name()));
             }
             let rank = shape.map_or(1, |shape| shape.len().max(1));
             columns.push(ColumnInput { name: input.name().to_owned(), kind, rank });
@@ -130,15 +130,15 @@ fn tensor(
     let numbers = by_row(frame, names, number)?;
     let tensor = match kind {
         TensorElementType::Float64 => Tensor::from_array((shape, numbers)).map(SessionInputValue::from),
-        TensorElementType::Int64 => Tensor::from_array((shape, whole(&numbers, names)?)).map(Into::into),
+        TensorElementType::Int64 => Tensor::from_array((shape, integers(&numbers, names)?)).map(Into::into),
         TensorElementType::Int32 => {
             let narrow =
                 |value: i64| i32::try_from(value).map_err(|_| unexpected_value(&names.join("`, `"), "of 32 bits"));
-            let values = whole(&numbers, names)?.into_iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
+            let values = integers(&numbers, names)?.into_iter().map(narrow).collect::<Result<Vec<i32>, _>>()?;
             Tensor::from_array((shape, values)).map(Into::into)
         }
         TensorElementType::Bool => {
-            let values: Vec<bool> = whole(&numbers, names)?.into_iter().map(|value| value != 0).collect();
+            let values: Vec<bool> = integers(&numbers, names)?.into_iter().map(|value| value != 0).collect();
             Tensor::from_array((shape, values)).map(Into::into)
         }
         _ => {
@@ -189,14 +189,14 @@ fn text(column: &Column, row: usize) -> Result<String, &'static str> {
     }
 }
 
-fn whole(numbers: &[f64], names: &[String]) -> Result<Vec<i64>, PredictError> {
-    let whole = |&number: &f64| {
-        let whole = number as i64;
-        if whole as f64 == number { Ok(whole) } else { Err(unexpected_value(&names.join("`, `"), "a whole number")) }
+fn integers(numbers: &[f64], names: &[String]) -> Result<Vec<i64>, PredictError> {
+    let integer = |&number: &f64| {
+        let integer = number as i64;
+        if integer as f64 == number { Ok(integer) } else { Err(unexpected_value(&names.join("`, `"), "an integer")) }
     };
-    numbers.iter().map(whole).collect()
+    numbers.iter().map(integer).collect()
 }
 
 fn unexpected_value(name: &str, expected: &str) -> PredictError {
-    PredictError::Input(format!("column `{name}` holds a value that is not {expected}"))
+    PredictError::Input(format!("column `{name}` has a value that is not {expected}"))
 }

@@ -181,9 +181,9 @@ fn values_of_a_wrong_kind_are_refused_with_the_column() {
     let numbers = || Column::Number(vec![1.5; 3]);
     let texts = || Column::Text(TextColumn::encode([Some("a"); 3]));
     for (wrong, expected) in [
-        (with("count", numbers()), "column `count` holds a value that is not a whole number"),
-        (with("carrier", numbers()), "column `carrier` holds a value that is not text"),
-        (with("x", texts()), "column `x` holds a value that is not a number"),
+        (with("count", numbers()), "column `count` has a value that is not an integer"),
+        (with("carrier", numbers()), "column `carrier` has a value that is not text"),
+        (with("x", texts()), "column `x` has a value that is not a number"),
         (frame().select(&["x", "count"]), "column `carrier` is missing"),
     ] {
         match predictor.predict(&wrong) {

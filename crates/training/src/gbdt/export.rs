@@ -55,9 +55,9 @@ fn nodes(tree: &Tree, target: usize, scale: f64) -> build::Tree {
             feature: node.split_feature,
             mode: SplitMode::Less,
             threshold: threshold(node.split_value),
-            yes: node.left_child,
-            no: node.right_child,
-            missing_yes: node.missing_node == node.left_child,
+            true_child: node.left_child,
+            false_child: node.right_child,
+            missing_tracks_true: node.missing_node == node.left_child,
         }
     });
     build::Tree { target, nodes: nodes.collect() }

@@ -28,7 +28,7 @@ pub(crate) struct Rows {
 
 /// Generates rows: number columns with and without missing values, whole numbers, large numbers,
 /// a constant column and an empty one; text columns of few and of many values (some rare), with
-/// missing and empty ones. With `unseen`, some texts and numbers lie outside the usual values.
+/// missing and empty ones. With `unseen`, some texts and numbers are outside the usual range.
 pub(crate) fn rows(count: usize, seed: u64, unseen: bool) -> Rows {
     let mut noise = Noise(seed);
     let (mut numbers, mut texts) = (vec![Vec::new(); 6], vec![Vec::new(); 3]);

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use super::each_f32;
 use crate::labels::Labels;
 use crate::limits;
-use crate::node::{Node, Refusal};
+use crate::node::{BuildError, Node};
 use crate::operator::matrix::{add_product, dot, transposed};
-use crate::operator::{Inputs, Made, Operator, only};
+use crate::operator::{BuildResult, Inputs, Operator, first_output};
 use crate::post_transform::PostTransform;
 use crate::tensor::Tensor;
 
-/// From so many scores on they are calculated side by side; fewer go one by one along the features.
-const WIDE_MIN: usize = 8;
+/// From this number of scores on they are computed as a matrix product, otherwise as single dot products.
+const MATRIX_SCORES_MIN: usize = 8;
 
-/// Scores `x · coefficients + intercepts`.
+/// The scores of a linear model, `x · coefficients + intercepts`.
 #[derive(Debug)]
 struct Scores {
-    /// Features × scores; scores × features where there are few scores.
+    /// Features × scores, or scores × features if there are fewer than [`MATRIX_SCORES_MIN`] scores.
     coefficients: Vec<f32>,
     intercepts: Vec<f32>,
     features: usize,
@@ -35,7 +35,7 @@ struct LinearRegressor {
     scores: Scores,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     match name {
         "LinearClassifier" => Some(classifier(node).map(|classifier| Arc::new(classifier) as _)),
         "LinearRegressor" => Some(regressor(node).map(|regressor| Arc::new(regressor) as _)),
@@ -44,7 +44,7 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
 }
 
 impl Scores {
-    fn new(node: &Node<'_>, count: usize) -> Result<Self, Refusal> {
+    fn new(node: &Node<'_>, count: usize) -> Result<Self, BuildError> {
         let coefficients = node.floats("coefficients");
         let mut intercepts = node.floats("intercepts").to_vec();
         if intercepts.is_empty() {
@@ -55,7 +55,7 @@ impl Scores {
             || !coefficients.len().is_multiple_of(count)
             || intercepts.len() != count
         {
-            return Err(Refusal::Invalid(format!(
+            return Err(BuildError::Invalid(format!(
                 "{} coefficients and {} intercepts for {count} scores",
                 coefficients.len(),
                 intercepts.len()
@@ -63,18 +63,18 @@ impl Scores {
         }
         let features = coefficients.len() / count;
         Ok(Self {
-            coefficients: if count < WIDE_MIN {
+            coefficients: if count < MATRIX_SCORES_MIN {
                 coefficients.to_vec()
             } else {
                 transposed(coefficients, count, features)
             },
             intercepts,
             features,
-            post_transform: node.word("post_transform", "NONE")?,
+            post_transform: node.parse_text("post_transform", "NONE")?,
         })
     }
 
-    /// Writes the scores of each row, not transformed yet.
+    /// Computes the scores of each row, before the post transform.
     fn run(&self, input: &Tensor, output: &mut Vec<f32>) -> Result<(), String> {
         let (rows, features) = input.matrix();
         if features != self.features {
@@ -91,7 +91,7 @@ impl Scores {
             each_f32(input, |value| cast.push(value))?;
             &cast
         };
-        if self.intercepts.len() >= WIDE_MIN {
+        if self.intercepts.len() >= MATRIX_SCORES_MIN {
             add_product(values, &self.coefficients, features, self.intercepts.len(), output);
             return Ok(());
         }
@@ -104,8 +104,8 @@ impl Scores {
         Ok(())
     }
 
-    /// Transforms each row of `width` scores.
-    fn finish(&self, scores: &mut [f32], width: usize) {
+    /// Applies the post transform to each row of `width` scores.
+    fn post_transform(&self, scores: &mut [f32], width: usize) {
         if self.post_transform == PostTransform::None {
             return;
         }
@@ -119,26 +119,26 @@ impl Scores {
     }
 }
 
-fn classifier(node: &Node<'_>) -> Result<LinearClassifier, Refusal> {
-    let labels = Labels::read(node)?;
+fn classifier(node: &Node<'_>) -> Result<LinearClassifier, BuildError> {
+    let labels = Labels::from_node(node)?;
     let intercepts = node.floats("intercepts").len();
     let count = if intercepts == 0 { labels.len() } else { intercepts };
     if count != labels.len() && !(count == 1 && labels.len() == 2) {
-        return Err(Refusal::Invalid(format!("{count} scores for {} classes", labels.len())));
+        return Err(BuildError::Invalid(format!("{count} scores and {} classes, expected equally many", labels.len())));
     }
     Ok(LinearClassifier { scores: Scores::new(node, count)?, labels })
 }
 
 impl Operator for LinearClassifier {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let input = inputs.need(0)?;
+        let input = inputs.required(0)?;
         let (rows, _) = input.matrix();
         let count = self.scores.intercepts.len();
         let [label, rest @ ..] = outputs else { return Ok(()) };
         let mut unnamed = Tensor::default();
         let output = rest.first_mut().unwrap_or(&mut unnamed);
         let classes = self.labels.len();
-        let scores = output.start::<f32>(&[rows, classes])?;
+        let scores = output.reset::<f32>(&[rows, classes])?;
         self.scores.run(input, scores)?;
         if count == 1 {
             let decide = |score: &f32| usize::from(*score > 0.0).min(classes - 1);
@@ -148,17 +148,17 @@ impl Operator for LinearClassifier {
             self.labels.write(scores.chunks_exact(classes).map(decide), label)?;
         }
         if count == 1 && classes == 2 {
-            self.two_sided(scores);
+            self.complement(scores);
         } else {
-            self.scores.finish(scores, classes);
+            self.scores.post_transform(scores, classes);
         }
         Ok(())
     }
 }
 
 impl LinearClassifier {
-    /// Two classes by one score: its complement stands for the first.
-    fn two_sided(&self, scores: &mut Vec<f32>) {
+    /// Expands a single score to two classes; the first class gets the complement.
+    fn complement(&self, scores: &mut Vec<f32>) {
         let single = std::mem::take(scores);
         scores.reserve(single.len() * 2);
         for score in single {
@@ -172,7 +172,7 @@ impl LinearClassifier {
     }
 }
 
-fn regressor(node: &Node<'_>) -> Result<LinearRegressor, Refusal> {
+fn regressor(node: &Node<'_>) -> Result<LinearRegressor, BuildError> {
     let targets = usize::try_from(node.int("targets", 1))
         .ok()
         .filter(|&targets| targets > 0 && targets as u64 <= limits::TARGETS_MAX)
@@ -182,12 +182,12 @@ fn regressor(node: &Node<'_>) -> Result<LinearRegressor, Refusal> {
 
 impl Operator for LinearRegressor {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let (rows, _) = input.matrix();
         let targets = self.scores.intercepts.len();
-        let output = output.start::<f32>(&[rows, targets])?;
+        let output = output.reset::<f32>(&[rows, targets])?;
         self.scores.run(input, output)?;
-        self.scores.finish(output, targets);
+        self.scores.post_transform(output, targets);
         Ok(())
     }
 }

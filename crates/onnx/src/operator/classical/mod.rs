@@ -1,25 +1,25 @@
-//! The operators of `ai.onnx.ml` but for the trees.
+//! The operators of `ai.onnx.ml` except tree ensembles.
 
+mod array_feature_extractor;
 mod encode;
 mod linear;
-mod pick;
 mod scale;
 mod svm;
 
-use super::Made;
+use super::BuildResult;
 use crate::node::Node;
 use crate::tensor::{Data, Tensor};
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
-    crate::trees::make(name, node)
-        .or_else(|| encode::make(name, node))
-        .or_else(|| scale::make(name, node))
-        .or_else(|| linear::make(name, node))
-        .or_else(|| pick::make(name, node))
-        .or_else(|| svm::make(name, node))
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
+    crate::trees::build(name, node)
+        .or_else(|| encode::build(name, node))
+        .or_else(|| scale::build(name, node))
+        .or_else(|| linear::build(name, node))
+        .or_else(|| array_feature_extractor::build(name, node))
+        .or_else(|| svm::build(name, node))
 }
 
-/// Calls `visit` with each element as float32; text is refused.
+/// Calls `visit` with each element as a 32-bit float; an error for text.
 fn each_f32(tensor: &Tensor, mut visit: impl FnMut(f32)) -> Result<(), String> {
     match tensor.data() {
         Data::F32(values) => values.iter().for_each(|&value| visit(value)),

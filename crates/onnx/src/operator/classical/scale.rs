@@ -1,14 +1,14 @@
-//! Imputing, scaling, normalising, and setting features side by side.
+//! Imputation, scaling, normalisation, and concatenation of features.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::each_f32;
-use crate::node::{Node, Refusal};
-use crate::operator::{Inputs, Made, Operator, only};
+use crate::node::{BuildError, Node};
+use crate::operator::{BuildResult, Inputs, Operator, first_output};
 use crate::tensor::{Data, Element, Tensor};
 
-/// `(value - offset) * scale`
+/// `Scaler`: `(value - offset) * scale`.
 #[derive(Debug)]
 struct Scaler {
     offset: Vec<f32>,
@@ -36,25 +36,25 @@ struct Binarizer {
 #[derive(Debug)]
 struct FeatureVectorizer;
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     match name {
         "Scaler" => {
             let (offset, scale) = (node.floats("offset").to_vec(), node.floats("scale").to_vec());
             Some(if offset.is_empty() || scale.is_empty() {
-                Err("offset and scale are both needed".into())
+                Err("expected offset and scale".into())
             } else {
                 Ok(Arc::new(Scaler { offset, scale }))
             })
         }
         "Imputer" => Some(imputer(node).map(|imputer| Arc::new(imputer) as _)),
-        "Normalizer" => Some(node.word::<Normalizer>("norm", "MAX").map(|normalizer| Arc::new(normalizer) as _)),
+        "Normalizer" => Some(node.parse_text::<Normalizer>("norm", "MAX").map(|normalizer| Arc::new(normalizer) as _)),
         "Binarizer" => Some(Ok(Arc::new(Binarizer { threshold: node.float("threshold", 0.0) }))),
         "FeatureVectorizer" => Some(Ok(Arc::new(FeatureVectorizer))),
         _ => None,
     }
 }
 
-/// The settings of one row's columns: one each, or one for all.
+/// The settings for the columns of a row: one for each column, or one for all.
 fn by_column<'a, T: Copy>(
     settings: &'a [T],
     columns: usize,
@@ -68,10 +68,10 @@ fn by_column<'a, T: Copy>(
 
 impl Operator for Scaler {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let columns = input.shape().last().copied().unwrap_or(1);
         let settings = by_column(&self.offset, columns, "offsets")?.zip(by_column(&self.scale, columns, "scales")?);
-        let output = output.start::<f32>(input.shape())?;
+        let output = output.reset::<f32>(input.shape())?;
         let mut settings = settings.cycle();
         each_f32(input, |value| {
             if let Some((offset, scale)) = settings.next() {
@@ -81,7 +81,7 @@ impl Operator for Scaler {
     }
 }
 
-fn imputer(node: &Node<'_>) -> Result<Imputer, Refusal> {
+fn imputer(node: &Node<'_>) -> Result<Imputer, BuildError> {
     let (floats, numbers) = (node.floats("imputed_value_floats"), node.ints("imputed_value_int64s"));
     match (floats.is_empty(), numbers.is_empty()) {
         (false, true) => {
@@ -90,7 +90,7 @@ fn imputer(node: &Node<'_>) -> Result<Imputer, Refusal> {
         (true, false) => {
             Ok(Imputer::Numbers { fills: numbers.to_vec(), replaced: node.int("replaced_value_int64", 0) })
         }
-        _ => Err("expected values of one kind to impute".into()),
+        _ => Err("expected imputed values, all of one type".into()),
     }
 }
 
@@ -106,10 +106,10 @@ impl Operator for Imputer {
             let columns = input.shape().last().copied().unwrap_or(1);
             let fills = by_column(fills, columns, "values to impute")?.cycle();
             let filled = values.iter().zip(fills).map(|(&value, fill)| if is_missing(value) { fill } else { value });
-            output.start(input.shape())?.extend(filled);
+            output.reset(input.shape())?.extend(filled);
             Ok(())
         }
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         match (self, input.data()) {
             (Self::Floats { fills, replaced }, Data::F32(values)) if replaced.is_nan() => {
                 fill(values, fills, f32::is_nan, input, output)
@@ -120,7 +120,7 @@ impl Operator for Imputer {
             (Self::Numbers { fills, replaced }, Data::I64(values)) => {
                 fill(values, fills, |value| value == *replaced, input, output)
             }
-            (_, other) => Err(format!("{} is not of the type of the values to impute", other.kind())),
+            (_, other) => Err(format!("{} is not the type of the imputed values", other.element_type())),
         }
     }
 }
@@ -140,9 +140,9 @@ impl FromStr for Normalizer {
 
 impl Operator for Normalizer {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let (_, columns) = input.matrix();
-        let output = output.start::<f32>(input.shape())?;
+        let output = output.reset::<f32>(input.shape())?;
         each_f32(input, |value| output.push(value))?;
         for row in output.chunks_exact_mut(columns.max(1)) {
             let norm = match self {
@@ -162,28 +162,28 @@ impl Operator for Normalizer {
 
 impl Operator for Binarizer {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
-        let output = output.start::<f32>(input.shape())?;
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
+        let output = output.reset::<f32>(input.shape())?;
         each_f32(input, |value| output.push(if value > self.threshold { 1.0 } else { 0.0 }))
     }
 }
 
 impl Operator for FeatureVectorizer {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (rows, _) = inputs.need(0)?.matrix();
+        let (rows, _) = inputs.required(0)?.matrix();
         let mut columns = 0;
         for position in 0..inputs.len() {
-            let (also, more) = inputs.need(position)?.matrix();
+            let (also, more) = inputs.required(position)?.matrix();
             if also != rows {
-                return Err(format!("input {position} has {also} rows, the first {rows}"));
+                return Err(format!("input {position} has {also} rows, expected {rows} as in the first"));
             }
             columns += more;
         }
-        let output = only(outputs)?.start::<f32>(&[rows, columns])?;
+        let output = first_output(outputs)?.reset::<f32>(&[rows, columns])?;
         output.resize(rows * columns, 0.0);
         let mut from = 0;
         for position in 0..inputs.len() {
-            let input = inputs.need(position)?;
+            let input = inputs.required(position)?;
             let (_, width) = input.matrix();
             let mut at = 0;
             each_f32(input, |value| {

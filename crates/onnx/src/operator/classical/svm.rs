@@ -1,11 +1,11 @@
-//! Support vector regression and one-class machines.
+//! Support vector regression and one-class support vector machines.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::each_f32;
-use crate::node::{Node, Refusal};
-use crate::operator::{Inputs, Made, Operator, only};
+use crate::node::{BuildError, Node};
+use crate::operator::{BuildResult, Inputs, Operator, first_output};
 use crate::post_transform::PostTransform;
 use crate::tensor::Tensor;
 
@@ -34,9 +34,9 @@ impl FromStr for Kernel {
 #[derive(Debug)]
 struct SvmRegressor {
     kernel: Kernel,
-    /// gamma, coef0, degree
+    /// gamma, coef0 and degree.
     parameters: [f64; 3],
-    /// One row a support vector; a single row of coefficients where there are none.
+    /// The support vectors, row-major; empty for a linear model.
     vectors: Vec<f32>,
     coefficients: Vec<f32>,
     features: usize,
@@ -45,14 +45,15 @@ struct SvmRegressor {
     post_transform: PostTransform,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     (name == "SVMRegressor").then(|| regressor(node).map(|regressor| Arc::new(regressor) as _))
 }
 
-fn regressor(node: &Node<'_>) -> Result<SvmRegressor, Refusal> {
+fn regressor(node: &Node<'_>) -> Result<SvmRegressor, BuildError> {
     let parameters = node.floats("kernel_params");
     let parameter = |at: usize| parameters.get(at).copied().map_or(0.0, f64::from);
-    let supports = usize::try_from(node.int("n_supports", 0)).map_err(|_| "a negative number of support vectors")?;
+    let supports =
+        usize::try_from(node.int("n_supports", 0)).map_err(|_| "the number of support vectors is negative")?;
     let coefficients = node.floats("coefficients").to_vec();
     let vectors = node.floats("support_vectors").to_vec();
     let (vectors, coefficients, features, kernel) = if supports == 0 {
@@ -60,13 +61,13 @@ fn regressor(node: &Node<'_>) -> Result<SvmRegressor, Refusal> {
         (coefficients, vec![1.0], features, Kernel::Linear)
     } else {
         if !vectors.len().is_multiple_of(supports) || coefficients.len() < supports {
-            return Err("the support vectors do not fit their number".into());
+            return Err("the support vectors do not match their number".into());
         }
         let features = vectors.len() / supports;
-        (vectors, coefficients, features, node.word("kernel_type", "LINEAR")?)
+        (vectors, coefficients, features, node.parse_text("kernel_type", "LINEAR")?)
     };
     if features == 0 {
-        return Err("the machine has no features".into());
+        return Err("the model has no features".into());
     }
     Ok(SvmRegressor {
         kernel,
@@ -76,7 +77,7 @@ fn regressor(node: &Node<'_>) -> Result<SvmRegressor, Refusal> {
         features,
         rho: node.floats("rho").first().copied().map_or(0.0, f64::from),
         one_class: node.int("one_class", 0) != 0,
-        post_transform: node.word("post_transform", "NONE")?,
+        post_transform: node.parse_text("post_transform", "NONE")?,
     })
 }
 
@@ -96,14 +97,14 @@ impl SvmRegressor {
 
 impl Operator for SvmRegressor {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let (rows, features) = input.matrix();
         if features != self.features {
             return Err(format!("expected {} features, got {features}", self.features));
         }
         let mut values = Vec::with_capacity(rows * features);
         each_f32(input, |value| values.push(value))?;
-        let output = output.start::<f32>(&[rows, 1])?;
+        let output = output.reset::<f32>(&[rows, 1])?;
         for row in values.chunks_exact(features) {
             let vectors = self.vectors.chunks_exact(features).zip(&self.coefficients);
             let sum: f64 = vectors.map(|(vector, &weight)| f64::from(weight) * self.similarity(row, vector)).sum();

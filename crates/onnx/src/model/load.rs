@@ -1,4 +1,4 @@
-//! From the messages of a file to a [`Model`].
+//! Builds a [`Model`] from the messages of a file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,92 +7,92 @@ use super::plan::{Plan, Source, Step};
 use super::{Model, Value};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
-use crate::node::{Node, Refusal};
+use crate::node::{BuildError, Node};
 use crate::proto::{DataType, DimensionValue, GraphProto, ModelProto, NodeProto, TypeValue, ValueInfoProto};
-use crate::tensor::{Data, Kind, Tensor};
+use crate::tensor::{Data, ElementType, Tensor};
 use crate::{constant, operator};
 
-/// What is known while the nodes are read.
-struct Reader<'a> {
+/// The state while the nodes of a graph are built.
+struct Loader<'a> {
     constants: Vec<Tensor>,
-    known: HashMap<&'a str, Source>,
+    sources: HashMap<&'a str, Source>,
     slots: usize,
-    lacking: Vec<String>,
+    unsupported: Vec<String>,
     labels: Option<Labels>,
-    /// Labels by the name of the `ZipMap` output they belong to.
-    zipped: HashMap<&'a str, Labels>,
+    /// Class labels by the name of the `ZipMap` output that they belong to.
+    zip_map_labels: HashMap<&'a str, Labels>,
 }
 
-pub(super) fn read(model: &ModelProto) -> Result<Model> {
-    let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("it has no graph".into()))?;
-    let mut reader = Reader {
+pub(super) fn load(model: &ModelProto) -> Result<Model> {
+    let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("the file has no graph".into()))?;
+    let mut loader = Loader {
         constants: Vec::new(),
-        known: HashMap::new(),
+        sources: HashMap::new(),
         slots: 0,
-        lacking: Vec::new(),
+        unsupported: Vec::new(),
         labels: None,
-        zipped: HashMap::new(),
+        zip_map_labels: HashMap::new(),
     };
     for tensor in &graph.initializer {
-        match constant::read(tensor) {
-            Ok(value) => reader.constant(&tensor.name, value),
+        match constant::to_tensor(tensor) {
+            Ok(value) => loader.add_constant(&tensor.name, value),
             Err(Error::Unsupported { operators }) => {
-                reader.lacking.extend(operators);
-                reader.constant(&tensor.name, Tensor::default());
+                loader.unsupported.extend(operators);
+                loader.add_constant(&tensor.name, Tensor::default());
             }
             Err(error) => return Err(error),
         }
     }
     let (mut inputs, mut input_slots) = (Vec::new(), Vec::new());
     for input in &graph.input {
-        // Files of IR version 3 list their constants among the inputs.
-        if reader.known.contains_key(input.name.as_str()) {
+        // Files of IR version 3 also list their initializers as inputs.
+        if loader.sources.contains_key(input.name.as_str()) {
             continue;
         }
-        if let Some(value) = reader.value(input) {
+        if let Some(value) = loader.describe(input) {
             inputs.push(value);
         }
-        input_slots.push(reader.slots);
-        reader.slot(&input.name)?;
+        input_slots.push(loader.slots);
+        loader.add_slot(&input.name)?;
     }
-    let wide = is_wide(graph);
+    let uses_doubles = uses_doubles(graph);
     let mut steps = Vec::with_capacity(graph.node.len());
     for node in &graph.node {
-        reader.node(node, version(model, &node.domain), wide, &mut steps)?;
+        loader.add_node(node, opset_version(model, &node.domain), uses_doubles, &mut steps)?;
     }
     let (mut outputs, mut output_sources) = (Vec::new(), Vec::new());
     for output in &graph.output {
-        let source = reader.known.get(output.name.as_str());
-        let source = source.ok_or_else(|| Error::Invalid(format!("no node makes the output `{}`", output.name)))?;
+        let source = loader.sources.get(output.name.as_str());
+        let source = source.ok_or_else(|| Error::Invalid(format!("no node produces the output `{}`", output.name)))?;
         output_sources.push(*source);
-        if let Some(value) = reader.value(output) {
+        if let Some(value) = loader.describe(output) {
             outputs.push(value);
         }
     }
-    if !reader.lacking.is_empty() {
-        reader.lacking.sort();
-        reader.lacking.dedup();
-        return Err(Error::Unsupported { operators: reader.lacking });
+    if !loader.unsupported.is_empty() {
+        loader.unsupported.sort();
+        loader.unsupported.dedup();
+        return Err(Error::Unsupported { operators: loader.unsupported });
     }
     let plan = Plan {
         steps,
-        constants: Arc::new(reader.constants),
-        slots: reader.slots,
+        constants: Arc::new(loader.constants),
+        slots: loader.slots,
         inputs: input_slots,
         outputs: output_sources,
     };
-    Ok(Model { inputs, outputs, labels: reader.labels, plan })
+    Ok(Model { inputs, outputs, labels: loader.labels, plan })
 }
 
-fn version(model: &ModelProto, domain: &str) -> i64 {
+fn opset_version(model: &ModelProto, domain: &str) -> i64 {
     let canonical = |domain: &str| if domain == "ai.onnx" { String::new() } else { domain.to_owned() };
     let sets = model.opset_import.iter().filter(|set| canonical(&set.domain) == canonical(domain));
-    // Exports that leave a set out mean a version old enough to be everywhere.
+    // A file that does not import the operator set predates all version-dependent behaviour.
     sets.map(|set| set.version).max().unwrap_or(if domain == "ai.onnx.ml" { 1 } else { 13 })
 }
 
-/// Whether 64-bit floats appear anywhere.
-fn is_wide(graph: &GraphProto) -> bool {
+/// Whether the graph has 64-bit floats anywhere.
+fn uses_doubles(graph: &GraphProto) -> bool {
     let double = DataType::Double as i32;
     let is_double = |value: &ValueInfoProto| match value.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
         Some(TypeValue::Tensor(tensor)) => tensor.elem_type == double,
@@ -112,59 +112,65 @@ fn is_wide(graph: &GraphProto) -> bool {
         || graph.node.iter().any(casts)
 }
 
-impl<'a> Reader<'a> {
-    fn constant(&mut self, name: &'a str, value: Tensor) {
+impl<'a> Loader<'a> {
+    fn add_constant(&mut self, name: &'a str, value: Tensor) {
         self.constants.push(value);
-        self.known.insert(name, Source::Constant(self.constants.len() - 1));
+        self.sources.insert(name, Source::Constant(self.constants.len() - 1));
     }
 
-    /// A new slot for the value called `name`.
-    fn slot(&mut self, name: &'a str) -> Result<usize> {
+    /// Allocates a slot for the value called `name`.
+    fn add_slot(&mut self, name: &'a str) -> Result<usize> {
         let slot = self.slots;
         self.slots += 1;
-        if !name.is_empty() && self.known.insert(name, Source::Slot(slot)).is_some() {
-            return Err(Error::Invalid(format!("the value `{name}` is made twice")));
+        if !name.is_empty() && self.sources.insert(name, Source::Slot(slot)).is_some() {
+            return Err(Error::Invalid(format!("the value `{name}` is produced twice")));
         }
         Ok(slot)
     }
 
-    fn node(&mut self, proto: &'a NodeProto, version: i64, wide: bool, steps: &mut Vec<Step>) -> Result<()> {
+    fn add_node(
+        &mut self,
+        proto: &'a NodeProto,
+        version: i64,
+        uses_doubles: bool,
+        steps: &mut Vec<Step>,
+    ) -> Result<()> {
         let node_name = if proto.name.is_empty() { proto.output.first() } else { Some(&proto.name) };
         let node_name = node_name.cloned().unwrap_or_default();
         let invalid = |message: String| Error::Invalid(format!("node `{node_name}` ({}): {message}", proto.op_type));
         let mut inputs = Vec::with_capacity(proto.input.len());
         for name in &proto.input {
-            inputs.push(match self.known.get(name.as_str()) {
+            inputs.push(match self.sources.get(name.as_str()) {
                 Some(source) => *source,
-                None if name.is_empty() => Source::Nowhere,
-                None => return Err(invalid(format!("nothing before it makes `{name}`"))),
+                None if name.is_empty() => Source::Absent,
+                None => return Err(invalid(format!("input `{name}` is not produced by an earlier node"))),
             });
         }
         let constants = inputs.iter().map(|source| match source {
             Source::Constant(at) => self.constants.get(*at),
             _ => None,
         });
-        let node = Node { proto, version, constants: constants.collect(), wide };
-        let made = if proto.op_type == "Constant" && matches!(proto.domain.as_str(), "" | "ai.onnx") {
+        let node = Node { proto, version, constants: constants.collect(), uses_doubles };
+        let result = if proto.op_type == "Constant" && matches!(proto.domain.as_str(), "" | "ai.onnx") {
             match constant_node(&node) {
                 Ok(value) => {
                     let Some(name) = proto.output.first() else { return Ok(()) };
-                    self.constant(name, value);
+                    self.add_constant(name, value);
                     return Ok(());
                 }
                 Err(refusal) => Err(refusal),
             }
         } else {
-            operator::make(&node)
+            operator::build(&node)
         };
-        let labels = classes(&node);
-        let operator = match made {
+        let labels = class_labels(&node);
+        let operator = match result {
             Ok(operator) => Some(operator),
-            Err(Refusal::Invalid(message)) => return Err(invalid(message)),
-            Err(Refusal::Unsupported(what)) => {
+            Err(BuildError::Invalid(message)) => return Err(invalid(message)),
+            Err(BuildError::Unsupported(what)) => {
                 let domain = if proto.domain.is_empty() { "ai.onnx" } else { &proto.domain };
                 let what = if what.is_empty() { what } else { format!(" ({what})") };
-                self.lacking.push(format!("{domain}.{}{what}", proto.op_type));
+                self.unsupported.push(format!("{domain}.{}{what}", proto.op_type));
                 None
             }
         };
@@ -172,44 +178,44 @@ impl<'a> Reader<'a> {
             if proto.op_type == "ZipMap"
                 && let Some(output) = proto.output.first()
             {
-                self.zipped.insert(output, labels.clone());
+                self.zip_map_labels.insert(output, labels.clone());
             }
             self.labels = Some(labels);
         }
-        let outputs = proto.output.iter().map(|name| self.slot(name)).collect::<Result<_>>()?;
+        let outputs = proto.output.iter().map(|name| self.add_slot(name)).collect::<Result<_>>()?;
         if let Some(operator) = operator {
             steps.push(Step { operator, inputs, outputs, node: node_name, name: proto.op_type.clone() });
         }
         Ok(())
     }
 
-    /// An input or output; types that are not taken are noted among what is lacking.
-    fn value(&mut self, info: &ValueInfoProto) -> Option<Value> {
-        let labels = self.zipped.get(info.name.as_str()).cloned();
-        let known = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-        let (kind, shape) = match known {
+    /// Describes an input or output; an unsupported type is recorded in `unsupported`.
+    fn describe(&mut self, info: &ValueInfoProto) -> Option<Value> {
+        let labels = self.zip_map_labels.get(info.name.as_str()).cloned();
+        let sources = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let (kind, shape) = match sources {
             Some(TypeValue::Tensor(tensor)) => {
                 let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
                 let length = |value: &Option<DimensionValue>| match value {
                     Some(DimensionValue::Value(length)) if *length > 0 => *length,
                     _ => -1,
                 };
-                (Kind::of(tensor.elem_type), dims.map(|dim| length(&dim.value)).collect())
+                (ElementType::from_onnx(tensor.elem_type), dims.map(|dim| length(&dim.value)).collect())
             }
             _ => match &labels {
-                Some(labels) => (Some(Kind::F32), vec![-1, labels.len() as i64]),
+                Some(labels) => (Some(ElementType::F32), vec![-1, labels.len() as i64]),
                 None => (None, Vec::new()),
             },
         };
         if kind.is_none() {
-            self.lacking.push(format!("the type of `{}`", info.name));
+            self.unsupported.push(format!("the type of `{}`", info.name));
         }
         Some(Value { name: info.name.clone(), kind: kind?, shape, labels })
     }
 }
 
 /// The value of a `Constant` node.
-fn constant_node(node: &Node<'_>) -> Result<Tensor, Refusal> {
+fn constant_node(node: &Node<'_>) -> Result<Tensor, BuildError> {
     if let Some(tensor) = node.tensor("value")? {
         return Ok(tensor);
     }
@@ -223,16 +229,16 @@ fn constant_node(node: &Node<'_>) -> Result<Tensor, Refusal> {
                 let texts = node.texts("value_strings")?;
                 (vec![texts.len()], Data::Text(texts))
             }
-            (other, ..) => return Err(Refusal::Unsupported(other.to_owned())),
+            (other, ..) => return Err(BuildError::Unsupported(other.to_owned())),
         },
-        None => return Err("it has no value".into()),
+        None => return Err("the node has no value".into()),
     };
-    Tensor::new(shape, data).ok_or_else(|| "its shape does not fit".into())
+    Tensor::new(shape, data).ok_or_else(|| "the shape does not match the number of elements".into())
 }
 
-/// The classes a node knows: from its labels, or as the table that the position
-/// of the highest score is looked up in.
-fn classes(node: &Node<'_>) -> Option<Labels> {
+/// The class labels that a node contains: as an attribute, or, for
+/// `ArrayFeatureExtractor`, as the table indexed by the predicted class.
+fn class_labels(node: &Node<'_>) -> Option<Labels> {
     if node.proto.domain != "ai.onnx.ml" {
         return None;
     }
@@ -248,5 +254,5 @@ fn classes(node: &Node<'_>) -> Option<Labels> {
             _ => None,
         };
     }
-    Labels::read(node).ok()
+    Labels::from_node(node).ok()
 }

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use crate::node::Node;
-use crate::operator::{Inputs, Made, Operator, axis, only, whole_numbers};
+use crate::operator::{BuildResult, Inputs, Operator, first_output, integers, resolve_axis};
 use crate::tensor::{Tensor, with_data};
 
 #[derive(Debug)]
 struct ArrayFeatureExtractor;
 
-/// Hands on the scores; their labels are known to the model (see
-/// [`crate::Value::labels`]), so no map a row is made.
+/// Passes the scores through. Their labels are part of the model's description (see
+/// [`crate::Value::labels`]), so no maps are built.
 #[derive(Debug)]
 struct ZipMap {
     classes: usize,
 }
 
-pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
+pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
     match name {
         "ArrayFeatureExtractor" => Some(Ok(Arc::new(ArrayFeatureExtractor))),
         "ZipMap" => {
-            Some(crate::labels::Labels::read(node).map(|labels| Arc::new(ZipMap { classes: labels.len() }) as _))
+            Some(crate::labels::Labels::from_node(node).map(|labels| Arc::new(ZipMap { classes: labels.len() }) as _))
         }
         _ => None,
     }
@@ -28,11 +28,11 @@ pub(super) fn make(name: &str, node: &Node<'_>) -> Option<Made> {
 
 impl Operator for ArrayFeatureExtractor {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let columns = *input.shape().last().ok_or("expected at least one dimension")?;
-        let positions = whole_numbers(inputs.need(1)?)?
+        let positions = integers(inputs.required(1)?)?
             .iter()
-            .map(|&position| axis(position, columns))
+            .map(|&position| resolve_axis(position, columns))
             .collect::<Result<Vec<_>, _>>()?;
         let mut shape = input.shape().to_vec();
         if let [_] = shape[..] {
@@ -42,15 +42,15 @@ impl Operator for ArrayFeatureExtractor {
             *last = positions.len();
         }
         with_data!(input.data(), values => {
-            let output = output.start(&shape)?;
-            pick(values, columns, &positions, output);
+            let output = output.reset(&shape)?;
+            gather_columns(values, columns, &positions, output);
         });
         Ok(())
     }
 }
 
-/// The elements at `positions` of each row of `columns`.
-fn pick<T: Clone>(values: &[T], columns: usize, positions: &[usize], output: &mut Vec<T>) {
+/// Copies the elements at `positions` of each row of `columns` elements.
+fn gather_columns<T: Clone>(values: &[T], columns: usize, positions: &[usize], output: &mut Vec<T>) {
     for row in values.chunks_exact(columns.max(1)) {
         output.extend(positions.iter().map(|&position| row[position].clone()));
     }
@@ -58,7 +58,7 @@ fn pick<T: Clone>(values: &[T], columns: usize, positions: &[usize], output: &mu
 
 impl Operator for ZipMap {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
-        let (input, output) = (inputs.need(0)?, only(outputs)?);
+        let (input, output) = (inputs.required(0)?, first_output(outputs)?);
         let (_, columns) = input.matrix();
         if columns != self.classes {
             return Err(format!("{columns} scores for {} classes", self.classes));

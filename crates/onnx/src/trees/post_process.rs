@@ -1,15 +1,15 @@
-//! From summed scores to the numbers handed out: base values, label, transform.
+//! Conversion of aggregated scores to outputs: base values, labels, post transform.
 //!
-//! ONNX leaves two classes with one score open; what is done here is what ONNX
-//! Runtime does, which exporters test against.
+//! The specification does not define the case of two classes with one score. This
+//! implementation reproduces ONNX Runtime, against which exporters are tested.
 
-use super::scores::Aggregate;
+use super::aggregate::Aggregate;
 use crate::post_transform::PostTransform;
 
-/// Rounds to the width the ensemble calculates in.
+/// Rounds to the precision of the ensemble.
 pub(super) type Round = fn(f64) -> f64;
 
-/// What a regressor or `TreeEnsemble` does with its sums.
+/// Post-processing of a regressor or `TreeEnsemble`.
 #[derive(Debug)]
 pub(super) struct Regression {
     pub(super) aggregate: Aggregate,
@@ -20,8 +20,8 @@ pub(super) struct Regression {
 }
 
 impl Regression {
-    /// Turns the sums of a row into what is handed out.
-    pub(super) fn finish(&self, scores: &mut [f64], touched: &[bool]) {
+    /// Converts the aggregated scores of a row in place.
+    pub(super) fn apply(&self, scores: &mut [f64], has_score: &[bool]) {
         if self.aggregate == Aggregate::Average {
             for score in &mut *scores {
                 *score = (self.round)(*score / self.trees as f64);
@@ -31,50 +31,50 @@ impl Regression {
             scores.iter_mut().zip(&self.base_values).for_each(|(score, base)| *score = (self.round)(*score + base));
         }
         if scores.len() > 1 {
-            clear_untouched(scores, touched);
+            clear_unscored(scores, has_score);
         }
-        // One target is transformed by PROBIT alone.
+        // A single target is only transformed by PROBIT.
         if scores.len() > 1 || self.post_transform == PostTransform::Probit {
             self.post_transform.apply(scores);
         }
     }
 }
 
-/// What a classifier does with its sums.
+/// Post-processing of a classifier.
 #[derive(Debug)]
 pub(super) struct Classification {
     pub(super) base_values: Vec<f64>,
     pub(super) post_transform: PostTransform,
-    /// Two classes, and all leaves vote for the same one.
-    pub(super) one_sided: bool,
+    /// Two classes, and all leaves have the same target.
+    pub(super) single_target: bool,
     pub(super) all_positive: bool,
     pub(super) round: Round,
 }
 
 impl Classification {
-    /// Turns the sums of a row into its probabilities; returns the place of its label.
-    pub(super) fn finish(&self, scores: &mut [f64], touched: &mut [bool]) -> usize {
+    /// Converts the aggregated scores of a row to probabilities in place; returns the index of the label.
+    pub(super) fn apply(&self, scores: &mut [f64], has_score: &mut [bool]) -> usize {
         match scores.len() {
             0 => 0,
-            1 | 2 => self.two(scores, touched),
+            1 | 2 => self.binary(scores, has_score),
             _ => {
-                for ((score, base), touched) in scores.iter_mut().zip(&self.base_values).zip(touched.iter_mut()) {
+                for ((score, base), has_score) in scores.iter_mut().zip(&self.base_values).zip(has_score.iter_mut()) {
                     *score = (self.round)(*score + base);
-                    *touched = true;
+                    *has_score = true;
                 }
-                let label = best(scores, touched);
+                let label = highest(scores, has_score);
                 self.post_transform.apply(scores);
                 label
             }
         }
     }
 
-    fn two(&self, scores: &mut [f64], touched: &[bool]) -> usize {
-        let both = touched.get(1).copied().unwrap_or(false);
-        let mut single = !both;
+    fn binary(&self, scores: &mut [f64], has_score: &[bool]) -> usize {
+        let has_second = has_score.get(1).copied().unwrap_or(false);
+        let mut single = !has_second;
         match self.base_values[..] {
             [base] => scores[0] = (self.round)(scores[0] + base),
-            [_, second] if both && scores.len() == 2 => {
+            [_, second] if has_second && scores.len() == 2 => {
                 scores[1] = (self.round)(second + scores[0]);
                 scores[0] = -scores[1];
             }
@@ -85,10 +85,10 @@ impl Classification {
             }
             _ => {}
         }
-        clear_untouched(scores, touched);
-        let decisive = if both { scores[1] } else { scores[0] };
-        let limit = if self.one_sided && self.all_positive { 0.5 } else { 0.0 };
-        let label = usize::from(decisive > limit);
+        clear_unscored(scores, has_score);
+        let decisive = if has_second { scores[1] } else { scores[0] };
+        let threshold = if self.single_target && self.all_positive { 0.5 } else { 0.0 };
+        let label = usize::from(decisive > threshold);
         if !single || scores.len() < 2 {
             self.post_transform.apply(scores);
             return label;
@@ -96,7 +96,7 @@ impl Classification {
         let score = scores[0];
         (scores[0], scores[1]) = match self.post_transform {
             PostTransform::Probit => (PostTransform::probit(score), 0.0),
-            _ if self.one_sided && self.all_positive => (1.0 - score, score),
+            _ if self.single_target && self.all_positive => (1.0 - score, score),
             PostTransform::Logistic => (PostTransform::logistic(-score), PostTransform::logistic(score)),
             _ => (-score, score),
         };
@@ -104,16 +104,16 @@ impl Classification {
     }
 }
 
-/// A target that no tree voted for is zero, base value or not.
-fn clear_untouched(scores: &mut [f64], touched: &[bool]) {
-    scores.iter_mut().zip(touched).filter(|(_, touched)| !**touched).for_each(|(score, _)| *score = 0.0);
+/// Sets the targets without a contributing leaf to zero, regardless of their base value.
+fn clear_unscored(scores: &mut [f64], has_score: &[bool]) {
+    scores.iter_mut().zip(has_score).filter(|(_, has_score)| !**has_score).for_each(|(score, _)| *score = 0.0);
 }
 
-/// The place of the highest score among those touched; the first where several are.
-fn best(scores: &[f64], touched: &[bool]) -> usize {
+/// The index of the highest score among those with a contribution; the first of equal ones.
+fn highest(scores: &[f64], has_score: &[bool]) -> usize {
     let mut best: Option<usize> = None;
-    for (at, (&score, &touched)) in scores.iter().zip(touched).enumerate() {
-        if touched && best.is_none_or(|best| score > scores[best]) {
+    for (at, (&score, &has_score)) in scores.iter().zip(has_score).enumerate() {
+        if has_score && best.is_none_or(|best| score > scores[best]) {
             best = Some(at);
         }
     }
