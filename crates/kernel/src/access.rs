@@ -1,7 +1,7 @@
 //! Access: principals, tokens, sessions, one-time links.
 //!
-//! A principal has one grant, the one it was last asked for with. A token gives that and nothing else; who
-//! asks for one has to manage where it holds. Each of them, made or taken back, is told by the ledger.
+//! A token carries the grants of its principal. Creating one needs the permission to manage where it is valid. The
+//! ledger records every grant and token, created or revoked.
 
 mod principals;
 mod token_cache;
@@ -34,26 +34,26 @@ pub use tokens::{
     revoke_token, step_token,
 };
 
-/// Counts what took access away in this process, so that what [`TokenCache`] remembers from before is forgotten.
+/// Counts revocations in this process; each makes the earlier entries of [`TokenCache`] invalid.
 static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// How long a one-time administrator link can be used.
 const ADMIN_LINK_MS: i64 = 24 * 3_600_000;
 /// How long a browser session lives.
 const SESSION_MS: i64 = 12 * 3_600_000;
-/// Digits of a link's hash by which the ledger names it.
+/// Digits of a link's hash that identify it in the ledger.
 const LINK_DIGITS: usize = 16;
 
 /// A browser session.
 #[derive(Debug, Clone)]
 pub struct SessionCaller {
-    /// Who.
+    /// The principal.
     pub principal: Principal,
-    /// What each form of this session carries.
+    /// The CSRF token that each form of this session sends.
     pub csrf_token: String,
 }
 
-/// A step's token reads its project; what it writes goes through the routes of its own run.
+/// Refuses writes by a step's token: it reads its project, and writes only through the routes of its own run.
 pub fn own_run_only(principal: &Principal, permission: Permission) -> Result<()> {
     if principal.run.is_none() || permission == Permission::Read {
         return Ok(());
@@ -71,29 +71,29 @@ fn revoked() {
     REVOCATIONS.fetch_add(1, Ordering::AcqRel);
 }
 
-/// 32 random bytes as text, with a prefix that secret scanners can know.
+/// 32 random bytes as text, with a prefix that secret scanners recognise.
 fn secret() -> String {
     let mut bytes = [0_u8; 32];
     rand::rng().fill_bytes(&mut bytes);
     format!("prn_{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What is kept of a secret.
+/// The stored hash of a secret.
 fn hash(secret: &str) -> String {
     hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
-/// Who a Bearer or Basic secret belongs to.
+/// The principal of a Bearer or Basic secret.
 pub async fn authenticate(kernel: &Arc<Kernel>, secret: &str) -> Result<Principal> {
     let now = kernel.services.clock.wall_ms();
     let found = token_rows::authenticate(&mut *kernel.store().read().await?, &hash(secret), now).await?;
     found.map(|caller| caller.principal).ok_or_else(|| {
-        Error::new(ErrorCode::Unauthenticated, "the token is not known, has expired or was revoked")
+        Error::new(ErrorCode::Unauthenticated, "the token is unknown, expired or revoked")
             .with_hint("`perennial tokens create` makes one")
     })
 }
 
-/// Who a session cookie belongs to.
+/// The session of a cookie, if it is valid.
 pub async fn session(kernel: &Arc<Kernel>, cookie: &str) -> Result<Option<SessionCaller>> {
     let mut reader = kernel.store().read().await?;
     let Some(found) = sessions::find(&mut reader, &hash(cookie), kernel.services.clock.wall_ms()).await? else {
@@ -127,7 +127,7 @@ pub async fn login_link(caller: &Caller) -> Result<String> {
     Ok(link)
 }
 
-/// Turns a one-time link into a session cookie; a second time it is refused.
+/// Exchanges a one-time link for a session cookie; a second use is refused.
 pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> {
     let server = Caller::system(kernel.clone(), "login_link");
     let by = Recorder { actor: principals::ADMIN.to_owned(), ..Recorder::new(&server, None).await? };
@@ -145,9 +145,9 @@ pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> 
         .write(move |tx| {
             Box::pin(async move {
                 if !token_rows::use_admin_link(tx, &kept, now).await? {
-                    let message = "this link was used before or has expired";
+                    let message = "this link was already used or has expired";
                     return Err(Error::new(ErrorCode::Unauthenticated, message)
-                        .with_hint("`perennial login-link` prints another"));
+                        .with_hint("`perennial login-link` prints a new one"));
                 }
                 let (principal_id, changes) = principals::find_or_create(tx, &wanted, &server.principal, now).await?;
                 sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
@@ -165,7 +165,7 @@ fn link_change(kept: &str, verb: &'static str, payload: serde_json::Value) -> Le
     LedgerEvent { chain: Chain::Server, noun: "login_link", subject: kept[..LINK_DIGITS].to_owned(), verb, payload }
 }
 
-/// Turns a token into a session cookie. A session is its principal's, so a token that gives less begins none.
+/// Exchanges a token for a session cookie. A session has all grants of its principal, so a token with fewer is refused.
 pub async fn log_in(kernel: &Arc<Kernel>, token: &str) -> Result<String> {
     let given = authenticate(kernel, token).await?;
     let whole = load(&mut *kernel.store().read().await?, given.id).await?;

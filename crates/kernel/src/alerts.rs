@@ -1,4 +1,4 @@
-//! Alerts: what needs a look, and that somebody looked.
+//! Alerts: firing, acknowledging and resolving them.
 
 use perennial_core::clock::Instant;
 use perennial_core::id::{AlertId, ProjectId};
@@ -22,7 +22,7 @@ pub async fn list(caller: &Caller, project: ProjectId, after: Option<&str>, limi
     Ok(table::list(&mut *caller.kernel.store().read().await?, project, after, limit).await?)
 }
 
-/// An alert that fires now about a subject, by its name and the start of its window.
+/// An alert that fires at `at` about a subject, identified by its name and the start of its window.
 pub fn new(
     project: ProjectId,
     at: Instant,
@@ -52,7 +52,7 @@ pub fn node(id: AlertId) -> Node {
     Node::new(NodeKind::Alert, id)
 }
 
-/// Fires an alert once for its subject, name and window, made `from` what was seen; tells whether it is new.
+/// Fires an alert once for its subject, name and window, with a lineage edge `from` its cause. Returns whether it is new.
 pub async fn fire(caller: &Caller, alert: Alert, from: Option<&Node>) -> Result<bool> {
     let (by, from) = (Recorder::new(caller, Some(alert.project_id)).await?, from.cloned());
     caller
@@ -68,7 +68,7 @@ pub async fn fire(caller: &Caller, alert: Alert, from: Option<&Node>) -> Result<
         .await
 }
 
-/// The same within a transaction; gives the entry that is owed when it is new.
+/// Fires an alert within a transaction; returns the event to record when it is new.
 pub async fn fire_in(tx: &mut Tx, alert: &Alert, from: Option<&Node>) -> Result<Option<LedgerEvent>> {
     if !table::fire(tx, alert).await? {
         return Ok(None);
@@ -86,7 +86,7 @@ pub async fn fire_in(tx: &mut Tx, alert: &Alert, from: Option<&Node>) -> Result<
     }))
 }
 
-/// Notes that a person has seen an alert.
+/// Records that a person has seen an alert.
 pub async fn acknowledge(caller: &Caller, project: ProjectId, id: AlertId) -> Result<Alert> {
     caller.require(Permission::Write, project)?;
     let alert = table::get(&mut *caller.kernel.store().read().await?, id).await?;
@@ -97,7 +97,7 @@ pub async fn acknowledge(caller: &Caller, project: ProjectId, id: AlertId) -> Re
     Ok(table::get(&mut *caller.kernel.store().read().await?, id).await?)
 }
 
-/// Resolves the open alerts of a name about one thing whose window `is_past`: a newer window was judged.
+/// Resolves the open alerts of a name about one thing whose window `is_past`: a newer window was evaluated.
 pub async fn resolve_past(
     caller: &Caller,
     project: ProjectId,
@@ -130,7 +130,7 @@ pub async fn apply(caller: &Caller, alert: Alert, event: AlertEvent) -> Result<(
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                // Somebody else may have seen that its cause is gone.
+                // Another task may have resolved it.
                 if event == AlertEvent::Resolve && table::get(tx, alert.id).await?.state == AlertState::Resolved {
                     return Ok(());
                 }
@@ -141,7 +141,7 @@ pub async fn apply(caller: &Caller, alert: Alert, event: AlertEvent) -> Result<(
         .await
 }
 
-/// Takes an alert through an event within a transaction; gives the entry that is owed.
+/// Takes an alert through an event within a transaction; returns the event to record.
 pub async fn apply_in(tx: &mut Tx, alert: &Alert, event: AlertEvent, wall_ms: i64) -> Result<LedgerEvent> {
     table::apply(tx, alert.id, event, wall_ms).await?;
     Ok(LedgerEvent {

@@ -1,4 +1,4 @@
-//! A copy of an embedded store while it works.
+//! Backup of an embedded store while it is in use.
 
 mod part;
 
@@ -18,26 +18,31 @@ use part::Part;
 /// A copy of an embedded store.
 #[derive(Debug, Clone)]
 pub struct StoreCopy {
-    /// Its folder, below the data folder; whoever asked for the copy moves it away.
+    /// Its folder, below the data folder; the caller moves it away.
     pub folder: PathBuf,
-    /// Where each chain of the ledger stood, or earlier, when it was made: the copy verifies with each as `--head`.
+    /// A head of each ledger chain at or before the time of the copy: the copy verifies with each as `--head`.
     pub heads: Vec<(Chain, Head)>,
 }
 
-/// Copies metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
-/// that they name. Serving goes on; loads wait while the copy is made, which is by links where it can be.
+/// Copies metadata, datasets, staged loads and logged predictions as of one moment, with all blobs that they name.
+/// Serving continues; loads wait until the copy is done. Files are hard-linked where the file system allows it.
 pub async fn create(caller: &Caller) -> Result<StoreCopy> {
     caller.principal.require(Permission::Manage, None)?;
     let kernel = &caller.kernel;
     let data = kernel.store().sqlite_path().and_then(Path::parent).filter(|data| data.join("blobs").is_dir());
     let Some(data) = data else {
-        return Err(Error::new(ErrorCode::WrongState, "only a store that lies in one data folder is backed up here")
-            .with_hint("stop the server, and copy database, blobs and datasets by the means of what keeps them"));
+        return Err(Error::new(
+            ErrorCode::WrongState,
+            "only a store in one data folder can be backed up by this command",
+        )
+        .with_hint(
+            "stop the server, then back up the database, the blobs and the datasets with the tools of their storage",
+        ));
     };
     let heads = heads(caller).await?;
     let folder = kernel.services.work.join(format!("backup-{}", uuid::Uuid::now_v7().as_simple()));
     if let Err(error) = copy(kernel, data, &folder).await {
-        // What is left of it is cleared with the next start.
+        // The next start removes what is left of it.
         let _ = std::fs::remove_dir_all(&folder);
         return Err(error);
     }
@@ -47,9 +52,9 @@ pub async fn create(caller: &Caller) -> Result<StoreCopy> {
 
 async fn copy(kernel: &Kernel, data: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).map_err(failed)?;
-    // From here on no load changes a table, so that tables and metadata are of one moment whatever else
-    // is written. Predictions come after the metadata: what it says is in a dataset is in the tables,
-    // and what it does not know yet is still logged.
+    // From here on no load changes a table, so that tables and metadata are of the same moment. Predictions are
+    // copied after the metadata: a segment that the metadata calls loaded is in the tables, any other is still in the
+    // log.
     let still = kernel.data().pause_writes().await;
     kernel.store().backup(&to.join("metadata.sqlite")).await?;
     mirror(data, to, &[Part::Tables, Part::Staging, Part::Predictions]).await?;
@@ -61,7 +66,7 @@ async fn mirror(data: &Path, to: &Path, parts: &'static [Part]) -> Result<()> {
     let (data, to) = (data.to_owned(), to.to_owned());
     let work = move || parts.iter().try_for_each(|part| part.mirror(&data, &to));
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|panic| Error::internal("copying the store ended abruptly", panic))?.map_err(failed)
+    done.map_err(|panic| Error::internal("copying the store panicked", panic))?.map_err(failed)
 }
 
 fn failed(cause: std::io::Error) -> Error {
@@ -77,9 +82,8 @@ async fn heads(caller: &Caller) -> Result<Vec<(Chain, Head)>> {
     Ok(heads)
 }
 
-/// Records in the server's chain that this store came back from a backup, with the heads that the backup
-/// told: what happened between them and this entry is not here. A second time for the same backup
-/// changes nothing, so whoever noted the restore may forget it afterwards.
+/// Records in the server's chain that this store was restored from a backup with the given heads: changes between them
+/// and this entry are lost. Idempotent for one backup, so the note of the restore may be deleted afterwards.
 pub async fn record_restore(caller: &Caller, heads: &BTreeMap<String, String>) -> Result<()> {
     caller.principal.require(Permission::Manage, None)?;
     let payload = json!({ "heads": heads });

@@ -22,10 +22,10 @@ const TTL: Duration = Duration::from_secs(6);
 const SAFE_TTL: Duration = Duration::from_secs(4);
 /// How often a holder renews its lease.
 pub const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// How often somebody who waits for a lease looks again.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often a server that waits for the lease tries again.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
 
-/// Stands for a lease that nobody can take away.
+/// Stands for a lease that never expires: an SQLite store has one server.
 const FOR_EVER: u64 = u64::MAX;
 
 /// Whether this server may answer and act.
@@ -42,17 +42,17 @@ impl Default for Lease {
 }
 
 impl Lease {
-    /// Refuses when the lease could not be renewed in time.
+    /// Returns `NotReady` when the lease could not be renewed in time.
     pub fn require(&self) -> Result<()> {
         let until = self.until_ms.load(Ordering::Acquire);
         if until == FOR_EVER || (self.began.elapsed().as_millis() as u64) < until {
             return Ok(());
         }
         Err(Error::new(ErrorCode::NotReady, "this server could not renew its lease on the database")
-            .with_hint("it answers again when the database does; ask another server meanwhile"))
+            .with_hint("it recovers when the database answers again; use another server meanwhile"))
     }
 
-    /// Ends when another server has taken over.
+    /// Completes when another server has taken over.
     pub async fn lost(&self) {
         self.lost.cancelled().await;
     }
@@ -68,8 +68,8 @@ impl Lease {
     }
 }
 
-/// Takes the lease on a shared database. Waits for one that a dead server left to run out;
-/// refuses as soon as its holder is seen to renew it.
+/// Takes the lease on a shared database. Waits until the lease of a dead server expires; returns an error as soon as
+/// another holder renews its lease.
 pub async fn take(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
     if kernel.store().sqlite_path().is_some() {
         return Ok(());
@@ -86,15 +86,15 @@ pub async fn take(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
                 ErrorCode::AlreadyExists,
                 format!("the database is held by the server at `{}`", other.address),
             )
-            .with_hint("set PERENNIAL_SERVER to it and ask that server, or stop it first"));
+            .with_hint("set PERENNIAL_SERVER to its address, or stop that server first"));
         }
         seen = Some(other);
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(RETRY_EVERY).await;
     }
 }
 
-/// Puts this server down as the holder; gives the server that stands in the way. Two that start
-/// at the same time both give way and look again.
+/// Tries to become the holder; returns the server that holds the lease otherwise. Two servers that start at the same
+/// time both release it and try again.
 async fn try_take(kernel: &Arc<Kernel>, address: &str) -> Result<Option<Server>> {
     let (id, now) = (kernel.server, kernel.services.clock.wall_ms());
     let server = Server {
@@ -129,8 +129,8 @@ async fn try_take(kernel: &Arc<Kernel>, address: &str) -> Result<Option<Server>>
     Ok(other)
 }
 
-/// Renews the lease for as long as the server lives. A database that does not answer is asked
-/// again; a lease that others have taken ends it.
+/// Renews the lease until the server stops. Errors of the database are retried; when another server has taken the lease,
+/// this returns.
 pub async fn keep(kernel: Arc<Kernel>) {
     if kernel.store().sqlite_path().is_some() {
         return;
@@ -153,7 +153,7 @@ pub async fn keep(kernel: Arc<Kernel>) {
     }
 }
 
-/// Forgets this server, so that the next one need not wait.
+/// Releases the lease, so that the next server need not wait.
 pub async fn give_back(kernel: &Arc<Kernel>) -> Result<()> {
     if kernel.store().sqlite_path().is_some() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The ledger: entries about changes, and the chains as people look at them.
+//! The ledger: recording changes, listing and verifying its chains.
 
 use perennial_core::clock::Instant;
 use perennial_core::id::ProjectId;
@@ -17,7 +17,7 @@ pub use perennial_store::Page;
 /// Hexadecimal digits of a head.
 const HEAD_DIGITS: usize = 64;
 
-/// A change of a governed noun, as its entry tells it.
+/// A change of a governed noun, to be recorded as an entry.
 pub struct LedgerEvent {
     /// The chain it enters.
     pub chain: Chain,
@@ -31,7 +31,7 @@ pub struct LedgerEvent {
     pub payload: Value,
 }
 
-/// Who changes something, why and when: what every entry about it carries.
+/// The actor, cause and time that every entry about a change carries.
 #[derive(Clone)]
 pub struct Recorder {
     /// The principal's name.
@@ -43,7 +43,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// The caller, by the clock of a project; without one by the server's.
+    /// Records in the name of the caller, on the clock of a project; without a project, on the server's.
     pub async fn new(caller: &Caller, project: Option<ProjectId>) -> Result<Self> {
         let at = if let Some(id) = project {
             caller.kernel.clock_of(id).await?.now()
@@ -149,31 +149,31 @@ pub async fn verify_server(caller: &Caller, head: Option<&str>) -> Result<Report
 }
 
 async fn verify_chain(caller: &Caller, chain: Chain, head: Option<&str>) -> Result<Report> {
-    judge(head)?;
+    validate_head(head)?;
     Ok(table::verify(&mut *caller.kernel.store().read().await?, chain, head).await??)
 }
 
-/// Every chain that somebody may read, verified.
+/// The result of verifying every chain that a caller may read.
 #[derive(Debug, Clone)]
 pub struct Verified {
     /// The chains, the server's first.
     pub chains: Vec<VerifiedChain>,
-    /// Whether one of them continues the head that was asked for; true when none was.
+    /// Whether one of them continues the requested head; true when no head was requested.
     pub is_continued: bool,
 }
 
-/// A chain, verified.
+/// The result of verifying one chain.
 #[derive(Debug, Clone)]
 pub struct VerifiedChain {
-    /// Whose; `None` is the server's own.
+    /// The project of the chain; `None` for the server's own.
     pub project: Option<ProjectName>,
-    /// What it holds, or where it is broken.
+    /// A report of the chain, or where it is broken.
     pub found: std::result::Result<Report, BrokenChain>,
 }
 
 /// Verifies every chain the caller may read. With `head`, one of them has to continue that one.
 pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified> {
-    judge(head)?;
+    validate_head(head)?;
     let mut reader = caller.kernel.store().read().await?;
     let is_readable = |project| caller.principal.may(Permission::Read, project);
     let mut readable = Vec::new();
@@ -188,8 +188,8 @@ pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified>
     let mut verified = Verified { chains: Vec::with_capacity(readable.len()), is_continued: head.is_none() };
     for (chain, project) in readable {
         let mut found = table::verify(&mut reader, chain, head).await?;
-        if matches!(&found, Err(BrokenChain { error: VerifyError::HeadMissing(_), .. })) {
-            // Whole, but not the chain that the head is of.
+        if matches!(&found, Err(BrokenChain { why: VerifyError::HeadMissing(_), .. })) {
+            // The chain is intact, but the head belongs to another chain.
             found = table::verify(&mut reader, chain, None).await?;
         } else {
             verified.is_continued |= found.is_ok();
@@ -199,7 +199,7 @@ pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified>
     Ok(verified)
 }
 
-fn judge(head: Option<&str>) -> Result<()> {
+fn validate_head(head: Option<&str>) -> Result<()> {
     let is_head = |head: &str| head.len() == HEAD_DIGITS && head.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_empty = |head: &str| head.bytes().all(|byte| byte == b'0');
     match head.filter(|head| !is_head(head) || is_empty(head)) {
@@ -207,12 +207,13 @@ fn judge(head: Option<&str>) -> Result<()> {
         Some(head) if is_head(head) => {
             let message = "zeros are the head of a ledger without entries, which every ledger continues";
             Err(Error::new(ErrorCode::InvalidArgument, message)
-                .with_hint("a release, a backup and `perennial verify` tell heads"))
+                .with_hint("releases, backups and `perennial verify` show heads"))
         }
         Some(head) => {
-            let message = format!("`{}` is no head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
+            let message =
+                format!("`{}` is not a ledger head: expected {HEAD_DIGITS} hexadecimal digits", head.escape_debug());
             Err(Error::new(ErrorCode::InvalidArgument, message)
-                .with_hint("a release, a backup and `perennial verify` tell heads"))
+                .with_hint("releases, backups and `perennial verify` show heads"))
         }
     }
 }

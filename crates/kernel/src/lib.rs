@@ -1,4 +1,4 @@
-//! What every slice stands on.
+//! The foundation of every slice.
 //!
 //! [`Kernel`] holds the services behind their ports, the supervisor of background work, the lease and the
 //! clocks of projects. It knows no slice and keeps no slice's state. [`Caller`] says who calls.

@@ -57,7 +57,7 @@ impl OrderedMutex {
         self.guard(self.mutex.clone().lock_owned().await)
     }
 
-    /// The lock, if nobody holds it. Never waits, so any order is safe.
+    /// The lock, if it is free. Never waits, so any order is safe.
     pub fn try_lock(&self) -> Option<OrderedGuard> {
         Some(self.guard(self.mutex.clone().try_lock_owned().ok()?))
     }

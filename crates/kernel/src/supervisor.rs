@@ -1,4 +1,4 @@
-//! Work that goes on after its request was answered.
+//! Background work that outlives the request that started it.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -16,13 +16,13 @@ pub struct Supervisor {
 }
 
 impl Supervisor {
-    /// A supervisor with nothing to do yet.
+    /// A supervisor without work.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Starts `work`. A panic in it is logged under `name` and takes nothing else down; when the
-    /// supervisor gives up waiting, the work is dropped where it stands, to be resumed after a start.
+    /// Starts `work`. A panic in it is logged under `name` and affects no other work. When [`Supervisor::stop`] times
+    /// out, the work is dropped where it is; it must be able to resume after a restart.
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
@@ -38,7 +38,7 @@ impl Supervisor {
         });
     }
 
-    /// Does `work` to its end even when whoever waits for it goes away; `None` when it panicked or was stopped.
+    /// Runs `work` to its end even when the caller is dropped; `None` when it panicked or was stopped.
     pub async fn finish<T: Send + 'static>(
         &self,
         name: &'static str,
@@ -46,23 +46,23 @@ impl Supervisor {
     ) -> Option<T> {
         let (done, ended) = tokio::sync::oneshot::channel();
         self.spawn(name, async move {
-            // Nobody waiting any more is why this is done apart.
+            // The receiver may be gone: that is why the work runs as a task of its own.
             let _ = done.send(work.await);
         });
         ended.await.ok()
     }
 
-    /// How much is under way.
+    /// The number of running tasks.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Whether nothing is under way.
+    /// Whether no task is running.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// Waits for what is under way, `patience` at most, then drops the rest.
+    /// Waits for running tasks, at most `patience`, then drops the rest.
     pub async fn stop(&self, patience: Duration) {
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {

@@ -20,10 +20,10 @@ use crate::state::ProjectState;
 use crate::submission::{DeclaredFiles, Submission};
 use crate::uploads;
 
-/// The largest declared file that is kept as text beside the project file.
+/// The largest declared file that is stored as text with the project file, in bytes.
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Files below a folder of this server, asked for by relative path only.
+/// Files below a folder of this server, by relative path.
 struct RootFiles<'a> {
     root: &'a Path,
     declared: &'a DeclaredFiles,
@@ -50,7 +50,7 @@ impl Files for RootFiles<'_> {
     }
 }
 
-/// The declared files that are there, by path or glob as they are declared, with their text where it is needed.
+/// The declared files that exist, by path or glob as declared, with their text where validation needs it.
 pub type DeclaredTexts = BTreeMap<String, Option<String>>;
 
 /// Files that a client describes.
@@ -179,7 +179,7 @@ impl Projects {
 /// Validates a project file that a client sends as text. Nothing is stored, so every caller may ask.
 pub fn check_text(caller: &Caller, text: String, files: &DeclaredTexts) -> Result<Submission> {
     let texts = files.iter().filter_map(|(path, text)| Some((path.clone(), text.clone()?))).collect();
-    Submission::judge(&caller.kernel, text, BTreeMap::new(), texts, &GivenFiles(files))
+    Submission::validate(&caller.kernel, text, BTreeMap::new(), texts, &GivenFiles(files))
 }
 
 /// Refuses a submission that the caller may not make. A change of what is released, and when, needs the permission
@@ -193,14 +193,14 @@ pub(crate) fn authorize_submission(caller: &Caller, project: &ProjectState, subm
     }
     let sections = changed.join(", ");
     caller.require(Permission::Approve, project.id).map_err(|refused| {
-        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).with_hint(format!(
-            "leave {sections} as they are, or have somebody submit it who may release: `perennial run` with the token of an approver"
-        ))
+        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).with_hint(
+            format!("leave {sections} unchanged, or submit it with the token of an approver: `perennial run`"),
+        )
     })
 }
 
 /// Makes a submission the one that runs, triggers and monitors follow. Endpoints follow it from the next release on.
-/// Gives a sentence for each change that may surprise.
+/// Returns a sentence for each change that may surprise.
 pub(crate) async fn apply_submission(
     caller: &Caller,
     project: &Arc<ProjectState>,
@@ -245,7 +245,7 @@ pub(crate) async fn apply_submission(
     Ok(notices)
 }
 
-/// Reads and judges the project file in a folder of this server, and keeps every file it declares.
+/// Reads and validates the project file in a folder of this server, and stores every file it declares as a blob.
 pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
     let file = root.join(FILE_NAME);
     let bytes = std::fs::read(&file).map_err(|cause| {
@@ -285,5 +285,5 @@ pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
         }
     }
     let around = files.clone();
-    Submission::judge(kernel, text, files, texts, &RootFiles { root, declared: &around })
+    Submission::validate(kernel, text, files, texts, &RootFiles { root, declared: &around })
 }

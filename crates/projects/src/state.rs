@@ -106,12 +106,12 @@ impl ProjectState {
         self.folder.clone().read_owned().await
     }
 
-    /// Waits until nobody reads the project's folder, and keeps readers out.
+    /// Waits until the project's folder is not being read, and blocks readers.
     pub(crate) async fn write_folder(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
         self.folder.clone().write_owned().await
     }
 
-    /// The same, unless somebody reads the folder now.
+    /// Blocks readers of the folder, unless it is being read now.
     pub(crate) fn try_write_folder(&self) -> Option<tokio::sync::OwnedRwLockWriteGuard<()>> {
         self.folder.clone().try_write_owned().ok()
     }

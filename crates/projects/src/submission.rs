@@ -20,9 +20,9 @@ pub struct Submission {
     pub files: DeclaredFiles,
     /// Their text, for those that are text and small.
     pub texts: BTreeMap<String, String>,
-    /// The judged project.
+    /// The validated project.
     pub project: Project,
-    /// What each step needs and makes, with the tables of its SQL.
+    /// The inputs and outputs of each step, with the tables of its SQL.
     pub graph: Graph,
     /// The project's timezone.
     pub zone: TimeZone,
@@ -31,7 +31,7 @@ pub struct Submission {
 /// The files that were found, by path, for each path or glob as it is declared.
 pub type DeclaredFiles = BTreeMap<String, BTreeMap<String, BlobDigest>>;
 
-/// What is stored of a submission.
+/// The stored form of a submission.
 #[derive(Serialize, Deserialize)]
 struct Body {
     text: String,
@@ -40,27 +40,27 @@ struct Body {
 }
 
 impl Submission {
-    /// Judges a project file with the files it declares. `texts` holds those that are UTF-8.
-    pub fn judge(
+    /// Validates a project file with the files it declares. `texts` holds those that are UTF-8.
+    pub fn validate(
         kernel: &Kernel,
         text: String,
         files: DeclaredFiles,
         texts: BTreeMap<String, String>,
         around: &dyn Files,
     ) -> Result<Self> {
-        let surroundings = ValidationContext { files: around, trainers: kernel.services.trainers, sql: kernel.data() };
-        let project = Project::validate(FILE_NAME, &text, &surroundings).map_err(|mistakes| {
-            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not hold together")).with_source(mistakes)
+        let context = ValidationContext { files: around, trainers: kernel.services.trainers, sql: kernel.data() };
+        let project = Project::validate(FILE_NAME, &text, &context).map_err(|diagnostics| {
+            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not valid")).with_source(diagnostics)
         })?;
         Self::assemble(kernel, text, files, texts, project)
     }
 
-    /// The submission stored before; it was judged when it came.
+    /// A stored submission, which was validated when it was submitted.
     pub(crate) fn restore(kernel: &Kernel, digest: &str, body: &str) -> Result<Self> {
         let body: Body = serde_json::from_str(body)
-            .map_err(|cause| Error::internal(format!("the stored project file `{digest}` does not read"), cause))?;
-        let project = Project::parse_stored(FILE_NAME, &body.text).map_err(|mistakes| {
-            Error::new(ErrorCode::ProjectFile, "the stored project file does not hold together").with_source(mistakes)
+            .map_err(|cause| Error::internal(format!("cannot parse the stored project file `{digest}`"), cause))?;
+        let project = Project::parse_stored(FILE_NAME, &body.text).map_err(|diagnostics| {
+            Error::new(ErrorCode::ProjectFile, "the stored project file is not valid").with_source(diagnostics)
         })?;
         Self::assemble(kernel, body.text, body.files, body.texts, project)
     }
@@ -100,7 +100,7 @@ impl Submission {
     /// The text that is stored of it.
     pub(crate) fn body(&self) -> Result<String> {
         let body = Body { text: self.text.clone(), files: self.files.clone(), texts: self.texts.clone() };
-        serde_json::to_string(&body).map_err(|cause| Error::internal("the project file does not store", cause))
+        serde_json::to_string(&body).map_err(|cause| Error::internal("cannot serialize the project file", cause))
     }
 
     /// The files of a declared path or glob, by path; an error when there are none.

@@ -1,10 +1,10 @@
-//! Project folders that clients send, by content. A server reads no path that a client names: what
-//! comes lands below a folder of the server's own, under the paths that [`RelativePath`] has judged.
+//! Project folders that clients upload, by content hash. A server reads no path that a client names: uploads are
+//! placed below a folder of the server, under paths validated by [`RelativePath`].
 //!
 //! ```text
-//! <sent>/<project id>/blobs      files on their way, and the present folder's manifest
-//! <sent>/<project id>/<digest>   a folder, whole, named by its manifest
-//! <sent>/<project id>/current    which folder is the project's now
+//! <uploads>/<project id>/blobs      uploaded files, and the manifest of the current folder
+//! <uploads>/<project id>/<digest>   a complete folder, named by the digest of its manifest
+//! <uploads>/<project id>/current    the digest of the current folder
 //! ```
 //!
 //! [`RelativePath`]: perennial_core::path::RelativePath
@@ -30,18 +30,18 @@ use crate::projects::{self, apply_submission, authorize_submission};
 use crate::state::ProjectState;
 use crate::submission::Submission;
 
-/// Bytes of one file that is sent.
+/// The largest uploaded file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
-/// Digests that are asked about at once.
+/// The most digests in one query.
 pub const DIGESTS_MAX: usize = 10_000;
-/// Bytes of a folder's manifest; it names [`perennial_core::blob::MANIFEST_FILES_MAX`] files at most.
+/// The largest manifest of a folder, in bytes; it names [`perennial_core::blob::MANIFEST_FILES_MAX`] files at most.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What is larger has another way.
+/// The hint for larger files.
 pub const TOO_LARGE_HINT: &str =
     "put the files into an object store and name its URL as the source: the server reads it from there";
 
-/// The place of one project's folders.
+/// The folder of one project's uploads.
 struct ProjectUploads {
     place: PathBuf,
 }
@@ -59,7 +59,7 @@ impl ProjectUploads {
         self.place.join(digest.to_string())
     }
 
-    /// The project's folder now, if a client sent one.
+    /// The current folder, if a client uploaded one.
     fn current(&self) -> Result<Option<BlobDigest>> {
         match std::fs::read_to_string(self.place.join("current")) {
             Ok(text) => text.trim().parse().map(Some),
@@ -86,7 +86,7 @@ impl ProjectUploads {
 }
 
 fn failed(verb: &str) -> impl FnOnce(std::io::Error) -> Error {
-    let message = format!("the folder that was sent cannot be {verb}");
+    let message = format!("the uploaded folder cannot be {verb}");
     move |cause| {
         Error::new(ErrorCode::Storage, message)
             .with_hint("`perennial doctor` checks the server's disk")
@@ -98,25 +98,25 @@ fn sync(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The folder that the project's files were sent to; `None` when they are the host's own.
+/// The uploaded folder with the project's files; `None` when they are in the server's own folder.
 pub fn root(kernel: &Kernel, project: &ProjectState) -> Result<Option<PathBuf>> {
-    let sent = ProjectUploads::of(kernel, project.id);
-    Ok(sent.current()?.map(|digest| sent.folder(digest)))
+    let uploads = ProjectUploads::of(kernel, project.id);
+    Ok(uploads.current()?.map(|digest| uploads.folder(digest)))
 }
 
-/// Those of `digests` that have to come up before a folder that holds them can be submitted.
+/// The digests whose files must be uploaded before a folder with them can be submitted.
 pub async fn missing(caller: &Caller, project: &ProjectState, digests: &[BlobDigest]) -> Result<Vec<BlobDigest>> {
     caller.require(Permission::Write, project.id)?;
     if digests.len() > DIGESTS_MAX {
         return Err(Error::new(
             ErrorCode::TooLarge,
-            format!("{} digests are asked about, at most {DIGESTS_MAX} are answered at once", digests.len()),
+            format!("{} digests in one query, at most {DIGESTS_MAX} are allowed", digests.len()),
         )
-        .with_hint("ask about a part of them at a time"));
+        .with_hint("query them in parts"));
     }
-    let sent = ProjectUploads::of(&caller.kernel, project.id);
-    let blobs = sent.blobs()?;
-    let present: HashSet<BlobDigest> = match sent.current()? {
+    let uploads = ProjectUploads::of(&caller.kernel, project.id);
+    let blobs = uploads.blobs()?;
+    let present: HashSet<BlobDigest> = match uploads.current()? {
         Some(current) => manifest(&blobs, current).await?.files().iter().map(|file| file.blob.digest).collect(),
         None => HashSet::new(),
     };
@@ -129,7 +129,7 @@ pub async fn missing(caller: &Caller, project: &ProjectState, digests: &[BlobDig
     Ok(missing)
 }
 
-/// Keeps a file on its way to the project's next folder. Its content has to be what its name says.
+/// Stores a file for the project's next folder. Its content must have the given digest.
 pub async fn put<S>(caller: &Caller, project: &ProjectState, digest: BlobDigest, incoming: S) -> Result<u64>
 where
     S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
@@ -149,37 +149,37 @@ where
     blobs.delete(blob.digest).await?;
     Err(Error::new(
         ErrorCode::InvalidArgument,
-        format!("what was sent hashes to `{}`, expected `{digest}`", blob.digest),
+        format!("the uploaded content has the digest `{}`, expected `{digest}`", blob.digest),
     )
-    .with_hint("send it again: the file changed on its way"))
+    .with_hint("upload it again: the file changed during the upload"))
 }
 
-/// Makes a folder whose files came up the project's own: judges its project file, submits it, and reads
-/// the project's relative sources there from now on. Gives what is to be told of the change.
+/// Makes an uploaded folder the current one: validates its project file, submits it, and reads the project's relative
+/// sources there from now on. Returns a sentence for each change that may surprise.
 pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDigest) -> Result<Vec<String>> {
     caller.require(Permission::Write, project.id)?;
     let _uploading = project.uploading.lock().await;
-    let sent = ProjectUploads::of(&caller.kernel, project.id);
-    let landed = land(&sent, folder).await?;
-    let judged = judge(caller, project, &sent.folder(folder)).await.and_then(|submission| {
+    let uploads = ProjectUploads::of(&caller.kernel, project.id);
+    let landed = land(&uploads, folder).await?;
+    let validated = validate(caller, project, &uploads.folder(folder)).await.and_then(|submission| {
         authorize_submission(caller, project, &submission)?;
         Ok(submission)
     });
-    let submission = match judged {
+    let submission = match validated {
         Ok(submission) => submission,
         Err(error) => {
             if landed.is_some() {
-                sent.remove(folder)?;
+                uploads.remove(folder)?;
             }
             return Err(error);
         }
     };
-    sent.make_current(folder)?;
-    let told = apply_submission(caller, project, submission).await?;
+    uploads.make_current(folder)?;
+    let notices = apply_submission(caller, project, submission).await?;
     if let Some(manifest) = landed {
-        tidy(&sent, project, folder, &manifest).await?;
+        tidy(&uploads, project, folder, &manifest).await?;
     }
-    Ok(told)
+    Ok(notices)
 }
 
 /// An uploaded folder that is not submitted, with its project file. [`Upload::close`] removes the folder again; its
@@ -209,7 +209,7 @@ pub async fn open(caller: &Caller, project: &ProjectState, folder: BlobDigest) -
     let uploads = ProjectUploads::of(&caller.kernel, project.id);
     let is_current = land(&uploads, folder).await?.is_none();
     let path = uploads.folder(folder);
-    match judge(caller, project, &path).await {
+    match validate(caller, project, &path).await {
         Ok(submission) => Ok(Upload { submission, path, uploads, digest: folder, is_current, _uploading: uploading }),
         Err(error) => {
             if !is_current {
@@ -220,32 +220,32 @@ pub async fn open(caller: &Caller, project: &ProjectState, folder: BlobDigest) -
     }
 }
 
-/// The project file in a folder that came up, judged.
-async fn judge(caller: &Caller, project: &ProjectState, folder: &Path) -> Result<Arc<Submission>> {
+/// The validated project file of an uploaded folder.
+async fn validate(caller: &Caller, project: &ProjectState, folder: &Path) -> Result<Arc<Submission>> {
     let submission = projects::read(&caller.kernel, folder).await?;
     let name = &submission.project.project.name;
     if *name != project.name {
-        let message = format!("the project file is that of project `{name}`, expected `{}`", project.name);
+        let message = format!("the project file belongs to project `{name}`, expected `{}`", project.name);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
     Ok(Arc::new(submission))
 }
 
-/// The project's files are the host's own again.
+/// Deletes the uploads of a project: its files are those of the server's own folder again.
 pub(crate) async fn forget(kernel: &Kernel, project: &ProjectState) -> Result<()> {
-    let sent = ProjectUploads::of(kernel, project.id);
-    if sent.current()?.is_none() {
+    let uploads = ProjectUploads::of(kernel, project.id);
+    if uploads.current()?.is_none() {
         return Ok(());
     }
     let _uploading = project.uploading.lock().await;
     let _folder = project.write_folder().await;
-    std::fs::remove_file(sent.place.join("current")).map_err(failed("removed"))?;
-    std::fs::remove_dir_all(&sent.place).map_err(failed("removed"))
+    std::fs::remove_file(uploads.place.join("current")).map_err(failed("removed"))?;
+    std::fs::remove_dir_all(&uploads.place).map_err(failed("removed"))
 }
 
 async fn manifest(blobs: &Blobs, digest: BlobDigest) -> Result<Manifest> {
     let bytes = blobs.get_bytes(digest, MANIFEST_BYTES_MAX).await.map_err(|error| match error {
-        BlobError::NotFound(_) => not_sent("manifest of the folder", digest),
+        BlobError::NotFound(_) => not_uploaded("manifest of the folder", digest),
         other => other.into(),
     })?;
     let wrong = |why: &str| Error::new(ErrorCode::InvalidArgument, format!("the folder's manifest is refused: {why}"));
@@ -253,37 +253,37 @@ async fn manifest(blobs: &Blobs, digest: BlobDigest) -> Result<Manifest> {
     Manifest::parse(&text).map_err(|error| wrong(error.message()))
 }
 
-fn not_sent(what: &str, digest: BlobDigest) -> Error {
-    Error::new(ErrorCode::NotFound, format!("the {what}, `{digest}`, was not sent"))
-        .with_hint("ask which digests are missing, send those, then submit again")
+fn not_uploaded(what: &str, digest: BlobDigest) -> Error {
+    Error::new(ErrorCode::NotFound, format!("the {what}, `{digest}`, was not uploaded"))
+        .with_hint("query which digests are missing, upload those, then submit again")
 }
 
-/// Puts the files of a folder in place, beside the folder that is current. What that one has is linked, not sent.
-/// `None` when it is the current one.
-async fn land(sent: &ProjectUploads, digest: BlobDigest) -> Result<Option<Manifest>> {
-    let blobs = sent.blobs()?;
-    let current = sent.current()?;
+/// Creates a folder beside the current one from uploaded files and links to files of the current folder. `None` when it
+/// is the current one.
+async fn land(uploads: &ProjectUploads, digest: BlobDigest) -> Result<Option<Manifest>> {
+    let blobs = uploads.blobs()?;
+    let current = uploads.current()?;
     if current == Some(digest) {
         return Ok(None);
     }
     let new = manifest(&blobs, digest).await?;
     if new.file(FILE_NAME).is_none() {
-        return Err(Error::new(ErrorCode::ProjectFile, format!("the folder that was sent holds no `{FILE_NAME}`")));
+        return Err(Error::new(ErrorCode::ProjectFile, format!("the uploaded folder has no `{FILE_NAME}`")));
     }
     let mut present: HashMap<BlobDigest, PathBuf> = HashMap::new();
     if let Some(current) = current {
-        let folder = sent.folder(current);
+        let folder = uploads.folder(current);
         for file in manifest(&blobs, current).await?.files() {
             present.insert(file.blob.digest, folder.join(&file.path));
         }
     }
-    let (files, to) = (new.files().to_vec(), sent.folder(digest));
+    let (files, to) = (new.files().to_vec(), uploads.folder(digest));
     let (left, folders) = blocking(move || link(&files, &present, &to)).await?;
-    let to = sent.folder(digest);
+    let to = uploads.folder(digest);
     for file in left {
         let place = to.join(&file.path);
         blobs.materialize(file.blob.digest, &place, LinkMode::Link).await.map_err(|error| match error {
-            BlobError::NotFound(digest) => not_sent(&format!("file `{}`", file.path), digest),
+            BlobError::NotFound(digest) => not_uploaded(&format!("file `{}`", file.path), digest),
             other => other.into(),
         })?;
     }
@@ -291,7 +291,8 @@ async fn land(sent: &ProjectUploads, digest: BlobDigest) -> Result<Option<Manife
     Ok(Some(new))
 }
 
-/// Makes the folder at `to` and links into it what is `present`; gives the files that are not, and every folder made.
+/// Creates the folder `to` with links to the files that are `present`. Returns the files that are not, and every folder
+/// created.
 fn link(
     files: &[ManifestFile],
     present: &HashMap<BlobDigest, PathBuf>,
@@ -312,7 +313,7 @@ fn link(
             above = folder.parent();
         }
         match present.get(&file.blob.digest) {
-            // Not every file system links.
+            // Not every file system supports hard links.
             Some(from) => std::fs::hard_link(from, &place)
                 .or_else(|_| std::fs::copy(from, &place).map(drop))
                 .map_err(failed("written"))?,
@@ -323,20 +324,27 @@ fn link(
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("a folder was not taken in", panic))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|panic| Error::internal("placing an uploaded folder panicked", panic))?
 }
 
-/// Removes what has landed from what is on its way, and folders that nobody reads any more.
-async fn tidy(sent: &ProjectUploads, project: &ProjectState, current: BlobDigest, manifest: &Manifest) -> Result<()> {
-    let blobs = sent.blobs()?;
+/// Deletes uploaded files that are in the folder by now, and earlier folders that are not being read.
+async fn tidy(
+    uploads: &ProjectUploads,
+    project: &ProjectState,
+    current: BlobDigest,
+    manifest: &Manifest,
+) -> Result<()> {
+    let blobs = uploads.blobs()?;
     for file in manifest.files() {
         if blobs.exists(file.blob.digest).await? {
             blobs.delete(file.blob.digest).await?;
         }
     }
-    // Whoever collects reads the folder that was current when they began; the next submission tidies up then.
+    // A running collection reads the folder that was current when it began; the next submission deletes it then.
     let Some(_folder) = project.try_write_folder() else { return Ok(()) };
-    for entry in std::fs::read_dir(&sent.place).map_err(failed("read"))? {
+    for entry in std::fs::read_dir(&uploads.place).map_err(failed("read"))? {
         let entry = entry.map_err(failed("read"))?;
         let digest: Option<BlobDigest> = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(old) = digest.filter(|digest| *digest != current) {

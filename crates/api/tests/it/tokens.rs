@@ -86,7 +86,7 @@ async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
     let shown = ask(&server, &server.admin, "bob", "viewer", Some("flights")).await;
     assert_eq!(
         shown.message(),
-        "`bob` is there already, as contributor on project `trains`: its tokens give that and nothing else"
+        "`bob` exists already, as contributor on project `trains`: its tokens give exactly that"
     );
 }
 
@@ -120,7 +120,7 @@ async fn the_same_name_gives_the_same_grant_or_none() {
         (raised.status, raised.message()),
         (
             StatusCode::CONFLICT,
-            "`alice` is there already, as viewer on the server: its tokens give that and nothing else".to_owned()
+            "`alice` exists already, as viewer on the server: its tokens give exactly that".to_owned()
         )
     );
     let lowered = ask(&server, &server.admin, "root", "viewer", None).await;

@@ -240,7 +240,7 @@ fn files_are_taken_by_content_and_paths_by_their_judge() {
     let unsent = listed("perennial.toml", b"never sent").text();
     let (status, told) = team.submit("warming", &unsent);
     assert_eq!(status, StatusCode::NOT_FOUND, "{told}");
-    assert!(told["error"]["message"].as_str().unwrap().contains("was not sent"), "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("was not uploaded"), "{told}");
     let (status, told) = team.submit("warming", &listed("a.csv", &file).text());
     assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
     assert!(told["error"]["message"].as_str().unwrap().contains("perennial.toml"), "{told}");

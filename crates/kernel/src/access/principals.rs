@@ -1,4 +1,4 @@
-//! Principals with the one grant they were asked for with.
+//! Principals and their grants.
 
 use perennial_core::id::{GrantId, PrincipalId, ProjectId};
 use perennial_core::ledger::Chain;
@@ -15,13 +15,13 @@ use crate::ledger::LedgerEvent;
 /// The administrator that one-time links sign in.
 pub(super) const ADMIN: &str = "admin";
 
-/// Names that the ledger shows for what is no person.
+/// Names that the ledger shows for the server and its parts.
 const RESERVED: [&str; 4] = [ADMIN, "host", "local", "perennial"];
 
 /// Characters of a person's name.
 const NAME_CHARS_MAX: usize = 128;
 
-/// A principal as it is asked for: of one kind, with one grant and no other.
+/// A requested principal: its kind and its grant.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub name: String,
@@ -31,7 +31,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Somebody with a name people may have: none that the ledger shows for the server and its parts.
+    /// A person; refuses the names that the ledger shows for the server and its parts.
     pub(super) fn person(name: &str, role: Role, project: Option<ProjectId>) -> Result<Self> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@');
         if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(is_plain) {
@@ -43,7 +43,7 @@ impl Wanted {
         }
         let is_administrator = name == ADMIN && role == Role::Admin && project.is_none();
         if !is_administrator && RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
-            let message = format!("the name `{name}` is kept for the server");
+            let message = format!("the name `{name}` is reserved for the server");
             return Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("choose another name"));
         }
         Ok(Self { name: name.to_owned(), kind: PrincipalKind::Person, project, role })
@@ -59,7 +59,7 @@ impl Wanted {
     }
 }
 
-/// The chain that tells of access to a project; without one, to the server.
+/// The chain that records access to a project; without a project, to the server.
 pub(super) fn chain_of(project: Option<ProjectId>) -> Chain {
     project.map_or(Chain::Server, Chain::Project)
 }
@@ -74,7 +74,7 @@ pub(super) async fn find_or_create(
     wall_ms: i64,
 ) -> Result<(PrincipalId, Vec<LedgerEvent>)> {
     if let Some(found) = principals::find_by_name(tx, &wanted.name).await? {
-        // What it holds, and its tokens, change in one transaction after the other.
+        // The lock serialises changes of its grants and tokens.
         principals::lock(tx, found.id).await?;
         let held = grants::list(tx, found.id).await?;
         if wanted.is(&found, &held) {
@@ -107,7 +107,7 @@ pub(super) async fn find_or_create(
     Ok((principal.id, vec![made, given]))
 }
 
-/// Gives a principal the grant that is asked for, and the entry that is owed for it.
+/// Gives a principal the requested grant; returns the event to record.
 async fn give(tx: &mut Tx, principal_id: PrincipalId, wanted: &Wanted, wall_ms: i64) -> Result<LedgerEvent> {
     let grant = Grant {
         id: GrantId::generate(),
@@ -134,8 +134,8 @@ fn change(name: &str, grant: &Grant, verb: &'static str) -> LedgerEvent {
     }
 }
 
-/// Whether a person's grant may give way to another: none of their tokens holds any more, and who asks manages where
-/// they hold.
+/// Whether a person's grants may be replaced: none of their tokens is valid any more, and the caller manages every
+/// project of the grants.
 async fn may_change(
     tx: &mut Tx,
     wanted: &Wanted,
@@ -152,7 +152,7 @@ async fn may_change(
     Ok(!tokens::list(tx, found.id).await?.iter().any(holds))
 }
 
-/// A name that somebody has with another grant. What they hold is told to those who may manage it.
+/// The error for a name that exists with other grants. Its message lists the grants only when the caller may manage them.
 async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Principal) -> Result<Error> {
     let taken = |message| Error::new(ErrorCode::AlreadyExists, message).with_hint("choose another name");
     let name = &found.name;
@@ -172,7 +172,7 @@ async fn taken(tx: &mut Tx, found: &PrincipalRecord, held: &[Grant], asking: &Pr
         holds.push(format!("{} on {part}{place}", grant.role.as_str()));
     }
     let holds = holds.join(" and ");
-    let message = format!("`{name}` is there already, as {holds}: its tokens give that and nothing else");
+    let message = format!("`{name}` exists already, as {holds}: its tokens give exactly that");
     if found.kind != PrincipalKind::Person {
         return Ok(taken(message));
     }

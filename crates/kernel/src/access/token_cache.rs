@@ -1,4 +1,4 @@
-//! Principals that were authenticated a moment ago.
+//! A cache of authenticated secrets.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,15 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::Kernel;
 
-/// How long an answer is trusted. A token revoked by this process is void at once; one revoked by
-/// another server over the same database is void within this time.
+/// How long an entry is valid. A token revoked by this process is rejected at once, one revoked by another server over
+/// the same database within this time.
 pub const TRUST: Duration = Duration::from_secs(5);
 
-/// Secrets remembered at most; then all are asked for again.
+/// The most entries; the cache is cleared when it is full.
 const SECRETS_MAX: usize = 10_000;
 
-/// Remembers who a secret belongs to for a few seconds, so that one request after the other
-/// does not ask the store. Keeps a hash of each secret, never the secret.
+/// Caches the principal of a secret for a few seconds, so that consecutive requests do not query the store. Holds a
+/// hash of each secret, never the secret.
 #[derive(Default)]
 pub struct TokenCache {
     found: RwLock<HashMap<[u8; 32], Remembered>>,
@@ -31,7 +31,7 @@ struct Remembered {
 }
 
 impl TokenCache {
-    /// Who a Bearer or Basic secret belongs to.
+    /// The principal of a Bearer or Basic secret.
     pub async fn authenticate(&self, kernel: &Arc<Kernel>, secret: &str) -> Result<Arc<Principal>> {
         let key: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let revocations = super::revocations();

@@ -1,4 +1,4 @@
-//! Tokens: each gives its principal's one grant. The ledger tells of the making and the end of each but hosts' own.
+//! Tokens: each carries its principal's grants. The ledger records their creation and revocation, except for host tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::{Caller, Kernel, wrong_state};
 
 /// How long a step's token lives at most: longer than any step, and revoked when the step ends.
 const STEP_TOKEN_MS: i64 = 7 * 24 * 3_600_000;
-/// How long a token that is void stays listed.
+/// How long a revoked or expired token stays listed.
 const VOID_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
-/// A token just made. The secret is shown once; only its hash is kept.
+/// A new token. The secret is shown once; only its hash is stored.
 pub struct NewToken {
     /// Its id.
     pub id: TokenId,
@@ -31,9 +31,9 @@ pub struct NewToken {
     pub secret: String,
 }
 
-/// Mints the host token of this start: void when the host ends, and every one before it. What has long been void,
-/// sessions and one-time links with it, is forgotten. The ledger tells nothing of host tokens: they come and go with
-/// every command, and give nothing that whoever starts a host on the data could not do.
+/// Creates the host token of this start and revokes all earlier ones. Deletes long-expired tokens, sessions and one-time
+/// links. The ledger does not record host tokens: every command creates one, and it gives no right that the owner of the
+/// data folder lacks.
 pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
     let caller = Caller::system(kernel.clone(), "start");
     let now = kernel.services.clock.wall_ms();
@@ -72,9 +72,8 @@ pub async fn step_token(
     issue(caller, wanted, TokenKind::Step, Some(run), Some(expires_ms)).await
 }
 
-/// A token for a person, with a role on the whole server or one project, and nothing else. Somebody who
-/// has the name already gets a further token when they hold exactly that; they may get another role when none of their
-/// tokens holds any more, and are refused otherwise.
+/// A token for a person, with a role on the whole server or on one project. An existing person with exactly that grant
+/// gets a further token; another grant is given only when none of their tokens is valid any more, else refused.
 pub async fn create_person_token(
     caller: &Caller,
     name: &str,
@@ -117,7 +116,7 @@ async fn issue(
                 if kind != TokenKind::Host {
                     changes.push(change(&token, "create"));
                 }
-                // Whoever writes to several chains takes them in one order, the server's first.
+                // Chains are locked in one order, the server's first, so that two writers cannot deadlock.
                 changes.sort_by_key(|change| match change.chain {
                     Chain::Server => None,
                     Chain::Project(id) => Some(id),
@@ -132,7 +131,7 @@ async fn issue(
     Ok(made)
 }
 
-/// What the ledger tells of a token; never its secret, nor the secret's hash.
+/// The ledger event about a token, without its secret or the secret's hash.
 fn change(token: &Token, verb: &'static str) -> LedgerEvent {
     LedgerEvent {
         chain: chain_of(token.project_id),
@@ -146,9 +145,9 @@ fn change(token: &Token, verb: &'static str) -> LedgerEvent {
     }
 }
 
-/// Makes a token void.
+/// Revokes a token.
 pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
-    make_void(caller, token.id).await
+    revoke_by_id(caller, token.id).await
 }
 
 /// Makes the token of an id void, because an administrator of what it holds on says so. Browser
@@ -156,17 +155,17 @@ pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
 pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
     let token = tokens::get(&mut *caller.kernel.store().read().await?, id).await;
     let project = token.as_ref().ok().and_then(|token| token.project_id);
-    // Whether a token is there is nothing for those who could not revoke it.
+    // A caller who may not revoke the token does not learn whether it exists.
     caller.principal.require(Permission::Manage, project)?;
     if token?.kind == TokenKind::Host {
         return Err(wrong_state(format!(
-            "token `{id}` is the server's own, by which the commands in its folder ask; it ends with the server"
+            "token `{id}` belongs to the server itself, for commands in its folder; it ends with the server"
         )));
     }
-    make_void(caller, id).await
+    revoke_by_id(caller, id).await
 }
 
-async fn make_void(caller: &Caller, id: TokenId) -> Result<()> {
+async fn revoke_by_id(caller: &Caller, id: TokenId) -> Result<()> {
     let token = tokens::get(&mut *caller.kernel.store().read().await?, id).await?;
     let (by, now) = (Recorder::new(caller, token.project_id).await?, caller.kernel.services.clock.wall_ms());
     caller
@@ -188,7 +187,7 @@ async fn make_void(caller: &Caller, id: TokenId) -> Result<()> {
     Ok(())
 }
 
-/// Ends the browser sessions of those whose tokens are void: one of them may have begun it.
+/// Ends the browser sessions of the principals of revoked tokens: a revoked token may have started them.
 async fn end_sessions(tx: &mut Tx, void: &[Token]) -> Result<()> {
     for token in void {
         sessions::delete_of_principal(tx, token.principal_id).await?;
@@ -196,16 +195,16 @@ async fn end_sessions(tx: &mut Tx, void: &[Token]) -> Result<()> {
     Ok(())
 }
 
-/// Makes the tokens of steps void that a server before this one left behind.
+/// Revokes the step tokens that a previous server left behind.
 pub async fn revoke_step_tokens(caller: &Caller) -> Result<()> {
     let left = tokens::list_held(&mut *caller.kernel.store().read().await?, TokenKind::Step).await?;
     for token in left {
-        make_void(caller, token.id).await?;
+        revoke_by_id(caller, token.id).await?;
     }
     Ok(())
 }
 
-/// Makes the tokens of a run that was cut off void, and gives the entries that are owed for it.
+/// Revokes the tokens of an interrupted run; returns the events to record.
 pub async fn revoke_run_tokens(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<Vec<LedgerEvent>> {
     let void = tokens::revoke_run(tx, run, at_ms).await?;
     Ok(void.iter().map(|token| change(token, "revoke")).collect())
@@ -220,7 +219,7 @@ pub struct Holder {
     pub role: Option<Role>,
     /// The project it holds on; `None` for the whole server.
     pub project: Option<ProjectName>,
-    /// Its tokens. Secrets are not kept, so none is told.
+    /// Its tokens, without their secrets, which are not stored.
     pub tokens: Vec<TokenRecord>,
 }
 

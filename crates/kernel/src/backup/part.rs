@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 pub(super) enum Part {
     /// Delta tables: files that never change once they have their names.
     Tables,
-    /// Staged loads: those that are held, and those on their way.
+    /// Staged loads: held ones, and those not yet committed.
     Staging,
     /// Prediction logs: numbered segments, the last of which grows.
     Predictions,
     /// Blobs by content.
     Blobs,
-    /// Project folders that clients sent.
+    /// Uploaded project folders.
     Sent,
 }
 
@@ -30,7 +30,7 @@ impl Part {
         }
     }
 
-    /// Whether something is left out: unfinished, or of use to a running server alone.
+    /// Whether a file is left out: it is unfinished, or only a running server needs it.
     fn leaves(self, depth: usize, name: &str) -> bool {
         match self {
             Self::Tables => name.contains('#'),
@@ -41,7 +41,7 @@ impl Part {
         }
     }
 
-    /// Gives `to` what `from` has of this part. What vanishes meanwhile was not needed any more.
+    /// Copies this part from one data folder to another. A file that vanishes meanwhile is no longer needed.
     pub(super) fn mirror(self, from: &Path, to: &Path) -> Result<()> {
         self.walk(&from.join(self.folder()), &to.join(self.folder()), 0)
     }
@@ -78,7 +78,7 @@ fn last_segment(files: &[PathBuf]) -> Option<&PathBuf> {
     files.iter().max_by_key(|file| file.file_stem().and_then(|stem| stem.to_str()?.parse::<i64>().ok()))
 }
 
-/// `None` for what is not there any more.
+/// `None` when the file does not exist any more.
 fn there<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
