@@ -188,7 +188,7 @@ pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified>
     let mut verified = Verified { chains: Vec::with_capacity(readable.len()), is_continued: head.is_none() };
     for (chain, project) in readable {
         let mut found = table::verify(&mut reader, chain, head).await?;
-        if matches!(&found, Err(BrokenChain { why: VerifyError::HeadMissing(_), .. })) {
+        if matches!(&found, Err(BrokenChain { error: VerifyError::HeadMissing(_), .. })) {
             // The chain is intact, but the head belongs to another chain.
             found = table::verify(&mut reader, chain, None).await?;
         } else {
