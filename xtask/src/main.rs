@@ -22,6 +22,7 @@ cargo xtask <verb>
   ci            `lint`, then `test`
   lint [check]  layers, modules, words, tidy, spelling, dependencies, format, clippy, docs; or one
   setup         the set-up of `test` alone; prints where things are
+  postgres      a PostgreSQL for tests run by hand; prints its URL, ends with the input of this command
   crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
   schema        generates docs/schema/perennial.schema.json
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         Some("test") => test(rest),
         Some("ci") => lint::run_verb(&[]).and_then(|()| test(rest)),
         Some("lint") => lint::run_verb(rest),
+        Some("postgres") => postgres::hold(),
         Some("setup") => setup::Ready::new().map(|ready| ready.print()),
         Some("crash") => crash(rest.first().map_or("200", String::as_str)),
         Some("bench") => bench::run(rest),
@@ -59,7 +61,8 @@ fn with_env(name: &str, value: &str, args: &[&str]) -> Result<()> {
 
 fn test(args: &[String]) -> Result<()> {
     let ready = setup::Ready::new()?;
-    run(ready.apply(cargo().args(["nextest", "run", "--workspace", "--locked"]).args(args)))
+    let tests = ready.apply(cargo().args(["nextest", "run", "--workspace", "--locked"]).args(args));
+    run(shell::ended_with_this_process(tests))
 }
 
 /// Needs nothing that [`setup::Ready`] installs; the test runner's limit of time is not for it.

@@ -51,6 +51,25 @@ pub(crate) fn run(command: impl std::borrow::BorrowMut<Command>) -> Result<()> {
     Ok(())
 }
 
+/// The command, sent TERM by the kernel when this process ends in any way; unchanged where `setpriv` is missing.
+pub(crate) fn ended_with_this_process(command: Command) -> Command {
+    if find("setpriv").is_none() {
+        return command;
+    }
+    let mut guarded = Command::new("setpriv");
+    guarded.args(["--pdeathsig=TERM", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => guarded.env(name, value),
+            None => guarded.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        guarded.current_dir(folder);
+    }
+    guarded
+}
+
 /// Runs a command and returns its output; fails with its error output when the command does.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{}`", words(command)))?;

@@ -41,7 +41,7 @@ fn installed() -> Result<PathBuf> {
             HAKARI_VERSION,
             "--root",
         ]);
-        // Its build is no part of this workspace's.
+        // It is built outside this workspace.
         run(command.arg(&folder).env("CARGO_TARGET_DIR", folder.join("target")).current_dir(std::env::temp_dir()))?;
         std::fs::remove_dir_all(folder.join("target"))?;
     }

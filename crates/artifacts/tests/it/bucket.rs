@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::noise;
 
-/// A server with one bucket, stopped when dropped.
+/// A server with one bucket; it stops when this is dropped, and when this process ends.
 struct Server {
     process: Child,
     address: String,
@@ -17,19 +17,14 @@ impl Server {
         let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
             .expect("PERENNIAL_TEST_PYTHON must name a Python with moto[server]: run the tests by `cargo xtask test`");
         let mut process = Command::new(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| line.split_once("Running on http://").map(|(_, rest)| rest.trim().to_owned()))
-            .expect("the server prints its address");
-        // It logs each request; draining its output keeps it from blocking.
-        std::thread::spawn(move || lines.for_each(drop));
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = lines.next().expect("the server prints its address").unwrap();
         let server = Self { process, address };
         server.request("PUT /perennial");
         server

@@ -222,7 +222,7 @@ impl Drop for Database {
     }
 }
 
-/// A server that speaks S3, with one bucket; it ends when dropped.
+/// A server that speaks S3, with one bucket; it stops when this is dropped, and when this process ends.
 struct ObjectStore {
     process: Child,
     address: String,
@@ -233,19 +233,14 @@ impl ObjectStore {
         let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
             .expect("PERENNIAL_TEST_PYTHON must name a Python with moto[server]: run the tests by `cargo xtask test`");
         let mut process = Command::new(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0"])
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| line.split_once("Running on http://").map(|(_, rest)| rest.trim().to_owned()))
-            .expect("the server tells its address");
-        // It logs each request, and must never wait for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = lines.next().expect("the server prints its address").unwrap();
         let mut stream = TcpStream::connect(&address).unwrap();
         write!(stream, "PUT /perennial HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             .unwrap();

@@ -14,16 +14,13 @@ use crate::support::{Fixture, StageOptions, TABLE, assert_error, commit_of, pyth
 
 const INSIDE: &str = "PERENNIAL_TEST_INSIDE_S3";
 
-/// A server that is killed when dropped.
+/// A server that stops when this is dropped, and when this process ends.
 struct Server(Child, String);
 
 impl Server {
     fn start() -> Self {
-        let program = "import sys\nfrom moto.server import ThreadedMotoServer\nimport time\n\
-                       s = ThreadedMotoServer(ip_address='127.0.0.1', port=0, verbose=False)\ns.start()\n\
-                       print('%s:%d' % s.get_host_and_port(), flush=True)\nsys.stdin.read()\n";
         let mut child = python()
-            .args(["-c", program])
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/s3_server.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

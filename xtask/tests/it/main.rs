@@ -1,0 +1,5 @@
+//! What the program does as a whole.
+
+#![cfg(test)]
+
+mod postgres;
