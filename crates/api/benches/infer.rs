@@ -28,12 +28,18 @@ fn main() {
         let token = test.token("bench", Role::Viewer, Some(&project)).await.expect("a token");
         (test, token)
     });
-    let router = perennial_api::router(test.app.clone(), perennial_api::Options::default());
+    let router = perennial_api::router(test.app.clone(), perennial_http::Options::default());
     runtime.block_on(alone(router.clone(), &token));
     let address = runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        tokio::spawn(perennial_api::serve(listener, router, std::future::pending(), Duration::MAX));
+        tokio::spawn(perennial_http::serve(
+            listener,
+            perennial_http::PlainTcp,
+            router,
+            std::future::pending(),
+            Duration::MAX,
+        ));
         address
     });
     over_connections(address, &token);

@@ -1,6 +1,4 @@
-//! Errors as each protocol tells them. The one place where a kind becomes a status.
-
-use std::sync::Arc;
+//! The JSON protocols, and how each renders errors.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -8,12 +6,13 @@ use http::{HeaderValue, StatusCode, header};
 use perennial_app::Diagnostics;
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, ErrorKind};
+use perennial_http::{RequestMeta, Surface, status};
 use serde_json::{Value, json};
 
-/// Whose rules an answer follows, by the path asked for.
+/// The protocol whose rules a response follows, by the path of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// Ours: `/api/v1` and whatever no other protocol owns.
+    /// Our own: `/api/v1`, and every path that no other protocol owns.
     Native,
     /// The Open Inference Protocol: `/v2`.
     Inference,
@@ -21,8 +20,6 @@ pub enum Protocol {
     Mlflow,
     /// MLflow's scoring: `/endpoints/…`.
     Scoring,
-    /// Pages for people.
-    Page,
 }
 
 impl Protocol {
@@ -41,40 +38,27 @@ impl Protocol {
     }
 }
 
-/// An error on its way out of a handler. What it looks like is settled where every answer passes.
-#[derive(Debug, Clone)]
-pub struct ApiError(pub(crate) Arc<Error>);
-
-impl<E: Into<Error>> From<E> for ApiError {
-    fn from(error: E) -> Self {
-        Self(Arc::new(error.into()))
+/// The protocol that answers at a path.
+pub fn surface_of(path: &str) -> &'static dyn Surface {
+    match Protocol::of(path) {
+        Protocol::Native => &Protocol::Native,
+        Protocol::Inference => &Protocol::Inference,
+        Protocol::Mlflow => &Protocol::Mlflow,
+        Protocol::Scoring => &Protocol::Scoring,
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = status(self.0.kind()).into_response();
-        response.extensions_mut().insert(self);
-        response
+impl Surface for Protocol {
+    fn render_error(&self, error: &Error, request: &RequestMeta) -> Response {
+        render(*self, error, request.id)
+    }
+
+    fn is_prediction(&self) -> bool {
+        matches!(self, Self::Inference | Self::Scoring)
     }
 }
 
-/// The HTTP status of a kind of error.
-pub(crate) fn status(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::AlreadyExists | ErrorKind::FailedPrecondition => StatusCode::CONFLICT,
-        ErrorKind::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// MLflow's word for a kind of error, with the status its clients expect beside it.
+/// MLflow's code for a kind of error, with the status that its clients expect.
 fn mlflow(kind: ErrorKind) -> (&'static str, StatusCode) {
     match kind {
         ErrorKind::InvalidArgument | ErrorKind::FailedPrecondition => {
@@ -91,19 +75,19 @@ fn mlflow(kind: ErrorKind) -> (&'static str, StatusCode) {
     }
 }
 
-/// The answer that tells `error` by the rules of `protocol`.
-pub(crate) fn render(protocol: Protocol, error: &Error, request: RequestId) -> Response {
+/// The response to a request that ended with `error`.
+fn render(protocol: Protocol, error: &Error, request: RequestId) -> Response {
     let kind = error.kind();
     let mut response = match protocol {
-        Protocol::Native | Protocol::Page => (status(kind), Json(native(error, request))).into_response(),
+        Protocol::Native => (status(kind), Json(native(error, request))).into_response(),
         Protocol::Inference => (status(kind), Json(json!({ "error": with_hint(error) }))).into_response(),
         Protocol::Mlflow | Protocol::Scoring => {
-            let (mut word, status) = mlflow(kind);
-            // MLflow's scoring tells a body that does not read from one that does not fit the signature.
+            let (mut code, status) = mlflow(kind);
+            // MLflow's scoring distinguishes a malformed body from one that does not match the signature.
             if protocol == Protocol::Scoring && error.code() == ErrorCode::InvalidArgument {
-                word = "BAD_REQUEST";
+                code = "BAD_REQUEST";
             }
-            (status, Json(json!({ "error_code": word, "message": with_hint(error) }))).into_response()
+            (status, Json(json!({ "error_code": code, "message": with_hint(error) }))).into_response()
         }
     };
     let headers = response.headers_mut();
@@ -121,25 +105,20 @@ pub(crate) fn render(protocol: Protocol, error: &Error, request: RequestId) -> R
 }
 
 fn native(error: &Error, request: RequestId) -> Value {
-    let mut told = json!({ "code": error.code().name(), "message": message(error) });
+    let mut body = json!({ "code": error.code().name(), "message": error.message() });
     if let Some(hint) = error.hint() {
-        told["hint"] = json!(hint);
+        body["hint"] = json!(hint);
     }
     if let Some(diagnostics) = diagnostics(error) {
-        told["diagnostics"] = json!(diagnostics);
+        body["diagnostics"] = json!(diagnostics);
     }
-    json!({ "error": told, "request_id": request })
-}
-
-/// What people are told; of our own faults only that there is one, for the log has the rest.
-fn message(error: &Error) -> &str {
-    error.message()
+    json!({ "error": body, "request_id": request })
 }
 
 fn with_hint(error: &Error) -> String {
     match error.hint() {
-        Some(hint) => format!("{}; {hint}", message(error)),
-        None => message(error).to_owned(),
+        Some(hint) => format!("{}; {hint}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -148,14 +127,14 @@ fn diagnostics(error: &Error) -> Option<Vec<Value>> {
     let mut cause = std::error::Error::source(error);
     while let Some(found) = cause {
         if let Some(diagnostics) = found.downcast_ref::<Diagnostics>() {
-            let told = diagnostics.errors.iter().map(|mistake| {
+            let mistakes = diagnostics.errors.iter().map(|mistake| {
                 json!({
                     "file": mistake.file, "line": mistake.line, "column": mistake.column,
                     "offset": mistake.span.start, "length": mistake.span.len(), "words": mistake.words,
                     "message": mistake.message, "suggestion": mistake.suggestion,
                 })
             });
-            return Some(told.collect());
+            return Some(mistakes.collect());
         }
         cause = found.source();
     }

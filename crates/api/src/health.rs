@@ -3,29 +3,28 @@
 use axum::Json;
 use axum::extract::State;
 use perennial_core::{Error, ErrorCode};
+use perennial_http::HttpError;
 use serde_json::{Value, json};
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get("/health", Access::Public, live).get("/ready", Access::Public, ready)
+pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
+    routes.probe("/health", alive).probe("/ready", ready)
 }
 
-async fn live(State(door): State<Door>) -> Json<Value> {
-    Json(json!({ "status": "alive", "version": door.0.app.services.version }))
+async fn alive(State(state): State<ApiState>) -> Json<Value> {
+    Json(json!({ "status": "alive", "version": state.app.services.version }))
 }
 
-async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
-    is_ready(&door).await?;
+async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> {
+    require_ready(&state).await?;
     Ok(Json(json!({ "status": "ready" })))
 }
 
-/// Ready is whoever holds the lease on the metadata, and reads something of it.
-pub(crate) async fn is_ready(door: &Door) -> Result<(), Error> {
-    door.0.app.lease.require()?;
-    let read = door.0.app.try_metadata().await;
+/// A server is ready while it holds the lease on the metadata and can read them.
+pub(crate) async fn require_ready(state: &ApiState) -> Result<(), Error> {
+    state.app.lease.require()?;
+    let read = state.app.try_metadata().await;
     read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").with_source(cause))
 }

@@ -5,10 +5,10 @@
 
 mod binary;
 mod data;
-mod decode;
 mod metadata;
+mod offload;
 mod outputs;
-mod run;
+
 mod scoring;
 mod tensor;
 mod v2;
@@ -17,13 +17,13 @@ mod wire;
 use perennial_app::{App, Deployment, Held, deployments};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_http::Access;
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::options::limits;
-use crate::routes::Routes;
+use crate::limits;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(crate) fn routes(routes: Routes) -> Routes {
+pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let ask = Access::Endpoint(Permission::Read);
     let routes = metadata::routes(routes);
     routes
@@ -38,12 +38,12 @@ pub(crate) fn routes(routes: Routes) -> Routes {
 
 /// What `read` tells of who answers at an endpoint: one that is known but does not answer yet is not ready, any
 /// other not there.
-async fn find<T>(door: &Door, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
-    let missing = match held(&door.0.app, name) {
+async fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
+    let missing = match held(&state.app, name) {
         Ok(deployment) => return Ok(read(&deployment)),
         Err(missing) => missing,
     };
-    if deployments::is_known(&door.0.app.kernel, name).await? {
+    if deployments::is_known(&state.app.kernel, name).await? {
         return Err(Error::new(
             ErrorCode::NotReady,
             format!("endpoint `{name}` is not ready: its model is not loaded yet"),

@@ -1,50 +1,37 @@
-//! The HTTP door: native, inference and MLflow-compatible routes over the use cases of `perennial_app`.
+//! JSON over HTTP: native, inference and MLflow-compatible routes over the use cases of `perennial_app`.
 //!
-//! [`router`] builds every route over an [`App`]; [`serve`] answers connections with it. Each
-//! route is registered through [`Routes`], which asks for an [`Access`]: a route without one does
-//! not compile. What happens around every handler (request id, host and origin, who calls, what
-//! they may, errors, headers, metrics, log) stands in one place, `gate`.
+//! [`routes`] registers every route behind a [`Perimeter`], which does what happens around every handler. This crate
+//! has what is JSON: how each protocol renders errors ([`Protocol`]), bodies, and the OpenAPI description.
 
-mod access;
-mod door;
 mod error;
 mod extract;
-mod gate;
-mod guard;
 mod health;
 mod inference;
+pub mod limits;
 mod metrics;
 mod mlflow;
 mod native;
 mod openapi;
-mod options;
 mod routes;
-mod serve;
+mod state;
 
 use std::sync::Arc;
 
 use perennial_app::App;
+use perennial_http::{Options, Perimeter, Routes};
 
-pub use access::Access;
-pub use door::Door;
-pub use error::{ApiError, Protocol};
-pub use extract::{Body, On, Path, Query, Who};
-pub use options::{Options, limits};
-pub use perennial_core::site::SESSION_COOKIE;
-pub use routes::Routes;
-pub use serve::{Peer, serve};
+pub use error::{Protocol, surface_of};
+pub use routes::NOT_FOUND_HINT;
 
-/// Every route over `app`.
-pub fn router(app: Arc<App>, options: Options) -> axum::Router {
-    router_with(app, options, |routes| routes)
+/// Every JSON route.
+pub fn routes(perimeter: &Perimeter) -> Routes {
+    let all = [health::routes, metrics::routes, native::routes, inference::routes, mlflow::routes];
+    perimeter.metrics().register(metrics::AppMetrics::new(perimeter.app()));
+    let routes = all.into_iter().fold(routes::JsonRoutes::new(perimeter), |routes, add| add(routes));
+    routes.finish(perimeter)
 }
 
-/// Every route over `app`, and those that `more` adds: pages, other protocols.
-pub fn router_with(app: Arc<App>, options: Options, more: impl FnOnce(Routes) -> Routes) -> axum::Router {
-    let routes = [health::routes, metrics::routes, native::routes, inference::routes, mlflow::routes]
-        .into_iter()
-        .fold(Routes::new(), |routes, add| add(routes));
-    let routes = more(routes);
-    let door = Door::new(app, options, &routes);
-    routes.finish(door)
+/// The JSON routes of `app` alone.
+pub fn router(app: Arc<App>, options: Options) -> axum::Router {
+    routes(&Perimeter::new(app, options)).into_router(NOT_FOUND_HINT)
 }

@@ -1,65 +1,152 @@
-//! What `/metrics` tells, in Prometheus' text format.
+//! `/metrics`: requests, predictions, background work and memory, as Prometheus scrapes them.
 
-mod text;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::fmt;
+use std::sync::{Arc, Weak};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::header;
+use perennial_app::App;
+use perennial_core::Error;
 use perennial_core::permission::Permission;
+use perennial_http::metrics::CONTENT_TYPE;
+use perennial_http::{Access, HttpError};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::routes::{Route, Routes};
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(crate) fn routes(routes: Routes) -> Routes {
-    routes.get("/metrics", Access::Server(Permission::Read), tell)
+pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
+    routes.get("/metrics", Access::Server(Permission::Read), show)
 }
 
-/// Upper bounds of the latency buckets, microseconds.
-const BOUNDS_US: [u64; 12] =
-    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
-/// Statuses that are counted by themselves; any other counts as the last.
-const STATUSES: [u16; 20] =
-    [200, 201, 202, 204, 303, 304, 400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 501, 503, 504, 0];
-
-/// Counters by route.
-pub(crate) struct Metrics {
-    routes: Vec<(Arc<Route>, Counters)>,
-    unmatched: Counters,
+async fn show(State(state): State<ApiState>) -> Result<Response, HttpError> {
+    let text = state.perimeter.metrics().text();
+    let text = text.map_err(|cause| Error::internal("the metrics could not be written", cause))?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
 }
 
-#[derive(Default)]
-struct Counters {
-    by_status: [AtomicU64; STATUSES.len()],
-    by_latency: [AtomicU64; BOUNDS_US.len() + 1],
-    sum_us: AtomicU64,
+/// The metrics of an application, read when they are scraped.
+pub(crate) struct AppMetrics(Weak<App>);
+
+impl AppMetrics {
+    pub(crate) fn new(app: &Arc<App>) -> Self {
+        Self(Arc::downgrade(app))
+    }
 }
 
-impl Metrics {
-    pub(crate) fn new(routes: &[Arc<Route>]) -> Self {
-        Self {
-            routes: routes.iter().map(|route| (route.clone(), Counters::default())).collect(),
-            unmatched: Counters::default(),
+impl fmt::Debug for AppMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppMetrics")
+    }
+}
+
+impl Collector for AppMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(app) = self.0.upgrade() else { return Ok(()) };
+        encode_predictions(&app, &mut encoder)?;
+        let tasks = ("perennial_tasks_in_flight", "Pipeline runs and other background work in progress.");
+        encode_gauge(&mut encoder, tasks, app.work.len() as u64)?;
+        let writes = ("perennial_store_writes_waiting", "Writes that wait for the metadata store.");
+        encode_gauge(&mut encoder, writes, app.store().waiting() as u64)?;
+        match resident_bytes() {
+            Some(bytes) => encode_gauge(&mut encoder, ("process_resident_memory_bytes", "Resident memory."), bytes),
+            None => Ok(()),
         }
     }
-
-    /// Counts an answer of the route at `place`.
-    pub(crate) fn count(&self, place: usize, status: StatusCode, elapsed: Duration) {
-        let counters = self.routes.get(place).map_or(&self.unmatched, |(_, counters)| counters);
-        let us = elapsed.as_micros() as u64;
-        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len() - 1);
-        let bucket = BOUNDS_US.iter().position(|bound| us <= *bound).unwrap_or(BOUNDS_US.len());
-        counters.by_status[status].fetch_add(1, Ordering::Relaxed);
-        counters.by_latency[bucket].fetch_add(1, Ordering::Relaxed);
-        counters.sum_us.fetch_add(us, Ordering::Relaxed);
-    }
 }
 
-async fn tell(State(door): State<Door>) -> Response {
-    let text = text::of(&door);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+fn encode_gauge(encoder: &mut DescriptorEncoder<'_>, (name, help): (&str, &str), value: u64) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+#[derive(Debug, Clone, EncodeLabelSet)]
+struct VersionLabels {
+    endpoint: String,
+    version: i64,
+    part: &'static str,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct QuantileLabels {
+    endpoint: String,
+    version: i64,
+    part: &'static str,
+    quantile: f64,
+}
+
+/// What one version answered since it got its role.
+struct VersionRequests {
+    labels: VersionLabels,
+    requests: u64,
+    errors: u64,
+    /// Latency by quantile, in seconds.
+    seconds: Vec<(f64, f64)>,
+}
+
+fn version_requests(app: &App) -> Vec<VersionRequests> {
+    let mut all = Vec::new();
+    for endpoint in app.endpoints.router.names() {
+        let Some(deployment) = app.endpoints.router.find(&endpoint) else { continue };
+        let canary = deployment.canary.as_ref().map(|canary| ("canary", &canary.version));
+        for (part, version) in [("champion", &deployment.champion)].into_iter().chain(canary) {
+            let seconds = |quantile| Some((quantile, version.counts.latency_ms(quantile)? / 1e3));
+            all.push(VersionRequests {
+                labels: VersionLabels { endpoint: endpoint.clone(), version: version.number, part },
+                requests: version.counts.requests(),
+                errors: version.counts.errors(),
+                seconds: [0.5, 0.99].into_iter().filter_map(seconds).collect(),
+            });
+        }
+    }
+    all
+}
+
+fn encode_predictions(app: &App, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let versions = version_requests(app);
+    encode_counters(
+        encoder,
+        ("perennial_prediction_requests", "Requests that a version answered since it got its role."),
+        versions.iter().map(|version| (&version.labels, version.requests)),
+    )?;
+    encode_counters(
+        encoder,
+        ("perennial_prediction_errors", "Requests of these that ended with 5xx."),
+        versions.iter().map(|version| (&version.labels, version.errors)),
+    )?;
+    let help = "Latency of a version's answers.";
+    let mut family = encoder.encode_descriptor("perennial_prediction_seconds", help, None, MetricType::Gauge)?;
+    for VersionRequests { labels, seconds, .. } in &versions {
+        let VersionLabels { endpoint, version, part } = labels.clone();
+        for (quantile, value) in seconds {
+            let labels = QuantileLabels { endpoint: endpoint.clone(), version, part, quantile: *quantile };
+            ConstGauge::new(*value).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn encode_counters<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    series: impl Iterator<Item = (&'a VersionLabels, u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in series {
+        ConstCounter::new(value).encode(family.encode_family(labels)?)?;
+    }
+    Ok(())
+}
+
+/// Resident memory of this process, where the system reports it.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
 }

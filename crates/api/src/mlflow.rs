@@ -18,19 +18,18 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
+use perennial_http::extract::CurrentCaller;
+use perennial_http::{Access, HttpError};
 
 /// What every handler answers with.
-type Answer = Result<Json<Value>, ApiError>;
+type Answer = Result<Json<Value>, HttpError>;
 
 /// Where the routes stand: for clients, and for pages of MLflow's own kind.
 const ROOTS: [&str; 2] = ["/api", "/ajax-api"];
 
-pub(crate) fn routes(routes: Routes) -> Routes {
+pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
     ROOTS.into_iter().fold(routes, |routes, root| {
         let below = |path: &str| format!("{root}/2.0/mlflow/{path}");
         let routes = experiments::routes(routes, &below);
@@ -38,9 +37,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
         let routes = metrics::routes(routes, &below);
         let routes = artifacts::routes(routes, &below);
         let routes = files::routes(routes, &format!("{root}/2.0/mlflow-artifacts/artifacts"));
-        let routes = routes.post(&below("logged-models/search"), Access::Known, no_logged_models).get(
+        let routes = routes.post(&below("logged-models/search"), Access::Authenticated, no_logged_models).get(
             &format!("{root}/3.0/mlflow/server-info"),
-            Access::Known,
+            Access::Authenticated,
             server_info,
         );
         let routes = everywhere(routes, &below("{*rest}"), unknown);
@@ -48,17 +47,17 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     })
 }
 
-fn everywhere<T: 'static, H: Handler<T, Door>>(routes: Routes, path: &str, handler: H) -> Routes {
+fn everywhere<T: 'static, H: Handler<T, ApiState>>(routes: JsonRoutes, path: &str, handler: H) -> JsonRoutes {
     routes
-        .get(path, Access::Known, handler.clone())
-        .post(path, Access::Known, handler.clone())
-        .patch(path, Access::Known, handler.clone())
-        .put(path, Access::Known, handler.clone())
-        .delete(path, Access::Known, handler)
+        .get(path, Access::Authenticated, handler.clone())
+        .post(path, Access::Authenticated, handler.clone())
+        .patch(path, Access::Authenticated, handler.clone())
+        .put(path, Access::Authenticated, handler.clone())
+        .delete(path, Access::Authenticated, handler)
 }
 
 /// What this server does of what clients ask before they do it.
-async fn server_info(_: Who) -> Json<Value> {
+async fn server_info(_: CurrentCaller) -> Json<Value> {
     Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,
@@ -72,7 +71,7 @@ async fn server_info(_: Who) -> Json<Value> {
 }
 
 /// Models are registered, not logged on their own; clients that list the artifacts of a run ask for such, too.
-async fn no_logged_models(_: Who) -> Json<Value> {
+async fn no_logged_models(_: CurrentCaller) -> Json<Value> {
     Json(json!({}))
 }
 

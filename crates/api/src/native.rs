@@ -14,21 +14,21 @@ mod monitors;
 mod pipeline_runs;
 mod projects;
 mod releases;
-mod sent;
+mod uploads;
 mod wire;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
+use perennial_http::Access;
 
-pub(crate) fn routes(routes: Routes) -> Routes {
+pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let all = [
         projects::routes,
-        sent::routes,
+        uploads::routes,
         pipeline_runs::routes,
         datasets::routes,
         loads::routes,
@@ -47,6 +47,6 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     routes.get("/api/v1/openapi.json", Access::Public, describe)
 }
 
-async fn describe(State(door): State<Door>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], door.0.openapi.clone()).into_response()
+async fn describe(State(state): State<ApiState>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], state.openapi.clone()).into_response()
 }

@@ -1,26 +1,26 @@
-//! The description of the native routes, generated from the code that answers them.
+//! The description of the native routes, generated from their handlers.
 
+use axum::routing::MethodFilter;
+use perennial_http::Access;
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, RefOr, Schema};
-
-use crate::access::Access;
 
 /// An operation with its description and the schemas it names.
 pub(crate) trait Documented: utoipa::Path + utoipa::__dev::SchemaReferences {}
 
 impl<T: utoipa::Path + utoipa::__dev::SchemaReferences> Documented for T {}
 
-/// Descriptions gathered while routes are registered, and written out only when somebody asks:
-/// made at every start they would cost it milliseconds and megabytes.
+/// Descriptions collected while routes are registered, and written only when a client asks for them: at every start
+/// that would cost milliseconds and megabytes.
 #[derive(Default, Clone)]
 pub(crate) struct Document {
     operations: Vec<(Describe, Access)>,
 }
 
-/// Adds the description of one operation, which asks for an access.
+/// Adds the description of one operation and the access it requires.
 type Describe = fn(&mut Parts, Access);
 
-/// What a document is made of.
+/// The parts of a document.
 #[derive(Default)]
 struct Parts {
     operations: Vec<(String, HttpMethod, Operation)>,
@@ -28,17 +28,17 @@ struct Parts {
 }
 
 impl Document {
-    /// Adds an operation; gives its method and path.
-    pub(crate) fn add<D: Documented>(&mut self, access: Access) -> (&'static str, String) {
+    /// Adds an operation and returns its method and path.
+    pub(crate) fn add<D: Documented>(&mut self, access: Access) -> (MethodFilter, String) {
         self.operations.push((describe::<D>, access));
-        let name = match method::<D>() {
-            HttpMethod::Post => "POST",
-            HttpMethod::Put => "PUT",
-            HttpMethod::Patch => "PATCH",
-            HttpMethod::Delete => "DELETE",
-            _ => "GET",
+        let method = match method::<D>() {
+            HttpMethod::Post => MethodFilter::POST,
+            HttpMethod::Put => MethodFilter::PUT,
+            HttpMethod::Patch => MethodFilter::PATCH,
+            HttpMethod::Delete => MethodFilter::DELETE,
+            _ => MethodFilter::GET,
         };
-        (name, D::path())
+        (method, D::path())
     }
 
     /// The whole description as JSON.
@@ -70,8 +70,8 @@ fn method<D: Documented>() -> HttpMethod {
 
 fn describe<D: Documented>(parts: &mut Parts, access: Access) {
     let mut operation = D::operation();
-    let said = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
-    operation.description = Some(format!("{said}Access: {}.", access.words()));
+    let description = operation.description.take().map_or_else(String::new, |text| format!("{text}\n\n"));
+    operation.description = Some(format!("{description}Access: {access}."));
     parts.operations.push((D::path().replace("{*", "{"), method::<D>(), operation));
     D::schemas(&mut parts.schemas);
 }

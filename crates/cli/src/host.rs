@@ -17,6 +17,7 @@ use perennial_app::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_app::{App, Caller, access, lease, loads, pipelines};
 use perennial_core::ErrorCode;
 use perennial_core::id::ProjectId;
+use perennial_http::{Options, Perimeter, PlainTcp, serve};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -64,7 +65,7 @@ pub(crate) struct Host {
     /// Pipeline runs that a server before this one left behind.
     left: Mutex<Vec<PipelineRun>>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     ticking: Option<JoinHandle<()>>,
     leasing: JoinHandle<()>,
     _lock: File,
@@ -118,27 +119,16 @@ impl Host {
         loads::sweep(&app.kernel).await?;
         let left = pipelines::recover(&caller).await?;
         app.endpoints.open_all().await?;
-        let pages = perennial_console::Options {
-            auth: serving.auth,
-            hosts: serving.hosts.clone(),
-            is_local: |extensions| {
-                extensions.get::<perennial_api::Peer>().is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
-            },
-        };
-        let options = perennial_api::Options { auth: serving.auth, hosts: serving.hosts };
-        let pages = perennial_console::pages(app.clone(), pages);
-        // Pages judge their visitors themselves: they send them to sign in.
-        let router = perennial_api::router_with(app.clone(), options, |routes| {
-            pages
-                .into_iter()
-                .fold(routes, |routes, (path, page)| routes.page(&path, perennial_api::Access::Public, page))
-        });
+        let options = Options { auth: serving.auth, hosts: serving.hosts };
+        let perimeter = Perimeter::new(app.clone(), options);
+        let routes = perennial_api::routes(&perimeter).merge(perennial_console::routes(&perimeter));
+        let router = routes.into_router(perennial_api::NOT_FOUND_HINT);
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // The sender lives as long as the host.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let served = tokio::spawn(perennial_api::serve(listener, router, shutdown, CONNECTIONS_PATIENCE));
+        let served = tokio::spawn(serve(listener, PlainTcp, router, shutdown, CONNECTIONS_PATIENCE));
         let leasing = tokio::spawn(lease::keep(app.kernel.clone()));
         let host = Self {
             app,
@@ -205,7 +195,7 @@ impl Host {
         self.app.work.stop(PATIENCE).await;
         // A second stop changes nothing.
         let _ = self.stop.send(true);
-        self.serving.await??;
+        self.serving.await?;
         let path = self.data.join("server.json");
         if path.exists() {
             std::fs::remove_file(path)?;

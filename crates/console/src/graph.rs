@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
-use crate::mark::Mark;
+use crate::badge::StatusBadge;
 
 const NODE_WIDTH: f64 = 150.0;
 const NODE_HEIGHT: f64 = 46.0;
@@ -19,7 +19,7 @@ pub(crate) const NODES_MAX: usize = 200;
 /// A step to be drawn, after all those it needs.
 pub(crate) struct Step {
     pub name: String,
-    pub mark: Mark,
+    pub badge: StatusBadge,
     pub needs: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ impl askama::filters::HtmlSafe for Graph {}
 struct Node {
     name: String,
     shown: String,
-    mark: Mark,
+    badge: StatusBadge,
     x: f64,
     y: f64,
 }
@@ -74,12 +74,12 @@ impl Graph {
                 let half = f64::midpoint(x1, x);
                 edges.push(format!("M{x1:.0} {y1:.0} C{half:.0} {y1:.0} {half:.0} {y2:.0} {x:.0} {y2:.0}"));
             }
-            nodes.push(Node { name: step.name.clone(), shown: shortened(&step.name), mark: step.mark, x, y });
+            nodes.push(Node { name: step.name.clone(), shown: shortened(&step.name), badge: step.badge, x, y });
         }
         let columns = filled.len() as f64;
         let rows = filled.values().copied().max().unwrap_or(1) as f64;
         let description =
-            steps.iter().map(|step| format!("{} {}", step.name, step.mark.word())).collect::<Vec<_>>().join(", ");
+            steps.iter().map(|step| format!("{} {}", step.name, step.badge.word())).collect::<Vec<_>>().join(", ");
         Some(Self {
             nodes,
             edges,

@@ -23,7 +23,6 @@ pub mod port;
 pub mod release;
 pub mod rule;
 pub mod schema;
-pub mod site;
 pub mod sql;
 pub mod state;
 pub mod task;

@@ -2,6 +2,7 @@
 
 mod command;
 mod evaluate;
+mod mlmodel;
 mod model;
 mod sql;
 mod train;

@@ -7,36 +7,35 @@ use perennial_core::Result;
 use perennial_core::model::{InputKind, Signature};
 use perennial_core::permission::Permission;
 use perennial_core::task::TaskKind;
+use perennial_http::extract::{CurrentCaller, Path};
+use perennial_http::{Access, HttpError};
 use serde_json::{Value, json};
 
 use super::{find, outputs, version};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Path, Who};
-use crate::health::is_ready;
-use crate::routes::Routes;
+use crate::health::require_ready;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
 /// How a model is named by what it is kept as.
 const PLATFORM: &str = "onnx_onnxv1";
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let ask = Access::Endpoint(Permission::Read);
     routes
-        .get("/v2", Access::Known, server)
-        .get("/v2/", Access::Known, server)
-        .get("/v2/health/live", Access::Public, live)
-        .get("/v2/health/ready", Access::Public, ready)
+        .get("/v2", Access::Authenticated, server)
+        .get("/v2/", Access::Authenticated, server)
+        .probe("/v2/health/live", live)
+        .probe("/v2/health/ready", ready)
         .get("/v2/models/{endpoint}", ask, model)
         .get("/v2/models/{endpoint}/versions/{version}", ask, model_version)
         .get("/v2/models/{endpoint}/ready", ask, model_ready)
         .get("/v2/models/{endpoint}/versions/{version}/ready", ask, version_ready)
-        .post("/v2/repository/index", Access::Known, index)
+        .post("/v2/repository/index", Access::Authenticated, index)
 }
 
-async fn server(State(door): State<Door>) -> Json<Value> {
+async fn server(State(state): State<ApiState>) -> Json<Value> {
     Json(
-        json!({ "name": "perennial", "version": door.0.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }),
+        json!({ "name": "perennial", "version": state.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }),
     )
 }
 
@@ -44,37 +43,37 @@ async fn live() -> Json<Value> {
     Json(json!({ "live": true }))
 }
 
-async fn ready(State(door): State<Door>) -> Result<Json<Value>, ApiError> {
-    is_ready(&door).await?;
+async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> {
+    require_ready(&state).await?;
     Ok(Json(json!({ "live": true, "ready": true })))
 }
 
-async fn model(State(door): State<Door>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    Ok(Json(describe(&door, &name, None).await?))
+async fn model(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
+    Ok(Json(describe(&state, &name, None).await?))
 }
 
 async fn model_version(
-    State(door): State<Door>,
+    State(state): State<ApiState>,
     Path((name, number)): Path<(String, String)>,
-) -> Result<Json<Value>, ApiError> {
-    Ok(Json(describe(&door, &name, Some(version(&number)?)).await?))
+) -> Result<Json<Value>, HttpError> {
+    Ok(Json(describe(&state, &name, Some(version(&number)?)).await?))
 }
 
-async fn model_ready(State(door): State<Door>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
-    find(&door, &name, |_| ()).await?;
+async fn model_ready(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
+    find(&state, &name, |_| ()).await?;
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
 async fn version_ready(
-    State(door): State<Door>,
+    State(state): State<ApiState>,
     Path((name, number)): Path<(String, String)>,
-) -> Result<Json<Value>, ApiError> {
-    describe(&door, &name, Some(version(&number)?)).await?;
+) -> Result<Json<Value>, HttpError> {
+    describe(&state, &name, Some(version(&number)?)).await?;
     Ok(Json(json!({ "name": name, "version": number, "ready": true })))
 }
 
-async fn describe(door: &Door, name: &str, number: Option<i64>) -> Result<Value> {
-    find(door, name, |deployment| metadata(deployment, name, number)).await?
+async fn describe(state: &ApiState, name: &str, number: Option<i64>) -> Result<Value> {
+    find(state, name, |deployment| metadata(deployment, name, number)).await?
 }
 
 fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<Value> {
@@ -117,10 +116,10 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
 }
 
 /// Every endpoint the caller may ask; its body is empty or says `ready`, which all of these are.
-async fn index(State(door): State<Door>, Who { caller, .. }: Who) -> Json<Vec<Value>> {
-    let names = door.0.app.endpoints.router.names();
+async fn index(State(state): State<ApiState>, CurrentCaller { caller }: CurrentCaller) -> Json<Vec<Value>> {
+    let names = state.app.endpoints.router.names();
     let listed = names.into_iter().filter_map(|name| {
-        let deployment = door.0.app.endpoints.router.find(&name)?;
+        let deployment = state.app.endpoints.router.find(&name)?;
         let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
         may.then(|| json!({ "name": name, "version": deployment.champion.number.to_string(), "state": "READY", "reason": "" }))
     });

@@ -1,6 +1,6 @@
 //! MLflow's scoring protocol: `/endpoints/{endpoint}/invocations`.
 
-mod forms;
+mod payload;
 mod table;
 
 use axum::extract::{Extension, Request, State};
@@ -9,15 +9,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use perennial_app::endpoints::{self, Answer, Extra};
 use perennial_core::Result;
+use perennial_core::id::RequestId;
 use perennial_core::task::TaskKind;
+use perennial_http::body::{self, ContentEncoding};
+use perennial_http::extract::Path;
+use perennial_http::{HttpError, RequestStart};
 
-use super::decode::{decode, encoding};
+use super::offload::run_or_offload;
 use super::outputs::{class, is_yes, number, text};
-use super::run::run;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{self, Path};
-use crate::gate::{Began, Id};
+use crate::state::ApiState;
 
 /// The MLflow version whose protocol this is; clients look whether it is at least 2.
 const MLFLOW_VERSION: &str = "3.17.2";
@@ -25,8 +25,8 @@ const MLFLOW_VERSION: &str = "3.17.2";
 /// The version that answered.
 static MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
-pub(super) async fn ping(State(door): State<Door>, Path(name): Path<String>) -> Result<Response, ApiError> {
-    super::find(&door, &name, |_| ()).await?;
+pub(super) async fn ping(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Response, HttpError> {
+    super::find(&state, &name, |_| ()).await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], "\n").into_response())
 }
 
@@ -60,26 +60,26 @@ fn media(headers: &HeaderMap) -> Result<Media, Box<Response>> {
 }
 
 pub(super) async fn invocations(
-    State(door): State<Door>,
+    State(state): State<ApiState>,
     Path(name): Path<String>,
-    Extension(Id(id)): Extension<Id>,
-    Extension(Began(began)): Extension<Began>,
+    Extension(id): Extension<RequestId>,
+    Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
-) -> Result<Response, ApiError> {
-    let (bytes_max, may_wait) = super::find(&door, &name, super::bounds).await?;
+) -> Result<Response, HttpError> {
+    let (bytes_max, may_wait) = super::find(&state, &name, super::bounds).await?;
     let (parts, body) = request.into_parts();
     let media = match media(&parts.headers) {
         Ok(media) => media,
         Err(refused) => return Ok(*refused),
     };
-    let encoding = encoding(&parts.headers)?;
-    let body = extract::read(&parts.headers, body, bytes_max).await?;
-    let app = door.0.app.clone();
-    let answered = run(&door, encoding.bytes(&body), may_wait, move || {
-        let body = decode(encoding, body, bytes_max)?;
+    let encoding = ContentEncoding::of(&parts.headers)?;
+    let body = body::read(&parts.headers, body, bytes_max).await?;
+    let app = state.app.clone();
+    let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), may_wait, move || {
+        let body = encoding.decompress(body, bytes_max)?;
         let table = match media {
-            Media::Json => forms::read(&body)?,
-            Media::Csv => forms::read_csv(&body)?,
+            Media::Json => payload::read(&body)?,
+            Media::Csv => payload::read_csv(&body)?,
         };
         let deployment = super::held(&app, &name)?;
         let inputs = table.fit(|name| deployment.input(name))?;
@@ -90,7 +90,7 @@ pub(super) async fn invocations(
         Ok((write(&answered, rows), answered.version, answered.unsynced))
     });
     let (body, version, unsynced) = answered.await?;
-    door.0.app.endpoints.sync(unsynced).await?;
+    state.app.endpoints.sync(unsynced).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (MODEL_VERSION.clone(), HeaderValue::from(version)),

@@ -9,54 +9,53 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use perennial_app::endpoints::{self, Extra};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_http::body::{self, ContentEncoding};
+use perennial_http::extract::Path;
+use perennial_http::{HttpError, RequestStart};
 
-use super::decode::{decode, encoding};
+use super::offload::run_or_offload;
 use super::outputs::{self, Written};
-use super::run::run;
 use super::wire;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{self, Path};
-use crate::gate::{Began, Id};
+use crate::state::ApiState;
 
 /// Bytes of the JSON part, in requests and answers.
 static JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 pub(super) async fn infer(
-    State(door): State<Door>,
+    State(state): State<ApiState>,
     Path(name): Path<String>,
-    Extension(Id(id)): Extension<Id>,
-    Extension(Began(began)): Extension<Began>,
+    Extension(id): Extension<RequestId>,
+    Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
-) -> Result<Response, ApiError> {
-    Ok(respond(&door, name, None, (id, began), request).await?)
+) -> Result<Response, HttpError> {
+    Ok(respond(&state, name, None, (id, began), request).await?)
 }
 
 pub(super) async fn infer_version(
-    State(door): State<Door>,
+    State(state): State<ApiState>,
     Path((name, version)): Path<(String, String)>,
-    Extension(Id(id)): Extension<Id>,
-    Extension(Began(began)): Extension<Began>,
+    Extension(id): Extension<RequestId>,
+    Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Response, HttpError> {
     let version = super::version(&version)?;
-    Ok(respond(&door, name, Some(version), (id, began), request).await?)
+    Ok(respond(&state, name, Some(version), (id, began), request).await?)
 }
 
 async fn respond(
-    door: &Door,
+    state: &ApiState,
     name: String,
     version: Option<i64>,
     (id, began): (RequestId, Instant),
     request: Request,
 ) -> Result<Response> {
-    let (bytes_max, may_wait) = super::find(door, &name, super::bounds).await?;
+    let (bytes_max, may_wait) = super::find(state, &name, super::bounds).await?;
     let (parts, body) = request.into_parts();
-    let (json_bytes, encoding) = (json_bytes(&parts.headers)?, encoding(&parts.headers)?);
-    let body = extract::read(&parts.headers, body, bytes_max).await?;
-    let app = door.0.app.clone();
-    let (written, unsynced) = run(door, encoding.bytes(&body), may_wait, move || {
-        let body = decode(encoding, body, bytes_max)?;
+    let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
+    let body = body::read(&parts.headers, body, bytes_max).await?;
+    let app = state.app.clone();
+    let (written, unsynced) = run_or_offload(state, encoding.decompressed_bytes(&body), may_wait, move || {
+        let body = encoding.decompress(body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         let deployment = super::held(&app, &name)?;
         outputs::judge(deployment.champion.model.signature(), request.wanted.as_deref())?;
@@ -68,11 +67,11 @@ async fn respond(
         Ok((outputs::write(&name, &id.to_string(), rows, &request, &answered), unsynced))
     })
     .await?;
-    door.0.app.endpoints.sync(unsynced).await?;
-    Ok(told(written))
+    state.app.endpoints.sync(unsynced).await?;
+    Ok(into_response(written))
 }
 
-fn told(written: Written) -> Response {
+fn into_response(written: Written) -> Response {
     let body = Bytes::from(written.body);
     match written.json_bytes {
         None => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),

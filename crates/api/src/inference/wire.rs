@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::binary::{self, Raw};
 use super::data::{Data, quote_bare};
 use super::tensor::{self, Datatype, Shape, refused, shown};
-use crate::options::limits;
+use crate::limits;
 
 /// A request. What it does not name (`model_name`, unknown parameters) is passed over.
 #[derive(Deserialize)]

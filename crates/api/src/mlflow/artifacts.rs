@@ -4,20 +4,20 @@ use axum::Json;
 use perennial_app::tracking::artifacts;
 use perennial_core::Result;
 use perennial_core::path::RelativePath;
+use perennial_http::Access;
+use perennial_http::extract::CurrentCaller;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, refused};
 use super::files::judge;
 use super::{Answer, wire};
-use crate::access::Access;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
-    routes.get(&below("artifacts/list"), Access::Known, list)
+pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
+    routes.get(&below("artifacts/list"), Access::Authenticated, list)
 }
 
-async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let path = folder(fields.text("path")?)?;
     let before = path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
     let (run, listed) = artifacts::list_in(&caller, fields.run_id()?, path).await?;

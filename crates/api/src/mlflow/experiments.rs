@@ -4,46 +4,46 @@ use axum::Json;
 use perennial_app::tracking::{experiments, limits};
 use perennial_core::Result;
 use perennial_core::state::Lifecycle;
+use perennial_http::Access;
+use perennial_http::extract::CurrentCaller;
 use serde_json::json;
 
 use super::fields::Fields;
 use super::{Answer, wire};
-use crate::access::Access;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
+pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
     routes
-        .post(&below("experiments/create"), Access::Known, create)
-        .get(&below("experiments/get"), Access::Known, get)
-        .get(&below("experiments/get-by-name"), Access::Known, get_by_name)
-        .get(&below("experiments/search"), Access::Known, search)
-        .post(&below("experiments/search"), Access::Known, search)
-        .post(&below("experiments/update"), Access::Known, update)
-        .post(&below("experiments/delete"), Access::Known, delete)
-        .post(&below("experiments/restore"), Access::Known, restore)
-        .post(&below("experiments/set-experiment-tag"), Access::Known, set_tag)
-        .post(&below("experiments/delete-experiment-tag"), Access::Known, delete_tag)
+        .post(&below("experiments/create"), Access::Authenticated, create)
+        .get(&below("experiments/get"), Access::Authenticated, get)
+        .get(&below("experiments/get-by-name"), Access::Authenticated, get_by_name)
+        .get(&below("experiments/search"), Access::Authenticated, search)
+        .post(&below("experiments/search"), Access::Authenticated, search)
+        .post(&below("experiments/update"), Access::Authenticated, update)
+        .post(&below("experiments/delete"), Access::Authenticated, delete)
+        .post(&below("experiments/restore"), Access::Authenticated, restore)
+        .post(&below("experiments/set-experiment-tag"), Access::Authenticated, set_tag)
+        .post(&below("experiments/delete-experiment-tag"), Access::Authenticated, delete_tag)
 }
 
-async fn create(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn create(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let made =
         experiments::create(&caller, fields.required("name")?, fields.text("artifact_location")?, fields.tags()?)
             .await?;
     Ok(Json(json!({ "experiment_id": made.id.to_string() })))
 }
 
-async fn get(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn get(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let found = experiments::get(&caller, fields.experiment_id()?).await?;
     Ok(Json(json!({ "experiment": wire::experiment(&found) })))
 }
 
-async fn get_by_name(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn get_by_name(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let found = experiments::get_by_name(&caller, &fields.required("experiment_name")?).await?;
     Ok(Json(json!({ "experiment": wire::experiment(&found) })))
 }
 
-async fn search(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn search(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let search = experiments::Search {
         filter: fields.text("filter")?.unwrap_or_default(),
         lifecycle: lifecycle(&fields, "view_type")?,
@@ -67,27 +67,27 @@ pub(super) fn lifecycle(fields: &Fields, name: &str) -> Result<Option<Lifecycle>
     }
 }
 
-async fn update(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn update(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     experiments::rename(&caller, fields.experiment_id()?, fields.required("new_name")?).await?;
     Ok(Json(json!({})))
 }
 
-async fn delete(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn delete(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     experiments::delete(&caller, fields.experiment_id()?).await?;
     Ok(Json(json!({})))
 }
 
-async fn restore(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn restore(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     experiments::restore(&caller, fields.experiment_id()?).await?;
     Ok(Json(json!({})))
 }
 
-async fn set_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn set_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     experiments::set_tag(&caller, fields.experiment_id()?, fields.tag()?).await?;
     Ok(Json(json!({})))
 }
 
-async fn delete_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn delete_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     experiments::delete_tag(&caller, fields.experiment_id()?, fields.required("key")?).await?;
     Ok(Json(json!({})))
 }

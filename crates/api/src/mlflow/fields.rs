@@ -7,11 +7,10 @@ use http::{Method, header};
 use perennial_app::tracking::experiments::Tag;
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_http::{HttpError, body};
 use serde_json::{Map, Value};
 
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract;
+use crate::state::ApiState;
 
 /// Bytes of a JSON body: a batch at its limits with every character escaped.
 const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -24,10 +23,10 @@ pub(super) struct Fields {
     path: String,
 }
 
-impl FromRequest<Door> for Fields {
-    type Rejection = ApiError;
+impl FromRequest<ApiState> for Fields {
+    type Rejection = HttpError;
 
-    async fn from_request(request: Request, _: &Door) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
         if parts.method == Method::GET || parts.method == Method::HEAD {
             return Ok(Self::of_query(&parts.uri)?);
@@ -38,7 +37,7 @@ impl FromRequest<Door> for Fields {
                 format!("Bad Request. Content-Type must be application/json, this one is `{}`", kind.escape_debug());
             return Err(refused(message).into());
         }
-        let bytes = extract::read(&parts.headers, body, BODY_BYTES_MAX).await?;
+        let bytes = body::read(&parts.headers, body, BODY_BYTES_MAX).await?;
         Ok(Self::of_body(&bytes)?)
     }
 }

@@ -1,25 +1,22 @@
 //! The artifact proxy: files by path, up and down.
 
-use std::ops::Range;
-
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use perennial_app::tracking::artifacts::{self, Place};
 use perennial_core::path::RelativePath;
 use perennial_core::{Error, Result};
+use perennial_http::extract::{CurrentCaller, Path};
+use perennial_http::{Access, Content, HttpError, Selection, body};
 use serde_json::json;
 
 use super::artifacts::{file, folder};
 use super::fields::{Fields, refused};
 use super::{Answer, wire};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{Path, Who, incoming};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
 /// What may not stand in `filename*` of RFC 6266 as it is.
 const NAME_SET: &AsciiSet = &CONTROLS
@@ -48,13 +45,13 @@ const NAME_SET: &AsciiSet = &CONTROLS
 /// How often a path may be encoded over itself.
 const DECODED_MAX: usize = 8;
 
-pub(super) fn routes(routes: Routes, root: &str) -> Routes {
+pub(super) fn routes(routes: JsonRoutes, root: &str) -> JsonRoutes {
     let below = format!("{root}/{{*path}}");
-    routes.get(root, Access::Known, list).put(&below, Access::Known, put).get(&below, Access::Known, get).delete(
-        &below,
-        Access::Known,
-        delete,
-    )
+    routes
+        .get(root, Access::Authenticated, list)
+        .put(&below, Access::Authenticated, put)
+        .get(&below, Access::Authenticated, get)
+        .delete(&below, Access::Authenticated, delete)
 }
 
 /// The one judge of artifact paths: decoded until nothing changes, each form has to stay inside its folder.
@@ -83,7 +80,7 @@ fn place(path: &str) -> Result<Place> {
     })
 }
 
-async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     // What is above the runs is not told.
     let found = folder(fields.text("path")?)?.and_then(|path| Place::parse(&path));
     let Some(place) = found else { return Ok(Json(json!({}))) };
@@ -91,78 +88,36 @@ async fn list(Who { caller, .. }: Who, fields: Fields) -> Answer {
     Ok(Json(wire::page("files", listed.iter().map(|listed| file(listed, "")).collect(), None)))
 }
 
-async fn put(Who { caller, .. }: Who, Path(path): Path<String>, request: Request) -> Answer {
-    let incoming = std::pin::pin!(incoming(request.into_body()));
+async fn put(CurrentCaller { caller }: CurrentCaller, Path(path): Path<String>, request: Request) -> Answer {
+    let incoming = std::pin::pin!(body::stream(request.into_body()));
     artifacts::put(&caller, place(&path)?, incoming).await?;
     Ok(Json(json!({})))
 }
 
-async fn delete(Who { caller, .. }: Who, Path(path): Path<String>) -> Answer {
+async fn delete(CurrentCaller { caller }: CurrentCaller, Path(path): Path<String>) -> Answer {
     artifacts::delete(&caller, place(&path)?).await?;
     Ok(Json(json!({})))
 }
 
-async fn get(Who { caller, .. }: Who, Path(path): Path<String>, headers: HeaderMap) -> Result<Response, ApiError> {
+async fn get(
+    CurrentCaller { caller }: CurrentCaller,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, HttpError> {
     let found = artifacts::get(&caller, &place(&path)?).await?;
-    let etag = format!("\"{}\"", found.blob_digest);
     let name = found.path.rsplit('/').next().unwrap_or_default();
-    let range = match range(&headers, found.size_bytes) {
-        Asked::All => None,
-        Asked::Part(range) => Some(range),
-        Asked::Beyond => {
-            let outside = [(header::CONTENT_RANGE, format!("bytes */{}", found.size_bytes))];
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, outside).into_response());
-        }
+    let content = Content::new(media_type(name), found.size_bytes, &found.blob_digest)?;
+    let selection = content.select(&headers);
+    let body = match &selection {
+        Selection::Whole => Body::from_stream(artifacts::read(&caller, &found, None).await?),
+        Selection::Part(range) => Body::from_stream(artifacts::read(&caller, &found, Some(range.clone())).await?),
+        _ => Body::empty(),
     };
-    let length = range.as_ref().map_or(found.size_bytes, |range| range.end - range.start);
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let body = Body::from_stream(artifacts::read(&caller, &found, range.clone()).await?);
-    let mut response = (status, body).into_response();
-    let told = response.headers_mut();
-    told.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
-    told.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    told.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let mut text = |key, text: String| {
-        if let Ok(value) = HeaderValue::from_str(&text) {
-            told.insert(key, value);
-        }
-    };
-    text(header::ETAG, etag);
-    text(header::CONTENT_DISPOSITION, attachment(name));
-    if let Some(range) = range {
-        text(header::CONTENT_RANGE, format!("bytes {}-{}/{}", range.start, range.end - 1, found.size_bytes));
+    let mut response = content.response(&selection, body);
+    if let Ok(value) = HeaderValue::from_str(&attachment(name)) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
-}
-
-/// What part of a file is asked for.
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    All,
-    Part(Range<u64>),
-    Beyond,
-}
-
-/// One range in bytes; what is written otherwise asks for all.
-fn range(headers: &HeaderMap, size: u64) -> Asked {
-    let wanted =
-        headers.get(header::RANGE).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("bytes="));
-    let Some((from, to)) = wanted.filter(|wanted| !wanted.contains(',')).and_then(|wanted| wanted.split_once('-'))
-    else {
-        return Asked::All;
-    };
-    let range = match (from.trim().parse::<u64>(), to.trim()) {
-        (Ok(from), "") => from..size,
-        (Ok(from), to) => match to.parse::<u64>() {
-            Ok(to) if to >= from => from..size.min(to.saturating_add(1)),
-            _ => return Asked::All,
-        },
-        (Err(_), to) => match to.parse::<u64>() {
-            Ok(last) if from.trim().is_empty() => size.saturating_sub(last)..size,
-            _ => return Asked::All,
-        },
-    };
-    if range.is_empty() { Asked::Beyond } else { Asked::Part(range) }
 }
 
 fn attachment(name: &str) -> String {
@@ -172,25 +127,39 @@ fn attachment(name: &str) -> String {
     format!("attachment; filename*=UTF-8''{}", utf8_percent_encode(name, NAME_SET))
 }
 
-/// The type of a file by its name alone.
-fn content_type(name: &str) -> &'static str {
+/// Endings of files that MLflow's clients show as text.
+const TEXT_ENDINGS: [&str; 24] = [
+    "cf",
+    "cfg",
+    "cnf",
+    "conf",
+    "csv",
+    "err",
+    "hocon",
+    "ini",
+    "ipynb",
+    "js",
+    "json",
+    "log",
+    "md",
+    "prop",
+    "properties",
+    "py",
+    "py3",
+    "rst",
+    "toml",
+    "tsv",
+    "txt",
+    "xml",
+    "yaml",
+    "yml",
+];
+
+/// The media type of a file, by its name alone.
+fn media_type(name: &str) -> &'static str {
     let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
-    match ending.as_str() {
-        "txt" | "log" | "err" | "cfg" | "conf" | "cnf" | "cf" | "ini" | "properties" | "prop" | "hocon" | "toml"
-        | "yaml" | "yml" | "xml" | "json" | "js" | "py" | "py3" | "csv" | "tsv" | "md" | "rst" | "ipynb" => {
-            "text/plain"
-        }
-        _ if name == "MLmodel" || name == "MLproject" => "text/plain",
-        "html" | "htm" => "text/html",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "svg" => "image/svg+xml",
-        "webp" => "image/webp",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        "tar" | "tgz" => "application/x-tar",
-        "gz" if name.ends_with(".tar.gz") => "application/x-tar",
-        _ => "application/octet-stream",
+    if TEXT_ENDINGS.contains(&ending.as_str()) || name == "MLmodel" || name == "MLproject" {
+        return "text/plain";
     }
+    mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
 }

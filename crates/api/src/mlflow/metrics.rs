@@ -5,26 +5,26 @@ use perennial_app::tracking::limits;
 use perennial_app::tracking::logging::{self, Batch, Point};
 use perennial_app::tracking::runs::{Param, RunInput};
 use perennial_core::Result;
+use perennial_http::Access;
+use perennial_http::extract::CurrentCaller;
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
 use super::{Answer, wire};
-use crate::access::Access;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
+pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
     routes
-        .post(&below("runs/log-metric"), Access::Known, log_metric)
-        .post(&below("runs/log-parameter"), Access::Known, log_param)
-        .post(&below("runs/set-tag"), Access::Known, set_tag)
-        .post(&below("runs/delete-tag"), Access::Known, delete_tag)
-        .post(&below("runs/log-batch"), Access::Known, log_batch)
-        .post(&below("runs/log-inputs"), Access::Known, log_inputs)
-        .get(&below("metrics/get-history"), Access::Known, history)
+        .post(&below("runs/log-metric"), Access::Authenticated, log_metric)
+        .post(&below("runs/log-parameter"), Access::Authenticated, log_param)
+        .post(&below("runs/set-tag"), Access::Authenticated, set_tag)
+        .post(&below("runs/delete-tag"), Access::Authenticated, delete_tag)
+        .post(&below("runs/log-batch"), Access::Authenticated, log_batch)
+        .post(&below("runs/log-inputs"), Access::Authenticated, log_inputs)
+        .get(&below("metrics/get-history"), Access::Authenticated, history)
 }
 
-async fn log_metric(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn log_metric(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let batch = Batch { metrics: vec![point(&fields)?], ..Batch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
@@ -39,7 +39,7 @@ fn point(fields: &Fields) -> Result<Point> {
     })
 }
 
-async fn log_param(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn log_param(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let batch = Batch { params: vec![param(&fields)?], ..Batch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
@@ -49,18 +49,18 @@ fn param(fields: &Fields) -> Result<Param> {
     Ok(Param { key: fields.required("key")?, value: fields.text("value")?.unwrap_or_default() })
 }
 
-async fn set_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn set_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let batch = Batch { tags: vec![fields.tag()?], ..Batch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
 }
 
-async fn delete_tag(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn delete_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     logging::delete_tag(&caller, fields.run_id()?, fields.required("key")?).await?;
     Ok(Json(json!({})))
 }
 
-async fn log_batch(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn log_batch(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let batch = Batch {
         metrics: fields.objects("metrics")?.iter().map(point).collect::<Result<_>>()?,
         params: fields.objects("params")?.iter().map(param).collect::<Result<_>>()?,
@@ -70,7 +70,7 @@ async fn log_batch(Who { caller, .. }: Who, fields: Fields) -> Answer {
     Ok(Json(json!({})))
 }
 
-async fn log_inputs(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn log_inputs(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let inputs = fields.objects("datasets")?.iter().map(input).collect::<Result<_>>()?;
     logging::log_inputs(&caller, fields.run_id()?, inputs).await?;
     Ok(Json(json!({})))
@@ -93,7 +93,7 @@ fn input(fields: &Fields) -> Result<RunInput> {
     })
 }
 
-async fn history(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn history(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let (run, key) = (fields.run_id(), fields.required("metric_key")?);
     let limit = fields.limit(Some(limits::PAGE_MAX), u32::MAX)?;
     // A run that is not there has no points.

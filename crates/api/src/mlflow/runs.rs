@@ -5,29 +5,29 @@ use perennial_app::tracking::runs::{Begin, RunUpdate, Search};
 use perennial_app::tracking::{limits, runs};
 use perennial_core::Result;
 use perennial_core::state::RunStatus;
+use perennial_http::Access;
+use perennial_http::extract::CurrentCaller;
 use serde_json::json;
 
 use super::experiments::lifecycle;
 use super::fields::Fields;
 use super::{Answer, wire};
-use crate::access::Access;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
 /// Runs of a page when nothing is said.
 const RUNS_USUAL: u32 = 1_000;
 
-pub(super) fn routes(routes: Routes, below: &dyn Fn(&str) -> String) -> Routes {
+pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
     routes
-        .post(&below("runs/create"), Access::Known, create)
-        .get(&below("runs/get"), Access::Known, get)
-        .post(&below("runs/update"), Access::Known, update)
-        .post(&below("runs/delete"), Access::Known, delete)
-        .post(&below("runs/restore"), Access::Known, restore)
-        .post(&below("runs/search"), Access::Known, search)
+        .post(&below("runs/create"), Access::Authenticated, create)
+        .get(&below("runs/get"), Access::Authenticated, get)
+        .post(&below("runs/update"), Access::Authenticated, update)
+        .post(&below("runs/delete"), Access::Authenticated, delete)
+        .post(&below("runs/restore"), Access::Authenticated, restore)
+        .post(&below("runs/search"), Access::Authenticated, search)
 }
 
-async fn create(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn create(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let begin = Begin {
         name: fields.text("run_name")?,
         user_id: fields.text("user_id")?.unwrap_or_default(),
@@ -38,11 +38,11 @@ async fn create(Who { caller, .. }: Who, fields: Fields) -> Answer {
     Ok(Json(json!({ "run": wire::run(&made) })))
 }
 
-async fn get(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn get(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     Ok(Json(json!({ "run": wire::run(&runs::get(&caller, fields.run_id()?).await?) })))
 }
 
-async fn update(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn update(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let change =
         RunUpdate { status: status(&fields)?, end_ms: fields.integer("end_time")?, name: fields.text("run_name")? };
     let run = runs::update(&caller, fields.run_id()?, change).await?;
@@ -58,17 +58,17 @@ fn status(fields: &Fields) -> Result<Option<RunStatus>> {
     found.map(Some).ok_or_else(|| fields.invalid("status", value))
 }
 
-async fn delete(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn delete(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     runs::delete(&caller, fields.run_id()?).await?;
     Ok(Json(json!({})))
 }
 
-async fn restore(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn restore(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     runs::restore(&caller, fields.run_id()?).await?;
     Ok(Json(json!({})))
 }
 
-async fn search(Who { caller, .. }: Who, fields: Fields) -> Answer {
+async fn search(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
     let experiments = fields.texts("experiment_ids")?;
     let search = Search {
         experiment_ids: experiments.iter().map(|id| id.parse()).collect::<Result<_>>()?,

@@ -7,22 +7,22 @@ use perennial_core::Error;
 use perennial_core::id::{ProjectId, TokenId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
+use perennial_http::extract::{CurrentCaller, Path};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::{Done, Items, at};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, Path, Who};
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let manage = Access::Server(Permission::Manage);
     routes
         .operation::<__path_list, _, _>(manage, list)
-        .operation::<__path_create, _, _>(Access::Known, create)
-        .operation::<__path_revoke, _, _>(Access::Known, revoke)
+        .operation::<__path_create, _, _>(Access::Authenticated, create)
+        .operation::<__path_revoke, _, _>(Access::Authenticated, revoke)
         .operation::<__path_login_link, _, _>(manage, login_link)
 }
 
@@ -54,7 +54,7 @@ struct Token {
 
 /// Lists principals with their tokens
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", responses((status = 200, body = Items<Principal>)))]
-async fn list(Who { caller, .. }: Who) -> Result<Json<Items<Principal>>, ApiError> {
+async fn list(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Items<Principal>>, HttpError> {
     let all = access::list_tokens(&caller).await?.into_iter().map(|holder| Principal {
         id: holder.principal.id.to_string(),
         name: holder.principal.name,
@@ -105,13 +105,13 @@ struct Created {
 /// a further token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
 async fn create(
-    State(door): State<Door>,
-    Who { caller, .. }: Who,
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
     Body(body): Body<Create>,
-) -> Result<Json<Created>, ApiError> {
+) -> Result<Json<Created>, HttpError> {
     let role: Role = body.role.parse()?;
     let project = match &body.project {
-        Some(name) => Some(readable(&door, &caller, &name.parse()?).await?),
+        Some(name) => Some(readable(&state, &caller, &name.parse()?).await?),
         None => None,
     };
     let token = access::create_person_token(&caller, &body.name, role, project).await?;
@@ -119,19 +119,19 @@ async fn create(
 }
 
 /// The project of a name. One that the caller may not read is told like one that is not there.
-async fn readable(door: &Door, caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
-    let project = door.0.app.projects.get_by_name(name).await?;
+async fn readable(state: &ApiState, caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
+    let project = state.app.projects.get_by_name(name).await?;
     if caller.principal.may(Permission::Read, Some(project.id)) {
         return Ok(project.id);
     }
-    Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder makes it known"))
+    Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder registers it"))
 }
 
 /// Makes a token void
 ///
 /// Needs the permission `manage` where the token holds. Browser sessions of its principal end with it.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "access", params(("id" = String, Path)), responses((status = 200, body = Done)))]
-async fn revoke(Who { caller, .. }: Who, Path(id): Path<TokenId>) -> Result<Json<Done>, ApiError> {
+async fn revoke(CurrentCaller { caller }: CurrentCaller, Path(id): Path<TokenId>) -> Result<Json<Done>, HttpError> {
     access::revoke_token(&caller, id).await?;
     Ok(Json(Done { message: format!("token `{id}` is void") }))
 }
@@ -145,6 +145,6 @@ struct Link {
 
 /// Makes a one-time link that signs a browser in as an administrator
 #[utoipa::path(post, path = "/api/v1/login-links", tag = "access", responses((status = 200, body = Link)))]
-async fn login_link(Who { caller, .. }: Who) -> Result<Json<Link>, ApiError> {
+async fn login_link(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Link>, HttpError> {
     Ok(Json(Link { path: format!("/login/{}", access::login_link(&caller).await?) }))
 }

@@ -5,17 +5,16 @@ use perennial_app::alerts;
 use perennial_core::id::AlertId;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wire::{Items, PageQuery, at};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{On, Path, Query};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
         .operation::<__path_acknowledge, _, _>(Access::Project(Permission::Write), acknowledge)
@@ -65,7 +64,10 @@ impl From<alerts::Alert> for Alert {
 
 /// Lists alerts, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/alerts", tag = "alerts", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Alert>)))]
-async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Alert>>, ApiError> {
+async fn list(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Alert>>, HttpError> {
     let found = alerts::list(&caller, project.id, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
@@ -73,8 +75,8 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
 /// Notes that somebody has seen an alert
 #[utoipa::path(post, path = "/api/v1/projects/{project}/alerts/{id}/acknowledge", tag = "alerts", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Alert)))]
 async fn acknowledge(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, AlertId)>,
-) -> Result<Json<Alert>, ApiError> {
+) -> Result<Json<Alert>, HttpError> {
     Ok(Json(alerts::acknowledge(&caller, project.id, id).await?.into()))
 }

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use axum::Json;
 use perennial_app::backup;
 use perennial_core::permission::Permission;
+use perennial_http::extract::CurrentCaller;
+use perennial_http::{Access, HttpError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::Who;
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes.operation::<__path_create, _, _>(Access::Server(Permission::Manage), create)
 }
 
@@ -31,7 +30,7 @@ struct Copy {
 /// Metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
 /// that they name. Serving goes on meanwhile.
 #[utoipa::path(post, path = "/api/v1/backup", tag = "backup", responses((status = 200, body = Copy)))]
-async fn create(Who { caller, .. }: Who) -> Result<Json<Copy>, ApiError> {
+async fn create(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Copy>, HttpError> {
     let copy = backup::create(&caller).await?;
     let heads = copy.heads.into_iter().map(|(chain, head)| (chain.to_string(), head.hash));
     Ok(Json(Copy { folder: copy.folder.to_string_lossy().into_owned(), heads: heads.collect() }))

@@ -3,17 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use perennial_core::permission::Permission;
+use perennial_http::extract::ProjectCaller;
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::at;
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, On};
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
         .operation::<__path_advance, _, _>(Access::Project(Permission::Manage), advance)
@@ -31,8 +31,11 @@ struct Clocks {
 
 /// Reads both clocks
 #[utoipa::path(get, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), responses((status = 200, body = Clocks)))]
-async fn get(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Clocks>, ApiError> {
-    let (now, is_stepped) = door.0.app.watch.now(&caller, &project)?;
+async fn get(
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
+) -> Result<Json<Clocks>, HttpError> {
+    let (now, is_stepped) = state.app.watch.now(&caller, &project)?;
     Ok(Json(Clocks {
         wall_at: at(now.wall_ms),
         project_at: at(now.project_ms),
@@ -68,11 +71,11 @@ struct Happened {
 /// Answers when everything that came due on the way, and all that it started, is done. A team's server refuses.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/clock", tag = "clock", params(("project" = String, Path)), request_body = Advance, responses((status = 200, body = Advanced)))]
 async fn advance(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Body(body): Body<Advance>,
-) -> Result<Json<Advanced>, ApiError> {
-    let happened = door.0.app.watch.advance(&caller, &project, body.to_ms).await?;
+) -> Result<Json<Advanced>, HttpError> {
+    let happened = state.app.watch.advance(&caller, &project, body.to_ms).await?;
     let told = happened.into_iter().map(|one| Happened {
         project_ms: one.project_ms,
         project_at: at(one.project_ms),

@@ -6,19 +6,19 @@ use perennial_core::id::LoadId;
 use perennial_core::name::{DatasetName, ProjectName};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{Mode, Severity};
+use perennial_http::extract::{Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::loads::Load;
 use super::wire::{Items, PageQuery, Rows, at, verdict};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Path, Query};
-use crate::options::limits;
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::limits;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     routes
         .operation::<__path_list, _, _>(read, list)
@@ -114,7 +114,7 @@ impl From<(datasets::Dataset, Option<datasets::DatasetVersion>)> for Dataset {
 
 /// Lists datasets with their newest versions
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets", tag = "datasets", params(("project" = String, Path)), responses((status = 200, body = Items<Dataset>)))]
-async fn list(On { caller, project }: On) -> Result<Json<Items<Dataset>>, ApiError> {
+async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<Items<Dataset>>, HttpError> {
     let found = datasets::list(&caller, &project).await?;
     Ok(Json(Items::all(found.into_iter().map(Into::into))))
 }
@@ -122,19 +122,19 @@ async fn list(On { caller, project }: On) -> Result<Json<Items<Dataset>>, ApiErr
 /// Gets a dataset with its newest version
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path)), responses((status = 200, body = Dataset)))]
 async fn get(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
-) -> Result<Json<Dataset>, ApiError> {
+) -> Result<Json<Dataset>, HttpError> {
     Ok(Json(datasets::get(&caller, &project, &name).await?.into()))
 }
 
 /// Lists versions of a dataset, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/versions", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), PageQuery), responses((status = 200, body = Items<Version>)))]
 async fn versions(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Items<Version>>, ApiError> {
+) -> Result<Json<Items<Version>>, HttpError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
     let found = datasets::versions(&caller, &project, &name, before, page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
@@ -154,10 +154,10 @@ pub(super) fn cursor(text: &str) -> Result<i64, perennial_core::Error> {
 /// Lists loads of a dataset, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/loads", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), PageQuery), responses((status = 200, body = Items<Load>)))]
 async fn loads(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Items<Load>>, ApiError> {
+) -> Result<Json<Items<Load>>, HttpError> {
     let found = datasets::loads(&caller, &project, &name, page.after.as_deref(), page.limit()).await?;
     let items = found.items.into_iter().map(|load| Load::new(load, name.to_string()));
     Ok(Json(Items { items: items.collect(), next: found.next }))
@@ -192,10 +192,10 @@ struct Newest {
 /// Lists check results of the newest loads of a dataset
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/checks", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), Newest), responses((status = 200, body = Items<CheckedLoad>)))]
 async fn checks(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
     Query(newest): Query<Newest>,
-) -> Result<Json<Items<CheckedLoad>>, ApiError> {
+) -> Result<Json<Items<CheckedLoad>>, HttpError> {
     let found = datasets::checks(&caller, &project, &name, newest.loads.unwrap_or(10).clamp(1, 100)).await?;
     let items = found.into_iter().map(|(load, results)| CheckedLoad {
         load: Load::new(load, name.to_string()),
@@ -241,10 +241,10 @@ struct Profile {
 /// Gets the profile of a dataset's load
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/profile", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), OfLoad), responses((status = 200, body = Profile)))]
 async fn profile(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
     Query(of): Query<OfLoad>,
-) -> Result<Json<Profile>, ApiError> {
+) -> Result<Json<Profile>, HttpError> {
     let found = datasets::profile(&caller, &project, &name, of.load()?).await?;
     Ok(Json(match found {
         Some(profile) => Profile { load: Some(profile.load_id.to_string()), columns: profile.body },
@@ -255,10 +255,10 @@ async fn profile(
 /// Reads rows that were set aside, newest load first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/datasets/{dataset}/quarantine", tag = "datasets", params(("project" = String, Path), ("dataset" = String, Path), OfLoad), responses((status = 200, body = Rows)))]
 async fn quarantine(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, DatasetName)>,
     Query(of): Query<OfLoad>,
-) -> Result<Json<Rows>, ApiError> {
+) -> Result<Json<Rows>, HttpError> {
     let limit = of.limit.unwrap_or(limits::PAGE_DEFAULT as usize);
     Ok(Json(datasets::quarantine(&caller, &project, &name, of.load()?, limit).await?.into()))
 }
@@ -277,7 +277,10 @@ struct Ask {
 ///
 /// Read-only, over the newest version of each dataset.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/query", tag = "datasets", params(("project" = String, Path)), request_body = Ask, responses((status = 200, body = Rows)))]
-async fn query(On { caller, project }: On, Body(ask): Body<Ask>) -> Result<Json<Rows>, ApiError> {
+async fn query(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Body(ask): Body<Ask>,
+) -> Result<Json<Rows>, HttpError> {
     let limit = ask.limit.unwrap_or(limits::PAGE_DEFAULT as usize);
     Ok(Json(datasets::query(&caller, &project, ask.sql, limit).await?.into()))
 }

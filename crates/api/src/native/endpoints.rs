@@ -5,17 +5,16 @@ use axum::extract::State;
 use perennial_app::deployments;
 use perennial_core::name::{EndpointName, ProjectName};
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller};
+use perennial_http::{Access, HttpError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::wire::{Done, Items, at};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{On, Path};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     routes
         .operation::<__path_list, _, _>(read, list)
@@ -100,19 +99,22 @@ impl From<deployments::EndpointState> for Endpoint {
 
 /// Lists endpoints
 #[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints", tag = "endpoints", params(("project" = String, Path)), responses((status = 200, body = Items<Endpoint>)))]
-async fn list(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Items<Endpoint>>, ApiError> {
-    let found = door.0.app.endpoints.list(&caller, &project).await?;
+async fn list(
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
+) -> Result<Json<Items<Endpoint>>, HttpError> {
+    let found = state.app.endpoints.list(&caller, &project).await?;
     Ok(Json(Items::all(found.into_iter().map(Into::into))))
 }
 
 /// Gets an endpoint
 #[utoipa::path(get, path = "/api/v1/projects/{project}/endpoints/{name}", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Endpoint)))]
 async fn get(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, EndpointName)>,
-) -> Result<Json<Endpoint>, ApiError> {
-    Ok(Json(door.0.app.endpoints.get(&caller, &project, &name).await?.into()))
+) -> Result<Json<Endpoint>, HttpError> {
+    Ok(Json(state.app.endpoints.get(&caller, &project, &name).await?.into()))
 }
 
 /// Rolls an endpoint back
@@ -120,9 +122,9 @@ async fn get(
 /// Ends a canary under way, else puts the champion before this one back. Needs no gate.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/endpoints/{name}/rollback", tag = "endpoints", params(("project" = String, Path), ("name" = String, Path)), responses((status = 200, body = Done)))]
 async fn rollback(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, name)): Path<(ProjectName, EndpointName)>,
-) -> Result<Json<Done>, ApiError> {
-    Ok(Json(Done { message: door.0.app.endpoints.rollback(&caller, &project, &name).await? }))
+) -> Result<Json<Done>, HttpError> {
+    Ok(Json(Done { message: state.app.endpoints.rollback(&caller, &project, &name).await? }))
 }

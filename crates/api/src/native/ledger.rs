@@ -5,22 +5,21 @@ use perennial_app::ledger;
 use perennial_core::ErrorCode;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{CurrentCaller, Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::datasets::cursor;
 use super::wire::{Items, PageQuery, at};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{On, Path, Query, Who};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     let read_server = Access::Server(Permission::Read);
     routes
-        .operation::<__path_verify_all, _, _>(Access::Known, verify_all)
+        .operation::<__path_verify_all, _, _>(Access::Authenticated, verify_all)
         .operation::<__path_list_server, _, _>(read_server, list_server)
         .operation::<__path_payload_server, _, _>(read_server, payload_server)
         .operation::<__path_list, _, _>(read, list)
@@ -66,14 +65,20 @@ impl From<ledger::Entry> for Entry {
 
 /// Lists entries of the project's chain, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger", tag = "ledger", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Entry>)))]
-async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Entry>>, ApiError> {
+async fn list(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Entry>>, HttpError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
     Ok(listed(ledger::list(&caller, project.id, before, page.limit()).await?))
 }
 
 /// Lists entries of the server's chain, newest first: projects, principals, tokens and what holds on the whole server
 #[utoipa::path(get, path = "/api/v1/ledger", tag = "ledger", params(PageQuery), responses((status = 200, body = Items<Entry>)))]
-async fn list_server(Who { caller, .. }: Who, Query(page): Query<PageQuery>) -> Result<Json<Items<Entry>>, ApiError> {
+async fn list_server(
+    CurrentCaller { caller }: CurrentCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Entry>>, HttpError> {
     let before = page.after.as_deref().map(cursor).transpose()?;
     Ok(listed(ledger::list_server(&caller, before, page.limit()).await?))
 }
@@ -92,15 +97,18 @@ struct Payload {
 /// Gets the payload of an entry
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger/{sequence}/payload", tag = "ledger", params(("project" = String, Path), ("sequence" = i64, Path)), responses((status = 200, body = Payload)))]
 async fn payload(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, sequence)): Path<(ProjectName, i64)>,
-) -> Result<Json<Payload>, ApiError> {
+) -> Result<Json<Payload>, HttpError> {
     Ok(kept(ledger::payload(&caller, project.id, sequence).await?))
 }
 
 /// Gets the payload of an entry of the server's chain
 #[utoipa::path(get, path = "/api/v1/ledger/{sequence}/payload", tag = "ledger", params(("sequence" = i64, Path)), responses((status = 200, body = Payload)))]
-async fn payload_server(Who { caller, .. }: Who, Path(sequence): Path<i64>) -> Result<Json<Payload>, ApiError> {
+async fn payload_server(
+    CurrentCaller { caller }: CurrentCaller,
+    Path(sequence): Path<i64>,
+) -> Result<Json<Payload>, HttpError> {
     Ok(kept(ledger::payload_server(&caller, sequence).await?))
 }
 
@@ -129,7 +137,9 @@ struct Verified {
     message: Option<String>,
 }
 
-fn verified(result: Result<perennial_core::ledger::Report, perennial_core::Error>) -> Result<Json<Verified>, ApiError> {
+fn verified(
+    result: Result<perennial_core::ledger::Report, perennial_core::Error>,
+) -> Result<Json<Verified>, HttpError> {
     match result {
         Ok(report) => Ok(Json(Verified {
             holds: true,
@@ -153,13 +163,19 @@ fn verified(result: Result<perennial_core::ledger::Report, perennial_core::Error
 ///
 /// A chain that does not hold is an answer, too: `holds` is false and `message` says where.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/ledger/verify", tag = "ledger", params(("project" = String, Path), Wanted), responses((status = 200, body = Verified)))]
-async fn verify(On { caller, project }: On, Query(wanted): Query<Wanted>) -> Result<Json<Verified>, ApiError> {
+async fn verify(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Verified>, HttpError> {
     verified(ledger::verify(&caller, project.id, wanted.head.as_deref()).await)
 }
 
 /// Verifies the server's own chain
 #[utoipa::path(get, path = "/api/v1/ledger/verify", tag = "ledger", params(Wanted), responses((status = 200, body = Verified)))]
-async fn verify_server(Who { caller, .. }: Who, Query(wanted): Query<Wanted>) -> Result<Json<Verified>, ApiError> {
+async fn verify_server(
+    CurrentCaller { caller }: CurrentCaller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Verified>, HttpError> {
     verified(ledger::verify_server(&caller, wanted.head.as_deref()).await)
 }
 
@@ -187,7 +203,10 @@ struct VerifiedAll {
 ///
 /// With `head`, one of them must continue it. What does not hold is an answer, too.
 #[utoipa::path(get, path = "/api/v1/verify", tag = "ledger", params(Wanted), responses((status = 200, body = VerifiedAll)))]
-async fn verify_all(Who { caller, .. }: Who, Query(wanted): Query<Wanted>) -> Result<Json<VerifiedAll>, ApiError> {
+async fn verify_all(
+    CurrentCaller { caller }: CurrentCaller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<VerifiedAll>, HttpError> {
     let all = ledger::verify_all(&caller, wanted.head.as_deref()).await?;
     let mut chains = Vec::with_capacity(all.chains.len());
     for chain in all.chains {

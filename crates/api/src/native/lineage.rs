@@ -5,16 +5,15 @@ use axum::extract::State;
 use perennial_app::lineage::{self, Kind};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller};
+use perennial_http::{Access, HttpError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{On, Path};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes.operation::<__path_explain, _, _>(Access::Project(Permission::Read), explain)
 }
 
@@ -55,11 +54,11 @@ impl From<lineage::Line> for Line {
 /// digest) or `dataset` (`<name>` or `<name>@<number>`).
 #[utoipa::path(get, path = "/api/v1/projects/{project}/explain/{kind}/{*id}", tag = "lineage", params(("project" = String, Path), ("kind" = String, Path), ("id" = String, Path)), responses((status = 200, body = Explained)))]
 async fn explain(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, kind, id)): Path<(ProjectName, String, String)>,
-) -> Result<Json<Explained>, ApiError> {
-    let found = door.0.app.endpoints.explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
+) -> Result<Json<Explained>, HttpError> {
+    let found = state.app.endpoints.explain(&caller, &project, kind.parse::<Kind>()?, &id).await?;
     Ok(Json(Explained {
         text: found.text(),
         backward: found.backward.into_iter().map(Into::into).collect(),

@@ -6,18 +6,18 @@ use perennial_app::datasets;
 use perennial_core::id::LoadId;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wire::{Done, at};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Path};
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
         .operation::<__path_release, _, _>(Access::Project(Permission::Approve), release)
@@ -85,7 +85,10 @@ impl Load {
 
 /// Gets a load
 #[utoipa::path(get, path = "/api/v1/projects/{project}/loads/{load}", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Load)))]
-async fn get(On { caller, project }: On, Path((_, id)): Path<(ProjectName, LoadId)>) -> Result<Json<Load>, ApiError> {
+async fn get(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Path((_, id)): Path<(ProjectName, LoadId)>,
+) -> Result<Json<Load>, HttpError> {
     let load = datasets::load(&caller, &project, id).await?;
     let name = datasets::names(&caller, &project).await?.remove(&load.dataset_id).map(|name| name.to_string());
     Ok(Json(Load::new(load, name.unwrap_or_default())))
@@ -102,12 +105,12 @@ struct Release {
 /// Commits a held load because a person says so
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/release", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Release, responses((status = 200, body = Done)))]
 async fn release(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, LoadId)>,
     Body(body): Body<Release>,
-) -> Result<Json<Done>, ApiError> {
-    let (load, made) = door.0.app.ingest.release_load(&caller, &project, id, body.all).await?;
+) -> Result<Json<Done>, HttpError> {
+    let (load, made) = state.app.ingest.release_load(&caller, &project, id, body.all).await?;
     let (dataset, version) = (&made.dataset.name, &made.version);
     let message = format!(
         "{} of {} rows of load `{id}` entered `{dataset}`: version {} has {} rows",
@@ -121,11 +124,11 @@ async fn release(
 /// Its file enters only with other content.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/discard", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
 async fn discard(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, LoadId)>,
-) -> Result<Json<Done>, ApiError> {
-    let (load, dataset) = door.0.app.ingest.discard_load(&caller, &project, id).await?;
+) -> Result<Json<Done>, HttpError> {
+    let (load, dataset) = state.app.ingest.discard_load(&caller, &project, id).await?;
     let from = load.source_path.map(|paths| format!(" from {}", paths.replace('\n', ", "))).unwrap_or_default();
     let message = format!(
         "load `{id}`{from} is discarded: none of its {} rows enters `{}` unless the file changes",

@@ -6,18 +6,17 @@ use axum::Json;
 use perennial_app::models;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller};
+use perennial_http::{Access, HttpError};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::releases::{Decision, Release};
 use super::wire::{Items, at};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{On, Path};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     routes.operation::<__path_list, _, _>(read, list).operation::<__path_get, _, _>(read, get)
 }
@@ -91,7 +90,7 @@ struct Judged {
 
 /// Lists model versions, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/models", tag = "models", params(("project" = String, Path)), responses((status = 200, body = Items<Version>)))]
-async fn list(On { caller, project }: On) -> Result<Json<Items<Version>>, ApiError> {
+async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<Items<Version>>, HttpError> {
     let found = models::list(&caller, &project).await?;
     let mut items = Vec::new();
     for model in found {
@@ -108,9 +107,9 @@ async fn list(On { caller, project }: On) -> Result<Json<Items<Version>>, ApiErr
 /// Gets a model version with its decisions and releases
 #[utoipa::path(get, path = "/api/v1/projects/{project}/models/{model}/versions/{number}", tag = "models", params(("project" = String, Path), ("model" = String, Path), ("number" = i64, Path)), responses((status = 200, body = Judged)))]
 async fn get(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, model, number)): Path<(ProjectName, String, i64)>,
-) -> Result<Json<Judged>, ApiError> {
+) -> Result<Json<Judged>, HttpError> {
     let found = models::version(&caller, &project, &model, number).await?;
     let measure = models::measure(&caller, &project, &found.version).await?;
     Ok(Json(Judged {

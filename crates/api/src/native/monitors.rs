@@ -6,17 +6,16 @@ use axum::Json;
 use perennial_app::{ProjectState, monitor_results};
 use perennial_core::name::{MonitorName, ProjectName};
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::wire::{Items, PageQuery, at};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{On, Path, Query};
-use crate::routes::Routes;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     routes.operation::<__path_list, _, _>(read, list).operation::<__path_get, _, _>(read, get)
 }
@@ -72,9 +71,9 @@ impl MonitorResult {
 /// Lists the results of every monitor, newest revision each, oldest window first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/monitors", tag = "monitors", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<MonitorResult>)))]
 async fn list(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Items<MonitorResult>>, ApiError> {
+) -> Result<Json<Items<MonitorResult>>, HttpError> {
     let metric = metric(&project);
     let mut items = Vec::new();
     for monitor in monitor_results::monitors(&caller, &project)? {
@@ -99,10 +98,10 @@ struct Window {
 /// Lists the results of one monitor
 #[utoipa::path(get, path = "/api/v1/projects/{project}/monitors/{monitor}", tag = "monitors", params(("project" = String, Path), ("monitor" = String, Path), Window), responses((status = 200, body = Items<MonitorResult>)))]
 async fn get(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, monitor)): Path<(ProjectName, MonitorName)>,
     Query(window): Query<Window>,
-) -> Result<Json<Items<MonitorResult>>, ApiError> {
+) -> Result<Json<Items<MonitorResult>>, HttpError> {
     let found = monitor_results::list(&caller, &project, &monitor, window.window_start_ms).await?;
     let metric = metric(&project);
     Ok(Json(Items::all(found.into_iter().map(|result| MonitorResult::new(result, metric.as_deref())))))

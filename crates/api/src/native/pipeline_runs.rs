@@ -9,25 +9,24 @@ use perennial_app::pipelines::{self, Options};
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
+use perennial_http::extract::{CurrentCaller, Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError, ShutdownSignal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::wire::{Items, PageQuery, at};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Path, Query, Who};
-use crate::options::limits;
-use crate::routes::Routes;
-use crate::serve::Stopping;
+use crate::extract::Body;
+use crate::limits;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_create, _, _>(Access::Project(Permission::Write), create)
         .operation::<__path_cancel, _, _>(Access::Project(Permission::Write), cancel)
         .operation::<__path_plan, _, _>(Access::Project(Permission::Write), plan)
-        .operation::<__path_plan_own, _, _>(Access::Known, plan_own)
+        .operation::<__path_plan_own, _, _>(Access::Authenticated, plan_own)
         .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
         .operation::<__path_events, _, _>(Access::Project(Permission::Read), events)
@@ -210,10 +209,10 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
 /// Answers when the run is recorded; it goes on by itself. Follow it by its events.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
 async fn create(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Body(body): Body<Create>,
-) -> Result<Json<Run>, ApiError> {
+) -> Result<Json<Run>, HttpError> {
     let kind = match body.kind {
         Kind::Run => PipelineKind::Run,
         Kind::Release => PipelineKind::Release,
@@ -225,8 +224,8 @@ async fn create(
     };
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     let started = run.clone();
-    let app = door.0.app.clone();
-    door.0.app.work.spawn("pipeline run", async move {
+    let app = state.app.clone();
+    state.app.work.spawn("pipeline run", async move {
         // How it failed is in its record, where its followers look.
         if let Err(error) = app.runner.run(&caller, &project, &started).await {
             tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");
@@ -244,17 +243,17 @@ fn names(steps: &[String]) -> perennial_core::Result<Vec<StepName>> {
 /// Its commands are ended, what was done stays. Answers when it is over.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs/{id}/cancel", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
 async fn cancel(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, PipelineRunId)>,
-) -> Result<Json<Run>, ApiError> {
-    Ok(Json(door.0.app.execution.cancel(&caller, &project, id).await?.into()))
+) -> Result<Json<Run>, HttpError> {
+    Ok(Json(state.app.execution.cancel(&caller, &project, id).await?.into()))
 }
 
 /// What is to be looked at.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
-struct Look {
+struct PlanRequest {
     /// Only these steps and what they wait for; all when empty.
     steps: Vec<String>,
     /// Digest of the manifest of a folder whose files came up; without it, the project as it was last submitted.
@@ -264,16 +263,16 @@ struct Look {
 /// Says what a pipeline run would do
 ///
 /// And why. Nothing is run, and a folder that is named is not submitted: what the project follows stays.
-#[utoipa::path(post, path = "/api/v1/projects/{project}/plan", tag = "pipeline runs", params(("project" = String, Path)), request_body = Look, responses((status = 200, body = Plan)))]
+#[utoipa::path(post, path = "/api/v1/projects/{project}/plan", tag = "pipeline runs", params(("project" = String, Path)), request_body = PlanRequest, responses((status = 200, body = Plan)))]
 async fn plan(
-    State(door): State<Door>,
-    On { caller, project }: On,
-    Body(body): Body<Look>,
-) -> Result<Json<Plan>, ApiError> {
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
+    Body(body): Body<PlanRequest>,
+) -> Result<Json<Plan>, HttpError> {
     let steps = names(&body.steps)?;
     let planned = match body.folder {
-        Some(folder) => door.0.app.execution.plan_upload(&caller, &project, folder.parse()?, steps).await?,
-        None => door.0.app.execution.plan(&caller, &project, steps).await?,
+        Some(folder) => state.app.execution.plan_upload(&caller, &project, folder.parse()?, steps).await?,
+        None => state.app.execution.plan(&caller, &project, steps).await?,
     };
     Ok(Json(planned.into()))
 }
@@ -283,18 +282,21 @@ async fn plan(
 /// Reads `perennial.toml` below the server's root with every file it declares. Nothing is run, and nothing submitted.
 #[utoipa::path(post, path = "/api/v1/plan", tag = "pipeline runs", request_body = RunOptions, responses((status = 200, body = Plan)))]
 async fn plan_own(
-    State(door): State<Door>,
-    Who { caller, .. }: Who,
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
     Body(body): Body<RunOptions>,
-) -> Result<Json<Plan>, ApiError> {
-    let (project, submission) = door.0.app.projects.own(&caller).await?;
-    let planned = door.0.app.execution.plan_by(&caller, &project, submission, None, names(&body.steps)?).await?;
+) -> Result<Json<Plan>, HttpError> {
+    let (project, submission) = state.app.projects.own(&caller).await?;
+    let planned = state.app.execution.plan_by(&caller, &project, submission, None, names(&body.steps)?).await?;
     Ok(Json(planned.into()))
 }
 
 /// Lists pipeline runs, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Run>)))]
-async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Run>>, ApiError> {
+async fn list(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Run>>, HttpError> {
     let found = pipeline_runs::list(&caller, &project, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
@@ -302,9 +304,9 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
 /// Gets a pipeline run with its steps
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Run)))]
 async fn get(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, PipelineRunId)>,
-) -> Result<Json<Run>, ApiError> {
+) -> Result<Json<Run>, HttpError> {
     let run = pipeline_runs::get(&caller, &project, id).await?;
     let steps = pipeline_runs::steps(&caller, &project, id).await?;
     Ok(Json(Run { steps: Some(steps.into_iter().map(Into::into).collect()), ..run.into() }))
@@ -344,17 +346,17 @@ struct Event {
 /// Answers at once when there are events after `after`, else when one comes, the run is over, or `wait_ms` is.
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/events", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), After), responses((status = 200, body = Events)))]
 async fn events(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, PipelineRunId)>,
     Query(query): Query<After>,
-    stopping: Option<Extension<Stopping>>,
-) -> Result<Json<Events>, ApiError> {
+    stopping: Option<Extension<ShutdownSignal>>,
+) -> Result<Json<Events>, HttpError> {
     let wait = Duration::from_millis(query.wait_ms.min(limits::WAIT_MS_MAX));
-    let told = door.0.app.execution.events(&caller, &project, id, query.after, wait);
+    let told = state.app.execution.events(&caller, &project, id, query.after, wait);
     let (events, is_over) = match stopping {
         None => told.await?,
-        Some(Extension(Stopping(stopping))) => tokio::select! {
+        Some(Extension(ShutdownSignal(stopping))) => tokio::select! {
             told = told => told?,
             () = stopping.cancelled() => (Vec::new(), false),
         },
@@ -392,17 +394,17 @@ fn log_of((attempt, log): (StepRun, Option<String>)) -> Json<Log> {
 /// Gets the log of a step of a pipeline run
 #[utoipa::path(get, path = "/api/v1/projects/{project}/pipeline-runs/{id}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("id" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
 async fn log(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id, step)): Path<(ProjectName, PipelineRunId, StepName)>,
-) -> Result<Json<Log>, ApiError> {
+) -> Result<Json<Log>, HttpError> {
     Ok(log_of(pipeline_runs::log(&caller, &project, id, &step).await?))
 }
 
 /// Gets the log of the newest attempt at a step
 #[utoipa::path(get, path = "/api/v1/projects/{project}/steps/{step}/log", tag = "pipeline runs", params(("project" = String, Path), ("step" = String, Path)), responses((status = 200, body = Log)))]
 async fn newest_log(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, step)): Path<(ProjectName, StepName)>,
-) -> Result<Json<Log>, ApiError> {
+) -> Result<Json<Log>, HttpError> {
     Ok(log_of(pipeline_runs::newest_log(&caller, &project, &step).await?))
 }

@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use perennial_app::{ProjectRecord, ProjectState};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{CurrentCaller, ProjectCaller};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::wire::{Items, at};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Who};
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
-        .operation::<__path_submit, _, _>(Access::Known, submit)
-        .operation::<__path_check, _, _>(Access::Known, check)
+        .operation::<__path_submit, _, _>(Access::Authenticated, submit)
+        .operation::<__path_check, _, _>(Access::Authenticated, check)
         .operation::<__path_create, _, _>(Access::Server(Permission::Manage), create)
-        .operation::<__path_list, _, _>(Access::Known, list)
+        .operation::<__path_list, _, _>(Access::Authenticated, list)
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
 }
 
@@ -51,29 +52,29 @@ pub(super) struct Project {
 }
 
 impl Project {
-    pub(super) fn noting(self, notes: Vec<String>) -> Self {
-        Self { notes, ..self }
+    pub(super) fn new(record: ProjectRecord, project: &ProjectState) -> Self {
+        let submission = project.find_submission();
+        let declared = submission.as_ref().map(|submission| &submission.project.project);
+        Self {
+            id: record.id.to_string(),
+            name: record.name.to_string(),
+            experiment_id: record.experiment_id.to_string(),
+            goal: declared.map(|declared| declared.goal.clone()).filter(|goal| !goal.is_empty()),
+            owners: declared.map(|declared| declared.owners.clone()).unwrap_or_default(),
+            timezone: submission
+                .as_ref()
+                .and_then(|submission| submission.zone.iana_name().map(str::to_owned))
+                .unwrap_or_else(|| "UTC".to_owned()),
+            file_digest: record.file_digest,
+            file: submission.as_ref().map(|submission| submission.text.clone()),
+            clock_at: project.clock.stepped_ms().map(at),
+            created_at: at(record.created_ms),
+            notes: Vec::new(),
+        }
     }
-}
 
-pub(super) fn told(kept: perennial_app::ProjectRecord, state: &perennial_app::ProjectState) -> Project {
-    let submission = state.find_submission();
-    let declared = submission.as_ref().map(|submission| &submission.project.project);
-    Project {
-        id: kept.id.to_string(),
-        name: kept.name.to_string(),
-        experiment_id: kept.experiment_id.to_string(),
-        goal: declared.map(|declared| declared.goal.clone()).filter(|goal| !goal.is_empty()),
-        owners: declared.map(|declared| declared.owners.clone()).unwrap_or_default(),
-        timezone: submission
-            .as_ref()
-            .and_then(|submission| submission.zone.iana_name().map(str::to_owned))
-            .unwrap_or_else(|| "UTC".to_owned()),
-        file_digest: kept.file_digest,
-        file: submission.as_ref().map(|submission| submission.text.clone()),
-        clock_at: state.clock.stepped_ms().map(at),
-        created_at: at(kept.created_ms),
-        notes: Vec::new(),
+    pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 }
 
@@ -82,9 +83,12 @@ pub(super) fn told(kept: perennial_app::ProjectRecord, state: &perennial_app::Pr
 /// Reads `perennial.toml` below the server's root with every file it declares, judges it, and makes it what
 /// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
 #[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
-async fn submit(State(door): State<Door>, Who { caller, .. }: Who) -> Result<Json<Project>, ApiError> {
-    let (state, notes) = door.0.app.projects.submit(&caller).await?;
-    Ok(Json(told(door.0.app.projects.record(&caller, &state).await?, &state).noting(notes)))
+async fn submit(
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
+) -> Result<Json<Project>, HttpError> {
+    let (project, notes) = state.app.projects.submit(&caller).await?;
+    Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project).with_notes(notes)))
 }
 
 /// A project to be made.
@@ -100,13 +104,13 @@ struct Create {
 /// It has no project file until a folder is submitted to it.
 #[utoipa::path(post, path = "/api/v1/projects", tag = "projects", request_body = Create, responses((status = 200, body = Project)))]
 async fn create(
-    State(door): State<Door>,
-    Who { caller, .. }: Who,
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
     Body(body): Body<Create>,
-) -> Result<Json<Project>, ApiError> {
+) -> Result<Json<Project>, HttpError> {
     let name: ProjectName = body.name.parse()?;
-    let state = door.0.app.projects.create(&caller, &name).await?;
-    Ok(Json(told(door.0.app.projects.record(&caller, &state).await?, &state)))
+    let project = state.app.projects.create(&caller, &name).await?;
+    Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project)))
 }
 
 /// A project file to judge; without a text, the one below the server's root.
@@ -140,13 +144,13 @@ struct Checked {
 /// the words at fault, message and suggestion of each.
 #[utoipa::path(post, path = "/api/v1/check", tag = "projects", request_body = Check, responses((status = 200, body = Checked)))]
 async fn check(
-    State(door): State<Door>,
-    Who { caller, .. }: Who,
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
     Body(body): Body<Check>,
-) -> Result<Json<Checked>, ApiError> {
+) -> Result<Json<Checked>, HttpError> {
     let (submission, is_whole) = match body.text {
         Some(text) => (perennial_app::check_text(&caller, text, &body.files)?, false),
-        None => (door.0.app.projects.check(&caller).await?, true),
+        None => (state.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {
         perennial_app::column_check::judge(&caller, &submission).await?;
@@ -162,17 +166,23 @@ async fn check(
 
 /// Lists the projects the caller may read
 #[utoipa::path(get, path = "/api/v1/projects", tag = "projects", responses((status = 200, body = Items<Project>)))]
-async fn list(State(door): State<Door>, Who { caller, .. }: Who) -> Result<Json<Items<Project>>, ApiError> {
+async fn list(
+    State(state): State<ApiState>,
+    CurrentCaller { caller }: CurrentCaller,
+) -> Result<Json<Items<Project>>, HttpError> {
     let mut items = Vec::new();
-    for kept in door.0.app.projects.list(&caller).await? {
-        let state = door.0.app.projects.get(kept.id).await?;
-        items.push(Project { file: None, ..told(kept, &state) });
+    for record in state.app.projects.list(&caller).await? {
+        let project = state.app.projects.get(record.id).await?;
+        items.push(Project { file: None, ..Project::new(record, &project) });
     }
     Ok(Json(Items::all(items)))
 }
 
 /// Gets a project
 #[utoipa::path(get, path = "/api/v1/projects/{project}", tag = "projects", params(("project" = String, Path)), responses((status = 200, body = Project)))]
-async fn get(State(door): State<Door>, On { caller, project }: On) -> Result<Json<Project>, ApiError> {
-    Ok(Json(told(door.0.app.projects.record(&caller, &project).await?, &project)))
+async fn get(
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
+) -> Result<Json<Project>, HttpError> {
+    Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project)))
 }

@@ -6,17 +6,17 @@ use perennial_core::id::{DecisionId, EvidenceId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::TrafficRole;
+use perennial_http::extract::{Path, ProjectCaller, Query};
+use perennial_http::{Access, HttpError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wire::{Done, Items, PageQuery, at, verdict};
-use crate::access::Access;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Path, Query};
-use crate::routes::Routes;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     let read = Access::Project(Permission::Read);
     routes
         .operation::<__path_list, _, _>(read, list)
@@ -180,7 +180,10 @@ struct Told {
 
 /// Lists releases, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/releases", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Release>)))]
-async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Result<Json<Items<Release>>, ApiError> {
+async fn list(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Items<Release>>, HttpError> {
     let found = releases::list(&caller, &project, page.limit()).await?;
     let items = found.into_iter().map(|listed| Release {
         verdict: listed.decision.map(|decision| verdict(decision.verdict)),
@@ -194,9 +197,9 @@ async fn list(On { caller, project }: On, Query(page): Query<PageQuery>) -> Resu
 /// Gets a release by the first digits of its digest
 #[utoipa::path(get, path = "/api/v1/projects/{project}/releases/{digest}", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), responses((status = 200, body = Told)))]
 async fn get(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, digest)): Path<(ProjectName, String)>,
-) -> Result<Json<Told>, ApiError> {
+) -> Result<Json<Told>, HttpError> {
     let told = releases::get(&caller, &project, &digest).await?;
     Ok(Json(Told {
         release: Release {
@@ -221,10 +224,10 @@ struct Approve {
 /// Says yes to a release
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
 async fn approve(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, digest)): Path<(ProjectName, String)>,
     Body(body): Body<Approve>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Done>, HttpError> {
     let role = body.role.as_deref().map(str::parse::<Role>).transpose()?;
     let approval = releases::approve(&caller, &project, &digest, role, body.note).await?;
     let message = format!(
@@ -238,9 +241,9 @@ async fn approve(
 /// Lists decisions, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/decisions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Decision>)))]
 async fn list_decisions(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Items<Decision>>, ApiError> {
+) -> Result<Json<Items<Decision>>, HttpError> {
     let found = releases::list_decisions(&caller, &project, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
@@ -248,9 +251,9 @@ async fn list_decisions(
 /// Gets a decision
 #[utoipa::path(get, path = "/api/v1/projects/{project}/decisions/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Decision)))]
 async fn get_decision(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, DecisionId)>,
-) -> Result<Json<Decision>, ApiError> {
+) -> Result<Json<Decision>, HttpError> {
     Ok(Json(releases::decision(&caller, &project, id).await?.into()))
 }
 
@@ -271,9 +274,9 @@ struct Evidence {
 /// Gets evidence
 #[utoipa::path(get, path = "/api/v1/projects/{project}/evidence/{id}", tag = "releases", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Evidence)))]
 async fn get_evidence(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, EvidenceId)>,
-) -> Result<Json<Evidence>, ApiError> {
+) -> Result<Json<Evidence>, HttpError> {
     let evidence = releases::evidence(&caller, &project, id).await?;
     Ok(Json(Evidence {
         id: evidence.id.to_string(),
@@ -289,9 +292,9 @@ async fn get_evidence(
 /// Lists changes of who answers, newest first
 #[utoipa::path(get, path = "/api/v1/projects/{project}/promotions", tag = "releases", params(("project" = String, Path), PageQuery), responses((status = 200, body = Items<Promotion>)))]
 async fn list_promotions(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Items<Promotion>>, ApiError> {
+) -> Result<Json<Items<Promotion>>, HttpError> {
     let found = releases::list_promotions(&caller, &project, page.after.as_deref(), page.limit()).await?;
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }

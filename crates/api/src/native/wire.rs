@@ -4,7 +4,7 @@ use perennial_core::rule::Verdict;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::options::limits;
+use crate::limits;
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]

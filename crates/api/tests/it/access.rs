@@ -1,8 +1,9 @@
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use perennial_api::{Access, Options, Peer, Protocol};
+use perennial_api::Protocol;
 use perennial_app::access;
 use perennial_core::permission::Role;
+use perennial_http::{Options, PeerAddr};
 use perennial_testkit::{TestApp, TestModel};
 use serde_json::json;
 use tower::ServiceExt;
@@ -248,7 +249,7 @@ async fn without_authentication_only_this_machine_is_answered() {
     let ask = |peer: Option<&str>| {
         let mut request = Request::get("/api/v1/projects").header("host", "localhost").body(Body::empty()).unwrap();
         if let Some(peer) = peer {
-            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            request.extensions_mut().insert(PeerAddr(peer.parse().unwrap()));
         }
         router.clone().oneshot(request)
     };
@@ -265,7 +266,7 @@ async fn a_change_by_cookie_needs_the_sessions_form_token() {
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
     let secret = access::log_in(&server.test.app.kernel, &server.admin).await.unwrap();
     let csrf = access::session(&server.test.app.kernel, &secret).await.unwrap().unwrap().csrf_token;
-    let cookie = format!("other=1; {}={secret}", perennial_api::SESSION_COOKIE);
+    let cookie = format!("other=1; {}={secret}", perennial_http::SESSION_COOKIE);
     let read = Request::get("/api/v1/projects").header("cookie", &cookie).body(Body::empty()).unwrap();
     assert_eq!(server.send(read).await.status, StatusCode::OK);
     let post = |token: Option<&str>| {
@@ -284,59 +285,6 @@ async fn a_change_by_cookie_needs_the_sessions_form_token() {
     // The session of somebody who signed out is none.
     access::log_out(&server.test.app.kernel, &secret).await.unwrap();
     assert_eq!(server.send(post(Some(&csrf))).await.status, StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test]
-async fn a_form_carries_its_token_among_its_fields() {
-    let server = Server::start().await;
-    let echo = axum::routing::post(|body: String| async { body });
-    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
-        routes.page("/form", Access::Known, echo)
-    });
-    let server = Server { router, ..server };
-    let secret = access::log_in(&server.test.app.kernel, &server.admin).await.unwrap();
-    let csrf = access::session(&server.test.app.kernel, &secret).await.unwrap().unwrap().csrf_token;
-    let post = |kind: &str, form: String| {
-        let request = Request::post("/form")
-            .header("cookie", format!("{}={secret}", perennial_api::SESSION_COOKIE))
-            .header("content-type", kind);
-        request.body(Body::from(form)).unwrap()
-    };
-    let form = "application/x-www-form-urlencoded";
-    let right = format!("why=done+now&csrf_token={csrf}");
-    let answer = server.send(post(form, right.clone())).await;
-    assert_eq!(
-        (answer.status, answer.text()),
-        (StatusCode::OK, right.clone()),
-        "the page reads the form as it was sent"
-    );
-    for refused in [
-        post(form, String::new()),
-        post(form, "csrf_token=wrong".to_owned()),
-        post(form, format!("other={csrf}")),
-        post("text/plain", right),
-    ] {
-        assert_eq!(server.send(refused).await.status, StatusCode::FORBIDDEN);
-    }
-}
-
-#[tokio::test]
-async fn pages_of_another_crate_stand_behind_the_same_gate() {
-    let (server, project) = Server::with_project().await;
-    let page = axum::routing::get(|| async { axum::response::Html("a page") });
-    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
-        routes.page("/projects/{project}", Access::Project(perennial_core::permission::Permission::Read), page)
-    });
-    let server = Server { router, ..server };
-    let stranger = server.send(Request::get("/projects/flights").body(Body::empty()).unwrap()).await;
-    assert_eq!(
-        (stranger.status, stranger.header("location")),
-        (StatusCode::SEE_OTHER, Some("/login?next=/projects/flights"))
-    );
-    let token = server.test.token("viewer", Role::Viewer, Some(&project)).await.unwrap();
-    let seen = server.call_as(&token, Method::GET, "/projects/flights", None).await;
-    assert_eq!((seen.status, seen.text()), (StatusCode::OK, "a page".to_owned()));
-    assert_eq!(seen.header("x-content-type-options"), Some("nosniff"));
 }
 
 #[test]

@@ -1,11 +1,6 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use perennial_api::{Access, Options};
 use serde_json::json;
-use tokio::sync::Notify;
 
 use crate::support::Server;
 
@@ -98,11 +93,11 @@ async fn a_project_file_with_mistakes_is_answered_with_each_of_them() {
 }
 
 #[tokio::test]
-async fn bodies_and_parameters_that_do_not_read_are_refused_with_the_reason() {
+async fn malformed_bodies_and_parameters_are_refused_with_the_reason() {
     let (server, _) = Server::with_project().await;
     let runs = "/api/v1/projects/flights/pipeline-runs";
     let cases = [
-        (vec![("content-type", "application/json")], "{".to_owned(), "does not read"),
+        (vec![("content-type", "application/json")], "{".to_owned(), "cannot parse"),
         (vec![("content-type", "application/json")], json!({ "kind": "fly" }).to_string(), "fly"),
         (vec![("content-type", "application/json")], json!({ "kind": "run", "optoins": {} }).to_string(), "optoins"),
         (vec![("content-type", "text/plain")], json!({ "kind": "run" }).to_string(), "application/json"),
@@ -141,80 +136,4 @@ async fn a_body_over_its_limit_is_refused_whether_it_says_so_or_not() {
         .body(Body::from_stream(chunks))
         .unwrap();
     assert_eq!(server.send(request).await.status, StatusCode::PAYLOAD_TOO_LARGE);
-}
-
-async fn broken_handler() -> StatusCode {
-    tokio::task::yield_now().await;
-    panic!("broken")
-}
-
-#[tokio::test]
-async fn a_handler_that_panics_is_an_answer_like_any_other_fault() {
-    let server = Server::start().await;
-    let broken = axum::routing::get(broken_handler);
-    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
-        routes.page("/broken", Access::Public, broken)
-    });
-    let server = Server { router, ..server };
-    let answer = server.get("/broken").await;
-    assert_eq!(
-        (answer.status, answer.json()["error"]["code"].clone()),
-        (StatusCode::INTERNAL_SERVER_ERROR, json!("internal"))
-    );
-    assert!(!answer.text().contains("broken"), "the cause is for the log");
-    assert_eq!(server.get("/health").await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_change_goes_on_when_its_caller_goes_away() {
-    let server = Server::start().await;
-    let (begun, go, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let signals = (begun.clone(), go.clone(), done.clone());
-    let slow = axum::routing::post(move || async move {
-        signals.0.notify_one();
-        signals.1.notified().await;
-        signals.2.notify_one();
-    });
-    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
-        routes.page("/slow", Access::Known, slow)
-    });
-    let server = Server { router, ..server };
-    tokio::select! {
-        _ = server.call(Method::POST, "/slow", None) => panic!("it waits"),
-        () = begun.notified() => {}
-    }
-    go.notify_one();
-    done.notified().await;
-}
-
-#[tokio::test]
-async fn one_request_more_than_there_is_room_for_is_told_to_come_back() {
-    let server = Server::start().await;
-    let inside = Arc::new(AtomicUsize::new(0));
-    let entered = inside.clone();
-    let wait = axum::routing::get(move || async move {
-        entered.fetch_add(1, Ordering::AcqRel);
-        std::future::pending::<()>().await;
-    });
-    let router = perennial_api::router_with(server.test.app.clone(), Options::default(), |routes| {
-        routes.page("/wait", Access::Known, wait)
-    });
-    let server = Arc::new(Server { router, ..server });
-    let ask = || {
-        let server = server.clone();
-        tokio::spawn(async move { server.get("/wait").await.status })
-    };
-    let waiting: Vec<_> = (0..perennial_api::limits::REQUESTS_MAX).map(|_| ask()).collect();
-    while inside.load(Ordering::Acquire) < perennial_api::limits::REQUESTS_MAX {
-        tokio::task::yield_now().await;
-    }
-    let refused = server.get("/api/v1/projects").await;
-    assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
-    assert_eq!(server.get("/health").await.status, StatusCode::OK, "a busy server is alive");
-    // Whoever leaves makes room.
-    waiting[0].abort();
-    while server.get("/api/v1/projects").await.status != StatusCode::OK {
-        tokio::task::yield_now().await;
-    }
-    waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }

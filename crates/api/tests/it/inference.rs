@@ -313,7 +313,7 @@ async fn an_endpoint_whose_model_is_not_loaded_is_not_ready() {
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     // Another server over the same store, which has not opened its endpoints yet.
     let services = perennial_testkit::TestApp::beside(&server.test).await.unwrap();
-    let router = perennial_api::router(services.app.clone(), perennial_api::Options::default());
+    let router = perennial_api::router(services.app.clone(), perennial_http::Options::default());
     let fresh = Server { test: services, router, admin: server.admin.clone() };
     let answer = fresh.post(INFER, flight()).await;
     assert_eq!(

@@ -22,8 +22,9 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = tokio::spawn(perennial_api::serve(
+    let serving = tokio::spawn(perennial_http::serve(
         listener,
+        perennial_http::PlainTcp,
         server.router.clone(),
         async move { drop(stopped.await) },
         std::time::Duration::MAX,
@@ -56,5 +57,5 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
     let (_, untouched) = runs::get(&caller, other.run_id).await.unwrap();
     assert!(untouched.params.is_empty() && untouched.metrics.is_empty());
     drop(stop);
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use perennial_http::PlainTcp;
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,7 +68,7 @@ struct Running {
     address: std::net::SocketAddr,
     token: String,
     stop: oneshot::Sender<()>,
-    ended: tokio::task::JoinHandle<std::io::Result<()>>,
+    ended: tokio::task::JoinHandle<()>,
     _server: Server,
 }
 
@@ -80,7 +81,7 @@ async fn running(patience: Duration) -> Running {
         // A sender that is gone stops as well.
         let _ = stopped.await;
     };
-    let ended = tokio::spawn(perennial_api::serve(listener, router, shutdown, patience));
+    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, patience));
     Running { address, token: server.admin.clone(), stop, ended, _server: server }
 }
 
@@ -139,7 +140,7 @@ async fn stopping_finishes_what_is_in_flight_and_takes_nothing_new() {
     stream.write_all(rest.as_bytes()).await.unwrap();
     let answer = read_answer(&mut stream).await;
     assert!(answer.contains("\"data\":[42.0]"), "{answer}");
-    ended.await.unwrap().unwrap();
+    ended.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -152,7 +153,7 @@ async fn a_request_that_does_not_end_keeps_no_server_from_stopping() {
     // The server waits for the body.
     assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 100"));
     stop.send(()).unwrap();
-    ended.await.unwrap().unwrap();
+    ended.await.unwrap();
     let refused = stream.try_read(&mut [0]).unwrap_err();
     assert_eq!(refused.kind(), std::io::ErrorKind::WouldBlock, "the server waited for the connection to end");
 }
@@ -174,7 +175,7 @@ async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stopped) = (listener.local_addr().unwrap(), tokio_util::sync::CancellationToken::new());
     let (router, shutdown) = (server.router.clone(), stopped.clone().cancelled_owned());
-    let ended = tokio::spawn(perennial_api::serve(listener, router, shutdown, Duration::MAX));
+    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, Duration::MAX));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let path = format!("/api/v1/projects/flights/pipeline-runs/{}/events?wait_ms=30000", run.id);
     let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", server.admin);
@@ -185,6 +186,6 @@ async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     let began = std::time::Instant::now();
     stopped.cancel();
     assert!(read_answer(&mut stream).await.contains("\"events\":[]"));
-    ended.await.unwrap().unwrap();
+    ended.await.unwrap();
     assert!(began.elapsed() < std::time::Duration::from_secs(20));
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use perennial_api::{Options, Peer};
 use perennial_app::ProjectState;
 use perennial_core::permission::Role;
+use perennial_http::{Options, PeerAddr};
 use perennial_testkit::{TestApp, TestModel};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -121,8 +121,8 @@ trait FromLoopback {
 
 impl FromLoopback for http::Extensions {
     fn entry_peer(&mut self) {
-        if self.get::<Peer>().is_none() {
-            self.insert(Peer("127.0.0.1:50000".parse().unwrap()));
+        if self.get::<PeerAddr>().is_none() {
+            self.insert(PeerAddr("127.0.0.1:50000".parse().unwrap()));
         }
     }
 }

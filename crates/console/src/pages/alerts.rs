@@ -7,21 +7,21 @@ use perennial_core::Result;
 use perennial_core::id::AlertId;
 use perennial_core::state::AlertState;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
-use crate::{ROWS_MAX, routes};
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
+use crate::{ROWS_MAX, paths};
 
 #[derive(Template)]
 #[template(path = "alerts.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     alerts: Paged<Alert>,
 }
 
 impl Page {
-    fn state(alert: &Alert) -> Mark {
+    fn state(alert: &Alert) -> StatusBadge {
         alert.state.into()
     }
 
@@ -32,23 +32,23 @@ impl Page {
     /// Where to look.
     fn place(&self, alert: &Alert) -> String {
         match alert.subject.split_once(':') {
-            Some(("monitor" | "window", name)) => self.shell.item("monitors", name),
-            Some(("dataset", name)) => self.shell.item("datasets", name),
-            Some(("file", path)) => self.shell.item("datasets", path.split('/').next().unwrap_or_default()),
-            _ => self.shell.to("datasets"),
+            Some(("monitor" | "window", name)) => self.layout.item("monitors", name),
+            Some(("dataset", name)) => self.layout.item("datasets", name),
+            Some(("file", path)) => self.layout.item("datasets", path.split('/').next().unwrap_or_default()),
+            _ => self.layout.to("datasets"),
         }
     }
 }
 
 /// Alerts, newest first.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let alerts = alerts::list(&visit.caller()?, visit.project()?.id, visit.after(), ROWS_MAX).await?;
-    page(&Page { alerts, shell: Shell::new(&visit, "alerts", "Alerts").await? })
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let alerts = alerts::list(&request.caller()?, request.project()?.id, request.after(), ROWS_MAX).await?;
+    page(&Page { alerts, layout: Layout::new(&request, "alerts", "Alerts").await? })
 }
 
 /// Notes that the visitor has seen an alert.
-pub(crate) async fn acknowledge(visit: Visit) -> Result<Response> {
-    let id: AlertId = visit.param("id", "alert")?;
-    alerts::acknowledge(&visit.caller()?, visit.project()?.id, id).await?;
-    Ok(Redirect::to(&routes::section(&visit.project()?.name, "alerts")).into_response())
+pub(crate) async fn acknowledge(request: PageRequest) -> Result<Response> {
+    let id: AlertId = request.param("id", "alert")?;
+    alerts::acknowledge(&request.caller()?, request.project()?.id, id).await?;
+    Ok(Redirect::to(&paths::section(&request.project()?.name, "alerts")).into_response())
 }

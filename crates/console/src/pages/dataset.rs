@@ -8,10 +8,10 @@ use perennial_core::port::data::{ColumnProfile, Page as Rows};
 use perennial_core::{Error, Result};
 
 use super::datasets::mode;
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 use crate::{ROWS_MAX, format};
 
 /// Loads whose checks are shown.
@@ -24,7 +24,7 @@ const TOP_MAX: usize = 3;
 #[derive(Template)]
 #[template(path = "dataset.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     dataset: Dataset,
     newest: Option<DatasetVersion>,
     versions: Paged<DatasetVersion>,
@@ -41,11 +41,11 @@ impl Page {
         mode(self.dataset.mode)
     }
 
-    fn verdict(check: &CheckResult) -> Mark {
+    fn verdict(check: &CheckResult) -> StatusBadge {
         (check.verdict, check.severity).into()
     }
 
-    fn state(load: &Load) -> Mark {
+    fn state(load: &Load) -> StatusBadge {
         load.state.into()
     }
 
@@ -92,11 +92,11 @@ impl Page {
 }
 
 /// One dataset. `?after=` goes on in its loads, `?before=` in its versions.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let name: DatasetName = visit.param("name", "dataset")?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let name: DatasetName = request.param("name", "dataset")?;
     let (dataset, newest) = datasets::get(&caller, project, &name).await?;
-    let before = visit.query.get("before").and_then(|before| before.parse().ok());
+    let before = request.query.get("before").and_then(|before| before.parse().ok());
     let profile = datasets::profile(&caller, project, &name, None).await?;
     let profile = profile.map(|profile| serde_json::from_value(profile.body)).transpose();
     let profile = profile
@@ -104,7 +104,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
         .unwrap_or_default();
     let mut checks = datasets::checks(&caller, project, &name, CHECKED_MAX).await?;
     checks.retain(|(load, results)| !results.is_empty() || load.message.is_some());
-    let loads = datasets::loads(&caller, project, &name, visit.after(), ROWS_MAX).await?;
+    let loads = datasets::loads(&caller, project, &name, request.after(), ROWS_MAX).await?;
     // What cannot be read of the quarantine takes nothing else from the page.
     let (aside, aside_failed) = match datasets::quarantine(&caller, project, &name, None, ASIDE_MAX).await {
         Ok(rows) => (Some(rows), None),
@@ -116,7 +116,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     page(&Page {
         versions: datasets::versions(&caller, project, &name, before, ROWS_MAX).await?,
         checks,
-        shell: Shell::new(&visit, "datasets", name.to_string()).await?,
+        layout: Layout::new(&request, "datasets", name.to_string()).await?,
         dataset,
         newest,
         loads,

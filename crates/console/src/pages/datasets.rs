@@ -6,16 +6,16 @@ use perennial_app::datasets::{self, Dataset, DatasetVersion, Load};
 use perennial_core::Result;
 use perennial_core::port::data::Mode;
 
-use crate::door::page;
+use crate::badge::StatusBadge;
 use crate::format;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 #[derive(Template)]
 #[template(path = "datasets.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     rows: Vec<Row>,
 }
 
@@ -30,8 +30,8 @@ impl Row {
         mode(self.dataset.mode)
     }
 
-    fn state(&self) -> Mark {
-        self.load.as_ref().map_or(Mark::NONE, |load| load.state.into())
+    fn state(&self) -> StatusBadge {
+        self.load.as_ref().map_or(StatusBadge::NONE, |load| load.state.into())
     }
 }
 
@@ -45,12 +45,12 @@ pub(super) fn mode(mode: Mode) -> &'static str {
 }
 
 /// Every dataset with its newest version and load.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
     let mut rows = Vec::new();
     for (dataset, newest) in datasets::list(&caller, project).await? {
         let load = datasets::loads(&caller, project, &dataset.name, None, 1).await?.items.into_iter().next();
         rows.push(Row { dataset, newest, load });
     }
-    page(&Page { shell: Shell::new(&visit, "datasets", "Datasets").await?, rows })
+    page(&Page { layout: Layout::new(&request, "datasets", "Datasets").await?, rows })
 }

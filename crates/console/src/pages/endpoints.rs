@@ -9,16 +9,16 @@ use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
-use crate::{ROWS_MAX, format, routes};
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
+use crate::{ROWS_MAX, format, paths};
 
 #[derive(Template)]
 #[template(path = "endpoints.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     endpoints: Vec<Row>,
 }
 
@@ -28,9 +28,9 @@ struct Row {
 }
 
 impl Row {
-    fn canary(&self) -> Option<Mark> {
+    fn canary(&self) -> Option<StatusBadge> {
         // One that was promoted is or was the champion.
-        self.state.endpoint.canary_state.filter(|state| *state != CanaryState::Promoted).map(Mark::from)
+        self.state.endpoint.canary_state.filter(|state| *state != CanaryState::Promoted).map(StatusBadge::from)
     }
 
     fn is_canary_live(&self) -> bool {
@@ -45,10 +45,10 @@ impl Row {
         self.state.before.map(|number| format!("Roll back to version {number}"))
     }
 
-    fn part(live: &LiveVersion) -> Mark {
+    fn part(live: &LiveVersion) -> StatusBadge {
         match live.part {
-            TrafficRole::Champion | TrafficRole::Fallback => Mark::CHAMPION,
-            TrafficRole::Canary => Mark::CANARY,
+            TrafficRole::Champion | TrafficRole::Fallback => StatusBadge::CHAMPION,
+            TrafficRole::Canary => StatusBadge::CANARY,
         }
     }
 
@@ -58,19 +58,19 @@ impl Row {
 }
 
 /// Every endpoint.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
     let promotions = releases::list_promotions(&caller, project, None, ROWS_MAX).await?.items;
-    let rows = visit.app().endpoints.list(&caller, project).await?.into_iter().map(|state| {
+    let rows = request.app().endpoints.list(&caller, project).await?.into_iter().map(|state| {
         let own = promotions.iter().filter(|promotion| promotion.endpoint.as_ref() == Some(&state.endpoint.name));
         Row { promotions: own.cloned().collect(), state }
     });
-    page(&Page { endpoints: rows.collect(), shell: Shell::new(&visit, "endpoints", "Endpoints").await? })
+    page(&Page { endpoints: rows.collect(), layout: Layout::new(&request, "endpoints", "Endpoints").await? })
 }
 
 /// One call back.
-pub(crate) async fn rollback(visit: Visit) -> Result<Response> {
-    let name: EndpointName = visit.param("name", "endpoint")?;
-    visit.app().endpoints.rollback(&visit.caller()?, visit.project()?, &name).await?;
-    Ok(Redirect::to(&routes::section(&visit.project()?.name, "endpoints")).into_response())
+pub(crate) async fn rollback(request: PageRequest) -> Result<Response> {
+    let name: EndpointName = request.param("name", "endpoint")?;
+    request.app().endpoints.rollback(&request.caller()?, request.project()?, &name).await?;
+    Ok(Redirect::to(&paths::section(&request.project()?.name, "endpoints")).into_response())
 }

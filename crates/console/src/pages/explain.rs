@@ -5,10 +5,10 @@ use axum::response::Response;
 use perennial_app::lineage::{Explained, Kind, Line};
 use perennial_core::Result;
 
-use crate::door::page;
 use crate::format;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 /// Steps that are set in; deeper ones stand at the last.
 const DEPTH_SHOWN: usize = 12;
@@ -16,7 +16,7 @@ const DEPTH_SHOWN: usize = 12;
 #[derive(Template)]
 #[template(path = "explain.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     explained: Explained,
 }
 
@@ -31,13 +31,13 @@ impl Page {
 }
 
 /// The walk both ways.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let kind: Kind = visit.text("kind").parse()?;
-    let id = visit.text("id");
-    let explained = visit.app().endpoints.explain(&caller, project, kind, id).await?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let kind: Kind = request.text("kind").parse()?;
+    let id = request.text("id");
+    let explained = request.app().endpoints.explain(&caller, project, kind, id).await?;
     page(&Page {
         explained,
-        shell: Shell::new(&visit, "", format!("Origin of {} {}", visit.text("kind"), format::named(id))).await?,
+        layout: Layout::new(&request, "", format!("Origin of {} {}", request.text("kind"), format::named(id))).await?,
     })
 }

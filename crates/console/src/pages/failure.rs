@@ -1,41 +1,37 @@
-//! What is shown when a page cannot be.
+//! The page of a request that failed.
 
 use askama::Template;
 use axum::response::{IntoResponse, Response};
-use perennial_core::id::TokenId;
+use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorKind};
+use perennial_http::{RequestMeta, status};
 
-use crate::door::{page_with, status};
-use crate::routes;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::paths;
+use crate::routing::page_with;
 
 #[derive(Template)]
 #[template(path = "failure.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     message: String,
     hint: Option<String>,
     code: &'static str,
-    /// By which the log knows what happened.
-    id: Option<String>,
+    /// The request under which the log has the cause.
+    request: Option<RequestId>,
     back: String,
 }
 
-/// The page of an error. What is our own fault is told by an id, and in full to the log.
-pub(crate) fn answer(visit: &Visit, error: &Error) -> Response {
-    let is_ours = error.kind() == ErrorKind::Internal;
-    let id = is_ours.then(|| TokenId::generate().to_string());
-    if let Some(id) = &id {
-        tracing::error!(error.id = %id, error.chain = %error.chain(), page = %visit.path, "a page failed");
-    }
+/// The page of an error. An internal error is shown as the id under which the log has its cause.
+pub(crate) fn render(error: &Error, request: &RequestMeta) -> Response {
+    let is_internal = error.kind() == ErrorKind::Internal;
     let page = Page {
-        shell: Shell::bare(visit, "Not shown"),
-        message: if is_ours { "something went wrong on the server".to_owned() } else { error.message().to_owned() },
-        hint: error.hint().filter(|_| !is_ours).map(str::to_owned),
+        layout: Layout::bare(request.identity.as_ref(), "Error"),
+        message: if is_internal { "something went wrong on the server".to_owned() } else { error.message().to_owned() },
+        hint: error.hint().filter(|_| !is_internal).map(str::to_owned),
         code: error.code().name(),
-        id,
-        back: visit.project.as_ref().map_or_else(|| "/".to_owned(), |project| routes::section(&project.name, "")),
+        request: is_internal.then_some(request.id),
+        back: request.project.as_ref().map_or_else(|| "/".to_owned(), |project| paths::section(&project.name, "")),
     };
     let status = status(error.kind());
     page_with(status, &page).unwrap_or_else(|_| status.into_response())

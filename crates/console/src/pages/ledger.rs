@@ -6,16 +6,16 @@ use perennial_app::ledger::{self, Entry, Page as Paged};
 use perennial_core::ledger::Report;
 use perennial_core::{ErrorCode, Result};
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 use crate::{ROWS_MAX, format};
 
 #[derive(Template)]
 #[template(path = "ledger.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     entries: Paged<Entry>,
     verified: Option<Report>,
     /// What is wrong with it.
@@ -25,16 +25,16 @@ struct Page {
 }
 
 impl Page {
-    fn mark(&self) -> Mark {
-        if self.broken.is_some() { Mark::BROKEN } else { Mark::VERIFIED }
+    fn badge(&self) -> StatusBadge {
+        if self.broken.is_some() { StatusBadge::BROKEN } else { StatusBadge::VERIFIED }
     }
 }
 
 /// The chain, verified as the page is made; `?head=` asks whether it continues that one, `?after=` goes on in the entries.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let head = visit.query.get("head").map(|head| head.trim().to_owned()).unwrap_or_default();
-    let before = visit.after().and_then(|after| after.parse().ok());
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let head = request.query.get("head").map(|head| head.trim().to_owned()).unwrap_or_default();
+    let before = request.after().and_then(|after| after.parse().ok());
     let entries = ledger::list(&caller, project.id, before, ROWS_MAX).await?;
     let (verified, broken) =
         match ledger::verify(&caller, project.id, Some(head.as_str()).filter(|head| !head.is_empty())).await {
@@ -44,5 +44,5 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             }
             Err(error) => return Err(error),
         };
-    page(&Page { entries, verified, broken, head, shell: Shell::new(&visit, "ledger", "Ledger").await? })
+    page(&Page { entries, verified, broken, head, layout: Layout::new(&request, "ledger", "Ledger").await? })
 }

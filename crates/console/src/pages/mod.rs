@@ -20,12 +20,12 @@ mod run;
 mod runs;
 
 use perennial_core::permission::Permission;
+use perennial_http::Access::{self, Authenticated, Project, Public};
 
-use crate::access::Access::{Known, Project, Public};
 use crate::assets;
-use crate::door::Pages;
+use crate::routing::Pages;
 
-const READ: crate::access::Access = Project(Permission::Read);
+const READ: Access = Project(Permission::Read);
 
 /// Registers every page.
 pub(crate) fn all(pages: Pages) -> Pages {
@@ -35,8 +35,8 @@ pub(crate) fn all(pages: Pages) -> Pages {
         .post("/login", Public, login::begin)
         .get("/login/{link}", Public, login::show_link)
         .post("/login/{link}", Public, login::use_link)
-        .post("/logout", Known, login::end)
-        .get("/", Known, projects::show)
+        .post("/logout", Authenticated, login::end)
+        .get("/", Authenticated, projects::show)
         .get("/p/{project}", READ, overview::show)
         .get("/p/{project}/datasets", READ, datasets::show)
         .get("/p/{project}/datasets/{name}", READ, dataset::show)

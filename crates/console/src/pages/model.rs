@@ -14,11 +14,11 @@ use perennial_core::id::EvidenceId;
 use perennial_core::model::{Input, InputKind, Signature};
 use serde_json::Value;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
-use crate::{format, routes};
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
+use crate::{format, paths};
 
 /// What a picture may do when it is opened by itself: be looked at.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
@@ -28,7 +28,7 @@ const SLICES_MAX: usize = 200;
 #[derive(Template)]
 #[template(path = "model.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     name: String,
     judged: Judged,
     signature: Option<Signature>,
@@ -65,11 +65,11 @@ struct Decided {
 }
 
 impl Decided {
-    fn verdict(&self) -> Mark {
+    fn verdict(&self) -> StatusBadge {
         self.decision.verdict.into()
     }
 
-    fn gate(gate: &Gate) -> Mark {
+    fn gate(gate: &Gate) -> StatusBadge {
         gate.evaluation.verdict.into()
     }
 
@@ -104,10 +104,10 @@ pub(super) fn query(name: &str) -> String {
 }
 
 /// One version.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let name = visit.query.get("model").cloned().unwrap_or_else(|| project.name.to_string());
-    let number: i64 = visit.param("number", "model version")?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let name = request.query.get("model").cloned().unwrap_or_else(|| project.name.to_string());
+    let number: i64 = request.param("number", "model version")?;
     let judged = models::version(&caller, project, &name, number).await?;
     let signature = judged.version.signature.clone().and_then(|signature| serde_json::from_value(signature).ok());
     let newest = match judged.decisions.first() {
@@ -117,7 +117,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let evidence = newest.map(|(row, evidence)| told(project.name.as_str(), row.id, row.expires_project_ms, evidence));
     let decisions = judged.decisions.iter().map(decided).collect();
     page(&Page {
-        shell: Shell::new(&visit, "models", format!("{name} version {number}")).await?,
+        layout: Layout::new(&request, "models", format!("{name} version {number}")).await?,
         name,
         judged,
         signature,
@@ -127,10 +127,10 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
 }
 
 /// A picture of evidence.
-pub(crate) async fn plot(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let id: EvidenceId = visit.param("id", "evidence")?;
-    let svg = evidence::plot(&caller, project, id, visit.text("name")).await?;
+pub(crate) async fn plot(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let id: EvidenceId = request.param("id", "evidence")?;
+    let svg = evidence::plot(&caller, project, id, request.text("name")).await?;
     let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY));
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
     let kept = (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
@@ -167,7 +167,7 @@ fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> T
     let plots = evidence
         .plots
         .iter()
-        .map(|(name, title, _)| Picture { title: title.clone(), href: routes::plot(project, id, name) })
+        .map(|(name, title, _)| Picture { title: title.clone(), href: paths::plot(project, id, name) })
         .collect();
     Told { evidence, expires_ms, measures, slices, slice_columns, plots }
 }

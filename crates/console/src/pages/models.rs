@@ -5,15 +5,15 @@ use axum::response::Response;
 use perennial_app::models::{self, Model, ModelVersion};
 use perennial_core::Result;
 
-use crate::door::page;
 use crate::format;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 #[derive(Template)]
 #[template(path = "models.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     models: Vec<Model>,
 }
 
@@ -25,17 +25,17 @@ impl Page {
     }
 
     fn is_own(&self, model: &Model) -> bool {
-        self.shell.project.as_ref().is_some_and(|project| project.name == model.model.name)
+        self.layout.project.as_ref().is_some_and(|project| project.name == model.model.name)
     }
 
     fn href(&self, model: &Model, version: &ModelVersion) -> String {
-        let own = self.shell.item("models", version.number);
+        let own = self.layout.item("models", version.number);
         if self.is_own(model) { own } else { format!("{own}?{}", super::model::query(&model.model.name)) }
     }
 }
 
 /// Every model with its versions, newest first.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let models = models::list(&visit.caller()?, visit.project()?).await?;
-    page(&Page { shell: Shell::new(&visit, "models", "Models").await?, models })
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let models = models::list(&request.caller()?, request.project()?).await?;
+    page(&Page { layout: Layout::new(&request, "models", "Models").await?, models })
 }

@@ -9,12 +9,12 @@ use perennial_core::Result;
 use perennial_core::name::MonitorName;
 use serde_json::Value;
 
+use crate::badge::StatusBadge;
 use crate::chart::{Chart, Series};
-use crate::door::page;
 use crate::format;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 /// Windows that are shown: the newest.
 const WINDOWS_MAX: usize = 60;
@@ -24,7 +24,7 @@ const VERSIONS_MAX: usize = 5;
 #[derive(Template)]
 #[template(path = "monitor.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     metric: String,
     rules: Vec<(String, String)>,
     drift: Option<Chart>,
@@ -55,15 +55,15 @@ struct Feature {
     psi: Option<f64>,
     ks: Option<f64>,
     missing: Option<f64>,
-    mark: Mark,
+    badge: StatusBadge,
 }
 
 /// One monitor.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let name: MonitorName = visit.param("name", "monitor")?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let name: MonitorName = request.param("name", "monitor")?;
     let results = monitor_results::list(&caller, project, &name, None).await?;
-    let shell = Shell::new(&visit, "monitors", format!("Monitor {name}")).await?;
+    let layout = Layout::new(&request, "monitors", format!("Monitor {name}")).await?;
     let submission = project.find_submission();
     let declared = submission.as_ref().and_then(|submission| submission.project.monitors.get(&name));
     let rules: Vec<(String, String)> = declared
@@ -71,9 +71,9 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
         .flat_map(|monitor| monitor.alerts.iter())
         .map(|(name, rule)| (name.clone(), rule.text().to_owned()))
         .collect();
-    let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
+    let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut rows = rows(&results, &metric);
-    let places = places(&rows, &shell);
+    let places = places(&rows, &layout);
     let in_percent = |share: Option<f64>| share.map(|share| share * 100.0);
     let shares = places.series(&rows, |row| in_percent(row.drift));
     let most = limits(&rules, "drift.share").into_iter().map(|(name, share)| (name, share * 100.0));
@@ -99,7 +99,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     let features = newest.map(features).unwrap_or_default();
     let newest = newest.map(|result| (result.window_start_ms, result.number));
     rows.reverse();
-    page(&Page { shell, metric, rules, drift, quality, rows, features, newest })
+    page(&Page { layout, metric, rules, drift, quality, rows, features, newest })
 }
 
 /// The numbers that rules compare a fact with, each with the name of its alert.
@@ -153,9 +153,9 @@ struct Places {
     names: Vec<String>,
 }
 
-fn places(rows: &[Row], shell: &Shell) -> Places {
+fn places(rows: &[Row], layout: &Layout) -> Places {
     let starts: Vec<i64> = rows.iter().map(|row| row.start_ms).collect::<BTreeSet<_>>().into_iter().collect();
-    let names = starts.iter().map(|start| shell.when(start).chars().take(10).collect()).collect();
+    let names = starts.iter().map(|start| layout.when(start).chars().take(10).collect()).collect();
     Places { starts, names }
 }
 
@@ -187,16 +187,16 @@ fn features(result: &MonitorResult) -> Vec<Feature> {
 }
 
 fn feature(drift: &Value) -> Feature {
-    let mark = match drift["is_drifted"].as_bool() {
-        Some(true) => Mark::DRIFTED,
-        Some(false) => Mark::STEADY,
-        None => Mark::UNKNOWN,
+    let badge = match drift["is_drifted"].as_bool() {
+        Some(true) => StatusBadge::DRIFTED,
+        Some(false) => StatusBadge::STEADY,
+        None => StatusBadge::UNKNOWN,
     };
     Feature {
         name: drift["name"].as_str().unwrap_or_default().to_owned(),
         psi: drift["psi"].as_f64(),
         ks: drift["ks"].as_f64(),
         missing: drift["missing"].as_f64(),
-        mark,
+        badge,
     }
 }

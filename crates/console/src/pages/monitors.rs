@@ -5,15 +5,15 @@ use axum::response::Response;
 use perennial_app::monitor_results::{self, ResultKind};
 use perennial_core::Result;
 
-use crate::door::page;
 use crate::format;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 #[derive(Template)]
 #[template(path = "monitors.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     /// The task's measure.
     metric: String,
     monitors: Vec<Row>,
@@ -31,11 +31,11 @@ struct Row {
 }
 
 /// Every declared monitor.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
     let submission = project.find_submission();
-    let shell = Shell::new(&visit, "monitors", "Monitors").await?;
-    let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
+    let layout = Layout::new(&request, "monitors", "Monitors").await?;
+    let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut monitors = Vec::new();
     for (name, monitor) in submission.iter().flat_map(|submission| submission.project.monitors.iter()) {
         let results = monitor_results::list(&caller, project, name, None).await?;
@@ -51,5 +51,5 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             newest: newest.map(|result| (result.window_start_ms, result.facts["facts"]["drift"]["share"].as_f64())),
         });
     }
-    page(&Page { shell, metric, monitors })
+    page(&Page { layout, metric, monitors })
 }

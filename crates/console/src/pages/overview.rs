@@ -12,11 +12,11 @@ use perennial_core::Result;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, LoadState};
 
-use crate::door::page;
+use crate::badge::StatusBadge;
 use crate::format;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 /// Pipeline runs among which the newest of each step is looked for.
 const RUNS_LOOKED_AT: u32 = 10;
@@ -27,7 +27,7 @@ const STAGE_ALERTS: usize = 3;
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     owners: Vec<String>,
     task: Option<String>,
     stages: Vec<Stage>,
@@ -36,7 +36,7 @@ struct Page {
 struct Stage {
     name: &'static str,
     href: String,
-    mark: Mark,
+    badge: StatusBadge,
     fact: String,
     /// When, on the project clock.
     at_ms: Option<i64>,
@@ -56,9 +56,9 @@ struct Looked {
 }
 
 /// The loop.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let shell = Shell::new(&visit, "", project.name.to_string()).await?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let layout = Layout::new(&request, "", project.name.to_string()).await?;
     let looked = look(&caller, project).await?;
     let submission = project.find_submission();
     let owners = submission.iter().flat_map(|submission| submission.project.project.owners.iter().cloned()).collect();
@@ -73,15 +73,15 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
             task.test.as_str()
         )
     });
-    let mut stages = vec![collect(&shell, &looked), check(&shell, &looked)];
-    stages.push(step(&shell, &looked, project, "Prepare", false));
-    stages.push(step(&shell, &looked, project, "Train", true));
-    stages.push(test(&shell, &caller, project).await?);
-    stages.push(release(&shell, &caller, project).await?);
-    stages.push(serve(&shell, &visit.app().endpoints, &caller, project).await?);
-    stages.push(watch(&shell, &caller, project, &looked).await?);
-    stages.push(retrain(&shell, project, &looked));
-    page(&Page { shell, owners, task, stages })
+    let mut stages = vec![collect(&layout, &looked), check(&layout, &looked)];
+    stages.push(step(&layout, &looked, project, "Prepare", false));
+    stages.push(step(&layout, &looked, project, "Train", true));
+    stages.push(test(&layout, &caller, project).await?);
+    stages.push(release(&layout, &caller, project).await?);
+    stages.push(serve(&layout, &request.app().endpoints, &caller, project).await?);
+    stages.push(watch(&layout, &caller, project, &looked).await?);
+    stages.push(retrain(&layout, project, &looked));
+    page(&Page { layout, owners, task, stages })
 }
 
 async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
@@ -124,7 +124,7 @@ impl Looked {
     }
 }
 
-fn collect(shell: &Shell, looked: &Looked) -> Stage {
+fn collect(layout: &Layout, looked: &Looked) -> Stage {
     let collected = |load: &Load| !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Sql | LoadOrigin::Predictions);
     let newest = looked.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
@@ -135,22 +135,22 @@ fn collect(shell: &Shell, looked: &Looked) -> Stage {
         ),
         None => "no rows arrived yet; perennial run collects every source".to_owned(),
     };
-    let mark = newest.map_or(Mark::NONE, |(_, load)| load.state.into());
+    let badge = newest.map_or(StatusBadge::NONE, |(_, load)| load.state.into());
     let at_ms = newest.map(|(_, load)| load.project_ms);
     let faulty = looked.alerts("file:");
-    let mark = if faulty.is_empty() { mark } else { Mark::FAILED };
+    let badge = if faulty.is_empty() { badge } else { StatusBadge::FAILED };
     let alerts = [faulty, looked.alerts("dataset:")].concat();
-    Stage { name: "Collect", href: shell.to("datasets"), mark, fact, at_ms, alerts }
+    Stage { name: "Collect", href: layout.to("datasets"), badge, fact, at_ms, alerts }
 }
 
-fn check(shell: &Shell, looked: &Looked) -> Stage {
+fn check(layout: &Layout, looked: &Looked) -> Stage {
     let failed = looked.checks.iter().filter(|check| check.verdict != Verdict::Pass).count();
     let aside: u64 = looked.loads.iter().map(|(_, load)| load.set_aside).sum();
     let is_held = looked.loads.iter().any(|(_, load)| load.state == LoadState::Held);
-    let mark = match (looked.checks.is_empty(), is_held || failed > 0) {
-        (true, _) => Mark::NONE,
-        (false, true) => Mark::FAILED,
-        (false, false) => Mark::PASSED,
+    let badge = match (looked.checks.is_empty(), is_held || failed > 0) {
+        (true, _) => StatusBadge::NONE,
+        (false, true) => StatusBadge::FAILED,
+        (false, false) => StatusBadge::PASSED,
     };
     let held = if is_held { ", a load is held" } else { "" };
     let fact = match looked.checks.len() {
@@ -162,11 +162,11 @@ fn check(shell: &Shell, looked: &Looked) -> Stage {
         ),
     };
     let at_ms = looked.loads.iter().map(|(_, load)| load.project_ms).max();
-    Stage { name: "Check", href: shell.to("datasets"), mark, fact, at_ms, alerts: looked.alerts("load:") }
+    Stage { name: "Check", href: layout.to("datasets"), badge, fact, at_ms, alerts: looked.alerts("load:") }
 }
 
 /// The newest attempt at a step that makes a model, or at one that makes data.
-fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static str, trains: bool) -> Stage {
+fn step(layout: &Layout, looked: &Looked, project: &ProjectState, name: &'static str, trains: bool) -> Stage {
     let submission = project.find_submission();
     let is_kind = |step: &StepRun| {
         let declared = submission.as_ref().and_then(|submission| submission.project.steps.get(&step.step));
@@ -183,34 +183,34 @@ fn step(shell: &Shell, looked: &Looked, project: &ProjectState, name: &'static s
     let is_candidate = |step: &StepRun| trains && candidate.as_ref() == Some(&step.step);
     let of_candidate = looked.steps.iter().find(|(_, step)| is_candidate(step));
     let newest = of_candidate.or_else(|| looked.steps.iter().find(|(_, step)| is_kind(step)));
-    let (mark, fact, at_ms, href) = match newest {
+    let (badge, fact, at_ms, href) = match newest {
         Some((run, step)) => {
             let message = step.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
             let fact = format!("step {} took {}{message}", step.step, format::took(step.started_ms, step.ended_ms));
-            (step.state.into(), fact, Some(run.project_ms), shell.item("runs", run.id))
+            (step.state.into(), fact, Some(run.project_ms), layout.item("runs", run.id))
         }
-        None => (Mark::NONE, "no such step ran yet".to_owned(), None, shell.to("runs")),
+        None => (StatusBadge::NONE, "no such step ran yet".to_owned(), None, layout.to("runs")),
     };
-    Stage { name, href, mark, fact, at_ms, alerts: Vec::new() }
+    Stage { name, href, badge, fact, at_ms, alerts: Vec::new() }
 }
 
-async fn test(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+async fn test(layout: &Layout, caller: &Caller, project: &ProjectState) -> Result<Stage> {
     let newest = releases::list_decisions(caller, project, None, 1).await?.items.into_iter().next();
-    let (mark, fact, at_ms, href) = match newest {
+    let (badge, fact, at_ms, href) = match newest {
         Some(decision) => {
             let beside =
                 decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
             let fact = format!("version {} judged by the gates{beside}", decision.number);
-            (decision.verdict.into(), fact, Some(decision.project_ms), shell.item("models", decision.number))
+            (decision.verdict.into(), fact, Some(decision.project_ms), layout.item("models", decision.number))
         }
-        None => (Mark::NONE, "no candidate was judged yet".to_owned(), None, shell.to("models")),
+        None => (StatusBadge::NONE, "no candidate was judged yet".to_owned(), None, layout.to("models")),
     };
-    Ok(Stage { name: "Test", href, mark, fact, at_ms, alerts: Vec::new() })
+    Ok(Stage { name: "Test", href, badge, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+async fn release(layout: &Layout, caller: &Caller, project: &ProjectState) -> Result<Stage> {
     let newest = releases::list_promotions(caller, project, None, 1).await?.items.into_iter().next();
-    let (mark, fact, at_ms) = match newest {
+    let (badge, fact, at_ms) = match newest {
         Some(promotion) => {
             let to = match (promotion.to_number, promotion.from_number) {
                 (Some(number), _) => format!("version {number}"),
@@ -218,14 +218,14 @@ async fn release(shell: &Shell, caller: &Caller, project: &ProjectState) -> Resu
                 (None, None) => "no version".to_owned(),
             };
             let at = promotion.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
-            (Mark::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
+            (StatusBadge::READY, format!("{}: {to}{at}", promotion.kind.as_str()), Some(promotion.project_ms))
         }
-        None => (Mark::NONE, "nothing was released yet".to_owned(), None),
+        None => (StatusBadge::NONE, "nothing was released yet".to_owned(), None),
     };
-    Ok(Stage { name: "Release", href: shell.to("releases"), mark, fact, at_ms, alerts: Vec::new() })
+    Ok(Stage { name: "Release", href: layout.to("releases"), badge, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn serve(shell: &Shell, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {
+async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {
     let endpoints = endpoints.list(caller, project).await?;
     let told = endpoints.iter().map(|state| {
         let endpoint = &state.endpoint;
@@ -241,58 +241,58 @@ async fn serve(shell: &Shell, endpoints: &Arc<Endpoints>, caller: &Caller, proje
     let is_live = endpoints.iter().any(|state| state.endpoint.champion_number.is_some());
     let fact = if fact.is_empty() { "no endpoint answers yet".to_owned() } else { fact };
     let at_ms = endpoints.iter().filter_map(|state| state.endpoint.champion_since_ms).max();
-    let mark = if is_live { Mark::READY } else { Mark::NONE };
-    Ok(Stage { name: "Serve", href: shell.to("endpoints"), mark, fact, at_ms, alerts: Vec::new() })
+    let badge = if is_live { StatusBadge::READY } else { StatusBadge::NONE };
+    Ok(Stage { name: "Serve", href: layout.to("endpoints"), badge, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn watch(shell: &Shell, caller: &Caller, project: &ProjectState, looked: &Looked) -> Result<Stage> {
-    let metric = shell.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
+async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, looked: &Looked) -> Result<Stage> {
+    let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut newest = None;
     for name in monitor_results::monitors(caller, project)? {
         let results = monitor_results::list(caller, project, &name, None).await?;
         newest = newest.into_iter().chain(results).max_by_key(|result| (result.window_start_ms, result.project_ms));
     }
     let alerts = looked.alerts("monitor:");
-    let (mark, fact, at_ms) = match newest {
+    let (badge, fact, at_ms) = match newest {
         Some(result) => {
             let facts = &result.facts["facts"];
             let measure = facts[metric.as_str()]
                 .as_f64()
                 .map(|value| format!(", {metric} {}", format::number(value)))
                 .unwrap_or_default();
-            let window = shell.when(result.window_start_ms);
+            let window = layout.when(result.window_start_ms);
             let drift = format::percent(facts["drift"]["share"].as_f64());
             let fact = format!(
                 "{}, window from {window}, version {}: {drift} of features drifted{measure}",
                 result.monitor, result.number
             );
-            (if alerts.is_empty() { Mark::STEADY } else { Mark::DRIFTED }, fact, Some(result.project_ms))
+            (if alerts.is_empty() { StatusBadge::STEADY } else { StatusBadge::DRIFTED }, fact, Some(result.project_ms))
         }
-        None => (Mark::NONE, "no window was judged yet".to_owned(), None),
+        None => (StatusBadge::NONE, "no window was judged yet".to_owned(), None),
     };
-    let mark = if alerts.is_empty() { mark } else { Mark::from(AlertState::Firing) };
-    Ok(Stage { name: "Watch", href: shell.to("monitors"), mark, fact, at_ms, alerts })
+    let badge = if alerts.is_empty() { badge } else { StatusBadge::from(AlertState::Firing) };
+    Ok(Stage { name: "Watch", href: layout.to("monitors"), badge, fact, at_ms, alerts })
 }
 
-fn retrain(shell: &Shell, project: &ProjectState, looked: &Looked) -> Stage {
+fn retrain(layout: &Layout, project: &ProjectState, looked: &Looked) -> Stage {
     let submission = project.find_submission();
     let triggers = submission.iter().flat_map(|submission| submission.project.triggers.iter());
     let declared = triggers.map(|(name, trigger)| {
         format!("{name} on {}", trigger.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
     });
     let declared = declared.collect::<Vec<_>>().join("; ");
-    let (mark, fact, at_ms, href) = match (&looked.triggered, &looked.run) {
+    let (badge, fact, at_ms, href) = match (&looked.triggered, &looked.run) {
         (Some(run), _) => {
-            (run.state.into(), format::cause(&run.cause), Some(run.project_ms), shell.item("runs", run.id))
+            (run.state.into(), format::cause(&run.cause), Some(run.project_ms), layout.item("runs", run.id))
         }
         (None, Some(run)) if declared.is_empty() => (
             run.state.into(),
             format!("last run by {}", format::cause(&run.cause)),
             Some(run.project_ms),
-            shell.item("runs", run.id),
+            layout.item("runs", run.id),
         ),
-        _ if declared.is_empty() => (Mark::NONE, "no trigger is declared".to_owned(), None, shell.to("runs")),
-        _ => (Mark::WATCHING, declared, None, shell.to("runs")),
+        _ if declared.is_empty() => (StatusBadge::NONE, "no trigger is declared".to_owned(), None, layout.to("runs")),
+        _ => (StatusBadge::WATCHING, declared, None, layout.to("runs")),
     };
-    Stage { name: "Retrain", href, mark, fact, at_ms, alerts: Vec::new() }
+    Stage { name: "Retrain", href, badge, fact, at_ms, alerts: Vec::new() }
 }

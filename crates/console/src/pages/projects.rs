@@ -4,15 +4,15 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use perennial_core::Result;
 
-use crate::door::page;
-use crate::routes;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::paths;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 #[derive(Template)]
 #[template(path = "projects.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     projects: Vec<Listed>,
 }
 
@@ -24,16 +24,16 @@ struct Listed {
 }
 
 /// The list, or the only project.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let mut listed = Vec::new();
-    for kept in visit.app().projects.list(&visit.caller()?).await? {
-        let state = visit.app().projects.get(kept.id).await?;
+    for kept in request.app().projects.list(&request.caller()?).await? {
+        let state = request.app().projects.get(kept.id).await?;
         let goal = state.find_submission().map(|submission| submission.project.project.goal.clone());
         // `default` is there for tracking clients that name no project; it is not listed before it is used.
         if goal.is_none() && kept.name.as_str() == "default" {
             continue;
         }
-        let href = routes::section(&kept.name, "");
+        let href = paths::section(&kept.name, "");
         listed.push(Listed {
             name: kept.name.to_string(),
             href,
@@ -44,5 +44,5 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     if let [only] = listed.as_slice() {
         return Ok(Redirect::to(&only.href).into_response());
     }
-    page(&Page { shell: Shell::bare(&visit, "Projects"), projects: listed })
+    page(&Page { layout: Layout::bare(request.identity.as_ref(), "Projects"), projects: listed })
 }

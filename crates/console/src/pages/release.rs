@@ -7,11 +7,11 @@ use perennial_core::Result;
 use perennial_core::rule::Verdict;
 use serde_json::Value;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
-use crate::{format, routes};
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
+use crate::{format, paths};
 
 /// Characters of a note at most.
 const NOTE_MAX: usize = 1_000;
@@ -19,7 +19,7 @@ const NOTE_MAX: usize = 1_000;
 #[derive(Template)]
 #[template(path = "release.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     told: Told,
     parts: Vec<(String, String)>,
     /// Roles whose yes the project file asks for.
@@ -27,7 +27,7 @@ struct Page {
 }
 
 impl Page {
-    fn verdict(decision: &Decision) -> Mark {
+    fn verdict(decision: &Decision) -> StatusBadge {
         decision.verdict.into()
     }
 
@@ -40,26 +40,31 @@ impl Page {
 }
 
 /// One release.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let told = releases::get(&caller, project, visit.text("digest")).await?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let told = releases::get(&caller, project, request.text("digest")).await?;
     let submission = project.find_submission();
     let release = submission.as_ref().and_then(|submission| submission.project.release.as_ref());
     let wanted =
         release.into_iter().flat_map(|release| release.approve.iter()).map(|role| role.as_str().to_owned()).collect();
     let title = format!("Release {}", format::short(&told.release.digest));
-    page(&Page { shell: Shell::new(&visit, "releases", title).await?, parts: parts(&told.release.body), told, wanted })
+    page(&Page {
+        layout: Layout::new(&request, "releases", title).await?,
+        parts: parts(&told.release.body),
+        told,
+        wanted,
+    })
 }
 
 /// Says yes to a release.
-pub(crate) async fn approve(visit: Visit) -> Result<Response> {
-    let note = visit
+pub(crate) async fn approve(request: PageRequest) -> Result<Response> {
+    let note = request
         .form
         .get("note")
         .map(|note| note.trim().chars().take(NOTE_MAX).collect::<String>())
         .filter(|note| !note.is_empty());
-    releases::approve(&visit.caller()?, visit.project()?, visit.text("digest"), None, note).await?;
-    Ok(Redirect::to(&routes::item(&visit.project()?.name, "releases", visit.text("digest"))).into_response())
+    releases::approve(&request.caller()?, request.project()?, request.text("digest"), None, note).await?;
+    Ok(Redirect::to(&paths::item(&request.project()?.name, "releases", request.text("digest"))).into_response())
 }
 
 /// Everything it binds, one part a row.

@@ -5,23 +5,23 @@ use axum::response::Response;
 use perennial_app::releases::{self, Decision, Listed, Page as Paged, Promotion};
 use perennial_core::Result;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 use crate::{ROWS_MAX, format};
 
 #[derive(Template)]
 #[template(path = "releases.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     releases: Vec<Listed>,
     promotions: Paged<Promotion>,
 }
 
 impl Page {
-    fn verdict(decision: Option<&Decision>) -> Mark {
-        decision.map_or(Mark::UNKNOWN, |decision| decision.verdict.into())
+    fn verdict(decision: Option<&Decision>) -> StatusBadge {
+        decision.map_or(StatusBadge::UNKNOWN, |decision| decision.verdict.into())
     }
 
     /// The part it plays now, and who approved it.
@@ -33,9 +33,9 @@ impl Page {
 }
 
 /// Releases and promotions, newest first; `?after=` goes on in the promotions.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
     let releases = releases::list(&caller, project, ROWS_MAX).await?;
-    let promotions = releases::list_promotions(&caller, project, visit.after(), ROWS_MAX).await?;
-    page(&Page { shell: Shell::new(&visit, "releases", "Releases").await?, releases, promotions })
+    let promotions = releases::list_promotions(&caller, project, request.after(), ROWS_MAX).await?;
+    page(&Page { layout: Layout::new(&request, "releases", "Releases").await?, releases, promotions })
 }

@@ -10,12 +10,12 @@ use perennial_app::{Caller, ProjectState};
 use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
 
-use crate::door::page;
+use crate::badge::StatusBadge;
 use crate::format;
 use crate::graph::{self, Graph};
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 
 /// Bytes of a log that are shown: its end.
 const LOG_SHOWN: usize = 20_000;
@@ -25,7 +25,7 @@ const LOGS_MAX: usize = 20;
 #[derive(Template)]
 #[template(path = "run.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     run: PipelineRun,
     graph: Option<Graph>,
     steps: Vec<Row>,
@@ -42,7 +42,7 @@ struct Row {
 }
 
 impl Row {
-    fn state(&self) -> Mark {
+    fn state(&self) -> StatusBadge {
         self.step.state.into()
     }
 
@@ -60,7 +60,7 @@ impl Row {
 }
 
 impl Page {
-    fn state(&self) -> Mark {
+    fn state(&self) -> StatusBadge {
         self.run.state.into()
     }
 
@@ -70,11 +70,11 @@ impl Page {
 }
 
 /// One pipeline run.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let (caller, project) = (visit.caller()?, visit.project()?);
-    let id: PipelineRunId = visit.param("id", "pipeline run")?;
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let (caller, project) = (request.caller()?, request.project()?);
+    let id: PipelineRunId = request.param("id", "pipeline run")?;
     let run = pipeline_runs::get(&caller, project, id).await?;
-    let (events, _) = visit.app().execution.events(&caller, project, id, 0, Duration::ZERO).await?;
+    let (events, _) = request.app().execution.events(&caller, project, id, 0, Duration::ZERO).await?;
     let why = reasons(&events);
     let mut steps = Vec::new();
     for (step, outputs) in pipeline_runs::steps(&caller, project, id).await? {
@@ -86,7 +86,7 @@ pub(crate) async fn show(visit: Visit) -> Result<Response> {
     page(&Page {
         graph: Graph::new(&drawn(project, &steps)),
         told: told(&events),
-        shell: Shell::new(&visit, "runs", title(&run)).await?,
+        layout: Layout::new(&request, "runs", title(&run)).await?,
         run,
         steps,
     })
@@ -146,22 +146,22 @@ fn told(events: &[Event]) -> Vec<String> {
 
 /// The steps in the order of the graph of the project file; those it does not know stand alone.
 fn drawn(project: &ProjectState, rows: &[Row]) -> Vec<graph::Step> {
-    let mark = |name: &str| rows.iter().rev().find(|row| row.step.step.as_str() == name).map(Row::state);
+    let badge = |name: &str| rows.iter().rev().find(|row| row.step.step.as_str() == name).map(Row::state);
     let mut drawn = Vec::new();
     if let Some(submission) = project.find_submission() {
         for step in submission.graph.topological_order() {
-            let Some(mark) = mark(step.as_str()) else { continue };
+            let Some(badge) = badge(step.as_str()) else { continue };
             let producers = submission.graph.inputs(step).filter_map(|node| submission.graph.producer(node));
             drawn.push(graph::Step {
                 name: step.to_string(),
-                mark,
+                badge,
                 needs: producers.map(ToString::to_string).collect(),
             });
         }
     }
     for row in rows {
         if !drawn.iter().any(|step| step.name == row.step.step.as_str()) {
-            drawn.push(graph::Step { name: row.step.step.to_string(), mark: row.state(), needs: Vec::new() });
+            drawn.push(graph::Step { name: row.step.step.to_string(), badge: row.state(), needs: Vec::new() });
         }
     }
     drawn

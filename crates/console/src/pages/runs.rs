@@ -5,21 +5,21 @@ use axum::response::Response;
 use perennial_app::pipeline_runs::{self, Page as Paged, PipelineRun};
 use perennial_core::Result;
 
-use crate::door::page;
-use crate::mark::Mark;
-use crate::shell::Shell;
-use crate::visit::Visit;
+use crate::badge::StatusBadge;
+use crate::layout::Layout;
+use crate::request::PageRequest;
+use crate::routing::page;
 use crate::{ROWS_MAX, format};
 
 #[derive(Template)]
 #[template(path = "runs.html")]
 struct Page {
-    shell: Shell,
+    layout: Layout,
     runs: Paged<PipelineRun>,
 }
 
 impl Page {
-    fn state(run: &PipelineRun) -> Mark {
+    fn state(run: &PipelineRun) -> StatusBadge {
         run.state.into()
     }
 
@@ -29,7 +29,7 @@ impl Page {
 }
 
 /// Pipeline runs, newest first.
-pub(crate) async fn show(visit: Visit) -> Result<Response> {
-    let runs = pipeline_runs::list(&visit.caller()?, visit.project()?, visit.after(), ROWS_MAX).await?;
-    page(&Page { shell: Shell::new(&visit, "runs", "Pipeline runs").await?, runs })
+pub(crate) async fn show(request: PageRequest) -> Result<Response> {
+    let runs = pipeline_runs::list(&request.caller()?, request.project()?, request.after(), ROWS_MAX).await?;
+    page(&Page { layout: Layout::new(&request, "runs", "Pipeline runs").await?, runs })
 }

@@ -1,16 +1,16 @@
 //! Who is let in, and what a form must carry.
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use http::{StatusCode, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use perennial_app::access::{admin_link, create_person_token};
-use perennial_console::{Options, SESSION_COOKIE, router, router_with};
+use perennial_console::router;
 use perennial_core::id::PromotionId;
 use perennial_core::permission::Role;
 use perennial_core::state::AlertState;
+use perennial_http::{Options, PeerAddr, SESSION_COOKIE, limits};
 use perennial_store::promotions::Promotion;
 use perennial_store::{endpoints, promotions};
-use std::net::SocketAddr;
 use tower::ServiceExt;
 
 use crate::html;
@@ -18,7 +18,7 @@ use crate::sample::{Words, fill, project_file};
 use crate::world::World;
 
 #[tokio::test]
-async fn whoever_is_not_signed_in_is_sent_to_the_form() {
+async fn a_request_without_a_session_is_redirected_to_the_sign_in_form() {
     let world = World::new().await;
     let (_, ids) = fill(&world, &Words::one()).await;
     let browser = world.anonymous();
@@ -30,11 +30,28 @@ async fn whoever_is_not_signed_in_is_sent_to_the_form() {
         assert!(seen.header(header::LOCATION).starts_with("/login"), "{path}");
         assert!(seen.text.is_empty(), "{path}: {}", seen.text);
     }
-    let posted = browser.post(&format!("/p/delay/alerts/{}/acknowledge", ids.alert), "csrf=").await;
+    let posted = browser.post(&format!("/p/delay/alerts/{}/acknowledge", ids.alert), "csrf_token=").await;
     assert_eq!((posted.status, posted.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/login"));
     let form = browser.get("/login?next=/p/delay").await;
     html::check("/login", &form.text);
     assert!(form.text.contains("value=\"/p/delay\""));
+}
+
+#[tokio::test]
+async fn signing_in_leads_back_to_the_address_that_was_asked_for() {
+    let world = World::new().await;
+    let project = world.submit(&project_file(&Words::one())).await;
+    let token = create_person_token(&world.system(), "ada", Role::Viewer, Some(project.id)).await.unwrap().secret;
+    let address = "/p/delay/ledger?head=a%2Bb+c%23%25&before=7";
+    let asked = world.anonymous().get(address).await;
+    let login = asked.header(header::LOCATION);
+    assert_eq!(login, "/login?next=%2Fp%2Fdelay%2Fledger%3Fhead%3Da%252Bb%2Bc%2523%2525%26before%3D7");
+    let form = world.anonymous().get(login).await;
+    let next = form.text.split("name=\"next\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    assert_eq!(next.replace("&#38;", "&"), address);
+    let next = utf8_percent_encode(address, NON_ALPHANUMERIC);
+    let seen = world.anonymous().post("/login", &format!("token={token}&next={next}")).await;
+    assert_eq!((seen.status, seen.header(header::LOCATION)), (StatusCode::SEE_OTHER, address));
 }
 
 #[tokio::test]
@@ -105,7 +122,7 @@ async fn a_token_signs_in_and_leads_on_within_the_server_alone() {
 async fn signing_out_ends_the_session() {
     let world = World::new().await;
     let browser = world.admin().await;
-    assert_eq!(browser.post("/logout", "csrf=wrong").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.post("/logout", "csrf_token=wrong").await.status, StatusCode::FORBIDDEN);
     assert_eq!(browser.get("/").await.status, StatusCode::OK);
     assert!(browser.submit("/logout").await.header(header::SET_COOKIE).contains("Max-Age=0"));
     assert_eq!(browser.get("/").await.status, StatusCode::SEE_OTHER);
@@ -117,7 +134,9 @@ async fn a_form_without_the_sessions_token_changes_nothing() {
     let (project, ids) = fill(&world, &Words::one()).await;
     let (browser, other) = (world.admin().await, world.admin().await);
     let path = format!("/p/delay/alerts/{}/acknowledge", ids.alert);
-    for form in [String::new(), "csrf=".to_owned(), "csrf=wrong".to_owned(), format!("csrf={}", other.csrf)] {
+    for form in
+        [String::new(), "csrf_token=".to_owned(), "csrf_token=wrong".to_owned(), format!("csrf_token={}", other.csrf)]
+    {
         let seen = browser.post(&path, &form).await;
         assert_eq!(seen.status, StatusCode::FORBIDDEN, "{form}");
         html::check("refused form", &seen.text);
@@ -137,7 +156,7 @@ async fn a_post_of_another_site_or_host_is_refused() {
     let (_, ids) = fill(&world, &Words::one()).await;
     let browser = world.admin().await;
     let path = format!("/p/delay/alerts/{}/acknowledge", ids.alert);
-    let body = || Body::from(format!("csrf={}", browser.csrf));
+    let body = || Body::from(format!("csrf_token={}", browser.csrf));
     let form = || browser.request("POST", &path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
     let foreign = form().header(header::ORIGIN, "http://evil.example").body(body()).unwrap();
     assert_eq!(browser.send(foreign).await.status, StatusCode::FORBIDDEN);
@@ -222,7 +241,7 @@ async fn every_answer_carries_the_policy() {
 async fn without_authentication_this_machine_alone_is_answered_and_forms_still_carry_a_token() {
     let world = World::new().await;
     let (_, ids) = fill(&world, &Words::one()).await;
-    let pages = router_with(world.app.clone(), Options { auth: false, ..Options::default() });
+    let pages = router(world.app.clone(), Options { auth: false, ..Options::default() });
     let ask = |peer: Option<&str>, method: &str, path: &str, form: String| {
         let mut request = world
             .anonymous()
@@ -230,15 +249,9 @@ async fn without_authentication_this_machine_alone_is_answered_and_forms_still_c
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form))
             .unwrap();
-        request.extensions_mut().extend(
-            peer.map(|peer| ConnectInfo::<SocketAddr>(peer.parse().unwrap())).into_iter().fold(
-                http::Extensions::new(),
-                |mut all, one| {
-                    all.insert(one);
-                    all
-                },
-            ),
-        );
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(PeerAddr(peer.parse().unwrap()));
+        }
         pages.clone().oneshot(request)
     };
     let get = |peer| ask(peer, "GET", "/p/delay/alerts", String::new());
@@ -250,29 +263,21 @@ async fn without_authentication_this_machine_alone_is_answered_and_forms_still_c
     let text = String::from_utf8(text.to_vec()).unwrap();
     html::check("alerts", &text);
     assert!(!text.contains("Sign out"));
-    let token = text.split("name=\"csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let token = text.split("name=\"csrf_token\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
     let path = format!("/p/delay/alerts/{}/acknowledge", ids.alert);
     assert_eq!(
-        ask(Some("127.0.0.1:999"), "POST", &path, "csrf=no".to_owned()).await.unwrap().status(),
+        ask(Some("127.0.0.1:999"), "POST", &path, "csrf_token=no".to_owned()).await.unwrap().status(),
         StatusCode::FORBIDDEN
     );
     assert_eq!(
-        ask(Some("127.0.0.1:999"), "POST", &path, format!("csrf={token}")).await.unwrap().status(),
+        ask(Some("127.0.0.1:999"), "POST", &path, format!("csrf_token={token}")).await.unwrap().status(),
         StatusCode::SEE_OTHER
     );
 }
 
 #[tokio::test]
-async fn the_plain_router_asks_who_looks() {
-    let world = World::new().await;
-    let request = world.anonymous().request("GET", "/").body(Body::empty()).unwrap();
-    assert_eq!(router(world.app.clone()).oneshot(request).await.unwrap().status(), StatusCode::SEE_OTHER);
-}
-
-#[tokio::test]
 async fn a_form_beyond_its_limit_is_refused() {
     let world = World::new().await;
-    let seen =
-        world.anonymous().post("/login", &format!("token={}", "x".repeat(perennial_console::FORM_BYTES_MAX))).await;
-    assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+    let seen = world.anonymous().post("/login", &format!("token={}", "x".repeat(limits::FORM_BYTES_MAX))).await;
+    assert_eq!(seen.status, StatusCode::PAYLOAD_TOO_LARGE);
 }

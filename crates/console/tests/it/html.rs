@@ -58,7 +58,7 @@ fn labels(page: &str, html: &str) {
 /// Each form that posts carries a token, but the one that begins a session.
 fn forms(page: &str, html: &str) {
     for form in html.split("<form ").skip(1).map(|rest| rest.split("</form>").next().unwrap_or_default()) {
-        let carries = form.split("name=\"csrf\" value=\"").nth(1).is_some_and(|rest| !rest.starts_with('"'));
+        let carries = form.split("name=\"csrf_token\" value=\"").nth(1).is_some_and(|rest| !rest.starts_with('"'));
         if form.contains("method=\"post\"") && !form.contains("action=\"/login") {
             assert!(carries, "{page}: a form without token: {form}");
         } else {

@@ -1,5 +1,6 @@
 //! What each page shows: empty, one, many, and the longest and worst of names.
 
+use axum::body::Body;
 use http::{StatusCode, header};
 
 use crate::html;
@@ -201,7 +202,7 @@ async fn a_stepped_clock_is_told_on_every_page() {
     let browser = world.admin().await;
     for section in ["", "/datasets", "/ledger"] {
         let text = shown(&browser, &format!("/p/delay{section}")).await;
-        assert!(text.contains("it stands at 2013-08-01 00:00 (America/New_York)"), "{section}");
+        assert!(text.contains("it is 2013-08-01 00:00 (America/New_York)"), "{section}");
     }
 }
 
@@ -222,7 +223,7 @@ async fn what_is_not_there_is_told_with_a_way_on() {
         let seen = browser.get(path).await;
         assert_eq!(seen.status, StatusCode::NOT_FOUND, "{path}");
         html::check(path, &seen.text);
-        assert!(seen.text.contains("Go on from the start") && !seen.text.contains("<script"), "{path}");
+        assert!(seen.text.contains("Back to the start") && !seen.text.contains("<script"), "{path}");
     }
 }
 
@@ -235,4 +236,8 @@ async fn the_stylesheet_is_kept_under_its_content() {
     assert_eq!((seen.status, seen.header(header::CONTENT_TYPE)), (StatusCode::OK, "text/css; charset=utf-8"));
     assert!(seen.header(header::CACHE_CONTROL).contains("immutable"));
     assert_eq!(world.anonymous().get("/assets/other/style.css").await.status, StatusCode::NOT_FOUND);
+    let held = seen.header(header::ETAG).to_owned();
+    let request = world.anonymous().request("GET", style).header(header::IF_NONE_MATCH, held).body(Body::empty());
+    let again = world.anonymous().send(request.unwrap()).await;
+    assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""));
 }

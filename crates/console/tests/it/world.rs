@@ -9,9 +9,10 @@ use perennial_app::access::{self, admin_link, create_person_token};
 use perennial_app::{App, Caller, ProjectState, Services};
 use perennial_artifacts::Blobs;
 use perennial_config::TrainerSpec;
-use perennial_console::{Options, SESSION_COOKIE, router_with};
+use perennial_console::router;
 use perennial_core::clock::Clock;
 use perennial_core::permission::Role;
+use perennial_http::{Options, SESSION_COOKIE};
 use perennial_store::Store;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -101,7 +102,7 @@ impl World {
     }
 
     pub(crate) fn anonymous(&self) -> Browser {
-        Browser { pages: router_with(self.app.clone(), Options::default()), cookie: None, csrf: String::new() }
+        Browser { pages: router(self.app.clone(), Options::default()), cookie: None, csrf: String::new() }
     }
 
     pub(crate) async fn admin(&self) -> Browser {
@@ -150,6 +151,6 @@ impl Browser {
 
     /// Posts with the session's token.
     pub(crate) async fn submit(&self, path: &str) -> Seen {
-        self.post(path, &format!("csrf={}", self.csrf)).await
+        self.post(path, &format!("csrf_token={}", self.csrf)).await
     }
 }

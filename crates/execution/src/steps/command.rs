@@ -29,6 +29,7 @@ use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::mlmodel::MlModel;
 use super::training_set::{feature_names, split, task};
 use super::{Made, ModelReference, model, named_output, sql};
 use crate::pipelines::{Context, PipelineEvent};
@@ -419,20 +420,7 @@ async fn flavors(context: &Context, manifest: &Manifest) -> Result<String> {
         return Ok(if is_onnx { "onnx" } else { "files" }.to_owned());
     };
     let bytes = context.caller.kernel.services.blobs.get_bytes(file.blob.digest, 1024 * 1024).await?;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let mut names = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        if line.starts_with("flavors:") {
-            inside = true;
-        } else if inside && !line.starts_with(' ') {
-            break;
-        } else if inside && line.starts_with("  ") && !line.starts_with("   ") {
-            names.push(line.trim().trim_end_matches(':').to_owned());
-        }
-    }
-    names.retain(|name| name != "python_function");
-    Ok(if names.is_empty() { "python_function".to_owned() } else { names.join(",") })
+    Ok(MlModel::parse(&String::from_utf8_lossy(&bytes))?.kind())
 }
 
 /// Feature columns of `[task].data` with their kinds.

@@ -187,19 +187,3 @@ pub(crate) async fn end_run(
 pub(crate) fn artifacts(folder: &str, manifest: &Manifest) -> Vec<(String, ManifestFile)> {
     manifest.files().iter().map(|file| (format!("{folder}/{}", file.path), file.clone())).collect()
 }
-
-/// The `MLmodel` file of an ONNX model, as MLflow's readers expect it.
-pub(crate) fn mlmodel(signature: &Signature, run: RunId) -> String {
-    let inputs: Vec<_> = signature
-        .inputs
-        .iter()
-        .map(|input| {
-            let kind = if input.kind == perennial_core::model::InputKind::Number { "double" } else { "string" };
-            json!({ "type": kind, "name": input.name, "required": false })
-        })
-        .collect();
-    let inputs = json!(json!(inputs).to_string());
-    format!(
-        "artifact_path: model\nflavors:\n  onnx:\n    data: model.onnx\n    onnx_version: 1.17.0\n  python_function:\n    data: model.onnx\n    loader_module: mlflow.onnx\nrun_id: {run}\nsignature:\n  inputs: {inputs}\n  outputs: null\n  params: null\n"
-    )
-}

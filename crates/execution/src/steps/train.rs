@@ -13,6 +13,7 @@ use perennial_store::metrics::Point;
 use perennial_store::runs::{Batch, Param};
 use serde_json::{Map, Value, json};
 
+use super::mlmodel::MlModel;
 use super::training_set::{Examples, feature_names, split, task};
 use super::{Made, ModelReference, model};
 use crate::pipelines::{Context, PipelineEvent};
@@ -90,7 +91,8 @@ async fn keep(
     ];
     let manifest = model::keep(kernel, files).await?;
     let mut artifacts = model::artifacts("model", &manifest);
-    let described = kernel.services.blobs.put_bytes(model::mlmodel(&trained.signature, run).into_bytes()).await?;
+    let mlmodel = MlModel::of_onnx(&trained.signature, run).text()?;
+    let described = kernel.services.blobs.put_bytes(mlmodel.into_bytes()).await?;
     artifacts.push((
         "model/MLmodel".to_owned(),
         perennial_core::blob::ManifestFile { path: "MLmodel".parse()?, blob: described, is_executable: false },

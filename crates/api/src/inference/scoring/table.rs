@@ -8,7 +8,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Value;
 
 use crate::inference::tensor::{encode, shown};
-use crate::options::limits;
+use crate::limits;
 
 /// One value of a scoring request.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,17 +7,17 @@ use perennial_app::uploads;
 use perennial_core::blob::BlobDigest;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
+use perennial_http::extract::{Path, ProjectCaller};
+use perennial_http::{Access, HttpError, body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::projects::{Project, told};
-use crate::access::Access;
-use crate::door::Door;
-use crate::error::ApiError;
-use crate::extract::{Body, On, Path, incoming};
-use crate::routes::Routes;
+use super::projects::Project;
+use crate::extract::Body;
+use crate::routes::JsonRoutes;
+use crate::state::ApiState;
 
-pub(super) fn routes(routes: Routes) -> Routes {
+pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_missing, _, _>(Access::Project(Permission::Write), missing)
         .operation::<__path_put, _, _>(Access::Project(Permission::Write), put)
@@ -36,7 +36,10 @@ struct Digests {
 ///
 /// Answers those that neither the project's present folder holds nor came up since.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/files/missing", tag = "projects", params(("project" = String, Path)), request_body = Digests, responses((status = 200, body = Digests)))]
-async fn missing(On { caller, project }: On, Body(body): Body<Digests>) -> Result<Json<Digests>, ApiError> {
+async fn missing(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Body(body): Body<Digests>,
+) -> Result<Json<Digests>, HttpError> {
     let asked = body.digests.iter().map(|digest| digest.parse()).collect::<Result<Vec<BlobDigest>, _>>()?;
     let missing = uploads::missing(&caller, &project, &asked).await?;
     Ok(Json(Digests { digests: missing.iter().map(ToString::to_string).collect() }))
@@ -54,11 +57,11 @@ struct Taken {
 /// The body is the file, 16 GiB at most, and has to hash to its name. It is kept for the folder that is submitted next.
 #[utoipa::path(put, path = "/api/v1/projects/{project}/files/{digest}", tag = "projects", params(("project" = String, Path), ("digest" = String, Path)), request_body(content = String, content_type = "application/octet-stream"), responses((status = 200, body = Taken)))]
 async fn put(
-    On { caller, project }: On,
+    ProjectCaller { caller, project }: ProjectCaller,
     Path((_, digest)): Path<(ProjectName, BlobDigest)>,
     request: Request,
-) -> Result<Json<Taken>, ApiError> {
-    let incoming = std::pin::pin!(incoming(request.into_body()));
+) -> Result<Json<Taken>, HttpError> {
+    let incoming = std::pin::pin!(body::stream(request.into_body()));
     Ok(Json(Taken { size_bytes: uploads::put(&caller, &project, digest, incoming).await? }))
 }
 
@@ -78,10 +81,10 @@ struct Folder {
 /// `error.diagnostics`, and leave the project as it was.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
 async fn submit(
-    State(door): State<Door>,
-    On { caller, project }: On,
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
     Body(body): Body<Folder>,
-) -> Result<Json<Project>, ApiError> {
+) -> Result<Json<Project>, HttpError> {
     let notes = uploads::submit(&caller, &project, body.folder.parse()?).await?;
-    Ok(Json(told(door.0.app.projects.record(&caller, &project).await?, &project).noting(notes)))
+    Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project).with_notes(notes)))
 }

@@ -1,4 +1,4 @@
-//! What stands around every page: who looks, which project, where on it.
+//! The layout around every page: the principal, the project, the navigation.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use perennial_core::Result;
 use perennial_core::calendar::{local, rfc3339};
 use perennial_core::permission::Permission;
 use perennial_core::state::AlertState;
+use perennial_http::{Credential, Identity};
 
 use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;
-use crate::routes;
-use crate::visit::Visit;
+use crate::paths;
+use crate::request::PageRequest;
 
-/// Alerts that are counted at most.
+/// Alerts that are read to count those that fire.
 const ALERTS_MAX: u32 = 200;
 
-/// Sections of a project: what they are called, and their part of the address.
+/// Sections of a project: their labels, and their part of the address.
 const SECTIONS: [(&str, &str); 9] = [
-    ("Loop", ""),
+    ("Overview", ""),
     ("Datasets", "datasets"),
     ("Runs", "runs"),
     ("Models", "models"),
@@ -30,35 +31,36 @@ const SECTIONS: [(&str, &str); 9] = [
     ("Ledger", "ledger"),
 ];
 
-/// What stands around a page.
-pub(crate) struct Shell {
+/// The layout of a page.
+pub(crate) struct Layout {
     pub title: String,
     /// Address of the stylesheet.
     pub style: &'static str,
     /// Address of the icon.
     pub icon: &'static str,
-    /// Who looks.
-    pub who: Option<String>,
-    pub csrf: String,
-    /// Whether there is a session to end.
+    /// The name of the principal who is signed in.
+    pub principal: Option<String>,
+    /// What each form that changes something carries.
+    pub csrf_token: String,
+    /// Whether there is a session that can be ended.
     pub is_session: bool,
-    pub project: Option<Around>,
+    pub project: Option<ProjectHeader>,
     section: &'static str,
 }
 
-/// A project around a page.
-pub(crate) struct Around {
+/// The header of a page of a project.
+pub(crate) struct ProjectHeader {
     pub name: String,
     pub goal: String,
-    /// The measure of the goal.
+    /// The metric of the goal.
     pub metric: String,
-    /// Where the clock stands, when it is stepped.
+    /// The time of the project clock, when it is stepped.
     pub stepped: Option<String>,
-    /// Alerts that fire.
+    /// Alerts that are firing.
     pub firing: usize,
-    /// Whether the visitor may acknowledge alerts.
+    /// Whether the caller may acknowledge alerts.
     pub may_write: bool,
-    /// Whether the visitor may roll back.
+    /// Whether the caller may roll back.
     pub may_approve: bool,
     submission: Option<Arc<Submission>>,
 }
@@ -68,34 +70,35 @@ pub(crate) struct Link {
     pub label: &'static str,
     pub href: String,
     pub is_here: bool,
-    /// What asks for a look there.
+    /// Items that need attention.
     pub count: usize,
 }
 
-impl Shell {
-    /// The shell of a page outside any project.
-    pub(crate) fn bare(visit: &Visit, title: impl Into<String>) -> Self {
+impl Layout {
+    /// The layout of a page outside any project.
+    pub(crate) fn bare(identity: Option<&Identity>, title: impl Into<String>) -> Self {
+        let csrf_token = identity.and_then(|identity| identity.csrf_token.as_deref());
         Self {
             title: title.into(),
             style: &STYLE_PATH,
             icon: &ICON_PATH,
-            who: visit.who.as_ref().map(|who| who.principal.name.clone()),
-            csrf: visit.who.as_ref().map(|who| who.csrf_token.clone()).unwrap_or_default(),
-            is_session: visit.door.options.auth && visit.who.is_some(),
+            principal: identity.map(|identity| identity.principal.name.clone()),
+            csrf_token: csrf_token.unwrap_or_default().to_owned(),
+            is_session: identity.is_some_and(|identity| identity.credential == Credential::Session),
             project: None,
             section: "",
         }
     }
 
-    /// The shell of a page of a project.
-    pub(crate) async fn new(visit: &Visit, section: &'static str, title: impl Into<String>) -> Result<Self> {
-        let (caller, project) = (visit.caller()?, visit.project()?);
+    /// The layout of a page of a project.
+    pub(crate) async fn new(request: &PageRequest, section: &'static str, title: impl Into<String>) -> Result<Self> {
+        let (caller, project) = (request.caller()?, request.project()?);
         let newest = alerts::list(&caller, project.id, None, ALERTS_MAX).await?;
         let submission = project.find_submission();
-        let mut shell = Self::bare(visit, title);
+        let mut layout = Self::bare(request.identity.as_ref(), title);
         let metric =
             submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| task.metric.clone());
-        let mut around = Around {
+        let mut header = ProjectHeader {
             name: project.name.to_string(),
             goal: submission.as_ref().map(|submission| submission.project.project.goal.clone()).unwrap_or_default(),
             metric: metric.unwrap_or_default(),
@@ -105,10 +108,10 @@ impl Shell {
             may_approve: caller.principal.may(Permission::Approve, Some(project.id)),
             submission,
         };
-        around.stepped = project.clock.stepped_ms().map(|ms| around.when(ms));
-        shell.project = Some(around);
-        shell.section = section;
-        Ok(shell)
+        header.stepped = project.clock.stepped_ms().map(|ms| header.when(ms));
+        layout.project = Some(header);
+        layout.section = section;
+        Ok(layout)
     }
 
     /// Links to the sections of the project.
@@ -116,7 +119,7 @@ impl Shell {
         let Some(project) = &self.project else { return Vec::new() };
         let links = SECTIONS.iter().map(|(label, section)| Link {
             label,
-            href: routes::section(&project.name, section),
+            href: paths::section(&project.name, section),
             is_here: *section == self.section,
             count: if *section == "alerts" { project.firing } else { 0 },
         });
@@ -128,20 +131,20 @@ impl Shell {
     }
 
     pub(crate) fn to(&self, section: &str) -> String {
-        routes::section(self.name(), section)
+        paths::section(self.name(), section)
     }
 
     pub(crate) fn item(&self, list: &str, name: impl Display) -> String {
-        routes::item(self.name(), list, name)
+        paths::item(self.name(), list, name)
     }
 
     pub(crate) fn explain(&self, kind: &str, id: impl Display) -> String {
-        routes::explain(self.name(), kind, id)
+        paths::explain(self.name(), kind, id)
     }
 
     /// The next page of a list.
     pub(crate) fn next(&self, section: &str, after: impl Display) -> String {
-        format!("{}?after={after}", routes::section(self.name(), section))
+        format!("{}?after={after}", paths::section(self.name(), section))
     }
 
     /// An instant in the project's timezone.
@@ -161,7 +164,7 @@ impl Shell {
     }
 }
 
-impl Around {
+impl ProjectHeader {
     pub(crate) fn when(&self, ms: impl Whole) -> String {
         match &self.submission {
             Some(submission) => local(ms.whole() as i64, &submission.zone),

@@ -8,13 +8,13 @@ use perennial_core::state::{AlertState, CanaryState, LoadState, PipelineRunState
 
 /// A state told by a word, a shape and a tone. All three are fixed words of ours, so it needs no escaping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct StatusBadge {
     word: &'static str,
     shape: &'static str,
     tone: &'static str,
 }
 
-impl Mark {
+impl StatusBadge {
     const fn good(word: &'static str) -> Self {
         Self { word, shape: "✓", tone: "good" }
     }
@@ -76,19 +76,19 @@ impl Mark {
     pub(crate) const WATCHING: Self = Self::plain("waiting for its event");
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for StatusBadge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "<span class=\"mark {}\"><span aria-hidden=\"true\">{}</span> {}</span>",
+            "<span class=\"badge {}\"><span aria-hidden=\"true\">{}</span> {}</span>",
             self.tone, self.shape, self.word
         )
     }
 }
 
-impl askama::filters::HtmlSafe for Mark {}
+impl askama::filters::HtmlSafe for StatusBadge {}
 
-impl From<LoadState> for Mark {
+impl From<LoadState> for StatusBadge {
     fn from(state: LoadState) -> Self {
         match state {
             LoadState::Staged => Self::busy("staged"),
@@ -102,7 +102,7 @@ impl From<LoadState> for Mark {
     }
 }
 
-impl From<PipelineRunState> for Mark {
+impl From<PipelineRunState> for StatusBadge {
     fn from(state: PipelineRunState) -> Self {
         match state {
             PipelineRunState::Pending => Self::plain("pending"),
@@ -116,7 +116,7 @@ impl From<PipelineRunState> for Mark {
     }
 }
 
-impl From<StepRunState> for Mark {
+impl From<StepRunState> for StatusBadge {
     fn from(state: StepRunState) -> Self {
         match state {
             StepRunState::Pending => Self::plain("pending"),
@@ -130,7 +130,7 @@ impl From<StepRunState> for Mark {
     }
 }
 
-impl From<AlertState> for Mark {
+impl From<AlertState> for StatusBadge {
     fn from(state: AlertState) -> Self {
         match state {
             AlertState::Firing => Self::warn("firing"),
@@ -140,7 +140,7 @@ impl From<AlertState> for Mark {
     }
 }
 
-impl From<CanaryState> for Mark {
+impl From<CanaryState> for StatusBadge {
     fn from(state: CanaryState) -> Self {
         match state {
             CanaryState::Running => Self::busy("running"),
@@ -152,7 +152,7 @@ impl From<CanaryState> for Mark {
     }
 }
 
-impl From<Verdict> for Mark {
+impl From<Verdict> for StatusBadge {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Self::good("pass"),
@@ -162,7 +162,7 @@ impl From<Verdict> for Mark {
     }
 }
 
-impl From<(Verdict, Severity)> for Mark {
+impl From<(Verdict, Severity)> for StatusBadge {
     fn from((verdict, severity): (Verdict, Severity)) -> Self {
         match (verdict, severity) {
             (Verdict::Fail, Severity::Warn) => Self::warn("warns"),

@@ -1,0 +1,46 @@
+//! What the handlers of all JSON routes share.
+
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+
+use perennial_app::App;
+use perennial_http::Perimeter;
+use tokio::sync::Semaphore;
+
+use crate::limits;
+use crate::openapi::Document;
+
+/// What the handlers of all JSON routes share; clones are cheap.
+#[derive(Clone)]
+pub(crate) struct ApiState(Arc<Shared>);
+
+pub(crate) struct Shared {
+    /// The application.
+    pub app: Arc<App>,
+    /// Metrics and limits of all requests.
+    pub perimeter: Perimeter,
+    /// Permits of large inference requests.
+    pub large_requests: Arc<Semaphore>,
+    /// The description of the native routes as JSON, written when it is first asked for.
+    pub openapi: LazyLock<String, Box<dyn FnOnce() -> String + Send>>,
+}
+
+impl Deref for ApiState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl ApiState {
+    pub(crate) fn new(perimeter: &Perimeter, document: Document) -> Self {
+        let version = perimeter.app().services.version;
+        Self(Arc::new(Shared {
+            app: perimeter.app().clone(),
+            perimeter: perimeter.clone(),
+            large_requests: Arc::new(Semaphore::new(limits::INFER_LARGE_MAX)),
+            openapi: LazyLock::new(Box::new(move || document.json(version))),
+        }))
+    }
+}

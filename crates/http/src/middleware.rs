@@ -1,0 +1,225 @@
+//! What happens around every handler, in this order: request id, in-flight permit, host and origin, authentication,
+//! authorization, CSRF token, the handler, panics, errors, headers, metrics, log.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use http::{HeaderName, HeaderValue, header};
+use perennial_core::id::RequestId;
+use perennial_core::{Error, ErrorCode, ErrorKind};
+
+use crate::authentication::{authenticate, missing_credentials};
+use crate::authorization::{Access, ResolvedProject, authorize};
+use crate::error::HttpError;
+use crate::metrics::InFlight;
+use crate::perimeter::Perimeter;
+use crate::request::{RequestMeta, RequestStart};
+use crate::routes::Route;
+use crate::same_origin::{self, RequestOrigin};
+use crate::surface::Surface;
+use crate::{csrf, limits};
+
+/// The header that carries a request's id.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of every response, unless its handler set them.
+static SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+];
+
+/// A handler behind the perimeter.
+#[derive(Clone)]
+pub(crate) struct Instrumented<H> {
+    perimeter: Perimeter,
+    route: Arc<Route>,
+    handler: H,
+}
+
+impl<H> Instrumented<H> {
+    pub(crate) fn new(perimeter: Perimeter, route: Arc<Route>, handler: H) -> Self {
+        Self { perimeter, route, handler }
+    }
+}
+
+impl<T: 'static, S: Send + 'static, H: Handler<T, S>> Handler<T, S> for Instrumented<H> {
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn call(self, request: Request, state: S) -> Self::Future {
+        Box::pin(async move {
+            let Self { perimeter, route, handler } = self;
+            respond(&perimeter, &route, handler, request, state).await
+        })
+    }
+}
+
+async fn respond<T: 'static, S: Send + 'static, H: Handler<T, S>>(
+    perimeter: &Perimeter,
+    route: &Route,
+    handler: H,
+    mut request: Request,
+    state: S,
+) -> Response {
+    let (id, start) = (RequestId::generate(), Instant::now());
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(RequestStart(start));
+    let surface = route.surface(request.uri().path());
+    let mut meta = RequestMeta::new(id, &request);
+    let answered = answer(perimeter, route, surface, &mut meta, handler, request, state);
+    let response = AssertUnwindSafe(answered).catch_unwind().await.unwrap_or_else(|panic| after_panic(&*panic));
+    let response = finish(surface, &meta, response);
+    let elapsed = start.elapsed();
+    route.metrics.record(response.status(), elapsed);
+    log(route, surface, &meta, &response, elapsed.as_micros() as u64);
+    response
+}
+
+/// Admits a request and calls its handler.
+async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
+    perimeter: &Perimeter,
+    route: &Route,
+    surface: &dyn Surface,
+    meta: &mut RequestMeta,
+    handler: H,
+    request: Request,
+    state: S,
+) -> Response {
+    match admit(perimeter, route, surface, request, meta).await {
+        Ok((request, _permit)) => call(perimeter, surface, handler, request, state).await,
+        Err(Refusal::Error(error)) => HttpError::from(error).into_response(),
+        Err(Refusal::NoCredentials) => {
+            surface.sign_in(meta).unwrap_or_else(|| HttpError::from(missing_credentials()).into_response())
+        }
+    }
+}
+
+/// A place among the requests in flight, given back when the request ends.
+struct InFlightPermit(InFlight);
+
+impl Drop for InFlightPermit {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl InFlightPermit {
+    /// Refuses a request beyond [`limits::REQUESTS_MAX`]. Probes are always admitted: a busy server is alive.
+    fn acquire(in_flight: &InFlight, is_probe: bool) -> Result<Self, Error> {
+        let before = in_flight.inc();
+        let permit = Self(in_flight.clone());
+        if before >= limits::REQUESTS_MAX as i64 && !is_probe {
+            return Err(Error::new(ErrorCode::Busy, format!("{} requests are in flight", limits::REQUESTS_MAX))
+                .with_hint("try again in a moment"));
+        }
+        Ok(permit)
+    }
+}
+
+/// Why a request does not reach its handler.
+enum Refusal {
+    NoCredentials,
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Admits a request to its handler. Identity and project are left in `meta` and in the request's extensions, even when
+/// the request is refused afterwards.
+async fn admit(
+    perimeter: &Perimeter,
+    route: &Route,
+    surface: &dyn Surface,
+    request: Request,
+    meta: &mut RequestMeta,
+) -> Result<(Request, InFlightPermit), Refusal> {
+    let permit = InFlightPermit::acquire(perimeter.metrics().in_flight(), route.is_probe)?;
+    let (mut parts, body) = request.into_parts();
+    RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
+    if route.access == Access::Public {
+        return Ok((Request::from_parts(parts, body), permit));
+    }
+    let identity = authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(Refusal::NoCredentials)?;
+    meta.identity = Some(identity.clone());
+    let authorized = authorize(perimeter, route.access, &identity, &mut parts).await;
+    meta.project = parts.extensions.get::<ResolvedProject>().map(|resolved| resolved.0.clone());
+    authorized?;
+    parts.extensions.insert(identity);
+    let request = csrf::check(meta.identity.as_ref(), Request::from_parts(parts, body)).await?;
+    Ok((request, permit))
+}
+
+/// Calls the handler. A change runs to its end even when its client disconnects.
+async fn call<T: 'static, S: Send + 'static, H: Handler<T, S>>(
+    perimeter: &Perimeter,
+    surface: &dyn Surface,
+    handler: H,
+    request: Request,
+    state: S,
+) -> Response {
+    let is_change = !same_origin::is_safe(request.method()) && !surface.is_prediction();
+    let called = handler.call(request, state);
+    if !is_change {
+        return called.await;
+    }
+    let finished = perimeter.app().work.finish("request", called).await;
+    finished.unwrap_or_else(|| failed("the handler panicked, or the server stopped before it was done"))
+}
+
+fn after_panic(panic: &(dyn Any + Send)) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    failed(&format!("a panic: {}", message.unwrap_or("without a message")))
+}
+
+fn failed(cause: &str) -> Response {
+    HttpError::from(Error::internal("the server could not answer this request", cause.to_owned())).into_response()
+}
+
+/// Renders an error as the surface does, and sets the headers of every response.
+fn finish(surface: &dyn Surface, meta: &RequestMeta, mut response: Response) -> Response {
+    if let Some(HttpError { error, status }) = response.extensions_mut().remove::<HttpError>() {
+        if error.kind() == ErrorKind::Internal {
+            tracing::error!(request.id = %meta.id, error = error.chain(), "a request failed");
+        }
+        response = surface.render_error(&error, meta);
+        if let Some(status) = status {
+            *response.status_mut() = status;
+        }
+    }
+    let headers = response.headers_mut();
+    for (name, value) in &SECURITY_HEADERS {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| surface.content_security_policy());
+    let mut text = [0; 32];
+    let text = meta.id.uuid().as_simple().encode_lower(&mut text);
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+fn log(route: &Route, surface: &dyn Surface, meta: &RequestMeta, response: &Response, latency_us: u64) {
+    // The path of a request may hold a secret, the path of its route does not.
+    let path = if route.is_unmatched() { meta.uri.path() } else { &route.path };
+    let status = response.status().as_u16();
+    let is_quiet = status < 500 && surface.is_prediction() || status < 400 && meta.method.is_safe();
+    if is_quiet {
+        tracing::debug!(request.id = %meta.id, http.method = %meta.method, http.route = path, http.status = status, latency_us, "request");
+    } else {
+        tracing::info!(request.id = %meta.id, http.method = %meta.method, http.route = path, http.status = status, latency_us, "request");
+    }
+}

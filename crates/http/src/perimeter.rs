@@ -1,0 +1,91 @@
+//! What all routes share.
+
+use std::sync::Arc;
+
+use perennial_app::access::TokenCache;
+use perennial_app::{App, Caller};
+use perennial_core::permission::Principal;
+use rand::RngCore;
+
+use crate::metrics::RequestMetrics;
+
+/// How callers are admitted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether callers have to authenticate. Without it, only peers on the server's own machine are admitted, whatever
+    /// address the server listens at, and they may do everything.
+    pub auth: bool,
+    /// Further names of this server; `localhost` and bare addresses are always allowed.
+    pub hosts: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { auth: true, hosts: Vec::new() }
+    }
+}
+
+/// What all routes share; clones are cheap.
+#[derive(Clone)]
+pub struct Perimeter(Arc<Shared>);
+
+struct Shared {
+    app: Arc<App>,
+    options: Options,
+    tokens: TokenCache,
+    metrics: RequestMetrics,
+    local_principal: Arc<Principal>,
+    local_csrf_token: Arc<str>,
+}
+
+impl Perimeter {
+    /// A perimeter around `app`.
+    pub fn new(app: Arc<App>, options: Options) -> Self {
+        let local = Principal { name: "local".to_owned(), ..Caller::system(app.kernel.clone(), "local").principal };
+        Self(Arc::new(Shared {
+            app,
+            options,
+            tokens: TokenCache::default(),
+            metrics: RequestMetrics::default(),
+            local_principal: Arc::new(local),
+            local_csrf_token: random_token(),
+        }))
+    }
+
+    /// The application.
+    pub fn app(&self) -> &Arc<App> {
+        &self.0.app
+    }
+
+    /// How callers are admitted.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Requests counted and timed, and the registry that other metrics join.
+    pub fn metrics(&self) -> &RequestMetrics {
+        &self.0.metrics
+    }
+
+    /// Tokens that were authenticated a moment ago.
+    pub(crate) fn tokens(&self) -> &TokenCache {
+        &self.0.tokens
+    }
+
+    /// The principal of local peers while authentication is off.
+    pub(crate) fn local_principal(&self) -> &Arc<Principal> {
+        &self.0.local_principal
+    }
+
+    /// The CSRF token of pages while authentication is off.
+    pub(crate) fn local_csrf_token(&self) -> &Arc<str> {
+        &self.0.local_csrf_token
+    }
+}
+
+/// 32 random bytes in hexadecimal digits.
+fn random_token() -> Arc<str> {
+    let mut bytes = [0_u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    hex::encode(bytes).into()
+}

@@ -1,0 +1,112 @@
+//! What happens around a handler.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{Method, StatusCode};
+use perennial_http::{Access, limits};
+use tokio::sync::Notify;
+
+use crate::support::Server;
+
+async fn panics() -> StatusCode {
+    tokio::task::yield_now().await;
+    panic!("broken")
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_answered_as_an_internal_error_with_its_id() {
+    let server = Server::start(|routes| {
+        let routes = routes.get("/broken", Access::Public, panics).post("/broken", Access::Public, panics);
+        routes.probe("/health", || async {})
+    })
+    .await;
+    for method in [Method::GET, Method::POST] {
+        let answer = server.call(method.clone(), "/broken").await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{method}");
+        assert_eq!(answer.text, "internal: the server could not answer this request", "the cause is for the log");
+        assert_eq!(answer.header("x-request-id").map(str::len), Some(32));
+    }
+    assert_eq!(server.get("/health").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_change_runs_to_its_end_when_its_client_disconnects() {
+    let (begun, go, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let signals = (begun.clone(), go.clone(), done.clone());
+    let slow = move || async move {
+        signals.0.notify_one();
+        signals.1.notified().await;
+        signals.2.notify_one();
+    };
+    let server = Server::start(|routes| routes.post("/slow", Access::Authenticated, slow)).await;
+    tokio::select! {
+        _ = server.call(Method::POST, "/slow") => panic!("the handler waits"),
+        () = begun.notified() => {}
+    }
+    go.notify_one();
+    done.notified().await;
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
+    let inside = Arc::new(AtomicUsize::new(0));
+    let entered = inside.clone();
+    let wait = move || async move {
+        entered.fetch_add(1, Ordering::AcqRel);
+        std::future::pending::<()>().await;
+    };
+    let server = Server::start(|routes| {
+        routes
+            .get("/wait", Access::Authenticated, wait)
+            .get("/fast", Access::Authenticated, || async {})
+            .probe("/health", || async {})
+    })
+    .await;
+    let server = Arc::new(server);
+    let ask = || {
+        let server = server.clone();
+        tokio::spawn(async move { server.get("/wait").await.status })
+    };
+    let waiting: Vec<_> = (0..limits::REQUESTS_MAX).map(|_| ask()).collect();
+    while inside.load(Ordering::Acquire) < limits::REQUESTS_MAX {
+        tokio::task::yield_now().await;
+    }
+    let refused = server.get("/fast").await;
+    assert_eq!(
+        (refused.status, refused.text.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "busy: 2048 requests are in flight")
+    );
+    assert_eq!(server.get("/health").await.status, StatusCode::OK, "a busy server is alive");
+    // A request that ends makes room.
+    waiting[0].abort();
+    while server.get("/fast").await.status != StatusCode::OK {
+        tokio::task::yield_now().await;
+    }
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_response_keeps_the_headers_of_its_handler() {
+    let server = Server::start(|routes| {
+        routes.get("/kept", Access::Public, || async { ([("cache-control", "max-age=60")], "kept") })
+    })
+    .await;
+    let answer = server.get("/kept").await;
+    assert_eq!(answer.header("cache-control"), Some("max-age=60"));
+    assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+    assert_eq!(answer.header("content-security-policy"), Some("default-src 'none'; frame-ancestors 'none'"));
+}
+
+#[tokio::test]
+async fn requests_that_no_route_matches_are_answered_as_their_path_is() {
+    let server = Server::start(|routes| routes.get("/here", Access::Public, || async {})).await;
+    let unknown = server.get("/elsewhere").await;
+    assert_eq!(
+        (unknown.status, unknown.text.as_str()),
+        (StatusCode::NOT_FOUND, "not-found: route `/elsewhere` does not exist")
+    );
+    let wrong = server.call(Method::DELETE, "/here").await;
+    assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(wrong.text, "invalid-argument: method `DELETE` is not allowed at `/here`");
+}
