@@ -1,4 +1,4 @@
-//! A project file beside the data there are: columns it names that no data has.
+//! Checks the columns that a project file names against the data of its project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +19,14 @@ use perennial_ingest::snapshot::{Tables, Versioned, no_column};
 use perennial_kernel::Caller;
 use perennial_projects::Submission;
 
-/// Refuses a project file that names columns which the data of its project do not have. Without data, or for who may
-/// not read them, nothing is known.
-pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
+/// Returns an error for a project file that names columns which its data do not have. Without data, or when the caller
+/// may not read them, nothing is checked.
+pub async fn validate_columns(caller: &Caller, submission: &Submission) -> Result<()> {
     let name = &submission.project.project.name;
     let kept = table::find_by_name(&mut *caller.kernel.store().read().await?, name).await?;
     let Some(kept) = kept.filter(|kept| caller.principal.may(Permission::Read, Some(kept.id))) else { return Ok(()) };
     let made_by = step_runs::list_newest_good(&mut *caller.kernel.store().read().await?, kept.id).await?;
-    let mut fit = Fit {
+    let mut validator = SchemaValidator {
         caller,
         submission,
         made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
@@ -34,21 +34,21 @@ pub async fn judge(caller: &Caller, submission: &Submission) -> Result<()> {
         schemas: BTreeMap::new(),
         errors: Vec::new(),
     };
-    fit.learn().await?;
-    fit.judge_names();
-    fit.validate_checks().await?;
-    if fit.errors.is_empty() {
+    validator.find_schemas().await?;
+    validator.validate_names();
+    validator.validate_checks().await?;
+    if validator.errors.is_empty() {
         return Ok(());
     }
-    let errors = perennial_config::locate(FILE_NAME, &submission.text, fit.errors);
+    let errors = perennial_config::locate(FILE_NAME, &submission.text, validator.errors);
     Err(Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` does not fit the data")).with_source(errors))
 }
 
-/// A project file beside what the data tell of datasets.
-struct Fit<'a> {
+/// Validates a project file against the schemas of its datasets.
+struct SchemaValidator<'a> {
     caller: &'a Caller,
     submission: &'a Submission,
-    /// The newest good run of each step.
+    /// The newest successful run of each step.
     made_by: BTreeMap<StepName, StepRun>,
     tables: Tables,
     /// The columns of each dataset that will have them; others are not known.
@@ -56,9 +56,9 @@ struct Fit<'a> {
     errors: Vec<KeyDiagnostic>,
 }
 
-impl Fit<'_> {
-    /// Finds the columns of sources, then those of steps: a query's by its plan over tables that will stay as they are.
-    async fn learn(&mut self) -> Result<()> {
+impl SchemaValidator<'_> {
+    /// Finds the columns of sources, then those of steps: a query's by planning it over tables whose columns are final.
+    async fn find_schemas(&mut self) -> Result<()> {
         for name in self.submission.project.datasets.keys() {
             if let Some(found) = self.tables.find(name.as_str()) {
                 self.schemas.insert(name.clone(), found.version.schema.clone());
@@ -106,7 +106,7 @@ impl Fit<'_> {
             && run.code.iter().all(is_same_code)
     }
 
-    /// Plans the query of a step; its errors are told.
+    /// Plans the query of a step and collects its errors.
     async fn plan(&mut self, step: &StepName) -> Result<()> {
         let StepKind::Sql { file } = &self.submission.project.steps[step].kind else { return Ok(()) };
         let (Some(sql), Ok(made)) = (self.submission.texts.get(file), step.as_str().parse()) else { return Ok(()) };
@@ -119,19 +119,19 @@ impl Fit<'_> {
             Ok(schema) => drop(self.schemas.insert(made, schema)),
             Err(error) if error.code() == ErrorCode::Sql => {
                 let message = format!("in `{file}`: {}", error.message());
-                self.tell(&["steps", step.as_str(), "sql"], message, error.hint().map(str::to_owned));
+                self.error(&["steps", step.as_str(), "sql"], message, error.hint().map(str::to_owned));
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Judges what `[task]`, slices and keys name.
-    fn judge_names(&mut self) {
+    /// Validates the columns of `[task]`, slices and keys.
+    fn validate_names(&mut self) {
         if let Some(task) = &self.submission.project.task
             && let Some(schema) = self.schemas.get(&task.data).cloned()
         {
-            self.judge_task(task, &schema);
+            self.validate_task(task, &schema);
             for (step, declared) in &self.submission.project.steps {
                 if let StepKind::Evaluate { slices, .. } = &declared.kind {
                     self.columns(&task.data, &schema, &["steps", step.as_str(), "slices"], slices);
@@ -145,7 +145,7 @@ impl Fit<'_> {
         }
     }
 
-    fn judge_task(&mut self, task: &Task, schema: &Schema) {
+    fn validate_task(&mut self, task: &Task, schema: &Schema) {
         for (role, name) in [("target", &task.target), ("time", &task.time)] {
             self.column(&task.data, schema, &["task", role], name);
         }
@@ -156,7 +156,7 @@ impl Fit<'_> {
         if let Some(class) = time.filter(|class| !matches!(class, TypeClass::Timestamp | TypeClass::Date)) {
             let message =
                 format!("column `{}` of dataset `{}` is {class}, expected a timestamp or date", task.time, task.data);
-            self.tell(&["task", "time"], message, Some("make it one in the step that makes the dataset".to_owned()));
+            self.error(&["task", "time"], message, Some("make it one in the step that makes the dataset".to_owned()));
         }
     }
 
@@ -170,22 +170,22 @@ impl Fit<'_> {
     fn column(&mut self, dataset: &DatasetName, schema: &Schema, at: &[&str], name: &str) {
         if schema.field(name).is_none() {
             let (message, hint) = no_column(dataset, schema, name);
-            self.tell(at, message, hint);
+            self.error(at, message, hint);
         }
     }
 
-    /// Judges checks over the columns of their datasets.
+    /// Validates checks against the columns of their datasets.
     async fn validate_checks(&mut self) -> Result<()> {
         for (dataset, schema) in self.schemas.clone() {
             for check in checks_of(&self.submission.project, &dataset) {
-                // What refers to a dataset without rows is told when rows come.
+                // A reference to a dataset without rows is validated when rows arrive.
                 let one = std::slice::from_ref(&check);
                 let Ok(plan) = plan(one, |other| self.tables.find(other).map(Versioned::named)) else { continue };
                 match self.caller.kernel.data().validate_checks(&schema, &plan).await {
                     Ok(()) => {}
                     Err(error) if error.code() == ErrorCode::Sql => {
                         let at = ["checks", dataset.as_str(), check.name.as_str()];
-                        self.tell(&at, error.message().to_owned(), error.hint().map(str::to_owned));
+                        self.error(&at, error.message().to_owned(), error.hint().map(str::to_owned));
                     }
                     Err(error) => return Err(error),
                 }
@@ -194,7 +194,7 @@ impl Fit<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, at: &[&str], message: String, suggestion: Option<String>) {
+    fn error(&mut self, at: &[&str], message: String, suggestion: Option<String>) {
         let path = at.iter().map(|part| (*part).to_owned()).collect();
         self.errors.push(KeyDiagnostic { path, message, suggestion });
     }

@@ -1,4 +1,4 @@
-//! Pipeline runs as their followers see them: state, steps, events, logs.
+//! Reading pipeline runs: state, steps, events, logs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +22,11 @@ pub use perennial_store::Page;
 pub use perennial_store::pipeline_runs::{Event, PipelineKind, PipelineRun};
 pub use perennial_store::step_runs::{StepOutput, StepRun};
 
-/// Events told at once.
+/// The most events in one page.
 pub const EVENTS_MAX: u32 = 1_000;
-/// Bytes of a step's log that are told at once: its end.
+/// The most bytes of a step's log that are returned: its end.
 pub const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Followers look again after this long even when nothing woke them: another server may run it.
+/// Followers poll at this interval even without a notification: another server may execute the run.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Pipeline runs of a project, newest first.
@@ -50,7 +50,7 @@ pub async fn get(caller: &Caller, project: &ProjectState, id: PipelineRunId) -> 
     Ok(run)
 }
 
-/// Where a pipeline run stands, for whoever carries it out.
+/// The state of a pipeline run, for the code that executes it.
 pub(crate) async fn state(caller: &Caller, id: PipelineRunId) -> Result<PipelineRunState> {
     Ok(table::get(&mut *caller.kernel.store().read().await?, id).await?.state)
 }
@@ -85,7 +85,7 @@ impl Execution {
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let mut woken = std::pin::pin!(self.events.notified());
-            // From here on, what is told while the store is read wakes us.
+            // From here on, an event that is stored while the store is read wakes this task.
             woken.as_mut().enable();
             let is_over = get(caller, project, id).await?.state.is_terminal();
             let events = table::list_events(&mut *caller.kernel.store().read().await?, id, after, EVENTS_MAX).await?;
@@ -96,7 +96,7 @@ impl Execution {
                 return Ok((events, is_last));
             }
             let until = deadline.min(now + LOOK_AGAIN);
-            // Woken or not, the store is looked at again.
+            // Notified or timed out, the store is read again.
             let _ = tokio::time::timeout_at(until, woken).await;
         }
     }
@@ -129,7 +129,7 @@ pub async fn newest_log(caller: &Caller, project: &ProjectState, step: &StepName
     Ok((attempt, text))
 }
 
-/// The log of the attempt that did the work: its command's output, or what the server told of it on its way.
+/// The log of the attempt that did the work: its command's output, or the log events of a built-in step.
 async fn log_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
     let kernel = &caller.kernel;
     let found = match attempt.reused_from {
@@ -137,7 +137,7 @@ async fn log_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
         None => None,
     };
     let made_by = found.as_ref().unwrap_or(attempt);
-    let Some(digest) = &made_by.log_digest else { return told_of(caller, made_by).await };
+    let Some(digest) = &made_by.log_digest else { return log_events(caller, made_by).await };
     let (digest, blobs) = (digest.parse()?, &kernel.services.blobs);
     match blobs.get_bytes(digest, LOG_BYTES_MAX).await {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -151,8 +151,8 @@ async fn log_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
     }
 }
 
-/// The lines told of a step while its pipeline run went on; `None` when there are none.
-async fn told_of(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
+/// The log events of a step; `None` when there are none.
+async fn log_events(caller: &Caller, attempt: &StepRun) -> Result<Option<String>> {
     let (mut text, mut after) = (String::new(), 0);
     loop {
         let mut reader = caller.kernel.store().read().await?;

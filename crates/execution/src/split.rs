@@ -1,4 +1,4 @@
-//! The split that decides for everyone which rows train and which judge.
+//! The split into training and test rows, shared by all stages.
 //!
 //! Test is the newest calendar window of length `[task] test` that is over and at
 //! least 95 % labelled, or older than `[task] label_delay`; training is every labelled
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 /// The share of a window's rows that must have an outcome.
 pub const LABELLED_SHARE: f64 = 0.95;
 
-/// What the split looks at.
+/// The rows that the split is decided over.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows<'a> {
     /// When each row happened, epoch milliseconds; `None` where unknown.
@@ -21,7 +21,7 @@ pub(crate) struct Rows<'a> {
     pub labelled: &'a [bool],
 }
 
-/// How the calendar cuts.
+/// The rules of the split.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     /// Length of the test window.
@@ -48,13 +48,13 @@ pub struct Split {
 }
 
 impl Split {
-    /// Whether a labelled row at `time_ms` trains.
-    pub fn trains(&self, time_ms: i64) -> bool {
+    /// Whether a labelled row at `time_ms` is a training row.
+    pub fn is_training(&self, time_ms: i64) -> bool {
         time_ms < self.test.start_ms
     }
 
-    /// Whether a labelled row at `time_ms` judges.
-    pub fn judges(&self, time_ms: i64) -> bool {
+    /// Whether a labelled row at `time_ms` is a test row.
+    pub fn is_test(&self, time_ms: i64) -> bool {
         self.test.contains(time_ms)
     }
 }

@@ -1,4 +1,4 @@
-//! Steps: their cache keys, and what running each kind does.
+//! Steps: their cache keys, and running each kind.
 
 mod command;
 mod evaluate;
@@ -36,7 +36,7 @@ use perennial_ingest::loads::version_node;
 use perennial_ingest::snapshot::Versioned;
 use perennial_kernel::{ProjectEntry, record};
 
-/// What one attempt made.
+/// The result of one attempt.
 #[derive(Default)]
 pub(crate) struct Made {
     pub outputs: Vec<StepOutput>,
@@ -99,7 +99,7 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
             if by_split {
                 parts = parts.with("split", split_text(&training_set::split(context).await?));
             }
-            // What a model takes and answers is told by the task.
+            // The task defines the inputs and outputs of a model.
             if by_split || (declared(context, step)?.produces_model() && context.submission.project.task.is_some()) {
                 parts = parts.with("task", training_set::task_text(context)?);
             }
@@ -118,18 +118,18 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
     }
 }
 
-/// The window that judges, by its instants.
+/// The test window, by its instants.
 fn split_text(split: &Split) -> String {
     format!("{} to {}", rfc3339(split.test.start_ms), rfc3339(split.test.end_ms))
 }
 
-/// The checks of a dataset in a form that stays the same.
+/// The checks of a dataset in canonical form.
 fn checks_text(context: &Context, dataset: &DatasetName) -> String {
     let checks = checks_of(&context.submission.project, dataset);
     json!(checks.iter().map(check_text).collect::<Vec<_>>()).to_string()
 }
 
-/// A check in a form that stays the same.
+/// A check in canonical form.
 fn check_text(check: &Check) -> serde_json::Value {
     let question = match &check.question {
         Question::That(that) => json!({ "that": that }),
@@ -165,7 +165,7 @@ pub(crate) fn dataset_of(step: &StepName) -> Result<DatasetName> {
     step.as_str().parse()
 }
 
-/// A record of an attempt about to begin.
+/// The record of a new attempt.
 pub(crate) fn new_attempt(
     context: &Context,
     step: &StepName,
@@ -197,7 +197,7 @@ pub(crate) fn new_attempt(
     }
 }
 
-/// Makes outputs of an earlier attempt the present ones; `false` when something of them is gone.
+/// Makes the outputs of an earlier attempt current; `false` when one of them does not exist any more.
 pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[StepOutput]) -> Result<bool> {
     let kernel = &context.caller.kernel;
     if matches!(declared(context, step)?.kind, StepKind::Evaluate { .. })
@@ -245,7 +245,7 @@ pub(crate) fn run(context: Arc<Context>, step: StepName, parts: KeyParts) -> Box
 async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -> Result<()> {
     let kind = declared(context, step)?.kind.clone();
     let reasons = plan_step(&context.caller, &context.project, step, parts, false).await?.reasons;
-    context.tell(PipelineEvent::StepStarted { step: step.clone(), kind: kind.as_str().to_owned(), why: reasons }).await;
+    context.emit(PipelineEvent::StepStarted { step: step.clone(), kind: kind.as_str().to_owned(), why: reasons }).await;
     let retries = if let StepKind::Run(run) = &kind { run.retries } else { 0 };
     let began_ms = context.caller.kernel.services.clock.wall_ms();
     let mut number = 1;
@@ -267,7 +267,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
                 let message = Some(made.message.clone()).filter(|message| !message.is_empty());
                 succeed(context, step, parts, id, made, outcome).await?;
                 context
-                    .tell(PipelineEvent::StepEnded {
+                    .emit(PipelineEvent::StepEnded {
                         step: step.clone(),
                         state: "succeeded".to_owned(),
                         ms,
@@ -282,7 +282,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
                 if number > i64::from(retries) {
                     let hint = error.hint().map(str::to_owned);
                     context
-                        .tell(PipelineEvent::StepEnded {
+                        .emit(PipelineEvent::StepEnded {
                             step: step.clone(),
                             state: "failed".to_owned(),
                             ms,
@@ -295,7 +295,7 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
                 let wait = std::time::Duration::from_secs(1 << number.min(6));
                 let line =
                     format!("attempt {number} failed: {}; the next begins in {} s", error.message(), wait.as_secs());
-                context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+                context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
                 tokio::time::sleep(wait).await;
                 number += 1;
             }
@@ -378,8 +378,8 @@ async fn succeed(
     Ok(())
 }
 
-/// What a step was made from, as lineage nodes: dataset versions, the attempts whose models it took, code, and the
-/// environment of its command; what is built in has the engine's version in its key.
+/// The inputs of a step as lineage nodes: dataset versions, the attempts that made its models, code, and the
+/// environment of its command. Built-in steps have the engine's version in their key instead.
 fn input_nodes(context: &Context, step: &StepName, parts: &KeyParts) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     for thing in context.submission.graph.inputs(step) {

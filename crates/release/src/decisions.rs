@@ -1,4 +1,4 @@
-//! Decisions: the gates judged over evidence, the model version and the release they name.
+//! Decisions: gates evaluated over evidence, with the model version and the release they name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::catalog::registered;
 /// The alias that endpoints follow.
 pub const CHAMPION: &str = "champion";
 
-/// What judging a candidate came to.
+/// The result of deciding over a candidate.
 #[derive(Debug, Clone)]
 pub struct Decided {
     /// The Decision's verdict; `None` when the candidate is the champion: there is nothing to release.
@@ -41,9 +41,9 @@ pub struct Decided {
     pub is_new: bool,
 }
 
-/// One gate's expression with what came of it.
+/// One gate's expression and its evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct GateResult {
     /// The gate.
     pub gate: String,
     /// Its expression.
@@ -53,31 +53,31 @@ pub struct Judged {
     pub evaluation: Evaluation,
 }
 
-/// Below so many test rows a measure tells little, and the Decision says so.
+/// With fewer test rows the metrics are uncertain, and the Decision says so.
 const FEW_ROWS: u64 = 100;
 
-/// What a model version keeps of where its files are.
+/// The reference to the files of a model version.
 pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
     let manifest =
         version.manifest.clone().ok_or_else(|| Error::not_found("files of model version", version.number))?;
     serde_json::from_value(manifest).map_err(|cause| {
-        Error::internal(format!("the record of model version {} does not read", version.number), cause)
+        Error::internal(format!("cannot parse the record of model version {}", version.number), cause)
     })
 }
 
-/// Makes a model version ready to answer.
+/// Loads a model version for prediction.
 pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Result<Arc<dyn Predictor>> {
     steps::load_model(kernel, &reference_of(version)?, &format!("version {}", version.number)).await
 }
 
-/// Judges the candidate of this run, once for the same evidence and gates.
+/// Decides over the candidate of this run, once for the same evidence and gates.
 pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let submission = &context.submission.project;
-    let (Some(release), Some(judge)) = (&submission.release, submission.evaluation_step()) else { return Ok(None) };
-    let (by, _) = context.outputs_of(judge)?;
+    let (Some(release), Some(evaluation)) = (&submission.release, submission.evaluation_step()) else { return Ok(None) };
+    let (by, _) = context.outputs_of(evaluation)?;
     let (row, evidence) = steps::find_evidence(context, by).await?;
     let candidate =
-        evidence.model("candidate").ok_or_else(|| Error::not_found("judged model of step", &release.model))?;
+        evidence.model("candidate").ok_or_else(|| Error::not_found("gates model of step", &release.model))?;
     if let Some(champion) = evidence.model("champion").filter(|champion| champion.digest == candidate.digest) {
         let number = champion.number.unwrap_or_default();
         return Ok(Some(Decided {
@@ -87,16 +87,16 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
             is_new: false,
         }));
     }
-    let judged = judge_gates(context, &evidence);
-    let verdict = overall(&judged, &evidence);
+    let gates = evaluate_gates(context, &evidence);
+    let verdict = overall(&gates, &evidence);
     let version = version_of(context, candidate.digest.clone()).await?;
     let content = content(context, &evidence, &candidate.digest)?;
     let digest = content.digest();
-    let body = json!({ "gates": judged, "leaks": evidence.leaks, "evidence": row.id, "content": content });
+    let body = json!({ "gates": gates, "leaks": evidence.leaks, "evidence": row.id, "content": content });
     let known =
         decisions::list_of_release(&mut *context.caller.kernel.store().read().await?, context.project.id, &digest)
             .await?;
-    let message = tell(context, &version, verdict, &judged, &evidence);
+    let message = summary(context, &version, verdict, &gates, &evidence);
     if let Some(decision) = known.into_iter().find(|decision| decision.evidence_id == row.id && decision.body == body) {
         return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
     }
@@ -120,7 +120,7 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
 }
 
 /// The gates, each over the same facts. Where there is no champion yet, clauses that name it are skipped.
-fn judge_gates(context: &Context, evidence: &Evidence) -> Vec<Judged> {
+fn evaluate_gates(context: &Context, evidence: &Evidence) -> Vec<GateResult> {
     let facts = evidence.facts();
     let has_champion = evidence.model("champion").is_some();
     let gates = context.submission.project.gates.iter();
@@ -131,13 +131,13 @@ fn judge_gates(context: &Context, evidence: &Evidence) -> Vec<Judged> {
             } else {
                 expression.evaluate_without(&facts, "champion")
             };
-            Judged { gate: gate.clone(), expression: expression.text().to_owned(), evaluation }
+            GateResult { gate: gate.clone(), expression: expression.text().to_owned(), evaluation }
         })
         .collect()
 }
 
-fn overall(judged: &[Judged], evidence: &Evidence) -> Verdict {
-    let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.evaluation.verdict).collect();
+fn overall(gates: &[GateResult], evidence: &Evidence) -> Verdict {
+    let verdicts: Vec<Verdict> = gates.iter().map(|gates| gates.evaluation.verdict).collect();
     if verdicts.contains(&Verdict::Fail) || !evidence.leaks.is_empty() {
         Verdict::Fail
     } else if verdicts.contains(&Verdict::Unknown) {
@@ -147,7 +147,7 @@ fn overall(judged: &[Judged], evidence: &Evidence) -> Verdict {
     }
 }
 
-fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[Judged], evidence: &Evidence) -> String {
+fn summary(context: &Context, version: &ModelVersion, verdict: Verdict, gates: &[GateResult], evidence: &Evidence) -> String {
     let metric = context.submission.project.task.as_ref().map(|task| task.metric.clone()).unwrap_or_default();
     let value = |name: &str| {
         evidence.model(name).and_then(|model| model.facts.get(&metric)).and_then(serde_json::Value::as_f64)
@@ -157,7 +157,7 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
         let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
         parts.push(format!("{metric} {candidate:.4}{beside}"));
     }
-    for failed in judged.iter().filter(|judged| judged.evaluation.verdict != Verdict::Pass) {
+    for failed in gates.iter().filter(|gates| gates.evaluation.verdict != Verdict::Pass) {
         let why = match failed.evaluation.verdict {
             Verdict::Unknown => {
                 let absent = failed
@@ -168,14 +168,14 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
                     .cloned()
                     .collect::<Vec<_>>()
                     .join(", ");
-                format!("gate `{}` is unknown, for want of {absent}", failed.gate)
+                format!("gate `{}` could not be evaluated: {absent} missing", failed.gate)
             }
             _ => format!("gate `{}` does not hold: {}", failed.gate, failed.expression),
         };
         parts.push(why);
     }
     if evidence.split.test_rows < FEW_ROWS {
-        parts.push(format!("judged on {} rows only", evidence.split.test_rows));
+        parts.push(format!("evaluated on only {} rows", evidence.split.test_rows));
     }
     for (feature, why) in &evidence.leaks {
         parts.push(format!("`{feature}` is a suspected leak: {why}"));
@@ -188,7 +188,7 @@ fn tell(context: &Context, version: &ModelVersion, verdict: Verdict, judged: &[J
     format!("version {} {word}: {}", version.number, parts.join("; "))
 }
 
-/// The registered version of a candidate's content, made when its content is new.
+/// The registered version of a candidate's content, created when the content is new.
 async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
     let kernel = &context.caller.kernel;
     let at = context.project.now();
@@ -205,7 +205,7 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
             ErrorCode::Evidence,
             format!("the evidence is about another model than the one step `{step}` made"),
         )
-        .with_hint("run `perennial run` again: the `evaluate` step judges the model that is there now"));
+        .with_hint("run `perennial run` again: the `evaluate` step evaluates the present model"));
     }
     let reference = ModelReference::of(&output)?;
     let known = registered(kernel, &context.project).await?;

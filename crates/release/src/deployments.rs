@@ -1,4 +1,4 @@
-//! Who answers at each endpoint, as people look at it.
+//! Reading endpoints: the versions that answer at each.
 
 use std::sync::Arc;
 

@@ -71,32 +71,32 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// What a passed Decision does to the endpoints of the project; a line for each thing that happened.
+    /// Brings the version of a passed Decision to the endpoints of the project. Returns a line for each change.
     ///
     /// All of them follow one alias. Where one declares a canary, only that one changes now, and the
     /// alias moves for all when its canary has lasted.
     pub(crate) async fn release(self: &Arc<Self>, context: &Context, decided: &Decided) -> Result<Vec<String>> {
         let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
-        let mut told = self.follow_alias(context).await?;
+        let mut lines = self.follow_alias(context).await?;
         let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
-            return Ok(told);
+            return Ok(lines);
         };
         if let Some(missing) = missing_approval(context, decision).await? {
-            told.push(missing);
-            return Ok(told);
+            lines.push(missing);
+            return Ok(lines);
         }
         let number = decision.number;
         let declared: Vec<(&EndpointName, &Declared)> = submission.project.endpoints.iter().collect();
         if declared.is_empty() {
-            told.push(format!("version {number} may be released, but no `[endpoints.*]` is declared"));
-            return Ok(told);
+            lines.push(format!("version {number} may be released, but no `[endpoints.*]` is declared"));
+            return Ok(lines);
         }
         for (name, _) in &declared {
             if context.is_triggered() && is_refused(caller, project, name, number).await? {
-                told.push(format!(
+                lines.push(format!(
                     "version {number} was rolled back at `{name}` before: only a person may release it again"
                 ));
-                return Ok(told);
+                return Ok(lines);
             }
         }
         let mut endpoints = Vec::new();
@@ -104,27 +104,27 @@ impl Endpoints {
             endpoints.push((find_or_create(caller, submission, project, name, decision.model_id).await?, declared));
         }
         if endpoints.iter().all(|(endpoint, _)| endpoint.champion_number == Some(number)) {
-            return Ok(told);
+            return Ok(lines);
         }
         let champion = endpoints.iter().find_map(|(endpoint, _)| endpoint.champion_number);
         if champion.is_some() && champion != decision.champion_number {
-            return Err(wrong_state("the champion has changed since the candidate was judged")
-                .with_hint("run it again: it is judged beside the version that answers now"));
+            return Err(wrong_state("the champion has changed since the candidate was evaluated")
+                .with_hint("run it again: it is then compared with the version that answers now"));
         }
         let trial = endpoints
             .iter()
             .filter(|_| champion.is_some())
             .find_map(|(endpoint, declared)| Some((endpoint, declared.canary.as_ref()?)));
         if let Some((endpoint, canary)) = trial {
-            told.extend(self.start_canary(context, endpoint, canary, decision).await?);
-            return Ok(told);
+            lines.extend(self.start_canary(context, endpoint, canary, decision).await?);
+            return Ok(lines);
         }
         let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
         let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
         self.promote(caller, project, first, number, id, digest, PromotionKind::Promotion, cause, None).await?;
         let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
-        told.push(format!("version {number} answers at {}", names.join(", ")));
-        Ok(told)
+        lines.push(format!("version {number} answers at {}", names.join(", ")));
+        Ok(lines)
     }
 }
 
@@ -132,9 +132,9 @@ impl Endpoints {
     /// An endpoint that was declared after its model was released answers from the version the alias names.
     async fn follow_alias(self: &Arc<Self>, context: &Context) -> Result<Vec<String>> {
         let (caller, project) = (&context.caller, &context.project);
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         let Some(champion) = catalog::champion(&context.caller.kernel, &context.project).await? else {
-            return Ok(told);
+            return Ok(lines);
         };
         for name in context.submission.project.endpoints.keys() {
             let endpoint = find_or_create(caller, &context.submission, project, name, champion.model_id).await?;
@@ -153,9 +153,9 @@ impl Endpoints {
             let kind = PromotionKind::Promotion;
             self.promote(caller, project, &endpoint, champion.number, decision, digest.as_deref(), kind, cause, None)
                 .await?;
-            told.push(format!("version {} answers at `{name}`, which is new", champion.number));
+            lines.push(format!("version {} answers at `{name}`, which is new", champion.number));
         }
-        Ok(told)
+        Ok(lines)
     }
 }
 
@@ -213,7 +213,7 @@ async fn missing_approval(context: &Context, decision: &Decision) -> Result<Opti
     Ok((!missing.is_empty()).then(|| {
         let short = &decision.release_digest[..12];
         format!(
-            "version {} waits for the yes of: {}; `perennial releases approve {short}` gives it",
+            "version {} needs approval from role {}: `perennial releases approve {short}`",
             decision.number,
             missing.join(", ")
         )
@@ -264,7 +264,7 @@ impl Endpoints {
         let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
         let champion = endpoint.champion_number.and_then(|number| self.answering(name, number));
         let asked = champion.map_or_else(String::new, |champion| {
-            told_of_inputs(ready.model.signature(), champion.model.signature(), champion.number)
+            new_inputs_note(ready.model.signature(), champion.model.signature(), champion.number)
         });
         self.as_one(project, name, Some(ready), move |tx| {
             Box::pin(async move {
@@ -288,17 +288,17 @@ impl Endpoints {
     }
 }
 
-/// The inputs that a canary asks for and the champion of a number does not, or not as such, in words: what comes of
-/// requests as they are today.
-fn told_of_inputs(version: &Signature, champion: &Signature, number: i64) -> String {
+/// A sentence about the inputs that a canary requires and the champion does not: how requests without them are
+/// answered.
+fn new_inputs_note(version: &Signature, champion: &Signature, number: i64) -> String {
     let new = version.inputs.iter().filter(|input| !champion.inputs.contains(input));
     let new: Vec<String> = new.map(|input| format!("`{}` ({})", input.name, input.kind)).collect();
     if new.is_empty() {
         return String::new();
     }
     format!(
-        "; it asks for {}, which version {number} does not: version {number} goes on answering requests without it, and \
-         the canary waits until it has answered enough that have it",
+        "; it asks for {}, which version {number} does not: version {number} still answers requests without it, and \
+         the canary waits until it has answered enough requests with it",
         new.join(", ")
     )
 }
@@ -322,7 +322,7 @@ async fn find_or_create(
     Ok(endpoint)
 }
 
-#[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
+#[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
 fn promotion(
     caller: &Caller,
     endpoint: &Endpoint,
@@ -409,7 +409,7 @@ impl Endpoints {
     /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
     /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
     /// A rollback refuses the release it takes back to triggers, in the same transaction.
-    #[expect(clippy::too_many_arguments, reason = "a promotion's record, told in full")]
+    #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
     pub(crate) async fn promote(
         self: &Arc<Self>,
         caller: &Caller,
@@ -430,7 +430,7 @@ impl Endpoints {
         let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
         let ends_canary = endpoint.is_canary_live();
         let (shared, project) = (self.clone(), project.clone());
-        // Recorded and swapped is one thing, even when whoever asked for it goes away in between.
+        // The record and the swap complete together, even when the caller is dropped in between.
         let promoted = self.kernel.work.finish("promotion", async move {
             let switched = shared
                 .kernel
@@ -590,8 +590,8 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// Records a change of who answers at an endpoint, and swaps it in: one thing, even when whoever asked for it goes away
-    /// in between.
+    /// Records a change of an endpoint's versions and swaps it in. Both complete even when the caller is dropped in
+    /// between.
     async fn as_one(
         self: &Arc<Self>,
         project: &Arc<ProjectState>,
@@ -697,7 +697,7 @@ impl Endpoints {
     }
 }
 
-/// The decision a canary or champion stands on.
+/// The Decision behind a canary or champion.
 pub async fn decision(caller: &Caller, project: &ProjectState, id: DecisionId) -> Result<Decision> {
     caller.require(Permission::Read, project.id)?;
     Ok(decisions::get(&mut *caller.kernel.store().read().await?, id).await?)

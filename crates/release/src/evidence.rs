@@ -1,4 +1,4 @@
-//! Evidence as people look at it: what was measured, and its pictures.
+//! Reading evidence: its measurements and plots.
 
 use perennial_core::id::EvidenceId;
 use perennial_core::{Error, Result};
@@ -17,7 +17,7 @@ pub const PLOT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub async fn get(caller: &Caller, project: &ProjectState, id: EvidenceId) -> Result<(Row, Evidence)> {
     let row = releases::evidence(caller, project, id).await?;
     let body = serde_json::from_value(row.body.clone())
-        .map_err(|cause| Error::internal(format!("evidence `{id}` does not read"), cause))?;
+        .map_err(|cause| Error::internal(format!("cannot parse evidence `{id}`"), cause))?;
     Ok((row, body))
 }
 

@@ -29,9 +29,9 @@ mod describe;
 
 use describe::Describer;
 
-/// Inputs of a prediction that a line tells, at most.
+/// The most inputs of a prediction in a line.
 const VALUES_MAX: usize = 50;
-/// Characters of an input that a line tells, at most.
+/// The most characters of an input in a line.
 const TEXT_MAX: usize = 60;
 /// Lines a tree has at most.
 pub const LINES_MAX: usize = 5_000;
@@ -104,10 +104,10 @@ impl Explained {
     /// Both trees as text, indented by depth.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        tell(&mut text, &self.backward);
+        write_lines(&mut text, &self.backward);
         if self.forward.len() > 1 {
             text.push_str("and what was made from it:\n");
-            tell(&mut text, self.forward.get(1..).unwrap_or_default());
+            write_lines(&mut text, self.forward.get(1..).unwrap_or_default());
         }
         if self.is_cut {
             text.push_str("(cut: there is more)\n");
@@ -116,7 +116,7 @@ impl Explained {
     }
 }
 
-fn tell(text: &mut String, lines: &[Line]) {
+fn write_lines(text: &mut String, lines: &[Line]) {
     for line in lines {
         text.push_str(&"  ".repeat(line.depth.min(INDENT_MAX)));
         text.push_str(&line.text);
@@ -159,7 +159,7 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// The node a walk begins at, with lines of its own above it for what is no node (a prediction).
+    /// The node a walk begins at, with lines above it for a prediction, which is not a node.
     async fn find_node(
         self: &Arc<Self>,
         caller: &Caller,
@@ -217,9 +217,9 @@ impl Endpoints {
             Some(Err(_)) => return Err(Error::not_found("prediction", id.escape_debug())),
         };
         let all = endpoints::list(&mut *caller.kernel.store().read().await?, project.id).await?;
-        for is_looked_for in [false, true] {
+        for from_log in [false, true] {
             for endpoint in &all {
-                if is_looked_for {
+                if from_log {
                     // What was answered a moment ago is still in the log.
                     self.ingest
                         .ingest_segments(&Caller::system(caller.kernel.clone(), "explain"), project, &endpoint.name)
@@ -262,9 +262,9 @@ async fn answered(
         local(value("project_ms").as_i64().unwrap_or_default(), &zone),
         zone.iana_name().unwrap_or("UTC"),
     );
-    let inputs = told(columns().filter_map(|(column, value)| Some((column.strip_prefix("in_")?, value))));
+    let inputs = lines(columns().filter_map(|(column, value)| Some((column.strip_prefix("in_")?, value))));
     let scores = match value("status").as_i64() {
-        Some(200) => told(columns().filter(|(column, value)| column.starts_with("score") && !value.is_null())),
+        Some(200) => lines(columns().filter(|(column, value)| column.starts_with("score") && !value.is_null())),
         status => format!("status {}", status.unwrap_or_default()),
     };
     let line = |depth, text| {
@@ -279,12 +279,12 @@ async fn answered(
 }
 
 /// Named values in words, the first of many.
-fn told<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
-    let mut told: Vec<String> = values.map(|(name, value)| format!("{name} {}", short(value))).collect();
-    let more = told.len().saturating_sub(VALUES_MAX);
-    told.truncate(VALUES_MAX);
-    told.extend((more > 0).then(|| format!("and {more} more")));
-    told.join(", ")
+fn lines<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
+    let mut lines: Vec<String> = values.map(|(name, value)| format!("{name} {}", short(value))).collect();
+    let more = lines.len().saturating_sub(VALUES_MAX);
+    lines.truncate(VALUES_MAX);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    lines.join(", ")
 }
 
 /// A value in few characters: of a long text its beginning, of a number six digits that count.

@@ -1,4 +1,4 @@
-//! Registered models as people look at them.
+//! Reading registered models.
 
 use perennial_core::calendar::Window;
 use perennial_core::permission::Permission;
@@ -27,7 +27,7 @@ pub struct Model {
 
 /// A version with what was decided about it.
 #[derive(Debug, Clone)]
-pub struct Judged {
+pub struct VersionDetails {
     /// The version.
     pub version: ModelVersion,
     /// Aliases that name it.
@@ -59,7 +59,7 @@ pub struct Measured {
     pub metric: String,
     /// Its value.
     pub value: f64,
-    /// The window it was measured on: figures of different windows are no comparison.
+    /// The window it was measured on; figures of different windows are not comparable.
     pub test: Window,
 }
 
@@ -75,7 +75,7 @@ pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVer
     let Some(newest) = decisions.into_iter().max_by_key(|decision| decision.id) else { return Ok(None) };
     let row = evidence::get(&mut reader, newest.evidence_id).await?;
     let evidence: Evidence = serde_json::from_value(row.body)
-        .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
+        .map_err(|cause| Error::internal(format!("cannot parse evidence `{}`", row.id), cause))?;
     let value = evidence.model("candidate").and_then(|model| model.facts.get(&task.metric)?.as_f64());
     Ok(value.map(|value| Measured { metric: task.metric.clone(), value, test: evidence.split.test }))
 }
@@ -87,7 +87,7 @@ pub async fn get(caller: &Caller, project: &ProjectState, name: &str) -> Result<
 }
 
 /// A version of a registered model, with what was decided about it.
-pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number: i64) -> Result<Judged> {
+pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number: i64) -> Result<VersionDetails> {
     let model = get(caller, project, name).await?;
     let found = model.versions.iter().find(|version| version.number == number).cloned();
     let version = found.ok_or_else(|| {
@@ -101,5 +101,5 @@ pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number
     decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
     let releases = releases::list_of_version(&mut reader, model.model.id, number).await?;
     let aliases = model.aliases.into_iter().filter(|alias| alias.number == number).map(|alias| alias.alias).collect();
-    Ok(Judged { version, aliases, decisions, releases })
+    Ok(VersionDetails { version, aliases, decisions, releases })
 }

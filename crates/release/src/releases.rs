@@ -1,4 +1,4 @@
-//! Releases as people look at them, with their decisions and evidence; and their approval.
+//! Reading and approving releases.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ const PREFIX_MIN: usize = 4;
 
 /// A release with all that was said about it.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct ReleaseDetails {
     /// The release.
     pub release: Release,
     /// Decisions about it, newest first.
@@ -95,7 +95,7 @@ async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -
 }
 
 /// The release whose digest begins with `prefix`.
-pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<Told> {
+pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<ReleaseDetails> {
     caller.require(Permission::Read, project.id)?;
     let release = find(caller, project, prefix).await?;
     let mut reader = caller.kernel.store().read().await?;
@@ -109,11 +109,11 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
     let mut promotions = promotions::list_of_version(&mut reader, release.model_id, release.number).await?;
     promotions.retain(|promotion| promotion.release_digest.as_deref() == Some(&release.digest));
     promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.id));
-    Ok(Told { release, decisions, approvals, promotions })
+    Ok(ReleaseDetails { release, decisions, approvals, promotions })
 }
 
-/// Says yes to a release in a role that the caller holds (a higher role holds the lower ones).
-/// Without `role`: the first that is asked for and not yet given, else the caller's own.
+/// Approves a release in a role of the caller (a higher role includes the lower ones). Without `role`: the first
+/// required role without approval, else the caller's own.
 pub async fn approve(
     caller: &Caller,
     project: &Arc<ProjectState>,
@@ -131,7 +131,7 @@ pub async fn approve(
             refused.verdict.as_str()
         );
         return Err(
-            wrong_state(message).with_hint("`perennial releases show` tells which gate; a yes is for what passed")
+            wrong_state(message).with_hint("`perennial releases show` names the gate; only a passed release can be approved")
         );
     }
     let at = project.now();
@@ -139,13 +139,13 @@ pub async fn approve(
     let own = role_of(caller, project);
     let role = role.unwrap_or_else(|| wanted_role(project, &given, own));
     if role > own {
-        let message = format!("`{}` is no {} here and cannot say yes as one", caller.principal.name, role.as_str());
+        let message = format!("`{}` does not have the role {} here", caller.principal.name, role.as_str());
         return Err(Error::new(ErrorCode::PermissionDenied, message)
-            .with_hint(format!("say yes as {}, or ask somebody who holds the role", own.as_str())));
+            .with_hint(format!("approve as {}, or ask a person with the role", own.as_str())));
     }
     if given.iter().any(|before| before.role == role && before.principal_id == caller.principal.id) {
-        let message = format!("`{}` said yes to this release as {} before", caller.principal.name, role.as_str());
-        return Err(Error::new(ErrorCode::AlreadyExists, message).with_hint("`perennial release` goes on with it"));
+        let message = format!("`{}` has already approved this release as {}", caller.principal.name, role.as_str());
+        return Err(Error::new(ErrorCode::AlreadyExists, message).with_hint("`perennial release` continues it"));
     }
     let approval = Approval {
         id: ApprovalId::generate(),
@@ -249,7 +249,7 @@ async fn find(caller: &Caller, project: &ProjectState, prefix: &str) -> Result<R
     let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
     if !is_hex || prefix.len() < PREFIX_MIN {
         let message = format!(
-            "`{}` is no release: expected the first {PREFIX_MIN} or more lowercase hexadecimal digits of its digest",
+            "`{}` is not a release: expected the first {PREFIX_MIN} or more lowercase hexadecimal digits of its digest",
             prefix.escape_debug()
         );
         return Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("`perennial releases` lists them"));

@@ -62,25 +62,25 @@ impl PipelineRunner {
         let releases = context.run.kind == PipelineKind::Release && collected.failed.is_empty();
         let mut message = None;
         let mut acted = *steps_run > 0 || !collected.committed.is_empty();
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         if releases {
-            told = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
+            lines = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
         }
         if let Some(decided) = &decided {
             acted |= decided.is_new;
             message = Some(decided.message.clone());
             if decided.is_new {
                 let verdict = decided.verdict.map(|verdict| verdict.as_str().to_owned());
-                context.tell(PipelineEvent::Decided { verdict, message: decided.message.clone() }).await;
+                context.emit(PipelineEvent::Decided { verdict, message: decided.message.clone() }).await;
             }
             if releases {
-                told.extend(self.endpoints.release(context, decided).await?);
+                lines.extend(self.endpoints.release(context, decided).await?);
             }
         }
-        if !told.is_empty() {
+        if !lines.is_empty() {
             acted = true;
-            let released = told.join("; ");
-            context.tell(PipelineEvent::Released { message: released.clone() }).await;
+            let released = lines.join("; ");
+            context.emit(PipelineEvent::Released { message: released.clone() }).await;
             message = Some(released);
         }
         if let Some((_, error)) = collected.failed.first() {

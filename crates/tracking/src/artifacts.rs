@@ -40,7 +40,7 @@ pub struct Listed {
 }
 
 impl Place {
-    /// The place a proxied path names: `<experiment>/<run>/artifacts[/<path>]`. Whatever else is no place of a run.
+    /// The place that a proxied path names: `<experiment>/<run>/artifacts[/<path>]`; `None` for any other path.
     pub fn parse(path: &RelativePath) -> Option<Self> {
         let parts: Vec<&str> = path.components().collect();
         let at = parts
@@ -65,7 +65,7 @@ impl Place {
             .ok_or_else(|| refused("Invalid path: the artifacts of a run are a folder, expected a file in it"))
     }
 
-    fn judge(&self, run: &Run) -> Result<()> {
+    fn belongs_to(&self, run: &Run) -> Result<()> {
         if run.artifact_uri == self.uri { Ok(()) } else { Err(Error::not_found("artifact folder", &self.uri)) }
     }
 }
@@ -77,7 +77,7 @@ where
 {
     let path = place.file()?;
     let run = writable_run(caller, place.run).await?;
-    place.judge(&run)?;
+    place.belongs_to(&run)?;
     writable(&run)?;
     let blob = caller.kernel.services.blobs.put_stream(incoming, limits::ARTIFACT_BYTES_MAX).await?;
     let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
@@ -99,7 +99,7 @@ where
                 for (end, _) in artifact.path.match_indices('/') {
                     if rows::find(tx, id, &artifact.path[..end]).await?.is_some() {
                         return Err(refused(format!(
-                            "Invalid path: `{}` is a file of the run, nothing can lie below it",
+                            "Invalid path: `{}` is a file of the run and cannot contain files",
                             &artifact.path[..end]
                         )));
                     }
@@ -115,7 +115,7 @@ where
 pub async fn get(caller: &Caller, place: &Place) -> Result<RunArtifact> {
     let path = place.file()?;
     let run = readable_run(caller, place.run).await?;
-    place.judge(&run)?;
+    place.belongs_to(&run)?;
     let mut reader = caller.kernel.store().read().await?;
     if let Some(found) = rows::find(&mut reader, run.run_id, path.as_str()).await? {
         return Ok(found);
@@ -135,7 +135,7 @@ pub async fn read(caller: &Caller, artifact: &RunArtifact, range: Option<std::op
 /// What lies directly in a folder, by name; a file is listed as itself, and a folder that is not there is empty.
 pub async fn list(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
     let run = readable_run(caller, place.run).await?;
-    place.judge(&run)?;
+    place.belongs_to(&run)?;
     listed(caller, place).await
 }
 
@@ -173,7 +173,7 @@ async fn listed(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
 pub async fn delete(caller: &Caller, place: Place) -> Result<()> {
     let path = place.file()?;
     let run = writable_run(caller, place.run).await?;
-    place.judge(&run)?;
+    place.belongs_to(&run)?;
     writable(&run)?;
     let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
     caller

@@ -1,4 +1,4 @@
-//! What keys and values may be.
+//! Validation of keys and values.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ pub(super) fn length(field: &str, text: &str, most: usize) -> Result<()> {
     Err(refused(format!("'{field}' exceeds the maximum length of {most} characters")))
 }
 
-/// Judges the key of a metric, param or tag; `field` says where it stood.
+/// Validates the key of a metric, param or tag; `field` is its place in the request.
 pub(super) fn key(field: &str, key: &str) -> Result<()> {
     if key.is_empty() {
         return Err(refused(format!("Missing value for required parameter '{field}'.")));
@@ -56,7 +56,7 @@ fn cut(text: &mut String, most: usize) {
     }
 }
 
-/// Judges the tags of a run, and cuts their values to the limit.
+/// Validates the tags of a run and truncates their values to the limit.
 pub(super) fn tags(tags: &mut [Tag]) -> Result<()> {
     for (place, tag) in tags.iter_mut().enumerate() {
         key(&format!("tags[{place}].key"), &tag.key)?;
@@ -65,7 +65,7 @@ pub(super) fn tags(tags: &mut [Tag]) -> Result<()> {
     Ok(())
 }
 
-/// Judges a batch, and cuts long values to their limits.
+/// Validates a batch and truncates long values to their limits.
 pub(super) fn batch(batch: &mut Batch) -> Result<()> {
     let counts = [
         ("metrics", batch.metrics.len(), limits::BATCH_METRICS_MAX),
@@ -112,7 +112,7 @@ fn params_once(params: &[Param]) -> Result<()> {
     }
 }
 
-/// Judges the dataset inputs of a run.
+/// Validates the dataset inputs of a run.
 pub(super) fn inputs(inputs: &[RunInput]) -> Result<()> {
     if inputs.len() > limits::INPUTS_MAX {
         return Err(refused(format!(
@@ -136,7 +136,7 @@ pub(super) fn inputs(inputs: &[RunInput]) -> Result<()> {
     Ok(())
 }
 
-/// Judges where an experiment keeps artifacts.
+/// Validates the artifact location of an experiment.
 pub(super) fn location(location: &str) -> Result<()> {
     length("artifact_location", location, limits::LOCATION_CHARS_MAX)?;
     let why = if location.starts_with("runs:") {

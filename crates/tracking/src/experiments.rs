@@ -40,12 +40,12 @@ pub async fn create(
     tags: Vec<Tag>,
 ) -> Result<Experiment> {
     not_a_step(caller)?;
-    judge_name(&name)?;
+    validate_name(&name)?;
     if let Some(place) = &artifact_location {
         location(place)?;
     }
     for tag in &tags {
-        judge_tag(tag)?;
+        validate_tag(tag)?;
     }
     let project_id = project_of(caller, &tags).await?;
     caller.principal.require(Permission::Write, Some(project_id))?;
@@ -121,7 +121,7 @@ pub async fn list(caller: &Caller, lifecycle: Option<Lifecycle>) -> Result<Vec<T
 
 /// Gives an experiment another name.
 pub async fn rename(caller: &Caller, id: ExperimentId, name: String) -> Result<()> {
-    judge_name(&name)?;
+    validate_name(&name)?;
     let experiment = writable_experiment(caller, id).await?;
     active(&experiment)?;
     let now = caller.kernel.services.clock.wall_ms();
@@ -164,7 +164,7 @@ async fn set_lifecycle(caller: &Caller, id: ExperimentId, lifecycle: Lifecycle, 
 
 /// Sets a tag.
 pub async fn set_tag(caller: &Caller, id: ExperimentId, tag: Tag) -> Result<()> {
-    judge_tag(&tag)?;
+    validate_tag(&tag)?;
     active(&writable_experiment(caller, id).await?)?;
     caller.kernel.store().write(move |tx| Box::pin(async move { Ok(rows::set_tag(tx, id, &tag).await?) })).await
 }
@@ -182,14 +182,14 @@ fn active(experiment: &Experiment) -> Result<()> {
     Err(wrong_state(format!("experiment `{}` is deleted", experiment.id)).with_hint("restore it before writing to it"))
 }
 
-fn judge_name(name: &str) -> Result<()> {
+fn validate_name(name: &str) -> Result<()> {
     if name.is_empty() {
         return Err(refused(format!("Invalid value {} for parameter 'name' supplied: expected a name", quoted(name))));
     }
     length("name", name, limits::EXPERIMENT_NAME_CHARS_MAX)
 }
 
-fn judge_tag(tag: &Tag) -> Result<()> {
+fn validate_tag(tag: &Tag) -> Result<()> {
     super::check::key("key", &tag.key)?;
     length("value", &tag.value, limits::EXPERIMENT_TAG_CHARS_MAX)
 }

@@ -1,8 +1,8 @@
 //! Tracking: experiments, runs and what they log, as MLflow knows them.
 //!
-//! The runs of pipelines and those that clients begin are rows of one table. Whoever may read a
-//! project reads its experiments; what they may not read is told like what is not there. A step's
-//! token writes its own run and the runs below it, nothing else.
+//! Runs of pipelines and runs that clients start are rows of the same table. A caller who may read a project may read
+//! its experiments; any other experiment or run is `NotFound`, so that ids do not leak. A step's token writes its own run
+//! and the runs below it.
 
 pub mod artifacts;
 pub mod experiments;

@@ -12,7 +12,7 @@ use perennial_kernel::Caller;
 pub use perennial_store::metrics::Point;
 pub use perennial_store::runs::Batch;
 
-/// Logs a batch into a run: all of it or nothing. Params are written once. One that has ended is sealed anew.
+/// Logs a batch into a run atomically. A param is written once. A run that has ended is sealed again.
 pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<()> {
     check::batch(&mut batch)?;
     let name = batch.tags.iter().rev().find(|tag| tag.key == NAME_TAG).map(|tag| tag.value.clone());

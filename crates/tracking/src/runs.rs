@@ -115,8 +115,8 @@ pub async fn get(caller: &Caller, id: RunId) -> Result<(Run, RunData)> {
     Ok((run, data))
 }
 
-/// Changes status, end or name of a run. Its end enters the ledger with the digest of what it holds, and
-/// so does every change after it; that one which had ended is taken up again is told, too.
+/// Changes status, end or name of a run. The ledger records its end with the digest of its content, every later change,
+/// and that an ended run is resumed.
 pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run> {
     let run = writable_run(caller, id).await?;
     let name = update.name.filter(|name| !name.is_empty());

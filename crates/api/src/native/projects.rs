@@ -153,7 +153,7 @@ async fn check(
         None => (state.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {
-        perennial_app::column_check::judge(&caller, &submission).await?;
+        perennial_app::column_check::validate_columns(&caller, &submission).await?;
     }
     let project = &submission.project;
     Ok(Json(Checked {

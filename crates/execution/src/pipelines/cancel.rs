@@ -1,4 +1,4 @@
-//! Cancelling a pipeline run: a person stops it, and nothing goes on with it.
+//! Cancelling a pipeline run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,13 @@ use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
 use perennial_tracking::Seal;
 
-/// How long one look for the end of a cancelled run takes at most.
-const LOOK: Duration = Duration::from_millis(200);
+/// The interval at which the end of a cancelled run is polled.
+const POLL: Duration = Duration::from_millis(200);
 
 impl Execution {
-    /// Stops a pipeline run that is not over: its commands are ended, what they began leaves nothing, and what was done
-    /// stays. One that decides and releases by now comes to its own end. Gives the run as it ended.
+    /// Cancels a pipeline run that has not ended: its commands are killed, their partial outputs are discarded, and
+    /// completed steps stay. From the Decision on a run is not cancelled any more, it ends by itself. Returns the run
+    /// as it ended.
     pub async fn cancel(&self, caller: &Caller, project: &Arc<ProjectState>, id: PipelineRunId) -> Result<PipelineRun> {
         let run = pipeline_runs::get(caller, project, id).await?;
         caller.require(
@@ -32,10 +33,10 @@ impl Execution {
             project.id,
         )?;
         if run.state.is_terminal() {
-            return Err(wrong_state(format!("pipeline run `{id}` is over: it is {}", run.state.as_str())));
+            return Err(wrong_state(format!("pipeline run `{id}` has ended: it is {}", run.state.as_str())));
         }
         loop {
-            let told = self.events.notified();
+            let changed = self.events.notified();
             let active = self.active.lock().get(&id).cloned();
             let now = pipeline_runs::get(caller, project, id).await?;
             if now.state.is_terminal() {
@@ -43,19 +44,19 @@ impl Execution {
             }
             match active {
                 Some(cancellation) => {
-                    // The first who wants it is told of.
+                    // The first caller is recorded.
                     let _ = cancellation.by.set(caller.clone());
                     cancellation.requested.cancel();
                 }
-                // Left behind by a server before this one, or about to begin here: then it is found at the next look.
+                // A server before this one left it behind, or it is about to begin here: then the next poll finds it.
                 None => self.end_left(caller, &now).await?,
             }
-            // Woken or not, it is looked at again.
-            let _ = tokio::time::timeout(LOOK, told).await;
+            // Notified or timed out, the run is read again.
+            let _ = tokio::time::timeout(POLL, changed).await;
         }
     }
 
-    /// Ends a run that nobody carries out, unless it begins here at this moment.
+    /// Ends a run that is not executed anywhere, unless it begins here at this moment.
     async fn end_left(&self, caller: &Caller, run: &PipelineRun) -> Result<()> {
         let is_here = run.holder.as_deref() == Some(&caller.kernel.server.to_string());
         if run.state == PipelineRunState::Running && is_here {
@@ -64,7 +65,7 @@ impl Execution {
         self.end_as(caller, run, run.state).await
     }
 
-    /// How a run ended that somebody cancelled.
+    /// The outcome of a cancelled run.
     pub(super) async fn end_cancelled(
         &self,
         caller: &Caller,
@@ -79,13 +80,13 @@ impl Execution {
         Ok(RunOutcome { state: PipelineRunState::Cancelled, message, held: 0 })
     }
 
-    /// Records that a run in a state was cancelled, and tells its followers; one that has moved on is left.
+    /// Records that a run was cancelled and notifies its followers, unless its state is not `state` any more.
     async fn end_as(&self, caller: &Caller, run: &PipelineRun, state: PipelineRunState) -> Result<()> {
         let seal = Seal::new(caller, run.project_id).await?;
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
         let message = format!("cancelled by {}", caller.principal.name);
         let word = PipelineRunState::Cancelled.as_str().to_owned();
-        let told = serde_json::json!(PipelineEvent::Ended {
+        let event = serde_json::json!(PipelineEvent::Ended {
             state: word,
             message: Some(message.clone()),
             hint: None,
@@ -101,7 +102,7 @@ impl Execution {
                     }
                     let owed = end_tracked(tx, id, &seal, at_ms).await?;
                     step_runs::interrupt_running(tx, id, at_ms).await?;
-                    table::add_event(tx, id, &told, at_ms).await?;
+                    table::add_event(tx, id, &event, at_ms).await?;
                     table::apply(tx, id, PipelineRunEvent::Cancel, Some(&message), at_ms).await?;
                     for change in owed {
                         seal.record(tx, change).await?;

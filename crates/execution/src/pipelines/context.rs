@@ -44,12 +44,12 @@ pub struct Context {
     pub(crate) outputs: Mutex<BTreeMap<StepName, (StepRunId, Vec<StepOutput>)>>,
     /// The split, decided once.
     pub(crate) split: OnceLock<Split>,
-    /// The version that answered when this run first asked: evidence is gathered beside that one, and known by it.
+    /// The champion when this run first read it; evidence compares with that version.
     champion: OnceCell<Option<ModelVersion>>,
     /// Environments by requirements file and program, each resolved once.
     pub(crate) environments: Mutex<HashMap<(Option<String>, String), Environment>>,
     newest: HashMap<String, (StepRun, Vec<StepOutput>)>,
-    /// The last attempt at each step that this run made before it was cut off.
+    /// The last attempt at each step that this run made before it was interrupted.
     before: HashMap<StepName, i64>,
     pub(super) reused: Mutex<Vec<StepRun>>,
     options: Options,
@@ -81,8 +81,8 @@ impl Context {
         })
     }
 
-    /// Tells followers; an event that cannot be stored is logged and goes missing, the run goes on.
-    pub async fn tell(&self, event: PipelineEvent) {
+    /// Stores an event and notifies followers. An event that cannot be stored is logged and lost; the run continues.
+    pub async fn emit(&self, event: PipelineEvent) {
         let (id, at_ms) = (self.run.id, self.caller.kernel.services.clock.wall_ms());
         let Ok(body) = serde_json::to_value(&event) else { return };
         let stored = self
@@ -97,7 +97,7 @@ impl Context {
         self.execution.events.notify_waiters();
     }
 
-    /// The version that answered when this run first asked.
+    /// The champion when this run first read it.
     pub async fn champion(&self) -> Result<Option<&ModelVersion>> {
         Ok(self.champion.get_or_try_init(|| self.execution.catalog.champion(&self.project)).await?.as_ref())
     }
@@ -112,7 +112,7 @@ impl Context {
         self.with_tables(Clone::clone)
     }
 
-    /// Looks at them without a copy of all.
+    /// Reads them without copying all.
     pub(crate) fn with_tables<T>(&self, look: impl FnOnce(&Tables) -> T) -> T {
         look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -128,7 +128,7 @@ impl Context {
         outputs.get(step).cloned().ok_or_else(|| Error::not_found("output of step", step))
     }
 
-    /// Keeps what a step made, for those that wait for it.
+    /// Records the outputs of a step, for the steps that depend on it.
     pub(crate) fn keep(&self, step: &StepName, by: StepRunId, outputs: Vec<StepOutput>) {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(step.clone(), (by, outputs));
     }
@@ -148,14 +148,14 @@ impl Context {
         Ok(Some((run, outputs)))
     }
 
-    /// Whether an attempt before the newest of its step is the present one again. That nothing changed
-    /// since the last run is no news, and not kept of each step.
+    /// Whether a step returned to an attempt earlier than its newest. That a step is unchanged since the last run is
+    /// not recorded.
     pub(super) fn came_back(&self) -> bool {
         let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner);
         reused.iter().any(|run| !self.newest.contains_key(&run.cache_key))
     }
 
-    /// Stores the reused attempts that were only noted so far, in one transaction.
+    /// Stores the reused attempts in one transaction.
     pub(super) async fn store_reused(&self) -> Result<()> {
         let reused = std::mem::take(&mut *self.reused.lock().unwrap_or_else(PoisonError::into_inner));
         if reused.is_empty() {
@@ -225,7 +225,7 @@ async fn newest(caller: &Caller, project: &ProjectState) -> Result<HashMap<Strin
         .collect())
 }
 
-/// Attempts that a run which goes on has made already.
+/// Attempts that a resumed run has already made.
 async fn attempts_before(caller: &Caller, run: &PipelineRun) -> Result<HashMap<StepName, i64>> {
     let mut before = HashMap::new();
     if run.state == PipelineRunState::Interrupted {

@@ -1,4 +1,4 @@
-//! What followers of a pipeline run are told: each event is a row that can be read again.
+//! Events of a pipeline run. Each is stored, so that followers can read it again.
 
 use perennial_core::name::{DatasetName, StepName};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub enum PipelineEvent {
         set_aside: u64,
         /// Why it is held.
         message: Option<String>,
-        /// What its checks found, a line each.
+        /// The findings of its checks, one per line.
         #[serde(default)]
         findings: Vec<String>,
     },
@@ -72,7 +72,7 @@ pub enum PipelineEvent {
         state: String,
         /// How long it took.
         ms: i64,
-        /// What it made, or what went wrong.
+        /// What it produced, or the error.
         message: Option<String>,
         /// What to do.
         hint: Option<String>,
@@ -82,7 +82,7 @@ pub enum PipelineEvent {
         /// How many.
         steps: usize,
     },
-    /// A candidate was judged.
+    /// A Decision was made about the candidate.
     Decided {
         /// `pass`, `fail` or `unknown`; absent when there is nothing to release.
         verdict: Option<String>,

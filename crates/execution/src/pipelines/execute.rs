@@ -23,7 +23,7 @@ use super::event::PipelineEvent;
 use crate::plan::{KeyParts, Outcome, Schedule};
 use crate::{Execution, steps};
 
-/// What collecting and the steps of a run came to.
+/// The results of collecting and of the steps of a run.
 pub struct Executed {
     /// What the steps share.
     pub context: Arc<Context>,
@@ -58,7 +58,7 @@ pub(super) async fn execute(
     let collected = if is_collected {
         collect::Collected::default()
     } else {
-        // What was not decided of a load is brought to its end by whoever collects next.
+        // The next collection recovers a load that is interrupted here.
         tokio::select! {
             biased;
             () = cancellation.requested() => return Ok(None),
@@ -121,7 +121,7 @@ pub(super) async fn execute(
     }
     if executed > 0 || reused > 0 {
         context
-            .tell(PipelineEvent::Cached { steps: wanted.len() - executed - failures.len() - schedule.skipped().len() })
+            .emit(PipelineEvent::Cached { steps: wanted.len() - executed - failures.len() - schedule.skipped().len() })
             .await;
     }
     skip(&context, schedule.skipped()).await?;
@@ -135,9 +135,9 @@ pub(super) async fn execute(
 }
 
 async fn gather(context: &Context) -> Result<collect::Collected> {
-    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel::<PipelineEvent>();
+    let (sender, mut event) = tokio::sync::mpsc::unbounded_channel::<PipelineEvent>();
     let relay = move |event: &collect::Told<'_>| {
-        // Nobody listening any more means the run is over; then nothing is owed.
+        // The receiver is gone when the run has ended; then the event is not needed.
         let _ = sender.send(translate(event));
     };
     let collecting = context.execution.ingest.collect(&context.caller, &context.project, &context.submission, &relay);
@@ -145,10 +145,10 @@ async fn gather(context: &Context) -> Result<collect::Collected> {
     loop {
         tokio::select! {
             biased;
-            Some(event) = told.recv() => context.tell(event).await,
+            Some(event) = event.recv() => context.emit(event).await,
             done = &mut collecting => {
-                while let Ok(event) = told.try_recv() {
-                    context.tell(event).await;
+                while let Ok(event) = event.try_recv() {
+                    context.emit(event).await;
                 }
                 return done;
             }
@@ -231,7 +231,7 @@ async fn skip(context: &Arc<Context>, skipped: &[(String, String)]) -> Result<()
             })
             .await?;
         context
-            .tell(PipelineEvent::StepEnded {
+            .emit(PipelineEvent::StepEnded {
                 step,
                 state: "skipped".to_owned(),
                 ms: 0,

@@ -10,7 +10,7 @@ use perennial_store::pipeline_runs::PipelineRun;
 use super::event::PipelineEvent;
 use crate::Execution;
 
-/// Held loads that a run tells one by one, at most.
+/// The most held loads that a run reports one by one.
 const HELD_NAMED_MAX: usize = 5;
 
 /// How a pipeline run ended.
@@ -20,12 +20,12 @@ pub struct RunOutcome {
     pub state: PipelineRunState,
     /// One line, when there is something to say.
     pub message: Option<String>,
-    /// How many loads are held that the run tells of.
+    /// The number of held loads that the run reports.
     pub held: usize,
 }
 
 impl Execution {
-    /// Records how a run ended, and tells its followers.
+    /// Records the outcome of a run and notifies its followers.
     pub(super) async fn end(
         &self,
         caller: &Caller,
@@ -48,7 +48,7 @@ impl Execution {
             }
         };
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
-        let told = serde_json::json!(PipelineEvent::Ended {
+        let event = serde_json::json!(PipelineEvent::Ended {
             state: state.as_str().to_owned(),
             message: message.clone(),
             hint,
@@ -59,7 +59,7 @@ impl Execution {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    pipeline_runs::add_event(tx, id, &told, at_ms).await?;
+                    pipeline_runs::add_event(tx, id, &event, at_ms).await?;
                     pipeline_runs::apply(tx, id, event, message.as_deref(), at_ms).await?;
                     Ok(())
                 })

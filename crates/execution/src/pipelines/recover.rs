@@ -9,8 +9,8 @@ use perennial_store::runs::RunUpdate;
 use perennial_store::{Tx, pipeline_runs, runs, step_runs};
 use perennial_tracking::Seal;
 
-/// Pipeline runs that a server left behind: what they were doing is marked, and they are to go on.
-/// Before this server takes requests or acts, for then whatever is open is another's.
+/// Marks the pipeline runs that a previous server left behind as interrupted and returns them, to be resumed. Called
+/// before this server accepts requests, so that every open run belongs to another server.
 pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
     let open = pipeline_runs::list_open(&mut *caller.kernel.store().read().await?).await?;
     let mut left = Vec::new();
@@ -41,8 +41,7 @@ pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
     Ok(left)
 }
 
-/// The tracked runs of attempts that were cut off were killed with their server, and their tokens are
-/// void; gives the entries that are owed for it.
+/// Ends the tracked runs of interrupted attempts as killed and revokes their tokens; returns the events to record.
 pub(super) async fn end_tracked(tx: &mut Tx, id: PipelineRunId, seal: &Seal, at_ms: i64) -> Result<Vec<LedgerEvent>> {
     let mut owed = Vec::new();
     for attempt in step_runs::list(tx, id).await? {

@@ -10,18 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::{KeyParts, differences};
 
-/// What a step would do now, and what changed since it last ran.
+/// Whether a step would run now, and what changed since it last ran.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StepPlan {
     /// The step.
     pub step: StepName,
-    /// Whether its outputs are there already.
+    /// Whether its outputs are cached.
     pub is_cached: bool,
-    /// What is known of the reasons: differences to the newest good run, or that there was none.
+    /// The reasons: differences to the newest successful run, or that there was none.
     pub reasons: Vec<String>,
 }
 
-/// Compares a key with the newest good attempt of a step.
+/// Compares a key with the newest successful attempt of a step.
 pub(crate) async fn plan_step(
     caller: &Caller,
     project: &ProjectState,

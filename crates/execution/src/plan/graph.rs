@@ -23,8 +23,8 @@ pub struct Graph {
 pub struct Cycle(pub Vec<String>);
 
 impl Graph {
-    /// Orders the steps: those that wait for fewer first, by name among equals.
-    /// Names in `after` that are no step are taken as always there.
+    /// Orders the steps: those with fewer dependencies first, by name among equals. Names in `after` that are not a
+    /// step are taken as always present.
     pub fn new(nodes: Vec<Node>) -> Result<Self, Cycle> {
         let names: BTreeSet<String> = nodes.iter().map(|node| node.name.clone()).collect();
         let mut waiting: BTreeMap<String, Node> = BTreeMap::new();

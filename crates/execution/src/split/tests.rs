@@ -63,7 +63,7 @@ proptest! {
         if let Ok(decided) = split(Rows { times: &times, labelled: &labelled }, Rules { test: &test, label_delay: None, zone: &zone, now_ms }) {
             prop_assert!(decided.test.end_ms <= now_ms);
             for time in times.iter().flatten() {
-                prop_assert!(!(decided.trains(*time) && decided.judges(*time)));
+                prop_assert!(!(decided.is_training(*time) && decided.is_test(*time)));
             }
         }
     }

@@ -457,7 +457,7 @@ async fn left_behind(
             .collect(),
         Err(error) => {
             let line = format!("metrics.json is left out: {}", error.message());
-            context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+            context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
             Vec::new()
         }
     };

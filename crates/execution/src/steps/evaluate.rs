@@ -1,4 +1,4 @@
-//! `evaluate` steps: the candidate, simpler models and the champion judged on the same rows.
+//! `evaluate` steps: the candidate, simpler models and the champion evaluated on the same rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const LATENCY_ROWS: usize = 2_000;
 /// Rounds of it; the best counts.
 const LATENCY_ROUNDS: usize = 3;
 
-/// One judged model.
+/// One evaluated model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFacts {
     /// Its name in gates: `candidate`, `champion`, or its step's.
@@ -43,14 +43,14 @@ pub struct ModelFacts {
     pub facts: Map<String, Value>,
 }
 
-/// What is known of a candidate when it is judged.
+/// The evidence about a candidate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The split behind it.
     pub split: Split,
     /// Dataset versions by name: (number, digest).
     pub datasets: BTreeMap<String, (i64, String)>,
-    /// The judged models, the candidate first.
+    /// The evaluated models, the candidate first.
     pub models: Vec<ModelFacts>,
     /// Suspected leaks: feature and why.
     pub leaks: Vec<(String, String)>,
@@ -65,7 +65,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The facts that gates are judged over.
+    /// The facts that gates are evaluated over.
     pub fn facts(&self) -> Value {
         let mut facts: Map<String, Value> =
             self.models.iter().map(|model| (model.name.clone(), Value::Object(model.facts.clone()))).collect();
@@ -74,7 +74,7 @@ impl Evidence {
         Value::Object(facts)
     }
 
-    /// A judged model by its name in gates.
+    /// An evaluated model by its name in gates.
     pub fn model(&self, name: &str) -> Option<&ModelFacts> {
         self.models.iter().find(|model| model.name == name)
     }
@@ -86,7 +86,7 @@ pub async fn find(context: &Context, step_run: StepRunId) -> Result<(Row, Eviden
         .await?
         .ok_or_else(|| Error::not_found("evidence of step run", step_run))?;
     let body = serde_json::from_value(row.body.clone())
-        .map_err(|cause| Error::internal(format!("evidence `{}` does not read", row.id), cause))?;
+        .map_err(|cause| Error::internal(format!("cannot parse evidence `{}`", row.id), cause))?;
     Ok((row, body))
 }
 
@@ -130,7 +130,7 @@ pub(super) async fn run(
         });
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
-    context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+    context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
     let key = task.key.clone();
     let (repeated, examples) =
         kernel.run_blocking_heavy(move || Ok((examples.rows_of_repeated_keys(&key), examples))).await?;
@@ -139,7 +139,7 @@ pub(super) async fn run(
             "warning: {repeated} of {} rows have a key that others have, too: an example is one row, and its outcome joins by the key",
             examples.frame.rows()
         );
-        context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+        context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
     }
     let features = feature_names(&task, examples.frame.names());
     let (slices, allowed) = (slices.to_vec(), task.allow.clone());
@@ -245,9 +245,9 @@ fn measure(
     let first =
         contenders.first().ok_or_else(|| Error::new(ErrorCode::ProjectFile, "an `evaluate` step names no model"))?;
     let failed = |name: &str, cause: &dyn std::fmt::Display| {
-        Error::new(ErrorCode::StepFailed, format!("`{name}` cannot be judged: {cause}"))
+        Error::new(ErrorCode::StepFailed, format!("`{name}` cannot be evaluated: {cause}"))
     };
-    let rows = examples.labelled_rows(|time| split.judges(time));
+    let rows = examples.labelled_rows(|time| split.is_test(time));
     let test = examples.frame.take(&rows);
     let outcome = test.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let signature = first.predictor.signature();
@@ -261,18 +261,18 @@ fn measure(
         // Each model scores in the order of its own classes.
         let classes = &contender.predictor.signature().classes;
         let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
-        let judged = perennial_evaluation::evaluate(&scores, &own, &test, slices)
+        let evaluated = perennial_evaluation::evaluate(&scores, &own, &test, slices)
             .map_err(|cause| failed(&contender.name, &cause))?;
         models.push(ModelFacts {
             name: contender.name.clone(),
             step: contender.step.clone(),
             digest: contender.digest.clone(),
             number: contender.number,
-            facts: judged.facts(),
+            facts: evaluated.facts(),
         });
         scored.push((&contender.name, scores));
     }
-    // A column that is known only afterwards shows in the rows whose outcome is still to come.
+    // A column that is known only after the outcome is missing in rows without outcome.
     let whole = examples.frame.column(target).ok_or_else(|| Error::not_found("column", target))?;
     let all: Vec<usize> = (0..examples.frame.rows())
         .filter(|row| whole.is_missing(*row) || examples.times[*row].is_some_and(|time| time < split.test.end_ms))
@@ -287,7 +287,7 @@ fn measure(
         .filter(|suspect| !allowed.contains(&suspect.feature))
         .map(|suspect| (suspect.feature.clone(), suspect.message()))
         .collect();
-    let trained = examples.frame.take(&examples.labelled_rows(|time| split.trains(time))).select(features);
+    let trained = examples.frame.take(&examples.labelled_rows(|time| split.is_training(time))).select(features);
     let reference = Reference::new(&trained, &scored[0].1, &signature.classes);
     let same_classes = |index: usize| contenders[index].predictor.signature().classes == signature.classes;
     let shown: Vec<(&str, &Scores)> = scored
@@ -325,7 +325,7 @@ fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
     best.map_or_else(|| json!({}), |(p50, p99)| json!({ "p50_ms": p50, "p99_ms": p99 }))
 }
 
-/// How the loads that made the dataset versions behind the candidate were judged.
+/// Counts of the check results of the loads that made the candidate's dataset versions.
 async fn checks(context: &Context) -> Result<Value> {
     let mut reader = context.caller.kernel.store().read().await?;
     let (mut passed, mut warned, mut failed) = (0.0, 0.0, 0.0);

@@ -1,4 +1,4 @@
-//! Models as steps make them: a folder of files with a signature, and the run that tells of it.
+//! Models made by steps: a folder of files with a signature, and the tracked run of the attempt.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl ModelReference {
     /// The reference that a step output stores.
     pub fn of(output: &StepOutput) -> Result<Self> {
         serde_json::from_value(output.reference.clone())
-            .map_err(|cause| Error::internal(format!("the record of model `{}` does not read", output.name), cause))
+            .map_err(|cause| Error::internal(format!("cannot parse the record of model `{}`", output.name), cause))
     }
 
     /// The step output that stores this reference.

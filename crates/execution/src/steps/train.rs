@@ -35,8 +35,8 @@ pub(super) async fn run(
         split.train_rows,
         perennial_core::calendar::local(split.test.start_ms, &context.submission.zone)
     );
-    context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
-    let rows = examples.labelled_rows(|time| split.trains(time));
+    context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
+    let rows = examples.labelled_rows(|time| split.is_training(time));
     let names = feature_names(&task, examples.frame.names());
     let (kind, params, services) = (trainer.to_owned(), params.clone(), kernel.services.trainer.clone());
     let trained = kernel
@@ -83,7 +83,7 @@ async fn keep(
         .map_err(|cause| Error::internal("the signature does not write", cause))?;
     let importance: Vec<Value> =
         trained.importance.iter().map(|(feature, share)| json!({ "feature": feature, "share": share })).collect();
-    // The files are the model's content: nothing in them tells when or by which run it was made.
+    // The files are the model's content: they contain neither the time nor the run that made it.
     let files = vec![
         ("importance.json", json!(importance).to_string().into_bytes()),
         ("model.onnx", trained.onnx),

@@ -43,7 +43,8 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// What a live canary waits for before it is promoted, in words; `None` without one, or when it is judged next.
+    /// What an active canary waits for before it is promoted, in words; `None` without one, or when the next evaluation
+    /// decides.
     pub(crate) async fn canary_waits_for(
         self: &Arc<Self>,
         project: &ProjectState,
@@ -60,9 +61,9 @@ impl Endpoints {
         if canary.requests() < declared.min_requests {
             return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
         }
-        let judged = declared.rollback.as_ref().map(|rule| rule.evaluate(&all_facts(canary, champion)));
-        if let Some(judged) = judged.filter(|judged| judged.verdict == Verdict::Unknown) {
-            let unknown = judged.missing.iter().chain(&judged.reasons).cloned().collect::<Vec<_>>().join(", ");
+        let evaluated = declared.rollback.as_ref().map(|rule| rule.evaluate(&all_facts(canary, champion)));
+        if let Some(evaluated) = evaluated.filter(|evaluated| evaluated.verdict == Verdict::Unknown) {
+            let unknown = evaluated.missing.iter().chain(&evaluated.reasons).cloned().collect::<Vec<_>>().join(", ");
             return Some(format!("its rollback rule needs {unknown}, which is not known yet"));
         }
         (now_ms < due).then(|| format!("the end of its {}", declared.duration))
@@ -70,8 +71,9 @@ impl Endpoints {
 }
 
 impl Endpoints {
-    /// Judges a live canary: rolled back when its rule holds, promoted when it has lasted its time and
-    /// answered enough; an unknown rule keeps it waiting. One line of what happened, and whether somebody should look.
+    /// Evaluates an active canary: rolled back when its rule holds, promoted when its duration is over and it has
+    /// answered enough requests; an unknown rule keeps it waiting. Returns one line about a change, and whether a
+    /// person should look at it.
     pub async fn evaluate_canary(
         self: &Arc<Self>,
         caller: &Caller,

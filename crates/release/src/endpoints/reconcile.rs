@@ -17,9 +17,9 @@ use perennial_kernel::{Caller, Kernel, wrong_state};
 use perennial_projects::{ProjectState, Submission};
 
 impl Endpoints {
-    /// Has the endpoints follow a project file: one that it declares answers as it says now, one that it declares no
-    /// more stops answering; a line for each that stops. What cannot be taken up leaves the others alone, and the log
-    /// says why.
+    /// Applies the endpoint declarations of a project file: a declared endpoint follows it, one that is not declared
+    /// any more stops. Returns a line for each that stops. A declaration that cannot be applied is logged and does not
+    /// affect the others.
     pub async fn apply_declarations(
         self: &Arc<Self>,
         caller: &Caller,
@@ -28,11 +28,11 @@ impl Endpoints {
     ) -> Result<Vec<String>> {
         caller.require(Permission::Approve, project.id)?;
         let all = endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?;
-        let mut told = Vec::new();
+        let mut lines = Vec::new();
         for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
             let name = endpoint.name.clone();
             match self.apply_declaration(caller, project, submission, endpoint).await {
-                Ok(line) => told.extend(line),
+                Ok(line) => lines.extend(line),
                 Err(error) => {
                     tracing::error!(endpoint.name = %name, error = error.chain(), "an endpoint does not follow its project file");
                 }
@@ -40,7 +40,7 @@ impl Endpoints {
         }
         // How long canaries last may be another now.
         project.touch();
-        Ok(told)
+        Ok(lines)
     }
 }
 
@@ -61,7 +61,8 @@ impl Endpoints {
         };
         let is_over = declared.canary.is_none() && endpoint.is_canary_live();
         if is_over {
-            // It had to prove itself, and nothing says any more by what. Ended first: until then it is judged as before.
+            // Its promotion rule does not exist any more. The canary is ended before the endpoint follows the new file,
+            // so that it is evaluated by the old rule until then.
             self.end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
         }
         let endpoint = follow(&caller.kernel, submission, endpoint).await?;
@@ -100,7 +101,7 @@ pub(super) fn config(submission: &Submission) -> Value {
     json!({ "file": submission.digest })
 }
 
-/// The project file that an endpoint follows; the one last submitted where none is kept, or it does not read.
+/// The project file that an endpoint follows; the last submitted one when none is stored, or it cannot be parsed.
 pub(crate) async fn followed(kernel: &Kernel, project: &ProjectState, endpoint: &Endpoint) -> Option<Arc<Submission>> {
     let newest = project.find_submission();
     let Some(digest) = endpoint.config.get("file").and_then(Value::as_str) else { return newest };
@@ -125,7 +126,7 @@ impl Endpoints {
             verb: "retire",
             payload: json!({ "endpoint": endpoint.name, "champion": endpoint.champion_number, "canary": endpoint.canary_number }),
         };
-        // Recorded and stopped is one thing, even when whoever asked for it goes away in between.
+        // The record and the stop complete together, even when the caller is dropped in between.
         let retired = self.kernel.work.finish("retirement of an endpoint", async move {
             let name = stored.name.to_string();
             shared

@@ -18,7 +18,7 @@ use perennial_projects::ProjectState;
 /// Digits of a digest that are shown.
 const SHORT: usize = 12;
 
-/// Knows what to say of nodes: what is learnt first is told afterwards without asking the store.
+/// Knows what to say of nodes: what is learnt first is described afterwards without asking the store.
 pub(super) struct Describer {
     caller: Caller,
     project: perennial_core::id::ProjectId,
@@ -42,17 +42,17 @@ impl Describer {
         if self.texts.contains_key(node) {
             return Ok(());
         }
-        let told = match self.told(node).await {
+        let described = match self.describe(node).await {
             Err(error) if error.code() == ErrorCode::NotFound => None,
-            told => told?,
+            described => described?,
         };
-        if let Some(text) = told {
+        if let Some(text) = described {
             self.texts.insert(node.clone(), text);
         }
         Ok(())
     }
 
-    async fn told(&self, node: &Node) -> Result<Option<String>> {
+    async fn describe(&self, node: &Node) -> Result<Option<String>> {
         match node.kind {
             NodeKind::DatasetVersion => self.dataset_version(&node.id).await,
             NodeKind::Load => self.load(&node.id).await,
@@ -82,12 +82,12 @@ impl Describer {
         let load = loads::get(&mut reader, id).await?;
         let checks = check_results::list(&mut reader, id).await?;
         let failed = checks.iter().filter(|check| check.verdict == perennial_core::rule::Verdict::Fail).count();
-        let judged = match checks.len() {
+        let checks_note = match checks.len() {
             0 => String::new(),
             all => format!(", {} of {all} checks passed", all - failed),
         };
         Ok(Some(format!(
-            "load {}: {} rows, {} set aside{judged}",
+            "load {}: {} rows, {} set aside{checks_note}",
             short(&id.to_string()),
             load.passing,
             load.set_aside

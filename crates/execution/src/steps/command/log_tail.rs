@@ -1,4 +1,4 @@
-//! A step's log while it grows, told to those who follow the run.
+//! Follows a step's log while it grows, and emits its lines as events.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,19 +10,19 @@ use tokio::sync::oneshot;
 
 use crate::pipelines::{Context, PipelineEvent};
 
-/// How often the log is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// The interval at which the log is read.
+const POLL: Duration = Duration::from_millis(200);
 
-/// Lines of an attempt that are told; the kept log has all.
+/// The most lines of an attempt that are emitted; the stored log has all.
 const LINES_MAX: usize = 1_000;
 
-/// Characters of a line that are told.
+/// The most characters of an emitted line.
 const LINE_CHARS_MAX: usize = 1_000;
 
-/// Bytes read at a time, and after which a line without end is told as it is.
+/// Bytes read at a time; a longer line is emitted in parts.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Tells each line of the log at `place` soon after it is written, until `ended` says that nothing more comes.
+/// Emits each line of the log at `place` soon after it is written, until `ended` completes.
 pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut ended: oneshot::Receiver<()>) {
     let mut log = None;
     let mut lines = Lines::default();
@@ -30,24 +30,24 @@ pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut
     loop {
         let is_over = tokio::select! {
             _ = &mut ended => true,
-            () = tokio::time::sleep(LOOK) => false,
+            () = tokio::time::sleep(POLL) => false,
         };
         if log.is_none() {
-            // It is there once the step has begun.
+            // The file exists once the step has started.
             log = File::open(place).ok();
         }
         while let Some(read) = log.as_mut().and_then(|log| log.read(&mut chunk).ok()).filter(|read| *read > 0) {
             for line in lines.push(&chunk[..read]) {
-                context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+                context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
             }
-            if lines.told > LINES_MAX {
+            if lines.emitted > LINES_MAX {
                 let line = format!("[more follows; `perennial logs {step}` shows all of it when the step has ended]");
-                return context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+                return context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
             }
         }
         if is_over {
             if let Some(line) = lines.finish() {
-                context.tell(PipelineEvent::StepLog { step: step.clone(), line }).await;
+                context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
             }
             return;
         }
@@ -58,7 +58,7 @@ pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut
 #[derive(Default)]
 struct Lines {
     pending: Vec<u8>,
-    told: usize,
+    emitted: usize,
 }
 
 impl Lines {
@@ -73,8 +73,8 @@ impl Lines {
         let whole: Vec<u8> = self.pending.drain(..end).collect();
         let whole = whole.strip_suffix(b"\n").unwrap_or(&whole);
         let lines: Vec<String> = whole.split(|byte| *byte == b'\n').map(shown).collect();
-        let room = LINES_MAX.saturating_sub(self.told);
-        self.told += lines.len();
+        let room = LINES_MAX.saturating_sub(self.emitted);
+        self.emitted += lines.len();
         lines.into_iter().take(room).collect()
     }
 

@@ -1,4 +1,4 @@
-//! What a command left in its folder, looked at before anything is read: nothing there leads out of it.
+//! The outputs that a command left in its folder, checked before they are read: no link leads out of the folder.
 
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
@@ -9,8 +9,8 @@ use perennial_core::{Error, ErrorCode, Result};
 /// Bytes of a `metrics.json` that is read.
 const METRICS_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The file or folder at a path below the folder `here`; `None` when nothing is there. Links are refused
-/// wherever they stand on the way: whoever reads here may read what the command may not.
+/// The file or folder at a path below the folder `here`; `None` when it does not exist. Links are refused in every
+/// component: the server may read files that the command may not.
 pub(super) fn find(here: &Path, path: &str) -> Result<Option<PathBuf>> {
     let mut place = here.to_path_buf();
     let mut parts = path.split('/').peekable();
@@ -37,7 +37,7 @@ pub(super) fn plain(place: &Path, path: &str) -> Result<()> {
         let entry = entry.map_err(|cause| unreadable(path, cause))?;
         if !entry.file_type().map_err(|cause| unreadable(path, cause))?.is_file() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            return Err(refused(&format!("{path}/{name}"), "is no file")
+            return Err(refused(&format!("{path}/{name}"), "is not a file")
                 .with_hint("a dataset is a Parquet file, or a folder of them"));
         }
     }
