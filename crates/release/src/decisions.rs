@@ -60,9 +60,8 @@ const FEW_ROWS: u64 = 100;
 pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
     let manifest =
         version.manifest.clone().ok_or_else(|| Error::not_found("files of model version", version.number))?;
-    serde_json::from_value(manifest).map_err(|cause| {
-        Error::internal(format!("cannot parse the record of model version {}", version.number), cause)
-    })
+    serde_json::from_value(manifest)
+        .map_err(|cause| Error::internal(format!("cannot parse the record of model version {}", version.number), cause))
 }
 
 /// Loads a model version for prediction.
@@ -73,7 +72,9 @@ pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Resul
 /// Decides over the candidate of this run, once for the same evidence and gates.
 pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let submission = &context.submission.project;
-    let (Some(release), Some(evaluation)) = (&submission.release, submission.evaluation_step()) else { return Ok(None) };
+    let (Some(release), Some(evaluation)) = (&submission.release, submission.evaluation_step()) else {
+        return Ok(None);
+    };
     let (by, _) = context.outputs_of(evaluation)?;
     let (row, evidence) = steps::find_evidence(context, by).await?;
     let candidate =
@@ -147,7 +148,13 @@ fn overall(gates: &[GateResult], evidence: &Evidence) -> Verdict {
     }
 }
 
-fn summary(context: &Context, version: &ModelVersion, verdict: Verdict, gates: &[GateResult], evidence: &Evidence) -> String {
+fn summary(
+    context: &Context,
+    version: &ModelVersion,
+    verdict: Verdict,
+    gates: &[GateResult],
+    evidence: &Evidence,
+) -> String {
     let metric = context.submission.project.task.as_ref().map(|task| task.metric.clone()).unwrap_or_default();
     let value = |name: &str| {
         evidence.model(name).and_then(|model| model.facts.get(&metric)).and_then(serde_json::Value::as_f64)

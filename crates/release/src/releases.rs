@@ -130,9 +130,8 @@ pub async fn approve(
             &release.digest[..12],
             refused.verdict.as_str()
         );
-        return Err(
-            wrong_state(message).with_hint("`perennial releases show` names the gate; only a passed release can be approved")
-        );
+        return Err(wrong_state(message)
+            .with_hint("`perennial releases show` names the gate; only a passed release can be approved"));
     }
     let at = project.now();
     let given = table::list_approvals(&mut *caller.kernel.store().read().await?, project.id, &release.digest).await?;

@@ -6,9 +6,9 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use perennial_app::decisions::Judged as Gate;
+use perennial_app::decisions::GateResult as Gate;
 use perennial_app::evidence::{self, Evidence, ModelFacts};
-use perennial_app::models::{self, Decision, Judged};
+use perennial_app::models::{self, Decision, VersionDetails};
 use perennial_core::Result;
 use perennial_core::id::EvidenceId;
 use perennial_core::model::{Input, InputKind, Signature};
@@ -30,7 +30,7 @@ const SLICES_MAX: usize = 200;
 struct Page {
     layout: Layout,
     name: String,
-    judged: Judged,
+    judged: VersionDetails,
     signature: Option<Signature>,
     evidence: Option<Told>,
     decisions: Vec<Decided>,

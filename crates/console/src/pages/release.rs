@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::releases::{self, Decision, Told};
+use perennial_app::releases::{self, Decision, ReleaseDetails};
 use perennial_core::Result;
 use perennial_core::rule::Verdict;
 use serde_json::Value;
@@ -20,7 +20,7 @@ const NOTE_MAX: usize = 1_000;
 #[template(path = "release.html")]
 struct Page {
     layout: Layout,
-    told: Told,
+    told: ReleaseDetails,
     parts: Vec<(String, String)>,
     /// Roles whose yes the project file asks for.
     wanted: Vec<String>,

@@ -48,7 +48,7 @@ impl Execution {
             }
         };
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
-        let event = serde_json::json!(PipelineEvent::Ended {
+        let stored = serde_json::json!(PipelineEvent::Ended {
             state: state.as_str().to_owned(),
             message: message.clone(),
             hint,
@@ -59,7 +59,7 @@ impl Execution {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    pipeline_runs::add_event(tx, id, &event, at_ms).await?;
+                    pipeline_runs::add_event(tx, id, &stored, at_ms).await?;
                     pipeline_runs::apply(tx, id, event, message.as_deref(), at_ms).await?;
                     Ok(())
                 })

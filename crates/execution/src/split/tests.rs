@@ -20,7 +20,7 @@ fn month(split: &Split) -> String {
 }
 
 #[test]
-fn the_newest_window_that_is_over_and_labelled_judges() {
+fn the_newest_window_that_is_over_and_labelled_is_the_test_window() {
     let rows = [("2013-04-10", true), ("2013-05-10", true), ("2013-06-10", true), ("2013-07-10", false)];
     let decided = decide(&rows, "2013-07-15").unwrap();
     assert_eq!(month(&decided), "2013-06-01 00:00");
@@ -53,7 +53,7 @@ fn nothing_to_train_on_and_nothing_labelled_are_told_apart() {
 
 proptest! {
     #[test]
-    fn no_row_both_trains_and_judges(days in proptest::collection::vec((0i64..300, any::<bool>()), 1..60), now in 0i64..400) {
+    fn no_row_is_both_training_and_test(days in proptest::collection::vec((0i64..300, any::<bool>()), 1..60), now in 0i64..400) {
         let zone = timezone("UTC").unwrap();
         let base = parse_instant("2013-01-01", &zone).unwrap();
         let times: Vec<Option<i64>> = days.iter().map(|(day, _)| Some(base + day * 86_400_000)).collect();
