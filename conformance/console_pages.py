@@ -1,7 +1,7 @@
-"""Walks the pages of the console in Chromium, at the width of a desk and of a phone.
+"""Visits the pages of the console in Chromium, in a desktop window and in a phone window.
 
-Signs in by a link, follows every link of every page, and holds when each answers, fits its window and
-leaves the browser nothing to complain of, and when light and dark look different.
+The script signs in with a link and follows every link of every page. It passes if every page answers with status 200,
+fits the width of both windows and causes no warning in the browser, and if the light and the dark theme differ.
 """
 
 import os
@@ -12,7 +12,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 PAGES_MAX = 80
-WINDOWS = {"desk": (1280, 900, False), "phone": (390, 844, True)}
+WINDOWS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}
 SECTIONS = set(os.environ["SECTIONS"].split())
 HOST = os.environ["MLFLOW_TRACKING_URI"]
 
@@ -26,13 +26,13 @@ def browser():
     return webdriver.Chrome(options=options, service=Service(os.environ["CHROMEDRIVER"]))
 
 
-def shape(driver, name):
+def resize(driver, name):
     width, height, mobile = WINDOWS[name]
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
 
-def paint(driver, scheme):
+def text_colour(driver, scheme):
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     driver.get(HOST)
@@ -46,16 +46,16 @@ def sign_in(driver):
     assert "/login" not in driver.current_url, driver.current_url
 
 
-def judge(driver, page):
+def check(driver, page):
     status = driver.execute_script("return performance.getEntriesByType('navigation')[0].responseStatus")
-    assert status == 200, f"{page} answers {status}"
+    assert status == 200, f"{page} has status {status}"
     assert driver.title, f"{page} has no title"
     for name in WINDOWS:
-        shape(driver, name)
-        wide, room = driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
-        assert wide <= room, f"{page} is {wide} wide at the {name}, of {room}"
-    said = [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert not said, f"{page}: {said}"
+        resize(driver, name)
+        width, window = driver.execute_script("return [document.documentElement.scrollWidth, innerWidth]")
+        assert width <= window, f"{page} is {width} pixels wide in the {name} window of {window}"
+    messages = [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert not messages, f"{page}: {messages}"
 
 
 def links(driver):
@@ -69,20 +69,20 @@ def main():
     driver = browser()
     try:
         sign_in(driver)
-        assert paint(driver, "light") != paint(driver, "dark"), "light and dark look the same"
-        waiting, seen = [HOST + "/"], set()
-        while waiting and len(seen) < PAGES_MAX:
-            page = waiting.pop(0)
-            if page in seen:
+        assert text_colour(driver, "light") != text_colour(driver, "dark"), "the light and the dark theme have the same text colour"
+        queue, visited = [HOST + "/"], set()
+        while queue and len(visited) < PAGES_MAX:
+            page = queue.pop(0)
+            if page in visited:
                 continue
-            seen.add(page)
+            visited.add(page)
             driver.get(page)
-            judge(driver, page)
-            # One of each kind of page first: what is linked from a list comes in its turn.
-            waiting += sorted(set(links(driver)) - seen - set(waiting))
-        found = {part for page in seen for part in urlsplit(page).path.split("/")[3:4]}
-        assert SECTIONS <= found, f"never seen: {sorted(SECTIONS - found)}"
-        print(f"held: {len(seen)} pages, sections {sorted(found)}")
+            check(driver, page)
+            # Breadth first, so that every section is visited before the items of a long list.
+            queue += sorted(set(links(driver)) - visited - set(queue))
+        found = {part for page in visited for part in urlsplit(page).path.split("/")[3:4]}
+        assert SECTIONS <= found, f"not visited: {sorted(SECTIONS - found)}"
+        print(f"passed: {len(visited)} pages, sections {sorted(found)}")
     finally:
         driver.quit()
 

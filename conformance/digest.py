@@ -1,4 +1,4 @@
-"""Computes table digests as docs/digest.md specifies them, for the vectors in a file."""
+"""Computes table digests as docs/digest.md specifies them, for the test vectors in a file."""
 import json
 import struct
 import sys

@@ -1,7 +1,7 @@
-"""What a step's command does with MLflow's client, as it comes from PyPI.
+"""Uses MLflow's unmodified client from PyPI as the command of a step would.
 
-The environment names the server, a step's token, the step's run (`MLFLOW_RUN_ID`), another run of the
-project (`OTHER_RUN_ID`) and an administrator's token (`ADMIN_TOKEN`). Exits 0 when everything held.
+Environment variables name the server, the token of a step, the run of the step (`MLFLOW_RUN_ID`), another run of the
+project (`OTHER_RUN_ID`) and the token of an administrator (`ADMIN_TOKEN`). Exit status 0 means that every check passed.
 """
 
 import math
@@ -33,7 +33,7 @@ assert experiment.experiment_id == os.environ["MLFLOW_EXPERIMENT_ID"]
 assert experiment.artifact_location.startswith("mlflow-artifacts:/")
 
 with mlflow.start_run() as run:
-    assert run.info.run_id == own, "the step's own run is taken up"
+    assert run.info.run_id == own, "start_run opens the run of the step"
     mlflow.log_param("trees", 300)
     mlflow.log_params({"rate": 0.05, "kind": "gbdt", "note": ""})
     mlflow.log_metric("auc", 0.5, step=0)
@@ -63,7 +63,7 @@ assert math.isnan(kept.data.metrics["gap"]) and kept.data.metrics["far"] > 1e308
 assert kept.data.tags["a.b"] == "c" and kept.data.tags["team"] == "delays"
 assert [(point.step, point.value) for point in client.get_metric_history(own, "auc")] == [(0, 0.5), (1, 0.7312345678901234)]
 
-# A second run of the same command is part of the step's run, too.
+# A second run of the same command becomes a child of the run of the step.
 with mlflow.start_run(run_name="second") as second:
     mlflow.log_param("x", 1)
 assert client.get_run(second.info.run_id).data.tags["mlflow.parentRunId"] == own
@@ -94,7 +94,7 @@ rest = client.search_runs([experiment.experiment_id], max_results=10, order_by=[
 assert own not in [run.info.run_id for run in rest] and len(rest) == 3
 assert [one.name for one in mlflow.search_experiments(filter_string="name ILIKE 'FLI%'")] == ["flights"]
 
-# Artifacts come back as they went.
+# Downloaded artifacts equal the uploaded ones.
 assert sorted(file.path for file in client.list_artifacts(own)) == ["answer.json", "empty", "notes", "tree"]
 assert [(file.path, file.file_size) for file in client.list_artifacts(own, "notes")] == [("notes/first.txt", 6)]
 assert client.list_artifacts(own, "nothing") == []
@@ -104,7 +104,7 @@ back = pathlib.Path(mlflow.artifacts.download_artifacts(run_id=own, artifact_pat
 assert (back / "tree/deep/ünï cöde 100%.bin").read_bytes() == bytes(range(256)) * 4096
 assert (back / "empty").read_bytes() == b""
 
-# What is not the step's is not written.
+# A step cannot write to other runs.
 for call in [
     lambda: client.log_param(other, "x", 1),
     lambda: client.log_metric(other, "x", 1),
@@ -121,7 +121,7 @@ try:
     raise AssertionError("expected 403")
 except Exception as error:
     assert "403" in str(error), error
-assert client.get_run(other).info.run_id == other, "it is read"
+assert client.get_run(other).info.run_id == other, "a step can read other runs"
 refused(lambda: client.get_run("0" * 32), "RESOURCE_DOES_NOT_EXIST")
 
 # --- as a person -----------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ refused(lambda: client.get_run("0" * 32), "RESOURCE_DOES_NOT_EXIST")
 os.environ["MLFLOW_TRACKING_TOKEN"] = os.environ["ADMIN_TOKEN"]
 mlflow.set_experiment("by hand")
 with mlflow.start_run() as run:
-    assert run.info.run_name.count("-") == 2, "a name is made up"
+    assert run.info.run_name.count("-") == 2, "a run without a name gets a generated one"
     mlflow.log_metric("m", 1)
 client.delete_run(run.info.run_id)
 assert mlflow.search_runs(experiment_names=["by hand"]).empty
@@ -145,4 +145,4 @@ client.restore_experiment(hand.experiment_id)
 assert client.get_experiment(hand.experiment_id).tags == {"k": "v"}
 refused(lambda: client.create_experiment("by another hand"), "RESOURCE_ALREADY_EXISTS")
 assert client.get_experiment_by_name("nothing") is None
-print("held")
+print("passed")

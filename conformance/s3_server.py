@@ -1,6 +1,6 @@
-"""A server that speaks S3, for one test: prints its address, and ends with its input.
+"""An S3 server for one test. It prints its address, and ends when its standard input is closed.
 
-The test holds the input open, so that the server ends with it even when the test is killed.
+The test keeps the input open, so that the server ends with the test, even if the test is killed.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""Trains the model of flights that arrive late, and leaves it behind as ONNX.
+"""Trains the model that predicts late flights, and writes it as ONNX.
 
-Perennial runs this in a folder of its own. What it needs is told by the environment:
-the rows to learn from, the parameters, where the model is to lie, and the tracking
-server that records it. Outside Perennial, set the same variables.
+Perennial runs this script in its own folder. Environment variables give the training rows, the
+parameters, the path of the model, and the tracking server. To run the script without Perennial,
+set the same variables.
 """
 
 import json
@@ -19,11 +19,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-# As `[task]` of perennial.toml says: these columns are no features.
+# These columns are not features; see `[task]` in perennial.toml.
 KEY, TIME, TARGET, IGNORED = "flight_id", "time_hour", "late", ["tailnum"]
 
-# A share of the newest training rows on which the step looks at itself. The judgement
-# that counts is made by `evaluate`, on rows this step never sees.
+# The share of the newest training rows that the script holds back for its own metrics. The
+# `evaluate` step computes the metrics for the gates, on rows that this script does not get.
 HELD_BACK = 0.1
 
 
@@ -32,9 +32,9 @@ def main() -> None:
     rows = pd.read_parquet(os.environ["PERENNIAL_INPUT_FEATURES_TRAIN"]).sort_values([TIME, KEY])
     features = features_of(rows)
     late = rows[TARGET].astype(bool).to_numpy()
-    print(f"learning from {len(rows):,} flights with {features.shape[1]} features")
+    print(f"training on {len(rows):,} flights with {features.shape[1]} features")
 
-    with mlflow.start_run():  # the step's own run, by MLFLOW_RUN_ID
+    with mlflow.start_run():  # opens the run of this step, which MLFLOW_RUN_ID names
         mlflow.log_params({**params, "rows": len(rows), "features": features.shape[1]})
 
         older = int(len(rows) * (1 - HELD_BACK))
@@ -42,7 +42,7 @@ def main() -> None:
         chance = trial.predict_proba(features[older:])[:, 1]
         auc = roc_auc_score(late[older:], chance)
         mlflow.log_metrics({"held_back_auc": auc, "held_back_log_loss": log_loss(late[older:], chance)})
-        print(f"AUC on the newest {len(rows) - older:,} of them, held back: {auc:.4f}")
+        print(f"AUC on the newest {len(rows) - older:,} rows, held back: {auc:.4f}")
 
         model = pipeline(features, params).fit(features, late)
         save(model, features, Path(os.environ["PERENNIAL_OUTPUT_MODEL"]))
@@ -50,11 +50,11 @@ def main() -> None:
 
 
 def features_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Every column but key, time, target and the ignored ones; text without nulls, numbers as 32-bit floats."""
+    """All columns except key, time, target and ignored ones: texts without nulls, numbers as 32-bit floats."""
     features = rows.drop(columns=[KEY, TIME, TARGET, *IGNORED])
     text = text_columns(features)
     return features.astype({name: "str" if name in text else "float32" for name in features}).fillna(
-        {name: "" for name in text}  # what a text tensor of ONNX can say for null
+        {name: "" for name in text}  # a text tensor of ONNX has no null
     )
 
 
@@ -78,7 +78,7 @@ def pipeline(features: pd.DataFrame, params: dict) -> Pipeline:
 
 
 def save(model: Pipeline, features: pd.DataFrame, folder: Path) -> None:
-    """Writes `model.onnx`: one input a feature, by its name; probabilities as one tensor."""
+    """Writes `model.onnx`: one input per feature, by name; probabilities as one tensor."""
     text = text_columns(features)
     inputs = [
         (name, (StringTensorType if name in text else FloatTensorType)([None, 1])) for name in features

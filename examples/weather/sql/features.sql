@@ -1,10 +1,10 @@
--- One row an airport and hour: what is measured there now, how it came about, and
--- how much warmer it is six hours later, which is to be learnt.
+-- One row per airport and hour: the present observation, its recent changes, and the target: how
+-- much warmer it is six hours later.
 SELECT
     now.observation,
     now.time_hour,
     now.origin,
-    date_part('hour', now.time_hour) AS hour,           -- of UTC: the sun knows no daylight saving
+    date_part('hour', now.time_hour) AS hour,           -- in UTC, which has no daylight saving time
     now.temp,
     now.dewp,
     now.humid,
@@ -15,8 +15,8 @@ SELECT
     now.visib,
     now.temp - before.temp AS temp_change_3h,
     now.pressure - before.pressure AS pressure_change_3h,
-    yesterday.temp - now.temp AS warming_to_same_hour,  -- of the hour to be foretold, a day before
-    later.temp - now.temp AS warming                    -- null until that hour has been measured
+    yesterday.temp - now.temp AS warming_to_same_hour,  -- the change to the predicted hour, one day earlier
+    later.temp - now.temp AS warming                    -- null until that hour was observed
 FROM observations AS now
 LEFT JOIN observations AS before
     ON before.origin = now.origin AND before.time_hour = now.time_hour - INTERVAL '3 hours'
