@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The commands and their arguments.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,42 +9,43 @@ use perennial_core::permission::Role;
 #[cfg(test)]
 mod tests;
 
-/// Keeps machine-learning models alive: collect, check, prepare, train, test, release, serve, watch, retrain.
+/// Takes a machine-learning model through its whole life: collect, check, prepare, train, evaluate, release, serve,
+/// monitor, retrain.
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, max_term_width = 100, propagate_version = true)]
 #[command(
-    after_help = "Start here:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes that project out, to change and run\n  perennial run                         collects, checks, trains, tests\n  perennial release                     the same, and brings a model that passes its gates to its endpoint\n  perennial up                          serves, watches and retrains\n\nExit status: 0 done; 1 refused, cancelled or failed for a reason of yours, or `run` while a load is held; 2 misuse, or a fault of ours; 130 left by Ctrl-C."
+    after_help = "First steps:\n  perennial demo                        plays a year of a model's life on real data\n  perennial init --example flights DIR  writes the project of the demo, to change and run\n  perennial run                         collects, checks, trains, evaluates\n  perennial release                     the same, then releases the model if it passes the gates\n  perennial up                          serves, monitors and retrains\n\nExit status: 0 success; 1 refused, cancelled or failed because of the project or its data, also `perennial run` while a load is held; 2 wrong arguments, or an internal error; 130 after a second Ctrl-C."
 )]
 pub(crate) struct Arguments {
-    /// The project's folder.
+    /// The project folder.
     #[arg(long, short = 'C', global = true, default_value = ".", value_name = "DIR")]
     pub project: PathBuf,
-    /// Answers as JSON on standard output.
+    /// Prints the result as JSON on standard output.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Tells more of what happens inside; twice tells still more.
+    /// Logs more details; twice, debug messages too.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Starts a project: an empty, commented one, or an example.
+    /// Writes a new project: an empty one with comments, or an example.
     #[command(after_help = "Examples:\n  perennial init\n  perennial init --example flights flights")]
     Init(Init),
-    /// Judges the project file without running anything.
+    /// Validates the project file and runs nothing.
     #[command(after_help = "Examples:\n  perennial check\n  perennial -C flights check")]
     Check,
-    /// Collects every source, brings every step up to date, ends at a Decision. Changes nothing live.
+    /// Collects every source, updates every step, and evaluates the gates. Does not change what is served.
     #[command(after_help = "Examples:\n  perennial run\n  perennial run --dry-run\n  perennial run features train")]
     Run(Run),
-    /// Runs, judges the gates, and brings a candidate that passes to its endpoint.
+    /// Runs the pipeline and releases the candidate if it passes the gates.
     #[command(after_help = "Examples:\n  perennial release\n  perennial release --wait")]
     Release(Release),
-    /// Serves endpoints and console, watches, retrains; until it is stopped.
+    /// Serves endpoints and the console, monitors and retrains, until it is stopped.
     #[command(
         after_help = "Examples:\n  perennial up\n  perennial up --port 8080 --database postgres://perennial@db/perennial --artifacts s3://bucket/perennial"
     )]
@@ -52,13 +53,13 @@ pub(crate) enum Command {
     /// Plays a year of a model's life on real data.
     #[command(after_help = "Examples:\n  perennial demo\n  perennial demo --keep-serving")]
     Demo(Demo),
-    /// Says what a step would do now, and because of what.
+    /// Shows whether a step would run now, and why.
     #[command(after_help = "Example:\n  perennial why train")]
     Why {
         /// The step.
         step: String,
     },
-    /// Shows the log of a step's newest attempt.
+    /// Shows the log of the latest attempt of a step.
     #[command(after_help = "Example:\n  perennial logs train")]
     Logs {
         /// The step.
@@ -67,76 +68,76 @@ pub(crate) enum Command {
     /// Datasets: versions, loads, quarantine, queries.
     #[command(subcommand)]
     Data(Data),
-    /// Releases: what was judged, what may answer. Alone, lists them.
+    /// Lists, shows and approves releases; without a subcommand, lists them.
     Releases {
-        /// What to do with them.
+        /// What to do with releases.
         #[command(subcommand)]
         verb: Option<Releases>,
     },
-    /// Puts the version before this one back, or ends a canary. One call back.
+    /// Restores the previous model version of an endpoint, or ends its canary.
     #[command(after_help = "Example:\n  perennial rollback delay")]
     Rollback {
         /// The endpoint.
         endpoint: String,
     },
-    /// Model versions with their measures.
+    /// Lists model versions with their metrics.
     Models,
-    /// Endpoints and who answers.
+    /// Lists endpoints with the model versions that serve them.
     Endpoints,
-    /// What monitors found, window by window.
+    /// Lists the results of monitors, one per window.
     Monitors,
-    /// Alerts, newest first.
+    /// Lists alerts, latest first.
     Alerts,
-    /// Pipeline runs, newest first.
+    /// Lists pipeline runs, latest first.
     Runs,
-    /// Stops a pipeline run; what was done stays. Ctrl-C does the same for the run that a command started.
+    /// Cancels a pipeline run; finished steps keep their results. Ctrl-C cancels the run of a command.
     #[command(after_help = "Examples:\n  perennial cancel\n  perennial cancel 01a2228b325571dba214266fe0ef61fd")]
     Cancel {
-        /// The run, as `perennial runs` names it; the one that is under way if not said.
+        /// The id of the run, from `perennial runs`; by default the only run that has not ended.
         run: Option<String>,
     },
-    /// The ledger's entries, newest first.
+    /// Lists the entries of the ledger, latest first.
     Ledger,
-    /// Walks back from a prediction, model, release or dataset version to what made it, and forward to what stands on it.
+    /// Shows the origin of a prediction, model, release or dataset version, and what depends on it.
     #[command(
         after_help = "Examples:\n  perennial explain prediction 0192…-0\n  perennial explain model 3\n  perennial explain release 5f2c\n  perennial explain dataset features@4"
     )]
     Explain {
-        /// What it is.
+        /// The kind of the thing to explain.
         #[arg(value_parser = ["prediction", "model", "release", "dataset"])]
         kind: String,
         /// Its id.
         id: String,
     },
-    /// Proves that the ledger was not changed; with `--head`, that it continues that head.
+    /// Proves that the ledger was not changed; with `--head`, also that it continues that head.
     #[command(
         after_help = "Examples:\n  perennial verify\n  perennial verify --head 9f2d1c7ab04e6f385d20c1b7e4a96f0d3c58b7e1a2640f9dce83b51760d4a2ef"
     )]
     Verify {
-        /// A head noted earlier: in a release, a backup, an export.
+        /// An earlier head, from a release, a backup or an earlier `perennial verify`.
         #[arg(long)]
         head: Option<String>,
     },
-    /// Where the project clock stands.
+    /// Shows the time of the project clock.
     Clock,
-    /// Tokens for people and programs.
+    /// Tokens of people and programs.
     #[command(subcommand)]
     Tokens(Tokens),
-    /// Prints a one-time link that signs an administrator in.
+    /// Prints a link that signs in an administrator once.
     LoginLink,
-    /// Copies an embedded store while it works.
+    /// Copies the data of an embedded server, even while it runs.
     #[command(after_help = "Example:\n  perennial backup ../flights-backup")]
     Backup {
         /// The folder to write; it must not exist.
         to: PathBuf,
     },
-    /// Puts a backup in place of a project's store.
+    /// Replaces the data of an embedded server with a backup.
     #[command(after_help = "Example:\n  perennial restore ../flights-backup")]
     Restore {
-        /// The backup's folder.
+        /// The folder of the backup.
         from: PathBuf,
     },
-    /// Tells what is found and what is missing, with the next act.
+    /// Checks the machine: shows what is found, what is missing, and what to do.
     Doctor,
     /// Prints shell completions.
     #[command(
@@ -150,62 +151,63 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Init {
-    /// Where; the present folder if not said.
+    /// The folder to write to; by default the present one.
     #[arg(default_value = ".")]
     pub folder: PathBuf,
-    /// Which example to write out.
+    /// The example to write.
     #[arg(long, value_enum)]
     pub example: Option<Example>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Example {
-    /// Late flights, trained by the built-in gradient boosting.
+    /// Late flights, trained with the built-in gradient boosting.
     Flights,
-    /// The same task trained in Python and tracked with MLflow's client.
+    /// The same task, trained in Python and tracked with MLflow's client.
     FlightsPython,
-    /// Hourly weather, a regression with outcomes hours later.
+    /// Hourly weather: a regression whose outcomes are known six hours later.
     Weather,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Only these steps and what they wait for.
+    /// Only these steps and the steps that they depend on.
     pub steps: Vec<String>,
-    /// Says what would run and why, and runs nothing.
+    /// Shows which steps would run and why, and runs nothing.
     #[arg(long)]
     pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Release {
-    /// Follows the canary to its end, and fails unless it is promoted.
+    /// Waits for the end of the canary, and fails unless it is promoted.
     #[arg(long)]
     pub wait: bool,
 }
 
-/// Where a server keeps things and answers.
+/// Where a server stores its data and which address it listens on.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Up {
-    /// The address to answer at.
+    /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1", env = "PERENNIAL_HOST")]
     pub host: IpAddr,
-    /// The port; 0 takes a free one.
+    /// The port; 0 chooses a free one.
     #[arg(long, default_value_t = 7600, env = "PERENNIAL_PORT")]
     pub port: u16,
-    /// The data folder, found again by commands in the project's folder; that of the last `up`, else `.perennial`, if not said.
+    /// The data folder, which later commands in the project folder find again; by default that of the last `up`,
+    /// else `.perennial`.
     #[arg(long, env = "PERENNIAL_DATA")]
     pub data: Option<PathBuf>,
     /// The metadata database: `sqlite://PATH` or `postgres://…`.
     #[arg(long, env = "PERENNIAL_DATABASE")]
     pub database: Option<String>,
-    /// Where blobs and datasets are: a folder or `s3://BUCKET/PREFIX`.
+    /// Where blobs and datasets are stored: a folder or `s3://BUCKET/PREFIX`.
     #[arg(long, env = "PERENNIAL_ARTIFACTS")]
     pub artifacts: Option<String>,
-    /// `off` asks nobody who they are; on loopback only.
+    /// `off` accepts requests without credentials; only on a loopback address.
     #[arg(long, default_value = "on", env = "PERENNIAL_AUTH")]
     pub auth: Switch,
-    /// Further names this server is called by, for the Host check.
+    /// Additional host names that requests may use.
     #[arg(long = "allow-host", env = "PERENNIAL_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
 }
@@ -218,82 +220,86 @@ pub(crate) enum Switch {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Where the demo's project goes; made anew each time.
+    /// The folder of the demo's project; the demo replaces its content each time.
     #[arg(default_value = "perennial-demo")]
     pub folder: PathBuf,
-    /// Leaves the server up at the end.
+    /// Keeps the server running at the end.
     #[arg(long)]
     pub keep_serving: bool,
-    /// Plays the story with this project file in place of the example's.
+    /// Uses this project file instead of the example's.
     #[arg(long, value_name = "FILE")]
     pub project_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
-    /// Every dataset with its newest version.
+    /// Lists the datasets with their latest versions.
     List,
-    /// Versions, loads and checks of a dataset.
+    /// Shows the versions, loads and checks of a dataset.
     #[command(after_help = "Example:\n  perennial data show schedule")]
     Show {
         /// The dataset.
         dataset: String,
     },
-    /// Rows that were set aside, with the reason.
+    /// Shows the rows in quarantine, with the reason.
     #[command(after_help = "Example:\n  perennial data quarantine schedule --limit 100")]
     Quarantine {
         /// The dataset.
         dataset: String,
-        /// Rows at most.
+        /// The greatest number of rows to show.
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
-    /// Answers one SELECT over the datasets.
+    /// Runs one SELECT over the datasets.
     #[command(after_help = "Example:\n  perennial data query 'SELECT origin, count(*) FROM schedule GROUP BY origin'")]
     Query {
         /// The SELECT.
         sql: String,
-        /// Rows at most.
+        /// The greatest number of rows to show.
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// Lets a held load in: its passing rows, or every row.
+    /// Accepts a held load: adds its passing rows, or all of its rows, to the dataset.
     #[command(
-        after_help = "Examples:\n  perennial data release 01a2228b325571dba214266fe0ef61fd\n  perennial data release 01a2228b325571dba214266fe0ef61fd --all"
+        alias = "release",
+        after_help = "Examples:\n  perennial data accept 01a2228b325571dba214266fe0ef61fd\n  perennial data accept 01a2228b325571dba214266fe0ef61fd --all"
     )]
-    Release {
-        /// The load, as `perennial data show` names it.
+    Accept {
+        /// The id of the load, from `perennial data show`.
         load: String,
-        /// Every row, those that failed too.
+        /// Adds all rows, also those that failed a check.
         #[arg(long)]
         all: bool,
     },
-    /// Gives a held load up: nothing of it enters unless its file changes.
-    #[command(after_help = "Example:\n  perennial data discard 01a2228b325571dba214266fe0ef61fd")]
-    Discard {
-        /// The load, as `perennial data show` names it.
+    /// Rejects a held load: none of its rows is added unless its file changes.
+    #[command(
+        alias = "discard",
+        after_help = "Example:\n  perennial data reject 01a2228b325571dba214266fe0ef61fd"
+    )]
+    Reject {
+        /// The id of the load, from `perennial data show`.
         load: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Releases {
-    /// Every release, newest first.
+    /// Lists the releases, latest first.
     List,
-    /// One release with the Decision it stands on.
+    /// Shows a release with its Decision.
     #[command(after_help = "Example:\n  perennial releases show 5f2c")]
     Show {
-        /// Its digest, or the beginning of it.
+        /// The digest of the release, or its first digits.
         digest: String,
     },
-    /// Says yes to a release.
+    /// Approves a release.
     #[command(
         after_help = "Examples:\n  perennial releases approve 5f2c\n  perennial releases approve 5f2c --role approver"
     )]
     Approve {
-        /// Its digest, or the beginning of it.
+        /// The digest of the release, or its first digits.
         digest: String,
-        /// The role in which the yes is given; the one that is still wanted if not said.
+        /// The role that approves; by default the one whose approval is missing.
         #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
         role: Option<String>,
     },
@@ -301,26 +307,26 @@ pub(crate) enum Releases {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tokens {
-    /// Makes a token; it is shown once.
+    /// Creates a token and shows it once.
     #[command(
         after_help = "Examples:\n  perennial tokens create ada --role admin\n  perennial tokens create ci --role contributor --on flight-delays"
     )]
     Create {
-        /// Whose it is.
+        /// The name of the person or program that uses the token.
         name: String,
-        /// What they are: viewer, contributor, approver or admin.
+        /// The role: viewer, contributor, approver or admin.
         #[arg(long, default_value = "viewer", value_parser = Role::ALL.map(Role::as_str))]
         role: String,
-        /// The project it holds on; the whole server if not said.
+        /// The project that the role is limited to; by default the whole server.
         #[arg(long, value_name = "PROJECT")]
         on: Option<String>,
     },
-    /// Every token that holds, with whose it is.
+    /// Lists the valid tokens with their owners.
     List,
-    /// Makes a token void; browser sessions of whoever has it end.
+    /// Revokes a token, and ends the browser sessions of its owner.
     #[command(after_help = "Example:\n  perennial tokens revoke 01a2228b325571dba214266fe0ef61fd")]
     Revoke {
-        /// Its id, as `perennial tokens list` shows it.
+        /// The id of the token, from `perennial tokens list`.
         id: String,
     },
 }

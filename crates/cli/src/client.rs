@@ -8,26 +8,26 @@ use perennial_core::ErrorCode;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use crate::output::refused;
+use crate::output::user_error;
 
-/// How long a request may take: longer than any long poll.
+/// The time limit of a request, longer than that of a long poll.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// How long a file may be under way to the server.
+/// The time limit of an upload.
 const FILE_TIMEOUT: Duration = Duration::from_hours(24);
 
-/// An answer that refuses, as the server told it.
+/// A response with an error status, as the server sent it.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Refused {
+pub(crate) struct ErrorResponse {
     /// HTTP status.
     pub status: StatusCode,
-    /// The code.
+    /// The error code, empty if the response has none.
     pub code: String,
-    /// One line.
+    /// The message, one line.
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
-    /// Everything that was wrong, for a project file.
+    /// For a project file: every mistake in it.
     pub diagnostics: Option<Value>,
 }
 
@@ -46,22 +46,22 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of a server on this machine: no proxy sees its token.
+    /// A client of a server on this machine. It uses no proxy, so that no proxy receives the token.
     pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
-        Self::by(reqwest::Client::builder().no_proxy(), base, token)
+        Self::build(reqwest::Client::builder().no_proxy(), base, token)
     }
 
-    /// A client of a team's server, through the proxies that the environment names for other machines.
+    /// A client of a team's server. It uses the proxies of the environment, except for a loopback address.
     pub(crate) fn remote(base: &str, token: &str) -> Result<Self> {
         if !base.starts_with("http://") && !base.starts_with("https://") {
             let message = format!("PERENNIAL_SERVER is `{base}`, expected a URL");
-            return Err(refused(ErrorCode::InvalidArgument, message, &format!("such as `http://{base}`")));
+            return Err(user_error(ErrorCode::InvalidArgument, message, &format!("for example `http://{base}`")));
         }
-        if is_loopback(base) { Self::new(base, token) } else { Self::by(reqwest::Client::builder(), base, token) }
+        if is_loopback(base) { Self::new(base, token) } else { Self::build(reqwest::Client::builder(), base, token) }
     }
 
-    fn by(builder: reqwest::ClientBuilder, base: &str, token: &str) -> Result<Self> {
-        let http = builder.timeout(TIMEOUT).build().context("no HTTP client can be made")?;
+    fn build(builder: reqwest::ClientBuilder, base: &str, token: &str) -> Result<Self> {
+        let http = builder.timeout(TIMEOUT).build().context("cannot create an HTTP client")?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
@@ -81,7 +81,7 @@ impl Client {
         self.send(self.request(Method::DELETE, path)).await
     }
 
-    /// Sends a file; what is answered tells nothing new.
+    /// Uploads a file.
     pub(crate) async fn put(&self, path: &str, body: Body) -> Result<()> {
         self.send(self.request(Method::PUT, path).timeout(FILE_TIMEOUT).body(body)).await.map(drop)
     }
@@ -91,9 +91,9 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value> {
-        let answer = request.send().await.with_context(|| format!("{} does not answer", self.base))?;
+        let answer = request.send().await.with_context(|| format!("cannot reach the server at {}", self.base))?;
         let status = answer.status();
-        let text = answer.text().await.context("the answer was cut off")?;
+        let text = answer.text().await.context("the response ended early")?;
         let value: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
         if status.is_success() {
             return Ok(value);
@@ -103,7 +103,7 @@ impl Client {
         let message = word("message")
             .or_else(|| error.as_str().map(str::to_owned))
             .unwrap_or_else(|| format!("the server answered {status}"));
-        Err(Refused {
+        Err(ErrorResponse {
             status,
             code: word("code").unwrap_or_default(),
             message,

@@ -1,8 +1,7 @@
 //! The demo: a year of a model's life on real data.
 //!
-//! It does what people and the world do: files arrive, the clock goes on, flights ask
-//! for predictions. Everything else (retraining, canaries, promotions, refusals) happens
-//! because the data and the project file ask for it.
+//! The demo plays the part of people and of the world: it delivers files, steps the clock and requests a prediction
+//! for each flight. The rest (retraining, canaries, promotions, refusals) follows from the data and the project file.
 
 mod requests;
 mod year;
@@ -21,65 +20,67 @@ use serde_json::{Value, json};
 use crate::args::{Demo, Switch, Up};
 use crate::client::Client;
 use crate::commands::{submit, up};
+use crate::embedded_server::{EmbeddedServer, ServeOptions};
 use crate::examples;
 use crate::follow::follow;
-use crate::host::{Host, Serving};
-use crate::output::{refused, say, thousands};
-use crate::wiring::Places;
+use crate::output::{say, thousands, user_error};
+use crate::wiring::ServerPaths;
 
-/// Marks a folder that the demo made, and may make anew.
+/// Marks a folder that the demo created and may replace.
 const MARK: &str = ".perennial-demo";
-/// The month whose weather arrives visibly broken.
+/// The month whose weather arrives broken.
 const BROKEN_MONTH: i8 = 9;
-/// The first model is released when this month's outcomes are in.
+/// The first model is released when the outcomes of this month have arrived.
 const FIRST_TEST_MONTH: i8 = 6;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Plays the story.
+/// Plays the demo.
 pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
     let began = Instant::now();
     let folder = &options.folder;
-    lay_out(folder, options.project_file.as_deref())?;
+    prepare(folder, options.project_file.as_deref())?;
     let root = folder.canonicalize()?;
-    let places = Places {
+    let paths = ServerPaths {
         data: root.join(".perennial"),
         root: root.clone(),
         database: None,
         artifacts: None,
         may_step_clock: true,
     };
-    let Some(host) = Host::start(&places, Serving::embedded()).await? else {
+    let Some(server) = EmbeddedServer::start(&paths, ServeOptions::embedded()).await? else {
         let message = format!("{} is in use by another process", folder.display());
-        return Err(refused(ErrorCode::WrongState, message, "end that process, or name another folder"));
+        return Err(user_error(ErrorCode::WrongState, message, "stop that process, or choose another folder"));
     };
-    let mut story = Story { client: host.client()?, root, project: String::new(), year: year::Year::new() };
+    let mut story = Story { client: server.client()?, root, project: String::new(), year: year::Year::new() };
     say!("336,776 flights left New York in 2013. Which will arrive more than 15 minutes late?");
-    say!("A clock is stepped through that year; each month's schedule, weather and outcomes arrive in their time.\n");
+    say!(
+        "The project clock is stepped through that year; each month's schedule, weather and outcomes arrive on time.\n"
+    );
     story.play().await?;
     say!("\n{}", story.year.table());
-    story.tell_one_prediction().await?;
-    say!("\nplayed in {:.0} s; the project and its store are in {}", began.elapsed().as_secs_f64(), folder.display());
-    host.stop().await?;
+    story.explain_last_prediction().await?;
+    say!("\nfinished in {:.0} s; the project and its data are in {}", began.elapsed().as_secs_f64(), folder.display());
+    server.stop().await?;
     if options.keep_serving {
-        say!("look at it now, Ctrl-C ends it:");
+        say!("the server keeps running; Ctrl-C stops it:");
         let (host, data) = (Ipv4Addr::LOCALHOST.into(), Some(story.root.join(".perennial")));
-        let serving =
+        let options =
             Up { host, port: 0, data, database: None, artifacts: None, auth: Switch::On, allow_host: Vec::new() };
-        return up(&story.root, &serving).await;
+        return up(&story.root, &options).await;
     }
-    say!("look at it: perennial -C {} up   (it prints a link to the console)", folder.display());
+    say!("next: `perennial -C {} up` prints a link to the console", folder.display());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the example's project, without the months' files, into a new folder or one the demo made before.
-fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
+/// Writes the example without its monthly files, into a new folder or one that an earlier demo created.
+fn prepare(folder: &Path, project_file: Option<&Path>) -> Result<()> {
     if folder.exists() && std::fs::read_dir(folder)?.next().is_some() {
         if !folder.join(MARK).is_file() {
-            let message = format!("{} is not empty and was not made by the demo", folder.display());
-            return Err(refused(ErrorCode::AlreadyExists, message, "name another folder"));
+            let message = format!("{} is not empty and was not created by the demo", folder.display());
+            return Err(user_error(ErrorCode::AlreadyExists, message, "choose another folder"));
         }
-        std::fs::remove_dir_all(folder).with_context(|| format!("cannot make {} anew", folder.display()))?;
+        std::fs::remove_dir_all(folder).with_context(|| format!("cannot replace {}", folder.display()))?;
     }
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join(MARK), "")?;
@@ -89,7 +90,7 @@ fn lay_out(folder: &Path, project_file: Option<&Path>) -> Result<()> {
     if let Some(file) = project_file {
         std::fs::copy(file, folder.join("perennial.toml")).map_err(|cause| {
             let message = format!("cannot read {}: {cause}", file.display());
-            refused(ErrorCode::NotFound, message, "`--project-file` names a project file")
+            user_error(ErrorCode::NotFound, message, "`--project-file` must name a project file")
         })?;
     }
     Ok(())
@@ -112,7 +113,7 @@ impl Story {
                 self.month_of_flights(month).await?;
             }
             self.deliver(&format!("data/arrivals/2013-{month:02}.parquet"))?;
-            // The outcomes are there when the month is over.
+            // The outcomes arrive when the month is over.
             self.step(month_start(month + 1)).await?;
             if month == FIRST_TEST_MONTH {
                 self.first_release().await?;
@@ -133,17 +134,17 @@ impl Story {
             self.broken_weather(month, &weather).await?;
         }
         self.deliver(&weather)?;
-        // The next month's files come a little after the last one's outcomes.
+        // The files of a month arrive shortly after the outcomes of the month before.
         self.step(month_start(month) + 2 * MINUTE_MS).await
     }
 
-    /// A station reports Fahrenheit times ten: the load is held, and the repaired file takes its place.
+    /// A station reports ten times the temperature: the load is held, and the corrected file replaces it.
     async fn broken_weather(&mut self, month: i8, path: &str) -> Result<()> {
-        let file = examples::FLIGHTS.get_file(path).with_context(|| format!("the example has no {path}"))?;
-        let text = file.contents_utf8().context("the weather is no text")?;
+        let file = examples::FLIGHTS.get_file(path).with_context(|| format!("the example has no file {path}"))?;
+        let text = file.contents_utf8().context("the weather file is not text")?;
         let mut lines = text.lines();
         let head = lines.next().unwrap_or_default();
-        let place = head.split(',').position(|name| name == "temp").context("the weather has no column `temp`")?;
+        let place = head.split(',').position(|name| name == "temp").context("the weather file has no column `temp`")?;
         let mut broken = format!("{head}\n");
         let mut rows = 0;
         for line in lines {
@@ -157,10 +158,10 @@ impl Story {
             broken.push_str(&cells.join(","));
             broken.push('\n');
         }
-        say!("{}  the demo breaks {path}: {rows} temperatures of JFK times ten", label(month));
-        examples::put(&self.root.join(path), broken.as_bytes())?;
+        say!("{}  the demo breaks {path}: {rows} temperatures of JFK are multiplied by ten", label(month));
+        examples::write_at_once(&self.root.join(path), broken.as_bytes())?;
         self.step(month_start(month) + MINUTE_MS).await?;
-        say!("{}  the file arrives again, repaired", label(month));
+        say!("{}  the corrected file arrives", label(month));
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Story {
                 &json!({ "kind": "release", "options": {} }),
             )
             .await?;
-        let id = made.get("id").and_then(Value::as_str).context("no pipeline run was made")?;
+        let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
         let run = follow(&self.client, &self.project, id, true).await?;
         let message = run.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
         if run.get("state").and_then(Value::as_str) == Some("failed") {
@@ -183,30 +184,30 @@ impl Story {
         Ok(())
     }
 
-    /// Every flight of the month is one request, at its hour.
+    /// Requests one prediction for every flight of the month, at its hour.
     async fn month_of_flights(&mut self, month: i8) -> Result<()> {
         let began = Instant::now();
         let flights = requests::of_month(&self.client, &self.project, month).await?;
-        let mut asked = 0;
+        let mut requests = 0;
         for (hour_ms, bodies) in flights {
             self.step(hour_ms).await?;
-            asked += bodies.len() as u64;
+            requests += bodies.len() as u64;
             requests::ask(&self.client, "delay", bodies).await?;
         }
         say!(
-            "{}  {} flights asked, {:.0} a second",
+            "{}  {} predictions requested, {:.0} per second",
             label(month),
-            thousands(asked),
-            asked as f64 / began.elapsed().as_secs_f64()
+            thousands(requests),
+            requests as f64 / began.elapsed().as_secs_f64()
         );
         Ok(())
     }
 
-    /// Steps the clock; whatever comes due on the way is done when this returns.
+    /// Steps the clock. All work that becomes due until then has ended when this returns.
     async fn step(&mut self, to_ms: i64) -> Result<()> {
-        let told =
+        let answer =
             self.client.post(&format!("/api/v1/projects/{}/clock", self.project), &json!({ "to_ms": to_ms })).await?;
-        for happened in told.get("happened").and_then(Value::as_array).into_iter().flatten() {
+        for happened in answer.get("happened").and_then(Value::as_array).into_iter().flatten() {
             let message = happened.get("message").and_then(Value::as_str).unwrap_or_default();
             let at = happened.get("project_ms").and_then(Value::as_i64).unwrap_or(to_ms);
             let month = month_of(at - MINUTE_MS).max(1);
@@ -216,7 +217,7 @@ impl Story {
         Ok(())
     }
 
-    async fn tell_one_prediction(&self) -> Result<()> {
+    async fn explain_last_prediction(&self) -> Result<()> {
         let sql = "SELECT prediction_id FROM predictions_delay ORDER BY prediction_id DESC";
         let page = self
             .client
@@ -224,7 +225,7 @@ impl Story {
             .await?;
         let Some(id) = page.pointer("/rows/0/0").and_then(Value::as_str) else { return Ok(()) };
         let lineage = self.client.get(&format!("/api/v1/projects/{}/explain/prediction/{id}", self.project)).await?;
-        say!("where the last prediction came from (perennial explain prediction {id}):");
+        say!("the origin of the last prediction (`perennial explain prediction {id}`):");
         say!("{}", crate::commands::explained(&lineage));
         Ok(())
     }

@@ -1,31 +1,32 @@
-//! Following a pipeline run: progress bars on a terminal, plain lines elsewhere.
+//! Follows a pipeline run to its end and shows its events.
 
-use std::collections::HashMap;
-use std::io::IsTerminal;
+mod progress;
+
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use perennial_core::ErrorCode;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::client::{Client, Refused};
-use crate::host::Connection;
-use crate::output::{note, thousands};
+use self::progress::Progress;
+use crate::client::{Client, ErrorResponse};
+use crate::connection::Connection;
+use crate::embedded_server::Resume;
 
-/// How long one look waits for news.
+/// How long one request waits for new events.
 const WAIT_MS: u32 = 20_000;
+/// The exit status after a second Ctrl-C, as shells report an interrupt.
+const INTERRUPTED: i32 = 130;
 
-/// Follows a pipeline run to its end; gives the run as it ended, with how many loads are `held` and the `hint` that
-/// was told then.
+/// Follows a pipeline run to its end. The result is the run, with the number of loads that are `held` and the
+/// `hint` of its last event.
 pub(crate) async fn follow(client: &Client, project: &str, id: &str, quiet: bool) -> Result<Value> {
-    Following::new(project, id, quiet).finish(client).await
+    Follower::new(project, id, quiet).finish(client).await
 }
 
-/// The same for a command whose host may be another's: when that one ends, this command takes its
-/// place, and the run goes on.
+/// Follows a pipeline run for a command. If another process runs the server and ends, this command starts a server
+/// and resumes the run. Ctrl-C cancels the run.
 pub(crate) async fn follow_on(
     connection: &Connection,
     folder: &Path,
@@ -33,21 +34,20 @@ pub(crate) async fn follow_on(
     (id, kind): (&str, &str),
     quiet: bool,
 ) -> Result<Value> {
-    let mut following = Following::new(project, id, quiet);
+    let mut follower = Follower::new(project, id, quiet);
     let mut own: Option<Connection> = None;
-    let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut stops = false;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut is_cancelling = false;
     loop {
-        let asked = own.as_ref().unwrap_or(connection);
+        let current = own.as_ref().unwrap_or(connection);
         let ended = tokio::select! {
-            ended = following.go_on(&asked.client, stops) => ended,
-            _ = interrupted.recv() => {
-                // Who presses it twice does not wait.
-                if stops {
+            ended = follower.proceed(&current.client, is_cancelling) => ended,
+            _ = interrupt.recv() => {
+                if is_cancelling {
                     std::process::exit(INTERRUPTED);
                 }
-                stops = true;
-                following.screen.line("cancelling; Ctrl-C once more leaves at once");
+                is_cancelling = true;
+                follower.progress.line("cancelling; press Ctrl-C again to quit immediately");
                 continue;
             }
         };
@@ -58,46 +58,52 @@ pub(crate) async fn follow_on(
                 }
                 return Ok(run);
             }
-            Err(error) if asked.is_remote || asked.host.is_some() || error.is::<Refused>() => return Err(error),
+            Err(error) if current.is_remote || current.server.is_some() || error.is::<ErrorResponse>() => {
+                return Err(error);
+            }
             Err(_) => {
                 let taken_over = Connection::open(folder).await?;
-                taken_over.resume(kind == "run").await?;
+                taken_over.resume(if kind == "run" { Resume::RunsOnly } else { Resume::All }).await?;
                 own = Some(taken_over);
             }
         }
     }
 }
 
-/// A pipeline run, and how much of it was told.
-struct Following<'a> {
+/// A pipeline run and the position in its events.
+struct Follower<'a> {
     project: &'a str,
     id: &'a str,
+    /// The sequence number of the last event that was shown.
     after: i64,
-    /// How many loads are held, and what to do, as the run said when it ended.
+    /// The number of held loads and the hint, from the run's last event.
     held: Value,
     hint: Value,
-    screen: Screen,
+    progress: Progress,
 }
 
-impl<'a> Following<'a> {
+impl<'a> Follower<'a> {
     fn new(project: &'a str, id: &'a str, quiet: bool) -> Self {
-        Self { project, id, after: 0, held: Value::Null, hint: Value::Null, screen: Screen::new(quiet) }
+        Self { project, id, after: 0, held: Value::Null, hint: Value::Null, progress: Progress::new(quiet) }
     }
 
-    /// Follows the run, and stops it first when that is wanted.
-    async fn go_on(&mut self, client: &Client, stops: bool) -> Result<Value> {
-        if stops { self.cancel(client).await } else { self.finish(client).await }
+    /// Follows the run to its end, after cancelling it if `is_cancelling`.
+    async fn proceed(&mut self, client: &Client, is_cancelling: bool) -> Result<Value> {
+        if is_cancelling {
+            self.cancel(client).await?;
+        }
+        self.finish(client).await
     }
 
-    /// Stops the run, and follows it to its end.
-    async fn cancel(&mut self, client: &Client) -> Result<Value> {
+    /// Cancels the run; a run that has ended already is not an error.
+    async fn cancel(&self, client: &Client) -> Result<()> {
         let path = format!("/api/v1/projects/{}/pipeline-runs/{}/cancel", self.project, self.id);
-        let asked = client.post(&path, &Value::Null).await;
-        let is_over = |error: &Refused| error.code == ErrorCode::WrongState.name();
-        match asked {
-            Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_over) => Err(error),
-            // It is over, now or before.
-            _ => self.finish(client).await,
+        let has_ended = |error: &anyhow::Error| {
+            error.downcast_ref::<ErrorResponse>().is_some_and(|error| error.code == ErrorCode::WrongState.name())
+        };
+        match client.post(&path, &Value::Null).await {
+            Err(error) if !has_ended(&error) => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -108,139 +114,22 @@ impl<'a> Following<'a> {
             for event in page.get("events").and_then(Value::as_array).into_iter().flatten() {
                 self.after = event.get("sequence").and_then(Value::as_i64).unwrap_or(self.after);
                 let body = event.get("body").unwrap_or(event);
-                self.screen.show(body);
+                self.progress.show(body);
                 if body["event"] == "ended" {
                     (self.held, self.hint) = (body["held"].clone(), body["hint"].clone());
                 }
             }
             if page.get("is_over").and_then(Value::as_bool).unwrap_or_default() {
-                self.screen.clear();
+                self.progress.clear();
                 let mut run = client.get(&base).await?;
                 if let Some(run) = run.as_object_mut() {
-                    // What a step's end told is not told again.
-                    let is_told = self.screen.hints.iter().any(|told| self.hint == told.as_str());
-                    run.insert("hint".to_owned(), if is_told { Value::Null } else { self.hint.take() });
+                    // The hint of a failed step was shown with that step.
+                    let hint = self.hint.take();
+                    run.insert("hint".to_owned(), if self.progress.has_shown(&hint) { Value::Null } else { hint });
                     run.insert("held".to_owned(), self.held.take());
                 }
                 return Ok(run);
             }
-        }
-    }
-}
-
-/// The exit status of a command that was interrupted by force, as shells tell it.
-const INTERRUPTED: i32 = 130;
-
-struct Screen {
-    bars: Option<MultiProgress>,
-    /// The hints of steps that failed.
-    hints: Vec<String>,
-    running: HashMap<String, ProgressBar>,
-    quiet: bool,
-}
-
-impl Screen {
-    fn new(quiet: bool) -> Self {
-        let bars = (!quiet && std::io::stderr().is_terminal()).then(MultiProgress::new);
-        Self { bars, hints: Vec::new(), running: HashMap::new(), quiet }
-    }
-
-    fn line(&self, text: &str) {
-        if self.quiet {
-            return;
-        }
-        match &self.bars {
-            // A terminal that is gone needs no line.
-            Some(bars) => drop(bars.println(text)),
-            None => note!("{text}"),
-        }
-    }
-
-    fn begin(&mut self, key: String, text: String) {
-        match &self.bars {
-            Some(bars) => {
-                let bar = bars.add(ProgressBar::new_spinner());
-                if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-                    bar.set_style(style);
-                }
-                bar.set_message(text);
-                bar.enable_steady_tick(Duration::from_millis(120));
-                self.running.insert(key, bar);
-            }
-            None => self.line(&format!("… {text}")),
-        }
-    }
-
-    fn end(&mut self, key: &str) {
-        if let Some(bar) = self.running.remove(key) {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn clear(&mut self) {
-        for (_, bar) in self.running.drain() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn show(&mut self, body: &Value) {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let number = |name: &str| body.get(name).and_then(Value::as_u64).unwrap_or_default();
-        // A load of several files names them one a line.
-        let path = text("path").replace('\n', ", ");
-        match text("event").as_str() {
-            "load_started" => {
-                self.begin(format!("{}:{path}", text("dataset")), format!("{} ← {path}", text("dataset")));
-            }
-            "load_ended" => {
-                self.end(&format!("{}:{path}", text("dataset")));
-                let aside = if number("set_aside") > 0 {
-                    format!(", {} set aside", thousands(number("set_aside")))
-                } else {
-                    String::new()
-                };
-                match text("state").as_str() {
-                    "held" => self.line(&format!("✗ {} ← {path}: held{aside}", text("dataset"))),
-                    state => self.line(&format!(
-                        "✓ {} ← {path}: {} rows{aside}{}",
-                        text("dataset"),
-                        thousands(number("rows")),
-                        if state == "unchanged" { ", unchanged" } else { "" }
-                    )),
-                }
-                for finding in body["findings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    self.line(&format!("    {finding}"));
-                }
-            }
-            "load_failed" => {
-                self.line(&format!("✗ {}: {}", text("dataset"), text("message")));
-                if !text("hint").is_empty() {
-                    self.line(&format!("    hint: {}", text("hint")));
-                }
-            }
-            "source_empty" => self.line(&format!("• {}: no file is at `{}`", text("dataset"), text("files"))),
-            "step_started" => {
-                let why = body
-                    .get("why")
-                    .and_then(Value::as_array)
-                    .map(|why| why.iter().filter_map(Value::as_str).take(3).collect::<Vec<_>>().join("; "))
-                    .unwrap_or_default();
-                self.begin(text("step"), format!("{} ({}): {why}", text("step"), text("kind")));
-            }
-            "step_log" => self.line(&format!("  {} | {}", text("step"), text("line"))),
-            "step_ended" => {
-                self.end(&text("step"));
-                let seconds = body.get("ms").and_then(Value::as_f64).unwrap_or_default() / 1000.0;
-                let mark = if text("state") == "succeeded" { "✓" } else { "✗" };
-                self.line(&format!("{mark} {} {} in {seconds:.1} s {}", text("step"), text("state"), text("message")));
-                if !text("hint").is_empty() {
-                    self.line(&format!("    {}", text("hint").replace('\n', "\n    ")));
-                    self.hints.push(text("hint"));
-                }
-            }
-            "cached" if number("steps") > 0 => self.line(&format!("✓ {} steps up to date", number("steps"))),
-            "decided" | "released" => self.line(&format!("• {}", text("message"))),
-            _ => {}
         }
     }
 }

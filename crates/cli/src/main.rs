@@ -1,18 +1,20 @@
-//! The perennial binary: arguments, diagnostics, and the wiring of every concrete implementation.
+//! The perennial binary: arguments, diagnostics, and the choice of every implementation behind a port.
 //!
-//! The command line is a client of the HTTP API like any other. Without a configured server
-//! it starts one inside its own process over the project's `.perennial/` folder.
+//! The command line is a client of the HTTP API. If no server is configured, a command starts one inside its
+//! own process, over the `.perennial` folder of the project.
 
-// A reader that is gone ends no command early: `say!` and `note!` print.
+// `println!` panics when the reader of a pipe has ended; `say!` and `note!` do not.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod client;
 mod commands;
+mod connection;
+mod data_folder;
 mod demo;
+mod embedded_server;
 mod examples;
 mod follow;
-mod host;
 mod output;
 mod wiring;
 
@@ -26,18 +28,18 @@ use crate::output::note;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == perennial_runners::LAUNCH_ARGUMENT) {
+    let first = std::env::args_os().nth(1);
+    if first.is_some_and(|first| first == perennial_runners::LAUNCH_ARGUMENT) {
         return ExitCode::from(perennial_runners::launch_main() as u8);
     }
-    // Before anything speaks TLS: the server to its object store, a client to its server. It is the only one.
+    // The TLS provider of all clients in this process; it must be installed before the first TLS connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = args::Arguments::parse();
     output::start_log(&arguments);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            note!("error: the runtime does not start: {error}");
+            note!("error: cannot start the runtime: {error}");
             return ExitCode::from(2);
         }
     };

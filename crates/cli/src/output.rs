@@ -1,4 +1,4 @@
-//! What people see: logs, tables, errors.
+//! Output for people and programs: log, tables, errors.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -11,37 +11,37 @@ use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};
-use crate::client::Refused;
+use crate::client::ErrorResponse;
 
-/// Prints what was asked for, on standard output: a line, or a text of several.
+/// Prints the result of a command on standard output: one line or several.
 macro_rules! say {
     ($($text:tt)*) => { crate::output::write_out(format!($($text)*)) };
 }
 pub(crate) use say;
 
-/// Prints what goes beside it, on standard error.
+/// Prints progress, warnings and errors on standard error.
 macro_rules! note {
-    ($($text:tt)*) => { crate::output::write_beside(format!($($text)*)) };
+    ($($text:tt)*) => { crate::output::write_err(format!($($text)*)) };
 }
 pub(crate) use note;
 
-/// Why something asked for could not be printed.
-static UNPRINTED: OnceLock<std::io::Error> = OnceLock::new();
+/// The first error while writing to standard output.
+static STDOUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
-/// See [`say`]. A reader who has seen enough, such as `head`, does not stop the command: it ends in order.
+/// See [`say`]. A closed pipe, for example of `head`, is not an error: the command ends normally.
 pub(crate) fn write_out(text: String) {
     let written = write_to(&mut std::io::stdout().lock(), text);
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
-        // The first one tells why.
-        let _ = UNPRINTED.set(error);
+        // Only the first error is kept.
+        let _ = STDOUT_ERROR.set(error);
     }
 }
 
 /// See [`note`].
-pub(crate) fn write_beside(text: String) {
-    // Nobody is there who could be told.
+pub(crate) fn write_err(text: String) {
+    // If standard error cannot be written, there is no other place to report that.
     let _ = write_to(&mut std::io::stderr().lock(), text);
 }
 
@@ -53,18 +53,18 @@ fn write_to(out: &mut dyn Write, mut text: String) -> std::io::Result<()> {
     out.flush()
 }
 
-/// The exit status of a command that ended with `code`, once it is known whether all was printed.
+/// The exit status of a command that ended with `code`: 2 if its output could not be written.
 pub(crate) fn status(code: ExitCode) -> ExitCode {
-    match UNPRINTED.get() {
+    match STDOUT_ERROR.get() {
         None => code,
         Some(error) => {
-            note!("error: standard output cannot be written: {error}");
+            note!("error: cannot write to standard output: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-/// Starts the log, on standard error: readable for people, JSON for machines.
+/// Starts the log on standard error: text on a terminal, JSON otherwise.
 pub(crate) fn start_log(arguments: &Arguments) {
     let quiet = if matches!(arguments.command, Command::Up(_)) { "info" } else { "warn" };
     let level = match arguments.verbose {
@@ -72,50 +72,50 @@ pub(crate) fn start_log(arguments: &Arguments) {
         1 => "info",
         _ => "debug",
     };
-    // The beginning of a target is enough: every crate of ours.
+    // The prefix of a target selects every crate of this workspace.
     let directives = format!("error,perennial={level}");
     let filter = EnvFilter::try_from_env("PERENNIAL_LOG").unwrap_or_else(|_| EnvFilter::new(directives));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
-        // Where nobody reads the log any more, that is not told there either.
+        // A closed standard error is not reported on standard error.
         .log_internal_errors(false);
-    // A log that is there already stays.
+    // Fails only if a log was started already, which then stays in use.
     let _ =
-        if std::io::stderr().is_terminal() { log.with_ansi(is_colourful()).try_init() } else { log.json().try_init() };
+        if std::io::stderr().is_terminal() { log.with_ansi(has_colour()).try_init() } else { log.json().try_init() };
 }
 
-fn is_colourful() -> bool {
+fn has_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none() && std::io::stderr().is_terminal()
 }
 
-/// What the user can mend, and how.
-pub(crate) fn refused(code: ErrorCode, message: impl Into<String>, hint: &str) -> anyhow::Error {
+/// An error with a hint: what the user can do next.
+pub(crate) fn user_error(code: ErrorCode, message: impl Into<String>, hint: &str) -> anyhow::Error {
     Error::new(code, message).with_hint(hint).into()
 }
 
-/// Prints why it did not work, and gives the exit status: 1 for the user's reasons, 2 for ours.
-/// `folder` is the project's, below which mistakes lie.
+/// Prints an error and gives the exit status: 2 for a defect or a failure of the server, otherwise 1.
+/// `folder` is the project folder, to which the files of diagnostics are relative.
 pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> ExitCode {
-    if let Some(refused) = failure.downcast_ref::<Refused>() {
+    if let Some(response) = failure.downcast_ref::<ErrorResponse>() {
         if json {
-            let (code, message, hint) = (&refused.code, &refused.message, &refused.hint);
-            let diagnostics = &refused.diagnostics;
+            let (code, message, hint) = (&response.code, &response.message, &response.hint);
+            let diagnostics = &response.diagnostics;
             say!(
                 "{}",
                 json!({ "error": { "code": code, "message": message, "hint": hint, "diagnostics": diagnostics } })
             );
-        } else if let Some(diagnostics) = refused.diagnostics.as_ref().and_then(Value::as_array) {
+        } else if let Some(diagnostics) = response.diagnostics.as_ref().and_then(Value::as_array) {
             for diagnostic in diagnostics {
                 print_diagnostic(diagnostic, folder);
             }
         }
-        note!("error: {}", refused.message);
-        if let Some(hint) = &refused.hint {
+        note!("error: {}", response.message);
+        if let Some(hint) = &response.hint {
             note!("  hint: {}", hint.replace('\n', "\n        "));
         }
-        return ExitCode::from(if refused.status.is_server_error() { 2 } else { 1 });
+        return ExitCode::from(if response.status.is_server_error() { 2 } else { 1 });
     }
     if let Some(error) = failure.downcast_ref::<Error>() {
         if json {
@@ -132,16 +132,16 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
     ExitCode::from(2)
 }
 
-/// One mistake in a file: where it is, the words at fault, and a suggestion.
+/// Prints one mistake in a file: the place, the words at fault, and a suggestion.
 fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let text = |name: &str| diagnostic.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |name: &str| diagnostic.get(name).and_then(Value::as_u64).map(|n| n as usize);
     let file = if folder == Path::new(".") { PathBuf::from(text("file")) } else { folder.join(text("file")) };
     let source = std::fs::read_to_string(&file).unwrap_or_default();
     let file = file.display();
-    let mut told = MietteDiagnostic::new(text("message"));
+    let mut report = MietteDiagnostic::new(text("message"));
     if !text("suggestion").is_empty() {
-        told = told.with_help(text("suggestion"));
+        report = report.with_help(text("suggestion"));
     }
     let (Some(start), Some(length)) = (number("offset"), number("length")) else {
         let place =
@@ -153,17 +153,17 @@ fn print_diagnostic(diagnostic: &Value, folder: &Path) {
         return;
     };
     if start + length <= source.len() {
-        told = told.with_label(LabeledSpan::at(start..start + length.max(1), "here"));
+        report = report.with_label(LabeledSpan::at(start..start + length.max(1), "here"));
     }
-    let report = Report::new(told).with_source_code(NamedSource::new(file.to_string(), source));
-    let theme = if is_colourful() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let report = Report::new(report).with_source_code(NamedSource::new(file.to_string(), source));
+    let theme = if has_colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut shown = String::new();
     if GraphicalReportHandler::new_themed(theme).render_report(&mut shown, report.as_ref()).is_ok() {
         note!("{shown}");
     }
 }
 
-/// A table in plain text: columns as wide as they need to be, numbers to the right.
+/// A table in plain text, with aligned columns; numbers are aligned to the right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -197,7 +197,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     out
 }
 
-/// A cell of a table from a value of an answer.
+/// The text of a table cell for a value of a response.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
@@ -207,7 +207,7 @@ pub(crate) fn cell(value: &Value) -> String {
     }
 }
 
-/// Whole numbers with thousands apart.
+/// A number with commas between thousands.
 pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

@@ -1,4 +1,4 @@
-//! Every concrete implementation, linked into the use cases.
+//! Connects the use cases with every implementation behind a port.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -20,51 +20,54 @@ use perennial_store::Store;
 use perennial_training::{Kind, Range};
 use serde_json::{Map, Value};
 
-/// Memory that queries and staging may hold before they spill: what a laptop spares.
+/// Memory that queries and staging may use before they spill to disk; small enough for a laptop.
 const ENGINE_MEMORY_BYTES: usize = 768 * 1024 * 1024;
 
-/// Where a server keeps things.
+/// Where a server stores its data.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
-    /// The project's folder.
+pub(crate) struct ServerPaths {
+    /// The project folder, to which relative sources refer.
     pub root: PathBuf,
     /// The data folder.
     pub data: PathBuf,
-    /// The metadata database.
+    /// The URL of the metadata database; SQLite in the data folder if `None`.
     pub database: Option<String>,
-    /// Where blobs and datasets are.
+    /// The folder or URL of blobs and datasets; the data folder if `None`.
     pub artifacts: Option<String>,
-    /// Whether clocks may be stepped.
+    /// Whether project clocks may be stepped.
     pub may_step_clock: bool,
 }
 
-/// Opens everything and gives the use cases' world.
-pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
-    let data = &places.data;
-    std::fs::create_dir_all(data).with_context(|| format!("cannot make the data folder {}", data.display()))?;
+/// Opens the store, the blobs, the data engine and the prediction log.
+///
+/// # Errors
+/// If one of them cannot be opened.
+pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<App>> {
+    let data = &paths.data;
+    std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
     let data = &data.canonicalize()?;
     let database =
-        places.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
+        paths.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
     let store = Store::open(&database, perennial_store::Options::default()).await.map_err(Error::from)?;
-    let below = |name: &str| match &places.artifacts {
+    let below = |name: &str| match &paths.artifacts {
         Some(root) => format!("{}/{name}", root.trim_end_matches('/')),
         None => data.join(name).display().to_string(),
     };
     let engine = Engine::open(EngineOptions {
         root: below("tables"),
         staging: data.join("staging"),
-        source_root: places.root.clone(),
+        source_root: paths.root.clone(),
         memory_bytes: ENGINE_MEMORY_BYTES,
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
-    let launcher = std::env::current_exe().context("the binary does not know where it is")?;
+    let launcher = std::env::current_exe().context("cannot find the path of this binary")?;
     let path = std::env::var("PATH").unwrap_or_default();
     let work = data.join("work");
-    // Whatever lies there belonged to steps of a server that is gone.
+    // The folders of steps of an earlier server, which cannot run any more.
     if let Err(error) = std::fs::remove_dir_all(&work)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(path = %work.display(), %error, "what steps left behind was not cleared");
+        tracing::warn!(path = %work.display(), %error, "cannot remove the folders of earlier steps");
     }
     std::fs::create_dir_all(&work)?;
     Ok(App::new(Services {
@@ -77,15 +80,15 @@ pub(crate) async fn open(places: &Places) -> Result<Arc<App>> {
         models: Arc::new(Runtime::new(perennial_serving::find_library())),
         predictions: Arc::new(SegmentLog::open(&data.join("predictions"))?),
         clock: Arc::new(WallClock),
-        root: places.root.clone(),
+        root: paths.root.clone(),
         uploads: data.join("sent"),
         work,
         version: env!("CARGO_PKG_VERSION"),
-        may_step_clock: places.may_step_clock,
+        may_step_clock: paths.may_step_clock,
     }))
 }
 
-/// Where environments of steps are kept: shared between projects of one user where there is a home.
+/// Where the environments of steps are cached: `PERENNIAL_CACHE_DIR` if set, else the data folder.
 fn cache_folder(data: &Path) -> PathBuf {
     match std::env::var_os("PERENNIAL_CACHE_DIR") {
         Some(folder) => PathBuf::from(folder),
@@ -102,7 +105,7 @@ impl Clock for WallClock {
     }
 }
 
-/// Names and parameters of the built-in trainers, as the project file is judged by them.
+/// Names and parameters of the built-in trainers, which project files are validated against.
 static TRAINERS: LazyLock<Vec<TrainerSpec>> = LazyLock::new(|| {
     Kind::ALL
         .iter()
@@ -123,7 +126,7 @@ fn kind_of(range: Range) -> ParamKind {
     }
 }
 
-/// The built-in trainers behind their port.
+/// The built-in trainers, as an implementation of the port.
 struct BuiltIn;
 
 impl Trainer for BuiltIn {

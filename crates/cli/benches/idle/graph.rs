@@ -1,5 +1,5 @@
-//! Generated pipelines of one shape, for Perennial and for DVC: rows of ten steps, each a command
-//! that hashes the files of two steps of the row above.
+//! Generated pipelines of the same shape for Perennial and for DVC: rows of ten steps, each of which hashes the files of
+//! two steps of the row above.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ const WIDTH: usize = 10;
 /// The file that the first row hashes.
 const SEED: &str = "seed.txt";
 
-/// Above each step of a row: the step in its column, and the one beside it.
+/// The two steps above a step: the one in its column, and the next one.
 fn above(step: usize) -> Option<[usize; 2]> {
     let row = (step / WIDTH).checked_sub(1)?;
     Some([row * WIDTH + step % WIDTH, row * WIDTH + (step + 1) % WIDTH])
@@ -38,7 +38,7 @@ pub(crate) fn project(folder: &Path, steps: usize) -> Result<()> {
     write_all(folder, perennial_config::FILE_NAME, &text)
 }
 
-/// Writes the same for DVC.
+/// Writes the same pipeline for DVC.
 pub(crate) fn dvc(folder: &Path, steps: usize) -> Result<()> {
     let mut text = String::from("stages:\n");
     for step in 0..steps {

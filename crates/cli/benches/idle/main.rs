@@ -1,7 +1,6 @@
-//! What the binary costs when there is nothing to do: its start, its memory, and a run that finds
-//! everything up to date, beside `dvc repro`.
+//! The cost of an idle binary: the time to start, the memory, and a run with nothing to do, compared with `dvc repro`.
 //!
-//! `cargo xtask bench idle` runs it. It prints figures and judges none.
+//! `cargo xtask bench idle` runs it. It prints figures and has no limits.
 
 mod graph;
 mod nothing;
@@ -24,10 +23,14 @@ fn main() -> Result<()> {
     good(&mut perennial(place.path(), &["init", "--example", "flights", "flights"]))?;
     good(&mut perennial(&flights, &["release"]))?;
     start::measure(place.path(), &flights)?;
-    nothing::measure(place.path(), &flights, Path::new(&tools).parent().context("a Python lies in a folder")?)
+    nothing::measure(
+        place.path(),
+        &flights,
+        Path::new(&tools).parent().context("the path of the Python has no parent folder")?,
+    )
 }
 
-/// Milliseconds with one digit behind the point.
+/// Milliseconds with one decimal.
 fn ms(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }

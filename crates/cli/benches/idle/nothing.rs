@@ -1,4 +1,4 @@
-//! A run that finds everything up to date, beside `dvc repro`.
+//! A run with nothing to do, compared with `dvc repro`.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,21 +10,21 @@ use crate::graph;
 use crate::ms;
 use crate::support::{good, perennial, quantile};
 
-/// Runs of which the median counts.
+/// Measured runs; the result is their median.
 const RUNS: usize = 11;
-/// Runs of DVC, which take long and differ little.
+/// Measured runs of DVC, which take long and vary little.
 const DVC_RUNS: usize = 5;
-/// Steps of the generated project.
+/// Steps of the large generated project.
 const STEPS: usize = 1_000;
-/// Stages that DVC can bear: its first run writes `dvc.lock` whole after each of them.
+/// Stages for DVC. More would take too long: its first run rewrites `dvc.lock` after each stage.
 const DVC_STEPS: usize = 200;
-/// Runs until nothing is left to do: what a release brought live, the next run compares with.
+/// The greatest number of runs until nothing is left to do; the run after a release evaluates the new champion.
 const SETTLE_MAX: usize = 4;
 
-/// Measures the flights, and generated graphs of one shape for both.
+/// Measures the flights, and generated pipelines for both tools.
 pub(crate) fn measure(place: &Path, flights: &Path, tools: &Path) -> Result<()> {
-    println!("\nNothing to do: a process from start to end, median (slowest) of {RUNS} runs, of DVC {DVC_RUNS}");
-    println!("| project | command | wall | a step |");
+    println!("\nNothing to do: elapsed time of the process, median (slowest) of {RUNS} runs, for DVC {DVC_RUNS}");
+    println!("| project | command | elapsed | per step |");
     println!("|---|---|---|---|");
     settle(flights)?;
     measured("flights, 4 steps", "perennial run", 4, RUNS, || run(flights))?;
@@ -41,8 +41,8 @@ pub(crate) fn measure(place: &Path, flights: &Path, tools: &Path) -> Result<()> 
 
     let times =
         |ours: Duration, steps: usize| (theirs.as_secs_f64() / DVC_STEPS as f64) / (ours.as_secs_f64() / steps as f64);
-    println!("\n{DVC_STEPS} steps beside {DVC_STEPS} stages: {:.0} times quicker", times(small, DVC_STEPS));
-    println!("a step of {STEPS} beside a stage of {DVC_STEPS}: {:.0} times quicker", times(large, STEPS));
+    println!("\n{DVC_STEPS} steps compared with {DVC_STEPS} stages: {:.0} times faster", times(small, DVC_STEPS));
+    println!("one step of {STEPS} compared with one stage of {DVC_STEPS}: {:.0} times faster", times(large, STEPS));
     Ok(())
 }
 
@@ -92,8 +92,8 @@ fn run(folder: &Path) -> Result<()> {
 }
 
 fn repro(tools: &Path, folder: &Path) -> Result<()> {
-    let told = good(&mut dvc(tools, folder, &["repro"]))?;
-    if told.contains("up to date") { Ok(()) } else { bail!("`dvc repro` found something to do:\n{told}") }
+    let output = good(&mut dvc(tools, folder, &["repro"]))?;
+    if output.contains("up to date") { Ok(()) } else { bail!("`dvc repro` found something to do:\n{output}") }
 }
 
 fn dvc(tools: &Path, folder: &Path, args: &[&str]) -> Command {

@@ -1,4 +1,4 @@
-//! From the start of the process to its first answer, and what it holds in memory when idle.
+//! The time from the start of the process to its first answer, and the memory of an idle server.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,13 +10,13 @@ use anyhow::{Context, Result, bail};
 use crate::ms;
 use crate::support::{Server, free_port, good, perennial, quantile};
 
-/// Starts of which the median counts.
+/// Measured starts; the result is their median.
 const STARTS: usize = 11;
-/// How often to ask until there is an answer.
-const ASK_EVERY: Duration = Duration::from_micros(500);
-/// When to give up.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a server is left alone before its memory is read.
+/// The time between two requests until the server answers.
+const POLL_INTERVAL: Duration = Duration::from_micros(500);
+/// The time limit of a start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server is idle before its memory is read.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// One start.
@@ -25,25 +25,25 @@ struct Started {
     ready: Duration,
 }
 
-/// What a process holds, in MB.
+/// The memory of a process, in MB.
 struct Memory {
-    /// Everything resident, pages of the binary's file too.
+    /// All resident memory, including mapped pages of the binary.
     resident: f64,
-    /// Of it, what is no file's.
+    /// The part that is not backed by a file.
     anonymous: f64,
 }
 
-/// Measures a folder nobody served before, one with an empty project, and one with data and a live model.
+/// Measures a new folder, a folder with an empty project, and one with data and a served model.
 pub(crate) fn measure(place: &Path, flights: &Path) -> Result<()> {
     println!("\n`perennial up`: median (slowest) of {STARTS} starts; memory {} s after a start", IDLE.as_secs());
-    println!("| project | /health answers | /ready answers | resident | of it anonymous |");
+    println!("| project | /health answers | /ready answers | resident memory | of which anonymous |");
     println!("|---|---|---|---|---|");
     let fresh = |start: usize| {
         let folder = place.join(format!("fresh-{start}"));
         good(&mut perennial(place, &["init", &folder.display().to_string()]))?;
         Ok(folder)
     };
-    row("empty, its first start (makes the database)", fresh)?;
+    row("empty, first start (creates the database)", fresh)?;
     let empty = fresh(STARTS)?;
     start(&empty)?;
     row("empty", |_| Ok(empty.clone()))?;
@@ -59,7 +59,7 @@ fn row(title: &str, folder: impl Fn(usize) -> Result<std::path::PathBuf>) -> Res
         ready.push(started.ready);
         if number + 1 == STARTS {
             std::thread::sleep(IDLE);
-            memory = Some(held(server.child.id())?);
+            memory = Some(memory_of(server.child.id())?);
         }
     }
     let memory = memory.context("no start was measured")?;
@@ -75,12 +75,12 @@ fn start(folder: &Path) -> Result<(Server, Started)> {
     let began = Instant::now();
     let mut server = Server::start(&mut command)?;
     let mut wait = |path: &str| -> Result<Duration> {
-        while !asked(port, path) {
+        while !is_ok(port, path) {
             server.alive()?;
-            if began.elapsed() > PATIENCE {
-                bail!("{path} was not answered within {} s", PATIENCE.as_secs());
+            if began.elapsed() > START_TIMEOUT {
+                bail!("{path} was not answered within {} s", START_TIMEOUT.as_secs());
             }
-            std::thread::sleep(ASK_EVERY);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(began.elapsed())
     };
@@ -88,19 +88,19 @@ fn start(folder: &Path) -> Result<(Server, Started)> {
     Ok((server, started))
 }
 
-/// Whether `path` is answered with 200 now.
-fn asked(port: u16, path: &str) -> bool {
-    let ask = || -> std::io::Result<[u8; 12]> {
+/// Whether a request for `path` is answered with status 200.
+fn is_ok(port: u16, path: &str) -> bool {
+    let request = || -> std::io::Result<[u8; 12]> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
         let mut head = [0; 12];
         stream.read_exact(&mut head)?;
         Ok(head)
     };
-    ask().is_ok_and(|head| &head == b"HTTP/1.1 200")
+    request().is_ok_and(|head| &head == b"HTTP/1.1 200")
 }
 
-fn held(pid: u32) -> Result<Memory> {
+fn memory_of(pid: u32) -> Result<Memory> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let megabytes = |name: &str| -> Result<f64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -1,4 +1,4 @@
-//! The load: keep-alive connections that each ask one request after the other, from one thread.
+//! The load: one thread with keep-alive connections, each of which sends one request after the other.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Connections that ask at the same time.
+/// The number of connections.
 pub(crate) const CONNECTIONS: usize = 8;
 
-/// The largest answer that is read.
+/// The greatest length of an answer.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What one round gave.
+/// The results of one round.
 pub(crate) struct Round {
-    /// How long each answer took.
+    /// The latency of each request.
     pub(crate) times: Vec<Duration>,
-    /// How long the round took.
+    /// The duration of the round.
     pub(crate) lasted: Duration,
-    /// Processor time this process took of it.
+    /// The CPU time that the load used.
     pub(crate) used: Duration,
 }
 
-/// A request as it goes over the wire; a body of null is none.
+/// The bytes of an HTTP request; a null body means no body.
 pub(crate) fn http(method: &str, path: &str, token: Option<&str>, body: &Value) -> Vec<u8> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
@@ -49,14 +49,14 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
     }
 
-    /// Sends a request and gives the answer's body; anything but 200 fails.
+    /// Sends a request and gives the body of the answer; a status other than 200 is an error.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<&[u8]> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let (mut begins, mut ends) = (0, None);
         while ends.is_none_or(|ends| self.buffer.len() < ends) {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
-                bail!("the connection was closed in the middle of an answer");
+                bail!("the connection was closed before the end of an answer");
             }
             if ends.is_none()
                 && let Some(head) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n")
@@ -67,13 +67,13 @@ impl Connection {
             }
         }
         if !self.buffer.starts_with(b"HTTP/1.1 200") {
-            bail!("not answered with 200: {}", String::from_utf8_lossy(&self.buffer));
+            bail!("the status is not 200: {}", String::from_utf8_lossy(&self.buffer));
         }
         Ok(&self.buffer[begins..])
     }
 }
 
-/// The length that the head of an answer says its body has.
+/// The content length in the head of an answer.
 fn length(head: &[u8]) -> Result<usize> {
     const NAME: &str = "content-length:";
     let head = std::str::from_utf8(head)?;
@@ -85,7 +85,7 @@ fn length(head: &[u8]) -> Result<usize> {
     Ok(length)
 }
 
-/// Asks over all connections until the time is up. Each connection begins at another request.
+/// Sends requests over all connections for a time. Each connection starts with another request.
 pub(crate) async fn round(port: u16, requests: &Arc<[Vec<u8>]>, lasts: Duration) -> Result<Round> {
     let mut connections = JoinSet::new();
     let mut open = Vec::new();
@@ -115,9 +115,9 @@ pub(crate) async fn round(port: u16, requests: &Arc<[Vec<u8>]>, lasts: Duration)
     Ok(Round { times, lasted: began.elapsed(), used: processor_time()?.saturating_sub(used) })
 }
 
-/// Processor time of this thread, which is all the load there is.
+/// The CPU time of this thread, which produces the whole load.
 fn processor_time() -> Result<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds = told.split(' ').next().context("schedstat begins with the time on a processor")?.parse()?;
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split(' ').next().context("schedstat starts with the CPU time")?.parse()?;
     Ok(Duration::from_nanos(nanoseconds))
 }

@@ -1,9 +1,8 @@
-//! One-row requests of the Open Inference Protocol over HTTP, beside MLServer: the same LightGBM
-//! model of 500 trees, the same flights, the same load. Perennial authenticates each request and
-//! writes each prediction to its log, as it does by default.
+//! One-row requests of the Open Inference Protocol over HTTP, compared with MLServer: the same LightGBM model of 500
+//! trees, the same flights, the same load. Perennial authenticates each request and writes each prediction to its log,
+//! as it does by default.
 //!
-//! `cargo xtask bench serving` runs it. It prints figures and judges none; that both give the
-//! same answers, it does check.
+//! `cargo xtask bench serving` runs it. It prints figures, and fails only if the predictions differ.
 
 mod load;
 mod mlserver;
@@ -20,23 +19,23 @@ use project::{MODEL, Released};
 use serde_json::Value;
 use support::{Server, machine, python, quantile, versions};
 
-/// Load before the figures begin.
+/// The duration of the load before the measurement.
 const WARM_UP: Duration = Duration::from_secs(3);
-/// How long one round lasts.
+/// The duration of one round.
 const ROUND: Duration = Duration::from_secs(5);
-/// Rounds; the median of each figure counts.
+/// Measured rounds; the result is the median of each figure.
 const ROUNDS: usize = 5;
-/// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How far apart two answers may be: the ONNX file holds 32-bit numbers.
-const APART_MAX: f64 = 1e-5;
+/// The time limit of a start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// The greatest allowed difference of two probabilities: the ONNX file contains 32-bit numbers.
+const DIFFERENCE_MAX: f64 = 1e-5;
 
-/// What a server did under load.
+/// The figures of a server under load.
 struct Figures {
     rate: f64,
     p50: Duration,
     p99: Duration,
-    /// Processors that the load itself kept busy.
+    /// The number of cores that the load itself used.
     load: f64,
 }
 
@@ -47,8 +46,8 @@ async fn main() -> Result<()> {
     let place = tempfile::tempdir()?;
     eprintln!("preparing: a year of flights, collected, trained in Python and released");
     let folder = project::release(place.path(), &training)?;
-    println!("\nOne row a request, {CONNECTIONS} connections, median of {ROUNDS} rounds of {} s", ROUND.as_secs());
-    println!("| server | requests/s | p50 | p99 | here: times as many | processors the load took |");
+    println!("\nOne row per request, {CONNECTIONS} connections, median of {ROUNDS} rounds of {} s", ROUND.as_secs());
+    println!("| server | requests/s | p50 | p99 | Perennial's rate relative to it | cores used by the load |");
     println!("|---|---|---|---|---|---|");
 
     let (mut server, port) = project::start(&folder)?;
@@ -71,30 +70,30 @@ async fn main() -> Result<()> {
         agree(&ours, &answers(port, &requests, "predict").await?)?;
         row(setting.title, rate, &measure(port, &requests).await?);
     }
-    println!("\nAll servers gave the same {} probabilities to {APART_MAX:e}.", ours.len());
+    println!("\nAll servers gave the same {} probabilities to {DIFFERENCE_MAX:e}.", ours.len());
     Ok(())
 }
 
-/// Waits until a server answers `path` with 200.
+/// Waits until a request for `path` is answered with status 200.
 async fn wait(server: &mut Server, port: u16, path: &str) -> Result<()> {
     let request = http("GET", path, None, &Value::Null);
     until(server, async || Connection::open(port).await?.ask(&request).await.map(drop)).await
 }
 
-/// Tries again and again while a server starts.
+/// Retries while a server starts.
 async fn until<T>(server: &mut Server, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
     let began = Instant::now();
     loop {
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.context("the server does not answer")),
+            Err(error) if began.elapsed() > START_TIMEOUT => return Err(error.context("the server does not answer")),
             Err(_) => server.alive()?,
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// The one number that each request is answered with, in the output of this name.
+/// The single value of an output for each request.
 async fn answers(port: u16, requests: &Arc<[Vec<u8>]>, output: &str) -> Result<Vec<f64>> {
     let mut connection = Connection::open(port).await?;
     let mut numbers = Vec::new();
@@ -109,8 +108,8 @@ async fn answers(port: u16, requests: &Arc<[Vec<u8>]>, output: &str) -> Result<V
 
 fn agree(ours: &[f64], theirs: &[f64]) -> Result<()> {
     let apart = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    if ours.len() != theirs.len() || apart > APART_MAX {
-        bail!("the servers do not agree: probabilities are up to {apart:e} apart");
+    if ours.len() != theirs.len() || apart > DIFFERENCE_MAX {
+        bail!("the servers disagree: probabilities differ by up to {apart:e}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! MLServer over a folder with one LightGBM model.
+//! MLServer with a repository of one LightGBM model.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,16 +9,16 @@ use serde_json::{Map, Value, json};
 use crate::project::MODEL;
 use crate::support::{Server, free_port};
 
-/// One way to run it.
+/// One configuration of MLServer.
 pub(crate) struct Setting {
     pub(crate) title: &'static str,
-    /// Settings beside its own defaults.
+    /// Settings that differ from the defaults.
     pub(crate) settings: fn(&mut Map<String, Value>),
     pub(crate) environment: &'static [(&'static str, &'static str)],
 }
 
-/// As it comes, without its worker process, and tuned by somebody who knows that a row is too
-/// little work for LightGBM's threads.
+/// The defaults; without a worker process; and with LightGBM limited to one thread, because one row is too little work
+/// for several.
 pub(crate) const SETTINGS: [Setting; 3] = [
     Setting { title: "MLServer, its defaults (one worker process)", settings: |_| (), environment: &[] },
     Setting { title: "MLServer, `parallel_workers` 0", settings: no_worker, environment: &[] },
@@ -47,7 +47,7 @@ pub(crate) fn repository(place: &Path, booster: &[u8]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Starts it; gives the port at which it will answer.
+/// Starts MLServer; gives its port.
 pub(crate) fn start(tools: &str, repository: &Path, setting: &Setting) -> Result<(Server, u16)> {
     let port = free_port()?;
     let mut settings = Map::new();
@@ -57,7 +57,7 @@ pub(crate) fn start(tools: &str, repository: &Path, setting: &Setting) -> Result
     }
     (setting.settings)(&mut settings);
     std::fs::write(repository.join("settings.json"), Value::Object(settings).to_string())?;
-    let program = Path::new(tools).parent().context("a Python lies in a folder")?.join("mlserver");
+    let program = Path::new(tools).parent().context("the path of the Python has no parent folder")?.join("mlserver");
     let mut command = Command::new(program);
     command.current_dir(repository).args(["start", "."]).envs(setting.environment.iter().copied());
     Ok((Server::start(&mut command)?, port))

@@ -1,4 +1,4 @@
-//! The project whose model is served: collected, trained, judged and released by the binary.
+//! The project whose model is served; the binary collects, trains, evaluates and releases it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,22 +13,22 @@ use crate::support::{Server, free_port, good, perennial};
 /// The endpoint, and the model's name in MLServer.
 pub(crate) const MODEL: &str = "delay";
 
-/// Flights that are asked about, in turns.
+/// The number of different flights in the requests.
 const ROWS: usize = 256;
 
-/// Runs the project to its release; `python` is first on the path. Gives its folder.
+/// Releases the project, with `python` first in `PATH`; gives its folder.
 pub(crate) fn release(place: &Path, python: &str) -> Result<PathBuf> {
     let folder = place.join("flights");
     good(&mut perennial(place, &["init", "--example", "flights", "flights"]))?;
     std::fs::write(folder.join(perennial_config::FILE_NAME), include_str!("perennial.toml"))?;
     std::fs::write(folder.join("train.py"), include_str!("train.py"))?;
-    let first = Path::new(python).parent().context("a Python lies in a folder")?;
+    let first = Path::new(python).parent().context("the path of the Python has no parent folder")?;
     let path = format!("{}:{}", first.display(), std::env::var("PATH").unwrap_or_default());
     good(perennial(&folder, &["release"]).env("PATH", path))?;
     Ok(folder)
 }
 
-/// Starts `perennial up`; gives the port at which it will answer.
+/// Starts `perennial up`; gives its port.
 pub(crate) fn start(folder: &Path) -> Result<(Server, u16)> {
     let port = free_port()?;
     Ok((Server::start(&mut perennial(folder, &["up", "--port", &port.to_string()]))?, port))
@@ -40,17 +40,17 @@ pub(crate) fn token(folder: &Path) -> Result<String> {
     Ok(file["token"].as_str().context("the server file holds a token")?.to_owned())
 }
 
-/// The released model, and what to ask it.
+/// The released model, and rows for requests.
 pub(crate) struct Released {
-    /// The model as LightGBM writes it.
+    /// The model in LightGBM's own format.
     pub(crate) booster: Vec<u8>,
     columns: Vec<String>,
     codes: BTreeMap<String, Vec<String>>,
-    /// The newest flights of which everything is known, in the order of the columns.
+    /// The latest flights whose columns are all known, in the order of the columns.
     rows: Vec<Vec<Value>>,
 }
 
-/// What `train.py` leaves in `codes.json`.
+/// The content of `codes.json`, which `train.py` writes.
 #[derive(Deserialize)]
 struct Codes {
     columns: Vec<String>,
@@ -88,7 +88,7 @@ impl Released {
         Ok(Self { booster, columns, codes, rows })
     }
 
-    /// Every row as Perennial asks for it: a tensor a feature, by its name.
+    /// The request of each row for Perennial: one tensor per feature, by name.
     pub(crate) fn by_name(&self) -> Vec<Value> {
         let tensor = |(name, value): (&String, &Value)| {
             let datatype = if value.is_string() { "BYTES" } else { "FP32" };
@@ -98,7 +98,7 @@ impl Released {
         self.rows.iter().map(body).collect()
     }
 
-    /// Every row as MLServer's LightGBM asks for it: one tensor of numbers, text by its code.
+    /// The request of each row for MLServer: one tensor of numbers, with texts as codes.
     pub(crate) fn by_place(&self) -> Vec<Value> {
         let body = |row: &Vec<Value>| {
             let data: Vec<Value> = self.columns.iter().zip(row).map(|(name, value)| self.coded(name, value)).collect();
@@ -109,7 +109,7 @@ impl Released {
 
     fn coded(&self, column: &str, value: &Value) -> Value {
         let Some(codes) = self.codes.get(column) else { return value.clone() };
-        // What training did not see is -1, as its encoder has it.
+        // A text that is not in the training data has the code -1.
         let code = codes.iter().position(|text| Some(text.as_str()) == value.as_str());
         code.map_or(json!(-1), |code| json!(code))
     }

@@ -1,7 +1,7 @@
-"""LightGBM of 500 trees on the flights, left behind twice: as ONNX, and as LightGBM writes it.
+"""Trains LightGBM with 500 trees on the flights, and writes it as ONNX and in LightGBM's own format.
 
-A `run` step. Text enters the trees as codes: in the ONNX file by an encoder of its own, so that
-it takes the features as they are; whoever asks LightGBM itself needs `codes.json` for that.
+This is a `run` step. The trees receive texts as codes. The ONNX file contains the encoder, so its inputs are the
+original features. Requests to LightGBM itself need the codes in `codes.json`.
 """
 
 import json
@@ -20,7 +20,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 NO_FEATURES = ["flight_id", "time_hour", "tailnum", "late"]
 TEXTS = ["carrier", "origin", "dest"]
-# Where `LGBMClassifier` has an operator set of its own, this is the newest its converter writes.
+# The newest operator sets that the converter of `LGBMClassifier` supports.
 OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def onnx(model: Pipeline, features: pd.DataFrame) -> bytes:
-    """One input a feature, by its name; probabilities as one tensor."""
+    """Converts the model: one input per feature, by name; probabilities as one tensor."""
     update_registered_converter(
         lightgbm.LGBMClassifier,
         "LightGbmLGBMClassifier",

@@ -1,4 +1,4 @@
-//! What the benchmarks of the binary share.
+//! Code shared by the benchmarks of the binary.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How long a server may take to end when it is asked to; then it is ended, its child processes too.
-const STOPS_WITHIN: Duration = Duration::from_secs(10);
+/// How long a server may take to stop after SIGTERM, before it is killed with its child processes.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The binary in `folder`, without what the caller's environment says of servers.
+/// The binary in `folder`, without the environment variables that choose a server.
 pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
     command.current_dir(folder).args(args).stdin(Stdio::null());
@@ -20,36 +20,36 @@ pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// Runs a command that has to end well; gives what it printed.
+/// Runs a command that must succeed; gives its standard output.
 pub(crate) fn good(command: &mut Command) -> Result<String> {
-    let told = command.output().with_context(|| format!("{command:?} does not start"))?;
-    let printed = String::from_utf8_lossy(&told.stdout).into_owned();
-    if !told.status.success() {
-        bail!("{command:?} failed: {}\n{printed}{}", told.status, String::from_utf8_lossy(&told.stderr));
+    let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!("{command:?} failed: {}\n{printed}{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(printed)
 }
 
-/// A server, ended when it is dropped.
+/// A running server, stopped when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
 }
 
 impl Server {
-    /// Starts a command that serves until it is ended; what it tells goes nowhere.
+    /// Starts a server and discards its output.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let child = command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("{command:?} does not start"))?;
+            .with_context(|| format!("cannot start {command:?}"))?;
         Ok(Self { child })
     }
 
-    /// Fails when it has ended already.
+    /// Fails if the server has ended.
     pub(crate) fn alive(&mut self) -> Result<()> {
         match self.child.try_wait()? {
-            Some(status) => bail!("the server ended too early: {status}"),
+            Some(status) => bail!("the server ended early: {status}"),
             None => Ok(()),
         }
     }
@@ -59,13 +59,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         let pid = self.child.id();
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        // Whatever ended by itself meanwhile needs no signal.
+        // An error means that the process has ended.
         let signal = |name: &str, pids: &str| {
             let _ = Command::new("kill").arg(name).args(pids.split_whitespace()).stderr(Stdio::null()).status();
         };
         signal("-TERM", &pid.to_string());
         let began = Instant::now();
-        while began.elapsed() < STOPS_WITHIN {
+        while began.elapsed() < STOP_TIMEOUT {
             if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
                 return;
             }
@@ -76,24 +76,24 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody uses now.
+/// An unused port.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// A Python of `cargo xtask bench`, by the variable that names it.
+/// The path of a Python from an environment variable that `cargo xtask bench` sets.
 pub(crate) fn python(variable: &str) -> Result<String> {
     std::env::var(variable).with_context(|| format!("{variable} is not set: run this with `cargo xtask bench`"))
 }
 
-/// The versions of Python packages, in words.
+/// The versions of Python and of packages, as text.
 pub(crate) fn versions(python: &str, packages: &[&str]) -> Result<String> {
     let script = "import platform, sys\nfrom importlib.metadata import version\n\
         print(', '.join(['Python ' + platform.python_version(), *(f'{name} {version(name)}' for name in sys.argv[1:])]))";
     Ok(good(Command::new(python).args(["-c", script]).args(packages))?.trim().to_owned())
 }
 
-/// What the figures were taken on, in words.
+/// The machine and the version, as text.
 pub(crate) fn machine() -> String {
     let read = |place: &str| std::fs::read_to_string(place).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
@@ -108,7 +108,7 @@ pub(crate) fn machine() -> String {
     )
 }
 
-/// The time at or below which `share` of the times are; sorts them.
+/// The quantile of the times at `share`; sorts them.
 pub(crate) fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
     let place = (times.len() as f64 * share) as usize;

@@ -5,7 +5,7 @@ use clap::error::ErrorKind;
 
 use super::*;
 
-/// First lines of what is digested, which begin like commands, and how a step's launcher is started.
+/// Texts that start like a command: the first lines of digested formats, and the launcher of steps.
 const FORMATS: [&str; 4] =
     ["perennial table 1", "perennial manifest 1", "perennial ledger entry 1", "perennial __launch"];
 
@@ -23,14 +23,14 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What stands between backticks or as code of a page, and the lines of blocks of code, as far as they begin with
-/// the binary's name.
+/// The texts between backticks, the code elements of pages, and the lines of code blocks that start with the name of
+/// the binary.
 fn commands_in(text: &str) -> Vec<&str> {
     let quoted = text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
     let code = text.split("<code>").skip(1).filter_map(|rest| rest.split('<').next());
     let mut commands: Vec<&str> =
         quoted.chain(code).chain(text.lines()).filter(|text| text.starts_with("perennial ")).collect();
-    // What follows a command on its line is told about it; what a template puts in is a value.
+    // The rest of the line is a comment or another command; `{{` starts a value of a template.
     for command in &mut commands {
         *command = command.split("{{").next().unwrap_or_default();
         *command = command.split(['#', '|', '>', '&', ';']).next().unwrap_or_default().trim_end();
@@ -39,12 +39,12 @@ fn commands_in(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_arguments_hold_together() {
+fn the_arguments_are_consistent() {
     Arguments::command().debug_assert();
 }
 
 #[test]
-fn every_command_that_a_text_names_is_one() {
+fn every_command_in_documents_and_messages_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut files = Vec::new();
     for folder in ["crates", "docs", "examples"] {
@@ -58,37 +58,37 @@ fn every_command_that_a_text_names_is_one() {
             seen += 1;
             let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
             let refused = Arguments::try_parse_from(words).err().map(|error| error.kind());
-            // A verb may be named without what it needs, and with a word that stands for a value.
+            // A text may name a command without its arguments, or with placeholders.
             if matches!(refused, Some(ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument)) {
                 wrong.push(format!("{}: {command}", file.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "no command of this binary:\n{}", wrong.join("\n"));
-    assert!(seen > 100, "only {seen} commands were seen");
+    assert!(wrong.is_empty(), "these commands do not exist:\n{}", wrong.join("\n"));
+    assert!(seen > 100, "only {seen} commands were found");
 }
 
-/// Every verb below, with the words that lead to it.
-fn verbs(command: &clap::Command, path: &[&str]) -> Vec<(String, clap::Command)> {
+/// Every subcommand, with its full path.
+fn paths_and_commands(command: &clap::Command, path: &[&str]) -> Vec<(String, clap::Command)> {
     let below = command.get_subcommands().filter(|below| below.get_name() != "help");
     let below = below.flat_map(|below| {
         let path = [path, &[below.get_name()]].concat();
         let own = (path.join(" "), below.clone());
-        std::iter::once(own).chain(verbs(below, &path)).collect::<Vec<_>>()
+        std::iter::once(own).chain(paths_and_commands(below, &path)).collect::<Vec<_>>()
     });
     below.collect()
 }
 
 #[test]
-fn every_verb_that_takes_something_shows_examples_that_it_takes() {
-    for (verb, command) in verbs(&Arguments::command(), &["perennial"]) {
+fn every_command_with_arguments_has_valid_examples() {
+    for (name, command) in paths_and_commands(&Arguments::command(), &["perennial"]) {
         let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let examples: Vec<&str> = examples.lines().filter(|line| line.starts_with("  perennial ")).collect();
-        let takes = command.get_positionals().next().is_some();
-        assert!(!takes || !examples.is_empty(), "`{verb}` shows no example");
+        let has_arguments = command.get_positionals().next().is_some();
+        assert!(!has_arguments || !examples.is_empty(), "`{name}` has no example");
         for example in examples {
             let words = example.split('>').next().unwrap().split('\'').enumerate().flat_map(|(place, part)| {
-                // What stands between quotes is one word.
+                // A quoted text is one argument.
                 if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
             });
             Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));

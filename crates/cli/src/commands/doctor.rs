@@ -1,4 +1,4 @@
-//! `perennial doctor`: what is found, what is missing, and the next act.
+//! `perennial doctor`: what the machine has, what is missing, and what to do.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +10,11 @@ use perennial_runners::LocalRunner;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::commands::data_folder;
-use crate::host::team_server;
+use crate::connection::team_server;
+use crate::data_folder;
 use crate::output::{say, table};
 
+/// One line of the report.
 struct Finding {
     part: &'static str,
     state: &'static str,
@@ -23,26 +24,26 @@ struct Finding {
 
 pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
     let mut findings = vec![
-        program("python", &["python3", "python"], "needed by steps written in Python: install Python 3"),
+        program("python", &["python3", "python"], "steps in Python need it: install Python 3"),
         program(
             "uv",
             &["uv"],
-            "makes environments of `env = \"uv:…\"` sooner than Python's own venv, which serves without it: `pip install uv`",
+            "creates the environments of `env = \"uv:…\"` faster than Python's venv module, which is used without it: `pip install uv`",
         ),
         onnx_runtime(),
         isolation().await,
-        data(folder),
+        disk(folder),
         project(folder),
         database().await,
         open_files(),
     ];
     findings.extend(server().await);
     if json {
-        let told: Vec<_> = findings
+        let report: Vec<_> = findings
             .iter()
             .map(|f| json!({ "part": f.part, "state": f.state, "found": f.found, "next": f.next }))
             .collect();
-        say!("{}", json!(told));
+        say!("{}", json!(report));
     } else {
         let rows: Vec<Vec<String>> = findings
             .iter()
@@ -55,8 +56,8 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
 
 fn program(part: &'static str, names: &[&str], next: &str) -> Finding {
     for name in names {
-        if let Ok(told) = Command::new(name).arg("--version").output() {
-            let text = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        if let Ok(output) = Command::new(name).arg("--version").output() {
+            let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             return Finding { part, state: "found", found: text, next: String::new() };
         }
     }
@@ -71,26 +72,26 @@ fn onnx_runtime() -> Finding {
         None => Finding {
             part: "ONNX Runtime",
             state: "missing",
-            found: "classical models need none".to_owned(),
-            next: "for other models: `pip install onnxruntime`, set ORT_DYLIB_PATH".to_owned(),
+            found: "classical models do not need it".to_owned(),
+            next: "for other models: `pip install onnxruntime`, then set ORT_DYLIB_PATH".to_owned(),
         },
     }
 }
 
 async fn isolation() -> Finding {
     let (state, found, next) = match isolated().await {
-        Ok(told) if told != "none" => ("found", told, String::new()),
+        Ok(isolation) if isolation != "none" => ("found", isolation, String::new()),
         Ok(_) => (
             "missing",
-            "this kernel has no Landlock".to_owned(),
-            "steps run; their records say `isolation = none`".to_owned(),
+            "the kernel has no Landlock".to_owned(),
+            "steps run without isolation; their records contain `isolation = none`".to_owned(),
         ),
-        Err(error) => ("wrong", format!("{error:#}"), "no step can be started here".to_owned()),
+        Err(error) => ("wrong", format!("{error:#}"), "steps cannot be started on this machine".to_owned()),
     };
     Finding { part: "isolation", state, found, next }
 }
 
-/// What isolates a step: a command is run as one.
+/// The isolation of steps, found by running a command as a step.
 async fn isolated() -> Result<String> {
     let place = tempfile::tempdir()?;
     let folder = place.path().join("work");
@@ -107,7 +108,7 @@ async fn isolated() -> Result<String> {
     Ok(local.run(command).await?.isolation)
 }
 
-/// The team's server, when one is configured: whether it answers, and knows the token.
+/// The team's server, if one is configured: whether it answers and accepts the token.
 async fn server() -> Option<Finding> {
     let server = team_server()?;
     let asked = async {
@@ -125,10 +126,10 @@ async fn server() -> Option<Finding> {
     })
 }
 
-fn data(folder: &Path) -> Finding {
-    let data = data_folder(folder);
+fn disk(folder: &Path) -> Finding {
+    let data = data_folder::of(folder);
     let place = if data.exists() { data.clone() } else { folder.to_path_buf() };
-    match fs4::available_space(&place) {
+    match rustix::fs::statvfs(&place).map(|disk| disk.f_bavail * disk.f_frsize) {
         Ok(bytes) if bytes < 2 * 1024 * 1024 * 1024 => Finding {
             part: "disk",
             state: "wrong",
@@ -145,7 +146,7 @@ fn data(folder: &Path) -> Finding {
             part: "disk",
             state: "wrong",
             found: error.to_string(),
-            next: "the project's folder must be readable".to_owned(),
+            next: "make the project folder readable".to_owned(),
         },
     }
 }
@@ -156,14 +157,14 @@ fn project(folder: &Path) -> Finding {
             part: "project file",
             state: "found",
             found: perennial_config::FILE_NAME.to_owned(),
-            next: "`perennial check` judges it".to_owned(),
+            next: "`perennial check` validates it".to_owned(),
         };
     }
     Finding {
         part: "project file",
         state: "missing",
         found: String::new(),
-        next: "`perennial init`, or `-C DIR`".to_owned(),
+        next: "`perennial init` writes one; `-C DIR` names another folder".to_owned(),
     }
 }
 
@@ -206,7 +207,7 @@ fn open_files() -> Finding {
         None => Finding {
             part: "open files",
             state: "found",
-            found: "not told by this system".to_owned(),
+            found: "the system does not report a limit".to_owned(),
             next: String::new(),
         },
     }

@@ -1,4 +1,7 @@
-//! Verbs that read and show.
+//! Commands that read and show.
+
+mod details;
+mod release;
 
 use std::process::ExitCode;
 
@@ -11,19 +14,16 @@ use crate::args::{Command, Data, Releases};
 use crate::client::Client;
 use crate::output::{cell, note, say, table};
 
-/// Values that a gate saw and a line tells, at most.
-const VALUES_MAX: usize = 6;
-
-/// Where a list is and which of its fields make columns: (heading, field).
+/// The path of a list, and its columns: (heading, field).
 type View = (String, Vec<(&'static str, &'static str)>);
 
-/// The items of a list, however the answer wraps them.
+/// The items of a list: the response itself, or its field `items`.
 pub(crate) fn items(answer: &Value) -> Vec<Value> {
     let list = answer.as_array().or_else(|| answer.get("items").and_then(Value::as_array));
     list.cloned().unwrap_or_default()
 }
 
-/// Shows what a reading verb asks for.
+/// Runs a command that reads and shows.
 pub(crate) async fn show(client: &Client, project: &str, command: &Command, json: bool) -> Result<ExitCode> {
     let base = format!("/api/v1/projects/{project}");
     match command {
@@ -35,15 +35,15 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
         }
         Command::Data(Data::Show { dataset }) => {
             let zone = zone(client, &base, json).await?;
-            dataset_of(client, &base, dataset, &zone, json).await
+            details::dataset(client, &base, dataset, &zone, json).await
         }
         Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
         Command::Verify { head } => {
             let query = head.as_ref().map_or_else(String::new, |head| format!("?head={head}"));
-            verify(client.get(&format!("/api/v1/verify{query}")).await?, project, json)
+            details::verify(client.get(&format!("/api/v1/verify{query}")).await?, project, json)
         }
         Command::Logs { step } => {
-            logs(&client.get(&format!("{base}/steps/{step}/log")).await?, json);
+            details::logs(&client.get(&format!("{base}/steps/{step}/log")).await?, json);
             Ok(ExitCode::SUCCESS)
         }
         Command::Clock => {
@@ -67,7 +67,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             if json {
                 say!("{answer}");
             } else {
-                release(&answer, &zone(client, &base, json).await?);
+                release::release(&answer, &zone(client, &base, json).await?);
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -80,7 +80,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             }
             let mut listed = items(&answer);
             if matches!(other, Command::Endpoints) {
-                listed.iter_mut().for_each(without_old_canary);
+                listed.iter_mut().for_each(hide_promoted_canary);
             }
             if listed.is_empty() {
                 say!("none yet");
@@ -92,7 +92,7 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
     }
 }
 
-/// The timezone that a project's instants are shown in.
+/// The timezone of a project, in which times are shown.
 async fn zone(client: &Client, base: &str, json: bool) -> Result<TimeZone> {
     if json {
         return Ok(TimeZone::UTC);
@@ -101,7 +101,7 @@ async fn zone(client: &Client, base: &str, json: bool) -> Result<TimeZone> {
     Ok(calendar::timezone(project["timezone"].as_str().unwrap_or("UTC"))?)
 }
 
-/// Items as a table; columns of instants say the timezone.
+/// Items as a table; the headings of times name the timezone.
 fn shown(items: &[Value], columns: &[(&str, &str)], zone: &TimeZone) -> String {
     let name = zone.iana_name().unwrap_or("UTC");
     let heads: Vec<String> = columns
@@ -116,105 +116,28 @@ fn shown(items: &[Value], columns: &[(&str, &str)], zone: &TimeZone) -> String {
     table(&heads.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
 }
 
-/// A release: its Decision gate by gate, who said yes, what came of it.
-fn release(answer: &Value, zone: &TimeZone) {
-    let release = &answer["release"];
-    say!("release  {}", cell(&release["digest"]));
-    say!("version  {}", cell(&release["number"]));
-    say!("made     {} ({})", short("project_at", &release["project_at"], zone), zone.iana_name().unwrap_or("UTC"));
-    say!("head     {}", cell(&release["ledger_head"]));
-    if let Some(decision) = items(&answer["decisions"]).first() {
-        let champion = decision["champion_number"].as_i64();
-        let beside = champion.map_or_else(String::new, |number| format!(", beside version {number}"));
-        say!("\ndecision {}{beside}:", cell(&decision["verdict"]));
-        let gates = items(&decision["body"]["gates"]);
-        let gates = gates.iter().map(|gate| {
-            let judged = &gate["judgement"];
-            let missing = items(&judged["missing"]).into_iter().map(|name| format!("{} is not known", cell(&name)));
-            let mut values: Vec<String> = missing.chain(seen(judged)).collect();
-            let more = values.len().saturating_sub(VALUES_MAX);
-            values.truncate(VALUES_MAX);
-            values.extend((more > 0).then(|| format!("and {more} more")));
-            vec![cell(&gate["gate"]), cell(&judged["verdict"]), cell(&gate["expression"]), values.join(", ")]
-        });
-        say!("{}", table(&["gate", "verdict", "expression", "values"], &gates.collect::<Vec<_>>()));
-    }
-    let approvals = items(&answer["approvals"]);
-    if !approvals.is_empty() {
-        say!(
-            "\n{}",
-            shown(
-                &approvals,
-                &[("approved as", "role"), ("by", "principal"), ("at", "project_at"), ("note", "note")],
-                zone
-            )
-        );
-    }
-    let mut promotions = items(&answer["promotions"]);
-    for promotion in &mut promotions {
-        promotion["why"] = why(&promotion["cause"]).into();
-    }
-    if !promotions.is_empty() {
-        let columns = [
-            ("endpoint", "endpoint"),
-            ("what", "kind"),
-            ("from", "from_number"),
-            ("to", "to_number"),
-            ("by", "actor"),
-            ("at", "project_at"),
-            ("why", "why"),
-        ];
-        say!("\n{}", shown(&promotions, &columns, zone));
-    }
-}
-
-/// The values that an expression was judged by.
-fn seen(judged: &Value) -> Vec<String> {
-    items(&judged["values"]).iter().map(|seen| format!("{} = {}", cell(&seen[0]), measured(&seen[1]))).collect()
-}
-
-/// What moved a version to or from an endpoint, in words.
-fn why(cause: &Value) -> String {
-    let word = |name: &str| cell(&cause[name]);
-    match cause["kind"].as_str().unwrap_or_default() {
-        "canary" => format!("its canary lasted and answered {} requests", measured(&cause["requests"])),
-        "rollback_rule" => {
-            format!("its rollback rule holds: {} ({})", word("rule"), seen(cause).join(", "))
-        }
-        "trigger" => format!("trigger {}", word("trigger")),
-        "person" => format!("asked for by {}", word("by")),
-        other => other.to_owned(),
-    }
-}
-
-/// A measure: whole numbers without digits behind the point.
-fn measured(value: &Value) -> String {
-    let whole = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15);
-    whole.map_or_else(|| cell(value), |whole| format!("{whole:.0}"))
-}
-
-/// Leaves out of an endpoint what is no news of its last canary: one that was promoted is or was the champion.
-fn without_old_canary(endpoint: &mut Value) {
+/// Hides a canary that was promoted: it is, or was, the champion.
+fn hide_promoted_canary(endpoint: &mut Value) {
     if endpoint["canary_state"] == "promoted" {
         endpoint["canary_number"] = Value::Null;
         endpoint["canary_state"] = Value::Null;
     }
 }
 
-/// The tokens that are not void.
+/// Shows the tokens that are not revoked.
 pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
-    let mut holders = items(answer);
-    for holder in &mut holders {
-        if let Some(tokens) = holder["tokens"].as_array_mut() {
+    let mut principals = items(answer);
+    for principal in &mut principals {
+        if let Some(tokens) = principal["tokens"].as_array_mut() {
             tokens.retain(|token| token["revoked_at"].is_null());
         }
     }
     if json {
-        say!("{}", json!({ "items": holders }));
+        say!("{}", json!({ "items": principals }));
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows = Vec::new();
-    for principal in holders {
+    for principal in principals {
         for token in items(&principal["tokens"]) {
             rows.push(vec![
                 cell(&token["id"]),
@@ -227,23 +150,8 @@ pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
             ]);
         }
     }
-    say!("{}", table(&["token", "whose", "kind", "role", "on", "made (UTC)", "ends (UTC)"], &rows));
+    say!("{}", table(&["token", "owner", "kind", "role", "on", "created (UTC)", "expires (UTC)"], &rows));
     Ok(ExitCode::SUCCESS)
-}
-
-fn logs(answer: &Value, json: bool) {
-    let word = |name: &str| answer.get(name).and_then(Value::as_str);
-    if json {
-        say!("{answer}");
-    } else if let Some(log) = word("log") {
-        say!("{}", log.trim_end_matches('\n'));
-    } else {
-        let kind = word("kind").map(|kind| format!(", a step of kind `{kind}`,")).unwrap_or_default();
-        note!("`{}`{kind} wrote no log", word("step").unwrap_or_default());
-        if let Some(message) = word("message") {
-            note!("  it {}: {message}", word("state").unwrap_or_default());
-        }
-    }
 }
 
 fn view(command: &Command) -> View {
@@ -265,8 +173,8 @@ fn view(command: &Command) -> View {
                 ("version", "number"),
                 ("at", "project_at"),
                 ("decision", "verdict"),
-                ("approved as", "approved"),
-                ("now", "part"),
+                ("approved by", "approved"),
+                ("serves as", "part"),
             ],
         ),
         Command::Models => (
@@ -274,7 +182,7 @@ fn view(command: &Command) -> View {
             &[
                 ("version", "number"),
                 ("aliases", "aliases"),
-                ("measure", "measures"),
+                ("metrics", "measures"),
                 ("tested from", "test_start_at"),
                 ("flavour", "flavor"),
                 ("at", "project_at"),
@@ -288,7 +196,7 @@ fn view(command: &Command) -> View {
                 ("endpoint", "name"),
                 ("champion", "champion_number"),
                 ("canary", "canary_number"),
-                ("canary is", "canary_state"),
+                ("canary state", "canary_state"),
                 ("share", "canary_share"),
                 ("waits for", "canary_waits_for"),
             ],
@@ -336,15 +244,16 @@ fn view(command: &Command) -> View {
     (path.to_owned(), columns.to_vec())
 }
 
-/// Digests are shown by their beginning, instants to the minute, measures with their names.
+/// The short form of a value: the first digits of a digest, a time to the minute, metrics with their names.
 fn short(field: &str, value: &Value, zone: &TimeZone) -> String {
     let text = match value {
         Value::Array(list) if list.is_empty() => cell(&Value::Null),
         Value::Object(measures) if measures.is_empty() => cell(&Value::Null),
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(", "),
         Value::Object(measures) => {
-            let told = measures.iter().map(|(name, value)| format!("{name} {:.4}", value.as_f64().unwrap_or(f64::NAN)));
-            told.collect::<Vec<_>>().join(", ")
+            let named =
+                measures.iter().map(|(name, value)| format!("{name} {:.4}", value.as_f64().unwrap_or(f64::NAN)));
+            named.collect::<Vec<_>>().join(", ")
         }
         other => cell(other),
     };
@@ -380,43 +289,7 @@ fn page(answer: &Value, json: bool) -> Result<ExitCode> {
         .unwrap_or_default();
     say!("{}", table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &rows));
     if answer["truncated"] == json!(true) {
-        note!("more rows follow; `--limit` asks for more");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn dataset_of(client: &Client, base: &str, dataset: &str, zone: &TimeZone, json: bool) -> Result<ExitCode> {
-    let versions = client.get(&format!("{base}/datasets/{dataset}/versions")).await?;
-    let loads = client.get(&format!("{base}/datasets/{dataset}/loads")).await?;
-    let checked = client.get(&format!("{base}/datasets/{dataset}/checks?loads=1")).await?;
-    if json {
-        say!("{}", json!({ "versions": versions, "loads": loads, "checks": checked }));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let columns = [("version", "number"), ("rows", "rows"), ("at", "project_at"), ("digest", "digest")];
-    say!("{}", shown(&items(&versions), &columns, zone));
-    let columns = [
-        ("load", "id"),
-        ("state", "state"),
-        ("arrived", "arrived"),
-        ("entered", "entered"),
-        ("set aside", "set_aside"),
-        ("from", "source_path"),
-        ("message", "message"),
-    ];
-    say!("\n{}", shown(&items(&loads), &columns, zone));
-    let results = items(&checked).first().map(|newest| newest["results"].clone()).unwrap_or_default();
-    let checks: Vec<Vec<String>> = items(&results)
-        .iter()
-        .map(|check| {
-            ["/name", "/severity", "/verdict", "/answer/message"]
-                .map(|at| cell(check.pointer(at).unwrap_or(&Value::Null)))
-                .to_vec()
-        })
-        .collect();
-    if !checks.is_empty() {
-        say!("\nchecks of the newest load:");
-        say!("{}", table(&["check", "severity", "verdict", "found"], &checks));
+        note!("there are more rows; `--limit` shows more of them");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -430,34 +303,10 @@ fn explain(answer: &Value, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A lineage answer as text: its lines if the server gives them, else its edges.
+/// A lineage response as text: its text if it has one, else its edges as JSON.
 pub(crate) fn explained(answer: &Value) -> String {
     if let Some(text) = answer.get("text").and_then(Value::as_str) {
         return text.to_owned();
     }
     serde_json::to_string_pretty(answer).unwrap_or_default()
-}
-
-/// Tells of every chain; the `head` to note is that of this project's.
-fn verify(mut answer: Value, project: &str, json: bool) -> Result<ExitCode> {
-    let holds = answer["holds"] == json!(true);
-    let chains = items(&answer["chains"]);
-    if json {
-        let own = chains.iter().find(|chain| chain["project"] == project);
-        answer["head"] = own.map_or(Value::Null, |chain| chain["head"].clone());
-        say!("{answer}");
-        return Ok(ExitCode::from(u8::from(!holds)));
-    }
-    for chain in chains.iter().filter(|chain| chain["entries"] != json!(0)) {
-        let whose = chain["project"].as_str().map_or_else(|| "the server".to_owned(), |name| format!("`{name}`"));
-        if chain["holds"] == json!(true) {
-            say!("the ledger holds: {} entries of {whose}, head {}", cell(&chain["entries"]), cell(&chain["head"]));
-        } else {
-            say!("the ledger of {whose} does not hold: {}", cell(&chain["message"]));
-        }
-    }
-    if let Some(message) = answer["message"].as_str() {
-        say!("the ledger does not hold: {message}");
-    }
-    Ok(ExitCode::from(u8::from(!holds)))
 }

@@ -11,102 +11,110 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::commands::{data_folder, done};
-use crate::output::{note, refused};
+use crate::commands::done;
+use crate::data_folder;
+use crate::embedded_server;
+use crate::output::{note, user_error};
 
-/// What a backup tells of itself. Written last, so that a folder that has it is whole.
-const NOTE: &str = "backup.json";
+/// The file that describes a backup. It is written last: a folder without it is not a complete backup.
+const DESCRIPTION: &str = "backup.json";
 
-/// Refuses a folder in which no store was ever made: an empty backup is none.
-pub(crate) fn judge_folder(folder: &Path) -> Result<()> {
-    let data = data_folder(&folder.canonicalize().with_context(|| format!("{} is not there", folder.display()))?);
+/// Fails if the project folder has no data folder, so that there is nothing to back up.
+pub(crate) fn check_data_folder(folder: &Path) -> Result<()> {
+    let data =
+        data_folder::of(&folder.canonicalize().with_context(|| format!("folder {} does not exist", folder.display()))?);
     if data.is_dir() {
         return Ok(());
     }
-    let message = format!("there is nothing to back up: {} is not there", data.display());
-    Err(refused(ErrorCode::NotFound, message, "`-C DIR` names the project's folder, PERENNIAL_DATA its data folder"))
+    let message = format!("nothing to back up: data folder {} does not exist", data.display());
+    Err(user_error(ErrorCode::NotFound, message, "`-C DIR` names the project folder, PERENNIAL_DATA its data folder"))
 }
 
-/// The server makes a copy of one moment beside its store, by links where it can; from there its files
-/// are copied to where they are wanted, each on disk when this returns.
+/// Writes a backup. The server first makes a consistent copy inside its data folder, with hard links where possible;
+/// this function copies it to the target and syncs each file.
 pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool) -> Result<ExitCode> {
     if to.exists() {
-        let message = format!("{} is there already", to.display());
-        return Err(refused(ErrorCode::AlreadyExists, message, "name a new folder"));
+        let message = format!("{} exists already", to.display());
+        return Err(user_error(ErrorCode::AlreadyExists, message, "choose a folder that does not exist"));
     }
-    let data = data_folder(&folder.canonicalize()?);
+    let data = data_folder::of(&folder.canonicalize()?);
     let made = client.post("/api/v1/backup", &json!({})).await?;
-    let copy = data.join(made.get("folder").and_then(Value::as_str).context("the server made no copy")?);
+    let copy = data.join(made.get("folder").and_then(Value::as_str).context("the server did not name its copy")?);
     if !copy.is_dir() {
-        let message = format!("the server keeps its data elsewhere than in {}", data.display());
-        return Err(refused(ErrorCode::WrongState, message, "name that folder by PERENNIAL_DATA"));
+        let message = format!("the server stores its data somewhere else than in {}", data.display());
+        return Err(user_error(ErrorCode::WrongState, message, "set PERENNIAL_DATA to the data folder of the server"));
     }
     let copied = copy_folder(&copy, to).and_then(|()| {
-        std::fs::write(to.join(NOTE), serde_json::to_vec_pretty(&made)?)?;
-        Ok(sync(&to.join(NOTE)).and_then(|()| sync(to))?)
+        std::fs::write(to.join(DESCRIPTION), serde_json::to_vec_pretty(&made)?)?;
+        Ok(sync(&to.join(DESCRIPTION)).and_then(|()| sync(to))?)
     });
     std::fs::remove_dir_all(&copy)?;
-    copied.with_context(|| format!("the backup in {} is not whole", to.display()))?;
+    copied.with_context(|| format!("the backup in {} is incomplete", to.display()))?;
     done(&format!("the backup is in {}", to.display()), &json!({ "folder": to }), json)
 }
 
-/// Puts a backup in place of a project's store; what was there is kept beside it.
+/// Replaces the data folder of a project with a backup. The present data folder is renamed, not deleted.
 pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode> {
-    for part in [NOTE, "metadata.sqlite"] {
+    for part in [DESCRIPTION, "metadata.sqlite"] {
         if !from.join(part).is_file() {
-            let message = format!("{} is no whole backup: it holds no `{part}`", from.display());
-            return Err(refused(ErrorCode::InvalidArgument, message, "name a folder that `perennial backup` wrote"));
+            let message = format!("{} is not a complete backup: `{part}` is missing", from.display());
+            return Err(user_error(
+                ErrorCode::InvalidArgument,
+                message,
+                "choose a folder that `perennial backup` wrote",
+            ));
         }
     }
-    let data = data_folder(&folder.canonicalize()?);
-    if data.exists() {
-        let lock = std::fs::File::options().create(true).truncate(false).write(true).open(data.join("lock"))?;
-        if !fs4::fs_std::FileExt::try_lock_exclusive(&lock)? {
-            let message = format!("{} is in use", data.display());
-            return Err(refused(ErrorCode::WrongState, message, "stop the server first"));
-        }
+    let data = data_folder::of(&folder.canonicalize()?);
+    let lock = if data.exists() { embedded_server::try_lock(&data)? } else { None };
+    if data.exists() && lock.is_none() {
+        let message = format!("data folder {} is in use", data.display());
+        return Err(user_error(ErrorCode::WrongState, message, "stop the server first"));
     }
-    let fresh = beside(&data, "restoring");
+    let fresh = with_suffix(&data, "restoring");
     if fresh.exists() {
         std::fs::remove_dir_all(&fresh)?;
     }
     copy_folder(from, &fresh)?;
     if data.exists() {
-        let old = beside(&data, &format!("before-restore-{}", std::process::id()));
+        let old = with_suffix(&data, &format!("before-restore-{}", std::process::id()));
         std::fs::rename(&data, &old)?;
-        note!("what was there is kept in {}", old.display());
+        note!("the previous data folder is now {}", old.display());
     }
     std::fs::rename(&fresh, &data)?;
     data.parent().map_or(Ok(()), sync)?;
     done(&format!("restored {}", data.display()), &json!({ "folder": data }), json)
 }
 
-/// Records in the ledger that the store in `data` came back from a backup, with the first start after it.
+/// After a restore, records it in the ledger; called at each start.
 pub(crate) async fn record_restore(caller: &Caller, data: &Path) -> Result<()> {
-    let note = data.join(NOTE);
-    let text = match std::fs::read(&note) {
+    let file = data.join(DESCRIPTION);
+    let text = match std::fs::read(&file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read?,
     };
-    let told: Told = serde_json::from_slice(&text).with_context(|| format!("{} does not read", note.display()))?;
-    perennial_app::backup::record_restore(caller, &told.heads).await?;
-    Ok(std::fs::remove_file(note)?)
+    let description: Description =
+        serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", file.display()))?;
+    perennial_app::backup::record_restore(caller, &description.heads).await?;
+    Ok(std::fs::remove_file(file)?)
 }
 
-/// What is read of the note.
+/// The fields of the description that a restore needs.
 #[derive(Deserialize)]
-struct Told {
+struct Description {
+    /// The heads of the ledger's chains at the backup.
     heads: BTreeMap<String, String>,
 }
 
-fn beside(data: &Path, word: &str) -> PathBuf {
+/// `data` with a suffix at its name.
+fn with_suffix(data: &Path, suffix: &str) -> PathBuf {
     let name = data.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    data.with_file_name(format!("{name}.{word}"))
+    data.with_file_name(format!("{name}.{suffix}"))
 }
 
-/// Copies a folder; all of it is on disk when this returns.
+/// Copies a folder and syncs each file and folder.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    std::fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

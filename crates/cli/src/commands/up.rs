@@ -1,4 +1,4 @@
-//! `perennial up`: the server that stays.
+//! `perennial up`: a server that runs until it is stopped.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,41 +11,45 @@ use perennial_core::ErrorCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Switch, Up};
-use crate::commands::{data_folder, note_data_folder};
-use crate::host::{Found, Host, Serving, hold_or_find};
-use crate::output::{note, refused};
-use crate::wiring::Places;
+use crate::connection::{ServerHandle, start_or_connect};
+use crate::data_folder;
+use crate::embedded_server::{EmbeddedServer, Resume, ServeOptions};
+use crate::output::{note, user_error};
+use crate::wiring::ServerPaths;
 
-/// How often it is looked whether the command that holds the data folder has ended.
-const LOOK: Duration = Duration::from_millis(200);
+/// The time between two checks whether the command that uses the data folder has ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Starts once no command works on the data folder any more; another server that stays is not waited for.
-async fn start(places: &Places, serving: &Serving) -> Result<Host> {
-    let mut is_told = false;
+/// Starts the server as soon as no command uses the data folder.
+///
+/// # Errors
+/// `wrong-state` if another `perennial up` serves the data folder.
+async fn start(paths: &ServerPaths, options: &ServeOptions) -> Result<EmbeddedServer> {
+    let mut is_waiting = false;
     loop {
-        let file = match hold_or_find(places, serving).await? {
-            Found::Own(host) => return Ok(*host),
-            Found::Other(_, file) => file,
+        let file = match start_or_connect(paths, options).await? {
+            ServerHandle::Started(server) => return Ok(*server),
+            ServerHandle::Running(_, file) => file,
         };
-        if file.stays {
-            let (data, pid, address) = (places.data.display(), file.pid, file.address);
-            let message = format!("{data} is served by process {pid} at {address} already");
-            return Err(refused(ErrorCode::WrongState, message, "stop it first"));
+        if file.is_persistent {
+            let (data, pid, address) = (paths.data.display(), file.pid, file.address);
+            let message = format!("data folder {data} is already served by process {pid} at {address}");
+            return Err(user_error(ErrorCode::WrongState, message, "stop that process first"));
         }
-        if !is_told {
-            note!("waiting for the command that works here to end (process {})", file.pid);
-            is_told = true;
+        if !is_waiting {
+            note!("waiting until the command in this folder has ended (process {})", file.pid);
+            is_waiting = true;
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Submits the project of the server's own folder; its endpoints follow it from now on.
+/// Submits the project in the server's folder and applies its endpoint declarations.
 async fn submit(app: &App) -> perennial_core::Result<()> {
     let caller = &Caller::system(app.kernel.clone(), "up");
-    let (project, told) = app.projects.submit(caller).await?;
-    tracing::info!(project = %project.name, "the project file is submitted");
-    for line in told {
+    let (project, notes) = app.projects.submit(caller).await?;
+    tracing::info!(project = %project.name, "submitted the project file");
+    for line in notes {
         tracing::info!(project = %project.name, "{line}");
     }
     let submission = project.submission()?;
@@ -56,53 +60,56 @@ async fn submit(app: &App) -> perennial_core::Result<()> {
 }
 
 pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
-    // The allocator asks for huge pages, of which an idle server fills a tenth. Where the kernel
-    // knows nothing of it, nothing is lost.
+    // The memory allocator requests huge pages, of which an idle server uses a tenth. An error means that the
+    // kernel has no huge pages.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     if options.auth == Switch::Off && !options.host.is_loopback() {
-        let message =
-            format!("`--auth off` is for loopback addresses alone; {} can be reached by others", options.host);
-        return Err(refused(ErrorCode::InvalidArgument, message, "leave it away; `perennial login-link` signs you in"));
+        let message = format!("`--auth off` needs a loopback address; other machines can reach {}", options.host);
+        let hint = "start without `--auth off`; `perennial login-link` prints a link to sign in";
+        return Err(user_error(ErrorCode::InvalidArgument, message, hint));
     }
     let root = folder.canonicalize()?;
-    let places = Places {
-        data: options.data.clone().unwrap_or_else(|| data_folder(&root)),
+    let paths = ServerPaths {
+        data: options.data.clone().unwrap_or_else(|| data_folder::of(&root)),
         database: options.database.clone(),
         artifacts: options.artifacts.clone(),
         may_step_clock: options.host.is_loopback(),
         root,
     };
-    let serving = Serving {
+    let serve_options = ServeOptions {
         address: SocketAddr::new(options.host, options.port),
         auth: options.auth == Switch::On,
         hosts: options.allow_host.clone(),
-        stays: true,
+        is_persistent: true,
     };
-    let mut host = start(&places, &serving).await?;
-    if let Err(error) = note_data_folder(&places.root, &places.data) {
-        tracing::warn!(error = format!("{error:#}"), "commands in the project's folder do not find this server");
+    let mut server = start(&paths, &serve_options).await?;
+    if let Err(error) = data_folder::record(&paths.root, &paths.data) {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "cannot record the data folder: commands in the project folder will not find this server"
+        );
     }
-    // What comes due is judged by the file as it is now, not as it was when the server ended.
-    if places.root.join(perennial_config::FILE_NAME).is_file()
-        && let Err(error) = submit(&host.app).await
+    // The scheduler must use the present project file, not that of the last submission.
+    if paths.root.join(perennial_config::FILE_NAME).is_file()
+        && let Err(error) = submit(&server.app).await
     {
-        tracing::error!(error = error.chain(), "the project file was not submitted");
+        tracing::error!(error = error.chain(), "cannot submit the project file");
     }
-    host.resume(false).await?;
-    host.act();
-    note!("answering at {}", host.address);
+    server.resume(Resume::All).await?;
+    server.start_scheduler();
+    note!("listening at {}", server.address);
     if options.auth == Switch::On {
-        let link = access::admin_link(&host.app.kernel).await?;
-        note!("sign in once with {}/login/{link}", host.address);
+        let link = access::admin_link(&server.app.kernel).await?;
+        note!("sign in at {}/login/{link} (valid once)", server.address);
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let is_lost = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        () = host.app.lease.lost() => true,
+        () = server.app.lease.lost() => true,
     };
-    note!("finishing what is in flight");
-    host.stop().await?;
+    note!("stopping: waiting for running work to end");
+    server.stop().await?;
     if is_lost {
         bail!("another server has taken over the database");
     }

@@ -1,4 +1,4 @@
-//! Flights as requests of the Open Inference Protocol.
+//! Requests of the Open Inference Protocol, one per flight.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,28 @@ use serde_json::{Map, Value, json};
 use super::month_start;
 use crate::client::Client;
 
-/// Connections that ask at the same time.
+/// Requests at the same time.
 const CONNECTIONS: usize = 8;
-/// Days asked for at once when a month's flights are read.
-const DAYS: i64 = 4;
-/// Columns of the features that are no inputs.
+/// Days per query for the flights of a month.
+const DAYS_PER_QUERY: i64 = 4;
+/// Columns of the features that the model does not use.
 const NOT_INPUTS: [&str; 3] = ["time_hour", "tailnum", "late"];
 
-/// The flights of a month as request bodies, by the hour they leave, in order.
+/// The request bodies for the flights of a month, by the hour of departure.
 pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Result<BTreeMap<i64, Vec<Value>>> {
-    // The month's schedule and weather are there: the features follow them.
+    // Computes the features from the month's schedule and weather, which have arrived.
     let made = client
         .post(
             &format!("/api/v1/projects/{project}/pipeline-runs"),
             &json!({ "kind": "run", "options": { "steps": ["features"] } }),
         )
         .await?;
-    let id = made.get("id").and_then(Value::as_str).context("no pipeline run was made")?;
+    let id = made.get("id").and_then(Value::as_str).context("the server did not name the pipeline run")?;
     crate::follow::follow(client, project, id, true).await?;
     let mut flights: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
     let (mut from, end) = (month_start(month), month_start(month + 1));
     while from < end {
-        let to = (from + DAYS * 86_400_000).min(end);
+        let to = (from + DAYS_PER_QUERY * 86_400_000).min(end);
         let sql = format!(
             "SELECT *, CAST(to_unixtime(time_hour) AS BIGINT) AS hour_s FROM features WHERE time_hour >= to_timestamp_millis({from}) AND time_hour < to_timestamp_millis({to})"
         );
@@ -38,7 +38,7 @@ pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Resul
             client.post(&format!("/api/v1/projects/{project}/query"), &json!({ "sql": sql, "limit": 10_000 })).await?;
         let names: Vec<String> = page["columns"]
             .as_array()
-            .context("the query told no columns")?
+            .context("the response has no columns")?
             .iter()
             .filter_map(|column| column["name"].as_str().map(str::to_owned))
             .collect();
@@ -51,7 +51,7 @@ pub(crate) async fn of_month(client: &Client, project: &str, month: i8) -> Resul
     Ok(flights)
 }
 
-/// One flight: each feature a tensor of one value, the key beside them.
+/// The hour of departure and the request body for one flight: a tensor of one value per feature, and one for the key.
 fn request(names: &[String], row: &Value) -> (i64, Value) {
     let mut inputs = Vec::with_capacity(names.len());
     let mut hour_ms = 0;
@@ -71,7 +71,10 @@ fn request(names: &[String], row: &Value) -> (i64, Value) {
     (hour_ms, json!({ "inputs": inputs }))
 }
 
-/// Asks an endpoint, a few requests at a time; each must be answered.
+/// Sends the requests to an endpoint, several at the same time.
+///
+/// # Errors
+/// If one of them fails.
 pub(crate) async fn ask(client: &Client, endpoint: &str, bodies: Vec<Value>) -> Result<()> {
     let path = format!("/v2/models/{endpoint}/infer");
     stream::iter(bodies)

@@ -8,7 +8,7 @@ use crate::client::Client;
 use crate::commands::items;
 use crate::output::{table, thousands};
 
-/// One month's line.
+/// One row of the table.
 #[derive(Default, Clone)]
 struct Month {
     rows: u64,
@@ -17,12 +17,12 @@ struct Month {
     happened: Vec<String>,
 }
 
-/// What became of each month.
+/// The results of each month.
 pub(crate) struct Year {
     months: Vec<Month>,
-    /// Share of drifted features, by the version that answered so many rows.
+    /// For each month, the number of rows of a result, and its share of drifted features.
     drift: Vec<Option<(f64, f64)>>,
-    /// Live AUC, by the version that answered so many rows.
+    /// For each month, the number of rows of a result, and its AUC.
     auc: Vec<Option<(f64, f64)>>,
 }
 
@@ -31,12 +31,12 @@ impl Year {
         Self { months: vec![Month::default(); 12], drift: vec![None; 12], auc: vec![None; 12] }
     }
 
-    /// Notes something that happened in a month.
+    /// Records an event of a month.
     pub(crate) fn note(&mut self, month: i8, message: &str) {
         self.months[month as usize - 1].happened.push(message.to_owned());
     }
 
-    /// Reads what is known of a month when it is over: its loads, and what the monitor found so far.
+    /// Reads the loads of a month that is over, and the results of the monitor so far.
     pub(crate) async fn close(&mut self, client: &Client, project: &str, month: i8) -> Result<()> {
         let base = format!("/api/v1/projects/{project}");
         let entry = &mut self.months[month as usize - 1];
@@ -65,14 +65,14 @@ impl Year {
             else {
                 continue;
             };
-            // Of several versions in one window, the one that answered most stands for the month.
+            // If several versions answered in one window, the table shows the one that answered most rows.
             let facts = &result["facts"];
             let rows = facts["rows"].as_f64().unwrap_or_default();
-            for (kept, fact) in [(&mut self.drift[index], "/drift/share"), (&mut self.auc[index], "/auc")] {
+            for (best, fact) in [(&mut self.drift[index], "/drift/share"), (&mut self.auc[index], "/auc")] {
                 if let Some(value) = facts.pointer(fact).and_then(Value::as_f64)
-                    && kept.is_none_or(|(most, _)| rows >= most)
+                    && best.is_none_or(|(most, _)| rows >= most)
                 {
-                    *kept = Some((rows, value));
+                    *best = Some((rows, value));
                 }
             }
         }
@@ -81,7 +81,7 @@ impl Year {
 
     /// The table.
     pub(crate) fn table(&self) -> String {
-        let number = |kept: Option<(f64, f64)>| kept.map_or_else(|| "–".to_owned(), |(_, value)| format!("{value:.3}"));
+        let number = |best: Option<(f64, f64)>| best.map_or_else(|| "–".to_owned(), |(_, value)| format!("{value:.3}"));
         let rows: Vec<Vec<String>> = self
             .months
             .iter()
@@ -102,27 +102,27 @@ impl Year {
                 ]
             })
             .collect();
-        table(&["month", "flights", "set aside", "drift", "live AUC", "what happened"], &rows)
+        table(&["month", "flights", "set aside", "drift", "AUC", "events"], &rows)
     }
 }
 
-/// What a message tells, in a few words: the table has room for no more.
+/// A short form of a message for the table.
 fn shorten(message: &str) -> String {
-    const LONGEST: usize = 72;
-    // A trigger's line is about what its run came to, a load's about the load.
-    let told = match message.split_once("): ") {
-        Some((who, told)) if who.starts_with("trigger ") => told,
+    const CHARS_MAX: usize = 72;
+    // For a trigger only the result of its run is shown.
+    let short = match message.split_once("): ") {
+        Some((trigger, result)) if trigger.starts_with("trigger ") => result,
         _ => message,
     };
-    let told = match (told.strip_prefix("alert `"), told.find(" is held: ")) {
+    let short = match (short.strip_prefix("alert `"), short.find(" is held: ")) {
         (Some(alert), _) => format!("alert {}", alert.split('`').next().unwrap_or(alert)),
-        (None, Some(end)) => format!("{} is held", &told[..end]),
-        (None, None) => told.split([';', ':']).next().unwrap_or(told).to_owned(),
+        (None, Some(end)) => format!("{} is held", &short[..end]),
+        (None, None) => short.split([';', ':']).next().unwrap_or(short).to_owned(),
     };
-    if told.chars().count() <= LONGEST {
-        return told;
+    if short.chars().count() <= CHARS_MAX {
+        return short;
     }
-    told.chars().take(LONGEST - 1).chain(['…']).collect()
+    short.chars().take(CHARS_MAX - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -130,8 +130,8 @@ mod tests {
     use super::shorten;
 
     #[test]
-    fn the_table_says_what_a_message_came_to() {
-        for (message, told) in [
+    fn the_short_form_of_a_message_is_its_result() {
+        for (message, expected) in [
             (
                 "trigger `renew` (alert:delay.stale): version 3 refused: auc 0.7196, champion 0.7149",
                 "version 3 refused",
@@ -143,7 +143,7 @@ mod tests {
             ),
             ("version 2 answers at `delay`: its canary lasted", "version 2 answers at `delay`"),
         ] {
-            assert_eq!(shorten(message), told);
+            assert_eq!(shorten(message), expected);
         }
     }
 }

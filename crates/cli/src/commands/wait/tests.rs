@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::judge;
+use super::check_promoted;
 
 fn canary(started: &str, state: Value) -> Vec<Value> {
     let number = if state.is_null() { Value::Null } else { json!(2) };
@@ -12,12 +12,12 @@ fn canary(started: &str, state: Value) -> Vec<Value> {
 #[test]
 fn a_canary_that_is_not_promoted_is_an_error() {
     let (none, old) = (canary("", Value::Null), canary("june", json!("rolled-back")));
-    assert!(judge(&none, &none).is_ok());
-    assert!(judge(&old, &old).is_ok(), "that of another release");
-    assert!(judge(&old, &canary("july", json!("promoted"))).is_ok());
+    assert!(check_promoted(&none, &none).is_ok());
+    assert!(check_promoted(&old, &old).is_ok(), "the canary of an earlier release");
+    assert!(check_promoted(&old, &canary("july", json!("promoted"))).is_ok());
     for state in ["rolled-back", "replaced"] {
-        let told = judge(&old, &canary("july", json!(state))).unwrap_err();
-        assert_eq!(told.message(), format!("the canary of version 2 at `delay` is {state}"));
+        let error = check_promoted(&old, &canary("july", json!(state))).unwrap_err();
+        assert_eq!(error.message(), format!("the canary of version 2 at `delay` is {state}"));
     }
-    assert!(judge(&canary("june", json!("running")), &old).is_err(), "it was live when the release began");
+    assert!(check_promoted(&canary("june", json!("running")), &old).is_err(), "it was active when the release started");
 }

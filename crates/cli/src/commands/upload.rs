@@ -1,5 +1,5 @@
-//! Sending a project's folder to the team's server: the project file, what it declares, and the files of
-//! its relative sources, by content. What the server has is not sent again.
+//! Uploads a project folder to the team's server: the project file, the files that it declares, and the files of
+//! its relative sources. Files are identified by content; those that the server has are not uploaded again.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,31 +17,31 @@ use perennial_data::files_below;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::client::{Client, Refused};
+use crate::client::{Client, ErrorResponse};
 
-/// Files on their way at once.
-const AT_ONCE: usize = 4;
+/// The greatest number of uploads at the same time.
+const UPLOADS_MAX: usize = 4;
 
-/// A project file and where it lies.
+/// A project folder with its project file.
 struct Folder<'a> {
     root: &'a Path,
     text: String,
-    /// What it says; `None` when it does not hold together, which the server tells in full.
+    /// The parsed project file; `None` if it has mistakes, which the server reports.
     project: Option<Project>,
 }
 
 impl<'a> Folder<'a> {
     fn read(root: &'a Path) -> Result<Self> {
         let text = std::fs::read_to_string(root.join(FILE_NAME)).map_err(|cause| {
-            Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
-                .with_hint("`-C DIR` names the project's folder; `perennial init` starts a project here")
+            Error::new(ErrorCode::ProjectFile, format!("cannot read `{FILE_NAME}` in `{}`", root.display()))
+                .with_hint("`-C DIR` names the project folder; `perennial init` writes a new project")
                 .with_source(cause)
         })?;
         let project = Project::parse(FILE_NAME, &text).ok();
         Ok(Self { root, text, project })
     }
 
-    /// The declared files that are there, with the text of those the server judges.
+    /// The declared files that exist, with the text of those that the server validates.
     fn declared(&self) -> Result<BTreeMap<String, Option<String>>> {
         let mut declared = BTreeMap::new();
         let Some(project) = &self.project else { return Ok(declared) };
@@ -60,7 +60,7 @@ impl<'a> Folder<'a> {
         Ok(declared)
     }
 
-    /// Every file that goes up, with its size, by path.
+    /// The path and size of every file to upload.
     fn files(&self) -> Result<BTreeMap<String, u64>> {
         let mut files = BTreeMap::from([(FILE_NAME.to_owned(), self.text.len() as u64)]);
         let Some(project) = &self.project else { return Ok(files) };
@@ -72,42 +72,43 @@ impl<'a> Folder<'a> {
         let too_large = files.iter().find(|(_, size_bytes)| **size_bytes > uploads::FILE_BYTES_MAX);
         if let Some((path, size_bytes)) = too_large {
             let limit = uploads::FILE_BYTES_MAX;
-            let message = format!("`{path}` has {size_bytes} bytes, at most {limit} are sent to a server");
+            let message = format!("`{path}` has {size_bytes} bytes; the limit for uploads is {limit} bytes");
             return Err(Error::new(ErrorCode::TooLarge, message).with_hint(uploads::TOO_LARGE_HINT).into());
         }
         Ok(files)
     }
 }
 
-/// Judges the project file; gives what the server says of it.
+/// Lets the server validate the project file; gives its response.
 pub(super) async fn check(client: &Client, root: &Path) -> Result<Value> {
-    judge(client, &Folder::read(root)?, false).await
+    validate(client, &Folder::read(root)?, false).await
 }
 
-async fn judge(client: &Client, folder: &Folder<'_>, by_itself: bool) -> Result<Value> {
+async fn validate(client: &Client, folder: &Folder<'_>, by_itself: bool) -> Result<Value> {
     let files = folder.declared()?;
     client.post("/api/v1/check", &json!({ "text": folder.text, "files": files, "by_itself": by_itself })).await
 }
 
-/// Sends the folder and submits it; gives the project's name.
+/// Uploads and submits the folder; gives the name of the project.
 pub(super) async fn submit(client: &Client, root: &Path) -> Result<String> {
-    let (name, folder) = send_folder(client, root).await?;
-    super::tell_of(&client.post(&format!("/api/v1/projects/{name}/submit"), &json!({ "folder": folder })).await?);
+    let (name, folder) = upload_folder(client, root).await?;
+    super::show_notes(&client.post(&format!("/api/v1/projects/{name}/submit"), &json!({ "folder": folder })).await?);
     Ok(name)
 }
 
-/// Sends the folder and asks what a run would do by it; gives what the server says.
+/// Uploads the folder and requests a plan for it, without submitting it; gives the response.
 pub(super) async fn plan(client: &Client, root: &Path, steps: &[String]) -> Result<Value> {
-    let (name, folder) = send_folder(client, root).await?;
+    let (name, folder) = upload_folder(client, root).await?;
     client.post(&format!("/api/v1/projects/{name}/plan"), &json!({ "folder": folder, "steps": steps })).await
 }
 
-/// Sends what of the folder the server lacks; gives the project's name and the digest of the folder's manifest.
-async fn send_folder(client: &Client, root: &Path) -> Result<(String, BlobDigest)> {
+/// Uploads the files that the server does not have; gives the name of the project and the digest of the folder's
+/// manifest. A project that does not exist is created.
+async fn upload_folder(client: &Client, root: &Path) -> Result<(String, BlobDigest)> {
     let folder = Folder::read(root)?;
-    // Mistakes are told before anything is made or sent.
-    let judged = judge(client, &folder, true).await?;
-    let name = judged.get("name").and_then(Value::as_str).context("the server did not name the project")?;
+    // A mistake in the project file must be reported before a project is created.
+    let validated = validate(client, &folder, true).await?;
+    let name = validated.get("name").and_then(Value::as_str).context("the server did not name the project")?;
     let base = format!("/api/v1/projects/{name}");
     match client.get(&base).await {
         Ok(_) => {}
@@ -118,28 +119,28 @@ async fn send_folder(client: &Client, root: &Path) -> Result<(String, BlobDigest
     }
     let (root, files) = (root.to_owned(), folder.files()?);
     let listed = tokio::task::spawn_blocking(move || manifest(&root, &files)).await??;
-    send(client, &base, folder.root, &listed).await?;
+    upload(client, &base, folder.root, &listed).await?;
     Ok((name.to_owned(), listed.digest()))
 }
 
 fn status(error: &anyhow::Error) -> Option<StatusCode> {
-    error.downcast_ref::<Refused>().map(|refused| refused.status)
+    error.downcast_ref::<ErrorResponse>().map(|response| response.status)
 }
 
 fn manifest(root: &Path, files: &BTreeMap<String, u64>) -> Result<Manifest> {
     let mut listed = Vec::with_capacity(files.len());
     for path in files.keys() {
-        let unread = || format!("`{path}` cannot be read");
+        let context = || format!("cannot read `{path}`");
         let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(File::open(root.join(path)).with_context(unread)?).with_context(unread)?;
+        hasher.update_reader(File::open(root.join(path)).with_context(context)?).with_context(context)?;
         let blob = Blob { digest: hasher.finalize().into(), size_bytes: hasher.count() };
         listed.push(ManifestFile { path: path.parse()?, blob, is_executable: false });
     }
     Ok(Manifest::new(listed)?)
 }
 
-/// Sends those of the files that the server lacks, and the manifest.
-async fn send(client: &Client, base: &str, root: &Path, listed: &Manifest) -> Result<()> {
+/// Uploads the listed files that the server does not have, then the manifest.
+async fn upload(client: &Client, base: &str, root: &Path, listed: &Manifest) -> Result<()> {
     let mut wanted: BTreeMap<BlobDigest, (PathBuf, u64)> = BTreeMap::new();
     for file in listed.files() {
         wanted.insert(file.blob.digest, (root.join(&file.path), file.blob.size_bytes));
@@ -148,23 +149,26 @@ async fn send(client: &Client, base: &str, root: &Path, listed: &Manifest) -> Re
     let mut missing = Vec::new();
     for part in digests.chunks(uploads::DIGESTS_MAX) {
         let answer = client.post(&format!("{base}/files/missing"), &json!({ "digests": part })).await?;
-        for digest in answer.get("digests").and_then(Value::as_array).context("the server told no digests")? {
+        for digest in answer.get("digests").and_then(Value::as_array).context("the server did not list digests")? {
             let digest: BlobDigest = digest.as_str().unwrap_or_default().parse()?;
-            missing.push((digest, wanted.remove(&digest).context("the server asks for a file that is not here")?));
+            missing.push((
+                digest,
+                wanted.remove(&digest).context("the server requested a file that is not in the folder")?,
+            ));
         }
     }
     let bar = progress(&missing);
-    let sending = missing.into_iter().map(|(digest, (place, size_bytes))| {
+    let uploads = missing.into_iter().map(|(digest, (place, size_bytes))| {
         let bar = &bar;
         async move {
             let file = tokio::fs::File::open(&place).await;
-            let file = file.with_context(|| format!("{} cannot be read", place.display()))?;
+            let file = file.with_context(|| format!("cannot read {}", place.display()))?;
             client.put(&format!("{base}/files/{digest}"), reqwest::Body::from(file)).await?;
             bar.inc(size_bytes);
             anyhow::Ok(())
         }
     });
-    stream::iter(sending).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    stream::iter(uploads).buffer_unordered(UPLOADS_MAX).try_collect::<()>().await?;
     bar.finish_and_clear();
     client.put(&format!("{base}/files/{}", listed.digest()), reqwest::Body::from(listed.text())).await
 }
@@ -175,7 +179,7 @@ fn progress(missing: &[(BlobDigest, (PathBuf, u64))]) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(bytes);
-    if let Ok(style) = ProgressStyle::with_template("sending {wide_bar} {bytes} of {total_bytes}, {eta} left") {
+    if let Ok(style) = ProgressStyle::with_template("uploading {wide_bar} {bytes} of {total_bytes}, {eta} left") {
         bar.set_style(style);
     }
     bar
