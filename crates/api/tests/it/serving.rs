@@ -180,9 +180,12 @@ async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     let path = format!("/api/v1/projects/flights/pipeline-runs/{}/events?wait_ms=30000", run.id);
     let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", server.admin);
     stream.write_all(text.as_bytes()).await.unwrap();
-    while server.get("/metrics").await.text().lines().all(|line| line != "perennial_requests_in_flight 2") {
-        tokio::task::yield_now().await;
-    }
+    let in_flight = tokio::time::timeout(Duration::from_secs(60), async {
+        while server.get("/metrics").await.text().lines().all(|line| line != "perennial_requests_in_flight 2") {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(in_flight.await.is_ok(), "the request is not in flight");
     let began = std::time::Instant::now();
     stopped.cancel();
     assert!(read_answer(&mut stream).await.contains("\"events\":[]"));

@@ -1,11 +1,12 @@
 //! What happens around a handler.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use perennial_http::{Access, limits};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::timeout;
 
 use crate::support::Server;
 
@@ -50,10 +51,11 @@ async fn a_change_runs_to_its_end_when_its_client_disconnects() {
 
 #[tokio::test]
 async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
-    let inside = Arc::new(AtomicUsize::new(0));
+    const WAIT_MAX: Duration = Duration::from_secs(60);
+    let inside = Arc::new(Semaphore::new(0));
     let entered = inside.clone();
     let wait = move || async move {
-        entered.fetch_add(1, Ordering::AcqRel);
+        entered.add_permits(1);
         std::future::pending::<()>().await;
     };
     let server = Server::start(|routes| {
@@ -69,9 +71,9 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
         tokio::spawn(async move { server.get("/wait").await.status })
     };
     let waiting: Vec<_> = (0..limits::REQUESTS_MAX).map(|_| ask()).collect();
-    while inside.load(Ordering::Acquire) < limits::REQUESTS_MAX {
-        tokio::task::yield_now().await;
-    }
+    let all = u32::try_from(limits::REQUESTS_MAX).unwrap();
+    let entered = timeout(WAIT_MAX, inside.acquire_many(all)).await;
+    assert!(entered.is_ok(), "only {} requests were admitted", inside.available_permits());
     let refused = server.get("/fast").await;
     assert_eq!(
         (refused.status, refused.text.as_str()),
@@ -80,9 +82,12 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
     assert_eq!(server.get("/health").await.status, StatusCode::OK, "a busy server is alive");
     // A request that ends makes room.
     waiting[0].abort();
-    while server.get("/fast").await.status != StatusCode::OK {
-        tokio::task::yield_now().await;
-    }
+    let admitted = timeout(WAIT_MAX, async {
+        while server.get("/fast").await.status != StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(admitted.await.is_ok(), "a request that has ended still counts");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
