@@ -272,10 +272,7 @@ pub(crate) enum Data {
         all: bool,
     },
     /// Rejects a held load: none of its rows is added unless its file changes.
-    #[command(
-        alias = "discard",
-        after_help = "Example:\n  perennial data reject 01a2228b325571dba214266fe0ef61fd"
-    )]
+    #[command(alias = "discard", after_help = "Example:\n  perennial data reject 01a2228b325571dba214266fe0ef61fd")]
     Reject {
         /// The id of the load, from `perennial data show`.
         load: String,

@@ -1,7 +1,7 @@
-//! Backups of a server at work: loads arrive, predictions are answered, and each copy is of one moment.
-//! Every one of them is restored elsewhere and goes on from there.
+//! Backups of a busy server: loads arrive and predictions are answered while the copies are made. Each copy must be
+//! consistent, and a server over a restored backup must continue from it.
 
-mod moment;
+mod consistency;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -12,30 +12,30 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, month};
-use crate::support::{NOWHERE, Place, Server, text};
+use crate::support::{Place, Server, UNKNOWN_PREDICTION, text};
 
-/// Backups that are made, one after the other.
+/// The number of backups, made one after the other.
 const BACKUPS: usize = 3;
-/// Copies that are compared before each backup: they take no time, so that they meet commits under way.
+/// Copies that are checked before each backup. They are made fast enough to coincide with open commits.
 const COPIES: usize = 3;
-/// Threads that ask for predictions.
-const ASKERS: usize = 2;
-/// Answers between two backups, at least.
+/// Threads that request predictions.
+const CLIENTS: usize = 2;
+/// The least number of predictions between two backups.
 const ANSWERS_BETWEEN: usize = 150;
-/// Answers that may be given while a backup is made.
+/// The greatest number of predictions during a backup.
 const ANSWERS_MEANWHILE: usize = 300;
-/// Answers after which an asker looks one up, so that the log is taken over.
-const LOOKED_UP: usize = 40;
-/// Rows of the load that is held.
+/// Predictions after which a client explains one, which loads the log into its dataset.
+const EXPLAIN_EVERY: usize = 40;
+/// Rows of the held load.
 const HELD: usize = 20;
-/// Rows of a file that arrives meanwhile.
+/// Rows of each file that arrives during the backups.
 const PIECE: usize = 6;
 
 fn at(path: &str) -> String {
     format!("/api/v1/projects/{NAME}/{path}")
 }
 
-/// The project, where a model needs little to be released and goes live without a canary.
+/// The project file, with a gate that is easy to pass and without a canary.
 fn file() -> String {
     let lines = drifting::FILE.lines().map(|line| match line {
         line if line.starts_with("canary = ") => "",
@@ -45,14 +45,14 @@ fn file() -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A backup, and what was acknowledged before it was asked for.
+/// A backup, and the requests that were acknowledged before it was started.
 struct Backup {
     folder: PathBuf,
     answered: HashSet<String>,
 }
 
 #[test]
-fn every_backup_of_a_server_at_work_is_a_store_that_goes_on() {
+fn a_server_continues_from_every_backup_of_a_busy_server() {
     let place = drifting::place(&file());
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
@@ -61,8 +61,8 @@ fn every_backup_of_a_server_at_work_is_a_store_that_goes_on() {
 
     let backups = while_busy(&place, &server);
 
-    // What the server itself comes to, once all is in.
-    let end = go_on(&place, &server, &held);
+    // The result of the original server, once all files are loaded.
+    let end = finish(&place, &server, &held);
     for backup in &backups {
         let restored = restore(&place, &backup.folder);
         check_ledger(&restored, &backup.folder);
@@ -70,26 +70,29 @@ fn every_backup_of_a_server_at_work_is_a_store_that_goes_on() {
         let restores = server.list("/api/v1/ledger");
         assert!(restores.iter().any(|entry| entry["noun"] == json!("backup") && entry["verb"] == json!("restore")));
         check_predictions(&server, &backup.answered);
-        assert_eq!(go_on(&restored, &server, &held), end, "it comes to the same rows");
+        assert_eq!(finish(&restored, &server, &held), end, "the restored server gets other rows");
         server.post("/v2/models/late/infer", &drifting::request(&month(4)[..1]));
-        assert!(restored.good(&["verify"]).contains("the ledger holds"));
+        assert!(restored.good(&["verify"]).contains("is intact"));
     }
 }
 
 #[test]
-fn a_backup_that_is_not_whole_is_not_restored() {
+fn an_incomplete_backup_is_not_restored() {
     let place = Place::with_file("[project]\nname = \"small\"\n");
     place.good(&["run"]);
     let folder = place.folder.path().join("backup");
     place.good(&["backup", folder.to_str().unwrap()]);
-    assert!(std::fs::read_dir(place.path().join(".perennial/work")).unwrap().next().is_none(), "nothing is left over");
+    assert!(
+        std::fs::read_dir(place.path().join(".perennial/work")).unwrap().next().is_none(),
+        "the server removed its own copy"
+    );
     std::fs::remove_file(folder.join("backup.json")).unwrap();
-    let told = place.run(&["restore", folder.to_str().unwrap()]);
-    assert!(!told.status.success());
-    assert!(text(&told.stderr).contains("is no whole backup"), "{}", text(&told.stderr));
+    let output = place.run(&["restore", folder.to_str().unwrap()]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("is not a complete backup"), "{}", text(&output.stderr));
 }
 
-/// A load whose rows are in another unit, which is held.
+/// Delivers a file in another unit, whose load is held; gives the id of the load.
 fn hold(place: &Place, server: &Server) -> String {
     let mut rows = month(4);
     rows.truncate(HELD);
@@ -105,13 +108,13 @@ fn hold(place: &Place, server: &Server) -> String {
 
 /// Makes backups while files arrive and predictions are answered.
 fn while_busy(place: &Place, server: &Server) -> Vec<Backup> {
-    let (told, answers) = sync_channel(ANSWERS_MEANWHILE);
+    let (sender, answers) = sync_channel(ANSWERS_MEANWHILE);
     let over = &AtomicBool::new(false);
     std::thread::scope(|scope| {
         let ended = Ended(over, answers);
-        for _ in 0..ASKERS {
-            let told = told.clone();
-            scope.spawn(move || ask(server, over, &told));
+        for _ in 0..CLIENTS {
+            let sender = sender.clone();
+            scope.spawn(move || ask(server, over, &sender));
         }
         scope.spawn(move || deliver(place, server, over));
         let mut answered = HashSet::new();
@@ -119,7 +122,7 @@ fn while_busy(place: &Place, server: &Server) -> Vec<Backup> {
         for number in 0..BACKUPS {
             let wanted = answered.len() + ANSWERS_BETWEEN;
             while answered.len() < wanted {
-                answered.insert(ended.1.recv().expect("somebody asks"));
+                answered.insert(ended.1.recv().expect("a client thread ended"));
             }
             answered.extend(ended.1.try_iter());
             for _ in 0..COPIES {
@@ -136,12 +139,12 @@ fn while_busy(place: &Place, server: &Server) -> Vec<Backup> {
     })
 }
 
-/// Lets the server copy its store, and compares what is in the copy. One that was made in the middle
-/// of a commit is kept, if asked for.
+/// Lets the server copy its store, and checks that the copy is consistent. With `keeps`, a copy that was made during
+/// a commit is kept.
 fn copy_and_compare(place: &Place, server: &Server, keeps: bool) -> Option<PathBuf> {
     let made = server.post("/api/v1/backup", &json!({}));
     let copy = place.path().join(".perennial").join(made["folder"].as_str().unwrap());
-    let is_cut = server.block_on(moment::compare(&copy));
+    let is_cut = server.block_on(consistency::check(&copy));
     if keeps && is_cut {
         let kept = place.folder.path().join("backup-cut");
         std::fs::rename(copy, &kept).unwrap();
@@ -152,7 +155,7 @@ fn copy_and_compare(place: &Place, server: &Server, keeps: bool) -> Option<PathB
     None
 }
 
-/// Ends those who are busy, when the test fails too.
+/// Stops the client threads when it is dropped, also if the test fails.
 struct Ended<'a>(&'a AtomicBool, Receiver<String>);
 
 impl Drop for Ended<'_> {
@@ -161,7 +164,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-fn ask(server: &Server, over: &AtomicBool, told: &SyncSender<String>) {
+fn ask(server: &Server, over: &AtomicBool, sender: &SyncSender<String>) {
     let rows = month(4);
     for (number, row) in rows.iter().cycle().enumerate() {
         if over.load(Ordering::SeqCst) {
@@ -169,15 +172,15 @@ fn ask(server: &Server, over: &AtomicBool, told: &SyncSender<String>) {
         }
         let answer = server.post("/v2/models/late/infer", &drifting::request(std::slice::from_ref(row)));
         let request = answer["parameters"]["request_id"].as_str().unwrap().to_owned();
-        if number % LOOKED_UP == 0 {
+        if number % EXPLAIN_EVERY == 0 {
             server.get(&at(&format!("explain/prediction/{request}-0")));
         }
-        // Nobody listens any more once it is over.
-        let _ = told.send(request);
+        // The receiver is dropped when the test is over.
+        let _ = sender.send(request);
     }
 }
 
-/// Brings the rest of April in many small files, each of which is a load.
+/// Delivers the rest of April in many small files, each of which becomes a load.
 fn deliver(place: &Place, server: &Server, over: &AtomicBool) {
     for (number, rows) in month(4)[HELD..].chunks(PIECE).enumerate() {
         if over.load(Ordering::SeqCst) {
@@ -197,7 +200,7 @@ fn deliver(place: &Place, server: &Server, over: &AtomicBool) {
     }
 }
 
-/// The backup in another folder, with the same project and the files as they are now.
+/// Restores a backup to another folder, with the same project and the present files.
 fn restore(place: &Place, backup: &Path) -> Place {
     let restored = drifting::place(&file());
     for folder in ["data/asked", "data/turned_out"] {
@@ -211,20 +214,20 @@ fn restore(place: &Place, backup: &Path) -> Place {
     restored
 }
 
-/// The ledger continues each head that the backup told.
+/// The ledger continues each head in the description of the backup.
 fn check_ledger(restored: &Place, backup: &Path) {
-    let told: Value = serde_json::from_slice(&std::fs::read(backup.join("backup.json")).unwrap()).unwrap();
-    let heads = told["heads"].as_object().unwrap();
-    assert!(heads.len() >= 2, "the server's and the project's: {heads:?}");
+    let description: Value = serde_json::from_slice(&std::fs::read(backup.join("backup.json")).unwrap()).unwrap();
+    let heads = description["heads"].as_object().unwrap();
+    assert!(heads.len() >= 2, "expected the heads of the server and of the project: {heads:?}");
     for head in heads.values() {
         let verified = restored.good(&["verify", "--head", head.as_str().unwrap()]);
-        assert!(verified.contains("the ledger holds"), "{verified}");
+        assert!(verified.contains("is intact"), "{verified}");
     }
 }
 
-/// Each prediction that was acknowledged before the backup is there, and none is there twice.
+/// Each prediction that was acknowledged before the backup is present, and none is present twice.
 fn check_predictions(server: &Server, answered: &HashSet<String>) {
-    server.ask(Method::GET, &at(NOWHERE), None);
+    server.ask(Method::GET, &at(UNKNOWN_PREDICTION), None);
     let sql = "SELECT request_id, prediction_id FROM predictions_late";
     let page = server.post(&at("query"), &json!({ "sql": sql, "limit": 10_000 }));
     assert_eq!(page["truncated"], json!(false));
@@ -233,17 +236,17 @@ fn check_predictions(server: &Server, answered: &HashSet<String>) {
     let lost: Vec<&String> = answered.iter().filter(|request| !there.contains(request.as_str())).collect();
     assert!(lost.is_empty(), "{} of {} predictions are lost", lost.len(), answered.len());
     let distinct: HashSet<&str> = rows.iter().map(|row| row[1].as_str().unwrap()).collect();
-    assert_eq!(distinct.len(), rows.len(), "a prediction is there twice");
+    assert_eq!(distinct.len(), rows.len(), "a prediction is present twice");
     let alerts = server.list(&at("alerts"));
     assert!(alerts.iter().all(|alert| alert["name"] != json!("stuck")), "{alerts:?}");
 }
 
-/// Lets the held load in and brings everything up to date; gives rows and digest of what was asked.
-fn go_on(place: &Place, server: &Server, held: &str) -> (Value, Value) {
+/// Accepts the held load and updates the features; gives the number of rows and the digest of `asked`.
+fn finish(place: &Place, server: &Server, held: &str) -> (Value, Value) {
     server.post(&at(&format!("loads/{held}/release")), &json!({ "all": true }));
     place.good(&["run", "features"]);
     let versions = server.list(&at("datasets/asked/versions"));
     let counted = place.query("SELECT count(*), count(DISTINCT id) FROM asked");
-    assert_eq!(counted[0][0], counted[0][1], "no order is there twice");
+    assert_eq!(counted[0][0], counted[0][1], "an order is present twice");
     (counted[0][0].clone(), versions[0]["digest"].clone())
 }

@@ -1,40 +1,47 @@
-//! Runs that a person stops, and releases that were cut off.
+//! Cancelled runs, and interrupted releases.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME};
 use crate::support::{Place, Server, text};
 
-/// A step that never ends by itself, and one that does.
+/// How long a cancelled process may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A project with a step that never ends, and one that ends at once.
 const ENDLESS: &str = "[project]\nname = \"stops\"\n\n\
     [steps.endless]\nrun = [\"sh\", \"-c\", \"echo $$; sleep 1000\"]\nenv = \"system\"\n\n\
-    [steps.quick]\nrun = [\"sh\", \"-c\", \"echo done\"]\nenv = \"system\"\n";
+    [steps.short]\nrun = [\"sh\", \"-c\", \"echo done\"]\nenv = \"system\"\n";
 
-/// Starts a run, and waits for what the step says first: its process.
+/// Starts a run, and waits for the first output of the step, which is its process id.
 fn begin(place: &Place, args: &[&str]) -> (Child, BufReader<ChildStderr>, String) {
     let mut run = place.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(run.stderr.take().unwrap());
+    let mut output = BufReader::new(run.stderr.take().unwrap());
     let process = loop {
         let mut line = String::new();
-        assert!(told.read_line(&mut line).unwrap() > 0, "the run ended without its first line");
-        if let Some(said) = line.strip_prefix("  endless | ") {
-            break said.trim().to_owned();
+        assert!(output.read_line(&mut line).unwrap() > 0, "the run ended without output of the step");
+        if let Some(process) = line.strip_prefix("  endless | ") {
+            break process.trim().to_owned();
         }
     };
-    (run, told, process)
+    (run, output, process)
 }
 
+/// Whether a process runs; a zombie does not.
 fn is_alive(process: &str) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{process}/stat"));
     state.is_ok_and(|state| !state.contains(") Z "))
 }
 
-/// Waits until a process has ended, which whoever started it does not wait for.
-fn gone(process: &str) {
+/// Waits until a process has ended.
+fn wait_for_end(process: &str) {
+    let started = Instant::now();
     while is_alive(process) {
+        assert!(started.elapsed() < END_TIMEOUT, "process {process} is still running");
         std::thread::yield_now();
     }
 }
@@ -44,54 +51,57 @@ fn states(place: &Place) -> Vec<Value> {
 }
 
 #[test]
-fn ctrl_c_ends_the_run_that_the_command_started_with_its_commands() {
+fn ctrl_c_cancels_the_run_of_the_command_and_ends_its_processes() {
     let place = Place::with_file(ENDLESS);
-    let (mut run, mut told, process) = begin(&place, &["run"]);
+    let (mut run, mut output, process) = begin(&place, &["run"]);
     assert!(is_alive(&process));
     std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
     let mut rest = String::new();
-    std::io::Read::read_to_string(&mut told, &mut rest).unwrap();
+    std::io::Read::read_to_string(&mut output, &mut rest).unwrap();
     assert_eq!(run.wait().unwrap().code(), Some(1), "{rest}");
-    assert!(rest.contains("cancelling") && rest.contains("cancelled by host; what was done stays"), "{rest}");
-    gone(&process);
+    assert!(
+        rest.contains("cancelling") && rest.contains("cancelled by host; finished steps keep their results"),
+        "{rest}"
+    );
+    wait_for_end(&process);
     assert_eq!(states(&place), ["cancelled"]);
     place.edit("perennial.toml", "sleep 1000", "true");
     place.good(&["run"]);
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
 }
 
 #[test]
-fn a_run_of_a_server_is_cancelled_by_name_and_so_is_one_that_waits_for_its_turn() {
+fn a_running_and_a_waiting_run_of_a_server_are_cancelled_by_id() {
     let place = Place::with_file(ENDLESS);
     let server = Server::up(&place, &[]);
-    let (mut run, _told, process) = begin(&place, &["run"]);
+    let (mut run, _output, process) = begin(&place, &["run"]);
     let waiting = server.post("/api/v1/projects/stops/pipeline-runs", &json!({ "kind": "run" }));
     let waiting = waiting["id"].as_str().unwrap();
     let both = place.run(&["cancel"]);
-    assert!(text(&both.stderr).contains("2 pipeline runs are not over"), "{both:?}");
+    assert!(text(&both.stderr).contains("2 pipeline runs have not ended"), "{both:?}");
     assert!(place.good(&["cancel", waiting]).contains("is cancelled"));
-    assert!(is_alive(&process), "the other one goes on");
+    assert!(is_alive(&process), "the other run was cancelled");
     assert!(place.good(&["cancel"]).contains("is cancelled"));
     assert_eq!(run.wait().unwrap().code(), Some(1));
-    gone(&process);
+    wait_for_end(&process);
     assert_eq!(states(&place), ["cancelled", "cancelled"]);
     let again = place.run(&["cancel", waiting]);
     assert!(text(&again.stderr).contains("is over: it is cancelled"), "{again:?}");
-    assert!(place.good(&["cancel"]).contains("no pipeline run is under way"));
-    place.good(&["run", "quick"]);
+    assert!(place.good(&["cancel"]).contains("no pipeline run is active"));
+    place.good(&["run", "short"]);
 }
 
 #[test]
-fn a_release_that_was_cut_off_goes_live_by_no_run() {
-    cut_off(true);
+fn an_interrupted_release_is_not_completed_by_a_run() {
+    interrupted_release(true);
 }
 
 #[test]
-fn a_release_that_was_cut_off_goes_not_live_past_gates_that_changed() {
-    cut_off(false);
+fn an_interrupted_release_fails_if_the_gates_have_changed() {
+    interrupted_release(false);
 }
 
-fn cut_off(by_a_run_first: bool) {
+fn interrupted_release(with_a_run_first: bool) {
     let file = drifting::FILE.replace("candidate.auc >= champion.auc + 0.2", "candidate.auc > 0.5");
     let file = file.replace(
         "[steps.train]",
@@ -101,21 +111,21 @@ fn cut_off(by_a_run_first: bool) {
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
     server.kill();
-    let (mut release, _told, _) = begin(&place, &["release"]);
+    let (mut release, _output, _) = begin(&place, &["release"]);
     release.kill().unwrap();
     release.wait().unwrap();
     place.edit("perennial.toml", "sleep 1000", "true");
     place.edit("perennial.toml", "candidate.auc > 0.5", "candidate.auc > 0.9999");
-    if by_a_run_first {
+    if with_a_run_first {
         let run = place.run(&["run"]);
-        let told = text(&run.stderr);
-        assert!(told.contains("interrupted releases: 1; `perennial release`"), "{told}");
+        let output = text(&run.stderr);
+        assert!(output.contains("interrupted releases: 1; `perennial release`"), "{output}");
         assert!(place.good(&["endpoints"]).contains("none yet"));
     }
     place.run(&["release"]);
     assert!(place.good(&["endpoints"]).lines().count() <= 2 && !place.good(&["models"]).contains("champion"));
     let runs = place.json(&["runs"])["items"].as_array().unwrap().clone();
-    let cut_off = runs.iter().rfind(|run| run["kind"] == "release").unwrap();
-    assert_eq!(cut_off["state"], "failed", "{runs:?}");
-    assert!(cut_off["message"].as_str().unwrap().contains("the project file changed"), "{cut_off} of {NAME}");
+    let interrupted = runs.iter().rfind(|run| run["kind"] == "release").unwrap();
+    assert_eq!(interrupted["state"], "failed", "{runs:?}");
+    assert!(interrupted["message"].as_str().unwrap().contains("the project file changed"), "{interrupted} of {NAME}");
 }

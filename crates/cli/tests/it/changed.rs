@@ -1,10 +1,10 @@
-//! Files that have other content than when they were loaded, alone and of several that came together.
+//! Source files whose content changes after they were loaded, alone or in a batch.
 
 use serde_json::json;
 
 use crate::support::{Place, text};
 
-/// Stock by shop; a load without any stock is held.
+/// Stock by shop; a load with no stock at all is held.
 fn stock(source: &str) -> Place {
     Place::with_file(&format!(
         "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = {{ files = \"in/*.csv\", {source} }}\nmode = \"append\"\n\n\
@@ -22,7 +22,7 @@ fn are(expected: &[(&str, i64)]) -> Vec<(String, i64)> {
 }
 
 #[test]
-fn a_repaired_file_takes_the_place_of_what_the_held_one_was_to_replace() {
+fn a_corrected_file_replaces_the_rows_that_the_held_load_was_to_replace() {
     let place = stock("on_change = \"replace\"");
     place.write("in/a.csv", "shop,pieces\na,1\n");
     place.write("in/b.csv", "shop,pieces\nb,1\n");
@@ -37,7 +37,7 @@ fn a_repaired_file_takes_the_place_of_what_the_held_one_was_to_replace() {
 }
 
 #[test]
-fn a_released_file_takes_the_place_of_what_it_was_to_replace() {
+fn an_accepted_load_replaces_the_rows_of_its_file() {
     let place = stock("on_change = \"replace\"");
     place.write("in/a.csv", "shop,pieces\na,1\n");
     place.good(&["run"]);
@@ -47,12 +47,12 @@ fn a_released_file_takes_the_place_of_what_it_was_to_replace() {
     }
     let loads = place.json(&["data", "show", "stock"]);
     let held = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["state"] == "held").unwrap();
-    place.good(&["data", "release", held["id"].as_str().unwrap()]);
+    place.good(&["data", "accept", held["id"].as_str().unwrap()]);
     assert_eq!(rows(&place), are(&[("a", 0), ("a", 0)]));
 }
 
 #[test]
-fn of_files_that_came_together_one_is_replaced_with_the_others() {
+fn a_changed_file_of_a_batch_is_loaded_with_the_batch() {
     let place = stock("batch = \"all\", on_change = \"replace\"");
     place.write("in/a.csv", "shop,pieces\na,1\n");
     place.write("in/b.csv", "shop,pieces\nb,1\n");
@@ -65,20 +65,20 @@ fn of_files_that_came_together_one_is_replaced_with_the_others() {
 }
 
 #[test]
-fn of_files_that_came_together_none_may_change_unless_that_is_said() {
+fn a_changed_file_of_a_batch_is_refused_without_on_change() {
     let place = stock("batch = \"all\"");
     place.write("in/a.csv", "shop,pieces\na,1\n");
     place.write("in/b.csv", "shop,pieces\nb,1\n");
     place.good(&["run"]);
     place.write("in/b.csv", "shop,pieces\nb,20\n");
-    let told = place.run(&["run"]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("`in/b.csv`"), "{}", text(&told.stderr));
+    let output = place.run(&["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("`in/b.csv`"), "{}", text(&output.stderr));
     assert_eq!(rows(&place), are(&[("a", 1), ("b", 1)]));
 }
 
 #[test]
-fn files_held_together_enter_together_when_one_is_repaired() {
+fn a_held_batch_enters_when_one_of_its_files_is_corrected() {
     let place = stock("batch = \"all\"");
     place.write("in/a.csv", "shop,pieces\na,0\n");
     place.write("in/b.csv", "shop,pieces\nb,0\n");

@@ -1,4 +1,4 @@
-//! Clients that others made, against the built server.
+//! Clients of other projects against the built server.
 
 use std::process::Command;
 
@@ -6,20 +6,20 @@ use serde_json::json;
 
 use crate::support::{Place, Server, text};
 
-/// Rows that every client asks about.
+/// Rows for which every client requests predictions.
 const ROWS: usize = 200;
 
-/// The Python of the tests, with the real clients.
+/// The Python interpreter of the tests, with the original clients installed.
 pub(crate) fn python() -> String {
     std::env::var("PERENNIAL_TEST_PYTHON").expect(
         "PERENNIAL_TEST_PYTHON must name a Python with the packages of conformance/requirements.txt: run the tests by `cargo xtask test`",
     )
 }
 
-/// Runs a script of `conformance/` against the server, with further variables; it has to hold.
-pub(crate) fn conforms(server: &Server, script: &str, variables: &[(&str, &str)]) {
+/// Runs a script of `conformance/` against the server, with further environment variables; fails if a check fails.
+pub(crate) fn run_conformance(server: &Server, script: &str, variables: &[(&str, &str)]) {
     let home = tempfile::tempdir().unwrap();
-    let told = Command::new(python())
+    let output = Command::new(python())
         .arg(format!("{}/../../conformance/{script}", env!("CARGO_MANIFEST_DIR")))
         .current_dir(home.path())
         .env_clear()
@@ -30,12 +30,12 @@ pub(crate) fn conforms(server: &Server, script: &str, variables: &[(&str, &str)]
         .envs(variables.iter().copied())
         .output()
         .unwrap();
-    let said = text(&told.stdout);
-    assert!(told.status.success() && said.starts_with("held"), "{script}:\n{said}\n{}", text(&told.stderr));
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.starts_with("passed"), "{script}:\n{said}\n{}", text(&output.stderr));
 }
 
-/// Compares what `delay`, answered by version 1, tells each client with what ONNX Runtime says of the model's file.
-pub(crate) fn all_agree_with_onnx_runtime(place: &Place, server: &Server, project: &str) {
+/// Compares the predictions that each client gets from version 1 at `delay` with those of ONNX Runtime.
+pub(crate) fn compare_with_onnx_runtime(place: &Place, server: &Server, project: &str) {
     let model = server.get("/v2/models/delay");
     let columns: Vec<&str> =
         model["inputs"].as_array().unwrap().iter().map(|input| input["name"].as_str().unwrap()).collect();
@@ -50,17 +50,17 @@ pub(crate) fn all_agree_with_onnx_runtime(place: &Place, server: &Server, projec
         ("RUN_ID", version["run_id"].as_str().unwrap()),
         ("ROWS", rows.to_str().unwrap()),
     ];
-    conforms(server, "scoring_clients.py", &variables);
+    run_conformance(server, "scoring_clients.py", &variables);
 }
 
 #[test]
-fn tritonclient_and_curl_get_the_numbers_of_onnx_runtime() {
+fn tritonclient_and_curl_get_the_predictions_of_onnx_runtime() {
     let place = Place::example("flights");
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
         place.keep_only(folder, |name| name < "2013-04");
     }
     let server = Server::up(&place, &[]);
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `delay`"), "{told}");
-    all_agree_with_onnx_runtime(&place, &server, "flight-delays");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `delay`"), "{output}");
+    compare_with_onnx_runtime(&place, &server, "flight-delays");
 }

@@ -1,4 +1,4 @@
-//! What the project file stops declaring stops, and is told.
+//! Endpoints and canaries that are removed from the project file.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ fn endpoint(server: &Server) -> Value {
 }
 
 #[test]
-fn without_its_declaration_a_canary_ends_unproved_and_an_endpoint_answers_no_more() {
+fn a_canary_or_endpoint_that_is_no_longer_declared_ends_at_the_next_start() {
     let place = drifting::place(drifting::FILE);
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
@@ -24,7 +24,7 @@ fn without_its_declaration_a_canary_ends_unproved_and_an_endpoint_answers_no_mor
     assert_eq!((&now["champion_number"], &now["canary_number"]), (&json!(1), &json!(2)));
     assert_eq!(now["canary_state"], json!("running"));
 
-    // What its rule is judged by is counted on after a start.
+    // The counts of the rollback rule survive a restart.
     drifting::ask_one_by_one(&server, &month(5)[..20]);
     let counts = |server: &Server| -> Vec<Value> {
         let live = endpoint(server)["live"].as_array().unwrap().clone();
@@ -36,7 +36,7 @@ fn without_its_declaration_a_canary_ends_unproved_and_an_endpoint_answers_no_mor
     let server = Server::up(&place, &[]);
     assert_eq!(counts(&server), before);
 
-    // Why there is a second version: the alert that started the run which made it.
+    // The second version is explained by the alert that started its run.
     let explained = place.good(&["explain", "model", "2"]);
     let line = |words: &str| explained.lines().position(|line| line.contains(words));
     let (run, alert) = (line("started by trigger"), line("alert: alert `late.stale` at version 1"));
@@ -47,7 +47,7 @@ fn without_its_declaration_a_canary_ends_unproved_and_an_endpoint_answers_no_mor
     place.write("perennial.toml", kept.join("\n"));
     server.post("/api/v1/projects/submit", &json!({}));
     server.step(NAME, month_start(5) + 60_000);
-    assert_eq!(endpoint(&server)["canary_state"], json!("running"), "a submission changes nothing that is live");
+    assert_eq!(endpoint(&server)["canary_state"], json!("running"), "a submission does not change what is served");
     server.kill();
     let server = Server::up(&place, &[]);
     let now = endpoint(&server);
@@ -66,9 +66,9 @@ fn without_its_declaration_a_canary_ends_unproved_and_an_endpoint_answers_no_mor
     let ledger = server.list(&format!("/api/v1/projects/{NAME}/ledger?limit=20"));
     assert!(ledger.iter().any(|entry| entry["noun"] == "endpoint" && entry["verb"] == "retire"), "{ledger:?}");
 
-    // Declared again, it answers after the next release, by the version that was champion.
+    // Declared again, the endpoint is served after the next release, by the previous champion.
     place.write("perennial.toml", &file);
     let released = place.good(&["release"]);
     assert!(released.contains("version 1 answers at `late`, which is new"), "{released}");
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
 }

@@ -1,5 +1,5 @@
-//! A small project whose world turns round: in the second season the rule that decides the outcome
-//! is the opposite of the first season's. Training knows the second season from March on, and April is full of it.
+//! A small project whose data drift: in the second season the outcome follows the opposite rule of the first season.
+//! The second season starts in March and dominates April.
 
 use std::fmt::Write as _;
 
@@ -15,10 +15,10 @@ pub(crate) const ROWS: usize = 600;
 /// Rows of one request while a window is filled.
 const ROWS_A_REQUEST: usize = 50;
 
-/// The project file; the stories change a line of it.
+/// The project file; tests change a line of it.
 pub(crate) const FILE: &str = r#"[project]
 name = "drifting"
-goal = "Tell which orders will come late"
+goal = "Predict which orders will be late"
 
 [task]
 kind = "binary"
@@ -51,7 +51,7 @@ params = { trees = 40, learning_rate = 0.2, depth = 4 }
 [steps.simple]
 train = "linear"
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train", "simple"]
 slices = ["season"]
 
@@ -79,7 +79,7 @@ const FEATURES: &str = "SELECT asked.id, asked.at, a, b, season, turned_out.late
 FROM asked LEFT JOIN turned_out ON turned_out.id = asked.id
 ";
 
-/// One order, and how it turned out.
+/// One order and its outcome.
 pub(crate) struct Row {
     id: String,
     at: Timestamp,
@@ -110,7 +110,7 @@ pub(crate) fn month_start(number: u8) -> i64 {
     instant(&format!("2013-{number:02}-01T00:00:00Z"))
 }
 
-/// What was known of a month's orders when they were made, as CSV.
+/// The orders of a month without their outcomes, as CSV.
 pub(crate) fn asked(rows: &[Row]) -> String {
     let mut text = "id,at,a,b,season\n".to_owned();
     for row in rows {
@@ -119,7 +119,7 @@ pub(crate) fn asked(rows: &[Row]) -> String {
     text
 }
 
-/// How they turned out, as CSV.
+/// The outcomes of orders, as CSV.
 pub(crate) fn turned_out(rows: &[Row]) -> String {
     let mut text = "id,late\n".to_owned();
     for row in rows {
@@ -128,7 +128,7 @@ pub(crate) fn turned_out(rows: &[Row]) -> String {
     text
 }
 
-/// Gives each order the outcome of another.
+/// Exchanges the outcomes of the orders at random.
 pub(crate) fn shuffled(mut rows: Vec<Row>) -> Vec<Row> {
     let mut chance = Chance(99);
     for last in (1..rows.len()).rev() {
@@ -138,14 +138,14 @@ pub(crate) fn shuffled(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// A folder with the project, and no data yet.
+/// A folder with the project, without data.
 pub(crate) fn place(file: &str) -> Place {
     let place = Place::with_file(file);
     place.write("sql/features.sql", FEATURES);
     place
 }
 
-/// Brings the first three months, and stands at the beginning of April.
+/// Delivers the first three months, and steps the clock to the beginning of April.
 pub(crate) fn three_months(place: &Place, server: &Server) {
     server.step(NAME, month_start(4));
     for number in 1..=3 {
@@ -156,7 +156,7 @@ pub(crate) fn three_months(place: &Place, server: &Server) {
     server.step(NAME, month_start(4) + 1);
 }
 
-/// Asks for all orders of a month, in its middle.
+/// Requests predictions for all orders of a month, in the middle of the month.
 pub(crate) fn ask_for_all(server: &Server, number: u8) {
     server.step(NAME, month_start(number) + 14 * 86_400_000);
     for rows in month(number).chunks(ROWS_A_REQUEST) {
@@ -164,13 +164,13 @@ pub(crate) fn ask_for_all(server: &Server, number: u8) {
     }
 }
 
-/// Asks for some orders one by one; gives the version that answered each.
+/// Requests predictions for orders one by one; gives the version of each answer.
 pub(crate) fn ask_one_by_one(server: &Server, rows: &[Row]) -> Vec<String> {
     let answers = rows.iter().map(|row| server.post("/v2/models/late/infer", &request(std::slice::from_ref(row))));
     answers.map(|answer| answer["model_version"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A request of the Open Inference Protocol for some orders, the key beside the features.
+/// A request of the Open Inference Protocol for some orders, with the key and the features.
 pub(crate) fn request(rows: &[Row]) -> Value {
     let tensor = |name: &str, datatype: &str, data: Vec<Value>| json!({ "name": name, "shape": [data.len()], "datatype": datatype, "data": data });
     let numbers = |value: fn(&Row) -> f64| rows.iter().map(|row| json!(value(row))).collect();
@@ -182,7 +182,7 @@ pub(crate) fn request(rows: &[Row]) -> Value {
     ] })
 }
 
-/// Numbers that look random and are the same each time.
+/// Pseudo-random numbers from a fixed seed.
 struct Chance(u64);
 
 impl Chance {

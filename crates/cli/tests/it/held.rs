@@ -1,10 +1,10 @@
-//! Held loads that a person lets in after the dataset has moved on.
+//! Held loads, and decisions about them after the dataset has changed.
 
 use serde_json::{Value, json};
 
 use crate::support::{Place, Server, instant, text};
 
-/// Stock by shop; February is held, and March came after it with one of its shops.
+/// Stock by shop. The load of February is held; March was loaded after it and contains one of its shops.
 fn february_held() -> (Place, Value) {
     let place = Place::with_file(
         "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\nmode = \"append\"\nkey = [\"shop\"]\n\n\
@@ -20,7 +20,7 @@ fn february_held() -> (Place, Value) {
     (place, load)
 }
 
-/// The newest load in a state.
+/// The latest load in a state.
 fn loads(place: &Place, state: &str) -> Value {
     let loads = place.json(&["data", "show", "stock"]);
     loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["state"] == state).unwrap().clone()
@@ -28,13 +28,13 @@ fn loads(place: &Place, state: &str) -> Value {
 
 fn release(place: &Place, load: &Value, further: &[&str]) -> Value {
     let id = load["id"].as_str().unwrap();
-    let mut args = vec!["data", "release", id];
+    let mut args = vec!["data", "accept", id];
     args.extend(further);
-    let told = place.good(&args);
+    let output = place.good(&args);
     let loads = place.json(&["data", "show", "stock"]);
     let released = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["id"] == id).unwrap().clone();
     let entered = format!("{} of {} rows of load `{id}` entered", released["passing"], released["arrived"]);
-    assert!(told.starts_with(&entered), "{told}");
+    assert!(output.starts_with(&entered), "{output}");
     released
 }
 
@@ -43,17 +43,17 @@ fn rows(place: &Place) -> Vec<Vec<Value>> {
 }
 
 #[test]
-fn what_checks_found_is_told_when_the_load_ends_and_shown_later() {
+fn the_findings_of_checks_are_shown_with_the_load_and_later() {
     let place = Place::with_file(
         "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
          [checks.stock]\npieces = \"pieces >= 0\"\nmany = { that = \"count(*) > 9\", severity = \"warn\" }\n",
     );
     place.write("in/1.csv", "shop,pieces\na,1\nb,-1\n");
-    let told = String::from_utf8(place.run(&["run"]).stderr).unwrap();
+    let output = String::from_utf8(place.run(&["run"]).stderr).unwrap();
     for finding in
         ["held, 1 set aside", "    `pieces`: 1 of 2 rows fail", "    warning: `many`", "    1 set aside by `pieces`"]
     {
-        assert!(told.contains(finding), "`{finding}` is not in {told}");
+        assert!(output.contains(finding), "`{finding}` is not in {output}");
     }
     let shown = place.good(&["data", "show", "stock"]);
     let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
@@ -62,7 +62,7 @@ fn what_checks_found_is_told_when_the_load_ends_and_shown_later() {
 }
 
 #[test]
-fn every_run_fails_and_says_why_while_a_load_is_held_whose_file_is_still_there() {
+fn every_run_fails_with_the_reason_while_a_load_is_held_and_its_file_exists() {
     let place = Place::with_file(
         "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
          [checks.stock]\nmany = \"count(*) > 1\"\n",
@@ -78,16 +78,20 @@ fn every_run_fails_and_says_why_while_a_load_is_held_whose_file_is_still_there()
     place.write("in/2.csv", "shop,pieces\nb,1\n");
     server.step("shops", instant("2013-01-01T00:00:00Z"));
     let held = server.list("/api/v1/projects/shops/datasets/stock/loads");
-    assert_eq!(held.iter().filter(|load| load["state"] == "held").count(), 2, "the server was quicker: {held:?}");
-    let told = place.held(&["run"]);
-    assert!(told.contains(why) && told.contains("`in/2.csv`"), "{told}");
+    assert_eq!(
+        held.iter().filter(|load| load["state"] == "held").count(),
+        2,
+        "the scheduler has collected the file: {held:?}"
+    );
+    let output = place.held(&["run"]);
+    assert!(output.contains(why) && output.contains("`in/2.csv`"), "{output}");
     std::fs::remove_file(place.path().join("in/1.csv")).unwrap();
     place.write("in/2.csv", "shop,pieces\nb,1\nc,1\n");
-    assert!(!place.good(&["run"]).contains("is held"), "one is gone, the other repaired");
+    assert!(!place.good(&["run"]).contains("is held"), "one file is deleted, the other corrected");
 }
 
 #[test]
-fn its_keys_are_judged_against_the_dataset_as_it_stands() {
+fn the_keys_of_an_accepted_load_are_compared_with_the_present_dataset() {
     let (place, held) = february_held();
     assert_eq!(held["reasons"], json!({ "any": 1, "repeated key": 1 }));
     let released = release(&place, &held, &[]);
@@ -98,14 +102,14 @@ fn its_keys_are_judged_against_the_dataset_as_it_stands() {
     let mut reasons: Vec<&str> = aside["rows"].as_array().unwrap().iter().map(|row| row[1].as_str().unwrap()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons, ["any", "key exists", "repeated key"]);
-    assert!(place.good(&["run"]).contains("nothing to do"), "and the dataset goes on");
+    assert!(place.good(&["run"]).contains("nothing to do"), "the dataset accepts further loads");
     place.write("in/4.csv", "shop,pieces\ne,4\n");
     place.good(&["run"]);
     assert_eq!(rows(&place).len(), 4);
 }
 
 #[test]
-fn with_all_every_row_enters_whose_key_is_free_and_those_are_counted() {
+fn with_all_every_row_with_a_new_key_enters_and_is_counted() {
     let (place, held) = february_held();
     let released = release(&place, &held, &["--all"]);
     let expected = [("a", 1), ("b", 20), ("c", -1), ("d", 2)].map(|(shop, pieces)| [json!(shop), json!(pieces)]);
@@ -114,7 +118,7 @@ fn with_all_every_row_enters_whose_key_is_free_and_those_are_counted() {
 }
 
 #[test]
-fn the_held_result_of_a_step_gives_way_to_its_next_and_stays_let_in_once_it_is() {
+fn a_held_result_of_a_step_is_replaced_by_the_next_one_and_stays_accepted_once_accepted() {
     let place = Place::with_file(
         "[project]\nname = \"shops\"\n\n[datasets.stock]\nsource = { files = \"in/*.csv\" }\n\n\
          [checks.total]\nany = \"pieces > 2\"\n\n[steps.total]\nsql = \"total.sql\"\n",
@@ -122,25 +126,25 @@ fn the_held_result_of_a_step_gives_way_to_its_next_and_stays_let_in_once_it_is()
     place.write("total.sql", "SELECT sum(pieces) AS pieces FROM stock");
     place.write("in/1.csv", "shop,pieces\na,1\n");
     let states = || -> Vec<String> {
-        let told = place.json(&["data", "show", "total"]);
-        let loads = told["loads"]["items"].as_array().unwrap().clone();
+        let answer = place.json(&["data", "show", "total"]);
+        let loads = answer["loads"]["items"].as_array().unwrap().clone();
         loads.iter().map(|load| load["state"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(place.run(&["run"]).status.code(), Some(1));
     assert_eq!(place.run(&["run"]).status.code(), Some(1));
-    assert_eq!(states(), ["held", "replaced"], "one is held, however often it is tried");
-    let told = place.json(&["data", "show", "total"]);
-    let held = told["loads"]["items"][0]["id"].as_str().unwrap().to_owned();
-    place.good(&["data", "release", &held, "--all"]);
+    assert_eq!(states(), ["held", "replaced"], "only the latest attempt is held");
+    let answer = place.json(&["data", "show", "total"]);
+    let held = answer["loads"]["items"][0]["id"].as_str().unwrap().to_owned();
+    place.good(&["data", "accept", &held, "--all"]);
     place.good(&["run"]);
     assert_eq!(states(), ["committed", "replaced"], "the same content is not held again");
     place.write("in/2.csv", "shop,pieces\nb,-4\n");
-    assert_eq!(place.run(&["run"]).status.code(), Some(1), "other content is");
+    assert_eq!(place.run(&["run"]).status.code(), Some(1), "other content is held again");
     assert_eq!(states(), ["held", "committed", "replaced"]);
 }
 
 #[test]
-fn a_discarded_load_never_enters_and_its_file_only_with_other_content() {
+fn a_rejected_load_never_enters_and_its_file_only_with_other_content() {
     let (place, held) = february_held();
     let id = held["id"].as_str().unwrap();
     let open = || {
@@ -148,12 +152,12 @@ fn a_discarded_load_never_enters_and_its_file_only_with_other_content() {
         alerts.into_iter().filter(|alert| alert["state"] == "firing").count()
     };
     assert_eq!(open(), 1);
-    let told = place.good(&["data", "discard", id]);
-    assert!(told.contains("none of its 4 rows enters `stock`"), "{told}");
-    assert_eq!(open(), 0, "and nobody has to look any more");
+    let output = place.good(&["data", "reject", id]);
+    assert!(output.contains("none of its 4 rows enters `stock`"), "{output}");
+    assert_eq!(open(), 0, "the alert is resolved");
     assert!(place.good(&["run"]).contains("nothing to do"));
     assert_eq!(rows(&place), [[json!("a"), json!(1)], [json!("b"), json!(20)]]);
-    let again = place.run(&["data", "release", id]);
+    let again = place.run(&["data", "accept", id]);
     assert!(text(&again.stderr).contains("is discarded: only a held one is released or discarded"), "{again:?}");
     let ledger = place.json(&["ledger"]);
     let entries = ledger["items"].as_array().unwrap();
@@ -161,5 +165,5 @@ fn a_discarded_load_never_enters_and_its_file_only_with_other_content() {
     place.write("in/2.csv", "shop,pieces\nc,1\n");
     place.good(&["run"]);
     assert_eq!(rows(&place).len(), 3);
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
 }

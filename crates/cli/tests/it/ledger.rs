@@ -1,4 +1,4 @@
-//! What a run of the real binary leaves in the ledger.
+//! The ledger entries of runs of the built binary.
 
 use serde_json::{Value, json};
 
@@ -26,23 +26,23 @@ outputs = { out = { path = "out" } }
 "#;
 
 /// Entries of the project's chain, oldest first.
-fn told(place: &Place) -> Vec<Value> {
+fn entries(place: &Place) -> Vec<Value> {
     let mut entries = place.json(&["ledger"])["items"].as_array().unwrap().clone();
     entries.reverse();
     entries
 }
 
-fn words(entry: &Value) -> String {
+fn noun_and_verb(entry: &Value) -> String {
     format!("{} {}", entry["noun"].as_str().unwrap(), entry["verb"].as_str().unwrap())
 }
 
 #[test]
-fn the_end_of_each_attempt_and_the_release_of_a_held_load_are_told_with_who_and_why() {
+fn the_end_of_each_attempt_and_the_acceptance_of_a_held_load_are_recorded_with_actor_and_cause() {
     let place = Place::with_file(FILE);
     place.write("data/a.csv", "id,size\n1,10\n");
     place.good(&["run", "writes"]);
-    let ran: Vec<Value> = told(&place).into_iter().filter(|entry| entry["noun"] != "project_file").collect();
-    let verbs: Vec<String> = ran.iter().map(words).collect();
+    let ran: Vec<Value> = entries(&place).into_iter().filter(|entry| entry["noun"] != "project_file").collect();
+    let verbs: Vec<String> = ran.iter().map(noun_and_verb).collect();
     assert_eq!(
         verbs,
         ["dataset_version create", "grant create", "token create", "token revoke", "run end", "step_run succeed"]
@@ -52,9 +52,9 @@ fn the_end_of_each_attempt_and_the_release_of_a_held_load_are_told_with_who_and_
         assert!(cause.starts_with("pipeline_run:"), "{entry}");
     }
 
-    let before = told(&place).len();
+    let before = entries(&place).len();
     assert_eq!(place.run(&["run", "breaks"]).status.code(), Some(1));
-    let broke: Vec<String> = told(&place).split_off(before).iter().map(words).collect();
+    let broke: Vec<String> = entries(&place).split_off(before).iter().map(noun_and_verb).collect();
     assert_eq!(broke, ["grant create", "token create", "token revoke", "run end", "step_run fail"]);
 
     place.write("data/b.csv", "id,size\n2,200\n3,30\n");
@@ -62,16 +62,19 @@ fn the_end_of_each_attempt_and_the_release_of_a_held_load_are_told_with_who_and_
     let loads = place.json(&["data", "show", "rows"])["loads"].clone();
     let held = loads["items"].as_array().unwrap().iter().find(|load| load["state"] == "held").unwrap();
     let id = held["id"].as_str().unwrap();
-    let before = told(&place).len();
-    place.good(&["data", "release", id, "--all"]);
-    let released = told(&place).split_off(before);
-    let verbs: Vec<String> = released.iter().map(words).collect();
+    let before = entries(&place).len();
+    place.good(&["data", "accept", id, "--all"]);
+    let released = entries(&place).split_off(before);
+    let verbs: Vec<String> = released.iter().map(noun_and_verb).collect();
     assert_eq!(verbs, ["load release", "dataset_version create", "alert resolve"]);
     assert_eq!((&released[0]["subject"], &released[0]["actor"]), (&json!(id), &json!("host")));
-    assert_eq!(released[2]["actor"], json!("perennial"), "that nobody has to look any more follows by itself");
+    assert_eq!(released[2]["actor"], json!("perennial"), "the server itself resolves the alert");
     assert_eq!(place.query("SELECT count(*) FROM rows"), [[json!(3)]]);
 
     let verified = place.run(&["verify"]);
-    let said = text(&verified.stdout);
-    assert!(verified.status.success() && said.contains("of the server") && said.contains("of `ledger`"), "{said}");
+    let output = text(&verified.stdout);
+    assert!(
+        verified.status.success() && output.contains("of the server") && output.contains("of `ledger`"),
+        "{output}"
+    );
 }

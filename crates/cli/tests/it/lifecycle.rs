@@ -1,5 +1,5 @@
-//! One model's whole life on the built server, lived on each kind of ground it may stand on:
-//! SQLite and a folder, PostgreSQL and an object store.
+//! The whole life of a model on the built server, on each kind of storage: SQLite and a folder, PostgreSQL and an
+//! object store.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,18 +9,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, month, month_start};
-use crate::support::{Place, Server, text};
+use crate::postgres::Database;
+use crate::support::{Place, Server};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Where a server keeps things: further arguments and variables of `perennial up`.
+/// Where a server stores its data: further arguments and variables of `perennial up`.
 #[derive(Default)]
-struct Ground {
+struct Storage {
     args: Vec<String>,
     variables: Vec<(&'static str, String)>,
 }
 
-impl Ground {
+impl Storage {
     fn up(&self, place: &Place) -> Server {
         let mut command = place.command(&["up", "--port", "0"]);
         command.args(&self.args).envs(self.variables.iter().cloned());
@@ -35,7 +36,7 @@ fn at(path: &str) -> String {
 #[test]
 fn a_model_lives_on_sqlite_and_a_folder() {
     let place = drifting::place(drifting::FILE);
-    live(&place, &Ground::default());
+    live(&place, &Storage::default());
     for kept in ["metadata.sqlite", "blobs", "tables"] {
         assert!(place.path().join(".perennial").join(kept).exists(), "{kept}");
     }
@@ -45,43 +46,46 @@ fn a_model_lives_on_sqlite_and_a_folder() {
 fn a_model_lives_on_postgres_and_an_object_store() {
     let (database, store) = (Database::create(), ObjectStore::start());
     let place = drifting::place(drifting::FILE);
-    let ground = Ground {
-        args: ["--database", database.url.as_str(), "--artifacts", "s3://perennial/ground"].map(str::to_owned).to_vec(),
+    let storage = Storage {
+        args: ["--database", database.url.as_str(), "--artifacts", "s3://perennial/lifecycle"]
+            .map(str::to_owned)
+            .to_vec(),
         variables: store.variables(),
     };
-    live(&place, &ground);
+    live(&place, &storage);
     for elsewhere in ["metadata.sqlite", "blobs", "tables"] {
-        assert!(!place.path().join(".perennial").join(elsewhere).exists(), "{elsewhere} was kept in the folder");
+        assert!(!place.path().join(".perennial").join(elsewhere).exists(), "{elsewhere} was stored in the folder");
     }
 }
 
-/// Collect, check, train, judge, release, serve, monitor, alert, retrain, canary, promotion, rollback, verify, explain.
-fn live(place: &Place, ground: &Ground) {
-    let server = ground.up(place);
+/// Collect, check, train, evaluate, release, serve, monitor, alert, retrain, canary, promotion, rollback, verify,
+/// explain.
+fn live(place: &Place, storage: &Storage) {
+    let server = storage.up(place);
     collect_and_check(place, &server);
-    train_and_judge(place);
+    train_and_evaluate(place);
     serve_and_retrain(place, &server);
-    // The server goes and comes: the canary is where it was.
+    // After a restart the canary has the same state.
     let before = canary(&server);
     server.kill();
-    let server = ground.up(place);
+    let server = storage.up(place);
     assert_eq!(canary(&server), before);
     promote(&server);
     let head = place.json(&["verify"])["head"].as_str().unwrap().to_owned();
     roll_back(place, &server);
     explain(place, &server);
-    let told = place.good(&["verify", "--head", &head]);
-    assert!(told.contains("the ledger holds"), "{told}");
+    let output = place.good(&["verify", "--head", &head]);
+    assert!(output.contains("is intact"), "{output}");
     server.kill();
 }
 
 fn collect_and_check(place: &Place, server: &Server) {
     drifting::three_months(place, server);
-    // March comes again under another name, with a new order among those that are known.
+    // March arrives again under another name, with one new order.
     let mut again = drifting::asked(&month(3));
     again.push_str("03-new,2013-03-31T00:00:00Z,0.5,0.25,0\n");
     place.write("data/asked/2013-03-again.csv", again);
-    // April's numbers are in another unit.
+    // April's values are in another unit.
     let mut rows = month(4);
     for row in &mut rows {
         row.a *= 10.0;
@@ -100,12 +104,12 @@ fn collect_and_check(place: &Place, server: &Server) {
     assert_eq!(place.query("SELECT count(*) FROM asked"), [[json!(4 * drifting::ROWS + 1)]]);
 }
 
-fn train_and_judge(place: &Place) {
-    let told = place.good(&["run"]);
-    assert!(told.contains("version 1 passed"), "{told}");
+fn train_and_evaluate(place: &Place) {
+    let output = place.good(&["run"]);
+    assert!(output.contains("version 1 passed"), "{output}");
     assert!(place.good(&["run"]).contains("nothing to do"));
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `late`"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `late`"), "{output}");
 }
 
 fn serve_and_retrain(place: &Place, server: &Server) {
@@ -128,11 +132,11 @@ fn serve_and_retrain(place: &Place, server: &Server) {
     let runs = server.list(&at("pipeline-runs?limit=100"));
     let triggered: Vec<&Value> = runs.iter().filter(|run| run["cause"]["kind"] == json!("trigger")).collect();
     assert_eq!(triggered.len(), 1, "{triggered:?}");
-    assert_eq!(triggered[0]["cause"]["because"]["alert"], stale["id"], "the run names the alert");
+    assert_eq!(triggered[0]["cause"]["because"]["alert"], stale["id"], "the run does not name the alert");
     assert_eq!((canary(server).0, canary(server).1), (json!(1), json!(2)));
 }
 
-/// Champion, canary, how the canary is, and what each answered.
+/// The champion, the canary, the state of the canary, and the number of requests of each version.
 fn canary(server: &Server) -> (Value, Value, Value, Vec<(Value, Value)>) {
     let endpoint = server.get(&at("endpoints/late"));
     let live = endpoint["live"].as_array().unwrap();
@@ -149,9 +153,9 @@ fn promote(server: &Server) {
     server.step(NAME, month_start(5) + DAY_MS);
     let answered = drifting::ask_one_by_one(server, &month(5)[..80]);
     let by = |version: &str| answered.iter().filter(|answered| *answered == version).count();
-    assert!(by("1") >= 10 && by("2") >= 10, "both answer while the canary lasts: {answered:?}");
+    assert!(by("1") >= 10 && by("2") >= 10, "both versions must answer during the canary: {answered:?}");
     let same_again = drifting::ask_one_by_one(server, &month(5)[..80]);
-    assert_eq!(same_again, answered, "a key is always answered by the same version");
+    assert_eq!(same_again, answered, "a key must always be answered by the same version");
     server.step(NAME, month_start(5) + 4 * DAY_MS);
     assert_eq!(canary(server).0, json!(2));
     let answered = drifting::ask_one_by_one(server, &month(5)[..5]);
@@ -159,8 +163,8 @@ fn promote(server: &Server) {
 }
 
 fn roll_back(place: &Place, server: &Server) {
-    let told = place.good(&["rollback", "late"]);
-    assert!(told.contains("version 1 answers at `late` again"), "{told}");
+    let output = place.good(&["rollback", "late"]);
+    assert!(output.contains("version 1 answers at `late` again"), "{output}");
     let answered = drifting::ask_one_by_one(server, &month(5)[..5]);
     assert!(answered.iter().all(|version| version == "1"), "{answered:?}");
     let models = server.list(&at("models"));
@@ -171,7 +175,7 @@ fn roll_back(place: &Place, server: &Server) {
 fn explain(place: &Place, server: &Server) {
     let answer = server.post("/v2/models/late/infer", &drifting::request(&month(5)[..1]));
     let id = answer["parameters"]["request_id"].as_str().unwrap();
-    let told = place.good(&["explain", "prediction", &format!("{id}-0")]);
+    let output = place.good(&["explain", "prediction", &format!("{id}-0")]);
     for words in [
         "answered by version 1 as champion at `late`",
         "asked: ",
@@ -180,49 +184,18 @@ fn explain(place: &Place, server: &Server) {
         "dataset features@",
         "2013-01.csv",
     ] {
-        assert!(told.contains(words), "`{words}` is not in:\n{told}");
+        assert!(output.contains(words), "`{words}` is not in:\n{output}");
     }
-    let told = place.good(&["explain", "dataset", "asked@1"]);
-    assert!(told.contains("champion at `late` now"), "forward to what answers:\n{told}");
+    let output = place.good(&["explain", "dataset", "asked@1"]);
+    assert!(output.contains("champion at `late` now"), "the endpoint is missing:\n{output}");
     let release = server.list(&at("releases"))[0]["digest"].as_str().unwrap()[..12].to_owned();
-    let told = place.good(&["explain", "release", &release]);
-    assert!(told.contains("model drifting/"), "{told}");
+    let output = place.good(&["explain", "release", &release]);
+    assert!(output.contains("model drifting/"), "{output}");
     let (status, _) = server.ask(Method::GET, &at("explain/prediction/none"), None);
     assert_eq!(status, 404);
 }
 
-/// A database of its own on the tests' PostgreSQL server; gone when dropped.
-struct Database {
-    server: String,
-    name: String,
-    url: String,
-}
-
-impl Database {
-    fn create() -> Self {
-        let server = std::env::var("PERENNIAL_TEST_POSTGRES")
-            .expect("PERENNIAL_TEST_POSTGRES is not set: `cargo xtask test` starts a PostgreSQL server and sets it");
-        let name = format!("perennial_lifecycle_{}", std::process::id());
-        let (base, _) = server.rsplit_once('/').unwrap();
-        let database = Self { url: format!("{base}/{name}"), server, name };
-        database.run("CREATE DATABASE");
-        database
-    }
-
-    fn run(&self, what: &str) {
-        let sql = format!("{what} {}", self.name);
-        let told = Command::new("psql").args(["-v", "ON_ERROR_STOP=1", "-qc", &sql, &self.server]).output().unwrap();
-        assert!(told.status.success(), "{sql}: {}", text(&told.stderr));
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        self.run("DROP DATABASE");
-    }
-}
-
-/// A server that speaks S3, with one bucket; it stops when this is dropped, and when this process ends.
+/// A server with the S3 API and one bucket. It stops when this is dropped, and when this process ends.
 struct ObjectStore {
     process: Child,
     address: String,

@@ -1,9 +1,9 @@
-//! The built binary, as people and machines use it.
+//! Tests of the built binary.
 
 #![cfg(test)]
 
-mod asked_anew;
 mod backup;
+mod canary_input;
 mod cancelled;
 mod changed;
 mod clients;
@@ -11,11 +11,12 @@ mod crash;
 mod declared;
 mod demo;
 mod drifting;
+mod embedded_server;
 mod held;
-mod hosts;
 mod ledger;
 mod lifecycle;
 mod pages;
+mod postgres;
 mod predictions;
 mod project;
 mod python;
@@ -26,4 +27,5 @@ mod support;
 mod swaps;
 mod teams;
 mod tools;
+mod upgrade;
 mod wrong_input;

@@ -1,5 +1,5 @@
-//! Predictions on their way into their dataset: whatever callers send and whatever happens to a segment,
-//! the others are taken over, and what was answered is found and compared with its outcome.
+//! Predictions are loaded from the log into their dataset, whatever types clients send and even if a segment is
+//! damaged, and are compared with their outcomes.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::support::{Place, Server, instant};
 
 const FILE: &str = r#"[project]
 name = "orders"
-goal = "Tell which orders will come late"
+goal = "Predict which orders will be late"
 
 [task]
 kind = "binary"
@@ -32,7 +32,7 @@ key = ["id"]
 [steps.train]
 train = "linear"
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train"]
 
 [gates]
@@ -51,10 +51,10 @@ alerts = { stale = "auc < 0.1" }
 
 /// Orders of a month.
 const ROWS: i64 = 200;
-/// The key of April's first order; the keys of the last ones are beyond what a double can hold.
+/// The key of April's first order. The keys of the last orders are greater than a double can represent.
 const APRIL: i64 = 4_000;
-/// The first whole number that no double holds.
-const BEYOND: i64 = 9_007_199_254_740_993;
+/// The first integer that a double cannot represent.
+const BEYOND_DOUBLE: i64 = 9_007_199_254_740_993;
 const INFER: &str = "/v2/models/late/infer";
 
 fn month_start(number: u8) -> i64 {
@@ -68,11 +68,11 @@ fn at(path: &str) -> String {
 /// The keys of a month's orders.
 fn keys(number: u8) -> Vec<i64> {
     let first = if number == 4 { APRIL } else { i64::from(number) * 1_000 };
-    let beyond = (0..50).filter(|_| number == 4).map(|place| BEYOND + 2 * place);
+    let beyond = (0..50).filter(|_| number == 4).map(|place| BEYOND_DOUBLE + 2 * place);
     (first..first + ROWS).chain(beyond).collect()
 }
 
-/// When the order at a place of a month was made.
+/// The time of an order, by its position in the month.
 fn asked_at(number: u8, place: i64) -> Timestamp {
     Timestamp::from_millisecond(month_start(number) + place * 3_600_000).unwrap()
 }
@@ -81,8 +81,8 @@ fn day(when: Timestamp) -> String {
     when.strftime("%F").to_string()
 }
 
-/// All orders until April; of April's it is not known yet how they turned out, unless it is over.
-fn orders(april_is_over: bool) -> String {
+/// All orders until April. April's outcomes are missing unless April is over.
+fn orders(is_april_over: bool) -> String {
     let mut text = "id,day,at,a,late\n".to_owned();
     for number in 1..=4 {
         for (place, key) in keys(number).into_iter().enumerate() {
@@ -90,27 +90,27 @@ fn orders(april_is_over: bool) -> String {
             let when = asked_at(number, place);
             let a = (place % 5) as f64 / 2.0 - 1.0;
             let noise = ((place * 7_919 + i64::from(number)) % 1_000) as f64 / 500.0 - 1.0;
-            let late = if number < 4 || april_is_over { (a + 1.5 * noise > 0.0).to_string() } else { String::new() };
+            let late = if number < 4 || is_april_over { (a + 1.5 * noise > 0.0).to_string() } else { String::new() };
             writeln!(text, "{key},{},{when},{a},{late}", day(when)).unwrap();
         }
     }
     text
 }
 
-/// A server whose first version answers in the middle of April.
+/// A server in the middle of April, with version 1 as champion.
 fn serving() -> (Place, Server) {
     let place = Place::with_file(FILE);
     let server = Server::up(&place, &[]);
     server.step("orders", month_start(4));
     place.write("data/orders.csv", orders(false));
     server.step("orders", month_start(4) + 1);
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `late`"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `late`"), "{output}");
     server.step("orders", month_start(4) + 14 * 86_400_000);
     (place, server)
 }
 
-/// Asks for some of April's orders, with keys of some datatype; gives the request's id.
+/// Requests predictions for some of April's orders, with keys of a datatype; gives the id of the request.
 fn ask(server: &Server, datatype: &str, asked: &Value, a: &Value) -> String {
     let (april, asked) = (keys(4), asked.as_array().unwrap());
     let rows = asked.len();
@@ -124,24 +124,24 @@ fn ask(server: &Server, datatype: &str, asked: &Value, a: &Value) -> String {
     server.post(INFER, &json!({ "inputs": inputs }))["parameters"]["request_id"].as_str().unwrap().to_owned()
 }
 
-/// Asks for one order after the other, with whole numbers.
+/// Requests predictions for one order after the other, with integer keys.
 fn ask_one_by_one(server: &Server, keys: std::ops::Range<i64>) -> Vec<String> {
     keys.map(|key| ask(server, "INT64", &json!([key]), &json!([1]))).collect()
 }
 
-/// Walks back from a prediction, which brings the log into its dataset first, unless that has it already.
+/// Explains a prediction, which first loads the log into its dataset if the prediction is not there yet.
 fn explain(server: &Server, request: &str) {
-    let told = server.get(&at(&format!("explain/prediction/{request}-0")));
-    assert!(told.to_string().contains("answered by version 1"), "{told}");
+    let answer = server.get(&at(&format!("explain/prediction/{request}-0")));
+    assert!(answer.to_string().contains("answered by version 1"), "{answer}");
 }
 
 #[test]
-fn no_type_that_a_caller_sends_keeps_predictions_from_their_dataset_or_from_their_outcomes() {
+fn predictions_with_inputs_of_any_type_are_loaded_and_joined_with_outcomes() {
     let (place, server) = serving();
     let texts = |keys: &[i64]| json!(keys.iter().map(ToString::to_string).collect::<Vec<_>>());
     let all = keys(4);
-    // Each round is a segment of its own: whole numbers, then fractions and keys as text, then keys that
-    // only text can say and no number at all, then keys that are none.
+    // Each round fills a segment: integers; then fractions, and keys as text; then keys that only text can represent,
+    // and missing numbers; then invalid keys.
     let whole: Vec<i64> = (0..100).map(|place| place % 3 - 1).collect();
     explain(&server, &ask(&server, "INT64", &json!(all[..100]), &json!(whole)));
     explain(&server, &ask(&server, "BYTES", &texts(&all[100..200]), &json!(vec![0.5; 100])));
@@ -153,14 +153,14 @@ fn no_type_that_a_caller_sends_keeps_predictions_from_their_dataset_or_from_thei
     let counts = "SELECT count(*), count(in_a), count(in_id), count(DISTINCT prediction_id) FROM predictions_late";
     assert_eq!(place.query(counts), [[json!(253), json!(203), json!(252), json!(253)]]);
     let found = place.query(&format!(
-        "SELECT in_id, in_a FROM predictions_late WHERE in_id IN ('{APRIL}', '{}', '{BEYOND}', 'abc') ORDER BY in_id",
+        "SELECT in_id, in_a FROM predictions_late WHERE in_id IN ('{APRIL}', '{}', '{BEYOND_DOUBLE}', 'abc') ORDER BY in_id",
         APRIL + 100
     ));
     let found: Vec<&str> = found.iter().map(|row| row[0].as_str().unwrap()).collect();
     assert_eq!(found, ["4000", "4100", "9007199254740993", "abc"]);
-    assert!(server.list(&at("alerts")).is_empty(), "nothing stays in the log");
+    assert!(server.list(&at("alerts")).is_empty(), "a segment could not be loaded");
 
-    // April is over: each order that was asked for is compared with how it turned out, however its key came.
+    // April is over: each prediction is compared with its outcome, whatever the type of its key.
     place.write("data/orders.csv", orders(true));
     server.step("orders", month_start(5) + 1);
     let results = server.list(&at("monitors"));
@@ -173,11 +173,11 @@ fn no_type_that_a_caller_sends_keeps_predictions_from_their_dataset_or_from_thei
 }
 
 #[test]
-fn a_segment_that_does_not_read_stops_neither_the_others_nor_a_start_and_is_tried_again() {
+fn a_damaged_segment_blocks_neither_others_nor_a_start_and_is_retried() {
     let (place, server) = serving();
     let before = ask_one_by_one(&server, APRIL..APRIL + 10);
     server.kill();
-    // Beside the open segment lies one that cannot be read.
+    // Next to the open segment there is a damaged one.
     let folder = log_of(&place);
     let last = std::fs::read_dir(&folder).unwrap().map(|entry| number_of(&entry.unwrap().path())).max().unwrap();
     let (good, broken) = (folder.join(format!("{last}.seg")), folder.join(format!("{}.seg", last + 1)));
@@ -190,25 +190,25 @@ fn a_segment_that_does_not_read_stops_neither_the_others_nor_a_start_and_is_trie
         explain(&server, request);
     }
     assert_eq!(place.query("SELECT count(*) FROM predictions_late"), [[json!(20)]]);
-    assert_eq!(std::fs::read(&broken).unwrap(), b"no segment at all", "it is kept");
+    assert_eq!(std::fs::read(&broken).unwrap(), b"no segment at all", "the damaged segment was changed");
     let alerts = server.list(&at("alerts"));
-    assert_eq!(alerts.len(), 1, "it is told once: {alerts:?}");
+    assert_eq!(alerts.len(), 1, "expected one alert: {alerts:?}");
     let message = alerts[0]["message"].as_str().unwrap();
     for words in ["predictions of `late`", &format!("segment {}", last + 1), "tried again"] {
         assert!(message.contains(words), "{message}");
     }
 
-    // Whole again, with rows that are known already.
+    // The segment is readable again, and contains rows that are already loaded.
     std::fs::write(&broken, kept).unwrap();
     let last = ask_one_by_one(&server, APRIL + 20..APRIL + 21);
     explain(&server, &after[0]);
-    assert!(broken.exists(), "what the dataset has is not looked for in the log");
+    assert!(broken.exists(), "explaining a loaded prediction must not read the log");
     explain(&server, &last[0]);
     assert!(!broken.exists());
     assert_eq!(place.query("SELECT count(*) FROM predictions_late"), [[json!(21)]]);
     let (_, alerts) = server.ask(Method::GET, &at("alerts"), None);
     assert_eq!(alerts["items"][0]["state"], json!("resolved"), "{alerts}");
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
 }
 
 /// The folder of the endpoint's log.

@@ -1,42 +1,42 @@
-//! The project file, from the command line.
+//! Commands that check the project file.
 
 use crate::support::{Place, text};
 
 #[test]
-fn every_example_holds_together() {
+fn every_example_is_valid() {
     for example in ["flights", "flights-python", "weather"] {
         let place = Place::example(example);
-        assert!(place.good(&["check"]).contains("holds together"), "{example}");
+        assert!(place.good(&["check"]).contains("is valid"), "{example}");
     }
 }
 
 #[test]
-fn a_misspelt_key_is_answered_with_its_place_and_a_suggestion() {
+fn a_misspelt_key_is_reported_with_its_place_and_a_suggestion() {
     let place = Place::with_file("[project]\nname = \"p\"\n\n[dataset.a]\nsource = { files = \"a.csv\" }\n");
-    let told = place.run(&["check"]);
-    assert_eq!(told.status.code(), Some(1));
-    let told = text(&told.stderr);
+    let output = place.run(&["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = text(&output.stderr);
     for words in ["perennial.toml", "dataset", "datasets"] {
-        assert!(told.contains(words), "{told}");
+        assert!(errors.contains(words), "{errors}");
     }
 }
 
 #[test]
-fn a_folder_without_project_file_says_what_to_do() {
+fn a_command_in_a_folder_without_project_file_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let place = Place { folder };
     std::fs::create_dir(place.path()).unwrap();
-    let told = place.run(&["run"]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("perennial init"), "{}", text(&told.stderr));
+    let output = place.run(&["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("perennial init"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn init_does_not_overwrite() {
     let place = Place::example("weather");
-    let told = place.run(&["init"]);
-    assert_eq!(told.status.code(), Some(1));
-    assert!(text(&told.stderr).contains("is there already"));
+    let output = place.run(&["init"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("exists already"));
 }
 
 const SALES: &str = r#"[project]
@@ -65,12 +65,12 @@ sql = "features.sql"
 [steps.train]
 train = "linear"
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train"]
 slices = ["city"]
 "#;
 
-/// A project with data for its features, and no model yet.
+/// A project with data for its features, and without a model.
 fn sales() -> Place {
     let place = Place::with_file(SALES);
     place.write("features.sql", "SELECT id, sold, city, price FROM sold\n");
@@ -81,7 +81,7 @@ fn sales() -> Place {
 }
 
 #[test]
-fn names_of_columns_that_the_data_do_not_have_are_told_with_place_and_suggestion() {
+fn unknown_columns_are_reported_with_place_and_suggestion() {
     let cases: [(&str, &str, &str, &[&str]); 10] = [
         (
             "perennial.toml",
@@ -112,18 +112,18 @@ fn names_of_columns_that_the_data_do_not_have_are_told_with_place_and_suggestion
     for (file, old, new, words) in cases {
         let place = sales();
         place.edit(file, old, new);
-        let told = place.run(&["check"]);
-        let said = text(&told.stderr);
-        assert_eq!(told.status.code(), Some(1), "{new}: {said}");
+        let output = place.run(&["check"]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{new}: {errors}");
         for word in words {
-            assert!(said.contains(word), "{new}: `{word}` is not in:\n{said}");
+            assert!(errors.contains(word), "{new}: `{word}` is not in:\n{errors}");
         }
-        assert!(said.contains("perennial.toml:"), "{new}: {said}");
+        assert!(errors.contains("perennial.toml:"), "{new}: {errors}");
     }
     let place = sales();
     place.edit("features.sql", "price FROM", "price AS paid FROM");
     place.edit("perennial.toml", "target = \"price\"", "target = \"paid\"");
-    assert!(place.good(&["check"]).contains("holds together"), "columns are those that the query will have");
+    assert!(place.good(&["check"]).contains("is valid"), "the columns of the changed query must be used");
 
     let place = sales();
     place.edit("features.sql", "price FROM", "price, length(city) AS letters FROM");
@@ -134,30 +134,30 @@ fn names_of_columns_that_the_data_do_not_have_are_told_with_place_and_suggestion
     );
     let held = place.run(&["run", "features"]);
     assert!(text(&held.stderr).contains("load into `features` is held"), "{held:?}");
-    assert!(place.good(&["check"]).contains("holds together"), "what was submitted and held has not made the data");
+    assert!(place.good(&["check"]).contains("is valid"), "the columns of a held load must not be used");
 }
 
 #[test]
-fn a_target_that_is_not_there_is_told_by_name_when_it_is_needed() {
+fn a_missing_target_column_is_reported_by_the_run_that_needs_it() {
     let place = sales();
     place.edit("perennial.toml", "target = \"price\"", "target = \"prise\"");
-    let told = place.run(&["run"]);
-    let said = text(&told.stdout) + &text(&told.stderr);
-    assert!(said.contains("dataset `features` has no column `prise`, which `[task] target` names"), "{said}");
+    let output = place.run(&["run"]);
+    let errors = text(&output.stdout) + &text(&output.stderr);
+    assert!(errors.contains("dataset `features` has no column `prise`, which `[task] target` names"), "{errors}");
 }
 
 #[test]
-fn what_changed_and_holds_only_for_rows_to_come_is_told() {
+fn a_change_that_affects_only_future_loads_is_reported() {
     let place = sales();
     place.edit("perennial.toml", "price < 100", "price < 200");
-    let said = text(&place.run(&["run", "features"]).stderr);
-    assert!(said.contains("`sold`: its checks changed; this affects only future loads"), "{said}");
-    let said = text(&place.run(&["run", "features"]).stderr);
-    assert!(!said.contains("changed"), "it is told once: {said}");
+    let errors = text(&place.run(&["run", "features"]).stderr);
+    assert!(errors.contains("`sold`: its checks changed; this affects only future loads"), "{errors}");
+    let errors = text(&place.run(&["run", "features"]).stderr);
+    assert!(!errors.contains("changed"), "the change is reported twice: {errors}");
 }
 
 #[test]
-fn keys_that_repeat_and_few_test_rows_are_told() {
+fn repeated_keys_and_few_test_rows_are_reported() {
     let place = Place::with_file(
         &(SALES.to_owned() + "\n[release]\nmodel = \"train\"\n\n[gates]\nany = \"candidate.rmse >= 0\"\n"),
     );
@@ -165,8 +165,8 @@ fn keys_that_repeat_and_few_test_rows_are_told() {
     place.write("sold.csv", "id,sold,city,price\n".to_owned() + &(0..40).map(row).collect::<String>());
     let sql = "SELECT id, sold, city, price FROM sold";
     place.write("features.sql", format!("{sql} UNION ALL {sql} WHERE id < 5\n"));
-    let told = place.run(&["run"]);
-    let said = text(&told.stderr);
-    assert!(said.contains("warning: 10 of 45 rows have a key that others have, too"), "{said}");
-    assert!(said.contains("judged on 20 rows only"), "{said}");
+    let output = place.run(&["run"]);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("warning: 10 of 45 rows have a key that others have, too"), "{errors}");
+    assert!(errors.contains("judged on 20 rows only"), "{errors}");
 }

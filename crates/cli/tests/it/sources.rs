@@ -1,4 +1,4 @@
-//! What waits to be collected, and what need not be collected again.
+//! Which files of a source are new.
 
 use crate::support::{Place, Server, text};
 
@@ -13,7 +13,7 @@ fn shops() -> Place {
 }
 
 #[test]
-fn a_dry_run_sees_the_files_that_wait_from_the_first_one_on() {
+fn a_dry_run_reports_new_files() {
     let place = shops();
     for _ in 0..2 {
         let plan = place.good(&["run", "--dry-run"]);
@@ -27,23 +27,23 @@ fn a_dry_run_sees_the_files_that_wait_from_the_first_one_on() {
 }
 
 #[test]
-fn a_file_written_anew_with_the_same_rows_is_looked_at_once() {
+fn a_rewritten_file_with_the_same_rows_is_read_once() {
     let place = shops();
     place.good(&["run"]);
     place.write("shops.csv", "id,open\n2,no\n1,yes\n");
-    let told = place.run(&["run"]);
-    assert!(text(&told.stderr).contains("2 rows, unchanged"), "{}", text(&told.stderr));
-    let told = place.run(&["run"]);
-    assert!(!text(&told.stderr).contains("shops.csv"), "{}", text(&told.stderr));
-    assert!(text(&told.stdout).contains("nothing to do"), "{}", text(&told.stdout));
-    // It is still the dataset's file: with other rows it takes their place.
+    let output = place.run(&["run"]);
+    assert!(text(&output.stderr).contains("2 rows, unchanged"), "{}", text(&output.stderr));
+    let output = place.run(&["run"]);
+    assert!(!text(&output.stderr).contains("shops.csv"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("nothing to do"), "{}", text(&output.stdout));
+    // It is still the file of the dataset: new rows replace the present ones.
     place.write("shops.csv", "id,open\n3,yes\n");
     place.good(&["run"]);
     assert_eq!(place.query("SELECT id FROM open"), [[3]]);
 }
 
 #[test]
-fn a_run_in_which_nothing_ran_keeps_no_record_of_each_step() {
+fn a_run_that_executes_no_step_stores_no_step_records() {
     let place = shops();
     for _ in 0..3 {
         place.good(&["run"]);
@@ -51,7 +51,7 @@ fn a_run_in_which_nothing_ran_keeps_no_record_of_each_step() {
     let sql = "SELECT id FROM shops WHERE open = 'no'\n";
     place.write("open.sql", sql);
     place.good(&["run"]);
-    // What is current again is news, though nothing ran for it.
+    // A step that returns to earlier outputs is recorded, although it was not executed.
     place.edit("open.sql", "'no'", "'yes'");
     place.good(&["run"]);
     let server = Server::up(&place, &[]);

@@ -1,30 +1,30 @@
-//! The story answers to the data: played on the same small world, once as it is and once for each change
-//! of the data or the project file. Nothing but files, requests and the clock moves it.
+//! The outcome depends on the data and the project file: the same scenario is played unchanged, and once for each
+//! change. Only files, requests and the clock cause events.
 
 use serde_json::json;
 
 use crate::drifting::{self, NAME, month, month_start};
 use crate::support::{Place, Server};
 
-/// What the months from April on came to.
+/// The state of the project at the end of May.
 #[derive(Debug, PartialEq)]
 struct Ending {
     /// Alerts of the monitor.
     alerts: Vec<String>,
     /// Pipeline runs that a trigger started.
     retrainings: usize,
-    /// Each version that was judged, with the verdict.
+    /// The verdict of each version's Decision.
     decisions: Vec<(i64, String)>,
-    /// Who answers at the end.
+    /// The champion at the end.
     champion: i64,
-    /// Whether April's quality was ever measured.
+    /// Whether the quality of April was measured.
     knows_april: bool,
 }
 
-/// What is changed against the story as it is.
+/// A change of the scenario.
 #[derive(Default)]
 struct Change {
-    /// Words of the project file, and what stands in their place.
+    /// A text of the project file, and its replacement.
     file: Option<(&'static str, &'static str)>,
     /// April's outcomes.
     april: April,
@@ -33,9 +33,9 @@ struct Change {
 #[derive(Default, PartialEq)]
 enum April {
     #[default]
-    AsItWas,
+    Original,
     Shuffled,
-    TakenAway,
+    Missing,
 }
 
 fn play(change: &Change) -> Ending {
@@ -49,24 +49,24 @@ fn play(change: &Change) -> Ending {
     let place = drifting::place(&file);
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `late`"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `late`"), "{output}");
     place.write("data/asked/2013-04.csv", drifting::asked(&month(4)));
     drifting::ask_for_all(&server, 4);
     let outcomes = match change.april {
-        April::AsItWas => Some(month(4)),
+        April::Original => Some(month(4)),
         April::Shuffled => Some(drifting::shuffled(month(4))),
-        April::TakenAway => None,
+        April::Missing => None,
     };
     if let Some(outcomes) = outcomes {
         place.write("data/turned_out/2013-04.csv", drifting::turned_out(&outcomes));
     }
-    // April is over: its window closes, and whatever follows from it happens.
+    // April is over: its window closes, and the events that depend on it follow.
     server.step(NAME, month_start(5) + 1);
     place.write("data/asked/2013-05.csv", drifting::asked(&month(5)));
     server.step(NAME, month_start(5) + 60_000);
     drifting::ask_one_by_one(&server, &month(5)[..80]);
-    // Canaries lasted, and the wait for outcomes is over.
+    // By now canaries have ended, and `label_delay` is over.
     server.step(NAME, month_start(5) + 25 * 86_400_000);
     ending(&place, &server)
 }
@@ -85,8 +85,8 @@ fn ending(place: &Place, server: &Server) -> Ending {
     let of_april = |kind: &str| {
         results.iter().any(|result| result["window_start_ms"] == json!(month_start(4)) && result["kind"] == json!(kind))
     };
-    assert!(of_april("inputs"), "what was asked in April is always looked at: {results:?}");
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(of_april("inputs"), "the inputs of April were not evaluated: {results:?}");
+    assert!(place.good(&["verify"]).contains("is intact"));
     Ending {
         alerts: alerts
             .iter()
@@ -100,50 +100,50 @@ fn ending(place: &Place, server: &Server) -> Ending {
     }
 }
 
-fn decided(decisions: &[(i64, &str)]) -> Vec<(i64, String)> {
+fn verdicts(decisions: &[(i64, &str)]) -> Vec<(i64, String)> {
     decisions.iter().map(|(number, verdict)| (*number, (*verdict).to_owned())).collect()
 }
 
-/// How it ends when nothing is changed; each other story says what is different.
-fn renewed() -> Ending {
+/// The ending of the unchanged scenario.
+fn promoted() -> Ending {
     Ending {
         alerts: vec!["stale".to_owned()],
         retrainings: 1,
-        decisions: decided(&[(1, "pass"), (2, "pass")]),
+        decisions: verdicts(&[(1, "pass"), (2, "pass")]),
         champion: 2,
         knows_april: true,
     }
 }
 
 #[test]
-fn a_model_that_has_grown_stale_is_replaced_by_itself() {
-    assert_eq!(play(&Change::default()), renewed());
+fn a_stale_model_is_replaced_automatically() {
+    assert_eq!(play(&Change::default()), promoted());
 }
 
 #[test]
-fn a_candidate_judged_on_shuffled_outcomes_is_refused_and_the_champion_stays() {
+fn a_candidate_trained_for_shuffled_outcomes_is_refused_and_the_champion_stays() {
     let ending = play(&Change { april: April::Shuffled, ..Change::default() });
-    assert_eq!(ending, Ending { decisions: decided(&[(1, "pass"), (2, "fail")]), champion: 1, ..renewed() });
+    assert_eq!(ending, Ending { decisions: verdicts(&[(1, "pass"), (2, "fail")]), champion: 1, ..promoted() });
 }
 
 #[test]
 fn an_alert_that_never_fires_retrains_nothing() {
     let file = Some(("auc < reference.auc - 0.05", "auc < reference.auc - 1"));
     let ending = play(&Change { file, ..Change::default() });
-    let decisions = decided(&[(1, "pass")]);
-    assert_eq!(ending, Ending { alerts: vec![], retrainings: 0, decisions, champion: 1, ..renewed() });
+    let decisions = verdicts(&[(1, "pass")]);
+    assert_eq!(ending, Ending { alerts: vec![], retrainings: 0, decisions, champion: 1, ..promoted() });
 }
 
 #[test]
-fn without_outcomes_quality_is_unknown_and_no_alert_of_it_fires() {
-    let ending = play(&Change { april: April::TakenAway, ..Change::default() });
-    let decisions = decided(&[(1, "pass")]);
+fn without_outcomes_quality_is_unknown_and_its_alert_does_not_fire() {
+    let ending = play(&Change { april: April::Missing, ..Change::default() });
+    let decisions = verdicts(&[(1, "pass")]);
     assert_eq!(ending, Ending { alerts: vec![], retrainings: 0, decisions, champion: 1, knows_april: false });
 }
 
 #[test]
-fn a_stronger_gate_refuses_what_the_usual_one_promotes() {
+fn a_stricter_gate_refuses_the_candidate() {
     let file = Some(("champion.auc + 0.2", "champion.auc + 0.95"));
     let ending = play(&Change { file, ..Change::default() });
-    assert_eq!(ending, Ending { decisions: decided(&[(1, "pass"), (2, "fail")]), champion: 1, ..renewed() });
+    assert_eq!(ending, Ending { decisions: verdicts(&[(1, "pass"), (2, "fail")]), champion: 1, ..promoted() });
 }

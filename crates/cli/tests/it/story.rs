@@ -1,4 +1,4 @@
-//! The loop on the examples' real data, by the clock: nothing but files, requests and time moves it.
+//! The loop on the real data of the examples. Only files, requests and the clock cause events.
 
 use std::process::Command;
 
@@ -9,14 +9,14 @@ use crate::support::{Place, Server, instant, text};
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
-/// Rows of the task's data as requests of the Open Inference Protocol: text as BYTES, all else as FP64.
+/// Rows of `[task] data` as requests of the Open Inference Protocol: texts as BYTES, other values as FP64.
 struct Requests {
     columns: Vec<(String, bool)>,
     rows: Vec<Value>,
 }
 
 impl Requests {
-    /// What `sql` selects; columns named in `not_inputs` are left out.
+    /// The rows of a SELECT without the columns in `not_inputs`.
     fn select(server: &Server, project: &str, sql: &str, not_inputs: &[&str]) -> Self {
         let page = server.post(&format!("/api/v1/projects/{project}/query"), &json!({ "sql": sql, "limit": 10_000 }));
         assert_ne!(page["truncated"], json!(true));
@@ -31,7 +31,7 @@ impl Requests {
         Self { columns, rows }
     }
 
-    /// Asks for all of them, `size` rows a request.
+    /// Requests predictions for all rows, `size` rows per request.
     fn ask(&self, server: &Server, endpoint: &str, size: usize) {
         for rows in self.rows.chunks(size) {
             let inputs: Vec<Value> = self
@@ -64,18 +64,18 @@ fn champion(server: &Server, project: &str, endpoint: &str) -> Value {
 /// Alerts of one name, oldest first.
 fn alerts(server: &Server, project: &str, name: &str) -> Vec<String> {
     let all = server.list(&format!("/api/v1/projects/{project}/alerts?limit=1000"));
-    let told = all.iter().rev().filter(|alert| alert["name"] == json!(name));
-    told.map(|alert| alert["message"].as_str().unwrap().to_owned()).collect()
+    let named = all.iter().rev().filter(|alert| alert["name"] == json!(name));
+    named.map(|alert| alert["message"].as_str().unwrap().to_owned()).collect()
 }
 
-/// How each pipeline run that a trigger started ended, oldest first.
+/// The messages of the pipeline runs that triggers started, oldest first.
 fn triggered(server: &Server, project: &str) -> Vec<String> {
     let runs = server.list(&format!("/api/v1/projects/{project}/pipeline-runs?limit=1000"));
     let triggered = runs.iter().rev().filter(|run| run["cause"]["kind"] == json!("trigger"));
     triggered.map(|run| run["message"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// The example and its project's name.
+/// The name of the example, and of its project.
 const FLIGHTS: (&str, &str) = ("flights", "flight-delays");
 const FLIGHTS_PYTHON: (&str, &str) = ("flights-python", "flight-delays-python");
 
@@ -83,8 +83,8 @@ fn new_york(month: u8, day: u8) -> i64 {
     instant(&format!("2013-{month:02}-{day:02}T00:00:00-04:00"))
 }
 
-/// An example of the flights with a model of April and May that was judged on June and answered for July; July's
-/// outcomes are still out.
+/// An example of the flights at the end of July: the model was trained on April and May, tested on June, and has
+/// answered for July. July's outcomes have not arrived.
 fn until_july((example, project): (&str, &str)) -> Place {
     let place = Place::example(example);
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
@@ -104,8 +104,8 @@ fn until_july((example, project): (&str, &str)) -> Place {
         deliver(&place, "arrivals", month);
     }
     server.step(project, new_york(7, 1) + MINUTE_MS);
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `delay`"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `delay`"), "{output}");
     deliver(&place, "schedule", 7);
     deliver(&place, "weather", 7);
     server.step(project, new_york(7, 15));
@@ -127,8 +127,8 @@ fn deliver(place: &Place, what: &str, month: u8) {
     place.deliver(&format!("data/{what}/2013-{month:02}.{ending}"));
 }
 
-/// July's outcomes come: quality has fallen, the model is trained again, and the canary takes over.
-fn renews(place: &Place, project: &str) {
+/// July's outcomes arrive: the quality is lower, the model is trained again, and its canary is promoted.
+fn july_renews_the_model(place: &Place, project: &str) {
     let server = Server::up(place, &[]);
     deliver(place, "arrivals", 7);
     server.step(project, new_york(8, 1) + MINUTE_MS);
@@ -142,16 +142,16 @@ fn renews(place: &Place, project: &str) {
     for words in ["step train", "dataset features@", "2013-06.parquet", "champion at `delay` now"] {
         assert!(lineage.contains(words), "{lineage}");
     }
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
     server.kill();
 }
 
 #[test]
-fn julys_flights_renew_the_model_and_shuffled_they_do_not() {
+fn julys_flights_renew_the_model_and_shuffled_outcomes_do_not() {
     let real = until_july(FLIGHTS);
     let (shuffled, project) = (real.copy(), FLIGHTS.1);
     shuffle(&shuffled.withheld("data/arrivals/2013-07.parquet"));
-    renews(&real, project);
+    july_renews_the_model(&real, project);
 
     let server = Server::up(&shuffled, &[]);
     deliver(&shuffled, "arrivals", 7);
@@ -165,10 +165,10 @@ fn julys_flights_renew_the_model_and_shuffled_they_do_not() {
 
 #[test]
 fn julys_flights_renew_a_model_that_is_trained_in_python() {
-    renews(&until_july(FLIGHTS_PYTHON), FLIGHTS_PYTHON.1);
+    july_renews_the_model(&until_july(FLIGHTS_PYTHON), FLIGHTS_PYTHON.1);
 }
 
-/// Gives each flight the arrival of another.
+/// Exchanges the arrivals of the flights at random.
 fn shuffle(file: &std::path::Path) {
     let python = std::env::var_os("PERENNIAL_TEST_PYTHON")
         .expect("PERENNIAL_TEST_PYTHON must name a Python with pyarrow: run the tests by `cargo xtask test`");
@@ -176,12 +176,12 @@ fn shuffle(file: &std::path::Path) {
                    table = parquet.read_table(sys.argv[1])\n\
                    others = table.drop(['flight_id']).take(numpy.random.default_rng(7).permutation(len(table)))\n\
                    parquet.write_table(others.append_column('flight_id', table['flight_id']).select(table.column_names), sys.argv[1])\n";
-    let told = Command::new(python).args(["-c", program]).arg(file).output().unwrap();
-    assert!(told.status.success(), "{}", text(&told.stderr));
+    let output = Command::new(python).args(["-c", program]).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
 #[test]
-fn a_changed_step_runs_again_and_the_plan_says_why() {
+fn a_changed_step_runs_again_and_the_plan_gives_the_reason() {
     let place = Place::example("flights");
     for folder in ["data/schedule", "data/weather", "data/arrivals"] {
         place.keep_only(folder, |name| name.starts_with("2013-02"));
@@ -198,12 +198,12 @@ fn a_changed_step_runs_again_and_the_plan_says_why() {
 
 const WARMING: &str = "warming";
 
-/// A day of spring: the first is Monday, the eighth of April.
+/// The date of a day, counted from Monday, 8 April.
 fn spring(day: i64) -> jiff::civil::Date {
     jiff::civil::date(2013, 4, 8) + jiff::Span::new().days(day)
 }
 
-/// When that day begins in New York.
+/// The instant at which a day begins in New York.
 fn begins(day: i64) -> i64 {
     instant(&format!("{}T00:00:00-04:00", spring(day)))
 }
@@ -212,7 +212,7 @@ fn observe(place: &Place, days: std::ops::Range<i64>) {
     days.for_each(|day| place.deliver(&format!("data/observations/{}.csv", spring(day))));
 }
 
-/// Monday's to Saturday's observations of a week.
+/// The observations of a week from Monday to Saturday.
 fn working_days(server: &Server, monday: i64) -> Requests {
     let (from, to) = (begins(monday), begins(monday + 6));
     let sql = format!(
@@ -221,7 +221,7 @@ fn working_days(server: &Server, monday: i64) -> Requests {
     Requests::select(server, WARMING, &sql, &["time_hour", "warming"])
 }
 
-/// A week: six days are asked for on Sunday; on Monday all of their outcomes are there.
+/// Plays a week: on Sunday, predictions for six days are requested; on Monday, all of their outcomes are known.
 fn week(place: &Place, server: &Server, monday: i64) {
     observe(place, monday..monday + 6);
     server.step(WARMING, begins(monday + 6) + DAY_MS / 2);
@@ -232,10 +232,10 @@ fn week(place: &Place, server: &Server, monday: i64) {
 }
 
 #[test]
-fn the_weather_refuses_a_candidate_that_is_no_better_and_promotes_one_that_is() {
+fn a_weather_candidate_is_refused_if_it_is_not_better_and_promoted_if_it_is() {
     let place = Place::example("weather");
     place.withhold("data/observations");
-    // Six weeks lie there at the beginning; then files come twice a week.
+    // Six weeks of files are present at the beginning; then files arrive twice a week.
     place.edit("perennial.toml", "every = \"1 day\"", "every = \"1 week\", batch = \"all\"");
     place.edit("perennial.toml", "count(*) BETWEEN 60 AND 78", "count(*) >= 60");
     place.edit("perennial.toml", "trees = 300, learning_rate = 0.05", "trees = 100, learning_rate = 0.08");
@@ -244,8 +244,8 @@ fn the_weather_refuses_a_candidate_that_is_no_better_and_promotes_one_that_is() 
     server.step(WARMING, begins(0));
     observe(&place, 0..42);
     server.step(WARMING, begins(42) + MINUTE_MS);
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 1 answers at `warming`"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 1 answers at `warming`"), "{output}");
 
     week(&place, &server, 42);
     let (stale, renewals) = (alerts(&server, WARMING, "stale"), triggered(&server, WARMING));
@@ -260,5 +260,5 @@ fn the_weather_refuses_a_candidate_that_is_no_better_and_promotes_one_that_is() 
     working_days(&server, 49).first(120).ask(&server, "warming", 1);
     server.step(WARMING, begins(59));
     assert_eq!(champion(&server, WARMING, "warming"), json!(3));
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(place.good(&["verify"]).contains("is intact"));
 }

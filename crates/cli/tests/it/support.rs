@@ -1,4 +1,4 @@
-//! Running the binary in a folder of its own, and the server it becomes.
+//! Runs the binary in a temporary folder, as a command or as a server.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// A folder with an example in it.
+/// A temporary folder with a project.
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
 }
 
 impl Place {
-    /// An example written out by the binary.
+    /// A folder with an example.
     pub(crate) fn example(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let told = perennial(folder.path(), &["init", "--example", name, "project"]).output().unwrap();
-        assert!(told.status.success(), "{}", text(&told.stderr));
+        let output = perennial(folder.path(), &["init", "--example", name, "project"]).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
         Self { folder }
     }
 
-    /// A folder that holds nothing but a project file.
+    /// A folder with a project file and nothing else.
     pub(crate) fn with_file(content: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("project")).unwrap();
@@ -43,36 +43,36 @@ impl Place {
         self.command(args).output().unwrap()
     }
 
-    /// Runs a verb that has to end well; gives what it printed.
+    /// Runs a command that must succeed; gives its standard output.
     pub(crate) fn good(&self, args: &[&str]) -> String {
-        let told = self.run(args);
-        assert!(told.status.success(), "perennial {args:?}\n{}\n{}", text(&told.stdout), text(&told.stderr));
-        text(&told.stdout)
+        let output = self.run(args);
+        assert!(output.status.success(), "perennial {args:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
     }
 
-    /// The same, read as JSON.
+    /// Runs a command that must succeed; gives its JSON result.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let mut all = vec!["--json"];
         all.extend(args);
         serde_json::from_str(&self.good(&all)).unwrap()
     }
 
-    /// Runs the pipeline over what arrived, of which a load is held: by this run, or by a server that was quicker.
-    /// Gives what it printed.
+    /// Runs a pipeline that must report a held load, which this run or the scheduler of a server has collected. Gives
+    /// the standard output.
     pub(crate) fn held(&self, args: &[&str]) -> String {
-        let told = self.run(args);
-        let (out, err) = (text(&told.stdout), text(&told.stderr));
-        assert!(told.status.code() == Some(1) && out.contains(" is held: "), "{out}\n{err}");
+        let output = self.run(args);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.code() == Some(1) && out.contains(" is held: "), "{out}\n{err}");
         out
     }
 
-    /// Answers one SELECT.
+    /// The rows of one SELECT.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Value>> {
         let page = self.json(&["data", "query", sql, "--limit", "1000"]);
         page["rows"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect()
     }
 
-    /// Writes a file; a server that looks meanwhile sees all of it or nothing.
+    /// Writes a file so that a server sees either the complete file or none.
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let (fresh, to) = (self.folder.path().join("fresh"), self.path().join(path));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -80,14 +80,14 @@ impl Place {
         std::fs::rename(fresh, to).unwrap();
     }
 
-    /// Puts other words in place of some that a file has.
+    /// Replaces a text in a file, which must contain it.
     pub(crate) fn edit(&self, path: &str, old: &str, new: &str) {
         let text = std::fs::read_to_string(self.path().join(path)).unwrap();
         assert!(text.contains(old), "`{old}` is not in {path}");
         self.write(path, text.replace(old, new));
     }
 
-    /// Takes a folder's files away, to be brought again by [`Place::deliver`].
+    /// Moves the files of a folder away; [`Place::deliver`] moves one of them back.
     pub(crate) fn withhold(&self, folder: &str) {
         let away = self.folder.path().join("withheld").join(folder);
         std::fs::create_dir_all(away.parent().unwrap()).unwrap();
@@ -95,17 +95,17 @@ impl Place {
         std::fs::create_dir(self.path().join(folder)).unwrap();
     }
 
-    /// Where a withheld file lies.
+    /// The path of a withheld file.
     pub(crate) fn withheld(&self, path: &str) -> std::path::PathBuf {
         self.folder.path().join("withheld").join(path)
     }
 
-    /// Brings a withheld file.
+    /// Moves a withheld file back.
     pub(crate) fn deliver(&self, path: &str) {
         std::fs::rename(self.withheld(path), self.path().join(path)).unwrap();
     }
 
-    /// The whole folder once more, with its store; no server may be at work in it.
+    /// A copy of the folder with its store. No server may be running in the folder.
     pub(crate) fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let from = self.folder.path().join(".");
@@ -125,10 +125,11 @@ impl Place {
     }
 }
 
-/// Where a project tells of a prediction that is nowhere: to look for it brings the logs into their datasets.
-pub(crate) const NOWHERE: &str = "explain/prediction/00000000000000000000000000000000-0";
+/// The path that explains a prediction which does not exist. A request for it loads the prediction logs into their
+/// datasets.
+pub(crate) const UNKNOWN_PREDICTION: &str = "explain/prediction/00000000000000000000000000000000-0";
 
-/// `perennial up` over a place; killed when dropped, so that no test leaves one behind.
+/// A running `perennial up`, killed when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: String,
@@ -149,17 +150,17 @@ impl Server {
     pub(crate) fn start(mut command: Command, data: &Path) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = String::new();
+        let mut log = String::new();
         let address = loop {
-            let Some(line) = lines.next() else { panic!("the server ended before it answered:\n{told}") };
+            let Some(line) = lines.next() else { panic!("the server ended before it was listening:\n{log}") };
             let line = line.unwrap();
-            if let Some(address) = line.strip_prefix("answering at ") {
+            if let Some(address) = line.strip_prefix("listening at ") {
                 break address.to_owned();
             }
-            told.push_str(&line);
-            told.push('\n');
+            log.push_str(&line);
+            log.push('\n');
         };
-        // What it tells from now on is read, so that it never waits for a reader.
+        // Reads the rest of the log, so that the server is never blocked by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let file: Value = serde_json::from_slice(&std::fs::read(data.join("server.json")).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -168,7 +169,7 @@ impl Server {
         Self { child, address, token: file["token"].as_str().unwrap().to_owned(), runtime, http }
     }
 
-    /// A client of the server, for tests that ask from many tasks; run them with [`Server::block_on`].
+    /// An HTTP client for tests with many tasks; run them with [`Server::block_on`].
     pub(crate) fn http(&self) -> reqwest::Client {
         self.http.clone()
     }
@@ -177,7 +178,7 @@ impl Server {
         self.runtime.block_on(future)
     }
 
-    /// Asks; gives the status and what was answered, as JSON where it is JSON.
+    /// Sends a request; gives the status and the body, parsed if it is JSON.
     pub(crate) fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
         let mut request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
         if let Some(body) = body {
@@ -191,33 +192,33 @@ impl Server {
         })
     }
 
-    /// GETs what has to be there.
+    /// Sends a GET request that must succeed.
     pub(crate) fn get(&self, path: &str) -> Value {
         let (status, value) = self.ask(Method::GET, path, None);
         assert!(status.is_success(), "GET {path}: {status} {value}");
         value
     }
 
-    /// GETs the items of a list.
+    /// The items of a list.
     pub(crate) fn list(&self, path: &str) -> Vec<Value> {
         self.get(path)["items"].as_array().unwrap().clone()
     }
 
-    /// POSTs what has to be taken.
+    /// Sends a POST request that must succeed.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let (status, value) = self.ask(Method::POST, path, Some(body));
         assert!(status.is_success(), "POST {path}: {status} {value}");
         value
     }
 
-    /// Steps a project's clock; gives one line for each thing that happened by itself.
+    /// Steps a project's clock; gives the messages of the events that followed.
     pub(crate) fn step(&self, project: &str, to_ms: i64) -> Vec<String> {
-        let told = self.post(&format!("/api/v1/projects/{project}/clock"), &json!({ "to_ms": to_ms }));
-        let happened = told["happened"].as_array().unwrap();
+        let answer = self.post(&format!("/api/v1/projects/{project}/clock"), &json!({ "to_ms": to_ms }));
+        let happened = answer["happened"].as_array().unwrap();
         happened.iter().map(|happened| happened["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Ends it with SIGKILL.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -226,7 +227,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -243,7 +244,7 @@ pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {
         command.env_remove(name);
     }
-    // `uv` and Python as the tests have them; environments are kept between runs of the tests.
+    // The `uv` and Python of the tests; environments of steps are cached between test runs.
     if let Some(python) = std::env::var_os("PERENNIAL_TEST_PYTHON") {
         let mut folders = vec![Path::new(&python).parent().unwrap().to_owned()];
         folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));

@@ -1,5 +1,5 @@
-//! The champion changes a hundred times while eight connections ask: nothing but 2xx is answered, the
-//! numbers are those of the version that is named, and once a change is acknowledged the old one is silent.
+//! The champion changes a hundred times while eight connections send requests. Every status is 2xx, every prediction
+//! is that of the named version, and after the acknowledgement of a change the old version answers nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,75 +13,75 @@ use crate::support::{Place, Server};
 
 /// Changes of the champion.
 const SWAPS: usize = 100;
-/// Connections that ask all the time.
+/// Connections that send requests all the time.
 const CONNECTIONS: usize = 8;
-/// Rows that are asked about, one a request.
+/// Distinct rows, one per request.
 const ROWS: usize = 32;
 
-/// The champion after so many changes.
+/// The champion after a number of changes.
 fn champion(changes: usize) -> i64 {
     1 + (changes % 2) as i64
 }
 
-/// How many changes of the champion have begun, and how many are acknowledged.
+/// The number of changes that have started, and of those that are acknowledged.
 #[derive(Default)]
 struct Changes {
-    begun: AtomicUsize,
+    started: AtomicUsize,
     acknowledged: AtomicUsize,
     over: AtomicBool,
 }
 
 impl Changes {
-    /// Makes the change of this number, and waits until every connection has got an answer for
-    /// which it asked after the acknowledgement.
+    /// Makes a change, and waits until every connection has received an answer to a request that it sent after the
+    /// acknowledgement.
     fn make(&self, server: &Server, settled: &mut [watch::Receiver<usize>], number: usize, change: impl FnOnce()) {
-        self.begun.store(number, Ordering::SeqCst);
+        self.started.store(number, Ordering::SeqCst);
         change();
         self.acknowledged.store(number, Ordering::SeqCst);
         server.block_on(async {
             for settled in settled {
-                settled.wait_for(|seen| *seen == number).await.expect("a connection was given up: its reason is above");
+                settled.wait_for(|seen| *seen == number).await.expect("a connection failed; its panic is above");
             }
         });
     }
 }
 
-/// An answer: the row, the version that is named, the number, and whether a change was under way meanwhile.
+/// An answer: the row, the named version, the prediction, and whether a change was in progress.
 struct Answer {
     row: usize,
     version: i64,
     probability: f64,
-    is_between: bool,
+    is_during_change: bool,
 }
 
-/// One connection that asks until it is over.
-struct Asker {
+/// One connection that sends requests until the test is over.
+struct Connection {
     http: reqwest::Client,
     address: String,
     token: String,
-    /// Asks by MLflow's scoring instead of the Open Inference Protocol.
+    /// Whether it uses MLflow's scoring protocol instead of the Open Inference Protocol.
     is_scoring: bool,
     rows: Arc<Vec<Value>>,
     changes: Arc<Changes>,
     settled: watch::Sender<usize>,
 }
 
-impl Asker {
-    async fn ask_until_over(self) -> Vec<Answer> {
+impl Connection {
+    async fn send_until_over(self) -> Vec<Answer> {
         let mut answers = Vec::new();
         while !self.changes.over.load(Ordering::SeqCst) {
             let row = answers.len() % self.rows.len();
             let before = self.changes.acknowledged.load(Ordering::SeqCst);
             let (version, probability) = self.ask(&self.rows[row]).await;
-            let after = self.changes.begun.load(Ordering::SeqCst);
+            let after = self.changes.started.load(Ordering::SeqCst);
             assert!(
                 (before..=after).any(|changes| champion(changes) == version),
-                "version {version} answered what was asked after change {before} was acknowledged and before the next began"
+                "version {version} answered a request that was sent after change {before} was acknowledged and before the next one started"
             );
             if before == after {
                 self.settled.send_replace(before);
             }
-            answers.push(Answer { row, version, probability, is_between: before < after });
+            answers.push(Answer { row, version, probability, is_during_change: before < after });
         }
         answers
     }
@@ -117,13 +117,13 @@ fn probability(answer: &Value) -> f64 {
     output["data"][0].as_f64().unwrap()
 }
 
-/// What a version, asked by its number, says of each row.
-fn numbers_of(server: &Server, version: i64, rows: &[Value]) -> Vec<f64> {
+/// The predictions of a version for each row.
+fn predictions_of(server: &Server, version: i64, rows: &[Value]) -> Vec<f64> {
     let path = format!("/v2/models/late/versions/{version}/infer");
     rows.iter().map(|row| probability(&server.post(&path, row))).collect()
 }
 
-/// The project, where a model needs little to be released and goes live without a canary.
+/// The project, with a gate that is easy to pass and without a canary.
 fn place() -> Place {
     let lines = drifting::FILE.lines().map(|line| match line {
         line if line.starts_with("canary = ") => "",
@@ -134,32 +134,32 @@ fn place() -> Place {
 }
 
 #[test]
-fn a_hundred_swaps_under_load_drop_nothing_and_mix_nothing() {
+fn a_hundred_swaps_under_load_drop_no_request_and_mix_no_versions() {
     let place = place();
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
     assert!(place.good(&["release"]).contains("version 1 answers at `late`"));
     let rows: Arc<Vec<Value>> = Arc::new(month(4)[..ROWS].chunks(1).map(drifting::request).collect());
-    let first = numbers_of(&server, 1, &rows);
+    let first = predictions_of(&server, 1, &rows);
 
     let changes = Arc::new(Changes::default());
-    let (mut asking, mut settled) = (Vec::new(), Vec::new());
-    for connection in 0..CONNECTIONS {
+    let (mut connections, mut settled) = (Vec::new(), Vec::new());
+    for number in 0..CONNECTIONS {
         let (sender, receiver) = watch::channel(0);
         settled.push(receiver);
-        let asker = Asker {
+        let connection = Connection {
             http: server.http(),
             address: server.address.clone(),
             token: server.token.clone(),
-            is_scoring: connection % 2 == 1,
+            is_scoring: number % 2 == 1,
             rows: rows.clone(),
             changes: changes.clone(),
             settled: sender,
         };
-        server.block_on(async { asking.push(tokio::spawn(asker.ask_until_over())) });
+        server.block_on(async { connections.push(tokio::spawn(connection.send_until_over())) });
     }
 
-    // By turns a release through the gates, which brings the second version, and one call back.
+    // Alternately a release of the second version, and a rollback to the first.
     place.edit(
         "perennial.toml",
         "trees = 40, learning_rate = 0.2, depth = 4",
@@ -171,19 +171,24 @@ fn a_hundred_swaps_under_load_drop_nothing_and_mix_nothing() {
             assert!(place.good(&["release"]).contains("version 2 answers at `late`"));
         });
         if second.is_empty() {
-            second = numbers_of(&server, 2, &rows);
+            second = predictions_of(&server, 2, &rows);
         }
         changes.make(&server, &mut settled, number + 1, || {
-            let told = server.post("/api/v1/projects/drifting/endpoints/late/rollback", &json!({}));
-            assert!(told["message"].as_str().unwrap().starts_with("version 1 answers at `late` again"), "{told}");
+            let answer = server.post("/api/v1/projects/drifting/endpoints/late/rollback", &json!({}));
+            assert!(answer["message"].as_str().unwrap().starts_with("version 1 answers at `late` again"), "{answer}");
         });
     }
     changes.over.store(true, Ordering::SeqCst);
 
-    assert!(first.iter().zip(&second).all(|(first, second)| first != second), "the versions can be told apart");
+    assert!(
+        first.iter().zip(&second).all(|(first, second)| first != second),
+        "the versions give different predictions"
+    );
     let numbers = BTreeMap::from([(1, first), (2, second)]);
-    let answers: Vec<Answer> =
-        asking.into_iter().flat_map(|asking| server.block_on(asking).expect("a connection asks to the end")).collect();
+    let answers: Vec<Answer> = connections
+        .into_iter()
+        .flat_map(|connection| server.block_on(connection).expect("a connection failed"))
+        .collect();
     for answer in &answers {
         assert_eq!(
             answer.probability, numbers[&answer.version][answer.row],
@@ -191,6 +196,9 @@ fn a_hundred_swaps_under_load_drop_nothing_and_mix_nothing() {
             answer.version, answer.row
         );
     }
-    assert!(answers.iter().filter(|answer| answer.is_between).count() >= SWAPS, "the load went on during the changes");
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert!(
+        answers.iter().filter(|answer| answer.is_during_change).count() >= SWAPS,
+        "too few requests were sent during changes"
+    );
+    assert!(place.good(&["verify"]).contains("is intact"));
 }

@@ -1,4 +1,4 @@
-//! A team's server, and projects whose files lie elsewhere.
+//! A team's server, and projects whose files are on other machines.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -38,16 +38,16 @@ impl Team {
     }
 
     fn good(&self, place: &Place, args: &[&str]) -> String {
-        let told = self.run(place, args);
-        assert!(told.status.success(), "perennial {args:?}\n{}\n{}", text(&told.stdout), text(&told.stderr));
-        text(&told.stdout)
+        let output = self.run(place, args);
+        assert!(output.status.success(), "perennial {args:?}\n{}\n{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
     }
 
     fn refused(&self, place: &Place, args: &[&str], words: &[&str]) {
-        refuses(&self.run(place, args), words);
+        assert_refused(&self.run(place, args), words);
     }
 
-    /// Sends bytes as the file of a name.
+    /// Uploads bytes under a name.
     fn put(&self, project: &str, name: &str, bytes: &[u8]) -> (StatusCode, Value) {
         let url = format!("{}/api/v1/projects/{project}/files/{name}", self.server.address);
         let request = self.server.http().put(url).bearer_auth(&self.server.token).body(bytes.to_vec());
@@ -57,7 +57,7 @@ impl Team {
         })
     }
 
-    /// Submits a folder of whatever manifest.
+    /// Submits a folder with a manifest, which may be wrong.
     fn submit(&self, project: &str, manifest: &str) -> (StatusCode, Value) {
         let digest = BlobDigest::of(manifest.as_bytes()).to_string();
         assert_eq!(self.put(project, &digest, manifest.as_bytes()).0, StatusCode::OK);
@@ -66,9 +66,9 @@ impl Team {
     }
 }
 
-fn refuses(told: &Output, words: &[&str]) {
-    let errors = text(&told.stderr);
-    assert_eq!(told.status.code(), Some(1), "{errors}");
+fn assert_refused(output: &Output, words: &[&str]) {
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
     for word in words {
         assert!(errors.contains(word), "`{word}` in: {errors}");
     }
@@ -80,7 +80,7 @@ fn ten_days() -> Place {
     place
 }
 
-/// Every dataset with the digest of its newest version.
+/// Every dataset with the digest of its latest version.
 fn digests(list: &Value) -> Vec<(String, String)> {
     let rows = list["items"].as_array().unwrap().iter();
     let mut digests: Vec<_> =
@@ -90,24 +90,28 @@ fn digests(list: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_server_that_sees_no_file_of_a_project_runs_it_all_the_same() {
+fn a_server_runs_a_project_whose_files_are_uploaded() {
     let (team, client, alone) = (Team::start(), ten_days(), ten_days());
     team.refused(&client, &["data", "list"], &["warming", "perennial run"]);
-    assert!(team.good(&client, &["check"]).contains("holds together"));
+    assert!(team.good(&client, &["check"]).contains("is valid"));
     team.refused(&client, &["models"], &["warming"]);
 
     team.good(&client, &["run", "features"]);
     alone.good(&["run", "features"]);
     let listed: Value = serde_json::from_str(&team.good(&client, &["--json", "data", "list"])).unwrap();
-    assert_eq!(digests(&listed), digests(&alone.json(&["data", "list"])), "the same rows as in the project's folder");
+    assert_eq!(
+        digests(&listed),
+        digests(&alone.json(&["data", "list"])),
+        "the rows differ from those of an embedded server"
+    );
     assert!(team.good(&client, &["run", "features"]).contains("nothing to do"));
     assert!(team.good(&client, &["why", "features"]).contains("up to date"));
     let mut own: Vec<_> =
         std::fs::read_dir(team.place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     own.retain(|name| name != ".perennial");
-    assert!(own.is_empty(), "nothing landed in the server's own root: {own:?}");
+    assert!(own.is_empty(), "files were written to the server's own folder: {own:?}");
 
-    // A file more is one load more, a file that goes leaves what it brought.
+    // A new file becomes one more load; the rows of a deleted file stay.
     let next = "data/observations/2013-04-18.csv";
     std::fs::write(client.path().join(next), new_day(&client)).unwrap();
     std::fs::remove_file(client.path().join("data/observations/2013-04-08.csv")).unwrap();
@@ -118,23 +122,23 @@ fn a_server_that_sees_no_file_of_a_project_runs_it_all_the_same() {
     assert_eq!(paths.len(), 11, "{paths:?}");
     assert!(paths.contains(&next) && paths.contains(&"data/observations/2013-04-08.csv"), "{paths:?}");
 
-    // New content under a loaded name is refused here as it is there.
+    // Changed content of a loaded file is refused, as on an embedded server.
     client.edit("data/observations/2013-04-09.csv", "EWR", "LGA");
     team.refused(&client, &["run", "features"], &["data/observations/2013-04-09.csv", "on_change"]);
 }
 
-/// A day later than all others: the last one, a day on.
+/// The file of the next day: that of the last day, one day later.
 fn new_day(place: &Place) -> String {
     let last = std::fs::read_to_string(place.path().join("data/observations/2013-04-17.csv")).unwrap();
     last.replace("2013-04-18", "2013-04-19").replace("2013-04-17", "2013-04-18")
 }
 
 #[test]
-fn who_only_looks_submits_nothing_and_a_mistake_stands_in_nobody_s_way() {
+fn reading_commands_submit_nothing_and_work_with_a_wrong_project_file() {
     let (team, client) = (Team::start(), ten_days());
     team.good(&client, &["run", "features"]);
     let before = team.server.get("/api/v1/projects/warming")["file_digest"].clone();
-    let (sql, other) = ("SELECT", "-- looked at only\nSELECT");
+    let (sql, other) = ("SELECT", "-- a comment\nSELECT");
     client.edit("sql/features.sql", sql, other);
     assert!(team.good(&client, &["why", "features"]).contains("sql changed"));
     assert!(team.good(&client, &["run", "features", "--dry-run"]).contains("would run"));
@@ -151,7 +155,10 @@ fn who_only_looks_submits_nothing_and_a_mistake_stands_in_nobody_s_way() {
 
     let elsewhere = Place { folder: tempfile::tempdir().unwrap() };
     std::fs::create_dir(elsewhere.path()).unwrap();
-    assert!(team.good(&elsewhere, &["data", "list"]).contains("observations"), "the only project the server shows");
+    assert!(
+        team.good(&elsewhere, &["data", "list"]).contains("observations"),
+        "the only project of the server is used"
+    );
     team.refused(&elsewhere, &["run"], &["perennial.toml", "-C DIR"]);
     let other = Place::with_file("[project]\nname = \"other\"\ngoal = \"to be another\"\n");
     team.good(&other, &["run"]);
@@ -161,22 +168,22 @@ fn who_only_looks_submits_nothing_and_a_mistake_stands_in_nobody_s_way() {
 }
 
 #[test]
-fn a_viewer_looks_and_sends_nothing() {
+fn a_viewer_can_read_and_cannot_submit() {
     let (team, client) = (Team::start(), ten_days());
     let viewer = team.token("guest", "viewer");
     let as_viewer = |args: &[&str]| team.command(&client, args, &viewer).output().unwrap();
-    refuses(&as_viewer(&["run", "features"]), &["lacks the permission `manage`"]);
+    assert_refused(&as_viewer(&["run", "features"]), &["lacks the permission `manage`"]);
     assert_eq!(team.server.ask(Method::GET, "/api/v1/projects/warming", None).0, StatusCode::NOT_FOUND);
     team.good(&client, &["run", "features"]);
-    refuses(&as_viewer(&["run", "features"]), &["lacks the permission `write`"]);
-    refuses(&as_viewer(&["why", "features"]), &["lacks the permission `write`"]);
+    assert_refused(&as_viewer(&["run", "features"]), &["lacks the permission `write`"]);
+    assert_refused(&as_viewer(&["why", "features"]), &["lacks the permission `write`"]);
     assert!(as_viewer(&["data", "list"]).status.success());
-    let wrong = team.command(&client, &["run"], "prn_nobody").output().unwrap();
-    refuses(&wrong, &["token"]);
+    let wrong = team.command(&client, &["run"], "prn_unknown").output().unwrap();
+    assert_refused(&wrong, &["token"]);
 }
 
 #[test]
-fn a_token_on_one_project_is_made_listed_and_revoked_at_the_command_line() {
+fn a_token_for_one_project_is_created_listed_and_revoked() {
     let (team, client) = (Team::start(), ten_days());
     team.good(&client, &["run", "features"]);
     team.refused(&client, &["tokens", "create", "ci", "--on", "elsewhere"], &["elsewhere"]);
@@ -188,9 +195,12 @@ fn a_token_on_one_project_is_made_listed_and_revoked_at_the_command_line() {
     let as_ci = |args: &[&str]| team.command(&client, args, secret).output().unwrap();
     assert!(as_ci(&["run", "features"]).status.success());
     client.edit("perennial.toml", "0.97", "2.0");
-    refuses(&as_ci(&["run", "features"]), &["lacks the permission `approve`", "[gates]", "the token of an approver"]);
+    assert_refused(
+        &as_ci(&["run", "features"]),
+        &["lacks the permission `approve`", "[gates]", "the token of an approver"],
+    );
     client.edit("perennial.toml", "2.0", "0.97");
-    refuses(&as_ci(&["tokens", "list"]), &["lacks the permission `manage`"]);
+    assert_refused(&as_ci(&["tokens", "list"]), &["lacks the permission `manage`"]);
     let listed = team.good(&client, &["tokens", "list"]);
     assert!(
         listed
@@ -200,22 +210,22 @@ fn a_token_on_one_project_is_made_listed_and_revoked_at_the_command_line() {
     );
     team.good(&client, &["tokens", "revoke", id]);
     assert!(!team.good(&client, &["tokens", "list"]).contains(id));
-    refuses(&as_ci(&["data", "list"]), &["token"]);
+    assert_refused(&as_ci(&["data", "list"]), &["token"]);
 }
 
 #[test]
-fn files_are_taken_by_content_and_paths_by_their_judge() {
+fn uploads_are_verified_by_content_and_paths_are_validated() {
     let (team, client) = (Team::start(), ten_days());
     team.good(&client, &["run", "features"]);
     let outside = team.place.folder.path().join("outside.csv");
 
-    let claimed = BlobDigest::of(b"what was promised").to_string();
-    let (status, told) = team.put("warming", &claimed, b"what came");
+    let claimed = BlobDigest::of(b"promised content").to_string();
+    let (status, answer) = team.put("warming", &claimed, b"other content");
     assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(told["error"]["message"].as_str().unwrap().contains(&claimed), "{told}");
-    let asked = json!({ "digests": [claimed, BlobDigest::of(b"what came")] });
+    assert!(answer["error"]["message"].as_str().unwrap().contains(&claimed), "{answer}");
+    let asked = json!({ "digests": [claimed, BlobDigest::of(b"other content")] });
     let missing = team.server.post("/api/v1/projects/warming/files/missing", &asked);
-    assert_eq!(missing["digests"].as_array().unwrap().len(), 2, "neither is kept: {missing}");
+    assert_eq!(missing["digests"].as_array().unwrap().len(), 2, "neither content is stored: {missing}");
 
     let file = std::fs::read(client.path().join("perennial.toml")).unwrap();
     let digest = BlobDigest::of(&file);
@@ -224,27 +234,27 @@ fn files_are_taken_by_content_and_paths_by_their_judge() {
     {
         let line = |path: &str| format!("{digest} {} - {path}", file.len());
         let manifest = format!("perennial manifest 1\n{}\n{}\n", line(path), line("perennial.toml"));
-        let (status, told) = team.submit("warming", &manifest);
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {told}");
-        assert!(told["error"]["message"].as_str().unwrap().contains("is refused"), "{path}: {told}");
+        let (status, answer) = team.submit("warming", &manifest);
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("is refused"), "{path}: {answer}");
     }
     assert!(!outside.exists() && !Path::new("/etc/outside.csv").exists());
     assert_eq!(team.put("warming", "..%2F..%2Foutside", &file).0, StatusCode::BAD_REQUEST);
 
-    // A source that leaves the folder is the project file's mistake, wherever the folder lies.
+    // A source outside the folder is a mistake in the project file, on a team's server too.
     let climbing = Place::with_file(
         "[project]\nname = \"climbing\"\ngoal = \"up\"\n\n[datasets.a]\nsource = { files = \"../*.csv\" }\nmode = \"append\"\n",
     );
     team.refused(&climbing, &["run"], &["../*.csv"]);
 
     let unsent = listed("perennial.toml", b"never sent").text();
-    let (status, told) = team.submit("warming", &unsent);
-    assert_eq!(status, StatusCode::NOT_FOUND, "{told}");
-    assert!(told["error"]["message"].as_str().unwrap().contains("was not uploaded"), "{told}");
-    let (status, told) = team.submit("warming", &listed("a.csv", &file).text());
-    assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
-    assert!(told["error"]["message"].as_str().unwrap().contains("perennial.toml"), "{told}");
-    assert!(team.good(&client, &["run", "features"]).contains("nothing to do"), "the project is as it was");
+    let (status, answer) = team.submit("warming", &unsent);
+    assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("was not uploaded"), "{answer}");
+    let (status, answer) = team.submit("warming", &listed("a.csv", &file).text());
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("perennial.toml"), "{answer}");
+    assert!(team.good(&client, &["run", "features"]).contains("nothing to do"), "the project has changed");
 }
 
 fn listed(path: &str, content: &[u8]) -> Manifest {

@@ -1,4 +1,4 @@
-//! What helps to find out: logs of steps, the doctor.
+//! Commands for diagnosis: the logs of steps, `doctor`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -7,61 +7,61 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Server, text};
 
-/// A step of SQL, one that speaks, and one that speaks and fails.
-fn speaking() -> Place {
+/// A project with a step in SQL, a step that prints, and a step that prints and fails.
+fn printing() -> Place {
     let place = Place::with_file(
-        "[project]\nname = \"speaking\"\n\n[datasets.shops]\nsource = { files = \"shops.csv\" }\nmode = \"replace\"\n\n\
+        "[project]\nname = \"printing\"\n\n[datasets.shops]\nsource = { files = \"shops.csv\" }\nmode = \"replace\"\n\n\
          [steps.open]\nsql = \"open.sql\"\n\n\
-         [steps.says]\nrun = \"sh says.sh\"\ncode = [\"says.sh\"]\nenv = \"system\"\ninputs = [\"open\"]\n\
-         outputs = { told = { path = \"told.txt\", kind = \"file\" } }\n\n\
+         [steps.prints]\nrun = \"sh prints.sh\"\ncode = [\"prints.sh\"]\nenv = \"system\"\ninputs = [\"open\"]\n\
+         outputs = { text = { path = \"out.txt\", kind = \"file\" } }\n\n\
          [steps.fails]\nrun = \"sh fails.sh\"\ncode = [\"fails.sh\"]\nenv = \"system\"\ninputs = [\"open\"]\n\
-         outputs = { told = { path = \"told.txt\", kind = \"file\" } }\n",
+         outputs = { text = { path = \"out.txt\", kind = \"file\" } }\n",
     );
     place.write("shops.csv", "id,open\n1,yes\n2,no\n");
     place.write("open.sql", "SELECT id FROM shops WHERE open = 'yes'\n");
-    place.write("says.sh", "echo one shop is open\necho done > told.txt\n");
+    place.write("prints.sh", "echo one shop is open\necho done > out.txt\n");
     place.write("fails.sh", "echo no shop is open >&2\nexit 3\n");
     place
 }
 
 #[test]
-fn a_log_is_shown_for_every_step_that_wrote_one_and_is_said_to_be_missing_else() {
-    let place = speaking();
-    let never = place.run(&["logs", "says"]);
+fn logs_shows_the_log_of_a_step_or_says_that_there_is_none() {
+    let place = printing();
+    let never = place.run(&["logs", "prints"]);
     assert_eq!(never.status.code(), Some(1));
     assert!(text(&never.stderr).contains("perennial run"), "{}", text(&never.stderr));
     assert_eq!(place.run(&["run"]).status.code(), Some(1));
-    assert_eq!(place.good(&["logs", "says"]), "one shop is open\n");
+    assert_eq!(place.good(&["logs", "prints"]), "one shop is open\n");
     assert_eq!(place.good(&["logs", "fails"]), "no shop is open\n");
     let none = place.run(&["logs", "open"]);
     assert!(none.status.success() && none.stdout.is_empty());
-    assert!(text(&none.stderr).contains("`open`, a step of kind `sql`, wrote no log"), "{}", text(&none.stderr));
-    let told = place.json(&["logs", "fails"]);
-    assert_eq!((told["kind"].as_str(), told["state"].as_str()), (Some("run"), Some("failed")));
-    // A step that is up to date has the log of the attempt that made what it has.
-    place.good(&["run", "says"]);
-    assert_eq!(place.good(&["logs", "says"]), "one shop is open\n");
+    assert!(text(&none.stderr).contains("step `open` of kind `sql` has no log"), "{}", text(&none.stderr));
+    let answer = place.json(&["logs", "fails"]);
+    assert_eq!((answer["kind"].as_str(), answer["state"].as_str()), (Some("run"), Some("failed")));
+    // The log of a step that is up to date is that of the attempt that produced its outputs.
+    place.good(&["run", "prints"]);
+    assert_eq!(place.good(&["logs", "prints"]), "one shop is open\n");
 }
 
 #[test]
-fn a_step_that_is_not_there_is_refused_with_those_that_are() {
-    let place = speaking();
-    for args in [&["run", "nope"][..], &["run", "says", "nope"], &["why", "nope"], &["run", "--dry-run", "nope"]] {
+fn an_unknown_step_is_refused_with_the_names_of_the_steps() {
+    let place = printing();
+    for args in [&["run", "nope"][..], &["run", "prints", "nope"], &["why", "nope"], &["run", "--dry-run", "nope"]] {
         let refused = place.run(args);
         assert_eq!(refused.status.code(), Some(1), "{args:?}");
-        let told = text(&refused.stderr);
-        for words in ["step `nope` does not exist", "the project file has `fails`, `open`, `says`"] {
-            assert!(told.contains(words), "`{words}` is not in {told}");
+        let output = text(&refused.stderr);
+        for words in ["step `nope` does not exist", "the project file has `fails`, `open`, `prints`"] {
+            assert!(output.contains(words), "`{words}` is not in {output}");
         }
     }
     assert!(text(&place.run(&["run", "opne"]).stderr).contains("did you mean `open`?"));
-    let runs = Server::up(&place, &[]).get("/api/v1/projects/speaking/pipeline-runs");
-    assert_eq!(runs["items"], json!([]), "nothing was begun");
+    let runs = Server::up(&place, &[]).get("/api/v1/projects/printing/pipeline-runs");
+    assert_eq!(runs["items"], json!([]), "a pipeline run was started");
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_no_command_before_its_time() {
-    let place = speaking();
+fn a_closed_standard_output_does_not_stop_a_command() {
+    let place = printing();
     let mut command = place.command(&["check"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -70,12 +70,12 @@ fn a_reader_that_has_seen_enough_ends_no_command_before_its_time() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let ended = place.command(&["check"]).stdout(full).output().unwrap();
     assert_eq!(ended.status.code(), Some(2));
-    assert!(text(&ended.stderr).contains("standard output cannot be written"), "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("cannot write to standard output"), "{}", text(&ended.stderr));
 }
 
 #[test]
-fn a_server_whose_log_nobody_reads_any_more_goes_on_answering() {
-    let place = speaking();
+fn a_server_with_a_closed_standard_error_still_answers() {
+    let place = printing();
     let mut command = place.command(&["up", "--port", "0", "-v"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -83,14 +83,14 @@ fn a_server_whose_log_nobody_reads_any_more_goes_on_answering() {
         .lines()
         .map_while(Result::ok)
         .find_map(|line| Some(line[line.find("http://127.0.0.1:")?..].split(['"', ' ']).next()?.to_owned()));
-    let answers = address.map(|address| (0..3).map(|_| asks(&address)).collect::<Vec<_>>());
+    let answers = address.map(|address| (0..3).map(|_| is_healthy(&address)).collect::<Vec<_>>());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(answers, Some(vec![true; 3]));
 }
 
-/// Whether the server at an address answers that it is well.
-fn asks(address: &str) -> bool {
+/// Whether the server at an address reports that it is healthy.
+fn is_healthy(address: &str) -> bool {
     let mut stream = std::net::TcpStream::connect(address.trim_start_matches("http://").trim_end_matches('/')).unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -99,28 +99,29 @@ fn asks(address: &str) -> bool {
 }
 
 #[test]
-fn a_source_that_finds_no_file_is_told_by_the_place_where_it_looked() {
-    let place = speaking();
+fn a_source_without_files_is_reported_with_its_pattern() {
+    let place = printing();
     place.edit("perennial.toml", "shops.csv", "shop/*.csv");
-    let told = text(&place.run(&["run", "open"]).stderr);
-    for words in ["shops: no file is at `shop/*.csv`", "dataset `shops` has no rows yet", "`perennial data show shops`"]
+    let output = text(&place.run(&["run", "open"]).stderr);
+    for words in
+        ["shops: no file matches `shop/*.csv`", "dataset `shops` has no rows yet", "`perennial data show shops`"]
     {
-        assert!(told.contains(words), "`{words}` is not in {told}");
+        assert!(output.contains(words), "`{words}` is not in {output}");
     }
 }
 
 #[test]
-fn the_condition_of_a_check_is_read_before_there_are_rows() {
-    let place = speaking();
+fn the_condition_of_a_check_is_validated_before_there_are_rows() {
+    let place = printing();
     let file = std::fs::read_to_string(place.path().join("perennial.toml")).unwrap();
     for (condition, why) in
         [("length(id) >", "expected: an expression, found: EOF"), ("lenght(id) > 1", "did you mean `length`?")]
     {
         place.write("perennial.toml", format!("{file}\n[checks.shops]\nfull = \"{condition}\"\n"));
         let refused = place.run(&["check"]);
-        let told = text(&refused.stderr);
+        let output = text(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{condition}");
-        assert!(told.contains(why) && told.contains("perennial.toml:26"), "`{why}` is not in {told}");
+        assert!(output.contains(why) && output.contains("perennial.toml:26"), "`{why}` is not in {output}");
     }
     place.write(
         "perennial.toml",
@@ -130,8 +131,8 @@ fn the_condition_of_a_check_is_read_before_there_are_rows() {
 }
 
 #[test]
-fn a_link_to_sign_in_needs_a_server_that_stays() {
-    let place = speaking();
+fn a_login_link_needs_a_running_server() {
+    let place = printing();
     let refused = place.run(&["login-link"]);
     assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true));
     assert!(text(&refused.stderr).contains("`perennial up`"), "{}", text(&refused.stderr));
@@ -140,8 +141,8 @@ fn a_link_to_sign_in_needs_a_server_that_stays() {
 }
 
 #[test]
-fn looking_leaves_nothing_in_the_ledger() {
-    let place = speaking();
+fn reading_commands_add_no_ledger_entries() {
+    let place = printing();
     place.good(&["run", "open"]);
     let entries = || place.json(&["verify"])["chains"].clone();
     let before = entries();
@@ -151,23 +152,23 @@ fn looking_leaves_nothing_in_the_ledger() {
 }
 
 #[test]
-fn a_step_in_the_machines_own_environment_is_marked_not_reproducible() {
-    let place = speaking();
+fn a_step_in_the_system_environment_is_marked_not_reproducible() {
+    let place = printing();
     let server = Server::up(&place, &[]);
-    place.good(&["run", "says"]);
-    let runs = server.get("/api/v1/projects/speaking/pipeline-runs");
+    place.good(&["run", "prints"]);
+    let runs = server.get("/api/v1/projects/printing/pipeline-runs");
     let id = runs["items"][0]["id"].as_str().unwrap();
-    let run = server.get(&format!("/api/v1/projects/speaking/pipeline-runs/{id}"));
-    let said = run["steps"].as_array().unwrap().iter().find(|step| step["step"] == "says").unwrap();
-    assert!(said["message"].as_str().unwrap().contains("not reproducible"), "{said}");
-    let tracked = server.get(&format!("/api/2.0/mlflow/runs/get?run_id={}", said["run_id"].as_str().unwrap()));
+    let run = server.get(&format!("/api/v1/projects/printing/pipeline-runs/{id}"));
+    let step = run["steps"].as_array().unwrap().iter().find(|step| step["step"] == "prints").unwrap();
+    assert!(step["message"].as_str().unwrap().contains("not reproducible"), "{step}");
+    let tracked = server.get(&format!("/api/2.0/mlflow/runs/get?run_id={}", step["run_id"].as_str().unwrap()));
     let tags = tracked["run"]["data"]["tags"].as_array().unwrap();
     assert!(tags.contains(&json!({ "key": "perennial.reproducible", "value": "false" })), "{tags:?}");
 }
 
 #[test]
-fn waiting_for_a_canary_needs_a_server_that_stays_and_gives_back_that_the_run_failed() {
-    let place = speaking();
+fn release_wait_needs_a_running_server_and_fails_when_the_run_fails() {
+    let place = printing();
     let refused = place.run(&["release", "--wait"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("`perennial up`"), "{}", text(&refused.stderr));
@@ -178,17 +179,17 @@ fn waiting_for_a_canary_needs_a_server_that_stays_and_gives_back_that_the_run_fa
 }
 
 #[test]
-fn the_doctor_finds_the_isolation_that_steps_have() {
-    let place = speaking();
+fn doctor_reports_the_isolation_of_steps() {
+    let place = printing();
     let server = Server::up(&place, &[]);
-    place.good(&["run", "says"]);
-    let runs = server.get("/api/v1/projects/speaking/pipeline-runs");
+    place.good(&["run", "prints"]);
+    let runs = server.get("/api/v1/projects/printing/pipeline-runs");
     let run =
-        server.get(&format!("/api/v1/projects/speaking/pipeline-runs/{}", runs["items"][0]["id"].as_str().unwrap()));
-    let said = run["steps"].as_array().unwrap().iter().find(|step| step["step"] == "says").unwrap();
-    let isolation = said["isolation"].as_str().unwrap();
-    let told: Value = serde_json::from_slice(&place.run(&["--json", "doctor"]).stdout).unwrap();
-    let found = told.as_array().unwrap().iter().find(|finding| finding["part"] == "isolation").unwrap();
-    let expected = if isolation == "none" { ("missing", "this kernel has no Landlock") } else { ("found", isolation) };
+        server.get(&format!("/api/v1/projects/printing/pipeline-runs/{}", runs["items"][0]["id"].as_str().unwrap()));
+    let step = run["steps"].as_array().unwrap().iter().find(|step| step["step"] == "prints").unwrap();
+    let isolation = step["isolation"].as_str().unwrap();
+    let output: Value = serde_json::from_slice(&place.run(&["--json", "doctor"]).stdout).unwrap();
+    let found = output.as_array().unwrap().iter().find(|finding| finding["part"] == "isolation").unwrap();
+    let expected = if isolation == "none" { ("missing", "the kernel has no Landlock") } else { ("found", isolation) };
     assert_eq!((found["state"].as_str().unwrap(), found["found"].as_str().unwrap()), expected);
 }

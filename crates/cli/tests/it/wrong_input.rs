@@ -1,5 +1,5 @@
-//! Wrong input at the doors of the built binary: each answer says where, what was expected, and what to do next.
-//! Every single kind of mistake is tested in the crate that finds it; here it is seen to reach people whole.
+//! Wrong input to the built binary: each error message says where the mistake is, what was expected, and what to do.
+//! The crate that finds a mistake tests its details; these tests check that the message reaches the user.
 
 use std::fmt::Write as _;
 
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 use crate::drifting::{self, month};
 use crate::support::{Place, Server, text};
 
-/// Fails unless every one of `words` is in `told`.
-fn says(case: &str, told: &str, words: &[&str]) {
+/// Fails unless `output` contains each of `words`.
+fn assert_contains(case: &str, output: &str, words: &[&str]) {
     for word in words {
-        assert!(told.contains(word), "{case}: `{word}` is not in:\n{told}");
+        assert!(output.contains(word), "{case}: `{word}` is not in:\n{output}");
     }
 }
 
-/// Runs what has to be refused for the user's reasons; gives what standard error was told.
+/// Runs a command that must fail with exit status 1; gives its standard error.
 fn refused(place: &Place, case: &str, args: &[&str]) -> String {
     let ended = place.run(args);
-    let told = text(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{case}: {}\n{told}", text(&ended.stdout));
-    told
+    let output = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{case}: {}\n{output}", text(&ended.stdout));
+    output
 }
 
 #[test]
-fn a_wrong_file_is_refused_by_name_and_leaves_nothing_behind() {
+fn a_wrong_file_is_refused_by_name_and_loads_nothing() {
     let place = Place::with_file(
         r#"[project]
 name = "inputs"
@@ -64,7 +64,7 @@ source = { files = "data/*.parquet" }
     ];
     for (case, path, content, words) in cases {
         place.write(path, content);
-        says(case, &refused(&place, case, &["run"]), words);
+        assert_contains(case, &refused(&place, case, &["run"]), words);
         assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(30)]], "{case}");
         let alerts = firing(&place);
         assert!(alerts.len() == 1 && alerts[0].contains(path), "{case}: {alerts:?}");
@@ -72,12 +72,12 @@ source = { files = "data/*.parquet" }
     }
     place.write("data/a.csv", "id,size\n1,10\n2,20\n");
     place.good(&["run"]);
-    assert!(firing(&place).is_empty(), "what was wrong is gone");
+    assert!(firing(&place).is_empty(), "the alert is not resolved");
     let (there, away) = (place.path().join("data/b.csv"), place.path().join("away.csv"));
     place.write("data/b.csv", "id,size\n3,30\n4\n");
     for _ in 0..2 {
         refused(&place, "the same file", &["run"]);
-        assert_eq!(firing(&place).len(), 1, "a file that comes back as it was is told again");
+        assert_eq!(firing(&place).len(), 1, "a file that returns unchanged fires one alert again");
         std::fs::rename(&there, &away).unwrap();
         place.good(&["run"]);
         assert!(firing(&place).is_empty());
@@ -85,7 +85,7 @@ source = { files = "data/*.parquet" }
     }
     place.write("data/b.csv", "id,size\n3,30\n4\n");
     place.write("data/c.csv", "id,size\n5,50\n");
-    says("one of two", &refused(&place, "one of two", &["run"]), &["data/b.csv line 3"]);
+    assert_contains("one of two", &refused(&place, "one of two", &["run"]), &["data/b.csv line 3"]);
     assert_eq!(place.query("SELECT sum(size) FROM rows"), [[json!(80)]], "the other file is loaded");
     place.write("data/b.csv", "id,size\n2,21\n3,30\n3,31\n");
     place.good(&["run"]);
@@ -94,11 +94,11 @@ source = { files = "data/*.parquet" }
         [[json!(1), json!(10)], [json!(2), json!(20)], [json!(3), json!(30)], [json!(5), json!(50)]]
     );
     let aside = place.good(&["data", "quarantine", "rows"]);
-    says("a repeated key", &aside, &["key", "21", "31"]);
-    assert!(place.good(&["verify"]).contains("the ledger holds"));
+    assert_contains("a repeated key", &aside, &["key", "21", "31"]);
+    assert!(place.good(&["verify"]).contains("is intact"));
 }
 
-/// What the alerts say that nobody has settled.
+/// The messages of the firing alerts.
 fn firing(place: &Place) -> Vec<String> {
     let alerts = place.json(&["alerts"])["items"].as_array().unwrap().clone();
     let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
@@ -106,25 +106,25 @@ fn firing(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn a_new_column_is_told_and_may_be_missing_again_and_a_null_key_is_set_aside() {
+fn a_new_column_is_reported_and_may_be_missing_later_and_a_null_key_is_quarantined() {
     let place = Place::with_file(
         "[project]\nname = \"inputs\"\n\n[datasets.rows]\nsource = { files = \"data/*.csv\" }\nkey = [\"id\"]\n",
     );
     place.write("data/a.csv", "id,size\n1,10\n");
     place.good(&["run"]);
     place.write("data/b.csv", "id,size,colour\n2,20,red\n");
-    let told = text(&place.run(&["run"]).stderr);
-    says("a new column", &told, &["column `colour` (text) is new", "null in the rows before"]);
+    let output = text(&place.run(&["run"]).stderr);
+    assert_contains("a new column", &output, &["column `colour` (text) is new", "null in the rows before"]);
     place.write("data/c.csv", "id,size\n3,30\n,40\n");
-    let told = text(&place.run(&["run"]).stderr);
-    says("a null key", &told, &["1 set aside by `null key`", "column `colour` has no value in it"]);
+    let output = text(&place.run(&["run"]).stderr);
+    assert_contains("a null key", &output, &["1 set aside by `null key`", "column `colour` has no value in it"]);
     assert_eq!(place.query("SELECT count(*), count(colour), count(id) FROM rows"), [[json!(3), json!(1), json!(3)]]);
     let shown = place.good(&["data", "show", "rows"]);
-    says("the load", &shown, &["column `colour` (text) is new"]);
+    assert_contains("the load", &shown, &["column `colour` (text) is new"]);
 }
 
 #[test]
-fn a_step_that_fails_says_how_and_what_to_do() {
+fn the_message_of_a_failed_step_gives_the_reason_and_the_remedy() {
     let outside = tempfile::tempdir().unwrap();
     let secret = outside.path().join("secret");
     std::fs::write(&secret, "42").unwrap();
@@ -160,16 +160,16 @@ fn a_step_that_fails_says_how_and_what_to_do() {
     }
     let place = Place::with_file(&file);
     for (name, _, _, words) in &steps {
-        let told = refused(&place, name, &["run", name]);
-        says(name, &told, &[&format!("step `{name}`")]);
-        says(name, &told, words);
+        let output = refused(&place, name, &["run", name]);
+        assert_contains(name, &output, &[&format!("step `{name}`")]);
+        assert_contains(name, &output, words);
     }
     assert!(place.good(&["logs", "exits"]).contains("about to fail"), "the log of a failed attempt is kept");
     assert!(!outside.path().join("left").exists(), "a step wrote outside its folder");
 }
 
 #[test]
-fn every_mistake_of_a_project_file_is_told_at_once_with_its_place() {
+fn every_mistake_in_a_project_file_is_reported_with_its_place() {
     let place = drifting::place(
         &drifting::FILE
             .replace("candidate.auc >= champion.auc + 0.2", "candidate.acu >= champion.auc + 0.05")
@@ -181,16 +181,16 @@ fn every_mistake_of_a_project_file_is_told_at_once_with_its_place() {
     let mistakes: [(&str, &[&str]); 5] = [
         ("an unknown metric", &["candidate.acu", "auc"]),
         ("an unknown key", &["targed", "target"]),
-        ("a word that is no duration", &["monthly", "1 month"]),
-        ("a step that is not there", &["simpel", "simple"]),
+        ("a text that is not a duration", &["monthly", "1 month"]),
+        ("an unknown step", &["simpel", "simple"]),
         ("a number out of its range", &["1.5", "below 1"]),
     ];
-    let told = refused(&place, "check", &["check"]);
-    says("check", &told, &["perennial.toml"]);
+    let output = refused(&place, "check", &["check"]);
+    assert_contains("check", &output, &["perennial.toml"]);
     for (case, words) in mistakes {
-        says(case, &told, words);
+        assert_contains(case, &output, words);
     }
-    // The same at the HTTP door, for programs.
+    // The HTTP API reports the same mistakes.
     let server = Server::up(&place, &[]);
     let (status, answer) = server.ask(Method::POST, "/api/v1/check", Some(&json!({})));
     assert_eq!(status, StatusCode::BAD_REQUEST, "{answer}");
@@ -203,7 +203,7 @@ fn every_mistake_of_a_project_file_is_told_at_once_with_its_place() {
 }
 
 #[test]
-fn a_wrong_request_is_refused_by_name_of_the_column_and_a_huge_one_at_once() {
+fn a_wrong_request_is_refused_with_the_column_and_a_huge_one_immediately() {
     let place = drifting::place(drifting::FILE);
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
@@ -237,11 +237,11 @@ fn a_wrong_request_is_refused_by_name_of_the_column_and_a_huge_one_at_once() {
     for (case, body, words) in cases {
         let (status, answer) = server.ask(Method::POST, "/v2/models/late/infer", Some(&body));
         assert_eq!(status, StatusCode::BAD_REQUEST, "{case}: {answer}");
-        says(case, answer["error"].as_str().unwrap_or_default(), words);
+        assert_contains(case, answer["error"].as_str().unwrap_or_default(), words);
     }
     let huge = json!({ "inputs": [], "parameters": { "filling": "x".repeat(40_000_000) } });
     let (status, answer) = server.ask(Method::POST, "/v2/models/late/infer", Some(&huge));
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{answer}");
-    says("a huge body", answer["error"].as_str().unwrap_or_default(), &["larger than"]);
+    assert_contains("a huge body", answer["error"].as_str().unwrap_or_default(), &["larger than"]);
     server.post("/v2/models/late/infer", &good);
 }

@@ -1,4 +1,4 @@
-//! What a campaign came to.
+//! The result of a campaign.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 
-/// The heading below which a result is kept.
+/// The heading above the result in the document.
 const HEADING: &str = "## Result\n";
 
-/// What happened so far.
+/// Totals over all projects.
 pub(super) struct Tally {
-    pub(super) asked: u64,
+    /// The number of kills of the whole campaign.
+    pub(super) planned: u64,
     pub(super) kills: u64,
     pub(super) kills_while_starting: u64,
-    /// How long each start after a kill took until the server answered.
+    /// The time from each start after a kill to the first answer.
     pub(super) starts: Vec<Duration>,
-    owed: BTreeMap<&'static str, u64>,
+    acknowledged: BTreeMap<&'static str, u64>,
     pub(super) rounds: u64,
     promotions: usize,
     attempts_interrupted: usize,
@@ -25,13 +26,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(asked: u64) -> Self {
+    pub(super) fn new(planned: u64) -> Self {
         Self {
-            asked,
+            planned,
             kills: 0,
             kills_while_starting: 0,
             starts: Vec::new(),
-            owed: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
             rounds: 0,
             promotions: 0,
             attempts_interrupted: 0,
@@ -40,24 +41,25 @@ impl Tally {
         }
     }
 
-    /// Tells that another kill lost nothing.
+    /// Prints that another kill lost nothing.
     pub(super) fn progress(&self, busy: Duration, journal: &Journal) {
         let start = self.starts.last().copied().unwrap_or_default();
-        let counts: Vec<String> = journal.owed().iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let counts: Vec<String> =
+            journal.acknowledged().iter().map(|(what, count)| format!("{count} {what}")).collect();
         println!(
-            "kill {} of {}: after {} ms of load; answered again in {} ms; all there: {}",
+            "kill {} of {}: after {} ms of load; answered again after {} ms; present: {}",
             self.kills,
-            self.asked,
+            self.planned,
             busy.as_millis(),
             start.as_millis(),
             counts.join(", ")
         );
     }
 
-    /// Takes up what a round came to.
-    pub(super) fn take(&mut self, journal: &Journal) {
-        for (what, count) in journal.owed() {
-            *self.owed.entry(what).or_default() += count;
+    /// Adds the totals of a project.
+    pub(super) fn add(&mut self, journal: &Journal) {
+        for (what, count) in journal.acknowledged() {
+            *self.acknowledged.entry(what).or_default() += count;
         }
         self.rounds += 1;
         self.promotions += journal.promotions.len();
@@ -65,8 +67,8 @@ impl Tally {
         self.runs_resumed += journal.runs_resumed.len();
     }
 
-    /// Prints the result, and keeps it below its heading in the file that `PERENNIAL_CRASH_RESULT` names.
-    pub(super) fn tell(&self) {
+    /// Prints the result, and writes it below its heading to the file that `PERENNIAL_CRASH_RESULT` names.
+    pub(super) fn report(&self) {
         let text = self.text();
         println!("{text}");
         let Some(path) = std::env::var_os("PERENNIAL_CRASH_RESULT") else { return };
@@ -79,27 +81,27 @@ impl Tally {
         let mut starts = self.starts.clone();
         starts.sort_unstable();
         let at = |share: usize| starts.get((starts.len() - 1) * share / 100).map_or(0, Duration::as_millis);
-        let mut text = format!("{}\n\n| what | |\n| --- | --- |\n", surroundings());
+        let mut text = format!("{}\n\n| what | |\n| --- | --- |\n", environment());
         let mut row = |what: &str, value: String| writeln!(text, "| {what} | {value} |").unwrap();
-        row("kills", format!("{}, of which {} while starting", self.kills, self.kills_while_starting));
-        row("projects that lived through them", self.rounds.to_string());
-        for (what, count) in &self.owed {
+        row("kills", format!("{}, of which {} during a start", self.kills, self.kills_while_starting));
+        row("projects", self.rounds.to_string());
+        for (what, count) in &self.acknowledged {
             row(what, grouped(*count));
         }
-        row("of these lost, half there or twice", "0".to_owned());
-        row("changes of who answers, each following the one before", self.promotions.to_string());
-        row("attempts at steps cut off and marked", self.attempts_interrupted.to_string());
-        row("pipeline runs that went on after it", self.runs_resumed.to_string());
-        row("`perennial run` after a kill that failed", "0".to_owned());
-        row("until it answered again, median", format!("{} ms", at(50)));
-        row("until it answered again, at most", format!("{} ms", at(100)));
-        row("the campaign took", format!("{} min", self.began.elapsed().as_secs().div_ceil(60)));
+        row("of these lost, partial or duplicated", "0".to_owned());
+        row("promotions, each continuing the one before", self.promotions.to_string());
+        row("interrupted step attempts, all marked", self.attempts_interrupted.to_string());
+        row("interrupted pipeline runs that were resumed", self.runs_resumed.to_string());
+        row("failed `perennial run` after a kill", "0".to_owned());
+        row("time from start to the first answer, median", format!("{} ms", at(50)));
+        row("time from start to the first answer, slowest", format!("{} ms", at(100)));
+        row("duration of the campaign", format!("{} min", self.began.elapsed().as_secs().div_ceil(60)));
         text
     }
 }
 
-/// Version, profile, machine and day.
-fn surroundings() -> String {
+/// The version, build profile, machine and date.
+fn environment() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
     let model = cpu
@@ -116,7 +118,7 @@ fn surroundings() -> String {
     )
 }
 
-/// A number in groups of three digits.
+/// A number with commas between thousands.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! Whether a copy is of one moment: what the metadata says of each dataset is where its table stands, or
-//! one commit before it while an intent is open.
+//! Checks that a copy of a store is consistent: the version of each dataset in the metadata is the version of its
+//! table, or the one before it if an intent is open.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use perennial_core::port::data::DataEngine;
 use perennial_data::{Engine, EngineOptions};
 use perennial_store::{Options, Store, dataset_versions, datasets, loads, projects};
 
-/// Compares the metadata of a copy with its tables and staged loads; tells whether a commit was under way.
-pub(super) async fn compare(copy: &Path) -> bool {
+/// Compares the metadata of a copy with its tables and staged loads; returns whether a commit was open.
+pub(super) async fn check(copy: &Path) -> bool {
     let spare = tempfile::tempdir().unwrap();
     let engine = Engine::open(EngineOptions {
         root: copy.join("tables").display().to_string(),
@@ -21,29 +21,29 @@ pub(super) async fn compare(copy: &Path) -> bool {
     let url = format!("sqlite://{}", copy.join("metadata.sqlite").display());
     let store = Store::open(&url, Options::default()).await.unwrap();
     let mut reader = store.read().await.unwrap();
-    let mut is_under_way = false;
+    let mut is_open = false;
     for project in projects::list(&mut reader).await.unwrap() {
         for dataset in datasets::list(&mut reader, project.id).await.unwrap() {
             let settled = dataset_versions::find_latest(&mut reader, dataset.id).await.unwrap();
             let settled = settled.map_or(0, |version| version.number);
-            let stands = engine.position(&dataset.table_path).await.unwrap().map_or(0, |position| position.number);
+            let table = engine.position(&dataset.table_path).await.unwrap().map_or(0, |position| position.number);
             let intent = loads::find_intent(&mut reader, dataset.id).await.unwrap();
-            is_under_way |= intent.is_some();
+            is_open |= intent.is_some();
             let may = settled + i64::from(intent.is_some());
             assert!(
-                (settled..=may).contains(&stands),
-                "`{}` stands at {stands}, the metadata says {settled}, with an intent open: {}",
+                (settled..=may).contains(&table),
+                "`{}`: version {table} in the table, {settled} in the metadata, intent open: {}",
                 dataset.name,
                 intent.is_some()
             );
             let open = loads::list_open(&mut reader, dataset.id).await.unwrap();
-            for load in open.into_iter().filter(|_| stands == settled) {
+            for load in open.into_iter().filter(|_| table == settled) {
                 let staged = copy.join("staging").join(load.id.to_string()).join("staged.json");
-                assert!(staged.is_file(), "the rows of load {} of `{}` are not there", load.id, dataset.name);
+                assert!(staged.is_file(), "the staged rows of load {} of `{}` are missing", load.id, dataset.name);
             }
         }
     }
     drop(reader);
     store.close().await.unwrap();
-    is_under_way
+    is_open
 }

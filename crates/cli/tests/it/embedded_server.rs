@@ -1,4 +1,4 @@
-//! One command's server is another's too, and whoever is left goes on.
+//! Commands share the server of one of them, and continue when that command ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::support::{Place, Server, text};
 
-/// The server that `server.json` tells of, when it answers: how many pipeline runs it knows.
-fn runs_known(folder: &Path, http: &reqwest::Client, runtime: &tokio::runtime::Runtime) -> Option<usize> {
+/// The number of pipeline runs according to the server that `server.json` describes; `None` if it does not answer.
+fn run_count(folder: &Path, http: &reqwest::Client, runtime: &tokio::runtime::Runtime) -> Option<usize> {
     let file: Value = serde_json::from_slice(&std::fs::read(folder.join(".perennial/server.json")).ok()?).ok()?;
     let (address, token) = (file["address"].as_str()?, file["token"].as_str()?);
     let asked = http.get(format!("{address}/api/v1/projects/warming/pipeline-runs")).bearer_auth(token);
-    let told: Value = runtime
+    let output: Value = runtime
         .block_on(async { asked.send().await.ok()?.text().await.ok() })
-        .and_then(|told| serde_json::from_str(&told).ok())?;
-    Some(told["items"].as_array()?.len())
+        .and_then(|output| serde_json::from_str(&output).ok())?;
+    Some(output["items"].as_array()?.len())
 }
 
 #[test]
-fn a_command_goes_on_when_the_one_that_hosted_it_is_killed() {
+fn a_command_continues_when_the_command_with_the_server_is_killed() {
     let place = Place::example("weather");
     place.keep_only("data/observations", |name| name < "2013-04-28");
     let start = || place.command(&["run", "features"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -28,16 +28,16 @@ fn a_command_goes_on_when_the_one_that_hosted_it_is_killed() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    while runs_known(&place.path(), &http, &runtime) != Some(1) {
-        assert!(first.try_wait().unwrap().is_none(), "the first command ended before its run was seen");
+    while run_count(&place.path(), &http, &runtime) != Some(1) {
+        assert!(first.try_wait().unwrap().is_none(), "the first command ended before its run was listed");
     }
     let mut second = start();
-    let mut told = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(told.any(|line| line.starts_with("pipeline run ")), "the second command ended before its run was known");
-    assert!(first.try_wait().unwrap().is_none(), "the first command ended before the second asked");
+    let mut output = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(output.any(|line| line.starts_with("pipeline run ")), "the second command ended before it named its run");
+    assert!(first.try_wait().unwrap().is_none(), "the first command ended before the second one started its run");
     first.kill().unwrap();
     first.wait().unwrap();
-    let rest: Vec<String> = told.collect();
+    let rest: Vec<String> = output.collect();
     assert!(second.wait().unwrap().success(), "{rest:?}");
     let states: Vec<Value> =
         place.json(&["runs"])["items"].as_array().unwrap().iter().map(|run| run["state"].clone()).collect();
@@ -46,7 +46,7 @@ fn a_command_goes_on_when_the_one_that_hosted_it_is_killed() {
 }
 
 #[test]
-fn a_server_that_stays_waits_for_a_command_and_not_for_another_server() {
+fn up_waits_for_a_command_and_refuses_to_wait_for_another_up() {
     let place = Place::with_file(
         "[project]\nname = \"waits\"\n\n[steps.say]\nrun = [\"sh\", \"-c\", \"echo begun; until [ -e go ]; do sleep 0.02; done\"]\n\
          env = \"system\"\nlimits = { time = \"2 minutes\" }\n",
@@ -55,15 +55,15 @@ fn a_server_that_stays_waits_for_a_command_and_not_for_another_server() {
     let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
     assert!(said.any(|line| line == "  say | begun"), "the run ended without its first line");
     let mut up = place.command(&["up", "--port", "0"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let waiting = format!("waiting for the command that works here to end (process {})", run.id());
-    assert!(told.any(|line| line == waiting), "it does not wait");
+    let mut output = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let waiting = format!("waiting until the command in this folder has ended (process {})", run.id());
+    assert!(output.any(|line| line == waiting), "`up` does not wait");
     let steps = place.path().join(".perennial/work/steps");
     let folder = std::fs::read_dir(steps).unwrap().next().unwrap().unwrap().path();
     std::fs::write(folder.join("work/go"), "").unwrap();
     let rest: Vec<String> = said.collect();
     assert!(run.wait().unwrap().success(), "{rest:?}");
-    assert!(told.any(|line| line.starts_with("answering at ")), "it ended without a server");
+    assert!(output.any(|line| line.starts_with("listening at ")), "`up` ended without a server");
     let second = place.run(&["up", "--port", "0"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second.stderr).contains(&format!("served by process {}", up.id())), "{}", text(&second.stderr));
@@ -71,7 +71,7 @@ fn a_server_that_stays_waits_for_a_command_and_not_for_another_server() {
     up.wait().unwrap();
 }
 
-/// A step that waits for a file outside of its folder.
+/// A project with a step that waits for a file outside its folder.
 fn waiting(place: &Place) -> String {
     let go = place.folder.path().join("go");
     format!(
@@ -83,7 +83,7 @@ fn waiting(place: &Place) -> String {
 }
 
 #[test]
-fn who_only_looks_leaves_an_interrupted_run_to_who_runs() {
+fn a_reading_command_leaves_an_interrupted_run_and_the_next_run_resumes_it() {
     let place = Place::with_file("");
     place.write("perennial.toml", waiting(&place));
     let mut run = place.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -95,8 +95,8 @@ fn who_only_looks_leaves_an_interrupted_run_to_who_runs() {
         place.json(&["runs"])["items"].as_array().unwrap().iter().map(|run| run["state"].clone()).collect()
     };
     assert_eq!(states(&place), ["interrupted"]);
-    let looked = place.run(&["alerts"]);
-    assert!(text(&looked.stderr).contains("interrupted pipeline runs: 1; `perennial run`"), "{}", text(&looked.stderr));
+    let listed = place.run(&["alerts"]);
+    assert!(text(&listed.stderr).contains("interrupted pipeline runs: 1; `perennial run`"), "{}", text(&listed.stderr));
     assert_eq!(states(&place), ["interrupted"]);
     std::fs::write(place.folder.path().join("go"), "").unwrap();
     place.good(&["run"]);
@@ -106,18 +106,18 @@ fn who_only_looks_leaves_an_interrupted_run_to_who_runs() {
 }
 
 #[test]
-fn a_server_that_starts_acts_by_the_project_file_as_it_is_now() {
+fn a_starting_server_uses_the_present_project_file() {
     let file = "[project]\nname = \"acts\"\n\n[datasets.shops]\nsource = { files = \"*.csv\" }\nmode = \"append\"\n";
     let place = Place::with_file(file);
     place.write("a.csv", "shop\n1\n");
     place.write("perennial.toml", format!("{file}\n[triggers.soon]\non = [\"dataset:shops\"]\nrun = \"run\"\n"));
-    // It is submitted and its dataset there, but no server stays to let the trigger fire.
+    // This submits the file and loads the dataset, but the server ends before its scheduler could fire the trigger.
     place.good(&["run"]);
     place.write("perennial.toml", file);
     let server = Server::up(&place, &[]);
     let now = server.get("/api/v1/projects/acts/clock");
     server.step("acts", now["project_ms"].as_i64().unwrap() + 60_000);
-    assert_eq!(server.list("/api/v1/projects/acts/pipeline-runs").len(), 1, "what was replaced starts nothing");
+    assert_eq!(server.list("/api/v1/projects/acts/pipeline-runs").len(), 1, "a trigger of the replaced file has fired");
 }
 
 #[test]
@@ -127,11 +127,15 @@ fn commands_in_the_folder_find_the_data_folder_of_its_server() {
     let up = place.command(&["up", "--port", "0", "--data", data.path().to_str().unwrap()]);
     let server = Server::start(up, data.path());
     place.good(&["run"]);
-    assert_eq!(server.list("/api/v1/projects/elsewhere/pipeline-runs").len(), 1, "the run is the server's");
+    assert_eq!(
+        server.list("/api/v1/projects/elsewhere/pipeline-runs").len(),
+        1,
+        "the run was not started on the server"
+    );
     server.kill();
     let runs = |place: &Place| place.json(&["runs"])["items"].as_array().unwrap().len();
-    assert_eq!(runs(&place), 1, "and is found when the server is gone");
+    assert_eq!(runs(&place), 1, "the run is not found after the server has ended");
     drop(Server::up(&place, &["--data", ".perennial"]));
     place.good(&["run"]);
-    assert_eq!(runs(&place), 1, "another folder is another store");
+    assert_eq!(runs(&place), 1, "the other data folder has runs of the first one");
 }

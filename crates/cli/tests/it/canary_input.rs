@@ -1,4 +1,4 @@
-//! A canary that asks for an input which today's clients do not send.
+//! A canary that needs an input which present clients do not send.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn endpoint(server: &Server) -> Value {
     server.get(&format!("/api/v1/projects/{NAME}/endpoints/late"))
 }
 
-/// A request with the new input besides.
+/// A request that also contains the new input.
 fn with_square(row: &Row) -> Value {
     let mut request = drifting::request(std::slice::from_ref(row));
     let square = json!({ "name": "square", "shape": [1], "datatype": "FP64", "data": [row.a * row.a] });
@@ -20,28 +20,34 @@ fn with_square(row: &Row) -> Value {
 }
 
 #[test]
-fn the_champion_answers_who_lacks_it_and_the_canary_waits_for_those_who_have_it() {
+fn the_champion_answers_requests_without_the_input_and_the_canary_counts_only_requests_with_it() {
     let file = drifting::FILE.replace("candidate.auc >= champion.auc + 0.2", "candidate.auc > 0.5");
     let place = drifting::place(&file);
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);
     place.good(&["release"]);
     place.edit("sql/features.sql", "a, b, season", "a, b, a * a AS square, season");
-    let told = place.good(&["release"]);
-    assert!(told.contains("version 2 is the canary") && told.contains("it asks for `square` (number)"), "{told}");
+    let output = place.good(&["release"]);
+    assert!(output.contains("version 2 is the canary") && output.contains("it asks for `square` (number)"), "{output}");
 
     let april = month(4);
     let answered = drifting::ask_one_by_one(&server, &april[..40]);
-    assert!(answered.iter().all(|version| version == "1"), "as they ask today, today's version answers: {answered:?}");
+    assert!(
+        answered.iter().all(|version| version == "1"),
+        "the champion answers requests without the input: {answered:?}"
+    );
     let canary = |server: &Server| endpoint(server)["live"][1].clone();
     let seen = canary(&server);
     let unfit = seen["unfit"].as_u64().unwrap();
-    assert!(unfit > 5 && unfit < 35 && seen["requests"] == json!(0), "half of them were its share: {seen}");
+    assert!(
+        unfit > 5 && unfit < 35 && seen["requests"] == json!(0),
+        "the canary's share was about half of them: {seen}"
+    );
     server.kill();
     let server = Server::up(&place, &[]);
-    assert_eq!(canary(&server)["unfit"], json!(unfit), "and are counted on after a start");
+    assert_eq!(canary(&server)["unfit"], json!(unfit), "the count survives a restart");
     server.step(NAME, month_start(4) + 5 * DAY_MS);
-    assert_eq!(endpoint(&server)["canary_state"], json!("waiting"), "what it did not answer proves nothing");
+    assert_eq!(endpoint(&server)["canary_state"], json!("waiting"), "requests that it did not answer do not count");
     let shown = place.good(&["endpoints"]);
     let why = format!("0 of 10 requests answered, {unfit} besides lacked its inputs");
     assert!(shown.contains("waiting") && shown.contains(&why), "{shown}");
@@ -52,9 +58,13 @@ fn the_champion_answers_who_lacks_it_and_the_canary_waits_for_those_who_have_it(
         .collect();
     assert!(
         ["1", "2"].iter().all(|version| versions.contains(&json!(version))),
-        "either takes the other's: {versions:?}"
+        "both versions accept the additional input: {versions:?}"
     );
     server.step(NAME, month_start(4) + 6 * DAY_MS);
     let now = endpoint(&server);
-    assert_eq!((&now["champion_number"], &now["live"][0]["unfit"]), (&json!(2), &json!(0)), "counts are of a part");
+    assert_eq!(
+        (&now["champion_number"], &now["live"][0]["unfit"]),
+        (&json!(2), &json!(0)),
+        "the counts start again with the new role"
+    );
 }

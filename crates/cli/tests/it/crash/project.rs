@@ -1,4 +1,4 @@
-//! The project that is killed, and the files that arrive in it.
+//! The project of the campaign, and its files.
 
 use std::fmt::Write as _;
 
@@ -6,18 +6,18 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::support::{Place, instant};
 
-/// Where the project's routes lie.
+/// The path of the project in the API.
 pub(super) const BASE: &str = "/api/v1/projects/orders";
-/// Rows of a day's file.
+/// Rows of a complete file.
 pub(super) const ROWS: u64 = 60;
-/// Rows of a file that came too short: its load is held.
+/// Rows of an incomplete file, whose load is held.
 pub(super) const ROWS_SHORT: u64 = 40;
-/// The first files, with which the first models are trained.
+/// The number of files before the first models are trained.
 pub(super) const FIRST: u64 = 6;
 
 const PROJECT: &str = r#"[project]
 name = "orders"
-goal = "Tell how many hours an order will take"
+goal = "Predict how many hours an order will take"
 
 [task]
 kind = "regression"
@@ -52,7 +52,7 @@ outputs = { packed = { path = "packed", kind = "file" } }
 train = "gbdt"
 params = { trees = 12 }
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train"]
 
 [gates]
@@ -78,7 +78,7 @@ const FEATURES: &str = "SELECT id, at, day, x1, x2, kind, x1 * x2 AS product, ho
 
 const PACK: &str = "sum=$(cksum < \"$PERENNIAL_INPUT_FEATURES\")\necho \"$sum\" > \"$PERENNIAL_OUTPUT_PACKED\"\n";
 
-/// A small generator, so that every run is killed at the same times.
+/// Pseudo-random numbers from a seed, so that kills come at the same times in every run.
 pub(super) struct Chance(u64);
 
 impl Chance {
@@ -95,19 +95,19 @@ impl Chance {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    /// Another generator.
+    /// A new generator, seeded by this one.
     pub(super) fn fork(&mut self) -> Self {
         Self(self.below(u64::MAX))
     }
 }
 
-/// A place with the project and no files yet.
+/// The project without files.
 pub(super) fn place() -> Place {
     place_of(PROJECT)
 }
 
-/// The same without checks, so that no load is held.
-pub(super) fn calm_place() -> Place {
+/// The project without checks and files, so that no load is held.
+pub(super) fn place_without_checks() -> Place {
     let checks = PROJECT.find("[checks.orders]").unwrap()..PROJECT.find("[steps.features]").unwrap();
     let mut file = PROJECT.to_owned();
     file.replace_range(checks, "");
@@ -122,28 +122,28 @@ fn place_of(file: &str) -> Place {
     place
 }
 
-/// What becomes of the file of a day.
+/// How the file of a day is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is whole.
-    Whole,
-    /// It comes too short, and a person releases its load.
-    Released,
-    /// It comes too short, and a whole one takes its place.
-    Repaired,
+pub(super) enum Delivery {
+    /// The file is complete.
+    Complete,
+    /// The file is incomplete, and its held load is accepted.
+    Accepted,
+    /// The file is incomplete, and a complete one replaces it.
+    Replaced,
 }
 
-impl Fate {
+impl Delivery {
     pub(super) fn of(day: u64) -> Self {
         match day % 5 {
-            3 if day >= FIRST => Self::Released,
-            4 if day >= FIRST => Self::Repaired,
-            _ => Self::Whole,
+            3 if day >= FIRST => Self::Accepted,
+            4 if day >= FIRST => Self::Replaced,
+            _ => Self::Complete,
         }
     }
 }
 
-/// The path of a day's file.
+/// The path of the file of a day.
 pub(super) fn path(day: u64) -> String {
     format!("data/{day:05}.csv")
 }

@@ -1,4 +1,4 @@
-//! Half states that a kill leaves only within a moment, made by hand.
+//! Partial states that a kill leaves only at rare moments, created directly in the store.
 
 use perennial_core::id::LoadId;
 use perennial_core::state::LoadState;
@@ -6,11 +6,11 @@ use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{Options, Store, datasets, loads, projects};
 use serde_json::json;
 
-use super::files::{self, ROWS, ROWS_SHORT, path};
 use super::load::put;
+use super::project::{self, ROWS, ROWS_SHORT, path};
 use crate::support::Place;
 
-/// Writes down that a load of the day's file was staged, by a server that died then.
+/// Stores a load of the day's file that was staged by a server that was then killed.
 fn stage_and_die(place: &Place, day: u64, replaces: Option<LoadId>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let file = std::fs::read(place.path().join(path(day))).unwrap();
@@ -18,13 +18,13 @@ fn stage_and_die(place: &Place, day: u64, replaces: Option<LoadId>) {
         let url = format!("sqlite://{}", place.path().join(".perennial/metadata.sqlite").display());
         let store = Store::open(&url, Options::default()).await.unwrap();
         let mut reader = store.read().await.unwrap();
-        let project = projects::find_by_name(&mut reader, &"orders".parse().unwrap()).await.unwrap().unwrap();
+        let found = projects::find_by_name(&mut reader, &"orders".parse().unwrap()).await.unwrap().unwrap();
         let name = "orders".parse().unwrap();
-        let dataset = datasets::find_by_name(&mut reader, project.id, &name).await.unwrap().unwrap();
+        let dataset = datasets::find_by_name(&mut reader, found.id, &name).await.unwrap().unwrap();
         drop(reader);
         let load = Load {
             id: LoadId::generate(),
-            project_id: project.id,
+            project_id: found.id,
             dataset_id: dataset.id,
             origin: LoadOrigin::File,
             origin_id: None,
@@ -56,8 +56,8 @@ fn rows(place: &Place) -> u64 {
 }
 
 #[test]
-fn a_file_whose_load_was_cut_off_before_its_commit_is_loaded_by_the_next_run() {
-    let place = files::place();
+fn a_file_whose_load_was_interrupted_before_its_commit_is_loaded_by_the_next_run() {
+    let place = project::place();
     put(&place.path(), 0, ROWS);
     place.good(&["run", "features"]);
     put(&place.path(), 1, ROWS);
@@ -67,8 +67,8 @@ fn a_file_whose_load_was_cut_off_before_its_commit_is_loaded_by_the_next_run() {
 }
 
 #[test]
-fn a_repaired_file_whose_load_was_cut_off_still_takes_the_place_of_the_held_one() {
-    let place = files::place();
+fn a_corrected_file_whose_load_was_interrupted_still_replaces_the_held_load() {
+    let place = project::place();
     put(&place.path(), 0, ROWS);
     put(&place.path(), 1, ROWS_SHORT);
     place.held(&["run", "features"]);
@@ -87,8 +87,8 @@ fn a_repaired_file_whose_load_was_cut_off_still_takes_the_place_of_the_held_one(
 }
 
 #[test]
-fn a_held_load_is_released_after_others_have_come() {
-    let place = files::place();
+fn a_held_load_is_accepted_after_later_loads() {
+    let place = project::place();
     put(&place.path(), 0, ROWS);
     put(&place.path(), 1, ROWS_SHORT);
     place.held(&["run", "features"]);
@@ -97,9 +97,9 @@ fn a_held_load_is_released_after_others_have_come() {
     let shown = place.json(&["data", "show", "orders"]);
     let mut loads = shown["loads"]["items"].as_array().unwrap().iter();
     let held = loads.find(|load| load["state"] == "held").unwrap()["id"].as_str().unwrap().to_owned();
-    place.good(&["data", "release", &held]);
+    place.good(&["data", "accept", &held]);
     assert_eq!(rows(&place), 2 * ROWS + ROWS_SHORT);
     put(&place.path(), 3, ROWS);
     place.good(&["run", "features"]);
-    assert_eq!(rows(&place), 3 * ROWS + ROWS_SHORT, "the dataset still takes loads");
+    assert_eq!(rows(&place), 3 * ROWS + ROWS_SHORT, "the dataset accepts further loads");
 }
