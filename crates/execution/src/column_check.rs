@@ -15,7 +15,7 @@ use perennial_store::{projects as table, step_runs};
 use serde_json::json;
 
 use perennial_ingest::collect::checks_of;
-use perennial_ingest::snapshot::{Tables, Versioned, no_column};
+use perennial_ingest::snapshot::{DatasetAtVersion, DatasetSnapshot, no_column};
 use perennial_kernel::Caller;
 use perennial_projects::Submission;
 
@@ -30,7 +30,7 @@ pub async fn validate_columns(caller: &Caller, submission: &Submission) -> Resul
         caller,
         submission,
         made_by: made_by.into_iter().map(|run| (run.step.clone(), run)).collect(),
-        tables: Tables::newest(&caller.kernel, kept.id).await?,
+        snapshot: DatasetSnapshot::latest(&caller.kernel, kept.id).await?,
         schemas: BTreeMap::new(),
         errors: Vec::new(),
     };
@@ -50,7 +50,7 @@ struct SchemaValidator<'a> {
     submission: &'a Submission,
     /// The newest successful run of each step.
     made_by: BTreeMap<StepName, StepRun>,
-    tables: Tables,
+    snapshot: DatasetSnapshot,
     /// The columns of each dataset that will have them; others are not known.
     schemas: BTreeMap<DatasetName, Schema>,
     errors: Vec<KeyDiagnostic>,
@@ -60,7 +60,7 @@ impl SchemaValidator<'_> {
     /// Finds the columns of sources, then those of steps: a query's by planning it over tables whose columns are final.
     async fn find_schemas(&mut self) -> Result<()> {
         for name in self.submission.project.datasets.keys() {
-            if let Some(found) = self.tables.find(name.as_str()) {
+            if let Some(found) = self.snapshot.find(name.as_str()) {
                 self.schemas.insert(name.clone(), found.version.schema.clone());
             }
         }
@@ -78,7 +78,7 @@ impl SchemaValidator<'_> {
             self.plan(step).await?;
             for thing in self.submission.graph.outputs(step) {
                 let GraphNode::Dataset(name) = thing else { continue };
-                let Some(found) = self.tables.find(name.as_str()) else { continue };
+                let Some(found) = self.snapshot.find(name.as_str()) else { continue };
                 let stands = &found.version.schema;
                 if self.schemas.get(name) == Some(stands) || self.is_left_by_command(step) {
                     self.schemas.insert(name.clone(), stands.clone());
@@ -111,7 +111,7 @@ impl SchemaValidator<'_> {
         let StepKind::Sql { file } = &self.submission.project.steps[step].kind else { return Ok(()) };
         let (Some(sql), Ok(made)) = (self.submission.texts.get(file), step.as_str().parse()) else { return Ok(()) };
         let needs = self.submission.graph.inputs(step).filter_map(|thing| match thing {
-            GraphNode::Dataset(name) => self.tables.find(name.as_str()).map(Versioned::named),
+            GraphNode::Dataset(name) => self.snapshot.find(name.as_str()).map(DatasetAtVersion::named_table),
             GraphNode::Model(_) | GraphNode::Output(..) => None,
         });
         let request = FrameRequest { sql: sql.clone(), tables: needs.collect() };
@@ -180,7 +180,9 @@ impl SchemaValidator<'_> {
             for check in checks_of(&self.submission.project, &dataset) {
                 // A reference to a dataset without rows is validated when rows arrive.
                 let one = std::slice::from_ref(&check);
-                let Ok(plan) = plan(one, |other| self.tables.find(other).map(Versioned::named)) else { continue };
+                let Ok(plan) = plan(one, |other| self.snapshot.find(other).map(DatasetAtVersion::named_table)) else {
+                    continue;
+                };
                 match self.caller.kernel.data().validate_checks(&schema, &plan).await {
                     Ok(()) => {}
                     Err(error) if error.code() == ErrorCode::Sql => {

@@ -33,7 +33,7 @@ use crate::pipelines::{Context, PipelineEvent, plan_step};
 use crate::split::Split;
 use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::version_node;
-use perennial_ingest::snapshot::Versioned;
+use perennial_ingest::snapshot::DatasetAtVersion;
 use perennial_kernel::{ProjectEntry, record};
 
 /// The result of one attempt.
@@ -140,7 +140,7 @@ fn check_text(check: &Check) -> serde_json::Value {
 }
 
 fn digest_of(context: &Context, dataset: &str) -> Result<String> {
-    context.with_tables(|tables| Ok(tables.get(dataset)?.version.digest.clone()))
+    context.with_snapshot(|snapshot| Ok(snapshot.get(dataset)?.version.digest.clone()))
 }
 
 /// The model a step made.
@@ -208,7 +208,7 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
     for output in outputs {
         match output.kind {
             OutputKind::Dataset => {
-                let now = context.with_tables(|tables| tables.find(&output.name).cloned());
+                let now = context.with_snapshot(|snapshot| snapshot.find(&output.name).cloned());
                 let Some(now) = now else { return Ok(false) };
                 if now.version.digest == output.digest {
                     continue;
@@ -221,10 +221,10 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
                 .await?;
                 let Some(version) = found else { return Ok(false) };
                 context
-                    .tables
+                    .snapshot
                     .lock()
                     .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .put(Versioned { dataset: now.dataset, version });
+                    .insert(DatasetAtVersion { dataset: now.dataset, version });
             }
             OutputKind::Model | OutputKind::File | OutputKind::Report => {
                 let digest = output.digest.parse()?;
@@ -385,7 +385,8 @@ fn input_nodes(context: &Context, step: &StepName, parts: &KeyParts) -> Vec<Node
     for thing in context.submission.graph.inputs(step) {
         match thing {
             GraphNode::Dataset(name) => nodes.extend(
-                context.with_tables(|tables| tables.find(name.as_str()).map(|found| version_node(&found.version))),
+                context
+                    .with_snapshot(|snapshot| snapshot.find(name.as_str()).map(|found| version_node(&found.version))),
             ),
             GraphNode::Model(from) | GraphNode::Output(from, _) => {
                 nodes.extend(context.outputs_of(from).ok().map(|(by, _)| step_node(by)));

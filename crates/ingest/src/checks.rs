@@ -1,8 +1,7 @@
-//! Data checks: what is asked of arriving rows, planned for one scan, and the
-//! verdict over its answers. Pure: the scan itself is the data engine's.
+//! Data checks: planned for one scan of the arriving rows, then evaluated over its answers. Pure: the data engine scans.
 //!
 //! ```text
-//! checks ──plan──▶ ScanPlan ──(data engine: one scan)──▶ Staged ──judge──▶ Report
+//! checks ──plan──▶ ScanPlan ──(data engine: one scan)──▶ Staged ──evaluate──▶ Report
 //! ```
 
 mod plan;
@@ -12,7 +11,7 @@ mod report;
 mod tests;
 
 pub use plan::{Check, Question, UnknownTable, plan};
-pub use report::{CheckResult, Report, judge};
+pub use report::{CheckResult, Report, evaluate};
 
 /// Whether a check, gate or alert holds.
 pub use perennial_core::rule::Verdict;

@@ -1,4 +1,4 @@
-//! Collecting: every file a source offers becomes a load, once.
+//! Collecting: each file of a source is loaded once.
 
 mod discovery;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checks::{Check, Question, plan};
-use perennial_config::{Batch, Dataset as Declared, Project};
+use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode, StageInput};
 use perennial_core::state::LoadState;
@@ -15,53 +15,75 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{datasets, loads};
 
-use self::discovery::{Offer, arriving};
-use crate::loads::{Arrival, Arrived, arrive, recover_dataset};
+use self::discovery::{Discovery, discover};
+use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::{ProjectState, Submission};
 
 use crate::ingest::{Ingest, files_source};
-use crate::snapshot::{Tables, Versioned, declare};
-use crate::source_alerts::{self, Fault, Looked};
+use crate::snapshot::{DatasetAtVersion, DatasetSnapshot, declare};
+use crate::source_alerts::{self, SourceError, SourceScan};
 
-/// What collecting did.
+/// The outcome of collecting.
 #[derive(Debug, Default)]
 pub struct Collected {
-    /// Loads that entered their datasets.
+    /// Loads that were committed.
     pub committed: Vec<(DatasetName, Load)>,
     /// Loads that were held, with the reason.
     pub held: Vec<(DatasetName, Load)>,
-    /// Every load that is held now and whose files are still there, those among them that were held before.
+    /// Every load that is held now and whose files the source still has, including loads held before.
     pub holding: Vec<Load>,
-    /// What could not be collected, by dataset. Other files and datasets were.
+    /// Files and sources that could not be collected, by dataset. All others were.
     pub failed: Vec<(DatasetName, Error)>,
 }
 
 impl Collected {
-    /// Whether nothing new was there.
+    /// Whether the sources had nothing new.
     pub fn is_idle(&self) -> bool {
         self.committed.is_empty() && self.held.is_empty() && self.failed.is_empty()
     }
 
-    fn fail(&mut self, dataset: &DatasetName, error: Error, told: Progress<'_>) {
-        told(&Told::Failed(dataset, &error));
+    fn fail(&mut self, dataset: &DatasetName, error: Error, on_event: OnEvent<'_>) {
+        on_event(&CollectEvent::Failed { dataset, error: &error });
         self.failed.push((dataset.clone(), error));
     }
 }
 
-/// Told of each thing as it happens.
-pub type Progress<'a> = &'a (dyn Fn(&Told<'_>) + Send + Sync);
+/// Receives each event of collecting as it happens.
+pub type OnEvent<'a> = &'a (dyn Fn(&CollectEvent<'_>) + Send + Sync);
 
-/// What collecting tells on its way.
-pub enum Told<'a> {
-    /// A load begins.
-    Begins(&'a DatasetName, &'a str),
+/// An event of collecting.
+pub enum CollectEvent<'a> {
+    /// A load of these files, one a line, begins.
+    LoadStarted {
+        /// The dataset.
+        dataset: &'a DatasetName,
+        /// Paths of the files.
+        files: &'a str,
+    },
     /// A load of these files, one a line, ended.
-    Ended(&'a DatasetName, &'a str, &'a Arrived),
-    /// Something could not be collected.
-    Failed(&'a DatasetName, &'a Error),
-    /// A dataset has no rows yet, and nothing is at the place where its source looks.
-    Empty(&'a DatasetName, &'a str),
+    LoadEnded {
+        /// The dataset.
+        dataset: &'a DatasetName,
+        /// Paths of the files.
+        files: &'a str,
+        /// How it ended.
+        outcome: &'a LoadOutcome,
+    },
+    /// A file or a source could not be collected.
+    Failed {
+        /// The dataset.
+        dataset: &'a DatasetName,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A dataset has no rows yet, and its source has no files.
+    NoFiles {
+        /// The dataset.
+        dataset: &'a DatasetName,
+        /// The declared location of the files.
+        files: &'a str,
+    },
 }
 
 impl Ingest {
@@ -71,48 +93,55 @@ impl Ingest {
         caller: &Caller,
         project: &Arc<ProjectState>,
         submission: &Submission,
-        told: Progress<'_>,
+        on_event: OnEvent<'_>,
     ) -> Result<Collected> {
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let _folder = project.read_folder().await;
-        let mut collected = Collected::default();
-        let mut tables = Tables::newest(&caller.kernel, project.id).await?;
-        let mut looked = BTreeMap::new();
-        for name in in_order_of_reference(&submission.project) {
+        let snapshot = DatasetSnapshot::latest(&caller.kernel, project.id).await?;
+        let mut collection = Collection {
+            ingest: self,
+            caller,
+            project,
+            submission,
+            on_event,
+            snapshot,
+            collected: Collected::default(),
+        };
+        let mut scans = BTreeMap::new();
+        for name in in_reference_order(&submission.project) {
             let declared = &submission.project.datasets[name];
-            let mut seen = Looked::default();
-            let one = (name, declared, &mut seen);
-            let whole = self.collect_one(caller, project, submission, one, &mut tables, told, &mut collected).await;
-            seen.is_whole = whole.is_ok();
-            if let Err(error) = whole {
-                // A source that cannot be looked at is at fault as a whole.
+            let mut scan = SourceScan::default();
+            let result = collection.collect_source(name, declared, &mut scan).await;
+            scan.is_complete = result.is_ok();
+            if let Err(error) = result {
+                // The source as a whole cannot be listed or read.
                 if matches!(error.code(), ErrorCode::Storage | ErrorCode::NotFound | ErrorCode::InvalidArgument) {
-                    seen.fault(Fault::new(name, &declared.source.files, &error));
+                    scan.push(SourceError::new(name, &declared.source.files, &error));
                 }
-                collected.fail(name, error, told);
+                collection.collected.fail(name, error, on_event);
             }
-            looked.insert(name.clone(), seen);
+            scans.insert(name.clone(), scan);
         }
-        source_alerts::follow_scan(&caller.kernel, project, &looked).await;
-        Ok(collected)
+        source_alerts::refresh_after_scan(&caller.kernel, project, &scans).await;
+        Ok(collection.collected)
     }
 }
 
-/// What a source offers that collecting would take up.
+/// Files of a source that collecting would load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// The dataset it would enter.
+pub struct PendingFiles {
+    /// The dataset they would enter.
     pub dataset: DatasetName,
-    /// How many files of it there are.
+    /// The number of files.
     pub files: usize,
-    /// Why it cannot be collected, when it cannot.
+    /// Why they cannot be collected, when they cannot.
     pub problem: Option<String>,
 }
 
-impl Waiting {
-    /// What there is of it, in words.
-    pub fn words(&self) -> String {
+impl PendingFiles {
+    /// The number of files in words, or why they cannot be collected.
+    pub fn describe(&self) -> String {
         match (&self.problem, self.files) {
             (Some(problem), _) => format!("cannot be collected: {problem}"),
             (None, 1) => "1 new file".to_owned(),
@@ -122,34 +151,33 @@ impl Waiting {
 }
 
 impl Ingest {
-    /// Files that wait to be collected, by dataset; nothing is loaded, and no dataset made. Relative sources are those
-    /// below `root`, without one the host's own.
-    pub async fn waiting(
+    /// Files that collecting would load, by dataset. Loads nothing and creates no dataset. Relative sources are below
+    /// `root`, without one below the server's folder.
+    pub async fn pending_files(
         &self,
         project: &ProjectState,
         submission: &Submission,
         root: Option<&Path>,
-    ) -> Result<Vec<Waiting>> {
+    ) -> Result<Vec<PendingFiles>> {
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let _folder = project.read_folder().await;
-        let mut waiting = Vec::new();
-        for name in in_order_of_reference(&submission.project) {
+        let mut pending = Vec::new();
+        for name in in_reference_order(&submission.project) {
             let declared = &submission.project.datasets[name];
             let source = files_source(&declared.source, root.map(Path::to_owned));
-            let offered = offered(&self.kernel, project, &source, (name, declared)).await;
-            let (files, problem) = match offered {
+            let (files, problem) = match count_pending(&self.kernel, project, &source, (name, declared)).await {
                 Ok(0) => continue,
                 Ok(files) => (files, None),
                 Err(error) => (0, Some(error.message().to_owned())),
             };
-            waiting.push(Waiting { dataset: name.clone(), files, problem });
+            pending.push(PendingFiles { dataset: name.clone(), files, problem });
         }
-        Ok(waiting)
+        Ok(pending)
     }
 }
 
-async fn offered(
+async fn count_pending(
     kernel: &Kernel,
     project: &ProjectState,
     source: &FilesSource,
@@ -158,18 +186,18 @@ async fn offered(
     let Some(dataset) = datasets::find_by_name(&mut *kernel.store().read().await?, project.id, name).await? else {
         return Ok(kernel.data().list(source).await?.len());
     };
-    let offer = arriving(kernel, source, declared, &dataset).await?;
-    match offer.refused.into_iter().next() {
+    let discovery = discover(kernel, source, declared, &dataset).await?;
+    match discovery.refused.into_iter().next() {
         Some((_, refused)) => Err(refused),
-        None => Ok(offer.together.iter().map(|files| files.paths().len()).sum()),
+        None => Ok(discovery.batches.iter().map(|files| files.paths().len()).sum()),
     }
 }
 
-/// Datasets that others refer to come first.
-fn in_order_of_reference(project: &Project) -> Vec<&DatasetName> {
+/// The datasets of a project: those that checks of others refer to are first.
+fn in_reference_order(project: &Project) -> Vec<&DatasetName> {
     let mut referred = BTreeSet::new();
     for check in project.checks.values().flat_map(BTreeMap::values) {
-        if let perennial_config::CheckKind::References { dataset, .. } = &check.kind {
+        if let CheckKind::References { dataset, .. } = &check.kind {
             referred.insert(dataset);
         }
     }
@@ -190,109 +218,111 @@ pub fn checks_of(project: &Project, dataset: &DatasetName) -> Vec<Check> {
         .collect()
 }
 
-fn question(declared: &perennial_config::CheckKind) -> Question {
-    use perennial_config::CheckKind as D;
+fn question(declared: &CheckKind) -> Question {
     match declared {
-        D::Condition(expression) => Question::That(expression.clone()),
-        D::Unique(columns) => Question::Unique(columns.clone()),
-        D::NotNull(columns) => {
+        CheckKind::Condition(expression) => Question::That(expression.clone()),
+        CheckKind::Unique(columns) => Question::Unique(columns.clone()),
+        CheckKind::NotNull(columns) => {
             let clauses: Vec<String> =
                 columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\""))).collect();
             Question::That(clauses.join(" AND "))
         }
-        D::References { column, dataset, target } => {
+        CheckKind::References { column, dataset, target } => {
             Question::References { column: column.clone(), dataset: dataset.to_string(), target: target.clone() }
         }
     }
 }
 
-impl Ingest {
-    async fn collect_one(
-        &self,
-        caller: &Caller,
-        project: &Arc<ProjectState>,
-        submission: &Submission,
-        (name, declared, seen): (&DatasetName, &Declared, &mut Looked),
-        tables: &mut Tables,
-        told: Progress<'_>,
-        collected: &mut Collected,
-    ) -> Result<()> {
-        let kernel = &caller.kernel;
-        let source = self.files_source(project, &declared.source)?;
-        let dataset = declare(kernel, project, name, declared.mode, &declared.key).await?;
-        // A file of a load that was cut off is new again; one whose commit had begun is not.
-        if let Some(version) = recover_dataset(caller, project, &dataset).await? {
-            tables.put(Versioned { dataset: dataset.clone(), version });
+/// One pass over the sources of a project.
+struct Collection<'a> {
+    ingest: &'a Ingest,
+    caller: &'a Caller,
+    project: &'a Arc<ProjectState>,
+    submission: &'a Submission,
+    on_event: OnEvent<'a>,
+    /// Dataset versions, with those committed in this pass: checks of later datasets refer to them.
+    snapshot: DatasetSnapshot,
+    collected: Collected,
+}
+
+impl Collection<'_> {
+    async fn collect_source(&mut self, name: &DatasetName, declared: &Declared, scan: &mut SourceScan) -> Result<()> {
+        let kernel = &self.caller.kernel;
+        let source = self.ingest.files_source(self.project, &declared.source)?;
+        let dataset = declare(kernel, self.project, name, declared.mode, &declared.key).await?;
+        // The file of an interrupted load is new again, unless its commit had begun.
+        if let Some(version) = recover_dataset(self.caller, self.project, &dataset).await? {
+            self.snapshot.insert(DatasetAtVersion { dataset: dataset.clone(), version });
         }
-        let checks = checks_of(&submission.project, name);
-        let Offer { together, refused, there } = arriving(kernel, &source, declared, &dataset).await?;
-        if there.is_empty() && tables.find(name.as_str()).is_none() {
-            told(&Told::Empty(name, &declared.source.files));
+        let checks = checks_of(&self.submission.project, name);
+        let Discovery { batches, refused, listing } = discover(kernel, &source, declared, &dataset).await?;
+        if listing.is_empty() && self.snapshot.find(name.as_str()).is_none() {
+            (self.on_event)(&CollectEvent::NoFiles { dataset: name, files: &declared.source.files });
         }
         for (path, refused) in refused {
-            seen.fault(Fault::new(name, &path, &refused));
-            collected.fail(name, refused, told);
+            scan.push(SourceError::new(name, &path, &refused));
+            self.collected.fail(name, refused, self.on_event);
         }
-        for files in together {
-            let paths = files.paths();
-            let shown = paths.join("\n");
-            told(&Told::Begins(name, &shown));
-            let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)).map_err(|missing| {
+        for batch in batches {
+            let paths = batch.paths();
+            let files = paths.join("\n");
+            (self.on_event)(&CollectEvent::LoadStarted { dataset: name, files: &files });
+            let table = |dataset: &str| self.snapshot.find(dataset).map(DatasetAtVersion::named_table);
+            let plan = plan(&checks, table).map_err(|missing| {
                 Error::new(ErrorCode::NotFound, missing.to_string())
                     .with_hint("put the file of that dataset in place first")
             })?;
-            let first = files.paths().into_iter().next().unwrap_or_default();
-            let arrival = Arrival {
+            let request = LoadRequest {
                 dataset: dataset.clone(),
                 origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
                 origin_id: None,
-                input: StageInput::Files { source: source.clone(), files: files.offered() },
+                input: StageInput::Files { source: source.clone(), files: batch.source_files() },
                 evolve: declared.evolve,
-                replaces: files.replaces,
-                supersedes: files.supersedes,
+                replaces: batch.replaces,
+                supersedes: batch.supersedes,
                 checks: checks.clone(),
                 plan,
-                file: Some(files.arrived()),
+                files: Some(batch.into_load_files()),
             };
-            let outcome = match arrive(caller, project, arrival).await {
+            let outcome = match ingest_rows(self.caller, self.project, request).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
-                    // One that is still being written is no fault.
+                    // A file that is still being written is not an error of the source.
                     if matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged) {
-                        seen.fault(Fault::new(name, &first, &error));
+                        let first = paths.first().map_or("", String::as_str);
+                        scan.push(SourceError::new(name, first, &error));
                     }
-                    // One file's fault is no other's, unless rows take the place of earlier ones.
-                    if !is_the_files(&error) || declared.mode != Mode::Append {
+                    // A faulty file does not affect the others, unless rows replace earlier rows.
+                    if !is_file_error(&error) || declared.mode != Mode::Append {
                         return Err(error);
                     }
-                    collected.fail(name, error, told);
+                    self.collected.fail(name, error, self.on_event);
                     continue;
                 }
             };
-            told(&Told::Ended(name, &shown, &outcome));
+            (self.on_event)(&CollectEvent::LoadEnded { dataset: name, files: &files, outcome: &outcome });
             match outcome {
-                Arrived::Committed(versioned, load, _) => {
-                    tables.put(*versioned);
-                    collected.committed.push((name.clone(), load));
+                LoadOutcome::Committed(table, load, _) => {
+                    self.snapshot.insert(*table);
+                    self.collected.committed.push((name.clone(), load));
                 }
-                Arrived::Held(load, _) => collected.held.push((name.clone(), load)),
-                Arrived::Unchanged(_) => {}
+                LoadOutcome::Held(load, _) => self.collected.held.push((name.clone(), load)),
+                LoadOutcome::Unchanged(_) => {}
             }
         }
         let open = loads::list_open(&mut *kernel.store().read().await?, dataset.id).await?;
-        collected
-            .holding
-            .extend(open.into_iter().filter(|load| load.state == LoadState::Held && there.has_any_of(load)));
+        let held = open.into_iter().filter(|load| load.state == LoadState::Held && listing.has_any_of(load));
+        self.collected.holding.extend(held);
         Ok(())
     }
 }
 
-/// What went wrong in words: of a file it says all; of the rest the causes, too.
-pub fn in_words(error: &Error) -> String {
-    if is_the_files(error) { error.message().to_owned() } else { error.chain() }
+/// An error in words: with its causes, unless it is about a file, where the message says all.
+pub fn describe_error(error: &Error) -> String {
+    if is_file_error(error) { error.message().to_owned() } else { error.chain() }
 }
 
-/// Whether a file itself is at fault, so that trying it again changes nothing.
-pub fn is_the_files(error: &Error) -> bool {
+/// Whether an error is about the content of a file, so that a retry of the same file gives the same error.
+pub fn is_file_error(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged | ErrorCode::FileChanged)
 }

@@ -1,4 +1,4 @@
-//! Datasets as people look at them: versions, loads, checks, profile, quarantine, queries.
+//! Reads of datasets for people: versions, loads, checks, profile, quarantine, queries.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{check_results, dataset_versions, datasets, loads};
 
-use crate::snapshot::{Tables, get_dataset};
+use crate::snapshot::{DatasetSnapshot, get_dataset};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
@@ -20,25 +20,25 @@ pub use perennial_store::dataset_versions::DatasetVersion;
 pub use perennial_store::datasets::Dataset;
 pub use perennial_store::loads::{Load, LoadOrigin};
 
-/// Rows an answer to a query holds at most.
+/// Rows of the answer to a query, at most.
 pub const QUERY_ROWS_MAX: usize = 10_000;
-/// How long a query may take; it shares the data engine with loads and steps.
+/// The time limit of a query: it shares the data engine with loads and steps.
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Datasets of a project by name, each with its newest version.
+/// Datasets of a project by name, each with its latest version.
 pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<(Dataset, Option<DatasetVersion>)>> {
     caller.require(Permission::Read, project.id)?;
     let mut reader = caller.kernel.store().read().await?;
     let all = datasets::list(&mut reader, project.id).await?;
-    let mut newest = dataset_versions::list_latest(&mut reader, project.id).await?;
+    let mut latest = dataset_versions::list_latest(&mut reader, project.id).await?;
     let with_version = all.into_iter().map(|dataset| {
-        let place = newest.iter().position(|version| version.dataset_id == dataset.id);
-        (dataset, place.map(|place| newest.swap_remove(place)))
+        let position = latest.iter().position(|version| version.dataset_id == dataset.id);
+        (dataset, position.map(|position| latest.swap_remove(position)))
     });
     Ok(with_version.collect())
 }
 
-/// A dataset with its newest version.
+/// A dataset with its latest version.
 pub async fn get(
     caller: &Caller,
     project: &ProjectState,
@@ -47,11 +47,11 @@ pub async fn get(
     caller.require(Permission::Read, project.id)?;
     let mut reader = caller.kernel.store().read().await?;
     let dataset = get_dataset(&mut reader, project.id, name).await?;
-    let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
-    Ok((dataset, newest))
+    let latest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+    Ok((dataset, latest))
 }
 
-/// Versions of a dataset, newest first; `before` is the number after the page.
+/// Versions of a dataset, newest first; the page begins below the number `before`.
 pub async fn versions(
     caller: &Caller,
     project: &ProjectState,
@@ -85,7 +85,7 @@ pub async fn load(caller: &Caller, project: &ProjectState, id: LoadId) -> Result
     Ok(load)
 }
 
-/// Check results of the newest `loads_max` loads of a dataset, the newest load first.
+/// Check results of the latest `loads_max` loads of a dataset, latest load first.
 pub async fn checks(
     caller: &Caller,
     project: &ProjectState,
@@ -94,10 +94,10 @@ pub async fn checks(
 ) -> Result<Vec<(Load, Vec<CheckResult>)>> {
     let dataset = find(caller, project, name).await?;
     let mut reader = caller.kernel.store().read().await?;
-    let newest = loads::list(&mut reader, dataset.id, None, loads_max).await?.items;
-    let Some(oldest) = newest.last() else { return Ok(Vec::new()) };
+    let latest = loads::list(&mut reader, dataset.id, None, loads_max).await?.items;
+    let Some(oldest) = latest.last() else { return Ok(Vec::new()) };
     let results = check_results::list_of_dataset(&mut reader, dataset.id, oldest.id).await?;
-    let mut grouped: Vec<(Load, Vec<CheckResult>)> = newest.into_iter().map(|load| (load, Vec::new())).collect();
+    let mut grouped: Vec<(Load, Vec<CheckResult>)> = latest.into_iter().map(|load| (load, Vec::new())).collect();
     for result in results {
         if let Some((_, of_load)) = grouped.iter_mut().find(|(load, _)| load.id == result.load_id) {
             of_load.push(result);
@@ -106,7 +106,7 @@ pub async fn checks(
     Ok(grouped)
 }
 
-/// The profile of a load, or of the newest committed one.
+/// The profile of a load, or of the latest committed load.
 pub async fn profile(
     caller: &Caller,
     project: &ProjectState,
@@ -122,7 +122,7 @@ pub async fn profile(
     Ok(found.filter(|profile| profile.dataset_id == dataset.id))
 }
 
-/// Rows set aside, newest load first, optionally of one load. They count once their load is committed or held.
+/// Quarantined rows, latest load first, optionally of one load. They count once their load is committed or held.
 pub async fn quarantine(
     caller: &Caller,
     project: &ProjectState,
@@ -135,7 +135,7 @@ pub async fn quarantine(
     let mut reader = caller.kernel.store().read().await?;
     let counted = match load {
         Some(id) => vec![loads::get(&mut reader, id).await?],
-        // Each of these has a row at least: more of them than rows are never needed.
+        // Each of these loads has at least one row: `limit` of them give enough rows.
         None => loads::list_set_aside(&mut reader, dataset.id, limit as u32 + 1).await?,
     };
     drop(reader);
@@ -145,24 +145,24 @@ pub async fn quarantine(
     in_time(QUERY_TIME_MAX, caller.kernel.data().quarantined(&dataset.table_path, &counted, limit)).await
 }
 
-/// What a person asked of the data engine; work that takes longer than `limit` is ended.
+/// Runs a query of a person; one that takes longer than `limit` is cancelled.
 async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         let message = format!("the query took longer than {} s and was ended", limit.as_secs());
         Err(Error::new(ErrorCode::Timeout, message)
-            .with_hint("ask for less; what has to take long is a step with `sql` in the project file"))
+            .with_hint("query fewer rows, or declare a step with `sql` in the project file for a long query"))
     })
 }
 
-/// Answers one SELECT over the newest versions of the project's datasets.
+/// Answers one SELECT over the latest versions of the project's datasets.
 pub async fn query(caller: &Caller, project: &ProjectState, sql: String, limit: usize) -> Result<Rows> {
     caller.require(Permission::Read, project.id)?;
-    let tables = Tables::newest(&caller.kernel, project.id).await?.named();
+    let tables = DatasetSnapshot::latest(&caller.kernel, project.id).await?.named_tables();
     let request = QueryRequest { sql, tables, limit: limit.clamp(1, QUERY_ROWS_MAX) };
     in_time(QUERY_TIME_MAX, caller.kernel.data().query(request)).await
 }
 
-/// Names of the project's datasets by id, for records that name them by id.
+/// Names of the project's datasets by id.
 pub async fn names(
     caller: &Caller,
     project: &ProjectState,

@@ -1,4 +1,4 @@
-//! The slice and what it keeps in memory.
+//! The slice and its memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use perennial_core::port::data::FilesSource;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
 use perennial_projects::{ProjectState, uploads};
 
-/// Collects sources and loads what arrives.
+/// Collects sources and loads their rows.
 pub struct Ingest {
     pub(crate) kernel: Arc<Kernel>,
     states: Mutex<HashMap<ProjectId, Arc<State>>>,
 }
 
-/// What the slice remembers of one project.
+/// The state of one project.
 pub(crate) struct State {
-    /// Held while sources are collected, so that each dataset has one loader at a time.
+    /// Held while sources are collected: each dataset has one loader at a time.
     pub(crate) collecting: OrderedMutex,
     /// Held while predictions are loaded into their dataset.
     pub(crate) loading_predictions: OrderedMutex,
@@ -28,20 +28,20 @@ pub(crate) struct State {
     listings: Mutex<BTreeMap<DatasetName, Listed>>,
 }
 
-/// The least interval between two listings of a source in an object store: each is a request.
+/// The minimum interval between two listings of a source in an object store: each is a request.
 const REMOTE_LIST_MS: i64 = 60_000;
 
-/// A source's listing.
+/// One listing of a source.
 #[derive(Debug, Clone)]
 struct Listed {
-    /// When, on the wall clock.
+    /// When it was listed, on the wall clock.
     wall_ms: i64,
     /// Digest of the files' names, sizes and times.
     files: blake3::Hash,
 }
 
 impl Ingest {
-    /// Nothing in memory yet.
+    /// Creates the slice without any state.
     pub fn new(kernel: Arc<Kernel>) -> Self {
         Self { kernel, states: Mutex::default() }
     }
@@ -58,12 +58,12 @@ impl Ingest {
         states.entry(project).or_insert_with(new).clone()
     }
 
-    /// A source as the data engine reads it: a relative one below the uploaded folder, if the project has one.
+    /// A source for the data engine: a relative one is below the uploaded folder, if the project has one.
     pub(crate) fn files_source(&self, project: &ProjectState, declared: &Source) -> Result<FilesSource> {
         Ok(files_source(declared, uploads::root(&self.kernel, project)?))
     }
 
-    /// Whether the sources list other files than at the last call.
+    /// Whether the listing of any source has changed since the last call.
     pub async fn sources_changed(&self, project: &ProjectState) -> Result<bool> {
         let Some(submission) = project.find_submission() else { return Ok(false) };
         let state = self.state(project.id);
@@ -78,7 +78,7 @@ impl Ingest {
                 continue;
             }
             let mut hasher = blake3::Hasher::new();
-            // Collecting reports a source that cannot be listed.
+            // An error is reported by collecting.
             let source = self.files_source(project, &declared.source)?;
             for file in self.kernel.data().list(&source).await.unwrap_or_default() {
                 hasher.update(
@@ -94,7 +94,7 @@ impl Ingest {
     }
 }
 
-/// A source as the data engine reads it: a relative one below `root`; without `root`, below the server's own.
+/// A source for the data engine: a relative one is below `root`, without `root` below the server.s folder.
 pub(crate) fn files_source(declared: &Source, root: Option<PathBuf>) -> FilesSource {
     FilesSource { root: root.filter(|_| declared.is_relative()), ..declared.files_source() }
 }

@@ -1,4 +1,4 @@
-//! Data on its way in.
+//! Data on its way into datasets.
 //!
 //! ```text
 //! source ─▶ discovery ─▶ load (stage, check, commit once or hold) ─▶ dataset version

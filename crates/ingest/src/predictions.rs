@@ -1,4 +1,4 @@
-//! Predictions: from the log's segments into a dataset of the endpoint.
+//! Predictions: loaded from segments of the prediction log into a dataset of the endpoint.
 
 mod columns;
 
@@ -21,7 +21,7 @@ use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
 use serde_json::json;
 
 use crate::ingest::Ingest;
-use crate::loads::{Arrival, Arrived, arrive, recover_dataset, version_node};
+use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset, version_node};
 use crate::snapshot::declare;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, Kernel, alerts, wrong_state};
@@ -34,16 +34,16 @@ pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
     predictions_of(endpoint).ok_or_else(|| {
         Error::new(
             ErrorCode::InvalidArgument,
-            format!("the name of endpoint `{endpoint}` leaves no room for that of its predictions"),
+            format!("the name of endpoint `{endpoint}` is too long: the dataset of its predictions has a longer name"),
         )
     })
 }
 
 impl Ingest {
-    /// Closes the open segment of an endpoint and brings every closed one into its dataset, each once.
+    /// Seals the open segment of an endpoint and loads every sealed segment into its dataset, each once.
     ///
-    /// One that cannot be brought in stops none of the others: it stays in the log, an alert says why,
-    /// and each call tries it again.
+    /// A segment that cannot be loaded does not affect the others: it stays in the log, an alert reports why, and each
+    /// call retries it.
     pub async fn ingest_segments(
         &self,
         caller: &Caller,
@@ -57,23 +57,23 @@ impl Ingest {
         let (predictions, name) = (kernel.services.predictions.clone(), log.clone());
         let numbers = kernel.run_blocking_short(move || predictions.seal(&name)).await?;
         for number in numbers {
-            let closed = Closed { caller, project, endpoint, log: &log, number };
-            match closed.ingest().await {
+            let segment = SealedSegment { caller, project, endpoint, log: &log, number };
+            match segment.ingest().await {
                 Ok(()) => {
-                    alerts::resolve_past(caller, project.id, (&closed.subject(), INGEST_FAILED), |_| true).await?
+                    alerts::resolve_past(caller, project.id, (&segment.subject(), INGEST_FAILED), |_| true).await?
                 }
-                Err(error) => closed.stays(&error).await?,
+                Err(error) => segment.alert(&error).await?,
             }
         }
         Ok(())
     }
 }
 
-/// The name of alerts about what could not be worked on and is tried again, such as a segment.
+/// The name of alerts about input that could not be processed and is retried, such as a segment.
 pub const INGEST_FAILED: &str = "stuck";
 
-/// A closed segment of a log.
-struct Closed<'a> {
+/// A sealed segment of a prediction log.
+struct SealedSegment<'a> {
     caller: &'a Caller,
     project: &'a Arc<ProjectState>,
     endpoint: &'a EndpointName,
@@ -81,17 +81,17 @@ struct Closed<'a> {
     number: i64,
 }
 
-impl Closed<'_> {
+impl SealedSegment<'_> {
     fn kernel(&self) -> &Arc<Kernel> {
         &self.caller.kernel
     }
 
-    /// What alerts about it are about.
+    /// The subject of its alerts.
     fn subject(&self) -> String {
         format!("segment:{}/{}", self.endpoint, self.number)
     }
 
-    /// Brings its rows into the dataset and removes its file.
+    /// Loads its rows into the dataset and removes its file.
     async fn ingest(&self) -> Result<()> {
         let known = prediction_segments::find(&mut *self.kernel().store().read().await?, self.log, self.number).await?;
         let record = match known {
@@ -99,7 +99,7 @@ impl Closed<'_> {
             known => self.load(known).await?,
         };
         if record.state == SegmentState::Loaded {
-            // The record first: a file beside a record that says so has only to go.
+            // The record is removed first: a file that is left without one is removed at the next call.
             self.kernel()
                 .store()
                 .write(move |tx| {
@@ -113,12 +113,12 @@ impl Closed<'_> {
         self.kernel().run_blocking_short(move || predictions.remove(&log, number)).await
     }
 
-    /// Keeps it where it is and tells why, once.
-    async fn stays(&self, error: &Error) -> Result<()> {
+    /// Fires an alert, once, that it stays in the log.
+    async fn alert(&self, error: &Error) -> Result<()> {
         let subject = self.subject();
-        tracing::warn!(project = %self.project.name, subject, error = error.chain(), "predictions stay in their log");
+        tracing::warn!(project = %self.project.name, subject, error = error.chain(), "a segment of predictions cannot be loaded");
         let message = format!(
-            "predictions of `{}` (segment {}) cannot be brought into their dataset: {}; they stay in the log and are tried again",
+            "predictions of `{}` (segment {}) cannot be loaded into their dataset: {}; they stay in the log and are retried",
             self.endpoint,
             self.number,
             error.message()
@@ -130,7 +130,7 @@ impl Closed<'_> {
         Ok(())
     }
 
-    /// Reads it and loads its rows, unless a server that died had loaded them and not come to note it.
+    /// Reads it and loads its rows, unless they were loaded before a crash and only the record is missing.
     async fn load(&self, known: Option<PredictionSegment>) -> Result<PredictionSegment> {
         let (predictions, log, number) = (self.kernel().services.predictions.clone(), self.log.to_owned(), self.number);
         let segment = self.kernel().run_blocking_short(move || predictions.read(&log, number)).await?;
@@ -139,7 +139,10 @@ impl Closed<'_> {
             None => self.record(&segment).await?,
         };
         if record.digest != segment.digest {
-            let message = format!("segment {number} of the prediction log `{}` is not the one recorded", self.log);
+            let message = format!(
+                "segment {number} of the prediction log `{}` is not the recorded one: its digest differs",
+                self.log
+            );
             return Err(Error::new(ErrorCode::Corrupt, message)
                 .with_hint("restore metadata and predictions from the same backup"));
         }
@@ -155,12 +158,12 @@ impl Closed<'_> {
             Some((load, number)) => {
                 (dataset_versions::get(&mut *kernel.store().read().await?, id, number).await?, Some(load))
             }
-            None => self.arrived(segment.columns, dataset, origin).await?,
+            None => self.load_rows(segment.columns, dataset, origin).await?,
         };
-        self.loaded(record, version, load).await
+        self.record_loaded(record, version, load).await
     }
 
-    /// Notes that it is closed, with the entry that seals its predictions.
+    /// Records the segment, with the ledger entry that seals its predictions.
     async fn record(&self, segment: &Segment) -> Result<PredictionSegment> {
         let at = self.project.now();
         let record = PredictionSegment {
@@ -177,33 +180,33 @@ impl Closed<'_> {
             project_ms: at.project_ms,
         };
         let inserted = record.clone();
-        let by = Recorder::new(self.caller, Some(self.project.id)).await?;
+        let recorder = Recorder::new(self.caller, Some(self.project.id)).await?;
         self.kernel()
             .store()
             .write(move |tx| {
                 Box::pin(async move {
                     prediction_segments::insert(tx, &inserted).await?;
-                    by.record(tx, sealed(&inserted)).await
+                    recorder.record(tx, seal_entry(&inserted)).await
                 })
             })
             .await?;
         Ok(record)
     }
 
-    /// Brings rows into the dataset.
-    async fn arrived(
+    /// Loads rows into the dataset.
+    async fn load_rows(
         &self,
         mut columns: Vec<ValueColumn>,
         dataset: Dataset,
         origin: String,
     ) -> Result<(DatasetVersion, Option<LoadId>)> {
         let known = dataset_versions::find_latest(&mut *self.kernel().store().read().await?, dataset.id).await?;
-        columns::settle(&mut columns, known.as_ref().map(|version| &version.schema));
-        let arrival = Arrival {
+        columns::assign_names(&mut columns, known.as_ref().map(|version| &version.schema));
+        let request = LoadRequest {
             dataset,
             origin: LoadOrigin::Predictions,
             origin_id: Some(origin),
-            file: None,
+            files: None,
             input: StageInput::Columns(columns.into()),
             evolve: true,
             replaces: None,
@@ -211,15 +214,15 @@ impl Closed<'_> {
             checks: Vec::new(),
             plan: ScanPlan::default(),
         };
-        match arrive(self.caller, self.project, arrival).await? {
-            Arrived::Committed(versioned, load, _) => Ok((versioned.version, Some(load.id))),
-            Arrived::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
-            Arrived::Unchanged(versioned) => Ok((versioned.version, None)),
+        match ingest_rows(self.caller, self.project, request).await? {
+            LoadOutcome::Committed(table, load, _) => Ok((table.version, Some(load.id))),
+            LoadOutcome::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
+            LoadOutcome::Unchanged(table) => Ok((table.version, None)),
         }
     }
 
-    /// Notes that its rows are in the dataset.
-    async fn loaded(
+    /// Records that its rows are in the dataset.
+    async fn record_loaded(
         &self,
         record: PredictionSegment,
         version: DatasetVersion,
@@ -244,8 +247,8 @@ impl Closed<'_> {
     }
 }
 
-/// What the ledger tells of a segment: its predictions as one digest.
-fn sealed(segment: &PredictionSegment) -> LedgerEvent {
+/// The ledger entry of a segment: its predictions as one digest.
+fn seal_entry(segment: &PredictionSegment) -> LedgerEvent {
     LedgerEvent {
         chain: Chain::Project(segment.project_id),
         noun: "prediction_segment",

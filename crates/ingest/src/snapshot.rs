@@ -1,4 +1,4 @@
-//! Datasets and their present versions, by name.
+//! The latest versions of a project's datasets, by name.
 
 use std::collections::BTreeMap;
 
@@ -17,20 +17,20 @@ use perennial_projects::ProjectState;
 
 /// A dataset at one of its versions.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Versioned {
+pub struct DatasetAtVersion {
     /// The dataset.
     pub dataset: Dataset,
     /// The version.
     pub version: DatasetVersion,
 }
 
-impl Versioned {
-    /// The table behind it, under the dataset's name.
-    pub fn named(&self) -> NamedTable {
+impl DatasetAtVersion {
+    /// The table of the version, under the dataset's name.
+    pub fn named_table(&self) -> NamedTable {
         NamedTable { name: self.dataset.name.to_string(), table: self.table() }
     }
 
-    /// The table behind it.
+    /// The table of the version.
     pub fn table(&self) -> TableRef {
         TableRef {
             path: self.dataset.table_path.clone(),
@@ -39,64 +39,64 @@ impl Versioned {
     }
 }
 
-/// The versions a pipeline run or query sees, by dataset name.
+/// One version of each dataset, by name: what a pipeline run or a query reads.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Tables(BTreeMap<String, Versioned>);
+pub struct DatasetSnapshot(BTreeMap<String, DatasetAtVersion>);
 
-impl Tables {
-    /// The newest version of every dataset of a project.
-    pub async fn newest(kernel: &Kernel, project: ProjectId) -> Result<Self> {
+impl DatasetSnapshot {
+    /// The latest version of every dataset of a project; datasets without a version are left out.
+    pub async fn latest(kernel: &Kernel, project: ProjectId) -> Result<Self> {
         let mut reader = kernel.store().read().await?;
         let mut datasets: BTreeMap<DatasetId, Dataset> =
             datasets::list(&mut reader, project).await?.into_iter().map(|dataset| (dataset.id, dataset)).collect();
         let versions = dataset_versions::list_latest(&mut reader, project).await?;
         let pairs = versions.into_iter().filter_map(|version| {
             let dataset = datasets.remove(&version.dataset_id)?;
-            Some((dataset.name.to_string(), Versioned { dataset, version }))
+            Some((dataset.name.to_string(), DatasetAtVersion { dataset, version }))
         });
         Ok(Self(pairs.collect()))
     }
 
     /// The version of a dataset, if it has one.
-    pub fn find(&self, name: &str) -> Option<&Versioned> {
+    pub fn find(&self, name: &str) -> Option<&DatasetAtVersion> {
         self.0.get(name)
     }
 
-    /// The version of a dataset.
-    pub fn get(&self, name: &str) -> Result<&Versioned> {
+    /// The version of a dataset; [`ErrorCode::NotFound`] when it has none.
+    pub fn get(&self, name: &str) -> Result<&DatasetAtVersion> {
         self.find(name).ok_or_else(|| without_rows(name))
     }
 
-    /// Puts another version in place.
-    pub fn put(&mut self, versioned: Versioned) {
-        self.0.insert(versioned.dataset.name.to_string(), versioned);
+    /// Adds a dataset at a version, in place of its earlier version.
+    pub fn insert(&mut self, dataset: DatasetAtVersion) {
+        self.0.insert(dataset.dataset.name.to_string(), dataset);
     }
 
     /// Every table, for queries.
-    pub fn named(&self) -> Vec<NamedTable> {
-        self.0.values().map(Versioned::named).collect()
+    pub fn named_tables(&self) -> Vec<NamedTable> {
+        self.0.values().map(DatasetAtVersion::named_table).collect()
     }
 
-    /// Every dataset's version.
-    pub fn iter(&self) -> impl Iterator<Item = &Versioned> {
+    /// Every dataset at its version, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = &DatasetAtVersion> {
         self.0.values()
     }
 }
 
-/// An error for a dataset that has no version.
+/// The error for a dataset without a version.
 pub fn without_rows(name: &str) -> Error {
     Error::new(ErrorCode::NotFound, format!("dataset `{name}` has no rows yet")).with_hint(format!(
-        "`perennial run` collects or makes it; `perennial data show {name}` tells of loads that are held"
+        "`perennial run` collects or computes it; `perennial data show {name}` lists loads that are held"
     ))
 }
 
-/// What is wrong with naming a column that a dataset does not have, and what to name instead.
+/// The message for a column that a dataset does not have, and a hint with the name that may be meant.
 pub fn no_column(dataset: &DatasetName, schema: &Schema, name: &str) -> (String, Option<String>) {
     let known: Vec<&str> = schema.fields.iter().map(|field| field.name.as_str()).collect();
     (format!("dataset `{dataset}` has no column `{name}`"), choose(name, &known))
 }
 
-/// The dataset called `name`; without one an error with the name that may be meant.
+/// The dataset called `name`; [`ErrorCode::NotFound`] suggests the name that may be meant.
 pub async fn get_dataset(reader: &mut Conn, project: ProjectId, name: &DatasetName) -> Result<Dataset> {
     if let Some(found) = datasets::find_by_name(reader, project, name).await? {
         return Ok(found);
@@ -110,7 +110,7 @@ pub async fn get_dataset(reader: &mut Conn, project: ProjectId, name: &DatasetNa
     })
 }
 
-/// The dataset called `name`, made when it is not there, its mode and key as declared.
+/// The dataset called `name` with the declared mode and key; created when the project does not have it.
 pub async fn declare(
     kernel: &Kernel,
     project: &ProjectState,

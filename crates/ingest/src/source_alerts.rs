@@ -9,118 +9,124 @@ use perennial_core::{Error, Result};
 use perennial_kernel::{Caller, Kernel, alerts};
 use perennial_projects::ProjectState;
 use perennial_store::alerts::Alert;
-use perennial_store::{alerts as table, datasets, loads};
+use perennial_store::{alerts as alert_rows, datasets, loads};
 use serde_json::json;
 
 use crate::collect;
 
-/// What a look at a dataset's source found of its files.
+/// The errors of one scan of a dataset's source.
 #[derive(Debug, Default)]
-pub(crate) struct Looked {
-    /// The files that cannot be loaded, or the whole source, at most [`FAULTS_MAX`].
-    pub faulty: Vec<Fault>,
-    /// Whether every file was looked at.
-    pub is_whole: bool,
+pub(crate) struct SourceScan {
+    /// The files that cannot be loaded, or the whole source; at most [`SOURCE_ERRORS_MAX`].
+    errors: Vec<SourceError>,
+    /// Whether every file was scanned.
+    pub is_complete: bool,
 }
 
-/// Files of a dataset that are alerted of, at most; a run tells them all.
-pub(crate) const FAULTS_MAX: usize = 100;
+/// Files of a dataset for which an alert fires, at most; a pipeline run reports all of them.
+const SOURCE_ERRORS_MAX: usize = 100;
 
-/// What is wrong with a file or a source.
+/// An error of a file or a source.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// What an alert about it is about.
+pub(crate) struct SourceError {
+    /// The subject of its alert.
     subject: String,
-    /// What parts it from another fault of the same thing: the error without its causes, which may be told otherwise
-    /// each time.
+    /// Distinguishes it from another error of the same subject: the message without its causes, which may vary.
     kind: String,
-    /// What people read.
+    /// The message of its alert.
     message: String,
 }
 
-impl Fault {
+impl SourceError {
     pub(crate) fn new(dataset: &DatasetName, path: &str, error: &Error) -> Self {
         let subject = format!("file:{dataset}/{path}");
-        Self { subject, kind: error.message().to_owned(), message: collect::in_words(error) }
+        Self { subject, kind: error.message().to_owned(), message: collect::describe_error(error) }
     }
 
-    fn is_told_by(&self, alert: &Alert) -> bool {
+    fn is_reported_by(&self, alert: &Alert) -> bool {
         alert.subject == self.subject && alert.facts["fault"] == self.kind.as_str()
     }
 }
 
-impl Looked {
-    pub(crate) fn fault(&mut self, fault: Fault) {
-        if self.faulty.len() < FAULTS_MAX {
-            self.faulty.push(fault);
+impl SourceScan {
+    /// Adds an error; those over the limit are dropped.
+    pub(crate) fn push(&mut self, error: SourceError) {
+        if self.errors.len() < SOURCE_ERRORS_MAX {
+            self.errors.push(error);
         }
     }
 }
 
-/// Brings alerts about data in line with what was just seen: of files that cannot be loaded, of loads that are no longer
-/// held, of sources that have delivered since. Whoever just changed data has done so, whatever comes of this: what fails
-/// here is logged, and the next look does it again.
-pub(crate) async fn follow_scan(kernel: &Arc<Kernel>, project: &ProjectState, looked: &BTreeMap<DatasetName, Looked>) {
+/// Fires an alert for each new error of a scan, and resolves alerts whose cause is gone: files that can be loaded, loads
+/// that are no longer held, sources that have delivered. Best effort: errors are logged and retried at the next tick;
+/// they never fail the caller.
+pub(crate) async fn refresh_after_scan(
+    kernel: &Arc<Kernel>,
+    project: &ProjectState,
+    scans: &BTreeMap<DatasetName, SourceScan>,
+) {
     let caller = Caller::system(kernel.clone(), "data");
-    if let Err(error) = try_follow_data(&caller, project, looked).await {
-        tracing::warn!(project = %project.name, error = error.chain(), "alerts about data were not brought up to date");
+    if let Err(error) = try_refresh(&caller, project, scans).await {
+        tracing::warn!(project = %project.name, error = error.chain(), "alerts about data could not be updated");
     }
 }
 
-/// Brings alerts about data in line with what was loaded since, without a scan of the sources.
-pub async fn follow_data(kernel: &Arc<Kernel>, project: &ProjectState) {
-    follow_scan(kernel, project, &BTreeMap::new()).await;
+/// Resolves alerts about data whose cause is gone, without a scan of the sources. Best effort.
+pub async fn refresh(kernel: &Arc<Kernel>, project: &ProjectState) {
+    refresh_after_scan(kernel, project, &BTreeMap::new()).await;
 }
 
-async fn try_follow_data(
-    caller: &Caller,
-    project: &ProjectState,
-    looked: &BTreeMap<DatasetName, Looked>,
-) -> Result<()> {
-    let open = table::list_open(&mut *caller.kernel.store().read().await?, project.id).await?;
-    for (dataset, seen) in looked {
-        for fault in &seen.faulty {
-            if open.iter().any(|alert| fault.is_told_by(alert)) {
+async fn try_refresh(caller: &Caller, project: &ProjectState, scans: &BTreeMap<DatasetName, SourceScan>) -> Result<()> {
+    let open = alert_rows::list_open(&mut *caller.kernel.store().read().await?, project.id).await?;
+    for (dataset, scan) in scans {
+        for error in &scan.errors {
+            if open.iter().any(|alert| error.is_reported_by(alert)) {
                 continue;
             }
-            let about = (fault.subject.clone(), "faulty", caller.kernel.services.clock.wall_ms());
-            let facts = json!({ "dataset": dataset, "fault": fault.kind });
-            alerts::fire(caller, alerts::new(project.id, project.now(), about, facts, fault.message.clone()), None)
+            let about = (error.subject.clone(), "faulty", caller.kernel.services.clock.wall_ms());
+            let facts = json!({ "dataset": dataset, "fault": error.kind });
+            alerts::fire(caller, alerts::new(project.id, project.now(), about, facts, error.message.clone()), None)
                 .await?;
         }
     }
     for alert in open {
-        let is_gone = match alert.subject.split_once(':') {
+        let is_past = match alert.subject.split_once(':') {
             Some(("load", id)) => {
                 loads::get(&mut *caller.kernel.store().read().await?, id.parse()?).await?.state != LoadState::Held
             }
             Some(("dataset", name)) => has_delivered(caller, project, name, alert.window_start_ms).await?,
-            Some(("file", path)) => is_mended(project, path, &alert, looked),
+            Some(("file", path)) => is_file_alert_past(project, path, &alert, scans),
             _ => false,
         };
-        if is_gone {
+        if is_past {
             alerts::apply(caller, alert, AlertEvent::Resolve).await?;
         }
     }
     Ok(())
 }
 
+/// Whether a dataset has had a load since an instant of the project clock, or does not exist any more.
 async fn has_delivered(caller: &Caller, project: &ProjectState, name: &str, since_ms: i64) -> Result<bool> {
     let mut reader = caller.kernel.store().read().await?;
     let Some(dataset) = datasets::find_by_name(&mut reader, project.id, &name.parse()?).await? else { return Ok(true) };
-    let newest = loads::find_latest_arrival(&mut reader, dataset.id).await?;
-    Ok(newest.is_some_and(|load| load.project_ms > since_ms))
+    let latest = loads::find_latest_arrival(&mut reader, dataset.id).await?;
+    Ok(latest.is_some_and(|load| load.project_ms > since_ms))
 }
 
-/// Whether the file of an alert is gone, whole or at fault otherwise, or its dataset is declared no more.
-fn is_mended(project: &ProjectState, path: &str, alert: &Alert, looked: &BTreeMap<DatasetName, Looked>) -> bool {
+/// Whether the file of an alert is gone, can be loaded or has another error, or its dataset is not declared any more.
+fn is_file_alert_past(
+    project: &ProjectState,
+    path: &str,
+    alert: &Alert,
+    scans: &BTreeMap<DatasetName, SourceScan>,
+) -> bool {
     let Some(dataset) = path.split('/').next().and_then(|name| name.parse::<DatasetName>().ok()) else { return true };
     if project.find_submission().is_some_and(|now| !now.project.datasets.contains_key(&dataset)) {
         return true;
     }
-    let is_another = |seen: &Looked| match seen.faulty.iter().find(|fault| fault.subject == alert.subject) {
-        Some(fault) => !fault.is_told_by(alert),
-        None => seen.is_whole && seen.faulty.len() < FAULTS_MAX,
+    let has_changed = |scan: &SourceScan| match scan.errors.iter().find(|error| error.subject == alert.subject) {
+        Some(error) => !error.is_reported_by(alert),
+        None => scan.is_complete && scan.errors.len() < SOURCE_ERRORS_MAX,
     };
-    looked.get(&dataset).is_some_and(is_another)
+    scans.get(&dataset).is_some_and(has_changed)
 }

@@ -363,7 +363,7 @@ async fn store(
         wall_ms: decision.wall_ms,
     };
     let pins: Vec<_> = context
-        .tables()
+        .snapshot()
         .iter()
         .filter(|table| content.datasets.contains_key(table.dataset.name.as_str()))
         .map(|table| (table.dataset.id, table.version.number))

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::decisions::{release_node, version_node};
 use crate::releases;
 use perennial_ingest::predictions;
-use perennial_ingest::snapshot::{self, Tables, without_rows};
+use perennial_ingest::snapshot::{self, DatasetSnapshot, without_rows};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
@@ -244,10 +244,10 @@ async fn answered(
     row: u32,
 ) -> Result<Option<(Vec<Line>, Node)>> {
     let name = predictions::dataset_of(&endpoint.name)?;
-    let tables = Tables::newest(&caller.kernel, project.id).await?;
-    let Some(table) = tables.find(name.as_str()) else { return Ok(None) };
+    let snapshot = DatasetSnapshot::latest(&caller.kernel, project.id).await?;
+    let Some(table) = snapshot.find(name.as_str()) else { return Ok(None) };
     let sql = format!("SELECT * FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
-    let page = caller.kernel.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
+    let page = caller.kernel.data().query(QueryRequest { sql, tables: vec![table.named_table()], limit: 1 }).await?;
     let Some(values) = page.rows.first() else { return Ok(None) };
     let columns = || page.schema.fields.iter().map(|field| field.name.as_str()).zip(values);
     let value = |name: &str| columns().find(|(column, _)| *column == name).map_or(&Value::Null, |(_, value)| value);

@@ -15,7 +15,7 @@ const LATE_AFTER: f64 = 1.1;
 pub(crate) struct ExpectedInterval {
     dataset: DatasetName,
     every: Duration,
-    /// When it last delivered, or from when on it could have, on the project clock.
+    /// When it last delivered, or else when it was first expected to, on the project clock.
     since_ms: i64,
     has_delivered: bool,
     /// The instant from which it is late.
@@ -58,9 +58,9 @@ pub(crate) async fn alert_late_sources(
         }
         let since = local(since_ms, &submission.zone);
         let gap = if has_delivered {
-            format!("its last load came {since}")
+            format!("its last load was at {since}")
         } else {
-            format!("nothing has come since {since}")
+            format!("it has had no load since {since}")
         };
         let message = format!("dataset `{dataset}` is late: {gap}, expected every {every}");
         let facts = json!({ "last_ms": has_delivered.then_some(since_ms), "every": every.to_string() });

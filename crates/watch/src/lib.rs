@@ -1,4 +1,4 @@
-//! What happens by itself: monitors, triggers and the scheduler that runs them.
+//! What runs without a request: monitors, triggers and the scheduler that runs them.
 
 mod freshness;
 mod monitors;

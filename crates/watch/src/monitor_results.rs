@@ -1,4 +1,4 @@
-//! What monitors saw, window by window.
+//! Results of monitors, by window.
 
 use perennial_core::name::MonitorName;
 use perennial_core::permission::Permission;
@@ -17,7 +17,8 @@ pub fn monitors(caller: &Caller, project: &ProjectState) -> Result<Vec<MonitorNa
     Ok(submission.map(|submission| submission.project.monitors.keys().cloned().collect()).unwrap_or_default())
 }
 
-/// The newest revision of each result of a monitor, oldest window first; with `window_start_ms` every revision of that window.
+/// The latest revision of each result of a monitor, oldest window first; with `window_start_ms` every revision of that
+/// window.
 pub async fn list(
     caller: &Caller,
     project: &ProjectState,

@@ -1,4 +1,4 @@
-//! The scheduler: runs what came due on the project clock, and steps the clock.
+//! The scheduler: runs what is due on the project clock, and steps the clock.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use perennial_core::clock::Instant;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_ingest::collect::{in_words, is_the_files};
+use perennial_ingest::collect::{describe_error, is_file_error};
 use perennial_ingest::source_alerts;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
@@ -17,24 +17,24 @@ use serde::Serialize;
 use crate::watch::{Due, Watch};
 use crate::{freshness, triggers};
 
-/// How often predictions are loaded into their datasets, at least, on the wall clock.
-const DRAIN_EVERY_MS: i64 = 15 * 60_000;
-/// Rounds of running what is due at one instant; each round can cause the next.
+/// The interval at which predictions are loaded into their datasets, on the wall clock.
+const LOAD_PREDICTIONS_EVERY_MS: i64 = 15 * 60_000;
+/// Rounds of running what is due at one instant; each can make more due.
 const ROUNDS_MAX: usize = 16;
 
-/// Something that the scheduler did.
+/// An action of the scheduler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchedulerEvent {
     /// When, on the project clock.
     pub project_ms: i64,
-    /// What, in one line.
+    /// What happened, in one line.
     pub message: String,
-    /// Whether a person should look at it: a held load, an alert, a rolled-back canary, a failure.
+    /// Whether it needs the attention of a person: a held load, an alert, a rolled-back canary, a failure.
     #[serde(rename = "needs_look")]
     pub needs_attention: bool,
 }
 
-/// A line of a report, and whether a person should look at it.
+/// A message, and whether it needs the attention of a person.
 type Line = (String, bool);
 
 impl Watch {
@@ -44,8 +44,8 @@ impl Watch {
         Ok((project.now(), project.clock.stepped_ms().is_some()))
     }
 
-    /// Moves a stepped clock forward to `to_ms`. What comes due on the way runs at its own instant; this returns when
-    /// all of it, and all that it started, is done.
+    /// Moves a stepped clock forward to `to_ms`. What is due before runs at its own instant. Returns when all of it, and all
+    /// that it started, has finished.
     pub async fn advance(
         self: &Arc<Self>,
         caller: &Caller,
@@ -98,8 +98,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Runs what has come due at this moment; a server calls this repeatedly. While one tick runs, others evaluate
-    /// canaries only.
+    /// Runs what is due now; a server calls this repeatedly. While one tick runs, others evaluate canaries only.
     pub async fn tick(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<SchedulerEvent>> {
         self.kernel.lease.require()?;
         let state = self.state(project.id);
@@ -112,8 +111,8 @@ impl Watch {
         if ticking.is_none() {
             return Ok(events);
         }
-        if state.takes_drain(self.kernel.services.clock.wall_ms(), DRAIN_EVERY_MS) {
-            self.drain(caller, project).await;
+        if state.start_loading_predictions(self.kernel.services.clock.wall_ms(), LOAD_PREDICTIONS_EVERY_MS) {
+            self.load_predictions(caller, project).await;
         }
         if self.is_due(caller, project).await? {
             events.extend(self.run_due(project).await);
@@ -121,16 +120,16 @@ impl Watch {
         Ok(events)
     }
 
-    /// Whether a retry is due, something came due, or sources list other files.
+    /// Whether a retry or something else is due, or the listing of a source has changed.
     async fn is_due(&self, caller: &Caller, project: &Arc<ProjectState>) -> Result<bool> {
         let now = project.now();
-        Ok(self.state(project.id).takes_retry(now.wall_ms)
+        Ok(self.state(project.id).start_retry(now.wall_ms)
             || self.next_due(caller, project).await?.is_some_and(|due| due <= now.project_ms)
             || self.ingest.sources_changed(project).await?)
     }
 
     /// Loads the predictions of every endpoint into their datasets, monitored or not.
-    async fn drain(&self, caller: &Caller, project: &Arc<ProjectState>) {
+    async fn load_predictions(&self, caller: &Caller, project: &Arc<ProjectState>) {
         let mut report = TickReport::new(project);
         for endpoint in report.part("endpoints", self.list_endpoints(project).await).into_iter().flatten() {
             report.part("predictions", self.ingest.ingest_segments(caller, project, &endpoint.name).await);
@@ -144,7 +143,7 @@ impl Watch {
         events_now(project, lines)
     }
 
-    /// Evaluates every active canary, unless an evaluation is under way. A failure in one affects no other.
+    /// Evaluates every active canary, unless an evaluation is running. An error in one affects no other.
     async fn evaluate_canaries(
         &self,
         caller: &Caller,
@@ -167,8 +166,8 @@ impl Watch {
         Ok(endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?)
     }
 
-    /// Runs canaries, sources, windows, freshness checks and triggers, until nothing more follows. What failed is
-    /// retried soon.
+    /// Runs canaries, sources, windows, freshness checks and triggers, until nothing more is due. Failed parts are
+    /// retried.
     async fn run_due(self: &Arc<Self>, project: &Arc<ProjectState>) -> Vec<SchedulerEvent> {
         let Some(submission) = project.find_submission() else { return Vec::new() };
         let caller = &Caller::system(self.kernel.clone(), "clock");
@@ -179,21 +178,21 @@ impl Watch {
             let collected = self.ingest.collect(caller, project, &submission, &|_| {}).await;
             if let Some(collected) = report.part("sources", collected) {
                 alarming.extend(collected.held.iter().filter_map(|(_, load)| load.message.clone()));
-                // What fails now fails in every round: it is reported once, and causes no further round.
+                // A failure repeats in every round: it is reported once, and does not cause another round.
                 let failed = collected.failed.iter().filter(|_| round == 0);
                 let failed =
-                    failed.map(|(name, error)| format!("`{name}` could not be collected: {}", in_words(error)));
+                    failed.map(|(name, error)| format!("`{name}` could not be collected: {}", describe_error(error)));
                 events.extend(events_now(project, failed.map(|line| (line, true)).collect()));
-                // A faulty file is read again when it has changed, not by a retry.
-                report.is_whole &= collected.failed.iter().all(|(_, error)| is_the_files(error));
+                // A faulty file is read again when it changes, not by a retry.
+                report.is_complete &= collected.failed.iter().all(|(_, error)| is_file_error(error));
             }
             let evaluated = self.evaluate_monitors(caller, project, &submission).await;
-            report.is_whole &= !evaluated.waits;
-            alarming.extend(report.lines("monitors", evaluated.lines));
+            report.is_complete &= !evaluated.waits_for_data;
+            alarming.extend(report.lines("monitors", evaluated.messages));
             let late = freshness::alert_late_sources(caller, project, &submission).await;
             alarming.extend(report.part("freshness of sources", late).into_iter().flatten());
             let fired = report.lines("triggers", self.fire_triggers(caller, project, &submission).await);
-            source_alerts::follow_data(&self.kernel, project).await;
+            source_alerts::refresh(&self.kernel, project).await;
             lines.extend(alarming.into_iter().map(|line| (line, true)));
             lines.extend(fired.into_iter().map(|line| (line, false)));
             if lines.is_empty() {
@@ -202,12 +201,12 @@ impl Watch {
             events.extend(events_now(project, lines));
         }
         let state = self.state(project.id);
-        state.ran(began_ms, self.kernel.services.clock.wall_ms(), report.is_whole);
+        state.ran(began_ms, self.kernel.services.clock.wall_ms(), report.is_complete);
         state.forget_due();
         events
     }
 
-    /// The next instant at which something comes due, remembered until the project changes.
+    /// The next instant at which something is due, cached until the project changes.
     async fn next_due(&self, caller: &Caller, project: &Arc<ProjectState>) -> Result<Option<i64>> {
         let state = self.state(project.id);
         let revision = project.revision();
@@ -217,14 +216,14 @@ impl Watch {
             return Ok(known.at_ms);
         }
         let Some(submission) = project.find_submission() else { return Ok(None) };
-        // What came due since the last run began has not run, even if it is in the past by now.
+        // What became due since the last run began has not run yet, even if it is in the past now.
         let from = state.due_from(project.now().project_ms);
         let mut due = vec![
             self.next_window_due(caller, project, &submission, from).await?,
             triggers::next_due(&submission, from),
         ];
         for endpoint in self.list_endpoints(project).await? {
-            // A canary whose time is over and that waits for requests is evaluated at every tick anyway.
+            // A canary that only waits for requests is evaluated at every tick.
             due.push(self.endpoints.canary_due(project, &endpoint).await.filter(|due| *due > from));
         }
         let intervals = freshness::list(&self.kernel, project, &submission).await?;
@@ -248,19 +247,19 @@ fn events_now(project: &ProjectState, lines: Vec<Line>) -> Vec<SchedulerEvent> {
 struct TickReport<'a> {
     project: &'a ProjectState,
     /// Whether every part succeeded.
-    is_whole: bool,
+    is_complete: bool,
 }
 
 impl<'a> TickReport<'a> {
     fn new(project: &'a ProjectState) -> Self {
-        Self { project, is_whole: true }
+        Self { project, is_complete: true }
     }
 
     /// The result of a part. A failure is logged and does not affect the other parts.
     fn part<T>(&mut self, part: &str, result: Result<T>) -> Option<T> {
         result
             .inspect_err(|error| {
-                self.is_whole = false;
+                self.is_complete = false;
                 tracing::warn!(project = %self.project.name, error = error.chain(), "{part} could not be processed");
             })
             .ok()

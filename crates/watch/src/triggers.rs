@@ -1,4 +1,4 @@
-//! Triggers: an alert, new data or a schedule starts the pipeline again, once for each cause.
+//! Triggers: an alert, new data or a schedule starts a pipeline run, once for each cause.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use perennial_kernel::{Caller, ProjectEntry, record};
 use crate::Watch;
 use perennial_projects::{ProjectState, Submission};
 
-/// When the next schedule comes due.
+/// The next instant after `from` at which a schedule is due.
 pub(crate) fn next_due(submission: &Submission, from: i64) -> Option<i64> {
     let schedules =
         submission.project.triggers.values().flat_map(|trigger| &trigger.on).filter_map(|event| match event {
@@ -30,35 +30,36 @@ pub(crate) fn next_due(submission: &Submission, from: i64) -> Option<i64> {
 }
 
 impl Watch {
-    /// Starts what came due; a line for each pipeline run. A trigger that cannot fire keeps no other from it.
+    /// Fires the triggers whose cause is new. Returns a message for each pipeline run. An error in one trigger affects no
+    /// other.
     pub(crate) async fn fire_triggers(
         self: &Arc<Self>,
         caller: &Caller,
         project: &Arc<ProjectState>,
         submission: &Submission,
     ) -> Vec<Result<String>> {
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         for (name, trigger) in &submission.project.triggers {
             for event in &trigger.on {
                 match causes(caller, project, submission, name, event).await {
                     Ok(causes) => {
                         for (cause_id, cause) in causes {
-                            told.extend(
+                            messages.extend(
                                 self.fire_trigger(caller, project, (name, trigger), event, cause_id, cause)
                                     .await
                                     .transpose(),
                             );
                         }
                     }
-                    Err(error) => told.push(Err(error)),
+                    Err(error) => messages.push(Err(error)),
                 }
             }
         }
-        told
+        messages
     }
 }
 
-/// What may set an event off now, each with an id that fires once.
+/// The current causes of an event, each with an id that fires once.
 async fn causes(
     caller: &Caller,
     project: &ProjectState,
@@ -82,9 +83,9 @@ async fn causes(
             let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else {
                 return Ok(Vec::new());
             };
-            let newest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
+            let latest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
             let id = |number: i64| format!("{}@{number}", dataset.name);
-            Ok(newest
+            Ok(latest
                 .map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number })))
                 .into_iter()
                 .collect())
@@ -93,7 +94,7 @@ async fn causes(
             let now = project.now().project_ms;
             let last = trigger_firings::find_latest(&mut reader, project.id, name).await?;
             let since = last.map_or_else(|| project.clock.opened_ms(now), |firing| firing.project_ms);
-            // However many times passed unseen, they start it once.
+            // However many times were missed, they fire it once.
             let due = schedule.last_until(now, &submission.zone).filter(|due| *due > since);
             Ok(due
                 .map(|instant| {
@@ -142,7 +143,7 @@ impl Watch {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    // The run and its firing are there together or not at all.
+                    // The run and the firing are stored together or not at all.
                     pipeline_runs::insert(tx, &pending).await?;
                     if let Some(alert) = alert {
                         let run = Node::new(NodeKind::PipelineRun, pending.id);
@@ -171,7 +172,7 @@ impl Watch {
             })
             .await?;
         let line = if project.clock.stepped_ms().is_some() {
-            // A step of the clock ends when all that it started is done.
+            // A step of the clock ends when all that it started has finished.
             self.run_to_line(caller, project, &run).await
         } else {
             let (watch, caller, project, started) = (self.clone(), caller.clone(), project.clone(), run.clone());
@@ -186,7 +187,7 @@ impl Watch {
 }
 
 impl Watch {
-    /// Carries a run out; how it ended, in one line.
+    /// Executes a run. Returns how it ended, in one line.
     async fn run_to_line(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>, run: &PipelineRun) -> String {
         match self.runner.run(caller, project, run).await {
             Ok(finished) => finished.message.unwrap_or_else(|| finished.state.as_str().to_owned()),

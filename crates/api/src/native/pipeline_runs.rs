@@ -100,10 +100,10 @@ impl From<pipelines::Plan> for Plan {
             is_cached: why.is_cached,
             reasons: why.reasons,
         });
-        let waiting = planned.waiting.into_iter().map(|new| Waiting {
-            message: new.words(),
-            dataset: new.dataset.to_string(),
-            files: new.files,
+        let waiting = planned.pending.into_iter().map(|pending| Waiting {
+            message: pending.describe(),
+            dataset: pending.dataset.to_string(),
+            files: pending.files,
         });
         Self { plan: plan.collect(), waiting: waiting.collect() }
     }
@@ -114,7 +114,7 @@ impl From<pipelines::Plan> for Plan {
 struct Waiting {
     dataset: String,
     files: usize,
-    /// What there is of it in words, or why it cannot be collected.
+    /// How many files, or why they cannot be collected.
     message: String,
 }
 

@@ -288,6 +288,6 @@ async fn a_source_that_never_delivers_is_late_too() {
     look(&test, &project).await;
     look(&test, &project).await;
     let messages: Vec<String> = told(&test, &project).await.into_iter().map(|alert| alert.message).collect();
-    let expected = "dataset `flown` is late: nothing has come since 2013-06-01 00:00, expected every 1 day";
+    let expected = "dataset `flown` is late: it has had no load since 2013-06-01 00:00, expected every 1 day";
     assert_eq!(messages, [expected]);
 }

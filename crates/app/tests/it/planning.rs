@@ -51,7 +51,7 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
     test.data.offer("a.csv", "1");
     test.data.offer("b.csv", "2");
     let plan = plan(&test, &project).await;
-    assert_eq!(plan.waiting.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(), [("flown", 2)]);
+    assert_eq!(plan.pending.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(), [("flown", 2)]);
     assert_eq!(
         told(&plan),
         [
@@ -67,7 +67,7 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
 async fn a_step_that_has_nothing_to_read_says_so_and_the_plan_goes_on() {
     let (test, project) = start().await;
     let plan = plan(&test, &project).await;
-    assert!(plan.waiting.is_empty());
+    assert!(plan.pending.is_empty());
     let told: Vec<String> = plan.steps.iter().map(|why| why.reasons.join("; ")).collect();
     assert_eq!(told, ["it cannot: dataset `flown` has no rows yet", "it waits for `features`, which would run"]);
 }

@@ -97,7 +97,7 @@ async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
     test.app.runner.run(&caller, &project, &left[0]).await.unwrap_err();
     let ended = pipeline_runs::get(&caller, &project, run.id).await.unwrap();
     assert_eq!(ended.state, PipelineRunState::Failed);
-    assert!(ended.message.is_some_and(|message| message.contains("does not read")));
+    assert!(ended.message.is_some_and(|message| message.contains("cannot parse the stored project file")));
     let (events, is_over) = test.app.execution.events(&caller, &project, run.id, 0, Duration::ZERO).await.unwrap();
     assert!(is_over && events.last().is_some_and(|event| event.body["event"] == "ended"));
 

@@ -194,7 +194,7 @@ fn a_damaged_segment_blocks_neither_others_nor_a_start_and_is_retried() {
     let alerts = server.list(&at("alerts"));
     assert_eq!(alerts.len(), 1, "expected one alert: {alerts:?}");
     let message = alerts[0]["message"].as_str().unwrap();
-    for words in ["predictions of `late`", &format!("segment {}", last + 1), "tried again"] {
+    for words in ["predictions of `late`", &format!("segment {}", last + 1), "retried"] {
         assert!(message.contains(words), "{message}");
     }
 

@@ -9,7 +9,7 @@ use perennial_core::name::StepName;
 use perennial_core::port::runner::Environment;
 use perennial_core::state::PipelineRunState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_ingest::snapshot::{Tables, Versioned};
+use perennial_ingest::snapshot::{DatasetAtVersion, DatasetSnapshot};
 use perennial_kernel::Caller;
 use perennial_projects::{ProjectState, Submission};
 use perennial_store::model_versions::ModelVersion;
@@ -39,7 +39,7 @@ pub struct Context {
     /// The run.
     pub run: PipelineRun,
     /// Dataset versions as this run sees them.
-    pub(crate) tables: Mutex<Tables>,
+    pub(crate) snapshot: Mutex<DatasetSnapshot>,
     /// Outputs of the steps so far, each with the attempt that made them.
     pub(crate) outputs: Mutex<BTreeMap<StepName, (StepRunId, Vec<StepOutput>)>>,
     /// The split, decided once.
@@ -69,7 +69,7 @@ impl Context {
             project: project.clone(),
             submission,
             run: run.clone(),
-            tables: Mutex::default(),
+            snapshot: Mutex::default(),
             outputs: Mutex::default(),
             split: OnceLock::new(),
             champion: OnceCell::new(),
@@ -108,18 +108,18 @@ impl Context {
     }
 
     /// Dataset versions as this run sees them.
-    pub fn tables(&self) -> Tables {
-        self.with_tables(Clone::clone)
+    pub fn snapshot(&self) -> DatasetSnapshot {
+        self.with_snapshot(Clone::clone)
     }
 
     /// Reads them without copying all.
-    pub(crate) fn with_tables<T>(&self, look: impl FnOnce(&Tables) -> T) -> T {
-        look(&self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(&DatasetSnapshot) -> T) -> T {
+        look(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The version of a dataset as this run sees it.
-    pub(crate) fn table(&self, name: &str) -> Result<Versioned> {
-        self.with_tables(|tables| tables.get(name).cloned())
+    pub(crate) fn table(&self, name: &str) -> Result<DatasetAtVersion> {
+        self.with_snapshot(|snapshot| snapshot.get(name).cloned())
     }
 
     /// The outputs of a step that is over, with the attempt that made them.

@@ -8,8 +8,8 @@ use perennial_core::Result;
 use perennial_core::blob::BlobDigest;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
-use perennial_ingest::collect::Waiting;
-use perennial_ingest::snapshot::Tables;
+use perennial_ingest::collect::PendingFiles;
+use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::Caller;
 use perennial_projects::{ProjectState, Submission, uploads};
 use perennial_store::pipeline_runs::PipelineKind;
@@ -25,7 +25,7 @@ pub struct Plan {
     /// What would run, and why; what would not as well.
     pub steps: Vec<StepPlan>,
     /// What would be collected before.
-    pub waiting: Vec<Waiting>,
+    pub pending: Vec<PendingFiles>,
 }
 
 impl Execution {
@@ -67,10 +67,10 @@ impl Execution {
         caller.require(Permission::Write, project.id)?;
         let run = new_run(project, &submission, PipelineKind::Run, serde_json::Value::Null, &Options { steps })?;
         let mut context = Context::new(self, caller, project, submission, &run).await?;
-        context.tables = Mutex::new(Tables::newest(&caller.kernel, project.id).await?);
+        context.snapshot = Mutex::new(DatasetSnapshot::latest(&caller.kernel, project.id).await?);
         let context = &Arc::new(context);
         let (graph, wanted) = context.graph()?;
-        let waiting = self.ingest.waiting(project, &context.submission, root).await?;
+        let pending = self.ingest.pending_files(project, &context.submission, root).await?;
         let mut plan: Vec<StepPlan> = Vec::new();
         for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
             let step: StepName = node.name.parse()?;
@@ -79,13 +79,13 @@ impl Execution {
                 plan.push(StepPlan { step, is_cached: false, reasons });
                 continue;
             }
-            let reads = |new: &&Waiting| {
-                let dataset = GraphNode::Dataset(new.dataset.clone());
+            let reads = |files: &&PendingFiles| {
+                let dataset = GraphNode::Dataset(files.dataset.clone());
                 context.submission.graph.inputs(&step).any(|needed| *needed == dataset)
             };
-            let new = waiting.iter().filter(reads);
+            let inputs = pending.iter().filter(reads);
             let reasons: Vec<_> =
-                new.map(|new| format!("it waits for dataset `{}`: {}", new.dataset, new.words())).collect();
+                inputs.map(|files| format!("it waits for dataset `{}`: {}", files.dataset, files.describe())).collect();
             if !reasons.is_empty() {
                 plan.push(StepPlan { step, is_cached: false, reasons });
                 continue;
@@ -107,6 +107,6 @@ impl Execution {
                 context.keep(&step, run.id, outputs);
             }
         }
-        Ok(Plan { steps: plan, waiting })
+        Ok(Plan { steps: plan, pending })
     }
 }

@@ -6,9 +6,9 @@ use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, Result};
-use perennial_ingest::collect;
-use perennial_ingest::loads::Arrived;
-use perennial_ingest::snapshot::Tables;
+use perennial_ingest::collect::{self, CollectEvent};
+use perennial_ingest::loads::LoadOutcome;
+use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Caller, STEPS_MAX};
 use perennial_projects::{ProjectState, Submission};
 use perennial_store::loads::Load;
@@ -65,7 +65,7 @@ pub(super) async fn execute(
             collected = gather(&context) => collected?,
         }
     };
-    context.tables = Mutex::new(Tables::newest(&caller.kernel, project.id).await?);
+    context.snapshot = Mutex::new(DatasetSnapshot::latest(&caller.kernel, project.id).await?);
     let context = Arc::new(context);
     let (graph, wanted) = context.graph()?;
     let mut schedule = Schedule::new(&graph, &wanted);
@@ -136,7 +136,7 @@ pub(super) async fn execute(
 
 async fn gather(context: &Context) -> Result<collect::Collected> {
     let (sender, mut event) = tokio::sync::mpsc::unbounded_channel::<PipelineEvent>();
-    let relay = move |event: &collect::Told<'_>| {
+    let relay = move |event: &CollectEvent<'_>| {
         // The receiver is gone when the run has ended; then the event is not needed.
         let _ = sender.send(translate(event));
     };
@@ -156,33 +156,33 @@ async fn gather(context: &Context) -> Result<collect::Collected> {
     }
 }
 
-fn translate(event: &collect::Told<'_>) -> PipelineEvent {
+fn translate(event: &CollectEvent<'_>) -> PipelineEvent {
     match event {
-        collect::Told::Begins(dataset, path) => {
-            PipelineEvent::LoadStarted { dataset: (*dataset).clone(), path: (*path).to_owned() }
+        CollectEvent::LoadStarted { dataset, files } => {
+            PipelineEvent::LoadStarted { dataset: (*dataset).clone(), path: (*files).to_owned() }
         }
-        collect::Told::Empty(dataset, files) => {
+        CollectEvent::NoFiles { dataset, files } => {
             PipelineEvent::SourceEmpty { dataset: (*dataset).clone(), files: (*files).to_owned() }
         }
-        collect::Told::Failed(dataset, error) => PipelineEvent::LoadFailed {
+        CollectEvent::Failed { dataset, error } => PipelineEvent::LoadFailed {
             dataset: (*dataset).clone(),
-            message: collect::in_words(error),
+            message: collect::describe_error(error),
             hint: error.hint().map(str::to_owned),
         },
-        collect::Told::Ended(dataset, path, arrived) => {
-            let (state, rows, load) = match arrived {
-                Arrived::Committed(_, load, _) => ("committed", load.passing, Some(load)),
-                Arrived::Held(load, _) => ("held", load.arrived, Some(load)),
-                Arrived::Unchanged(versioned) => ("unchanged", versioned.version.row_count, None),
+        CollectEvent::LoadEnded { dataset, files, outcome } => {
+            let (state, rows, load) = match outcome {
+                LoadOutcome::Committed(_, load, _) => ("committed", load.passing, Some(load)),
+                LoadOutcome::Held(load, _) => ("held", load.arrived, Some(load)),
+                LoadOutcome::Unchanged(table) => ("unchanged", table.version.row_count, None),
             };
             PipelineEvent::LoadEnded {
                 dataset: (*dataset).clone(),
-                path: (*path).to_owned(),
+                path: (*files).to_owned(),
                 state: state.to_owned(),
                 rows,
                 set_aside: load.map_or(0, |load| load.set_aside),
                 message: load.and_then(|load| load.message.clone()),
-                findings: arrived.findings(),
+                findings: outcome.findings(),
             }
         }
     }

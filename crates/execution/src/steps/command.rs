@@ -34,8 +34,8 @@ use super::training_set::{feature_names, split, task};
 use super::{Made, ModelReference, model, named_output, sql};
 use crate::pipelines::{Context, PipelineEvent};
 use perennial_ingest::collect::checks_of;
-use perennial_ingest::loads::{Arrival, Arrived, arrive};
-use perennial_ingest::snapshot::{Versioned, declare};
+use perennial_ingest::loads::{LoadOutcome, LoadRequest, ingest_rows};
+use perennial_ingest::snapshot::{DatasetAtVersion, declare};
 use perennial_kernel::access;
 
 /// Lines of a step's log that an error repeats.
@@ -282,7 +282,7 @@ async fn provide(context: &Arc<Context>, input: &Input, folder: &Path) -> Result
             format!("SELECT * FROM \"{dataset}\" WHERE {target} IS NOT NULL AND {when}")
         }
     };
-    kernel.data().export(FrameRequest { sql, tables: vec![table.named()] }, to.clone()).await?;
+    kernel.data().export(FrameRequest { sql, tables: vec![table.named_table()] }, to.clone()).await?;
     Ok(to)
 }
 
@@ -350,13 +350,13 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
     let dataset = declare(&context.caller.kernel, &context.project, &name, Mode::Replace, &[]).await?;
     let checks = checks_of(&context.submission.project, &name);
     let plan = context
-        .with_tables(|tables| plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)))
+        .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
-    let arrival = Arrival {
+    let request = LoadRequest {
         dataset,
         origin: LoadOrigin::Step,
         origin_id: Some(id.to_string()),
-        file: None,
+        files: None,
         input: StageInput::Parquet(place.to_path_buf()),
         evolve: true,
         replaces: None,
@@ -364,9 +364,9 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
         checks,
         plan,
     };
-    match arrive(&context.caller, &context.project, arrival).await? {
-        Arrived::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
-        Arrived::Committed(versioned, ..) | Arrived::Unchanged(versioned) => sql::made(context, id, *versioned)
+    match ingest_rows(&context.caller, &context.project, request).await? {
+        LoadOutcome::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
+        LoadOutcome::Committed(table, ..) | LoadOutcome::Unchanged(table) => sql::made(context, id, *table)
             .outputs
             .pop()
             .ok_or_else(|| Error::new(ErrorCode::Internal, "a dataset was made and not recorded")),

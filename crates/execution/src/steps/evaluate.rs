@@ -152,7 +152,7 @@ pub(super) async fn run(
         pictures.push((plot.name.to_owned(), plot.title.clone(), blob.digest.to_string()));
     }
     let datasets = context
-        .tables()
+        .snapshot()
         .iter()
         .map(|table| (table.dataset.name.to_string(), (table.version.number, table.version.digest.clone())))
         .collect();
@@ -329,7 +329,7 @@ fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
 async fn checks(context: &Context) -> Result<Value> {
     let mut reader = context.caller.kernel.store().read().await?;
     let (mut passed, mut warned, mut failed) = (0.0, 0.0, 0.0);
-    for table in context.tables().iter() {
+    for table in context.snapshot().iter() {
         let Some(load) = loads::find_by_number(&mut reader, table.dataset.id, table.version.number).await? else {
             continue;
         };

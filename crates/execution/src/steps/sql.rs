@@ -14,27 +14,27 @@ use serde_json::json;
 use super::{Made, dataset_of};
 use crate::pipelines::Context;
 use perennial_ingest::collect::checks_of;
-use perennial_ingest::loads::{Arrival, Arrived, arrive};
-use perennial_ingest::snapshot::{Versioned, declare};
+use perennial_ingest::loads::{LoadOutcome, LoadRequest, ingest_rows};
+use perennial_ingest::snapshot::{DatasetAtVersion, declare};
 
 pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, file: &str) -> Result<Made> {
     let kernel = &context.caller.kernel;
     let sql = context.submission.declared_text(file)?.to_owned();
     let mut named = Vec::new();
     for table in kernel.data().tables_in(&sql)? {
-        named.push(context.table(&table)?.named());
+        named.push(context.table(&table)?.named_table());
     }
     let name = dataset_of(step)?;
     let dataset = declare(kernel, &context.project, &name, Mode::Replace, &[]).await?;
     let checks = checks_of(&context.submission.project, &name);
     let plan = context
-        .with_tables(|tables| plan(&checks, |dataset| tables.find(dataset).map(Versioned::named)))
+        .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
-    let arrival = Arrival {
+    let request = LoadRequest {
         dataset,
         origin: LoadOrigin::Sql,
         origin_id: Some(id.to_string()),
-        file: None,
+        files: None,
         input: StageInput::Sql { sql, tables: named },
         evolve: true,
         replaces: None,
@@ -42,29 +42,27 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
         checks,
         plan,
     };
-    match arrive(&context.caller, &context.project, arrival).await? {
-        Arrived::Held(load, _) => Err(Error::new(
+    match ingest_rows(&context.caller, &context.project, request).await? {
+        LoadOutcome::Held(load, _) => Err(Error::new(
             ErrorCode::LoadHeld,
             load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")),
         )
         .with_hint(format!("`perennial data quarantine {step}` shows the rows that failed"))),
-        Arrived::Committed(versioned, ..) | Arrived::Unchanged(versioned) => Ok(made(context, id, *versioned)),
+        LoadOutcome::Committed(table, ..) | LoadOutcome::Unchanged(table) => Ok(made(context, id, *table)),
     }
 }
 
 /// Records a dataset version as the step's output, and makes it the one that later steps see.
-pub(super) fn made(context: &Context, id: StepRunId, versioned: Versioned) -> Made {
+pub(super) fn made(context: &Context, id: StepRunId, table: DatasetAtVersion) -> Made {
     let output = StepOutput {
         step_run_id: id,
-        name: versioned.dataset.name.to_string(),
+        name: table.dataset.name.to_string(),
         kind: OutputKind::Dataset,
-        digest: versioned.version.digest.clone(),
-        reference: json!({ "dataset": versioned.dataset.id, "number": versioned.version.number }),
+        digest: table.version.digest.clone(),
+        reference: json!({ "dataset": table.dataset.id, "number": table.version.number }),
     };
-    let message = format!(
-        "`{}` version {}: {} rows",
-        versioned.dataset.name, versioned.version.number, versioned.version.row_count
-    );
-    context.tables.lock().unwrap_or_else(PoisonError::into_inner).put(versioned);
+    let message =
+        format!("`{}` version {}: {} rows", table.dataset.name, table.version.number, table.version.row_count);
+    context.snapshot.lock().unwrap_or_else(PoisonError::into_inner).insert(table);
     Made { outputs: vec![output], message }
 }

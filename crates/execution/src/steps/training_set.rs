@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::pipelines::Context;
 use crate::split::{Rows, Rules, Split, split as decide};
-use perennial_ingest::snapshot::{Versioned, no_column};
+use perennial_ingest::snapshot::{DatasetAtVersion, no_column};
 
 /// The rows of `[task].data` in memory.
 pub(crate) struct Examples {
@@ -48,7 +48,8 @@ impl Examples {
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let task = task(context)?;
         let table = table(context, task)?;
-        let request = FrameRequest { sql: format!("SELECT * FROM \"{}\"", task.data), tables: vec![table.named()] };
+        let request =
+            FrameRequest { sql: format!("SELECT * FROM \"{}\"", task.data), tables: vec![table.named_table()] };
         let frame = context.caller.kernel.data().frame(request).await?;
         let times = times(&frame, task)?;
         let labelled = frame
@@ -84,7 +85,7 @@ impl Examples {
 }
 
 /// The table of `[task].data`, which has every column that `[task]` names.
-fn table(context: &Context, task: &Task) -> Result<Versioned> {
+fn table(context: &Context, task: &Task) -> Result<DatasetAtVersion> {
     let table = context.table(task.data.as_str())?;
     let named =
         [("target", &task.target), ("time", &task.time)].into_iter().chain(task.key.iter().map(|key| ("key", key)));
@@ -125,7 +126,7 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         target = quoted(&task.target),
         data = quoted(task.data.as_str())
     );
-    let frame = context.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named()] }).await?;
+    let frame = context.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named_table()] }).await?;
     let times = times(&frame, task)?;
     let labelled: Vec<bool> = match frame.column("labelled") {
         Some(Column::Number(values)) => values.iter().map(|value| *value > 0.5).collect(),

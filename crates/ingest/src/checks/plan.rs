@@ -1,19 +1,19 @@
-//! From checks to one scan.
+//! Compiles checks to the plan of one scan.
 
 use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowQuestion, ScanPlan, Severity};
 
 use perennial_core::sql::is_aggregate;
 
-/// What a check asks.
+/// The condition of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     /// A boolean SQL expression: of a row, or over aggregates when it calls one.
     That(String),
     /// No two rows of a load agree in these columns.
     Unique(Vec<String>),
-    /// Every value of `column` stands in `dataset.target`.
+    /// Every value of `column` is a value of `dataset.target`.
     References {
-        /// The column judged.
+        /// The column checked.
         column: String,
         /// The other dataset.
         dataset: String,
@@ -27,22 +27,22 @@ pub enum Question {
 pub struct Check {
     /// Its name in the project file.
     pub name: String,
-    /// What it asks.
+    /// Its condition.
     pub question: Question,
     /// The share of rows that has to pass, 0 to 1; aggregates do not use it.
     pub at_least: f64,
-    /// Whether failing holds the load or is only reported.
+    /// Whether a failure holds the load or is only reported.
     pub severity: Severity,
 }
 
 impl Check {
-    /// Whether it is judged once a load.
+    /// Whether it is evaluated once a load and not for each row.
     pub fn is_aggregate(&self) -> bool {
         matches!(&self.question, Question::That(expression) if is_aggregate(expression))
     }
 }
 
-/// A check refers to a dataset that has no rows yet.
+/// A check refers to a dataset without a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("check `{check}` refers to dataset `{dataset}`, which has no version yet")]
 pub struct UnknownTable {
@@ -52,7 +52,7 @@ pub struct UnknownTable {
     pub dataset: String,
 }
 
-/// Compiles checks to what one scan has to answer. `table` finds the present version of a dataset.
+/// Compiles checks to one scan. `table` finds the version of another dataset that they refer to.
 pub fn plan(checks: &[Check], table: impl Fn(&str) -> Option<NamedTable>) -> Result<ScanPlan, UnknownTable> {
     let mut plan = ScanPlan::default();
     for check in checks {

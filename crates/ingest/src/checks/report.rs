@@ -1,4 +1,4 @@
-//! The verdict over a scan's answers.
+//! Evaluates checks over the answers of a scan.
 
 use perennial_core::port::data::{AggregateAnswer, RowAnswer, Severity, Staged};
 use perennial_core::rule::Verdict;
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::plan::Check;
 
-/// Failing rows that a message names; the answer keeps more.
-const SAMPLES_TOLD: usize = 2;
+/// Failing rows that a message quotes, at most; the stored answer has more.
+const SAMPLES_SHOWN: usize = 2;
 
 /// The outcome of one check at one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,11 +17,11 @@ pub struct CheckResult {
     pub name: String,
     /// Its severity.
     pub severity: Severity,
-    /// Pass, fail, or unknown (it could not be judged).
+    /// Pass, fail, or unknown when it could not be evaluated.
     pub verdict: Verdict,
-    /// One line: what was expected and what was seen.
+    /// One line: what was expected and what was found.
     pub message: String,
-    /// The numbers behind it.
+    /// The numbers that the verdict is based on.
     pub answer: Value,
 }
 
@@ -44,8 +44,9 @@ impl Report {
     }
 }
 
-/// Judges a load: aggregates when not true, row checks when fewer than `at_least` of the rows pass.
-pub fn judge(checks: &[Check], staged: &Staged) -> Report {
+/// Evaluates the checks of a load: an aggregate check fails when it is false, a row check when fewer than `at_least` of
+/// the rows pass.
+pub fn evaluate(checks: &[Check], staged: &Staged) -> Report {
     let results = checks
         .iter()
         .map(|check| {
@@ -67,12 +68,12 @@ fn unanswered(check: &Check) -> (Verdict, String, Value) {
 }
 
 fn aggregate(check: &Check, answer: &AggregateAnswer) -> (Verdict, String, Value) {
-    let seen: Vec<String> = answer.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-    let seen = if seen.is_empty() { String::new() } else { format!(": {}", seen.join(", ")) };
+    let values: Vec<String> = answer.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    let values = if values.is_empty() { String::new() } else { format!(": {}", values.join(", ")) };
     let (verdict, message) = match answer.holds {
-        Some(true) => (Verdict::Pass, format!("holds{seen}")),
-        Some(false) => (Verdict::Fail, format!("`{}` does not hold{seen}", check.name)),
-        None => (Verdict::Unknown, format!("`{}` is null{seen}", check.name)),
+        Some(true) => (Verdict::Pass, format!("holds{values}")),
+        Some(false) => (Verdict::Fail, format!("`{}` does not hold{values}", check.name)),
+        None => (Verdict::Unknown, format!("`{}` is null{values}", check.name)),
     };
     (verdict, message, json!({ "values": answer.values.iter().cloned().collect::<serde_json::Map<_, _>>() }))
 }
@@ -81,7 +82,7 @@ fn rows(check: &Check, answer: &RowAnswer) -> (Verdict, String, Value) {
     let passed = answer.rows - answer.failed;
     let share = if answer.rows == 0 { 1.0 } else { passed as f64 / answer.rows as f64 };
     let verdict = if share >= check.at_least { Verdict::Pass } else { Verdict::Fail };
-    let samples = answer.samples.iter().take(SAMPLES_TOLD).cloned().collect::<Vec<_>>().join("; ");
+    let samples = answer.samples.iter().take(SAMPLES_SHOWN).cloned().collect::<Vec<_>>().join("; ");
     let samples = if samples.is_empty() { samples } else { format!(", such as {samples}") };
     let message = match (verdict, answer.failed) {
         (_, 0) => format!("all {} rows pass", answer.rows),

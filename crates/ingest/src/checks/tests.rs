@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use perennial_core::sql::is_aggregate;
 
-use super::{Check, Question, judge, plan};
+use super::{Check, Question, evaluate, plan};
 
 fn check(name: &str, that: &str) -> Check {
     Check { name: name.into(), question: Question::That(that.into()), at_least: 1.0, severity: Severity::Error }
@@ -46,7 +46,7 @@ fn an_expression_is_an_aggregate_only_when_it_calls_one() {
 fn a_row_check_fails_below_its_share_and_holds_the_load() {
     let mut lenient = check("far", "distance > 10");
     lenient.at_least = 0.999;
-    let report = |failed| judge(&[lenient.clone()], &staged(vec![answer("far", failed)], vec![]));
+    let report = |failed| evaluate(&[lenient.clone()], &staged(vec![answer("far", failed)], vec![]));
     assert_eq!(report(1).results[0].verdict, Verdict::Pass);
     assert!(!report(1).is_held());
     assert_eq!(report(2).results[0].verdict, Verdict::Fail);
@@ -57,7 +57,7 @@ fn a_row_check_fails_below_its_share_and_holds_the_load() {
 fn a_warning_never_holds_and_sets_no_row_aside() {
     let mut warn = check("far", "distance > 10");
     warn.severity = Severity::Warn;
-    assert!(!judge(&[warn.clone()], &staged(vec![answer("far", 900)], vec![])).is_held());
+    assert!(!evaluate(&[warn.clone()], &staged(vec![answer("far", 900)], vec![])).is_held());
     assert!(!plan(&[warn], |_| None).unwrap().rows[0].sets_aside);
 }
 
@@ -65,7 +65,7 @@ fn a_warning_never_holds_and_sets_no_row_aside() {
 fn an_aggregate_that_is_null_is_unknown_and_holds() {
     let checks = [check("volume", "avg(x) > 1")];
     let null = AggregateAnswer { name: "volume".into(), holds: None, values: vec![] };
-    let report = judge(&checks, &staged(vec![], vec![null]));
+    let report = evaluate(&checks, &staged(vec![], vec![null]));
     assert_eq!(report.results[0].verdict, Verdict::Unknown);
     assert!(report.is_held());
 }
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn the_verdict_agrees_with_a_naive_count(failed in 0u64..=1000, at_least in 0.0f64..=1.0) {
         let one = Check { at_least, ..check("c", "x > 1") };
-        let report = judge(&[one], &staged(vec![answer("c", failed)], vec![]));
+        let report = evaluate(&[one], &staged(vec![answer("c", failed)], vec![]));
         let passes = (1000 - failed) as f64 >= at_least * 1000.0 - 1e-9;
         let exact = ((1000 - failed) as f64 / 1000.0) >= at_least;
         prop_assert_eq!(report.results[0].verdict == Verdict::Pass, exact);
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn telling_aggregates_never_panics(text in ".{0,60}") {
+    fn finding_aggregates_never_panics(text in ".{0,60}") {
         let _ = is_aggregate(&text);
     }
 }

@@ -1,4 +1,5 @@
-//! Which files of a source are new. Size, time and tag only spare reading a file: its content decides.
+//! Finds the files of a source that have to be loaded. The content of a file decides; its size, time and tag only avoid
+//! reading it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -13,22 +14,22 @@ use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{loads, source_files};
 
-use crate::loads::{ArrivedFile, committed_before};
+use crate::loads::{LoadFiles, find_replaced};
 use perennial_kernel::Kernel;
 
-/// Loads looked through at once.
-const LOADS_AT_ONCE: u32 = 1_000;
+/// Loads read from the store at once.
+const LOADS_PER_PAGE: u32 = 1_000;
 
 /// Files that become one load.
-pub(super) struct Together {
+pub(super) struct FileBatch {
     files: Vec<SourceFileRecord>,
-    /// The committed load whose rows they take the place of.
+    /// The committed load whose rows the new load replaces.
     pub(super) replaces: Option<LoadId>,
-    /// The held load whose place they take.
+    /// The held load that the new load replaces.
     pub(super) supersedes: Option<LoadId>,
 }
 
-impl Together {
+impl FileBatch {
     fn new(files: Vec<SourceFileRecord>) -> Self {
         Self { files, replaces: None, supersedes: None }
     }
@@ -41,8 +42,8 @@ impl Together {
         self.files.iter().map(|file| file.path.clone()).collect()
     }
 
-    /// The files as they looked when they were judged.
-    pub(super) fn offered(&self) -> Vec<SourceFile> {
+    /// The files with the size, time and tag that they had when they were compared.
+    pub(super) fn source_files(&self) -> Vec<SourceFile> {
         let files = self.files.iter().map(|file| SourceFile {
             path: file.path.clone(),
             size_bytes: file.size_bytes,
@@ -52,30 +53,30 @@ impl Together {
         files.collect()
     }
 
-    pub(super) fn arrived(self) -> ArrivedFile {
-        ArrivedFile {
-            path: self.paths().join("\n"),
+    pub(super) fn into_load_files(self) -> LoadFiles {
+        LoadFiles {
+            paths: self.paths().join("\n"),
             digest: digest_of(self.files.iter().map(|file| file.content_digest.as_str())),
             size_bytes: self.files.iter().map(|file| file.size_bytes).sum(),
-            seen: self.files,
+            records: self.files,
         }
     }
 }
 
-/// What of a source's files is to be done.
-pub(super) struct Offer {
-    /// What has to be loaded, in order.
-    pub(super) together: Vec<Together>,
-    /// Paths of files that cannot be, and why.
+/// The files of a source, by what has to be done with them.
+pub(super) struct Discovery {
+    /// The loads to be made, ordered by path.
+    pub(super) batches: Vec<FileBatch>,
+    /// Paths of files that cannot be loaded, and why.
     pub(super) refused: Vec<(String, Error)>,
-    /// Every file that the source has.
-    pub(super) there: There,
+    /// Every file of the source.
+    pub(super) listing: Listing,
 }
 
 /// The files of a source, ordered by path.
-pub(super) struct There(Vec<SourceFile>);
+pub(super) struct Listing(Vec<SourceFile>);
 
-impl There {
+impl Listing {
     /// Whether the source has no file at all.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -83,12 +84,12 @@ impl There {
 
     /// Whether the source has one of the files of a load.
     pub(super) fn has_any_of(&self, load: &Load) -> bool {
-        let is_there = |path: &str| self.0.binary_search_by(|file| file.path.as_str().cmp(path)).is_ok();
-        load.source_path.iter().flat_map(|paths| paths.lines()).any(is_there)
+        let is_listed = |path: &str| self.0.binary_search_by(|file| file.path.as_str().cmp(path)).is_ok();
+        load.source_path.iter().flat_map(|paths| paths.lines()).any(is_listed)
     }
 }
 
-/// The digest of files that came together: a single one's is its own.
+/// The digest of the files of one load; that of a single file is the digest of its content.
 fn digest_of<'a>(contents: impl Iterator<Item = &'a str>) -> String {
     let contents: Vec<&str> = contents.collect();
     match contents.as_slice() {
@@ -97,102 +98,104 @@ fn digest_of<'a>(contents: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// The files of a source that have to be loaded, in the order they are to be. Files whose content is
-/// known, but not as it looks now, are noted.
-pub(super) async fn arriving(
+/// Lists a source and finds the files that have to be loaded. A file whose content is known but whose size, time or tag
+/// has changed is updated in the stat cache.
+pub(super) async fn discover(
     kernel: &Kernel,
     source: &FilesSource,
     declared: &Declared,
     dataset: &Dataset,
-) -> Result<Offer> {
+) -> Result<Discovery> {
     let files = kernel.data().list(source).await?;
     let known = source_files::list(&mut *kernel.store().read().await?, dataset.id).await?;
     let known = known.into_iter().map(|file| (file.path.clone(), file)).collect();
-    let mut look = Look { kernel, source, declared, dataset, known, batches: None, read: HashMap::new() };
+    let mut scan = Scan { kernel, source, declared, dataset, known, batch_loads: None, digests: HashMap::new() };
     let (mut new, mut changed): (Vec<SourceFileRecord>, BTreeMap<LoadId, Load>) = Default::default();
     let mut refused = Vec::new();
     for file in &files {
-        let found = match look.judge(file).await {
-            Ok(found) => found,
-            // One that cannot be read keeps no other from being loaded, where rows only join.
+        let status = match scan.classify(file).await {
+            Ok(status) => status,
+            // Where rows are only added, an unreadable file does not affect the others.
             Err(error)
-                if declared.mode == Mode::Append && declared.source.batch == Batch::File && is_unread(&error) =>
+                if declared.mode == Mode::Append && declared.source.batch == Batch::File && is_unreadable(&error) =>
             {
-                Found::Refused(error)
+                FileStatus::Refused(error)
             }
             Err(error) => return Err(error),
         };
-        match found {
-            Found::Known => {}
-            Found::Refused(error) => refused.push((file.path.clone(), error)),
-            Found::New(record) => new.push(record),
-            Found::Changed(load) => drop(changed.insert(load.id, *load)),
+        match status {
+            FileStatus::Known => {}
+            FileStatus::Refused(error) => refused.push((file.path.clone(), error)),
+            FileStatus::New(record) => new.push(record),
+            FileStatus::Changed(load) => drop(changed.insert(load.id, *load)),
         }
     }
-    let mut all = Vec::new();
+    let mut batches = Vec::new();
     for load in changed.into_values() {
-        all.push(look.again(&files, &load).await?);
+        batches.push(scan.reload(&files, &load).await?);
     }
     match declared.source.batch {
-        Batch::File => all.extend(new.into_iter().map(|file| Together::new(vec![file]))),
+        Batch::File => batches.extend(new.into_iter().map(|file| FileBatch::new(vec![file]))),
         Batch::All if new.is_empty() => {}
-        Batch::All => all.push(Together::new(new)),
+        Batch::All => batches.push(FileBatch::new(new)),
     }
-    all.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(Offer { together: all, refused, there: There(files) })
+    batches.sort_by(|a, b| a.first().cmp(&b.first()));
+    Ok(Discovery { batches, refused, listing: Listing(files) })
 }
 
-/// Whether reading a file failed.
-fn is_unread(error: &Error) -> bool {
+/// Whether an error means that a file could not be read.
+fn is_unreadable(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::SourceFile | ErrorCode::Storage | ErrorCode::NotFound)
 }
 
-enum Found {
-    /// Its content is in the dataset, held, or was discarded.
+/// What has to be done with a file.
+enum FileStatus {
+    /// Nothing: its content is in the dataset, held, or was discarded.
     Known,
     /// It was never loaded.
     New(SourceFileRecord),
-    /// It was part of this load, with other content.
+    /// It was part of this load with other content, and is loaded again.
     Changed(Box<Load>),
-    /// It was loaded with other content, and may not change.
+    /// It was loaded with other content and may not change, or it cannot be read.
     Refused(Error),
 }
 
-struct Look<'a> {
+/// One pass over the files of a source.
+struct Scan<'a> {
     kernel: &'a Kernel,
     source: &'a FilesSource,
     declared: &'a Declared,
     dataset: &'a Dataset,
     /// The stat cache, by path.
     known: BTreeMap<String, SourceFileRecord>,
-    /// The newest load of several files that each path was part of, once somebody asked.
-    batches: Option<HashMap<String, Arc<Load>>>,
-    /// Digests of the files read now.
-    read: HashMap<String, String>,
+    /// The latest batch load that each path was part of; read when first needed.
+    batch_loads: Option<HashMap<String, Arc<Load>>>,
+    /// Digests of the files read in this pass.
+    digests: HashMap<String, String>,
 }
 
-impl Look<'_> {
-    async fn judge(&mut self, file: &SourceFile) -> Result<Found> {
-        if self.looks_same(file).is_some() {
-            return Ok(Found::Known);
+impl Scan<'_> {
+    async fn classify(&mut self, file: &SourceFile) -> Result<FileStatus> {
+        if self.find_unchanged(file).is_some() {
+            return Ok(FileStatus::Known);
         }
         let record = self.record(file).await?;
-        let Some(before) = self.find_load(&file.path).await? else { return Ok(Found::New(record)) };
-        if self.holds(&before, &record).await? {
+        let Some(before) = self.find_load(&file.path).await? else { return Ok(FileStatus::New(record)) };
+        if self.has_content_of(&before, &record).await? {
             let record = SourceFileRecord { load_id: Some(before.id), ..record };
             self.kernel
                 .store()
                 .write(move |tx| Box::pin(async move { Ok(source_files::upsert(tx, &record).await?) }))
                 .await?;
-            return Ok(Found::Known);
+            return Ok(FileStatus::Known);
         }
-        let is_taken = matches!(before.state, LoadState::Held | LoadState::Discarded)
+        let may_change = matches!(before.state, LoadState::Held | LoadState::Discarded)
             || self.declared.mode == Mode::Replace
             || self.declared.source.on_change == OnChange::Replace;
-        if is_taken {
-            return Ok(Found::Changed(Box::new(before)));
+        if may_change {
+            return Ok(FileStatus::Changed(Box::new(before)));
         }
-        Ok(Found::Refused(
+        Ok(FileStatus::Refused(
             Error::new(
                 ErrorCode::FileChanged,
                 format!(
@@ -204,18 +207,18 @@ impl Look<'_> {
         ))
     }
 
-    /// What is known of a file that looks as it did.
-    fn looks_same(&self, file: &SourceFile) -> Option<&SourceFileRecord> {
+    /// The stat cache entry of a file whose size, time and tag are unchanged.
+    fn find_unchanged(&self, file: &SourceFile) -> Option<&SourceFileRecord> {
         let modified_ns = file.modified_ns.and_then(|ns| i64::try_from(ns).ok());
-        self.known.get(&file.path).filter(|seen| {
-            seen.size_bytes == file.size_bytes
-                && seen.modified_ns == modified_ns
-                && seen.etag == file.etag
+        self.known.get(&file.path).filter(|record| {
+            record.size_bytes == file.size_bytes
+                && record.modified_ns == modified_ns
+                && record.etag == file.etag
                 && (modified_ns.is_some() || file.etag.is_some())
         })
     }
 
-    /// The file as it is now, read.
+    /// A new stat cache entry of a file, with the digest of its content.
     async fn record(&mut self, file: &SourceFile) -> Result<SourceFileRecord> {
         Ok(SourceFileRecord {
             dataset_id: self.dataset.id,
@@ -230,47 +233,47 @@ impl Look<'_> {
     }
 
     async fn digest(&mut self, path: &str) -> Result<String> {
-        if let Some(read) = self.read.get(path) {
-            return Ok(read.clone());
+        if let Some(digest) = self.digests.get(path) {
+            return Ok(digest.clone());
         }
         let digest = self.kernel.data().fingerprint(self.source, path).await?;
-        self.read.insert(path.to_owned(), digest.clone());
+        self.digests.insert(path.to_owned(), digest.clone());
         Ok(digest)
     }
 
-    /// The newest load that the file was part of and that did not fail.
+    /// The latest load that the file was part of and that did not fail.
     async fn find_load(&mut self, path: &str) -> Result<Option<Load>> {
         let mut reader = self.kernel.store().read().await?;
-        if let Some(id) = self.known.get(path).and_then(|seen| seen.load_id) {
+        if let Some(id) = self.known.get(path).and_then(|record| record.load_id) {
             let load = loads::get(&mut reader, id).await?;
             if load.state != LoadState::Failed {
                 return Ok(Some(load));
             }
         }
-        let alone = loads::find_by_path(&mut reader, self.dataset.id, path).await?;
+        let single = loads::find_by_path(&mut reader, self.dataset.id, path).await?;
         drop(reader);
         if self.declared.source.batch == Batch::File {
-            return Ok(alone);
+            return Ok(single);
         }
-        let together = self.batches().await?.get(path).map(|load| Load::clone(load));
-        Ok(alone.into_iter().chain(together).max_by_key(|load| load.id))
+        let batch = self.batch_loads().await?.get(path).map(|load| Load::clone(load));
+        Ok(single.into_iter().chain(batch).max_by_key(|load| load.id))
     }
 
-    async fn batches(&mut self) -> Result<&HashMap<String, Arc<Load>>> {
-        if self.batches.is_none() {
-            let mut found = HashMap::new();
+    async fn batch_loads(&mut self) -> Result<&HashMap<String, Arc<Load>>> {
+        if self.batch_loads.is_none() {
+            let mut by_path = HashMap::new();
             let mut after = None;
             loop {
                 let mut reader = self.kernel.store().read().await?;
-                let page = loads::list(&mut reader, self.dataset.id, after.as_deref(), LOADS_AT_ONCE).await?;
+                let page = loads::list(&mut reader, self.dataset.id, after.as_deref(), LOADS_PER_PAGE).await?;
                 for load in page.items {
                     if load.origin != LoadOrigin::Batch || load.state == LoadState::Failed {
                         continue;
                     }
                     let load = Arc::new(load);
                     for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
-                        // The newest come first.
-                        found.entry(path.to_owned()).or_insert_with(|| load.clone());
+                        // The list begins with the latest load.
+                        by_path.entry(path.to_owned()).or_insert_with(|| load.clone());
                     }
                 }
                 after = page.next;
@@ -278,23 +281,24 @@ impl Look<'_> {
                     break;
                 }
             }
-            self.batches = Some(found);
+            self.batch_loads = Some(by_path);
         }
-        Ok(self.batches.get_or_insert_default())
+        Ok(self.batch_loads.get_or_insert_default())
     }
 
-    /// Whether the file's content is what came with `load`. Of several files only the digest of all is
-    /// kept with the load; which was whose is told by the stat cache, and by the files where that is gone.
-    async fn holds(&mut self, load: &Load, now: &SourceFileRecord) -> Result<bool> {
-        let seen = |known: &BTreeMap<String, SourceFileRecord>, path: &str| {
-            known.get(path).filter(|seen| seen.load_id == Some(load.id)).map(|seen| seen.content_digest.clone())
+    /// Whether a file has the content that it had in `load`. A load of several files stores only the digest of all of
+    /// them; the content of each is in the stat cache or, without its entry, in the file.
+    async fn has_content_of(&mut self, load: &Load, now: &SourceFileRecord) -> Result<bool> {
+        let cached = |known: &BTreeMap<String, SourceFileRecord>, path: &str| {
+            let record = known.get(path).filter(|record| record.load_id == Some(load.id));
+            record.map(|record| record.content_digest.clone())
         };
-        if let Some(content) = seen(&self.known, &now.path) {
+        if let Some(content) = cached(&self.known, &now.path) {
             return Ok(content == now.content_digest);
         }
         let mut contents = Vec::new();
         for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
-            match seen(&self.known, path) {
+            match cached(&self.known, path) {
                 Some(content) => contents.push(content),
                 None => match self.digest(path).await {
                     Ok(content) => contents.push(content),
@@ -306,24 +310,24 @@ impl Look<'_> {
         Ok(load.content_digest.as_deref() == Some(&digest_of(contents.iter().map(String::as_str))))
     }
 
-    /// All files of a load that one of them has changed since: they came together and come together again.
-    async fn again(&mut self, offered: &[SourceFile], load: &Load) -> Result<Together> {
+    /// All files of a load of which one has changed: they were loaded together and are loaded together again.
+    async fn reload(&mut self, files: &[SourceFile], load: &Load) -> Result<FileBatch> {
         let paths: HashSet<&str> = load.source_path.iter().flat_map(|paths| paths.lines()).collect();
-        let mut files = Vec::new();
-        for file in offered.iter().filter(|file| paths.contains(file.path.as_str())) {
-            let same = self.looks_same(file).cloned();
-            files.push(match same {
-                Some(seen) => seen,
+        let mut records = Vec::new();
+        for file in files.iter().filter(|file| paths.contains(file.path.as_str())) {
+            let unchanged = self.find_unchanged(file).cloned();
+            records.push(match unchanged {
+                Some(record) => record,
                 None => self.record(file).await?,
             });
         }
-        let mut together = Together::new(files);
+        let mut batch = FileBatch::new(records);
         if matches!(load.state, LoadState::Held | LoadState::Discarded) {
-            together.supersedes = Some(load.id).filter(|_| load.state == LoadState::Held);
-            together.replaces = committed_before(self.kernel, load).await?;
+            batch.supersedes = Some(load.id).filter(|_| load.state == LoadState::Held);
+            batch.replaces = find_replaced(self.kernel, load).await?;
         } else if self.declared.mode != Mode::Replace {
-            together.replaces = Some(load.id);
+            batch.replaces = Some(load.id);
         }
-        Ok(together)
+        Ok(batch)
     }
 }

@@ -5,7 +5,7 @@ use perennial_core::ErrorCode;
 use super::in_time;
 
 #[tokio::test]
-async fn work_that_takes_too_long_is_ended_with_a_timeout() {
+async fn a_query_that_takes_too_long_is_cancelled_with_a_timeout() {
     let late = in_time::<()>(Duration::ZERO, std::future::pending()).await.unwrap_err();
     assert_eq!(late.code(), ErrorCode::Timeout);
     assert!(late.message().contains("longer than 0 s"), "{}", late.message());

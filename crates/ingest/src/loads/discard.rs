@@ -1,4 +1,4 @@
-//! Discarding a held load: a person says that nothing of it is to enter.
+//! Discarding a held load: a person decides that none of its rows enter the dataset.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use perennial_store::loads::Load;
 use perennial_store::{datasets, loads};
 use serde_json::json;
 
-use super::release::held;
+use super::release::get_held;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -21,8 +21,8 @@ use crate::ingest::Ingest;
 use crate::source_alerts;
 
 impl Ingest {
-    /// Gives a held load up: its file is known, and enters only with other content. Gives the load as it was, and its
-    /// dataset.
+    /// Discards a held load. Its file stays known and is loaded again only with other content. Returns the load before the
+    /// change, and its dataset.
     pub async fn discard_load(
         &self,
         caller: &Caller,
@@ -33,13 +33,13 @@ impl Ingest {
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let kernel = &caller.kernel;
-        let load = held(caller, project, id).await?;
+        let load = get_held(caller, project, id).await?;
         if load.source_path.is_none() {
-            return Err(wrong_state(format!("load `{id}` is the result of a step, which would bring it again"))
-                .with_hint("change the step or the checks of its dataset, or let the load in"));
+            return Err(wrong_state(format!("load `{id}` is the result of a step, which would produce it again"))
+                .with_hint("change the step or the checks of its dataset, or release the load"));
         }
         let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
-        let by = Recorder::new(caller, Some(project.id)).await?;
+        let recorder = Recorder::new(caller, Some(project.id)).await?;
         let change = LedgerEvent {
             chain: Chain::Project(project.id),
             noun: "load",
@@ -52,13 +52,13 @@ impl Ingest {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    loads::apply(tx, id, LoadEvent::Discard, Some(&message), by.at.wall_ms).await?;
-                    by.record(tx, change).await
+                    loads::apply(tx, id, LoadEvent::Discard, Some(&message), recorder.at.wall_ms).await?;
+                    recorder.record(tx, change).await
                 })
             })
             .await?;
         kernel.data().discard(id).await?;
-        source_alerts::follow_data(kernel, project).await;
+        source_alerts::refresh(kernel, project).await;
         Ok((load, dataset))
     }
 }

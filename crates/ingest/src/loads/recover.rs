@@ -1,4 +1,4 @@
-//! What a server that died left of loads.
+//! Recovery of loads that a crash interrupted.
 
 use perennial_core::id::LoadId;
 use perennial_core::state::{LoadEvent, LoadState};
@@ -8,13 +8,15 @@ use perennial_store::datasets::Dataset;
 use perennial_store::loads::{Load, LoadIntent};
 use perennial_store::{dataset_versions, loads, source_files};
 
-use super::{digest_after, finish, staged_of};
+use super::commit::finish_commit;
+use super::stage::parse_staged;
+use super::version_digest::content_after;
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
 
-/// Finishes what a server that died left of a dataset: an open intent is committed, found
-/// committed, or given up when its rows are gone; a load that was staged and never decided is failed, for its file comes again.
-/// Gives the version when it finished one. Whoever asks what is new asks this first.
+/// Recovers the loads of a dataset after a crash; called before its new files are discovered. An open intent is
+/// committed, or found committed, or abandoned when its rows are gone. A load that was staged and neither held nor begun
+/// fails, and its file is new again. Returns the version when a commit was finished.
 pub async fn recover_dataset(
     caller: &Caller,
     project: &ProjectState,
@@ -26,14 +28,17 @@ pub async fn recover_dataset(
     if let Some(intent) = intent {
         let load = loads::get(&mut *kernel.store().read().await?, intent.load_id).await?;
         let base = dataset_versions::find_latest(&mut *kernel.store().read().await?, dataset.id).await?;
-        let all = match staged_of(&load) {
-            Some(staged) => digest_after(dataset, base.as_ref(), &staged, &staged.change)?.0 != intent.version.digest,
+        // The intent does not record whether every row was to be committed; its digest does.
+        let all = match parse_staged(&load) {
+            Some(staged) => {
+                content_after(dataset, base.as_ref(), &staged, &staged.change)?.digest != intent.version.digest
+            }
             None => false,
         };
-        finished = match finish(caller, dataset, &intent, all).await {
+        finished = match finish_commit(caller, dataset, &intent, all).await {
             Ok(version) => Some(version),
-            Err(error) if is_void(kernel, dataset, &intent, &error).await? => {
-                give_up(kernel, &load, intent, &error).await?;
+            Err(error) if was_never_committed(kernel, dataset, &intent, &error).await? => {
+                abandon(kernel, &load, intent, &error).await?;
                 None
             }
             Err(error) => return Err(error),
@@ -43,18 +48,12 @@ pub async fn recover_dataset(
     let at = project.now();
     for load in open.into_iter().filter(|load| load.state == LoadState::Staged) {
         let id = load.id;
+        let message = "it was interrupted before it was committed or held; its rows are loaded again";
         kernel
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    loads::apply(
-                        tx,
-                        id,
-                        LoadEvent::Fail,
-                        Some("it was cut off before it was decided; its rows come again"),
-                        at.wall_ms,
-                    )
-                    .await?;
+                    loads::apply(tx, id, LoadEvent::Fail, Some(message), at.wall_ms).await?;
                     Ok(())
                 })
             })
@@ -64,9 +63,9 @@ pub async fn recover_dataset(
     Ok(finished)
 }
 
-/// Whether what an intent says did not happen and cannot any more: the table stands before it, and the
-/// engine says that its rows are not there or do not fit.
-async fn is_void(kernel: &Kernel, dataset: &Dataset, intent: &LoadIntent, error: &Error) -> Result<bool> {
+/// Whether the commit of an intent did not happen and cannot happen any more: the table is at an earlier number, and
+/// the engine reports that the staged rows are missing or do not fit the table.
+async fn was_never_committed(kernel: &Kernel, dataset: &Dataset, intent: &LoadIntent, error: &Error) -> Result<bool> {
     if error.code() != ErrorCode::WrongState {
         return Ok(false);
     }
@@ -75,8 +74,8 @@ async fn is_void(kernel: &Kernel, dataset: &Dataset, intent: &LoadIntent, error:
 }
 
 /// Fails a load whose commit cannot be finished: its files are new again.
-async fn give_up(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error) -> Result<()> {
-    tracing::warn!(load.id = %load.id, error = error.chain(), "a load that was to be committed is given up; its rows come again");
+async fn abandon(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error) -> Result<()> {
+    tracing::warn!(load.id = %load.id, error = error.chain(), "the commit of a load cannot be finished; its rows are loaded again");
     let message = format!("its commit could not be finished: {}", error.message());
     let paths: Vec<String> = load.source_path.iter().flat_map(|paths| paths.lines()).map(str::to_owned).collect();
     let at_ms = kernel.services.clock.wall_ms();
@@ -95,8 +94,7 @@ async fn give_up(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error
     kernel.data().discard(load.id).await
 }
 
-/// Forgets what servers that died left staged for loads that nobody knows. Before anything is
-/// loaded, once a start.
+/// Discards the staged rows of loads that are not open any more. Called once at a start, before anything is loaded.
 pub async fn sweep(kernel: &Kernel) -> Result<()> {
     let open = loads::list_open_everywhere(&mut *kernel.store().read().await?).await?;
     let keep: Vec<LoadId> = open.into_iter().map(|load| load.id).collect();

@@ -4,58 +4,58 @@ use std::sync::Arc;
 
 use crate::checks::plan;
 use perennial_core::id::LoadId;
-use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{StageInput, Staged};
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::dataset_versions::DatasetVersion;
 use perennial_store::datasets::Dataset;
-use perennial_store::loads::{Load, LoadIntent};
+use perennial_store::loads::Load;
 use perennial_store::{dataset_versions, datasets, loads};
-use serde_json::json;
 
-use super::{Arrival, commit, committed_before, judged, recover_dataset, stage_request};
+use super::commit::{Commit, commit};
+use super::recover::recover_dataset;
+use super::stage::{LoadRequest, apply_staged, find_replaced, stage_request};
 use crate::collect::checks_of;
-use perennial_kernel::ledger::LedgerEvent;
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
 
 use crate::ingest::Ingest;
-use crate::snapshot::{Tables, Versioned};
+use crate::snapshot::{DatasetAtVersion, DatasetSnapshot};
 use crate::source_alerts;
 
 impl Ingest {
-    /// Commits a held load because a person says so: its passing rows, or every row with `all`. Gives the load as it
-    /// is then, and the version it made.
+    /// Commits a held load because a person decides so: its passing rows, or every row with `all`. Returns the committed
+    /// load and its version.
     pub async fn release_load(
         &self,
         caller: &Caller,
         project: &Arc<ProjectState>,
         id: LoadId,
         all: bool,
-    ) -> Result<(Load, Versioned)> {
+    ) -> Result<(Load, DatasetAtVersion)> {
         caller.require(Permission::Approve, project.id)?;
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let kernel = &caller.kernel;
-        let load = held(caller, project, id).await?;
+        let load = get_held(caller, project, id).await?;
         let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
         recover_dataset(caller, project, &dataset).await?;
         let base = dataset_versions::find_latest(&mut *kernel.store().read().await?, dataset.id).await?;
-        let (load, staged) = judge_again(caller, project, &dataset, base.as_ref(), load).await?;
-        let dataset = Dataset { last_number: base.as_ref().map_or(0, |base| base.number), ..dataset };
-        let version =
-            commit(caller, &dataset, base.as_ref(), &load, &staged, Vec::new(), LoadEvent::Release, all, project.now())
-                .await?;
+        let base = base.as_ref();
+        let (load, staged) = restage(caller, project, &dataset, base, load).await?;
+        let dataset = Dataset { last_number: base.map_or(0, |base| base.number), ..dataset };
+        let (event, files, at) = (LoadEvent::Release, Vec::new(), project.now());
+        let request = Commit { dataset: &dataset, base, load: &load, staged: &staged, files, event, all, at };
+        let version = commit(caller, request).await?;
         let load = loads::get(&mut *kernel.store().read().await?, id).await?;
-        source_alerts::follow_data(kernel, project).await;
-        Ok((load, Versioned { dataset, version }))
+        source_alerts::refresh(kernel, project).await;
+        Ok((load, DatasetAtVersion { dataset, version }))
     }
 }
 
-/// The load of an id, which a person decides over.
-pub(super) async fn held(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
+/// A held load of the project, for a person to decide about.
+pub(super) async fn get_held(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
     let load = loads::get(&mut *caller.kernel.store().read().await?, id).await?;
     if load.project_id != project.id {
         return Err(Error::not_found("load", id));
@@ -66,20 +66,9 @@ pub(super) async fn held(caller: &Caller, project: &ProjectState, id: LoadId) ->
     Ok(load)
 }
 
-/// What the ledger tells: who took the responsibility, for which rows.
-pub(super) fn change(dataset: &Dataset, intent: &LoadIntent, all: bool) -> LedgerEvent {
-    LedgerEvent {
-        chain: Chain::Project(intent.project_id),
-        noun: "load",
-        subject: intent.load_id.to_string(),
-        verb: "release",
-        payload: json!({ "dataset": dataset.name, "number": intent.number, "all": all, "digest": intent.version.digest }),
-    }
-}
-
-/// Stages the rows of a held load again, against the dataset as it stands: since it was held, keys
-/// and columns may have come, and checks may have changed.
-async fn judge_again(
+/// Stages the rows of a held load again, against the dataset and its checks as they are now: both may have changed since
+/// the load was held.
+async fn restage(
     caller: &Caller,
     project: &ProjectState,
     dataset: &Dataset,
@@ -88,26 +77,26 @@ async fn judge_again(
 ) -> Result<(Load, Staged)> {
     let kernel = &caller.kernel;
     let submission = project.submission()?;
-    let tables = Tables::newest(kernel, project.id).await?;
+    let snapshot = DatasetSnapshot::latest(kernel, project.id).await?;
     let checks = checks_of(&submission.project, &dataset.name);
-    let plan = plan(&checks, |dataset| tables.find(dataset).map(Versioned::named))
+    let plan = plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
-    let arrival = Arrival {
+    let request = LoadRequest {
         dataset: dataset.clone(),
         origin: load.origin,
         origin_id: load.origin_id.clone(),
-        file: None,
+        files: None,
         input: StageInput::Staged,
         evolve: submission.project.datasets.get(&dataset.name).is_none_or(|declared| declared.evolve),
-        replaces: committed_before(kernel, &load).await?,
+        replaces: find_replaced(kernel, &load).await?,
         supersedes: None,
         checks,
         plan,
     };
-    let staged = kernel.data().stage(stage_request(kernel, dataset, base, &arrival, load.id).await?).await?;
-    judged(&mut load, &staged)?;
-    let again = load.clone();
-    kernel.store().write(move |tx| Box::pin(async move { Ok(loads::update_staging(tx, &again).await?) })).await?;
+    let staged = kernel.data().stage(stage_request(kernel, dataset, base, &request, load.id).await?).await?;
+    apply_staged(&mut load, &staged)?;
+    let updated = load.clone();
+    kernel.store().write(move |tx| Box::pin(async move { Ok(loads::update_staging(tx, &updated).await?) })).await?;
     kernel.data().quarantine(load.id, &dataset.table_path).await?;
     Ok((load, staged))
 }

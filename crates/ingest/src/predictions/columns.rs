@@ -1,20 +1,19 @@
-//! Columns of a dataset of predictions: where values of each type go, and how they are found again.
+//! Columns of a dataset of predictions: the column for the values of each type, and SQL that reads them.
 //!
-//! One input may be numbers in one version of a model and text in another, and no dataset has a column
-//! of two types. Values whose name a column of another type has go to one beside it, named by
-//! their type; whoever looks for a logged value looks in both.
+//! An input may be a number in one version of a model and text in another, but a column has one type. Values whose
+//! column has another type go to a second column named by their type, such as `in_x_as_text`; a reader of logged
+//! values reads both.
 
 use perennial_core::port::data::ValueColumn;
 use perennial_core::schema::{Schema, TypeClass};
 
-/// Gives each column the name under which the dataset has values of its type, or will have. Upper and lower
-/// case count as one.
-pub(super) fn settle(columns: &mut [ValueColumn], known: Option<&Schema>) {
+/// Renames each column to the dataset's column for its name and type; names are compared without case.
+pub(super) fn assign_names(columns: &mut [ValueColumn], known: Option<&Schema>) {
     let mut taken: Vec<(String, TypeClass)> =
         known.iter().flat_map(|schema| &schema.fields).map(|field| (field.name.clone(), field.class.clone())).collect();
     for column in columns {
         let class = column.values.class();
-        let names = [column.name.clone(), beside(&column.name, &class)];
+        let names = [column.name.clone(), typed_name(&column.name, &class)];
         let found = names.into_iter().find_map(|name| match taken.iter().find(|(known, _)| is_same(known, &name)) {
             None => Some(name),
             Some((known, of)) => (*of == class).then(|| known.clone()),
@@ -29,10 +28,10 @@ pub(super) fn settle(columns: &mut [ValueColumn], known: Option<&Schema>) {
 /// Whether a column of the dataset has values that were logged as `name`.
 pub fn holds(column: &str, name: &str) -> bool {
     is_same(column, name)
-        || [TypeClass::Float, TypeClass::Text].iter().any(|class| is_same(column, &beside(name, class)))
+        || [TypeClass::Float, TypeClass::Text].iter().any(|class| is_same(column, &typed_name(name, class)))
 }
 
-/// SQL for the values that were logged as `name`, read as `class`: null where one does not read so. `None`
+/// SQL for the values that were logged as `name`, converted to `class`: null where a value cannot be converted. `None`
 /// when the dataset has no column of them.
 pub fn logged(schema: &Schema, name: &str, class: &TypeClass) -> Option<String> {
     let found = schema.fields.iter().filter(|field| holds(&field.name, name));
@@ -44,7 +43,7 @@ pub fn logged(schema: &Schema, name: &str, class: &TypeClass) -> Option<String> 
     }
 }
 
-/// SQL for a value of one class read as another; null when it says none of it.
+/// SQL that converts a value from one class to another; null when it cannot be converted.
 pub fn read_as(value: &str, from: &TypeClass, to: &TypeClass) -> String {
     match to {
         _ if from == to => value.to_owned(),
@@ -61,20 +60,21 @@ pub fn read_as(value: &str, from: &TypeClass, to: &TypeClass) -> String {
     }
 }
 
-/// The class in which a key is compared that the data has in class `own`.
+/// The class in which a key of class `own` is compared.
 pub fn key_class(own: &TypeClass) -> TypeClass {
     match own {
         TypeClass::Bytes | TypeClass::Time | TypeClass::List(_) | TypeClass::Struct(_) => TypeClass::Text,
-        said => said.clone(),
+        class => class.clone(),
     }
 }
 
-/// A name as SQL takes it.
+/// A name quoted for SQL.
 pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn beside(name: &str, class: &TypeClass) -> String {
+/// The second column for values of `class`.
+fn typed_name(name: &str, class: &TypeClass) -> String {
     format!("{name}_as_{class}")
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::{Endpoints, followed};
 use crate::router::Counts;
 use perennial_ingest::predictions;
-use perennial_ingest::snapshot::Tables;
+use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
 
@@ -177,8 +177,8 @@ impl Endpoints {
         let caller = Caller::system(self.kernel.clone(), "start");
         self.ingest.ingest_segments(&caller, project, &endpoint.name).await?;
         let name = predictions::dataset_of(&endpoint.name)?;
-        let tables = Tables::newest(&self.kernel, project.id).await?;
-        let Some(table) = tables.find(name.as_str()) else { return Ok(()) };
+        let snapshot = DatasetSnapshot::latest(&self.kernel, project.id).await?;
+        let Some(table) = snapshot.find(name.as_str()) else { return Ok(()) };
         // Requests of a version that ended alike and took about as long, counted; a request is one row or many.
         let sql = format!(
             "SELECT version, part, failed, min(latency), count(*) FROM (\
@@ -186,8 +186,11 @@ impl Endpoints {
                WHERE wall_ms >= {started} GROUP BY version, part, status, request_id\
              ) GROUP BY version, part, failed, CAST(ln(greatest(latency, 1)) * {LATENCY_STEPS} AS BIGINT)"
         );
-        let page =
-            self.kernel.data().query(QueryRequest { sql, tables: vec![table.named()], limit: COUNTED_MAX }).await?;
+        let page = self
+            .kernel
+            .data()
+            .query(QueryRequest { sql, tables: vec![table.named_table()], limit: COUNTED_MAX })
+            .await?;
         let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(()) };
         for row in &page.rows {
             let [version, part, failed, latency, requests] = row.as_slice() else { continue };

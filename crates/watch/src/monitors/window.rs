@@ -1,303 +1,98 @@
-//! Reading one window: what was answered, and how it turned out.
+//! The windows of a monitor.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::sync::Arc;
 
-use perennial_config::Task;
-use perennial_core::calendar::Window;
-use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
-use perennial_core::model::Scores;
-use perennial_core::name::DatasetName;
-use perennial_core::port::data::{FrameRequest, QueryRequest};
-use perennial_core::schema::{Schema, TypeClass};
-use perennial_core::task::TaskKind;
-use perennial_core::{Error, Result};
-use perennial_evaluation::{Outcomes, metrics};
-use perennial_monitoring::{Distribution, LatencyHistogram, Reference, Summary, WindowResult, drift};
-use perennial_store::model_versions;
+use perennial_config::Monitor;
+use perennial_core::Result;
+use perennial_core::calendar::{Duration, Window};
+use perennial_core::name::MonitorName;
+use perennial_store::endpoints::Endpoint;
+use perennial_store::monitor_results::{MonitorResult, ResultKind};
+use perennial_store::{endpoints, monitor_results, promotions};
+use serde_json::json;
 
-use super::{Compared, Watched};
-use perennial_ingest::predictions::{dataset_of, holds, key_class, logged, quoted, read_as};
-use perennial_ingest::snapshot::Tables;
-use perennial_release::decisions::reference_of;
+use perennial_kernel::Caller;
+use perennial_projects::{ProjectState, Submission};
 
-/// Rows that are read at once; a window of more is read in stretches of time.
-const ROWS_AT_ONCE: u64 = 250_000;
-/// The prefix of input columns in a dataset of predictions.
-const INPUT: &str = "in_";
+use crate::watch::Watch;
 
-impl Watched<'_> {
-    /// Rows that were answered in a stretch of the window, by any version, well or not.
-    pub(super) async fn answers(&self, tables: &Tables, stretch: Range<i64>) -> Result<u64> {
-        let name = dataset_of(&self.endpoint.name)?;
-        let Some(table) = tables.find(name.as_str()) else { return Ok(0) };
-        let sql = format!(
-            "SELECT count(*) FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}",
-            stretch.start, stretch.end
-        );
-        let page = self.caller.kernel.data().query(QueryRequest { sql, tables: vec![table.named()], limit: 1 }).await?;
-        Ok(page.rows.first().and_then(|row| row.first()?.as_u64()).unwrap_or_default())
-    }
+/// The closed windows that are evaluated again, at least: predictions and outcomes may still arrive.
+pub(super) const OPEN_WINDOWS_MIN: usize = 3;
+/// The closed windows that are evaluated again, at most, however long the label delay is.
+const OPEN_WINDOWS_MAX: usize = 400;
 
-    /// Per version: rows that were answered, and of these latency, errors, and the drift of inputs and scores.
-    pub(super) async fn inputs(&self, tables: &Tables) -> Result<Vec<(u64, WindowResult)>> {
-        let mut versions: BTreeMap<i64, Answered> = BTreeMap::new();
-        for stretch in self.stretches(tables).await? {
-            let frame = self.answered(tables, stretch).await?;
-            for (number, rows) in by_version(&frame) {
-                let so_far = match versions.remove(&number) {
-                    Some(so_far) => so_far,
-                    None => Answered::new(self.compared(number).await?),
-                };
-                let rows = frame.take(&rows);
-                let counted = self.caller.kernel.run_blocking_short(move || so_far.with(&rows)).await?;
-                versions.insert(number, counted);
-            }
+/// One monitor at one closed window.
+pub(super) struct MonitorWindow<'a> {
+    pub(super) watch: &'a Watch,
+    pub(super) caller: &'a Caller,
+    pub(super) project: &'a Arc<ProjectState>,
+    pub(super) submission: &'a Submission,
+    pub(super) name: &'a MonitorName,
+    pub(super) monitor: &'a Monitor,
+    pub(super) endpoint: Endpoint,
+    pub(super) window: Window,
+    /// The latest results of the window.
+    pub(super) results: Vec<MonitorResult>,
+}
+
+/// How long outcomes are waited for; without end when the project file does not limit it.
+pub(super) fn label_delay(submission: &Submission) -> Option<&Duration> {
+    submission.project.task.as_ref()?.label_delay.as_ref()
+}
+
+/// The endpoint of a monitor and the instant of its first promotion, once it has a champion.
+pub(super) async fn find_endpoint(
+    caller: &Caller,
+    project: &ProjectState,
+    monitor: &Monitor,
+) -> Result<Option<(Endpoint, i64)>> {
+    let mut reader = caller.kernel.store().read().await?;
+    let found = endpoints::find(&mut reader, project.id, &monitor.endpoint).await?;
+    let Some(endpoint) = found.filter(|endpoint| endpoint.champion_number.is_some()) else { return Ok(None) };
+    let since = promotions::first_ms(&mut reader, project.id, &monitor.endpoint).await?;
+    Ok(since.map(|since| (endpoint, since)))
+}
+
+/// The closed windows since the first promotion whose label delay has not ended, and in any case the latest
+/// [`OPEN_WINDOWS_MIN`]; oldest first.
+pub(super) fn closed_windows(monitor: &Monitor, submission: &Submission, since: i64, now: i64) -> Vec<Window> {
+    let awaits_outcomes =
+        |window: Window| label_delay(submission).is_none_or(|delay| delay.after(window.end_ms, &submission.zone) > now);
+    let mut windows = Vec::new();
+    let mut window = Window::containing(now, &monitor.window, &submission.zone);
+    loop {
+        window = window.previous(&monitor.window, &submission.zone);
+        if window.end_ms <= since
+            || windows.len() >= OPEN_WINDOWS_MAX
+            || windows.len() >= OPEN_WINDOWS_MIN && !awaits_outcomes(window)
+        {
+            break;
         }
-        versions
-            .into_iter()
-            .map(|(number, answered)| Ok((answered.answers, answered.result(number, self.window)?)))
-            .collect()
+        windows.push(window);
     }
-
-    /// The window in stretches of time, each with as many rows as are read at once, or at one instant.
-    async fn stretches(&self, tables: &Tables) -> Result<Vec<Range<i64>>> {
-        let whole = self.window.start_ms..self.window.end_ms;
-        let (mut stretches, mut open) = (Vec::new(), vec![whole]);
-        while let Some(stretch) = open.pop() {
-            let answers = self.answers(tables, stretch.clone()).await?;
-            let middle = stretch.start.midpoint(stretch.end);
-            if answers > ROWS_AT_ONCE && middle > stretch.start {
-                open.extend([middle..stretch.end, stretch.start..middle]);
-            } else if answers > 0 {
-                stretches.push(stretch);
-            }
-        }
-        Ok(stretches)
-    }
-
-    async fn answered(&self, tables: &Tables, stretch: Range<i64>) -> Result<Frame> {
-        let name = dataset_of(&self.endpoint.name)?;
-        let Some(table) = tables.find(name.as_str()) else { return Ok(Frame::new()) };
-        let sql =
-            format!("SELECT * FROM \"{name}\" WHERE project_ms >= {} AND project_ms < {}", stretch.start, stretch.end);
-        self.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named()] }).await
-    }
-
-    /// Per version: the window's rows with their outcomes, measured. When a version answered a key
-    /// twice, its last answer counts. An answer that is no number cannot be measured.
-    pub(super) async fn with_outcomes(&self, tables: &Tables) -> Result<Vec<WindowResult>> {
-        let Some(task) = &self.submission.project.task else { return Ok(Vec::new()) };
-        let name = dataset_of(&self.endpoint.name)?;
-        let (Some(predicted), Some(data)) = (tables.find(name.as_str()), tables.find(task.data.as_str())) else {
-            return Ok(Vec::new());
-        };
-        let Some(sql) = self.outcomes_sql(task, (&name, &predicted.version.schema), &data.version.schema) else {
-            return Ok(Vec::new());
-        };
-        let frame = self
-            .caller
-            .kernel
-            .data()
-            .frame(FrameRequest { sql, tables: vec![predicted.named(), data.named()] })
-            .await?;
-        let mut results = Vec::new();
-        for (number, rows) in by_version(&frame) {
-            let answered = frame.take(&rows);
-            let version =
-                model_versions::get(&mut *self.caller.kernel.store().read().await?, self.endpoint.model_id, number)
-                    .await?;
-            let signature = reference_of(&version)?.signature;
-            let classes = signature.as_ref().map(|signature| signature.classes.clone()).unwrap_or_default();
-            let width = if task.kind == TaskKind::Multiclass { classes.len() } else { 1 };
-            let scores = scores_of(&answered, width);
-            let is_number = |row: &usize| scores.row(*row).iter().all(|score| score.is_finite());
-            let answered = answered.take(&(0..scores.rows()).filter(is_number).collect::<Vec<_>>());
-            let Some(outcome) = answered.column("outcome") else { continue };
-            let outcomes = Outcomes::from_column(outcome, task.kind, &classes)
-                .map_err(|cause| Error::internal("outcomes do not read", cause))?;
-            let measured = metrics(&scores_of(&answered, width), &outcomes)
-                .map_err(|cause| Error::internal("quality cannot be measured", cause))?;
-            results.push(WindowResult {
-                version: number.to_string(),
-                window: self.window,
-                rows: answered.rows() as u64,
-                labelled_rows: outcomes.labelled() as u64,
-                metrics: measured.values,
-                drift: None,
-                latency: None,
-                requests: 0,
-                errors: 0,
-            });
-        }
-        Ok(results)
-    }
-
-    /// The window's good answers by key, each beside its outcome. A key is compared in the type that the
-    /// data has for it, however it was sent. `None` while no key was logged, or the data has none.
-    fn outcomes_sql(&self, task: &Task, (name, logs): (&DatasetName, &Schema), data: &Schema) -> Option<String> {
-        let mut columns: Vec<String> = ["version", "project_ms", "wall_ms", "prediction_id"].map(str::to_owned).into();
-        let (mut keys, mut same) = (Vec::new(), Vec::new());
-        for (place, key) in task.key.iter().enumerate() {
-            let own = &data.field(key)?.class;
-            let class = key_class(own);
-            columns.push(format!("{} AS key_{place}", logged(logs, &format!("{INPUT}{key}"), &class)?));
-            keys.push(format!("key_{place}"));
-            same.push(format!("p.key_{place} = {}", read_as(&format!("d.{}", quoted(key)), own, &class)));
-        }
-        if keys.is_empty() {
-            return None;
-        }
-        let mut shown = vec!["p.version".to_owned(), format!("d.{} AS outcome", quoted(&task.target))];
-        let numbered = (0..).map(|class| format!("score_{class}"));
-        for score in std::iter::once("score".to_owned()).chain(numbered) {
-            match logged(logs, &score, &TypeClass::Float) {
-                Some(values) => columns.push(format!("{values} AS {score}")),
-                None if score == "score" => continue,
-                None => break,
-            }
-            shown.push(format!("p.{score}"));
-        }
-        Some(format!(
-            "SELECT {shown} FROM (SELECT *, row_number() OVER (PARTITION BY version, {keys} ORDER BY project_ms DESC, wall_ms DESC, \
-             prediction_id DESC) AS answer FROM (SELECT {columns} FROM {predictions} WHERE project_ms >= {start} AND project_ms < {end} \
-             AND status < 400) l) p LEFT JOIN {data} d ON {same} WHERE p.answer = 1",
-            shown = shown.join(", "),
-            keys = keys.join(", "),
-            columns = columns.join(", "),
-            predictions = quoted(name.as_str()),
-            start = self.window.start_ms,
-            end = self.window.end_ms,
-            data = quoted(task.data.as_str()),
-            same = same.join(" AND "),
-        ))
-    }
+    windows.reverse();
+    windows
 }
 
-/// What one version answered in the stretches of a window so far.
-struct Answered {
-    answers: u64,
-    good: u64,
-    requests: u64,
-    errors: u64,
-    latency: LatencyHistogram,
-    /// What its inputs and scores are compared with, and where they lie there.
-    compared: Option<(Compared, Summary)>,
+/// The latest results of one window.
+pub(super) async fn results_of(
+    caller: &Caller,
+    project: &ProjectState,
+    name: &MonitorName,
+    window: Window,
+) -> Result<Vec<MonitorResult>> {
+    let mut reader = caller.kernel.store().read().await?;
+    Ok(monitor_results::list_of_window(&mut reader, project.id, name, window.start_ms).await?)
 }
 
-impl Answered {
-    fn new(compared: Option<Compared>) -> Self {
-        let compared = compared.map(|compared| {
-            let summary = Summary::new(&compared.distributions);
-            (compared, summary)
-        });
-        Self { answers: 0, good: 0, requests: 0, errors: 0, latency: LatencyHistogram::new(), compared }
-    }
-
-    /// With the rows of another stretch.
-    fn with(mut self, rows: &Frame) -> Result<Self> {
-        self.answers += rows.rows() as u64;
-        // A request's first row stands for the request.
-        for row in rows_where(rows, "row", |row| row == 0.0) {
-            self.requests += 1;
-            self.errors += u64::from(number_at(rows, "status", row) >= 500.0);
-            self.latency.record(number_at(rows, "latency_us", row) / 1000.0);
-        }
-        let good = rows_where(rows, "status", |status| status < 400.0);
-        self.good += good.len() as u64;
-        if let Some((compared, summary)) = &mut self.compared {
-            let (good, reference) = (rows.take(&good), &compared.distributions);
-            let scores = scores_of(&good, reference.scores.len());
-            summary.add(reference, &inputs_of(&good, reference), &scores).map_err(incomparable)?;
-        }
-        Ok(self)
-    }
-
-    fn result(&self, number: i64, window: Window) -> Result<WindowResult> {
-        let compared = self.compared.as_ref();
-        Ok(WindowResult {
-            version: number.to_string(),
-            window,
-            rows: self.good,
-            labelled_rows: 0,
-            metrics: BTreeMap::new(),
-            drift: compared
-                .map(|(compared, summary)| drift(&compared.distributions, summary).map_err(incomparable))
-                .transpose()?,
-            latency: self.latency.latency(),
-            requests: self.requests,
-            errors: self.errors,
-        })
-    }
+/// Whether the quality of every version with predictions in the window is known.
+pub(super) fn is_quality_known(results: &[MonitorResult]) -> bool {
+    let is_known = |number| results.iter().any(|known| known.number == number && known.kind == ResultKind::Quality);
+    !results.is_empty()
+        && results.iter().all(|result| result.facts["result"]["rows"] == json!(0) || is_known(result.number))
 }
 
-fn incomparable(cause: perennial_monitoring::Error) -> Error {
-    Error::internal("the window does not compare with its reference", cause)
-}
-
-fn by_version(frame: &Frame) -> BTreeMap<i64, Vec<usize>> {
-    let mut rows: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    if let Some(Column::Number(versions)) = frame.column("version") {
-        for (row, version) in versions.iter().enumerate().filter(|(_, version)| !version.is_nan()) {
-            rows.entry(*version as i64).or_default().push(row);
-        }
-    }
-    rows
-}
-
-fn number_at(frame: &Frame, column: &str, row: usize) -> f64 {
-    match frame.column(column) {
-        Some(Column::Number(values)) => values[row],
-        _ => f64::NAN,
-    }
-}
-
-fn rows_where(frame: &Frame, column: &str, holds: impl Fn(f64) -> bool) -> Vec<usize> {
-    (0..frame.rows()).filter(|row| holds(number_at(frame, column, *row))).collect()
-}
-
-/// The features of a reference by their own names; one that was not logged is missing.
-fn inputs_of(frame: &Frame, reference: &Reference) -> Frame {
-    let mut inputs = Frame::new();
-    for feature in &reference.features {
-        let name = format!("{INPUT}{}", feature.name);
-        let column = match feature.distribution {
-            Distribution::Numbers(_) => Column::Number(numbers(frame, &name)),
-            Distribution::Categories(_) => Column::Text(texts(frame, &name)),
-        };
-        inputs.push(&feature.name, column);
-    }
-    inputs
-}
-
-/// `score`, or `score_0`, `score_1` … in the order of the classes.
-fn scores_of(frame: &Frame, width: usize) -> Scores {
-    let name = |class: usize| if width == 1 { "score".to_owned() } else { format!("score_{class}") };
-    let columns: Vec<Vec<f64>> = (0..width).map(|class| numbers(frame, &name(class))).collect();
-    let values = (0..frame.rows()).flat_map(|row| columns.iter().map(move |column| column[row])).collect();
-    Scores { width, values }
-}
-
-/// The numbers that were logged as `name`.
-fn numbers(frame: &Frame, name: &str) -> Vec<f64> {
-    let mut all = vec![f64::NAN; frame.rows()];
-    for column in logged_columns(frame, name) {
-        if let Column::Number(values) = column {
-            all.iter_mut().zip(values).filter(|(own, _)| own.is_nan()).for_each(|(own, value)| *own = *value);
-        }
-    }
-    all
-}
-
-/// The texts that were logged as `name`.
-fn texts(frame: &Frame, name: &str) -> TextColumn {
-    let found = logged_columns(frame, name).find_map(|column| match column {
-        Column::Text(text) => Some(text.clone()),
-        Column::Number(_) => None,
-    });
-    found.unwrap_or_else(|| TextColumn { codes: vec![MISSING; frame.rows()], values: Vec::new() })
-}
-
-fn logged_columns<'a>(frame: &'a Frame, name: &str) -> impl Iterator<Item = &'a Column> {
-    frame.names().iter().zip(frame.columns()).filter(move |(column, _)| holds(column, name)).map(|(_, column)| column)
+/// The subject of alerts about windows of a monitor that could not be evaluated.
+pub(super) fn failure_subject(monitor: &MonitorName) -> String {
+    format!("window:{monitor}")
 }

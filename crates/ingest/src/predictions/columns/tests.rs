@@ -2,7 +2,7 @@ use perennial_core::frame::TextColumn;
 use perennial_core::port::data::{ValueColumn, Values};
 use perennial_core::schema::{Field, Schema, TypeClass};
 
-use super::{holds, logged, settle};
+use super::{assign_names, holds, logged};
 
 fn schema(fields: &[(&str, TypeClass)]) -> Schema {
     let field =
@@ -18,33 +18,33 @@ fn text(name: &str) -> ValueColumn {
     ValueColumn { name: name.to_owned(), values: Values::Text(TextColumn::encode([Some("a")])) }
 }
 
-fn settled(mut columns: Vec<ValueColumn>, known: &[(&str, TypeClass)]) -> Vec<String> {
-    settle(&mut columns, Some(&schema(known)));
+fn assigned(mut columns: Vec<ValueColumn>, known: &[(&str, TypeClass)]) -> Vec<String> {
+    assign_names(&mut columns, Some(&schema(known)));
     columns.into_iter().map(|column| column.name).collect()
 }
 
 #[test]
 fn values_go_to_the_column_of_their_name_and_type() {
-    assert_eq!(settled(vec![number("in_x"), text("in_y")], &[("in_x", TypeClass::Float)]), ["in_x", "in_y"]);
-    assert_eq!(settled(vec![number("in_age")], &[("in_Age", TypeClass::Float)]), ["in_Age"]);
+    assert_eq!(assigned(vec![number("in_x"), text("in_y")], &[("in_x", TypeClass::Float)]), ["in_x", "in_y"]);
+    assert_eq!(assigned(vec![number("in_age")], &[("in_Age", TypeClass::Float)]), ["in_Age"]);
 }
 
 #[test]
-fn values_of_another_type_than_the_column_has_go_beside_it_and_stay_there() {
+fn values_of_another_type_go_to_a_second_column_from_then_on() {
     let first = [("in_x", TypeClass::Int)];
-    assert_eq!(settled(vec![number("in_x")], &first), ["in_x_as_float"]);
+    assert_eq!(assigned(vec![number("in_x")], &first), ["in_x_as_float"]);
     let then = [("in_x", TypeClass::Int), ("in_x_as_float", TypeClass::Float)];
-    assert_eq!(settled(vec![number("in_x"), text("in_x")], &then), ["in_x_as_float", "in_x_as_text"]);
+    assert_eq!(assigned(vec![number("in_x"), text("in_x")], &then), ["in_x_as_float", "in_x_as_text"]);
 }
 
 #[test]
-fn one_segment_may_bring_an_input_in_both_types() {
-    assert_eq!(settled(vec![number("in_k"), text("in_k")], &[]), ["in_k", "in_k_as_text"]);
-    assert_eq!(settled(vec![text("in_k"), number("in_k")], &[]), ["in_k", "in_k_as_float"]);
+fn one_segment_may_have_an_input_in_both_types() {
+    assert_eq!(assigned(vec![number("in_k"), text("in_k")], &[]), ["in_k", "in_k_as_text"]);
+    assert_eq!(assigned(vec![text("in_k"), number("in_k")], &[]), ["in_k", "in_k_as_float"]);
 }
 
 #[test]
-fn what_was_logged_is_looked_for_wherever_it_went() {
+fn logged_values_are_read_from_every_column_of_theirs() {
     for (column, held) in
         [("in_x", true), ("IN_X", true), ("in_x_as_text", true), ("in_xy", false), ("in_x_as_int", false)]
     {
