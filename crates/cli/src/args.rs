@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use perennial_core::permission::Role;
 
 #[cfg(test)]
@@ -231,6 +232,32 @@ pub(crate) struct Demo {
     pub project_file: Option<PathBuf>,
 }
 
+/// Verbs with a new name: the noun, the old verb, and the command to use.
+const RENAMED_VERBS: [(&str, &str, &str); 2] =
+    [("data", "release", "perennial data accept LOAD"), ("data", "discard", "perennial data reject LOAD")];
+
+impl Arguments {
+    /// Parses the command line; prints a message and exits when it is invalid.
+    pub(crate) fn from_command_line() -> Self {
+        let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        Self::try_parse().unwrap_or_else(|error| name_new_verb(error, &words).exit())
+    }
+}
+
+/// The error, or one that states the new name when the verb of `words` has been renamed.
+fn name_new_verb(error: clap::Error, words: &[String]) -> clap::Error {
+    let Some(ContextValue::String(verb)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    match RENAMED_VERBS.iter().find(|(noun, old, _)| verb == old && words.iter().any(|word| word == noun)) {
+        Some((noun, old, usage)) => {
+            let message = format!("`{noun} {old}` has a new name: use `{usage}`");
+            Arguments::command().error(ErrorKind::InvalidSubcommand, message)
+        }
+        None => error,
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
     /// Lists the datasets with their latest versions.
@@ -261,7 +288,6 @@ pub(crate) enum Data {
     },
     /// Accepts a held load: adds its passing rows, or all of its rows, to the dataset.
     #[command(
-        alias = "release",
         after_help = "Examples:\n  perennial data accept 01a2228b325571dba214266fe0ef61fd\n  perennial data accept 01a2228b325571dba214266fe0ef61fd --all"
     )]
     Accept {
@@ -272,7 +298,7 @@ pub(crate) enum Data {
         all: bool,
     },
     /// Rejects a held load: none of its rows is added unless its file changes.
-    #[command(alias = "discard", after_help = "Example:\n  perennial data reject 01a2228b325571dba214266fe0ef61fd")]
+    #[command(after_help = "Example:\n  perennial data reject 01a2228b325571dba214266fe0ef61fd")]
     Reject {
         /// The id of the load, from `perennial data show`.
         load: String,

@@ -80,10 +80,10 @@ async fn with_project(client: &Client, project: &str, command: &Command, json: b
     let answer = match command {
         Command::Cancel { run } => return pipeline::cancel(client, project, run.as_deref(), json).await,
         Command::Data(Data::Accept { load, all }) => {
-            client.post(&format!("{base}/loads/{load}/release"), &json!({ "all": all })).await?
+            client.post(&format!("{base}/loads/{load}/accept"), &json!({ "all": all })).await?
         }
         Command::Data(Data::Reject { load }) => {
-            client.post(&format!("{base}/loads/{load}/discard"), &json!({})).await?
+            client.post(&format!("{base}/loads/{load}/reject"), &json!({})).await?
         }
         Command::Rollback { endpoint } => {
             client.post(&format!("{base}/endpoints/{endpoint}/rollback"), &json!({})).await?

@@ -20,8 +20,6 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::output::note;
 
 #[global_allocator]
@@ -34,7 +32,7 @@ fn main() -> ExitCode {
     }
     // The TLS provider of all clients in this process; it must be installed before the first TLS connection.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let arguments = args::Arguments::parse();
+    let arguments = args::Arguments::from_command_line();
     output::start_log(&arguments);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -95,7 +95,7 @@ impl From<LoadState> for StatusBadge {
             LoadState::Committing => Self::busy("committing"),
             LoadState::Held => Self::warn("held"),
             LoadState::Committed => Self::good("committed"),
-            LoadState::Discarded => Self::plain("discarded"),
+            LoadState::Rejected => Self::plain("rejected"),
             LoadState::Replaced => Self::plain("replaced"),
             LoadState::Failed => Self::bad("failed"),
         }

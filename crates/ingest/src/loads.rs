@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! stage (one scan) ─▶ checks ─▶ quarantine ─▶ intent ─▶ Delta commit ─▶ version, lineage, ledger
-//!                       └─▶ held, alert, ledger ─▶ released or discarded by a person
+//!                       └─▶ held, alert, ledger ─▶ accepted or rejected by a person
 //! ```
 
+mod accept;
 mod commit;
-mod discard;
 mod hold;
 mod recover;
-mod release;
+mod reject;
 mod stage;
 mod unchanged;
 mod version_digest;

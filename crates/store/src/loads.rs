@@ -174,7 +174,7 @@ pub async fn replace(tx: &mut Tx, id: LoadId, by: LoadId, at_ms: i64) -> Result<
 /// Begins the commit of a load: `event` is `Begin` or, for a held one, `Release`. The intent takes the
 /// number after the dataset's newest version, and is refused while the dataset has another open one.
 pub async fn begin(tx: &mut Tx, intent: &LoadIntent, event: LoadEvent, at_ms: i64) -> Result<()> {
-    if event != LoadEvent::Begin && event != LoadEvent::Release {
+    if event != LoadEvent::Begin && event != LoadEvent::Accept {
         return Err(Error::Refused(format!("a commit does not begin with `{event:?}`")));
     }
     let newest = dataset_versions::find_latest(tx, intent.dataset_id).await?.map_or(0, |version| version.number);

@@ -19,8 +19,14 @@ use crate::error::{Error, Result};
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
 /// The migrations of each database: number, what it does, its statements.
-const SQLITE: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql"))];
-const POSTGRES: [(i64, &str, &str); 1] = [(1, "initial", include_str!("../migrations/postgres/0001_initial.sql"))];
+const SQLITE: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+    (2, "reject loads", include_str!("../migrations/sqlite/0002_reject_loads.sql")),
+];
+const POSTGRES: [(i64, &str, &str); 2] = [
+    (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
+    (2, "reject loads", include_str!("../migrations/postgres/0002_reject_loads.sql")),
+];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
     let migrations = migrations.iter().map(|(number, description, sql)| {

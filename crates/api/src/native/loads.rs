@@ -1,4 +1,4 @@
-//! Loads: looking at one, releasing or discarding a held one.
+//! Loads: getting one, accepting or rejecting a held one.
 
 use axum::Json;
 use axum::extract::State;
@@ -20,8 +20,8 @@ use crate::state::ApiState;
 pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
-        .operation::<__path_release, _, _>(Access::Project(Permission::Approve), release)
-        .operation::<__path_discard, _, _>(Access::Project(Permission::Approve), discard)
+        .operation::<__path_accept, _, _>(Access::Project(Permission::Approve), accept)
+        .operation::<__path_reject, _, _>(Access::Project(Permission::Approve), reject)
 }
 
 /// One arrival of rows.
@@ -35,7 +35,7 @@ pub(super) struct Load {
     source_path: Option<String>,
     content_digest: Option<String>,
     size_bytes: Option<u64>,
-    /// `staged`, `held`, `committing`, `committed`, `discarded`, `replaced` or `failed`.
+    /// `staged`, `held`, `committing`, `committed`, `rejected`, `replaced` or `failed`.
     state: &'static str,
     arrived: u64,
     passing: u64,
@@ -94,23 +94,25 @@ async fn get(
     Ok(Json(Load::new(load, name.unwrap_or_default())))
 }
 
-/// How a held load is released.
+/// Which rows of a held load are committed.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
-struct Release {
-    /// Every row, those that failed checks too; else only the passing ones.
+struct Accept {
+    /// Every row, those that failed checks included; else only the passing ones.
     all: bool,
 }
 
-/// Commits a held load because a person says so
-#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/release", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Release, responses((status = 200, body = Done)))]
-async fn release(
+/// Accepts a held load
+///
+/// Its passing rows are committed, or all rows.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/accept", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), request_body = Accept, responses((status = 200, body = Done)))]
+async fn accept(
     State(state): State<ApiState>,
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, LoadId)>,
-    Body(body): Body<Release>,
+    Body(body): Body<Accept>,
 ) -> Result<Json<Done>, HttpError> {
-    let (load, made) = state.app.ingest.release_load(&caller, &project, id, body.all).await?;
+    let (load, made) = state.app.ingest.accept_load(&caller, &project, id, body.all).await?;
     let (dataset, version) = (&made.dataset.name, &made.version);
     let message = format!(
         "{} of {} rows of load `{id}` entered `{dataset}`: version {} has {} rows",
@@ -119,16 +121,16 @@ async fn release(
     Ok(Json(Done { message }))
 }
 
-/// Gives a held load up because a person says so
+/// Rejects a held load
 ///
-/// Its file enters only with other content.
-#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/discard", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
-async fn discard(
+/// Its file is loaded again only with other content.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/loads/{load}/reject", tag = "loads", params(("project" = String, Path), ("load" = String, Path)), responses((status = 200, body = Done)))]
+async fn reject(
     State(state): State<ApiState>,
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, id)): Path<(ProjectName, LoadId)>,
 ) -> Result<Json<Done>, HttpError> {
-    let (load, dataset) = state.app.ingest.discard_load(&caller, &project, id).await?;
+    let (load, dataset) = state.app.ingest.reject_load(&caller, &project, id).await?;
     let from = load.source_path.map(|paths| format!(" from {}", paths.replace('\n', ", "))).unwrap_or_default();
     let message = format!(
         "load `{id}`{from} is discarded: none of its {} rows enters `{}` unless the file changes",

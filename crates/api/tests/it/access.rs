@@ -79,7 +79,7 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
     let write = [(format!("{base}/alerts/{}/acknowledge", "0".repeat(32)), StatusCode::NOT_FOUND)];
     let approve = [
         (format!("{base}/endpoints/delay/rollback"), StatusCode::CONFLICT),
-        (format!("{base}/loads/{}/release", "0".repeat(32)), StatusCode::NOT_FOUND),
+        (format!("{base}/loads/{}/accept", "0".repeat(32)), StatusCode::NOT_FOUND),
     ];
     let manage = [(format!("{base}/clock"), StatusCode::BAD_REQUEST)];
     for role in [Role::Viewer, Role::Contributor, Role::Approver, Role::Admin] {

@@ -1,8 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
-
 use super::*;
 
 /// Texts that start like a command: the first lines of digested formats, and the launcher of steps.
@@ -66,6 +63,20 @@ fn every_command_in_documents_and_messages_exists() {
     }
     assert!(wrong.is_empty(), "these commands do not exist:\n{}", wrong.join("\n"));
     assert!(seen > 100, "only {seen} commands were found");
+}
+
+#[test]
+fn an_old_verb_is_answered_with_the_new_one() {
+    for (old, new) in [("release", "perennial data accept LOAD"), ("discard", "perennial data reject LOAD")] {
+        let words = ["perennial", "data", old, "01a2"].map(str::to_owned);
+        let error = name_new_verb(Arguments::try_parse_from(&words).unwrap_err(), &words);
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::InvalidSubcommand, 2));
+        assert!(error.to_string().contains(&format!("`data {old}` has a new name: use `{new}`")), "{error}");
+    }
+    let words = ["perennial", "runs", "discard"].map(str::to_owned);
+    let error = name_new_verb(Arguments::try_parse_from(&words).unwrap_err(), &words);
+    assert!(!error.to_string().contains("new name"), "{error}");
+    assert!(Arguments::try_parse_from(["perennial", "-C", "data", "release"]).is_ok());
 }
 
 /// Every subcommand, with its full path.

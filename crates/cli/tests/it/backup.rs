@@ -243,7 +243,7 @@ fn check_predictions(server: &Server, answered: &HashSet<String>) {
 
 /// Accepts the held load and updates the features; gives the number of rows and the digest of `asked`.
 fn finish(place: &Place, server: &Server, held: &str) -> (Value, Value) {
-    server.post(&at(&format!("loads/{held}/release")), &json!({ "all": true }));
+    server.post(&at(&format!("loads/{held}/accept")), &json!({ "all": true }));
     place.good(&["run", "features"]);
     let versions = server.list(&at("datasets/asked/versions"));
     let counted = place.query("SELECT count(*), count(DISTINCT id) FROM asked");

@@ -26,16 +26,16 @@ fn loads(place: &Place, state: &str) -> Value {
     loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["state"] == state).unwrap().clone()
 }
 
-fn release(place: &Place, load: &Value, further: &[&str]) -> Value {
+fn accept(place: &Place, load: &Value, further: &[&str]) -> Value {
     let id = load["id"].as_str().unwrap();
     let mut args = vec!["data", "accept", id];
     args.extend(further);
     let output = place.good(&args);
     let loads = place.json(&["data", "show", "stock"]);
-    let released = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["id"] == id).unwrap().clone();
-    let entered = format!("{} of {} rows of load `{id}` entered", released["passing"], released["arrived"]);
+    let accepted = loads["loads"]["items"].as_array().unwrap().iter().find(|load| load["id"] == id).unwrap().clone();
+    let entered = format!("{} of {} rows of load `{id}` entered", accepted["passing"], accepted["arrived"]);
     assert!(output.starts_with(&entered), "{output}");
-    released
+    accepted
 }
 
 fn rows(place: &Place) -> Vec<Vec<Value>> {
@@ -73,7 +73,7 @@ fn every_run_fails_with_the_reason_while_a_load_is_held_and_its_file_exists() {
     let again = place.run(&["run"]);
     let (out, err) = (text(&again.stdout), text(&again.stderr));
     assert!(again.status.code() == Some(1) && out.starts_with("nothing to do: ") && out.contains(why), "{out}");
-    assert!(err.contains("perennial data release"), "{err}");
+    assert!(err.contains("perennial data accept"), "{err}");
     let server = Server::up(&place, &[]);
     place.write("in/2.csv", "shop,pieces\nb,1\n");
     server.step("shops", instant("2013-01-01T00:00:00Z"));
@@ -94,10 +94,10 @@ fn every_run_fails_with_the_reason_while_a_load_is_held_and_its_file_exists() {
 fn the_keys_of_an_accepted_load_are_compared_with_the_present_dataset() {
     let (place, held) = february_held();
     assert_eq!(held["reasons"], json!({ "any": 1, "repeated key": 1 }));
-    let released = release(&place, &held, &[]);
+    let accepted = accept(&place, &held, &[]);
     assert_eq!(rows(&place), [[json!("a"), json!(1)], [json!("b"), json!(20)], [json!("d"), json!(2)]]);
-    assert_eq!(released["reasons"], json!({ "any": 1, "key exists": 1, "repeated key": 1 }));
-    assert_eq!((&released["passing"], &released["set_aside"]), (&json!(1), &json!(3)));
+    assert_eq!(accepted["reasons"], json!({ "any": 1, "key exists": 1, "repeated key": 1 }));
+    assert_eq!((&accepted["passing"], &accepted["set_aside"]), (&json!(1), &json!(3)));
     let aside = place.json(&["data", "quarantine", "stock"]);
     let mut reasons: Vec<&str> = aside["rows"].as_array().unwrap().iter().map(|row| row[1].as_str().unwrap()).collect();
     reasons.sort_unstable();
@@ -111,10 +111,10 @@ fn the_keys_of_an_accepted_load_are_compared_with_the_present_dataset() {
 #[test]
 fn with_all_every_row_with_a_new_key_enters_and_is_counted() {
     let (place, held) = february_held();
-    let released = release(&place, &held, &["--all"]);
+    let accepted = accept(&place, &held, &["--all"]);
     let expected = [("a", 1), ("b", 20), ("c", -1), ("d", 2)].map(|(shop, pieces)| [json!(shop), json!(pieces)]);
     assert_eq!(rows(&place), expected);
-    assert_eq!((&released["passing"], &released["set_aside"]), (&json!(2), &json!(2)));
+    assert_eq!((&accepted["passing"], &accepted["set_aside"]), (&json!(2), &json!(2)));
 }
 
 #[test]
@@ -158,10 +158,10 @@ fn a_rejected_load_never_enters_and_its_file_only_with_other_content() {
     assert!(place.good(&["run"]).contains("nothing to do"));
     assert_eq!(rows(&place), [[json!("a"), json!(1)], [json!("b"), json!(20)]]);
     let again = place.run(&["data", "accept", id]);
-    assert!(text(&again.stderr).contains("is discarded: only a held one is released or discarded"), "{again:?}");
+    assert!(text(&again.stderr).contains("is rejected: only a held load can be accepted or rejected"), "{again:?}");
     let ledger = place.json(&["ledger"]);
     let entries = ledger["items"].as_array().unwrap();
-    assert!(entries.iter().any(|entry| entry["verb"] == "discard" && entry["subject"] == held["id"]), "{ledger}");
+    assert!(entries.iter().any(|entry| entry["verb"] == "reject" && entry["subject"] == held["id"]), "{ledger}");
     place.write("in/2.csv", "shop,pieces\nc,1\n");
     place.good(&["run"]);
     assert_eq!(rows(&place).len(), 3);

@@ -64,11 +64,11 @@ fn the_end_of_each_attempt_and_the_acceptance_of_a_held_load_are_recorded_with_a
     let id = held["id"].as_str().unwrap();
     let before = entries(&place).len();
     place.good(&["data", "accept", id, "--all"]);
-    let released = entries(&place).split_off(before);
-    let verbs: Vec<String> = released.iter().map(noun_and_verb).collect();
-    assert_eq!(verbs, ["load release", "dataset_version create", "alert resolve"]);
-    assert_eq!((&released[0]["subject"], &released[0]["actor"]), (&json!(id), &json!("host")));
-    assert_eq!(released[2]["actor"], json!("perennial"), "the server itself resolves the alert");
+    let accepted = entries(&place).split_off(before);
+    let verbs: Vec<String> = accepted.iter().map(noun_and_verb).collect();
+    assert_eq!(verbs, ["load accept", "dataset_version create", "alert resolve"]);
+    assert_eq!((&accepted[0]["subject"], &accepted[0]["actor"]), (&json!(id), &json!("host")));
+    assert_eq!(accepted[2]["actor"], json!("perennial"), "the server itself resolves the alert");
     assert_eq!(place.query("SELECT count(*) FROM rows"), [[json!(3)]]);
 
     let verified = place.run(&["verify"]);

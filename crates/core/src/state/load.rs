@@ -4,12 +4,12 @@ use super::TransitionError;
 use crate::text_enum::text_enum;
 
 text_enum! {
-    /// Where a load stands.
+    /// The state of a load.
     ///
     /// ```text
-    ///            hold           discard
-    ///   staged ───────▶ held ──────────────▶ discarded
-    ///     │  │          │  │    release
+    ///            hold           reject
+    ///   staged ───────▶ held ──────────────▶ rejected
+    ///     │  │          │  │    accept
     ///     │  │          │  └──────────────┐
     ///     │  │  replace │                 ▼
     ///     │  └── begin ─┼──────────▶ committing ── commit ──▶ committed
@@ -18,37 +18,37 @@ text_enum! {
     ///     └───────────────────────────────┴── fail ──▶ failed
     /// ```
     LoadState, "load state" {
-        /// Read, judged and written aside; not yet in the dataset.
+        /// Read, checked and written to the staging area; not yet in the dataset.
         Staged = "staged",
-        /// A check of severity `error` failed: nothing of it enters the dataset.
+        /// A check of severity `error` failed, so no row enters the dataset.
         Held = "held",
-        /// Its number is taken, its commit may or may not have happened.
+        /// Its number is reserved; its commit may or may not have happened.
         Committing = "committing",
         /// Its rows are in the dataset.
         Committed = "committed",
-        /// It was held, and a person said that nothing of it is to enter.
-        Discarded = "discarded",
-        /// New content at its path took its place.
+        /// It was held, and a person rejected it: no row enters the dataset.
+        Rejected = "rejected",
+        /// New content at its path replaced it.
         Replaced = "replaced",
         /// It could not be read or committed.
         Failed = "failed",
     }
 }
 
-/// What may happen to a load.
+/// An event of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadEvent {
     /// Its checks failed.
     Hold,
     /// It passed: its commit begins.
     Begin,
-    /// A person released it although held: its commit begins.
-    Release,
-    /// A person gave it up although held: nothing of it enters.
-    Discard,
+    /// A person accepted it although it was held: its commit begins.
+    Accept,
+    /// A person rejected it: no row enters the dataset.
+    Reject,
     /// Its commit is done.
     Commit,
-    /// New content took its place.
+    /// New content replaced it.
     Replace,
     /// It could not be read or committed.
     Fail,
@@ -60,16 +60,16 @@ impl LoadState {
         use LoadEvent as E;
         match (self, event) {
             (Self::Staged, E::Hold) => Ok(Self::Held),
-            (Self::Staged, E::Begin) | (Self::Held, E::Release) => Ok(Self::Committing),
+            (Self::Staged, E::Begin) | (Self::Held, E::Accept) => Ok(Self::Committing),
             (Self::Committing, E::Commit) => Ok(Self::Committed),
-            (Self::Held, E::Discard) => Ok(Self::Discarded),
+            (Self::Held, E::Reject) => Ok(Self::Rejected),
             (Self::Held | Self::Committed, E::Replace) => Ok(Self::Replaced),
             (Self::Staged | Self::Committing, E::Fail) => Ok(Self::Failed),
             (state, event) => Err(TransitionError::new("load", state.as_str(), event)),
         }
     }
 
-    /// Whether nothing more happens to it by itself.
+    /// Whether it changes only by a person or by new content.
     pub fn is_settled(self) -> bool {
         !matches!(self, Self::Staged | Self::Committing)
     }

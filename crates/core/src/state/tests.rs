@@ -50,15 +50,15 @@ fn every_word_reads_back_to_its_state() {
 #[test]
 fn a_load_moves_only_as_its_diagram_says() {
     use LoadEvent::*;
-    let ways = ways(LoadState::ALL, &[Hold, Begin, Release, Discard, Commit, Replace, Fail], LoadState::transition);
+    let ways = ways(LoadState::ALL, &[Hold, Begin, Accept, Reject, Commit, Replace, Fail], LoadState::transition);
     assert_eq!(
         ways,
         [
             "staged Hold -> held",
             "staged Begin -> committing",
             "staged Fail -> failed",
-            "held Release -> committing",
-            "held Discard -> discarded",
+            "held Accept -> committing",
+            "held Reject -> rejected",
             "held Replace -> replaced",
             "committing Commit -> committed",
             "committing Fail -> failed",

@@ -55,11 +55,7 @@ async fn a_link_to_the_outside_is_refused_and_one_to_the_inside_is_followed() {
 async fn an_invalid_table_path_is_refused() {
     let fixture = Fixture::new();
     for table in ["../x", "/x", "a//b", "", "a/_delta_log", ".hidden", "a b"] {
-        assert_error(
-            &fixture.engine.position(table).await.unwrap_err(),
-            "invalid-argument",
-            &["no fixture for a table"],
-        );
+        assert_error(&fixture.engine.position(table).await.unwrap_err(), "invalid-argument", &["not a table path"]);
     }
 }
 

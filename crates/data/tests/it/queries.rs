@@ -72,7 +72,7 @@ async fn invalid_sql_is_reported_with_line_and_column() {
     );
     let error = fixture.try_query("SELECT 1\nFROM flights").await.unwrap_err();
     assert_error(&error, "sql", &["line 2 column 6", "table `flights` does not exist"]);
-    assert_eq!(error.hint(), Some("tables here: `rows`"));
+    assert_eq!(error.hint(), Some("known tables: `rows`"));
     assert_error(&fixture.try_query("SELEC n FROM rows").await.unwrap_err(), "sql", &["line 1"]);
     assert_error(&fixture.try_query("SELECT n / 0 FROM rows").await.unwrap_err(), "sql", &["ivide by zero"]);
 }

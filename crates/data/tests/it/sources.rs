@@ -172,7 +172,7 @@ async fn an_invalid_line_of_json_is_reported_by_line_and_column() {
     assert_error(
         &fixture.stage(&StageOptions::files(&["b.jsonl"])).await.unwrap_err(),
         "source-file",
-        &["b.jsonl line 1", "no JSON object"],
+        &["b.jsonl line 1", "not a JSON object"],
     );
 }
 

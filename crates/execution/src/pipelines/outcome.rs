@@ -39,7 +39,7 @@ impl Execution {
                     PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
                     _ => PipelineRunEvent::Succeed,
                 };
-                let hint = "repair their files; or decide over the loads that `perennial data show DATASET` names: `perennial data release LOAD` lets one in, `perennial data discard LOAD` gives it up";
+                let hint = "repair their files, or decide on the loads that `perennial data show DATASET` lists: `perennial data accept LOAD` or `perennial data reject LOAD`";
                 (event, finished.state, finished.message.clone(), (held > 0).then(|| hint.to_owned()))
             }
             Err(error) => {

@@ -150,7 +150,7 @@ fn is_unreadable(error: &Error) -> bool {
 
 /// What has to be done with a file.
 enum FileStatus {
-    /// Nothing: its content is in the dataset, held, or was discarded.
+    /// Nothing: its content is in the dataset, held, or was rejected.
     Known,
     /// It was never loaded.
     New(SourceFileRecord),
@@ -189,7 +189,7 @@ impl Scan<'_> {
                 .await?;
             return Ok(FileStatus::Known);
         }
-        let may_change = matches!(before.state, LoadState::Held | LoadState::Discarded)
+        let may_change = matches!(before.state, LoadState::Held | LoadState::Rejected)
             || self.declared.mode == Mode::Replace
             || self.declared.source.on_change == OnChange::Replace;
         if may_change {
@@ -322,7 +322,7 @@ impl Scan<'_> {
             });
         }
         let mut batch = FileBatch::new(records);
-        if matches!(load.state, LoadState::Held | LoadState::Discarded) {
+        if matches!(load.state, LoadState::Held | LoadState::Rejected) {
             batch.supersedes = Some(load.id).filter(|_| load.state == LoadState::Held);
             batch.replaces = find_replaced(self.kernel, load).await?;
         } else if self.declared.mode != Mode::Replace {

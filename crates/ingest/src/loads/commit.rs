@@ -29,7 +29,7 @@ pub(super) struct Commit<'a> {
     pub(super) staged: &'a Staged,
     /// Stat cache entries of the load's files; from the intent on the files are not read again.
     pub(super) files: Vec<SourceFileRecord>,
-    /// [`LoadEvent::Begin`], or [`LoadEvent::Release`] for a held load.
+    /// [`LoadEvent::Begin`], or [`LoadEvent::Accept`] for a held load.
     pub(super) event: LoadEvent,
     /// Whether rows that failed checks are committed too.
     pub(super) all: bool,
@@ -72,7 +72,7 @@ pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<Datas
     };
     let opened = intent.clone();
     let recorder = Recorder::new(caller, Some(dataset.project_id)).await?;
-    let released = (event == LoadEvent::Release).then(|| release_entry(dataset, &intent, all));
+    let accepted = (event == LoadEvent::Accept).then(|| accept_entry(dataset, &intent, all));
     caller
         .kernel
         .store()
@@ -80,8 +80,8 @@ pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<Datas
             Box::pin(async move {
                 loads::begin(tx, &opened, event, at.wall_ms).await?;
                 cache_files(tx, opened.load_id, files).await?;
-                match released {
-                    Some(released) => recorder.record(tx, released).await,
+                match accepted {
+                    Some(accepted) => recorder.record(tx, accepted).await,
                     None => Ok(()),
                 }
             })
@@ -90,13 +90,13 @@ pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<Datas
     finish_commit(caller, dataset, &intent, all).await
 }
 
-/// The ledger entry for the release of a held load.
-fn release_entry(dataset: &Dataset, intent: &LoadIntent, all: bool) -> LedgerEvent {
+/// The ledger entry for the acceptance of a held load.
+fn accept_entry(dataset: &Dataset, intent: &LoadIntent, all: bool) -> LedgerEvent {
     LedgerEvent {
         chain: Chain::Project(intent.project_id),
         noun: "load",
         subject: intent.load_id.to_string(),
-        verb: "release",
+        verb: "accept",
         payload: json!({ "dataset": dataset.name, "number": intent.number, "all": all, "digest": intent.version.digest }),
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn apply_staged(load: &mut Load, staged: &Staged) -> Result<()> {
     Ok(())
 }
 
-/// The answer of staging, stored with a load until it is committed or discarded.
+/// The answer of staging, stored with a load until it is committed or rejected.
 pub(super) fn parse_staged(load: &Load) -> Option<Staged> {
     serde_json::from_value(load.staged.clone()?).ok()
 }

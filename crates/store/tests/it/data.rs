@@ -161,12 +161,12 @@ async fn a_held_load_is_released_or_replaced(db: &Db) {
         (replaced.state, replaced.replaced_by, replaced.message.as_deref()),
         (LoadState::Replaced, Some(by), None)
     );
-    begin(db, &replaced, 1, LoadEvent::Release).await.unwrap_err();
+    begin(db, &replaced, 1, LoadEvent::Accept).await.unwrap_err();
 
     write_tx!(db.store, tx => { Ok(loads::apply(tx, by, LoadEvent::Hold, None, NOW).await?) }).unwrap();
     begin(db, &two, 1, LoadEvent::Begin).await.unwrap_err();
     begin(db, &two, 1, LoadEvent::Commit).await.unwrap_err();
-    begin(db, &two, 1, LoadEvent::Release).await.unwrap();
+    begin(db, &two, 1, LoadEvent::Accept).await.unwrap();
     commit(db, &two, 1).await.unwrap();
 }
 

@@ -1,8 +1,8 @@
 //! A fresh database for each test, of either kind.
 
 use perennial_store::{Options, Store};
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 /// Where a PostgreSQL server for tests listens: `postgres://user@host:port/postgres`.
@@ -44,6 +44,20 @@ impl Db {
         Self { store, url, place: Place::Server(name) }
     }
 
+    /// Executes statements on a connection of their own.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        match &self.place {
+            Place::Folder(_) => {
+                let mut conn = SqliteConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            }
+            Place::Server(_) => {
+                let mut conn = PgConnection::connect(&self.url).await.unwrap();
+                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+            }
+        }
+    }
+
     /// Takes the database away.
     pub(crate) async fn finish(self) {
         self.store.close().await.unwrap();
@@ -70,9 +84,13 @@ fn url_of(database: &str) -> String {
 
 /// The database that others are copied from, made once for these migrations.
 async fn template(admin: &mut PgConnection) -> String {
-    let migrations = include_str!("../../migrations/postgres/0001_initial.sql");
+    let migrations = [
+        include_str!("../../migrations/postgres/0001_initial.sql"),
+        include_str!("../../migrations/postgres/0002_reject_loads.sql"),
+    ];
     let digest = migrations
-        .bytes()
+        .iter()
+        .flat_map(|migration| migration.bytes())
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let name = format!("perennial_template_{digest:x}");
     sqlx::query("SELECT pg_advisory_lock(7041)").execute(&mut *admin).await.unwrap();

@@ -88,7 +88,7 @@ async fn random_lives_of_loads_agree_with_a_model(db: &Db) {
             }
             Operation::Begin(place, held) => {
                 let Some(one) = pick(place) else { continue };
-                let event = if held { LoadEvent::Release } else { LoadEvent::Begin };
+                let event = if held { LoadEvent::Accept } else { LoadEvent::Begin };
                 let number = model.newest + 1;
                 let answer = begin(db, &one, number, event).await;
                 let expected = model.open.is_none() && model.apply(one.id, event);

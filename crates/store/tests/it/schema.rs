@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use perennial_core::state::LoadState;
 use perennial_core::{Error as CoreError, ErrorCode};
 use perennial_store::{Error, Options, Store, loads, projects, tokens};
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
-use crate::db::{Db, write_tx};
+use crate::db::{Db, on_both, write_tx};
 use crate::fixtures::{NOW, dataset, load, project};
 
 /// Opening a store that is up to date takes no longer than this.
@@ -74,6 +75,24 @@ async fn the_migrations_have_the_same_names_for_both_databases() {
         names
     };
     assert_eq!(names("sqlite"), names("postgres"));
+}
+
+on_both! { a_discarded_load_of_an_earlier_version_is_rejected }
+
+/// Sets a load to the state of an earlier version, and takes back the migration that renames the state.
+const BEFORE_REJECTED: &str = "UPDATE loads SET state = 'discarded'; DELETE FROM _sqlx_migrations WHERE version = 2;";
+
+async fn a_discarded_load_of_an_earlier_version_is_rejected(db: &Db) {
+    let project = project(&db.store, "shops").await;
+    let dataset = dataset(&db.store, project.id, "stock").await;
+    let one = load(&dataset, "in/1.csv");
+    let inserted = one.clone();
+    write_tx!(db.store, tx => { Ok(loads::insert(tx, &inserted).await?) }).unwrap();
+    db.execute(BEFORE_REJECTED).await;
+    let again = Store::open(&db.url, Options::default()).await.unwrap();
+    let found = loads::get(&mut again.read().await.unwrap(), one.id).await.unwrap();
+    assert_eq!(found.state, LoadState::Rejected);
+    again.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -168,7 +168,7 @@ async fn settle_held(mut worker: Worker) -> Forever {
                 Delivery::Accepted => {
                     worker.enters(day, Enters::Unknown);
                     let id = load["id"].as_str().unwrap();
-                    worker.server.post(&format!("{BASE}/loads/{id}/release"), &json!({})).await?;
+                    worker.server.post(&format!("{BASE}/loads/{id}/accept"), &json!({})).await?;
                     worker.enters(day, Enters::Yes);
                     worker.journal().accepted.insert(id.to_owned());
                 }

@@ -49,7 +49,7 @@ pub(super) fn finish(runtime: &Runtime, client: &ServerClient, place: &Place, jo
                 put(&place.path(), day, rows);
             } else {
                 let id = load["id"].as_str().unwrap();
-                client.post(&format!("{BASE}/loads/{id}/release"), &json!({})).await?;
+                client.post(&format!("{BASE}/loads/{id}/accept"), &json!({})).await?;
                 rows = ROWS_SHORT;
             }
             journal.lock().unwrap().files.insert(day, Delivered { rows, enters: Enters::Yes });

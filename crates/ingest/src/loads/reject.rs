@@ -1,4 +1,4 @@
-//! Discarding a held load: a person decides that none of its rows enter the dataset.
+//! Rejecting a held load: none of its rows enters the dataset.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use perennial_store::loads::Load;
 use perennial_store::{datasets, loads};
 use serde_json::json;
 
-use super::release::get_held;
+use super::accept::get_held;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -23,7 +23,7 @@ use crate::source_alerts;
 impl Ingest {
     /// Discards a held load. Its file stays known and is loaded again only with other content. Returns the load before the
     /// change, and its dataset.
-    pub async fn discard_load(
+    pub async fn reject_load(
         &self,
         caller: &Caller,
         project: &Arc<ProjectState>,
@@ -36,7 +36,7 @@ impl Ingest {
         let load = get_held(caller, project, id).await?;
         if load.source_path.is_none() {
             return Err(wrong_state(format!("load `{id}` is the result of a step, which would produce it again"))
-                .with_hint("change the step or the checks of its dataset, or release the load"));
+                .with_hint("change the step or the checks of its dataset, or accept the load"));
         }
         let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
         let recorder = Recorder::new(caller, Some(project.id)).await?;
@@ -44,15 +44,15 @@ impl Ingest {
             chain: Chain::Project(project.id),
             noun: "load",
             subject: id.to_string(),
-            verb: "discard",
+            verb: "reject",
             payload: json!({ "dataset": dataset.name, "arrived": load.arrived, "content": load.content_digest }),
         };
-        let message = format!("discarded by `{}`", caller.principal.name);
+        let message = format!("rejected by `{}`", caller.principal.name);
         kernel
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    loads::apply(tx, id, LoadEvent::Discard, Some(&message), recorder.at.wall_ms).await?;
+                    loads::apply(tx, id, LoadEvent::Reject, Some(&message), recorder.at.wall_ms).await?;
                     recorder.record(tx, change).await
                 })
             })

@@ -1,4 +1,4 @@
-//! Releasing a held load: a person takes the responsibility for its rows.
+//! Accepting a held load: a person takes responsibility for its rows.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::source_alerts;
 impl Ingest {
     /// Commits a held load because a person decides so: its passing rows, or every row with `all`. Returns the committed
     /// load and its version.
-    pub async fn release_load(
+    pub async fn accept_load(
         &self,
         caller: &Caller,
         project: &Arc<ProjectState>,
@@ -45,7 +45,7 @@ impl Ingest {
         let base = base.as_ref();
         let (load, staged) = restage(caller, project, &dataset, base, load).await?;
         let dataset = Dataset { last_number: base.map_or(0, |base| base.number), ..dataset };
-        let (event, files, at) = (LoadEvent::Release, Vec::new(), project.now());
+        let (event, files, at) = (LoadEvent::Accept, Vec::new(), project.now());
         let request = Commit { dataset: &dataset, base, load: &load, staged: &staged, files, event, all, at };
         let version = commit(caller, request).await?;
         let load = loads::get(&mut *kernel.store().read().await?, id).await?;
@@ -61,7 +61,7 @@ pub(super) async fn get_held(caller: &Caller, project: &ProjectState, id: LoadId
         return Err(Error::not_found("load", id));
     }
     if load.state != LoadState::Held {
-        return Err(wrong_state(format!("load `{id}` is {}: only a held one is released or discarded", load.state)));
+        return Err(wrong_state(format!("load `{id}` is {}: only a held load can be accepted or rejected", load.state)));
     }
     Ok(load)
 }
