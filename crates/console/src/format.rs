@@ -1,5 +1,6 @@
 //! Values as people read them.
 
+use perennial_core::cause::Cause;
 use serde_json::Value;
 
 #[cfg(test)]
@@ -175,12 +176,16 @@ pub(crate) fn value(value: &Value) -> String {
     }
 }
 
-/// What made something, in words: `trigger renew, because alert delay.stale`.
-pub(crate) fn cause(cause: &Value) -> String {
-    let word = |key: &str| cause[key].as_str();
-    let kind = word("kind").unwrap_or("unknown").replace('_', " ");
-    let who = word("by").or(word("trigger")).or(word("monitor")).map(|who| format!(" {who}")).unwrap_or_default();
-    let because =
-        word("because").or(word("event")).or(word("rule")).map(|why| format!(", because {why}")).unwrap_or_default();
-    format!("{kind}{who}{because}")
+/// A cause in words: `trigger renew, because alert:delay.stale`.
+pub(crate) fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Person { by, .. } => format!("person {by}"),
+        Cause::Trigger { trigger, event, .. } => format!("trigger {trigger}, because {event}"),
+        Cause::RollbackRule { rule: Some(rule), .. } => format!("rollback rule, because {rule}"),
+        Cause::Monitor { .. }
+        | Cause::Declared { .. }
+        | Cause::DeclarationGone {}
+        | Cause::Canary { .. }
+        | Cause::RollbackRule { rule: None, .. } => cause.kind().replace('_', " "),
+    }
 }

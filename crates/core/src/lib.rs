@@ -5,6 +5,7 @@
 
 pub mod blob;
 pub mod calendar;
+pub mod cause;
 pub mod clock;
 pub mod digest;
 pub mod entity;

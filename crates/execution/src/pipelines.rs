@@ -14,12 +14,13 @@ mod step_plan;
 
 pub use active_run::{Activation, ActiveRun};
 pub(crate) use active_runs::ActiveRuns;
-pub use context::{Context, MONITOR_CAUSE};
+pub use context::Context;
 pub use dry_run::Plan;
 pub use event::PipelineEvent;
 pub use execute::Executed;
 pub use outcome::RunOutcome;
+pub use perennial_core::entity::PipelineOptions;
 pub use recover::recover;
-pub use request::{Options, pending, request};
+pub use request::{pending, request};
 pub use step_plan::StepPlan;
 pub(crate) use step_plan::plan_step;

@@ -346,7 +346,7 @@ async fn succeed(
     let inputs = input_nodes(context, step, parts);
     let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
     let payload = json!({ "step": step, "outputs": outputs.iter().map(|output| json!({ "name": output.name, "digest": output.digest })).collect::<Vec<_>>() });
-    let cause = context.caller.cause.clone();
+    let cause = context.caller.cause_text();
     context
         .caller
         .kernel
@@ -405,7 +405,7 @@ async fn fail(context: &Context, step: &StepName, id: StepRunId, outcome: StepOu
     }
     let outcome = StepOutcome { message: Some(error.message().to_owned()), ..outcome };
     let (project_id, actor) = (context.project.id, context.caller.principal.name.clone());
-    let (cause, payload) = (context.caller.cause.clone(), json!({ "step": step, "error": error.code().name() }));
+    let (cause, payload) = (context.caller.cause_text(), json!({ "step": step, "error": error.code().name() }));
     context
         .caller
         .kernel

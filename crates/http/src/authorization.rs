@@ -88,8 +88,7 @@ pub(crate) async fn authorize(
 async fn resolve_project(perimeter: &Perimeter, parts: &mut Parts, principal: &Principal) -> Result<Arc<ProjectState>> {
     let name = path_param(parts, "project").await?;
     let missing = || {
-        Error::not_found("project", name.escape_debug())
-            .with_hint("`perennial run` in the project's folder registers it")
+        Error::not_found("project", name.escape_debug()).with_hint("`perennial run` in the project's folder creates it")
     };
     let parsed = name.parse().map_err(|_| missing())?;
     let project = perimeter.app().projects.get_by_name(&parsed).await?;

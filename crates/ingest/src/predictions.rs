@@ -5,6 +5,7 @@ mod columns;
 use std::sync::Arc;
 
 use perennial_config::predictions_of;
+use perennial_core::entity::AlertSubject;
 use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
 use perennial_core::name::{DatasetName, EndpointName};
@@ -87,8 +88,8 @@ impl SealedSegment<'_> {
     }
 
     /// The subject of its alerts.
-    fn subject(&self) -> String {
-        format!("segment:{}/{}", self.endpoint, self.number)
+    fn subject(&self) -> AlertSubject {
+        AlertSubject::Segment { endpoint: self.endpoint.clone(), number: self.number }
     }
 
     /// Loads its rows into the dataset and removes its file.
@@ -116,7 +117,7 @@ impl SealedSegment<'_> {
     /// Fires an alert, once, that it stays in the log.
     async fn alert(&self, error: &Error) -> Result<()> {
         let subject = self.subject();
-        tracing::warn!(project = %self.project.name, subject, error = error.chain(), "a segment of predictions cannot be loaded");
+        tracing::warn!(project = %self.project.name, %subject, error = error.chain(), "a segment of predictions cannot be loaded");
         let message = format!(
             "predictions of `{}` (segment {}) cannot be loaded into their dataset: {}; they stay in the log and are retried",
             self.endpoint,

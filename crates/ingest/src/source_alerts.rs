@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use perennial_core::entity::{Alert, AlertSubject};
 use perennial_core::name::DatasetName;
 use perennial_core::state::{AlertEvent, LoadState};
 use perennial_core::{Error, Result};
 use perennial_kernel::{Caller, Kernel, alerts};
 use perennial_projects::ProjectState;
-use perennial_store::alerts::Alert;
 use perennial_store::{alerts as alert_rows, datasets, loads};
 use serde_json::json;
 
@@ -30,7 +30,7 @@ const SOURCE_ERRORS_MAX: usize = 100;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SourceError {
     /// The subject of its alert.
-    subject: String,
+    subject: AlertSubject,
     /// Distinguishes it from another error of the same subject: the message without its causes, which may vary.
     kind: String,
     /// The message of its alert.
@@ -39,7 +39,7 @@ pub(crate) struct SourceError {
 
 impl SourceError {
     pub(crate) fn new(dataset: &DatasetName, path: &str, error: &Error) -> Self {
-        let subject = format!("file:{dataset}/{path}");
+        let subject = AlertSubject::File { dataset: dataset.clone(), path: path.to_owned() };
         Self { subject, kind: error.message().to_owned(), message: collect::describe_error(error) }
     }
 
@@ -90,13 +90,13 @@ async fn try_refresh(caller: &Caller, project: &ProjectState, scans: &BTreeMap<D
         }
     }
     for alert in open {
-        let is_past = match alert.subject.split_once(':') {
-            Some(("load", id)) => {
-                loads::get(&mut *caller.kernel.store().read().await?, id.parse()?).await?.state != LoadState::Held
+        let is_past = match &alert.subject {
+            AlertSubject::Load(id) => {
+                loads::get(&mut *caller.kernel.store().read().await?, *id).await?.state != LoadState::Held
             }
-            Some(("dataset", name)) => has_delivered(caller, project, name, alert.window_start_ms).await?,
-            Some(("file", path)) => is_file_alert_past(project, path, &alert, scans),
-            _ => false,
+            AlertSubject::Dataset(name) => has_delivered(caller, project, name, alert.window_start_ms).await?,
+            AlertSubject::File { dataset, .. } => is_file_alert_past(project, dataset, &alert, scans),
+            AlertSubject::Monitor(_) | AlertSubject::Window(_) | AlertSubject::Segment { .. } => false,
         };
         if is_past {
             alerts::apply(caller, alert, AlertEvent::Resolve).await?;
@@ -106,9 +106,9 @@ async fn try_refresh(caller: &Caller, project: &ProjectState, scans: &BTreeMap<D
 }
 
 /// Whether a dataset has had a load since an instant of the project clock, or does not exist any more.
-async fn has_delivered(caller: &Caller, project: &ProjectState, name: &str, since_ms: i64) -> Result<bool> {
+async fn has_delivered(caller: &Caller, project: &ProjectState, name: &DatasetName, since_ms: i64) -> Result<bool> {
     let mut reader = caller.kernel.store().read().await?;
-    let Some(dataset) = datasets::find_by_name(&mut reader, project.id, &name.parse()?).await? else { return Ok(true) };
+    let Some(dataset) = datasets::find_by_name(&mut reader, project.id, name).await? else { return Ok(true) };
     let latest = loads::find_latest_arrival(&mut reader, dataset.id).await?;
     Ok(latest.is_some_and(|load| load.project_ms > since_ms))
 }
@@ -116,17 +116,16 @@ async fn has_delivered(caller: &Caller, project: &ProjectState, name: &str, sinc
 /// Whether the file of an alert is gone, can be loaded or has another error, or its dataset is not declared any more.
 fn is_file_alert_past(
     project: &ProjectState,
-    path: &str,
+    dataset: &DatasetName,
     alert: &Alert,
     scans: &BTreeMap<DatasetName, SourceScan>,
 ) -> bool {
-    let Some(dataset) = path.split('/').next().and_then(|name| name.parse::<DatasetName>().ok()) else { return true };
-    if project.find_submission().is_some_and(|now| !now.project.datasets.contains_key(&dataset)) {
+    if project.find_submission().is_some_and(|now| !now.project.datasets.contains_key(dataset)) {
         return true;
     }
     let has_changed = |scan: &SourceScan| match scan.errors.iter().find(|error| error.subject == alert.subject) {
         Some(error) => !error.is_reported_by(alert),
         None => scan.is_complete && scan.errors.len() < SOURCE_ERRORS_MAX,
     };
-    scans.get(&dataset).is_some_and(has_changed)
+    scans.get(dataset).is_some_and(has_changed)
 }

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::Caller;
 use crate::ledger::{LedgerEvent, Recorder};
 
+pub use perennial_core::entity::{Alert, AlertSubject};
 pub use perennial_store::Page;
-pub use perennial_store::alerts::Alert;
 
 /// Alerts of a project, newest first.
 pub async fn list(caller: &Caller, project: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Alert>> {
@@ -26,7 +26,7 @@ pub async fn list(caller: &Caller, project: ProjectId, after: Option<&str>, limi
 pub fn new(
     project: ProjectId,
     at: Instant,
-    (subject, name, window_start_ms): (String, &str, i64),
+    (subject, name, window_start_ms): (AlertSubject, &str, i64),
     facts: Value,
     message: String,
 ) -> Alert {
@@ -101,7 +101,7 @@ pub async fn acknowledge(caller: &Caller, project: ProjectId, id: AlertId) -> Re
 pub async fn resolve_past(
     caller: &Caller,
     project: ProjectId,
-    (subject, name): (&str, &str),
+    (subject, name): (&AlertSubject, &str),
     is_past: impl Fn(i64) -> bool,
 ) -> Result<()> {
     for alert in list_past(caller, project, (subject, name), is_past).await? {
@@ -114,7 +114,7 @@ pub async fn resolve_past(
 pub async fn list_past(
     caller: &Caller,
     project: ProjectId,
-    (subject, name): (&str, &str),
+    (subject, name): (&AlertSubject, &str),
     is_past: impl Fn(i64) -> bool,
 ) -> Result<Vec<Alert>> {
     let mut known = table::list_of_subject(&mut *caller.kernel.store().read().await?, project, subject).await?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use perennial_core::Result;
+use perennial_core::cause::ChangeCause;
 use perennial_core::id::{PrincipalId, ProjectId};
 use perennial_core::permission::{Permission, Principal, Role};
 
@@ -15,8 +16,8 @@ pub struct Caller {
     pub kernel: Arc<Kernel>,
     /// The principal.
     pub principal: Principal,
-    /// What the call is part of, such as a pipeline run or a trigger; stored as the cause in records.
-    pub cause: Option<String>,
+    /// The work that the call is part of, such as a pipeline run; recorded as the cause of its changes.
+    pub cause: Option<ChangeCause>,
 }
 
 impl Caller {
@@ -25,15 +26,20 @@ impl Caller {
         Self { kernel, principal, cause: None }
     }
 
-    /// The server itself, acting on clocks and triggers. It holds every permission.
-    pub fn system(kernel: Arc<Kernel>, cause: impl Into<String>) -> Self {
+    /// The server itself with every permission, executing a task such as `clock`.
+    pub fn system(kernel: Arc<Kernel>, task: &str) -> Self {
         let principal = Principal {
             id: PrincipalId::from(uuid::Uuid::nil()),
             name: "perennial".to_owned(),
             grants: vec![(None, Role::Admin)],
             run: None,
         };
-        Self { kernel, principal, cause: Some(cause.into()) }
+        Self { kernel, principal, cause: Some(ChangeCause::Named(task.to_owned())) }
+    }
+
+    /// The text of the cause, for ledger entries.
+    pub fn cause_text(&self) -> Option<String> {
+        self.cause.as_ref().map(ToString::to_string)
     }
 
     /// Refuses when the principal lacks `permission` on the project.

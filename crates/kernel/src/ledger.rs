@@ -51,7 +51,7 @@ impl Recorder {
             let wall_ms = caller.kernel.services.clock.wall_ms();
             Instant { wall_ms, project_ms: wall_ms }
         };
-        Ok(Self { actor: caller.principal.name.clone(), cause: caller.cause.clone(), at })
+        Ok(Self { actor: caller.principal.name.clone(), cause: caller.cause_text(), at })
     }
 
     /// Appends the entry about a change. Nothing but entries may follow in the transaction, and those on

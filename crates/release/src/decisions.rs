@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_config::StepKind;
+use perennial_core::entity::{DecisionBody, GateResult};
 use perennial_core::id::{DecisionId, ModelId};
 use perennial_core::model::Predictor;
 use perennial_core::release::ReleaseContent;
-use perennial_core::rule::{Evaluation, Verdict};
+use perennial_core::rule::Verdict;
 use perennial_core::state::ModelVersionState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::decisions::Decision;
@@ -16,7 +17,6 @@ use perennial_store::model_versions::ModelVersion;
 use perennial_store::registered_models::RegisteredModel;
 use perennial_store::releases::Release;
 use perennial_store::{dataset_versions, decisions, ledger, lineage, model_versions, registered_models, releases};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use perennial_execution::pipelines::Context;
@@ -39,18 +39,6 @@ pub struct Decided {
     pub decision: Option<Decision>,
     /// Whether it was made just now.
     pub is_new: bool,
-}
-
-/// One gate's expression and its evaluation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GateResult {
-    /// The gate.
-    pub gate: String,
-    /// Its expression.
-    pub expression: String,
-    /// The answer with the values it saw.
-    #[serde(rename = "judgement")]
-    pub evaluation: Evaluation,
 }
 
 /// With fewer test rows the metrics are uncertain, and the Decision says so.
@@ -93,7 +81,12 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let version = version_of(context, candidate.digest.clone()).await?;
     let content = content(context, &evidence, &candidate.digest)?;
     let digest = content.digest();
-    let body = json!({ "gates": gates, "leaks": evidence.leaks, "evidence": row.id, "content": content });
+    let body = DecisionBody {
+        gates: gates.clone(),
+        leaks: evidence.leaks.clone(),
+        evidence: row.id,
+        content: content.clone(),
+    };
     let known =
         decisions::list_of_release(&mut *context.caller.kernel.store().read().await?, context.project.id, &digest)
             .await?;
@@ -233,7 +226,7 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
     };
     let is_new = known.is_none();
     let (project_id, actor, cause) =
-        (context.project.id, context.caller.principal.name.clone(), context.caller.cause.clone());
+        (context.project.id, context.caller.principal.name.clone(), context.caller.cause_text());
     let mut version = ModelVersion {
         model_id: new_model.id,
         number: 0,
@@ -369,7 +362,7 @@ async fn store(
         .map(|table| (table.dataset.id, table.version.number))
         .collect();
     let at = perennial_core::clock::Instant { wall_ms: decision.wall_ms, project_ms: decision.project_ms };
-    let (actor, cause) = (context.caller.principal.name.clone(), context.caller.cause.clone());
+    let (actor, cause) = (context.caller.principal.name.clone(), context.caller.cause_text());
     kernel.store()
         .write(move |tx| {
             Box::pin(async move {

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use perennial_config::Endpoint as Declared;
+use perennial_core::cause::Cause;
 use perennial_core::clock::Instant;
 use perennial_core::id::{DecisionId, ModelId, ProjectId, PromotionId};
 use perennial_core::model::Signature;
@@ -31,7 +32,7 @@ use perennial_store::promotions::{Promotion, PromotionKind};
 use perennial_store::registered_models::ModelAlias;
 use perennial_store::releases::Refusal;
 use perennial_store::{decisions, endpoints, lineage, model_versions, promotions, registered_models, releases};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::decisions::{CHAMPION, Decided, load_version, release_node};
 use crate::router::{Answering, Canary, Counts, Deployment, EndpointRouter};
@@ -149,7 +150,7 @@ impl Endpoints {
             .await?;
             let by = before.into_iter().find(|promotion| promotion.to_number == Some(champion.number));
             let (decision, digest) = by.map_or((None, None), |by| (by.decision_id, by.release_digest));
-            let cause = json!({ "kind": "declared", "endpoint": name });
+            let cause = Cause::Declared { endpoint: name.clone() };
             let kind = PromotionKind::Promotion;
             self.promote(caller, project, &endpoint, champion.number, decision, digest.as_deref(), kind, cause, None)
                 .await?;
@@ -261,7 +262,7 @@ impl Endpoints {
             context.run.cause.clone(),
             at,
         );
-        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
         let champion = endpoint.champion_number.and_then(|number| self.answering(name, number));
         let asked = champion.map_or_else(String::new, |champion| {
             new_inputs_note(ready.model.signature(), champion.model.signature(), champion.number)
@@ -330,7 +331,7 @@ fn promotion(
     to: Option<i64>,
     decision: Option<DecisionId>,
     digest: Option<&str>,
-    cause: Value,
+    cause: Cause,
     at: Instant,
 ) -> Promotion {
     Promotion {
@@ -419,7 +420,7 @@ impl Endpoints {
         decision: Option<DecisionId>,
         digest: Option<&str>,
         kind: PromotionKind,
-        cause: Value,
+        cause: Cause,
         refusal: Option<Refusal>,
     ) -> Result<()> {
         let ready = self.ready(project, endpoint, number).await?;
@@ -427,7 +428,7 @@ impl Endpoints {
         let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
         let alias =
             ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
-        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
         let ends_canary = endpoint.is_canary_live();
         let (shared, project) = (self.clone(), project.clone());
         // The record and the swap complete together, even when the caller is dropped in between.
@@ -486,7 +487,7 @@ impl Endpoints {
     ) -> Result<String> {
         caller.require(Permission::Approve, project.id)?;
         let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
-        let cause = json!({ "kind": "person", "by": caller.principal.name });
+        let cause = Cause::person(&caller.principal.name);
         if endpoint.is_canary_live() {
             let number = endpoint.canary_number.unwrap_or_default();
             self.end_canary(caller, project, &endpoint, cause).await?;
@@ -540,14 +541,14 @@ async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result
 }
 
 /// A release that triggers may not bring to the endpoint again.
-fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: i64, cause: &Value) -> Refusal {
+fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: i64, cause: &Cause) -> Refusal {
     let at = project.now();
     Refusal {
         project_id: project.id,
         endpoint: endpoint.name.clone(),
         release_digest: digest,
         number,
-        cause: cause.to_string(),
+        cause: cause.clone(),
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
     }
@@ -560,7 +561,7 @@ impl Endpoints {
         caller: &Caller,
         project: &Arc<ProjectState>,
         endpoint: &Endpoint,
-        cause: Value,
+        cause: Cause,
     ) -> Result<()> {
         let at = project.now();
         let digest = endpoint.canary_release_digest.clone();
@@ -578,7 +579,7 @@ impl Endpoints {
         let refusal = digest
             .zip(endpoint.canary_number)
             .map(|(digest, number)| refusal(project, endpoint, digest, number, &cause));
-        let (stored, cause_text) = (endpoint.clone(), caller.cause.clone());
+        let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
         self.as_one(project, &endpoint.name, None, move |tx| {
             Box::pin(async move {
                 endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;

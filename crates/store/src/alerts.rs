@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
 
-pub use perennial_core::entity::Alert;
+pub use perennial_core::entity::{Alert, AlertSubject};
 
 impl Record for Alert {
     const TABLE: &'static str = "alerts";
@@ -72,7 +72,7 @@ pub async fn list_open(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Ale
 }
 
 /// Alerts about one thing, newest first.
-pub async fn list_of_subject(conn: &mut Conn, project_id: ProjectId, subject: &str) -> Result<Vec<Alert>> {
+pub async fn list_of_subject(conn: &mut Conn, project_id: ProjectId, subject: &AlertSubject) -> Result<Vec<Alert>> {
     conn.all(sql!("alerts/list_of_subject"), bind![project_id, subject]).await
 }
 

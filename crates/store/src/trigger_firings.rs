@@ -38,6 +38,11 @@ pub async fn fire(tx: &mut Tx, firing: &TriggerFiring) -> Result<bool> {
     Ok(tx.execute(sql!("trigger_firings/fire"), values).await? == 1)
 }
 
+/// Whether a trigger has fired for a cause.
+pub async fn exists(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName, cause_id: &str) -> Result<bool> {
+    Ok(conn.scalar::<i64>(sql!("trigger_firings/exists"), bind![project_id, trigger, cause_id]).await?.is_some())
+}
+
 /// Firings of a trigger, newest first.
 pub async fn list(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName) -> Result<Vec<TriggerFiring>> {
     conn.all(sql!("trigger_firings/list"), bind![project_id, trigger]).await

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use perennial_core::cause::{Cause, ChangeCause};
 use perennial_core::entity::{
-    DatasetKind, DatasetVersion, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, PinHolder,
-    PipelineKind, PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
+    AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantScope, LoadOrigin,
+    MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind, StepOutputKind,
+    TokenKind,
 };
 use perennial_core::id::{
     AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, LoadId, ModelId, PipelineRunId,
@@ -214,7 +216,7 @@ text_column! {
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
     AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
-    DatasetKind, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
+    AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
     PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
 }
 
@@ -306,7 +308,7 @@ macro_rules! json_column {
     )*};
 }
 
-json_column!(Json, Schema, Vec<String>, DatasetVersion);
+json_column!(Json, Schema, Vec<String>, Cause, DatasetVersion, DecisionBody, PipelineOptions);
 
 /// The JSON text of a value whose serialisation cannot fail: string keys and plain values only.
 pub(crate) fn json_text(value: &impl serde::Serialize) -> String {

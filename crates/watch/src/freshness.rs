@@ -2,6 +2,7 @@
 
 use perennial_core::Result;
 use perennial_core::calendar::{Duration, local};
+use perennial_core::entity::AlertSubject;
 use perennial_core::name::DatasetName;
 use perennial_kernel::{Caller, Kernel, alerts};
 use perennial_projects::{ProjectState, Submission};
@@ -64,7 +65,7 @@ pub(crate) async fn alert_late_sources(
         };
         let message = format!("dataset `{dataset}` is late: {gap}, expected every {every}");
         let facts = json!({ "last_ms": has_delivered.then_some(since_ms), "every": every.to_string() });
-        let about = (format!("dataset:{dataset}"), "late", since_ms);
+        let about = (AlertSubject::Dataset(dataset.clone()), "late", since_ms);
         let alert = alerts::new(project.id, now, about, facts, message.clone());
         if alerts::fire(caller, alert, None).await? {
             messages.push(message);

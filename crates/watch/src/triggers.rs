@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use perennial_config::{Event, Start, Trigger};
+use perennial_core::cause::{Cause, TriggerEvent};
+use perennial_core::entity::AlertSubject;
 use perennial_core::name::TriggerName;
 use perennial_core::state::AlertState;
 use perennial_core::{Error, ErrorCode, Result};
@@ -10,9 +12,8 @@ use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::trigger_firings::TriggerFiring;
 use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
-use serde_json::{Value, json};
 
-use perennial_execution::pipelines::{self, Options};
+use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_kernel::alerts::node;
 use perennial_kernel::{Caller, ProjectEntry, record};
 
@@ -41,14 +42,11 @@ impl Watch {
         let mut messages = Vec::new();
         for (name, trigger) in &submission.project.triggers {
             for event in &trigger.on {
-                match causes(caller, project, submission, name, event).await {
-                    Ok(causes) => {
-                        for (cause_id, cause) in causes {
-                            messages.extend(
-                                self.fire_trigger(caller, project, (name, trigger), event, cause_id, cause)
-                                    .await
-                                    .transpose(),
-                            );
+                match occurrences(caller, project, submission, name, event).await {
+                    Ok(occurrences) => {
+                        for occurrence in occurrences {
+                            let fired = self.fire_trigger(caller, project, (name, trigger), event, occurrence).await;
+                            messages.extend(fired.transpose());
                         }
                     }
                     Err(error) => messages.push(Err(error)),
@@ -59,34 +57,31 @@ impl Watch {
     }
 }
 
-/// The current causes of an event, each with an id that fires once.
-async fn causes(
+/// The current occurrences of an event; each fires the trigger once.
+async fn occurrences(
     caller: &Caller,
     project: &ProjectState,
     submission: &Submission,
     name: &TriggerName,
     event: &Event,
-) -> Result<Vec<(String, Value)>> {
+) -> Result<Vec<TriggerEvent>> {
     let mut reader = caller.kernel.store().read().await?;
     match event {
         Event::Alert { monitor, alert } => {
             let open = alerts::list_open(&mut reader, project.id).await?;
-            let subject = format!("monitor:{monitor}");
+            let subject = AlertSubject::Monitor(monitor.clone());
             let firing = open
                 .into_iter()
                 .filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
-            Ok(firing
-                .map(|alert| (alert.id.to_string(), json!({ "alert": alert.id, "message": alert.message })))
-                .collect())
+            Ok(firing.map(|alert| TriggerEvent::Alert { alert: alert.id, message: alert.message }).collect())
         }
         Event::Dataset(dataset) => {
             let Some(dataset) = datasets::find_by_name(&mut reader, project.id, dataset).await? else {
                 return Ok(Vec::new());
             };
             let latest = dataset_versions::find_latest(&mut reader, dataset.id).await?;
-            let id = |number: i64| format!("{}@{number}", dataset.name);
             Ok(latest
-                .map(|version| (id(version.number), json!({ "dataset": dataset.name, "number": version.number })))
+                .map(|version| TriggerEvent::Dataset { dataset: dataset.name, number: version.number })
                 .into_iter()
                 .collect())
         }
@@ -97,9 +92,7 @@ async fn causes(
             // However many times were missed, they fire it once.
             let due = schedule.last_until(now, &submission.zone).filter(|due| *due > since);
             Ok(due
-                .map(|instant| {
-                    (format!("{schedule}@{instant}"), json!({ "schedule": schedule.as_str(), "due_ms": instant }))
-                })
+                .map(|due_ms| TriggerEvent::Schedule { schedule: schedule.as_str().to_owned(), due_ms })
                 .into_iter()
                 .collect())
         }
@@ -113,29 +106,32 @@ impl Watch {
         project: &Arc<ProjectState>,
         (name, trigger): (&TriggerName, &Trigger),
         event: &Event,
-        cause_id: String,
-        what: Value,
+        because: TriggerEvent,
     ) -> Result<Option<String>> {
         let at = project.now();
         let firing = TriggerFiring {
             project_id: project.id,
             trigger_name: name.clone(),
-            cause_id,
+            cause_id: because.id(),
             pipeline_run_id: None,
             wall_ms: at.wall_ms,
             project_ms: at.project_ms,
         };
-        let known = trigger_firings::list(&mut *caller.kernel.store().read().await?, project.id, name).await?;
-        if known.iter().any(|known| known.cause_id == firing.cause_id) {
+        let mut reader = caller.kernel.store().read().await?;
+        if trigger_firings::exists(&mut reader, project.id, name, &firing.cause_id).await? {
             return Ok(None);
         }
+        drop(reader);
         let kind = match trigger.run {
             Start::Run => PipelineKind::Run,
             Start::Release => PipelineKind::Release,
         };
-        let alert = what.get("alert").and_then(Value::as_str).and_then(|id| id.parse().ok());
-        let cause = json!({ "kind": "trigger", "trigger": name, "event": event.to_string(), "because": what });
-        let run = pipelines::pending(caller, project, kind, cause.clone(), &Options::default())?;
+        let alert = match &because {
+            TriggerEvent::Alert { alert, .. } => Some(*alert),
+            TriggerEvent::Dataset { .. } | TriggerEvent::Schedule { .. } => None,
+        };
+        let cause = Cause::Trigger { trigger: name.clone(), event: event.to_string(), because };
+        let run = pipelines::pending(caller, project, kind, cause.clone(), &PipelineOptions::default())?;
         let firing = TriggerFiring { pipeline_run_id: Some(run.id), ..firing };
         let (actor, project_id, pending) = (caller.principal.name.clone(), project.id, run.clone());
         caller
@@ -164,7 +160,7 @@ impl Watch {
                             actor: &actor,
                             cause: Some(&firing.cause_id),
                             at,
-                            payload: cause,
+                            payload: cause.to_json(),
                         },
                     )
                     .await

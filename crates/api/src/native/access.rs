@@ -124,7 +124,7 @@ async fn readable(state: &ApiState, caller: &Caller, name: &ProjectName) -> Resu
     if caller.principal.may(Permission::Read, Some(project.id)) {
         return Ok(project.id);
     }
-    Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder registers it"))
+    Err(Error::not_found("project", name).with_hint("`perennial run` in the project's folder creates it"))
 }
 
 /// Makes a token void

@@ -20,11 +20,12 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_acknowledge, _, _>(Access::Project(Permission::Write), acknowledge)
 }
 
-/// A message that something needs a look.
+/// A condition that needs attention.
 #[derive(Serialize, ToSchema)]
 struct Alert {
     id: String,
-    /// `monitor:<name>`, `dataset:<name>` or `load:<id>`.
+    /// `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `file:<dataset>/<path>` or
+    /// `segment:<endpoint>/<number>`.
     subject: String,
     name: String,
     /// `firing`, `acknowledged` or `resolved`.
@@ -47,7 +48,7 @@ impl From<alerts::Alert> for Alert {
     fn from(alert: alerts::Alert) -> Self {
         Self {
             id: alert.id.to_string(),
-            subject: alert.subject,
+            subject: alert.subject.to_string(),
             name: alert.name,
             state: alert.state.as_str(),
             message: alert.message,

@@ -75,7 +75,7 @@ impl Load {
             replaces: load.replaces.map(|id| id.to_string()),
             replaced_by: load.replaced_by.map(|id| id.to_string()),
             number: load.number,
-            cause: load.cause,
+            cause: load.cause.map(|cause| cause.to_string()),
             wall_at: at(load.wall_ms),
             project_at: at(load.project_ms),
             settled_at: load.settled_ms.map(at),

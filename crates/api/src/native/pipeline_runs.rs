@@ -5,7 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Extension, State};
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
-use perennial_app::pipelines::{self, Options};
+use perennial_app::pipelines::{self, PipelineOptions};
+use perennial_core::cause::Cause;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
@@ -166,8 +167,8 @@ impl From<PipelineRun> for Run {
             id: run.id.to_string(),
             kind: run.kind.as_str(),
             state: run.state.as_str(),
-            cause: run.cause,
-            options: run.options,
+            cause: run.cause.to_json(),
+            options: json!({ "steps": run.options.steps }),
             file_digest: run.file_digest,
             message: run.message,
             wall_at: at(run.wall_ms),
@@ -217,11 +218,8 @@ async fn create(
         Kind::Run => PipelineKind::Run,
         Kind::Release => PipelineKind::Release,
     };
-    let options = Options { steps: names(&body.options.steps)? };
-    let cause = match body.cause {
-        Some(note) => json!({ "kind": "person", "by": caller.principal.name, "note": note }),
-        None => json!({ "kind": "person", "by": caller.principal.name }),
-    };
+    let options = PipelineOptions { steps: names(&body.options.steps)? };
+    let cause = Cause::Person { by: caller.principal.name.clone(), note: body.cause };
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     let started = run.clone();
     let app = state.app.clone();

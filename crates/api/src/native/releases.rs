@@ -96,7 +96,7 @@ impl From<releases::Decision> for Decision {
             number: decision.number,
             champion_number: decision.champion_number,
             verdict: verdict(decision.verdict),
-            body: decision.body,
+            body: serde_json::json!(decision.body),
             wall_at: at(decision.wall_ms),
             project_at: at(decision.project_ms),
         }
@@ -159,7 +159,7 @@ impl From<releases::Promotion> for Promotion {
             kind: promotion.kind.as_str(),
             decision_id: promotion.decision_id.map(|id| id.to_string()),
             release: promotion.release_digest,
-            cause: promotion.cause,
+            cause: promotion.cause.to_json(),
             actor: promotion.actor,
             wall_at: at(promotion.wall_ms),
             project_at: at(promotion.project_ms),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use perennial_app::pipelines::{self, Options};
+use perennial_app::pipelines::{self, PipelineOptions};
 use perennial_app::{access, backup};
+use perennial_core::cause::Cause;
 use perennial_core::id::{ProjectId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Entry};
 use perennial_core::permission::Role;
@@ -178,7 +179,7 @@ async fn a_rollback_tells_of_the_release_it_refuses() {
         kind: PromotionKind::Promotion,
         decision_id: None,
         release_digest: Some(release.digest.clone()),
-        cause: json!({}),
+        cause: Cause::person("test"),
         actor: "test".to_owned(),
         wall_ms: WALL_MS,
         project_ms: WALL_MS,
@@ -231,7 +232,10 @@ async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
 async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_void() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
-    let run = pipelines::request(&caller, &project, PipelineKind::Run, json!({}), &Options::default()).await.unwrap();
+    let run =
+        pipelines::request(&caller, &project, PipelineKind::Run, Cause::person("test"), &PipelineOptions::default())
+            .await
+            .unwrap();
     let tracked = begin(&server, "train").await.parse().unwrap();
     let step = "train".parse().unwrap();
     let token = access::step_token(&caller, (project.id, &project.name), &step, tracked).await.unwrap();

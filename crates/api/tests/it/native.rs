@@ -62,8 +62,8 @@ async fn following_waits_no_longer_than_asked() {
         &caller,
         &project,
         perennial_app::pipeline_runs::PipelineKind::Run,
-        json!({}),
-        &perennial_app::pipelines::Options::default(),
+        perennial_core::cause::Cause::person("test"),
+        &perennial_app::pipelines::PipelineOptions::default(),
     )
     .await
     .unwrap();
@@ -75,9 +75,17 @@ async fn following_waits_no_longer_than_asked() {
 #[tokio::test]
 async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
     let (server, project) = Server::with_project().await;
-    let (caller, options) = (server.test.system(), perennial_app::pipelines::Options::default());
+    let (caller, options) = (server.test.system(), perennial_app::pipelines::PipelineOptions::default());
     let kind = perennial_app::pipeline_runs::PipelineKind::Run;
-    let run = perennial_app::pipelines::request(&caller, &project, kind, json!({}), &options).await.unwrap();
+    let run = perennial_app::pipelines::request(
+        &caller,
+        &project,
+        kind,
+        perennial_core::cause::Cause::person("test"),
+        &options,
+    )
+    .await
+    .unwrap();
     let (id, most) = (run.id, i64::from(perennial_app::pipeline_runs::EVENTS_MAX));
     let told = server.test.app.store().write(move |tx| {
         Box::pin(async move {
@@ -181,7 +189,7 @@ async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
     let alert = perennial_store::alerts::Alert {
         id,
         project_id: project.id,
-        subject: "dataset:flown".to_owned(),
+        subject: "dataset:flown".parse().unwrap(),
         name: "late".to_owned(),
         window_start_ms: 0,
         number: None,

@@ -167,8 +167,8 @@ async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
         &caller,
         &project,
         kind,
-        json!({}),
-        &perennial_app::pipelines::Options::default(),
+        perennial_core::cause::Cause::person("test"),
+        &perennial_app::pipelines::PipelineOptions::default(),
     )
     .await
     .unwrap();

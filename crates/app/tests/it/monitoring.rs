@@ -18,7 +18,7 @@ use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, WALL_MS};
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::releasing::{Flown, dataset};
+use crate::releasing::{Flown, by_person, dataset};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -36,7 +36,7 @@ fn file() -> String {
 async fn released(file: &str, endpoint: &str) -> Flown {
     let flown = Flown::of(file).await;
     flown.renew(1, TestModel::binary(0.0)).await;
-    flown.release("person").await;
+    flown.release(by_person()).await;
     let predictions = dataset(&flown.test, &flown.project, &format!("predictions_{endpoint}")).await;
     flown.version(predictions, 1, &[]).await;
     flown
@@ -86,7 +86,7 @@ async fn told(test: &TestApp, project: &ProjectState) -> Vec<Alert> {
 /// Pipeline runs that bring data up to date for monitors.
 async fn refreshes(flown: &Flown) -> Vec<PipelineRun> {
     let mut runs = pipeline_runs::list(&flown.test.system(), &flown.project, None, 100).await.unwrap().items;
-    runs.retain(|run| run.cause["kind"] == "monitor");
+    runs.retain(|run| matches!(run.cause, perennial_core::cause::Cause::Monitor { .. }));
     runs
 }
 
@@ -156,7 +156,7 @@ async fn a_window_that_cannot_be_judged_is_told_once_keeps_no_other_and_is_tried
     assert_eq!(judged(&flown).await, [(july.start_ms, 4)]);
     let stuck = async || {
         let told = told(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
-        told.map(|alert| (alert.subject, alert.window_start_ms, alert.state)).collect::<Vec<_>>()
+        told.map(|alert| (alert.subject.to_string(), alert.window_start_ms, alert.state)).collect::<Vec<_>>()
     };
     let about = |state| [("window:delay".to_owned(), june.start_ms, state)];
     assert_eq!(stuck().await, about(AlertState::Firing));
@@ -266,7 +266,7 @@ async fn a_canary_is_judged_while_something_else_takes_its_time() {
     let long = tokio::spawn(async move { watch.tick(&caller, &project).await });
     began.notified().await;
     flown.renew(2, TestModel::binary(1.0)).await;
-    assert!(flown.release("person").await.starts_with("version 2 is the canary at `delay`"));
+    assert!(flown.release(by_person()).await.starts_with("version 2 is the canary at `delay`"));
     assert_eq!(
         look(&flown.test, &flown.project).await,
         ["version 2 was rolled back at `delay`: its rollback rule holds"]

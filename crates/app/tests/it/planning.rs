@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use perennial_app::ProjectState;
 use perennial_app::pipeline_runs::{self, PipelineKind};
-use perennial_app::pipelines::{self, Options, Plan};
+use perennial_app::pipelines::{self, PipelineOptions, Plan};
 use perennial_store::datasets;
 use perennial_testkit::TestApp;
-use serde_json::json;
 
 const FILE: &str = r#"
 [project]
@@ -107,8 +106,10 @@ outputs = { rows = { path = "rows.csv", kind = "dataset" }, model = { path = "mo
 /// The parts of the key by which the only step of a project file would run.
 async fn key_parts(test: &TestApp, file: &str) -> serde_json::Value {
     let (caller, project) = (test.system(), test.submit(file).await.unwrap());
-    let (kind, options) = (PipelineKind::Run, Options::default());
-    let run = pipelines::request(&caller, &project, kind, json!({}), &options).await.unwrap();
+    let (kind, options) = (PipelineKind::Run, PipelineOptions::default());
+    let run = pipelines::request(&caller, &project, kind, perennial_core::cause::Cause::person("test"), &options)
+        .await
+        .unwrap();
     // The runner of the tests runs nothing: that it is asked to is the point.
     test.app.runner.run(&caller, &project, &run).await.unwrap_err();
     pipeline_runs::steps(&caller, &project, run.id).await.unwrap()[0].0.key_parts.clone()

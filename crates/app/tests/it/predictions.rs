@@ -24,7 +24,7 @@ async fn each_that_stays_in_the_log_is_told_once_and_keeps_none_of_the_others() 
     test.app.ingest.ingest_segments(&caller, &project, &endpoint).await.unwrap();
     test.app.ingest.ingest_segments(&caller, &project, &endpoint).await.unwrap();
     let told = told(&caller, &project).await;
-    let subjects: Vec<&str> = told.iter().map(|alert| alert.subject.as_str()).collect();
+    let subjects: Vec<String> = told.iter().map(|alert| alert.subject.to_string()).collect();
     assert_eq!(subjects, ["segment:delay/1", "segment:delay/2"]);
     assert!(told[0].message.contains("this data engine keeps no rows"), "{}", told[0].message);
     assert_eq!(test.app.services.predictions.seal(&log(&project)).unwrap(), [1, 2], "nothing is lost");

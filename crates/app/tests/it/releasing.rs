@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use perennial_app::ProjectState;
 use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun};
-use perennial_app::pipelines::{self, Options, RunOutcome};
+use perennial_app::pipelines::{self, PipelineOptions, RunOutcome};
+use perennial_core::cause::{Cause, TriggerEvent};
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::DatasetId;
 use perennial_core::port::data::Mode;
@@ -15,7 +16,7 @@ use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
 use perennial_store::datasets::{Dataset, DatasetKind};
 use perennial_store::{dataset_versions, datasets, evidence};
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, WALL_MS};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Hours in two months: April trains, May judges.
 const ROWS: usize = 60 * 24;
@@ -103,21 +104,32 @@ impl Flown {
             .unwrap();
     }
 
-    async fn run(&self, kind: PipelineKind, cause: Value) -> (PipelineRun, perennial_core::Result<RunOutcome>) {
-        let (caller, options) = (self.test.system(), Options::default());
+    async fn run(&self, kind: PipelineKind, cause: Cause) -> (PipelineRun, perennial_core::Result<RunOutcome>) {
+        let (caller, options) = (self.test.system(), PipelineOptions::default());
         let run = pipelines::request(&caller, &self.project, kind, cause, &options).await.unwrap();
         let ended = self.test.app.runner.run(&caller, &self.project, &run).await;
         (run, ended)
     }
 
     /// Releases; how it ended, in one line.
-    pub(crate) async fn release(&self, by: &str) -> String {
-        self.run(PipelineKind::Release, json!({ "kind": by })).await.1.unwrap().message.unwrap_or_default()
+    pub(crate) async fn release(&self, cause: Cause) -> String {
+        self.run(PipelineKind::Release, cause).await.1.unwrap().message.unwrap_or_default()
     }
 
     fn answers(&self) -> Option<i64> {
         self.test.app.endpoints.router.find("delay").map(|live| live.champion.number)
     }
+}
+
+/// The cause of a run that a person asked for.
+pub(crate) fn by_person() -> Cause {
+    Cause::person("ada")
+}
+
+/// The cause of a run that a trigger started.
+fn by_trigger() -> Cause {
+    let because = TriggerEvent::Dataset { dataset: "flown".parse().unwrap(), number: 1 };
+    Cause::Trigger { trigger: "renew".parse().unwrap(), event: "dataset:flown".to_owned(), because }
 }
 
 /// A dataset without versions.
@@ -144,28 +156,28 @@ async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
     let flown = Flown::start().await;
     for (number, intercept) in [(1, 0.0), (2, 1.0)] {
         flown.renew(number, TestModel::binary(intercept)).await;
-        assert_eq!(flown.release("person").await, format!("version {number} answers at `delay`"));
+        assert_eq!(flown.release(by_person()).await, format!("version {number} answers at `delay`"));
     }
     flown.test.app.endpoints.rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
     assert_eq!(flown.answers(), Some(1));
     flown.test.submit(&format!("{PROJECT_FILE}\n# another release of the same version\n")).await.unwrap();
-    let told = flown.release("trigger").await;
+    let told = flown.release(by_trigger()).await;
     assert_eq!(told, "version 2 was rolled back at `delay` before: only a person may release it again");
     assert_eq!(flown.answers(), Some(1));
-    assert_eq!(flown.release("person").await, "version 2 answers at `delay`");
+    assert_eq!(flown.release(by_person()).await, "version 2 answers at `delay`");
 }
 
 #[tokio::test]
 async fn a_release_takes_up_what_the_project_file_says_of_endpoints() {
     let flown = Flown::start().await;
     flown.renew(1, TestModel::binary(0.0)).await;
-    flown.release("person").await;
+    flown.release(by_person()).await;
     let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
     flown.test.write_file(without).unwrap();
     flown.test.app.projects.submit(&flown.test.system()).await.unwrap();
-    flown.run(PipelineKind::Run, json!({ "kind": "person" })).await.1.unwrap();
+    flown.run(PipelineKind::Run, by_person()).await.1.unwrap();
     assert_eq!(flown.answers(), Some(1), "a run leaves it as it is");
-    assert!(flown.release("person").await.contains("nothing answers at `delay` any more"));
+    assert!(flown.release(by_person()).await.contains("nothing answers at `delay` any more"));
     assert_eq!(flown.answers(), None);
 }
 
@@ -173,7 +185,7 @@ async fn a_release_takes_up_what_the_project_file_says_of_endpoints() {
 async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
     let flown = Arc::new(Flown::start().await);
     flown.renew(1, TestModel::binary(0.0)).await;
-    flown.release("person").await;
+    flown.release(by_person()).await;
     flown.renew(2, TestModel::binary(1.0)).await;
     let (asked, over) = (Arc::new(AtomicUsize::new(0)), Arc::downgrade(&flown));
     flown.test.data.before_frame(move |sql| {
@@ -186,7 +198,7 @@ async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
             }
         })
     });
-    let (run, ended) = flown.run(PipelineKind::Run, json!({ "kind": "person" })).await;
+    let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
     ended.unwrap();
     assert_eq!(flown.answers(), Some(2), "a version was released while the candidate was judged");
     let steps = pipeline_runs::steps(&flown.test.system(), &flown.project, run.id).await.unwrap();
@@ -201,7 +213,7 @@ async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
 async fn a_failed_run_tells_what_to_do() {
     let flown = Flown::start().await;
     flown.rows(1).await;
-    let (run, ended) = flown.run(PipelineKind::Run, json!({ "kind": "person" })).await;
+    let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
     assert_eq!(ended.unwrap_err().message(), "step `train` failed: this trainer trains nothing");
     let (caller, wait) = (flown.test.system(), Duration::ZERO);
     let (events, _) = flown.test.app.execution.events(&caller, &flown.project, run.id, 0, wait).await.unwrap();

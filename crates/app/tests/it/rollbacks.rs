@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use perennial_app::ProjectState;
 use perennial_core::blob::BlobDigest;
+use perennial_core::cause::Cause;
 use perennial_core::id::PromotionId;
 use perennial_store::promotions::{Promotion, PromotionKind};
 use perennial_store::{endpoints as endpoint_rows, promotions};
 use perennial_testkit::{TestApp, TestModel};
-use serde_json::json;
 
 /// An endpoint at which version 2 answers in place of version 1.
 async fn with_two_versions() -> (TestApp, Arc<ProjectState>) {
@@ -28,7 +28,7 @@ async fn with_two_versions() -> (TestApp, Arc<ProjectState>) {
         kind: PromotionKind::Promotion,
         decision_id: None,
         release_digest: None,
-        cause: json!({}),
+        cause: Cause::person("test"),
         actor: "test".to_owned(),
         wall_ms: 0,
         project_ms: 0,

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use perennial_app::pipeline_runs::{self, PipelineKind};
-use perennial_app::pipelines::{self, Options};
+use perennial_app::pipelines::{self, PipelineOptions};
 
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
 use perennial_store::projects::{ProjectFile, submit_file};
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
-use serde_json::json;
 
 #[tokio::test]
 async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
@@ -79,7 +78,15 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
 async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
     let (test, project) = TestApp::with_project().await.unwrap();
     let caller = test.system();
-    let run = pipelines::request(&caller, &project, PipelineKind::Run, json!({}), &Options::default()).await.unwrap();
+    let run = pipelines::request(
+        &caller,
+        &project,
+        PipelineKind::Run,
+        perennial_core::cause::Cause::person("test"),
+        &PipelineOptions::default(),
+    )
+    .await
+    .unwrap();
     let garbage = ProjectFile {
         project_id: project.id,
         digest: project.submission().unwrap().digest.clone(),

@@ -1,3 +1,4 @@
+use perennial_core::cause::{Cause, TriggerEvent};
 use serde_json::json;
 
 use super::*;
@@ -32,12 +33,16 @@ fn durations_are_told_in_the_unit_that_fits() {
 
 #[test]
 fn causes_name_who_and_why() {
-    assert_eq!(
-        cause(&json!({ "kind": "trigger", "trigger": "renew", "because": "alert" })),
-        "trigger renew, because alert"
-    );
-    assert_eq!(cause(&json!({ "kind": "rollback_rule", "rule": "a > b" })), "rollback rule, because a > b");
-    assert_eq!(cause(&json!(null)), "unknown");
+    let trigger = Cause::Trigger {
+        trigger: "renew".parse().unwrap(),
+        event: "dataset:flights".to_owned(),
+        because: TriggerEvent::Dataset { dataset: "flights".parse().unwrap(), number: 3 },
+    };
+    assert_eq!(cause(&trigger), "trigger renew, because dataset:flights");
+    let rule = Cause::RollbackRule { rule: Some("a > b".to_owned()), values: Vec::new() };
+    assert_eq!(cause(&rule), "rollback rule, because a > b");
+    assert_eq!(cause(&Cause::person("ada")), "person ada");
+    assert_eq!(cause(&Cause::DeclarationGone {}), "declaration gone");
 }
 
 #[test]

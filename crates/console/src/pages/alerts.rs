@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use perennial_app::alerts::{self, Alert, Page as Paged};
 use perennial_core::Result;
+use perennial_core::entity::AlertSubject;
 use perennial_core::id::AlertId;
 use perennial_core::state::AlertState;
 
@@ -31,11 +32,12 @@ impl Page {
 
     /// Where to look.
     fn place(&self, alert: &Alert) -> String {
-        match alert.subject.split_once(':') {
-            Some(("monitor" | "window", name)) => self.layout.item("monitors", name),
-            Some(("dataset", name)) => self.layout.item("datasets", name),
-            Some(("file", path)) => self.layout.item("datasets", path.split('/').next().unwrap_or_default()),
-            _ => self.layout.to("datasets"),
+        match &alert.subject {
+            AlertSubject::Monitor(name) | AlertSubject::Window(name) => self.layout.item("monitors", name),
+            AlertSubject::Dataset(name) | AlertSubject::File { dataset: name, .. } => {
+                self.layout.item("datasets", name)
+            }
+            AlertSubject::Load(_) | AlertSubject::Segment { .. } => self.layout.to("datasets"),
         }
     }
 }

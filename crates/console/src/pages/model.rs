@@ -6,10 +6,10 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use perennial_app::decisions::GateResult as Gate;
 use perennial_app::evidence::{self, Evidence, ModelFacts};
 use perennial_app::models::{self, Decision, VersionDetails};
 use perennial_core::Result;
+use perennial_core::entity::GateResult;
 use perennial_core::id::EvidenceId;
 use perennial_core::model::{Input, InputKind, Signature};
 use serde_json::Value;
@@ -60,7 +60,6 @@ struct Picture {
 /// A decision with its gates.
 struct Decided {
     decision: Decision,
-    gates: Vec<Gate>,
     leaks: Vec<String>,
 }
 
@@ -69,16 +68,16 @@ impl Decided {
         self.decision.verdict.into()
     }
 
-    fn gate(gate: &Gate) -> StatusBadge {
+    fn gate(gate: &GateResult) -> StatusBadge {
         gate.evaluation.verdict.into()
     }
 
-    fn values(gate: &Gate) -> Vec<String> {
+    fn values(gate: &GateResult) -> Vec<String> {
         gate.evaluation.values.iter().map(|(name, value)| format!("{name} = {}", format::value(value))).collect()
     }
 
     /// What could not be said, and what was left out.
-    fn notes(gate: &Gate) -> Vec<String> {
+    fn notes(gate: &GateResult) -> Vec<String> {
         let evaluation = &gate.evaluation;
         let missing = evaluation.missing.iter().map(|path| format!("{path} is absent"));
         let skipped = evaluation
@@ -138,13 +137,8 @@ pub(crate) async fn plot(request: PageRequest) -> Result<Response> {
 }
 
 fn decided(decision: &Decision) -> Decided {
-    let gates = serde_json::from_value(decision.body["gates"].clone()).unwrap_or_default();
-    let leaks: Vec<(String, String)> = serde_json::from_value(decision.body["leaks"].clone()).unwrap_or_default();
-    Decided {
-        decision: decision.clone(),
-        gates,
-        leaks: leaks.into_iter().map(|(feature, why)| format!("{feature}: {why}")).collect(),
-    }
+    let leaks = decision.body.leaks.iter().map(|(feature, reason)| format!("{feature}: {reason}"));
+    Decided { decision: decision.clone(), leaks: leaks.collect() }
 }
 
 fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> Told {

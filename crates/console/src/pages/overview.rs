@@ -9,6 +9,8 @@ use perennial_app::datasets::{self, CheckResult, Load, LoadOrigin};
 use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
 use perennial_app::{Caller, Endpoints, ProjectState, monitor_results, releases};
 use perennial_core::Result;
+use perennial_core::cause::Cause;
+use perennial_core::entity::AlertSubject;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, LoadState};
 
@@ -100,21 +102,17 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
             pipeline_runs::steps(caller, project, run.id).await?.into_iter().map(|(step, _)| (run.clone(), step)),
         );
     }
-    let triggered = runs.iter().find(|run| run.cause["kind"] == "trigger").cloned();
+    let triggered = runs.iter().find(|run| matches!(run.cause, Cause::Trigger { .. })).cloned();
     let mut alerts = alerts::list(caller, project.id, None, ALERTS_SHOWN).await?.items;
     alerts.retain(|alert| alert.state == AlertState::Firing);
     Ok(Looked { loads, datasets: all.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
 }
 
 impl Looked {
-    /// Messages of alerts whose subject begins so.
-    fn alerts(&self, subject: &str) -> Vec<String> {
-        let mut told: Vec<String> = self
-            .alerts
-            .iter()
-            .filter(|alert| alert.subject.starts_with(subject))
-            .map(|alert| alert.message.clone())
-            .collect();
+    /// Messages of the firing alerts about a kind of subject.
+    fn alerts(&self, is_about: impl Fn(&AlertSubject) -> bool) -> Vec<String> {
+        let mut told: Vec<String> =
+            self.alerts.iter().filter(|alert| is_about(&alert.subject)).map(|alert| alert.message.clone()).collect();
         if told.len() > STAGE_ALERTS {
             let more = told.len() - STAGE_ALERTS;
             told.truncate(STAGE_ALERTS);
@@ -137,9 +135,9 @@ fn collect(layout: &Layout, looked: &Looked) -> Stage {
     };
     let badge = newest.map_or(StatusBadge::NONE, |(_, load)| load.state.into());
     let at_ms = newest.map(|(_, load)| load.project_ms);
-    let faulty = looked.alerts("file:");
+    let faulty = looked.alerts(|subject| matches!(subject, AlertSubject::File { .. }));
     let badge = if faulty.is_empty() { badge } else { StatusBadge::FAILED };
-    let alerts = [faulty, looked.alerts("dataset:")].concat();
+    let alerts = [faulty, looked.alerts(|subject| matches!(subject, AlertSubject::Dataset(_)))].concat();
     Stage { name: "Collect", href: layout.to("datasets"), badge, fact, at_ms, alerts }
 }
 
@@ -162,7 +160,14 @@ fn check(layout: &Layout, looked: &Looked) -> Stage {
         ),
     };
     let at_ms = looked.loads.iter().map(|(_, load)| load.project_ms).max();
-    Stage { name: "Check", href: layout.to("datasets"), badge, fact, at_ms, alerts: looked.alerts("load:") }
+    Stage {
+        name: "Check",
+        href: layout.to("datasets"),
+        badge,
+        fact,
+        at_ms,
+        alerts: looked.alerts(|subject| matches!(subject, AlertSubject::Load(_))),
+    }
 }
 
 /// The newest attempt at a step that makes a model, or at one that makes data.
@@ -252,7 +257,7 @@ async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, looked:
         let results = monitor_results::list(caller, project, &name, None).await?;
         newest = newest.into_iter().chain(results).max_by_key(|result| (result.window_start_ms, result.project_ms));
     }
-    let alerts = looked.alerts("monitor:");
+    let alerts = looked.alerts(|subject| matches!(subject, AlertSubject::Monitor(_)));
     let (badge, fact, at_ms) = match newest {
         Some(result) => {
             let facts = &result.facts["facts"];

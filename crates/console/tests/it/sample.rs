@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use perennial_app::ProjectState;
 use perennial_core::calendar::Window;
+use perennial_core::cause::{Cause, TriggerEvent};
+use perennial_core::entity::{AlertSubject, PipelineOptions};
 use perennial_core::id::{AlertId, DatasetId, EvidenceId, LoadId, ModelId, PipelineRunId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Record};
 use perennial_core::port::data::{ColumnProfile, Mode, Severity};
@@ -295,9 +297,13 @@ impl Rows {
                 project_id,
                 kind: PipelineKind::Release,
                 state: if is_newest { PipelineRunState::Failed } else { PipelineRunState::Succeeded },
-                cause: json!({ "kind": "trigger", "trigger": "renew", "event": text, "because": text }),
+                cause: Cause::Trigger {
+                    trigger: "renew".parse()?,
+                    event: text.clone(),
+                    because: TriggerEvent::Dataset { dataset: "schedule".parse()?, number },
+                },
                 file_digest: "12".repeat(32),
-                options: json!({}),
+                options: PipelineOptions::default(),
                 holder: None,
                 message: Some(text.clone()),
                 wall_ms: NOW_MS,
@@ -355,6 +361,16 @@ impl Rows {
         Ok(())
     }
 
+    /// The subject of an alert, of another kind for each number.
+    fn subject(&self, number: i64) -> perennial_core::Result<AlertSubject> {
+        let name = &self.words.name;
+        Ok(match number % 3 {
+            0 => AlertSubject::Monitor(name.parse()?),
+            1 => AlertSubject::Dataset(name.parse()?),
+            _ => AlertSubject::File { dataset: name.parse()?, path: "new.csv".to_owned() },
+        })
+    }
+
     async fn live(&self, tx: &mut Tx) -> Done {
         let (project_id, text) = (self.project.id, &self.words.text);
         let endpoint = Endpoint {
@@ -370,7 +386,7 @@ impl Rows {
             let alert = Alert {
                 id: if number == self.words.count { self.ids.alert } else { AlertId::generate() },
                 project_id,
-                subject: ["monitor", "dataset", "load"][number as usize % 3].to_owned() + ":" + &self.words.name,
+                subject: self.subject(number)?,
                 name: "stale".to_owned(),
                 window_start_ms: number,
                 number: Some(1),
@@ -399,7 +415,7 @@ impl Rows {
             kind: PromotionKind::Promotion,
             decision_id: None,
             release_digest: Some(RELEASE.to_owned()),
-            cause: json!({ "kind": "person", "by": self.words.text }),
+            cause: Cause::person(&self.words.text),
             actor: self.words.text.clone(),
             wall_ms: NOW_MS,
             project_ms: NOW_MS,

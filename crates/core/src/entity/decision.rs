@@ -1,9 +1,13 @@
 //! Decisions: results of the gates for a candidate.
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{DecisionId, EvidenceId, ModelId, PipelineRunId, ProjectId};
-use crate::rule::Verdict;
+use crate::release::ReleaseContent;
+use crate::rule::{Evaluation, Verdict};
+
+#[cfg(test)]
+mod tests;
 
 /// A decision.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,10 +30,35 @@ pub struct Decision {
     pub champion_number: Option<i64>,
     /// The result.
     pub verdict: Verdict,
-    /// Each gate: expression, facts read, verdict, as JSON.
-    pub body: Value,
+    /// The gates and what they were evaluated over.
+    pub body: DecisionBody,
     /// Wall clock, epoch milliseconds.
     pub wall_ms: i64,
     /// Project clock, epoch milliseconds.
     pub project_ms: i64,
+}
+
+/// The gates of a decision and what they were evaluated over. Stored as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionBody {
+    /// The gates, ordered by name.
+    pub gates: Vec<GateResult>,
+    /// Features suspected to leak the target, each with the reason.
+    pub leaks: Vec<(String, String)>,
+    /// The evidence.
+    pub evidence: EvidenceId,
+    /// The contents of the release.
+    pub content: ReleaseContent,
+}
+
+/// The result of one gate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GateResult {
+    /// The gate's name.
+    pub gate: String,
+    /// Its expression, as written.
+    pub expression: String,
+    /// The verdict, with the facts read. Rows of the first release call it `judgement`.
+    #[serde(alias = "judgement")]
+    pub evaluation: Evaluation,
 }

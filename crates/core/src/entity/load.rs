@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::DatasetVersion;
+use crate::cause::ChangeCause;
 use crate::id::{DatasetId, LoadId, ProjectId};
 use crate::state::LoadState;
 use crate::text_enum::text_enum;
@@ -67,7 +68,7 @@ pub struct Load {
     /// Number of the dataset version it became.
     pub number: Option<i64>,
     /// Its cause: a pipeline run, a request, a person.
-    pub cause: Option<String>,
+    pub cause: Option<ChangeCause>,
     /// Wall clock of its arrival, epoch milliseconds.
     pub wall_ms: i64,
     /// Project clock of its arrival, epoch milliseconds.

@@ -1,8 +1,11 @@
 //! Pipeline runs and their events.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cause::Cause;
 use crate::id::{PipelineRunId, ProjectId};
+use crate::name::StepName;
 use crate::state::PipelineRunState;
 use crate::text_enum::text_enum;
 
@@ -16,6 +19,15 @@ text_enum! {
     }
 }
 
+/// Options of a pipeline run. Stored as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineOptions {
+    /// Execute only these steps and the steps they depend on; every step if empty.
+    #[serde(default)]
+    pub steps: Vec<StepName>,
+}
+
 /// One execution of the pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PipelineRun {
@@ -27,12 +39,12 @@ pub struct PipelineRun {
     pub kind: PipelineKind,
     /// Its state.
     pub state: PipelineRunState,
-    /// Its cause, JSON: a person, or a trigger with its event.
-    pub cause: Value,
+    /// Its cause.
+    pub cause: Cause,
     /// Digest of the project file it executes.
     pub file_digest: String,
-    /// Options of the request, JSON.
-    pub options: Value,
+    /// Options of the request.
+    pub options: PipelineOptions,
     /// The server that executes it.
     pub holder: Option<String>,
     /// How it ended.

@@ -1,7 +1,6 @@
 //! Promotions: every change of the versions that answer at an endpoint.
 
-use serde_json::Value;
-
+use crate::cause::Cause;
 use crate::id::{DecisionId, ModelId, ProjectId, PromotionId};
 use crate::name::EndpointName;
 use crate::text_enum::text_enum;
@@ -43,8 +42,8 @@ pub struct Promotion {
     pub decision_id: Option<DecisionId>,
     /// The release.
     pub release_digest: Option<String>,
-    /// Its cause, JSON.
-    pub cause: Value,
+    /// Its cause.
+    pub cause: Cause,
     /// The actor: a principal's name.
     pub actor: String,
     /// Wall clock, epoch milliseconds.

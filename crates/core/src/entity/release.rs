@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cause::Cause;
 use crate::id::{ApprovalId, ModelId, PrincipalId, ProjectId};
 use crate::name::EndpointName;
 use crate::permission::Role;
@@ -59,8 +60,8 @@ pub struct Refusal {
     pub release_digest: String,
     /// The model version's number.
     pub number: i64,
-    /// Reason of the rollback.
-    pub cause: String,
+    /// Cause of the rollback.
+    pub cause: Cause,
     /// Wall clock, epoch milliseconds.
     pub wall_ms: i64,
     /// Project clock, epoch milliseconds.

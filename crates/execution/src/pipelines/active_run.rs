@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use perennial_core::Result;
+use perennial_core::cause::ChangeCause;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_kernel::{Caller, OrderedGuard, wrong_state};
 use perennial_projects::{ProjectState, Submission};
@@ -44,7 +45,7 @@ impl Execution {
         resumes: bool,
     ) -> Result<Activation> {
         let guard = RunGuard::new(&self.active, run.id);
-        let caller = Caller { cause: Some(format!("pipeline_run:{}", run.id)), ..caller.clone() };
+        let caller = Caller { cause: Some(ChangeCause::PipelineRun(run.id)), ..caller.clone() };
         let running = self.running(project.id);
         let running = tokio::select! {
             biased;

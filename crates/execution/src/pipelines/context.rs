@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use perennial_core::cause::Cause;
 use perennial_core::id::StepRunId;
 use perennial_core::model::Predictor;
 use perennial_core::name::StepName;
@@ -19,13 +20,9 @@ use perennial_store::{pipeline_runs, step_runs};
 use tokio::sync::OnceCell;
 
 use super::event::PipelineEvent;
-use super::request::Options;
 use crate::Execution;
 use crate::plan::{Graph, Node};
 use crate::split::Split;
-
-/// The kind of cause of runs that bring data up to date for monitors.
-pub const MONITOR_CAUSE: &str = "monitor";
 
 /// What the steps of one pipeline run share.
 pub struct Context {
@@ -52,7 +49,6 @@ pub struct Context {
     /// The last attempt at each step that this run made before it was interrupted.
     before: HashMap<StepName, i64>,
     pub(super) reused: Mutex<Vec<StepRun>>,
-    options: Options,
 }
 
 impl Context {
@@ -77,7 +73,6 @@ impl Context {
             newest: newest(caller, project).await?,
             before: attempts_before(caller, run).await?,
             reused: Mutex::default(),
-            options: serde_json::from_value(run.options.clone()).unwrap_or_default(),
         })
     }
 
@@ -179,7 +174,7 @@ impl Context {
 impl Context {
     /// Whether the run is over every step of the project file, so that its candidate is decided over.
     pub fn runs_all_steps(&self) -> bool {
-        self.options.steps.is_empty()
+        self.run.options.steps.is_empty()
     }
 
     /// The graph of the steps, and the names of those that this run is over.
@@ -191,21 +186,17 @@ impl Context {
         });
         let graph =
             Graph::new(nodes.collect()).map_err(|cycle| Error::new(ErrorCode::ProjectFile, cycle.to_string()))?;
-        let wanted = if self.options.steps.is_empty() {
+        let wanted = if self.run.options.steps.is_empty() {
             graph.nodes().iter().map(|node| node.name.clone()).collect()
         } else {
-            graph.closure(&self.options.steps)
+            graph.closure(&self.run.options.steps)
         };
         Ok((graph, wanted))
     }
 
     /// Whether a trigger, not a person, started the run.
     pub fn is_triggered(&self) -> bool {
-        self.is_caused_by("trigger")
-    }
-
-    pub(super) fn is_caused_by(&self, kind: &str) -> bool {
-        self.run.cause.get("kind").and_then(serde_json::Value::as_str) == Some(kind)
+        matches!(self.run.cause, Cause::Trigger { .. })
     }
 }
 

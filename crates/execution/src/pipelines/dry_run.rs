@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use perennial_config::GraphNode;
 use perennial_core::Result;
 use perennial_core::blob::BlobDigest;
+use perennial_core::cause::Cause;
+use perennial_core::entity::PipelineOptions;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
 use perennial_ingest::collect::PendingFiles;
@@ -15,7 +17,7 @@ use perennial_projects::{ProjectState, Submission, uploads};
 use perennial_store::pipeline_runs::PipelineKind;
 
 use super::context::Context;
-use super::request::{Options, new_run};
+use super::request::new_run;
 use super::step_plan::{StepPlan, plan_step};
 use crate::{Execution, steps};
 
@@ -65,7 +67,13 @@ impl Execution {
         steps: Vec<StepName>,
     ) -> Result<Plan> {
         caller.require(Permission::Write, project.id)?;
-        let run = new_run(project, &submission, PipelineKind::Run, serde_json::Value::Null, &Options { steps })?;
+        let run = new_run(
+            project,
+            &submission,
+            PipelineKind::Run,
+            Cause::person(&caller.principal.name),
+            &PipelineOptions { steps },
+        )?;
         let mut context = Context::new(self, caller, project, submission, &run).await?;
         context.snapshot = Mutex::new(DatasetSnapshot::latest(&caller.kernel, project.id).await?);
         let context = &Arc::new(context);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use perennial_core::cause::Cause;
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::state::{StepRunEvent, StepRunState};
@@ -18,7 +19,7 @@ use perennial_store::step_runs::StepOutcome;
 use tokio::task::JoinSet;
 
 use super::active_runs::Cancellation;
-use super::context::{Context, MONITOR_CAUSE};
+use super::context::Context;
 use super::event::PipelineEvent;
 use crate::plan::{KeyParts, Outcome, Schedule};
 use crate::{Execution, steps};
@@ -54,7 +55,7 @@ pub(super) async fn execute(
 ) -> Result<Option<Executed>> {
     let mut context = Context::new(execution, caller, project, submission, run).await?;
     // The scheduler has collected before it evaluates monitors.
-    let is_collected = context.is_caused_by(MONITOR_CAUSE);
+    let is_collected = matches!(context.run.cause, Cause::Monitor { .. });
     let collected = if is_collected {
         collect::Collected::default()
     } else {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use perennial_core::cause::Cause;
+use perennial_core::entity::PipelineOptions;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
@@ -12,27 +14,17 @@ use perennial_kernel::{Caller, first_few};
 use perennial_projects::{ProjectState, Submission};
 use perennial_store::pipeline_runs;
 use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 /// Steps that a message names, at most.
 const STEPS_NAMED_MAX: usize = 20;
-
-/// What a pipeline run is asked to do.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Options {
-    /// Only these steps and what they wait for; all when empty.
-    #[serde(default)]
-    pub steps: Vec<StepName>,
-}
 
 /// Records a pipeline run as pending; [`Execution::activate`] begins it.
 pub async fn request(
     caller: &Caller,
     project: &Arc<ProjectState>,
     kind: PipelineKind,
-    cause: Value,
-    options: &Options,
+    cause: Cause,
+    options: &PipelineOptions,
 ) -> Result<PipelineRun> {
     let run = pending(caller, project, kind, cause, options)?;
     let inserted = run.clone();
@@ -49,8 +41,8 @@ pub fn pending(
     caller: &Caller,
     project: &ProjectState,
     kind: PipelineKind,
-    cause: Value,
-    options: &Options,
+    cause: Cause,
+    options: &PipelineOptions,
 ) -> Result<PipelineRun> {
     let permission = match kind {
         PipelineKind::Run => Permission::Write,
@@ -66,8 +58,8 @@ pub(super) fn new_run(
     project: &ProjectState,
     submission: &Submission,
     kind: PipelineKind,
-    cause: Value,
-    options: &Options,
+    cause: Cause,
+    options: &PipelineOptions,
 ) -> Result<PipelineRun> {
     let is_known = |asked: &&StepName| submission.graph.steps().any(|step| step == *asked);
     if let Some(unknown) = options.steps.iter().find(|step| !is_known(step)) {
@@ -81,7 +73,7 @@ pub(super) fn new_run(
         state: PipelineRunState::Pending,
         cause,
         file_digest: submission.digest.clone(),
-        options: json!(options),
+        options: options.clone(),
         holder: None,
         message: None,
         wall_ms: at.wall_ms,

@@ -164,7 +164,8 @@ async fn record_version(
                     "rows": version.row_count,
                     "load": load.id,
                 });
-                let cause = load.cause.as_deref();
+                let cause_text = load.cause.as_ref().map(ToString::to_string);
+                let cause = cause_text.as_deref();
                 record(
                     tx,
                     ProjectEntry {

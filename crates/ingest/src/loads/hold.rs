@@ -2,6 +2,7 @@
 
 use perennial_core::Result;
 use perennial_core::clock::Instant;
+use perennial_core::entity::AlertSubject;
 use perennial_core::id::LoadId;
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_store::datasets::Dataset;
@@ -35,7 +36,7 @@ pub(super) async fn hold(
     load.state = LoadState::Held;
     let checks: Vec<&String> = report.holding().map(|result| &result.name).collect();
     let facts = json!({ "dataset": dataset.name, "load": load.id, "checks": checks });
-    let subject = format!("load:{}", load.id);
+    let subject = AlertSubject::Load(load.id);
     let alert = alerts::new(project.id, at, (subject, "held", 0), facts, message.clone());
     let (held, project_id, actor) = (load.clone(), project.id, caller.principal.name.clone());
     let payload = json!({ "dataset": dataset.name, "load": load.id, "message": message });

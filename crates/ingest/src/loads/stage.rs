@@ -1,5 +1,6 @@
 //! From the request for a load to the request to stage its rows, and from staged rows to the load's counts.
 
+use perennial_core::cause::ChangeCause;
 use perennial_core::clock::Instant;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, StageRequest, Staged};
@@ -76,7 +77,7 @@ pub(super) fn new_load(caller: &Caller, dataset: &Dataset, request: &LoadRequest
         replaces: request.supersedes.or(request.replaces),
         replaced_by: None,
         number: None,
-        cause: caller.cause.clone().or_else(|| Some(caller.principal.name.clone())),
+        cause: caller.cause.clone().or_else(|| Some(ChangeCause::Named(caller.principal.name.clone()))),
         wall_ms: at.wall_ms,
         project_ms: at.project_ms,
         settled_ms: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use perennial_config::Canary as Declared;
 use perennial_core::Result;
+use perennial_core::cause::Cause;
 use perennial_core::port::data::QueryRequest;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
@@ -91,7 +92,8 @@ impl Endpoints {
         let rule = declared.rollback.as_ref();
         let verdict = rule.map(|rule| rule.evaluate(&facts));
         if let Some(evaluation) = verdict.as_ref().filter(|evaluation| evaluation.verdict == Verdict::Pass) {
-            let cause = json!({ "kind": "rollback_rule", "rule": rule.map(perennial_core::rule::Expression::text), "values": evaluation.values });
+            let rule = rule.map(|rule| rule.text().to_owned());
+            let cause = Cause::RollbackRule { rule, values: evaluation.values.clone() };
             self.end_canary(caller, project, endpoint, cause).await?;
             let message = format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name);
             return Ok(Some((message, true)));
@@ -117,7 +119,7 @@ impl Endpoints {
             }
             return Ok(None);
         }
-        let cause = json!({ "kind": "canary", "requests": canary.requests(), "facts": facts });
+        let cause = Cause::Canary { requests: canary.requests(), facts };
         let digest = endpoint.canary_release_digest.clone();
         self.promote(
             caller,

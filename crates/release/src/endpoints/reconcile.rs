@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use perennial_core::cause::Cause;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::CanaryEvent;
@@ -63,7 +64,7 @@ impl Endpoints {
         if is_over {
             // Its promotion rule does not exist any more. The canary is ended before the endpoint follows the new file,
             // so that it is evaluated by the old rule until then.
-            self.end_canary(caller, project, &endpoint, json!({ "kind": "declaration_gone" })).await?;
+            self.end_canary(caller, project, &endpoint, Cause::DeclarationGone {}).await?;
         }
         let endpoint = follow(&caller.kernel, submission, endpoint).await?;
         if is_over {

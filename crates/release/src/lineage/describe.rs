@@ -151,8 +151,7 @@ impl Describer {
     async fn pipeline_run(&self, id: &str) -> Result<Option<String>> {
         let Ok(id) = id.parse() else { return Ok(None) };
         let run = pipeline_runs::get(&mut *self.caller.kernel.store().read().await?, id).await?;
-        let cause = run.cause.get("kind").and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
-        Ok(Some(format!("pipeline run {id} ({}), started by {cause}", run.state.as_str())))
+        Ok(Some(format!("pipeline run {id} ({}), started by {}", run.state.as_str(), run.cause.kind())))
     }
 
     async fn alert(&self, id: &str) -> Result<Option<String>> {

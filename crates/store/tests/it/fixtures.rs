@@ -1,5 +1,7 @@
 //! Records with sensible values, and short ways to the ones a test stands on.
 
+use perennial_core::cause::{Cause, ChangeCause};
+use perennial_core::entity::PipelineOptions;
 use perennial_core::id::{DatasetId, LoadId, PipelineRunId, PrincipalId, ProjectId, RunId, StepRunId};
 use perennial_core::port::data::Mode;
 use perennial_core::schema::{Field, Schema, TypeClass};
@@ -66,7 +68,7 @@ pub(crate) fn load(dataset: &Dataset, path: &str) -> Load {
         replaces: None,
         replaced_by: None,
         number: None,
-        cause: Some("pipeline_run:1".to_owned()),
+        cause: Some(ChangeCause::PipelineRun(PipelineRunId::generate())),
         wall_ms: NOW,
         project_ms: NOW - 1,
         settled_ms: None,
@@ -145,9 +147,9 @@ pub(crate) async fn pipeline_run(store: &Store, project: ProjectId) -> PipelineR
         project_id: project,
         kind: PipelineKind::Run,
         state: PipelineRunState::Pending,
-        cause: json!({"person": "ada"}),
+        cause: Cause::person("ada"),
         file_digest: "f00d".to_owned(),
-        options: json!({}),
+        options: PipelineOptions::default(),
         holder: None,
         message: None,
         wall_ms: NOW,

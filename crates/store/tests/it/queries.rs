@@ -65,19 +65,6 @@ fn every_query_file_is_used() {
     assert!(unused.is_empty(), "no function uses {unused:?}");
 }
 
-#[test]
-fn the_overview_names_every_function() {
-    let overview = include_str!("../../README.md");
-    let missing: Vec<String> = sources()
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub async fn "))
-        .filter_map(|rest| rest.split('(').next())
-        .filter(|name| !overview.contains(&format!("`{name}(")))
-        .map(str::to_owned)
-        .collect();
-    assert!(missing.is_empty(), "README.md does not name {missing:?}");
-}
-
 fn sources() -> String {
     fn collect(folder: &Path, text: &mut String) {
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -1,8 +1,11 @@
 //! Evidence, decisions, releases, approvals, promotions.
 
 use perennial_core::ErrorCode;
+use perennial_core::cause::Cause;
+use perennial_core::entity::DecisionBody;
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId, PromotionId};
 use perennial_core::permission::Role;
+use perennial_core::release::ReleaseContent;
 use perennial_core::rule::Verdict;
 use perennial_store::decisions::Decision;
 use perennial_store::evidence::Evidence;
@@ -64,7 +67,12 @@ pub(crate) async fn decide(db: &Db, project: &Project, version: &ModelVersion, d
         number: version.number,
         champion_number: None,
         verdict: Verdict::Pass,
-        body: json!([]),
+        body: DecisionBody {
+            gates: Vec::new(),
+            leaks: Vec::new(),
+            evidence: evidence.id,
+            content: ReleaseContent::default(),
+        },
         wall_ms: NOW,
         project_ms: NOW,
     };
@@ -180,7 +188,7 @@ async fn promotions_are_listed_by_version(db: &Db) {
             kind,
             decision_id: None,
             release_digest: None,
-            cause: json!({"trigger": "renew"}),
+            cause: Cause::DeclarationGone {},
             actor: "trigger:renew".to_owned(),
             wall_ms: NOW,
             project_ms: NOW,
@@ -206,16 +214,16 @@ async fn a_refused_version_is_found_with_its_newest_cause(db: &Db) {
         endpoint: "delay".parse().unwrap(),
         release_digest: "r".to_owned(),
         number: 2,
-        cause: "error rate".to_owned(),
+        cause: Cause::person("ada"),
         wall_ms: NOW,
         project_ms: NOW,
     };
-    for cause in ["error rate", "by hand"] {
-        let refusal = Refusal { cause: cause.to_owned(), ..refusal.clone() };
+    for by in ["ada", "grace"] {
+        let refusal = Refusal { cause: Cause::person(by), ..refusal.clone() };
         write_tx!(db.store, tx => { Ok(releases::refuse(tx, &refusal).await?) }).unwrap();
     }
     let mut reader = db.store.read().await.unwrap();
     let found = releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 2).await.unwrap();
-    assert_eq!(found.unwrap().cause, "by hand");
+    assert_eq!(found.unwrap().cause, Cause::person("grace"));
     assert_eq!(releases::find_refusal(&mut reader, project.id, &refusal.endpoint, 3).await.unwrap(), None);
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use perennial_core::state::LoadState;
 use perennial_core::{Error as CoreError, ErrorCode};
-use perennial_store::{Error, Options, Store, loads, projects, tokens};
+use perennial_store::{Error, Options, Store, alerts, loads, pipeline_runs, projects, tokens};
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
 use crate::db::{Db, on_both, write_tx};
-use crate::fixtures::{NOW, dataset, load, project};
+use crate::fixtures::{NOW, dataset, load, pipeline_run, project};
 
 /// Opening a store that is up to date takes no longer than this.
 const OPEN_LIMIT: Duration = Duration::from_millis(10);
@@ -164,6 +164,36 @@ async fn a_damaged_row_names_table_column_and_key() {
         assert!(error.to_string().starts_with(&place), "{damage}: {error}");
         assert_eq!(CoreError::from(error).code(), ErrorCode::Corrupt);
     }
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn a_damaged_pipeline_run_or_alert_is_an_error() {
+    let db = Db::sqlite().await;
+    let project = project(&db.store, "p").await;
+    let id = pipeline_run(&db.store, project.id).await.id;
+    let mut conn = SqliteConnection::connect(&db.url).await.unwrap();
+    for (damage, column) in [
+        ("UPDATE pipeline_runs SET options = '{\"steps\":7}'", "options"),
+        ("UPDATE pipeline_runs SET options = '{\"skip\":[]}'", "options"),
+        ("UPDATE pipeline_runs SET options = '{}', cause = '{\"kind\":\"magic\"}'", "cause"),
+    ] {
+        sqlx::raw_sql(damage).execute(&mut conn).await.unwrap();
+        let error = pipeline_runs::get(&mut db.store.read().await.unwrap(), id).await.unwrap_err();
+        let place = format!("table `pipeline_runs`, column `{column}`, row `{id}` does not convert: ");
+        assert!(error.to_string().starts_with(&place), "{damage}: {error}");
+    }
+    sqlx::raw_sql(
+        "INSERT INTO alerts (id, project_id, subject, name, window_start_ms, facts, message, state, wall_ms, project_ms)
+         SELECT '00000000000070008000000000000001', id, 'planet:mars', 'late', 0, '{}', '', 'firing', 0, 0 FROM projects
+         WHERE name = 'p'",
+    )
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    let error = alerts::list_open(&mut db.store.read().await.unwrap(), project.id).await.unwrap_err();
+    let place = "table `alerts`, column `subject`, row `00000000000070008000000000000001` does not convert: ";
+    assert!(error.to_string().starts_with(place), "{error}");
     db.finish().await;
 }
 

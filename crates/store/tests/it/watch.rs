@@ -1,5 +1,6 @@
 //! Segments, monitor results, alerts, firings, servers.
 
+use perennial_core::entity::AlertSubject;
 use perennial_core::id::{AlertId, LoadId, ProjectId, ServerId};
 use perennial_core::state::{AlertEvent, AlertState, SegmentEvent, SegmentState};
 use perennial_store::alerts::Alert;
@@ -125,7 +126,7 @@ async fn an_alert_fires_once_for_each_window(db: &Db) {
     let alert = |name: &str, window_start_ms| Alert {
         id: AlertId::generate(),
         project_id: project.id,
-        subject: "monitor:delay".to_owned(),
+        subject: AlertSubject::Monitor("delay".parse().unwrap()),
         name: name.to_owned(),
         window_start_ms,
         number: Some(1),
@@ -153,7 +154,10 @@ async fn an_alert_fires_once_for_each_window(db: &Db) {
         [all[3].clone(), all[2].clone(), resolved]
     );
     assert_eq!(alerts::list_open(&mut reader, project.id).await.unwrap(), [all[2].clone(), all[3].clone()]);
-    assert_eq!(alerts::list_of_subject(&mut reader, project.id, "monitor:delay").await.unwrap().len(), 3);
+    assert_eq!(
+        alerts::list_of_subject(&mut reader, project.id, &"monitor:delay".parse().unwrap()).await.unwrap().len(),
+        3
+    );
 }
 
 async fn a_trigger_fires_once_for_each_cause(db: &Db) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use perennial_core::Result;
 use perennial_core::calendar::local;
+use perennial_core::entity::AlertSubject;
 use perennial_core::rule::Verdict;
 use perennial_core::state::AlertEvent;
 use perennial_monitoring::WindowResult;
@@ -172,7 +173,7 @@ impl MonitorWindow<'_> {
             }
             let evaluation = rule.evaluate(facts);
             let (fires, start) = (evaluation.verdict == Verdict::Pass, self.window.start_ms);
-            let subject = format!("monitor:{}", self.name);
+            let subject = AlertSubject::Monitor(self.name.clone());
             let is_past = |window: i64| window < start || window == start && !fires;
             past.extend(alerts::list_past(self.caller, self.project.id, (&subject, name), is_past).await?);
             if fires {
@@ -182,7 +183,14 @@ impl MonitorWindow<'_> {
         Ok((past, firing))
     }
 
-    fn alert(&self, subject: String, name: &str, expression: &str, values: &[(String, Value)], number: i64) -> Alert {
+    fn alert(
+        &self,
+        subject: AlertSubject,
+        name: &str,
+        expression: &str,
+        values: &[(String, Value)],
+        number: i64,
+    ) -> Alert {
         let shown: Vec<String> = values
             .iter()
             .map(|(name, value)| {

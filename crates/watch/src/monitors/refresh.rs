@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use perennial_config::GraphNode;
 use perennial_core::Result;
+use perennial_core::cause::Cause;
 use perennial_core::name::StepName;
 use perennial_core::state::PipelineRunState;
 use perennial_store::pipeline_runs::PipelineKind;
-use serde_json::json;
 
-use perennial_execution::pipelines::{self, MONITOR_CAUSE, Options};
+use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::{ProjectState, Submission};
 
@@ -34,8 +34,8 @@ impl Watch {
         let is_stepped = project.clock.stepped_ms().is_some();
         let Some(refreshing) = state.refreshing.lock_or_try(is_stepped).await else { return Ok(false) };
         let Some(sources) = state.changed_sources(&self.kernel, project, submission).await? else { return Ok(true) };
-        let cause = json!({ "kind": MONITOR_CAUSE, "dataset": task.data });
-        let options = Options { steps };
+        let cause = Cause::Monitor { dataset: task.data.clone() };
+        let options = PipelineOptions { steps };
         let run = pipelines::request(caller, project, PipelineKind::Run, cause, &options).await?;
         let (watch, caller, refreshed) = (self.clone(), caller.clone(), project.clone());
         let refresh = async move {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perennial_config::Monitor;
 use perennial_core::Result;
 use perennial_core::calendar::{Duration, Window};
+use perennial_core::entity::AlertSubject;
 use perennial_core::name::MonitorName;
 use perennial_store::endpoints::Endpoint;
 use perennial_store::monitor_results::{MonitorResult, ResultKind};
@@ -93,6 +94,6 @@ pub(super) fn is_quality_known(results: &[MonitorResult]) -> bool {
 }
 
 /// The subject of alerts about windows of a monitor that could not be evaluated.
-pub(super) fn failure_subject(monitor: &MonitorName) -> String {
-    format!("window:{monitor}")
+pub(super) fn failure_subject(monitor: &MonitorName) -> AlertSubject {
+    AlertSubject::Window(monitor.clone())
 }

@@ -22,7 +22,7 @@ pub(super) fn release(answer: &Value, zone: &TimeZone) {
         say!("\ndecision {}{compared}:", cell(&decision["verdict"]));
         let gates = items(&decision["body"]["gates"]);
         let gates = gates.iter().map(|gate| {
-            let evaluation = &gate["judgement"];
+            let evaluation = &gate["evaluation"];
             let missing = items(&evaluation["missing"]).into_iter().map(|fact| format!("{} is missing", cell(&fact)));
             let mut values: Vec<String> = missing.chain(values_of(evaluation)).collect();
             let more = values.len().saturating_sub(VALUES_MAX);

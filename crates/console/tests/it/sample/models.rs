@@ -2,8 +2,10 @@
 
 use perennial_app::evidence::{Evidence, ModelFacts};
 use perennial_core::calendar::Window;
+use perennial_core::entity::{DecisionBody, GateResult};
 use perennial_core::id::{DecisionId, ModelId};
-use perennial_core::rule::Verdict;
+use perennial_core::release::ReleaseContent;
+use perennial_core::rule::{Evaluation, Skipped, Verdict};
 use perennial_core::state::ModelVersionState;
 use perennial_monitoring::Reference;
 use perennial_store::decisions::Decision;
@@ -98,10 +100,21 @@ impl Rows {
         };
         evidence::insert(tx, &row).await?;
         for verdict in [Verdict::Pass, Verdict::Fail, Verdict::Unknown] {
-            let judgement = json!({
-                "verdict": verdict, "missing": [text], "reasons": [text], "values": [["candidate.auc", 0.7241], [text, text]],
-                "skipped": [{ "clause": text, "absent": "champion" }],
-            });
+            let evaluation = Evaluation {
+                verdict,
+                missing: vec![text.clone()],
+                reasons: vec![text.clone()],
+                values: vec![("candidate.auc".to_owned(), json!(0.724_1)), (text.clone(), json!(text))],
+                skipped: vec![Skipped { clause: text.clone(), absent: "champion".to_owned() }],
+            };
+            let gate =
+                GateResult { gate: "better".to_owned(), expression: format!("candidate.auc > {text}"), evaluation };
+            let body = DecisionBody {
+                gates: vec![gate],
+                leaks: vec![(text.clone(), text.clone())],
+                evidence: row.id,
+                content: ReleaseContent::default(),
+            };
             let decision = Decision {
                 id: DecisionId::generate(),
                 project_id,
@@ -112,7 +125,7 @@ impl Rows {
                 number: 1,
                 champion_number: Some(1),
                 verdict,
-                body: json!({ "gates": [{ "gate": "better", "expression": format!("candidate.auc > {text}"), "judgement": judgement }], "leaks": [[text, text]] }),
+                body,
                 wall_ms: NOW_MS,
                 project_ms: NOW_MS,
             };
