@@ -8,13 +8,12 @@ mod data;
 mod metadata;
 mod offload;
 mod outputs;
-
 mod scoring;
 mod tensor;
 mod v2;
 mod wire;
 
-use perennial_app::{App, Deployment, Held, deployments};
+use perennial_app::{App, Deployment, DeploymentGuard, deployments};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_http::Access;
@@ -36,10 +35,10 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .get("/version", Access::Public, scoring::version)
 }
 
-/// What `read` tells of who answers at an endpoint: one that is known but does not answer yet is not ready, any
-/// other not there.
+/// Reads the deployment of an endpoint. An endpoint whose model is not loaded yet is not ready; any other without a
+/// deployment does not exist.
 async fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
-    let missing = match held(&state.app, name) {
+    let missing = match acquire(&state.app, name) {
         Ok(deployment) => return Ok(read(&deployment)),
         Err(missing) => missing,
     };
@@ -52,18 +51,18 @@ async fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) ->
     Err(missing)
 }
 
-/// Who answers at an endpoint now.
-fn held(app: &App, name: &str) -> Result<Held> {
+/// The deployment of an endpoint, held until the request is answered.
+fn acquire(app: &App, name: &str) -> Result<DeploymentGuard> {
     app.endpoints
         .router
         .find(name)
         .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).with_hint("`perennial endpoints` lists them"))
 }
 
-/// Bytes of a request that the endpoint takes, and whether its answer may have to wait for others.
-fn bounds(deployment: &Deployment) -> (usize, bool) {
+/// Size limit of a request at the endpoint, bytes.
+fn body_bytes_max(deployment: &Deployment) -> usize {
     let bytes_max = usize::try_from(deployment.body_bytes_max).unwrap_or(usize::MAX);
-    (bytes_max.min(limits::INFER_BYTES_MAX), deployment.may_wait())
+    bytes_max.min(limits::INFER_BYTES_MAX)
 }
 
 /// A version by its number as text; what is no number is no version.

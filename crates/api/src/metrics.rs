@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use perennial_app::App;
+use perennial_app::{App, Route};
 use perennial_core::Error;
 use perennial_core::permission::Permission;
 use perennial_http::metrics::CONTENT_TYPE;
@@ -93,13 +93,13 @@ fn version_requests(app: &App) -> Vec<VersionRequests> {
     let mut all = Vec::new();
     for endpoint in app.endpoints.router.names() {
         let Some(deployment) = app.endpoints.router.find(&endpoint) else { continue };
-        let canary = deployment.canary.as_ref().map(|canary| ("canary", &canary.version));
-        for (part, version) in [("champion", &deployment.champion)].into_iter().chain(canary) {
-            let seconds = |quantile| Some((quantile, version.counts.latency_ms(quantile)? / 1e3));
+        for Route { version, role, .. } in deployment.routes.iter() {
+            let part = role.as_str();
+            let seconds = |quantile| Some((quantile, version.stats.latency_ms(quantile)? / 1e3));
             all.push(VersionRequests {
                 labels: VersionLabels { endpoint: endpoint.clone(), version: version.number, part },
-                requests: version.counts.requests(),
-                errors: version.counts.errors(),
+                requests: version.stats.requests(),
+                errors: version.stats.errors(),
                 seconds: [0.5, 0.99].into_iter().filter_map(seconds).collect(),
             });
         }

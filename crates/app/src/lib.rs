@@ -9,8 +9,8 @@ pub use perennial_ingest::{Ingest, collect, datasets, loads, predictions, snapsh
 pub use perennial_kernel::{Caller, Kernel, Services, access, alerts, backup, lease, ledger, supervisor};
 pub use perennial_projects::{DeclaredTexts, ProjectRecord, ProjectState, Projects, Submission, check_text, uploads};
 pub use perennial_release::{
-    Answering, Canary, Counts, Deployment, EndpointRouter, Endpoints, Held, PipelineRunner, RegisteredModels,
-    decisions, deployments, endpoints, evidence, lineage, models, releases,
+    Deployment, DeploymentGuard, EndpointRouter, Endpoints, LoadedVersion, PipelineRunner, RegisteredModels,
+    RequestStats, Route, Routes, decisions, deployments, endpoints, evidence, lineage, models, releases,
 };
 pub use perennial_tracking as tracking;
 pub use perennial_watch::{SchedulerEvent, Watch, monitor_results};

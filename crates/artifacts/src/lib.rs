@@ -10,8 +10,10 @@ mod directory;
 mod error;
 mod files;
 mod folder;
+mod folder_cache;
 
 pub use blobs::{BlobStream, Blobs, LinkMode};
 pub use error::{Error, Result};
+pub use folder_cache::{CachedFolder, FolderCache};
 pub use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 pub use perennial_core::path::RelativePath;

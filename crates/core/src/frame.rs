@@ -133,6 +133,11 @@ impl Frame {
         self.names.iter().position(|n| n == name).map(|i| &self.columns[i])
     }
 
+    /// The columns with their names, in order.
+    pub fn into_columns(self) -> impl Iterator<Item = (String, Column)> {
+        self.names.into_iter().zip(self.columns)
+    }
+
     /// The rows at `indices`, in that order.
     #[must_use]
     pub fn take(&self, indices: &[usize]) -> Self {

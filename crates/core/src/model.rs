@@ -35,12 +35,12 @@ pub struct Input {
     pub kind: InputKind,
 }
 
-/// What a model asks for and answers.
+/// The inputs and scores of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// The features, in the order the model was trained with.
     pub inputs: Vec<Input>,
-    /// The kind of answer.
+    /// The task.
     pub task: TaskKind,
     /// The classes in the order of the scores; empty unless multiclass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,24 +79,19 @@ impl Scores {
     }
 }
 
-/// A model ready to answer. Calls may come from many threads at once.
+/// A model that computes in this process. Many threads may call it concurrently.
 pub trait Predictor: Send + Sync {
-    /// What it asks for and answers.
+    /// Its inputs and scores.
     fn signature(&self) -> &Signature;
 
-    /// Whether a call may have to wait for calls before it: then it is made where waiting holds nobody up.
-    fn may_wait(&self) -> bool {
-        false
-    }
-
-    /// Scores each row. `frame` holds at least the signature's inputs, by name.
+    /// Scores each row on the calling thread. `frame` has at least the signature's inputs, by name.
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 }
 
-/// Why a model gave no answer.
+/// Why a model computed no scores.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
-    /// The input does not fit the signature.
+    /// The input does not match the signature.
     #[error("{0}")]
     Input(String),
     /// The model itself failed.

@@ -1,17 +1,21 @@
 //! Routing: chooses the version that answers a request.
 
-use crate::port::prediction::TrafficRole;
-
 #[cfg(test)]
 mod tests;
 
-/// Routes a request to the champion or the canary by `key`: the key of its first row, else the request's id.
+/// Chooses the version that answers a request by `key`: the key of its first row, else the request's id. Returns the
+/// index of its share in `shares`; `None` for the rest of the keys, which the champion answers.
 ///
-/// A share `share` of all keys goes to the canary. While `salt` and `share` stay the same, a key is always
-/// routed alike; when `share` grows, keys of the canary stay with it. `salt` (the canary's promotion) gives
-/// every canary a new sample of the keys. A `share` outside 0 to 1 counts as the nearer bound, NaN as 0.
-pub fn route(key: &str, share: f64, salt: &str) -> TrafficRole {
-    if position(key, salt) < share { TrafficRole::Canary } else { TrafficRole::Champion }
+/// Each share is the share of all keys that its version receives. While `salt` and the shares stay the same, the same
+/// key gives the same result; when the first share grows, its keys stay with it. `salt` (the canary's promotion) gives
+/// every canary a new sample of the keys. A share below 0 or NaN counts as 0; shares beyond a sum of 1 receive nothing.
+pub fn choose(key: &str, salt: &str, shares: impl IntoIterator<Item = f64>) -> Option<usize> {
+    let position = position(key, salt);
+    let mut end = 0.0;
+    shares.into_iter().position(|share| {
+        end += share.max(0.0);
+        position < end
+    })
 }
 
 /// The key's position in [0, 1), uniform over keys: the first 53 bits of BLAKE3 over salt and key.

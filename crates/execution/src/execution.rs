@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use perennial_core::Result;
 use perennial_core::id::ProjectId;
-use perennial_core::model::Predictor;
+use perennial_core::port::model::LoadedModel;
 use perennial_ingest::Ingest;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
 use perennial_projects::ProjectState;
@@ -21,7 +21,7 @@ pub trait ModelCatalog: Send + Sync {
     async fn champion(&self, project: &ProjectState) -> Result<Option<ModelVersion>>;
 
     /// Loads a registered version.
-    async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn Predictor>>;
+    async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn LoadedModel>>;
 }
 
 /// Runs pipelines.

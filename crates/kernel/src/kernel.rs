@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use perennial_artifacts::Blobs;
+use perennial_artifacts::{Blobs, FolderCache};
 use perennial_config::TrainerSpec;
 use perennial_core::clock::Clock;
 use perennial_core::id::{ProjectId, ServerId};
@@ -71,6 +71,8 @@ pub struct Kernel {
     pub server: ServerId,
     /// Background work: pipeline runs, and changes that finish after their request has gone.
     pub work: Supervisor,
+    /// Folders by content in local files, such as models.
+    pub folders: FolderCache,
     /// Whether this server may answer and act.
     pub lease: Lease,
     /// Bounds CPU-heavy work: one permit for each computation under way.
@@ -86,6 +88,7 @@ impl Kernel {
     /// A kernel over `services`.
     pub fn new(services: Services) -> Arc<Self> {
         Arc::new(Self {
+            folders: FolderCache::new(services.blobs.clone(), &services.work),
             services,
             server: ServerId::generate(),
             work: Supervisor::new(),

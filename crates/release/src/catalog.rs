@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use perennial_core::Result;
-use perennial_core::model::Predictor;
+use perennial_core::port::model::LoadedModel;
 use perennial_execution::ModelCatalog;
 use perennial_kernel::Kernel;
 use perennial_projects::ProjectState;
@@ -43,7 +43,7 @@ impl ModelCatalog for RegisteredModels {
         champion(&self.kernel, project).await
     }
 
-    async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn Predictor>> {
+    async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn LoadedModel>> {
         load_version(&self.kernel, version).await
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use perennial_config::StepKind;
 use perennial_core::entity::{DecisionBody, GateResult};
 use perennial_core::id::{DecisionId, ModelId};
-use perennial_core::model::Predictor;
+use perennial_core::port::model::LoadedModel;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::Verdict;
 use perennial_core::state::ModelVersionState;
@@ -53,7 +53,7 @@ pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
 }
 
 /// Loads a model version for prediction.
-pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Result<Arc<dyn Predictor>> {
+pub async fn load_version(kernel: &Arc<Kernel>, version: &ModelVersion) -> Result<Arc<dyn LoadedModel>> {
     steps::load_model(kernel, &reference_of(version)?, &format!("version {}", version.number)).await
 }
 

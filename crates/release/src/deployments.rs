@@ -11,7 +11,7 @@ use perennial_store::endpoints;
 
 use crate::Endpoints;
 use crate::endpoints::champion_before;
-use crate::router::Answering;
+use crate::router::{LoadedVersion, Route};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
 
@@ -35,7 +35,7 @@ pub struct LiveVersion {
     /// 99th percentile of the latency, milliseconds.
     pub p99_ms: Option<f64>,
     /// What it asks for and answers.
-    pub signature: Signature,
+    pub signature: Arc<Signature>,
 }
 
 /// An endpoint with what answers there.
@@ -94,22 +94,22 @@ impl Endpoints {
         let mut live = Vec::new();
         let deployment = self.router.find(endpoint.name.as_str());
         if let Some(deployment) = deployment.filter(|deployment| deployment.project.id == endpoint.project_id) {
-            live.push(version(&deployment.champion, TrafficRole::Champion));
-            live.extend(deployment.canary.as_ref().map(|canary| version(&canary.version, TrafficRole::Canary)));
+            live.extend(deployment.routes.iter().map(version));
         }
         Ok(EndpointState { endpoint, live, before, waits_for })
     }
 }
 
-fn version(answering: &Answering, part: TrafficRole) -> LiveVersion {
+fn version(route: &Route) -> LiveVersion {
+    let LoadedVersion { number, model, stats } = &route.version;
     LiveVersion {
-        number: answering.number,
-        part,
-        requests: answering.counts.requests(),
-        errors: answering.counts.errors(),
-        unfit: answering.counts.unfit(),
-        p50_ms: answering.counts.latency_ms(0.5),
-        p99_ms: answering.counts.latency_ms(0.99),
-        signature: answering.model.signature().clone(),
+        number: *number,
+        part: route.role,
+        requests: stats.requests(),
+        errors: stats.errors(),
+        unfit: stats.fallbacks(),
+        p50_ms: stats.latency_ms(0.5),
+        p99_ms: stats.latency_ms(0.99),
+        signature: model.signature().clone(),
     }
 }

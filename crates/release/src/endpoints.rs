@@ -35,7 +35,7 @@ use perennial_store::{decisions, endpoints, lineage, model_versions, promotions,
 use serde_json::json;
 
 use crate::decisions::{CHAMPION, Decided, load_version, release_node};
-use crate::router::{Answering, Canary, Counts, Deployment, EndpointRouter};
+use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
 use perennial_execution::pipelines::Context;
 use perennial_ingest::Ingest;
 use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, ProjectEntry, record, wrong_state};
@@ -43,7 +43,7 @@ use perennial_projects::{ProjectState, Projects, Submission};
 
 use crate::catalog;
 
-pub use answer::{Answer, Extra, Request, Unsynced};
+pub use answer::{Answer, Extra, Request};
 pub use perennial_config::REQUEST_BYTES_MAX;
 use reconcile::followed;
 
@@ -163,7 +163,12 @@ impl Endpoints {
 impl Endpoints {
     /// A version ready to answer at an endpoint. Who is to change asks for it before anything is recorded: one that
     /// cannot answer is refused there, and no swap waits for it afterwards.
-    async fn ready(self: &Arc<Self>, project: &ProjectState, endpoint: &Endpoint, number: i64) -> Result<Answering> {
+    async fn ready(
+        self: &Arc<Self>,
+        project: &ProjectState,
+        endpoint: &Endpoint,
+        number: i64,
+    ) -> Result<LoadedVersion> {
         self.is_ours(project, &endpoint.name)?;
         match self.answering(&endpoint.name, number) {
             Some(version) => Ok(version),
@@ -174,14 +179,14 @@ impl Endpoints {
 
 impl Endpoints {
     /// A version that answers at an endpoint now.
-    fn answering(self: &Arc<Self>, name: &EndpointName, number: i64) -> Option<Answering> {
-        self.router.find(name.as_str())?.version(number).map(|(_, version)| version.clone())
+    fn answering(self: &Arc<Self>, name: &EndpointName, number: i64) -> Option<LoadedVersion> {
+        self.router.find(name.as_str())?.routes.find(number).map(|route| route.version.clone())
     }
 }
 
-async fn load(kernel: &Arc<Kernel>, endpoint: &Endpoint, number: i64) -> Result<Answering> {
+async fn load(kernel: &Arc<Kernel>, endpoint: &Endpoint, number: i64) -> Result<LoadedVersion> {
     let version = model_versions::get(&mut *kernel.store().read().await?, endpoint.model_id, number).await?;
-    Ok(Answering { number, model: load_version(kernel, &version).await?, counts: Arc::default() })
+    Ok(LoadedVersion { number, model: load_version(kernel, &version).await?, stats: Arc::default() })
 }
 
 impl Endpoints {
@@ -597,7 +602,7 @@ impl Endpoints {
         self: &Arc<Self>,
         project: &Arc<ProjectState>,
         name: &EndpointName,
-        ready: Option<Answering>,
+        ready: Option<LoadedVersion>,
         change: impl for<'a> FnOnce(&'a mut perennial_store::Tx) -> BoxFuture<'a, Result<()>> + Send + 'static,
     ) -> Result<()> {
         let (shared, project, name) = (self.clone(), project.clone(), name.clone());
@@ -616,27 +621,27 @@ impl Endpoints {
         self: &Arc<Self>,
         project: &Arc<ProjectState>,
         name: &EndpointName,
-        ready: Option<&Answering>,
+        ready: Option<&LoadedVersion>,
     ) -> Result<()> {
         let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
         let Some(champion) = endpoint.champion_number else { return Ok(()) };
         self.is_ours(project, name)?;
         let ready = |number: i64| {
             let ready = ready.filter(|ready| ready.number == number)?;
-            Some(Answering { counts: Arc::default(), ..ready.clone() })
+            Some(LoadedVersion { stats: Arc::default(), ..ready.clone() })
         };
         let mut versions = Vec::new();
-        // Counts are of a version in its part.
-        let stays = |number: i64, part: TrafficRole| {
-            let live = self.router.find(name.as_str())?;
-            let (before, version) = live.version(number)?;
-            let counts = if before == part { version.counts.clone() } else { Arc::default() };
-            Some(Answering { counts, ..version.clone() })
+        // Statistics belong to a version in its role.
+        let stays = |number: i64, role: TrafficRole| {
+            let deployment = self.router.find(name.as_str())?;
+            let Route { version, role: before, .. } = deployment.routes.find(number)?;
+            let stats = if *before == role { version.stats.clone() } else { Arc::default() };
+            Some(LoadedVersion { stats, ..version.clone() })
         };
         let canary_number = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
-        for (part, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
+        for (role, number) in [(TrafficRole::Champion, Some(champion)), (TrafficRole::Canary, canary_number)] {
             let Some(number) = number else { continue };
-            versions.push(match stays(number, part).or_else(|| ready(number)) {
+            versions.push(match stays(number, role).or_else(|| ready(number)) {
                 Some(version) => version,
                 None => load(&self.kernel, &endpoint, number).await?,
             });
@@ -648,16 +653,21 @@ impl Endpoints {
         let mut versions = versions.into_iter();
         let Some(mut champion) = versions.next() else { return Ok(()) };
         let salt = format!("{}:{}", endpoint.canary_decision_id.map(|id| id.to_string()).unwrap_or_default(), name);
-        let on_trial = self.router.find(name.as_str()).and_then(|live| Some(live.canary.as_ref()?.salt.clone()));
-        let is_new = on_trial.is_none_or(|before| before != salt);
-        let canary = versions.next().map(|mut version| {
-            if is_new {
-                // What a rollback rule compares begins with the canary.
-                version.counts = Arc::new(Counts::default());
-                champion.counts = Arc::new(Counts::default());
+        let current = self.router.find(name.as_str());
+        let is_same_canary =
+            current.is_some_and(|current| current.routes.canary().is_some() && current.routes.salt() == salt);
+        let routes = match versions.next() {
+            None => Routes::new(champion),
+            Some(mut version) => {
+                if !is_same_canary {
+                    // A rollback rule compares requests since the canary began.
+                    version.stats = Arc::default();
+                    champion.stats = Arc::default();
+                }
+                let share = endpoint.canary_share.unwrap_or_default();
+                Routes::with_shares(champion, vec![Route { version, role: TrafficRole::Canary, share }], salt)
             }
-            Canary { version, share: endpoint.canary_share.unwrap_or_default(), salt }
-        });
+        };
         let deployment = Deployment {
             project: project.clone(),
             endpoint: name.clone(),
@@ -666,13 +676,10 @@ impl Endpoints {
             body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
             key,
             generation: endpoint.generation,
-            champion,
-            canary,
+            routes,
         };
-        let shared = self.clone();
-        tokio::task::spawn_blocking(move || shared.router.swap(deployment))
-            .await
-            .map_err(|panic| Error::internal("a swap ended abruptly", panic))
+        self.router.replace(deployment).await;
+        Ok(())
     }
 }
 

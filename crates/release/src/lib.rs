@@ -19,5 +19,5 @@ pub mod router;
 
 pub use catalog::RegisteredModels;
 pub use endpoints::Endpoints;
-pub use router::{Answering, Canary, Counts, Deployment, EndpointRouter, Held};
+pub use router::{Deployment, DeploymentGuard, EndpointRouter, LoadedVersion, RequestStats, Route, Routes};
 pub use run::PipelineRunner;

@@ -9,4 +9,4 @@ mod runtime;
 
 pub use log::{LogLimits, RECORD_MAX_BYTES, SegmentLog};
 pub use ort::find_library;
-pub use runtime::Runtime;
+pub use runtime::{MODEL_MAX_BYTES, Runtime};

@@ -6,13 +6,15 @@ mod pool;
 mod scores;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use ::ort::session::Session;
 use ::ort::value::ValueType;
+use async_trait::async_trait;
 use perennial_core::frame::Frame;
-use perennial_core::model::{Input, InputKind, PredictError, Predictor, Scores, Signature};
-use perennial_core::port::model::SignatureHint;
+use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
+use perennial_core::port::model::{LoadedModel, SignatureHint};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 
@@ -27,15 +29,15 @@ const SESSIONS_MAX: usize = 4;
 /// A larger model file gets one session, because each session holds a copy of the weights.
 const SEVERAL_SESSIONS_BYTES: usize = 32 * 1024 * 1024;
 
-/// A model that ONNX Runtime computes.
-pub(crate) struct OrtPredictor {
-    signature: Signature,
+/// A model that ONNX Runtime computes, on blocking threads.
+pub(crate) struct OrtModel {
+    signature: Arc<Signature>,
     inputs: InputBinding,
-    output: ScoreOutput,
-    sessions: Pool<Session>,
+    output: Arc<ScoreOutput>,
+    sessions: Arc<Pool<Session>>,
 }
 
-impl OrtPredictor {
+impl OrtModel {
     /// Loads the model with the library at `library`.
     pub(crate) fn new(library: &Path, onnx: &[u8], signature: Signature) -> Result<Self> {
         let count = if onnx.len() > SEVERAL_SESSIONS_BYTES {
@@ -46,32 +48,33 @@ impl OrtPredictor {
         let sessions = (0..count).map(|_| session(library, onnx)).collect::<Result<Vec<_>>>()?;
         let first = sessions.first().ok_or_else(|| unusable("no session was created".to_owned()))?;
         let inputs = InputBinding::new(first.inputs(), &signature).map_err(unusable)?;
-        let output = ScoreOutput::new(first.outputs(), &signature).map_err(unusable)?;
-        Ok(Self { signature, inputs, output, sessions: Pool::new(sessions) })
+        let output = Arc::new(ScoreOutput::new(first.outputs(), &signature).map_err(unusable)?);
+        Ok(Self { signature: Arc::new(signature), inputs, output, sessions: Pool::new(sessions) })
     }
 }
 
-impl Predictor for OrtPredictor {
-    fn signature(&self) -> &Signature {
+#[async_trait]
+impl LoadedModel for OrtModel {
+    fn signature(&self) -> &Arc<Signature> {
         &self.signature
     }
 
-    fn may_wait(&self) -> bool {
-        true
-    }
-
-    fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
         let inputs = self.inputs.tensors(frame)?;
-        let failed = |error: ::ort::Error| PredictError::Model(error.to_string());
-        let mut pooled = self.sessions.acquire();
-        let session = pooled.get_mut().ok_or_else(|| PredictError::Model("the session is missing".to_owned()))?;
-        let outputs = session.run(inputs).map_err(failed)?;
-        self.output.scores(&outputs, frame.rows())
+        let missing = || PredictError::Model("the session is missing".to_owned());
+        let mut pooled = self.sessions.acquire().await.ok_or_else(missing)?;
+        let (output, rows) = (self.output.clone(), frame.rows());
+        let computed = tokio::task::spawn_blocking(move || {
+            let session = pooled.get_mut().ok_or_else(missing)?;
+            let outputs = session.run(inputs).map_err(|error| PredictError::Model(error.to_string()))?;
+            output.scores(&outputs, rows)
+        });
+        computed.await.map_err(|panic| PredictError::Model(panic.to_string()))?
     }
 }
 
 /// Infers the signature from the file's inputs.
-pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature> {
+pub(crate) fn signature(library: &Path, onnx: &[u8], hint: &SignatureHint) -> Result<Signature> {
     let session = session(library, onnx)?;
     let inputs: Vec<Input> = session
         .inputs()
@@ -90,9 +93,9 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: SignatureHint<'_>) ->
         return Err(unusable("the model does not name its classes, and none were given".to_owned()));
     }
     Ok(Signature {
-        inputs: if is_matrix { hint.features.to_vec() } else { inputs },
+        inputs: if is_matrix { hint.features.clone() } else { inputs },
         task: hint.task,
-        classes: if hint.task == TaskKind::Multiclass { hint.classes.to_vec() } else { Vec::new() },
+        classes: if hint.task == TaskKind::Multiclass { hint.classes.clone() } else { Vec::new() },
     })
 }
 

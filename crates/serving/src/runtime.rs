@@ -1,26 +1,50 @@
 //! Loads ONNX models.
 
+use std::fmt;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use perennial_core::model::{Predictor, Signature};
-use perennial_core::port::model::{ModelRuntime, SignatureHint};
+use async_trait::async_trait;
+use perennial_core::frame::Frame;
+use perennial_core::model::{PredictError, Predictor, Scores, Signature};
+use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_onnx::{Model, OnnxPredictor, infer_signature};
+use tokio::sync::Semaphore;
 
 use crate::ort;
 
+/// The size limit of a model file, which is read into memory, bytes.
+pub const MODEL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Models that are loaded at the same time.
+const LOADS_MAX: usize = 4;
+
 /// Loads models with the built-in evaluator when it supports every operator, else with ONNX Runtime.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct Runtime {
     library: Option<PathBuf>,
+    loads: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("library", &self.library).finish_non_exhaustive()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new(None)
+    }
 }
 
 impl Runtime {
     /// A runtime that loads the ONNX Runtime library at `library` when the first model needs it; see
     /// [`find_library`](crate::find_library).
     pub fn new(library: Option<PathBuf>) -> Self {
-        Self { library }
+        Self { library, loads: Arc::new(Semaphore::new(LOADS_MAX)) }
     }
 
     /// The ONNX Runtime library, for a model that the evaluator does not support.
@@ -30,6 +54,101 @@ impl Runtime {
                 .with_hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
         })
     }
+
+    fn load_blocking(&self, files: &ModelFiles, signature: Signature) -> Result<Arc<dyn LoadedModel>> {
+        let onnx = read(files)?;
+        match Model::from_bytes(&onnx) {
+            Ok(model) => Ok(Arc::new(InProcess::new(&model, signature)?)),
+            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
+                let library = self.library(&unsupported)?;
+                Ok(Arc::new(ort::OrtModel::new(library, &onnx, signature)?))
+            }
+            Err(error) => Err(evaluator_error(error)),
+        }
+    }
+
+    fn signature_blocking(&self, files: &ModelFiles, hint: &SignatureHint) -> Result<Signature> {
+        let onnx = read(files)?;
+        match Model::from_bytes(&onnx) {
+            Ok(model) => {
+                let features: Vec<String> = hint.features.iter().map(|feature| feature.name.clone()).collect();
+                infer_signature(&model, hint.task, &features, &hint.classes).map_err(evaluator_error)
+            }
+            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
+                ort::signature(self.library(&unsupported)?, &onnx, hint)
+            }
+            Err(error) => Err(evaluator_error(error)),
+        }
+    }
+
+    /// Runs `work` on a blocking thread, at most [`LOADS_MAX`] at the same time.
+    async fn run_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = self.loads.clone().acquire_owned().await;
+        let permit = permit.map_err(|closed| Error::internal("the server is stopping", closed))?;
+        let runtime = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&runtime)
+        });
+        done.await.map_err(|panic| Error::internal("loading a model panicked", panic))?
+    }
+}
+
+#[async_trait]
+impl ModelRuntime for Runtime {
+    async fn load(&self, files: ModelFiles, signature: &Signature) -> Result<Arc<dyn LoadedModel>> {
+        let signature = signature.clone();
+        self.run_blocking(move |runtime| runtime.load_blocking(&files, signature)).await
+    }
+
+    async fn signature(&self, files: ModelFiles, hint: SignatureHint) -> Result<Signature> {
+        self.run_blocking(move |runtime| runtime.signature_blocking(&files, &hint)).await
+    }
+}
+
+/// A model that the built-in evaluator computes.
+struct InProcess {
+    predictor: OnnxPredictor,
+    signature: Arc<Signature>,
+}
+
+impl InProcess {
+    fn new(model: &Model, signature: Signature) -> Result<Self> {
+        let predictor = OnnxPredictor::new(model, signature.clone()).map_err(evaluator_error)?;
+        Ok(Self { predictor, signature: Arc::new(signature) })
+    }
+}
+
+#[async_trait]
+impl LoadedModel for InProcess {
+    fn signature(&self) -> &Arc<Signature> {
+        &self.signature
+    }
+
+    fn in_process(&self) -> Option<&dyn Predictor> {
+        Some(&self.predictor)
+    }
+
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        self.predictor.predict(frame)
+    }
+}
+
+/// The bytes of the ONNX file.
+fn read(files: &ModelFiles) -> Result<Vec<u8>> {
+    let path = files.onnx_path();
+    let failed = |error| Error::internal(format!("cannot read model file `{}`", files.onnx), error);
+    let size_bytes = fs::metadata(&path).map_err(failed)?.len();
+    if size_bytes > MODEL_MAX_BYTES {
+        return Err(Error::new(
+            ErrorCode::TooLarge,
+            format!("model file `{}` has {size_bytes} bytes, expected at most {MODEL_MAX_BYTES}", files.onnx),
+        ));
+    }
+    fs::read(&path).map_err(failed)
 }
 
 /// Converts an error of the evaluator.
@@ -42,30 +161,4 @@ fn evaluator_error(error: perennial_onnx::Error) -> Error {
         _ => converted.with_hint("export the model to ONNX again"),
     }
     .with_source(error)
-}
-
-impl ModelRuntime for Runtime {
-    fn load(&self, onnx: &[u8], signature: &Signature) -> Result<Arc<dyn Predictor>> {
-        match Model::from_bytes(onnx) {
-            Ok(model) => Ok(Arc::new(OnnxPredictor::new(&model, signature.clone()).map_err(evaluator_error)?)),
-            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
-                let library = self.library(&unsupported)?;
-                Ok(Arc::new(ort::OrtPredictor::new(library, onnx, signature.clone())?))
-            }
-            Err(error) => Err(evaluator_error(error)),
-        }
-    }
-
-    fn signature(&self, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature> {
-        match Model::from_bytes(onnx) {
-            Ok(model) => {
-                let features: Vec<String> = hint.features.iter().map(|feature| feature.name.clone()).collect();
-                infer_signature(&model, hint.task, &features, hint.classes).map_err(evaluator_error)
-            }
-            Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
-                ort::signature(self.library(&unsupported)?, onnx, hint)
-            }
-            Err(error) => Err(evaluator_error(error)),
-        }
-    }
 }

@@ -78,14 +78,13 @@ async fn describe(state: &ApiState, name: &str, number: Option<i64>) -> Result<V
 
 fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<Value> {
     let answering = match number {
-        None => &deployment.champion,
+        None => deployment.champion(),
         Some(number) => {
-            let found = deployment.version(number).map(|(_, version)| version);
+            let found = deployment.routes.find(number).map(|route| &route.version);
             found.ok_or_else(|| perennial_core::Error::not_found("version of endpoint", format!("{name}/{number}")))?
         }
     };
-    let canary = deployment.canary.as_ref().map(|canary| canary.version.number.to_string());
-    let versions: Vec<String> = [Some(deployment.champion.number.to_string()), canary].into_iter().flatten().collect();
+    let versions: Vec<String> = deployment.routes.iter().map(|route| route.version.number.to_string()).collect();
     let signature = answering.model.signature();
     let inputs = signature.inputs.iter().map(|input| {
         let datatype = match input.kind {
@@ -121,7 +120,7 @@ async fn index(State(state): State<ApiState>, CurrentCaller { caller }: CurrentC
     let listed = names.into_iter().filter_map(|name| {
         let deployment = state.app.endpoints.router.find(&name)?;
         let may = caller.principal.may(Permission::Read, Some(deployment.project.id));
-        may.then(|| json!({ "name": name, "version": deployment.champion.number.to_string(), "state": "READY", "reason": "" }))
+        may.then(|| json!({ "name": name, "version": deployment.champion().number.to_string(), "state": "READY", "reason": "" }))
     });
     Json(listed.collect())
 }

@@ -1,27 +1,29 @@
-//! Where a request is computed: a small one on its connection's task; one that is large, compressed, or whose model
-//! answers few requests at a time, on the blocking pool.
+//! Where a request is computed: a small one on its connection's task; a large or compressed one on the blocking pool.
+
+use std::future::Future;
 
 use perennial_core::{Error, ErrorCode, Result};
+use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::limits;
 use crate::state::ApiState;
 
-/// Runs `work` on a body of `bytes` (`None`: unknown until decompressed), which `may_wait` for other requests.
+/// Runs `work` on a body of `bytes` (`None`: unknown until decompressed): on the calling task when they are few, else on
+/// a blocking thread, which then also waits for the model. At most [`INFER_LARGE_MAX`](limits::INFER_LARGE_MAX) large
+/// requests run at the same time.
 pub(super) async fn run_or_offload<T: Send + 'static>(
     state: &ApiState,
     bytes: Option<usize>,
-    may_wait: bool,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
-    let is_small = bytes.is_some_and(|bytes| bytes <= limits::INFER_INLINE_BYTES);
-    if is_small && !may_wait {
-        return work();
+    if bytes.is_some_and(|bytes| bytes <= limits::INFER_INLINE_BYTES) {
+        return work.await;
     }
-    let permit = if is_small { None } else { Some(try_acquire(state)?) };
+    let (permit, runtime) = (try_acquire(state)?, Handle::current());
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        work()
+        runtime.block_on(work)
     });
     done.await.map_err(|panic| Error::internal("an inference request ended abruptly", panic))?
 }

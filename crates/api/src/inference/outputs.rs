@@ -96,7 +96,7 @@ pub(super) fn write(model: &str, request_id: &str, rows: usize, request: &Reques
     text(&mut json, model);
     let _ = write!(json, ",\"model_version\":\"{}\",\"id\":", answer.version);
     text(&mut json, request.id.as_deref().unwrap_or(request_id));
-    let part = answer.part.as_str();
+    let part = answer.role.as_str();
     let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"part\":\"{part}\"}},\"outputs\":[");
     let known = of(answer.signature.task);
     let mut is_any_binary = false;

@@ -66,7 +66,7 @@ pub(super) async fn invocations(
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let (bytes_max, may_wait) = super::find(&state, &name, super::bounds).await?;
+    let bytes_max = super::find(&state, &name, super::body_bytes_max).await?;
     let (parts, body) = request.into_parts();
     let media = match media(&parts.headers) {
         Ok(media) => media,
@@ -75,22 +75,20 @@ pub(super) async fn invocations(
     let encoding = ContentEncoding::of(&parts.headers)?;
     let body = body::read(&parts.headers, body, bytes_max).await?;
     let app = state.app.clone();
-    let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), may_wait, move || {
+    let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
         let table = match media {
             Media::Json => payload::read(&body)?,
             Media::Csv => payload::read_csv(&body)?,
         };
-        let deployment = super::held(&app, &name)?;
+        let deployment = super::acquire(&app, &name)?;
         let inputs = table.fit(|name| deployment.input(name))?;
         let rows = inputs.rows();
-        let answered = app
-            .endpoints
-            .answer(&deployment, endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began })?;
-        Ok((write(&answered, rows), answered.version, answered.unsynced))
+        let asked = endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began };
+        let answered = app.endpoints.answer(&deployment, asked).await?;
+        Ok((write(&answered, rows), answered.version))
     });
-    let (body, version, unsynced) = answered.await?;
-    state.app.endpoints.sync(unsynced).await?;
+    let (body, version) = answered.await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (MODEL_VERSION.clone(), HeaderValue::from(version)),

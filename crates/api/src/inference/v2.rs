@@ -49,25 +49,23 @@ async fn respond(
     (id, began): (RequestId, Instant),
     request: Request,
 ) -> Result<Response> {
-    let (bytes_max, may_wait) = super::find(state, &name, super::bounds).await?;
+    let bytes_max = super::find(state, &name, super::body_bytes_max).await?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
     let body = body::read(&parts.headers, body, bytes_max).await?;
     let app = state.app.clone();
-    let (written, unsynced) = run_or_offload(state, encoding.decompressed_bytes(&body), may_wait, move || {
+    let written = run_or_offload(state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
-        let deployment = super::held(&app, &name)?;
-        outputs::judge(deployment.champion.model.signature(), request.wanted.as_deref())?;
+        let deployment = super::acquire(&app, &name)?;
+        outputs::judge(deployment.champion().model.signature(), request.wanted.as_deref())?;
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };
-        let mut answered = app.endpoints.answer(&deployment, asked)?;
-        let unsynced = answered.unsynced.take();
-        Ok((outputs::write(&name, &id.to_string(), rows, &request, &answered), unsynced))
+        let answered = app.endpoints.answer(&deployment, asked).await?;
+        Ok(outputs::write(&name, &id.to_string(), rows, &request, &answered))
     })
     .await?;
-    state.app.endpoints.sync(unsynced).await?;
     Ok(into_response(written))
 }
 

@@ -76,7 +76,7 @@ impl From<deployments::EndpointState> for Endpoint {
             unfit: version.unfit,
             p50_ms: version.p50_ms,
             p99_ms: version.p99_ms,
-            inputs: version.signature.inputs.into_iter().map(|input| input.name).collect(),
+            inputs: version.signature.inputs.iter().map(|input| input.name.clone()).collect(),
         });
         Self {
             name: endpoint.name.to_string(),

@@ -2,11 +2,13 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 
+use async_trait::async_trait;
 use flate2::Compression;
 use http::StatusCode;
-use perennial_app::Deployment;
+use perennial_app::{Deployment, LoadedVersion, Routes};
 use perennial_core::frame::Frame;
-use perennial_core::model::{PredictError, Predictor, Scores, Signature};
+use perennial_core::model::{PredictError, Scores, Signature};
+use perennial_core::port::model::LoadedModel;
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 
@@ -194,30 +196,29 @@ async fn compressed_requests_are_read_and_one_that_unfolds_without_end_is_not() 
     assert_eq!(broken.status, StatusCode::BAD_REQUEST);
 }
 
-/// Answers with what it was given, and keeps on which threads it did.
-struct Asked(Arc<dyn Predictor>, Mutex<Vec<ThreadId>>);
+/// Predicts with another model, and records the threads on which it was called.
+struct Recording(Arc<dyn LoadedModel>, Mutex<Vec<ThreadId>>);
 
-impl Predictor for Asked {
-    fn signature(&self) -> &Signature {
+#[async_trait]
+impl LoadedModel for Recording {
+    fn signature(&self) -> &Arc<Signature> {
         self.0.signature()
     }
 
-    fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
         self.1.lock().unwrap().push(std::thread::current().id());
-        self.0.predict(frame)
+        self.0.predict(frame).await
     }
 }
 
 #[tokio::test]
-async fn a_small_compressed_request_is_worked_on_beside_the_connection() {
+async fn a_small_compressed_request_is_answered_on_a_blocking_thread() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
-    let asked = {
-        let mut deployment = Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
-        let asked = Arc::new(Asked(deployment.champion.model.clone(), Mutex::default()));
-        deployment.champion.model = asked.clone();
-        server.test.app.endpoints.router.swap(deployment);
-        asked
-    };
+    let current = Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
+    let champion = current.champion().clone();
+    let recording = Arc::new(Recording(champion.model.clone(), Mutex::default()));
+    let routes = Routes::new(LoadedVersion { model: recording.clone(), ..champion });
+    server.test.app.endpoints.router.replace(Deployment { routes, ..current }).await;
     let (length, body) = request(&two_flights(), json!({}));
     let length = length.to_string();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
@@ -226,9 +227,9 @@ async fn a_small_compressed_request_is_worked_on_beside_the_connection() {
     server.post_raw(INFER, &plain, body).await;
     let compressed = [("inference-header-content-length", length.as_str()), ("content-encoding", "gzip")];
     server.post_raw(INFER, &compressed, gzip.finish().unwrap()).await;
-    let [first, second] = asked.1.lock().unwrap()[..] else { panic!("two requests are answered") };
+    let [first, second] = recording.1.lock().unwrap()[..] else { panic!("two requests are answered") };
     assert_eq!(first, std::thread::current().id());
-    assert_ne!(second, first, "nobody knows how much it holds");
+    assert_ne!(second, first, "its decompressed size is unknown");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use http::{Method, StatusCode};
-use perennial_app::{Canary, Deployment};
+use perennial_app::{Deployment, Route, Routes};
 use perennial_core::port::data::Values;
+use perennial_core::port::prediction::TrafficRole;
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 
@@ -128,10 +129,11 @@ async fn what_only_the_canary_takes_is_read_as_it_takes_it() {
     let (server, project) = Server::with_project().await;
     let answering = || Deployment::clone(&server.test.app.endpoints.router.find("delay").unwrap());
     server.test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
-    let champion = answering().champion;
+    let champion = answering().champion().clone();
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let canary = Canary { version: answering().champion, share: 1.0, salt: String::new() };
-    server.test.app.endpoints.router.swap(Deployment { champion, canary: Some(canary), ..answering() });
+    let canary = Route { version: answering().champion().clone(), role: TrafficRole::Canary, share: 1.0 };
+    let routes = Routes::with_shares(champion, vec![canary], String::new());
+    server.test.app.endpoints.router.replace(Deployment { routes, ..answering() }).await;
     let answer = ask(&server, json!({ "dataframe_records": [row(json!(7), json!(500), json!("AA"))] })).await;
     assert_eq!((answer.status, answer.header("x-model-version")), (StatusCode::OK, Some("2")), "{}", answer.text());
 }

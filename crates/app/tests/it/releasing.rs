@@ -117,7 +117,7 @@ impl Flown {
     }
 
     fn answers(&self) -> Option<i64> {
-        self.test.app.endpoints.router.find("delay").map(|live| live.champion.number)
+        self.test.app.endpoints.router.find("delay").map(|live| live.champion().number)
     }
 }
 

@@ -44,7 +44,7 @@ async fn endpoint(test: &TestApp, project: &ProjectState) -> endpoint_rows::Endp
 }
 
 fn answers(test: &TestApp) -> i64 {
-    test.app.endpoints.router.find("delay").unwrap().champion.number
+    test.app.endpoints.router.find("delay").unwrap().champion().number
 }
 
 #[tokio::test]

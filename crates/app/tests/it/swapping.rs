@@ -1,39 +1,52 @@
-//! Who answers after changes that overtake each other.
+//! Deployments that replace each other while requests are in flight.
+
+use std::pin::pin;
 
 use perennial_app::Deployment;
 use perennial_testkit::{TestApp, TestModel};
 
 #[tokio::test]
-async fn a_swap_that_was_overtaken_by_a_later_one_changes_nothing() {
+async fn a_replacement_overtaken_by_a_later_one_changes_nothing() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let answering = || Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
-    let first = answering();
+    let current = || Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+    let first = current();
     let second = test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
-    test.app.endpoints.router.swap(first);
-    assert_eq!(answering().champion.number, second, "what was read earlier does not come back");
-    test.app.endpoints.router.swap(answering());
-    assert_eq!(answering().champion.number, second, "the same may be read again");
+    test.app.endpoints.router.replace(first).await;
+    assert_eq!(current().champion().number, second, "a deployment read earlier does not return");
+    test.app.endpoints.router.replace(current()).await;
+    assert_eq!(current().champion().number, second, "the same deployment may be read again");
 }
 
 #[tokio::test]
-async fn a_swap_waits_for_the_answer_under_way_and_keeps_nobody_from_the_new_version() {
+async fn a_replacement_serves_new_requests_at_once_and_waits_for_those_in_flight() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let under_way = test.app.endpoints.router.find("delay").unwrap();
-    let swap = |generation: i64| {
-        let next = Deployment { generation, ..Deployment::clone(&under_way) };
-        let app = test.app.clone();
-        let swap = std::thread::spawn(move || app.endpoints.router.swap(next));
-        while test.app.endpoints.router.find("delay").unwrap().generation != generation {
-            std::thread::yield_now();
-        }
-        swap
+    let router = &test.app.endpoints.router;
+    let in_flight = router.find("delay").unwrap();
+    let next = |later: i64| {
+        let generation = in_flight.generation + later;
+        Deployment { generation, ..Deployment::clone(&in_flight) }
     };
-    let swaps = [swap(under_way.generation + 1), swap(under_way.generation + 2)];
-    assert!(swaps.iter().all(|swap| !swap.is_finished()), "an old version still answers");
-    drop(under_way);
-    for swap in swaps {
-        swap.join().unwrap();
+    let (mut first, mut second) = (pin!(router.replace(next(1))), pin!(router.replace(next(2))));
+    for (replacing, later) in [(&mut first, 1), (&mut second, 2)] {
+        let is_drained = futures::poll!(replacing.as_mut()).is_ready();
+        assert!(!is_drained, "a request still uses the first deployment");
+        assert_eq!(router.find("delay").unwrap().generation, in_flight.generation + later);
     }
+    drop(in_flight);
+    tokio::join!(first, second);
+}
+
+#[tokio::test]
+async fn a_removed_endpoint_answers_no_new_request_and_waits_for_those_in_flight() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let router = &test.app.endpoints.router;
+    let in_flight = router.find("delay").unwrap();
+    let mut removing = pin!(router.remove("delay"));
+    assert!(!futures::poll!(removing.as_mut()).is_ready());
+    assert!(router.find("delay").is_none() && router.names().is_empty());
+    drop(in_flight);
+    removing.await;
 }

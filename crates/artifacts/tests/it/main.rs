@@ -5,6 +5,7 @@
 mod blobs;
 mod bucket;
 mod crash;
+mod folder_cache;
 mod folders;
 
 use perennial_artifacts::Blobs;

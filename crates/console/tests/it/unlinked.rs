@@ -7,12 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
-use perennial_core::model::{Predictor, Signature};
+use perennial_core::model::Signature;
 use perennial_core::port::data::{
     CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
     SourceFile, StageRequest, Staged,
 };
-use perennial_core::port::model::{ModelRuntime, SignatureHint};
+use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
 use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
@@ -139,12 +139,13 @@ impl Trainer for Unlinked {
     }
 }
 
+#[async_trait]
 impl ModelRuntime for Unlinked {
-    fn load(&self, _: &[u8], _: &Signature) -> Result<Arc<dyn Predictor>> {
+    async fn load(&self, _: ModelFiles, _: &Signature) -> Result<Arc<dyn LoadedModel>> {
         unlinked()
     }
 
-    fn signature(&self, _: &[u8], _: SignatureHint<'_>) -> Result<Signature> {
+    async fn signature(&self, _: ModelFiles, _: SignatureHint) -> Result<Signature> {
         unlinked()
     }
 }

@@ -1,27 +1,73 @@
 //! Model runtimes: from a model's files to predictions.
 
+use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
+use crate::blob::BlobDigest;
 use crate::error::Result;
-use crate::model::{Predictor, Signature};
+use crate::frame::Frame;
+use crate::model::{Input, PredictError, Predictor, Scores, Signature};
+use crate::path::RelativePath;
+use crate::task::TaskKind;
 
 /// Loads models.
+#[async_trait]
 pub trait ModelRuntime: Send + Sync {
-    /// Loads an ONNX model: with the built-in evaluator when it supports every operator, else with ONNX Runtime,
-    /// else an error that names both. Takes up to seconds; never call it on a thread that answers HTTP.
-    fn load(&self, onnx: &[u8], signature: &Signature) -> Result<Arc<dyn Predictor>>;
+    /// Loads an ONNX model. Takes up to seconds, but blocks no thread that answers HTTP. A runtime that reads the files
+    /// later, such as one in a child process, keeps `files` as long.
+    async fn load(&self, files: ModelFiles, signature: &Signature) -> Result<Arc<dyn LoadedModel>>;
 
-    /// Infers the signature from an ONNX model that comes without one.
-    fn signature(&self, onnx: &[u8], hint: SignatureHint<'_>) -> Result<Signature>;
+    /// Infers the signature of an ONNX model that comes without one.
+    async fn signature(&self, files: ModelFiles, hint: SignatureHint) -> Result<Signature>;
+}
+
+/// A model's files in a local folder, named by their content.
+#[derive(Clone)]
+pub struct ModelFiles {
+    /// Digest of the folder's manifest: the same content has the same digest on every machine.
+    pub digest: BlobDigest,
+    /// The folder. Its files are read-only.
+    pub folder: PathBuf,
+    /// Path of the ONNX file in it.
+    pub onnx: RelativePath,
+    /// Keeps the folder on disk while a clone of it exists.
+    pub lease: Arc<dyn Any + Send + Sync>,
+}
+
+impl ModelFiles {
+    /// Path of the ONNX file.
+    pub fn onnx_path(&self) -> PathBuf {
+        self.folder.join(&self.onnx)
+    }
+}
+
+/// A model ready to predict. Many tasks may call it concurrently.
+#[async_trait]
+pub trait LoadedModel: Send + Sync {
+    /// Its inputs and scores.
+    fn signature(&self) -> &Arc<Signature>;
+
+    /// The model itself, when it computes on the calling thread and never waits: callers then predict without the
+    /// cost of a future. `None` for a model that may wait: for a session, a process, the network.
+    fn in_process(&self) -> Option<&dyn Predictor> {
+        None
+    }
+
+    /// Scores each row. `frame` has at least the signature's inputs, by name. Blocks no thread, except that a model
+    /// that computes [in process](Self::in_process) computes on the calling thread.
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 }
 
 /// Facts about a model that its ONNX file does not state.
-#[derive(Debug, Clone, Copy)]
-pub struct SignatureHint<'a> {
+#[derive(Debug, Clone)]
+pub struct SignatureHint {
     /// The task.
-    pub task: crate::task::TaskKind,
+    pub task: TaskKind,
     /// Feature columns with their kinds, in the training data's order.
-    pub features: &'a [crate::model::Input],
+    pub features: Vec<Input>,
     /// Classes of the target in order, for multiclass.
-    pub classes: &'a [String],
+    pub classes: Vec<String>,
 }

@@ -1,8 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Whether a canary with a share receives a key.
+fn is_canary(key: &str, share: f64, salt: &str) -> bool {
+    choose(key, salt, [share]) == Some(0)
+}
+
 fn canaries(keys: usize, share: f64, salt: &str) -> usize {
-    (0..keys).filter(|key| route(&format!("flight-{key}"), share, salt) == TrafficRole::Canary).count()
+    (0..keys).filter(|key| is_canary(&format!("flight-{key}"), share, salt)).count()
 }
 
 #[test]
@@ -39,7 +44,7 @@ fn another_salt_is_another_sample() {
     let both = (0..10_000)
         .filter(|key| {
             let key = key.to_string();
-            route(&key, 0.1, "first") == TrafficRole::Canary && route(&key, 0.1, "second") == TrafficRole::Canary
+            is_canary(&key, 0.1, "first") && is_canary(&key, 0.1, "second")
         })
         .count();
     assert!((60..150).contains(&both), "{both}");
@@ -49,8 +54,20 @@ proptest! {
     #[test]
     fn a_key_stays_with_the_canary_when_its_share_grows(key in ".{0,20}", low in 0.0..1.0, more in 0.0..1.0) {
         let high = low + more * (1.0 - low);
-        if route(&key, low, "s") == TrafficRole::Canary {
-            prop_assert_eq!(route(&key, high, "s"), TrafficRole::Canary);
+        prop_assert!(!is_canary(&key, low, "s") || is_canary(&key, high, "s"));
+    }
+}
+
+#[test]
+fn each_of_several_versions_receives_its_share() {
+    let shares = [0.2, 0.0, 0.1, f64::NAN, -1.0];
+    let mut received = [0; 5];
+    for key in 0..100_000 {
+        if let Some(index) = choose(&format!("flight-{key}"), "salt", shares) {
+            received[index] += 1;
         }
     }
+    let [first, none, third, nan, negative] = received;
+    assert!((19_500..20_500).contains(&first) && (9_600..10_400).contains(&third), "{received:?}");
+    assert_eq!([none, nan, negative], [0; 3]);
 }

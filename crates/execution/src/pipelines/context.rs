@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use perennial_core::cause::Cause;
 use perennial_core::id::StepRunId;
-use perennial_core::model::Predictor;
 use perennial_core::name::StepName;
+use perennial_core::port::model::LoadedModel;
 use perennial_core::port::runner::Environment;
 use perennial_core::state::PipelineRunState;
 use perennial_core::{Error, ErrorCode, Result};
@@ -98,7 +98,7 @@ impl Context {
     }
 
     /// Loads a registered version.
-    pub(crate) async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn Predictor>> {
+    pub(crate) async fn load(&self, version: &ModelVersion) -> Result<Arc<dyn LoadedModel>> {
         self.execution.catalog.load(version).await
     }
 

@@ -396,15 +396,13 @@ async fn take_model(
     };
     let chosen = onnx.iter().find(|file| file.path.as_str() == "model.onnx").or(onnx.first());
     if let Some(file) = chosen {
-        let bytes = blobs.get_bytes(file.blob.digest, model::MODEL_BYTES_MAX).await?;
-        let features = features(context)?;
-        let (models, kind) = (context.caller.kernel.services.models.clone(), task(context)?.kind);
-        let signature = context
-            .caller
-            .kernel
-            .run_blocking_heavy(move || {
-                models.signature(&bytes, SignatureHint { task: kind, features: &features, classes: &[] })
-            })
+        let kernel = &context.caller.kernel;
+        let files = model::files(kernel, &manifest, file.path.as_str()).await?;
+        let hint = SignatureHint { task: task(context)?.kind, features: features(context)?, classes: Vec::new() };
+        let signature = kernel
+            .services
+            .models
+            .signature(files, hint)
             .await
             .map_err(|error| error.with_message(format!("the model of step `{step}`: {}", error.message())))?;
         reference.onnx = Some(file.path.to_string());

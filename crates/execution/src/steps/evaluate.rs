@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use perennial_core::frame::Frame;
 use perennial_core::id::{EvidenceId, StepRunId};
-use perennial_core::model::{Predictor, Scores};
+use perennial_core::model::Scores;
 use perennial_core::name::StepName;
+use perennial_core::port::model::LoadedModel;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_evaluation::plot::{Plot, plots};
 use perennial_evaluation::{Outcomes, leaks};
@@ -18,6 +19,7 @@ use perennial_store::{check_results, evidence, loads};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::model::predict_blocking;
 use super::training_set::{Examples, feature_names, split, task};
 use super::{Made, ModelReference, load_model, model_output};
 use crate::pipelines::{Context, PipelineEvent};
@@ -114,19 +116,20 @@ pub(super) async fn run(
         let output = model_output(context, model)?;
         let reference = ModelReference::of(&output)?;
         let name = if Some(model) == candidate.as_ref() { "candidate".to_owned() } else { model.to_string() };
-        let predictor = load_model(kernel, &reference, model.as_str()).await?;
-        contenders.push(Contender { name, step: Some(model.clone()), digest: output.digest, number: None, predictor });
+        let loaded = load_model(kernel, &reference, model.as_str()).await?;
+        let (step, digest) = (Some(model.clone()), output.digest);
+        contenders.push(Contender { name, step, digest, number: None, model: loaded });
     }
     contenders.sort_by_key(|contender| contender.name != "candidate");
     if let Some(champion) = context.champion().await? {
-        let predictor = context.load(champion).await?;
+        let model = context.load(champion).await?;
         let digest = champion.content_digest.clone().unwrap_or_default();
         contenders.push(Contender {
             name: "champion".to_owned(),
             step: None,
             digest,
             number: Some(champion.number),
-            predictor,
+            model,
         });
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
@@ -222,7 +225,7 @@ struct Contender {
     step: Option<StepName>,
     digest: String,
     number: Option<i64>,
-    predictor: Arc<dyn Predictor>,
+    model: Arc<dyn LoadedModel>,
 }
 
 struct Measured {
@@ -250,16 +253,16 @@ fn measure(
     let rows = examples.labelled_rows(|time| split.is_test(time));
     let test = examples.frame.take(&rows);
     let outcome = test.column(target).ok_or_else(|| Error::not_found("column", target))?;
-    let signature = first.predictor.signature();
+    let signature = first.model.signature();
     let outcomes =
         Outcomes::from_column(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let inputs = test.select(features);
     let mut models = Vec::new();
     let mut scored: Vec<(&str, Scores)> = Vec::new();
     for contender in contenders {
-        let scores = contender.predictor.predict(&inputs).map_err(|cause| failed(&contender.name, &cause))?;
+        let scores = predict_blocking(&*contender.model, &inputs).map_err(|cause| failed(&contender.name, &cause))?;
         // Each model scores in the order of its own classes.
-        let classes = &contender.predictor.signature().classes;
+        let classes = &contender.model.signature().classes;
         let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
         let evaluated = perennial_evaluation::evaluate(&scores, &own, &test, slices)
             .map_err(|cause| failed(&contender.name, &cause))?;
@@ -289,7 +292,7 @@ fn measure(
         .collect();
     let trained = examples.frame.take(&examples.labelled_rows(|time| split.is_training(time))).select(features);
     let reference = Reference::new(&trained, &scored[0].1, &signature.classes);
-    let same_classes = |index: usize| contenders[index].predictor.signature().classes == signature.classes;
+    let same_classes = |index: usize| contenders[index].model.signature().classes == signature.classes;
     let shown: Vec<(&str, &Scores)> = scored
         .iter()
         .enumerate()
@@ -297,11 +300,11 @@ fn measure(
         .map(|(_, (name, scores))| (*name, scores))
         .collect();
     let plots = plots(&shown, &outcomes).map_err(|cause| failed("plots", &cause))?;
-    Ok(Measured { models, leaks, serving: latency(&*first.predictor, &inputs), reference, plots })
+    Ok(Measured { models, leaks, serving: latency(&*first.model, &inputs), reference, plots })
 }
 
 /// Warm test rows, one at a time, in process: the best of three rounds.
-fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
+fn latency(model: &dyn LoadedModel, inputs: &Frame) -> Value {
     let count = inputs.rows().min(LATENCY_ROWS);
     if count == 0 {
         return json!({});
@@ -313,7 +316,7 @@ fn latency(predictor: &dyn Predictor, inputs: &Frame) -> Value {
             .iter()
             .map(|row| {
                 let began = Instant::now();
-                let answered = predictor.predict(row);
+                let answered = predict_blocking(model, row);
                 std::hint::black_box(&answered);
                 began.elapsed().as_secs_f64() * 1000.0
             })

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::frame::Frame;
 use perennial_core::id::{RunId, StepRunId};
-use perennial_core::model::{Predictor, Signature};
+use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::name::StepName;
+use perennial_core::port::model::{LoadedModel, ModelFiles};
 use perennial_core::state::RunStatus;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::experiments::Tag;
@@ -15,13 +17,11 @@ use perennial_store::step_runs::{OutputKind, StepOutput};
 use perennial_store::{run_artifacts, runs, step_runs};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use crate::pipelines::Context;
 use perennial_kernel::Kernel;
 use perennial_tracking::Seal;
-
-/// The largest model file that is read into memory, in bytes.
-pub(crate) const MODEL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Where a step's model is, as its output keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,8 +60,8 @@ impl ModelReference {
     }
 }
 
-/// Makes a model ready to answer.
-pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) -> Result<Arc<dyn Predictor>> {
+/// Loads a model.
+pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) -> Result<Arc<dyn LoadedModel>> {
     let manifest = Manifest::parse(&reference.manifest)?;
     let (Some(onnx), Some(signature)) = (&reference.onnx, &reference.signature) else {
         return Err(Error::new(
@@ -73,10 +73,22 @@ pub async fn load(kernel: &Arc<Kernel>, reference: &ModelReference, name: &str) 
         )
         .with_hint(export_hint(&reference.flavor)));
     };
+    kernel.services.models.load(files(kernel, &manifest, onnx).await?, signature).await
+}
+
+/// A model's files in a local folder, which stays while the result exists.
+pub(crate) async fn files(kernel: &Kernel, manifest: &Manifest, onnx: &str) -> Result<ModelFiles> {
     let file = manifest.file(onnx).ok_or_else(|| Error::not_found("file of model", onnx))?;
-    let bytes = kernel.services.blobs.get_bytes(file.blob.digest, MODEL_BYTES_MAX).await?;
-    let (models, signature) = (kernel.services.models.clone(), signature.clone());
-    kernel.run_blocking_short(move || models.load(&bytes, &signature)).await
+    let folder = kernel.folders.get(manifest).await?;
+    Ok(ModelFiles { digest: folder.digest(), folder: folder.path().to_owned(), onnx: file.path.clone(), lease: folder })
+}
+
+/// Predicts on a blocking thread, which waits for a model that does not compute in process.
+pub(crate) fn predict_blocking(model: &dyn LoadedModel, frame: &Frame) -> Result<Scores, PredictError> {
+    match model.in_process() {
+        Some(predictor) => predictor.predict(frame),
+        None => Handle::current().block_on(model.predict(frame)),
+    }
 }
 
 /// The command that exports a flavour to ONNX.

@@ -1,16 +1,18 @@
 //! Answering one request.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
-use perennial_core::model::{InputKind, Scores, Signature};
-use perennial_core::port::prediction::{Durability, LogPosition, PredictionRecord, TrafficRole};
+use perennial_core::model::{InputKind, PredictError, Scores, Signature};
+use perennial_core::port::model::LoadedModel;
+use perennial_core::port::prediction::{Durability, PredictionRecord, TrafficRole};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
 use super::Endpoints;
-use crate::router::{Answering, Deployment};
+use crate::router::{Deployment, LoadedVersion};
 
 /// What to do with columns that are neither features nor keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +23,17 @@ pub enum Extra {
     Drop,
 }
 
-/// One request, answered as a whole by one version.
+/// One request. One version answers all its rows.
 pub struct Request {
     /// Its id; a row's prediction id is `<request>-<row>`.
     pub id: RequestId,
     /// Columns by name.
     pub inputs: Frame,
-    /// A version asked for by number.
+    /// The number of the version to ask, if the request names one.
     pub version: Option<i64>,
     /// What to do with unknown columns.
     pub extra: Extra,
-    /// When it began.
+    /// When the request arrived.
     pub began: Instant,
 }
 
@@ -39,54 +41,40 @@ pub struct Request {
 pub struct Answer {
     /// The version that answered.
     pub version: i64,
-    /// The part it played.
-    pub part: TrafficRole,
+    /// The role in which it answered.
+    pub role: TrafficRole,
     /// The scores.
     pub scores: Scores,
     /// Task and classes of the version.
-    pub signature: Signature,
-    /// Its record, when that has to be on disk before the answer is sent; see [`Endpoints::sync`].
-    pub unsynced: Option<Unsynced>,
-}
-
-/// A record to sync before its answer is sent.
-pub struct Unsynced {
-    log: String,
-    position: LogPosition,
+    pub signature: Arc<Signature>,
 }
 
 impl Endpoints {
-    /// Waits until the record of an answer is on disk, if the endpoint asks for it. Blocks no thread.
-    pub async fn sync(&self, unsynced: Option<Unsynced>) -> Result<()> {
-        match unsynced {
-            Some(Unsynced { log, position }) => self.kernel.services.predictions.sync(&log, position).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Answers one request and logs it before it returns; [`sync`](Self::sync) follows before the answer is sent.
-    /// Heavy for many rows: then call it off the runtime that answers HTTP.
-    pub fn answer(&self, deployment: &Deployment, request: Request) -> Result<Answer> {
+    /// Answers one request and logs it before it returns. A model that computes in process does so on the calling
+    /// thread: call it on a blocking thread for many rows.
+    pub async fn answer(&self, deployment: &Deployment, request: Request) -> Result<Answer> {
         self.kernel.lease.require()?;
-        let (part, version) = choose(deployment, &request)?;
-        let (part, version, features) = match fit(deployment, version.model.signature(), &request) {
-            Ok(features) => (part, version, features),
-            // What today's clients send is answered, whatever the version on trial asks for besides.
-            Err(_) if part == TrafficRole::Canary && request.version.is_none() => {
-                let features = fit(deployment, deployment.champion.model.signature(), &request)?;
-                (TrafficRole::Fallback, &deployment.champion, features)
+        let Request { id, inputs, began, .. } = request;
+        let (role, version) = choose(deployment, &inputs, request.version, id)?;
+        let (role, version) = match validate(deployment, version.model.signature(), &inputs, request.extra) {
+            Ok(()) => (role, version),
+            // A request that lacks inputs of the canary alone is answered by the champion.
+            Err(_) if role == TrafficRole::Canary && request.version.is_none() => {
+                validate(deployment, deployment.champion().model.signature(), &inputs, request.extra)?;
+                (TrafficRole::Fallback, deployment.champion())
             }
-            Err(unfit) => return Err(unfit),
+            Err(mismatch) => return Err(mismatch),
         };
-        let signature = version.model.signature();
-        let result = version.model.predict(&features);
-        let latency_us = request.began.elapsed().as_micros() as u64;
-        let logged = with_key(deployment, features, &request.inputs);
+        let signature = version.model.signature().clone();
+        let Bound { features, keys } = bind(deployment, &signature, inputs);
+        let result = predict(&*version.model, &features).await;
+        let latency_us = began.elapsed().as_micros() as u64;
+        let logged = with_keys(features, keys);
         let now = deployment.project.now();
         let record = PredictionRecord {
-            request: request.id,
+            request: id,
             version: version.number,
-            role: part,
+            role,
             status: if result.is_ok() { 200 } else { 500 },
             wall_ms: now.wall_ms,
             project_ms: now.project_ms,
@@ -94,34 +82,49 @@ impl Endpoints {
             inputs: &logged,
             scores: result.as_ref().ok(),
         };
-        let position = self.kernel.services.predictions.append(&deployment.log, record)?;
-        let is_synced = deployment.durability == Durability::Synced;
-        let unsynced = is_synced.then(|| Unsynced { log: deployment.log.clone(), position });
-        version.counts.add(latency_us, result.is_err());
-        if let Some(canary) = deployment.canary.as_ref().filter(|_| part == TrafficRole::Fallback) {
-            canary.version.counts.add_unfit(1);
+        let predictions = &self.kernel.services.predictions;
+        let position = predictions.append(&deployment.log, record)?;
+        if deployment.durability == Durability::Synced {
+            predictions.sync(&deployment.log, position).await?;
+        }
+        version.stats.record(latency_us, result.is_err());
+        if let Some(canary) = deployment.routes.canary().filter(|_| role == TrafficRole::Fallback) {
+            canary.version.stats.record_fallbacks(1);
         }
         let scores =
             result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
-        Ok(Answer { version: version.number, part, scores, signature: signature.clone(), unsynced })
+        Ok(Answer { version: version.number, role, scores, signature })
     }
 }
 
-fn choose<'a>(deployment: &'a Deployment, request: &Request) -> Result<(TrafficRole, &'a Answering)> {
-    if let Some(number) = request.version {
-        return deployment
-            .version(number)
-            .ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)));
+/// Predicts without the cost of a boxed future where the model allows it.
+async fn predict(model: &dyn LoadedModel, features: &Frame) -> Result<Scores, PredictError> {
+    match model.in_process() {
+        Some(predictor) => predictor.predict(features),
+        None => model.predict(features).await,
     }
-    if deployment.canary.is_none() {
-        return Ok((TrafficRole::Champion, &deployment.champion));
-    }
-    let key = first_key(&deployment.key, &request.inputs);
-    Ok(deployment.choose(&key.unwrap_or_else(|| request.id.to_string())))
 }
 
-/// The first row's key, of every key column; `None` when nothing of it came. Columns are told apart: what one
-/// holds is never read as the next.
+/// The version that answers: the one the request names, else the one its route has.
+fn choose<'a>(
+    deployment: &'a Deployment,
+    inputs: &Frame,
+    number: Option<i64>,
+    id: RequestId,
+) -> Result<(TrafficRole, &'a LoadedVersion)> {
+    let route = match number {
+        Some(number) => deployment
+            .routes
+            .find(number)
+            .ok_or_else(|| Error::not_found("version of endpoint", format!("{}/{number}", deployment.endpoint)))?,
+        None if deployment.routes.is_champion_only() => deployment.routes.champion(),
+        None => deployment.routes.choose(&first_key(&deployment.key, inputs).unwrap_or_else(|| id.to_string())),
+    };
+    Ok((route.role, &route.version))
+}
+
+/// The first row's key: the values of all key columns; `None` when the request has none of them. Different values
+/// give different keys, also when a value of one column looks like the values of two.
 fn first_key(columns: &[String], inputs: &Frame) -> Option<String> {
     let parts: Vec<Option<String>> =
         columns.iter().map(|name| inputs.column(name).and_then(|column| text_at(column, 0))).collect();
@@ -142,12 +145,12 @@ fn text_at(column: &Column, row: usize) -> Option<String> {
     }
 }
 
-/// The features in the signature's order and kinds; an error names the column.
-fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Result<Frame> {
-    if request.extra == Extra::Refuse {
-        // During a canary a request may have what either version asks for.
+/// Refuses inputs that do not match the signature; the error names the column.
+fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extra: Extra) -> Result<()> {
+    if extra == Extra::Refuse {
+        // A request may have the inputs of any version of the endpoint.
         let known = |name: &str| deployment.input(name).is_some() || deployment.key.iter().any(|key| key == name);
-        if let Some(unknown) = request.inputs.names().iter().find(|name| !known(name)) {
+        if let Some(unknown) = inputs.names().iter().find(|name| !known(name)) {
             return Err(Error::new(
                 ErrorCode::Signature,
                 format!("input `{unknown}` is not known to `{}`", deployment.endpoint),
@@ -155,47 +158,74 @@ fn fit(deployment: &Deployment, signature: &Signature, request: &Request) -> Res
             .with_hint(format!("it takes: {}", deployment.inputs().join(", "))));
         }
     }
-    let mut features = Frame::new();
     for input in &signature.inputs {
-        let Some(column) = request.inputs.column(&input.name) else {
+        let Some(column) = inputs.column(&input.name) else {
             return Err(Error::new(ErrorCode::Signature, format!("input `{}` is missing", input.name))
                 .with_hint("name every feature; null is allowed as its value"));
         };
-        let fitted = match (input.kind, column) {
-            (InputKind::Number, Column::Number(_)) | (InputKind::Text, Column::Text(_)) => column.clone(),
-            (InputKind::Text, Column::Number(values)) if values.iter().all(|value| value.is_nan()) => {
-                Column::Text(TextColumn::encode(values.iter().map(|_| None)))
+        let message = match (input.kind, column) {
+            (InputKind::Number, Column::Text(text)) => match (0..text.codes.len()).find_map(|row| text.get(row)) {
+                Some(value) => {
+                    format!("input `{}` takes numbers, got the text `{}`", input.name, value.escape_debug())
+                }
+                None => continue,
+            },
+            (InputKind::Text, Column::Number(values)) if !values.iter().all(|value| value.is_nan()) => {
+                format!("input `{}` takes text, got numbers", input.name)
             }
-            (InputKind::Number, Column::Text(text)) if (0..text.codes.len()).all(|row| text.get(row).is_none()) => {
-                Column::Number(vec![f64::NAN; text.codes.len()])
-            }
-            (InputKind::Number, Column::Text(text)) => {
-                let wrong = (0..text.codes.len()).find_map(|row| text.get(row)).unwrap_or_default();
-                return Err(Error::new(
-                    ErrorCode::Signature,
-                    format!("input `{}` takes numbers, got the text `{}`", input.name, wrong.escape_debug()),
-                ));
-            }
-            (InputKind::Text, Column::Number(_)) => {
-                return Err(Error::new(
-                    ErrorCode::Signature,
-                    format!("input `{}` takes text, got numbers", input.name),
-                ));
-            }
+            _ => continue,
         };
-        features.push(input.name.clone(), fitted);
+        return Err(Error::new(ErrorCode::Signature, message));
     }
-    Ok(features)
+    Ok(())
 }
 
-/// The features, and the keys that came, as text: one caller's number is another's text, and beyond 2^53
-/// a key can come as text alone.
-fn with_key(deployment: &Deployment, mut features: Frame, inputs: &Frame) -> Frame {
-    for key in &deployment.key {
-        if let (None, Some(column)) = (features.column(key), inputs.column(key)) {
-            let keys = (0..column.len()).map(|row| text_at(column, row)).collect::<Vec<_>>();
-            features.push(key.clone(), Column::Text(TextColumn::encode(keys.iter().map(Option::as_deref))));
+/// The columns of a request, by use.
+struct Bound {
+    /// In the signature's order and kinds.
+    features: Frame,
+    /// Key columns that are not features.
+    keys: Vec<(String, Column)>,
+}
+
+/// Sorts the validated columns of a request by use; drops the others.
+fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound {
+    let mut columns: Vec<Option<(String, Column)>> = inputs.into_columns().map(Some).collect();
+    let mut take = |expected: usize, name: &str| {
+        let has_name = |column: &Option<(String, Column)>| column.as_ref().is_some_and(|(own, _)| own == name);
+        // Clients usually send the columns in the signature's order.
+        let index = if columns.get(expected).is_some_and(has_name) {
+            Some(expected)
+        } else {
+            columns.iter().position(has_name)
+        };
+        columns.get_mut(index?)?.take()
+    };
+    let mut features = Frame::new();
+    for (index, input) in signature.inputs.iter().enumerate() {
+        if let Some((name, column)) = take(index, &input.name) {
+            features.push(name, of_kind(input.kind, column));
         }
+    }
+    let keys = deployment.key.iter().filter_map(|key| take(usize::MAX, key)).collect();
+    Bound { features, keys }
+}
+
+/// The column in the kind of its input. A column of the other kind has missing values only.
+fn of_kind(kind: InputKind, column: Column) -> Column {
+    match (kind, column) {
+        (InputKind::Text, Column::Number(values)) => Column::Text(TextColumn::encode(values.iter().map(|_| None))),
+        (InputKind::Number, Column::Text(text)) => Column::Number(vec![f64::NAN; text.codes.len()]),
+        (_, column) => column,
+    }
+}
+
+/// The features, and the keys as text: clients send the same key as a number or as text, and numbers beyond 2^53 only
+/// as text.
+fn with_keys(mut features: Frame, keys: Vec<(String, Column)>) -> Frame {
+    for (key, column) in keys {
+        let texts = (0..column.len()).map(|row| text_at(&column, row)).collect::<Vec<_>>();
+        features.push(key, Column::Text(TextColumn::encode(texts.iter().map(Option::as_deref))));
     }
     features
 }

@@ -15,7 +15,7 @@ use perennial_store::promotions::PromotionKind;
 use serde_json::{Map, Value, json};
 
 use super::{Endpoints, followed};
-use crate::router::Counts;
+use crate::router::RequestStats;
 use perennial_ingest::predictions;
 use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Caller, Kernel};
@@ -54,10 +54,10 @@ impl Endpoints {
         let (declared, due) = lasts(&self.kernel, project, endpoint).await?;
         let now_ms = project.now().project_ms;
         let live = self.router.find(endpoint.name.as_str())?;
-        let (canary, champion) = (&live.canary.as_ref()?.version.counts, &live.champion.counts);
-        let lacking = match canary.unfit() {
+        let (canary, champion) = (&live.routes.canary()?.version.stats, &live.champion().stats);
+        let lacking = match canary.fallbacks() {
             0 => String::new(),
-            unfit => format!(", {unfit} besides lacked its inputs"),
+            fallbacks => format!(", {fallbacks} besides lacked its inputs"),
         };
         if canary.requests() < declared.min_requests {
             return Some(format!("{} of {} requests answered{lacking}", canary.requests(), declared.min_requests));
@@ -85,8 +85,8 @@ impl Endpoints {
         let number = endpoint.canary_number.unwrap_or_default();
         let (canary, champion) = {
             let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(None) };
-            let Some(canary) = &live.canary else { return Ok(None) };
-            (canary.version.counts.clone(), live.champion.counts.clone())
+            let Some(canary) = live.routes.canary() else { return Ok(None) };
+            (canary.version.stats.clone(), live.champion().stats.clone())
         };
         let facts = all_facts(&canary, &champion);
         let rule = declared.rollback.as_ref();
@@ -143,15 +143,15 @@ impl Endpoints {
 }
 
 /// What a rollback rule sees.
-fn all_facts(canary: &Counts, champion: &Counts) -> Value {
+fn all_facts(canary: &RequestStats, champion: &RequestStats) -> Value {
     let mut facts = json!({ "canary": facts(canary), "champion": facts(champion) });
-    facts["canary"]["unfit"] = json!(canary.unfit() as f64);
+    facts["canary"]["unfit"] = json!(canary.fallbacks() as f64);
     facts
 }
 
 /// What it sees of either version.
-fn facts(counts: &Counts) -> Value {
-    let (requests, errors) = (counts.requests() as f64, counts.errors() as f64);
+fn facts(stats: &RequestStats) -> Value {
+    let (requests, errors) = (stats.requests() as f64, stats.errors() as f64);
     let mut facts = Map::new();
     facts.insert("requests".to_owned(), json!(requests));
     facts.insert("errors".to_owned(), json!(errors));
@@ -159,7 +159,7 @@ fn facts(counts: &Counts) -> Value {
         facts.insert("error_rate".to_owned(), json!(errors / requests));
     }
     for (name, quantile) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
-        if let Some(ms) = counts.latency_ms(quantile) {
+        if let Some(ms) = stats.latency_ms(quantile) {
             facts.insert(name.to_owned(), json!(ms));
         }
     }
@@ -196,12 +196,12 @@ impl Endpoints {
         let Some(live) = self.router.find(endpoint.name.as_str()) else { return Ok(()) };
         for row in &page.rows {
             let [version, part, failed, latency, requests] = row.as_slice() else { continue };
-            let Some((_, answering)) = version.as_i64().and_then(|number| live.version(number)) else { continue };
+            let Some(route) = version.as_i64().and_then(|number| live.routes.find(number)) else { continue };
             let requests = requests.as_u64().unwrap_or_default();
             let failed = failed.as_bool().unwrap_or_default();
-            answering.counts.add_many(latency.as_u64().unwrap_or_default(), failed, requests);
-            if let Some(canary) = live.canary.as_ref().filter(|_| part == TrafficRole::Fallback.as_str()) {
-                canary.version.counts.add_unfit(requests);
+            route.version.stats.record_many(latency.as_u64().unwrap_or_default(), failed, requests);
+            if let Some(canary) = live.routes.canary().filter(|_| part == TrafficRole::Fallback.as_str()) {
+                canary.version.stats.record_fallbacks(requests);
             }
         }
         Ok(())

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::CanaryEvent;
-use perennial_core::{Error, Result};
 use perennial_store::endpoints;
 use perennial_store::endpoints::Endpoint;
 use serde_json::{Value, json};
@@ -147,9 +147,8 @@ impl Endpoints {
                     })
                 })
                 .await?;
-            tokio::task::spawn_blocking(move || shared.router.remove(&name))
-                .await
-                .map_err(|panic| Error::internal("an endpoint was not stopped", panic))
+            shared.router.remove(&name).await;
+            Ok(())
         });
         retired.await.ok_or_else(|| wrong_state("the server stopped while an endpoint was retired"))?
     }

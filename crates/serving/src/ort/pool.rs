@@ -1,47 +1,48 @@
 //! A pool of items that one caller at a time may use.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Items of which each has one user at a time.
 pub(super) struct Pool<T> {
     idle: Mutex<Vec<T>>,
-    released: Condvar,
+    /// One permit for each idle item.
+    available: Arc<Semaphore>,
 }
 
 impl<T> Pool<T> {
-    pub(super) fn new(items: Vec<T>) -> Self {
-        Self { idle: Mutex::new(items), released: Condvar::new() }
+    pub(super) fn new(items: Vec<T>) -> Arc<Self> {
+        let available = Arc::new(Semaphore::new(items.len()));
+        Arc::new(Self { idle: Mutex::new(items), available })
     }
 
-    /// Takes an item out of the pool. Blocks while all are in use.
-    pub(super) fn acquire(&self) -> Pooled<'_, T> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(item) = idle.pop() {
-                return Pooled { pool: self, item: Some(item) };
-            }
-            idle = self.released.wait(idle).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Takes an item out of the pool; waits while all are in use. `None` when the pool has no items.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Option<Pooled<T>> {
+        let permit = self.available.clone().acquire_owned().await.ok()?;
+        let item = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Pooled { pool: self.clone(), item: Some(item), _permit: permit })
     }
 }
 
 /// An item in use. Dropping it returns the item to the pool, also when its user panics.
-pub(super) struct Pooled<'a, T> {
-    pool: &'a Pool<T>,
+pub(super) struct Pooled<T> {
+    pool: Arc<Pool<T>>,
     /// `Some` until dropped.
     item: Option<T>,
+    /// Released after the item was returned.
+    _permit: OwnedSemaphorePermit,
 }
 
-impl<T> Pooled<'_, T> {
+impl<T> Pooled<T> {
     pub(super) fn get_mut(&mut self) -> Option<&mut T> {
         self.item.as_mut()
     }
 }
 
-impl<T> Drop for Pooled<'_, T> {
+impl<T> Drop for Pooled<T> {
     fn drop(&mut self) {
         self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.item.take());
-        self.pool.released.notify_one();
     }
 }
 

@@ -1,11 +1,13 @@
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use perennial_core::ErrorCode;
+use perennial_core::blob::BlobDigest;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
-use perennial_core::port::model::{ModelRuntime, SignatureHint};
+use perennial_core::port::model::{ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::task::TaskKind;
 use perennial_serving::Runtime;
 use tempfile::TempDir;
@@ -34,8 +36,8 @@ impl Models {
         }
     }
 
-    fn file(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(format!("{name}.onnx"))).unwrap()
+    fn files(&self, name: &str) -> ModelFiles {
+        files(self.folder.path(), &format!("{name}.onnx"))
     }
 
     fn runtime(&self) -> Runtime {
@@ -54,6 +56,12 @@ impl Models {
         }
         assert_eq!((scores.rows(), scores.width), (3, columns.len()));
     }
+}
+
+/// The model of a file in `folder`.
+fn files(folder: &Path, name: &str) -> ModelFiles {
+    let digest = BlobDigest::of(&std::fs::read(folder.join(name)).unwrap());
+    ModelFiles { digest, folder: folder.to_owned(), onnx: name.parse().unwrap(), lease: Arc::new(()) }
 }
 
 fn number(name: &str) -> Input {
@@ -79,60 +87,62 @@ fn frame() -> Frame {
     frame
 }
 
-#[test]
-fn onnx_runtime_predicts_with_a_model_of_any_operators() {
+#[tokio::test]
+async fn onnx_runtime_predicts_with_a_model_of_any_operators() {
     let models = Models::create();
     let inputs = [number("x"), number("b"), number("c")];
     let signature = signature(&inputs, TaskKind::Multiclass, &["0", "1", "2"]);
-    let predictor = models.runtime().load(&models.file("matrix"), &signature).unwrap();
-    assert_eq!(predictor.signature(), &signature);
-    models.assert_scores("matrix", &predictor.predict(&frame()).unwrap(), &[0, 1, 2]);
+    let predictor = models.runtime().load(models.files("matrix"), &signature).await.unwrap();
+    assert_eq!(**predictor.signature(), signature);
+    models.assert_scores("matrix", &predictor.predict(&frame()).await.unwrap(), &[0, 1, 2]);
 }
 
-#[test]
-fn mapped_classes_come_in_the_order_of_the_signature() {
+#[tokio::test]
+async fn mapped_classes_come_in_the_order_of_the_signature() {
     let models = Models::create();
     let inputs = [number("x"), number("b"), number("c")];
     let predictor = models
         .runtime()
-        .load(&models.file("zipmap"), &signature(&inputs, TaskKind::Multiclass, &["low", "high", "mid"]))
+        .load(models.files("zipmap"), &signature(&inputs, TaskKind::Multiclass, &["low", "high", "mid"]))
+        .await
         .unwrap();
     // The maps come sorted by name: high, low, mid.
-    models.assert_scores("zipmap", &predictor.predict(&frame()).unwrap(), &[1, 0, 2]);
+    models.assert_scores("zipmap", &predictor.predict(&frame()).await.unwrap(), &[1, 0, 2]);
 }
 
-#[test]
-fn columns_are_bound_to_inputs_by_name_and_kind() {
+#[tokio::test]
+async fn columns_are_bound_to_inputs_by_name_and_kind() {
     let models = Models::create();
     let inputs = [text("carrier"), number("count"), number("x")];
     let predictor =
-        models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
-    models.assert_scores("named", &predictor.predict(&frame()).unwrap(), &[0]);
+        models.runtime().load(models.files("named"), &signature(&inputs, TaskKind::Regression, &[])).await.unwrap();
+    models.assert_scores("named", &predictor.predict(&frame()).await.unwrap(), &[0]);
 }
 
-#[test]
-fn the_second_of_two_probabilities_is_the_score() {
+#[tokio::test]
+async fn the_second_of_two_probabilities_is_the_score() {
     let models = Models::create();
     let inputs = [number("x"), number("b")];
-    let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
-    models.assert_scores("binary", &predictor.predict(&frame()).unwrap(), &[1]);
+    let predictor =
+        models.runtime().load(models.files("binary"), &signature(&inputs, TaskKind::Binary, &[])).await.unwrap();
+    models.assert_scores("binary", &predictor.predict(&frame()).await.unwrap(), &[1]);
 }
 
-#[test]
-fn a_classical_model_needs_no_library() {
+#[tokio::test]
+async fn a_classical_model_needs_no_library() {
     let models = Models::create();
     let signature = signature(&[number("x")], TaskKind::Regression, &[]);
-    let predictor = Runtime::default().load(&models.file("classical"), &signature).unwrap();
-    models.assert_scores("classical", &predictor.predict(&frame()).unwrap(), &[0]);
+    let predictor = Runtime::default().load(models.files("classical"), &signature).await.unwrap();
+    models.assert_scores("classical", &predictor.predict(&frame()).await.unwrap(), &[0]);
 }
 
-#[test]
-fn without_a_library_the_error_names_the_operator_and_the_remedy() {
+#[tokio::test]
+async fn without_a_library_the_error_names_the_operator_and_the_remedy() {
     let models = Models::create();
     let signature = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
     for library in [None, Some("/nowhere/libonnxruntime.so".into())] {
         let is_missing = library.is_none();
-        let error = Runtime::new(library).load(&models.file("binary"), &signature).err().unwrap();
+        let error = Runtime::new(library).load(models.files("binary"), &signature).await.err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
         let expected = if is_missing { "Erf" } else { "`/nowhere/libonnxruntime.so`" };
         assert!(error.message().contains(expected), "{error}");
@@ -140,17 +150,20 @@ fn without_a_library_the_error_names_the_operator_and_the_remedy() {
     }
 }
 
-#[test]
-fn a_file_that_is_not_a_model_is_refused() {
+#[tokio::test]
+async fn a_file_that_is_not_a_model_is_refused() {
     for bytes in [&b""[..], b"import torch", &[0xff; 64]] {
-        let error = Runtime::default().load(bytes, &signature(&[], TaskKind::Binary, &[])).err().unwrap();
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("model.onnx"), bytes).unwrap();
+        let files = files(folder.path(), "model.onnx");
+        let error = Runtime::default().load(files, &signature(&[], TaskKind::Binary, &[])).await.err().unwrap();
         assert_eq!(error.code(), ErrorCode::Model);
         assert!(error.hint().is_some());
     }
 }
 
-#[test]
-fn a_signature_that_does_not_match_is_refused_with_the_column() {
+#[tokio::test]
+async fn a_signature_that_does_not_match_is_refused_with_the_column() {
     let models = Models::create();
     let cases = [
         ("named", vec![text("carrier"), number("count")], "`x`"),
@@ -160,17 +173,17 @@ fn a_signature_that_does_not_match_is_refused_with_the_column() {
     ];
     for (name, inputs, expected) in cases {
         let signature = signature(&inputs, TaskKind::Regression, &[]);
-        let error = models.runtime().load(&models.file(name), &signature).err().unwrap();
+        let error = models.runtime().load(models.files(name), &signature).await.err().unwrap();
         assert!(error.message().contains(expected), "{error}");
     }
 }
 
-#[test]
-fn values_of_a_wrong_kind_are_refused_with_the_column() {
+#[tokio::test]
+async fn values_of_a_wrong_kind_are_refused_with_the_column() {
     let models = Models::create();
     let inputs = [text("carrier"), number("count"), number("x")];
     let predictor =
-        models.runtime().load(&models.file("named"), &signature(&inputs, TaskKind::Regression, &[])).unwrap();
+        models.runtime().load(models.files("named"), &signature(&inputs, TaskKind::Regression, &[])).await.unwrap();
     let with = |name: &str, column: Column| {
         let mut changed = Frame::new();
         for (old, values) in frame().names().iter().zip(frame().columns()) {
@@ -186,41 +199,63 @@ fn values_of_a_wrong_kind_are_refused_with_the_column() {
         (with("x", texts()), "column `x` has a value that is not a number"),
         (frame().select(&["x", "count"]), "column `carrier` is missing"),
     ] {
-        match predictor.predict(&wrong) {
+        match predictor.predict(&wrong).await {
             Err(PredictError::Input(message)) => assert_eq!(message, expected),
             other => panic!("{other:?}"),
         }
     }
     let missing = with("x", Column::Text(TextColumn::encode([None; 3])));
-    assert!(predictor.predict(&missing).unwrap().values.iter().all(|score| score.is_nan()), "missing is NaN");
+    assert!(predictor.predict(&missing).await.unwrap().values.iter().all(|score| score.is_nan()), "missing is NaN");
 }
 
-#[test]
-fn the_signature_is_inferred_from_the_file() {
+#[tokio::test]
+async fn the_signature_is_inferred_from_the_file() {
     let models = Models::create();
     let features = [number("a"), number("b"), number("c")];
-    let hint = |task| SignatureHint { task, features: &features, classes: &[] };
+    let hint = |task| SignatureHint { task, features: features.to_vec(), classes: Vec::new() };
     let runtime = models.runtime();
-    let named = runtime.signature(&models.file("named"), hint(TaskKind::Regression)).unwrap();
+    let named = runtime.signature(models.files("named"), hint(TaskKind::Regression)).await.unwrap();
     assert_eq!(named, signature(&[number("x"), text("carrier"), number("count")], TaskKind::Regression, &[]));
     let classes = ["low".to_owned(), "mid".to_owned(), "high".to_owned()];
-    let hint = SignatureHint { task: TaskKind::Multiclass, features: &features, classes: &classes };
-    let matrix = runtime.signature(&models.file("matrix"), hint).unwrap();
+    let hint = SignatureHint { task: TaskKind::Multiclass, features: features.to_vec(), classes: classes.to_vec() };
+    let matrix = runtime.signature(models.files("matrix"), hint).await.unwrap();
     assert_eq!(matrix, signature(&features, TaskKind::Multiclass, &["low", "mid", "high"]));
 }
 
-#[test]
-fn many_threads_predict_with_one_model() {
+#[tokio::test]
+async fn many_tasks_predict_with_one_model() {
     let models = Models::create();
     let inputs = [number("x"), number("b")];
-    let predictor = models.runtime().load(&models.file("binary"), &signature(&inputs, TaskKind::Binary, &[])).unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..50 {
-                    models.assert_scores("binary", &predictor.predict(&frame()).unwrap(), &[1]);
-                }
-            });
+    let signature = signature(&inputs, TaskKind::Binary, &[]);
+    let model = models.runtime().load(models.files("binary"), &signature).await.unwrap();
+    let tasks = (0..8).map(|_| async {
+        for _ in 0..50 {
+            models.assert_scores("binary", &model.predict(&frame()).await.unwrap(), &[1]);
         }
     });
+    futures::future::join_all(tasks).await;
+}
+
+#[tokio::test]
+async fn only_the_evaluator_computes_on_the_calling_thread() {
+    let models = Models::create();
+    let classical = signature(&[number("x")], TaskKind::Regression, &[]);
+    let model = Runtime::default().load(models.files("classical"), &classical).await.unwrap();
+    models.assert_scores("classical", &model.in_process().unwrap().predict(&frame()).unwrap(), &[0]);
+    models.assert_scores("classical", &model.predict(&frame()).await.unwrap(), &[0]);
+    let binary = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
+    let model = models.runtime().load(models.files("binary"), &binary).await.unwrap();
+    assert!(model.in_process().is_none(), "a session may be in use");
+}
+
+#[tokio::test]
+async fn a_loaded_model_of_the_evaluator_needs_its_files_no_longer() {
+    let models = Models::create();
+    let lease = Arc::new(());
+    let files = ModelFiles { lease: lease.clone(), ..models.files("classical") };
+    let classical = signature(&[number("x")], TaskKind::Regression, &[]);
+    let model = Runtime::default().load(files, &classical).await.unwrap();
+    assert_eq!(Arc::strong_count(&lease), 1);
+    drop(models);
+    assert!(model.predict(&frame()).await.is_ok());
 }
