@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use perennial_app::Diagnostics;
+use perennial_config::Diagnostics;
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, ErrorKind};
 use perennial_http::{RequestMeta, Surface, status};

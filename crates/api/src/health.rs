@@ -14,7 +14,7 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
 }
 
 async fn alive(State(state): State<ApiState>) -> Json<Value> {
-    Json(json!({ "status": "alive", "version": state.app.services.version }))
+    Json(json!({ "status": "alive", "version": state.app.kernel.services.version }))
 }
 
 async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> {
@@ -24,7 +24,7 @@ async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> 
 
 /// A server is ready while it holds the lease on the metadata and can read them.
 pub(crate) async fn require_ready(state: &ApiState) -> Result<(), Error> {
-    state.app.lease.require()?;
-    let read = state.app.try_metadata().await;
+    state.app.kernel.lease.require()?;
+    let read = state.app.kernel.try_metadata().await;
     read.map_err(|cause| Error::new(ErrorCode::NotReady, "the metadata cannot be read").with_source(cause))
 }

@@ -13,10 +13,11 @@ mod tensor;
 mod v2;
 mod wire;
 
-use perennial_app::{App, Deployment, DeploymentGuard, deployments};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_http::Access;
+use perennial_http::Slices;
+use perennial_release::{Deployment, DeploymentGuard, deployments};
 
 use crate::limits;
 use crate::routes::JsonRoutes;
@@ -52,7 +53,7 @@ async fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) ->
 }
 
 /// The deployment of an endpoint, held until the request is answered.
-fn acquire(app: &App, name: &str) -> Result<DeploymentGuard> {
+fn acquire(app: &Slices, name: &str) -> Result<DeploymentGuard> {
     app.endpoints
         .router
         .find(name)

@@ -1,4 +1,4 @@
-//! JSON over HTTP: native, inference and MLflow-compatible routes over the use cases of `perennial_app`.
+//! JSON over HTTP: native, inference and MLflow-compatible routes over the slices.
 //!
 //! [`routes`] registers every route behind a [`Perimeter`], which does what happens around every handler. This crate
 //! has what is JSON: how each protocol renders errors ([`Protocol`]), bodies, and the OpenAPI description.
@@ -17,7 +17,7 @@ mod state;
 
 use std::sync::Arc;
 
-use perennial_app::App;
+use perennial_http::Slices;
 use perennial_http::{Options, Perimeter, Routes};
 
 pub use error::{Protocol, surface_of};
@@ -32,6 +32,6 @@ pub fn routes(perimeter: &Perimeter) -> Routes {
 }
 
 /// The JSON routes of `app` alone.
-pub fn router(app: Arc<App>, options: Options) -> axum::Router {
+pub fn router(app: Arc<Slices>, options: Options) -> axum::Router {
     routes(&Perimeter::new(app, options)).into_router(NOT_FOUND_HINT)
 }

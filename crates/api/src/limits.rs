@@ -3,7 +3,7 @@
 /// Bytes of a JSON body of the native routes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of an inference request, before and after it is decompressed. An endpoint may accept less.
-pub const INFER_BYTES_MAX: usize = perennial_app::endpoints::REQUEST_BYTES_MAX as usize;
+pub const INFER_BYTES_MAX: usize = perennial_release::endpoints::REQUEST_BYTES_MAX as usize;
 /// Rows of an inference request.
 pub const INFER_ROWS_MAX: usize = 100_000;
 /// Tensors of an inference request.

@@ -6,11 +6,12 @@ use std::sync::{Arc, Weak};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use perennial_app::{App, Route};
 use perennial_core::Error;
 use perennial_core::permission::Permission;
+use perennial_http::Slices;
 use perennial_http::metrics::CONTENT_TYPE;
 use perennial_http::{Access, HttpError};
+use perennial_release::Route;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -31,10 +32,10 @@ async fn show(State(state): State<ApiState>) -> Result<Response, HttpError> {
 }
 
 /// The metrics of an application, read when they are scraped.
-pub(crate) struct AppMetrics(Weak<App>);
+pub(crate) struct AppMetrics(Weak<Slices>);
 
 impl AppMetrics {
-    pub(crate) fn new(app: &Arc<App>) -> Self {
+    pub(crate) fn new(app: &Arc<Slices>) -> Self {
         Self(Arc::downgrade(app))
     }
 }
@@ -50,9 +51,9 @@ impl Collector for AppMetrics {
         let Some(app) = self.0.upgrade() else { return Ok(()) };
         encode_predictions(&app, &mut encoder)?;
         let tasks = ("perennial_tasks_in_flight", "Pipeline runs and other background work in progress.");
-        encode_gauge(&mut encoder, tasks, app.work.len() as u64)?;
+        encode_gauge(&mut encoder, tasks, app.kernel.work.len() as u64)?;
         let writes = ("perennial_store_writes_waiting", "Writes that wait for the metadata store.");
-        encode_gauge(&mut encoder, writes, app.store().waiting() as u64)?;
+        encode_gauge(&mut encoder, writes, app.kernel.store().waiting() as u64)?;
         match resident_bytes() {
             Some(bytes) => encode_gauge(&mut encoder, ("process_resident_memory_bytes", "Resident memory."), bytes),
             None => Ok(()),
@@ -89,7 +90,7 @@ struct VersionRequests {
     seconds: Vec<(f64, f64)>,
 }
 
-fn version_requests(app: &App) -> Vec<VersionRequests> {
+fn version_requests(app: &Slices) -> Vec<VersionRequests> {
     let mut all = Vec::new();
     for endpoint in app.endpoints.router.names() {
         let Some(deployment) = app.endpoints.router.find(&endpoint) else { continue };
@@ -107,7 +108,7 @@ fn version_requests(app: &App) -> Vec<VersionRequests> {
     all
 }
 
-fn encode_predictions(app: &App, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+fn encode_predictions(app: &Slices, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     let versions = version_requests(app);
     encode_counters(
         encoder,

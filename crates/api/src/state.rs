@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-use perennial_app::App;
 use perennial_http::Perimeter;
+use perennial_http::Slices;
 use tokio::sync::Semaphore;
 
 use crate::limits;
@@ -16,7 +16,7 @@ pub(crate) struct ApiState(Arc<Shared>);
 
 pub(crate) struct Shared {
     /// The application.
-    pub app: Arc<App>,
+    pub app: Arc<Slices>,
     /// Metrics and limits of all requests.
     pub perimeter: Perimeter,
     /// Permits of large inference requests.
@@ -35,7 +35,7 @@ impl Deref for ApiState {
 
 impl ApiState {
     pub(crate) fn new(perimeter: &Perimeter, document: Document) -> Self {
-        let version = perimeter.app().services.version;
+        let version = perimeter.app().kernel.services.version;
         Self(Arc::new(Shared {
             app: perimeter.app().clone(),
             perimeter: perimeter.clone(),

@@ -82,9 +82,7 @@ async fn with_project(client: &Client, project: &str, command: &Command, json: b
         Command::Data(Data::Accept { load, all }) => {
             client.post(&format!("{base}/loads/{load}/accept"), &json!({ "all": all })).await?
         }
-        Command::Data(Data::Reject { load }) => {
-            client.post(&format!("{base}/loads/{load}/reject"), &json!({})).await?
-        }
+        Command::Data(Data::Reject { load }) => client.post(&format!("{base}/loads/{load}/reject"), &json!({})).await?,
         Command::Rollback { endpoint } => {
             client.post(&format!("{base}/endpoints/{endpoint}/rollback"), &json!({})).await?
         }

@@ -12,11 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use perennial_app::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_app::{App, Caller, access, lease, loads, pipelines};
 use perennial_core::ErrorCode;
 use perennial_core::id::ProjectId;
+use perennial_execution::pipeline_runs::{PipelineKind, PipelineRun};
+use perennial_execution::pipelines;
+use perennial_http::Slices;
 use perennial_http::{Options, Perimeter, PlainTcp};
+use perennial_ingest::loads;
+use perennial_kernel::{Caller, access, lease};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -99,7 +102,7 @@ pub(crate) enum Resume {
 /// A server in this process.
 pub(crate) struct EmbeddedServer {
     /// The use cases and their services.
-    pub app: Arc<App>,
+    pub app: Arc<Slices>,
     /// Its URL.
     pub address: String,
     /// A token with every permission.
@@ -141,7 +144,7 @@ impl EmbeddedServer {
         lease::take(&app.kernel, &address).await?;
         let token = access::host_token(&app.kernel).await?.secret;
         // Set only here, once per process: it cannot be set already.
-        let _ = app.address.set(address.clone());
+        let _ = app.kernel.address.set(address.clone());
         let interrupted = recover(&app, &paths.data).await?;
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
@@ -185,7 +188,7 @@ impl EmbeddedServer {
             let caller = Caller::system(self.app.kernel.clone(), "start");
             let project = self.app.projects.get(run.project_id).await?;
             let runner = self.app.runner.clone();
-            self.app.work.spawn("resumed pipeline run", async move {
+            self.app.kernel.work.spawn("resumed pipeline run", async move {
                 if let Err(error) = runner.resume(&caller, &project, &run).await {
                     tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
                 }
@@ -205,7 +208,7 @@ impl EmbeddedServer {
             scheduler.abort();
         }
         // Running steps send requests to this server, so it answers until they have ended.
-        self.app.work.stop(WORK_TIMEOUT).await;
+        self.app.kernel.work.stop(WORK_TIMEOUT).await;
         // Stopping twice has no effect.
         let _ = self.stop.send(true);
         self.serving.await?;
@@ -215,13 +218,13 @@ impl EmbeddedServer {
         }
         self.lease.abort();
         lease::give_back(&self.app.kernel).await?;
-        self.app.store().close().await.map_err(perennial_core::Error::from)?;
+        self.app.kernel.store().close().await.map_err(perennial_core::Error::from)?;
         Ok(())
     }
 }
 
 /// Brings the store into a consistent state before the first request; gives the interrupted pipeline runs.
-async fn recover(app: &Arc<App>, data: &Path) -> Result<Vec<PipelineRun>> {
+async fn recover(app: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> {
     let caller = Caller::system(app.kernel.clone(), "start");
     record_restore(&caller, data).await?;
     loads::sweep(&app.kernel).await?;
@@ -232,7 +235,7 @@ async fn recover(app: &Arc<App>, data: &Path) -> Result<Vec<PipelineRun>> {
 
 /// Serves the routes of the API and of the console until `shutdown` completes.
 fn serve(
-    app: &Arc<App>,
+    app: &Arc<Slices>,
     options: ServeOptions,
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -243,7 +246,7 @@ fn serve(
     tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, CONNECTIONS_TIMEOUT))
 }
 
-async fn run_scheduler(app: Arc<App>) {
+async fn run_scheduler(app: Arc<Slices>) {
     loop {
         if let Err(error) = tick(&app).await {
             tracing::warn!(error = format!("{error:#}"), "a scheduler pass failed; it is retried at the next tick");
@@ -253,13 +256,14 @@ async fn run_scheduler(app: Arc<App>) {
 }
 
 /// Starts a scheduler pass for every project, each in a task of its own, so that no project waits for another.
-async fn tick(app: &Arc<App>) -> Result<()> {
-    let projects =
-        perennial_store::projects::list(&mut *app.store().read().await?).await.map_err(perennial_core::Error::from)?;
+async fn tick(app: &Arc<Slices>) -> Result<()> {
+    let projects = perennial_store::projects::list(&mut *app.kernel.store().read().await?)
+        .await
+        .map_err(perennial_core::Error::from)?;
     let submitted = projects.into_iter().filter(|project| project.file_digest.is_some());
     for id in submitted.map(|project| project.id) {
         let app_of_task = app.clone();
-        app.work.spawn("scheduler pass", async move {
+        app.kernel.work.spawn("scheduler pass", async move {
             if let Err(error) = tick_project(&app_of_task, id).await {
                 let error = error.chain();
                 tracing::warn!(project.id = %id, error, "a scheduler pass failed; it is retried at the next tick");
@@ -269,7 +273,7 @@ async fn tick(app: &Arc<App>) -> Result<()> {
     Ok(())
 }
 
-async fn tick_project(app: &Arc<App>, id: ProjectId) -> perennial_core::Result<()> {
+async fn tick_project(app: &Arc<Slices>, id: ProjectId) -> perennial_core::Result<()> {
     let project = app.projects.get(id).await?;
     for event in app.watch.tick(&Caller::system(app.kernel.clone(), "clock"), &project).await? {
         if event.needs_attention {

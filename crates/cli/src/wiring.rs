@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use perennial_app::{App, Services};
 use perennial_artifacts::Blobs;
 use perennial_config::{Param, ParamKind, TrainerSpec};
 use perennial_core::clock::Clock;
@@ -14,6 +13,8 @@ use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode};
 use perennial_data::{Engine, EngineOptions};
+use perennial_http::Slices;
+use perennial_kernel::Services;
 use perennial_runners::LocalRunner;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::Store;
@@ -42,7 +43,7 @@ pub(crate) struct ServerPaths {
 ///
 /// # Errors
 /// If one of them cannot be opened.
-pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<App>> {
+pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     let data = &paths.data;
     std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
     let data = &data.canonicalize()?;
@@ -70,7 +71,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<App>> {
         tracing::warn!(path = %work.display(), %error, "cannot remove the folders of earlier steps");
     }
     std::fs::create_dir_all(&work)?;
-    Ok(App::new(Services {
+    Ok(Slices::new(Services {
         store,
         blobs: Blobs::open(&below("blobs")).map_err(Error::from)?,
         data: Arc::new(engine),

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use perennial_app::{Submission, alerts};
 use perennial_core::Result;
 use perennial_core::calendar::{local, rfc3339};
 use perennial_core::permission::Permission;
 use perennial_core::state::AlertState;
 use perennial_http::{Credential, Identity};
+use perennial_kernel::alerts;
+use perennial_projects::Submission;
 
 use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;

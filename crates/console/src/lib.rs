@@ -1,4 +1,4 @@
-//! Server-rendered pages over the use cases of `perennial_app`.
+//! Server-rendered pages over the slices.
 //!
 //! [`routes`] registers every page behind a [`Perimeter`], with the access it requires; a page without one does not
 //! compile. Pages are complete without scripts, and there are none. This crate has what is HTML: templates, the layout
@@ -17,7 +17,7 @@ mod routing;
 
 use std::sync::Arc;
 
-use perennial_app::App;
+use perennial_http::Slices;
 use perennial_http::{Options, Perimeter, Routes};
 
 /// Rows of a list on one page.
@@ -29,6 +29,6 @@ pub fn routes(perimeter: &Perimeter) -> Routes {
 }
 
 /// The pages of `app` alone.
-pub fn router(app: Arc<App>, options: Options) -> axum::Router {
+pub fn router(app: Arc<Slices>, options: Options) -> axum::Router {
     routes(&Perimeter::new(app, options)).into_router("`/` lists the projects")
 }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use http::{HeaderMap, Method, header};
-use perennial_app::{App, Caller, ProjectState};
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_http::Slices;
 use perennial_http::extract::Form;
 use perennial_http::{HttpError, Identity, ResolvedProject, session_secret};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
 
 /// A request for a page: its caller, its project, and the parameters of path, query and form.
 pub(crate) struct PageRequest {
-    app: Arc<App>,
+    app: Arc<Slices>,
     pub identity: Option<Identity>,
     project: Option<Arc<ProjectState>>,
     /// The values of the path's `{names}`.
@@ -24,10 +26,10 @@ pub(crate) struct PageRequest {
     pub headers: HeaderMap,
 }
 
-impl FromRequest<Arc<App>> for PageRequest {
+impl FromRequest<Arc<Slices>> for PageRequest {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
+    async fn from_request(request: Request, app: &Arc<Slices>) -> Result<Self, HttpError> {
         let (mut parts, body) = request.into_parts();
         let params = RawPathParams::from_request_parts(&mut parts, app).await;
         let params = params.map_err(|rejection| Error::new(ErrorCode::InvalidArgument, rejection.to_string()))?;
@@ -48,7 +50,7 @@ impl FromRequest<Arc<App>> for PageRequest {
 }
 
 impl PageRequest {
-    pub(crate) fn app(&self) -> &Arc<App> {
+    pub(crate) fn app(&self) -> &Arc<Slices> {
         &self.app
     }
 

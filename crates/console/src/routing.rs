@@ -6,8 +6,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::{HeaderValue, Method, StatusCode};
-use perennial_app::App;
 use perennial_core::{Error, Result};
+use perennial_http::Slices;
 use perennial_http::{Access, Credentials, HttpError, Perimeter, RequestMeta, Routes, Surface};
 
 use crate::pages::failure;
@@ -41,7 +41,7 @@ impl Surface for PageSurface {
 }
 
 /// Pages being registered, each with the access it requires.
-pub(crate) struct Pages(Routes<Arc<App>>);
+pub(crate) struct Pages(Routes<Arc<Slices>>);
 
 impl Pages {
     pub(crate) fn new(perimeter: &Perimeter) -> Self {

@@ -7,10 +7,10 @@ use headers::HeaderMapExt;
 use headers::authorization::{Authorization, Basic, Bearer};
 use http::request::Parts;
 use http::{HeaderMap, header};
-use perennial_app::access::session;
-use perennial_app::{Caller, Kernel};
 use perennial_core::permission::Principal;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_kernel::access::session;
+use perennial_kernel::{Caller, Kernel};
 
 use crate::perimeter::Perimeter;
 use crate::server::PeerAddr;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use perennial_app::ProjectState;
-use perennial_app::access::own_run_only;
 use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_kernel::access::own_run_only;
+use perennial_projects::ProjectState;
 
 use crate::authentication::Identity;
 use crate::perimeter::Perimeter;

@@ -6,8 +6,9 @@ use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
-use perennial_app::{Caller, ProjectState};
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
 use serde::de::DeserializeOwned;
 
 use crate::authentication::Identity;

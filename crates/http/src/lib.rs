@@ -21,6 +21,7 @@ mod routes;
 mod same_origin;
 mod server;
 mod session_cookie;
+mod slices;
 mod surface;
 
 pub use authentication::{Credential, Credentials, Identity};
@@ -32,4 +33,5 @@ pub use request::{RequestMeta, RequestStart};
 pub use routes::Routes;
 pub use server::{PeerAddr, PlainTcp, ShutdownSignal, Transport, serve};
 pub use session_cookie::{SESSION_COOKIE, begin_session, end_session, session_secret};
+pub use slices::Slices;
 pub use surface::{Surface, SurfaceOf};

@@ -175,7 +175,7 @@ async fn call<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     if !is_change {
         return called.await;
     }
-    let finished = perimeter.app().work.finish("request", called).await;
+    let finished = perimeter.app().kernel.work.finish("request", called).await;
     finished.unwrap_or_else(|| failed("the handler panicked, or the server stopped before it was done"))
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use perennial_app::access::TokenCache;
-use perennial_app::{App, Caller};
+use crate::Slices;
 use perennial_core::permission::Principal;
+use perennial_kernel::Caller;
+use perennial_kernel::access::TokenCache;
 use rand::RngCore;
 
 use crate::metrics::RequestMetrics;
@@ -30,7 +31,7 @@ impl Default for Options {
 pub struct Perimeter(Arc<Shared>);
 
 struct Shared {
-    app: Arc<App>,
+    app: Arc<Slices>,
     options: Options,
     tokens: TokenCache,
     metrics: RequestMetrics,
@@ -40,7 +41,7 @@ struct Shared {
 
 impl Perimeter {
     /// A perimeter around `app`.
-    pub fn new(app: Arc<App>, options: Options) -> Self {
+    pub fn new(app: Arc<Slices>, options: Options) -> Self {
         let local = Principal { name: "local".to_owned(), ..Caller::system(app.kernel.clone(), "local").principal };
         Self(Arc::new(Shared {
             app,
@@ -53,7 +54,7 @@ impl Perimeter {
     }
 
     /// The application.
-    pub fn app(&self) -> &Arc<App> {
+    pub fn app(&self) -> &Arc<Slices> {
         &self.0.app
     }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use http::{Method, Uri};
-use perennial_app::ProjectState;
 use perennial_core::id::RequestId;
+use perennial_projects::ProjectState;
 
 use crate::authentication::Identity;
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use perennial_app::{App, Caller, ProjectState, Services, access};
 use perennial_artifacts::Blobs;
 use perennial_core::blob::{Manifest, ManifestFile};
 use perennial_core::frame::{Column, Frame};
@@ -12,6 +11,9 @@ use perennial_core::model::Scores;
 use perennial_core::permission::Role;
 use perennial_core::port::prediction::{PredictionRecord, TrafficRole};
 use perennial_core::state::ModelVersionState;
+use perennial_http::Slices;
+use perennial_kernel::{Caller, Services, access};
+use perennial_projects::ProjectState;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::endpoints::Endpoint;
 use perennial_store::model_versions::ModelVersion;
@@ -65,7 +67,7 @@ alerts = { drifted = "drift.share > 0.5" }
 /// A whole application over a temporary folder.
 pub struct TestApp {
     /// The application.
-    pub app: Arc<App>,
+    pub app: Arc<Slices>,
     /// Its wall clock.
     pub clock: Arc<FixedClock>,
     /// Its data engine.
@@ -94,7 +96,7 @@ impl TestApp {
         }
         let options = Options { is_durable: false, ..Options::default() };
         let (store, blobs) = match other {
-            Some(other) => (other.app.store().clone(), other.app.services.blobs.clone()),
+            Some(other) => (other.app.kernel.store().clone(), other.app.kernel.services.blobs.clone()),
             None => (
                 Store::open(&format!("sqlite://{}", at("metadata.sqlite").display()), options).await?,
                 Blobs::open_folder(&at("blobs"))?,
@@ -102,7 +104,7 @@ impl TestApp {
         };
         let (clock, data) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeData::default()));
         let trainer = Arc::new(FakeTrainer::default());
-        let app = App::new(Services {
+        let app = Slices::new(Services {
             store,
             blobs,
             data: data.clone(),
@@ -149,7 +151,7 @@ impl TestApp {
             inputs: &inputs,
             scores: Some(&scores),
         };
-        Ok(self.app.services.predictions.append(log, record).map(drop)?)
+        Ok(self.app.kernel.services.predictions.append(log, record).map(drop)?)
     }
 
     /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.
@@ -184,8 +186,9 @@ impl TestApp {
     pub async fn deploy(&self, project: &Arc<ProjectState>, endpoint: &str, model: &TestModel) -> Result<i64> {
         let version = self.register(project, model).await?;
         let (number, model_id, name) = (version.number, version.model_id, endpoint.parse()?);
-        let (project_id, at_ms) = (project.id, self.app.services.clock.wall_ms());
+        let (project_id, at_ms) = (project.id, self.app.kernel.services.clock.wall_ms());
         self.app
+            .kernel
             .store()
             .write(move |tx| {
                 Box::pin(async move {
@@ -213,15 +216,15 @@ impl TestApp {
 
     /// Registers a model as the next version under the project's name.
     pub async fn register(&self, project: &Arc<ProjectState>, model: &TestModel) -> Result<ModelVersion> {
-        let blob = self.app.services.blobs.put_bytes(model.onnx.clone()).await?;
+        let blob = self.app.kernel.services.blobs.put_bytes(model.onnx.clone()).await?;
         let manifest = Manifest::new(vec![ManifestFile { path: "model.onnx".parse()?, blob, is_executable: false }])?;
         let reference = json!({
             "manifest": manifest.text(), "onnx": "model.onnx", "flavor": "onnx",
             "signature": model.signature, "run": RunId::generate(), "environment": "none",
         });
         let known =
-            registered_models::find_by_name(&mut *self.app.store().read().await?, project.name.as_str()).await?;
-        let (is_new, at_ms) = (known.is_none(), self.app.services.clock.wall_ms());
+            registered_models::find_by_name(&mut *self.app.kernel.store().read().await?, project.name.as_str()).await?;
+        let (is_new, at_ms) = (known.is_none(), self.app.kernel.services.clock.wall_ms());
         let row = known.unwrap_or_else(|| RegisteredModel {
             id: ModelId::generate(),
             project_id: project.id,
@@ -251,6 +254,7 @@ impl TestApp {
         };
         let stored = self
             .app
+            .kernel
             .store()
             .write(move |tx| {
                 Box::pin(async move {

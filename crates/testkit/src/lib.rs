@@ -1,12 +1,14 @@
 //! Builders, fakes and a test application, for tests only.
 //!
-//! [`TestApp`] is a real `App`: SQLite and blobs in a temporary folder, the real evaluator, the
+//! [`TestApp`] is the real application: SQLite and blobs in a temporary folder, the real evaluator, the
 //! real prediction log. What would link DataFusion or start processes is a [`fakes`] part.
 
 mod app;
 pub mod fakes;
 pub mod models;
 pub mod toml_text;
+mod trained;
 
 pub use app::{PROJECT_FILE, TestApp, WALL_MS};
 pub use models::TestModel;
+pub use trained::{TrainedProject, by_person, by_trigger, dataset};

@@ -8,7 +8,7 @@ use crate::python;
 use crate::shell::{output, root};
 
 /// Crates whose unused dependencies are for work under way, or which are about to go.
-const UNFINISHED: [&str; 2] = ["perennial-http", "perennial-app"];
+const UNFINISHED: [&str; 1] = ["perennial-http"];
 
 /// Checks licences, bans and sources, advisories where their database can be fetched, and unused dependencies.
 pub(crate) fn check(_: &[String]) -> Result<Vec<String>> {

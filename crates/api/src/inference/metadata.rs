@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::Deployment;
 use perennial_core::Result;
 use perennial_core::model::{InputKind, Signature};
 use perennial_core::permission::Permission;
 use perennial_core::task::TaskKind;
 use perennial_http::extract::{CurrentCaller, Path};
 use perennial_http::{Access, HttpError};
+use perennial_release::Deployment;
 use serde_json::{Value, json};
 
 use super::{find, outputs, version};
@@ -35,7 +35,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
 
 async fn server(State(state): State<ApiState>) -> Json<Value> {
     Json(
-        json!({ "name": "perennial", "version": state.app.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }),
+        json!({ "name": "perennial", "version": state.app.kernel.services.version, "extensions": ["binary_tensor_data", "classification", "model_repository"] }),
     )
 }
 

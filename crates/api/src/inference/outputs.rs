@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use perennial_app::endpoints::Answer;
 use perennial_core::model::Signature;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_release::endpoints::Answer;
 
 use super::wire::{Request, Wanted};
 

@@ -7,13 +7,13 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use perennial_app::endpoints::{self, Answer, Extra};
 use perennial_core::Result;
 use perennial_core::id::RequestId;
 use perennial_core::task::TaskKind;
 use perennial_http::body::{self, ContentEncoding};
 use perennial_http::extract::Path;
 use perennial_http::{HttpError, RequestStart};
+use perennial_release::endpoints::{self, Answer, Extra};
 
 use super::offload::run_or_offload;
 use super::outputs::{class, is_yes, number, text};

@@ -6,12 +6,12 @@ use axum::extract::{Extension, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use perennial_app::endpoints::{self, Extra};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_http::body::{self, ContentEncoding};
 use perennial_http::extract::Path;
 use perennial_http::{HttpError, RequestStart};
+use perennial_release::endpoints::{self, Extra};
 
 use super::offload::run_or_offload;
 use super::outputs::{self, Written};

@@ -1,11 +1,11 @@
 //! `artifacts/list`: the artifacts of a run by its id.
 
 use axum::Json;
-use perennial_app::tracking::artifacts;
 use perennial_core::Result;
 use perennial_core::path::RelativePath;
 use perennial_http::Access;
 use perennial_http::extract::CurrentCaller;
+use perennial_tracking::artifacts;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, refused};

@@ -1,11 +1,11 @@
 //! `experiments/…`.
 
 use axum::Json;
-use perennial_app::tracking::{experiments, limits};
 use perennial_core::Result;
 use perennial_core::state::Lifecycle;
 use perennial_http::Access;
 use perennial_http::extract::CurrentCaller;
+use perennial_tracking::{experiments, limits};
 use serde_json::json;
 
 use super::fields::Fields;

@@ -4,10 +4,10 @@
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{Method, header};
-use perennial_app::tracking::experiments::Tag;
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_http::{HttpError, body};
+use perennial_tracking::experiments::Tag;
 use serde_json::{Map, Value};
 
 use crate::state::ApiState;

@@ -6,11 +6,11 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use perennial_app::tracking::artifacts::{self, Place};
 use perennial_core::path::RelativePath;
 use perennial_core::{Error, Result};
 use perennial_http::extract::{CurrentCaller, Path};
 use perennial_http::{Access, Content, HttpError, Selection, body};
+use perennial_tracking::artifacts::{self, Place};
 use serde_json::json;
 
 use super::artifacts::{file, folder};

@@ -1,12 +1,12 @@
 //! What runs log: `runs/log-…`, tags, `metrics/get-history`.
 
 use axum::Json;
-use perennial_app::tracking::limits;
-use perennial_app::tracking::logging::{self, Batch, Point};
-use perennial_app::tracking::runs::{Param, RunInput};
 use perennial_core::Result;
 use perennial_http::Access;
 use perennial_http::extract::CurrentCaller;
+use perennial_tracking::limits;
+use perennial_tracking::logging::{self, Batch, Point};
+use perennial_tracking::runs::{Param, RunInput};
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;

@@ -1,12 +1,12 @@
 //! `runs/…`: their life, and the search.
 
 use axum::Json;
-use perennial_app::tracking::runs::{Begin, RunUpdate, Search};
-use perennial_app::tracking::{limits, runs};
 use perennial_core::Result;
 use perennial_core::state::RunStatus;
 use perennial_http::Access;
 use perennial_http::extract::CurrentCaller;
+use perennial_tracking::runs::{Begin, RunUpdate, Search};
+use perennial_tracking::{limits, runs};
 use serde_json::json;
 
 use super::experiments::lifecycle;

@@ -1,8 +1,8 @@
 //! What experiments and runs look like in answers.
 
-use perennial_app::tracking::experiments::{Tag, Tagged};
-use perennial_app::tracking::logging::Point;
-use perennial_app::tracking::runs::{Run, RunData, RunInput};
+use perennial_tracking::experiments::{Tag, Tagged};
+use perennial_tracking::logging::Point;
+use perennial_tracking::runs::{Run, RunData, RunInput};
 use serde_json::{Map, Value, json};
 
 /// An experiment.

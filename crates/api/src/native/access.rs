@@ -2,13 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::{Caller, access};
 use perennial_core::Error;
 use perennial_core::id::{ProjectId, TokenId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
 use perennial_http::extract::{CurrentCaller, Path};
 use perennial_http::{Access, HttpError};
+use perennial_kernel::{Caller, access};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,12 +1,12 @@
 //! Alerts.
 
 use axum::Json;
-use perennial_app::alerts;
 use perennial_core::id::AlertId;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
+use perennial_kernel::alerts;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

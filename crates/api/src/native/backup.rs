@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use perennial_app::backup;
 use perennial_core::permission::Permission;
 use perennial_http::extract::CurrentCaller;
 use perennial_http::{Access, HttpError};
+use perennial_kernel::backup;
 use serde::Serialize;
 use utoipa::ToSchema;
 

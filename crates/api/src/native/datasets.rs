@@ -1,13 +1,13 @@
 //! Datasets: versions, loads, checks, profile, quarantine, queries.
 
 use axum::Json;
-use perennial_app::datasets;
 use perennial_core::id::LoadId;
 use perennial_core::name::{DatasetName, ProjectName};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{Mode, Severity};
 use perennial_http::extract::{Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
+use perennial_ingest::datasets;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::deployments;
 use perennial_core::name::{EndpointName, ProjectName};
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError};
+use perennial_release::deployments;
 use serde::Serialize;
 use utoipa::ToSchema;
 

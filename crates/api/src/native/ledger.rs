@@ -1,12 +1,12 @@
 //! The ledger: its entries, and whether it holds.
 
 use axum::Json;
-use perennial_app::ledger;
 use perennial_core::ErrorCode;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{CurrentCaller, Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
+use perennial_kernel::ledger;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};

@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::lineage::{self, Kind};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError};
+use perennial_release::lineage::{self, Kind};
 use serde::Serialize;
 use utoipa::ToSchema;
 

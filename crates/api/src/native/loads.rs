@@ -2,12 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::datasets;
 use perennial_core::id::LoadId;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError};
+use perennial_ingest::datasets;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;

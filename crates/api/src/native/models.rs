@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use perennial_app::models;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError};
+use perennial_release::models;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

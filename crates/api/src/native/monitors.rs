@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use perennial_app::{ProjectState, monitor_results};
 use perennial_core::name::{MonitorName, ProjectName};
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
+use perennial_projects::ProjectState;
+use perennial_watch::monitor_results;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use perennial_app::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
-use perennial_app::pipelines::{self, PipelineOptions};
 use perennial_core::cause::Cause;
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::Permission;
+use perennial_execution::pipeline_runs::{self, PipelineKind, PipelineRun, StepOutput, StepRun};
+use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_http::extract::{CurrentCaller, Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError, ShutdownSignal};
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,7 @@ async fn create(
     let run = pipelines::request(&caller, &project, kind, cause, &options).await?;
     let started = run.clone();
     let app = state.app.clone();
-    state.app.work.spawn("pipeline run", async move {
+    state.app.kernel.work.spawn("pipeline run", async move {
         // How it failed is in its record, where its followers look.
         if let Err(error) = app.runner.run(&caller, &project, &started).await {
             tracing::info!(pipeline_run.id = %started.id, error = error.chain(), "a pipeline run failed");

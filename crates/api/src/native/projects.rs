@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use perennial_app::{ProjectRecord, ProjectState};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{CurrentCaller, ProjectCaller};
 use perennial_http::{Access, HttpError};
+use perennial_projects::{ProjectRecord, ProjectState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -149,11 +149,11 @@ async fn check(
     Body(body): Body<Check>,
 ) -> Result<Json<Checked>, HttpError> {
     let (submission, is_whole) = match body.text {
-        Some(text) => (perennial_app::check_text(&caller, text, &body.files)?, false),
+        Some(text) => (perennial_projects::check_text(&caller, text, &body.files)?, false),
         None => (state.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {
-        perennial_app::column_check::validate_columns(&caller, &submission).await?;
+        perennial_execution::column_check::validate_columns(&caller, &submission).await?;
     }
     let project = &submission.project;
     Ok(Json(Checked {

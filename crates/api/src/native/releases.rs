@@ -1,13 +1,13 @@
 //! Releases, decisions, evidence, promotions.
 
 use axum::Json;
-use perennial_app::releases;
 use perennial_core::id::{DecisionId, EvidenceId};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::TrafficRole;
 use perennial_http::extract::{Path, ProjectCaller, Query};
 use perennial_http::{Access, HttpError};
+use perennial_release::releases;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;

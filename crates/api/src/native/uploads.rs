@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
-use perennial_app::uploads;
 use perennial_core::blob::BlobDigest;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_http::extract::{Path, ProjectCaller};
 use perennial_http::{Access, HttpError, body};
+use perennial_projects::uploads;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,9 +1,9 @@
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use perennial_api::Protocol;
-use perennial_app::access;
 use perennial_core::permission::Role;
 use perennial_http::{Options, PeerAddr};
+use perennial_kernel::access;
 use perennial_testkit::{TestApp, TestModel};
 use serde_json::json;
 use tower::ServiceExt;
@@ -183,7 +183,7 @@ async fn a_steps_token_that_outlived_its_server_is_void_after_the_next_start() {
     let token = access::step_token(&system, (project.id, &project.name), &step, perennial_core::id::RunId::generate())
         .await
         .unwrap();
-    perennial_app::pipelines::recover(&system).await.unwrap();
+    perennial_execution::pipelines::recover(&system).await.unwrap();
     let read = server.call_as(&token.secret, Method::GET, "/api/v1/projects/flights", None).await;
     assert_eq!(read.status, StatusCode::UNAUTHORIZED);
 }

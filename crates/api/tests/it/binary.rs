@@ -5,10 +5,10 @@ use std::thread::ThreadId;
 use async_trait::async_trait;
 use flate2::Compression;
 use http::StatusCode;
-use perennial_app::{Deployment, LoadedVersion, Routes};
 use perennial_core::frame::Frame;
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::port::model::LoadedModel;
+use perennial_release::{Deployment, LoadedVersion, Routes};
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 

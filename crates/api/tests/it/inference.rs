@@ -330,7 +330,7 @@ async fn every_answered_request_is_in_the_prediction_log() {
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let told = server.post(INFER, flight()).await.json();
     let log = format!("{}/delay", project.id);
-    let predictions = &server.test.app.services.predictions;
+    let predictions = &server.test.app.kernel.services.predictions;
     let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
     let values = |name: &str| &segment.columns.iter().find(|column| column.name == name).unwrap().values;
     let text = |text: &str| Values::Text(TextColumn::encode([Some(text)]));

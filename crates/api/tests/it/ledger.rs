@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use perennial_app::pipelines::{self, PipelineOptions};
-use perennial_app::{access, backup};
 use perennial_core::cause::Cause;
 use perennial_core::id::{ProjectId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Entry};
 use perennial_core::permission::Role;
 use perennial_core::state::{PipelineRunEvent, StepRunEvent, StepRunState};
+use perennial_execution::pipelines::{self, PipelineOptions};
+use perennial_kernel::{access, backup};
 use perennial_store::pipeline_runs::PipelineKind;
 use perennial_store::promotions::{Promotion, PromotionKind};
 use perennial_store::releases::Release;
@@ -26,7 +26,7 @@ const ROOT: &str = "/api/2.0/mlflow";
 
 /// Entries of a project's chain, oldest first, each with its payload.
 async fn told(server: &Server, project: ProjectId) -> Vec<(Entry, Value)> {
-    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let chain = Chain::Project(project);
     let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
     entries.reverse();
@@ -155,7 +155,7 @@ async fn a_rollback_tells_of_the_release_it_refuses() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
-    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let endpoint = perennial_store::endpoints::get(&mut reader, project.id, &"delay".parse().unwrap()).await.unwrap();
     drop(reader);
     let release = Release {
@@ -184,7 +184,7 @@ async fn a_rollback_tells_of_the_release_it_refuses() {
         wall_ms: WALL_MS,
         project_ms: WALL_MS,
     };
-    let work = server.test.app.store().write(move |tx| {
+    let work = server.test.app.kernel.store().write(move |tx| {
         Box::pin(async move {
             releases::insert(tx, &release).await?;
             promotions::insert(tx, &promotion).await?;
@@ -217,7 +217,7 @@ async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
         // The engine of this test keeps no rows: the segment is sealed and stays in its log.
         server.test.app.ingest.ingest_segments(&server.test.system(), &project, &endpoint).await.unwrap();
     }
-    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let log = format!("{}/delay", project.id);
     let segment = perennial_store::prediction_segments::list_sealed(&mut reader, &log).await.unwrap().remove(0);
     drop(reader);
@@ -260,7 +260,7 @@ async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_v
         ended_ms: None,
     };
     let id = run.id;
-    let work = server.test.app.store().write(move |tx| {
+    let work = server.test.app.kernel.store().write(move |tx| {
         Box::pin(async move {
             pipeline_runs::set_holder(tx, id, Some("a server that is gone")).await?;
             pipeline_runs::apply(tx, id, PipelineRunEvent::Start, None, WALL_MS).await?;
@@ -278,7 +278,7 @@ async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_v
     let verbs: Vec<String> = recovered.iter().map(|(entry, _)| words(entry)).collect();
     assert_eq!(verbs, ["token revoke", "run end"]);
     assert_eq!((&recovered[1].0.subject, &recovered[1].1["status"]), (&tracked.to_string(), &json!("KILLED")));
-    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut reader = server.test.app.kernel.store().read().await.unwrap();
     assert!(runs::get(&mut reader, tracked).await.unwrap().sealed_ms.is_some());
     assert!(access::authenticate(&server.test.app.kernel, &token.secret).await.is_err());
 }
@@ -304,7 +304,7 @@ async fn every_chain_one_may_read_is_verified_and_the_head_of_any() {
     assert_eq!((unknown["holds"].clone(), unknown["chains"][2]["holds"].clone()), (json!(false), json!(true)));
     assert_eq!(server.get("/api/v1/verify?head=short").await.status, StatusCode::BAD_REQUEST);
 
-    let work = server.test.app.store().write(|tx| {
+    let work = server.test.app.kernel.store().write(|tx| {
         Box::pin(async move { Ok(perennial_store::ledger::erase_payload(tx, Chain::Server, 1, WALL_MS).await?) })
     });
     work.await.unwrap();

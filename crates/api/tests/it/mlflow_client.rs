@@ -1,7 +1,7 @@
 //! MLflow's own Python client against the server, as a step's command uses it.
 
-use perennial_app::access::step_token;
-use perennial_app::tracking::runs::{self, Begin};
+use perennial_kernel::access::step_token;
+use perennial_tracking::runs::{self, Begin};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 

@@ -58,12 +58,12 @@ async fn a_pipeline_run_goes_on_after_its_request_and_is_followed_by_its_events(
 async fn following_waits_no_longer_than_asked() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
-    let run = perennial_app::pipelines::request(
+    let run = perennial_execution::pipelines::request(
         &caller,
         &project,
-        perennial_app::pipeline_runs::PipelineKind::Run,
+        perennial_execution::pipeline_runs::PipelineKind::Run,
         perennial_core::cause::Cause::person("test"),
-        &perennial_app::pipelines::PipelineOptions::default(),
+        &perennial_execution::pipelines::PipelineOptions::default(),
     )
     .await
     .unwrap();
@@ -75,9 +75,9 @@ async fn following_waits_no_longer_than_asked() {
 #[tokio::test]
 async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
     let (server, project) = Server::with_project().await;
-    let (caller, options) = (server.test.system(), perennial_app::pipelines::PipelineOptions::default());
-    let kind = perennial_app::pipeline_runs::PipelineKind::Run;
-    let run = perennial_app::pipelines::request(
+    let (caller, options) = (server.test.system(), perennial_execution::pipelines::PipelineOptions::default());
+    let kind = perennial_execution::pipeline_runs::PipelineKind::Run;
+    let run = perennial_execution::pipelines::request(
         &caller,
         &project,
         kind,
@@ -86,8 +86,8 @@ async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
     )
     .await
     .unwrap();
-    let (id, most) = (run.id, i64::from(perennial_app::pipeline_runs::EVENTS_MAX));
-    let told = server.test.app.store().write(move |tx| {
+    let (id, most) = (run.id, i64::from(perennial_execution::pipeline_runs::EVENTS_MAX));
+    let told = server.test.app.kernel.store().write(move |tx| {
         Box::pin(async move {
             for number in 0..=most {
                 pipeline_runs::add_event(tx, id, &json!({ "number": number }), 0).await?;
@@ -204,6 +204,7 @@ async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
     server
         .test
         .app
+        .kernel
         .store()
         .write(move |tx| Box::pin(async move { Ok(perennial_store::alerts::fire(tx, &alert).await?) }))
         .await

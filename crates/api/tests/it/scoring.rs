@@ -1,7 +1,7 @@
 use http::{Method, StatusCode};
-use perennial_app::{Deployment, Route, Routes};
 use perennial_core::port::data::Values;
 use perennial_core::port::prediction::TrafficRole;
+use perennial_release::{Deployment, Route, Routes};
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 
@@ -115,7 +115,7 @@ async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
     let csv = "dep_hour,distance,carrier,flight_id\n7,500,AA,00123\n";
     server.post_raw(ASK, &[("content-type", "text/csv")], csv.as_bytes().to_vec()).await;
     let log = format!("{}/delay", project.id);
-    let predictions = &server.test.app.services.predictions;
+    let predictions = &server.test.app.kernel.services.predictions;
     let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
     let column = segment.columns.into_iter().find(|column| column.name == "in_flight_id").unwrap();
     let Values::Text(logged) = column.values else { panic!("keys are logged as text") };

@@ -178,7 +178,7 @@ async fn what_does_not_hash_to_its_name_is_refused_and_not_kept() {
 #[tokio::test]
 async fn more_digests_than_are_answered_at_once_are_refused() {
     let server = with_empty_project().await;
-    let many = vec![BlobDigest::of(b"x"); perennial_app::uploads::DIGESTS_MAX + 1];
+    let many = vec![BlobDigest::of(b"x"); perennial_projects::uploads::DIGESTS_MAX + 1];
     let refused = server.post(&format!("{BASE}/files/missing"), json!({ "digests": many })).await;
     assert_eq!(refused.json()["error"]["code"], json!("too-large"));
 }

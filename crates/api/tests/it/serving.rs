@@ -162,13 +162,13 @@ async fn a_request_that_does_not_end_keeps_no_server_from_stopping() {
 async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
-    let kind = perennial_app::pipeline_runs::PipelineKind::Run;
-    let run = perennial_app::pipelines::request(
+    let kind = perennial_execution::pipeline_runs::PipelineKind::Run;
+    let run = perennial_execution::pipelines::request(
         &caller,
         &project,
         kind,
         perennial_core::cause::Cause::person("test"),
-        &perennial_app::pipelines::PipelineOptions::default(),
+        &perennial_execution::pipelines::PipelineOptions::default(),
     )
     .await
     .unwrap();

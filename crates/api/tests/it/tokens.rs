@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use perennial_app::{ProjectState, access};
 use perennial_core::id::RunId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Role;
+use perennial_kernel::access;
+use perennial_projects::ProjectState;
 use perennial_testkit::PROJECT_FILE;
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ async fn status(server: &Server, token: &str, path: &str) -> StatusCode {
 
 /// Entries of a chain, oldest first, as noun, verb and payload.
 async fn told(server: &Server, chain: Chain) -> Vec<(String, String, Value)> {
-    let mut reader = server.test.app.store().read().await.unwrap();
+    let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
     entries.reverse();
     let mut told = Vec::new();

@@ -189,7 +189,7 @@ async fn the_end_of_a_run_enters_the_ledger_with_what_it_logged() {
         let body = json!({ "run_id": id, "status": "FINISHED", "end_time": 9 });
         assert_eq!(post(&server, "runs/update", body).await.json()["run_info"]["end_time"], 9);
         let newest =
-            perennial_app::ledger::list(&server.test.system(), project.id, None, 1).await.unwrap().items.remove(0);
+            perennial_kernel::ledger::list(&server.test.system(), project.id, None, 1).await.unwrap().items.remove(0);
         assert_eq!((newest.noun.as_str(), newest.verb.as_str(), newest.subject.as_str()), ("run", "end", id.as_str()));
         newest.payload_digest
     };

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use perennial_app::Caller;
 use perennial_core::ErrorCode;
+use perennial_kernel::Caller;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ pub(crate) async fn record_restore(caller: &Caller, data: &Path) -> Result<()> {
     };
     let description: Description =
         serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", file.display()))?;
-    perennial_app::backup::record_restore(caller, &description.heads).await?;
+    perennial_kernel::backup::record_restore(caller, &description.heads).await?;
     Ok(std::fs::remove_file(file)?)
 }
 

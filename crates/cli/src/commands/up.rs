@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use perennial_app::{App, Caller, access};
 use perennial_core::ErrorCode;
+use perennial_http::Slices;
+use perennial_kernel::{Caller, access};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Switch, Up};
@@ -45,7 +46,7 @@ async fn start(paths: &ServerPaths, options: &ServeOptions) -> Result<EmbeddedSe
 }
 
 /// Submits the project in the server's folder and applies its endpoint declarations.
-async fn submit(app: &App) -> perennial_core::Result<()> {
+async fn submit(app: &Slices) -> perennial_core::Result<()> {
     let caller = &Caller::system(app.kernel.clone(), "up");
     let (project, notes) = app.projects.submit(caller).await?;
     tracing::info!(project = %project.name, "submitted the project file");
@@ -106,7 +107,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     let is_lost = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        () = server.app.lease.lost() => true,
+        () = server.app.kernel.lease.lost() => true,
     };
     note!("stopping: waiting for running work to end");
     server.stop().await?;

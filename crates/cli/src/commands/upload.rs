@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use perennial_app::uploads;
 use perennial_config::{FILE_NAME, Project, StepKind};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::{Error, ErrorCode};
 use perennial_data::files_below;
+use perennial_projects::uploads;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 

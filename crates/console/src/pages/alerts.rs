@@ -2,11 +2,11 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::alerts::{self, Alert, Page as Paged};
 use perennial_core::Result;
 use perennial_core::entity::AlertSubject;
 use perennial_core::id::AlertId;
 use perennial_core::state::AlertState;
+use perennial_kernel::alerts::{self, Alert, Page as Paged};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;

@@ -2,10 +2,10 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::datasets::{self, CheckResult, Dataset, DatasetVersion, Load, Page as Paged};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{ColumnProfile, Page as Rows};
 use perennial_core::{Error, Result};
+use perennial_ingest::datasets::{self, CheckResult, Dataset, DatasetVersion, Load, Page as Paged};
 
 use super::datasets::mode;
 use crate::badge::StatusBadge;

@@ -2,9 +2,9 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::datasets::{self, Dataset, DatasetVersion, Load};
 use perennial_core::Result;
 use perennial_core::port::data::Mode;
+use perennial_ingest::datasets::{self, Dataset, DatasetVersion, Load};
 
 use crate::badge::StatusBadge;
 use crate::format;

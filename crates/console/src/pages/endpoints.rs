@@ -2,12 +2,12 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::deployments::{EndpointState, LiveVersion};
-use perennial_app::releases::{self, Promotion};
 use perennial_core::Result;
 use perennial_core::name::EndpointName;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::state::CanaryState;
+use perennial_release::deployments::{EndpointState, LiveVersion};
+use perennial_release::releases::{self, Promotion};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::lineage::{Explained, Kind, Line};
 use perennial_core::Result;
+use perennial_release::lineage::{Explained, Kind, Line};
 
 use crate::format;
 use crate::layout::Layout;

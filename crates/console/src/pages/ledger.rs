@@ -2,9 +2,9 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::ledger::{self, Entry, Page as Paged};
 use perennial_core::ledger::Report;
 use perennial_core::{ErrorCode, Result};
+use perennial_kernel::ledger::{self, Entry, Page as Paged};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;

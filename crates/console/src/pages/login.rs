@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use perennial_app::access;
 use perennial_core::{ErrorKind, Result};
 use perennial_http::{begin_session, end_session};
+use perennial_kernel::access;
 
 use crate::layout::Layout;
 use crate::paths;

@@ -6,12 +6,12 @@ use askama::Template;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use perennial_app::evidence::{self, Evidence, ModelFacts};
-use perennial_app::models::{self, Decision, VersionDetails};
 use perennial_core::Result;
 use perennial_core::entity::GateResult;
 use perennial_core::id::EvidenceId;
 use perennial_core::model::{Input, InputKind, Signature};
+use perennial_release::evidence::{self, Evidence, ModelFacts};
+use perennial_release::models::{self, Decision, VersionDetails};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::models::{self, Model, ModelVersion};
 use perennial_core::Result;
+use perennial_release::models::{self, Model, ModelVersion};
 
 use crate::format;
 use crate::layout::Layout;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::monitor_results::{self, MonitorResult, ResultKind};
 use perennial_core::Result;
 use perennial_core::name::MonitorName;
+use perennial_watch::monitor_results::{self, MonitorResult, ResultKind};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::monitor_results::{self, ResultKind};
 use perennial_core::Result;
+use perennial_watch::monitor_results::{self, ResultKind};
 
 use crate::format;
 use crate::layout::Layout;

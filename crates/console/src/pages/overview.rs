@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::alerts::{self, Alert};
-use perennial_app::datasets::{self, CheckResult, Load, LoadOrigin};
-use perennial_app::pipeline_runs::{self, PipelineRun, StepRun};
-use perennial_app::{Caller, Endpoints, ProjectState, monitor_results, releases};
 use perennial_core::Result;
 use perennial_core::cause::Cause;
 use perennial_core::entity::AlertSubject;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, LoadState};
+use perennial_execution::pipeline_runs::{self, PipelineRun, StepRun};
+use perennial_ingest::datasets::{self, CheckResult, Load, LoadOrigin};
+use perennial_kernel::Caller;
+use perennial_kernel::alerts::{self, Alert};
+use perennial_projects::ProjectState;
+use perennial_release::{Endpoints, releases};
+use perennial_watch::monitor_results;
 
 use crate::badge::StatusBadge;
 use crate::format;

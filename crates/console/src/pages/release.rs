@@ -2,9 +2,9 @@
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};
-use perennial_app::releases::{self, Decision, ReleaseDetails};
 use perennial_core::Result;
 use perennial_core::rule::Verdict;
+use perennial_release::releases::{self, Decision, ReleaseDetails};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::releases::{self, Decision, Listed, Page as Paged, Promotion};
 use perennial_core::Result;
+use perennial_release::releases::{self, Decision, Listed, Page as Paged, Promotion};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::pipeline_runs::{self, Event, PipelineKind, PipelineRun, StepOutput, StepRun};
-use perennial_app::{Caller, ProjectState};
 use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
+use perennial_execution::pipeline_runs::{self, Event, PipelineKind, PipelineRun, StepOutput, StepRun};
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
 
 use crate::badge::StatusBadge;
 use crate::format;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::response::Response;
-use perennial_app::pipeline_runs::{self, Page as Paged, PipelineRun};
 use perennial_core::Result;
+use perennial_execution::pipeline_runs::{self, Page as Paged, PipelineRun};
 
 use crate::badge::StatusBadge;
 use crate::layout::Layout;

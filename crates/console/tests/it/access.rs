@@ -3,12 +3,12 @@
 use axum::body::Body;
 use http::{StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use perennial_app::access::{admin_link, create_person_token};
 use perennial_console::router;
 use perennial_core::id::PromotionId;
 use perennial_core::permission::Role;
 use perennial_core::state::AlertState;
 use perennial_http::{Options, PeerAddr, SESSION_COOKIE, limits};
+use perennial_kernel::access::{admin_link, create_person_token};
 use perennial_store::promotions::Promotion;
 use perennial_store::{endpoints, promotions};
 use tower::ServiceExt;
@@ -142,7 +142,7 @@ async fn a_form_without_the_sessions_token_changes_nothing() {
         html::check("refused form", &seen.text);
     }
     let state = || async {
-        let found = perennial_app::alerts::list(&world.system(), project.id, None, 10).await.unwrap();
+        let found = perennial_kernel::alerts::list(&world.system(), project.id, None, 10).await.unwrap();
         found.items[0].state
     };
     assert_eq!(state().await, AlertState::Firing);
@@ -185,13 +185,13 @@ async fn roles_bound_what_is_shown_and_done() {
     assert!(seen.text.contains("there is none before it"));
     // The button is there for who may press it, once there is something to go back to.
     let name = "delay".parse().unwrap();
-    let mut reader = world.app.store().read().await.unwrap();
+    let mut reader = world.app.kernel.store().read().await.unwrap();
     let endpoint = endpoints::get(&mut reader, project.id, &name).await.unwrap();
     let known = promotions::list(&mut reader, project.id, None, 1).await.unwrap().items.remove(0);
     drop(reader);
     assert_eq!(endpoint.champion_number, known.to_number);
     let promotion = Promotion { id: PromotionId::generate(), from_number: Some(2), ..known };
-    let store = world.app.store();
+    let store = world.app.kernel.store();
     store.write(move |tx| Box::pin(async move { Ok(promotions::insert(tx, &promotion).await?) })).await.unwrap();
     let button = "Roll back to version 2";
     assert!(approver.get("/p/delay/endpoints").await.text.contains(button));

@@ -176,6 +176,7 @@ async fn a_quarantine_that_cannot_be_read_takes_nothing_else_from_the_page() {
     };
     world
         .app
+        .kernel
         .store()
         .write(move |tx| Box::pin(async move { Ok(perennial_store::datasets::insert(tx, &dataset).await?) }))
         .await
@@ -194,6 +195,7 @@ async fn a_stepped_clock_is_told_on_every_page() {
     let (id, now) = (project.id, Some(crate::world::NOW_MS));
     world
         .app
+        .kernel
         .store()
         .write(move |tx| Box::pin(async move { Ok(perennial_store::projects::set_clock(tx, id, now).await?) }))
         .await

@@ -4,7 +4,6 @@ mod models;
 
 use std::sync::Arc;
 
-use perennial_app::ProjectState;
 use perennial_core::calendar::Window;
 use perennial_core::cause::{Cause, TriggerEvent};
 use perennial_core::entity::{AlertSubject, PipelineOptions};
@@ -15,6 +14,7 @@ use perennial_core::rule::Verdict;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::state::{AlertState, LoadState, PipelineRunState, StepRunState};
 use perennial_monitoring::{Drift, FeatureDrift, WindowResult};
+use perennial_projects::ProjectState;
 use perennial_store::alerts::Alert;
 use perennial_store::check_results::{CheckResult, Profile};
 use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
@@ -137,9 +137,10 @@ run = "release"
 pub(crate) async fn fill(world: &World, words: &Words) -> (Arc<ProjectState>, Ids) {
     let project = world.submit(&project_file(words)).await;
     let svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 100 60\"><path d=\"M5 55 L50 20 L95 5\" fill=\"none\" stroke=\"#2f7ed8\"/></svg>";
-    let plot = world.app.services.blobs.put_bytes(svg.as_bytes().to_vec()).await.unwrap().digest.to_string();
+    let plot = world.app.kernel.services.blobs.put_bytes(svg.as_bytes().to_vec()).await.unwrap().digest.to_string();
     let log = world
         .app
+        .kernel
         .services
         .blobs
         .put_bytes(format!("line 1\n{}\n", words.text).into_bytes())
@@ -151,6 +152,7 @@ pub(crate) async fn fill(world: &World, words: &Words) -> (Arc<ProjectState>, Id
     let (words, state) = (words.clone(), project.clone());
     world
         .app
+        .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {

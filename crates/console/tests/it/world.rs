@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use perennial_app::access::{self, admin_link, create_person_token};
-use perennial_app::{App, Caller, ProjectState, Services};
 use perennial_artifacts::Blobs;
 use perennial_config::TrainerSpec;
 use perennial_console::router;
 use perennial_core::clock::Clock;
 use perennial_core::permission::Role;
+use perennial_http::Slices;
 use perennial_http::{Options, SESSION_COOKIE};
+use perennial_kernel::access::{self, admin_link, create_person_token};
+use perennial_kernel::{Caller, Services};
+use perennial_projects::ProjectState;
 use perennial_store::Store;
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -34,7 +36,7 @@ impl Clock for Still {
 }
 
 pub(crate) struct World {
-    pub(crate) app: Arc<App>,
+    pub(crate) app: Arc<Slices>,
     pub(crate) folder: TempDir,
 }
 
@@ -85,7 +87,7 @@ impl World {
             version: "0.0.0",
             may_step_clock: true,
         };
-        Self { app: App::new(services), folder }
+        Self { app: Slices::new(services), folder }
     }
 
     /// The server itself, for what tests need done.

@@ -6,10 +6,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use perennial_app::access;
 use perennial_core::Error;
 use perennial_core::permission::Role;
 use perennial_http::{Credentials, Options, PeerAddr, Perimeter, RequestMeta, Routes, SESSION_COOKIE, Surface, status};
+use perennial_kernel::access;
 use perennial_testkit::TestApp;
 use tower::ServiceExt;
 

@@ -61,7 +61,10 @@ pub(super) async fn get_held(caller: &Caller, project: &ProjectState, id: LoadId
         return Err(Error::not_found("load", id));
     }
     if load.state != LoadState::Held {
-        return Err(wrong_state(format!("load `{id}` is {}: only a held load can be accepted or rejected", load.state)));
+        return Err(wrong_state(format!(
+            "load `{id}` is {}: only a held load can be accepted or rejected",
+            load.state
+        )));
     }
     Ok(load)
 }

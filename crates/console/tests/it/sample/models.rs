@@ -1,6 +1,5 @@
 //! Model versions, evidence and decisions.
 
-use perennial_app::evidence::{Evidence, ModelFacts};
 use perennial_core::calendar::Window;
 use perennial_core::entity::{DecisionBody, GateResult};
 use perennial_core::id::{DecisionId, ModelId};
@@ -8,6 +7,7 @@ use perennial_core::release::ReleaseContent;
 use perennial_core::rule::{Evaluation, Skipped, Verdict};
 use perennial_core::state::ModelVersionState;
 use perennial_monitoring::Reference;
+use perennial_release::evidence::{Evidence, ModelFacts};
 use perennial_store::decisions::Decision;
 use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::model_versions::ModelVersion;
@@ -148,7 +148,7 @@ impl Rows {
             facts: facts.as_object().cloned().unwrap_or_default(),
         };
         Evidence {
-            split: perennial_app::Split {
+            split: perennial_execution::Split {
                 test: Window { start_ms: NOW_MS - 31 * DAY_MS, end_ms: NOW_MS },
                 train_rows: 138_000,
                 test_rows: 28_243,

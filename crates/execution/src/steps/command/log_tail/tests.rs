@@ -25,7 +25,7 @@ fn lines_and_what_is_told_of_one_are_bounded() {
     assert_eq!(lines.push(&vec![b'y'; CHUNK_BYTES + 1]).len(), 1);
     assert!(lines.pending.is_empty());
     assert_eq!(lines.push("z\n".repeat(LINES_MAX).as_bytes()).len(), LINES_MAX - 2);
-    assert!(lines.told > LINES_MAX);
+    assert!(lines.emitted > LINES_MAX);
     assert!(lines.push(b"z\n").is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use perennial_app::Deployment;
+use perennial_release::Deployment;
 use perennial_testkit::{TestApp, TestModel};
 
 #[tokio::test]

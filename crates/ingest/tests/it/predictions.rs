@@ -1,7 +1,8 @@
 //! Segments of predictions that cannot be brought into their dataset, here because the engine keeps no rows.
 
-use perennial_app::alerts::{self, Alert};
-use perennial_app::{Caller, ProjectState};
+use perennial_kernel::Caller;
+use perennial_kernel::alerts::{self, Alert};
+use perennial_projects::ProjectState;
 use perennial_testkit::TestApp;
 
 fn log(project: &ProjectState) -> String {
@@ -27,5 +28,5 @@ async fn each_that_stays_in_the_log_is_told_once_and_keeps_none_of_the_others() 
     let subjects: Vec<String> = told.iter().map(|alert| alert.subject.to_string()).collect();
     assert_eq!(subjects, ["segment:delay/1", "segment:delay/2"]);
     assert!(told[0].message.contains("this data engine keeps no rows"), "{}", told[0].message);
-    assert_eq!(test.app.services.predictions.seal(&log(&project)).unwrap(), [1, 2], "nothing is lost");
+    assert_eq!(test.app.kernel.services.predictions.seal(&log(&project)).unwrap(), [1, 2], "nothing is lost");
 }

@@ -6,19 +6,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use perennial_app::alerts::Alert;
-use perennial_app::pipeline_runs::PipelineRun;
-use perennial_app::{ProjectState, alerts, monitor_results, pipeline_runs};
 use perennial_core::calendar::Window;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::data::Page;
 use perennial_core::schema::Schema;
 use perennial_core::state::AlertState;
-use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, WALL_MS};
+use perennial_execution::pipeline_runs;
+use perennial_execution::pipeline_runs::PipelineRun;
+use perennial_kernel::alerts;
+use perennial_kernel::alerts::Alert;
+use perennial_projects::ProjectState;
+use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, TrainedProject, WALL_MS};
+use perennial_watch::monitor_results;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
-
-use crate::releasing::{Flown, by_person, dataset};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -33,11 +34,11 @@ fn file() -> String {
 }
 
 /// A project whose version 1 answers from June 2013 on, at an endpoint among others.
-async fn released(file: &str, endpoint: &str) -> Flown {
-    let flown = Flown::of(file).await;
+async fn released(file: &str, endpoint: &str) -> TrainedProject {
+    let flown = TrainedProject::of(file).await;
     flown.renew(1, TestModel::binary(0.0)).await;
-    flown.release(by_person()).await;
-    let predictions = dataset(&flown.test, &flown.project, &format!("predictions_{endpoint}")).await;
+    flown.release(perennial_testkit::by_person()).await;
+    let predictions = perennial_testkit::dataset(&flown.test, &flown.project, &format!("predictions_{endpoint}")).await;
     flown.version(predictions, 1, &[]).await;
     flown
 }
@@ -73,7 +74,7 @@ async fn look(test: &TestApp, project: &Arc<ProjectState>) -> Vec<String> {
 }
 
 /// Windows that were judged, and the requests in each.
-async fn judged(flown: &Flown) -> Vec<(i64, u64)> {
+async fn judged(flown: &TrainedProject) -> Vec<(i64, u64)> {
     let (caller, name) = (flown.test.system(), "delay".parse().unwrap());
     let results = monitor_results::list(&caller, &flown.project, &name, None).await.unwrap();
     results.iter().map(|of| (of.window_start_ms, of.facts["result"]["requests"].as_u64().unwrap())).collect()
@@ -84,14 +85,14 @@ async fn told(test: &TestApp, project: &ProjectState) -> Vec<Alert> {
 }
 
 /// Pipeline runs that bring data up to date for monitors.
-async fn refreshes(flown: &Flown) -> Vec<PipelineRun> {
+async fn refreshes(flown: &TrainedProject) -> Vec<PipelineRun> {
     let mut runs = pipeline_runs::list(&flown.test.system(), &flown.project, None, 100).await.unwrap().items;
     runs.retain(|run| matches!(run.cause, perennial_core::cause::Cause::Monitor { .. }));
     runs
 }
 
 async fn work_is_done(test: &TestApp) {
-    while !test.app.work.is_empty() {
+    while !test.app.kernel.work.is_empty() {
         tokio::task::yield_now().await;
     }
 }
@@ -233,7 +234,7 @@ async fn a_look_waits_for_no_pipeline_and_one_that_failed_is_run_again() {
     flown.test.data.stage_by(turn.clone());
     look(&flown.test, &flown.project).await;
     assert_eq!(judged(&flown).await.len(), 1);
-    assert!(!flown.test.app.work.is_empty(), "its data are still being brought up to date");
+    assert!(!flown.test.app.kernel.work.is_empty(), "its data are still being brought up to date");
     turn.add_permits(1);
     work_is_done(&flown.test).await;
     assert_eq!(refreshes(&flown).await.len(), 1);
@@ -266,7 +267,7 @@ async fn a_canary_is_judged_while_something_else_takes_its_time() {
     let long = tokio::spawn(async move { watch.tick(&caller, &project).await });
     began.notified().await;
     flown.renew(2, TestModel::binary(1.0)).await;
-    assert!(flown.release(by_person()).await.starts_with("version 2 is the canary at `delay`"));
+    assert!(flown.release(perennial_testkit::by_person()).await.starts_with("version 2 is the canary at `delay`"));
     assert_eq!(
         look(&flown.test, &flown.project).await,
         ["version 2 was rolled back at `delay`: its rollback rule holds"]

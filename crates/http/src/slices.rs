@@ -2,22 +2,16 @@
 
 use std::sync::Arc;
 
-pub use perennial_config::{Diagnostic, Diagnostics};
-pub use perennial_execution::column_check;
-pub use perennial_execution::{Execution, LABELLED_SHARE, Split, pipeline_runs, pipelines, steps};
-pub use perennial_ingest::{Ingest, collect, datasets, loads, predictions, snapshot};
-pub use perennial_kernel::{Caller, Kernel, Services, access, alerts, backup, lease, ledger, supervisor};
-pub use perennial_projects::{DeclaredTexts, ProjectRecord, ProjectState, Projects, Submission, check_text, uploads};
-pub use perennial_release::{
-    Deployment, DeploymentGuard, EndpointRouter, Endpoints, LoadedVersion, PipelineRunner, RegisteredModels,
-    RequestStats, Route, Routes, decisions, deployments, endpoints, evidence, lineage, models, releases,
-};
-pub use perennial_tracking as tracking;
-pub use perennial_watch::{SchedulerEvent, Watch, monitor_results};
+use perennial_execution::Execution;
+use perennial_ingest::Ingest;
+use perennial_kernel::{Kernel, Services};
+use perennial_projects::Projects;
+use perennial_release::{Endpoints, PipelineRunner, RegisteredModels};
+use perennial_watch::Watch;
 
-/// The slices side by side.
-pub struct App {
-    /// What every slice stands on.
+/// The service of each slice, over one kernel.
+pub struct Slices {
+    /// Services, access, ledger and alerts.
     pub kernel: Arc<Kernel>,
     /// Projects and their submissions.
     pub projects: Arc<Projects>,
@@ -25,15 +19,15 @@ pub struct App {
     pub ingest: Arc<Ingest>,
     /// Steps of pipeline runs.
     pub execution: Arc<Execution>,
-    /// Endpoints and who answers at each.
+    /// Endpoints, and the versions that answer at each.
     pub endpoints: Arc<Endpoints>,
-    /// Pipeline runs to their end.
+    /// Pipeline runs from their request to the promotion.
     pub runner: Arc<PipelineRunner>,
     /// Monitors, triggers, the scheduler.
     pub watch: Arc<Watch>,
 }
 
-impl App {
+impl Slices {
     /// The slices over `services`.
     pub fn new(services: Services) -> Arc<Self> {
         let kernel = Kernel::new(services);
@@ -45,13 +39,5 @@ impl App {
         let runner = Arc::new(PipelineRunner::new(execution.clone(), endpoints.clone()));
         let watch = Watch::new(kernel.clone(), ingest.clone(), endpoints.clone(), runner.clone());
         Arc::new(Self { kernel, projects, ingest, execution, endpoints, runner, watch })
-    }
-}
-
-impl std::ops::Deref for App {
-    type Target = Kernel;
-
-    fn deref(&self) -> &Kernel {
-        &self.kernel
     }
 }

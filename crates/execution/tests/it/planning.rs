@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use perennial_app::ProjectState;
-use perennial_app::pipeline_runs::{self, PipelineKind};
-use perennial_app::pipelines::{self, PipelineOptions, Plan};
+use perennial_execution::pipeline_runs::{self, PipelineKind};
+use perennial_execution::pipelines::{self, PipelineOptions, Plan};
+use perennial_projects::ProjectState;
 use perennial_store::datasets;
 use perennial_testkit::TestApp;
 
@@ -58,7 +58,7 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
             ("more", false, "it waits for `features`, which would run".to_owned()),
         ]
     );
-    assert!(datasets::list(&mut test.app.store().read().await.unwrap(), project.id).await.unwrap().is_empty());
+    assert!(datasets::list(&mut test.app.kernel.store().read().await.unwrap(), project.id).await.unwrap().is_empty());
     assert!(pipeline_runs::list(&test.system(), &project, None, 10).await.unwrap().items.is_empty());
 }
 

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use perennial_app::collect::Collected;
-use perennial_app::{Caller, ProjectState};
 use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
 use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::port::data::Mode;
 use perennial_core::schema::Schema;
 use perennial_core::state::{LoadEvent, LoadState};
+use perennial_ingest::collect::Collected;
+use perennial_kernel::Caller;
+use perennial_projects::ProjectState;
 use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
 use perennial_store::datasets::{Dataset, DatasetKind};
 use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
@@ -44,7 +45,7 @@ impl Batches {
             created_ms: 0,
         };
         let inserted = dataset.clone();
-        let store = test.app.store();
+        let store = test.app.kernel.store();
         store.write(move |tx| Box::pin(async move { Ok(datasets::insert(tx, &inserted).await?) })).await.unwrap();
         Self { test, project, dataset }
     }
@@ -80,7 +81,7 @@ impl Batches {
             settled_ms: Some(0),
         };
         let id = load.id;
-        let store = self.test.app.store();
+        let store = self.test.app.kernel.store();
         store.write(move |tx| Box::pin(async move { Ok(loads::insert(tx, &load).await?) })).await.unwrap();
         id
     }
@@ -106,7 +107,7 @@ impl Batches {
 
     /// What is remembered of the files: path, content and load.
     async fn known(&self) -> Vec<(String, String, Option<LoadId>)> {
-        let mut reader = self.test.app.store().read().await.unwrap();
+        let mut reader = self.test.app.kernel.store().read().await.unwrap();
         let known = source_files::list(&mut reader, self.dataset.id).await.unwrap();
         known.into_iter().map(|file: SourceFileRecord| (file.path, file.content_digest, file.load_id)).collect()
     }
@@ -136,7 +137,7 @@ async fn one_of_them_is_known_again_by_what_is_remembered_of_the_other() {
     app.offer(&BOTH);
     assert!(app.collect().await.is_idle());
     let id = app.dataset.id;
-    let store = app.test.app.store();
+    let store = app.test.app.kernel.store();
     store.write(move |tx| Box::pin(async move { Ok(source_files::delete(tx, id, "a.csv").await?) })).await.unwrap();
     assert!(app.collect().await.is_idle());
     assert_eq!(app.known().await[0], ("a.csv".to_owned(), digest("1"), Some(load)));
@@ -215,7 +216,7 @@ async fn a_load_whose_rows_are_gone_before_its_commit_is_given_up_and_its_file_c
         load_id: Some(cut_off),
         seen_ms: 0,
     };
-    let store = app.test.app.store();
+    let store = app.test.app.kernel.store();
     store
         .write(move |tx| {
             Box::pin(async move {

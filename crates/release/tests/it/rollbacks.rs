@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use perennial_app::ProjectState;
 use perennial_core::blob::BlobDigest;
 use perennial_core::cause::Cause;
 use perennial_core::id::PromotionId;
+use perennial_projects::ProjectState;
 use perennial_store::promotions::{Promotion, PromotionKind};
 use perennial_store::{endpoints as endpoint_rows, promotions};
 use perennial_testkit::{TestApp, TestModel};
@@ -33,14 +33,14 @@ async fn with_two_versions() -> (TestApp, Arc<ProjectState>) {
         wall_ms: 0,
         project_ms: 0,
     };
-    let store = test.app.store();
+    let store = test.app.kernel.store();
     store.write(move |tx| Box::pin(async move { Ok(promotions::insert(tx, &promotion).await?) })).await.unwrap();
     (test, project)
 }
 
 async fn endpoint(test: &TestApp, project: &ProjectState) -> endpoint_rows::Endpoint {
     let name = "delay".parse().unwrap();
-    endpoint_rows::get(&mut test.app.store().read().await.unwrap(), project.id, &name).await.unwrap()
+    endpoint_rows::get(&mut test.app.kernel.store().read().await.unwrap(), project.id, &name).await.unwrap()
 }
 
 fn answers(test: &TestApp) -> i64 {
@@ -50,8 +50,8 @@ fn answers(test: &TestApp) -> i64 {
 #[tokio::test]
 async fn a_rollback_waits_for_no_training() {
     let (test, project) = with_two_versions().await;
-    let permits = test.app.compute.available_permits();
-    let _training = test.app.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
+    let permits = test.app.kernel.compute.available_permits();
+    let _training = test.app.kernel.compute.clone().acquire_many_owned(permits as u32).await.unwrap();
     let name = "delay".parse().unwrap();
     let before = test.app.endpoints.get(&test.system(), &project, &name).await.unwrap().before;
     test.app.endpoints.rollback(&test.system(), &project, &name).await.unwrap();
@@ -64,10 +64,11 @@ async fn a_version_that_cannot_answer_is_refused_before_anything_is_recorded() {
     let (test, project) = with_two_versions().await;
     let before = endpoint(&test, &project).await;
     let gone = BlobDigest::of(&TestModel::binary(0.0).onnx);
-    test.app.services.blobs.delete(gone).await.unwrap();
+    test.app.kernel.services.blobs.delete(gone).await.unwrap();
     test.app.endpoints.rollback(&test.system(), &project, &before.name).await.unwrap_err();
     assert_eq!(endpoint(&test, &project).await, before);
     assert_eq!(answers(&test), 2);
-    let known = promotions::list(&mut test.app.store().read().await.unwrap(), project.id, None, 10).await.unwrap();
+    let known =
+        promotions::list(&mut test.app.kernel.store().read().await.unwrap(), project.id, None, 10).await.unwrap();
     assert_eq!(known.items.len(), 1);
 }

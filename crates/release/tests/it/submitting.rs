@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use perennial_app::pipeline_runs::{self, PipelineKind};
-use perennial_app::pipelines::{self, PipelineOptions};
+use perennial_execution::pipeline_runs::{self, PipelineKind};
+use perennial_execution::pipelines::{self, PipelineOptions};
 
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
@@ -94,7 +94,12 @@ async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
         submitted_ms: 0,
         submitted_by: "an older version".to_owned(),
     };
-    test.app.store().write(move |tx| Box::pin(async move { Ok(submit_file(tx, &garbage).await?) })).await.unwrap();
+    test.app
+        .kernel
+        .store()
+        .write(move |tx| Box::pin(async move { Ok(submit_file(tx, &garbage).await?) }))
+        .await
+        .unwrap();
 
     let next = TestApp::beside(&test).await.unwrap();
     let (caller, project) = (next.system(), next.app.projects.get(project.id).await.unwrap());

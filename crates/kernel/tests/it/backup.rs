@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use perennial_app::backup;
+use perennial_kernel::backup;
 use perennial_testkit::TestApp;
 
 const LOG: &str = "project/delay";
@@ -30,7 +30,7 @@ async fn filled() -> TestApp {
         std::fs::write(place, path).unwrap();
     }
     test.predict(LOG).unwrap();
-    assert_eq!(test.app.services.predictions.seal(LOG).unwrap(), [1]);
+    assert_eq!(test.app.kernel.services.predictions.seal(LOG).unwrap(), [1]);
     test.predict(LOG).unwrap();
     test
 }
@@ -44,13 +44,13 @@ fn copied(work: &Path) -> Vec<&'static str> {
 #[tokio::test]
 async fn what_loads_change_is_copied_while_they_stand_still_and_what_never_changes_afterwards() {
     let test = filled().await;
-    let (work, seen) = (test.app.services.work.clone(), Arc::new(Mutex::new(Vec::new())));
+    let (work, seen) = (test.app.kernel.services.work.clone(), Arc::new(Mutex::new(Vec::new())));
     let watched = seen.clone();
     test.data.watch_still(move |begins| watched.lock().unwrap().push((begins, copied(&work))));
     backup::create(&test.system()).await.unwrap();
     let standing = vec!["metadata.sqlite", "predictions", "staging", "tables"];
     assert_eq!(*seen.lock().unwrap(), [(true, vec![]), (false, standing)]);
-    assert_eq!(copied(&test.app.services.work), PARTS);
+    assert_eq!(copied(&test.app.kernel.services.work), PARTS);
 }
 
 #[tokio::test]
@@ -82,5 +82,5 @@ async fn a_store_whose_blobs_lie_elsewhere_is_not_backed_up_in_part() {
     std::fs::remove_dir_all(test.folder.path().join("blobs")).unwrap();
     let error = backup::create(&test.system()).await.unwrap_err();
     assert!(error.message().contains("in one data folder"), "{error}");
-    assert!(std::fs::read_dir(&test.app.services.work).unwrap().next().is_none());
+    assert!(std::fs::read_dir(&test.app.kernel.services.work).unwrap().next().is_none());
 }

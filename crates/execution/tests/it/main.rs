@@ -1,0 +1,5 @@
+//! Rules of the slice over fakes: no data engine, no processes.
+
+#![cfg(test)]
+
+mod planning;

@@ -1,0 +1,6 @@
+//! Rules of the slice over fakes: no data engine, no processes.
+
+#![cfg(test)]
+
+mod collecting;
+mod predictions;

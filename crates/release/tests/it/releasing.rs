@@ -1,0 +1,79 @@
+//! Pipeline runs that train, judge and release, over rows that are told to the data engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use perennial_execution::pipeline_runs::{self, PipelineKind};
+use perennial_store::evidence;
+use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person, by_trigger};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
+    let flown = TrainedProject::start().await;
+    for (number, intercept) in [(1, 0.0), (2, 1.0)] {
+        flown.renew(number, TestModel::binary(intercept)).await;
+        assert_eq!(flown.release(by_person()).await, format!("version {number} answers at `delay`"));
+    }
+    flown.test.app.endpoints.rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
+    assert_eq!(flown.answers(), Some(1));
+    flown.test.submit(&format!("{PROJECT_FILE}\n# another release of the same version\n")).await.unwrap();
+    let told = flown.release(by_trigger()).await;
+    assert_eq!(told, "version 2 was rolled back at `delay` before: only a person may release it again");
+    assert_eq!(flown.answers(), Some(1));
+    assert_eq!(flown.release(by_person()).await, "version 2 answers at `delay`");
+}
+
+#[tokio::test]
+async fn a_release_takes_up_what_the_project_file_says_of_endpoints() {
+    let flown = TrainedProject::start().await;
+    flown.renew(1, TestModel::binary(0.0)).await;
+    flown.release(by_person()).await;
+    let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
+    flown.test.write_file(without).unwrap();
+    flown.test.app.projects.submit(&flown.test.system()).await.unwrap();
+    flown.run(PipelineKind::Run, by_person()).await.1.unwrap();
+    assert_eq!(flown.answers(), Some(1), "a run leaves it as it is");
+    assert!(flown.release(by_person()).await.contains("nothing answers at `delay` any more"));
+    assert_eq!(flown.answers(), None);
+}
+
+#[tokio::test]
+async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
+    let flown = Arc::new(TrainedProject::start().await);
+    flown.renew(1, TestModel::binary(0.0)).await;
+    flown.release(by_person()).await;
+    flown.renew(2, TestModel::binary(1.0)).await;
+    let (asked, over) = (Arc::new(AtomicUsize::new(0)), Arc::downgrade(&flown));
+    flown.test.data.before_frame(move |sql| {
+        // The trainer reads the rows first, then whoever judges: another version is released meanwhile.
+        let is_judging = sql.starts_with("SELECT *") && asked.fetch_add(1, Ordering::AcqRel) == 1;
+        let flown = over.upgrade().filter(|_| is_judging);
+        Box::pin(async move {
+            if let Some(flown) = flown {
+                flown.test.deploy(&flown.project, "delay", &TestModel::binary(2.0)).await.unwrap();
+            }
+        })
+    });
+    let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
+    ended.unwrap();
+    assert_eq!(flown.answers(), Some(2), "a version was released while the candidate was judged");
+    let steps = pipeline_runs::steps(&flown.test.system(), &flown.project, run.id).await.unwrap();
+    let (judge, _) = steps.iter().find(|(step, _)| step.step.as_str() == "judge").unwrap();
+    let mut reader = flown.test.app.kernel.store().read().await.unwrap();
+    let found = evidence::find_by_step_run(&mut reader, judge.id).await.unwrap().unwrap();
+    let judged = found.body["models"].as_array().unwrap().iter().find(|model| model["name"] == "champion").unwrap();
+    assert_eq!((&judged["number"], &judged["digest"]), (&json!(1), &judge.key_parts["champion"]));
+}
+
+#[tokio::test]
+async fn a_failed_run_tells_what_to_do() {
+    let flown = TrainedProject::start().await;
+    flown.rows(1).await;
+    let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
+    assert_eq!(ended.unwrap_err().message(), "step `train` failed: this trainer trains nothing");
+    let (caller, wait) = (flown.test.system(), Duration::ZERO);
+    let (events, _) = flown.test.app.execution.events(&caller, &flown.project, run.id, 0, wait).await.unwrap();
+    assert_eq!(events.last().unwrap().body["hint"], "give it a model");
+}
