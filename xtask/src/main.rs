@@ -26,6 +26,8 @@ cargo xtask <verb>
   crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
   schema        generates docs/schema/perennial.schema.json
+  protos [--check]
+                generates Rust types from the vendored protobuf definitions
   workspace-hack [--check]
                 generates crates/workspace-hack/Cargo.toml with cargo-hakari, which it builds once
   changelog v   moves the entries of changelog.d into CHANGELOG.md, for version v
@@ -44,6 +46,7 @@ fn main() -> Result<()> {
         Some("crash") => crash(rest.first().map_or("200", String::as_str)),
         Some("bench") => bench::run(rest),
         Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
+        Some("protos") => run(cargo().args(["run", "--quiet", "--locked", "--package", "protos", "--"]).args(rest)),
         Some("workspace-hack") => workspace_hack::run_verb(rest),
         Some("changelog") => changelog::release(rest.first()),
         Some("python") => run(std::process::Command::new(python::environment()?).args(rest)),

@@ -8,17 +8,18 @@ use crate::tensor::{Data, ElementType, Tensor};
 
 /// Converts a tensor message; unsupported element types give [`Error::Unsupported`].
 pub(crate) fn to_tensor(proto: &TensorProto) -> Result<Tensor> {
-    let invalid = |what: &str| Error::Invalid(format!("tensor `{}`: {what}", proto.name));
+    let invalid = |what: &str| Error::Invalid(format!("tensor `{}`: {what}", proto.name()));
     let shape = proto
         .dims
         .iter()
         .map(|&length| usize::try_from(length))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| invalid("a dimension is negative"))?;
-    let raw = &proto.raw_data[..];
+    let raw = proto.raw_data();
     let is_raw = !raw.is_empty();
-    let Some(kind) = ElementType::from_onnx(proto.data_type) else {
-        let kind = DataType::try_from(proto.data_type).map_or("of unknown type".to_owned(), |kind| format!("{kind:?}"));
+    let Some(kind) = ElementType::from_onnx(proto.data_type()) else {
+        let kind =
+            DataType::try_from(proto.data_type()).map_or("of unknown type".to_owned(), |kind| format!("{kind:?}"));
         return Err(Error::Unsupported { operators: vec![format!("tensors of {kind}")] });
     };
     let data = match kind {

@@ -2,12 +2,14 @@
 
 /// Maximum size of a model file, in bytes.
 pub const MODEL_BYTES_MAX: u64 = 1 << 30;
-/// Maximum number of nodes of a graph.
+/// Maximum number of nodes of all graphs of a model together.
 pub const GRAPH_NODES_MAX: u64 = 20_000;
-/// Maximum number of inputs, outputs and initializers of a graph together.
+/// Maximum number of inputs, outputs, tensors and graphs of a model together.
 pub const GRAPH_VALUES_MAX: u64 = 20_000;
 /// Maximum number of attributes of all nodes together, including the names of inputs and outputs.
 pub const ATTRIBUTES_MAX: u64 = 400_000;
+/// Maximum number of types, dimensions and metadata entries of a model together.
+pub const ENTRIES_MAX: u64 = 1 << 20;
 /// Maximum number of elements of a tensor, in a file or during evaluation.
 pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 26;
 /// Maximum number of dimensions of a tensor.

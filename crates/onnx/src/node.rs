@@ -42,7 +42,7 @@ pub(crate) struct Node<'a> {
 impl<'a> Node<'a> {
     /// The attribute called `name`.
     pub(crate) fn attribute(&self, name: &str) -> Option<&'a AttributeProto> {
-        self.proto.attribute.iter().find(|attribute| attribute.name == name)
+        self.proto.attribute.iter().find(|attribute| attribute.name() == name)
     }
 
     pub(crate) fn int(&self, name: &str, default: i64) -> i64 {
@@ -85,7 +85,7 @@ impl<'a> Node<'a> {
 
     /// A tensor attribute.
     pub(crate) fn tensor(&self, name: &str) -> Result<Option<Tensor>, BuildError> {
-        match self.attribute(name).and_then(|attribute| attribute.t.as_ref()) {
+        match self.attribute(name).and_then(|attribute| attribute.t.as_deref()) {
             Some(proto) => crate::constant::to_tensor(proto).map(Some).map_err(|error| match error {
                 crate::Error::Unsupported { operators } => BuildError::Unsupported(operators.join(", ")),
                 other => BuildError::Invalid(other.to_string()),

@@ -38,7 +38,7 @@ pub(crate) fn check(page: &str, members: &[Member], layers: &Layers) -> Vec<Stri
             }
         }
     }
-    for member in members.iter().filter(|member| member.name != "xtask") {
+    for member in members.iter().filter(|member| !member.is_tool()) {
         match rows.iter().flat_map(|row| &row.crates).filter(|name| **name == member.name).count() {
             1 => {}
             0 => find(format!("crate `{}` is missing", member.name)),

@@ -23,7 +23,7 @@ pub(crate) fn check(
             }
         }
         let name = &member.name;
-        let is_known = name == "xtask"
+        let is_known = member.is_tool()
             || layers.of.contains_key(name)
             || layers.tests.contains(name)
             || layers.everywhere.contains(name);
@@ -56,8 +56,8 @@ fn broken_rule(member: &Member, dependency: &Dependency, layers: &Layers) -> Opt
     if layers.everywhere.iter().any(|known| known == name) {
         return None;
     }
-    if member.name == "xtask" {
-        return Some("xtask is built before everything else".to_owned());
+    if member.is_tool() {
+        return Some(format!("{} is a tool, built before everything else", member.name));
     }
     if layers.tests.iter().any(|known| known == name) {
         return (!is_test).then(|| "only tests may".to_owned());

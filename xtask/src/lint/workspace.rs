@@ -10,6 +10,9 @@ use crate::shell::{cargo, output, root};
 /// What a crate of this workspace is called for Cargo: its folder's name after this prefix.
 pub(crate) const PREFIX: &str = "perennial-";
 
+/// Packages of the workspace that are tools: they have no layer and link no crate.
+const TOOLS: [&str; 2] = ["xtask", "protos"];
+
 /// A crate of the workspace, by the name of its folder.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -29,7 +32,12 @@ pub(crate) struct Dependency {
 impl Member {
     /// The name by which Cargo knows it.
     pub(crate) fn package(&self) -> String {
-        if self.name == "xtask" { self.name.clone() } else { format!("{PREFIX}{}", self.name) }
+        if self.is_tool() { self.name.clone() } else { format!("{PREFIX}{}", self.name) }
+    }
+
+    /// Whether it is a tool beside the layers.
+    pub(crate) fn is_tool(&self) -> bool {
+        TOOLS.contains(&self.name.as_str())
     }
 }
 

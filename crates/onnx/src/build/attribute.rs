@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::proto::{AttributeProto, AttributeType, TensorProto};
 
 fn typed(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+    AttributeProto { name: Some(name.to_owned()), r#type: Some(kind as i32), ..AttributeProto::default() }
 }
 
 /// A float attribute.
@@ -25,7 +25,7 @@ pub fn text(name: &str, value: &str) -> AttributeProto {
 
 /// A tensor attribute.
 pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
-    AttributeProto { t: Some(value), ..typed(name, AttributeType::Tensor) }
+    AttributeProto { t: Some(Box::new(value)), ..typed(name, AttributeType::Tensor) }
 }
 
 /// A list of floats.

@@ -1,8 +1,8 @@
 //! The graph builder.
 
 use crate::proto::{
-    self, AttributeProto, DataType, Dimension, DimensionValue, GraphProto, ModelProto, NodeProto, OperatorSetId,
-    StringEntry, TensorShape, TensorType, TypeProto, TypeValue, ValueInfoProto,
+    self, AttributeProto, DataType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
 };
 
 /// The domain of the classical operators. The domain `ai.onnx` is written as the empty text.
@@ -15,14 +15,14 @@ const PRODUCER: &str = "perennial";
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     graph: GraphProto,
-    metadata: Vec<StringEntry>,
+    metadata: Vec<StringStringEntryProto>,
     names_given: usize,
 }
 
 impl GraphBuilder {
     /// Starts an empty graph.
     pub fn new(name: &str) -> Self {
-        Self { graph: GraphProto { name: name.to_owned(), ..GraphProto::default() }, ..Self::default() }
+        Self { graph: GraphProto { name: Some(name.to_owned()), ..GraphProto::default() }, ..Self::default() }
     }
 
     /// Adds a numeric input column, float32 of shape `[N, 1]`; NaN represents a missing value.
@@ -47,7 +47,7 @@ impl GraphBuilder {
 
     /// Adds a metadata entry to the model.
     pub fn metadata(&mut self, key: &str, value: &str) {
-        self.metadata.push(StringEntry { key: key.to_owned(), value: value.to_owned() });
+        self.metadata.push(StringStringEntryProto { key: Some(key.to_owned()), value: Some(value.to_owned()) });
     }
 
     /// Adds a node with named outputs; `domain` is empty or [`ML`].
@@ -63,10 +63,11 @@ impl GraphBuilder {
         self.graph.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: outputs.iter().map(|&output| output.to_owned()).collect(),
-            name,
-            op_type: operator.to_owned(),
+            name: Some(name),
+            op_type: Some(operator.to_owned()),
             attribute: attributes,
-            domain: domain.to_owned(),
+            domain: Some(domain.to_owned()).filter(|domain| !domain.is_empty()),
+            ..NodeProto::default()
         });
     }
 
@@ -82,7 +83,7 @@ impl GraphBuilder {
         loop {
             self.names_given += 1;
             let name = format!("{}_{}", stem.to_lowercase(), self.names_given);
-            if self.graph.input.iter().all(|input| input.name != name) {
+            if self.graph.input.iter().all(|input| input.name() != name) {
                 return name;
             }
         }
@@ -113,13 +114,13 @@ impl GraphBuilder {
     pub fn finish(self, opset: i64, ml_opset: i64) -> Vec<u8> {
         let ir_version = if ml_opset >= 5 || opset >= 21 { 10 } else { 8 };
         proto::encode(&ModelProto {
-            ir_version,
-            producer_name: PRODUCER.to_owned(),
-            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ir_version: Some(ir_version),
+            producer_name: Some(PRODUCER.to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             graph: Some(self.graph),
             opset_import: vec![
-                OperatorSetId { domain: String::new(), version: opset },
-                OperatorSetId { domain: ML.to_owned(), version: ml_opset },
+                OperatorSetIdProto { domain: None, version: Some(opset) },
+                OperatorSetIdProto { domain: Some(ML.to_owned()), version: Some(ml_opset) },
             ],
             metadata_props: self.metadata,
             ..ModelProto::default()
@@ -128,17 +129,19 @@ impl GraphBuilder {
 }
 
 fn value_info(name: &str, kind: DataType, shape: &[i64]) -> ValueInfoProto {
-    let dim = shape
-        .iter()
-        .enumerate()
-        .map(|(axis, &length)| Dimension {
-            value: Some(match length {
-                0.. => DimensionValue::Value(length),
-                _ if axis == 0 => DimensionValue::Param("N".to_owned()),
-                _ => DimensionValue::Param(format!("{name}_{axis}")),
-            }),
-        })
-        .collect();
-    let tensor = TensorType { elem_type: kind as i32, shape: Some(TensorShape { dim }) };
-    ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
+    use tensor_shape_proto::Dimension;
+    use tensor_shape_proto::dimension::Value;
+
+    let dim = shape.iter().enumerate().map(|(axis, &length)| {
+        let value = match length {
+            0.. => Value::DimValue(length),
+            _ if axis == 0 => Value::DimParam("N".to_owned()),
+            _ => Value::DimParam(format!("{name}_{axis}")),
+        };
+        Dimension { value: Some(value), ..Dimension::default() }
+    });
+    let shape = TensorShapeProto { dim: dim.collect() };
+    let tensor = type_proto::Tensor { elem_type: Some(kind as i32), shape: Some(shape) };
+    let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(r#type), ..ValueInfoProto::default() }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::proto::{self, DataType};
+use crate::proto::{self, DataType, NodeProto};
 
 #[test]
 fn a_built_graph_can_be_decoded() {
@@ -26,10 +26,10 @@ fn a_built_graph_can_be_decoded() {
     let graph = model.graph.unwrap();
     assert_eq!(graph.input.len(), 2);
     assert_eq!(
-        graph.node.iter().map(|node| node.op_type.as_str()).collect::<Vec<_>>(),
+        graph.node.iter().map(NodeProto::op_type).collect::<Vec<_>>(),
         ["LabelEncoder", "Concat", "TreeEnsembleClassifier"]
     );
     let ensemble = &graph.node[2];
-    let weights = ensemble.attribute.iter().find(|attribute| attribute.name == "class_weights").unwrap();
+    let weights = ensemble.attribute.iter().find(|attribute| attribute.name() == "class_weights").unwrap();
     assert_eq!(weights.floats, [-1.0, 1.0]);
 }

@@ -8,7 +8,8 @@ use super::{Model, Value};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::node::{BuildError, Node};
-use crate::proto::{DataType, DimensionValue, GraphProto, ModelProto, NodeProto, TypeValue, ValueInfoProto};
+use crate::proto::tensor_shape_proto::{Dimension, dimension};
+use crate::proto::{DataType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto};
 use crate::tensor::{Data, ElementType, Tensor};
 use crate::{constant, operator};
 
@@ -35,35 +36,40 @@ pub(super) fn load(model: &ModelProto) -> Result<Model> {
     };
     for tensor in &graph.initializer {
         match constant::to_tensor(tensor) {
-            Ok(value) => loader.add_constant(&tensor.name, value),
+            Ok(value) => loader.add_constant(tensor.name(), value),
             Err(Error::Unsupported { operators }) => {
                 loader.unsupported.extend(operators);
-                loader.add_constant(&tensor.name, Tensor::default());
+                loader.add_constant(tensor.name(), Tensor::default());
             }
             Err(error) => return Err(error),
         }
     }
+    for tensor in graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref()) {
+        loader.unsupported.push("sparse tensors".to_owned());
+        loader.add_constant(tensor.name(), Tensor::default());
+    }
     let (mut inputs, mut input_slots) = (Vec::new(), Vec::new());
     for input in &graph.input {
         // Files of IR version 3 also list their initializers as inputs.
-        if loader.sources.contains_key(input.name.as_str()) {
+        if loader.sources.contains_key(input.name()) {
             continue;
         }
         if let Some(value) = loader.describe(input) {
             inputs.push(value);
         }
         input_slots.push(loader.slots);
-        loader.add_slot(&input.name)?;
+        loader.add_slot(input.name())?;
     }
     let uses_doubles = uses_doubles(graph);
     let mut steps = Vec::with_capacity(graph.node.len());
     for node in &graph.node {
-        loader.add_node(node, opset_version(model, &node.domain), uses_doubles, &mut steps)?;
+        loader.add_node(node, opset_version(model, node.domain()), uses_doubles, &mut steps)?;
     }
     let (mut outputs, mut output_sources) = (Vec::new(), Vec::new());
     for output in &graph.output {
-        let source = loader.sources.get(output.name.as_str());
-        let source = source.ok_or_else(|| Error::Invalid(format!("no node produces the output `{}`", output.name)))?;
+        let source = loader.sources.get(output.name());
+        let source =
+            source.ok_or_else(|| Error::Invalid(format!("no node produces the output `{}`", output.name())))?;
         output_sources.push(*source);
         if let Some(value) = loader.describe(output) {
             outputs.push(value);
@@ -86,29 +92,29 @@ pub(super) fn load(model: &ModelProto) -> Result<Model> {
 
 fn opset_version(model: &ModelProto, domain: &str) -> i64 {
     let canonical = |domain: &str| if domain == "ai.onnx" { String::new() } else { domain.to_owned() };
-    let sets = model.opset_import.iter().filter(|set| canonical(&set.domain) == canonical(domain));
+    let sets = model.opset_import.iter().filter(|set| canonical(set.domain()) == canonical(domain));
     // A file that does not import the operator set predates all version-dependent behaviour.
-    sets.map(|set| set.version).max().unwrap_or(if domain == "ai.onnx.ml" { 1 } else { 13 })
+    sets.map(OperatorSetIdProto::version).max().unwrap_or(if domain == "ai.onnx.ml" { 1 } else { 13 })
 }
 
 /// Whether the graph has 64-bit floats anywhere.
 fn uses_doubles(graph: &GraphProto) -> bool {
     let double = DataType::Double as i32;
     let is_double = |value: &ValueInfoProto| match value.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
-        Some(TypeValue::Tensor(tensor)) => tensor.elem_type == double,
+        Some(type_proto::Value::TensorType(tensor)) => tensor.elem_type() == double,
         _ => false,
     };
     let casts = |node: &NodeProto| {
         node.attribute.iter().any(|attribute| {
-            (attribute.name == "to" && attribute.i == Some(double.into()))
+            (attribute.name() == "to" && attribute.i == Some(double.into()))
                 || attribute
                     .t
                     .as_ref()
-                    .is_some_and(|tensor| tensor.data_type == double && !attribute.name.ends_with("_as_tensor"))
+                    .is_some_and(|tensor| tensor.data_type() == double && !attribute.name().ends_with("_as_tensor"))
         })
     };
     graph.input.iter().any(is_double)
-        || graph.initializer.iter().any(|tensor| tensor.data_type == double)
+        || graph.initializer.iter().any(|tensor| tensor.data_type() == double)
         || graph.node.iter().any(casts)
 }
 
@@ -135,9 +141,9 @@ impl<'a> Loader<'a> {
         uses_doubles: bool,
         steps: &mut Vec<Step>,
     ) -> Result<()> {
-        let node_name = if proto.name.is_empty() { proto.output.first() } else { Some(&proto.name) };
-        let node_name = node_name.cloned().unwrap_or_default();
-        let invalid = |message: String| Error::Invalid(format!("node `{node_name}` ({}): {message}", proto.op_type));
+        let node_name = Some(proto.name()).filter(|name| !name.is_empty());
+        let node_name = node_name.or(proto.output.first().map(String::as_str)).unwrap_or_default();
+        let invalid = |message: String| Error::Invalid(format!("node `{node_name}` ({}): {message}", proto.op_type()));
         let mut inputs = Vec::with_capacity(proto.input.len());
         for name in &proto.input {
             inputs.push(match self.sources.get(name.as_str()) {
@@ -151,14 +157,14 @@ impl<'a> Loader<'a> {
             _ => None,
         });
         let node = Node { proto, version, constants: constants.collect(), uses_doubles };
-        let result = if proto.op_type == "Constant" && matches!(proto.domain.as_str(), "" | "ai.onnx") {
+        let result = if proto.op_type() == "Constant" && matches!(proto.domain(), "" | "ai.onnx") {
             match constant_node(&node) {
                 Ok(value) => {
                     let Some(name) = proto.output.first() else { return Ok(()) };
                     self.add_constant(name, value);
                     return Ok(());
                 }
-                Err(refusal) => Err(refusal),
+                Err(error) => Err(error),
             }
         } else {
             operator::build(&node)
@@ -168,14 +174,14 @@ impl<'a> Loader<'a> {
             Ok(operator) => Some(operator),
             Err(BuildError::Invalid(message)) => return Err(invalid(message)),
             Err(BuildError::Unsupported(what)) => {
-                let domain = if proto.domain.is_empty() { "ai.onnx" } else { &proto.domain };
+                let domain = if proto.domain().is_empty() { "ai.onnx" } else { proto.domain() };
                 let what = if what.is_empty() { what } else { format!(" ({what})") };
-                self.unsupported.push(format!("{domain}.{}{what}", proto.op_type));
+                self.unsupported.push(format!("{domain}.{}{what}", proto.op_type()));
                 None
             }
         };
         if let Some(labels) = labels {
-            if proto.op_type == "ZipMap"
+            if proto.op_type() == "ZipMap"
                 && let Some(output) = proto.output.first()
             {
                 self.zip_map_labels.insert(output, labels.clone());
@@ -184,23 +190,29 @@ impl<'a> Loader<'a> {
         }
         let outputs = proto.output.iter().map(|name| self.add_slot(name)).collect::<Result<_>>()?;
         if let Some(operator) = operator {
-            steps.push(Step { operator, inputs, outputs, node: node_name, name: proto.op_type.clone() });
+            steps.push(Step {
+                operator,
+                inputs,
+                outputs,
+                node: node_name.to_owned(),
+                name: proto.op_type().to_owned(),
+            });
         }
         Ok(())
     }
 
     /// Describes an input or output; an unsupported type is recorded in `unsupported`.
     fn describe(&mut self, info: &ValueInfoProto) -> Option<Value> {
-        let labels = self.zip_map_labels.get(info.name.as_str()).cloned();
-        let sources = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
-        let (kind, shape) = match sources {
-            Some(TypeValue::Tensor(tensor)) => {
-                let dims = tensor.shape.iter().flat_map(|shape| &shape.dim);
-                let length = |value: &Option<DimensionValue>| match value {
-                    Some(DimensionValue::Value(length)) if *length > 0 => *length,
+        let labels = self.zip_map_labels.get(info.name()).cloned();
+        let value_type = info.r#type.as_ref().and_then(|kind| kind.value.as_ref());
+        let (kind, shape) = match value_type {
+            Some(type_proto::Value::TensorType(tensor)) => {
+                let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
+                let length = |dimension: &Dimension| match dimension.value {
+                    Some(dimension::Value::DimValue(length)) if length > 0 => length,
                     _ => -1,
                 };
-                (ElementType::from_onnx(tensor.elem_type), dims.map(|dim| length(&dim.value)).collect())
+                (ElementType::from_onnx(tensor.elem_type()), dimensions.map(length).collect())
             }
             _ => match &labels {
                 Some(labels) => (Some(ElementType::F32), vec![-1, labels.len() as i64]),
@@ -208,9 +220,9 @@ impl<'a> Loader<'a> {
             },
         };
         if kind.is_none() {
-            self.unsupported.push(format!("the type of `{}`", info.name));
+            self.unsupported.push(format!("the type of `{}`", info.name()));
         }
-        Some(Value { name: info.name.clone(), kind: kind?, shape, labels })
+        Some(Value { name: info.name().to_owned(), kind: kind?, shape, labels })
     }
 }
 
@@ -220,7 +232,7 @@ fn constant_node(node: &Node<'_>) -> Result<Tensor, BuildError> {
         return Ok(tensor);
     }
     let (shape, data) = match node.proto.attribute.first() {
-        Some(attribute) => match (attribute.name.as_str(), attribute.f, attribute.i) {
+        Some(attribute) => match (attribute.name(), attribute.f, attribute.i) {
             ("value_float", Some(value), _) => (vec![], Data::F32(vec![value])),
             ("value_int", _, Some(value)) => (vec![], Data::I64(vec![value])),
             ("value_floats", ..) => (vec![attribute.floats.len()], Data::F32(attribute.floats.clone())),
@@ -239,10 +251,10 @@ fn constant_node(node: &Node<'_>) -> Result<Tensor, BuildError> {
 /// The class labels that a node contains: as an attribute, or, for
 /// `ArrayFeatureExtractor`, as the table indexed by the predicted class.
 fn class_labels(node: &Node<'_>) -> Option<Labels> {
-    if node.proto.domain != "ai.onnx.ml" {
+    if node.proto.domain() != "ai.onnx.ml" {
         return None;
     }
-    if node.proto.op_type == "ArrayFeatureExtractor" {
+    if node.proto.op_type() == "ArrayFeatureExtractor" {
         let table = (*node.constants.first()?)?;
         if table.shape() != [table.data().len()] {
             return None;

@@ -43,8 +43,8 @@ pub(crate) type BuildResult = Result<Arc<dyn Operator>, BuildError>;
 
 /// Builds the operator of a node.
 pub(crate) fn build(node: &Node<'_>) -> BuildResult {
-    let name = node.proto.op_type.as_str();
-    let made = match node.proto.domain.as_str() {
+    let name = node.proto.op_type();
+    let operator = match node.proto.domain() {
         "" | "ai.onnx" => activation::build(name, node)
             .or_else(|| elementwise::build(name, node))
             .or_else(|| shape::build(name, node))
@@ -55,7 +55,7 @@ pub(crate) fn build(node: &Node<'_>) -> BuildResult {
         "ai.onnx.ml" => classical::build(name, node),
         _ => None,
     };
-    made.unwrap_or_else(|| Err(BuildError::Unsupported(String::new())))
+    operator.unwrap_or_else(|| Err(BuildError::Unsupported(String::new())))
 }
 
 /// Resolves an axis, which counts from the last one if negative.

@@ -3,7 +3,7 @@ use crate::error::Error;
 
 fn model_with(tensor: TensorProto) -> Vec<u8> {
     let graph = GraphProto { initializer: vec![tensor], ..GraphProto::default() };
-    encode(&ModelProto { ir_version: 8, graph: Some(graph), ..ModelProto::default() })
+    encode(&ModelProto { ir_version: Some(8), graph: Some(graph), ..ModelProto::default() })
 }
 
 #[test]
@@ -15,8 +15,26 @@ fn a_model_round_trips() {
 }
 
 #[test]
+fn repeated_numbers_are_packed() {
+    let with = |count| {
+        let attribute = AttributeProto { ints: vec![1; count], ..AttributeProto::default() };
+        let node = NodeProto { attribute: vec![attribute], ..NodeProto::default() };
+        let graph = GraphProto { node: vec![node], ..GraphProto::default() };
+        encode(&ModelProto { graph: Some(graph), ..ModelProto::default() }).len()
+    };
+    assert_eq!(with(50) - with(10), 40, "one byte for each number");
+}
+
+#[test]
+fn unpacked_numbers_are_decoded() {
+    // graph { node { attribute { ints: 7 ints: 8 } } }, as the syntax proto2 writes it.
+    let model = decode(&[0x3a, 8, 0x0a, 6, 0x2a, 4, 0x40, 7, 0x40, 8]).unwrap();
+    assert_eq!(model.graph.unwrap().node[0].attribute[0].ints, [7, 8]);
+}
+
+#[test]
 fn data_in_another_file_is_refused() {
-    let bytes = model_with(TensorProto { name: "w".into(), data_location: 1, ..TensorProto::default() });
+    let bytes = model_with(TensorProto { name: Some("w".into()), data_location: Some(1), ..TensorProto::default() });
     let message = decode(&bytes).unwrap_err().to_string();
     assert_eq!(message, "invalid ONNX model: tensor `w` stores its data in another file, expected a model in one file");
 }
@@ -39,6 +57,36 @@ fn many_empty_nodes_are_refused_before_memory_is_allocated() {
     prost::encode_length_delimiter(graph.len(), &mut bytes).unwrap();
     bytes.extend(graph);
     assert!(matches!(decode(&bytes), Err(Error::Limit { what: "nodes", .. })));
+}
+
+#[test]
+fn nested_graphs_count() {
+    // graph { node { attribute { g: graph { node {} … } } } }
+    let mut message = [0x0a, 0].repeat(30_000);
+    for field in [0x32, 0x2a, 0x0a, 0x3a_u8] {
+        let mut outer = vec![field];
+        prost::encode_length_delimiter(message.len(), &mut outer).unwrap();
+        outer.append(&mut message);
+        message = outer;
+    }
+    assert!(matches!(decode(&message), Err(Error::Limit { what: "nodes", .. })));
+}
+
+#[test]
+fn messages_nested_too_deeply_are_refused() {
+    let mut message = Vec::new();
+    for _ in 0..100 {
+        for field in [0x32, 0x2a, 0x0a_u8] {
+            let mut outer = vec![field];
+            prost::encode_length_delimiter(message.len(), &mut outer).unwrap();
+            outer.append(&mut message);
+            message = outer;
+        }
+    }
+    let mut model = vec![0x3a];
+    prost::encode_length_delimiter(message.len(), &mut model).unwrap();
+    model.append(&mut message);
+    assert_eq!(decode(&model).unwrap_err().to_string(), "not an ONNX model: messages are nested too deeply");
 }
 
 #[test]

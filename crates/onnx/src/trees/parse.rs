@@ -313,11 +313,11 @@ fn parse_sets<T: Float>(values: &Numbers<'_>) -> Vec<Vec<T>> {
 
 /// The elements of an attribute that is a tensor of unsigned bytes.
 fn parse_bytes(node: &Node<'_>, name: &str) -> Result<Vec<u8>, BuildError> {
-    let tensor = node.attribute(name).and_then(|attribute| attribute.t.as_ref());
+    let tensor = node.attribute(name).and_then(|attribute| attribute.t.as_deref());
     let tensor = tensor.ok_or_else(|| BuildError::Invalid(format!("`{name}` is missing")))?;
-    if tensor.raw_data.is_empty() {
+    if tensor.raw_data().is_empty() {
         Ok(tensor.int32_data.iter().map(|&value| u8::try_from(value).unwrap_or(u8::MAX)).collect())
     } else {
-        Ok(tensor.raw_data.to_vec())
+        Ok(tensor.raw_data().to_vec())
     }
 }

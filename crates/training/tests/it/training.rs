@@ -188,12 +188,13 @@ fn a_feature_may_have_the_name_of_an_output_or_a_node() {
         let trained = train(kind, &frame, &target, TaskKind::Regression, &Map::new()).unwrap();
         let model = perennial_onnx::proto::decode(&trained.onnx).unwrap();
         let graph = model.graph.unwrap();
-        let made = graph.node.iter().flat_map(|node| &node.output);
-        let mut names: Vec<&String> = graph.input.iter().map(|input| &input.name).chain(made).collect();
+        let produced = graph.node.iter().flat_map(|node| node.output.iter().map(String::as_str));
+        let mut names: Vec<&str> =
+            graph.input.iter().map(perennial_onnx::proto::ValueInfoProto::name).chain(produced).collect();
         let all = names.len();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all);
-        assert_eq!(graph.output[0].name, "variable_");
+        assert_eq!(graph.output[0].name(), "variable_");
     }
 }
