@@ -25,7 +25,6 @@ use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRec
 
 pub(crate) use error::LogError;
 use file::SyncFile;
-use record::Columns;
 use syncer::Syncer;
 use writer::SegmentWriter;
 
@@ -135,9 +134,9 @@ impl SegmentLog {
     fn append_inner(&self, name: &str, record: &PredictionRecord<'_>) -> Result<LogPosition, LogError> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.clear();
-            let columns = Columns::of(record.inputs)?;
-            record::encode(record, &columns, buffer)?;
             let writer = self.writer(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
+            let columns = writer.columns(record.inputs)?;
+            record::encode(record, &columns, buffer)?;
             let written = writer.append(&columns, buffer)?;
             self.syncer.schedule(&written.segment);
             Ok(written.position)

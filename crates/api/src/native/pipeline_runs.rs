@@ -248,7 +248,7 @@ async fn cancel(
     Ok(Json(state.app.execution.cancel(&caller, &project, id).await?.into()))
 }
 
-/// What is to be looked at.
+/// What is to be planned.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct PlanRequest {

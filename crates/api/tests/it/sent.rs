@@ -121,7 +121,7 @@ async fn a_folder_with_mistakes_leaves_the_project_as_it_was() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.message().contains("`trains`"), "{}", refused.message());
     let without = folder(&server, &[("a.csv", "x\n")]).await;
-    assert!(submit(&server, without).await.message().contains("holds no `perennial.toml`"));
+    assert!(submit(&server, without).await.message().contains("has no `perennial.toml`"));
     let unsent = submit(&server, BlobDigest::of(b"nothing")).await;
     assert_eq!(unsent.status, StatusCode::NOT_FOUND);
     assert_eq!(server.get(BASE).await.json(), before);

@@ -50,19 +50,32 @@ impl Columns {
         let mut payload = vec![TAG_COLUMNS];
         payload.extend_from_slice(&(frame.names().len() as u32).to_le_bytes());
         for (name, column) in frame.names().iter().zip(frame.columns()) {
-            payload.push(match column {
-                Column::Number(_) => 0,
-                Column::Text(_) => 1,
-            });
+            payload.push(kind_tag(column));
             put_bytes(&mut payload, name.as_bytes());
         }
         check_size(payload.len())?;
         Ok(Self { fingerprint: checksum(&payload), payload })
     }
 
+    /// Whether this describes the columns of `frame`; found without a hash or an allocation.
+    pub(super) fn describes(&self, frame: &Frame) -> bool {
+        let mut cursor = Cursor(&self.payload[1..]);
+        let mut columns = frame.names().iter().zip(frame.columns());
+        cursor.u32() == Some(frame.names().len() as u32)
+            && columns
+                .all(|(name, column)| cursor.u8() == Some(kind_tag(column)) && cursor.bytes() == Some(name.as_bytes()))
+    }
+
     /// The description as a frame.
     pub(super) fn encoded(&self) -> Vec<u8> {
         frame(&self.payload, self.fingerprint)
+    }
+}
+
+fn kind_tag(column: &Column) -> u8 {
+    match column {
+        Column::Number(_) => 0,
+        Column::Text(_) => 1,
     }
 }
 

@@ -163,6 +163,30 @@ fn dictionary_values_that_no_row_uses_are_not_written() {
 }
 
 #[test]
+fn a_description_describes_the_columns_it_was_made_of_alone() {
+    let frame = |columns: &[(&str, bool)]| {
+        let mut frame = Frame::new();
+        for (name, is_text) in columns {
+            let column = if *is_text { Column::Text(TextColumn::encode([None])) } else { Column::Number(vec![1.0]) };
+            frame.push(*name, column);
+        }
+        frame
+    };
+    let columns = Columns::of(&frame(&[("hour", false), ("carrier", true)])).unwrap();
+    assert!(columns.describes(&frame(&[("hour", false), ("carrier", true)])));
+    for other in [
+        frame(&[]),
+        frame(&[("hour", false)]),
+        frame(&[("hour", false), ("carrier", false)]),
+        frame(&[("carrier", true), ("hour", false)]),
+        frame(&[("hour", false), ("carrier", true), ("x", false)]),
+        frame(&[("hours", false), ("carrier", true)]),
+    ] {
+        assert!(!columns.describes(&other), "{other:?}");
+    }
+}
+
+#[test]
 fn scores_that_do_not_match_the_rows_are_refused() {
     let mut inputs = Frame::new();
     inputs.push("x", Column::Number(vec![1.0, 2.0]));

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
+use perennial_core::frame::Frame;
 use perennial_core::port::prediction::LogPosition;
 
 use super::error::LogError;
@@ -18,8 +19,13 @@ pub(super) struct SegmentWriter {
     folder: PathBuf,
     limits: LogLimits,
     sync_file: SyncFile,
+    /// The last few descriptions of columns: one for each version that answers.
+    descriptions: RwLock<Vec<Arc<Columns>>>,
     state: Mutex<State>,
 }
+
+/// Descriptions of columns that a writer remembers.
+const DESCRIPTIONS_MAX: usize = 4;
 
 struct State {
     number: i64,
@@ -79,7 +85,21 @@ impl SegmentWriter {
         let described = scan.columns.keys().copied().collect();
         let state = State { number, segment: Arc::new(segment), previous, records: scan.records, described, closed };
         let (name, folder) = (name.to_owned(), folder.to_owned());
-        Ok(Self { name, folder, limits, sync_file, state: Mutex::new(state) })
+        Ok(Self { name, folder, limits, sync_file, descriptions: RwLock::default(), state: Mutex::new(state) })
+    }
+
+    /// The description of the columns of `frame`, hashed once for the records of one version.
+    pub(super) fn columns(&self, frame: &Frame) -> Result<Arc<Columns>, LogError> {
+        if let Some(known) = lock::read(&self.descriptions).iter().find(|columns| columns.describes(frame)) {
+            return Ok(known.clone());
+        }
+        let columns = Arc::new(Columns::of(frame)?);
+        let mut descriptions = lock::write(&self.descriptions);
+        if descriptions.len() >= DESCRIPTIONS_MAX {
+            descriptions.remove(0);
+        }
+        descriptions.push(columns.clone());
+        Ok(columns)
     }
 
     /// Writes one encoded record, after a description of its columns if the segment lacks it.
