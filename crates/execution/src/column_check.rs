@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::KeyParts;
 use perennial_config::{FILE_NAME, GraphNode, KeyDiagnostic, StepKind, Task};
+use perennial_core::entity::StepRun;
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::FrameRequest;
 use perennial_core::schema::{Schema, TypeClass};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::plan;
-use perennial_store::step_runs::StepRun;
 use perennial_store::{projects as table, step_runs};
 use serde_json::json;
 

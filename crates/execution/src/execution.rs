@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use perennial_core::Result;
+use perennial_core::entity::ModelVersion;
 use perennial_core::id::ProjectId;
 use perennial_core::port::model::LoadedModel;
 use perennial_ingest::Ingest;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
 use perennial_projects::ProjectState;
-use perennial_store::model_versions::ModelVersion;
 
 use crate::pipelines::ActiveRuns;
 

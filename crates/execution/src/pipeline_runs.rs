@@ -1,5 +1,6 @@
 //! Reading pipeline runs: state, steps, events, logs.
 
+pub use perennial_core::entity::{EventRecord, PipelineKind, PipelineRun, StepOutput, StepRun};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +20,6 @@ use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
 pub use perennial_store::Page;
-pub use perennial_store::pipeline_runs::{Event, PipelineKind, PipelineRun};
-pub use perennial_store::step_runs::{StepOutput, StepRun};
 
 /// The most events in one page.
 pub const EVENTS_MAX: u32 = 1_000;
@@ -81,7 +80,7 @@ impl Execution {
         id: PipelineRunId,
         after: i64,
         wait: Duration,
-    ) -> Result<(Vec<Event>, bool)> {
+    ) -> Result<(Vec<EventRecord>, bool)> {
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let mut woken = std::pin::pin!(self.events.notified());

@@ -14,14 +14,14 @@ use crate::plan::KeyParts;
 use futures::future::BoxFuture;
 use perennial_config::{GraphNode, Input, Isolation, OutputKind as Kind, Step, StepKind};
 use perennial_core::calendar::rfc3339;
+use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun};
 use perennial_core::id::StepRunId;
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::{Check, Question};
 use perennial_store::dataset_versions;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput, StepRun};
 use perennial_store::{lineage, step_runs};
 use serde_json::json;
 
@@ -148,7 +148,7 @@ pub fn model_output(context: &Context, step: &StepName) -> Result<StepOutput> {
     let (_, outputs) = context.outputs_of(step)?;
     outputs
         .into_iter()
-        .find(|output| output.kind == OutputKind::Model)
+        .find(|output| output.kind == StepOutputKind::Model)
         .ok_or_else(|| Error::not_found("model of step", step))
 }
 
@@ -207,7 +207,7 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
     }
     for output in outputs {
         match output.kind {
-            OutputKind::Dataset => {
+            StepOutputKind::Dataset => {
                 let now = context.with_snapshot(|snapshot| snapshot.find(&output.name).cloned());
                 let Some(now) = now else { return Ok(false) };
                 if now.version.digest == output.digest {
@@ -226,7 +226,7 @@ pub(crate) async fn restore(context: &Arc<Context>, step: &StepName, outputs: &[
                     .unwrap_or_else(std::sync::PoisonError::into_inner)
                     .insert(DatasetAtVersion { dataset: now.dataset, version });
             }
-            OutputKind::Model | OutputKind::File | OutputKind::Report => {
+            StepOutputKind::Model | StepOutputKind::File | StepOutputKind::Report => {
                 let digest = output.digest.parse()?;
                 if !kernel.services.blobs.exists(digest).await? {
                     return Ok(false);

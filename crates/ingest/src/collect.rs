@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::checks::{Check, Question, plan};
 use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
+use perennial_core::entity::{Load, LoadOrigin};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode, StageInput};
 use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{datasets, loads};
 
 use self::discovery::{Discovery, discover};

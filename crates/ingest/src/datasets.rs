@@ -1,5 +1,6 @@
 //! Reads of datasets for people: versions, loads, checks, profile, quarantine, queries.
 
+pub use perennial_core::entity::{CheckResult, Dataset, DatasetVersion, Load, LoadOrigin, Profile};
 use std::time::Duration;
 
 use perennial_core::id::{DatasetId, LoadId};
@@ -15,10 +16,6 @@ use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
 pub use perennial_store::Page;
-pub use perennial_store::check_results::{CheckResult, Profile};
-pub use perennial_store::dataset_versions::DatasetVersion;
-pub use perennial_store::datasets::Dataset;
-pub use perennial_store::loads::{Load, LoadOrigin};
 
 /// Rows of the answer to a query, at most.
 pub const QUERY_ROWS_MAX: usize = 10_000;

@@ -17,11 +17,10 @@ mod version_digest;
 use crate::checks::{Report, evaluate};
 use perennial_core::Result;
 use perennial_core::clock::Instant;
+use perennial_core::entity::{CheckResult, Load, Profile};
 use perennial_core::port::data::{Mode, Severity, Staged};
 use perennial_core::rule::Verdict;
 use perennial_core::state::{LoadEvent, LoadState};
-use perennial_store::check_results::{CheckResult, Profile};
-use perennial_store::loads::Load;
 use perennial_store::{check_results, dataset_versions, datasets, loads};
 use serde_json::json;
 

@@ -5,19 +5,15 @@ mod columns;
 use std::sync::Arc;
 
 use perennial_config::predictions_of;
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{AlertSubject, Dataset, DatasetVersion, LoadOrigin, PredictionSegment};
 use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, EndpointName};
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, ValueColumn};
 use perennial_core::port::prediction::Segment;
 use perennial_core::state::{SegmentEvent, SegmentState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::loads::LoadOrigin;
-use perennial_store::prediction_segments::PredictionSegment;
 use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
 use serde_json::json;
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use perennial_core::entity::{Dataset, DatasetKind, DatasetVersion};
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{Mode, NamedTable, TableRef};
 use perennial_core::rule::choose;
 use perennial_core::schema::Schema;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::{Dataset, DatasetKind};
 use perennial_store::{Conn, dataset_versions, datasets};
 
 use perennial_kernel::Kernel;

@@ -7,6 +7,8 @@ mod principals;
 mod token_cache;
 mod tokens;
 
+use perennial_core::entity::{PrincipalKind, Session};
+pub use perennial_core::entity::{PrincipalRecord, Token as TokenRecord};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +18,8 @@ use perennial_core::id::PrincipalId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::{Permission, Principal, Role};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::principals::{PrincipalKind, load};
-use perennial_store::sessions::{self, Session};
+use perennial_store::principals::load;
+use perennial_store::sessions;
 use perennial_store::tokens as token_rows;
 use rand::RngCore;
 use serde_json::json;
@@ -26,8 +28,6 @@ use sha2::{Digest, Sha256};
 use crate::ledger::{LedgerEvent, Recorder};
 use crate::{Caller, Kernel};
 
-pub use perennial_store::principals::PrincipalRecord;
-pub use perennial_store::tokens::Token as TokenRecord;
 pub use token_cache::{TRUST, TokenCache};
 pub use tokens::{
     Holder, NewToken, create_person_token, host_token, list_tokens, revoke, revoke_run_tokens, revoke_step_tokens,

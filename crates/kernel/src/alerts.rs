@@ -3,10 +3,10 @@
 use perennial_core::clock::Instant;
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::ledger::Chain;
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::permission::Permission;
 use perennial_core::state::{AlertEvent, AlertState};
 use perennial_core::{Error, Result};
-use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::{Tx, alerts as table, lineage};
 use serde_json::{Value, json};
 

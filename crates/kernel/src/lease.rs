@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use perennial_core::entity::Server;
 use perennial_core::{Error, ErrorCode, ErrorKind, Result};
-use perennial_store::servers::{self, Server};
+use perennial_store::servers;
 use tokio_util::sync::CancellationToken;
 
 use crate::Kernel;

@@ -6,7 +6,7 @@ mod submission;
 
 pub mod uploads;
 
-pub use perennial_store::projects::Project as ProjectRecord;
+pub use perennial_core::entity::Project as ProjectRecord;
 pub use projects::{DeclaredTexts, Projects, check_text};
 pub use state::ProjectState;
 pub use submission::{DeclaredFiles, Submission};

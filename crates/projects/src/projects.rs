@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
+use perennial_core::entity::{self, NewProject, ProjectFile};
 use perennial_core::id::ProjectId;
 use perennial_core::ledger::Chain;
 use perennial_core::name::ProjectName;
@@ -14,7 +15,6 @@ use perennial_core::port::data::{FilesSource, SourceFile};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{ARTIFACT_ROOT, Caller, Kernel, LedgerEvent, ProjectEntry, Recorder, access, record};
 use perennial_store::projects as table;
-use perennial_store::projects::{NewProject, ProjectFile};
 
 use crate::state::ProjectState;
 use crate::submission::{DeclaredFiles, Submission};
@@ -135,14 +135,14 @@ impl Projects {
     }
 
     /// The projects that the caller may read, by name.
-    pub async fn list(&self, caller: &Caller) -> Result<Vec<table::Project>> {
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<entity::Project>> {
         let mut all = table::list(&mut *self.kernel.store().read().await?).await?;
         all.retain(|project| caller.principal.may(Permission::Read, Some(project.id)));
         Ok(all)
     }
 
     /// The record of a project.
-    pub async fn record(&self, caller: &Caller, project: &ProjectState) -> Result<table::Project> {
+    pub async fn record(&self, caller: &Caller, project: &ProjectState) -> Result<entity::Project> {
         caller.require(Permission::Read, project.id)?;
         Ok(table::get(&mut *self.kernel.store().read().await?, project.id).await?)
     }

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use perennial_core::Result;
+use perennial_core::entity::{ModelVersion, RegisteredModel};
 use perennial_core::port::model::LoadedModel;
 use perennial_execution::ModelCatalog;
 use perennial_kernel::Kernel;
 use perennial_projects::ProjectState;
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::registered_models::RegisteredModel;
 use perennial_store::{model_versions, registered_models};
 
 use crate::decisions::{CHAMPION, load_version};

@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_config::StepKind;
-use perennial_core::entity::{DecisionBody, GateResult};
+use perennial_core::entity::{Decision, DecisionBody, GateResult, ModelVersion, RegisteredModel, Release};
 use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::port::model::LoadedModel;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::Verdict;
 use perennial_core::state::ModelVersionState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::decisions::Decision;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::registered_models::RegisteredModel;
-use perennial_store::releases::Release;
 use perennial_store::{dataset_versions, decisions, ledger, lineage, model_versions, registered_models, releases};
 use serde_json::json;
 
@@ -349,7 +345,7 @@ async fn store(
         wall_ms: decision.wall_ms,
         project_ms: decision.project_ms,
     };
-    let reference = perennial_store::monitor_results::Reference {
+    let reference = perennial_core::entity::MonitorReference {
         project_id,
         release_digest: release.digest.clone(),
         body: json!({ "distributions": evidence.reference, "measures": evidence.model("candidate").map(|model| &model.facts) }),
@@ -371,7 +367,7 @@ async fn store(
                     perennial_store::monitor_results::insert_reference(tx, &reference).await?;
                 }
                 for (dataset, number) in pins {
-                    dataset_versions::pin(tx, dataset, number, perennial_store::dataset_versions::PinHolder::Release, &release.digest, None).await?;
+                    dataset_versions::pin(tx, dataset, number, perennial_core::entity::PinHolder::Release, &release.digest, None).await?;
                     let pinned = Node { kind: NodeKind::DatasetVersion, id: format!("{dataset}@{number}") };
                     lineage::add(tx, project_id, &pinned, &release_node(&release.digest), at.wall_ms).await?;
                 }

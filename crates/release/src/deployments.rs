@@ -1,5 +1,6 @@
 //! Reading endpoints: the versions that answer at each.
 
+pub use perennial_core::entity::Endpoint;
 use std::sync::Arc;
 
 use perennial_core::Result;
@@ -14,8 +15,6 @@ use crate::endpoints::champion_before;
 use crate::router::{LoadedVersion, Route};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
-
-pub use perennial_store::endpoints::Endpoint;
 
 /// A version that answers on this server now.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Reading evidence: its measurements and plots.
 
+pub use perennial_core::entity::Evidence as Row;
 use perennial_core::id::EvidenceId;
 use perennial_core::{Error, Result};
 
@@ -8,7 +9,6 @@ use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
 pub use perennial_execution::steps::{Evidence, ModelFacts};
-pub use perennial_store::evidence::Evidence as Row;
 
 /// Bytes of a picture at most.
 pub const PLOT_BYTES_MAX: u64 = 4 * 1024 * 1024;

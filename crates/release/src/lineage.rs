@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use perennial_core::calendar::local;
+use perennial_core::entity::Endpoint;
 use perennial_core::id::{DatasetId, RequestId};
+use perennial_core::lineage::{Edge, Node, NodeKind};
 use perennial_core::permission::Permission;
 use perennial_core::port::data::QueryRequest;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::did_you_mean;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::endpoints::Endpoint;
-use perennial_store::lineage::{Edge, Node, NodeKind};
 use perennial_store::{dataset_versions, endpoints, lineage, model_versions, registered_models};
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Reading registered models.
 
 use perennial_core::calendar::Window;
+pub use perennial_core::entity::{Decision, ModelAlias, ModelVersion, RegisteredModel, Release};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, Result};
 use perennial_store::{decisions, evidence, model_versions, registered_models, releases};
@@ -8,11 +9,6 @@ use perennial_store::{decisions, evidence, model_versions, registered_models, re
 use perennial_execution::steps::Evidence;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
-
-pub use perennial_store::decisions::Decision;
-pub use perennial_store::model_versions::ModelVersion;
-pub use perennial_store::registered_models::{ModelAlias, RegisteredModel};
-pub use perennial_store::releases::Release;
 
 /// A registered model with its versions, newest first, and its aliases.
 #[derive(Debug, Clone)]

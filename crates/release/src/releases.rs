@@ -1,5 +1,7 @@
 //! Reading and approving releases.
 
+pub use perennial_core::entity::{Approval, Decision, Evidence, Promotion, Release};
+use perennial_core::entity::{Endpoint, PromotionKind};
 use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
@@ -7,8 +9,6 @@ use perennial_core::permission::{Permission, Role};
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::endpoints::Endpoint;
-use perennial_store::promotions::PromotionKind;
 use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotions, releases as table};
 use serde_json::json;
 
@@ -16,10 +16,6 @@ use perennial_kernel::{Caller, ProjectEntry, record, wrong_state};
 use perennial_projects::ProjectState;
 
 pub use perennial_store::Page;
-pub use perennial_store::decisions::Decision;
-pub use perennial_store::evidence::Evidence;
-pub use perennial_store::promotions::Promotion;
-pub use perennial_store::releases::{Approval, Release};
 
 /// The shortest prefix of a digest that names a release.
 const PREFIX_MIN: usize = 4;

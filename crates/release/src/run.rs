@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use perennial_core::Result;
+use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::state::PipelineRunState;
 use perennial_execution::Execution;
 use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 
 use crate::Endpoints;
 use crate::decisions;

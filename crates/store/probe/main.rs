@@ -5,11 +5,10 @@ use std::error::Error;
 use std::io::Write;
 
 use futures::future::try_join_all;
+use perennial_core::entity::{MetricPoint, NewRun, RunBatch};
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::ledger::{Chain, Record};
 use perennial_core::state::RunStatus;
-use perennial_store::metrics::Point;
-use perennial_store::runs::{Batch, NewRun};
 use perennial_store::{Options, Store, runs};
 
 /// Writers at work at the same time, so that groups form.
@@ -30,7 +29,7 @@ async fn write_for_ever(store: &Store) -> perennial_core::Result<()> {
     };
     store.write(move |tx| Box::pin(async move { Ok(runs::create(tx, &run).await?) })).await?;
     for step in 0.. {
-        let point = Point { key: "step".to_owned(), value: 1.0, timestamp_ms: 0, step };
+        let point = MetricPoint { key: "step".to_owned(), value: 1.0, timestamp_ms: 0, step };
         let entry = Record {
             chain: Chain::Server,
             noun: "probe".to_owned(),
@@ -45,7 +44,7 @@ async fn write_for_ever(store: &Store) -> perennial_core::Result<()> {
         store
             .write(move |tx| {
                 Box::pin(async move {
-                    let batch = Batch { metrics: vec![point], ..Batch::default() };
+                    let batch = RunBatch { metrics: vec![point], ..RunBatch::default() };
                     runs::log_batch(tx, run_id, &batch).await?;
                     tx.ledger_append(entry).await?;
                     Ok(())

@@ -1,5 +1,6 @@
 //! Alerts: messages that something needs a look.
 
+use perennial_core::entity::{Alert, AlertSubject};
 use perennial_core::id::{AlertId, ProjectId};
 use perennial_core::state::{AlertEvent, AlertState};
 
@@ -7,8 +8,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Alert, AlertSubject};
 
 impl Record for Alert {
     const TABLE: &'static str = "alerts";

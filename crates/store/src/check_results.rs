@@ -1,12 +1,11 @@
 //! Outcomes of checks, and profiles, by load.
 
+use perennial_core::entity::{CheckResult, Profile};
 use perennial_core::id::{DatasetId, LoadId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{CheckResult, Profile};
 
 impl Record for CheckResult {
     const TABLE: &'static str = "check_results";

@@ -1,14 +1,12 @@
 //! Versions of datasets, and what keeps them from being vacuumed.
 
+use perennial_core::entity::{DatasetVersion, PinHolder};
 use perennial_core::id::{DatasetId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::DatasetVersionOrigin as OriginKind;
-pub use perennial_core::entity::{DatasetVersion, PinHolder};
 
 impl Record for DatasetVersion {
     const TABLE: &'static str = "dataset_versions";

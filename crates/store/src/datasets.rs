@@ -1,5 +1,6 @@
 //! Datasets: versioned data under a name.
 
+use perennial_core::entity::Dataset;
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::Mode;
@@ -7,8 +8,6 @@ use perennial_core::port::data::Mode;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Dataset, DatasetKind};
 
 impl Record for Dataset {
     const TABLE: &'static str = "datasets";

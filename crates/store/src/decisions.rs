@@ -1,13 +1,12 @@
 //! Decisions: the gates' answers about candidates.
 
+use perennial_core::entity::Decision;
 use perennial_core::id::{DecisionId, ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Decision;
 
 impl Record for Decision {
     const TABLE: &'static str = "decisions";

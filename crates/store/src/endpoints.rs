@@ -1,5 +1,6 @@
 //! Endpoints: who answers, and which canary is on its way.
 
+use perennial_core::entity::{Endpoint, NewCanary};
 use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
 use perennial_core::state::{CanaryEvent, CanaryState};
@@ -8,8 +9,6 @@ use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Endpoint, NewCanary};
 
 impl Record for Endpoint {
     const TABLE: &'static str = "endpoints";

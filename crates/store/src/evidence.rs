@@ -1,12 +1,11 @@
 //! Evidence: the facts that gates are judged over.
 
+use perennial_core::entity::Evidence;
 use perennial_core::id::{EvidenceId, StepRunId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Evidence;
 
 impl Record for Evidence {
     const TABLE: &'static str = "evidence";

@@ -1,13 +1,12 @@
 //! Experiments and their tags, as MLflow knows them.
 
+use perennial_core::entity::{Experiment, NewExperiment, Tag};
 use perennial_core::id::ExperimentId;
 use perennial_core::state::Lifecycle;
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Experiment, NewExperiment, Tag};
 
 impl Record for Experiment {
     const TABLE: &'static str = "experiments";

@@ -1,13 +1,11 @@
 //! Grants: a role of a principal, on the server, a project, or one thing in it.
 
+use perennial_core::entity::Grant;
 use perennial_core::id::PrincipalId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Grant;
-pub use perennial_core::entity::GrantScope as ScopeKind;
 
 impl Record for Grant {
     const TABLE: &'static str = "grants";

@@ -1,12 +1,11 @@
 //! Lineage: what was made from what, forward and backward by one query each.
 
 use perennial_core::id::ProjectId;
+use perennial_core::lineage::{Edge, Node};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::lineage::{Edge, Node, NodeKind};
 
 impl Record for Edge {
     const TABLE: &'static str = "lineage";

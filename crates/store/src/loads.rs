@@ -1,6 +1,6 @@
 //! Loads: arrivals of rows, and the intents of those whose commit is under way.
 
-use perennial_core::entity::DatasetVersion;
+use perennial_core::entity::{DatasetVersion, Load, LoadIntent, LoadOrigin};
 use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::state::{LoadEvent, LoadState};
 
@@ -9,8 +9,6 @@ use crate::dataset_versions;
 use crate::error::{Error, Result};
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Load, LoadIntent, LoadOrigin};
 
 impl Record for Load {
     const TABLE: &'static str = "loads";

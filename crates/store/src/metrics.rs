@@ -1,8 +1,8 @@
 //! Metrics of runs: every point, and the latest of each key.
 
-use perennial_core::entity::MetricPoint;
 use std::collections::HashMap;
 
+use perennial_core::entity::MetricPoint;
 use perennial_core::id::{ExperimentId, RunId};
 
 use crate::conn::{Conn, Tx};
@@ -10,8 +10,6 @@ use crate::error::{Error, Result};
 use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
 use crate::value::Bind;
-
-pub use perennial_core::entity::MetricPoint as Point;
 
 impl Record for MetricPoint {
     const TABLE: &'static str = "metrics";
@@ -43,7 +41,7 @@ impl Record for Key {
 }
 
 /// Adds points to a run. A point that is there already is not added again.
-pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, points: &[Point]) -> Result<()> {
+pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, points: &[MetricPoint]) -> Result<()> {
     if points.is_empty() {
         return Ok(());
     }
@@ -55,8 +53,9 @@ pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, 
         }
     }
     let keys = key_ids(tx, latest.keys().copied()).await?;
-    let id_of =
-        |point: &Point| keys.get(point.key.as_str()).copied().ok_or_else(|| Error::not_found("metric key", &point.key));
+    let id_of = |point: &MetricPoint| {
+        keys.get(point.key.as_str()).copied().ok_or_else(|| Error::not_found("metric key", &point.key))
+    };
 
     let mut rows = Vec::with_capacity(points.len() * 6);
     let ids = points.iter().map(id_of).collect::<Result<Vec<_>>>()?;
@@ -126,7 +125,7 @@ pub async fn history(
     let rows = rows_for(limit);
     let values = bind![run_id, key, from.timestamp_ms, from.step, from.value, from.is_nan, rows];
     let points = conn.all(sql!("metrics/history"), values).await?;
-    Ok(Page::cut(points, limit, |point: &Point| Cursor::of(point).text()))
+    Ok(Page::cut(points, limit, |point: &MetricPoint| Cursor::of(point).text()))
 }
 
 /// The latest point of each metric of a run, by key.

@@ -1,14 +1,12 @@
 //! Versions of registered models.
 
-use perennial_core::entity::Tag;
+use perennial_core::entity::{ModelVersion, Tag};
 use perennial_core::id::{ModelId, RunId};
 use perennial_core::state::{ModelVersionEvent, ModelVersionState};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::ModelVersion;
 
 impl Record for ModelVersion {
     const TABLE: &'static str = "model_versions";

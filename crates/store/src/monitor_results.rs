@@ -1,16 +1,12 @@
 //! Results of monitors by window, and what they are compared with.
 
-use perennial_core::entity::MonitorReference;
+use perennial_core::entity::{MonitorReference, MonitorResult};
 use perennial_core::id::ProjectId;
 use perennial_core::name::MonitorName;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::MonitorReference as Reference;
-pub use perennial_core::entity::MonitorResult;
-pub use perennial_core::entity::MonitorResultKind as ResultKind;
 
 impl Record for MonitorResult {
     const TABLE: &'static str = "monitor_results";

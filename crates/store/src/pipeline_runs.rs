@@ -1,6 +1,6 @@
 //! Pipeline runs and the events their followers read.
 
-use perennial_core::entity::EventRecord;
+use perennial_core::entity::{EventRecord, PipelineRun};
 use perennial_core::id::{PipelineRunId, ProjectId};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 
@@ -9,9 +9,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::EventRecord as Event;
-pub use perennial_core::entity::{PipelineKind, PipelineRun};
 
 impl Record for PipelineRun {
     const TABLE: &'static str = "pipeline_runs";

@@ -1,13 +1,12 @@
 //! Sealed segments of prediction logs on their way into a dataset.
 
+use perennial_core::entity::PredictionSegment;
 use perennial_core::id::LoadId;
 use perennial_core::state::{SegmentEvent, SegmentState};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::PredictionSegment;
 
 impl Record for PredictionSegment {
     const TABLE: &'static str = "prediction_segments";

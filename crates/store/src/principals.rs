@@ -1,5 +1,6 @@
 //! Principals: people, hosts, steps and services that act.
 
+use perennial_core::entity::PrincipalRecord;
 use perennial_core::id::PrincipalId;
 use perennial_core::permission::Principal;
 
@@ -7,8 +8,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::grants;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{PrincipalKind, PrincipalRecord};
 
 impl Record for PrincipalRecord {
     const TABLE: &'static str = "principals";

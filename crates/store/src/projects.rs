@@ -1,5 +1,6 @@
 //! Projects, the files that declare them, and where their clocks stand.
 
+use perennial_core::entity::{NewExperiment, NewProject, Project, ProjectFile};
 use perennial_core::id::ProjectId;
 use perennial_core::name::ProjectName;
 use uuid::Uuid;
@@ -8,8 +9,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::experiments;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{NewProject, Project, ProjectFile};
 
 impl Record for Project {
     const TABLE: &'static str = "projects";
@@ -53,7 +52,7 @@ pub async fn create(tx: &mut Tx, project: &NewProject) -> Result<Project> {
         .await?;
     let experiment = experiments::create(
         tx,
-        &experiments::NewExperiment {
+        &NewExperiment {
             project_id: project.id,
             name: project.name.to_string(),
             artifact_location: None,

@@ -1,5 +1,6 @@
 //! Promotions: every change of who answers.
 
+use perennial_core::entity::Promotion;
 use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
 
@@ -7,8 +8,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Promotion, PromotionKind};
 
 impl Record for Promotion {
     const TABLE: &'static str = "promotions";

@@ -1,13 +1,11 @@
 //! Registered models, their tags and aliases.
 
-use perennial_core::entity::Tag;
+use perennial_core::entity::{ModelAlias, RegisteredModel, Tag};
 use perennial_core::id::{ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{ModelAlias, RegisteredModel};
 
 impl Record for RegisteredModel {
     const TABLE: &'static str = "registered_models";

@@ -1,13 +1,12 @@
 //! Releases, the approvals given to them, and those that may not come back by themselves.
 
+use perennial_core::entity::{Approval, Refusal, Release};
 use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::name::EndpointName;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::{Approval, Refusal, Release};
 
 impl Record for Release {
     const TABLE: &'static str = "releases";

@@ -1,12 +1,11 @@
 //! Artifacts of runs: paths that name blobs.
 
+use perennial_core::entity::RunArtifact;
 use perennial_core::id::RunId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::RunArtifact;
 
 impl Record for RunArtifact {
     const TABLE: &'static str = "run_artifacts";

@@ -1,6 +1,6 @@
 //! Runs: one execution each, with params, tags, metrics and inputs, as MLflow knows them.
 
-use perennial_core::entity::{RunBatch, Tag};
+use perennial_core::entity::{NewRun, Param, Run, RunBatch, RunUpdate, Tag};
 use perennial_core::id::RunId;
 use perennial_core::state::{Lifecycle, RunEvent};
 
@@ -14,12 +14,9 @@ mod data;
 mod inputs;
 mod search;
 
-pub use data::{RunData, data};
-pub use inputs::{RunInput, list_inputs, log_inputs};
+pub use data::data;
+pub use inputs::{list_inputs, log_inputs};
 pub use search::{RunSearch, search};
-
-pub use perennial_core::entity::RunBatch as Batch;
-pub use perennial_core::entity::{NewRun, Param, Run, RunUpdate};
 
 impl Record for Run {
     const TABLE: &'static str = "runs";

@@ -1,12 +1,11 @@
 //! Servers and their leases.
 
+use perennial_core::entity::Server;
 use perennial_core::id::ServerId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Server;
 
 impl Record for Server {
     const TABLE: &'static str = "servers";

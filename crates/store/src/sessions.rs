@@ -1,12 +1,11 @@
 //! Sessions of people in a browser.
 
+use perennial_core::entity::Session;
 use perennial_core::id::PrincipalId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Session;
 
 impl Record for Session {
     const TABLE: &'static str = "sessions";

@@ -1,12 +1,11 @@
 //! What was last seen of a source's files, so that unchanged ones are not read again.
 
+use perennial_core::entity::SourceFileRecord;
 use perennial_core::id::DatasetId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::SourceFileRecord;
 
 impl Record for SourceFileRecord {
     const TABLE: &'static str = "source_files";

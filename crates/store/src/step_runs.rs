@@ -1,5 +1,6 @@
 //! Attempts at steps, what they left, and what can be used again.
 
+use perennial_core::entity::{StepOutcome, StepOutput, StepRun};
 use perennial_core::id::{PipelineRunId, ProjectId, RunId, StepRunId};
 use perennial_core::name::StepName;
 use perennial_core::state::{StepRunEvent, StepRunState};
@@ -8,9 +9,6 @@ use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::StepOutputKind as OutputKind;
-pub use perennial_core::entity::{StepOutcome, StepOutput, StepRun};
 
 impl Record for StepRun {
     const TABLE: &'static str = "step_runs";

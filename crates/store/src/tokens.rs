@@ -1,15 +1,12 @@
 //! Tokens, kept as a hash of their secret, and one-time administrator links.
 
-use perennial_core::entity::Authentication;
+use perennial_core::entity::{Authentication, Token, TokenKind};
 use perennial_core::id::{PrincipalId, RunId, TokenId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::principals;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::Authentication as Caller;
-pub use perennial_core::entity::{Token, TokenKind};
 
 impl Record for Token {
     const TABLE: &'static str = "tokens";

@@ -1,13 +1,12 @@
 //! Firings of triggers: once for each cause.
 
+use perennial_core::entity::TriggerFiring;
 use perennial_core::id::ProjectId;
 use perennial_core::name::TriggerName;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::TriggerFiring;
 
 impl Record for TriggerFiring {
     const TABLE: &'static str = "trigger_firings";

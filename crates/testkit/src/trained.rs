@@ -5,15 +5,13 @@
 use std::sync::Arc;
 
 use perennial_core::cause::{Cause, TriggerEvent};
+use perennial_core::entity::{Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, PipelineKind, PipelineRun};
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::DatasetId;
 use perennial_core::port::data::Mode;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_execution::pipelines::{self, PipelineOptions, RunOutcome};
 use perennial_projects::ProjectState;
-use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
-use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::{dataset_versions, datasets};
 
 use crate::{PROJECT_FILE, TestApp, TestModel, WALL_MS};
@@ -97,7 +95,7 @@ impl TrainedProject {
             schema: Schema { fields: columns.iter().map(field).collect() },
             digest: format!("rows {number}"),
             row_sum: None,
-            origin_kind: OriginKind::Load,
+            origin_kind: DatasetVersionOrigin::Load,
             origin_id: "test".to_owned(),
             wall_ms: 0,
             project_ms: 0,

@@ -1,5 +1,7 @@
 //! Artifacts of runs: blobs under paths.
 
+use perennial_core::entity::Run;
+pub use perennial_core::entity::RunArtifact;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -11,13 +13,10 @@ use perennial_core::path::RelativePath;
 use perennial_core::state::Lifecycle;
 use perennial_core::{Error, Result};
 use perennial_store::run_artifacts as rows;
-use perennial_store::runs::Run;
 
 use super::check::refused;
 use super::{Seal, limits, readable_run, writable_run};
 use perennial_kernel::{ARTIFACT_ROOT, Caller, wrong_state};
-
-pub use perennial_store::run_artifacts::RunArtifact;
 
 /// Where an artifact is: a run, and a path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

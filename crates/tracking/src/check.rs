@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
+use perennial_core::entity::{Param, RunBatch, RunInput, Tag};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::experiments::Tag;
-use perennial_store::runs::{Batch, Param, RunInput};
 
 use super::limits;
 
@@ -66,7 +65,7 @@ pub(super) fn tags(tags: &mut [Tag]) -> Result<()> {
 }
 
 /// Validates a batch and truncates long values to their limits.
-pub(super) fn batch(batch: &mut Batch) -> Result<()> {
+pub(super) fn batch(batch: &mut RunBatch) -> Result<()> {
     let counts = [
         ("metrics", batch.metrics.len(), limits::BATCH_METRICS_MAX),
         ("params", batch.params.len(), limits::BATCH_PARAMS_MAX),

@@ -2,13 +2,14 @@
 
 mod search;
 
+use perennial_core::entity::NewExperiment;
+pub use perennial_core::entity::{Experiment, Tag};
 use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::Lifecycle;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::experiments as rows;
-use perennial_store::experiments::NewExperiment;
 use perennial_store::projects;
 
 use super::check::{length, location, quoted, refused};
@@ -16,7 +17,6 @@ use super::{limits, not_a_step, readable_experiment, writable_experiment};
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{ARTIFACT_ROOT, Caller, wrong_state};
 
-pub use perennial_store::experiments::{Experiment, Tag};
 pub use search::{Search, search};
 
 /// The tag of a new experiment that names its project, for callers who may write several.

@@ -14,11 +14,10 @@ mod check;
 mod names;
 mod run_digest;
 
+use perennial_core::entity::{Experiment, Run};
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::experiments::Experiment;
-use perennial_store::runs::Run;
 use perennial_store::{experiments as experiment_rows, runs as run_rows};
 
 use perennial_kernel::Caller;

@@ -1,19 +1,17 @@
 //! What runs log: metrics, params, tags, inputs.
 
 use perennial_core::Result;
+pub use perennial_core::entity::{MetricPoint, RunBatch};
+use perennial_core::entity::{RunInput, RunUpdate};
 use perennial_core::id::RunId;
 use perennial_core::permission::Permission;
-use perennial_store::runs::{RunInput, RunUpdate};
 use perennial_store::{Error as StoreError, Page, metrics, runs as rows};
 
 use super::{NAME_TAG, Seal, check, limits, writable_run};
 use perennial_kernel::Caller;
 
-pub use perennial_store::metrics::Point;
-pub use perennial_store::runs::Batch;
-
 /// Logs a batch into a run atomically. A param is written once. A run that has ended is sealed again.
-pub async fn log_batch(caller: &Caller, id: RunId, mut batch: Batch) -> Result<()> {
+pub async fn log_batch(caller: &Caller, id: RunId, mut batch: RunBatch) -> Result<()> {
     check::batch(&mut batch)?;
     let name = batch.tags.iter().rev().find(|tag| tag.key == NAME_TAG).map(|tag| tag.value.clone());
     check::length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
@@ -65,7 +63,13 @@ pub async fn log_inputs(caller: &Caller, id: RunId, inputs: Vec<RunInput>) -> Re
 }
 
 /// Points of a metric by timestamp, step and value; none of a run or metric that is not there.
-pub async fn history(caller: &Caller, id: RunId, key: &str, after: Option<&str>, limit: u32) -> Result<Page<Point>> {
+pub async fn history(
+    caller: &Caller,
+    id: RunId,
+    key: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<MetricPoint>> {
     let mut reader = caller.kernel.store().read().await?;
     let run = match rows::get(&mut reader, id).await {
         Ok(run) => run,

@@ -1,9 +1,9 @@
 //! What runs hold, as one digest each for the ledger: when a run ends, and after every later write.
 
 use perennial_core::Result;
+use perennial_core::entity::Run;
 use perennial_core::id::{ProjectId, RunId};
 use perennial_core::ledger::Chain;
-use perennial_store::runs::Run;
 use perennial_store::{Conn, Tx, metrics, run_artifacts, runs};
 use serde_json::json;
 

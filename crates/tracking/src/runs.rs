@@ -1,5 +1,7 @@
 //! Runs.
 
+use perennial_core::entity::{NewRun, RunBatch, Tag};
+pub use perennial_core::entity::{Param, Run, RunData, RunInput, RunUpdate};
 use std::collections::HashMap;
 
 use perennial_core::Result;
@@ -8,16 +10,13 @@ use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::{Lifecycle, RunStatus};
-use perennial_store::experiments::Tag;
-use perennial_store::runs::{Batch, NewRun, RunSearch};
+use perennial_store::runs::RunSearch;
 use perennial_store::{Page, experiments as experiment_rows, runs as rows};
 
 use super::check::{self, length, refused};
 use super::{NAME_TAG, PARENT_TAG, Seal, limits, names, readable_experiment, readable_run, writable_run};
 use perennial_kernel::Caller;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
-
-pub use perennial_store::runs::{Param, Run, RunData, RunInput, RunUpdate};
 
 /// A run about to begin.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +131,7 @@ pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run
                 let now = rows::update(tx, id, &update).await?.status;
                 if let Some(name) = update.name {
                     let tags = vec![Tag { key: NAME_TAG.to_owned(), value: name }];
-                    rows::log_batch(tx, id, &Batch { tags, ..Batch::default() }).await?;
+                    rows::log_batch(tx, id, &RunBatch { tags, ..RunBatch::default() }).await?;
                 }
                 if update.status.is_some() && now.is_terminal() {
                     seal.end(tx, id).await?;

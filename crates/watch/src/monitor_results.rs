@@ -1,5 +1,6 @@
 //! Results of monitors, by window.
 
+pub use perennial_core::entity::{MonitorResult, MonitorResultKind};
 use perennial_core::name::MonitorName;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, Result};
@@ -7,8 +8,6 @@ use perennial_store::monitor_results as table;
 
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
-
-pub use perennial_store::monitor_results::{MonitorResult, ResultKind};
 
 /// The monitors a project declares.
 pub fn monitors(caller: &Caller, project: &ProjectState) -> Result<Vec<MonitorName>> {

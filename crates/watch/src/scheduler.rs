@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use perennial_core::clock::Instant;
+use perennial_core::entity::Endpoint;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
@@ -10,7 +11,6 @@ use perennial_ingest::collect::{describe_error, is_file_error};
 use perennial_ingest::source_alerts;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
-use perennial_store::endpoints::Endpoint;
 use perennial_store::{endpoints, ledger, projects};
 use serde::Serialize;
 

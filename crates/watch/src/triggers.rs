@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use perennial_config::{Event, Start, Trigger};
 use perennial_core::cause::{Cause, TriggerEvent};
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{AlertSubject, PipelineKind, PipelineRun, TriggerFiring};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::TriggerName;
 use perennial_core::state::AlertState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_store::trigger_firings::TriggerFiring;
 use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
 
 use perennial_execution::pipelines::{self, PipelineOptions};

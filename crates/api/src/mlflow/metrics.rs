@@ -5,7 +5,7 @@ use perennial_core::Result;
 use perennial_http::Access;
 use perennial_http::extract::CurrentCaller;
 use perennial_tracking::limits;
-use perennial_tracking::logging::{self, Batch, Point};
+use perennial_tracking::logging::{self, MetricPoint, RunBatch};
 use perennial_tracking::runs::{Param, RunInput};
 use serde_json::{Map, Value, json};
 
@@ -25,13 +25,13 @@ pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> Json
 }
 
 async fn log_metric(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = Batch { metrics: vec![point(&fields)?], ..Batch::default() };
+    let batch = RunBatch { metrics: vec![point(&fields)?], ..RunBatch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
 }
 
-fn point(fields: &Fields) -> Result<Point> {
-    Ok(Point {
+fn point(fields: &Fields) -> Result<MetricPoint> {
+    Ok(MetricPoint {
         key: fields.required("key")?,
         value: fields.required_number("value")?,
         timestamp_ms: fields.required_integer("timestamp")?,
@@ -40,7 +40,7 @@ fn point(fields: &Fields) -> Result<Point> {
 }
 
 async fn log_param(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = Batch { params: vec![param(&fields)?], ..Batch::default() };
+    let batch = RunBatch { params: vec![param(&fields)?], ..RunBatch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
 }
@@ -50,7 +50,7 @@ fn param(fields: &Fields) -> Result<Param> {
 }
 
 async fn set_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = Batch { tags: vec![fields.tag()?], ..Batch::default() };
+    let batch = RunBatch { tags: vec![fields.tag()?], ..RunBatch::default() };
     logging::log_batch(&caller, fields.run_id()?, batch).await?;
     Ok(Json(json!({})))
 }
@@ -61,7 +61,7 @@ async fn delete_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> 
 }
 
 async fn log_batch(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = Batch {
+    let batch = RunBatch {
         metrics: fields.objects("metrics")?.iter().map(point).collect::<Result<_>>()?,
         params: fields.objects("params")?.iter().map(param).collect::<Result<_>>()?,
         tags: fields.tags()?,

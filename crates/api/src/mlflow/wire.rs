@@ -1,7 +1,7 @@
 //! What experiments and runs look like in answers.
 
 use perennial_tracking::experiments::{Tag, Tagged};
-use perennial_tracking::logging::Point;
+use perennial_tracking::logging::MetricPoint;
 use perennial_tracking::runs::{Run, RunData, RunInput};
 use serde_json::{Map, Value, json};
 
@@ -56,7 +56,7 @@ pub(super) fn info(run: &Run) -> Value {
 }
 
 /// A point of a metric.
-pub(super) fn point(point: &Point) -> Value {
+pub(super) fn point(point: &MetricPoint) -> Value {
     let value = if point.value.is_nan() { json!("NaN") } else { json!(point.value) };
     json!({ "key": point.key, "value": value, "timestamp": point.timestamp_ms, "step": point.step })
 }

@@ -186,7 +186,7 @@ async fn the_clock_is_read_and_moved_forward_only() {
 async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
     let (server, project) = Server::with_project().await;
     let id = perennial_core::id::AlertId::generate();
-    let alert = perennial_store::alerts::Alert {
+    let alert = perennial_core::entity::Alert {
         id,
         project_id: project.id,
         subject: "dataset:flown".parse().unwrap(),

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::response::Response;
 use perennial_core::Result;
 use perennial_core::name::MonitorName;
-use perennial_watch::monitor_results::{self, MonitorResult, ResultKind};
+use perennial_watch::monitor_results::{self, MonitorResult, MonitorResultKind};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;
@@ -120,7 +120,7 @@ fn rows(results: &[MonitorResult], metric: &str) -> Vec<Row> {
     let mut by_place: BTreeMap<(i64, i64), &MonitorResult> = BTreeMap::new();
     for result in results {
         let kept = by_place.entry((result.window_start_ms, result.number)).or_insert(result);
-        if result.kind == ResultKind::Quality {
+        if result.kind == MonitorResultKind::Quality {
             *kept = result;
         }
     }

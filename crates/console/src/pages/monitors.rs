@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 use perennial_core::Result;
-use perennial_watch::monitor_results::{self, ResultKind};
+use perennial_watch::monitor_results::{self, MonitorResultKind};
 
 use crate::format;
 use crate::layout::Layout;
@@ -40,7 +40,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     for (name, monitor) in submission.iter().flat_map(|submission| submission.project.monitors.iter()) {
         let results = monitor_results::list(&caller, project, name, None).await?;
         let newest = results.iter().max_by_key(|result| result.window_start_ms);
-        let judged = results.iter().filter(|result| result.kind == ResultKind::Quality);
+        let judged = results.iter().filter(|result| result.kind == MonitorResultKind::Quality);
         let judged = judged.max_by_key(|result| (result.window_start_ms, result.number, result.revision));
         monitors.push(Row {
             quality: judged.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::response::Response;
 use perennial_core::Result;
 use perennial_core::id::PipelineRunId;
-use perennial_execution::pipeline_runs::{self, Event, PipelineKind, PipelineRun, StepOutput, StepRun};
+use perennial_execution::pipeline_runs::{self, EventRecord, PipelineKind, PipelineRun, StepOutput, StepRun};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
@@ -121,12 +121,12 @@ async fn log(
 }
 
 /// Why each step ran, as it was told.
-fn reasons(events: &[Event]) -> BTreeMap<String, String> {
+fn reasons(events: &[EventRecord]) -> BTreeMap<String, String> {
     let started = events.iter().map(|event| &event.body).filter(|body| body["event"] == "step_started");
     started.filter_map(|body| Some((body["step"].as_str()?.to_owned(), format::value(&body["why"])))).collect()
 }
 
-fn told(events: &[Event]) -> Vec<String> {
+fn told(events: &[EventRecord]) -> Vec<String> {
     let lines = events.iter().filter_map(|event| {
         let word = |key: &str| event.body[key].as_str();
         match word("event")? {

@@ -4,12 +4,12 @@ use axum::body::Body;
 use http::{StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use perennial_console::router;
+use perennial_core::entity::Promotion;
 use perennial_core::id::PromotionId;
 use perennial_core::permission::Role;
 use perennial_core::state::AlertState;
 use perennial_http::{Options, PeerAddr, SESSION_COOKIE, limits};
 use perennial_kernel::access::{admin_link, create_person_token};
-use perennial_store::promotions::Promotion;
 use perennial_store::{endpoints, promotions};
 use tower::ServiceExt;
 

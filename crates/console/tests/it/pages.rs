@@ -163,11 +163,11 @@ async fn markup_in_names_and_messages_stays_text() {
 async fn a_quarantine_that_cannot_be_read_takes_nothing_else_from_the_page() {
     let world = World::new().await;
     let (project, _) = fill(&world, &Words::one()).await;
-    let dataset = perennial_store::datasets::Dataset {
+    let dataset = perennial_core::entity::Dataset {
         id: perennial_core::id::DatasetId::generate(),
         project_id: project.id,
         name: "broken".parse().unwrap(),
-        kind: perennial_store::datasets::DatasetKind::Table,
+        kind: perennial_core::entity::DatasetKind::Table,
         mode: perennial_core::port::data::Mode::Replace,
         key_columns: Vec::new(),
         table_path: "broken".to_owned(),

@@ -6,26 +6,20 @@ use std::sync::Arc;
 
 use perennial_core::calendar::Window;
 use perennial_core::cause::{Cause, TriggerEvent};
-use perennial_core::entity::{AlertSubject, PipelineOptions};
+use perennial_core::entity::{
+    Alert, AlertSubject, CheckResult, Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Endpoint, Load,
+    LoadOrigin, MonitorResult, MonitorResultKind, PipelineKind, PipelineOptions, PipelineRun, Profile, Promotion,
+    PromotionKind, StepOutput, StepOutputKind, StepRun,
+};
 use perennial_core::id::{AlertId, DatasetId, EvidenceId, LoadId, ModelId, PipelineRunId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Record};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::port::data::{ColumnProfile, Mode, Severity};
 use perennial_core::rule::Verdict;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::state::{AlertState, LoadState, PipelineRunState, StepRunState};
 use perennial_monitoring::{Drift, FeatureDrift, WindowResult};
 use perennial_projects::ProjectState;
-use perennial_store::alerts::Alert;
-use perennial_store::check_results::{CheckResult, Profile};
-use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
-use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::endpoints::Endpoint;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::monitor_results::{MonitorResult, ResultKind};
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_store::promotions::{Promotion, PromotionKind};
-use perennial_store::step_runs::{OutputKind, StepOutput, StepRun};
 use perennial_store::{
     Tx, alerts, check_results, dataset_versions, datasets, endpoints, lineage, loads, monitor_results, pipeline_runs,
     promotions, step_runs,
@@ -247,7 +241,7 @@ impl Rows {
                 schema: Schema { fields: vec![Field { name: text.clone(), class: TypeClass::Text, nullable: true }] },
                 digest: "ef".repeat(32),
                 row_sum: None,
-                origin_kind: OriginKind::Load,
+                origin_kind: DatasetVersionOrigin::Load,
                 origin_id: load.id.to_string(),
                 wall_ms: at,
                 project_ms: at,
@@ -354,7 +348,7 @@ impl Rows {
             let output = StepOutput {
                 step_run_id: attempt.id,
                 name: text.clone(),
-                kind: OutputKind::Model,
+                kind: StepOutputKind::Model,
                 digest: "56".repeat(32),
                 reference: json!({}),
             };
@@ -455,8 +449,8 @@ impl Rows {
             errors: 3,
         };
         let reference = [("auc".to_owned(), 0.724)].into();
-        for kind in [ResultKind::Inputs, ResultKind::Quality] {
-            if kind == ResultKind::Quality {
+        for kind in [MonitorResultKind::Inputs, MonitorResultKind::Quality] {
+            if kind == MonitorResultKind::Quality {
                 result.labelled_rows = 26_500;
                 result.metrics.insert("auc".to_owned(), 0.70 + wave);
             }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use perennial_core::Result;
 use perennial_core::cause::ChangeCause;
+use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_kernel::{Caller, OrderedGuard, wrong_state};
 use perennial_projects::{ProjectState, Submission};
 use perennial_store::pipeline_runs;
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 
 use super::active_runs::RunGuard;
 use super::execute::{self, Executed};

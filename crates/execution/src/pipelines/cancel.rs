@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use perennial_core::Result;
+use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::id::PipelineRunId;
 use perennial_core::permission::Permission;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 use perennial_store::{pipeline_runs as table, step_runs};
 
 use super::active_runs::Cancellation;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use perennial_core::cause::Cause;
+use perennial_core::entity::{ModelVersion, PipelineRun, StepOutput, StepRun};
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::port::model::LoadedModel;
@@ -13,9 +14,6 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::snapshot::{DatasetAtVersion, DatasetSnapshot};
 use perennial_kernel::Caller;
 use perennial_projects::{ProjectState, Submission};
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::pipeline_runs::PipelineRun;
-use perennial_store::step_runs::{StepOutput, StepRun};
 use perennial_store::{pipeline_runs, step_runs};
 use tokio::sync::OnceCell;
 

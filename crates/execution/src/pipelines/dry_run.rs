@@ -7,14 +7,13 @@ use perennial_config::GraphNode;
 use perennial_core::Result;
 use perennial_core::blob::BlobDigest;
 use perennial_core::cause::Cause;
-use perennial_core::entity::PipelineOptions;
+use perennial_core::entity::{PipelineKind, PipelineOptions};
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
 use perennial_ingest::collect::PendingFiles;
 use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::Caller;
 use perennial_projects::{ProjectState, Submission, uploads};
-use perennial_store::pipeline_runs::PipelineKind;
 
 use super::context::Context;
 use super::request::new_run;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use perennial_core::cause::Cause;
+use perennial_core::entity::{Load, PipelineRun, StepOutcome};
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::state::{StepRunEvent, StepRunState};
@@ -12,10 +13,7 @@ use perennial_ingest::loads::LoadOutcome;
 use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Caller, STEPS_MAX};
 use perennial_projects::{ProjectState, Submission};
-use perennial_store::loads::Load;
-use perennial_store::pipeline_runs::PipelineRun;
 use perennial_store::step_runs;
-use perennial_store::step_runs::StepOutcome;
 use tokio::task::JoinSet;
 
 use super::active_runs::Cancellation;

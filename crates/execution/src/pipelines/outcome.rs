@@ -1,11 +1,10 @@
 //! How a pipeline run ended.
 
 use perennial_core::Result;
+use perennial_core::entity::{Load, PipelineRun};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_kernel::Caller;
-use perennial_store::loads::Load;
 use perennial_store::pipeline_runs;
-use perennial_store::pipeline_runs::PipelineRun;
 
 use super::event::PipelineEvent;
 use crate::Execution;

@@ -1,11 +1,10 @@
 //! What a server before this one left of pipeline runs.
 
 use perennial_core::Result;
+use perennial_core::entity::{PipelineRun, RunUpdate};
 use perennial_core::id::PipelineRunId;
 use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
 use perennial_kernel::{Caller, LedgerEvent, access};
-use perennial_store::pipeline_runs::PipelineRun;
-use perennial_store::runs::RunUpdate;
 use perennial_store::{Tx, pipeline_runs, runs, step_runs};
 use perennial_tracking::Seal;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use perennial_core::cause::Cause;
-use perennial_core::entity::PipelineOptions;
+use perennial_core::entity::{PipelineKind, PipelineOptions, PipelineRun};
 use perennial_core::id::PipelineRunId;
 use perennial_core::name::StepName;
 use perennial_core::permission::Permission;
@@ -13,7 +13,6 @@ use perennial_core::{Error, Result};
 use perennial_kernel::{Caller, first_few};
 use perennial_projects::{ProjectState, Submission};
 use perennial_store::pipeline_runs;
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
 
 /// Steps that a message names, at most.
 const STEPS_NAMED_MAX: usize = 20;

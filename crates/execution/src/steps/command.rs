@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 use perennial_artifacts::LinkMode;
 use perennial_config::{Environment as Declared, Input, Isolation, OutputKind as Kind, Run};
 use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::entity::{LoadOrigin, MetricPoint, Param, RunBatch, StepOutcome, StepOutput, StepOutputKind, Tag};
 use perennial_core::id::{RunId, StepRunId};
 use perennial_core::model::{Input as Feature, InputKind};
 use perennial_core::name::StepName;
@@ -21,11 +22,6 @@ use perennial_core::schema::TypeClass;
 use perennial_core::state::RunStatus;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::plan;
-use perennial_store::experiments::Tag;
-use perennial_store::loads::LoadOrigin;
-use perennial_store::metrics::Point;
-use perennial_store::runs::{Batch, Param};
-use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -330,7 +326,7 @@ async fn take_file(context: &Context, id: StepRunId, name: &str, place: &Path) -
     Ok(StepOutput {
         step_run_id: id,
         name: name.to_owned(),
-        kind: OutputKind::File,
+        kind: StepOutputKind::File,
         digest: manifest.digest().to_string(),
         reference: json!({ "manifest": manifest.text() }),
     })
@@ -440,7 +436,7 @@ async fn left_behind(
     run: &Run,
     folder: &Path,
     made: Option<&Made>,
-) -> Result<(Batch, Vec<(String, ManifestFile)>)> {
+) -> Result<(RunBatch, Vec<(String, ManifestFile)>)> {
     let now = context.caller.kernel.services.clock.wall_ms();
     let numbers = outputs::metrics(&folder.join("work")).and_then(|text| {
         let text = if text.is_empty() { "{}" } else { &text };
@@ -451,7 +447,7 @@ async fn left_behind(
     let metrics = match numbers {
         Ok(map) => map
             .into_iter()
-            .filter_map(|(key, value)| Some(Point { key, value: value.as_f64()?, timestamp_ms: now, step: 0 }))
+            .filter_map(|(key, value)| Some(MetricPoint { key, value: value.as_f64()?, timestamp_ms: now, step: 0 }))
             .collect(),
         Err(error) => {
             let line = format!("metrics.json is left out: {}", error.message());
@@ -468,13 +464,13 @@ async fn left_behind(
         })
         .collect();
     let mut artifacts = Vec::new();
-    for output in made.iter().flat_map(|made| &made.outputs).filter(|output| output.kind == OutputKind::Model) {
+    for output in made.iter().flat_map(|made| &made.outputs).filter(|output| output.kind == StepOutputKind::Model) {
         let reference = ModelReference::of(output)?;
         artifacts.extend(model::artifacts(&output.name, &Manifest::parse(&reference.manifest)?));
     }
     let is_bound = environment(context, run).await.is_ok_and(|environment| !environment.reproducible);
     let tags = is_bound.then(|| Tag { key: REPRODUCIBLE_TAG.to_owned(), value: "false".to_owned() });
-    Ok((Batch { metrics, params, tags: tags.into_iter().collect() }, artifacts))
+    Ok((RunBatch { metrics, params, tags: tags.into_iter().collect() }, artifacts))
 }
 
 fn is_onnx(file: &ManifestFile) -> bool {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use perennial_core::entity::{Evidence as Row, StepOutput, StepOutputKind};
 use perennial_core::frame::Frame;
 use perennial_core::id::{EvidenceId, StepRunId};
 use perennial_core::model::Scores;
@@ -13,8 +14,6 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_evaluation::plot::{Plot, plots};
 use perennial_evaluation::{Outcomes, leaks};
 use perennial_monitoring::Reference;
-use perennial_store::evidence::Evidence as Row;
-use perennial_store::step_runs::{OutputKind, StepOutput};
 use perennial_store::{check_results, evidence, loads};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -197,7 +196,7 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
     let output = StepOutput {
         step_run_id: id,
         name: step.to_string(),
-        kind: OutputKind::Report,
+        kind: StepOutputKind::Report,
         digest: report.digest.to_string(),
         reference: json!({ "blob": report.digest }),
     };

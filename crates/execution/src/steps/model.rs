@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use perennial_core::blob::{Manifest, ManifestFile};
+use perennial_core::entity::{NewRun, RunArtifact, RunBatch, RunUpdate, StepOutput, StepOutputKind, Tag};
 use perennial_core::frame::Frame;
 use perennial_core::id::{RunId, StepRunId};
 use perennial_core::model::{PredictError, Scores, Signature};
@@ -10,10 +11,6 @@ use perennial_core::name::StepName;
 use perennial_core::port::model::{LoadedModel, ModelFiles};
 use perennial_core::state::RunStatus;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::experiments::Tag;
-use perennial_store::run_artifacts::RunArtifact;
-use perennial_store::runs::{Batch, NewRun, RunUpdate};
-use perennial_store::step_runs::{OutputKind, StepOutput};
 use perennial_store::{run_artifacts, runs, step_runs};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,7 +50,7 @@ impl ModelReference {
         Ok(StepOutput {
             step_run_id: id,
             name: name.to_owned(),
-            kind: OutputKind::Model,
+            kind: StepOutputKind::Model,
             digest,
             reference: json!(self),
         })
@@ -163,7 +160,7 @@ pub(crate) async fn end_run(
     context: &Context,
     run: RunId,
     status: RunStatus,
-    mut batch: Batch,
+    mut batch: RunBatch,
     artifacts: Vec<(String, ManifestFile)>,
 ) -> Result<()> {
     let now = context.caller.kernel.services.clock.wall_ms();

@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
+use perennial_core::entity::{LoadOrigin, StepOutput, StepOutputKind};
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
 use perennial_core::port::data::{Mode, StageInput};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::plan;
-use perennial_store::loads::LoadOrigin;
-use perennial_store::step_runs::{OutputKind, StepOutput};
 use serde_json::json;
 
 use super::{Made, dataset_of};
@@ -57,7 +56,7 @@ pub(super) fn made(context: &Context, id: StepRunId, table: DatasetAtVersion) ->
     let output = StepOutput {
         step_run_id: id,
         name: table.dataset.name.to_string(),
-        kind: OutputKind::Dataset,
+        kind: StepOutputKind::Dataset,
         digest: table.version.digest.clone(),
         reference: json!({ "dataset": table.dataset.id, "number": table.version.number }),
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use perennial_core::entity::{MetricPoint, Param, RunBatch};
 use perennial_core::frame::{Column, Frame};
 use perennial_core::id::StepRunId;
 use perennial_core::name::StepName;
@@ -9,8 +10,6 @@ use perennial_core::port::training::{Target, TrainedModel};
 use perennial_core::state::RunStatus;
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::metrics::Point;
-use perennial_store::runs::{Batch, Param};
 use serde_json::{Map, Value, json};
 
 use super::mlmodel::MlModel;
@@ -54,7 +53,7 @@ pub(super) async fn run(
                 context,
                 run,
                 RunStatus::Failed,
-                Batch { metrics: vec![], params: vec![], tags: vec![] },
+                RunBatch { metrics: vec![], params: vec![], tags: vec![] },
                 vec![],
             )
             .await?;
@@ -75,7 +74,7 @@ async fn keep(
     let metrics = trained
         .metrics
         .iter()
-        .map(|(key, step, value)| Point { key: key.clone(), value: *value, timestamp_ms: now, step: *step })
+        .map(|(key, step, value)| MetricPoint { key: key.clone(), value: *value, timestamp_ms: now, step: *step })
         .collect();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let params = trained.params.iter().map(|(key, value)| Param { key: key.clone(), value: text(value) }).collect();
@@ -97,7 +96,7 @@ async fn keep(
         "model/MLmodel".to_owned(),
         perennial_core::blob::ManifestFile { path: "MLmodel".parse()?, blob: described, is_executable: false },
     ));
-    model::end_run(context, run, RunStatus::Finished, Batch { metrics, params, tags: vec![] }, artifacts).await?;
+    model::end_run(context, run, RunStatus::Finished, RunBatch { metrics, params, tags: vec![] }, artifacts).await?;
     let reference = ModelReference {
         manifest: manifest.text(),
         onnx: Some("model.onnx".to_owned()),

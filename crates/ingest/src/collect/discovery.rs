@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use perennial_config::{Batch, Dataset as Declared, OnChange};
+use perennial_core::entity::{Dataset, Load, LoadOrigin, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{FilesSource, Mode, SourceFile};
 use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{loads, source_files};
 
 use crate::loads::{LoadFiles, find_replaced};

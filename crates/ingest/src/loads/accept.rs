@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use crate::checks::plan;
+use perennial_core::entity::{Dataset, DatasetVersion, Load};
 use perennial_core::id::LoadId;
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{StageInput, Staged};
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::Load;
 use perennial_store::{dataset_versions, datasets, loads};
 
 use super::commit::{Commit, commit};

@@ -3,14 +3,13 @@
 
 use perennial_core::Result;
 use perennial_core::clock::Instant;
+use perennial_core::entity::{
+    Dataset, DatasetVersion, DatasetVersionOrigin, Load, LoadIntent, LoadOrigin, SourceFileRecord,
+};
 use perennial_core::ledger::Chain;
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::port::data::{CommitRequest, Staged};
 use perennial_core::state::LoadEvent;
-use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
-use perennial_store::datasets::Dataset;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{lineage, loads};
 use serde_json::json;
 
@@ -42,8 +41,8 @@ pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<Datas
     let change = if all { &staged.change_all } else { &staged.change };
     let VersionContent { digest, row_sum, rows } = content_after(dataset, base, staged, change)?;
     let (origin_kind, origin_id) = match (load.origin, &load.origin_id) {
-        (LoadOrigin::Step | LoadOrigin::Sql, Some(step_run)) => (OriginKind::StepRun, step_run.clone()),
-        _ => (OriginKind::Load, load.id.to_string()),
+        (LoadOrigin::Step | LoadOrigin::Sql, Some(step_run)) => (DatasetVersionOrigin::StepRun, step_run.clone()),
+        _ => (DatasetVersionOrigin::Load, load.id.to_string()),
     };
     let version = DatasetVersion {
         dataset_id: dataset.id,
@@ -194,7 +193,7 @@ fn edges(dataset: &Dataset, load: &Load, version: &DatasetVersion) -> Vec<(Node,
         let id = format!("{}/{path}@{digest}", dataset.name);
         edges.push((Node { kind: NodeKind::SourceFile, id }, load_node.clone()));
     }
-    if version.origin_kind == OriginKind::StepRun {
+    if version.origin_kind == DatasetVersionOrigin::StepRun {
         edges.push((Node { kind: NodeKind::StepRun, id: version.origin_id.clone() }, node.clone()));
     }
     if version.number > 1 && includes_previous_rows(load) {

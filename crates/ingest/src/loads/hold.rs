@@ -2,13 +2,10 @@
 
 use perennial_core::Result;
 use perennial_core::clock::Instant;
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{AlertSubject, Dataset, Load, SourceFileRecord};
 use perennial_core::id::LoadId;
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::state::{LoadEvent, LoadState};
-use perennial_store::datasets::Dataset;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::loads::Load;
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{Tx, alerts as alert_rows, lineage, loads, source_files};
 use serde_json::json;
 

@@ -1,11 +1,9 @@
 //! Recovery of loads that a crash interrupted.
 
+use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadIntent};
 use perennial_core::id::LoadId;
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::{Load, LoadIntent};
 use perennial_store::{dataset_versions, loads, source_files};
 
 use super::commit::finish_commit;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use perennial_core::Result;
+use perennial_core::entity::{Dataset, Load};
 use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::LoadEvent;
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::Load;
 use perennial_store::{datasets, loads};
 use serde_json::json;
 

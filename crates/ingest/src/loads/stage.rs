@@ -2,15 +2,12 @@
 
 use perennial_core::cause::ChangeCause;
 use perennial_core::clock::Instant;
+use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadOrigin, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, StageRequest, Staged};
 use perennial_core::schema::Schema;
 use perennial_core::state::LoadState;
 use perennial_core::{Error, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{dataset_versions, loads};
 use serde_json::json;
 

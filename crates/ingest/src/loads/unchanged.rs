@@ -2,13 +2,10 @@
 
 use perennial_core::Result;
 use perennial_core::clock::Instant;
+use perennial_core::entity::{CheckResult, Dataset, DatasetVersion, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Mode, Severity, Staged};
 use perennial_core::rule::Verdict;
-use perennial_store::check_results::CheckResult;
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{check_results, loads, source_files};
 
 use super::version_digest::content_after;

@@ -1,10 +1,9 @@
 //! The digest of a dataset version, computed from that of the version before and the change of a load.
 
 use perennial_core::digest::{TableDigest, TableSum};
+use perennial_core::entity::{Dataset, DatasetVersion};
 use perennial_core::port::data::{Change, Mode, Staged};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::dataset_versions::DatasetVersion;
-use perennial_store::datasets::Dataset;
 use serde_json::json;
 
 /// The content of a dataset version, as it is recorded.

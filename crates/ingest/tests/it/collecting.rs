@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
+use perennial_core::entity::{
+    Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Load, LoadIntent, LoadOrigin, SourceFileRecord,
+};
 use perennial_core::id::{DatasetId, LoadId};
 use perennial_core::port::data::Mode;
 use perennial_core::schema::Schema;
@@ -11,10 +14,6 @@ use perennial_core::state::{LoadEvent, LoadState};
 use perennial_ingest::collect::Collected;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
-use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
-use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{datasets, loads, source_files};
 use perennial_testkit::TestApp;
 use serde_json::json;
@@ -192,7 +191,7 @@ async fn a_load_whose_rows_are_gone_before_its_commit_is_given_up_and_its_file_c
         schema: Schema::default(),
         digest: "d".to_owned(),
         row_sum: None,
-        origin_kind: OriginKind::Load,
+        origin_kind: DatasetVersionOrigin::Load,
         origin_id: cut_off.to_string(),
         wall_ms: 0,
         project_ms: 0,

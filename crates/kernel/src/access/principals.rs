@@ -1,12 +1,10 @@
 //! Principals and their grants.
 
+use perennial_core::entity::{Grant, PrincipalKind, PrincipalRecord, Token};
 use perennial_core::id::{GrantId, PrincipalId, ProjectId};
 use perennial_core::ledger::Chain;
 use perennial_core::permission::{Permission, Principal, Role};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::grants::Grant;
-use perennial_store::principals::{PrincipalKind, PrincipalRecord};
-use perennial_store::tokens::Token;
 use perennial_store::{Tx, grants, principals, projects, tokens};
 use serde_json::json;
 

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::Result;
+use perennial_core::entity::{PrincipalKind, Token, TokenKind};
 use perennial_core::id::{ProjectId, RunId, TokenId};
 use perennial_core::ledger::Chain;
 use perennial_core::name::{ProjectName, StepName};
 use perennial_core::permission::{Permission, Role};
-use perennial_store::principals::PrincipalKind;
-use perennial_store::tokens::{Token, TokenKind};
 use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
 use serde_json::json;
 

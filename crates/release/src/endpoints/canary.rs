@@ -5,13 +5,12 @@ use std::sync::Arc;
 use perennial_config::Canary as Declared;
 use perennial_core::Result;
 use perennial_core::cause::Cause;
+use perennial_core::entity::{Endpoint, PromotionKind};
 use perennial_core::port::data::QueryRequest;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_store::endpoints;
-use perennial_store::endpoints::Endpoint;
-use perennial_store::promotions::PromotionKind;
 use serde_json::{Map, Value, json};
 
 use super::{Endpoints, followed};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use perennial_core::Result;
 use perennial_core::cause::Cause;
+use perennial_core::entity::Endpoint;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::CanaryEvent;
 use perennial_store::endpoints;
-use perennial_store::endpoints::Endpoint;
 use serde_json::{Value, json};
 
 use super::Endpoints;

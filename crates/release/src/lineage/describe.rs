@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use perennial_core::entity::Endpoint;
 use perennial_core::id::{LoadId, RunId, StepRunId};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::{ErrorCode, Result};
-use perennial_store::endpoints::Endpoint;
-use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::{
     alerts, check_results, dataset_versions, decisions, loads, pipeline_runs, releases, runs, step_runs,
 };

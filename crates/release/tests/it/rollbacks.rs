@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use perennial_core::blob::BlobDigest;
 use perennial_core::cause::Cause;
+use perennial_core::entity::{Endpoint, Promotion, PromotionKind};
 use perennial_core::id::PromotionId;
 use perennial_projects::ProjectState;
-use perennial_store::promotions::{Promotion, PromotionKind};
 use perennial_store::{endpoints as endpoint_rows, promotions};
 use perennial_testkit::{TestApp, TestModel};
 
@@ -38,7 +38,7 @@ async fn with_two_versions() -> (TestApp, Arc<ProjectState>) {
     (test, project)
 }
 
-async fn endpoint(test: &TestApp, project: &ProjectState) -> endpoint_rows::Endpoint {
+async fn endpoint(test: &TestApp, project: &ProjectState) -> Endpoint {
     let name = "delay".parse().unwrap();
     endpoint_rows::get(&mut test.app.kernel.store().read().await.unwrap(), project.id, &name).await.unwrap()
 }

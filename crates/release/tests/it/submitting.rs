@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use perennial_core::entity::ProjectFile;
 use perennial_execution::pipeline_runs::{self, PipelineKind};
 use perennial_execution::pipelines::{self, PipelineOptions};
 
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
-use perennial_store::projects::{ProjectFile, submit_file};
+use perennial_store::projects::submit_file;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
 
 #[tokio::test]

@@ -3,9 +3,7 @@
 use crate::conn::Conn;
 use crate::error::Result;
 use crate::row::{Record, Row};
-use perennial_core::entity::{MetricPoint, Param, Run, RunInput, Tag};
-
-pub use perennial_core::entity::RunData;
+use perennial_core::entity::{MetricPoint, Param, Run, RunData, RunInput, Tag};
 
 /// A row of one of many runs.
 struct Of<T> {

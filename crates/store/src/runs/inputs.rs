@@ -1,13 +1,12 @@
 //! Dataset inputs of runs.
 
+use perennial_core::entity::RunInput;
 use perennial_core::id::RunId;
 
 use super::{get, writable};
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
-
-pub use perennial_core::entity::RunInput;
 
 impl Record for RunInput {
     const TABLE: &'static str = "run_inputs";

@@ -1,15 +1,11 @@
 //! Datasets, loads and their versions: what recovery and pipelines rely on.
 
 use perennial_core::ErrorCode;
+use perennial_core::entity::{CheckResult, Dataset, Load, LoadOrigin, PinHolder, Profile, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Mode, Severity};
 use perennial_core::rule::Verdict;
 use perennial_core::state::{LoadEvent, LoadState};
-use perennial_store::check_results::{CheckResult, Profile};
-use perennial_store::dataset_versions::PinHolder;
-use perennial_store::datasets::Dataset;
-use perennial_store::loads::{Load, LoadOrigin};
-use perennial_store::source_files::SourceFileRecord;
 use perennial_store::{check_results, dataset_versions, datasets, loads, source_files};
 use serde_json::json;
 

@@ -1,10 +1,9 @@
 //! Endpoints: who answers, and the canary on its way.
 
 use futures::future::join_all;
+use perennial_core::entity::{Endpoint, NewCanary, RegisteredModel};
 use perennial_core::state::{CanaryEvent, CanaryState};
 use perennial_store::endpoints;
-use perennial_store::endpoints::{Endpoint, NewCanary};
-use perennial_store::registered_models::RegisteredModel;
 use serde_json::json;
 
 use crate::db::{Db, on_both, write_tx};

@@ -1,18 +1,15 @@
 //! Records with sensible values, and short ways to the ones a test stands on.
 
 use perennial_core::cause::{Cause, ChangeCause};
-use perennial_core::entity::PipelineOptions;
+use perennial_core::entity::{
+    Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Experiment, Load, LoadIntent, LoadOrigin,
+    NewExperiment, NewProject, NewRun, PipelineKind, PipelineOptions, PipelineRun, PrincipalKind, PrincipalRecord,
+    Project, StepRun,
+};
 use perennial_core::id::{DatasetId, LoadId, PipelineRunId, PrincipalId, ProjectId, RunId, StepRunId};
 use perennial_core::port::data::Mode;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::state::{LoadState, PipelineRunState, RunStatus, StepRunState};
-use perennial_store::dataset_versions::{DatasetVersion, OriginKind};
-use perennial_store::datasets::{Dataset, DatasetKind};
-use perennial_store::loads::{Load, LoadIntent, LoadOrigin};
-use perennial_store::pipeline_runs::{PipelineKind, PipelineRun};
-use perennial_store::principals::{PrincipalKind, PrincipalRecord};
-use perennial_store::runs::NewRun;
-use perennial_store::step_runs::StepRun;
 use perennial_store::{Store, datasets, experiments, pipeline_runs, projects};
 use serde_json::json;
 
@@ -21,8 +18,8 @@ use crate::db::write_tx;
 /// An instant that tests stand on: 2013-07-01 UTC.
 pub(crate) const NOW: i64 = 1_372_636_800_000;
 
-pub(crate) async fn project(store: &Store, name: &str) -> projects::Project {
-    let new = projects::NewProject {
+pub(crate) async fn project(store: &Store, name: &str) -> Project {
+    let new = NewProject {
         id: ProjectId::generate(),
         name: name.parse().unwrap(),
         artifact_root: "mlflow-artifacts:".to_owned(),
@@ -87,7 +84,7 @@ pub(crate) fn version(load: &Load, number: i64) -> DatasetVersion {
         schema: Schema { fields: vec![Field { name: "flight_id".to_owned(), class: TypeClass::Int, nullable: false }] },
         digest: format!("digest {number}"),
         row_sum: Some("00ff".to_owned()),
-        origin_kind: OriginKind::Load,
+        origin_kind: DatasetVersionOrigin::Load,
         origin_id: load.id.to_string(),
         wall_ms: NOW,
         project_ms: NOW + number,
@@ -106,8 +103,8 @@ pub(crate) fn intent(load: &Load, number: i64) -> LoadIntent {
     }
 }
 
-pub(crate) async fn experiment(store: &Store, name: &str) -> experiments::Experiment {
-    let new = experiments::NewExperiment {
+pub(crate) async fn experiment(store: &Store, name: &str) -> Experiment {
+    let new = NewExperiment {
         project_id: projects::default_id(),
         name: name.to_owned(),
         artifact_location: None,
@@ -118,7 +115,7 @@ pub(crate) async fn experiment(store: &Store, name: &str) -> experiments::Experi
     write_tx!(store, tx => { Ok(experiments::create(tx, &new).await?) }).unwrap()
 }
 
-pub(crate) fn run(experiment: &experiments::Experiment) -> NewRun {
+pub(crate) fn run(experiment: &Experiment) -> NewRun {
     NewRun {
         run_id: RunId::generate(),
         experiment_id: experiment.id,

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
+use perennial_core::entity::{Param, RunBatch};
 use perennial_core::{Error, ErrorCode};
-use perennial_store::runs::Batch;
 use perennial_store::{Options, Store, projects, runs, tokens};
 
 use crate::db::{Db, on_both, write_tx};
@@ -188,13 +188,13 @@ async fn a_batch_that_is_refused_leaves_none_of_itself() {
     let experiment = experiment(&db.store, "e").await;
     let run = run(&experiment);
     let id = run.run_id;
-    let param = |value: &str| runs::Param { key: "trees".to_owned(), value: value.to_owned() };
-    let tag = |value: &str| perennial_store::experiments::Tag { key: "t".to_owned(), value: value.to_owned() };
-    let first = Batch { params: vec![param("300")], ..Batch::default() };
-    let second = Batch {
-        params: vec![runs::Param { key: "new".to_owned(), value: "1".to_owned() }, param("200")],
+    let param = |value: &str| Param { key: "trees".to_owned(), value: value.to_owned() };
+    let tag = |value: &str| perennial_core::entity::Tag { key: "t".to_owned(), value: value.to_owned() };
+    let first = RunBatch { params: vec![param("300")], ..RunBatch::default() };
+    let second = RunBatch {
+        params: vec![Param { key: "new".to_owned(), value: "1".to_owned() }, param("200")],
         tags: vec![tag("x")],
-        ..Batch::default()
+        ..RunBatch::default()
     };
     write_tx!(db.store, tx => {
         runs::create(tx, &run).await?;

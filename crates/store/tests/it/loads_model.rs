@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use perennial_core::entity::Load;
 use perennial_core::id::LoadId;
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_store::loads;
-use perennial_store::loads::Load;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};

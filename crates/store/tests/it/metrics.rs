@@ -1,8 +1,7 @@
 //! Points of metrics: what is one point, which is the latest, in which order they come.
 
+use perennial_core::entity::{MetricPoint, RunBatch};
 use perennial_store::metrics;
-use perennial_store::metrics::Point;
-use perennial_store::runs::Batch;
 
 use crate::db::{Db, on_both};
 use crate::fixtures::{experiment, run};
@@ -16,7 +15,7 @@ on_both! {
 }
 
 /// Points as text, for NaN does not equal itself.
-fn shown(points: &[Point]) -> Vec<String> {
+fn shown(points: &[MetricPoint]) -> Vec<String> {
     points
         .iter()
         .map(|point| format!("{} {:?} at {} step {}", point.key, point.value, point.timestamp_ms, point.step))
@@ -29,7 +28,7 @@ async fn a_point_logged_twice_is_there_once(db: &Db) {
     let points =
         vec![point("auc", 0.5, 1, 0), point("auc", f64::NAN, 1, 0), point("auc", 0.5, 1, 0), point("auc", 0.0, 1, 0)];
     for metrics in [points.clone(), points] {
-        log(db, id, Batch { metrics, ..Batch::default() }).await.unwrap();
+        log(db, id, RunBatch { metrics, ..RunBatch::default() }).await.unwrap();
     }
     let mut reader = db.store.read().await.unwrap();
     let page = metrics::history(&mut reader, id, "auc", None, 10).await.unwrap();
@@ -53,7 +52,7 @@ async fn the_latest_point_has_the_greatest_step_timestamp_value(db: &Db) {
         (point("m", 0.0, 0, -1), "m inf at 1 step 1"),
     ];
     for (logged, expected) in cases {
-        log(db, id, Batch { metrics: vec![logged], ..Batch::default() }).await.unwrap();
+        log(db, id, RunBatch { metrics: vec![logged], ..RunBatch::default() }).await.unwrap();
         let mut reader = db.store.read().await.unwrap();
         assert_eq!(shown(&metrics::latest(&mut reader, id).await.unwrap()), [expected]);
     }
@@ -70,7 +69,7 @@ async fn history_is_ordered_and_pages(db: &Db) {
         point("m", 0.1, 1, 4),
         point("n", 1.0, 0, 0),
     ];
-    log(db, id, Batch { metrics, ..Batch::default() }).await.unwrap();
+    log(db, id, RunBatch { metrics, ..RunBatch::default() }).await.unwrap();
     let mut reader = db.store.read().await.unwrap();
     let (mut all, mut after) = (Vec::new(), None);
     loop {
@@ -92,13 +91,13 @@ async fn history_is_ordered_and_pages(db: &Db) {
 async fn a_thousand_points_go_in_at_once(db: &Db) {
     let experiment = experiment(&db.store, "e").await;
     let id = create(db, run(&experiment)).await.run_id;
-    let metrics: Vec<Point> = (0..1_000)
+    let metrics: Vec<MetricPoint> = (0..1_000)
         .map(|number| point(&format!("m{}", number % 7), f64::from(number) / 7.0, 1, i64::from(number)))
         .collect();
-    log(db, id, Batch { metrics: metrics.clone(), ..Batch::default() }).await.unwrap();
+    log(db, id, RunBatch { metrics: metrics.clone(), ..RunBatch::default() }).await.unwrap();
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(metrics::latest(&mut reader, id).await.unwrap().len(), 7);
     let page = metrics::history(&mut reader, id, "m3", None, 1_000).await.unwrap();
-    let expected: Vec<Point> = metrics.into_iter().filter(|point| point.key == "m3").collect();
+    let expected: Vec<MetricPoint> = metrics.into_iter().filter(|point| point.key == "m3").collect();
     assert_eq!(page.items, expected);
 }

@@ -1,10 +1,10 @@
 //! Pipeline runs, attempts at steps, what can be used again, lineage.
 
 use perennial_core::ErrorCode;
+use perennial_core::entity::{PipelineRun, StepOutcome, StepOutput, StepOutputKind, StepRun};
 use perennial_core::id::{ProjectId, RunId, StepRunId};
+use perennial_core::lineage::{Edge, Node, NodeKind};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
-use perennial_store::lineage::{Edge, Node, NodeKind};
-use perennial_store::step_runs::{OutputKind, StepOutcome, StepOutput, StepRun};
 use perennial_store::{lineage, pipeline_runs, projects, step_runs};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -62,7 +62,7 @@ async fn a_pipeline_run_keeps_its_first_start_and_its_end(db: &Db) {
     })
     .unwrap();
     let mut reader = db.store.read().await.unwrap();
-    let expected = pipeline_runs::PipelineRun {
+    let expected = PipelineRun {
         state: PipelineRunState::Failed,
         holder: Some("server".to_owned()),
         message: Some("step `train` failed".to_owned()),
@@ -183,7 +183,7 @@ async fn the_newest_good_attempt_of_each_step_comes_in_one_query(db: &Db) {
     let output = |run: &StepRun, digest: &str| StepOutput {
         step_run_id: run.id,
         name: "model".to_owned(),
-        kind: OutputKind::Model,
+        kind: StepOutputKind::Model,
         digest: digest.to_owned(),
         reference: json!({"blob": digest}),
     };

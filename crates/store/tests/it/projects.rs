@@ -1,12 +1,9 @@
 //! Projects, principals, grants, tokens, sessions.
 
 use perennial_core::ErrorCode;
+use perennial_core::entity::{Grant, GrantScope, NewProject, PrincipalRecord, ProjectFile, Session, Token, TokenKind};
 use perennial_core::id::{GrantId, ProjectId, RunId, TokenId};
 use perennial_core::permission::{Permission, Role};
-use perennial_store::grants::{Grant, ScopeKind};
-use perennial_store::projects::{NewProject, ProjectFile};
-use perennial_store::sessions::Session;
-use perennial_store::tokens::{Token, TokenKind};
 use perennial_store::{experiments, grants, principals, projects, sessions, tokens};
 
 use crate::db::{Db, on_both, write_tx};
@@ -93,7 +90,7 @@ async fn a_stepped_clock_stands_where_it_was_left(db: &Db) {
     }
 }
 
-fn token(principal: &principals::PrincipalRecord, secret_hash: &str) -> Token {
+fn token(principal: &PrincipalRecord, secret_hash: &str) -> Token {
     Token {
         id: TokenId::generate(),
         principal_id: principal.id,
@@ -113,7 +110,7 @@ async fn a_token_gives_its_principal_with_grants(db: &Db) {
     let ada = principal("ada");
     let run = RunId::generate();
     let token = Token { run_id: Some(run), kind: TokenKind::Step, ..token(&ada, "hash") };
-    let grant = |project_id, role, scope: Option<(ScopeKind, &str)>| Grant {
+    let grant = |project_id, role, scope: Option<(GrantScope, &str)>| Grant {
         id: GrantId::generate(),
         principal_id: ada.id,
         project_id,
@@ -123,7 +120,7 @@ async fn a_token_gives_its_principal_with_grants(db: &Db) {
         created_ms: NOW,
     };
     let whole = grant(Some(project.id), Role::Contributor, None);
-    let narrow = grant(Some(project.id), Role::Admin, Some((ScopeKind::Endpoint, "delay")));
+    let narrow = grant(Some(project.id), Role::Admin, Some((GrantScope::Endpoint, "delay")));
     let (who, given) = (ada.clone(), [whole.clone(), narrow.clone()]);
     write_tx!(db.store, tx => {
         principals::insert(tx, &who).await?;
@@ -204,7 +201,7 @@ async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     drop(reader);
     let void =
         write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
-    assert_eq!(void, [tokens::Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
+    assert_eq!(void, [Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
     assert!(
         write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) })
             .unwrap()

@@ -1,11 +1,9 @@
 //! Registered models, their versions, aliases and tags.
 
 use futures::future::join_all;
+use perennial_core::entity::{ModelAlias, ModelVersion, Project, RegisteredModel};
 use perennial_core::id::ModelId;
 use perennial_core::state::{ModelVersionEvent, ModelVersionState};
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::projects::Project;
-use perennial_store::registered_models::{ModelAlias, RegisteredModel};
 use perennial_store::{model_versions, registered_models};
 use serde_json::json;
 

@@ -2,17 +2,13 @@
 
 use perennial_core::ErrorCode;
 use perennial_core::cause::Cause;
-use perennial_core::entity::DecisionBody;
+use perennial_core::entity::{
+    Approval, Decision, DecisionBody, Evidence, ModelVersion, Project, Promotion, PromotionKind, Refusal, Release,
+};
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId, PromotionId};
 use perennial_core::permission::Role;
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::Verdict;
-use perennial_store::decisions::Decision;
-use perennial_store::evidence::Evidence;
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::projects::Project;
-use perennial_store::promotions::{Promotion, PromotionKind};
-use perennial_store::releases::{Approval, Refusal, Release};
 use perennial_store::{decisions, evidence, model_versions, principals, promotions, releases, step_runs};
 use serde_json::json;
 

@@ -1,10 +1,11 @@
 //! Search over runs gives what a naive look at every run gives, page by page.
 
+use perennial_core::entity::{NewRun, Run, RunBatch, RunData, RunInput, RunUpdate};
 use perennial_core::filter::{RunClause, RunKey, RunNumber, RunOrder, TextTest};
 use perennial_core::id::ExperimentId;
 use perennial_core::state::{Lifecycle, RunStatus};
 use perennial_store::runs;
-use perennial_store::runs::{Batch, NewRun, Run, RunData, RunInput, RunSearch, RunUpdate};
+use perennial_store::runs::RunSearch;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -28,7 +29,7 @@ async fn fill(db: &Db, fillings: Vec<Filling>) -> (Vec<ExperimentId>, Vec<(Run, 
     for filling in fillings {
         let new = NewRun { name: filling.name, start_ms: filling.start, ..run(&experiments[filling.experiment]) };
         let id = create(db, new).await.run_id;
-        let batch = Batch {
+        let batch = RunBatch {
             metrics: filling.metrics.iter().map(|(key, value)| point(key, *value, 0, 0)).collect(),
             params: filling.params.iter().map(|(key, value)| param(key, value)).collect(),
             tags: filling.tags.iter().map(|(key, value)| tag(key, value)).collect(),
@@ -136,7 +137,7 @@ async fn a_foreign_page_token_is_refused(db: &Db) {
 async fn wildcards_of_one_database_mean_nothing_in_another(db: &Db) {
     let experiment = experiment(&db.store, "e").await;
     let made = create(db, run(&experiment)).await;
-    log(db, made.run_id, Batch { tags: vec![tag("k", "a*b")], ..Batch::default() }).await.unwrap();
+    log(db, made.run_id, RunBatch { tags: vec![tag("k", "a*b")], ..RunBatch::default() }).await.unwrap();
     let mut reader = db.store.read().await.unwrap();
     for (pattern, expected) in [("a*b", 1), ("a%", 1), ("*", 0), ("a?b", 0), ("A*B", 0), ("a\\*b", 0), ("a[*]b", 0)] {
         let clause = RunClause::Tag("k".to_owned(), TextTest::Like(pattern.to_owned()));

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
+use perennial_core::entity::{Run, RunData};
 use perennial_core::filter::{Comparison, DatasetText, RunClause, RunKey, RunNumber, RunOrder, RunText, TextTest};
-use perennial_store::runs::{Run, RunData};
 use proptest::prelude::*;
 
 use crate::fixtures::NOW;

@@ -1,12 +1,9 @@
 //! Experiments and runs: what MLflow's clients rely on.
 
 use perennial_core::ErrorCode;
+use perennial_core::entity::{MetricPoint, NewRun, Param, Run, RunArtifact, RunBatch, RunInput, RunUpdate, Tag};
 use perennial_core::id::{ExperimentId, RunId};
 use perennial_core::state::{Lifecycle, RunStatus};
-use perennial_store::experiments::Tag;
-use perennial_store::metrics::Point;
-use perennial_store::run_artifacts::RunArtifact;
-use perennial_store::runs::{Batch, NewRun, Param, Run, RunInput, RunUpdate};
 use perennial_store::{experiments, run_artifacts, runs};
 use serde_json::json;
 
@@ -33,15 +30,15 @@ pub(crate) fn param(key: &str, value: &str) -> Param {
     Param { key: key.to_owned(), value: value.to_owned() }
 }
 
-pub(crate) fn point(key: &str, value: f64, timestamp_ms: i64, step: i64) -> Point {
-    Point { key: key.to_owned(), value, timestamp_ms, step }
+pub(crate) fn point(key: &str, value: f64, timestamp_ms: i64, step: i64) -> MetricPoint {
+    MetricPoint { key: key.to_owned(), value, timestamp_ms, step }
 }
 
 pub(crate) async fn create(db: &Db, run: NewRun) -> Run {
     write_tx!(db.store, tx => { Ok(runs::create(tx, &run).await?) }).unwrap()
 }
 
-pub(crate) async fn log(db: &Db, run_id: RunId, batch: Batch) -> perennial_core::Result<()> {
+pub(crate) async fn log(db: &Db, run_id: RunId, batch: RunBatch) -> perennial_core::Result<()> {
     write_tx!(db.store, tx => { Ok(runs::log_batch(tx, run_id, &batch).await?) })
 }
 
@@ -123,7 +120,7 @@ async fn a_deleted_run_is_read_but_not_written(db: &Db) {
     for _ in 0..2 {
         write_tx!(db.store, tx => { Ok(runs::set_lifecycle(tx, id, Lifecycle::Deleted, NOW).await?) }).unwrap();
     }
-    let refused = log(db, id, Batch { tags: vec![tag("k", "v")], ..Batch::default() }).await.unwrap_err();
+    let refused = log(db, id, RunBatch { tags: vec![tag("k", "v")], ..RunBatch::default() }).await.unwrap_err();
     assert_eq!(refused.message(), format!("run `{id}` is deleted: restore it before writing to it"));
     let renamed = RunUpdate { name: Some("x".to_owned()), ..RunUpdate::default() };
     write_tx!(db.store, tx => { Ok(runs::update(tx, id, &renamed).await?) }).unwrap_err();
@@ -135,10 +132,11 @@ async fn a_param_is_written_once(db: &Db) {
     let experiment = experiment(&db.store, "e").await;
     let made = create(db, run(&experiment)).await;
     for params in [vec![param("trees", "300")], vec![param("rate", ""), param("trees", "300")]] {
-        log(db, made.run_id, Batch { params, ..Batch::default() }).await.unwrap();
+        log(db, made.run_id, RunBatch { params, ..RunBatch::default() }).await.unwrap();
     }
-    let refused =
-        log(db, made.run_id, Batch { params: vec![param("trees", "200")], ..Batch::default() }).await.unwrap_err();
+    let refused = log(db, made.run_id, RunBatch { params: vec![param("trees", "200")], ..RunBatch::default() })
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), ErrorCode::InvalidArgument);
     assert!(refused.message().contains("Changing param values is not allowed"), "{refused}");
     let mut reader = db.store.read().await.unwrap();
@@ -150,7 +148,7 @@ async fn of_two_tags_with_one_key_the_last_stays(db: &Db) {
     let experiment = experiment(&db.store, "e").await;
     let made = create(db, run(&experiment)).await;
     let tags = vec![tag("a", "1"), tag("b", "1"), tag("a", "2")];
-    log(db, made.run_id, Batch { tags, ..Batch::default() }).await.unwrap();
+    log(db, made.run_id, RunBatch { tags, ..RunBatch::default() }).await.unwrap();
     let id = made.run_id;
     write_tx!(db.store, tx => { Ok(runs::delete_tag(tx, id, "b").await?) }).unwrap();
     write_tx!(db.store, tx => { Ok(runs::delete_tag(tx, id, "b").await?) }).unwrap_err();
@@ -163,7 +161,7 @@ async fn run_data_comes_for_many_runs_at_once(db: &Db) {
     let mut made = Vec::new();
     for number in 0..5 {
         let run = create(db, run(&experiment)).await;
-        let batch = Batch {
+        let batch = RunBatch {
             metrics: vec![point("m", f64::from(number), 0, 0)],
             params: vec![param("p", &number.to_string())],
             tags: vec![tag("t", &number.to_string())],

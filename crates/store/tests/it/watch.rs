@@ -1,13 +1,10 @@
 //! Segments, monitor results, alerts, firings, servers.
 
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{
+    Alert, AlertSubject, MonitorReference, MonitorResult, MonitorResultKind, PredictionSegment, Server, TriggerFiring,
+};
 use perennial_core::id::{AlertId, LoadId, ProjectId, ServerId};
 use perennial_core::state::{AlertEvent, AlertState, SegmentEvent, SegmentState};
-use perennial_store::alerts::Alert;
-use perennial_store::monitor_results::{MonitorResult, Reference, ResultKind};
-use perennial_store::prediction_segments::PredictionSegment;
-use perennial_store::servers::Server;
-use perennial_store::trigger_firings::TriggerFiring;
 use perennial_store::{alerts, monitor_results, prediction_segments, servers, trigger_firings};
 use serde_json::json;
 
@@ -67,7 +64,7 @@ async fn a_segment_becomes_a_load_once(db: &Db) {
     assert_eq!(removed, PredictionSegment { state: SegmentState::Removed, ..expected });
 }
 
-fn result(project: ProjectId, window: i64, number: i64, kind: ResultKind, revision: i64) -> MonitorResult {
+fn result(project: ProjectId, window: i64, number: i64, kind: MonitorResultKind, revision: i64) -> MonitorResult {
     MonitorResult {
         project_id: project,
         monitor: "delay".parse().unwrap(),
@@ -85,11 +82,11 @@ fn result(project: ProjectId, window: i64, number: i64, kind: ResultKind, revisi
 async fn a_later_look_is_a_new_revision(db: &Db) {
     let project = project(&db.store, "p").await;
     let results = [
-        result(project.id, 0, 1, ResultKind::Inputs, 1),
-        result(project.id, 0, 1, ResultKind::Quality, 1),
-        result(project.id, 0, 1, ResultKind::Quality, 2),
-        result(project.id, 0, 2, ResultKind::Inputs, 1),
-        result(project.id, 10, 1, ResultKind::Inputs, 1),
+        result(project.id, 0, 1, MonitorResultKind::Inputs, 1),
+        result(project.id, 0, 1, MonitorResultKind::Quality, 1),
+        result(project.id, 0, 1, MonitorResultKind::Quality, 2),
+        result(project.id, 0, 2, MonitorResultKind::Inputs, 1),
+        result(project.id, 10, 1, MonitorResultKind::Inputs, 1),
     ];
     for result in results.clone() {
         write_tx!(db.store, tx => { Ok(monitor_results::insert(tx, &result).await?) }).unwrap();
@@ -106,7 +103,7 @@ async fn a_later_look_is_a_new_revision(db: &Db) {
 
 async fn a_reference_is_fixed_once(db: &Db) {
     let project = project(&db.store, "p").await;
-    let reference = Reference {
+    let reference = MonitorReference {
         project_id: project.id,
         release_digest: "r".to_owned(),
         body: json!({"deciles": [1.5]}),

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use perennial_core::Result;
 use perennial_core::calendar::local;
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{Alert, AlertSubject, MonitorResult, MonitorResultKind};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::rule::Verdict;
 use perennial_core::state::AlertEvent;
 use perennial_monitoring::WindowResult;
-use perennial_store::alerts::Alert;
-use perennial_store::lineage::{Node, NodeKind};
 use perennial_store::monitor_results;
-use perennial_store::monitor_results::{MonitorResult, ResultKind};
 use serde_json::{Value, json};
 
 use perennial_execution::LABELLED_SHARE;
@@ -29,14 +27,14 @@ const INPUT_FACTS: [&str; 4] = ["drift", "rows", "latency", "error_rate"];
 impl MonitorWindow<'_> {
     /// Records what is new about the window. Returns a message for each alert that fires.
     pub(super) async fn evaluate(&self, snapshot: &DatasetSnapshot, is_fresh: bool) -> Result<Vec<String>> {
-        let inputs = self.results.iter().filter(|result| result.kind == ResultKind::Inputs);
+        let inputs = self.results.iter().filter(|result| result.kind == MonitorResultKind::Inputs);
         let recorded: u64 = latest_of_each(inputs).iter().filter_map(|known| known.facts["answers"].as_u64()).sum();
         let predictions = self.count_predictions(snapshot, self.window.start_ms..self.window.end_ms).await?;
         let mut messages = Vec::new();
         // Late predictions make a new revision.
         if predictions != recorded {
             for (answers, result) in self.measure_inputs(snapshot).await? {
-                messages.extend(self.record(ResultKind::Inputs, result, json!({ "answers": answers })).await?);
+                messages.extend(self.record(MonitorResultKind::Inputs, result, json!({ "answers": answers })).await?);
             }
         }
         if predictions > 0 && is_fresh {
@@ -66,7 +64,7 @@ impl MonitorWindow<'_> {
         let (now, before) = (self.project.now().project_ms, &self.results);
         let Some(data) = snapshot.find(task.data.as_str()) else { return Ok(Vec::new()) };
         let digest = json!(data.version.digest);
-        let quality = latest_of_each(before.iter().filter(|result| result.kind == ResultKind::Quality));
+        let quality = latest_of_each(before.iter().filter(|result| result.kind == MonitorResultKind::Quality));
         let is_current = |number| quality.iter().any(|known| known.number == number && known.facts["data"] == digest);
         if !quality.is_empty() && before.iter().all(|known| is_current(known.number)) {
             return Ok(Vec::new());
@@ -85,12 +83,12 @@ impl MonitorWindow<'_> {
             let share = result.labelled().unwrap_or(0.0);
             let recorded = before
                 .iter()
-                .filter(|known| known.kind == ResultKind::Quality && known.number.to_string() == result.version)
+                .filter(|known| known.kind == MonitorResultKind::Quality && known.number.to_string() == result.version)
                 .max_by_key(|known| known.revision)
                 .map(|known| known.facts["result"]["labelled_rows"].as_u64().unwrap_or_default());
             let has_enough = result.labelled_rows > 0 && (share >= LABELLED_SHARE || is_delay_over);
             if has_enough && recorded != Some(result.labelled_rows) {
-                messages.extend(self.record(ResultKind::Quality, result, json!({ "data": digest })).await?);
+                messages.extend(self.record(MonitorResultKind::Quality, result, json!({ "data": digest })).await?);
             }
         }
         lock(&state.unlabelled).insert(key, inputs);
@@ -99,7 +97,7 @@ impl MonitorWindow<'_> {
 
     /// Stores a result with its `inputs` and, for the current champion, fires and resolves its alerts, in one
     /// transaction. Returns a message for each alert that fires.
-    async fn record(&self, kind: ResultKind, mut result: WindowResult, inputs: Value) -> Result<Vec<String>> {
+    async fn record(&self, kind: MonitorResultKind, mut result: WindowResult, inputs: Value) -> Result<Vec<String>> {
         let kernel = &self.caller.kernel;
         let at = self.project.now();
         let number: i64 = result.version.parse().unwrap_or_default();
@@ -107,8 +105,8 @@ impl MonitorWindow<'_> {
         let mut existing = results_of(self.caller, self.project, self.name, self.window).await?;
         existing.retain(|known| known.number == number);
         let latest = |kind| existing.iter().find(|known| known.kind == kind);
-        if kind == ResultKind::Quality
-            && let Some(inputs) = latest(ResultKind::Inputs)
+        if kind == MonitorResultKind::Quality
+            && let Some(inputs) = latest(MonitorResultKind::Inputs)
             && let Ok(inputs) = serde_json::from_value::<WindowResult>(inputs.facts["result"].clone())
         {
             result = WindowResult { metrics: result.metrics, labelled_rows: result.labelled_rows, ..inputs };
@@ -156,7 +154,7 @@ impl MonitorWindow<'_> {
     /// The open alerts that a result resolves, and the alerts that it fires.
     async fn alerts_of(
         &self,
-        kind: ResultKind,
+        kind: MonitorResultKind,
         result: &WindowResult,
         facts: &Value,
         number: i64,
@@ -168,7 +166,7 @@ impl MonitorWindow<'_> {
         for (name, rule) in &self.monitor.alerts {
             let needs_outcomes = rule.roots().iter().any(|root| !INPUT_FACTS.contains(root));
             let rows = if needs_outcomes { result.labelled_rows } else { result.rows };
-            if needs_outcomes != (kind == ResultKind::Quality) || rows < self.monitor.min_rows {
+            if needs_outcomes != (kind == MonitorResultKind::Quality) || rows < self.monitor.min_rows {
                 continue;
             }
             let evaluation = rule.evaluate(facts);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use perennial_config::GraphNode;
 use perennial_core::Result;
 use perennial_core::cause::Cause;
+use perennial_core::entity::PipelineKind;
 use perennial_core::name::StepName;
 use perennial_core::state::PipelineRunState;
-use perennial_store::pipeline_runs::PipelineKind;
 
 use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_kernel::{Caller, wrong_state};

@@ -5,10 +5,8 @@ use std::sync::Arc;
 use perennial_config::Monitor;
 use perennial_core::Result;
 use perennial_core::calendar::{Duration, Window};
-use perennial_core::entity::AlertSubject;
+use perennial_core::entity::{AlertSubject, Endpoint, MonitorResult, MonitorResultKind};
 use perennial_core::name::MonitorName;
-use perennial_store::endpoints::Endpoint;
-use perennial_store::monitor_results::{MonitorResult, ResultKind};
 use perennial_store::{endpoints, monitor_results, promotions};
 use serde_json::json;
 
@@ -88,7 +86,8 @@ pub(super) async fn results_of(
 
 /// Whether the quality of every version with predictions in the window is known.
 pub(super) fn is_quality_known(results: &[MonitorResult]) -> bool {
-    let is_known = |number| results.iter().any(|known| known.number == number && known.kind == ResultKind::Quality);
+    let is_known =
+        |number| results.iter().any(|known| known.number == number && known.kind == MonitorResultKind::Quality);
     !results.is_empty()
         && results.iter().all(|result| result.facts["result"]["rows"] == json!(0) || is_known(result.number))
 }

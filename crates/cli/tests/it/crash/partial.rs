@@ -1,8 +1,8 @@
 //! Partial states that a kill leaves only at rare moments, created directly in the store.
 
+use perennial_core::entity::{Load, LoadOrigin};
 use perennial_core::id::LoadId;
 use perennial_core::state::LoadState;
-use perennial_store::loads::{Load, LoadOrigin};
 use perennial_store::{Options, Store, datasets, loads, projects};
 use serde_json::json;
 

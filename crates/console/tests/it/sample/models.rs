@@ -1,18 +1,14 @@
 //! Model versions, evidence and decisions.
 
 use perennial_core::calendar::Window;
-use perennial_core::entity::{DecisionBody, GateResult};
+use perennial_core::entity::{Decision, DecisionBody, GateResult, ModelAlias, ModelVersion, RegisteredModel, Release};
 use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::release::ReleaseContent;
 use perennial_core::rule::{Evaluation, Skipped, Verdict};
 use perennial_core::state::ModelVersionState;
 use perennial_monitoring::Reference;
 use perennial_release::evidence::{Evidence, ModelFacts};
-use perennial_store::decisions::Decision;
-use perennial_store::lineage::{Node, NodeKind};
-use perennial_store::model_versions::ModelVersion;
-use perennial_store::registered_models::{ModelAlias, RegisteredModel};
-use perennial_store::releases::Release;
 use perennial_store::{Tx, decisions, evidence, lineage, model_versions, registered_models, releases, step_runs};
 use serde_json::{Value, json};
 
@@ -87,7 +83,7 @@ impl Rows {
     async fn judged(&self, tx: &mut Tx) -> Done {
         let (project_id, text) = (self.project.id, &self.words.text);
         let step_run = step_runs::list(tx, self.ids.run).await?.pop().unwrap().id;
-        let row = perennial_store::evidence::Evidence {
+        let row = perennial_core::entity::Evidence {
             id: self.ids.evidence,
             project_id,
             pipeline_run_id: self.ids.run,
