@@ -13,6 +13,7 @@ pub mod error;
 pub mod filter;
 pub mod frame;
 pub mod id;
+pub mod latency;
 pub mod ledger;
 pub mod lineage;
 pub mod metric;

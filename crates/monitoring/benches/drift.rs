@@ -4,8 +4,9 @@
 
 use divan::Bencher;
 use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::latency::LatencyHistogram;
 use perennial_core::model::Scores;
-use perennial_monitoring::{LatencyHistogram, Reference, Summary, drift};
+use perennial_monitoring::{Reference, Summary, drift};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -75,7 +76,7 @@ fn latency_of_1000_requests(bencher: Bencher<'_, '_>) {
     let mut random = StdRng::seed_from_u64(1);
     let values: Vec<f64> = (0..1000).map(|_| random.random_range(0.1..20.0)).collect();
     bencher.bench_local(|| {
-        let mut histogram = LatencyHistogram::new();
+        let histogram = LatencyHistogram::new();
         for &value in &values {
             histogram.record(value);
         }

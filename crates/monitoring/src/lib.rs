@@ -10,14 +10,12 @@
 mod drift;
 mod edges;
 mod error;
-mod latency;
 mod reference;
 mod summary;
 mod window;
 
 pub use drift::{BinShares, DRIFT_THRESHOLD, Drift, FeatureDrift, PSI_FLOOR, bin_shares, drift};
 pub use error::Error;
-pub use latency::{LATENCY_ERROR, Latency, LatencyHistogram};
 pub use reference::{Categories, DECILES, Distribution, Feature, MAX_CATEGORIES, Numbers, QUANTILES, Reference};
 pub use summary::{Counts, Summary};
 pub use window::WindowResult;

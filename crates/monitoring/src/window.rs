@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use perennial_core::calendar::Window;
+use perennial_core::latency::Latency;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::drift::Drift;
-use crate::latency::Latency;
 
 /// The result of one model version in one window. Undefined parts are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use perennial_core::calendar::Window;
+use perennial_core::latency::Latency;
 use perennial_core::rule::{Expression, FactSchema, Verdict};
 use perennial_core::task::TaskKind;
-use perennial_monitoring::{Latency, WindowResult, drift};
+use perennial_monitoring::{WindowResult, drift};
 use serde_json::{Value, json};
 
 use crate::oracle::{number, reference, summary};

@@ -1,6 +1,7 @@
 //! Every statistic compared with SciPy and NumPy on the same rows.
 
-use perennial_monitoring::{Distribution, LATENCY_ERROR, LatencyHistogram, drift};
+use perennial_core::latency::{LATENCY_ERROR, LatencyHistogram};
+use perennial_monitoring::{Distribution, drift};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
@@ -144,7 +145,7 @@ fn latency_quantiles_are_within_one_percent_of_numpys() {
     let requests: Vec<Value> =
         cases.iter().map(|values| json!({"kind": "latency", "values": values, "quantiles": quantiles})).collect();
     for (theirs, values) in run_oracle(&requests).iter().zip(&cases) {
-        let mut histogram = LatencyHistogram::new();
+        let histogram = LatencyHistogram::new();
         for &value in values {
             histogram.record(value);
         }

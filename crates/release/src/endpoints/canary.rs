@@ -20,10 +20,10 @@ use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
 
-/// Groups of latencies in which a start counts, for each power of e; finer than the counts' own.
-const LATENCY_STEPS: f64 = 8.0;
-/// Groups that a start reads at most: versions times parts times endings times latencies up to a day.
-const COUNTED_MAX: usize = 10_000;
+/// Groups of latencies that are read after a start, for each power of e: 2 % wide.
+const LATENCY_STEPS: f64 = 50.0;
+/// Limit of groups that are read after a start: versions times roles times results times latencies up to a day.
+const COUNTED_MAX: usize = 20_000;
 
 /// What is declared of a live canary by the project file its endpoint follows, and when it has lasted its time, on
 /// the project clock. `None` without either: such a canary waits.

@@ -2,26 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Number of latency buckets. Bucket bounds are microseconds, each 1.2 times the one before.
-const LATENCY_BUCKETS: usize = 96;
+use perennial_core::latency::LatencyHistogram;
 
 /// Requests answered by one version in one role. Counts requests, not rows; errors are 5xx.
+#[derive(Default)]
 pub struct RequestStats {
     fallbacks: AtomicU64,
     requests: AtomicU64,
     errors: AtomicU64,
-    latency: [AtomicU64; LATENCY_BUCKETS],
-}
-
-impl Default for RequestStats {
-    fn default() -> Self {
-        Self {
-            fallbacks: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-            latency: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
-        }
-    }
+    latency: LatencyHistogram,
 }
 
 impl RequestStats {
@@ -34,8 +23,7 @@ impl RequestStats {
     pub fn record_many(&self, latency_us: u64, is_error: bool, requests: u64) {
         self.requests.fetch_add(requests, Ordering::Relaxed);
         self.errors.fetch_add(if is_error { requests } else { 0 }, Ordering::Relaxed);
-        let bucket = ((latency_us.max(1) as f64).ln() / 1.2_f64.ln()) as usize;
-        self.latency[bucket.min(LATENCY_BUCKETS - 1)].fetch_add(requests, Ordering::Relaxed);
+        self.latency.record_many(latency_us as f64 / 1e3, requests);
     }
 
     /// Counts requests routed to this canary that the champion answered, because they lack inputs of the canary.
@@ -58,18 +46,9 @@ impl RequestStats {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// A latency quantile in milliseconds, at most 20 % above the true one; `None` without requests.
+    /// A latency quantile in milliseconds, within [`LATENCY_ERROR`](perennial_core::latency::LATENCY_ERROR) of the true
+    /// one; `None` without requests.
     pub fn latency_ms(&self, quantile: f64) -> Option<f64> {
-        let counts: Vec<u64> = self.latency.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-        let all: u64 = counts.iter().sum();
-        let rank = (all as f64 * quantile).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        for (bucket, count) in counts.iter().enumerate() {
-            seen += count;
-            if *count > 0 && seen >= rank {
-                return Some(1.2_f64.powi(bucket as i32 + 1) / 1000.0);
-            }
-        }
-        None
+        self.latency.quantile(quantile)
     }
 }

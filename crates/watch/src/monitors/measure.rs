@@ -6,6 +6,7 @@ use std::ops::Range;
 use perennial_config::Task;
 use perennial_core::calendar::Window;
 use perennial_core::frame::{Column, Frame, MISSING, TextColumn};
+use perennial_core::latency::LatencyHistogram;
 use perennial_core::model::Scores;
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FrameRequest, QueryRequest};
@@ -13,7 +14,7 @@ use perennial_core::schema::{Schema, TypeClass};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, Result};
 use perennial_evaluation::{Outcomes, metrics};
-use perennial_monitoring::{Distribution, LatencyHistogram, Reference, Summary, WindowResult, drift};
+use perennial_monitoring::{Distribution, Reference, Summary, WindowResult, drift};
 use perennial_store::{model_versions, monitor_results, promotions};
 
 use super::window::MonitorWindow;
