@@ -42,6 +42,7 @@ fn unpack(name: &str) -> (Place, Value) {
 
 fn upgraded(place: &Place, server: &Server, expected: &Value) {
     lists(server, expected);
+    loads(server, expected);
     predictions(server, expected);
     verified(place, expected);
     runs(server, expected);
@@ -75,6 +76,30 @@ fn lists(server: &Server, expected: &Value) {
         // Latest come first; the start may have added entries to the ledger.
         assert!(listed.ends_with(&wanted), "{name}:\n{listed:#?}\nexpected:\n{wanted:#?}");
         assert!(name == "ledger" || listed.len() == wanted.len(), "{name}: {listed:#?}");
+    }
+}
+
+/// Loads have the state that they had; `discarded` is now `rejected`.
+fn loads(server: &Server, expected: &Value) {
+    let state_of = |load: &Value| match load["state"].as_str().unwrap() {
+        "discarded" => "rejected".to_owned(),
+        state => state.to_owned(),
+    };
+    let fields_of = |load: &Value| {
+        (
+            load["id"].clone(),
+            load["source_path"].clone(),
+            state_of(load),
+            load["arrived"].clone(),
+            load["set_aside"].clone(),
+        )
+    };
+    let listed = server.list(&at("datasets/orders/loads?limit=100"));
+    let listed: Vec<_> = listed.iter().map(fields_of).collect();
+    let wanted: Vec<_> = expected["loads"].as_array().unwrap().iter().map(fields_of).collect();
+    assert_eq!(listed, wanted);
+    for state in ["committed", "held", "rejected"] {
+        assert!(listed.iter().any(|load| load.2 == state), "{state}");
     }
 }
 
