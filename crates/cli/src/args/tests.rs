@@ -35,6 +35,14 @@ fn commands_in(text: &str) -> Vec<&str> {
     commands
 }
 
+/// The arguments in a command line; a quoted text is one argument.
+fn words_of(command: &str) -> Vec<&str> {
+    let parts = command.split(['"', '\'']).enumerate();
+    parts
+        .flat_map(|(place, part)| if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+        .collect()
+}
+
 #[test]
 fn the_arguments_are_consistent() {
     Arguments::command().debug_assert();
@@ -53,8 +61,7 @@ fn every_command_in_documents_and_messages_exists() {
         let text = std::fs::read_to_string(&file).unwrap();
         for command in commands_in(&text).into_iter().filter(|command| !FORMATS.contains(command)) {
             seen += 1;
-            let words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-            let refused = Arguments::try_parse_from(words).err().map(|error| error.kind());
+            let refused = Arguments::try_parse_from(words_of(command)).err().map(|error| error.kind());
             // A text may name a command without its arguments, or with placeholders.
             if matches!(refused, Some(ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument)) {
                 wrong.push(format!("{}: {command}", file.display()));
@@ -98,10 +105,7 @@ fn every_command_with_arguments_has_valid_examples() {
         let has_arguments = command.get_positionals().next().is_some();
         assert!(!has_arguments || !examples.is_empty(), "`{name}` has no example");
         for example in examples {
-            let words = example.split('>').next().unwrap().split('\'').enumerate().flat_map(|(place, part)| {
-                // A quoted text is one argument.
-                if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() }
-            });
+            let words = words_of(example.split('>').next().unwrap());
             Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
         }
     }

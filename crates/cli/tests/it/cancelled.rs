@@ -86,7 +86,7 @@ fn a_running_and_a_waiting_run_of_a_server_are_cancelled_by_id() {
     wait_for_end(&process);
     assert_eq!(states(&place), ["cancelled", "cancelled"]);
     let again = place.run(&["cancel", waiting]);
-    assert!(text(&again.stderr).contains("is over: it is cancelled"), "{again:?}");
+    assert!(text(&again.stderr).contains("has ended: it is cancelled"), "{again:?}");
     assert!(place.good(&["cancel"]).contains("no pipeline run is active"));
     place.good(&["run", "short"]);
 }

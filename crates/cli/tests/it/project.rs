@@ -168,5 +168,5 @@ fn repeated_keys_and_few_test_rows_are_reported() {
     let output = place.run(&["run"]);
     let errors = text(&output.stderr);
     assert!(errors.contains("warning: 10 of 45 rows have a key that others have, too"), "{errors}");
-    assert!(errors.contains("judged on 20 rows only"), "{errors}");
+    assert!(errors.contains("evaluated on only 20 rows"), "{errors}");
 }
