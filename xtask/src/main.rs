@@ -4,6 +4,7 @@
 
 mod bench;
 mod changelog;
+mod fuzz;
 mod lint;
 mod postgres;
 mod python;
@@ -25,6 +26,7 @@ cargo xtask <verb>
   postgres      a PostgreSQL for tests run by hand; prints its URL, ends with the input of this command
   crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
+  fuzz [name]   a fuzz target for some seconds; `fuzz` alone lists them, `fuzz --check` type-checks them
   schema        generates docs/schema/perennial.schema.json
   protos [--check]
                 generates Rust types from the vendored protobuf definitions
@@ -48,6 +50,7 @@ fn main() -> Result<()> {
         Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
         Some("protos") => run(cargo().args(["run", "--quiet", "--locked", "--package", "protos", "--"]).args(rest)),
         Some("workspace-hack") => workspace_hack::run_verb(rest),
+        Some("fuzz") => fuzz::run_verb(rest),
         Some("changelog") => changelog::release(rest.first()),
         Some("python") => run(std::process::Command::new(python::environment()?).args(rest)),
         Some("help" | "--help" | "-h") | None => {

@@ -5,6 +5,7 @@
 
 mod binary;
 mod data;
+pub mod fuzz;
 mod metadata;
 mod offload;
 mod outputs;

@@ -21,6 +21,7 @@ use perennial_http::Slices;
 use perennial_http::{Options, Perimeter, Routes};
 
 pub use error::{Protocol, surface_of};
+pub use inference::fuzz;
 pub use routes::NOT_FOUND_HINT;
 
 /// Every JSON route.

@@ -8,6 +8,7 @@
 mod diagnostic;
 mod document;
 pub mod file;
+pub mod fuzz;
 mod graph;
 mod parse;
 mod project;

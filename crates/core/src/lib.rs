@@ -12,6 +12,7 @@ pub mod entity;
 pub mod error;
 pub mod filter;
 pub mod frame;
+pub mod fuzz;
 pub mod id;
 pub mod latency;
 pub mod ledger;

@@ -21,4 +21,4 @@ mod table;
 mod types;
 
 pub use engine::{Engine, EngineOptions};
-pub use source::files_below;
+pub use source::{files_below, fuzz};

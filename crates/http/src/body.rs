@@ -40,7 +40,7 @@ pub async fn read(headers: &HeaderMap, mut body: Body, bytes_max: usize) -> Resu
     }
 }
 
-/// Reads the rest of a refused body and drops it: a client in the middle of sending does not read the response, and
+/// Reads the rest of a refused body and drops it: a client in the middle of sending leaves the response unread, and
 /// closing the connection before that discards the response. Bounded in bytes and in time.
 async fn discard(mut body: Body) {
     let reading = async {

@@ -38,9 +38,9 @@ impl Content {
     /// Content of a media type, whose bytes are identified by `digest`.
     ///
     /// # Errors
-    /// When the digest or the media type is no header value.
+    /// When the digest or the media type is not a header value.
     pub fn new(media_type: &str, size_bytes: u64, digest: &str) -> Result<Self> {
-        let invalid = |what: &str| Error::internal(format!("a {what} is no header value"), what.to_owned());
+        let invalid = |what: &str| Error::internal(format!("a {what} is not a header value"), what.to_owned());
         let etag = format!("\"{digest}\"").parse().map_err(|_| invalid("digest"))?;
         let media_type = media_type.parse().map_err(|_| invalid("media type"))?;
         Ok(Self { media_type, size_bytes, etag })

@@ -31,7 +31,7 @@ pub(crate) struct Route {
     pub(crate) path: String,
     /// What it requires of its caller.
     pub(crate) access: Access,
-    /// Whether it tells a prober that the server is alive or ready.
+    /// Whether it is a probe of liveness or readiness.
     pub(crate) is_probe: bool,
     /// Counts and times its requests.
     pub(crate) metrics: RouteMetrics,

@@ -165,7 +165,7 @@ fn connection_builder(idle_max: Duration) -> auto::Builder<TokioExecutor> {
 }
 
 /// The requests of one connection, by which an idle one is found: HTTP/2 has no timeout for that, and neither has the
-/// time before the first bytes tell the version.
+/// time before the first bytes give the version.
 #[derive(Default)]
 struct Activity {
     in_flight: AtomicUsize,

@@ -31,6 +31,10 @@ impl Sql {
         self.dialect
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Adds text of our own.
     pub(crate) fn push(&mut self, text: &str) {
         self.text.push_str(text);

@@ -30,6 +30,7 @@ pub mod decisions;
 pub mod endpoints;
 pub mod evidence;
 pub mod experiments;
+pub mod fuzz;
 pub mod grants;
 pub mod ledger;
 pub mod lineage;

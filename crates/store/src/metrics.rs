@@ -134,7 +134,7 @@ pub async fn latest(conn: &mut Conn, run_id: RunId) -> Result<Vec<MetricPoint>> 
 }
 
 /// Where a page of history ended.
-struct Cursor {
+pub(crate) struct Cursor {
     timestamp_ms: i64,
     step: i64,
     value: f64,
@@ -153,11 +153,11 @@ impl Cursor {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("{}_{}_{:x}_{}", self.timestamp_ms, self.step, self.value.to_bits(), i32::from(self.is_nan))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let refused = || Error::Refused(format!("`{}` is no page token of this list", text.escape_debug()));
         let parts: Vec<&str> = text.split('_').collect();
         let [timestamp_ms, step, value, is_nan] = parts[..] else {

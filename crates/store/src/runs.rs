@@ -16,6 +16,7 @@ mod search;
 
 pub use data::data;
 pub use inputs::{list_inputs, log_inputs};
+pub(crate) use search::select;
 pub use search::{RunSearch, search};
 
 impl Record for Run {

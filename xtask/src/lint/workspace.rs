@@ -100,11 +100,6 @@ impl Layers {
             }
         }
         let transition = table.get("transition");
-        let earlier = transition.and_then(|transition| transition.get("layer")).and_then(toml::Value::as_table);
-        for (name, layer) in earlier.into_iter().flatten() {
-            let layer = layer.as_integer().and_then(|layer| usize::try_from(layer).ok());
-            of.insert(name.clone(), layer.with_context(|| format!("the layer of `{name}` is not a number"))?);
-        }
         Ok(Self {
             of,
             tests: strings(table.get("tests")),

@@ -1,6 +1,6 @@
 //! MLflow's scoring protocol: `/endpoints/{endpoint}/invocations`.
 
-mod payload;
+pub(super) mod payload;
 mod table;
 
 use axum::extract::{Extension, Request, State};

@@ -2,6 +2,7 @@
 
 mod columns;
 mod csv;
+pub mod fuzz;
 mod infer;
 mod json;
 mod listing;

@@ -58,7 +58,8 @@ pub async fn search(conn: &mut Conn, search: &RunSearch) -> Result<Page<Run>> {
     Ok(Page { items, next })
 }
 
-fn select(search: &RunSearch, dialect: Dialect) -> Result<Sql> {
+/// The statement of a search.
+pub(crate) fn select(search: &RunSearch, dialect: Dialect) -> Result<Sql> {
     let mut sql = Sql::new(dialect);
     sql.push(
         "SELECT r.number, r.run_id, r.project_id, r.experiment_id, r.parent_run_id, r.name, r.user_id, r.status, \

@@ -36,3 +36,16 @@ fn error_codes_are_read_from_their_table() {
         ["not-found", "busy"]
     );
 }
+
+#[test]
+fn fuzz_targets_and_property_tests_need_each_other() {
+    let file = |path: &str, text: &str| SourceFile { path: PathBuf::from(path), text: text.to_owned() };
+    let target = file("fuzz/fuzz_targets/a.rs", "perennial_core::fuzz::a(bytes)");
+    let test = file("crates/core/src/fuzz/tests.rs", "perennial_mutation::check(\"a\", a);");
+    let found = fuzz_targets(&[target]);
+    assert_eq!(found, ["fuzz target `a` has no property test: call `perennial_mutation::check(\"a\", …)`"]);
+    let target = file("fuzz/fuzz_targets/a.rs", "perennial_core::fuzz::a(bytes)");
+    assert_eq!(fuzz_targets(&[target, test]), [""; 0]);
+    let test = file("crates/core/src/fuzz/tests.rs", "perennial_mutation::check(\"b\", b);");
+    assert_eq!(fuzz_targets(&[test]), ["fuzz/fuzz_targets/b.rs is missing, its property test exists"]);
+}

@@ -10,7 +10,7 @@ use crate::inference::data::quote_bare;
 const FORMS: [&str; 4] = ["dataframe_split", "dataframe_records", "instances", "inputs"];
 
 /// Reads a JSON body.
-pub(super) fn read(body: &[u8]) -> Result<Table> {
+pub(in crate::inference) fn read(body: &[u8]) -> Result<Table> {
     let object: Map<String, Value> = match serde_json::from_slice(body) {
         Ok(object) => object,
         Err(cause) => {
@@ -132,7 +132,7 @@ fn from_columns(columns: &Map<String, Value>) -> Result<Table> {
 }
 
 /// Reads CSV with a header row.
-pub(super) fn read_csv(body: &[u8]) -> Result<Table> {
+pub(in crate::inference) fn read_csv(body: &[u8]) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().from_reader(body);
     let malformed = |cause: csv::Error| refused(format!("the CSV does not read: {cause}"));
     let names = reader.headers().map_err(malformed)?.clone();

@@ -21,7 +21,7 @@ pub(super) enum Cell {
 
 /// Columns by name, as they came.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Table {
+pub(in crate::inference) struct Table {
     columns: Vec<(String, Vec<Cell>)>,
 }
 
