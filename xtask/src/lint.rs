@@ -9,6 +9,7 @@ mod paths;
 mod source;
 mod spelling;
 mod tidy;
+mod walks;
 mod words;
 mod workspace;
 
@@ -28,7 +29,7 @@ struct Check {
 const CHECKS: &[Check] = &[
     Check {
         name: "layers",
-        what: "crates import lower layers only; the drawing in ARCHITECTURE.md agrees",
+        what: "crates import lower layers only; the drawing and the paths in ARCHITECTURE.md agree",
         run: layers,
     },
     Check { name: "modules", what: "no cycle of more than three files inside a crate", run: modules },
@@ -80,6 +81,7 @@ fn layers(_: &[String]) -> Result<Vec<String>> {
     let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).context("cannot read ARCHITECTURE.md")?;
     let mut findings = layers::check(&members, &layers, |member, package| layers::first_use(&files, member, package));
     findings.extend(drawing::check(&page, &members, &layers));
+    findings.extend(walks::check(&page, &layers, |path| std::fs::read_to_string(root().join(path)).ok()));
     Ok(findings)
 }
 
