@@ -1,7 +1,7 @@
-//! Asking endpoints: the Open Inference Protocol at `/v2`, MLflow's scoring at `/endpoints/{name}`.
+//! Requests to endpoints: the Open Inference Protocol at `/v2`, MLflow's scoring at `/endpoints/{name}`.
 //!
 //! Both make one `Frame` of columns and call the same use case; what differs is how columns are
-//! written and how errors are told.
+//! written and how errors are rendered.
 
 mod binary;
 mod data;

@@ -6,7 +6,7 @@ use perennial_core::port::data::Severity;
 use perennial_core::rule::Verdict;
 use perennial_core::state::{AlertState, CanaryState, LoadState, PipelineRunState, StepRunState};
 
-/// A state told by a word, a shape and a tone. All three are fixed words of ours, so it needs no escaping.
+/// A state shown by a word, a shape and a tone. All three are constants, so they need no escaping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StatusBadge {
     word: &'static str,
@@ -50,7 +50,7 @@ impl StatusBadge {
         self.tone
     }
 
-    /// Nothing to tell yet.
+    /// There is no state yet.
     pub(crate) const NONE: Self = Self::plain("nothing yet");
     /// It answers.
     pub(crate) const CHAMPION: Self = Self::good("champion");

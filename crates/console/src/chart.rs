@@ -1,4 +1,4 @@
-//! Line charts as SVG made on the server; a table with the same numbers stands beside each.
+//! Line charts as SVG made on the server; beside each is a table with the same numbers.
 
 use askama::Template;
 
@@ -201,7 +201,7 @@ impl Scale {
         Self { low: (low / step).floor() * step, high: (high / step).ceil() * step, step, places }
     }
 
-    /// Round values across the chart, with as many places as tell them apart.
+    /// Round values across the chart, with as many decimals as distinguish them.
     fn lines(&self) -> Vec<(f64, String)> {
         let places = (-self.step.log10().floor()).clamp(0.0, 9.0) as usize;
         let count = ((self.high - self.low) / self.step).round() as usize;

@@ -105,7 +105,7 @@ fn texts(tensor: &str, rows: usize, raw: &[u8]) -> Result<Column> {
         let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(|| cut(place))?;
         let (text, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(|| cut(place))?;
         let text = std::str::from_utf8(text)
-            .map_err(|_| refused(format!("element {place} of input `{}` is no UTF-8", shown(tensor))))?;
+            .map_err(|_| refused(format!("element {place} of input `{}` is not UTF-8", shown(tensor))))?;
         texts.push(Some(Cow::Borrowed(text)));
         rest = behind;
     }

@@ -52,7 +52,7 @@ struct Into<'v, 'de> {
 
 impl Into<'_, '_> {
     fn refuse_top<E: serde::de::Error>(&self) -> Result<(), E> {
-        if self.is_top { Err(E::custom("`data` is no array")) } else { Ok(()) }
+        if self.is_top { Err(E::custom("`data` is not an array")) } else { Ok(()) }
     }
 }
 

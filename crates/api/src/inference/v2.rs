@@ -89,7 +89,7 @@ fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
     let refused =
         |why: &str| Error::new(ErrorCode::InvalidArgument, format!("`Inference-Header-Content-Length` {why}"));
     let length =
-        value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is no whole number"))?;
+        value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is not a whole number"))?;
     if length == 0 {
         return Err(refused("is 0: a raw body without JSON is for models with one input")
             .with_hint("send the JSON part with the name of each input"));

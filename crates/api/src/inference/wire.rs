@@ -102,7 +102,7 @@ pub(super) fn read(body: &[u8], json_bytes: Option<usize>) -> Result<Request> {
 }
 
 fn malformed(cause: &serde_json::Error) -> Error {
-    refused(format!("the request does not read: {cause}"))
+    refused(format!("cannot parse the request: {cause}"))
         .with_hint("expected `{\"inputs\": [{\"name\", \"shape\", \"datatype\", \"data\"}, …]}`")
 }
 

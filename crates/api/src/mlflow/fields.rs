@@ -19,7 +19,7 @@ const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Fields {
     values: Map<String, Value>,
-    /// What stands before a field's name in messages: `metrics[0].`.
+    /// The prefix of a field's name in messages: `metrics[0].`.
     path: String,
 }
 
@@ -45,7 +45,7 @@ impl FromRequest<ApiState> for Fields {
 impl Fields {
     fn of_query(uri: &http::Uri) -> Result<Self> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|cause| refused(format!("the query does not read: {cause}")))?;
+            .map_err(|cause| refused(format!("cannot parse the query: {cause}")))?;
         let mut values = Map::new();
         for (key, value) in pairs.0 {
             match values.get_mut(&key) {
@@ -58,7 +58,7 @@ impl Fields {
     }
 
     pub(super) fn of_body(bytes: &Bytes) -> Result<Self> {
-        let unread = |cause: serde_json::Error| refused(format!("the body does not read: {cause}"));
+        let unread = |cause: serde_json::Error| refused(format!("cannot parse the body: {cause}"));
         let value =
             if bytes.is_empty() { Value::Object(Map::new()) } else { serde_json::from_slice(bytes).map_err(unread)? };
         // Old clients send a JSON text that holds the JSON.
@@ -68,7 +68,7 @@ impl Fields {
         };
         match value {
             Value::Object(values) => Self::new(values, String::new()),
-            _ => Err(refused("the body is no JSON object")),
+            _ => Err(refused("the body is not a JSON object")),
         }
     }
 

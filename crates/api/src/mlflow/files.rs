@@ -54,7 +54,7 @@ pub(super) fn routes(routes: JsonRoutes, root: &str) -> JsonRoutes {
         .delete(&below, Access::Authenticated, delete)
 }
 
-/// The one judge of artifact paths: decoded until nothing changes, each form has to stay inside its folder.
+/// Validates an artifact path: each form that decoding yields has to stay inside its folder.
 pub(super) fn judge(path: &str) -> Result<RelativePath> {
     let refuse = |why: &str| refused(format!("Invalid path: {why}"));
     let mut text = path.to_owned();
@@ -63,7 +63,7 @@ pub(super) fn judge(path: &str) -> Result<RelativePath> {
             return Err(refuse("it holds `#`"));
         }
         text.parse::<RelativePath>().map_err(|error| refuse(error.message()))?;
-        let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| refuse("it is no UTF-8"))?.into_owned();
+        let decoded = percent_decode_str(&text).decode_utf8().map_err(|_| refuse("it is not UTF-8"))?.into_owned();
         if decoded == text {
             return path.parse();
         }
@@ -81,7 +81,7 @@ fn place(path: &str) -> Result<Place> {
 }
 
 async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    // What is above the runs is not told.
+    // Folders above those of runs are not listed.
     let found = folder(fields.text("path")?)?.and_then(|path| Place::parse(&path));
     let Some(place) = found else { return Ok(Json(json!({}))) };
     let listed = artifacts::list(&caller, &place).await?;

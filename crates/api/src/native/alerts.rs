@@ -31,7 +31,7 @@ struct Alert {
     /// `firing`, `acknowledged` or `resolved`.
     state: &'static str,
     message: String,
-    /// The model version judged.
+    /// The model version evaluated.
     number: Option<i64>,
     /// Start of the window, where there is one.
     window_start_at: Option<String>,

@@ -19,7 +19,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
 /// A copy of the store.
 #[derive(Serialize, ToSchema)]
 struct Copy {
-    /// Its folder, below the data folder; whoever asked moves it away.
+    /// Its folder, below the data folder; the caller moves it away.
     folder: String,
     /// Heads of the ledger's chains: the copy verifies with each.
     heads: BTreeMap<String, String>,

@@ -28,15 +28,15 @@ struct MonitorResult {
     window_start_ms: i64,
     window_start_at: String,
     window_end_at: String,
-    /// The model version judged.
+    /// The model version evaluated.
     number: i64,
     /// `inputs` (with scores) or `quality`.
     kind: &'static str,
     /// From 1; a later look is a new revision.
     revision: i64,
-    /// Rows looked at, when the facts tell.
+    /// Rows evaluated, if the facts state it.
     rows: Option<u64>,
-    /// Share of drifted features, when the facts tell.
+    /// Share of drifted features, if the facts state it.
     drift_share: Option<f64>,
     /// The task's metric, once outcomes came.
     measures: BTreeMap<String, f64>,

@@ -372,7 +372,7 @@ struct Log {
     kind: Option<String>,
     attempt: i64,
     state: &'static str,
-    /// Standard output and error of a command, or what was told of a step on its way; absent when there is nothing.
+    /// Standard output and error of a command, or the events of a step; absent when there is nothing.
     log: Option<String>,
     /// How it ended, when there is something to say.
     message: Option<String>,

@@ -43,10 +43,10 @@ pub(super) struct Project {
     file_digest: Option<String>,
     /// The project file last submitted.
     file: Option<String>,
-    /// Where its clock stands when it is stepped.
+    /// The time of its clock, when it is stepped.
     clock_at: Option<String>,
     created_at: String,
-    /// What is to be told of the change that this submission made.
+    /// Notes on the change that this submission made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
@@ -113,7 +113,7 @@ async fn create(
     Ok(Json(Project::new(state.app.projects.record(&caller, &project).await?, &project)))
 }
 
-/// A project file to judge; without a text, the one below the server's root.
+/// A project file to validate; without a text, the one below the server's root.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Check {

@@ -263,7 +263,7 @@ struct Evidence {
     id: String,
     pipeline_run_id: String,
     step_run_id: String,
-    /// Split, dataset versions, judged models with their measures and slices, latency, checks, plots.
+    /// Split, dataset versions, evaluated models with their metrics and slices, latency, checks, plots.
     body: Value,
     wall_at: String,
     project_at: String,

@@ -160,7 +160,7 @@ async fn sizes_that_do_not_add_up_are_refused_by_name() {
         (with(2, raw("carrier", "BYTES", 2, &[255, 255, 255, 255])), "`carrier` end within element 0"),
         (
             with(2, raw("carrier", "BYTES", 2, &[texts(&["AA"]), vec![1, 0, 0, 0, 0xff]].concat())),
-            "element 1 of input `carrier` is no UTF-8",
+            "element 1 of input `carrier` is not UTF-8",
         ),
         (with(0, raw("dep_hour", "INT64", 2, &[[0xff; 8], i64::MAX.to_le_bytes()].concat())), "beyond 2^53"),
     ];

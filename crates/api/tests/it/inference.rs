@@ -234,7 +234,7 @@ async fn each_wrong_request_is_refused_by_name_of_the_column() {
     for (body, words) in cases {
         refused(&server.post(INFER, body).await, &words);
     }
-    refused(&server.post_raw(INFER, &[], b"not json".to_vec()).await, &["does not read"]);
+    refused(&server.post_raw(INFER, &[], b"not json".to_vec()).await, &["cannot parse the request"]);
     refused(&server.post_raw(INFER, &[("content-encoding", "br")], b"{}".to_vec()).await, &["`br`", "gzip"]);
 }
 

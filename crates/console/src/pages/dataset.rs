@@ -100,7 +100,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let profile = datasets::profile(&caller, project, &name, None).await?;
     let profile = profile.map(|profile| serde_json::from_value(profile.body)).transpose();
     let profile = profile
-        .map_err(|cause| Error::internal(format!("the profile of dataset `{name}` does not read"), cause))?
+        .map_err(|cause| Error::internal(format!("cannot parse the profile of dataset `{name}`"), cause))?
         .unwrap_or_default();
     let mut checks = datasets::checks(&caller, project, &name, CHECKED_MAX).await?;
     checks.retain(|(load, results)| !results.is_empty() || load.message.is_some());

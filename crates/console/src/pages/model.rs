@@ -46,7 +46,7 @@ struct Told {
     plots: Vec<Picture>,
 }
 
-/// One measure of every judged model.
+/// One metric of every evaluated model.
 struct Measure {
     name: String,
     values: Vec<String>,

@@ -25,7 +25,7 @@ use crate::routing::page;
 
 /// Pipeline runs among which the newest of each step is looked for.
 const RUNS_LOOKED_AT: u32 = 10;
-/// Alerts that are looked at, and those a stage tells.
+/// Alerts that are read, and those that a stage shows.
 const ALERTS_SHOWN: u32 = 100;
 const STAGE_ALERTS: usize = 3;
 
@@ -48,7 +48,7 @@ struct Stage {
     alerts: Vec<String>,
 }
 
-/// What the stages are told from.
+/// What the stages are computed from.
 struct Looked {
     loads: Vec<(String, Load)>,
     datasets: usize,
@@ -186,7 +186,7 @@ fn step(layout: &Layout, looked: &Looked, project: &ProjectState, name: &'static
             }
         })
     };
-    // Of the steps that train, the candidate's tells most.
+    // Of the steps that train, the candidate's is shown.
     let candidate = submission.as_ref().and_then(|now| Some(now.project.release.as_ref()?.model.clone()));
     let is_candidate = |step: &StepRun| trains && candidate.as_ref() == Some(&step.step);
     let of_candidate = looked.steps.iter().find(|(_, step)| is_candidate(step));

@@ -31,7 +31,7 @@ impl Page {
         decision.verdict.into()
     }
 
-    /// Whether a yes is still asked for: of what passed, in a role in which nobody gave it.
+    /// Whether an approval is still needed: the release passed, and no principal in this role approved it.
     fn wants_yes(&self) -> bool {
         let passed = self.told.decisions.first().is_some_and(|decision| decision.verdict == Verdict::Pass);
         let given = |role: &String| self.told.approvals.iter().any(|(approval, _)| approval.role.as_str() == role);

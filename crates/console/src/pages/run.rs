@@ -30,7 +30,7 @@ struct Page {
     run: PipelineRun,
     graph: Option<Graph>,
     steps: Vec<Row>,
-    /// What was told of loads, the decision and the release.
+    /// Events of loads, the decision and the release.
     told: Vec<String>,
 }
 

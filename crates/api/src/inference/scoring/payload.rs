@@ -20,23 +20,23 @@ pub(in crate::inference) fn read(body: &[u8]) -> Result<Table> {
     };
     let mut present = FORMS.into_iter().filter(|form| object.contains_key(*form));
     let (Some(form), None) = (present.next(), present.next()) else {
-        return Err(refused(format!("the body has not exactly one of: {}", FORMS.join(", "))));
+        return Err(refused(format!("expected exactly one of: {}", FORMS.join(", "))));
     };
     match (form, &object[form]) {
         ("dataframe_split", Value::Object(split)) => from_split(split),
-        ("dataframe_split", _) => Err(refused("`dataframe_split` is no object".to_owned())),
+        ("dataframe_split", _) => Err(refused("`dataframe_split` is not an object".to_owned())),
         ("dataframe_records" | "instances" | "inputs", Value::Array(rows)) if rows.is_empty() => {
             Err(refused(format!("`{form}` holds no row")))
         }
         ("dataframe_records", Value::Array(rows)) => from_records(form, rows, true),
         ("instances" | "inputs", Value::Array(rows)) => from_rows(form, rows),
         ("inputs", Value::Object(columns)) => from_columns(columns),
-        (form, _) => Err(refused(format!("`{form}` is no array"))),
+        (form, _) => Err(refused(format!("`{form}` is not an array"))),
     }
 }
 
 fn malformed(cause: &serde_json::Error) -> Error {
-    refused(format!("the body does not read: {cause}"))
+    refused(format!("cannot parse the body: {cause}"))
         .with_hint("expected an object with `dataframe_split`, `dataframe_records`, `instances` or `inputs`")
 }
 
@@ -46,7 +46,7 @@ fn from_split(split: &Map<String, Value>) -> Result<Table> {
     };
     let names = match split.get("columns") {
         Some(Value::Array(names)) => names.iter().map(name_of).collect(),
-        Some(_) => return Err(refused("`columns` of `dataframe_split` is no array".to_owned())),
+        Some(_) => return Err(refused("`columns` of `dataframe_split` is not an array".to_owned())),
         None => numbered(rows.first().and_then(Value::as_array).map_or(0, Vec::len)),
     };
     from_lists("dataframe_split", names, rows)
@@ -64,7 +64,7 @@ fn from_lists(form: &str, names: Vec<String>, rows: &[Value]) -> Result<Table> {
     let mut columns: Vec<(String, Vec<Cell>)> =
         names.into_iter().map(|name| (name, Vec::with_capacity(rows.len()))).collect();
     for (place, row) in rows.iter().enumerate() {
-        let Value::Array(cells) = row else { return Err(refused(format!("row {place} of `{form}` is no array"))) };
+        let Value::Array(cells) = row else { return Err(refused(format!("row {place} of `{form}` is not an array"))) };
         if cells.len() != columns.len() {
             return Err(refused(format!(
                 "row {place} of `{form}` has {} values, expected {}",
@@ -84,7 +84,7 @@ fn from_records(form: &str, rows: &[Value], may_lack: bool) -> Result<Table> {
     let mut columns: Vec<(String, Vec<Cell>)> = Vec::new();
     let mut places: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     for (place, row) in rows.iter().enumerate() {
-        let Value::Object(cells) = row else { return Err(refused(format!("row {place} of `{form}` is no object"))) };
+        let Value::Object(cells) = row else { return Err(refused(format!("row {place} of `{form}` is not an object"))) };
         for (name, cell) in cells {
             let column = *places.entry(name).or_insert_with(|| {
                 columns.push((name.clone(), vec![Cell::Json(Value::Null); place]));
@@ -134,7 +134,7 @@ fn from_columns(columns: &Map<String, Value>) -> Result<Table> {
 /// Reads CSV with a header row.
 pub(in crate::inference) fn read_csv(body: &[u8]) -> Result<Table> {
     let mut reader = csv::ReaderBuilder::new().from_reader(body);
-    let malformed = |cause: csv::Error| refused(format!("the CSV does not read: {cause}"));
+    let malformed = |cause: csv::Error| refused(format!("cannot parse the CSV: {cause}"));
     let names = reader.headers().map_err(malformed)?.clone();
     let mut columns: Vec<(String, Vec<Cell>)> = names.iter().map(|name| (name.to_owned(), Vec::new())).collect();
     for record in reader.records() {
