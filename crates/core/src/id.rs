@@ -108,6 +108,8 @@ ids! {
     EvidenceId, "evidence";
     /// Names an approval.
     ApprovalId, "approval";
+    /// Names a durable job.
+    JobId, "job";
     /// Names a server process, from its start to its end.
     ServerId, "server";
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::error::{Error, ErrorCode};
 
 mod canary;
+mod job;
 mod load;
 mod pipeline;
 mod record;
@@ -16,6 +17,7 @@ mod run;
 mod tests;
 
 pub use canary::{CanaryEvent, CanaryState};
+pub use job::{JobEvent, JobState};
 pub use load::{LoadEvent, LoadState};
 pub use pipeline::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
 pub use record::{AlertEvent, AlertState, Lifecycle, ModelVersionEvent, ModelVersionState, SegmentEvent, SegmentState};

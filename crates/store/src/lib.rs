@@ -32,6 +32,7 @@ pub mod evidence;
 pub mod experiments;
 pub mod fuzz;
 pub mod grants;
+pub mod jobs;
 pub mod ledger;
 pub mod lineage;
 pub mod loads;

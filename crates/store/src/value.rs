@@ -6,13 +6,13 @@ use std::str::FromStr;
 
 use perennial_core::cause::{Cause, ChangeCause};
 use perennial_core::entity::{
-    AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantScope, LoadOrigin,
+    AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantScope, JobClock, LoadOrigin,
     MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind, StepOutputKind,
     TokenKind,
 };
 use perennial_core::id::{
-    AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, LoadId, ModelId, PipelineRunId,
-    PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
+    PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
 };
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::NodeKind;
@@ -22,8 +22,8 @@ use perennial_core::port::data::{Mode, Severity};
 use perennial_core::rule::Verdict;
 use perennial_core::schema::Schema;
 use perennial_core::state::{
-    AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
-    StepRunState,
+    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus,
+    SegmentState, StepRunState,
 };
 use sqlx::{Decode, Postgres, Sqlite, Type};
 
@@ -211,12 +211,12 @@ macro_rules! text_column {
 }
 
 text_column! {
-    Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, LoadId, ModelId, PipelineRunId, PrincipalId,
+    Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId, PrincipalId,
     ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
-    AlertState, CanaryState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
+    AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
-    AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantScope, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
+    AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantScope, JobClock, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
     PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
 }
 

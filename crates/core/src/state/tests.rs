@@ -45,6 +45,7 @@ fn every_word_reads_back_to_its_state() {
     words_read_back(ModelVersionState::ALL);
     words_read_back(AlertState::ALL);
     words_read_back(SegmentState::ALL);
+    words_read_back(JobState::ALL);
 }
 
 #[test]
@@ -124,6 +125,27 @@ fn a_run_may_be_taken_up_again_but_not_put_off_again() {
             assert!(moved.is_err() || moved == Ok(*to));
         }
     }
+}
+
+#[test]
+fn a_job_moves_only_as_its_diagram_says() {
+    use JobEvent::*;
+    let ways = ways(JobState::ALL, &[Claim, Complete, Retry, Hold, Requeue, Cancel], JobState::transition);
+    assert_eq!(
+        ways,
+        [
+            "pending Claim -> running",
+            "pending Cancel -> cancelled",
+            "running Claim -> running",
+            "running Complete -> succeeded",
+            "running Retry -> pending",
+            "running Hold -> held",
+            "running Cancel -> cancelled",
+            "held Requeue -> pending",
+            "held Cancel -> cancelled",
+        ]
+    );
+    assert!(JobState::ALL.iter().all(|state| state.is_open() == state.transition(Cancel).is_ok()));
 }
 
 #[test]

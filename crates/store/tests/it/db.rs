@@ -1,5 +1,7 @@
 //! A fresh database for each test, of either kind.
 
+use std::path::Path;
+
 use perennial_store::{Options, Store};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, SqliteConnection};
@@ -84,14 +86,14 @@ fn url_of(database: &str) -> String {
 
 /// The database that others are copied from, made once for these migrations.
 async fn template(admin: &mut PgConnection) -> String {
-    let migrations = [
-        include_str!("../../migrations/postgres/0001_initial.sql"),
-        include_str!("../../migrations/postgres/0002_reject_loads.sql"),
-    ];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let migrations: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     let digest = migrations
         .iter()
-        .flat_map(|migration| migration.bytes())
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        .flatten()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     let name = format!("perennial_template_{digest:x}");
     sqlx::query("SELECT pg_advisory_lock(7041)").execute(&mut *admin).await.unwrap();
     let known: Option<(i32,)> = sqlx::query_as("SELECT 1 FROM pg_database WHERE datname = $1")

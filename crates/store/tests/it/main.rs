@@ -8,6 +8,8 @@ mod durability;
 mod endpoints;
 mod fixtures;
 mod group_commit;
+mod jobs;
+mod jobs_model;
 mod ledger;
 mod loads_model;
 mod metrics;

@@ -1,0 +1,4 @@
+SELECT id, project_id, kind, payload, unique_key, state, clock, due_ms, attempts, lease_holder, lease_until_ms, message,
+       created_ms, settled_ms
+FROM jobs
+WHERE id = $1
