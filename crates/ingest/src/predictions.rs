@@ -57,7 +57,7 @@ impl Ingest {
             let segment = SealedSegment { caller, project, endpoint, log: &log, number };
             match segment.ingest().await {
                 Ok(()) => {
-                    alerts::resolve_past(caller, project.id, (&segment.subject(), INGEST_FAILED), |_| true).await?
+                    alerts::resolve_past(caller, project.id, (&segment.subject(), INGEST_FAILED), |_| true).await?;
                 }
                 Err(error) => segment.alert(&error).await?,
             }

@@ -23,14 +23,14 @@ use tempfile::TempDir;
 use crate::fakes::{FakeData, FakeTrainer, FixedClock, NoRunner};
 use crate::models::TestModel;
 
-/// Where the wall clock of a test stands at first: 2013-06-01T00:00:00Z.
+/// The wall clock at the start of a test: 2013-06-01T00:00:00Z.
 pub const WALL_MS: i64 = 1_370_044_800_000;
 
 /// A project with one endpoint, `delay`, keyed by `flight_id`.
 pub const PROJECT_FILE: &str = r#"
 [project]
 name = "flights"
-goal = "tell who is late"
+goal = "predict which flights will be late"
 
 [task]
 kind = "binary"
@@ -48,7 +48,7 @@ mode = "append"
 [steps.train]
 train = "linear"
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train"]
 
 [release]
@@ -62,7 +62,7 @@ window = "1 month"
 alerts = { drifted = "drift.share > 0.5" }
 "#;
 
-/// A whole application over a temporary folder.
+/// An application over a temporary folder.
 pub struct TestApp {
     /// The application.
     pub app: Arc<Slices>,
@@ -72,7 +72,7 @@ pub struct TestApp {
     pub data: Arc<FakeData>,
     /// Its trainer.
     pub trainer: Arc<FakeTrainer>,
-    /// Everything it keeps; the project's folder is `root` in it.
+    /// The folder of all its data; the project's folder is `root` in it.
     pub folder: TempDir,
 }
 
@@ -82,7 +82,7 @@ impl TestApp {
         Self::over(tempfile::tempdir()?, None).await
     }
 
-    /// Another server over the same store and blobs, which has just started.
+    /// Another server over the same store, blobs and data engine, which has just started.
     pub async fn beside(other: &Self) -> Result<Self> {
         Self::over(tempfile::tempdir()?, Some(other)).await
     }
@@ -93,15 +93,17 @@ impl TestApp {
             std::fs::create_dir(at(name))?;
         }
         let options = Options { is_durable: false, ..Options::default() };
-        let (store, blobs) = match other {
-            Some(other) => (other.app.kernel.store().clone(), other.app.kernel.services.blobs.clone()),
+        let (store, blobs, data) = match other {
+            Some(other) => {
+                (other.app.kernel.store().clone(), other.app.kernel.services.blobs.clone(), other.data.clone())
+            }
             None => (
                 Store::open(&format!("sqlite://{}", at("metadata.sqlite").display()), options).await?,
                 Blobs::open_folder(&at("blobs"))?,
+                Arc::default(),
             ),
         };
-        let (clock, data) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeData::default()));
-        let trainer = Arc::new(FakeTrainer::default());
+        let (clock, trainer) = (Arc::new(FixedClock::new(WALL_MS)), Arc::new(FakeTrainer::default()));
         let app = Slices::new(Services {
             store,
             blobs,
@@ -155,10 +157,10 @@ impl TestApp {
     /// Submits a project file and has the endpoints follow it, as a server does that starts in its folder.
     pub async fn submit(&self, text: &str) -> Result<Arc<ProjectState>> {
         self.write_file(text)?;
-        let told = |error: perennial_core::Error| anyhow::anyhow!(error.chain());
-        let (project, _) = self.app.projects.submit(&self.system()).await.map_err(told)?;
-        let submission = project.submission().map_err(told)?;
-        self.app.endpoints.apply_declarations(&self.system(), &project, &submission).await.map_err(told)?;
+        let chain = |error: perennial_core::Error| anyhow::anyhow!(error.chain());
+        let (project, _) = self.app.projects.submit(&self.system()).await.map_err(chain)?;
+        let submission = project.submission().map_err(chain)?;
+        self.app.endpoints.apply_declarations(&self.system(), &project, &submission).await.map_err(chain)?;
         Ok(project)
     }
 
@@ -167,20 +169,20 @@ impl TestApp {
         Ok(std::fs::write(self.folder.path().join("root/perennial.toml"), text)?)
     }
 
-    /// Somebody new as caller, with a role on the server.
+    /// A new person as caller, with a role on the server.
     pub async fn caller(&self, name: &str, role: Role) -> Result<Caller> {
         let secret = self.token(name, role, None).await?;
         Ok(Caller::new(self.app.kernel.clone(), access::authenticate(&self.app.kernel, &secret).await?))
     }
 
-    /// A token of somebody new, with a role on a project or, without one, on the server.
+    /// A token of a new person, with a role on a project or, without one, on the server.
     pub async fn token(&self, name: &str, role: Role, project: Option<&ProjectState>) -> Result<String> {
         let token = access::create_person_token(&self.system(), name, role, project.map(|project| project.id)).await?;
         Ok(token.secret)
     }
 
     /// Registers a model as the next version under the project's name and makes it the champion of an
-    /// endpoint, as a promotion would; gives its number.
+    /// endpoint, as a promotion does. Returns its number.
     pub async fn deploy(&self, project: &Arc<ProjectState>, endpoint: &str, model: &TestModel) -> Result<i64> {
         let version = self.register(project, model).await?;
         let (number, model_id, name) = (version.number, version.model_id, endpoint.parse()?);

@@ -1,9 +1,11 @@
 //! Builders, fakes and a test application, for tests only.
 //!
 //! [`TestApp`] is the real application: SQLite and blobs in a temporary folder, the real evaluator, the
-//! real prediction log. What would link DataFusion or start processes is a [`fakes`] part.
+//! real prediction log. Ports whose implementations link DataFusion or start processes have [`fakes`], which pass the
+//! suites of [`conformance`].
 
 mod app;
+pub mod conformance;
 pub mod fakes;
 pub mod models;
 pub mod toml_text;

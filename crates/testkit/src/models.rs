@@ -1,4 +1,4 @@
-//! Small models whose answers can be worked out by hand.
+//! Small models whose predictions can be computed by hand.
 
 use perennial_core::model::{Input, InputKind, Signature};
 use perennial_core::task::TaskKind;
@@ -10,7 +10,7 @@ use perennial_onnx::proto::DataType;
 pub struct TestModel {
     /// The file.
     pub onnx: Vec<u8>,
-    /// What it asks for and answers.
+    /// Its inputs and outputs.
     pub signature: Signature,
 }
 

@@ -19,7 +19,7 @@ use crate::{PROJECT_FILE, TestApp, TestModel, WALL_MS};
 /// Hours in two months: April trains, May tests.
 const ROWS: usize = 60 * 24;
 
-/// A project such as [`PROJECT_FILE`], with rows to learn from.
+/// A project such as [`PROJECT_FILE`], with rows to train on.
 pub struct TrainedProject {
     /// The application.
     pub test: TestApp,
@@ -58,13 +58,13 @@ impl TrainedProject {
         Self { test, project, dataset }
     }
 
-    /// Makes other rows of the dataset the newest, and has the trainer make a model of them.
+    /// Adds a version of the dataset, and sets the model that the trainer returns for it.
     pub async fn renew(&self, number: i64, model: TestModel) {
         self.test.trainer.make(model);
         self.rows(number).await;
     }
 
-    /// Makes other rows of the dataset the newest.
+    /// Adds a version of the dataset.
     pub async fn rows(&self, number: i64) {
         let columns = [
             ("flight_id", TypeClass::Int),
@@ -77,7 +77,7 @@ impl TrainedProject {
         self.version(self.dataset, number, &columns).await;
     }
 
-    /// The next version of a dataset, with these columns.
+    /// Adds a version of a dataset, with these columns.
     pub async fn version(&self, dataset_id: DatasetId, number: i64, columns: &[(&str, TypeClass)]) {
         let field = |(name, class): &(&str, TypeClass)| Field {
             name: (*name).to_owned(),
@@ -117,14 +117,14 @@ impl TrainedProject {
         (run, ended)
     }
 
-    /// Releases; how it ended, in one line.
+    /// Releases. Returns how the run ended, in one line.
     pub async fn release(&self, cause: Cause) -> String {
         self.run(PipelineKind::Release, cause).await.1.expect("the test application works").message.unwrap_or_default()
     }
 
-    /// The version that answers at `delay` as champion.
+    /// The champion at `delay`.
     pub fn answers(&self) -> Option<i64> {
-        self.test.app.endpoints.router.find("delay").map(|live| live.champion().number)
+        self.test.app.endpoints.router.find("delay").map(|deployment| deployment.champion().number)
     }
 }
 

@@ -17,7 +17,7 @@ async fn submitting_makes_the_project_known_and_checking_does_not() {
     let server = Server::start().await;
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
     let checked = server.post("/api/v1/check", json!({})).await.json();
-    assert_eq!((checked["name"].clone(), checked["steps"].clone()), (json!("flights"), json!(["judge", "train"])));
+    assert_eq!((checked["name"].clone(), checked["steps"].clone()), (json!("flights"), json!(["evaluation", "train"])));
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND);
     let submitted = server.post("/api/v1/projects/submit", json!({})).await;
     assert_eq!((submitted.status, submitted.json()["name"].clone()), (StatusCode::OK, json!("flights")));

@@ -97,8 +97,8 @@ async fn a_plan_is_made_by_a_folder_that_came_up_and_the_project_follows_the_one
         let plan = planned.json()["plan"].as_array().unwrap().clone();
         plan.iter().map(|why| why["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(steps(json!({ "folder": looked_at, "steps": ["judge"] })).await, ["more", "train", "judge"]);
-    assert_eq!(steps(json!({})).await, ["train", "judge"]);
+    assert_eq!(steps(json!({ "folder": looked_at, "steps": ["evaluation"] })).await, ["more", "train", "evaluation"]);
+    assert_eq!(steps(json!({})).await, ["train", "evaluation"]);
     assert_eq!(server.get(BASE).await.json(), before);
     assert_eq!(server.get(&format!("{BASE}/pipeline-runs")).await.json()["items"], json!([]));
     assert_eq!(missing(&server, BASE, &[BlobDigest::of(other.as_bytes())]).await, json!([]), "it is not sent twice");

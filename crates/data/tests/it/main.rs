@@ -5,6 +5,7 @@
 mod checks;
 mod columns;
 mod commits;
+mod conformance;
 mod digests;
 mod foreign;
 mod keys;

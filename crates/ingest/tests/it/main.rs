@@ -1,6 +1,15 @@
-//! Rules of the slice over fakes: no data engine, no processes.
+//! The rules of ingest, over a data engine in memory.
 
 #![cfg(test)]
 
-mod collecting;
+mod alerts;
+mod checks;
+mod columns;
+mod datasets;
+mod discovery;
+mod held;
+mod keys;
 mod predictions;
+mod recovery;
+mod replacing;
+mod support;

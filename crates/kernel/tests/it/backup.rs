@@ -46,7 +46,7 @@ async fn what_loads_change_is_copied_while_they_stand_still_and_what_never_chang
     let test = filled().await;
     let (work, seen) = (test.app.kernel.services.work.clone(), Arc::new(Mutex::new(Vec::new())));
     let watched = seen.clone();
-    test.data.watch_still(move |begins| watched.lock().unwrap().push((begins, copied(&work))));
+    test.data.on_pause(move |begins| watched.lock().unwrap().push((begins, copied(&work))));
     backup::create(&test.system()).await.unwrap();
     let standing = vec!["metadata.sqlite", "predictions", "staging", "tables"];
     assert_eq!(*seen.lock().unwrap(), [(true, vec![]), (false, standing)]);

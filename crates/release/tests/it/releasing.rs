@@ -60,11 +60,11 @@ async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
     ended.unwrap();
     assert_eq!(flown.answers(), Some(2), "a version was released while the candidate was judged");
     let steps = pipeline_runs::steps(&flown.test.system(), &flown.project, run.id).await.unwrap();
-    let (judge, _) = steps.iter().find(|(step, _)| step.step.as_str() == "judge").unwrap();
+    let (evaluation, _) = steps.iter().find(|(step, _)| step.step.as_str() == "evaluation").unwrap();
     let mut reader = flown.test.app.kernel.store().read().await.unwrap();
-    let found = evidence::find_by_step_run(&mut reader, judge.id).await.unwrap().unwrap();
+    let found = evidence::find_by_step_run(&mut reader, evaluation.id).await.unwrap().unwrap();
     let judged = found.body["models"].as_array().unwrap().iter().find(|model| model["name"] == "champion").unwrap();
-    assert_eq!((&judged["number"], &judged["digest"]), (&json!(1), &judge.key_parts["champion"]));
+    assert_eq!((&judged["number"], &judged["digest"]), (&json!(1), &evaluation.key_parts["champion"]));
 }
 
 #[tokio::test]

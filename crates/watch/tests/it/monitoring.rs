@@ -231,7 +231,7 @@ async fn a_look_waits_for_no_pipeline_and_one_that_failed_is_run_again() {
     flown.test.clock.advance(month(0).end_ms - WALL_MS);
     answered_in(&flown.test, month(0));
     let turn = Arc::new(Semaphore::new(0));
-    flown.test.data.stage_by(turn.clone());
+    flown.test.data.limit_sql_staging(turn.clone());
     look(&flown.test, &flown.project).await;
     assert_eq!(judged(&flown).await.len(), 1);
     assert!(!flown.test.app.kernel.work.is_empty(), "its data are still being brought up to date");

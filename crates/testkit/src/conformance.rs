@@ -1,0 +1,3 @@
+//! Suites that every implementation of a port passes, the fakes of [`crate::fakes`] included.
+
+pub mod data;

@@ -1,0 +1,5 @@
+//! The fakes pass the suites of their ports.
+
+#![cfg(test)]
+
+mod data;
