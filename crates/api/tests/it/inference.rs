@@ -222,7 +222,7 @@ async fn each_wrong_request_is_refused_by_name_of_the_column() {
             change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64" })),
             vec!["`dep_hour`", "neither `data`"],
         ),
-        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": 1 })), vec!["no array"]),
+        (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": 1 })), vec!["not an array"]),
         (change(0, json!({ "name": "dep_hour", "shape": [1], "datatype": "FP64", "data": [{}] })), vec!["object"]),
         (change(0, tensor("distance", "FP64", json!([1]))), vec!["`distance` is sent twice"]),
         (change(0, tensor("speed", "FP64", json!([1]))), vec!["`speed` is not known", "dep_hour, distance, carrier"]),

@@ -168,7 +168,7 @@ async fn each_wrong_request_is_told_as_mlflow_tells_it() {
     let cases = [
         (json!({}), "BAD_REQUEST", "dataframe_split"),
         (json!({ "inputs": {}, "instances": [] }), "BAD_REQUEST", "exactly one"),
-        (json!({ "dataframe_split": [] }), "BAD_REQUEST", "no object"),
+        (json!({ "dataframe_split": [] }), "BAD_REQUEST", "is not an object"),
         (
             json!({ "dataframe_split": { "columns": ["a", "b"], "data": [[1]] } }),
             "BAD_REQUEST",
