@@ -8,6 +8,7 @@
 
 mod answer;
 mod canary;
+mod promotion;
 mod reconcile;
 
 use std::collections::HashMap;
@@ -16,10 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use perennial_config::Endpoint as Declared;
 use perennial_core::cause::Cause;
-use perennial_core::clock::Instant;
-use perennial_core::entity::{Decision, Endpoint, ModelAlias, NewCanary, Promotion, PromotionKind, Refusal};
-use perennial_core::id::{DecisionId, ModelId, ProjectId, PromotionId};
-use perennial_core::lineage::{Node, NodeKind};
+use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind};
+use perennial_core::id::{DecisionId, ModelId, ProjectId};
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
@@ -27,20 +26,21 @@ use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, endpoints, lineage, model_versions, promotions, registered_models, releases};
-use serde_json::json;
+use perennial_store::{decisions, endpoints, model_versions, releases};
 
-use crate::decisions::{CHAMPION, Decided, load_version, release_node};
+use crate::decisions::{CHAMPION, Decided, load_version};
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
 use perennial_execution::pipelines::Context;
 use perennial_ingest::Ingest;
-use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, ProjectEntry, record, wrong_state};
+use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, wrong_state};
 use perennial_projects::{ProjectState, Projects, Submission};
 
 use crate::catalog;
 
 pub use answer::{Answer, Extra, Request};
 pub use perennial_config::REQUEST_BYTES_MAX;
+pub(crate) use promotion::champion_before;
+use promotion::{promotion, store_promotions};
 use reconcile::followed;
 
 /// The endpoints of this server, and who answers at each.
@@ -322,273 +322,6 @@ async fn find_or_create(
     let inserted = endpoint.clone();
     caller.kernel.store().write(move |tx| Box::pin(async move { Ok(endpoints::insert(tx, &inserted).await?) })).await?;
     Ok(endpoint)
-}
-
-#[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
-fn promotion(
-    caller: &Caller,
-    endpoint: &Endpoint,
-    kind: PromotionKind,
-    to: Option<i64>,
-    decision: Option<DecisionId>,
-    digest: Option<&str>,
-    cause: Cause,
-    at: Instant,
-) -> Promotion {
-    Promotion {
-        id: PromotionId::generate(),
-        project_id: endpoint.project_id,
-        endpoint: Some(endpoint.name.clone()),
-        model_id: endpoint.model_id,
-        alias: endpoint.alias.clone(),
-        from_number: endpoint.champion_number,
-        to_number: to,
-        kind,
-        decision_id: decision,
-        release_digest: digest.map(str::to_owned),
-        cause,
-        actor: caller.principal.name.clone(),
-        wall_ms: at.wall_ms,
-        project_ms: at.project_ms,
-    }
-}
-
-/// The last of a transaction that changed who answers, at one endpoint each; with the refusal of the release it
-/// took back at the first.
-async fn store_promotions(
-    tx: &mut perennial_store::Tx,
-    changes: &[Promotion],
-    refusal: Option<&Refusal>,
-    cause: Option<&str>,
-    at: Instant,
-) -> Result<()> {
-    for promotion in changes {
-        promotions::insert(tx, promotion).await?;
-        let node = Node { kind: NodeKind::Promotion, id: promotion.id.to_string() };
-        if let Some(digest) = &promotion.release_digest {
-            lineage::add(tx, promotion.project_id, &release_node(digest), &node, at.wall_ms).await?;
-        }
-        if let Some(endpoint) = &promotion.endpoint {
-            let answering = Node { kind: NodeKind::Endpoint, id: endpoint.to_string() };
-            lineage::add(tx, promotion.project_id, &node, &answering, at.wall_ms).await?;
-        }
-    }
-    if let Some(refusal) = refusal {
-        releases::refuse(tx, refusal).await?;
-    }
-    for promotion in changes {
-        let payload = json!({
-            "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
-            "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
-        });
-        let entry = ProjectEntry {
-            project: promotion.project_id,
-            noun: "promotion",
-            subject: promotion.id.to_string(),
-            verb: promotion.kind.as_str(),
-            actor: &promotion.actor,
-            cause,
-            at,
-            payload,
-        };
-        record(tx, entry).await?;
-    }
-    let Some((refusal, promotion)) = refusal.zip(changes.first()) else { return Ok(()) };
-    let entry = ProjectEntry {
-        project: refusal.project_id,
-        noun: "release",
-        subject: refusal.release_digest.clone(),
-        verb: "refuse",
-        actor: &promotion.actor,
-        cause,
-        at,
-        payload: json!({ "endpoint": refusal.endpoint, "number": refusal.number, "promotion": promotion.id }),
-    };
-    record(tx, entry).await
-}
-
-impl Endpoints {
-    /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
-    /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
-    /// A rollback refuses the release it takes back to triggers, in the same transaction.
-    #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
-    pub(crate) async fn promote(
-        self: &Arc<Self>,
-        caller: &Caller,
-        project: &Arc<ProjectState>,
-        endpoint: &Endpoint,
-        number: i64,
-        decision: Option<DecisionId>,
-        digest: Option<&str>,
-        kind: PromotionKind,
-        cause: Cause,
-        refusal: Option<Refusal>,
-    ) -> Result<()> {
-        let ready = self.ready(project, endpoint, number).await?;
-        let at = project.now();
-        let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
-        let alias =
-            ModelAlias { model_id: endpoint.model_id, alias: endpoint.alias.clone(), number, updated_ms: at.wall_ms };
-        let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
-        let ends_canary = endpoint.is_canary_live();
-        let (shared, project) = (self.clone(), project.clone());
-        // The record and the swap complete together, even when the caller is dropped in between.
-        let promoted = self.kernel.work.finish("promotion", async move {
-            let switched = shared
-                .kernel
-                .store()
-                .write(move |tx| {
-                    Box::pin(async move {
-                        let mut current = stored;
-                        if ends_canary {
-                            let event = if current.canary_number == Some(number) {
-                                CanaryEvent::Promote
-                            } else {
-                                CanaryEvent::RollBack
-                            };
-                            endpoints::apply_canary(tx, &current, event, at.wall_ms).await?;
-                            current = endpoints::get(tx, current.project_id, &current.name).await?;
-                        }
-                        registered_models::set_alias(tx, &alias).await?;
-                        endpoints::set_champion(tx, &current, Some(number), at.project_ms, at.wall_ms).await?;
-                        let (mut switched, mut promotions) = (vec![current.name], vec![promotion]);
-                        for follower in endpoints::list_following(tx, alias.model_id, &alias.alias).await? {
-                            if follower.champion_number != Some(number) && !follower.is_retired() {
-                                endpoints::set_champion(tx, &follower, Some(number), at.project_ms, at.wall_ms).await?;
-                                promotions.push(Promotion {
-                                    id: PromotionId::generate(),
-                                    endpoint: Some(follower.name.clone()),
-                                    from_number: follower.champion_number,
-                                    ..promotions[0].clone()
-                                });
-                                switched.push(follower.name);
-                            }
-                        }
-                        store_promotions(tx, &promotions, refusal.as_ref(), cause_text.as_deref(), at).await?;
-                        Ok(switched)
-                    })
-                })
-                .await?;
-            for name in switched {
-                shared.refresh(&project, &name, Some(&ready)).await?;
-            }
-            Ok(())
-        });
-        promoted.await.ok_or_else(|| wrong_state("the server stopped while the promotion was under way"))?
-    }
-}
-
-impl Endpoints {
-    /// One call back: ends a canary under way, else puts the champion before this one back. Needs no gate.
-    pub async fn rollback(
-        self: &Arc<Self>,
-        caller: &Caller,
-        project: &Arc<ProjectState>,
-        name: &EndpointName,
-    ) -> Result<String> {
-        caller.require(Permission::Approve, project.id)?;
-        let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
-        let cause = Cause::person(&caller.principal.name);
-        if endpoint.is_canary_live() {
-            let number = endpoint.canary_number.unwrap_or_default();
-            self.end_canary(caller, project, &endpoint, cause).await?;
-            return Ok(format!(
-                "the canary of version {number} at `{name}` is over; version {} answers alone",
-                endpoint.champion_number.unwrap_or_default()
-            ));
-        }
-        let Some(now) = endpoint.champion_number else {
-            return Err(wrong_state(format!("nothing answers at `{name}` yet: there is nothing to roll back")));
-        };
-        let Some(before) = champion_before(&caller.kernel, &endpoint).await? else {
-            return Err(wrong_state(format!(
-                "version {now} is the first that answered at `{name}`: there is none before it"
-            )));
-        };
-        let digest = release_of(caller, &endpoint, before).await?;
-        let refused = release_of(caller, &endpoint, now).await?;
-        let refusal = refused.map(|digest| refusal(project, &endpoint, digest, now, &cause));
-        self.promote(
-            caller,
-            project,
-            &endpoint,
-            before,
-            None,
-            digest.as_deref(),
-            PromotionKind::Rollback,
-            cause,
-            refusal,
-        )
-        .await?;
-        Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back"))
-    }
-}
-
-/// The version that a rollback brings back: the one that the champion was promoted in place of.
-pub(crate) async fn champion_before(kernel: &Kernel, endpoint: &Endpoint) -> Result<Option<i64>> {
-    let Some(now) = endpoint.champion_number else { return Ok(None) };
-    let known = promotions::list_of_version(&mut *kernel.store().read().await?, endpoint.model_id, now).await?;
-    let is_promotion = |promotion: &Promotion| {
-        promotion.kind == PromotionKind::Promotion
-            && promotion.to_number == Some(now)
-            && promotion.from_number.is_some()
-    };
-    Ok(known.into_iter().find(is_promotion).and_then(|promotion| promotion.from_number))
-}
-
-async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result<Option<String>> {
-    let all = releases::list_of_version(&mut *caller.kernel.store().read().await?, endpoint.model_id, number).await?;
-    Ok(all.into_iter().next().map(|release| release.digest))
-}
-
-/// A release that triggers may not bring to the endpoint again.
-fn refusal(project: &ProjectState, endpoint: &Endpoint, digest: String, number: i64, cause: &Cause) -> Refusal {
-    let at = project.now();
-    Refusal {
-        project_id: project.id,
-        endpoint: endpoint.name.clone(),
-        release_digest: digest,
-        number,
-        cause: cause.clone(),
-        wall_ms: at.wall_ms,
-        project_ms: at.project_ms,
-    }
-}
-
-impl Endpoints {
-    /// Ends a canary by rollback; its release is refused to triggers.
-    pub(crate) async fn end_canary(
-        self: &Arc<Self>,
-        caller: &Caller,
-        project: &Arc<ProjectState>,
-        endpoint: &Endpoint,
-        cause: Cause,
-    ) -> Result<()> {
-        let at = project.now();
-        let digest = endpoint.canary_release_digest.clone();
-        let mut promotion = promotion(
-            caller,
-            endpoint,
-            PromotionKind::Rollback,
-            None,
-            endpoint.canary_decision_id,
-            digest.as_deref(),
-            cause.clone(),
-            at,
-        );
-        promotion.from_number = endpoint.canary_number;
-        let refusal = digest
-            .zip(endpoint.canary_number)
-            .map(|(digest, number)| refusal(project, endpoint, digest, number, &cause));
-        let (stored, cause_text) = (endpoint.clone(), caller.cause_text());
-        self.as_one(project, &endpoint.name, None, move |tx| {
-            Box::pin(async move {
-                endpoints::apply_canary(tx, &stored, CanaryEvent::RollBack, at.wall_ms).await?;
-                store_promotions(tx, &[promotion], refusal.as_ref(), cause_text.as_deref(), at).await
-            })
-        })
-        .await
-    }
 }
 
 impl Endpoints {

@@ -88,8 +88,11 @@ fn json_bytes(headers: &HeaderMap) -> Result<Option<usize>> {
     let Some(value) = headers.get(&JSON_BYTES) else { return Ok(None) };
     let refused =
         |why: &str| Error::new(ErrorCode::InvalidArgument, format!("`Inference-Header-Content-Length` {why}"));
-    let length =
-        value.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(|| refused("is not a whole number"))?;
+    let length = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .ok_or_else(|| refused("is not a whole number"))?;
     if length == 0 {
         return Err(refused("is 0: a raw body without JSON is for models with one input")
             .with_hint("send the JSON part with the name of each input"));

@@ -84,7 +84,9 @@ fn from_records(form: &str, rows: &[Value], may_lack: bool) -> Result<Table> {
     let mut columns: Vec<(String, Vec<Cell>)> = Vec::new();
     let mut places: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     for (place, row) in rows.iter().enumerate() {
-        let Value::Object(cells) = row else { return Err(refused(format!("row {place} of `{form}` is not an object"))) };
+        let Value::Object(cells) = row else {
+            return Err(refused(format!("row {place} of `{form}` is not an object")));
+        };
         for (name, cell) in cells {
             let column = *places.entry(name).or_insert_with(|| {
                 columns.push((name.clone(), vec![Cell::Json(Value::Null); place]));
