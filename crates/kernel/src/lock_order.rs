@@ -78,6 +78,7 @@ impl OrderedMutex {
 
 impl OrderedGuard {
     /// Counts the lock as held by the present task. The task that a guard moves into calls this first.
+    #[must_use]
     pub fn adopt(self) -> Self {
         #[cfg(debug_assertions)]
         let this = {

@@ -26,7 +26,7 @@ use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, endpoints, model_versions, releases};
+use perennial_store::{decisions, endpoints, model_versions, promotions, releases};
 
 use crate::decisions::{CHAMPION, Decided, load_version};
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};

@@ -8,6 +8,7 @@ mod app;
 pub mod conformance;
 pub mod fakes;
 pub mod models;
+#[expect(clippy::panic, reason = "a mistake of a test ends it")]
 pub mod toml_text;
 mod trained;
 

@@ -15,9 +15,8 @@ pub fn set(text: &str, path: &str, value: &str) -> String {
     if let Some(found) = find(text, path) {
         return splice(text, found.value, value);
     }
-    let (parent, key) = match path.rsplit_once('.') {
-        None => return format!("{path} = {value}\n{text}"),
-        Some(split) => split,
+    let Some((parent, key)) = path.rsplit_once('.') else {
+        return format!("{path} = {value}\n{text}");
     };
     let table = existing(text, parent);
     if table.is_section {

@@ -1,6 +1,7 @@
 //! The code that ARCHITECTURE.md names exists, and each path through it leads downward.
 
 use super::workspace::Layers;
+use std::path::Path;
 
 /// How the heading of a section begins that describes a path through the code.
 const PATH_HEADING: &str = "## The path of ";
@@ -19,7 +20,12 @@ impl<'a> Reference<'a> {
     fn parse(name: &'a str) -> Option<Self> {
         let (path, function) = name.split_once("::")?;
         let (krate, file) = path.split_once('/')?;
-        path.ends_with(".rs").then_some(Self { name, krate, file, function })
+        Path::new(path).extension().is_some_and(|extension| extension == "rs").then_some(Self {
+            name,
+            krate,
+            file,
+            function,
+        })
     }
 }
 

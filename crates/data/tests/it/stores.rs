@@ -135,7 +135,7 @@ async fn inside_the_store() {
     assert_error(
         &engine.fingerprint(&files, "tables/secret").await.unwrap_err(),
         "invalid-argument",
-        &["no file of the source"],
+        &["is not a file of the source"],
     );
     let options = StageOptions::new(StageInput::Files { source: files, files: listed });
     let load = perennial_core::id::LoadId::generate();

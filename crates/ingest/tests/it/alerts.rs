@@ -25,9 +25,10 @@ async fn a_broken_file_alerts_once_and_resolves_when_it_is_repaired_or_removed()
             assert_eq!(states(&test).await, faulty(&[Firing]));
         }
         assert!(test.alerts().await[0].2.contains("a.csv line 2"), "{:?}", test.alerts().await);
-        match is_removed {
-            true => test.test.data.remove_file("a.csv"),
-            false => test.offer(&[("a.csv", "n,m\n1,2\n")]),
+        if is_removed {
+            test.test.data.remove_file("a.csv");
+        } else {
+            test.offer(&[("a.csv", "n,m\n1,2\n")]);
         }
         test.collect().await;
         assert_eq!(states(&test).await, faulty(&[Resolved]));

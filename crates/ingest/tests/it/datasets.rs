@@ -103,6 +103,10 @@ async fn a_dataset_with_a_mistyped_name_is_suggested() {
     assert_eq!(error.hint(), Some("known here: `flown`"));
 }
 
+fn code<T>(result: Result<T>) -> Option<ErrorCode> {
+    result.err().map(|error| error.code())
+}
+
 #[tokio::test]
 async fn every_read_needs_the_permission_to_read() {
     let test = three_versions().await;
@@ -112,9 +116,6 @@ async fn every_read_needs_the_permission_to_read() {
     let principal = perennial_kernel::access::authenticate(&other.test.app.kernel, &secret).await.unwrap();
     let caller = perennial_kernel::Caller::new(test.test.app.kernel.clone(), principal);
     let (project, load) = (&test.project, test.loads("flown").await.remove(0).id);
-    fn code<T>(result: Result<T>) -> Option<ErrorCode> {
-        result.err().map(|error| error.code())
-    }
     let codes = [
         code(datasets::list(&caller, project).await),
         code(datasets::get(&caller, project, &flown).await),
