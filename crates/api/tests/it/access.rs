@@ -170,7 +170,7 @@ async fn a_steps_token_reads_its_project_and_starts_nothing() {
         .await;
     assert_eq!(run.status, StatusCode::FORBIDDEN);
     assert!(run.message().contains("a step's token"), "{}", run.text());
-    let edited = perennial_testkit::PROJECT_FILE.replace("tell who is late", "tell nobody");
+    let edited = perennial_testkit::PROJECT_FILE.replace("predict which flights will be late", "tell nobody");
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), edited).unwrap();
     let submitted = server.call_as(&token.secret, Method::POST, "/api/v1/projects/submit", None).await;
     assert_eq!(submitted.status, StatusCode::FORBIDDEN, "{}", submitted.text());

@@ -22,7 +22,7 @@ async fn submitting_makes_the_project_known_and_checking_does_not() {
     let submitted = server.post("/api/v1/projects/submit", json!({})).await;
     assert_eq!((submitted.status, submitted.json()["name"].clone()), (StatusCode::OK, json!("flights")));
     assert_eq!(server.get(BASE).await.json()["file_digest"], checked["digest"]);
-    assert_eq!(server.get(BASE).await.json()["goal"], json!("tell who is late"));
+    assert_eq!(server.get(BASE).await.json()["goal"], json!("predict which flights will be late"));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn lists_page_by_cursor() {
     for place in 0..3 {
         server
             .test
-            .submit(&perennial_testkit::PROJECT_FILE.replace("who is late", &format!("who is late {place}")))
+            .submit(&perennial_testkit::PROJECT_FILE.replace("will be late", &format!("will be late {place}")))
             .await
             .unwrap();
     }

@@ -52,7 +52,10 @@ async fn a_folder_that_came_up_is_the_project_and_is_not_sent_twice() {
     let files = [("perennial.toml", PROJECT_FILE), ("data/a.csv", "flight_id\n1\n"), ("data/deep/er/b.csv", "x\n")];
     let sent = folder(&server, &files).await;
     let submitted = submit(&server, sent).await;
-    assert_eq!((submitted.status, submitted.json()["goal"].clone()), (StatusCode::OK, json!("tell who is late")));
+    assert_eq!(
+        (submitted.status, submitted.json()["goal"].clone()),
+        (StatusCode::OK, json!("predict which flights will be late"))
+    );
     assert_eq!(server.get(BASE).await.json()["file"], json!(PROJECT_FILE));
 
     let of = |text: &str| BlobDigest::of(text.as_bytes());

@@ -17,7 +17,7 @@ use perennial_store::pipeline_runs;
 /// Steps that a message names, at most.
 const STEPS_NAMED_MAX: usize = 20;
 
-/// Records a pipeline run as pending; [`Execution::activate`] begins it.
+/// Records a pipeline run as pending; `Execution::activate` begins it.
 pub async fn request(
     caller: &Caller,
     project: &Arc<ProjectState>,
