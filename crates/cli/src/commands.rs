@@ -6,7 +6,6 @@ mod lists;
 pub(crate) use lists::{explained, items};
 mod pipeline;
 mod store;
-pub(crate) use store::record_restore;
 mod up;
 pub(crate) use up::up;
 mod upload;

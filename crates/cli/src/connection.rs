@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use perennial_core::{Error, ErrorCode};
+use perennial_server::{Resume, ServeOptions, ServerPaths};
 
 use crate::client::Client;
 use crate::data_folder;
-use crate::embedded_server::{EmbeddedServer, Resume, ServeOptions, ServerFile};
+use crate::embedded_server::{EmbeddedServer, Lifetime, ServerFile, loopback};
 use crate::output::user_error;
-use crate::wiring::ServerPaths;
 
 /// The time between two attempts to start a server or to reach the running one.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -55,7 +55,7 @@ impl Connection {
             artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
             may_step_clock: true,
         };
-        Ok(match start_or_connect(&paths, &ServeOptions::embedded()).await? {
+        Ok(match start_or_connect(&paths, &loopback(), Lifetime::Command).await? {
             ServerHandle::Started(server) => {
                 Self { client: server.client()?, server: Some(*server), is_remote: false, is_persistent: false }
             }
@@ -76,14 +76,14 @@ impl Connection {
     /// Resumes pipeline runs that an earlier server did not finish, if this command started the server.
     pub(crate) async fn resume(&self, which: Resume) -> Result<()> {
         match &self.server {
-            Some(server) => server.resume(which).await,
+            Some(server) => Ok(server.resume(which).await?),
             None => Ok(()),
         }
     }
 
     /// How many pipeline runs are interrupted; 0 if another process runs the server, which resumes them itself.
     pub(crate) fn interrupted(&self) -> usize {
-        self.server.as_ref().map_or(0, EmbeddedServer::interrupted)
+        self.server.as_ref().map_or(0, |server| server.interrupted())
     }
 
     /// Stops the server if this command started it.
@@ -108,9 +108,13 @@ pub(crate) enum ServerHandle {
 ///
 /// # Errors
 /// `not-ready` if another process holds the folder and never answers.
-pub(crate) async fn start_or_connect(paths: &ServerPaths, options: &ServeOptions) -> Result<ServerHandle> {
+pub(crate) async fn start_or_connect(
+    paths: &ServerPaths,
+    options: &ServeOptions,
+    lifetime: Lifetime,
+) -> Result<ServerHandle> {
     for _ in 0..ATTEMPTS_MAX {
-        if let Some(server) = EmbeddedServer::start(paths, options.clone()).await? {
+        if let Some(server) = EmbeddedServer::start(paths, options.clone(), lifetime).await? {
             return Ok(ServerHandle::Started(Box::new(server)));
         }
         if let Some((client, file)) = find_running(&paths.data).await {

@@ -15,16 +15,16 @@ use anyhow::{Context, Result, bail};
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use perennial_core::ErrorCode;
+use perennial_server::ServerPaths;
 use serde_json::{Value, json};
 
 use crate::args::{Demo, Switch, Up};
 use crate::client::Client;
 use crate::commands::{submit, up};
-use crate::embedded_server::{EmbeddedServer, ServeOptions};
+use crate::embedded_server::{EmbeddedServer, Lifetime, loopback};
 use crate::examples;
 use crate::follow::follow;
 use crate::output::{say, thousands, user_error};
-use crate::wiring::ServerPaths;
 
 /// Marks a folder that the demo created and may replace.
 const MARK: &str = ".perennial-demo";
@@ -48,7 +48,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         artifacts: None,
         may_step_clock: true,
     };
-    let Some(server) = EmbeddedServer::start(&paths, ServeOptions::embedded()).await? else {
+    let Some(server) = EmbeddedServer::start(&paths, loopback(), Lifetime::Command).await? else {
         let message = format!("{} is in use by another process", folder.display());
         return Err(user_error(ErrorCode::WrongState, message, "stop that process, or choose another folder"));
     };

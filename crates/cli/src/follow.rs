@@ -6,13 +6,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use perennial_core::ErrorCode;
+use perennial_server::Resume;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::progress::Progress;
 use crate::client::{Client, ErrorResponse};
 use crate::connection::Connection;
-use crate::embedded_server::Resume;
 
 /// How long one request waits for new events.
 const WAIT_MS: u32 = 20_000;

@@ -1,4 +1,4 @@
-//! The perennial binary: arguments, diagnostics, and the choice of every implementation behind a port.
+//! The perennial binary: arguments, commands, diagnostics.
 //!
 //! The command line is a client of the HTTP API. If no server is configured, a command starts one inside its
 //! own process, over the `.perennial` folder of the project.
@@ -16,7 +16,6 @@ mod embedded_server;
 mod examples;
 mod follow;
 mod output;
-mod wiring;
 
 use std::process::ExitCode;
 

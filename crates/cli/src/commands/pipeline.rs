@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use perennial_core::ErrorCode;
+use perennial_server::Resume;
 use serde_json::{Value, json};
 
 use super::{done, lists, submitted, upload, wait};
 use crate::args::Release;
 use crate::client::Client;
 use crate::connection::Connection;
-use crate::embedded_server::Resume;
 use crate::follow::follow_on;
 use crate::output::{note, say, table, user_error};
 

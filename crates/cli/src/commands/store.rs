@@ -1,13 +1,11 @@
 //! Backup and restore of an embedded store.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use perennial_core::ErrorCode;
-use perennial_kernel::Caller;
-use serde::Deserialize;
+use perennial_server::BACKUP_FILE;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -15,9 +13,6 @@ use crate::commands::done;
 use crate::data_folder;
 use crate::embedded_server;
 use crate::output::{note, user_error};
-
-/// The file that describes a backup. It is written last: a folder without it is not a complete backup.
-const DESCRIPTION: &str = "backup.json";
 
 /// Fails if the project folder has no data folder, so that there is nothing to back up.
 pub(crate) fn check_data_folder(folder: &Path) -> Result<()> {
@@ -45,8 +40,8 @@ pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool
         return Err(user_error(ErrorCode::WrongState, message, "set PERENNIAL_DATA to the data folder of the server"));
     }
     let copied = copy_folder(&copy, to).and_then(|()| {
-        std::fs::write(to.join(DESCRIPTION), serde_json::to_vec_pretty(&made)?)?;
-        Ok(sync(&to.join(DESCRIPTION)).and_then(|()| sync(to))?)
+        std::fs::write(to.join(BACKUP_FILE), serde_json::to_vec_pretty(&made)?)?;
+        Ok(sync(&to.join(BACKUP_FILE)).and_then(|()| sync(to))?)
     });
     std::fs::remove_dir_all(&copy)?;
     copied.with_context(|| format!("the backup in {} is incomplete", to.display()))?;
@@ -55,7 +50,7 @@ pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool
 
 /// Replaces the data folder of a project with a backup. The present data folder is renamed, not deleted.
 pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode> {
-    for part in [DESCRIPTION, "metadata.sqlite"] {
+    for part in [BACKUP_FILE, "metadata.sqlite"] {
         if !from.join(part).is_file() {
             let message = format!("{} is not a complete backup: `{part}` is missing", from.display());
             return Err(user_error(
@@ -84,26 +79,6 @@ pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode
     std::fs::rename(&fresh, &data)?;
     data.parent().map_or(Ok(()), sync)?;
     done(&format!("restored {}", data.display()), &json!({ "folder": data }), json)
-}
-
-/// After a restore, records it in the ledger; called at each start.
-pub(crate) async fn record_restore(caller: &Caller, data: &Path) -> Result<()> {
-    let file = data.join(DESCRIPTION);
-    let text = match std::fs::read(&file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        read => read?,
-    };
-    let description: Description =
-        serde_json::from_slice(&text).with_context(|| format!("cannot parse {}", file.display()))?;
-    perennial_kernel::backup::record_restore(caller, &description.heads).await?;
-    Ok(std::fs::remove_file(file)?)
-}
-
-/// The fields of the description that a restore needs.
-#[derive(Deserialize)]
-struct Description {
-    /// The heads of the ledger's chains at the backup.
-    heads: BTreeMap<String, String>,
 }
 
 /// `data` with a suffix at its name.

@@ -7,16 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use perennial_core::ErrorCode;
-use perennial_http::Slices;
-use perennial_kernel::{Caller, access};
+use perennial_server::{Resume, ServeOptions, ServerPaths};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Switch, Up};
 use crate::connection::{ServerHandle, start_or_connect};
 use crate::data_folder;
-use crate::embedded_server::{EmbeddedServer, Resume, ServeOptions};
+use crate::embedded_server::{EmbeddedServer, Lifetime};
 use crate::output::{note, user_error};
-use crate::wiring::ServerPaths;
 
 /// The time between two checks whether the command that uses the data folder has ended.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -28,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 async fn start(paths: &ServerPaths, options: &ServeOptions) -> Result<EmbeddedServer> {
     let mut is_waiting = false;
     loop {
-        let file = match start_or_connect(paths, options).await? {
+        let file = match start_or_connect(paths, options, Lifetime::Persistent).await? {
             ServerHandle::Started(server) => return Ok(*server),
             ServerHandle::Running(_, file) => file,
         };
@@ -43,21 +41,6 @@ async fn start(paths: &ServerPaths, options: &ServeOptions) -> Result<EmbeddedSe
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-}
-
-/// Submits the project in the server's folder and applies its endpoint declarations.
-async fn submit(app: &Slices) -> perennial_core::Result<()> {
-    let caller = &Caller::system(app.kernel.clone(), "up");
-    let (project, notes) = app.projects.submit(caller).await?;
-    tracing::info!(project = %project.name, "submitted the project file");
-    for line in notes {
-        tracing::info!(project = %project.name, "{line}");
-    }
-    let submission = project.submission()?;
-    for line in app.endpoints.apply_declarations(caller, &project, &submission).await? {
-        tracing::info!(project = %project.name, "{line}");
-    }
-    Ok(())
 }
 
 pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
@@ -81,7 +64,6 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         address: SocketAddr::new(options.host, options.port),
         auth: options.auth == Switch::On,
         hosts: options.allow_host.clone(),
-        is_persistent: true,
     };
     let mut server = start(&paths, &serve_options).await?;
     if let Err(error) = data_folder::record(&paths.root, &paths.data) {
@@ -92,7 +74,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     }
     // The scheduler must use the present project file, not that of the last submission.
     if paths.root.join(perennial_config::FILE_NAME).is_file()
-        && let Err(error) = submit(&server.app).await
+        && let Err(error) = server.submit_own_project().await
     {
         tracing::error!(error = error.chain(), "cannot submit the project file");
     }
@@ -100,14 +82,14 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     server.start_scheduler();
     note!("listening at {}", server.address);
     if options.auth == Switch::On {
-        let link = access::admin_link(&server.app.kernel).await?;
+        let link = server.admin_link().await?;
         note!("sign in at {}/login/{link} (valid once)", server.address);
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let is_lost = tokio::select! {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
-        () = server.app.kernel.lease.lost() => true,
+        () = server.lease_lost() => true,
     };
     note!("stopping: waiting for running work to end");
     server.stop().await?;

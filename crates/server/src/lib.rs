@@ -1,0 +1,13 @@
+//! The server: the implementations behind every port, the slices over them, the routes, and the scheduler loop.
+//!
+//! The command line starts one over a data folder, for a single command or until it is stopped.
+
+mod restore;
+mod scheduler;
+mod server;
+mod trainers;
+mod wiring;
+
+pub use restore::BACKUP_FILE;
+pub use server::{Resume, ServeOptions, Server};
+pub use wiring::ServerPaths;

@@ -1,0 +1,51 @@
+//! The loop that starts scheduler passes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use perennial_core::Result;
+use perennial_core::id::ProjectId;
+use perennial_http::Slices;
+use perennial_kernel::Caller;
+use perennial_store::projects;
+
+/// The time between two passes.
+const TICK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Starts a pass for every project at each interval, until it is aborted.
+pub(crate) async fn run(slices: Arc<Slices>) {
+    loop {
+        if let Err(error) = tick(&slices).await {
+            tracing::warn!(error = error.chain(), "a scheduler pass failed; it is retried at the next tick");
+        }
+        tokio::time::sleep(TICK_INTERVAL).await;
+    }
+}
+
+/// Starts a pass for every submitted project, each in a task of its own, so that no project waits for another.
+async fn tick(slices: &Arc<Slices>) -> Result<()> {
+    let kernel = &slices.kernel;
+    let projects = projects::list(&mut *kernel.store().read().await?).await?;
+    for project in projects.into_iter().filter(|project| project.file_digest.is_some()) {
+        let (slices, id) = (slices.clone(), project.id);
+        kernel.work.spawn("scheduler pass", async move {
+            if let Err(error) = tick_project(&slices, id).await {
+                let error = error.chain();
+                tracing::warn!(project.id = %id, error, "a scheduler pass failed; it is retried at the next tick");
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn tick_project(slices: &Arc<Slices>, id: ProjectId) -> Result<()> {
+    let project = slices.projects.get(id).await?;
+    for event in slices.watch.tick(&Caller::system(slices.kernel.clone(), "clock"), &project).await? {
+        if event.needs_attention {
+            tracing::warn!(project = %project.name, "{}", event.message);
+        } else {
+            tracing::info!(project = %project.name, "{}", event.message);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! A server over a data folder.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use perennial_core::entity::{PipelineKind, PipelineRun};
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_execution::pipelines;
+use perennial_http::{Options, Perimeter, PlainTcp, Slices};
+use perennial_ingest::loads;
+use perennial_kernel::{Caller, access, lease};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::restore::record_restore;
+use crate::scheduler;
+use crate::wiring::{self, ServerPaths};
+
+/// How long a stopping server waits for running work. Work that is not finished then is resumed by the next server.
+const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a stopping server then waits for open connections.
+const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a server accepts requests.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The address to listen on; port 0 chooses a free port.
+    pub address: SocketAddr,
+    /// Whether requests need credentials.
+    pub auth: bool,
+    /// Additional host names that the server accepts.
+    pub hosts: Vec<String>,
+}
+
+/// Which interrupted pipeline runs to resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Runs and releases.
+    All,
+    /// Only runs: a command that may not change what is served leaves releases interrupted.
+    RunsOnly,
+}
+
+/// A running server.
+pub struct Server {
+    /// Its URL.
+    pub address: String,
+    /// A token with every permission; revoked when the next server starts.
+    pub token: String,
+    slices: Arc<Slices>,
+    /// Pipeline runs that an earlier server did not finish.
+    interrupted: Mutex<Vec<PipelineRun>>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    scheduler: Option<JoinHandle<()>>,
+    lease: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts a server over a data folder. The caller holds the lock of the folder until the server has stopped.
+    ///
+    /// # Errors
+    /// If the store cannot be opened, if another server holds the lease on the database, or if the address is in use.
+    pub async fn start(paths: &ServerPaths, options: ServeOptions) -> Result<Self> {
+        let slices = wiring::open(paths).await?;
+        let listener = TcpListener::bind(options.address).await.map_err(|cause| {
+            Error::new(ErrorCode::NotReady, format!("cannot listen on {}: {cause}", options.address))
+                .with_hint("choose another address with `--host` and `--port`")
+        })?;
+        let local = listener
+            .local_addr()
+            .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
+        let address = format!("http://{local}");
+        lease::take(&slices.kernel, &address).await?;
+        let token = access::host_token(&slices.kernel).await?.secret;
+        // Set only here, once per kernel: it cannot be set already.
+        let _ = slices.kernel.address.set(address.clone());
+        let interrupted = Mutex::new(recover(&slices, &paths.data).await?);
+        let (stop, mut stopped) = watch::channel(false);
+        let shutdown = async move {
+            // The sender lives as long as the server, so this ends only by the value.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        let serving = serve(&slices, options, listener, shutdown);
+        let lease = tokio::spawn(lease::keep(slices.kernel.clone()));
+        Ok(Self { address, token, slices, interrupted, stop, serving, scheduler: None, lease })
+    }
+
+    /// Starts the scheduler.
+    pub fn start_scheduler(&mut self) {
+        self.scheduler = Some(tokio::spawn(scheduler::run(self.slices.clone())));
+    }
+
+    /// Submits the project in the server's own folder and applies its endpoint declarations.
+    ///
+    /// # Errors
+    /// If the project file has mistakes.
+    pub async fn submit_own_project(&self) -> Result<()> {
+        let slices = &self.slices;
+        let caller = &Caller::system(slices.kernel.clone(), "up");
+        let (project, notes) = slices.projects.submit(caller).await?;
+        tracing::info!(project = %project.name, "submitted the project file");
+        let submission = project.submission()?;
+        let applied = slices.endpoints.apply_declarations(caller, &project, &submission).await?;
+        for line in notes.iter().chain(&applied) {
+            tracing::info!(project = %project.name, "{line}");
+        }
+        Ok(())
+    }
+
+    /// The secret of a link that signs in an administrator once.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    pub async fn admin_link(&self) -> Result<String> {
+        access::admin_link(&self.slices.kernel).await
+    }
+
+    /// How many pipeline runs of an earlier server are still interrupted.
+    pub fn interrupted(&self) -> usize {
+        lock(&self.interrupted).len()
+    }
+
+    /// Resumes pipeline runs that an earlier server did not finish, in the background.
+    ///
+    /// # Errors
+    /// If the project of a run cannot be loaded.
+    pub async fn resume(&self, which: Resume) -> Result<()> {
+        let is_chosen = |run: &mut PipelineRun| which == Resume::All || run.kind == PipelineKind::Run;
+        let chosen: Vec<PipelineRun> = lock(&self.interrupted).extract_if(.., is_chosen).collect();
+        for run in chosen {
+            let caller = Caller::system(self.slices.kernel.clone(), "start");
+            let project = self.slices.projects.get(run.project_id).await?;
+            let runner = self.slices.runner.clone();
+            self.slices.kernel.work.spawn("resumed pipeline run", async move {
+                if let Err(error) = runner.resume(&caller, &project, &run).await {
+                    tracing::warn!(pipeline_run.id = %run.id, error = error.chain(), "a resumed pipeline run failed");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Completes when another server has taken over the database.
+    pub async fn lease_lost(&self) {
+        self.slices.kernel.lease.lost().await;
+    }
+
+    /// Waits for running work, then stops the server.
+    ///
+    /// # Errors
+    /// If the store cannot be closed.
+    pub async fn stop(self) -> Result<()> {
+        if let Some(scheduler) = self.scheduler {
+            scheduler.abort();
+        }
+        let kernel = &self.slices.kernel;
+        // Running steps send requests to this server, so it answers until they have ended.
+        kernel.work.stop(WORK_TIMEOUT).await;
+        // Stopping twice has no effect.
+        let _ = self.stop.send(true);
+        self.serving.await.map_err(|panic| Error::internal("the server ended abruptly", panic))?;
+        self.lease.abort();
+        lease::give_back(kernel).await?;
+        Ok(kernel.store().close().await?)
+    }
+}
+
+/// Brings the store into a consistent state before the first request; gives the interrupted pipeline runs.
+async fn recover(slices: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> {
+    let caller = Caller::system(slices.kernel.clone(), "start");
+    record_restore(&caller, data).await?;
+    loads::sweep(&slices.kernel).await?;
+    let interrupted = pipelines::recover(&caller).await?;
+    slices.endpoints.open_all().await?;
+    Ok(interrupted)
+}
+
+/// Serves the routes of the API and of the console until `shutdown` completes.
+fn serve(
+    slices: &Arc<Slices>,
+    options: ServeOptions,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> JoinHandle<()> {
+    let perimeter = Perimeter::new(slices.clone(), Options { auth: options.auth, hosts: options.hosts });
+    let routes = perennial_api::routes(&perimeter).merge(perennial_console::routes(&perimeter));
+    let router = routes.into_router(perennial_api::NOT_FOUND_HINT);
+    tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, CONNECTIONS_TIMEOUT))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
