@@ -1,6 +1,6 @@
 //! A server that tests started ends with the run, however the run ends.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -32,8 +32,11 @@ impl Owner {
             .map(Result::unwrap)
             .find_map(|line| Some(line.split_once("postgres@")?.1.trim_end_matches("/postgres").to_owned()))
             .expect("xtask prints the URL of the server");
-        let connection = TcpStream::connect(address).unwrap();
+        let mut connection = TcpStream::connect(address).unwrap();
         connection.set_read_timeout(Some(STOP_MAX)).unwrap();
+        // A server that stops waits a minute for a client that is connected and has not sent its first message.
+        connection.write_all(b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0").unwrap();
+        while next_message(&mut connection) != READY {}
         Self { process, errors, connection }
     }
 
@@ -43,13 +46,23 @@ impl Owner {
 
     /// Fails unless the server closes its connections.
     fn server_ends(&mut self) {
-        let end = self.connection.read(&mut [0]);
-        let is_closed = match &end {
-            Ok(bytes) => *bytes == 0,
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
-        };
+        let end = self.connection.read_to_end(&mut Vec::new());
+        let is_closed = end.as_ref().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true);
         assert!(is_closed, "the server still runs: {end:?}");
     }
+}
+
+/// The type of the message with which PostgreSQL says that it accepts a query.
+const READY: u8 = b'Z';
+
+/// Reads one message of the server, which is a type, a length that counts itself, and a body; returns the type.
+fn next_message(connection: &mut TcpStream) -> u8 {
+    let mut head = [0; 5];
+    connection.read_exact(&mut head).unwrap();
+    let [kind, length @ ..] = head;
+    let mut body = vec![0; u32::from_be_bytes(length) as usize - length.len()];
+    connection.read_exact(&mut body).unwrap();
+    kind
 }
 
 fn kill(signal: &str, process: u32) {
