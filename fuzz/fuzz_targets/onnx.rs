@@ -1,5 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = perennial_onnx::Model::from_bytes(bytes);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| perennial_onnx::fuzz::onnx(bytes));

@@ -15,6 +15,8 @@
 pub mod build;
 mod constant;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod labels;
 pub mod limits;
 mod model;

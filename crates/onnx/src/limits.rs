@@ -18,11 +18,18 @@ pub const TENSOR_RANK_MAX: usize = 8;
 pub const TEXT_BYTES_MAX: u64 = 1 << 20;
 /// Maximum number of nodes of all trees of an ensemble together.
 pub const TREE_NODES_MAX: u64 = 1 << 26;
+/// Maximum number of trees of an ensemble.
+pub const TREES_MAX: u64 = 1 << 20;
 /// Maximum depth of a tree.
 pub const TREE_DEPTH_MAX: u64 = 4_096;
 /// Maximum number of features of a tree ensemble.
 pub const TREE_FEATURES_MAX: u64 = 1 << 20;
 /// Maximum number of classes or targets of a model.
 pub const TARGETS_MAX: u64 = 1 << 16;
+/// Maximum number of elements of all tensors that one evaluation computes.
+pub const RUN_ELEMENTS_MAX: u64 = 1 << 28;
+/// Maximum number of operations of one evaluation that computed elements do not count: the
+/// multiplications of matrix products, and the steps down trees.
+pub const RUN_OPERATIONS_MAX: u64 = 1 << 33;
 /// Maximum number of rows of one evaluation.
 pub const ROWS_MAX: u64 = 1 << 24;

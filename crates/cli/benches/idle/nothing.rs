@@ -8,8 +8,7 @@ use anyhow::{Result, bail};
 
 use crate::graph;
 use crate::ms;
-use crate::support::{good, quantile};
-use crate::tools::perennial;
+use crate::support::{good, perennial, quantile};
 
 /// Measured runs; the result is their median.
 const RUNS: usize = 11;

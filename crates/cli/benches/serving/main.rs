@@ -4,14 +4,11 @@
 //!
 //! `cargo xtask bench serving` runs it. It prints figures, and fails only if the predictions differ.
 
-#[path = "../support/load.rs"]
 mod load;
 mod mlserver;
 mod project;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../support/tools.rs"]
-mod tools;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +17,7 @@ use anyhow::{Context, Result, bail};
 use load::{CONNECTIONS, Connection, http};
 use project::{MODEL, Released};
 use serde_json::Value;
-use support::{Server, machine, quantile};
-use tools::{python, versions};
+use support::{Server, machine, python, quantile, versions};
 
 /// The duration of the load before the measurement.
 const WARM_UP: Duration = Duration::from_secs(3);

@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::load::{Connection, http};
-use crate::support::{Server, free_port, good};
-use crate::tools::perennial;
+use crate::support::{Server, free_port, good, perennial};
 
 /// The endpoint, and the model's name in MLServer.
 pub(crate) const MODEL: &str = "delay";

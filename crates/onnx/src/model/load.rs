@@ -7,9 +7,10 @@ use super::plan::{Plan, Source, Step};
 use super::{Model, Value};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
+use crate::limits;
 use crate::node::{BuildError, Node};
 use crate::proto::tensor_shape_proto::{Dimension, dimension};
-use crate::proto::{DataType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto};
+use crate::proto::{DataType, GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
 use crate::tensor::{Data, ElementType, Tensor};
 use crate::{constant, operator};
 
@@ -61,9 +62,11 @@ pub(super) fn load(model: &ModelProto) -> Result<Model> {
         loader.add_slot(input.name())?;
     }
     let uses_doubles = uses_doubles(graph);
+    let versions = opset_versions(model);
     let mut steps = Vec::with_capacity(graph.node.len());
     for node in &graph.node {
-        loader.add_node(node, opset_version(model, node.domain()), uses_doubles, &mut steps)?;
+        let version = versions.get(canonical_domain(node.domain())).copied().unwrap_or(1);
+        loader.add_node(node, version, uses_doubles, &mut steps)?;
     }
     let (mut outputs, mut output_sources) = (Vec::new(), Vec::new());
     for output in &graph.output {
@@ -90,11 +93,21 @@ pub(super) fn load(model: &ModelProto) -> Result<Model> {
     Ok(Model { inputs, outputs, labels: loader.labels, plan })
 }
 
-fn opset_version(model: &ModelProto, domain: &str) -> i64 {
-    let canonical = |domain: &str| if domain == "ai.onnx" { String::new() } else { domain.to_owned() };
-    let sets = model.opset_import.iter().filter(|set| canonical(set.domain()) == canonical(domain));
-    // A file that does not import the operator set predates all version-dependent behaviour.
-    sets.map(OperatorSetIdProto::version).max().unwrap_or(if domain == "ai.onnx.ml" { 1 } else { 13 })
+/// The versions of the imported operator sets by domain, `ai.onnx` under the empty name.
+fn opset_versions(model: &ModelProto) -> HashMap<&str, i64> {
+    // A file that does not import an operator set predates all version-dependent behaviour.
+    let mut versions = HashMap::from([("ai.onnx.ml", 1), ("", 13)]);
+    let mut imported = HashMap::new();
+    for set in &model.opset_import {
+        let version = imported.entry(canonical_domain(set.domain())).or_insert(set.version());
+        *version = set.version().max(*version);
+    }
+    versions.extend(imported);
+    versions
+}
+
+fn canonical_domain(domain: &str) -> &str {
+    if domain == "ai.onnx" { "" } else { domain }
 }
 
 /// Whether the graph has 64-bit floats anywhere.
@@ -256,7 +269,7 @@ fn class_labels(node: &Node<'_>) -> Option<Labels> {
     }
     if node.proto.op_type() == "ArrayFeatureExtractor" {
         let table = (*node.constants.first()?)?;
-        if table.shape() != [table.data().len()] {
+        if table.shape() != [table.data().len()] || table.data().len() as u64 > limits::TARGETS_MAX {
             return None;
         }
         return match table.data() {

@@ -7,7 +7,7 @@ mod tests;
 
 pub(crate) use plan::{Buffers, Plan};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, at_most};
 use crate::labels::Labels;
 use crate::limits;
 use crate::tensor::{ElementType, Tensor};
@@ -86,8 +86,10 @@ impl Model {
             *self.plan.input(position, &mut buffers) = tensor;
         }
         self.plan.run(&mut buffers)?;
-        let outputs = self.outputs.iter().enumerate();
-        Ok(outputs.map(|(at, output)| (output.name.clone(), self.plan.output(at, &buffers).clone())).collect())
+        let outputs = || (0..self.outputs.len()).map(|at| self.plan.output(at, &buffers));
+        let elements = outputs().map(|output| output.data().len() as u64).sum();
+        at_most("output elements", elements, limits::RUN_ELEMENTS_MAX)?;
+        Ok(self.outputs.iter().zip(outputs()).map(|(output, tensor)| (output.name.clone(), tensor.clone())).collect())
     }
 }
 
@@ -116,5 +118,5 @@ fn validate_input(expected: &Value, tensor: &mut Tensor) -> Result<()> {
         return Err(bad(tensor));
     }
     let rows = tensor.shape.first().copied().unwrap_or(1) as u64;
-    crate::error::at_most("rows", rows, limits::ROWS_MAX)
+    at_most("rows", rows, limits::ROWS_MAX)
 }

@@ -1,8 +1,10 @@
 //! The execution plan of a model, and its reusable buffers.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, at_most};
+use crate::limits;
 use crate::operator::{Inputs, Operator};
 use crate::tensor::Tensor;
 
@@ -47,6 +49,8 @@ struct StepInputs<'a> {
     step: &'a Step,
     slots: &'a [Tensor],
     constants: &'a [Tensor],
+    /// Operations of the evaluation so far.
+    operations: &'a Cell<u64>,
 }
 
 impl Inputs for StepInputs<'_> {
@@ -61,6 +65,11 @@ impl Inputs for StepInputs<'_> {
     fn len(&self) -> usize {
         self.step.inputs.len()
     }
+
+    fn charge(&self, operations: usize) -> Result<(), String> {
+        self.operations.set(self.operations.get().saturating_add(operations as u64));
+        at_most("operations", self.operations.get(), limits::RUN_OPERATIONS_MAX).map_err(|error| error.to_string())
+    }
 }
 
 impl Plan {
@@ -70,19 +79,27 @@ impl Plan {
         &mut buffers.slots[self.inputs[position]]
     }
 
-    /// Executes all steps on the inputs in `buffers`.
+    /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation.
     pub(crate) fn run(&self, buffers: &mut Buffers) -> Result<()> {
         buffers.slots.resize_with(self.slots, Tensor::default);
+        let (operations, mut elements) = (Cell::new(0), 0);
         for step in &self.steps {
             buffers.outputs.clear();
             buffers.outputs.extend(step.outputs.iter().map(|&slot| std::mem::take(&mut buffers.slots[slot])));
-            let inputs = StepInputs { step, slots: &buffers.slots, constants: &self.constants };
+            let inputs =
+                StepInputs { step, slots: &buffers.slots, constants: &self.constants, operations: &operations };
             step.operator.run(&inputs, &mut buffers.outputs).map_err(|message| Error::Run {
                 node: step.node.clone(),
                 operator: step.name.clone(),
                 message,
             })?;
-            for (&slot, output) in step.outputs.iter().zip(buffers.outputs.drain(..)) {
+            elements += buffers.outputs.iter().map(|output| output.data().len() as u64).sum::<u64>();
+            at_most("computed elements", elements, limits::RUN_ELEMENTS_MAX)?;
+            for (&slot, mut output) in step.outputs.iter().zip(buffers.outputs.drain(..)) {
+                if output.shape.is_empty() && output.data().is_empty() {
+                    // The operator has fewer outputs than the node; an empty shape is that of a scalar.
+                    output.shape.push(0);
+                }
                 buffers.slots[slot] = output;
             }
         }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::build::{Classes, GraphBuilder, ML, PostTransform, SplitMode, Tree, TreeNode, Trees, attribute};
-use crate::proto::DataType;
+use crate::proto::{DataType, TensorProto};
 use crate::tensor::Data;
 
 fn column(values: &[f32]) -> Tensor {
@@ -128,6 +128,57 @@ fn too_few_features_fail_only_the_run() {
     let row = Tensor::new(vec![1, 2], Data::F32(vec![1.0, 2.0])).unwrap();
     let message = model.run(&[("x", row)]).unwrap_err().to_string();
     assert_eq!(message, "node `TreeEnsembleRegressor_0` (TreeEnsembleRegressor): expected at least 6 features, got 2");
+}
+
+/// A model that computes a constant tensor of a shape, and with it so many nodes of an operator.
+fn expanding(operator: &str, nodes: usize, shape: &[i64], element: DataType) -> Model {
+    let mut graph = GraphBuilder::new("large");
+    graph.input_number("x");
+    let shape = TensorProto {
+        dims: vec![shape.len() as i64],
+        data_type: Some(DataType::Int64 as i32),
+        int64_data: shape.to_vec(),
+        ..TensorProto::default()
+    };
+    graph.node("Constant", "", &[], &["shape"], vec![attribute::tensor("value", shape)]);
+    let bytes = if element == DataType::Bool { 1 } else { 4 };
+    let value = TensorProto {
+        dims: vec![1],
+        data_type: Some(element as i32),
+        raw_data: Some(vec![0; bytes].into()),
+        ..TensorProto::default()
+    };
+    let zeros = graph.apply("ConstantOfShape", "", &["shape"], vec![attribute::tensor("value", value)]);
+    for _ in 0..nodes {
+        let output = graph.apply(operator, "", &[&zeros, &zeros], vec![]);
+        graph.output(&output, element, &[-1, -1]);
+    }
+    Model::from_bytes(&graph.finish(17, 3)).unwrap()
+}
+
+#[test]
+fn an_evaluation_is_limited_in_elements_and_operations() {
+    let run = |model: Model| model.run(&[("x", column(&[1.0]))]).unwrap_err().to_string();
+    assert_eq!(
+        run(expanding("Identity", 40, &[4096, 2048], DataType::Bool)),
+        "ONNX model has 276824064 computed elements, expected at most 268435456"
+    );
+    assert_eq!(
+        run(expanding("MatMul", 1, &[2050, 2050], DataType::Float)),
+        "node `MatMul_2` (MatMul): ONNX model has 8615125000 operations, expected at most 8589934592"
+    );
+}
+
+#[test]
+fn an_output_that_the_operator_does_not_have_is_empty() {
+    let mut graph = GraphBuilder::new("outputs");
+    graph.input_number("x");
+    graph.node("Identity", "", &["x"], &["same", "surplus"], vec![]);
+    let sum = graph.apply("Add", "", &["x", "surplus"], vec![]);
+    graph.output(&sum, DataType::Float, &[-1, -1]);
+    let model = Model::from_bytes(&graph.finish(17, 3)).unwrap();
+    let outputs = model.run(&[("x", column(&[1.0, 2.0]))]).unwrap();
+    assert_eq!(outputs[0].1.data().len(), 0);
 }
 
 #[test]

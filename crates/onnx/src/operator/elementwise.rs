@@ -147,6 +147,7 @@ impl Operator for Arithmetic {
                 self.binary(first, inputs.required(1)?, output)?;
                 for position in 2..more {
                     std::mem::swap(&mut left, output);
+                    inputs.charge(left.data().len())?;
                     self.binary(&left, inputs.required(position)?, output)?;
                 }
                 Ok(())

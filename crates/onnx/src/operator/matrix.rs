@@ -72,14 +72,20 @@ impl Operator for MatMul {
     fn run(&self, inputs: &dyn Inputs, outputs: &mut [Tensor]) -> Result<(), String> {
         let (a, b, output) = (inputs.required(0)?, inputs.required(1)?, first_output(outputs)?);
         match (a.data(), b.data()) {
-            (Data::F32(x), Data::F32(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
-            (Data::F64(x), Data::F64(y)) => multiply((x, a.shape()), (y, b.shape()), output, 0.0),
+            (Data::F32(x), Data::F32(y)) => multiply((x, a.shape()), (y, b.shape()), inputs, output, 0.0),
+            (Data::F64(x), Data::F64(y)) => multiply((x, a.shape()), (y, b.shape()), inputs, output, 0.0),
             (x, y) => Err(format!("expected floats of one type, got {} and {}", x.element_type(), y.element_type())),
         }
     }
 }
 
-fn multiply<T>((x, a): (&[T], &[usize]), (y, b): (&[T], &[usize]), output: &mut Tensor, zero: T) -> Result<(), String>
+fn multiply<T>(
+    (x, a): (&[T], &[usize]),
+    (y, b): (&[T], &[usize]),
+    inputs: &dyn Inputs,
+    output: &mut Tensor,
+    zero: T,
+) -> Result<(), String>
 where
     T: Element + Copy + Add<Output = T> + Mul<Output = T>,
 {
@@ -103,6 +109,7 @@ where
         shape.push(columns);
     }
     let count = crate::tensor::elements(&shape)?;
+    inputs.charge(count.saturating_mul(inner))?;
     let out = output.reset(&shape)?;
     out.resize(count, zero);
     let (left_steps, right_steps) = (strides(left_batch, &batch), strides(right_batch, &batch));
@@ -123,10 +130,12 @@ impl Operator for Gemm {
         let (a, b, c, output) = (inputs.required(0)?, inputs.required(1)?, inputs.get(2), first_output(outputs)?);
         match (a.data(), b.data()) {
             (Data::F32(x), Data::F32(y)) => {
+                inputs.charge(self.products(a.shape(), y.len()))?;
                 let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C has another type")).transpose()?;
                 self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha, self.beta)
             }
             (Data::F64(x), Data::F64(y)) => {
+                inputs.charge(self.products(a.shape(), y.len()))?;
                 let c = c.map(|c| c.values().map(|z| (z, c.shape())).ok_or("C has another type")).transpose()?;
                 self.typed((x, a.shape()), (y, b.shape()), c, output, 0.0, self.alpha.into(), self.beta.into())
             }
@@ -136,6 +145,12 @@ impl Operator for Gemm {
 }
 
 impl Gemm {
+    /// The number of multiplications with a second matrix of so many elements.
+    fn products(&self, a: &[usize], b_elements: usize) -> usize {
+        let rows = if self.transpose_a { a.get(1) } else { a.first() };
+        rows.map_or(0, |rows| rows.saturating_mul(b_elements))
+    }
+
     #[expect(clippy::many_single_char_names, reason = "matrices and their shapes, as in algebra")]
     #[expect(clippy::too_many_arguments, reason = "three matrices, two factors and the zero of their type")]
     fn typed<T>(

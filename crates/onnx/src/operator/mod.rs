@@ -31,6 +31,11 @@ pub(crate) trait Inputs {
     fn required(&self, position: usize) -> Result<&Tensor, String> {
         self.get(position).ok_or_else(|| format!("input {position} is missing"))
     }
+
+    /// Adds operations to those of the evaluation; an error beyond
+    /// [`RUN_OPERATIONS_MAX`](crate::limits::RUN_OPERATIONS_MAX). An operator calls it before
+    /// it does more work than its outputs have elements.
+    fn charge(&self, operations: usize) -> Result<(), String>;
 }
 
 /// An operator built from a node, which several threads may run at once.

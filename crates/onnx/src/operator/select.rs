@@ -101,6 +101,9 @@ impl Operator for Slice {
             ),
         };
         let rank = input.shape().len();
+        if starts.len() > rank {
+            return Err(format!("{} slices of a tensor with {rank} dimensions", starts.len()));
+        }
         let mut current = Tensor::default();
         output.copy(input, input.shape())?;
         for (i, (&start, &end)) in starts.iter().zip(&ends).enumerate() {
@@ -155,6 +158,7 @@ impl Operator for Split {
         if lengths.len() != outputs.len() || !fits {
             return Err(format!("cannot split length {length} into {lengths:?} for {} outputs", outputs.len()));
         }
+        inputs.charge(outputs.len().saturating_mul(input.shape()[..at].iter().product()))?;
         let mut from = 0;
         for (output, &part) in outputs.iter_mut().zip(&lengths) {
             let positions: Vec<usize> = (from..from + part as usize).collect();

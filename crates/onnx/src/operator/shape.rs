@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::broadcast::{each_index, join, offset, strides};
 use super::{BuildResult, Inputs, Operator, first_output, integers, resolve_axis};
+use crate::limits;
 use crate::node::Node;
 use crate::tensor::{Element, Tensor, with_data};
 
@@ -94,6 +95,9 @@ impl Operator for ReshapeOperator {
             Self::Unsqueeze { axes } => {
                 let axes = given_axes(axes.as_deref(), inputs)?;
                 let rank = shape.len() + axes.len();
+                if rank > limits::TENSOR_RANK_MAX {
+                    return Err(format!("{rank} dimensions, expected at most {}", limits::TENSOR_RANK_MAX));
+                }
                 let added = resolve(&axes, rank)?;
                 let mut rest = shape.iter();
                 let wider: Vec<usize> = (0..rank)
@@ -203,6 +207,7 @@ fn concat<T: Element>(at: i64, _first: &[T], inputs: &dyn Inputs, output: &mut T
         shape[at] += input.shape()[at];
     }
     let outer: usize = shape[..at].iter().product();
+    inputs.charge(outer.saturating_mul(inputs.len()))?;
     let output = output.reset::<T>(&shape)?;
     for block in 0..outer {
         for position in 0..inputs.len() {

@@ -55,6 +55,9 @@ impl OnnxPredictor {
     /// [`Error::Input`] when the model has an input that is missing in the
     /// signature, or no output with the scores of the signature's task.
     pub fn new(model: &Model, signature: Signature) -> Result<Self> {
+        if signature.width() == 0 {
+            return Err(Error::Input("the signature has no classes".into()));
+        }
         let inputs = InputMapping::new(model, &signature)?;
         let batch = model.inputs().iter().filter_map(|input| input.shape.first().copied()).max().unwrap_or(-1);
         let chunk_rows = match batch {

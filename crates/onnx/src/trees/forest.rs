@@ -128,17 +128,26 @@ impl<T: Float> Forest<T> {
     }
 
     /// Removes unreachable nodes, merges chains of membership tests, and computes heights
-    /// and leaf counts. Fails on cycles and on trees deeper than the limit.
+    /// and leaf counts. Fails on cycles, and on trees beyond the limits; a node that is
+    /// reached on several paths counts once for each.
     pub(super) fn simplify(self) -> Result<Self, String> {
         let mut simplifier = Simplifier {
             state: vec![UNVISITED; self.nodes.len()],
-            merges_left: self.nodes.len() * 4,
+            merged_members_left: (self.nodes.len() + self.sets.iter().map(Vec::len).sum::<usize>()) * 4,
             result: Self { leaf_weights: self.leaf_weights, features: self.features, ..Self::default() },
             nodes: self.nodes,
             sets: self.sets,
         };
+        if self.roots.len() as u64 > limits::TREES_MAX {
+            return Err(format!("{} trees, expected at most {}", self.roots.len(), limits::TREES_MAX));
+        }
+        let mut leaves = 0;
         for &root in &self.roots {
             let root = simplifier.simplify_tree(root)?;
+            leaves += u64::from(simplifier.result.leaves[root as usize]);
+            if leaves > limits::TREE_NODES_MAX {
+                return Err(format!("more than {} leaves", limits::TREE_NODES_MAX));
+            }
             simplifier.result.roots.push(root);
         }
         Ok(simplifier.result)
@@ -193,8 +202,8 @@ struct Simplifier<T> {
     nodes: Vec<Node<T>>,
     sets: Vec<Vec<T>>,
     state: Vec<u32>,
-    /// Limits the number of merges, as chains that share their ends could be merged many times.
-    merges_left: usize,
+    /// Limits the size of merged sets, as chains that share their ends could be merged many times.
+    merged_members_left: usize,
     result: Forest<T>,
 }
 
@@ -260,20 +269,29 @@ impl<T: Float> Simplifier<T> {
         self.result.leaves.push(leaves);
     }
 
-    fn emitted(&self, id: u32) -> Result<u32, String> {
-        match self.state[self.resolve(id)? as usize] {
+    fn emitted(&mut self, id: u32) -> Result<u32, String> {
+        let id = self.resolve(id)?;
+        match self.state[id as usize] {
             UNVISITED | IN_PROGRESS => Err("a tree contains a cycle".into()),
             position => Ok(position),
         }
     }
 
-    /// Follows redirects to an actual node.
-    fn resolve(&self, mut id: u32) -> Result<u32, String> {
+    /// Follows redirects to an actual node, and shortens their path for the next time.
+    fn resolve(&mut self, start: u32) -> Result<u32, String> {
+        let mut end = start;
         for _ in 0..=limits::TREE_DEPTH_MAX {
-            match self.nodes.get(id as usize) {
-                Some(Node::Redirect(next)) => id = *next,
-                Some(_) => return Ok(id),
-                None => return Err(format!("a tree refers to node {id}, which does not exist")),
+            match self.nodes.get(end as usize) {
+                Some(Node::Redirect(next)) => end = *next,
+                Some(_) => {
+                    let mut id = start;
+                    while let Node::Redirect(next) = self.nodes[id as usize] {
+                        self.nodes[id as usize] = Node::Redirect(end);
+                        id = next;
+                    }
+                    return Ok(end);
+                }
+                None => return Err(format!("a tree refers to node {end}, which does not exist")),
             }
         }
         Err("a tree contains a cycle".into())
@@ -290,22 +308,21 @@ impl<T: Float> Simplifier<T> {
         let mut set = self.sets[first as usize].clone();
         let (target, mut rest, mut missing) =
             (self.resolve(true_child)?, self.resolve(false_child)?, missing_tracks_true);
-        while self.merges_left > 0 {
-            let Node::Split {
-                feature: next_feature,
-                test: Test::InSet(next),
-                true_child,
-                false_child,
-                missing_tracks_true,
-            } = self.nodes[rest as usize]
-            else {
-                break;
-            };
+        while let Node::Split {
+            feature: next_feature,
+            test: Test::InSet(next),
+            true_child,
+            false_child,
+            missing_tracks_true,
+        } = self.nodes[rest as usize]
+        {
             if next_feature != feature || self.resolve(true_child)? != target || rest == id {
                 break;
             }
-            self.merges_left -= 1;
-            set.extend_from_slice(&self.sets[next as usize]);
+            let members = &self.sets[next as usize];
+            let Some(left) = self.merged_members_left.checked_sub(members.len()) else { break };
+            self.merged_members_left = left;
+            set.extend_from_slice(members);
             missing |= missing_tracks_true;
             rest = self.resolve(false_child)?;
         }

@@ -156,12 +156,18 @@ impl AnyScorer {
     /// Calls `emit` for each row with its aggregated scores and the targets that have one.
     fn score(
         &self,
-        input: &Tensor,
+        inputs: &dyn Inputs,
         targets: usize,
         aggregate: Aggregate,
         emit: &mut dyn FnMut(&mut [f64], &mut [bool]),
     ) -> Result<(), String> {
+        let input = inputs.required(0)?;
         let (rows, width) = input.matrix();
+        let steps = match self {
+            Self::Single(scorer) => scorer.steps_per_row(),
+            Self::Double(scorer) => scorer.steps_per_row(),
+        };
+        inputs.charge(rows.saturating_mul(steps))?;
         match self {
             Self::Single(scorer) => score_typed(scorer, input.data(), (rows, width), targets, aggregate, emit),
             Self::Double(scorer) => score_typed(scorer, input.data(), (rows, width), targets, aggregate, emit),
@@ -199,7 +205,7 @@ impl Operator for Classifier {
         let [label, rest @ ..] = outputs else { return Ok(()) };
         let mut unnamed = Tensor::default();
         let scores = rest.first_mut().unwrap_or(&mut unnamed).reset::<f32>(&[rows, classes])?;
-        self.scorer.score(input, classes, Aggregate::Sum, &mut |sums, has_score| {
+        self.scorer.score(inputs, classes, Aggregate::Sum, &mut |sums, has_score| {
             labels.push(self.post_process.apply(sums, has_score).min(classes - 1));
             scores.extend(sums.iter().map(|&score| score as f32));
         })?;
@@ -214,13 +220,13 @@ impl Operator for Regressor {
         let Some(output) = outputs.first_mut() else { return Ok(()) };
         if self.keeps_precision && matches!(input.data(), Data::F64(_)) {
             let output = output.reset::<f64>(&shape)?;
-            return self.scorer.score(input, self.targets, self.post_process.aggregate, &mut |sums, has_score| {
+            return self.scorer.score(inputs, self.targets, self.post_process.aggregate, &mut |sums, has_score| {
                 self.post_process.apply(sums, has_score);
                 output.extend_from_slice(sums);
             });
         }
         let output = output.reset::<f32>(&shape)?;
-        self.scorer.score(input, self.targets, self.post_process.aggregate, &mut |sums, has_score| {
+        self.scorer.score(inputs, self.targets, self.post_process.aggregate, &mut |sums, has_score| {
             self.post_process.apply(sums, has_score);
             output.extend(sums.iter().map(|&score| score as f32));
         })

@@ -23,8 +23,12 @@ const SNAPSHOT_BYTES_MAX: usize = 32 << 20;
 /// Minimum number of splits between two snapshots.
 const SNAPSHOT_INTERVAL_MIN: usize = 64;
 
-/// Maximum number of set look-ups during compilation: members of all sets times splits.
-const MEMBER_CHECKS_MAX: usize = 1 << 30;
+/// Maximum memory of the payloads of all leaves, in bytes.
+const LEAF_BYTES_MAX: usize = 64 << 20;
+/// Maximum number of members of the sets of all membership splits.
+const MEMBERS_MAX: usize = 1 << 24;
+/// Maximum number of set look-ups while a feature is compiled: values times membership splits.
+const MEMBER_CHECKS_MAX: usize = 1 << 27;
 
 /// A bit vector with one bit for each leaf of a tree.
 pub(super) trait BitVector:
@@ -79,12 +83,22 @@ impl<W: BitVector> Mask<W> {
         Self::Dense(vectors)
     }
 
+    /// The greatest memory of a mask of at most so many splits, in bytes.
+    fn bytes_max(splits: usize, trees: usize) -> usize {
+        if splits * 4 < trees { splits * size_of::<(u32, W)>() } else { trees * size_of::<W>() }
+    }
+
     fn apply(&self, state: &mut [W]) {
         match self {
             Self::Dense(vectors) => state.iter_mut().zip(vectors).for_each(|(state, &vector)| *state &= vector),
             Self::Sparse(splits) => apply_sparse(splits, state),
         }
     }
+}
+
+/// The position of a value in a sorted list.
+fn position<T: Float>(sorted: &[T], value: T) -> Option<usize> {
+    sorted.binary_search_by(|member| member.partial_cmp(&value).unwrap_or(std::cmp::Ordering::Less)).ok()
 }
 
 fn apply_sparse<W: BitVector>(splits: &[(u32, W)], state: &mut [W]) {
@@ -147,7 +161,11 @@ impl<T: Float, W: BitVector> QuickScorer<T, W> {
     /// of the leaf with the given range of weights. `None` if it would need too much memory.
     pub(super) fn new(forest: &Forest<T>, mut payload: impl FnMut(u32, u32) -> T) -> Option<Self> {
         let trees = forest.roots.len();
-        let mut leaves = vec![T::default(); trees.checked_mul(W::BITS as usize)?];
+        let leaf_count = trees.checked_mul(W::BITS as usize)?;
+        if leaf_count.checked_mul(size_of::<T>())? > LEAF_BYTES_MAX {
+            return None;
+        }
+        let mut leaves = vec![T::default(); leaf_count];
         let mut splits = Vec::new();
         for (tree, &root) in forest.roots.iter().enumerate() {
             let mut next = 0;
@@ -176,20 +194,22 @@ impl<T: Float, W: BitVector> QuickScorer<T, W> {
             }
         }
         splits.sort_by_key(|split| split.feature);
-        let set_members: usize = forest.sets.iter().map(Vec::len).sum();
-        if set_members.saturating_mul(splits.len()) > MEMBER_CHECKS_MAX && set_members > 0 {
+        let members = splits.iter().map(|split| match split.test {
+            Test::InSet(set) => forest.sets[set as usize].len(),
+            Test::AtMost(_) | Test::Present => 0,
+        });
+        if members.sum::<usize>() > MEMBERS_MAX {
             return None;
         }
         let vector_bytes = W::BITS as usize / 8;
         let wanted = splits.len() / SNAPSHOT_INTERVAL_MIN * trees * vector_bytes;
         let snapshot_interval = SNAPSHOT_INTERVAL_MIN * wanted.div_ceil(SNAPSHOT_BYTES_MAX).max(1);
-        let features: Vec<_> = splits
+        let mut bytes_left = SNAPSHOT_BYTES_MAX;
+        let features = splits
             .chunk_by(|a, b| a.feature == b.feature)
-            .map(|splits| compile_feature(splits, &forest.sets, trees, snapshot_interval))
-            .collect();
-        let membership_bytes: usize =
-            features.iter().filter_map(|feature| feature.membership_splits.as_ref()).map(MembershipSplits::bytes).sum();
-        (membership_bytes <= SNAPSHOT_BYTES_MAX).then_some(Self { features, trees, leaves })
+            .map(|splits| compile_feature(splits, &forest.sets, trees, snapshot_interval, &mut bytes_left))
+            .collect::<Option<_>>()?;
+        Some(Self { features, trees, leaves })
     }
 
     /// Number of trees.
@@ -228,12 +248,9 @@ impl<T: Float, W: BitVector> Feature<T, W> {
             threshold_splits.apply(value, state);
         }
         if let Some(membership_splits) = &self.membership_splits {
-            match membership_splits
-                .values
-                .binary_search_by(|member| member.partial_cmp(&value).unwrap_or(std::cmp::Ordering::Less))
-            {
-                Ok(at) => membership_splits.by_value[at].apply(state),
-                Err(_) => membership_splits.other.apply(state),
+            match position(&membership_splits.values, value) {
+                Some(at) => membership_splits.by_value[at].apply(state),
+                None => membership_splits.other.apply(state),
             }
         }
     }
@@ -252,22 +269,13 @@ impl<T: Float, W: BitVector> ThresholdSplits<T, W> {
     }
 }
 
-impl<T, W: BitVector> MembershipSplits<T, W> {
-    fn bytes(&self) -> usize {
-        let mask = |clear: &Mask<W>| match clear {
-            Mask::Dense(vectors) => vectors.len() * size_of::<W>(),
-            Mask::Sparse(splits) => splits.len() * size_of::<(u32, W)>(),
-        };
-        self.by_value.iter().map(mask).sum::<usize>() + mask(&self.other)
-    }
-}
-
 fn compile_feature<T: Float, W: BitVector>(
     splits: &[Split<T, W>],
     sets: &[Vec<T>],
     trees: usize,
     snapshot_interval: usize,
-) -> Feature<T, W> {
+    membership_bytes_left: &mut usize,
+) -> Option<Feature<T, W>> {
     let missing: Vec<_> = splits.iter().filter(|split| !split.missing_tracks_true).map(|split| split.mask).collect();
     let mut threshold_splits: Vec<(T, (u32, W))> = Vec::new();
     let mut membership_splits: Vec<(&[T], (u32, W))> = Vec::new();
@@ -278,13 +286,18 @@ fn compile_feature<T: Float, W: BitVector>(
             Test::Present => {}
         }
     }
-    Feature {
+    let membership_splits = if membership_splits.is_empty() {
+        None
+    } else {
+        Some(compile_memberships(&membership_splits, trees, membership_bytes_left)?)
+    };
+    Some(Feature {
         column: splits.first().map_or(0, |split| split.feature as usize),
         threshold_splits: (!threshold_splits.is_empty())
             .then(|| compile_thresholds(threshold_splits, trees, snapshot_interval)),
-        membership_splits: (!membership_splits.is_empty()).then(|| compile_memberships(&membership_splits, trees)),
+        membership_splits,
         missing: Mask::new(&missing, trees),
-    }
+    })
 }
 
 fn compile_thresholds<T: Float, W: BitVector>(
@@ -310,13 +323,22 @@ fn compile_thresholds<T: Float, W: BitVector>(
     }
 }
 
-fn compile_memberships<T: Float, W: BitVector>(splits: &[(&[T], (u32, W))], trees: usize) -> MembershipSplits<T, W> {
+/// Compiles the membership splits of a feature; `None` if they need too much time or memory.
+fn compile_memberships<T: Float, W: BitVector>(
+    splits: &[(&[T], (u32, W))],
+    trees: usize,
+    bytes_left: &mut usize,
+) -> Option<MembershipSplits<T, W>> {
     let mut values: Vec<T> = splits.iter().flat_map(|(set, _)| set.iter().copied()).collect();
     super::forest::sort(&mut values);
+    if values.len().saturating_mul(splits.len()) > MEMBER_CHECKS_MAX {
+        return None;
+    }
+    *bytes_left = bytes_left.checked_sub((values.len() + 1) * Mask::<W>::bytes_max(splits.len(), trees))?;
     let failing = |value: Option<T>| {
-        let fails = |set: &[T]| value.is_none_or(|value| !set.contains(&value));
+        let fails = |set: &[T]| value.is_none_or(|value| position(set, value).is_none());
         splits.iter().filter(|(set, _)| fails(set)).map(|&(_, mask)| mask).collect::<Vec<_>>()
     };
     let by_value = values.iter().map(|&value| Mask::new(&failing(Some(value)), trees)).collect();
-    MembershipSplits { by_value, other: Mask::new(&failing(None), trees), values: values.into() }
+    Some(MembershipSplits { by_value, other: Mask::new(&failing(None), trees), values: values.into() })
 }

@@ -30,6 +30,7 @@ pub(super) struct Scorer<T> {
     kernel: Kernel<T>,
     leaf_encoding: LeafEncoding<T>,
     features: usize,
+    steps_per_row: usize,
     /// Buffers of previous runs, for reuse.
     idle_buffers: Mutex<Vec<Buffers<T>>>,
 }
@@ -65,7 +66,13 @@ impl<T: Float> Scorer<T> {
             let traversal = Traversal::new(forest, |first, count| leaf_encoding.payload(forest, first, count));
             (Kernel::Traversal(traversal.ok_or_else(too_large)?), leaf_encoding)
         };
-        Ok(Self { kernel, leaf_encoding, features: forest.features, idle_buffers: Mutex::default() })
+        let steps_per_row = forest.roots.iter().map(|&root| forest.depth[root as usize] as usize + 1).sum();
+        Ok(Self { kernel, leaf_encoding, features: forest.features, steps_per_row, idle_buffers: Mutex::default() })
+    }
+
+    /// The greatest number of steps down the trees for a row.
+    pub(super) fn steps_per_row(&self) -> usize {
+        self.steps_per_row
     }
 
     fn trees(&self) -> usize {

@@ -239,6 +239,61 @@ fn a_tree_beyond_the_depth_limit_is_refused() {
     assert_eq!(forest.simplify().unwrap_err(), "a tree has more than 4096 levels");
 }
 
+/// A set of so many numbers, the first of them `first`.
+fn set(first: u32, members: u32) -> Vec<f32> {
+    (first..first + members).map(|member| member as f32).collect()
+}
+
+fn membership(feature: u32, true_child: u32, false_child: u32) -> RawSplit<f32> {
+    RawSplit { feature, mode: Mode::Member, threshold: 0.0, true_child, false_child, missing_tracks_true: false }
+}
+
+fn two_leaves() -> Forest<f32> {
+    let mut forest = Forest { features: 1, ..Forest::default() };
+    for weight in [1.0, 0.0] {
+        forest.leaf_weights.push(LeafWeight { target: 0, weight });
+        forest.nodes.push(Node::Leaf { first: forest.leaf_weights.len() as u32 - 1, count: 1 });
+    }
+    forest
+}
+
+#[test]
+fn a_large_set_that_many_chains_share_is_not_copied_for_each() {
+    let mut forest = two_leaves();
+    let shared = forest.add_membership(set(0, 100_000), membership(0, 0, 1));
+    forest.nodes.push(shared);
+    for root in 3..20_003 {
+        let split = forest.add_membership(set(200_000 + root, 1), membership(0, 0, 2));
+        forest.nodes.push(split);
+        forest.roots.push(root);
+    }
+    let members: usize = forest.simplify().unwrap().sets.iter().map(Vec::len).sum();
+    assert!(members < 1_500_000, "{members} members");
+}
+
+#[test]
+fn a_tree_with_too_many_paths_is_refused() {
+    let mut forest = two_leaves();
+    for id in 1..40 {
+        let raw = RawSplit { mode: Mode::AtMost, threshold: id as f32, ..membership(0, id, id) };
+        let split = forest.add_split(raw);
+        forest.nodes.push(split);
+    }
+    forest.roots.push(40);
+    assert_eq!(forest.simplify().unwrap_err(), "more than 67108864 leaves");
+}
+
+#[test]
+fn a_large_set_is_not_compiled_to_masks() {
+    let mut forest = two_leaves();
+    let split = forest.add_membership(set(0, 9_000_000), membership(0, 0, 1));
+    forest.nodes.push(split);
+    forest.roots.push(2);
+    let forest = forest.simplify().unwrap();
+    let weight = |first: u32, _| forest.leaf_weights[first as usize].weight;
+    assert!(QuickScorer::<f32, u32>::new(&forest, weight).is_none());
+}
+
 #[test]
 fn leaves_are_encoded_in_the_simplest_form() {
     let leaf = |forest: &mut Forest<f32>, leaf_weights: &[(u32, f32)]| {

@@ -66,9 +66,4 @@ proptest! {
         }
         load_and_run(&bytes, export);
     }
-
-    #[test]
-    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        load_and_run(&bytes, &models()[0]);
-    }
 }

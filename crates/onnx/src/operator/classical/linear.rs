@@ -75,8 +75,10 @@ impl Scores {
     }
 
     /// Computes the scores of each row, before the post transform.
-    fn run(&self, input: &Tensor, output: &mut Vec<f32>) -> Result<(), String> {
+    fn run(&self, inputs: &dyn Inputs, output: &mut Vec<f32>) -> Result<(), String> {
+        let input = inputs.required(0)?;
         let (rows, features) = input.matrix();
+        inputs.charge(rows.saturating_mul(self.coefficients.len()))?;
         if features != self.features {
             return Err(format!("expected {} features, got {features}", self.features));
         }
@@ -139,7 +141,7 @@ impl Operator for LinearClassifier {
         let output = rest.first_mut().unwrap_or(&mut unnamed);
         let classes = self.labels.len();
         let scores = output.reset::<f32>(&[rows, classes])?;
-        self.scores.run(input, scores)?;
+        self.scores.run(inputs, scores)?;
         if count == 1 {
             let decide = |score: &f32| usize::from(*score > 0.0).min(classes - 1);
             self.labels.write(scores.iter().map(decide), label)?;
@@ -186,7 +188,7 @@ impl Operator for LinearRegressor {
         let (rows, _) = input.matrix();
         let targets = self.scores.intercepts.len();
         let output = output.reset::<f32>(&[rows, targets])?;
-        self.scores.run(input, output)?;
+        self.scores.run(inputs, output)?;
         self.scores.post_transform(output, targets);
         Ok(())
     }

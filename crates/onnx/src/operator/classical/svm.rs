@@ -102,6 +102,7 @@ impl Operator for SvmRegressor {
         if features != self.features {
             return Err(format!("expected {} features, got {features}", self.features));
         }
+        inputs.charge(rows.saturating_mul(self.vectors.len()))?;
         let mut values = Vec::with_capacity(rows * features);
         each_f32(input, |value| values.push(value))?;
         let output = output.reset::<f32>(&[rows, 1])?;
