@@ -46,6 +46,12 @@ const BENCHMARKS: &[Benchmark] = &[
         prints: "one-row requests over HTTP beside MLServer",
         beside_tools: true,
     },
+    Benchmark {
+        name: "versions",
+        package: "perennial-cli",
+        prints: "demo, start, memory, runs, requests and logging beside an earlier binary: `bench versions OLD`",
+        beside_tools: false,
+    },
 ];
 
 /// Runs one benchmark.
@@ -56,7 +62,9 @@ fn run_named(name: &str, args: &[String]) -> Result<()> {
         .with_context(|| format!("unknown benchmark `{name}`; `cargo xtask bench` lists them"))?;
     let ready = Ready::new()?;
     let mut command = cargo();
-    command.args(["bench", "-p", benchmark.package, "--bench", name, "--"]).args(args);
+    command.args(["bench", "-p", benchmark.package, "--bench", name, "--"]);
+    // Paths are those of the caller; the benchmark runs in the folder of its package.
+    command.args(args.iter().map(|argument| std::fs::canonicalize(argument).unwrap_or_else(|_| argument.into())));
     if benchmark.beside_tools {
         command.env("PERENNIAL_BENCH_PYTHON", python::bench_environment()?);
     }

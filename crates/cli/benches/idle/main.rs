@@ -4,15 +4,20 @@
 
 mod graph;
 mod nothing;
+#[path = "../support/server.rs"]
+mod server;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tools.rs"]
+mod tools;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use support::{good, machine, perennial, python, versions};
+use support::{good, machine};
+use tools::{perennial, python, versions};
 
 fn main() -> Result<()> {
     let tools = python("PERENNIAL_BENCH_PYTHON")?;

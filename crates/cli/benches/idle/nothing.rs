@@ -8,7 +8,8 @@ use anyhow::{Result, bail};
 
 use crate::graph;
 use crate::ms;
-use crate::support::{good, perennial, quantile};
+use crate::support::{good, quantile};
+use crate::tools::perennial;
 
 /// Measured runs; the result is their median.
 const RUNS: usize = 11;

@@ -4,11 +4,14 @@
 //!
 //! `cargo xtask bench serving` runs it. It prints figures, and fails only if the predictions differ.
 
+#[path = "../support/load.rs"]
 mod load;
 mod mlserver;
 mod project;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tools.rs"]
+mod tools;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +20,8 @@ use anyhow::{Context, Result, bail};
 use load::{CONNECTIONS, Connection, http};
 use project::{MODEL, Released};
 use serde_json::Value;
-use support::{Server, machine, python, quantile, versions};
+use support::{Server, machine, quantile};
+use tools::{python, versions};
 
 /// The duration of the load before the measurement.
 const WARM_UP: Duration = Duration::from_secs(3);

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::load::{Connection, http};
-use crate::support::{Server, free_port, good, perennial};
+use crate::support::{Server, free_port, good};
+use crate::tools::perennial;
 
 /// The endpoint, and the model's name in MLServer.
 pub(crate) const MODEL: &str = "delay";

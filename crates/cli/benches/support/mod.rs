@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 /// How long a server may take to stop after SIGTERM, before it is killed with its child processes.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The binary in `folder`, without the environment variables that choose a server.
-pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
+/// A binary of Perennial in `folder`, without the environment variables that choose a server.
+pub(crate) fn binary(binary: &Path, folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.current_dir(folder).args(args).stdin(Stdio::null());
     for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {
         command.env_remove(name);
@@ -79,18 +79,6 @@ impl Drop for Server {
 /// An unused port.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-/// The path of a Python from an environment variable that `cargo xtask bench` sets.
-pub(crate) fn python(variable: &str) -> Result<String> {
-    std::env::var(variable).with_context(|| format!("{variable} is not set: run this with `cargo xtask bench`"))
-}
-
-/// The versions of Python and of packages, as text.
-pub(crate) fn versions(python: &str, packages: &[&str]) -> Result<String> {
-    let script = "import platform, sys\nfrom importlib.metadata import version\n\
-        print(', '.join(['Python ' + platform.python_version(), *(f'{name} {version(name)}' for name in sys.argv[1:])]))";
-    Ok(good(Command::new(python).args(["-c", script]).args(packages))?.trim().to_owned())
 }
 
 /// The machine and the version, as text.

@@ -1,4 +1,4 @@
-//! Dry runs: what a run would do, told without doing it.
+//! Dry runs: what a run would do, without doing it.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ async fn plan(test: &TestApp, project: &Arc<ProjectState>) -> Plan {
 }
 
 /// The steps of a plan: name, whether it is up to date, reasons.
-fn told(plan: &Plan) -> Vec<(&str, bool, String)> {
+fn step_plans(plan: &Plan) -> Vec<(&str, bool, String)> {
     plan.steps.iter().map(|why| (why.step.as_str(), why.is_cached, why.reasons.join("; "))).collect()
 }
 
@@ -52,7 +52,7 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
     let plan = plan(&test, &project).await;
     assert_eq!(plan.pending.iter().map(|new| (new.dataset.as_str(), new.files)).collect::<Vec<_>>(), [("flown", 2)]);
     assert_eq!(
-        told(&plan),
+        step_plans(&plan),
         [
             ("features", false, "it waits for dataset `flown`: 2 new files".to_owned()),
             ("more", false, "it waits for `features`, which would run".to_owned()),
@@ -63,12 +63,12 @@ async fn files_that_wait_are_seen_in_a_project_that_never_ran_and_nothing_is_mad
 }
 
 #[tokio::test]
-async fn a_step_that_has_nothing_to_read_says_so_and_the_plan_goes_on() {
+async fn a_step_without_rows_to_read_says_so_and_the_plan_continues() {
     let (test, project) = start().await;
     let plan = plan(&test, &project).await;
     assert!(plan.pending.is_empty());
-    let told: Vec<String> = plan.steps.iter().map(|why| why.reasons.join("; ")).collect();
-    assert_eq!(told, ["it cannot: dataset `flown` has no rows yet", "it waits for `features`, which would run"]);
+    let reasons: Vec<String> = plan.steps.iter().map(|why| why.reasons.join("; ")).collect();
+    assert_eq!(reasons, ["it cannot: dataset `flown` has no rows yet", "it waits for `features`, which would run"]);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn key_parts(test: &TestApp, file: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn what_judges_a_command_s_dataset_and_what_its_model_is_told_to_be_decide_whether_it_runs() {
+async fn checks_of_a_command_s_dataset_and_the_declared_kind_of_its_model_are_in_its_key() {
     let test = TestApp::start().await.unwrap();
     let before = key_parts(&test, MAKES).await;
     let checked = format!("{MAKES}\n[checks.rows]\nfar = \"distance > 0\"\n");

@@ -42,7 +42,7 @@ fn copied(work: &Path) -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn what_loads_change_is_copied_while_they_stand_still_and_what_never_changes_afterwards() {
+async fn tables_are_copied_while_loads_are_paused_and_immutable_files_afterwards() {
     let test = filled().await;
     let (work, seen) = (test.app.kernel.services.work.clone(), Arc::new(Mutex::new(Vec::new())));
     let watched = seen.clone();

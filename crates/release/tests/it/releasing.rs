@@ -1,4 +1,4 @@
-//! Pipeline runs that train, judge and release, over rows that are told to the data engine.
+//! Pipeline runs that train, evaluate and release, over rows that the fake data engine is given.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,14 +19,14 @@ async fn a_version_that_was_rolled_back_does_not_come_back_by_a_comment() {
     flown.test.app.endpoints.rollback(&flown.test.system(), &flown.project, &"delay".parse().unwrap()).await.unwrap();
     assert_eq!(flown.answers(), Some(1));
     flown.test.submit(&format!("{PROJECT_FILE}\n# another release of the same version\n")).await.unwrap();
-    let told = flown.release(by_trigger()).await;
-    assert_eq!(told, "version 2 was rolled back at `delay` before: only a person may release it again");
+    let outcome = flown.release(by_trigger()).await;
+    assert_eq!(outcome, "version 2 was rolled back at `delay` before: only a person may release it again");
     assert_eq!(flown.answers(), Some(1));
     assert_eq!(flown.release(by_person()).await, "version 2 answers at `delay`");
 }
 
 #[tokio::test]
-async fn a_release_takes_up_what_the_project_file_says_of_endpoints() {
+async fn a_release_applies_the_endpoints_of_the_project_file() {
     let flown = TrainedProject::start().await;
     flown.renew(1, TestModel::binary(0.0)).await;
     flown.release(by_person()).await;
@@ -47,9 +47,9 @@ async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
     flown.renew(2, TestModel::binary(1.0)).await;
     let (asked, over) = (Arc::new(AtomicUsize::new(0)), Arc::downgrade(&flown));
     flown.test.data.before_frame(move |sql| {
-        // The trainer reads the rows first, then whoever judges: another version is released meanwhile.
-        let is_judging = sql.starts_with("SELECT *") && asked.fetch_add(1, Ordering::AcqRel) == 1;
-        let flown = over.upgrade().filter(|_| is_judging);
+        // The trainer reads the rows first, then the evaluation: another version is released in between.
+        let is_evaluation = sql.starts_with("SELECT *") && asked.fetch_add(1, Ordering::AcqRel) == 1;
+        let flown = over.upgrade().filter(|_| is_evaluation);
         Box::pin(async move {
             if let Some(flown) = flown {
                 flown.test.deploy(&flown.project, "delay", &TestModel::binary(2.0)).await.unwrap();
@@ -58,17 +58,17 @@ async fn evidence_is_gathered_beside_the_champion_it_is_known_by() {
     });
     let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
     ended.unwrap();
-    assert_eq!(flown.answers(), Some(2), "a version was released while the candidate was judged");
+    assert_eq!(flown.answers(), Some(2), "a version was released during the evaluation");
     let steps = pipeline_runs::steps(&flown.test.system(), &flown.project, run.id).await.unwrap();
     let (evaluation, _) = steps.iter().find(|(step, _)| step.step.as_str() == "evaluation").unwrap();
     let mut reader = flown.test.app.kernel.store().read().await.unwrap();
     let found = evidence::find_by_step_run(&mut reader, evaluation.id).await.unwrap().unwrap();
-    let judged = found.body["models"].as_array().unwrap().iter().find(|model| model["name"] == "champion").unwrap();
-    assert_eq!((&judged["number"], &judged["digest"]), (&json!(1), &evaluation.key_parts["champion"]));
+    let champion = found.body["models"].as_array().unwrap().iter().find(|model| model["name"] == "champion").unwrap();
+    assert_eq!((&champion["number"], &champion["digest"]), (&json!(1), &evaluation.key_parts["champion"]));
 }
 
 #[tokio::test]
-async fn a_failed_run_tells_what_to_do() {
+async fn a_failed_run_says_what_to_do() {
     let flown = TrainedProject::start().await;
     flown.rows(1).await;
     let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;

@@ -13,7 +13,7 @@ use perennial_store::projects::submit_file;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
 
 #[tokio::test]
-async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
+async fn endpoints_stay_unchanged_until_a_project_file_is_applied() {
     let (test, project) = TestApp::with_project().await.unwrap();
     test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
     test.submit(PROJECT_FILE).await.unwrap();
@@ -30,9 +30,9 @@ async fn endpoints_stay_as_they_are_until_a_project_file_is_taken_up() {
         assert_eq!(bytes_max(), before);
         test.app.endpoints.open_all().await.unwrap();
         assert_eq!(bytes_max(), before, "a start follows it no more than the submission does");
-        let told =
+        let stopped =
             test.app.endpoints.apply_declarations(&caller, &project, &project.submission().unwrap()).await.unwrap();
-        assert_eq!((bytes_max(), told), (expected, lines.iter().map(ToString::to_string).collect()));
+        assert_eq!((bytes_max(), stopped), (expected, lines.iter().map(ToString::to_string).collect()));
     }
 }
 
@@ -76,7 +76,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
 }
 
 #[tokio::test]
-async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
+async fn a_stored_project_file_that_cannot_be_parsed_blocks_no_submission() {
     let (test, project) = TestApp::with_project().await.unwrap();
     let caller = test.system();
     let run = pipelines::request(
@@ -119,6 +119,6 @@ async fn a_project_file_that_reads_no_more_stands_in_nobody_s_way() {
     let after = TestApp::beside(&next).await.unwrap();
     assert!(
         after.app.projects.get(project.id).await.unwrap().find_submission().is_some(),
-        "the same file is kept anew"
+        "the same file is kept again"
     );
 }

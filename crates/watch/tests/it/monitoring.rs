@@ -50,7 +50,7 @@ fn month(number: usize) -> Window {
     (0..number).fold(june, |month, _| Window::containing(month.end_ms, &length, &jiff::tz::TimeZone::UTC))
 }
 
-/// Has the engine tell so many rows of an endpoint in a stretch of time, and of some of them their statuses.
+/// Gives the engine the number of an endpoint's rows in an interval, and the statuses of some of them.
 fn answered(test: &TestApp, endpoint: &str, stretch: Range<i64>, count: u64, statuses: &[f64]) {
     let Range { start, end } = stretch;
     let rows = format!("FROM \"predictions_{endpoint}\" WHERE project_ms >= {start} AND project_ms < {end}");
@@ -73,14 +73,14 @@ async fn look(test: &TestApp, project: &Arc<ProjectState>) -> Vec<String> {
     test.app.watch.tick(&test.system(), project).await.unwrap().into_iter().map(|happened| happened.message).collect()
 }
 
-/// Windows that were judged, and the requests in each.
-async fn judged(flown: &TrainedProject) -> Vec<(i64, u64)> {
+/// Windows that were evaluated, and the requests in each.
+async fn evaluated(flown: &TrainedProject) -> Vec<(i64, u64)> {
     let (caller, name) = (flown.test.system(), "delay".parse().unwrap());
     let results = monitor_results::list(&caller, &flown.project, &name, None).await.unwrap();
     results.iter().map(|of| (of.window_start_ms, of.facts["result"]["requests"].as_u64().unwrap())).collect()
 }
 
-async fn told(test: &TestApp, project: &ProjectState) -> Vec<Alert> {
+async fn open_alerts(test: &TestApp, project: &ProjectState) -> Vec<Alert> {
     alerts::list(&test.system(), project.id, None, 100).await.unwrap().items
 }
 
@@ -119,7 +119,7 @@ async fn every_endpoint_that_a_promotion_switches_is_watched() {
     flown.test.clock.advance(31 * DAY_MS);
     answered(&flown.test, "early", month(0).start_ms..month(0).end_ms, 4, &FAILING);
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [(month(0).start_ms, 4)]);
+    assert_eq!(evaluated(&flown).await, [(month(0).start_ms, 4)]);
 }
 
 #[tokio::test]
@@ -138,8 +138,8 @@ async fn wherever_a_server_dies_a_result_has_its_alert() {
         let whole = cut_off(Box::pin(look(&test, &project)), waits).await;
         let (test, project) = start().await;
         look(&test, &project).await;
-        let told = told(&test, &project).await;
-        let fired = told.iter().filter(|alert| alert.name == "failing" && alert.window_start_ms == window.start_ms);
+        let alerts = open_alerts(&test, &project).await;
+        let fired = alerts.iter().filter(|alert| alert.name == "failing" && alert.window_start_ms == window.start_ms);
         assert_eq!(fired.count(), 1, "cut off after {waits} waits");
         if whole.is_some() {
             return;
@@ -148,45 +148,45 @@ async fn wherever_a_server_dies_a_result_has_its_alert() {
 }
 
 #[tokio::test]
-async fn a_window_that_cannot_be_judged_is_told_once_keeps_no_other_and_is_tried_again_soon() {
+async fn a_window_that_cannot_be_evaluated_raises_one_alert_blocks_no_other_and_is_retried_soon() {
     let flown = released(&file(), "delay").await;
     let (june, july) = (month(0), month(1));
     flown.test.clock.advance(july.end_ms - WALL_MS);
     answered_in(&flown.test, july);
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [(july.start_ms, 4)]);
+    assert_eq!(evaluated(&flown).await, [(july.start_ms, 4)]);
     let stuck = async || {
-        let told = told(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
-        told.map(|alert| (alert.subject.to_string(), alert.window_start_ms, alert.state)).collect::<Vec<_>>()
+        let alerts = open_alerts(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
+        alerts.map(|alert| (alert.subject.to_string(), alert.window_start_ms, alert.state)).collect::<Vec<_>>()
     };
     let about = |state| [("window:delay".to_owned(), june.start_ms, state)];
     assert_eq!(stuck().await, about(AlertState::Firing));
     answered_in(&flown.test, june);
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await.len(), 1, "nothing is due");
+    assert_eq!(evaluated(&flown).await.len(), 1, "nothing is due");
     flown.test.clock.advance(MINUTE_MS);
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [(june.start_ms, 4), (july.start_ms, 4)]);
+    assert_eq!(evaluated(&flown).await, [(june.start_ms, 4), (july.start_ms, 4)]);
     assert_eq!(stuck().await, about(AlertState::Resolved));
 }
 
 #[tokio::test]
-async fn a_window_that_could_not_be_judged_is_told_no_more_once_it_is_too_old_to_be_looked_at() {
+async fn the_alert_of_a_failed_window_ends_once_it_is_too_old_to_be_evaluated() {
     let flown = released(&file().replace("metric =", "label_delay = \"1 day\"\nmetric ="), "delay").await;
     (1..=4).for_each(|number| answered_in(&flown.test, month(number)));
     let states = async |to: Window| {
         let now = flown.project.now().project_ms;
         flown.test.clock.advance(to.end_ms - now);
         look(&flown.test, &flown.project).await;
-        let told = told(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
-        told.map(|alert| (alert.window_start_ms, alert.state)).collect::<Vec<_>>()
+        let alerts = open_alerts(&flown.test, &flown.project).await.into_iter().filter(|alert| alert.name == "stuck");
+        alerts.map(|alert| (alert.window_start_ms, alert.state)).collect::<Vec<_>>()
     };
     assert_eq!(states(month(1)).await, [(month(0).start_ms, AlertState::Firing)]);
     assert_eq!(states(month(4)).await, [(month(0).start_ms, AlertState::Resolved)]);
 }
 
 #[tokio::test]
-async fn a_window_that_closed_while_the_ledger_moved_is_judged_all_the_same() {
+async fn a_window_that_closed_while_the_ledger_moved_is_evaluated() {
     let flown = released(&file(), "delay").await;
     look(&flown.test, &flown.project).await;
     flown.test.clock.advance(month(0).end_ms - WALL_MS);
@@ -194,7 +194,7 @@ async fn a_window_that_closed_while_the_ledger_moved_is_judged_all_the_same() {
     // Its entries make void what was known to come due.
     flown.renew(2, TestModel::binary(0.0)).await;
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [(month(0).start_ms, 4)]);
+    assert_eq!(evaluated(&flown).await, [(month(0).start_ms, 4)]);
 }
 
 #[tokio::test]
@@ -207,8 +207,8 @@ async fn a_window_of_many_rows_is_read_in_stretches_of_time() {
     answered(&flown.test, "delay", start_ms..middle, 200_000, &FAILING);
     answered(&flown.test, "delay", middle..end_ms, 100_000, &FAILING[..2]);
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [(start_ms, 6)]);
-    assert!(told(&flown.test, &flown.project).await[0].message.contains("error_rate = 0.6667"));
+    assert_eq!(evaluated(&flown).await, [(start_ms, 6)]);
+    assert!(open_alerts(&flown.test, &flown.project).await[0].message.contains("error_rate = 0.6667"));
 }
 
 #[tokio::test]
@@ -217,11 +217,11 @@ async fn outcomes_are_waited_for_without_end_when_nothing_says_how_long() {
     flown.test.clock.advance(month(5).end_ms - WALL_MS);
     (0..6).for_each(|number| answered_in(&flown.test, month(number)));
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await, [0, 1, 2, 3, 4, 5].map(|number| (month(number).start_ms, 4)));
+    assert_eq!(evaluated(&flown).await, [0, 1, 2, 3, 4, 5].map(|number| (month(number).start_ms, 4)));
 }
 
 #[tokio::test]
-async fn a_look_waits_for_no_pipeline_and_one_that_failed_is_run_again() {
+async fn a_tick_waits_for_no_pipeline_and_a_failed_one_runs_again() {
     let flown = released(&file(), "delay").await;
     let file = file().replace("data = \"flown\"", "data = \"features\"");
     std::fs::create_dir(flown.test.folder.path().join("root/sql")).unwrap();
@@ -233,7 +233,7 @@ async fn a_look_waits_for_no_pipeline_and_one_that_failed_is_run_again() {
     let turn = Arc::new(Semaphore::new(0));
     flown.test.data.limit_sql_staging(turn.clone());
     look(&flown.test, &flown.project).await;
-    assert_eq!(judged(&flown).await.len(), 1);
+    assert_eq!(evaluated(&flown).await.len(), 1);
     assert!(!flown.test.app.kernel.work.is_empty(), "its data are still being brought up to date");
     turn.add_permits(1);
     work_is_done(&flown.test).await;
@@ -247,7 +247,7 @@ async fn a_look_waits_for_no_pipeline_and_one_that_failed_is_run_again() {
 }
 
 #[tokio::test]
-async fn a_canary_is_judged_while_something_else_takes_its_time() {
+async fn a_canary_is_evaluated_while_other_work_takes_its_time() {
     let canary = "canary = { share = 0.5, for = \"3 days\", min_requests = 10, rollback = \"canary.requests >= 0\" }";
     let file = file().replace("[endpoints.delay]", &format!("[endpoints.delay]\n{canary}"));
     let flown = released(&file, "delay").await;
@@ -284,11 +284,11 @@ async fn a_source_that_never_delivers_is_late_too() {
     look(&test, &project).await;
     test.clock.advance(DAY_MS);
     look(&test, &project).await;
-    assert_eq!(told(&test, &project).await, []);
+    assert_eq!(open_alerts(&test, &project).await, []);
     test.clock.advance(DAY_MS);
     look(&test, &project).await;
     look(&test, &project).await;
-    let messages: Vec<String> = told(&test, &project).await.into_iter().map(|alert| alert.message).collect();
+    let messages: Vec<String> = open_alerts(&test, &project).await.into_iter().map(|alert| alert.message).collect();
     let expected = "dataset `flown` is late: it has had no load since 2013-06-01 00:00, expected every 1 day";
     assert_eq!(messages, [expected]);
 }
