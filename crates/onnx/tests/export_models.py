@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import skl2onnx.common._container as skl_container
 import xgboost
-from handmade_models import encoders, handmade, small_operators, tree_ensemble_v5, write
+from handmade_models import encoders, handmade, small_operators, tree_ensemble_v5, two_classes, write
 from onnxmltools import convert_lightgbm, convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType as ToolsFloat
 from skl2onnx import convert_sklearn
@@ -222,6 +222,7 @@ def main():
     the_seven(out, frame, signal, rows, {"lightgbm": 100, "xgboost": 60, "forest": 30, "hist": 60})
     the_others(out, frame, signal, rows)
     handmade(out)
+    two_classes(out)
     tree_ensemble_v5(out)
     encoders(out)
     small_operators(out)

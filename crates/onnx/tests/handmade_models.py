@@ -145,6 +145,48 @@ def handmade(out):
             print(f"{name}: left out, {str(error).splitlines()[0]}", file=sys.stderr)
 
 
+def two_classes(out):
+    """Two classes with every combination of targets, signs of the weights, base values and transform."""
+    targets = {"first": [(0, 0), (0, 0)], "second": [(1, 1), (1, 1)], "both": [(0, 0), (1, 1)], "mixed": [(0, 1), (1, 0)]}
+    signs = {
+        "positive": [(0.2, 0.9), (0.1, 0.3)], "zero": [(0.0, 0.9), (0.0, 0.0)],
+        "any": [(-0.2, 0.9), (0.1, -0.3)], "negative": [(-0.2, -0.9), (-0.1, -0.3)],
+    }  # fmt: skip
+    x = np.array([[0.0], [1.0], [np.nan]], dtype=np.float32)
+    cases = [
+        (target, sign, base, transform)
+        for target in targets
+        for sign in signs
+        for base in ([], [0.25], [-0.3], [0.25, -0.4])
+        for transform in ("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT")
+        # ONNX Runtime writes one of the two scores and leaves the other uninitialized.
+        if not (target == "first" and len(base) < 2 and transform == "PROBIT")
+    ]
+    for number, (target, sign, base, transform) in enumerate(cases):
+        # Two trees with one split at 0.5.
+        leaves = [
+            (tree, 1 + side, targets[target][tree][side], signs[sign][tree][side]) for tree in (0, 1) for side in (0, 1)
+        ]
+        leaf_trees, leaf_nodes, class_ids, weights = (list(column) for column in zip(*leaves))
+        attributes = dict(
+            nodes_treeids=[0, 0, 0, 1, 1, 1], nodes_nodeids=[0, 1, 2] * 2, nodes_featureids=[0] * 6,
+            nodes_values=[0.5, 0.0, 0.0] * 2, nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"] * 2,
+            nodes_truenodeids=[1, 0, 0] * 2, nodes_falsenodeids=[2, 0, 0] * 2, post_transform=transform,
+            class_treeids=leaf_trees, class_nodeids=leaf_nodes, class_ids=class_ids, class_weights=weights,
+            classlabels_int64s=[0, 1], **({"base_values": base} if base else {}),
+        )  # fmt: skip
+        node = helper.make_node("TreeEnsembleClassifier", ["input"], ["label", "scores"], domain="ai.onnx.ml", **attributes)
+        source = helper.make_tensor_value_info("input", TensorProto.FLOAT, [None, 1])
+        results = [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 2]),
+        ]
+        graph = helper.make_graph([node], "two_classes", [source], results)
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        write(out, f"two_classes_{number}_{target}_{sign}_{len(base)}_{transform}".lower(), model, {"input": x})
+
+
 def tree_ensemble_v5(out):
     """`TreeEnsemble` of operator set 5, with membership tests."""
     draw = np.random.default_rng(6)

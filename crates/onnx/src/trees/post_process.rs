@@ -96,8 +96,8 @@ impl Classification {
         let score = scores[0];
         (scores[0], scores[1]) = match self.post_transform {
             PostTransform::Probit => (PostTransform::probit(score), 0.0),
-            _ if self.single_target && self.all_positive => (1.0 - score, score),
             PostTransform::Logistic => (PostTransform::logistic(-score), PostTransform::logistic(score)),
+            _ if self.single_target && self.all_positive => (1.0 - score, score),
             _ => (-score, score),
         };
         label
