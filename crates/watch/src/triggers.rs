@@ -39,16 +39,17 @@ impl Watch {
     ) -> Vec<Result<String>> {
         let mut messages = Vec::new();
         for (name, trigger) in &submission.project.triggers {
+            // A schedule counts from the last firing of its trigger: all occurrences are found before one of them fires.
+            let mut found = Vec::new();
             for event in &trigger.on {
                 match occurrences(caller, project, submission, name, event).await {
-                    Ok(occurrences) => {
-                        for occurrence in occurrences {
-                            let fired = self.fire_trigger(caller, project, (name, trigger), event, occurrence).await;
-                            messages.extend(fired.transpose());
-                        }
-                    }
+                    Ok(occurrences) => found.extend(occurrences.into_iter().map(|occurrence| (event, occurrence))),
                     Err(error) => messages.push(Err(error)),
                 }
+            }
+            for (event, occurrence) in found {
+                let fired = self.fire_trigger(caller, project, (name, trigger), event, occurrence).await;
+                messages.extend(fired.transpose());
             }
         }
         messages

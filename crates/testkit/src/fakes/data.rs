@@ -68,6 +68,9 @@ struct State {
     /// Paths whose content was read to compute a digest.
     fingerprinted: Vec<String>,
     failures: Vec<(Call, ErrorCode)>,
+    /// Calls that fail until a test ends it.
+    failing: Vec<Call>,
+    failing_queries: HashSet<String>,
     tables: Tables,
     staging: HashMap<LoadId, StagedLoad>,
     /// Quarantined rows by table and load, in order of arrival of the loads.
@@ -84,12 +87,16 @@ struct File {
 #[derive(Default)]
 struct Hooks {
     before_frame: Option<FrameHook>,
+    frames: Option<FrameSource>,
     sql_permits: Option<Arc<Semaphore>>,
     on_pause: Option<PauseHook>,
 }
 
 /// Awaited before a frame is returned; receives its SQL.
 type FrameHook = Arc<dyn Fn(&str) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Returns the frame of a query, if it has one.
+type FrameSource = Arc<dyn Fn(&str) -> Option<Frame> + Send + Sync>;
 
 /// Called with true when writes are paused, and with false when they resume.
 type PauseHook = Arc<dyn Fn(bool) + Send + Sync>;
@@ -142,6 +149,24 @@ impl FakeData {
         self.state().failures.push((call, code));
     }
 
+    /// Makes every such call fail with [`ErrorCode::Storage`], until [`FakeData::stop_failing`].
+    pub fn fail_always(&self, call: Call) {
+        self.state().failing.push(call);
+    }
+
+    /// Makes a query fail with [`ErrorCode::Storage`], until [`FakeData::stop_failing`].
+    pub fn fail_query(&self, sql: &str) {
+        self.state().failing_queries.insert(sql.to_owned());
+    }
+
+    /// Ends every failure that a test requested.
+    pub fn stop_failing(&self) {
+        let mut state = self.state();
+        state.failing.clear();
+        state.failures.clear();
+        state.failing_queries.clear();
+    }
+
     /// Loses the staging area, as a server does that starts with an empty folder.
     pub fn lose_staging(&self) {
         self.state().staging.clear();
@@ -162,6 +187,11 @@ impl FakeData {
     /// Registers the frame of a query.
     pub fn answer_frame(&self, sql: &str, frame: Frame) {
         self.state().frames.insert(sql.to_owned(), frame);
+    }
+
+    /// Answers queries whose frame is not registered with that of `frames`.
+    pub fn answer_frames_with(&self, frames: impl Fn(&str) -> Option<Frame> + Send + Sync + 'static) {
+        self.hooks().frames = Some(Arc::new(frames));
     }
 
     /// Awaits `hook` before each frame is returned.
@@ -193,8 +223,11 @@ impl FakeData {
 
 impl State {
     fn check_failure(&mut self, call: Call) -> Result<()> {
-        let Some(index) = self.failures.iter().position(|(failing, _)| *failing == call) else { return Ok(()) };
-        let (call, code) = self.failures.remove(index);
+        let code = match self.failures.iter().position(|(failing, _)| *failing == call) {
+            Some(index) => self.failures.remove(index).1,
+            None if self.failing.contains(&call) => ErrorCode::Storage,
+            None => return Ok(()),
+        };
         Err(Error::new(code, format!("{call:?} fails, as the test requested")))
     }
 
@@ -390,6 +423,9 @@ impl DataEngine for FakeData {
 
     async fn query(&self, request: QueryRequest) -> Result<Page> {
         let state = self.state();
+        if state.failing_queries.contains(&request.sql) {
+            return Err(Error::new(ErrorCode::Storage, "the query fails, as the test requested"));
+        }
         let mut page = match state.pages.get(&request.sql) {
             Some(page) => page.clone(),
             None => {
@@ -438,9 +474,11 @@ impl DataEngine for FakeData {
         if let Some(hook) = hook {
             hook(&request.sql).await;
         }
+        let frames = self.hooks().frames.clone();
         let state = self.state();
-        if let Some(frame) = state.frames.get(&request.sql) {
-            return Ok(frame.clone());
+        let registered = state.frames.get(&request.sql).cloned();
+        if let Some(frame) = registered.or_else(|| frames.and_then(|frames| frames(&request.sql))) {
+            return Ok(frame);
         }
         let selected = select(&state.tables, &request.sql, &request.tables)?;
         selected.map(Selected::into_frame).ok_or_else(|| unsupported(&request.sql))

@@ -1,5 +1,13 @@
-//! Rules of the slice over fakes: no data engine, no processes.
+//! The rules of watch, over a data engine in memory.
 
 #![cfg(test)]
 
-mod monitoring;
+mod freshness;
+mod interruption;
+mod quality;
+mod refresh;
+mod results;
+mod scheduler;
+mod support;
+mod triggers;
+mod windows;
