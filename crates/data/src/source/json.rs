@@ -1,298 +1,243 @@
-//! JSON lines: one object a line; a missing member is null.
+//! JSON lines: one object per line; a missing member is null.
+//!
+//! serde_json validates each line and splits it into the texts of its members, without a map per row; scalars, also those
+//! in lists and structs, are then parsed like fields of CSV. arrow-json only infers the types of nested values: it
+//! accepts lines that are not JSON (without commas, or with several objects), and truncates numbers to integers.
 
+mod column;
+mod lines;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
-use arrow::json::ReaderBuilder;
+use arrow::datatypes::{DataType, Field, SchemaRef};
 use arrow::json::reader::infer_json_schema_from_iterator;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use super::columns::ColumnBuilder;
 use super::infer::InferredType;
 use super::{BATCH_ROWS, BatchSink, LocalFile, Origin, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
 use crate::error::{Error, Result, one_line};
 use crate::types::{canonical, validate_names};
+use column::{JsonColumn, unquoted};
+use lines::Lines;
 
-/// Bytes of one line, at most.
-const LINE_BYTES_MAX: u64 = 16 << 20;
+/// A batch with so many bytes of lines is complete, so that the offsets of its columns never exceed 32 bits.
+const BATCH_BYTES_MAX: usize = 256 << 20;
 
-/// The columns of the files: members in order of first appearance, typed by the dataset where it has
-/// them, else inferred over all rows.
+/// The columns of the files: members in order of first appearance, types from the dataset where known, else inferred from
+/// all rows.
 pub(crate) fn infer_schema(files: &[LocalFile], known: Option<&SchemaRef>) -> Result<SchemaRef> {
-    let mut infer_schema = SchemaInference::default();
+    let mut inference = SchemaInference::default();
     for file in files {
-        infer_schema.observe(file.open()?, &file.label, known)?;
+        inference.observe(file.open()?, &file.label, known)?;
     }
-    infer_schema.finish(files.first().map_or("the files", |file| &file.label), known)
+    inference.finish(files.first().map_or("the files", |file| &file.label), known)
 }
 
-/// The same over lines in memory.
+/// The columns of lines in memory.
 pub(crate) fn infer_schema_of_bytes(bytes: &[u8], label: &Arc<str>, known: Option<&SchemaRef>) -> Result<SchemaRef> {
-    let mut infer_schema = SchemaInference::default();
-    infer_schema.observe(bytes, label, known)?;
-    infer_schema.finish(label, known)
+    let mut inference = SchemaInference::default();
+    inference.observe(bytes, label, known)?;
+    inference.finish(label, known)
 }
 
-/// Reads rows as batches of `schema`; a member that is no column of it is an error.
-pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, take: &mut BatchSink<'_>) -> Result<()> {
+/// Reads rows as batches of `schema`; a member without a column is an error.
+pub(crate) fn read(source: impl Read, label: &Arc<str>, schema: &SchemaRef, sink: &mut BatchSink<'_>) -> Result<()> {
     let mut lines = Lines::new(source, label);
-    let mut columns: Vec<JsonColumn> = schema.fields().iter().map(|field| JsonColumn::new(field)).collect();
-    let mut numbers = Vec::with_capacity(BATCH_ROWS);
+    let names = schema.fields().iter().enumerate().map(|(index, field)| (field.name().as_str(), index));
+    let names: HashMap<&str, usize> = names.collect();
+    let mut columns: Vec<JsonColumn> = schema.fields().iter().map(|field| JsonColumn::new(field.data_type())).collect();
+    let (mut numbers, mut bytes) = (Vec::with_capacity(BATCH_ROWS), 0);
     loop {
-        let row = lines.next()?;
-        let done = row.is_none();
-        if let Some(mut row) = row {
-            for (column, field) in columns.iter_mut().zip(schema.fields()) {
-                let value = row.remove(field.name()).unwrap_or(Value::Null);
-                column.push(value).map_err(|value| lines.misfit(field, &value))?;
-            }
-            if let Some(name) = row.keys().next() {
-                return Err(Error::source_file(format!(
-                    "{}: `{name}` is no column of the rows read with it",
-                    lines.place()
-                )));
-            }
-            numbers.push(lines.number);
+        let has_row = lines.advance()?;
+        if has_row {
+            push_row(&lines, &names, schema, &mut columns)?;
+            numbers.push(lines.number());
+            bytes += lines.bytes();
         }
-        if numbers.len() == BATCH_ROWS || (done && !numbers.is_empty()) {
+        if numbers.len() == BATCH_ROWS || bytes >= BATCH_BYTES_MAX || (!has_row && !numbers.is_empty()) {
             let count = numbers.len();
+            bytes = 0;
             let origin = Origin::lines(label, std::mem::take(&mut numbers));
-            let arrays = columns
-                .iter_mut()
-                .zip(schema.fields())
-                .map(|(column, field)| column.finish(field, &origin))
-                .collect::<Result<Vec<_>>>()?;
-            take(SourceBatch { batch: assemble(schema, arrays, count)?, origin })?;
+            let arrays = columns.iter_mut().map(JsonColumn::finish).collect::<Result<Vec<_>>>()?;
+            sink(SourceBatch { batch: assemble(schema, arrays, count)?, origin })?;
         }
-        if done {
+        if !has_row {
             return Ok(());
         }
     }
 }
 
-/// What the members of all rows can be read as.
+/// Appends the members of a line to the columns of their names. Of repeated members the last counts.
+fn push_row(
+    line: &Lines<impl Read>,
+    names: &HashMap<&str, usize>,
+    schema: &SchemaRef,
+    columns: &mut [JsonColumn],
+) -> Result<()> {
+    let mut values: Vec<&str> = vec!["null"; columns.len()];
+    let mut unknown = None;
+    line.members(|name, value| match names.get(&*name) {
+        Some(index) => values[*index] = value,
+        None => unknown = unknown.take().or(Some(name)),
+    })?;
+    if let Some(name) = unknown {
+        let message = format!("{}: the other rows of the load have no column `{name}`", line.position());
+        return Err(Error::source_file(message));
+    }
+    for ((column, field), value) in columns.iter_mut().zip(schema.fields()).zip(values) {
+        column.push(value).ok_or_else(|| mismatch(&line.position(), field, value))?;
+    }
+    Ok(())
+}
+
+/// The error about a value, given as JSON text, that is not of the column's type.
+fn mismatch(position: &str, field: &Field, value: &str) -> Error {
+    let (shown, expected) = (shown(value), text::expected(field.data_type()));
+    Error::source_file(format!("{position}: column `{}` is `{shown}`, expected {expected}", field.name()))
+}
+
+/// The error about a value that no column can have: a number beyond a double, or half of a surrogate pair.
+fn invalid(position: &str, name: &str, value: &str) -> Error {
+    Error::source_file(format!("{position}: column `{name}` is `{}`, expected a valid value", shown(value)))
+}
+
+/// The start of a value, for messages.
+fn shown(value: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    value.chars().take(CHARACTERS_MAX).collect()
+}
+
+/// The types of the members of all rows.
 #[derive(Default)]
 struct SchemaInference {
-    order: Vec<String>,
-    guesses: HashMap<String, InferredType>,
-    nested: HashMap<String, Vec<Value>>,
+    /// Rows observed.
+    rows: u64,
+    names: HashMap<String, usize>,
+    /// The columns, in order of first appearance.
+    columns: Vec<InferredColumn>,
+}
+
+struct InferredColumn {
+    name: String,
+    /// Whether the dataset has a type for it.
+    is_known: bool,
+    /// The number of the last row with a value.
+    last_row: u64,
+    scalar: InferredType,
+    /// Lists and objects, one per line.
+    nested: String,
 }
 
 impl SchemaInference {
     fn observe(&mut self, source: impl Read, label: &Arc<str>, known: Option<&SchemaRef>) -> Result<()> {
         let mut lines = Lines::new(source, label);
-        while let Some(row) = lines.next()? {
-            for (name, value) in row {
-                if !self.guesses.contains_key(&name) {
-                    self.order.push(name.clone());
-                    self.guesses.insert(name.clone(), InferredType::default());
+        while lines.advance()? {
+            self.rows += 1;
+            let mut members = Vec::with_capacity(self.columns.len());
+            lines.members(|name, value| members.push((self.index_of(name, known), value)))?;
+            // Of repeated members the last counts.
+            for (index, value) in members.into_iter().rev() {
+                let column = &mut self.columns[index];
+                if !column.is_known && column.last_row != self.rows {
+                    column.last_row = self.rows;
+                    column.observe(value).ok_or_else(|| invalid(&lines.position(), &column.name, value))?;
                 }
-                if known.is_some_and(|schema| schema.field_with_name(&name).is_ok()) {
-                    continue;
-                }
-                self.observe_value(name, value);
             }
         }
         Ok(())
     }
 
-    fn observe_value(&mut self, name: String, value: Value) {
-        let guess = self.guesses.entry(name.clone()).or_default();
-        match value {
-            Value::Null => {}
-            Value::Bool(_) => *guess = guess.join(InferredType::Bool),
-            Value::Number(number) if number.is_i64() => *guess = guess.join(InferredType::Int),
-            Value::Number(_) => *guess = guess.join(InferredType::Float),
-            // Text that looks like a number was meant as text; instants and days have no other form.
-            Value::String(text) => {
-                let seen = InferredType::of(&text);
-                *guess = guess.join(if matches!(seen, InferredType::Date | InferredType::Timestamp) {
-                    seen
-                } else {
-                    InferredType::Text
-                });
+    /// The index of a column, which is added at its first appearance.
+    fn index_of(&mut self, name: Cow<'_, str>, known: Option<&SchemaRef>) -> usize {
+        match self.names.get(&*name) {
+            Some(index) => *index,
+            None => {
+                let name = name.into_owned();
+                let is_known = known.is_some_and(|schema| schema.field_with_name(&name).is_ok());
+                let (scalar, nested) = (InferredType::default(), String::new());
+                self.names.insert(name.clone(), self.columns.len());
+                self.columns.push(InferredColumn { name, is_known, last_row: 0, scalar, nested });
+                self.columns.len() - 1
             }
-            nested @ (Value::Array(_) | Value::Object(_)) => self.nested.entry(name).or_default().push(nested),
         }
     }
 
     fn finish(self, label: &str, known: Option<&SchemaRef>) -> Result<SchemaRef> {
-        validate_names(label, &self.order.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let mut inferred = Vec::with_capacity(self.order.len());
-        for name in &self.order {
-            let guess = self.guesses.get(name).copied().unwrap_or_default();
-            let kind = match self.nested.get(name) {
-                None => guess.kind(),
-                Some(values) if guess == InferredType::Unknown => Some(nested_kind(label, name, values)?),
-                Some(_) => {
-                    return Err(Error::source_file(format!(
-                        "{label}: column `{name}` has both scalars and nested values"
-                    )));
-                }
-            };
-            inferred.push((name.clone(), kind));
-        }
-        Ok(prefer_known(&inferred, known))
+        validate_names(label, &self.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>())?;
+        let kinds = self.columns.into_iter().map(|column| column.finish(label)).collect::<Result<Vec<_>>>()?;
+        Ok(prefer_known(&kinds, known))
     }
 }
 
-fn nested_kind(label: &str, name: &str, values: &[Value]) -> Result<DataType> {
-    let rows = values.iter().map(|value| Ok(Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))));
-    let schema = infer_json_schema_from_iterator(rows).map_err(|cause| {
-        Error::source_file(format!(
-            "{label}: column `{name}` has values without a common type: {}",
-            one_line(&cause.to_string())
-        ))
-    })?;
+impl InferredColumn {
+    /// Observes a value, given as JSON text; `None` when no column can have it.
+    fn observe(&mut self, value: &str) -> Option<()> {
+        let observed = match value.as_bytes() {
+            [b'n', ..] => return Some(()),
+            [b't' | b'f', ..] => InferredType::Bool,
+            [b'[' | b'{', ..] => {
+                self.nested.push_str(value);
+                self.nested.push('\n');
+                return Some(());
+            }
+            [b'"', ..] => self.observe_string(&unquoted(value)?),
+            _ if serde_json::from_str::<Number>(value).ok()?.is_i64() => InferredType::Int,
+            _ => InferredType::Float,
+        };
+        self.scalar = self.scalar.join(observed);
+        Some(())
+    }
+
+    /// The type of a string. A string of digits is text; only dates and timestamps have no other form in JSON.
+    fn observe_string(&self, text: &str) -> InferredType {
+        // A column of text stays one whatever its values are.
+        if self.scalar == InferredType::Text {
+            return InferredType::Text;
+        }
+        match InferredType::of(text) {
+            kind @ (InferredType::Date | InferredType::Timestamp) => kind,
+            _ => InferredType::Text,
+        }
+    }
+
+    /// The column's name and type; no type when all values are null.
+    fn finish(self, label: &str) -> Result<(String, Option<DataType>)> {
+        let kind = match (self.nested.is_empty(), self.scalar) {
+            (true, scalar) => scalar.kind(),
+            (false, InferredType::Unknown) => Some(nested_kind(label, &self.name, &self.nested)?),
+            (false, _) => {
+                let message = format!("{label}: column `{}` has both scalars and nested values", self.name);
+                return Err(Error::source_file(message));
+            }
+        };
+        Ok((self.name, kind))
+    }
+}
+
+/// The common type of nested values, one per line.
+fn nested_kind(label: &str, name: &str, values: &str) -> Result<DataType> {
+    let invalid = |cause: String| {
+        Error::source_file(format!("{label}: column `{name}` has values without a common type: {}", one_line(&cause)))
+    };
+    let mut failed = None;
+    let rows = values.lines().map_while(|value| match serde_json::from_str::<Value>(value) {
+        Ok(value) => Some(Ok(Value::Object(Map::from_iter([(name.to_owned(), value)])))),
+        Err(cause) => {
+            failed = Some(cause.to_string());
+            None
+        }
+    });
+    let schema = infer_json_schema_from_iterator(rows).map_err(|cause| invalid(cause.to_string()))?;
+    if let Some(cause) = failed {
+        return Err(invalid(cause));
+    }
     canonical(schema.field(0).data_type())
         .ok_or_else(|| Error::source_file(format!("{label}: column `{name}` has values of an unsupported type")))
 }
 
-/// A column being built from JSON values.
-enum JsonColumn {
-    Scalar(ColumnBuilder),
-    Nested(Vec<Value>),
-}
-
-impl JsonColumn {
-    fn new(field: &Field) -> Self {
-        ColumnBuilder::new(field.data_type()).map_or(Self::Nested(Vec::new()), Self::Scalar)
-    }
-
-    /// Appends a value; gives it back when it is none of the column's type.
-    fn push(&mut self, value: Value) -> Result<(), Value> {
-        match self {
-            Self::Nested(values) => values.push(value),
-            Self::Scalar(builder) => match &value {
-                Value::Null => builder.push_null(),
-                Value::String(text) => builder.push(text).ok_or(value)?,
-                Value::Number(number) => push_number(builder, number).ok_or(value)?,
-                Value::Bool(bit) => match builder {
-                    ColumnBuilder::Bool(_) | ColumnBuilder::Text(_) => {
-                        builder.push(if *bit { "true" } else { "false" }).ok_or(value)?;
-                    }
-                    _ => return Err(value),
-                },
-                Value::Array(_) | Value::Object(_) => return Err(value),
-            },
-        }
-        Ok(())
-    }
-
-    fn finish(&mut self, field: &Field, origin: &Origin) -> Result<ArrayRef> {
-        match self {
-            Self::Scalar(builder) => Ok(builder.finish()),
-            Self::Nested(values) => {
-                let rows: Vec<Value> = values
-                    .drain(..)
-                    .map(|value| Value::Object(Map::from_iter([(field.name().clone(), value)])))
-                    .collect();
-                decode(field, &rows).map_err(|cause| {
-                    Error::source_file(format!(
-                        "{}: column `{}` has a value that is not {}: {cause}",
-                        origin.at(0),
-                        field.name(),
-                        field.data_type()
-                    ))
-                })
-            }
-        }
-    }
-}
-
-fn push_number(builder: &mut ColumnBuilder, number: &serde_json::Number) -> Option<()> {
-    match builder {
-        ColumnBuilder::Float(builder) => {
-            builder.append_value(number.as_f64()?);
-            Some(())
-        }
-        ColumnBuilder::Int(builder) if number.is_i64() => {
-            builder.append_value(number.as_i64()?);
-            Some(())
-        }
-        ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => {
-            builder.push(&number.to_string())
-        }
-        _ => None,
-    }
-}
-
-fn decode(field: &Field, rows: &[Value]) -> Result<ArrayRef, String> {
-    let schema = Arc::new(ArrowSchema::new(vec![field.clone()]));
-    let mut decoder =
-        ReaderBuilder::new(schema).with_batch_size(rows.len().max(1)).build_decoder().map_err(|c| c.to_string())?;
-    decoder.serialize(rows).map_err(|cause| one_line(&cause.to_string()))?;
-    let batch = decoder.flush().map_err(|cause| one_line(&cause.to_string()))?;
-    batch.map(|batch| Arc::clone(batch.column(0))).ok_or_else(|| "no rows".to_owned())
-}
-
-/// The objects of a source, line by line.
-struct Lines<R: Read> {
-    reader: BufReader<R>,
-    label: Arc<str>,
-    number: u64,
-    buffer: Vec<u8>,
-}
-
-impl<R: Read> Lines<R> {
-    fn new(source: R, label: &Arc<str>) -> Self {
-        Self {
-            reader: BufReader::with_capacity(256 << 10, source),
-            label: Arc::clone(label),
-            number: 0,
-            buffer: Vec::new(),
-        }
-    }
-
-    /// The next object; empty lines are passed over.
-    fn next(&mut self) -> Result<Option<Map<String, Value>>> {
-        loop {
-            self.buffer.clear();
-            let limited = &mut (&mut self.reader).take(LINE_BYTES_MAX);
-            let read = limited.read_until(b'\n', &mut self.buffer).map_err(|cause| Error::SourceFile {
-                message: format!("{} cannot be read after line {}: {cause}", self.label, self.number),
-                hint: None,
-                source: Some(cause.into()),
-            })?;
-            if read == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            if read as u64 == LINE_BYTES_MAX {
-                return Err(Error::source_file(format!("{} is longer than {LINE_BYTES_MAX} bytes", self.place())));
-            }
-            if self.buffer.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            return match serde_json::from_slice(&self.buffer) {
-                Ok(row) => Ok(Some(row)),
-                Err(cause) => Err(Error::SourceFile {
-                    message: format!("{} is not a JSON object: {}", self.place(), reason(&cause)),
-                    hint: None,
-                    source: Some(cause.into()),
-                }),
-            };
-        }
-    }
-
-    fn place(&self) -> String {
-        format!("{} line {}", self.label, self.number)
-    }
-
-    fn misfit(&self, field: &Field, value: &Value) -> Error {
-        let expected = text::expected(field.data_type());
-        let shown: String = value.to_string().chars().take(80).collect();
-        Error::source_file(format!("{}: column `{}` is `{shown}`, expected {expected}", self.place(), field.name()))
-    }
-}
-
-/// The parser's words with the column, without its own line number.
-fn reason(cause: &serde_json::Error) -> String {
-    let text = cause.to_string();
-    let words = text.split(" at line ").next().unwrap_or_default();
-    format!("{words} at column {}", cause.column())
-}
+#[cfg(test)]
+mod tests;

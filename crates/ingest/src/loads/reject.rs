@@ -20,7 +20,7 @@ use crate::ingest::Ingest;
 use crate::source_alerts;
 
 impl Ingest {
-    /// Discards a held load. Its file stays known and is loaded again only with other content. Returns the load before the
+    /// Rejects a held load. Its file stays known and is loaded again only with other content. Returns the load before the
     /// change, and its dataset.
     pub async fn reject_load(
         &self,
