@@ -4,7 +4,8 @@ use perennial_api::Protocol;
 use perennial_core::permission::Role;
 use perennial_http::{Options, PeerAddr};
 use perennial_kernel::access;
-use perennial_testkit::{TestApp, TestModel};
+use perennial_testkit::toml_text::set;
+use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
 use serde_json::json;
 use tower::ServiceExt;
 
@@ -115,11 +116,8 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
 #[tokio::test]
 async fn a_project_one_may_not_read_looks_like_one_that_is_not_there() {
     let (server, _) = Server::with_project().await;
-    let other = server
-        .test
-        .submit(&perennial_testkit::PROJECT_FILE.replace("\"flights\"", "\"trains\"").replace("delay", "lag"))
-        .await
-        .unwrap();
+    let other =
+        server.test.submit(&set(PROJECT_FILE, "project.name", "'trains'").replace("delay", "lag")).await.unwrap();
     let token = server.test.token("guest", Role::Admin, Some(&other)).await.unwrap();
     let hidden = server.call_as(&token, Method::GET, "/api/v1/projects/flights", None).await;
     let missing = server.call_as(&token, Method::GET, "/api/v1/projects/nowhere", None).await;
@@ -135,11 +133,8 @@ async fn a_project_one_may_not_read_looks_like_one_that_is_not_there() {
 async fn an_endpoint_of_another_project_is_not_answered() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let other = server
-        .test
-        .submit(&perennial_testkit::PROJECT_FILE.replace("\"flights\"", "\"trains\"").replace("delay", "lag"))
-        .await
-        .unwrap();
+    let other =
+        server.test.submit(&set(PROJECT_FILE, "project.name", "'trains'").replace("delay", "lag")).await.unwrap();
     let token = server.test.token("guest", Role::Admin, Some(&other)).await.unwrap();
     for (method, path) in [
         (Method::GET, "/v2/models/delay"),
@@ -170,7 +165,7 @@ async fn a_steps_token_reads_its_project_and_starts_nothing() {
         .await;
     assert_eq!(run.status, StatusCode::FORBIDDEN);
     assert!(run.message().contains("a step's token"), "{}", run.text());
-    let edited = perennial_testkit::PROJECT_FILE.replace("predict which flights will be late", "tell nobody");
+    let edited = set(PROJECT_FILE, "project.goal", "'predict delays'");
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), edited).unwrap();
     let submitted = server.call_as(&token.secret, Method::POST, "/api/v1/projects/submit", None).await;
     assert_eq!(submitted.status, StatusCode::FORBIDDEN, "{}", submitted.text());
@@ -263,7 +258,7 @@ async fn without_authentication_only_this_machine_is_answered() {
 #[tokio::test]
 async fn a_change_by_cookie_needs_the_sessions_form_token() {
     let server = Server::start().await;
-    std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
+    std::fs::write(server.test.folder.path().join("root/perennial.toml"), PROJECT_FILE).unwrap();
     let secret = access::log_in(&server.test.app.kernel, &server.admin).await.unwrap();
     let csrf = access::session(&server.test.app.kernel, &secret).await.unwrap().unwrap().csrf_token;
     let cookie = format!("other=1; {}={secret}", perennial_http::SESSION_COOKIE);

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use http::StatusCode;
+use perennial_testkit::toml_text::set;
 use perennial_testkit::{PROJECT_FILE, TestModel};
 use serde_json::json;
 
@@ -16,9 +17,7 @@ const INVOCATIONS: &str = "/endpoints/delay/invocations";
 async fn an_endpoint_takes_requests_up_to_the_size_it_declares() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::regression(0.0)).await.unwrap();
-    let declares = |size: &str| {
-        PROJECT_FILE.replace("[endpoints.delay]\n", &format!("[endpoints.delay]\nmax_body = \"{size}\"\n"))
-    };
+    let declares = |size: &str| set(PROJECT_FILE, "endpoints.delay.max_body", &format!("'{size}'"));
     let status =
         async |path: &str, headers: &[(&str, &str)], body: Vec<u8>| server.post_raw(path, headers, body).await.status;
     for (size, expected) in [("1 kB", StatusCode::PAYLOAD_TOO_LARGE), ("2 kB", StatusCode::BAD_REQUEST)] {

@@ -71,7 +71,7 @@ async fn a_wrong_method_is_told_in_the_paths_protocol() {
 #[tokio::test]
 async fn a_project_file_with_mistakes_is_answered_with_each_of_them() {
     let server = Server::start().await;
-    let file = perennial_testkit::PROJECT_FILE.replace("metric = \"auc\"", "metrik = \"auc\"");
+    let file = perennial_testkit::toml_text::rename(perennial_testkit::PROJECT_FILE, "task.metric", "metrik");
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), &file).unwrap();
     for path in ["/api/v1/check", "/api/v1/projects/submit"] {
         let answer = server.post(path, json!({})).await;

@@ -1,7 +1,7 @@
 use http::StatusCode;
 use perennial_core::frame::TextColumn;
 use perennial_core::port::data::Values;
-use perennial_testkit::{PROJECT_FILE, TestModel};
+use perennial_testkit::{PROJECT_FILE, TestModel, toml_text};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server};
@@ -344,7 +344,7 @@ async fn every_answered_request_is_in_the_prediction_log() {
 #[tokio::test]
 async fn other_project_files_have_other_keys() {
     let (server, _) = Server::with_project().await;
-    let project = server.test.submit(&PROJECT_FILE.replace("[\"flight_id\"]", "[\"tail\", \"day\"]")).await.unwrap();
+    let project = server.test.submit(&toml_text::set(PROJECT_FILE, "task.key", "['tail', 'day']")).await.unwrap();
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let mut body = flight();
     body["inputs"].as_array_mut().unwrap().push(tensor("day", "INT64", json!([1])));

@@ -5,7 +5,8 @@ use perennial_core::port::data::Page;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::state::PipelineRunEvent;
 use perennial_store::pipeline_runs;
-use perennial_testkit::TestModel;
+use perennial_testkit::toml_text::set;
+use perennial_testkit::{PROJECT_FILE, TestModel};
 use serde_json::json;
 
 use crate::support::Server;
@@ -15,7 +16,7 @@ const BASE: &str = "/api/v1/projects/flights";
 #[tokio::test]
 async fn submitting_makes_the_project_known_and_checking_does_not() {
     let server = Server::start().await;
-    std::fs::write(server.test.folder.path().join("root/perennial.toml"), perennial_testkit::PROJECT_FILE).unwrap();
+    std::fs::write(server.test.folder.path().join("root/perennial.toml"), PROJECT_FILE).unwrap();
     let checked = server.post("/api/v1/check", json!({})).await.json();
     assert_eq!((checked["name"].clone(), checked["steps"].clone()), (json!("flights"), json!(["evaluation", "train"])));
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND);
@@ -220,11 +221,7 @@ async fn an_alert_is_acknowledged_once_and_it_is_recorded() {
 async fn lists_page_by_cursor() {
     let (server, _) = Server::with_project().await;
     for place in 0..3 {
-        server
-            .test
-            .submit(&perennial_testkit::PROJECT_FILE.replace("will be late", &format!("will be late {place}")))
-            .await
-            .unwrap();
+        server.test.submit(&set(PROJECT_FILE, "project.goal", &format!("'goal {place}'"))).await.unwrap();
     }
     let first = server.get(&format!("{BASE}/ledger?limit=3")).await.json();
     let second = server.get(&format!("{BASE}/ledger?limit=3&after={}", first["next"].as_str().unwrap())).await.json();

@@ -3,6 +3,7 @@ use http::{Method, Request, StatusCode};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::permission::Role;
 use perennial_testkit::PROJECT_FILE;
+use perennial_testkit::toml_text::{rename, set};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server};
@@ -92,7 +93,7 @@ async fn a_plan_is_made_by_a_folder_that_came_up_and_the_project_follows_the_one
     let kept = folder(&server, &[("perennial.toml", PROJECT_FILE)]).await;
     assert_eq!(submit(&server, kept).await.status, StatusCode::OK);
     let before = server.get(BASE).await.json();
-    let other = PROJECT_FILE.replace("[\"train\"]", "[\"train\", \"more\"]") + "\n[steps.more]\ntrain = \"gbdt\"\n";
+    let other = set(PROJECT_FILE, "steps.judge.evaluate", "['train', 'more']") + "\n[steps.more]\ntrain = \"gbdt\"\n";
     let looked_at = folder(&server, &[("perennial.toml", &other)]).await;
     let steps = async |body: Value| {
         let planned = server.post(&format!("{BASE}/plan"), body).await;
@@ -115,11 +116,11 @@ async fn a_folder_with_mistakes_leaves_the_project_as_it_was() {
     let good = folder(&server, &[("perennial.toml", PROJECT_FILE)]).await;
     assert_eq!(submit(&server, good).await.status, StatusCode::OK);
     let before = server.get(BASE).await.json();
-    let bad = PROJECT_FILE.replace("[endpoints.delay]", "[endpoint.delay]");
+    let bad = rename(PROJECT_FILE, "endpoints", "endpoint");
     let refused = submit(&server, folder(&server, &[("perennial.toml", &bad)]).await).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert_eq!(refused.json()["error"]["diagnostics"][0]["words"], json!("endpoint"));
-    let other = PROJECT_FILE.replace("\"flights\"", "\"trains\"");
+    let other = set(PROJECT_FILE, "project.name", "'trains'");
     let refused = submit(&server, folder(&server, &[("perennial.toml", &other)]).await).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.message().contains("`trains`"), "{}", refused.message());

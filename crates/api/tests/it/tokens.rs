@@ -9,6 +9,7 @@ use perennial_core::permission::Role;
 use perennial_kernel::access;
 use perennial_projects::ProjectState;
 use perennial_testkit::PROJECT_FILE;
+use perennial_testkit::toml_text::set;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server};
@@ -18,7 +19,7 @@ const TOKENS: &str = "/api/v1/tokens";
 /// A server with the projects `flights` and `trains`.
 async fn two_projects() -> (Server, Arc<ProjectState>, Arc<ProjectState>) {
     let (server, flights) = Server::with_project().await;
-    let trains = PROJECT_FILE.replace("\"flights\"", "\"trains\"").replace("delay", "lag");
+    let trains = set(PROJECT_FILE, "project.name", "'trains'").replace("delay", "lag");
     let trains = server.test.submit(&trains).await.unwrap();
     (server, flights, trains)
 }

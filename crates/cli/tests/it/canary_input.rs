@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, Row, month, month_start};
 use crate::support::Server;
+use crate::toml_text::set;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -21,7 +22,7 @@ fn with_square(row: &Row) -> Value {
 
 #[test]
 fn the_champion_answers_requests_without_the_input_and_the_canary_counts_only_requests_with_it() {
-    let file = drifting::FILE.replace("candidate.auc >= champion.auc + 0.2", "candidate.auc > 0.5");
+    let file = set(drifting::FILE, "gates.better", "'candidate.auc > 0.5'");
     let place = drifting::place(&file);
     let server = Server::up(&place, &[]);
     drifting::three_months(&place, &server);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME};
 use crate::support::{Place, Server, text};
+use crate::toml_text::set;
 
 /// How long a cancelled process may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
@@ -102,7 +103,7 @@ fn an_interrupted_release_fails_if_the_gates_have_changed() {
 }
 
 fn interrupted_release(with_a_run_first: bool) {
-    let file = drifting::FILE.replace("candidate.auc >= champion.auc + 0.2", "candidate.auc > 0.5");
+    let file = set(drifting::FILE, "gates.better", "'candidate.auc > 0.5'");
     let file = file.replace(
         "[steps.train]",
         "[steps.endless]\nrun = [\"sh\", \"-c\", \"echo $$; sleep 1000\"]\nenv = \"system\"\n\n[steps.train]",

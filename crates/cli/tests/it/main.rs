@@ -26,6 +26,9 @@ mod story;
 mod support;
 mod swaps;
 mod teams;
+#[path = "../../../testkit/src/toml_text.rs"]
+#[expect(dead_code, unreachable_pub, reason = "a module of testkit, which the tests of the binary do not link")]
+mod toml_text;
 mod tools;
 mod upgrade;
 mod wrong_input;

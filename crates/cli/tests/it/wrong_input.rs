@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::drifting::{self, month};
 use crate::support::{Place, Server, text};
+use crate::toml_text::set;
 
 /// Fails unless `output` contains each of `words`.
 fn assert_contains(case: &str, output: &str, words: &[&str]) {
@@ -170,14 +171,12 @@ fn the_message_of_a_failed_step_gives_the_reason_and_the_remedy() {
 
 #[test]
 fn every_mistake_in_a_project_file_is_reported_with_its_place() {
-    let place = drifting::place(
-        &drifting::FILE
-            .replace("candidate.auc >= champion.auc + 0.2", "candidate.acu >= champion.auc + 0.05")
-            .replace("metric = \"auc\"", "metric = \"auc\"\ntarged = \"late\"")
-            .replace("every = \"1 month\"", "every = \"monthly\"")
-            .replace("evaluate = [\"train\", \"simple\"]", "evaluate = [\"train\", \"simpel\"]")
-            .replace("share = 0.5", "share = 1.5"),
-    );
+    let file = set(drifting::FILE, "gates.better", "'candidate.acu >= champion.auc'");
+    let file = set(&file, "task.targed", "'late'");
+    let file = set(&file, "datasets.asked.source.every", "'monthly'");
+    let file = set(&file, "steps.evaluation.evaluate", "['train', 'simpel']");
+    let file = set(&file, "endpoints.late.canary.share", "1.5");
+    let place = drifting::place(&file);
     let mistakes: [(&str, &[&str]); 5] = [
         ("an unknown metric", &["candidate.acu", "auc"]),
         ("an unknown key", &["targed", "target"]),

@@ -10,6 +10,7 @@ use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
 use perennial_store::projects::submit_file;
+use perennial_testkit::toml_text::set;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel};
 
 #[tokio::test]
@@ -20,7 +21,7 @@ async fn endpoints_stay_unchanged_until_a_project_file_is_applied() {
     let caller = test.system();
     let bytes_max = || test.app.endpoints.router.find("delay").map(|live| live.body_bytes_max);
     let (without, _) = PROJECT_FILE.split_once("[endpoints.delay]").unwrap();
-    let smaller = PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"2 kB\"");
+    let smaller = set(PROJECT_FILE, "endpoints.delay.max_body", "'2 kB'");
     let stops = "nothing answers at `delay` any more: the project file declares no such endpoint";
     for (file, expected, lines) in [(smaller.as_str(), Some(2_000), &[][..]), (without, None, &[stops][..])] {
         let before = bytes_max();
@@ -43,7 +44,7 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
         (test.caller("ci", Role::Contributor).await.unwrap(), test.caller("ann", Role::Approver).await.unwrap());
     let trigger =
         |run: &str| format!("{PROJECT_FILE}\n[triggers.nightly]\non = [\"schedule:0 3 * * *\"]\nrun = \"{run}\"\n");
-    let free = [trigger("run"), PROJECT_FILE.replace("auc", "log_loss"), PROJECT_FILE.to_owned()];
+    let free = [trigger("run"), set(PROJECT_FILE, "task.metric", "'log_loss'"), PROJECT_FILE.to_owned()];
     for file in free {
         test.write_file(&file).unwrap();
         test.app.projects.submit(&contributor).await.unwrap();
@@ -51,8 +52,8 @@ async fn who_may_not_release_may_not_change_what_is_released_and_when() {
     let guarded = [
         (trigger("release"), "[triggers.nightly]"),
         (format!("{PROJECT_FILE}\n[gates]\nbetter = \"candidate.auc > 0.5\"\n"), "[gates]"),
-        (PROJECT_FILE.replace("model = \"train\"", "model = \"train\"\nevidence_ttl = \"1 day\""), "[release]"),
-        (PROJECT_FILE.replace("[endpoints.delay]", "[endpoints.delay]\nmax_body = \"1 kB\""), "[endpoints.delay]"),
+        (set(PROJECT_FILE, "release.evidence_ttl", "'1 day'"), "[release]"),
+        (set(PROJECT_FILE, "endpoints.delay.max_body", "'1 kB'"), "[endpoints.delay]"),
         (format!("{PROJECT_FILE}\n[endpoints.more]\n"), "[endpoints.more]"),
     ];
     for (file, section) in guarded {
