@@ -65,6 +65,10 @@ pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "examples": ["1 month", "45 days", "90 s"] })
 }
 
+pub(crate) fn window_length(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "examples": ["1 month", "1 week", "6 hours"] })
+}
+
 pub(crate) fn size(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgGtT][iI]?)?[bB]$", "examples": ["512 MB", "64 KiB"] })
 }

@@ -1,18 +1,16 @@
-//! Calendar windows in a project's timezone, and human durations.
-//!
-//! Windows tumble by the calendar: a window of `1 month` begins at local
-//! midnight on the first of a month, one of `1 week` on a Monday, one of days,
-//! hours, minutes or seconds on a multiple of its length since 1970-01-01 local.
+//! Instants, durations and windows by the calendar of a project's timezone.
 
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::{Date, DateTime, date};
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{Span, SpanRelativeTo, Timestamp, ToSpan, Unit};
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorCode, Result};
+
+pub use window::{Window, WindowLength};
 
 /// A calendar duration such as `1 month`, `45 days`, `90 s`.
 #[derive(Debug, Clone)]
@@ -143,64 +141,6 @@ pub fn parse_instant(text: &str, zone: &TimeZone) -> Result<i64> {
         })
 }
 
-/// A half-open stretch of time, epoch milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Window {
-    /// Its first millisecond.
-    pub start_ms: i64,
-    /// The first millisecond after it.
-    pub end_ms: i64,
-}
-
-impl Window {
-    /// The calendar window of length `length` that holds `ms`.
-    pub fn containing(ms: i64, length: &Duration, zone: &TimeZone) -> Self {
-        let local = timestamp(ms).to_zoned(zone.clone()).datetime();
-        let start = floor(local, &length.span);
-        let start_ms = instant(start, zone);
-        Self { start_ms, end_ms: instant_after(start, length, zone) }
-    }
-
-    /// The window just before this one.
-    #[must_use]
-    pub fn previous(&self, length: &Duration, zone: &TimeZone) -> Self {
-        Self::containing(self.start_ms - 1, length, zone)
-    }
-
-    /// Whether `ms` lies in it.
-    pub fn contains(&self, ms: i64) -> bool {
-        (self.start_ms..self.end_ms).contains(&ms)
-    }
-}
-
-fn instant(civil: DateTime, zone: &TimeZone) -> i64 {
-    civil.to_zoned(zone.clone()).map_or(i64::MAX / 4, |zoned| zoned.timestamp().as_millisecond())
-}
-
-fn instant_after(start: DateTime, length: &Duration, zone: &TimeZone) -> i64 {
-    start.checked_add(length.span).map_or(i64::MAX / 4, |end| instant(end, zone))
-}
-
-fn floor(local: DateTime, length: &Span) -> DateTime {
-    let day = local.date();
-    let months = i64::from(length.get_years()) * 12 + i64::from(length.get_months());
-    if months > 0 {
-        let index = (i64::from(day.year()) * 12 + i64::from(day.month()) - 1).div_euclid(months) * months;
-        return date(index.div_euclid(12) as i16, (index.rem_euclid(12) + 1) as i8, 1).at(0, 0, 0, 0);
-    }
-    let days = i64::from(length.get_weeks()) * 7 + i64::from(length.get_days());
-    if days > 0 {
-        // 1970-01-05 was a Monday: weeks begin there, and so do multiples of days.
-        let monday = if length.get_weeks() > 0 { date(1970, 1, 5) } else { date(1970, 1, 1) };
-        let since = (day - monday).get_days();
-        let floored = i64::from(since).div_euclid(days) * days;
-        return monday.checked_add(floored.days()).unwrap_or(day).at(0, 0, 0, 0);
-    }
-    let seconds = length.total((Unit::Second, SpanRelativeTo::days_are_24_hours())).unwrap_or(1.0).max(1.0) as i64;
-    let midnight = day.at(0, 0, 0, 0);
-    let into = i64::from(local.hour()) * 3600 + i64::from(local.minute()) * 60 + i64::from(local.second());
-    midnight.checked_add((into.div_euclid(seconds) * seconds).seconds()).unwrap_or(midnight)
-}
-
 #[cfg(test)]
 mod tests;
+mod window;

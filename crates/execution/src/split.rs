@@ -5,7 +5,7 @@
 //! row before it. Later rows are in neither, rows without outcome in none.
 
 use jiff::tz::TimeZone;
-use perennial_core::calendar::{Duration, Window, local};
+use perennial_core::calendar::{Duration, Window, WindowLength, local};
 use perennial_core::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub(crate) struct Rows<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     /// Length of the test window.
-    pub test: &'a Duration,
+    pub test: &'a WindowLength,
     /// Outcomes that come later than this are not waited for.
     pub label_delay: Option<&'a Duration>,
     /// The project's timezone.
@@ -61,29 +61,30 @@ impl Split {
 
 /// Decides the split.
 pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
-    let known =
-        || rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| time.map(|time| (time, *labelled)));
-    let (Some(first), Some(last)) = (known().map(|(time, _)| time).min(), known().map(|(time, _)| time).max()) else {
+    let mut known: Vec<(i64, bool)> =
+        rows.times.iter().zip(rows.labelled).filter_map(|(time, labelled)| Some(((*time)?, *labelled))).collect();
+    known.sort_unstable();
+    let Some(&(last, _)) = known.last() else {
         return Err(Error::new(
             ErrorCode::Evidence,
             "there is no row with a time: nothing can be split into training and test",
         ));
     };
     let mut window = Window::containing(rules.now_ms.min(last), rules.test, rules.zone);
-    while window.end_ms > first {
+    loop {
+        let earlier = &known[..known.partition_point(|(time, _)| *time < window.start_ms)];
+        let inside = &known[earlier.len()..known.partition_point(|(time, _)| *time < window.end_ms)];
         if window.end_ms <= rules.now_ms {
-            let (mut all, mut labelled) = (0_u64, 0_u64);
-            for (_, is_labelled) in known().filter(|(time, _)| window.contains(*time)) {
-                all += 1;
-                labelled += u64::from(is_labelled);
-            }
-            let share = if all == 0 { 0.0 } else { labelled as f64 / all as f64 };
+            let labelled = count_labelled(inside);
+            let share = if inside.is_empty() { 0.0 } else { labelled as f64 / inside.len() as f64 };
             let is_old = rules.label_delay.is_some_and(|delay| delay.after(window.end_ms, rules.zone) <= rules.now_ms);
             if labelled > 0 && (share >= LABELLED_SHARE || is_old) {
-                return decided(window, known(), labelled, share, rules);
+                return decided(window, count_labelled(earlier), labelled, share, rules);
             }
         }
-        window = window.previous(rules.test, rules.zone);
+        // Windows without rows are skipped.
+        let Some(&(latest, _)) = earlier.last() else { break };
+        window = Window::containing(latest, rules.test, rules.zone);
     }
     Err(Error::new(
         ErrorCode::Evidence,
@@ -92,14 +93,11 @@ pub(crate) fn split(rows: Rows<'_>, rules: Rules<'_>) -> Result<Split> {
     .with_hint("wait for outcomes, or set `[task] label_delay` to stop waiting for late ones"))
 }
 
-fn decided(
-    window: Window,
-    known: impl Iterator<Item = (i64, bool)>,
-    test_rows: u64,
-    labelled_share: f64,
-    rules: Rules<'_>,
-) -> Result<Split> {
-    let train_rows = known.filter(|(time, labelled)| *labelled && *time < window.start_ms).count() as u64;
+fn count_labelled(rows: &[(i64, bool)]) -> u64 {
+    rows.iter().filter(|(_, is_labelled)| *is_labelled).count() as u64
+}
+
+fn decided(window: Window, train_rows: u64, test_rows: u64, labelled_share: f64, rules: Rules<'_>) -> Result<Split> {
     if train_rows == 0 {
         return Err(Error::new(
             ErrorCode::Evidence,

@@ -11,7 +11,7 @@ mod trigger;
 
 use std::collections::BTreeMap;
 
-use perennial_core::calendar::Duration;
+use perennial_core::calendar::{Duration, WindowLength};
 use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
 use perennial_core::permission::Role;
 use perennial_core::task::TaskKind;
@@ -102,8 +102,8 @@ pub struct Task {
     /// The column with the time of the example.
     pub time: String,
     /// Length of the test window: the newest labelled calendar window; training uses only earlier rows.
-    #[schemars(schema_with = "schema::duration")]
-    pub test: Duration,
+    #[schemars(schema_with = "schema::window_length")]
+    pub test: WindowLength,
     /// How late outcomes may arrive, such as `45 days`; later ones are not waited for. Without it there is no limit.
     #[serde(default)]
     #[schemars(schema_with = "schema::duration")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perennial_core::calendar::Duration;
+use perennial_core::calendar::WindowLength;
 use perennial_core::name::EndpointName;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,8 +17,8 @@ pub struct MonitorTable {
     #[schemars(schema_with = "schema::name")]
     pub endpoint: EndpointName,
     /// Length of the calendar windows that are evaluated.
-    #[schemars(schema_with = "schema::duration")]
-    pub window: Duration,
+    #[schemars(schema_with = "schema::window_length")]
+    pub window: WindowLength,
     /// Alerts by name: conditions in CEL over the window's facts.
     #[serde(default)]
     pub alerts: BTreeMap<String, String>,

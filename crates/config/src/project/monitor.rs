@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use perennial_core::calendar::Duration;
+use perennial_core::calendar::WindowLength;
 use perennial_core::name::EndpointName;
 use perennial_core::rule::Expression;
 
@@ -12,7 +12,7 @@ pub struct Monitor {
     /// The endpoint.
     pub endpoint: EndpointName,
     /// Length of the calendar windows.
-    pub window: Duration,
+    pub window: WindowLength,
     /// Alerts by name, each with its condition.
     pub alerts: BTreeMap<String, Expression>,
     /// The number of labelled rows that a window needs for its alerts.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use croner::Cron;
-use croner::parser::CronParser;
+use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use perennial_core::name::{DatasetName, MonitorName};
@@ -79,7 +79,8 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let cron = CronParser::new().parse(text).map_err(|cause| {
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let cron = parser.parse(text).map_err(|cause| {
             let cause = cause.to_string();
             format!("`{text}` is not a cron expression: {}", cause.trim_end_matches('.').to_lowercase())
         })?;

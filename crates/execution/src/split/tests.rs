@@ -1,4 +1,4 @@
-use perennial_core::calendar::{Duration, local, parse_instant, timezone};
+use perennial_core::calendar::{Duration, WindowLength, local, parse_instant, timezone};
 use proptest::prelude::*;
 
 use super::{Rows, Rules, Split, split};
@@ -7,7 +7,7 @@ fn decide(rows: &[(&str, bool)], now: &str) -> perennial_core::Result<Split> {
     let zone = timezone("America/New_York").unwrap();
     let times: Vec<Option<i64>> = rows.iter().map(|(day, _)| Some(parse_instant(day, &zone).unwrap())).collect();
     let labelled: Vec<bool> = rows.iter().map(|(_, labelled)| *labelled).collect();
-    let (test, label_delay): (Duration, Duration) = ("1 month".parse().unwrap(), "45 days".parse().unwrap());
+    let (test, label_delay): (WindowLength, Duration) = ("1 month".parse().unwrap(), "45 days".parse().unwrap());
     let now_ms = parse_instant(now, &zone).unwrap();
     split(
         Rows { times: &times, labelled: &labelled },
@@ -58,7 +58,7 @@ proptest! {
         let base = parse_instant("2013-01-01", &zone).unwrap();
         let times: Vec<Option<i64>> = days.iter().map(|(day, _)| Some(base + day * 86_400_000)).collect();
         let labelled: Vec<bool> = days.iter().map(|(_, labelled)| *labelled).collect();
-        let test: Duration = "1 month".parse().unwrap();
+        let test: WindowLength = "1 month".parse().unwrap();
         let now_ms = base + now * 86_400_000;
         if let Ok(decided) = split(Rows { times: &times, labelled: &labelled }, Rules { test: &test, label_delay: None, zone: &zone, now_ms }) {
             prop_assert!(decided.test.end_ms <= now_ms);
