@@ -7,7 +7,7 @@ use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
 
-use crate::dynamic::{Dialect, Sql, repeat_row, row_width};
+use crate::dynamic::{Dialect, Sql, row_width};
 use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::row::{AnyRow, Record, Row};
@@ -110,13 +110,17 @@ impl Conn {
     /// The rows of a statement put together at run time.
     pub(crate) async fn rows_of(&mut self, sql: Sql) -> Result<Vec<AnyRow>> {
         let (text, values) = sql.into_parts();
+        self.rows_of_text(text, &values).await
+    }
+
+    async fn rows_of_text(&mut self, text: String, values: &[Value<'_>]) -> Result<Vec<AnyRow>> {
         Ok(match self.raw() {
             Raw::Sqlite(conn) => {
-                let rows = sqlite_query(AssertSqlSafe(text), &values).fetch_all(conn).await?;
+                let rows = sqlite_query(AssertSqlSafe(text), values).fetch_all(conn).await?;
                 rows.into_iter().map(AnyRow::Sqlite).collect()
             }
             Raw::Postgres(conn) => {
-                let rows = postgres_query(AssertSqlSafe(text), &values).fetch_all(conn).await?;
+                let rows = postgres_query(AssertSqlSafe(text), values).fetch_all(conn).await?;
                 rows.into_iter().map(AnyRow::Postgres).collect()
             }
         })
@@ -164,6 +168,35 @@ impl Conn {
             why,
         })?;
         Ok(Some(value))
+    }
+}
+
+/// Splits the rows of a bulk insert into groups of a few sizes, so that few statements are kept prepared.
+struct BulkGroups<'v, 'q> {
+    values: &'v [Value<'q>],
+    width: usize,
+}
+
+struct BulkGroup<'v, 'q> {
+    rows: usize,
+    values: &'v [Value<'q>],
+}
+
+impl<'v, 'q> BulkGroups<'v, 'q> {
+    fn new(query: &Query, values: &'v [Value<'q>]) -> Self {
+        Self { values, width: row_width(query.sqlite) }
+    }
+}
+
+impl<'v, 'q> Iterator for BulkGroups<'v, 'q> {
+    type Item = BulkGroup<'v, 'q>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = (self.values.len() / self.width).min(BULK_ROWS);
+        let rows = if left == BULK_ROWS { left } else { 1 << left.checked_ilog2()? };
+        let (values, rest) = self.values.split_at(rows * self.width);
+        self.values = rest;
+        Some(BulkGroup { rows, values })
     }
 }
 
@@ -215,32 +248,50 @@ impl Tx {
         self.conn.run(query, values).await
     }
 
-    /// Inserts many rows by a statement for one, `values` row after row; tells the rows changed.
-    /// Rows go in groups of a few sizes, so that few statements are kept prepared.
+    /// Writes; returns the rows of the statement's `RETURNING` clause.
+    pub(crate) async fn execute_returning<T: Record>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Vec<T>> {
+        if self.has_entry {
+            return Err(Error::AfterLedger);
+        }
+        self.conn.all(query, values).await
+    }
+
+    /// Inserts many rows by a statement for one, `values` row after row; returns the number of changed rows.
     pub(crate) async fn execute_bulk(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
         if self.has_entry {
             return Err(Error::AfterLedger);
         }
-        let width = row_width(query.sqlite);
         let mut changed = 0;
-        let mut rest = values;
-        while !rest.is_empty() {
-            let rows = (rest.len() / width).min(BULK_ROWS);
-            let group = if rows == BULK_ROWS { rows } else { 1 << rows.ilog2() };
-            let (now, later) = rest.split_at(group * width);
-            changed += match group {
-                1 => self.conn.run(query, now).await?,
-                group => {
-                    let insert = match self.dialect() {
-                        Dialect::Sqlite => query.sqlite,
-                        Dialect::Postgres => query.postgres,
-                    };
-                    self.conn.run_text(repeat_row(insert, group), now).await?
+        for group in BulkGroups::new(query, values) {
+            changed += match group.rows {
+                1 => self.conn.run(query, group.values).await?,
+                rows => {
+                    let text = self.conn.dialect().repeat_row(query, rows);
+                    self.conn.run_text(text, group.values).await?
                 }
             };
-            rest = later;
         }
         Ok(changed)
+    }
+
+    /// Inserts many rows as [`Tx::execute_bulk`]; returns the rows of the statement's `RETURNING` clause.
+    pub(crate) async fn execute_bulk_returning<T: Record>(
+        &mut self,
+        query: &Query,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>> {
+        if self.has_entry {
+            return Err(Error::AfterLedger);
+        }
+        let mut returned = Vec::new();
+        for group in BulkGroups::new(query, values) {
+            let text = self.conn.dialect().repeat_row(query, group.rows);
+            let rows = self.conn.rows_of_text(text, group.values).await?;
+            for row in &rows {
+                returned.push(Row::record(row)?);
+            }
+        }
+        Ok(returned)
     }
 
     /// Writes what belongs to a ledger entry; nothing but entries may follow.

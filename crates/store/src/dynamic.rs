@@ -2,6 +2,7 @@
 
 use perennial_core::filter::TextTest;
 
+use crate::query::Query;
 use crate::value::{Bind, Value};
 
 /// Lists up to this length are bound value by value, longer ones as one JSON text,
@@ -13,6 +14,16 @@ const BOUND_ONE_BY_ONE: usize = 100;
 pub(crate) enum Dialect {
     Sqlite,
     Postgres,
+}
+
+impl Dialect {
+    /// The text of a bulk insert of `rows` rows.
+    pub(crate) fn repeat_row(self, query: &Query, rows: usize) -> String {
+        match self {
+            Self::Sqlite => repeat_row(query.sqlite, rows),
+            Self::Postgres => repeat_row(query.postgres, rows),
+        }
+    }
 }
 
 /// A statement under construction. What people typed enters by `bind` alone.
@@ -150,7 +161,7 @@ fn glob(pattern: &str) -> String {
 }
 
 /// Repeats the row of an `INSERT … VALUES ($1, …)` statement, with placeholders counted on.
-pub(crate) fn repeat_row(insert: &str, rows: usize) -> String {
+fn repeat_row(insert: &str, rows: usize) -> String {
     let start = insert.find("VALUES (").map_or(insert.len(), |at| at + "VALUES ".len());
     let end = insert[start..].find(')').map_or(insert.len(), |at| start + at + 1);
     let width = insert[start..end].matches('$').count();

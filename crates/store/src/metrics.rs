@@ -1,15 +1,16 @@
 //! Metrics of runs: every point, and the latest of each key.
 
-use std::collections::HashMap;
+mod log;
 
 use perennial_core::entity::MetricPoint;
-use perennial_core::id::{ExperimentId, RunId};
+use perennial_core::id::RunId;
 
-use crate::conn::{Conn, Tx};
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
-use crate::value::Bind;
+
+pub(crate) use log::log;
 
 impl Record for MetricPoint {
     const TABLE: &'static str = "metrics";
@@ -24,93 +25,6 @@ impl Record for MetricPoint {
             step: row.get("step")?,
         })
     }
-}
-
-struct Key {
-    id: i64,
-    name: String,
-}
-
-impl Record for Key {
-    const TABLE: &'static str = "metric_keys";
-    const KEY: &'static [&'static str] = &["id"];
-
-    fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self { id: row.get("id")?, name: row.get("name")? })
-    }
-}
-
-/// Adds points to a run. A point that is there already is not added again.
-pub(crate) async fn log(tx: &mut Tx, run_number: i64, experiment: ExperimentId, points: &[MetricPoint]) -> Result<()> {
-    if points.is_empty() {
-        return Ok(());
-    }
-    let mut latest: HashMap<&str, &MetricPoint> = HashMap::new();
-    for point in points {
-        let known = latest.entry(point.key.as_str()).or_insert(point);
-        if point.is_later_than(known) {
-            *known = point;
-        }
-    }
-    let keys = key_ids(tx, latest.keys().copied()).await?;
-    let id_of = |point: &MetricPoint| {
-        keys.get(point.key.as_str()).copied().ok_or_else(|| Error::not_found("metric key", &point.key))
-    };
-
-    let mut rows = Vec::with_capacity(points.len() * 6);
-    let ids = points.iter().map(id_of).collect::<Result<Vec<_>>>()?;
-    let kept: Vec<(f64, bool)> = points.iter().map(|point| (point.stored_value(), point.value.is_nan())).collect();
-    for ((point, id), (value, is_nan)) in points.iter().zip(&ids).zip(&kept) {
-        rows.extend([
-            run_number.value(),
-            id.value(),
-            point.timestamp_ms.value(),
-            point.step.value(),
-            value.value(),
-            is_nan.value(),
-        ]);
-    }
-    tx.execute_bulk(sql!("metrics/insert"), &rows).await?;
-
-    let mut newest: Vec<(i64, &MetricPoint)> = Vec::with_capacity(latest.len());
-    for point in latest.values() {
-        newest.push((id_of(point)?, point));
-    }
-    // One order for everyone, so that two transactions cannot wait for each other.
-    newest.sort_by_key(|(id, _)| *id);
-    let kept: Vec<(f64, bool)> = newest.iter().map(|(_, point)| (point.stored_value(), point.value.is_nan())).collect();
-    let mut rows = Vec::with_capacity(newest.len() * 7);
-    for ((id, point), (value, is_nan)) in newest.iter().zip(&kept) {
-        rows.extend([
-            run_number.value(),
-            id.value(),
-            experiment.value(),
-            value.value(),
-            is_nan.value(),
-            point.timestamp_ms.value(),
-            point.step.value(),
-        ]);
-    }
-    tx.execute_bulk(sql!("metrics/upsert_latest"), &rows).await?;
-    Ok(())
-}
-
-/// The numbers of metric names, made where they are missing.
-async fn key_ids<'a>(tx: &mut Tx, names: impl Iterator<Item = &'a str>) -> Result<HashMap<String, i64>> {
-    let mut names: Vec<&str> = names.collect();
-    names.sort_unstable();
-    let mut known = find_keys(tx, &names).await?;
-    if known.len() < names.len() {
-        names.retain(|name| !known.contains_key(*name));
-        tx.execute(sql_split!("metrics/insert_keys"), bind![serde_json::json!(names)]).await?;
-        known.extend(find_keys(tx, &names).await?);
-    }
-    Ok(known)
-}
-
-async fn find_keys(conn: &mut Conn, names: &[&str]) -> Result<HashMap<String, i64>> {
-    let keys: Vec<Key> = conn.all(sql_split!("metrics/find_keys"), bind![serde_json::json!(names)]).await?;
-    Ok(keys.into_iter().map(|key| (key.name, key.id)).collect())
 }
 
 /// The points of a metric, by timestamp, step and value; `after` is where the page before ended.

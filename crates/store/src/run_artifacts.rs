@@ -1,11 +1,13 @@
 //! Artifacts of runs: paths that name blobs.
 
-use perennial_core::entity::RunArtifact;
+use perennial_core::digest::RunElement;
+use perennial_core::entity::{Run, RunArtifact};
 use perennial_core::id::RunId;
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
+use crate::runs::{self, Content};
 
 impl Record for RunArtifact {
     const TABLE: &'static str = "run_artifacts";
@@ -21,10 +23,18 @@ impl Record for RunArtifact {
     }
 }
 
-/// Puts a file at its path, in place of one that was there.
-pub async fn upsert(tx: &mut Tx, run_id: RunId, artifact: &RunArtifact) -> Result<()> {
-    let values = bind![run_id, artifact.path, artifact.blob_digest, artifact.size_bytes, artifact.updated_ms];
-    tx.update(sql!("run_artifacts/upsert"), values, "run", run_id).await
+/// Inserts an artifact, or replaces the one at its path; returns the run.
+pub async fn upsert(tx: &mut Tx, run_id: RunId, artifact: &RunArtifact) -> Result<Run> {
+    let run = runs::get(tx, run_id).await?;
+    let mut content = Content::lock(tx, &run).await?;
+    if let Some(replaced) = find(tx, run_id, &artifact.path).await? {
+        content.remove(RunElement::Artifact(&replaced));
+    }
+    content.add(RunElement::Artifact(artifact));
+    let values = bind![run.number, artifact.path, artifact.blob_digest, artifact.size_bytes, artifact.updated_ms];
+    tx.execute(sql!("run_artifacts/upsert"), values).await?;
+    content.store(tx).await?;
+    Ok(run)
 }
 
 /// The file at a path.
@@ -38,10 +48,19 @@ pub async fn list(conn: &mut Conn, run_id: RunId, folder: &str) -> Result<Vec<Ru
     conn.all(sql!("run_artifacts/list"), bind![run_id, from, to]).await
 }
 
-/// Removes a file or everything below a folder; tells how many files.
-pub async fn delete(tx: &mut Tx, run_id: RunId, path: &str) -> Result<u64> {
+/// Deletes a file or everything below a folder; returns the number of files.
+pub async fn delete(tx: &mut Tx, run_id: RunId, path: &str) -> Result<usize> {
+    let run = runs::get(tx, run_id).await?;
+    let mut content = Content::lock(tx, &run).await?;
     let (from, to) = below(path);
-    tx.execute(sql!("run_artifacts/delete"), bind![run_id, path, from, to]).await
+    let values = bind![run.number, path, from, to];
+    let deleted: Vec<RunArtifact> = tx.execute_returning(sql!("run_artifacts/delete"), values).await?;
+    if deleted.is_empty() {
+        return Ok(0);
+    }
+    deleted.iter().for_each(|artifact| content.remove(RunElement::Artifact(artifact)));
+    content.store(tx).await?;
+    Ok(deleted.len())
 }
 
 /// The range of paths below a folder: `0` is the character after `/`.

@@ -1,5 +1,6 @@
 //! Runs: one execution each, with params, tags, metrics and inputs, as MLflow knows them.
 
+use perennial_core::digest::RunElement;
 use perennial_core::entity::{NewRun, Param, Run, RunBatch, RunUpdate, Tag};
 use perennial_core::id::RunId;
 use perennial_core::state::{Lifecycle, RunEvent};
@@ -10,10 +11,13 @@ use crate::metrics;
 use crate::row::{Record, Row};
 use crate::value::Bind;
 
+mod content;
 mod data;
 mod inputs;
 mod search;
 
+pub(crate) use content::Content;
+pub use content::{compute_content, find_content, sum_content};
 pub use data::data;
 pub use inputs::{list_inputs, log_inputs};
 pub(crate) use search::select;
@@ -63,7 +67,9 @@ pub async fn create(tx: &mut Tx, run: &NewRun) -> Result<Run> {
         )));
     }
     let made = get(tx, run.run_id).await?;
-    set_tags(tx, made.number, &run.tags).await?;
+    let mut content = Content::empty(&made);
+    set_tags(tx, &made, &run.tags, &mut content).await?;
+    content.store(tx).await?;
     Ok(made)
 }
 
@@ -100,21 +106,29 @@ pub async fn seal(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<()> {
     tx.update(sql!("runs/seal"), bind![run_id, at_ms], "run", run_id).await
 }
 
-/// Logs a batch into a run that is not deleted: all of it or nothing.
-pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &RunBatch) -> Result<()> {
+/// Logs a batch into a run that is not deleted, atomically; returns the run.
+pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &RunBatch) -> Result<Run> {
     let run = writable(tx, run_id).await?;
-    add_params(tx, &run, &batch.params).await?;
-    metrics::log(tx, run.number, run.experiment_id, &batch.metrics).await?;
-    set_tags(tx, run.number, &batch.tags).await
+    let mut content = Content::lock(tx, &run).await?;
+    add_params(tx, &run, &batch.params, &mut content).await?;
+    metrics::log(tx, &run, &batch.metrics, &mut content).await?;
+    set_tags(tx, &run, &batch.tags, &mut content).await?;
+    content.store(tx).await?;
+    Ok(run)
 }
 
-/// Removes a tag of a run that is not deleted; an error when it is not there.
-pub async fn delete_tag(tx: &mut Tx, run_id: RunId, key: &str) -> Result<()> {
+/// Removes a tag of a run that is not deleted; an error when there is none. Returns the run.
+pub async fn delete_tag(tx: &mut Tx, run_id: RunId, key: &str) -> Result<Run> {
     let run = writable(tx, run_id).await?;
-    tx.update(sql!("runs/delete_tag"), bind![run.number, key], "tag", key).await
+    let mut content = Content::lock(tx, &run).await?;
+    let deleted: Vec<Tag> = tx.execute_returning(sql!("runs/delete_tag"), bind![run.number, key]).await?;
+    let Some(tag) = deleted.first() else { return Err(Error::not_found("tag", key)) };
+    content.remove(RunElement::Tag(tag));
+    content.store(tx).await?;
+    Ok(run)
 }
 
-/// A run that may be written.
+/// A run that is not deleted.
 async fn writable(conn: &mut Conn, run_id: RunId) -> Result<Run> {
     let run = get(conn, run_id).await?;
     if run.lifecycle == Lifecycle::Deleted {
@@ -123,36 +137,41 @@ async fn writable(conn: &mut Conn, run_id: RunId) -> Result<Run> {
     Ok(run)
 }
 
-async fn add_params(tx: &mut Tx, run: &Run, params: &[Param]) -> Result<()> {
+async fn add_params(tx: &mut Tx, run: &Run, params: &[Param], content: &mut Content) -> Result<()> {
     let mut rows = Vec::with_capacity(params.len() * 3);
     for param in params {
         rows.extend([run.number.value(), param.key.value(), param.value.value()]);
     }
-    let added = tx.execute_bulk(sql!("runs/insert_param"), &rows).await?;
-    if added == params.len() as u64 {
+    let added: Vec<Param> = tx.execute_bulk_returning(sql!("runs/insert_param"), &rows).await?;
+    added.iter().for_each(|param| content.add(RunElement::Param(param)));
+    if added.len() == params.len() {
         return Ok(());
     }
     for param in params {
-        let kept: Option<Param> = tx.optional(sql!("runs/find_param"), bind![run.number, param.key]).await?;
-        let Some(kept) = kept.filter(|kept| kept.value != param.value) else {
+        let stored: Option<Param> = tx.optional(sql!("runs/find_param"), bind![run.number, param.key]).await?;
+        let Some(stored) = stored.filter(|stored| stored.value != param.value) else {
             continue;
         };
         return Err(Error::Refused(format!(
             "Changing param values is not allowed: run `{}` has param `{}` with value `{}`, new value `{}`",
-            run.run_id, param.key, kept.value, param.value
+            run.run_id, param.key, stored.value, param.value
         )));
     }
     Ok(())
 }
 
-async fn set_tags(tx: &mut Tx, run_number: i64, tags: &[Tag]) -> Result<()> {
-    let mut last = std::collections::BTreeMap::new();
-    for tag in tags {
-        last.insert(&tag.key, &tag.value);
+async fn set_tags(tx: &mut Tx, run: &Run, tags: &[Tag], content: &mut Content) -> Result<()> {
+    if tags.is_empty() {
+        return Ok(());
     }
+    let last: std::collections::BTreeMap<&str, &Tag> = tags.iter().map(|tag| (tag.key.as_str(), tag)).collect();
+    let keys = serde_json::json!(last.keys().collect::<Vec<_>>());
+    let replaced: Vec<Tag> = tx.all(sql_split!("runs/find_tags"), bind![run.number, keys]).await?;
+    replaced.iter().for_each(|tag| content.remove(RunElement::Tag(tag)));
     let mut rows = Vec::with_capacity(last.len() * 3);
-    for (key, value) in &last {
-        rows.extend([run_number.value(), key.value(), value.value()]);
+    for tag in last.values() {
+        rows.extend([run.number.value(), tag.key.value(), tag.value.value()]);
+        content.add(RunElement::Tag(tag));
     }
     tx.execute_bulk(sql!("runs/set_tag"), &rows).await?;
     Ok(())

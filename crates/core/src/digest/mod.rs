@@ -8,6 +8,7 @@
 //! `docs/digest.md` specifies every byte, `docs/digest-vectors.json` has vectors.
 
 mod row;
+mod run;
 mod sum;
 mod value;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::schema::{Schema, TypeClass};
 
 pub use row::{ColumnHead, RowEncoder};
+pub use run::{RunElement, run_digest};
 pub use sum::{ROW_HASH_BYTES, RowHash, TableSum};
 pub use value::Value;
 
@@ -78,6 +80,17 @@ fn class_text(class: &TypeClass) -> String {
 fn part(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(bytes);
+}
+
+/// The bits of a float with one NaN and no negative zero.
+fn canonical_bits(value: f64) -> u64 {
+    if value.is_nan() {
+        0x7ff8_0000_0000_0000
+    } else if value == 0.0 {
+        0
+    } else {
+        value.to_bits()
+    }
 }
 
 #[cfg(test)]

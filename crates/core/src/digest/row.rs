@@ -1,7 +1,8 @@
 //! The bytes of a row.
 
+use super::canonical_bits;
 use super::sum::RowHash;
-use super::value::{Value, canonical_bits};
+use super::value::Value;
 use crate::schema::TypeClass;
 
 /// The bytes that stand before a column's value in every row: its name and class.

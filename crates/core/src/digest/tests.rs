@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
+use crate::entity::{MetricPoint, Param, Run, RunArtifact, RunInput, Tag};
+use crate::id::{ExperimentId, ProjectId, RunId};
 use crate::schema::Field;
+use crate::state::{Lifecycle, RunStatus};
 
 /// A row of four columns, one of each kind that has a special rule.
 type Row = (Option<i64>, Option<f64>, Option<String>, Option<bool>);
@@ -73,7 +76,7 @@ proptest! {
         let mut other = rows.clone();
         other[at] = new;
         let same = |a: &Row, b: &Row| {
-            let float = |v: Option<f64>| v.map(value::canonical_bits);
+            let float = |v: Option<f64>| v.map(canonical_bits);
             a.0 == b.0 && float(a.1) == float(b.1) && a.2 == b.2 && a.3 == b.3
         };
         prop_assert_eq!(sum(&rows) == sum(&other), same(&rows[at], &other[at]));
@@ -257,4 +260,82 @@ fn value_of<'a>(class: &'a Json, value: &'a Json) -> Value<'a> {
         "timestamp" => Value::Timestamp(whole()),
         other => panic!("class {other}"),
     }
+}
+
+fn element_hashes() -> Vec<RowHash> {
+    let (param, tag) = (Param { key: "a".into(), value: "b".into() }, Tag { key: "a".into(), value: "b".into() });
+    let point = MetricPoint { key: "a".into(), value: 1.0, timestamp_ms: 2, step: 3 };
+    let input = RunInput {
+        name: "a".into(),
+        digest: "b".into(),
+        source_type: "c".into(),
+        source: "d".into(),
+        schema: None,
+        profile: None,
+        tags: Json::Null,
+    };
+    let artifact = RunArtifact { path: "a".into(), blob_digest: "b".into(), size_bytes: 1, updated_ms: 2 };
+    let other = |change: &dyn Fn(&mut MetricPoint)| {
+        let mut point = point.clone();
+        change(&mut point);
+        RunElement::from(&point).hash()
+    };
+    vec![
+        RunElement::Param(&param).hash(),
+        RunElement::Tag(&tag).hash(),
+        RunElement::from(&point).hash(),
+        RunElement::Input(&input).hash(),
+        RunElement::Input(&RunInput { schema: Some(String::new()), ..input.clone() }).hash(),
+        RunElement::Artifact(&artifact).hash(),
+        RunElement::Artifact(&RunArtifact { blob_digest: "c".into(), ..artifact.clone() }).hash(),
+        other(&|point| point.value = f64::NAN),
+        other(&|point| point.value = 0.0),
+        other(&|point| point.timestamp_ms += 1),
+        other(&|point| point.step += 1),
+        other(&|point| point.key.push('b')),
+    ]
+}
+
+#[test]
+fn each_element_of_a_run_has_a_hash_of_its_own() {
+    let hashes = element_hashes();
+    for (index, hash) in hashes.iter().enumerate() {
+        assert!(hashes[..index].iter().all(|other| other != hash), "element {index}");
+    }
+    let zero = |value| RunElement::Point { key: "a", value, timestamp_ms: 2, step: 3 }.hash();
+    assert_eq!(zero(0.0), zero(-0.0), "the databases keep one zero");
+    assert_eq!(zero(f64::NAN), zero(-f64::NAN), "and one NaN");
+}
+
+#[test]
+fn a_run_digest_covers_the_run_and_its_content() {
+    let run = Run {
+        run_id: RunId::generate(),
+        project_id: ProjectId::generate(),
+        experiment_id: ExperimentId::DEFAULT,
+        parent_run_id: None,
+        name: "n".into(),
+        user_id: "u".into(),
+        status: RunStatus::Finished,
+        lifecycle: Lifecycle::Active,
+        start_ms: 1,
+        end_ms: Some(2),
+        artifact_uri: "uri".into(),
+        deleted_ms: None,
+        sealed_ms: None,
+        number: 7,
+    };
+    let mut content = TableSum::zero();
+    let digest = run_digest(&run, &content);
+    assert_eq!(digest, run_digest(&Run { number: 8, sealed_ms: Some(5), ..run.clone() }, &content));
+    for changed in [
+        Run { name: "m".into(), ..run.clone() },
+        Run { status: RunStatus::Failed, ..run.clone() },
+        Run { parent_run_id: Some(RunId::generate()), ..run.clone() },
+        Run { end_ms: None, ..run.clone() },
+    ] {
+        assert_ne!(digest, run_digest(&changed, &content));
+    }
+    content.add(&element_hashes()[0]);
+    assert_ne!(digest, run_digest(&run, &content));
 }

@@ -57,7 +57,7 @@ impl Value<'_> {
             Self::Null => {}
             Self::Bool(value) => super::part(out, &[u8::from(*value)]),
             Self::Int(value) => super::part(out, &value.to_le_bytes()),
-            Self::Float(value) => super::part(out, &canonical_bits(*value).to_le_bytes()),
+            Self::Float(value) => super::part(out, &super::canonical_bits(*value).to_le_bytes()),
             Self::Decimal(text) => super::part(out, canonical_decimal(text).as_bytes()),
             Self::Text(text) => super::part(out, text.as_bytes()),
             Self::Bytes(bytes) => super::part(out, bytes),
@@ -84,17 +84,6 @@ fn nested(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     write(out);
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-}
-
-/// The bits of a float with one NaN and no negative zero.
-pub(super) fn canonical_bits(value: f64) -> u64 {
-    if value.is_nan() {
-        0x7ff8_0000_0000_0000
-    } else if value == 0.0 {
-        0
-    } else {
-        value.to_bits()
-    }
 }
 
 /// The decimal without trailing zeros in its fraction, and without a bare point or a negative zero.

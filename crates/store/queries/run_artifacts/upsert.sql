@@ -1,4 +1,4 @@
 INSERT INTO run_artifacts (run_number, path, blob_digest, size_bytes, updated_ms)
-SELECT number, $2, $3, $4, $5 FROM runs WHERE run_id = $1
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (run_number, path) DO UPDATE
 SET blob_digest = excluded.blob_digest, size_bytes = excluded.size_bytes, updated_ms = excluded.updated_ms

@@ -1,1 +1,2 @@
 DELETE FROM tags WHERE run_number = $1 AND key = $2
+RETURNING key, value

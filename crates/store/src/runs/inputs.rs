@@ -1,9 +1,10 @@
 //! Dataset inputs of runs.
 
-use perennial_core::entity::RunInput;
+use perennial_core::digest::RunElement;
+use perennial_core::entity::{Run, RunInput};
 use perennial_core::id::RunId;
 
-use super::{get, writable};
+use super::{Content, get, writable};
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
@@ -25,9 +26,11 @@ impl Record for RunInput {
     }
 }
 
-/// Logs what a run read. A dataset is known in its experiment by name and digest; a repeat adds nothing.
-pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Result<()> {
+/// Logs the datasets that a run read; returns the run. A dataset is identified in its experiment by name and digest;
+/// logging it again changes nothing.
+pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Result<Run> {
     let run = writable(tx, run_id).await?;
+    let mut content = Content::lock(tx, &run).await?;
     for input in inputs {
         let values = bind![
             run.experiment_id,
@@ -40,9 +43,16 @@ pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Resu
         ];
         tx.execute(sql!("runs/insert_dataset_input"), values).await?;
         let values = bind![run.number, input.name, input.digest, run.experiment_id, input.tags];
-        tx.execute(sql!("runs/insert_input"), values).await?;
+        if tx.execute(sql!("runs/insert_input"), values).await? == 0 {
+            continue;
+        }
+        // The dataset may have been described before, by another run.
+        let values = bind![run.number, input.name, input.digest];
+        let added: RunInput = tx.required(sql!("runs/find_input"), values, "run input", &input.name).await?;
+        content.add(RunElement::Input(&added));
     }
-    Ok(())
+    content.store(tx).await?;
+    Ok(run)
 }
 
 /// What a run read, by name and digest.

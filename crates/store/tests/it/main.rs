@@ -18,6 +18,7 @@ mod projects;
 mod queries;
 mod registry;
 mod release;
+mod run_contents;
 mod schema;
 mod search;
 mod search_model;

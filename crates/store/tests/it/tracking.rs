@@ -39,7 +39,7 @@ pub(crate) async fn create(db: &Db, run: NewRun) -> Run {
 }
 
 pub(crate) async fn log(db: &Db, run_id: RunId, batch: RunBatch) -> perennial_core::Result<()> {
-    write_tx!(db.store, tx => { Ok(runs::log_batch(tx, run_id, &batch).await?) })
+    write_tx!(db.store, tx => { Ok(runs::log_batch(tx, run_id, &batch).await.map(drop)?) })
 }
 
 async fn experiments_count_up_and_keep_their_names(db: &Db) {

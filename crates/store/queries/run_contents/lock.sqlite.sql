@@ -1,0 +1,3 @@
+SELECT run_number, element_sum, revision
+FROM run_contents
+WHERE run_number = $1
