@@ -35,6 +35,12 @@ const BENCHMARKS: &[Benchmark] = &[
         beside_tools: false,
     },
     Benchmark {
+        name: "run_end",
+        package: "perennial-store",
+        prints: "the end of a run of a million metric points, and other writes meanwhile",
+        beside_tools: false,
+    },
+    Benchmark {
         name: "idle",
         package: "perennial-cli",
         prints: "start-up and idle memory; a run with nothing to do beside `dvc repro`",

@@ -24,7 +24,8 @@ pub struct Conn {
 enum Inner {
     SqliteWriter(Box<SqliteConnection>),
     SqliteReader(PoolConnection<Sqlite>),
-    PostgresWriter(Transaction<'static, Postgres>),
+    SqliteSnapshot(Transaction<'static, Sqlite>),
+    PostgresTransaction(Transaction<'static, Postgres>),
     PostgresReader(PoolConnection<Postgres>),
 }
 
@@ -64,7 +65,8 @@ impl Conn {
         match &mut self.inner {
             Inner::SqliteWriter(conn) => Raw::Sqlite(conn),
             Inner::SqliteReader(conn) => Raw::Sqlite(conn),
-            Inner::PostgresWriter(tx) => Raw::Postgres(tx),
+            Inner::SqliteSnapshot(tx) => Raw::Sqlite(tx),
+            Inner::PostgresTransaction(tx) => Raw::Postgres(tx),
             Inner::PostgresReader(conn) => Raw::Postgres(conn),
         }
     }
@@ -102,8 +104,8 @@ impl Conn {
     /// Which database this is.
     pub(crate) fn dialect(&self) -> Dialect {
         match self.inner {
-            Inner::SqliteWriter(_) | Inner::SqliteReader(_) => Dialect::Sqlite,
-            Inner::PostgresWriter(_) | Inner::PostgresReader(_) => Dialect::Postgres,
+            Inner::SqliteWriter(_) | Inner::SqliteReader(_) | Inner::SqliteSnapshot(_) => Dialect::Sqlite,
+            Inner::PostgresTransaction(_) | Inner::PostgresReader(_) => Dialect::Postgres,
         }
     }
 
@@ -213,12 +215,12 @@ impl Tx {
     }
 
     pub(crate) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self { conn: Conn { inner: Inner::PostgresWriter(tx) }, has_entry: false }
+        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) }, has_entry: false }
     }
 
     pub(crate) async fn commit_postgres(self) -> Result<()> {
         match self.conn.inner {
-            Inner::PostgresWriter(tx) => Ok(tx.commit().await?),
+            Inner::PostgresTransaction(tx) => Ok(tx.commit().await?),
             _ => Err(Error::Closed),
         }
     }
@@ -357,7 +359,8 @@ impl DerefMut for Tx {
     }
 }
 
-/// A connection to read from; each statement sees what was committed before it.
+/// A connection to read from; each statement sees what was committed before it, and in a snapshot all of them what was
+/// committed before the first.
 pub struct Reader {
     conn: Conn,
 }
@@ -369,6 +372,14 @@ impl Reader {
 
     pub(crate) fn postgres(conn: PoolConnection<Postgres>) -> Self {
         Self { conn: Conn { inner: Inner::PostgresReader(conn) } }
+    }
+
+    pub(crate) fn sqlite_snapshot(tx: Transaction<'static, Sqlite>) -> Self {
+        Self { conn: Conn { inner: Inner::SqliteSnapshot(tx) } }
+    }
+
+    pub(crate) fn postgres_snapshot(tx: Transaction<'static, Postgres>) -> Self {
+        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) } }
     }
 }
 

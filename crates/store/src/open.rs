@@ -178,6 +178,18 @@ impl Store {
         Ok(reader)
     }
 
+    /// A connection to read from in one transaction: every statement sees the same state. Other writes do not wait.
+    pub async fn snapshot(&self) -> CoreResult<Reader> {
+        let reader = match &*self.backend {
+            Backend::Sqlite { readers, .. } => Reader::sqlite_snapshot(readers.begin().await.map_err(Error::from)?),
+            Backend::Postgres { pool, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                Reader::postgres_snapshot(pool.begin_with(begin).await.map_err(Error::from)?)
+            }
+        };
+        Ok(reader)
+    }
+
     /// Finishes what waits and closes every connection; one still in use is left after a while.
     pub async fn close(&self) -> Result<()> {
         match &*self.backend {

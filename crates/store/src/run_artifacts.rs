@@ -25,8 +25,8 @@ impl Record for RunArtifact {
 
 /// Inserts an artifact, or replaces the one at its path; returns the run.
 pub async fn upsert(tx: &mut Tx, run_id: RunId, artifact: &RunArtifact) -> Result<Run> {
+    let mut content = Content::lock(tx, run_id).await?;
     let run = runs::get(tx, run_id).await?;
-    let mut content = Content::lock(tx, &run).await?;
     if let Some(replaced) = find(tx, run_id, &artifact.path).await? {
         content.remove(RunElement::Artifact(&replaced));
     }
@@ -50,15 +50,17 @@ pub async fn list(conn: &mut Conn, run_id: RunId, folder: &str) -> Result<Vec<Ru
 
 /// Deletes a file or everything below a folder; returns the number of files.
 pub async fn delete(tx: &mut Tx, run_id: RunId, path: &str) -> Result<usize> {
+    let mut content = Content::lock(tx, run_id).await?;
     let run = runs::get(tx, run_id).await?;
-    let mut content = Content::lock(tx, &run).await?;
     let (from, to) = below(path);
     let values = bind![run.number, path, from, to];
     let deleted: Vec<RunArtifact> = tx.execute_returning(sql!("run_artifacts/delete"), values).await?;
     if deleted.is_empty() {
         return Ok(0);
     }
-    deleted.iter().for_each(|artifact| content.remove(RunElement::Artifact(artifact)));
+    for artifact in &deleted {
+        content.remove(RunElement::Artifact(artifact));
+    }
     content.store(tx).await?;
     Ok(deleted.len())
 }

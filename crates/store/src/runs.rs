@@ -17,7 +17,7 @@ mod inputs;
 mod search;
 
 pub(crate) use content::Content;
-pub use content::{compute_content, find_content, sum_content};
+pub use content::{complete_sum, compute_sum, find_sum};
 pub use data::data;
 pub use inputs::{list_inputs, log_inputs};
 pub(crate) use search::select;
@@ -67,7 +67,7 @@ pub async fn create(tx: &mut Tx, run: &NewRun) -> Result<Run> {
         )));
     }
     let made = get(tx, run.run_id).await?;
-    let mut content = Content::empty(&made);
+    let mut content = Content::create(tx, &made).await?;
     set_tags(tx, &made, &run.tags, &mut content).await?;
     content.store(tx).await?;
     Ok(made)
@@ -85,7 +85,7 @@ pub async fn list_children(conn: &mut Conn, run_id: RunId) -> Result<Vec<Run>> {
 
 /// Changes status, end or name of a run that is not deleted; gives the run as it is then.
 pub async fn update(tx: &mut Tx, run_id: RunId, update: &RunUpdate) -> Result<Run> {
-    let run = writable(tx, run_id).await?;
+    let (run, _) = writable(tx, run_id).await?;
     let status = match update.status {
         Some(wanted) => run.status.transition(RunEvent::to(wanted))?,
         None => run.status,
@@ -108,8 +108,7 @@ pub async fn seal(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<()> {
 
 /// Logs a batch into a run that is not deleted, atomically; returns the run.
 pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &RunBatch) -> Result<Run> {
-    let run = writable(tx, run_id).await?;
-    let mut content = Content::lock(tx, &run).await?;
+    let (run, mut content) = writable(tx, run_id).await?;
     add_params(tx, &run, &batch.params, &mut content).await?;
     metrics::log(tx, &run, &batch.metrics, &mut content).await?;
     set_tags(tx, &run, &batch.tags, &mut content).await?;
@@ -119,8 +118,7 @@ pub async fn log_batch(tx: &mut Tx, run_id: RunId, batch: &RunBatch) -> Result<R
 
 /// Removes a tag of a run that is not deleted; an error when there is none. Returns the run.
 pub async fn delete_tag(tx: &mut Tx, run_id: RunId, key: &str) -> Result<Run> {
-    let run = writable(tx, run_id).await?;
-    let mut content = Content::lock(tx, &run).await?;
+    let (run, mut content) = writable(tx, run_id).await?;
     let deleted: Vec<Tag> = tx.execute_returning(sql!("runs/delete_tag"), bind![run.number, key]).await?;
     let Some(tag) = deleted.first() else { return Err(Error::not_found("tag", key)) };
     content.remove(RunElement::Tag(tag));
@@ -128,13 +126,14 @@ pub async fn delete_tag(tx: &mut Tx, run_id: RunId, key: &str) -> Result<Run> {
     Ok(run)
 }
 
-/// A run that is not deleted.
-async fn writable(conn: &mut Conn, run_id: RunId) -> Result<Run> {
-    let run = get(conn, run_id).await?;
+/// A run that is not deleted, with its content locked.
+async fn writable(tx: &mut Tx, run_id: RunId) -> Result<(Run, Content)> {
+    let content = Content::lock(tx, run_id).await?;
+    let run = get(tx, run_id).await?;
     if run.lifecycle == Lifecycle::Deleted {
         return Err(Error::Refused(format!("run `{run_id}` is deleted: restore it before writing to it")));
     }
-    Ok(run)
+    Ok((run, content))
 }
 
 async fn add_params(tx: &mut Tx, run: &Run, params: &[Param], content: &mut Content) -> Result<()> {
@@ -143,7 +142,9 @@ async fn add_params(tx: &mut Tx, run: &Run, params: &[Param], content: &mut Cont
         rows.extend([run.number.value(), param.key.value(), param.value.value()]);
     }
     let added: Vec<Param> = tx.execute_bulk_returning(sql!("runs/insert_param"), &rows).await?;
-    added.iter().for_each(|param| content.add(RunElement::Param(param)));
+    for param in &added {
+        content.add(RunElement::Param(param));
+    }
     if added.len() == params.len() {
         return Ok(());
     }
@@ -167,7 +168,9 @@ async fn set_tags(tx: &mut Tx, run: &Run, tags: &[Tag], content: &mut Content) -
     let last: std::collections::BTreeMap<&str, &Tag> = tags.iter().map(|tag| (tag.key.as_str(), tag)).collect();
     let keys = serde_json::json!(last.keys().collect::<Vec<_>>());
     let replaced: Vec<Tag> = tx.all(sql_split!("runs/find_tags"), bind![run.number, keys]).await?;
-    replaced.iter().for_each(|tag| content.remove(RunElement::Tag(tag)));
+    for tag in &replaced {
+        content.remove(RunElement::Tag(tag));
+    }
     let mut rows = Vec::with_capacity(last.len() * 3);
     for tag in last.values() {
         rows.extend([run.number.value(), tag.key.value(), tag.value.value()]);

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use perennial_core::cause::{Cause, ChangeCause};
-use perennial_core::digest::TableSum;
+use perennial_core::digest::RunSum;
 use perennial_core::entity::{
     AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantScope, JobClock, LoadOrigin,
     MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind, StepOutputKind,
@@ -212,8 +212,8 @@ macro_rules! text_column {
 }
 
 text_column! {
-    TableSum, Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId, PrincipalId,
-    ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
+    RunSum, Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId,
+    PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
     AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,

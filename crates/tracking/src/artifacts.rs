@@ -15,7 +15,7 @@ use perennial_core::{Error, Result};
 use perennial_store::run_artifacts as rows;
 
 use super::check::refused;
-use super::{Seal, limits, readable_run, writable_run};
+use super::{limits, readable_run, sealer_for, writable_run};
 use perennial_kernel::{ARTIFACT_ROOT, Caller, wrong_state};
 
 /// Where an artifact is: a run, and a path in it.
@@ -79,7 +79,7 @@ where
     place.belongs_to(&run)?;
     writable(&run)?;
     let blob = caller.kernel.services.blobs.put_stream(incoming, limits::ARTIFACT_BYTES_MAX).await?;
-    let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
+    let (id, sealer) = (run.run_id, sealer_for(caller, &run).await?);
     let artifact = RunArtifact {
         path: path.to_string(),
         blob_digest: blob.digest.to_string(),
@@ -103,8 +103,8 @@ where
                         )));
                     }
                 }
-                rows::upsert(tx, id, &artifact).await?;
-                seal.again(tx, id).await
+                let run = rows::upsert(tx, id, &artifact).await?;
+                sealer.written(tx, &run).await
             })
         })
         .await
@@ -174,16 +174,17 @@ pub async fn delete(caller: &Caller, place: Place) -> Result<()> {
     let run = writable_run(caller, place.run).await?;
     place.belongs_to(&run)?;
     writable(&run)?;
-    let (id, seal) = (run.run_id, Seal::new(caller, run.project_id).await?);
+    let (id, sealer) = (run.run_id, sealer_for(caller, &run).await?);
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                match rows::delete(tx, id, path.as_str()).await? {
-                    0 => Ok(()),
-                    _ => seal.again(tx, id).await,
+                if rows::delete(tx, id, path.as_str()).await? == 0 {
+                    return Ok(());
                 }
+                let run = perennial_store::runs::get(tx, id).await?;
+                sealer.written(tx, &run).await
             })
         })
         .await

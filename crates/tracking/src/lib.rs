@@ -22,7 +22,7 @@ use perennial_store::{experiments as experiment_rows, runs as run_rows};
 
 use perennial_kernel::Caller;
 
-pub use run_digest::Seal;
+pub use run_digest::{RunSealer, RunVerification, verify};
 
 /// The tag that names the run a run is part of.
 pub const PARENT_TAG: &str = "mlflow.parentRunId";
@@ -77,6 +77,15 @@ async fn writable_run(caller: &Caller, id: RunId) -> Result<Run> {
     }
     Err(Error::new(ErrorCode::PermissionDenied, format!("run `{id}` is neither the run of this step nor below it"))
         .with_hint("a step's token writes its own run and child runs; use a token of your own for others"))
+}
+
+/// A sealer for a write to a run.
+async fn sealer_for(caller: &Caller, run: &Run) -> Result<RunSealer> {
+    let sealer = RunSealer::new(caller, run.project_id).await?;
+    if run.status.is_terminal() {
+        sealer.prepare(caller, run.run_id).await?;
+    }
+    Ok(sealer)
 }
 
 fn not_a_step(caller: &Caller) -> Result<()> {

@@ -7,25 +7,25 @@ use perennial_core::id::RunId;
 use perennial_core::permission::Permission;
 use perennial_store::{Error as StoreError, Page, metrics, runs as rows};
 
-use super::{NAME_TAG, Seal, check, limits, writable_run};
+use super::{NAME_TAG, check, limits, sealer_for, writable_run};
 use perennial_kernel::Caller;
 
-/// Logs a batch into a run atomically. A param is written once. A run that has ended is sealed again.
+/// Logs a batch into a run atomically. A param is written once. The ledger records the new digest of a run that has ended.
 pub async fn log_batch(caller: &Caller, id: RunId, mut batch: RunBatch) -> Result<()> {
     check::batch(&mut batch)?;
     let name = batch.tags.iter().rev().find(|tag| tag.key == NAME_TAG).map(|tag| tag.value.clone());
     check::length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
-    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    let sealer = sealer_for(caller, &writable_run(caller, id).await?).await?;
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                rows::log_batch(tx, id, &batch).await?;
+                let mut run = rows::log_batch(tx, id, &batch).await?;
                 if let Some(name) = name.filter(|name| !name.is_empty()) {
-                    rows::update(tx, id, &RunUpdate { name: Some(name), ..RunUpdate::default() }).await?;
+                    run = rows::update(tx, id, &RunUpdate { name: Some(name), ..RunUpdate::default() }).await?;
                 }
-                seal.again(tx, id).await
+                sealer.written(tx, &run).await
             })
         })
         .await
@@ -33,14 +33,14 @@ pub async fn log_batch(caller: &Caller, id: RunId, mut batch: RunBatch) -> Resul
 
 /// Removes a tag.
 pub async fn delete_tag(caller: &Caller, id: RunId, key: String) -> Result<()> {
-    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    let sealer = sealer_for(caller, &writable_run(caller, id).await?).await?;
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                rows::delete_tag(tx, id, &key).await?;
-                seal.again(tx, id).await
+                let run = rows::delete_tag(tx, id, &key).await?;
+                sealer.written(tx, &run).await
             })
         })
         .await
@@ -49,14 +49,14 @@ pub async fn delete_tag(caller: &Caller, id: RunId, key: String) -> Result<()> {
 /// Logs what a run read.
 pub async fn log_inputs(caller: &Caller, id: RunId, inputs: Vec<RunInput>) -> Result<()> {
     check::inputs(&inputs)?;
-    let seal = Seal::new(caller, writable_run(caller, id).await?.project_id).await?;
+    let sealer = sealer_for(caller, &writable_run(caller, id).await?).await?;
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                rows::log_inputs(tx, id, &inputs).await?;
-                seal.again(tx, id).await
+                let run = rows::log_inputs(tx, id, &inputs).await?;
+                sealer.written(tx, &run).await
             })
         })
         .await

@@ -14,7 +14,7 @@ use perennial_store::runs::RunSearch;
 use perennial_store::{Page, experiments as experiment_rows, runs as rows};
 
 use super::check::{self, length, refused};
-use super::{NAME_TAG, PARENT_TAG, Seal, limits, names, readable_experiment, readable_run, writable_run};
+use super::{NAME_TAG, PARENT_TAG, RunSealer, limits, names, readable_experiment, readable_run, writable_run};
 use perennial_kernel::Caller;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 
@@ -121,24 +121,25 @@ pub async fn update(caller: &Caller, id: RunId, update: RunUpdate) -> Result<Run
     let name = update.name.filter(|name| !name.is_empty());
     length("run_name", name.as_deref().unwrap_or_default(), limits::RUN_NAME_CHARS_MAX)?;
     let update = RunUpdate { name, ..update };
-    let seal = Seal::new(caller, run.project_id).await?;
+    let sealer = RunSealer::new(caller, run.project_id).await?;
+    sealer.prepare(caller, id).await?;
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
                 let before = rows::get(tx, id).await?.status;
-                let now = rows::update(tx, id, &update).await?.status;
+                let mut run = rows::update(tx, id, &update).await?;
                 if let Some(name) = update.name {
                     let tags = vec![Tag { key: NAME_TAG.to_owned(), value: name }];
-                    rows::log_batch(tx, id, &RunBatch { tags, ..RunBatch::default() }).await?;
+                    run = rows::log_batch(tx, id, &RunBatch { tags, ..RunBatch::default() }).await?;
                 }
-                if update.status.is_some() && now.is_terminal() {
-                    seal.end(tx, id).await?;
-                } else if before.is_terminal() && !now.is_terminal() {
-                    seal.open(tx, id).await?;
+                if update.status.is_some() && run.status.is_terminal() {
+                    sealer.end(tx, &run).await?;
+                } else if before.is_terminal() && !run.status.is_terminal() {
+                    sealer.resumed(tx, &run).await?;
                 } else {
-                    seal.again(tx, id).await?;
+                    sealer.written(tx, &run).await?;
                 }
                 Ok(rows::get(tx, id).await?)
             })

@@ -20,7 +20,7 @@ use crate::schema::{Schema, TypeClass};
 
 pub use row::{ColumnHead, RowEncoder};
 pub use run::{RunElement, run_digest};
-pub use sum::{ROW_HASH_BYTES, RowHash, TableSum};
+pub use sum::{ElementHash, HashSum, ROW_HASH_BYTES, RUN_HASH_BYTES, RowHash, RunSum, TableSum};
 pub use value::Value;
 
 /// Begins the bytes that a table's digest covers; names this specification.

@@ -1,8 +1,8 @@
 //! The digest of a tracked run. Its elements (params, tags, points, inputs, artifacts) are hashed one by one and summed
-//! like the rows of a table, so that logging updates the sum and ending a run reads no element.
+//! modulo 2^4096, so that logging updates the sum and ending a run reads no element. A run has each element at most once.
 
 use super::canonical_bits;
-use super::{RowHash, TableSum, part};
+use super::{ElementHash, RUN_HASH_BYTES, RunSum, part};
 use crate::entity::{MetricPoint, Param, Run, RunArtifact, RunInput, Tag};
 
 /// Begins the bytes that a run's digest covers; names this specification.
@@ -41,7 +41,7 @@ impl<'a> From<&'a MetricPoint> for RunElement<'a> {
 
 impl RunElement<'_> {
     /// The hash of the element: of its kind and its fields, each preceded by its length.
-    pub fn hash(&self) -> RowHash {
+    pub fn hash(&self) -> ElementHash<RUN_HASH_BYTES> {
         let mut bytes = Vec::with_capacity(128);
         match self {
             Self::Param(Param { key, value }) => parts(&mut bytes, &["param", key, value]),
@@ -60,13 +60,13 @@ impl RunElement<'_> {
                 parts(&mut bytes, &["artifact", path, blob_digest]);
             }
         }
-        RowHash::of(&bytes)
+        ElementHash::of(&bytes)
     }
 }
 
 /// The digest of a run: 64 hexadecimal digits over its name, user, status, parent, start and end, and the sum of the
 /// hashes of its elements.
-pub fn run_digest(run: &Run, content: &TableSum) -> String {
+pub fn run_digest(run: &Run, content: &RunSum) -> String {
     let mut bytes = Vec::with_capacity(512);
     part(&mut bytes, RUN_DOMAIN);
     let parent = run.parent_run_id.map(|id| id.to_string()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Hashes of rows and their sum.
+//! Hashes of elements and their sums: homomorphic hashes of multisets, updated as elements join and leave.
 
 use std::fmt;
 
@@ -7,139 +7,135 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Bytes of a row hash and of a sum of row hashes: 2048 bits.
 pub const ROW_HASH_BYTES: usize = 256;
 
-const LIMBS: usize = ROW_HASH_BYTES / 8;
+/// Bytes of the hash of a run's element and of a sum of such hashes: 4096 bits. `docs/digest.md` has the reason.
+pub const RUN_HASH_BYTES: usize = 512;
 
-/// The hash of one row: BLAKE3 in extendable output, read as a little-endian integer.
+/// The hash of one row of a table.
+pub type RowHash = ElementHash<ROW_HASH_BYTES>;
+
+/// The sum of the row hashes of a table.
+pub type TableSum = HashSum<ROW_HASH_BYTES>;
+
+/// The sum of the element hashes of a run.
+pub type RunSum = HashSum<RUN_HASH_BYTES>;
+
+/// The hash of one element: BLAKE3 in extendable output, read as a little-endian integer.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RowHash([u64; LIMBS]);
+pub struct ElementHash<const BYTES: usize>([u8; BYTES]);
 
-impl RowHash {
-    /// The hash of a row's bytes.
-    pub fn of(row: &[u8]) -> Self {
-        let mut bytes = [0; ROW_HASH_BYTES];
-        blake3::Hasher::new().update(row).finalize_xof().fill(&mut bytes);
-        Self(limbs(&bytes))
+impl<const BYTES: usize> ElementHash<BYTES> {
+    /// The hash of an element's bytes.
+    pub fn of(element: &[u8]) -> Self {
+        let mut bytes = [0; BYTES];
+        blake3::Hasher::new().update(element).finalize_xof().fill(&mut bytes);
+        Self(bytes)
     }
 }
 
-impl fmt::Debug for RowHash {
+impl<const BYTES: usize> fmt::Debug for ElementHash<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RowHash({:016x}…)", self.0[0])
+        write!(f, "ElementHash({}…)", hex::encode(&self.0[..8]))
     }
 }
 
-/// The sum of row hashes, modulo 2^2048. Written as 512 hexadecimal digits, lowest byte first.
+/// The sum of element hashes, modulo two to the power of its bits. Written as hexadecimal digits, lowest byte first.
 #[derive(Clone, PartialEq, Eq)]
-pub struct TableSum([u64; LIMBS]);
+pub struct HashSum<const BYTES: usize>([u8; BYTES]);
 
-impl TableSum {
-    /// The sum of no rows.
+impl<const BYTES: usize> HashSum<BYTES> {
+    /// The sum of no elements.
     pub const fn zero() -> Self {
-        Self([0; LIMBS])
+        Self([0; BYTES])
     }
 
-    /// A row joins.
-    pub fn add(&mut self, row: &RowHash) {
-        plus(&mut self.0, &row.0);
+    /// An element joins.
+    pub fn add(&mut self, element: &ElementHash<BYTES>) {
+        plus(&mut self.0, &element.0);
     }
 
-    /// A row leaves.
-    pub fn subtract(&mut self, row: &RowHash) {
-        minus(&mut self.0, &row.0);
+    /// An element leaves.
+    pub fn subtract(&mut self, element: &ElementHash<BYTES>) {
+        minus(&mut self.0, &element.0);
     }
 
-    /// The rows of `other` join.
+    /// The elements of `other` join.
     pub fn merge(&mut self, other: &Self) {
         plus(&mut self.0, &other.0);
     }
 
-    /// The rows of `other` leave.
+    /// The elements of `other` leave.
     pub fn remove(&mut self, other: &Self) {
         minus(&mut self.0, &other.0);
     }
 
     /// The sum as bytes, lowest first.
-    pub fn to_bytes(&self) -> [u8; ROW_HASH_BYTES] {
-        let mut bytes = [0; ROW_HASH_BYTES];
-        for (chunk, limb) in bytes.chunks_exact_mut(8).zip(&self.0) {
-            chunk.copy_from_slice(&limb.to_le_bytes());
-        }
-        bytes
+    pub const fn to_bytes(&self) -> [u8; BYTES] {
+        self.0
     }
 
     /// The sum from bytes, lowest first.
-    pub fn from_bytes(bytes: &[u8; ROW_HASH_BYTES]) -> Self {
-        Self(limbs(bytes))
+    pub const fn from_bytes(bytes: &[u8; BYTES]) -> Self {
+        Self(*bytes)
     }
 }
 
-impl Default for TableSum {
+impl<const BYTES: usize> Default for HashSum<BYTES> {
     fn default() -> Self {
         Self::zero()
     }
 }
 
-impl fmt::Display for TableSum {
+impl<const BYTES: usize> fmt::Display for HashSum<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.to_bytes()))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
-impl fmt::Debug for TableSum {
+impl<const BYTES: usize> fmt::Debug for HashSum<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TableSum({:016x}…)", self.0[0])
+        write!(f, "HashSum({}…)", hex::encode(&self.0[..8]))
     }
 }
 
-impl std::str::FromStr for TableSum {
+impl<const BYTES: usize> std::str::FromStr for HashSum<BYTES> {
     type Err = hex::FromHexError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; ROW_HASH_BYTES];
+        let mut bytes = [0; BYTES];
         hex::decode_to_slice(text, &mut bytes)?;
-        Ok(Self::from_bytes(&bytes))
+        Ok(Self(bytes))
     }
 }
 
-impl Serialize for TableSum {
+impl<const BYTES: usize> Serialize for HashSum<BYTES> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for TableSum {
+impl<'de, const BYTES: usize> Deserialize<'de> for HashSum<BYTES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|_| de::Error::custom("expected 512 hexadecimal digits"))
+        text.parse().map_err(|_| de::Error::custom(format_args!("expected {} hexadecimal digits", 2 * BYTES)))
     }
 }
 
-fn limbs(bytes: &[u8; ROW_HASH_BYTES]) -> [u64; LIMBS] {
-    let mut limbs = [0; LIMBS];
-    for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(8)) {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        *limb = u64::from_le_bytes(word);
-    }
-    limbs
-}
-
-fn plus(sum: &mut [u64; LIMBS], term: &[u64; LIMBS]) {
+fn plus(sum: &mut [u8], term: &[u8]) {
     let mut carry = false;
-    for (limb, other) in sum.iter_mut().zip(term) {
-        let (partial, first) = limb.overflowing_add(*other);
+    for (limb, other) in sum.as_chunks_mut::<8>().0.iter_mut().zip(term.as_chunks::<8>().0) {
+        let (partial, first) = u64::from_le_bytes(*limb).overflowing_add(u64::from_le_bytes(*other));
         let (total, second) = partial.overflowing_add(u64::from(carry));
-        *limb = total;
+        *limb = total.to_le_bytes();
         carry = first | second;
     }
 }
 
-fn minus(sum: &mut [u64; LIMBS], term: &[u64; LIMBS]) {
+fn minus(sum: &mut [u8], term: &[u8]) {
     let mut borrow = false;
-    for (limb, other) in sum.iter_mut().zip(term) {
-        let (partial, first) = limb.overflowing_sub(*other);
+    for (limb, other) in sum.as_chunks_mut::<8>().0.iter_mut().zip(term.as_chunks::<8>().0) {
+        let (partial, first) = u64::from_le_bytes(*limb).overflowing_sub(u64::from_le_bytes(*other));
         let (total, second) = partial.overflowing_sub(u64::from(borrow));
-        *limb = total;
+        *limb = total.to_le_bytes();
         borrow = first | second;
     }
 }

@@ -262,7 +262,7 @@ fn value_of<'a>(class: &'a Json, value: &'a Json) -> Value<'a> {
     }
 }
 
-fn element_hashes() -> Vec<RowHash> {
+fn element_hashes() -> Vec<ElementHash<RUN_HASH_BYTES>> {
     let (param, tag) = (Param { key: "a".into(), value: "b".into() }, Tag { key: "a".into(), value: "b".into() });
     let point = MetricPoint { key: "a".into(), value: 1.0, timestamp_ms: 2, step: 3 };
     let input = RunInput {
@@ -325,7 +325,7 @@ fn a_run_digest_covers_the_run_and_its_content() {
         sealed_ms: None,
         number: 7,
     };
-    let mut content = TableSum::zero();
+    let mut content = RunSum::zero();
     let digest = run_digest(&run, &content);
     assert_eq!(digest, run_digest(&Run { number: 8, sealed_ms: Some(5), ..run.clone() }, &content));
     for changed in [

@@ -13,11 +13,10 @@ use perennial_store::{pipeline_runs as table, step_runs};
 use super::active_runs::Cancellation;
 use super::event::PipelineEvent;
 use super::outcome::RunOutcome;
-use super::recover::end_tracked;
+use super::recover::{end_tracked, tracked_sealer};
 use crate::{Execution, pipeline_runs};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
-use perennial_tracking::Seal;
 
 /// The interval at which the end of a cancelled run is polled.
 const POLL: Duration = Duration::from_millis(200);
@@ -82,7 +81,7 @@ impl Execution {
 
     /// Records that a run was cancelled and notifies its followers, unless its state is not `state` any more.
     async fn end_as(&self, caller: &Caller, run: &PipelineRun, state: PipelineRunState) -> Result<()> {
-        let seal = Seal::new(caller, run.project_id).await?;
+        let sealer = tracked_sealer(caller, run).await?;
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
         let message = format!("cancelled by {}", caller.principal.name);
         let word = PipelineRunState::Cancelled.as_str().to_owned();
@@ -100,12 +99,12 @@ impl Execution {
                     if table::get(tx, id).await?.state != state {
                         return Ok(());
                     }
-                    let owed = end_tracked(tx, id, &seal, at_ms).await?;
+                    let events = end_tracked(tx, id, &sealer, at_ms).await?;
                     step_runs::interrupt_running(tx, id, at_ms).await?;
                     table::add_event(tx, id, &event, at_ms).await?;
                     table::apply(tx, id, PipelineRunEvent::Cancel, Some(&message), at_ms).await?;
-                    for change in owed {
-                        seal.record(tx, change).await?;
+                    for event in events {
+                        sealer.record(tx, event).await?;
                     }
                     Ok(())
                 })

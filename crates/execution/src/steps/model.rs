@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 
 use crate::pipelines::Context;
 use perennial_kernel::Kernel;
-use perennial_tracking::Seal;
+use perennial_tracking::RunSealer;
 
 /// Where a step's model is, as its output keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,7 +164,8 @@ pub(crate) async fn end_run(
     artifacts: Vec<(String, ManifestFile)>,
 ) -> Result<()> {
     let now = context.caller.kernel.services.clock.wall_ms();
-    let seal = Seal::new(&context.caller, context.project.id).await?;
+    let sealer = RunSealer::new(&context.caller, context.project.id).await?;
+    sealer.prepare(&context.caller, run).await?;
     context
         .caller
         .kernel
@@ -185,8 +186,9 @@ pub(crate) async fn end_run(
                     };
                     run_artifacts::upsert(tx, run, &artifact).await?;
                 }
-                runs::update(tx, run, &RunUpdate { status: Some(status), end_ms: Some(now), name: None }).await?;
-                seal.end(tx, run).await
+                let update = RunUpdate { status: Some(status), end_ms: Some(now), name: None };
+                let ended = runs::update(tx, run, &update).await?;
+                sealer.end(tx, &ended).await
             })
         })
         .await

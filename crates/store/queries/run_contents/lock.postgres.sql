@@ -1,4 +1,5 @@
-SELECT run_number, element_sum, revision
-FROM run_contents
-WHERE run_number = $1
-FOR UPDATE
+SELECT c.run_number, c.element_sum, c.is_complete
+FROM run_contents AS c
+JOIN runs AS r ON r.number = c.run_number
+WHERE r.run_id = $1
+FOR UPDATE OF c

@@ -118,7 +118,9 @@ async fn insert(
         tx.control("SAVEPOINT points").await?;
         let inserted = tx.execute_bulk(sql!("metrics/insert"), &rows).await?;
         if inserted == distinct.len() as u64 {
-            distinct.iter().for_each(|new| content.add(RunElement::from(new.point)));
+            for new in &distinct {
+                content.add(RunElement::from(new.point));
+            }
             return tx.control("RELEASE SAVEPOINT points").await;
         }
         // Some are there already: only the database can tell which.

@@ -4,7 +4,7 @@ use perennial_core::digest::RunElement;
 use perennial_core::entity::{Run, RunInput};
 use perennial_core::id::RunId;
 
-use super::{Content, get, writable};
+use super::{get, writable};
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::row::{Record, Row};
@@ -29,8 +29,7 @@ impl Record for RunInput {
 /// Logs the datasets that a run read; returns the run. A dataset is identified in its experiment by name and digest;
 /// logging it again changes nothing.
 pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Result<Run> {
-    let run = writable(tx, run_id).await?;
-    let mut content = Content::lock(tx, &run).await?;
+    let (run, mut content) = writable(tx, run_id).await?;
     for input in inputs {
         let values = bind![
             run.experiment_id,

@@ -3,8 +3,8 @@
 use perennial_core::digest::run_digest;
 use perennial_core::entity::{MetricPoint, Run, RunArtifact, RunBatch, RunInput, RunUpdate};
 use perennial_core::id::RunId;
-use perennial_core::state::RunStatus;
-use perennial_store::{run_artifacts, runs};
+use perennial_core::state::{Lifecycle, RunStatus};
+use perennial_store::{experiments, run_artifacts, runs};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -19,7 +19,11 @@ on_both! {
     points_that_are_there_already_are_not_summed_again,
     ending_a_run_reads_no_point,
     a_run_of_an_earlier_version_is_summed_once,
-    a_sum_is_not_stored_over_a_later_write,
+    a_sum_that_is_completed_between_writes_covers_them,
+    concurrent_writers_of_a_run_are_all_summed,
+    the_sum_does_not_depend_on_the_order_or_the_batches,
+    a_write_that_is_undone_leaves_the_sum,
+    deleting_and_restoring_an_experiment_leaves_the_sums_of_its_runs,
 }
 
 #[derive(Debug, Clone)]
@@ -103,12 +107,12 @@ fn artifact(path: &str, digest: &str) -> RunArtifact {
     RunArtifact { path: path.to_owned(), blob_digest: digest.to_owned(), size_bytes: 1, updated_ms: NOW }
 }
 
-/// The digest of a run by its stored sum, if that is known, and the one that its elements give.
+/// The digest of a run by its stored sum, if that is complete, and the one that its elements give.
 async fn digests(db: &Db, id: RunId) -> (Option<String>, String) {
     let mut reader = db.store.read().await.unwrap();
     let run = runs::get(&mut reader, id).await.unwrap();
-    let stored = runs::find_content(&mut reader, &run).await.unwrap();
-    let computed = runs::compute_content(&mut reader, &run).await.unwrap();
+    let stored = runs::find_sum(&mut reader, id).await.unwrap();
+    let computed = runs::compute_sum(&mut reader, &run).await.unwrap();
     (stored.map(|sum| run_digest(&run, &sum)), run_digest(&run, &computed))
 }
 
@@ -156,7 +160,7 @@ async fn end(db: &Db, id: RunId) -> Run {
     write_tx!(db.store, tx => {
         let run = runs::update(tx, id, &update).await?;
         runs::seal(tx, id, NOW).await?;
-        assert!(runs::find_content(tx, &run).await?.is_some());
+        assert!(runs::find_sum(tx, id).await?.is_some());
         Ok(run)
     })
     .unwrap()
@@ -167,7 +171,7 @@ async fn ending_a_run_reads_no_point(db: &Db) {
     let id = create(db, run(&experiment)).await.run_id;
     log(db, id, RunBatch { metrics: many(0..5_000), ..RunBatch::default() }).await.unwrap();
     let (stored, _) = digests(db, id).await;
-    // Whatever reads points, params or artifacts from here on fails.
+    // A statement that reads points, params or artifacts fails from here on.
     db.execute(
         "ALTER TABLE metrics RENAME TO metrics_away; ALTER TABLE latest_metrics RENAME TO latest_metrics_away;
          ALTER TABLE params RENAME TO params_away; ALTER TABLE run_artifacts RENAME TO run_artifacts_away;",
@@ -175,40 +179,95 @@ async fn ending_a_run_reads_no_point(db: &Db) {
     .await;
     let ended = end(db, id).await;
     let mut reader = db.store.read().await.unwrap();
-    let sum = runs::find_content(&mut reader, &ended).await.unwrap().unwrap();
+    let sum = runs::find_sum(&mut reader, id).await.unwrap().unwrap();
     assert_ne!(Some(run_digest(&ended, &sum)), stored, "the status is part of the digest");
 }
 
 async fn a_run_of_an_earlier_version_is_summed_once(db: &Db) {
+    let id = earlier_run(db).await;
+    let (before, after) = (many(50..150), many(140..200));
+    log(db, id, RunBatch { metrics: before, tags: vec![tag("t", "1")], ..RunBatch::default() }).await.unwrap();
+    assert_eq!(digests(db, id).await.0, None, "its sum is incomplete");
+    runs::complete_sum(&db.store, id).await.unwrap();
+    assert_followed(db, id, "summed").await;
+    log(db, id, RunBatch { metrics: after, tags: vec![tag("t", "2")], ..RunBatch::default() }).await.unwrap();
+    assert_followed(db, id, "written to afterwards").await;
+    runs::complete_sum(&db.store, id).await.unwrap();
+    assert_followed(db, id, "summed again").await;
+}
+
+/// A run that an earlier version created, with 100 points.
+async fn earlier_run(db: &Db) -> RunId {
     let experiment = experiment(&db.store, "e").await;
     let id = create(db, run(&experiment)).await.run_id;
     log(db, id, RunBatch { metrics: many(0..100), ..RunBatch::default() }).await.unwrap();
     db.execute("DELETE FROM run_contents").await;
-    let (before, after) = (many(50..150), many(140..200));
-    log(db, id, RunBatch { metrics: before, tags: vec![tag("t", "1")], ..RunBatch::default() }).await.unwrap();
-    assert_eq!(digests(db, id).await.0, None, "its sum is not known");
-    runs::sum_content(&db.store, id).await.unwrap();
-    assert_followed(db, id, "summed").await;
-    log(db, id, RunBatch { metrics: after, tags: vec![tag("t", "2")], ..RunBatch::default() }).await.unwrap();
-    assert_followed(db, id, "written to afterwards").await;
-    runs::sum_content(&db.store, id).await.unwrap();
-    assert_followed(db, id, "summed again").await;
+    id
 }
 
-async fn a_sum_is_not_stored_over_a_later_write(db: &Db) {
-    let experiment = experiment(&db.store, "e").await;
-    let id = create(db, run(&experiment)).await.run_id;
-    db.execute("DELETE FROM run_contents").await;
-    let writes = async {
-        for step in 0..40 {
-            log(db, id, RunBatch { metrics: many(step..step + 1), ..RunBatch::default() }).await.unwrap();
+async fn a_sum_that_is_completed_between_writes_covers_them(db: &Db) {
+    let id = earlier_run(db).await;
+    let writer = |start: i64| async move {
+        for step in start..start + 40 {
+            log(db, id, RunBatch { metrics: many(step..step + 3), ..RunBatch::default() }).await.unwrap();
         }
     };
-    let (summed, ()) = futures::join!(runs::sum_content(&db.store, id), writes);
-    // Writes may win each time; the sum is right, or it is not known.
-    if summed.is_ok() {
-        assert_followed(db, id, "summed between writes").await;
-    } else {
-        assert_eq!(digests(db, id).await.0, None);
+    let complete = || runs::complete_sum(&db.store, id);
+    // Three writers with common points, and two computations at the same time.
+    let (first, second, ..) = futures::join!(complete(), complete(), writer(80), writer(100), writer(110));
+    first.unwrap();
+    second.unwrap();
+    assert_followed(db, id, "completed between writes").await;
+}
+
+async fn concurrent_writers_of_a_run_are_all_summed(db: &Db) {
+    let experiment = experiment(&db.store, "e").await;
+    let id = create(db, run(&experiment)).await.run_id;
+    let writes = (0..60_u8).map(|index| async move {
+        let operation = match index % 4 {
+            0 => Operation::Points((0..40).map(|step| (index % 3, step + i64::from(index / 2))).collect()),
+            1 => Operation::Tags(vec![(index % 3, index)]),
+            2 => Operation::Artifact(index % 3, index),
+            _ => Operation::Input(index % 5, index),
+        };
+        apply(db, id, operation).await;
+    });
+    futures::future::join_all(writes).await;
+    assert_followed(db, id, "after all writes").await;
+}
+
+async fn the_sum_does_not_depend_on_the_order_or_the_batches(db: &Db) {
+    let experiment = experiment(&db.store, "e").await;
+    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(7), ..Config::default() });
+    let mut sums = Vec::new();
+    for size in [1, 7, 64, 300] {
+        let id = create(db, run(&experiment)).await.run_id;
+        let points = Just(many(0..300)).prop_shuffle().new_tree(&mut runner).unwrap().current();
+        for batch in points.chunks(size) {
+            log(db, id, RunBatch { metrics: batch.to_vec(), ..RunBatch::default() }).await.unwrap();
+        }
+        assert_followed(db, id, &format!("batches of {size}")).await;
+        sums.push(runs::find_sum(&mut db.store.read().await.unwrap(), id).await.unwrap().unwrap());
+    }
+    assert!(sums.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+async fn a_write_that_is_undone_leaves_the_sum(db: &Db) {
+    let experiment = experiment(&db.store, "e").await;
+    let id = create(db, run(&experiment)).await.run_id;
+    log(db, id, RunBatch { params: vec![param("p", "1")], ..RunBatch::default() }).await.unwrap();
+    let refused = RunBatch { metrics: many(0..100), params: vec![param("p", "2")], ..RunBatch::default() };
+    log(db, id, refused).await.unwrap_err();
+    assert_followed(db, id, "refused").await;
+}
+
+async fn deleting_and_restoring_an_experiment_leaves_the_sums_of_its_runs(db: &Db) {
+    let experiment = experiment(&db.store, "e").await;
+    let id = create(db, run(&experiment)).await.run_id;
+    log(db, id, RunBatch { metrics: many(0..10), ..RunBatch::default() }).await.unwrap();
+    for lifecycle in [Lifecycle::Deleted, Lifecycle::Active] {
+        let number = experiment.id;
+        write_tx!(db.store, tx => { Ok(experiments::set_lifecycle(tx, number, lifecycle, NOW).await?) }).unwrap();
+        assert_followed(db, id, lifecycle.as_str()).await;
     }
 }
