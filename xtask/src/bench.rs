@@ -47,6 +47,12 @@ const BENCHMARKS: &[Benchmark] = &[
         beside_tools: true,
     },
     Benchmark {
+        name: "sources",
+        package: "perennial-server",
+        prints: "processor time of an idle server over 100,000 local files",
+        beside_tools: false,
+    },
+    Benchmark {
         name: "serving",
         package: "perennial-cli",
         prints: "one-row requests over HTTP beside MLServer",

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let (mut staging, mut committing, mut rows) = (0.0, 0.0, 0);
     let mut base = None;
-    for (index, file) in engine.list(&source).await?.into_iter().enumerate() {
+    for (index, file) in engine.list(&source).await?.files.into_iter().enumerate() {
         let load = LoadId::generate();
         let started = Instant::now();
         let staged = engine

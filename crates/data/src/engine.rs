@@ -8,8 +8,8 @@ use perennial_core::Result as CoreResult;
 use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
-    SourceFile, StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
+    ScanPlan, SourceFolder, StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
 use tokio::sync::RwLock;
@@ -114,9 +114,14 @@ impl Dialect for Engine {
 
 #[async_trait]
 impl DataEngine for Engine {
-    async fn list(&self, source: &FilesSource) -> CoreResult<Vec<SourceFile>> {
+    async fn list(&self, source: &FilesSource) -> CoreResult<Listing> {
         let (sources, source) = (self.stager.sources.clone(), source.clone());
         Ok(self.pool.run(async move { sources.list(&source).await }).await?)
+    }
+
+    async fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> CoreResult<bool> {
+        let (sources, source, folders) = (self.stager.sources.clone(), source.clone(), folders.to_vec());
+        Ok(self.pool.run(async move { Ok(sources.folders_changed(&source, &folders)) }).await?)
     }
 
     async fn fingerprint(&self, source: &FilesSource, path: &str) -> CoreResult<String> {

@@ -184,7 +184,7 @@ async fn count_pending(
     (name, declared): (&DatasetName, &Declared),
 ) -> Result<usize> {
     let Some(dataset) = datasets::find_by_name(&mut *kernel.store().read().await?, project.id, name).await? else {
-        return Ok(kernel.data().list(source).await?.len());
+        return Ok(kernel.data().list(source).await?.files.len());
     };
     let discovery = discover(kernel, source, declared, &dataset).await?;
     match discovery.refused.into_iter().next() {

@@ -12,6 +12,8 @@ use perennial_core::port::data::FilesSource;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
 use perennial_projects::{ProjectState, uploads};
 
+use crate::source_watch::WatchedSource;
+
 /// Collects sources and loads their rows.
 pub struct Ingest {
     pub(crate) kernel: Arc<Kernel>,
@@ -24,20 +26,8 @@ pub(crate) struct State {
     pub(crate) collecting: OrderedMutex,
     /// Held while predictions are loaded into their dataset.
     pub(crate) loading_predictions: OrderedMutex,
-    /// The listing of each source at its last scan.
-    listings: Mutex<BTreeMap<DatasetName, Listed>>,
-}
-
-/// The minimum interval between two listings of a source in an object store: each is a request.
-const REMOTE_LIST_MS: i64 = 60_000;
-
-/// One listing of a source.
-#[derive(Debug, Clone)]
-struct Listed {
-    /// When it was listed, on the wall clock.
-    wall_ms: i64,
-    /// Digest of the files' names, sizes and times.
-    files: blake3::Hash,
+    /// The latest listing of each source.
+    pub(crate) watched: Mutex<BTreeMap<DatasetName, WatchedSource>>,
 }
 
 impl Ingest {
@@ -52,7 +42,7 @@ impl Ingest {
             Arc::new(State {
                 collecting: OrderedMutex::new(LockRank::Collecting),
                 loading_predictions: OrderedMutex::new(LockRank::LoadingPredictions),
-                listings: Mutex::default(),
+                watched: Mutex::default(),
             })
         };
         states.entry(project).or_insert_with(new).clone()
@@ -61,36 +51,6 @@ impl Ingest {
     /// A source for the data engine: a relative one is below the uploaded folder, if the project has one.
     pub(crate) fn files_source(&self, project: &ProjectState, declared: &Source) -> Result<FilesSource> {
         Ok(files_source(declared, uploads::root(&self.kernel, project)?))
-    }
-
-    /// Whether the listing of any source has changed since the last call.
-    pub async fn sources_changed(&self, project: &ProjectState) -> Result<bool> {
-        let Some(submission) = project.find_submission() else { return Ok(false) };
-        let state = self.state(project.id);
-        let wall_ms = self.kernel.services.clock.wall_ms();
-        let listings = || state.listings.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut changed, mut listed) = (false, BTreeMap::new());
-        for (name, declared) in &submission.project.datasets {
-            let before = listings().get(name).cloned();
-            let is_recent =
-                |listed: &Listed| wall_ms - listed.wall_ms < REMOTE_LIST_MS && project.clock.stepped_ms().is_none();
-            if !declared.source.is_relative() && before.as_ref().is_some_and(is_recent) {
-                continue;
-            }
-            let mut hasher = blake3::Hasher::new();
-            // An error is reported by collecting.
-            let source = self.files_source(project, &declared.source)?;
-            for file in self.kernel.data().list(&source).await.unwrap_or_default() {
-                hasher.update(
-                    format!("{}\0{}\0{:?}\0{:?}\n", file.path, file.size_bytes, file.modified_ns, file.etag).as_bytes(),
-                );
-            }
-            let now = Listed { wall_ms, files: hasher.finalize() };
-            changed |= before.is_none_or(|before| before.files != now.files);
-            listed.insert(name.clone(), now);
-        }
-        listings().extend(listed);
-        Ok(changed)
     }
 }
 

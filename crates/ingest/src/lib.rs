@@ -6,6 +6,7 @@
 //! ```
 
 mod ingest;
+mod source_watch;
 
 pub mod checks;
 pub mod collect;

@@ -273,7 +273,7 @@ pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
             header: false,
             columns: Vec::new(),
         };
-        for SourceFile { path, .. } in kernel.data().list(&source).await? {
+        for SourceFile { path, .. } in kernel.data().list(&source).await?.files {
             let place = root.join(&path);
             let blob = kernel.services.blobs.put_file(&place).await?;
             if blob.size_bytes <= TEXT_BYTES_MAX

@@ -9,8 +9,8 @@ use perennial_core::frame::Frame;
 use perennial_core::id::LoadId;
 use perennial_core::model::Signature;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
-    SourceFile, StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
+    ScanPlan, SourceFile, SourceFolder, StageRequest, Staged,
 };
 use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
@@ -40,8 +40,13 @@ impl Dialect for Unlinked {
 
 #[async_trait]
 impl DataEngine for Unlinked {
-    async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
-        Ok(vec![SourceFile { path: source.files.clone(), size_bytes: 0, modified_ns: None, etag: None }])
+    async fn list(&self, source: &FilesSource) -> Result<Listing> {
+        let file = SourceFile { path: source.files.clone(), size_bytes: 0, modified_ns: None, etag: None };
+        Ok(Listing { files: vec![file], folders: Vec::new() })
+    }
+
+    async fn folders_changed(&self, _: &FilesSource, _: &[SourceFolder]) -> Result<bool> {
+        unlinked()
     }
 
     async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {

@@ -72,6 +72,24 @@ pub struct SourceFile {
     pub etag: Option<String>,
 }
 
+/// The files of a source at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The files, ordered by path.
+    pub files: Vec<SourceFile>,
+    /// The local folders that were read; none for an object store.
+    pub folders: Vec<SourceFolder>,
+}
+
+/// A local folder of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFolder {
+    /// Path relative to the source's root, with `/`.
+    pub path: String,
+    /// Its last change, epoch nanoseconds, read before its entries; `None` if the file system does not report one.
+    pub modified_ns: Option<i128>,
+}
+
 /// A table at one state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableRef {
@@ -416,8 +434,12 @@ pub trait Dialect {
 /// The data engine.
 #[async_trait]
 pub trait DataEngine: Dialect + Send + Sync {
-    /// The files a source offers now, ordered by path.
-    async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>>;
+    /// The files of a source now: one system call a file, or one request for every thousand objects.
+    async fn list(&self, source: &FilesSource) -> Result<Listing>;
+
+    /// Whether a folder of a listing has changed since: a file in it was created, renamed or removed. A file that is
+    /// rewritten in place changes no folder. One system call a folder.
+    async fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> Result<bool>;
 
     /// BLAKE3 of a file's content, in hex.
     async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String>;

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as StorePath};
-use perennial_core::port::data::{FilesSource, SourceFile};
+use perennial_core::port::data::{FilesSource, Listing, SourceFile, SourceFolder};
 use url::Url;
 
 use super::LocalFile;
@@ -35,7 +35,7 @@ pub(crate) struct Sources {
 
 /// The files in `root` that a relative glob matches, ordered by path, as a source there would list them.
 pub fn files_below(root: &Path, glob: &str) -> perennial_core::Result<Vec<SourceFile>> {
-    Ok(sorted(glob, list_local(root, glob)?)?)
+    Ok(sorted(glob, list_local(root, glob)?)?.files)
 }
 
 impl Sources {
@@ -48,13 +48,22 @@ impl Sources {
         source.root.as_deref().unwrap_or(&self.root)
     }
 
-    /// The files that `source` has now, ordered by path.
-    pub(crate) async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
-        let files = match url_of(&source.files)? {
-            Some(url) => list_remote(&url).await?,
+    /// The files and folders that `source` has now.
+    pub(crate) async fn list(&self, source: &FilesSource) -> Result<Listing> {
+        let listing = match url_of(&source.files)? {
+            Some(url) => Listing { files: list_remote(&url).await?, folders: Vec::new() },
             None => list_local(self.root_of(source), &source.files)?,
         };
-        sorted(&source.files, files)
+        sorted(&source.files, listing)
+    }
+
+    /// Whether a folder of a listing has changed since, or is gone.
+    pub(crate) fn folders_changed(&self, source: &FilesSource, folders: &[SourceFolder]) -> bool {
+        let root = self.root_of(source);
+        folders.iter().any(|folder| {
+            let metadata = std::fs::metadata(root.join(&folder.path));
+            metadata.map_or(true, |metadata| modified_ns(&metadata) != folder.modified_ns)
+        })
     }
 
     /// BLAKE3 of a file's content.
@@ -141,13 +150,13 @@ fn is_same_object(now: &SourceFile, listed: &SourceFile) -> bool {
 }
 
 fn local_metadata(path: String, metadata: &std::fs::Metadata) -> SourceFile {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    SourceFile {
-        path,
-        size_bytes: metadata.len(),
-        modified_ns: modified.map(|time| time.as_nanos() as i128),
-        etag: None,
-    }
+    SourceFile { path, size_bytes: metadata.len(), modified_ns: modified_ns(metadata), etag: None }
+}
+
+/// The time of the last change, epoch nanoseconds, if the file system reports one.
+fn modified_ns(metadata: &std::fs::Metadata) -> Option<i128> {
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(modified.as_nanos() as i128)
 }
 
 fn remote_metadata(object: ObjectMeta) -> SourceFile {
@@ -159,26 +168,27 @@ fn remote_metadata(object: ObjectMeta) -> SourceFile {
     }
 }
 
-fn sorted(glob: &str, mut files: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
+fn sorted(glob: &str, mut listing: Listing) -> Result<Listing> {
+    let files = &mut listing.files;
     if files.len() > FILES_MAX {
         return Err(Error::Limit(format!("`{glob}` matches {} files, expected at most {FILES_MAX}", files.len())));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
+    Ok(listing)
 }
 
-fn list_local(root: &Path, glob: &str) -> Result<Vec<SourceFile>> {
+fn list_local(root: &Path, glob: &str) -> Result<Listing> {
     location::validate_relative(glob)?;
     let glob = glob.strip_prefix("./").unwrap_or(glob);
     let matches_hidden = glob.split('/').any(|part| part.starts_with('.'));
-    let pattern = Pattern { matcher: matcher(glob)?, matches_hidden };
+    let pattern = Pattern { matcher: matcher(glob)?, matches_hidden, depth_max: depth_max(glob) };
     let fixed = fixed_folder(glob);
-    let mut files = Vec::new();
+    let mut listing = Listing::default();
     if root.join(&fixed).exists() {
         location::resolve_inside(root, if fixed.is_empty() { "." } else { &fixed })?;
-        walk(root, &fixed, &pattern, 0, &mut files)?;
+        walk(root, &fixed, &pattern, &mut listing)?;
     }
-    Ok(files)
+    Ok(listing)
 }
 
 /// The files that a walk finds.
@@ -186,11 +196,18 @@ struct Pattern {
     matcher: GlobMatcher,
     /// Whether hidden files match: as in a shell, only if the glob names one.
     matches_hidden: bool,
+    /// The depth of the deepest folder that can have a matching file; 0 is the root.
+    depth_max: usize,
 }
 
-fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> {
+fn walk(root: &Path, folder: &str, pattern: &Pattern, listing: &mut Listing) -> Result<()> {
     let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
-    for entry in std::fs::read_dir(root.join(folder)).map_err(failed)? {
+    let local = root.join(folder);
+    // Read before the entries: a later change of the folder is seen as one.
+    let modified_ns = modified_ns(&std::fs::metadata(&local).map_err(failed)?);
+    listing.folders.push(SourceFolder { path: folder.to_owned(), modified_ns });
+    let depth = folder.split('/').filter(|part| !part.is_empty()).count();
+    for entry in std::fs::read_dir(local).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         if name.starts_with('.') && !pattern.matches_hidden {
@@ -201,15 +218,15 @@ fn walk(root: &Path, folder: &str, pattern: &Pattern, depth: usize, files: &mut 
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_dir() {
             // A linked folder could lead outside or into a cycle.
-            if depth < DEPTH_MAX && !entry.file_type().map_err(failed)?.is_symlink() {
-                walk(root, &path, pattern, depth + 1, files)?;
+            if depth < pattern.depth_max && !entry.file_type().map_err(failed)?.is_symlink() {
+                walk(root, &path, pattern, listing)?;
             }
         } else if pattern.matcher.is_match(&path) {
             location::resolve_inside(root, &path)?;
-            files.push(local_metadata(path, &metadata));
-            if files.len() > FILES_MAX {
-                return Ok(());
-            }
+            listing.files.push(local_metadata(path, &metadata));
+        }
+        if listing.files.len() > FILES_MAX {
+            return Ok(());
         }
     }
     Ok(())
@@ -272,6 +289,12 @@ fn glob_of(url: &Url) -> Result<String> {
 fn matcher(glob: &str) -> Result<GlobMatcher> {
     let built = GlobBuilder::new(glob).literal_separator(true).build();
     Ok(built.map_err(|cause| Error::Argument(format!("`{glob}` is not a valid glob: {cause}")))?.compile_matcher())
+}
+
+/// The depth of the deepest folder that can have a file that the glob matches. Without `**`, each `/` of a path is one of
+/// the glob.
+fn depth_max(glob: &str) -> usize {
+    if glob.contains("**") { DEPTH_MAX } else { glob.matches('/').count().min(DEPTH_MAX) }
 }
 
 /// The leading folders of a glob that have no pattern.

@@ -48,7 +48,7 @@ async fn a_link_to_the_outside_is_refused_and_one_to_the_inside_is_followed() {
             &["leaves the source folder"],
         );
     }
-    assert_eq!(fixture.engine.list(&source("in/*.csv")).await.unwrap().len(), 2);
+    assert_eq!(fixture.engine.list(&source("in/*.csv")).await.unwrap().files.len(), 2);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_source_with_its_own_root_reads_only_there() {
     std::fs::create_dir_all(own.join("in")).unwrap();
     std::fs::write(own.join("in/b.csv"), "a\n2\n3\n").unwrap();
     let files = FilesSource { root: Some(own.clone()), ..source("in/*.csv") };
-    let listed = fixture.engine.list(&files).await.unwrap();
+    let listed = fixture.engine.list(&files).await.unwrap().files;
     assert_eq!(listed.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["in/b.csv"]);
     assert_eq!(files_below(&own, "in/*.csv").unwrap(), listed);
     let (_, staged) =
@@ -78,5 +78,5 @@ async fn a_source_with_its_own_root_reads_only_there() {
     std::os::unix::fs::symlink(fixture.source("in/a.csv"), own.join("in/c.csv")).unwrap();
     assert_error(&fixture.engine.list(&files).await.unwrap_err(), "invalid-argument", &["leaves the source folder"]);
     let missing = FilesSource { root: Some(own.join("nothing")), ..source("in/*.csv") };
-    assert!(fixture.engine.list(&missing).await.unwrap().is_empty());
+    assert!(fixture.engine.list(&missing).await.unwrap().files.is_empty());
 }

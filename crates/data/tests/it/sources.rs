@@ -235,7 +235,7 @@ async fn a_pattern_matches_no_hidden_file_unless_it_names_one() {
         fixture.write(name, "");
     }
     let found = async |glob: &str| {
-        let listed = fixture.engine.list(&source(glob)).await.unwrap();
+        let listed = fixture.engine.list(&source(glob)).await.unwrap().files;
         listed.into_iter().map(|file| file.path).collect::<Vec<_>>()
     };
     assert_eq!(found("**/*.py").await, ["a.py", "lib/b.py"]);
@@ -243,15 +243,47 @@ async fn a_pattern_matches_no_hidden_file_unless_it_names_one() {
 }
 
 #[tokio::test]
+async fn only_folders_that_can_have_a_matching_file_are_read() {
+    let fixture = Fixture::new();
+    for name in ["in/a.csv", "in/2013/b.csv", "in/2013/01/c.csv", "out/d.csv"] {
+        fixture.write(name, "");
+    }
+    for (glob, files, folders) in [
+        ("in/*.csv", &["in/a.csv"][..], &["in"][..]),
+        ("in/*/*.csv", &["in/2013/b.csv"], &["in", "in/2013"]),
+        ("{in,in/2013}/*.csv", &["in/2013/b.csv", "in/a.csv"], &["", "in", "in/2013", "out"]),
+        ("in/**/*.csv", &["in/2013/01/c.csv", "in/2013/b.csv", "in/a.csv"], &["in", "in/2013", "in/2013/01"]),
+        ("missing/*.csv", &[], &[]),
+    ] {
+        let listing = fixture.engine.list(&source(glob)).await.unwrap();
+        assert_eq!(listing.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), files, "{glob}");
+        let mut read: Vec<&str> = listing.folders.iter().map(|folder| folder.path.as_str()).collect();
+        read.sort_unstable();
+        assert_eq!(read, folders, "{glob}");
+    }
+}
+
+#[tokio::test]
+async fn a_removed_folder_has_changed() {
+    let fixture = Fixture::new();
+    fixture.write("in/a/b.csv", "");
+    let folders = fixture.engine.list(&source("in/**/*.csv")).await.unwrap().folders;
+    let changed = async || fixture.engine.folders_changed(&source("in/**/*.csv"), &folders[1..]).await.unwrap();
+    assert!(!changed().await);
+    std::fs::remove_dir_all(fixture.folder.path().join("sources/in/a")).unwrap();
+    assert!(changed().await);
+}
+
+#[tokio::test]
 async fn a_file_modified_since_it_was_listed_is_not_loaded() {
     let fixture = Fixture::new();
     fixture.write("in/a.csv", "a\n1\n");
-    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap();
+    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap().files;
     fixture.write("in/a.csv", "a\n1\n2\n");
     let listed = StageOptions::new(StageInput::Files { source: source("in/*.csv"), files });
     let error = fixture.stage(&listed).await.unwrap_err();
     assert_error(&error, "file-changed", &["in/a.csv", "while it was read"]);
-    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap();
+    let files = fixture.engine.list(&source("in/*.csv")).await.unwrap().files;
     assert_eq!(
         fixture.load(&StageOptions::new(StageInput::Files { source: source("in/*.csv"), files })).await.1.arrived,
         2
@@ -264,14 +296,14 @@ async fn a_glob_lists_its_files_in_order_with_size_and_time() {
     for name in ["in/2013-02.csv", "in/2013-01.csv", "in/readme.txt", "in/deep/2013-03.csv", "out/2013-04.csv"] {
         fixture.write(name, "a\n1\n");
     }
-    let listed = fixture.engine.list(&source("in/*.csv")).await.unwrap();
+    let listed = fixture.engine.list(&source("in/*.csv")).await.unwrap().files;
     let paths: Vec<&str> = listed.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(paths, ["in/2013-01.csv", "in/2013-02.csv"]);
     assert_eq!(listed[0].size_bytes, 4);
     assert!(listed[0].modified_ns.is_some());
-    let deep = fixture.engine.list(&source("in/**/*.csv")).await.unwrap();
+    let deep = fixture.engine.list(&source("in/**/*.csv")).await.unwrap().files;
     assert_eq!(deep.len(), 3);
-    assert!(fixture.engine.list(&source("nowhere/*.csv")).await.unwrap().is_empty());
+    assert!(fixture.engine.list(&source("nowhere/*.csv")).await.unwrap().files.is_empty());
 }
 
 #[tokio::test]

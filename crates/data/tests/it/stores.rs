@@ -127,7 +127,7 @@ async fn inside_the_store() {
         object_store::ObjectStoreExt::put(&store, &name.into(), text).await.expect("an object");
     }
     let files = source("s3://lake/in/*.csv");
-    let listed = engine.list(&files).await.expect("a list");
+    let listed = engine.list(&files).await.expect("a list").files;
     assert_eq!(listed.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["in/2013-01.csv", "in/2013-02.csv"]);
     assert!(listed[0].etag.is_some());
     let print = engine.fingerprint(&files, "in/2013-01.csv").await.expect("a fingerprint");

@@ -104,7 +104,7 @@ pub(super) async fn discover(
     declared: &Declared,
     dataset: &Dataset,
 ) -> Result<Discovery> {
-    let files = kernel.data().list(source).await?;
+    let files = kernel.data().list(source).await?.files;
     let known = source_files::list(&mut *kernel.store().read().await?, dataset.id).await?;
     let known = known.into_iter().map(|file| (file.path.clone(), file)).collect();
     let mut scan = Scan { kernel, source, declared, dataset, known, batch_loads: None, digests: HashMap::new() };

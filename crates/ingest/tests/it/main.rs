@@ -12,4 +12,5 @@ mod keys;
 mod predictions;
 mod recovery;
 mod replacing;
+mod source_watch;
 mod support;

@@ -23,6 +23,7 @@ macro_rules! data_engine_conformance {
     ($start:expr) => {
         $crate::data_engine_conformance! { @tests $start;
             files_are_listed_by_path_with_the_digest_of_their_content,
+            a_new_file_changes_the_folders_of_a_listing,
             rows_are_in_the_table_after_the_commit_and_not_before,
             the_types_of_columns_are_inferred_and_enter_the_digest,
             a_repeated_commit_is_answered_and_changes_nothing,

@@ -19,8 +19,8 @@ use perennial_core::blob::BlobDigest;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Page, Position, QueryRequest, ScanPlan,
-    SourceFile, StageInput, StageRequest, Staged,
+    CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
+    ScanPlan, SourceFile, SourceFolder, StageInput, StageRequest, Staged,
 };
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::{Error, ErrorCode, Result};
@@ -62,6 +62,9 @@ pub struct FakeData {
 #[derive(Default)]
 struct State {
     files: BTreeMap<String, File>,
+    /// The modification time of the folder of all files.
+    folder_ns: i128,
+    hides_folder_time: bool,
     /// Counts offers: the modification time of files.
     offers: u64,
     unreadable: HashSet<String>,
@@ -90,6 +93,7 @@ struct Hooks {
     frames: Option<FrameSource>,
     sql_permits: Option<Arc<Semaphore>>,
     on_pause: Option<PauseHook>,
+    on_list: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// Awaited before a frame is returned; receives its SQL.
@@ -108,7 +112,11 @@ impl FakeData {
         state.offers += 1;
         let modified_ns = i128::from(state.offers);
         state.unreadable.remove(path);
-        let is_same = state.files.get(path).is_some_and(|file| file.content == content);
+        let before = state.files.get(path);
+        let (is_new, is_same) = (before.is_none(), before.is_some_and(|file| file.content == content));
+        if is_new {
+            state.folder_ns = modified_ns;
+        }
         if !is_same {
             state.files.insert(path.to_owned(), File { content: content.to_owned(), modified_ns });
         }
@@ -117,6 +125,19 @@ impl FakeData {
     /// Removes a source file.
     pub fn remove_file(&self, path: &str) {
         self.state().files.remove(path);
+    }
+
+    /// Sets the modification time of the folder of all files, which an offer of a new file changes; `None` for a file
+    /// system that does not report it.
+    pub fn set_folder_time(&self, modified_ns: Option<i128>) {
+        let mut state = self.state();
+        state.hides_folder_time = modified_ns.is_none();
+        state.folder_ns = modified_ns.unwrap_or_default();
+    }
+
+    /// Calls `hook` in each call of [`DataEngine::list`].
+    pub fn on_list(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.hooks().on_list = Some(Arc::new(hook));
     }
 
     /// Gives a source file a new modification time and the same content.
@@ -231,6 +252,10 @@ impl State {
         Err(Error::new(code, format!("{call:?} fails, as the test requested")))
     }
 
+    fn folder_time(&self) -> Option<i128> {
+        (!self.hides_folder_time).then_some(self.folder_ns)
+    }
+
     fn content(&self, path: &str) -> Result<&File> {
         if self.unreadable.contains(path) {
             return Err(Error::new(ErrorCode::SourceFile, format!("file `{path}` cannot be read")));
@@ -313,7 +338,11 @@ impl Dialect for FakeData {
 
 #[async_trait]
 impl DataEngine for FakeData {
-    async fn list(&self, source: &FilesSource) -> Result<Vec<SourceFile>> {
+    async fn list(&self, source: &FilesSource) -> Result<Listing> {
+        let hook = self.hooks().on_list.clone();
+        if let Some(hook) = hook {
+            hook();
+        }
         let mut state = self.state();
         state.check_failure(Call::List)?;
         let files = state.files.iter().filter(|(path, _)| matches(&source.files, path));
@@ -323,7 +352,13 @@ impl DataEngine for FakeData {
             modified_ns: Some(file.modified_ns),
             etag: None,
         });
-        Ok(listed.collect())
+        let folder = SourceFolder { path: String::new(), modified_ns: state.folder_time() };
+        Ok(Listing { files: listed.collect(), folders: vec![folder] })
+    }
+
+    async fn folders_changed(&self, _: &FilesSource, folders: &[SourceFolder]) -> Result<bool> {
+        let state = self.state();
+        Ok(folders.iter().any(|folder| folder.modified_ns != state.folder_time()))
     }
 
     async fn fingerprint(&self, _: &FilesSource, path: &str) -> Result<String> {

@@ -24,12 +24,27 @@ use super::request::{
 pub async fn files_are_listed_by_path_with_the_digest_of_their_content(test: &impl EngineUnderTest) {
     test.offer("b.csv", "n\n2\n");
     test.offer("a.csv", "n\n1\n");
-    let listed = accepted(test.engine().list(&source()).await);
+    let listed = accepted(test.engine().list(&source()).await).files;
     let listed: Vec<(&str, u64)> = listed.iter().map(|file| (file.path.as_str(), file.size_bytes)).collect();
     assert_eq!(listed, [("a.csv", 4), ("b.csv", 4)]);
     let digest = accepted(test.engine().fingerprint(&source(), "a.csv").await);
     assert_eq!(digest, BlobDigest::of(b"n\n1\n").to_string());
     assert_eq!(refused(test.engine().fingerprint(&source(), "c.csv").await).code(), ErrorCode::NotFound);
+}
+
+/// A created file changes its folder, unless the file system does not report the times of folders.
+pub async fn a_new_file_changes_the_folders_of_a_listing(test: &impl EngineUnderTest) {
+    test.offer("a.csv", "n\n1\n");
+    let folders = accepted(test.engine().list(&source()).await).folders;
+    let changed = async || accepted(test.engine().folders_changed(&source(), &folders).await);
+    assert!(!folders.is_empty() && !changed().await);
+    // The time of a folder may have a resolution of milliseconds.
+    let mut number = 0;
+    while !changed().await {
+        number += 1;
+        assert!(number < 100_000, "the folder never changes");
+        test.offer(&format!("b{number}.csv"), "n\n2\n");
+    }
 }
 
 /// Staging does not change the table.

@@ -40,7 +40,7 @@ impl Load {
 
     /// The files of the source, appended.
     pub(super) async fn files(test: &impl EngineUnderTest) -> Self {
-        let files: Vec<SourceFile> = accepted(test.engine().list(&source()).await);
+        let files: Vec<SourceFile> = accepted(test.engine().list(&source()).await).files;
         Self::of(StageInput::Files { source: source(), files })
     }
 
