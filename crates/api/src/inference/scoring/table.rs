@@ -1,6 +1,7 @@
 //! Rows as a scoring request sends them, on their way to columns.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use perennial_core::frame::{Column, Frame};
 use perennial_core::model::InputKind;
@@ -29,37 +30,89 @@ pub(super) fn refused(message: String) -> Error {
     Error::new(ErrorCode::InvalidArgument, message)
 }
 
-impl Table {
-    /// A table of named columns of one length.
-    pub(super) fn new(columns: Vec<(String, Vec<Cell>)>) -> Result<Self> {
-        let rows = columns.first().map_or(0, |(_, cells)| cells.len());
-        if rows > limits::INFER_ROWS_MAX {
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!("{rows} rows are sent, at most {} are taken at once", limits::INFER_ROWS_MAX),
-            ));
+/// A table that grows by columns, rows and cells. It refuses the first one beyond a limit, so that its size is bounded at
+/// any moment, also where a short body has cells in few columns of many.
+#[derive(Debug, Default)]
+pub(super) struct TableBuilder {
+    columns: Vec<(String, Vec<Cell>)>,
+    positions: HashMap<String, usize>,
+    cells: usize,
+}
+
+impl TableBuilder {
+    /// Adds an empty column; its position. Refuses one beyond [`limits::INFER_TENSORS_MAX`] and one of a known name.
+    pub(super) fn add_column(&mut self, name: &str) -> Result<usize> {
+        let position = self.columns.len();
+        if position == limits::INFER_TENSORS_MAX {
+            return Err(over("columns", position));
         }
-        if columns.len() > limits::INFER_TENSORS_MAX {
-            return Err(Error::new(
-                ErrorCode::TooLarge,
-                format!("{} columns are sent, at most {} are taken", columns.len(), limits::INFER_TENSORS_MAX),
-            ));
+        if self.positions.insert(name.to_owned(), position).is_some() {
+            return Err(refused(format!("column `{}` is sent twice", shown(name))));
         }
-        for (place, (name, cells)) in columns.iter().enumerate() {
-            if cells.len() != rows {
-                return Err(refused(format!(
-                    "column `{}` has {} rows, the first has {rows}",
-                    shown(name),
-                    cells.len()
-                )));
-            }
-            if columns[..place].iter().any(|(other, _)| other == name) {
-                return Err(refused(format!("column `{}` is sent twice", shown(name))));
-            }
-        }
-        Ok(Self { columns })
+        self.columns.push((name.to_owned(), Vec::new()));
+        Ok(position)
     }
 
+    /// The position of the column of a name.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    /// The number of columns.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Names and lengths of the columns, in order.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.columns.iter().map(|(name, cells)| (name.as_str(), cells.len()))
+    }
+
+    /// Adds a cell to the column at `position`.
+    pub(super) fn push(&mut self, position: usize, cell: Cell) -> Result<()> {
+        self.reserve(position, 1)?;
+        self.columns[position].1.push(cell);
+        Ok(())
+    }
+
+    /// Adds missing values to the column at `position` until it has `rows` cells.
+    pub(super) fn pad(&mut self, position: usize, rows: usize) -> Result<()> {
+        let absent = rows.saturating_sub(self.columns[position].1.len());
+        self.reserve(position, absent)?;
+        self.columns[position].1.extend(std::iter::repeat_n(Cell::Json(Value::Null), absent));
+        Ok(())
+    }
+
+    /// Counts further cells of a column, before they take memory.
+    fn reserve(&mut self, position: usize, cells: usize) -> Result<()> {
+        if self.columns[position].1.len() + cells > limits::INFER_ROWS_MAX {
+            return Err(over("rows", limits::INFER_ROWS_MAX));
+        }
+        if self.cells + cells > limits::INFER_CELLS_MAX {
+            return Err(over("cells", limits::INFER_CELLS_MAX));
+        }
+        self.cells += cells;
+        Ok(())
+    }
+
+    /// The table, when all columns have one length.
+    pub(super) fn finish(self) -> Result<Table> {
+        let rows = self.columns.first().map_or(0, |(_, cells)| cells.len());
+        if let Some((name, cells)) = self.columns.iter().find(|(_, cells)| cells.len() != rows) {
+            let message = format!("column `{}` has {} rows, the first has {rows}", shown(name), cells.len());
+            return Err(refused(message));
+        }
+        Ok(Table { columns: self.columns })
+    }
+}
+
+/// The error of a request with more than `limit` of `things`.
+fn over(things: &str, limit: usize) -> Error {
+    Error::new(ErrorCode::TooLarge, format!("the request has more than {limit} {things}"))
+        .with_hint("send the rows in several requests")
+}
+
+impl Table {
     /// The columns as the inputs that they are; others, keys among them, as they were sent.
     pub(super) fn fit(self, input: impl Fn(&str) -> Option<InputKind>) -> Result<Frame> {
         let mut frame = Frame::new();
@@ -130,3 +183,6 @@ fn sent(cell: &Cell) -> Option<Cow<'_, str>> {
         cell => text(cell),
     }
 }
+
+#[cfg(test)]
+mod tests;

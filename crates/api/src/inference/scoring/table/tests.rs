@@ -1,0 +1,57 @@
+use super::*;
+use crate::inference::scoring::payload::{read, read_csv};
+
+/// The message of a refused request.
+fn message(table: Result<Table>) -> String {
+    let error = table.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TooLarge, "{error}");
+    error.message().to_owned()
+}
+
+#[test]
+fn records_with_a_key_of_their_own_each_are_refused_at_the_first_column_beyond_the_limit() {
+    let rows: Vec<String> = (0..20_000).map(|row| format!(r#"{{"a{row}":0}}"#)).collect();
+    let body = format!(r#"{{"dataframe_records":[{}]}}"#, rows.join(","));
+    assert_eq!(message(read(body.as_bytes())), "the request has more than 4096 columns");
+}
+
+#[test]
+fn absent_keys_count_as_cells() {
+    let keys: Vec<String> = (0..limits::INFER_TENSORS_MAX).map(|key| format!(r#""a{key}":0"#)).collect();
+    let empty = vec!["{}"; limits::INFER_CELLS_MAX / limits::INFER_TENSORS_MAX].join(",");
+    let body = format!(r#"{{"dataframe_records":[{{{}}},{empty}]}}"#, keys.join(","));
+    assert_eq!(message(read(body.as_bytes())), "the request has more than 10000000 cells");
+}
+
+#[test]
+fn the_first_row_beyond_the_limit_is_refused_in_every_form() {
+    let rows = limits::INFER_ROWS_MAX + 1;
+    let of = |form: &str, row: &str| format!(r#"{{"{form}":[{}]}}"#, vec![row; rows].join(","));
+    for body in [
+        of("dataframe_records", r#"{"x":1}"#),
+        of("instances", "[1]"),
+        of("inputs", "1"),
+        format!(r#"{{"inputs":{{"x":[{}]}}}}"#, vec!["1"; rows].join(",")),
+        format!(r#"{{"dataframe_split":{{"columns":["x"],"data":[{}]}}}}"#, vec!["[1]"; rows].join(",")),
+    ] {
+        assert_eq!(message(read(body.as_bytes())), "the request has more than 100000 rows", "{}", &body[..40]);
+    }
+    assert_eq!(message(read_csv(&b"x\n".repeat(rows + 1))), "the request has more than 100000 rows");
+}
+
+#[test]
+fn a_csv_header_with_too_many_columns_is_refused() {
+    let names: Vec<String> = (0..=limits::INFER_TENSORS_MAX).map(|column| format!("a{column}")).collect();
+    assert_eq!(message(read_csv(names.join(",").as_bytes())), "the request has more than 4096 columns");
+    let unnamed = read_csv(&vec![b','; 1_000_000]).unwrap_err();
+    assert_eq!(unnamed.message(), "column `` is sent twice");
+}
+
+#[test]
+fn a_late_key_is_missing_in_the_rows_before_it_and_an_early_one_in_those_after() {
+    let table = read(br#"{"dataframe_records":[{"a":1},{"b":2},{"a":3,"b":4}]}"#).unwrap();
+    let frame = table.fit(|_| Some(InputKind::Number)).unwrap();
+    assert_eq!(frame.names(), ["a", "b"]);
+    let missing = |name: &str| (0..3).map(|row| frame.column(name).unwrap().is_missing(row)).collect::<Vec<_>>();
+    assert_eq!((missing("a"), missing("b")), (vec![false, true, false], vec![true, false, false]));
+}
