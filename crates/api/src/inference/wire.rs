@@ -1,6 +1,7 @@
 //! The JSON of an inference request.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use perennial_core::frame::Frame;
 use perennial_core::{Error, ErrorCode, Result};
@@ -165,11 +166,18 @@ fn columns(wire: Wire<'_>, raw: &[u8]) -> Result<Request> {
         );
     }
     let is_binary = wire.parameters.and_then(|parameters| parameters.binary_data_output).unwrap_or(false);
-    let wanted = wire
-        .outputs
-        .filter(|outputs| !outputs.is_empty())
-        .map(|outputs| outputs.into_iter().map(|output| wanted(output, is_binary)).collect());
+    let wanted = wire.outputs.filter(|outputs| !outputs.is_empty());
+    let wanted = wanted.map(|outputs| distinct(outputs, is_binary)).transpose()?;
     Ok(Request { id: wire.id.filter(|id| !id.is_empty()).map(Cow::into_owned), inputs: frame, wanted, is_binary })
+}
+
+/// The outputs asked for, each once: the response then has at most as many as the model.
+fn distinct(outputs: Vec<Output<'_>>, is_binary: bool) -> Result<Vec<Wanted>> {
+    let mut names = HashSet::new();
+    if let Some(twice) = outputs.iter().find(|output| !names.insert(output.name.as_ref())) {
+        return Err(refused(format!("output `{}` is requested twice", shown(&twice.name))));
+    }
+    Ok(outputs.into_iter().map(|output| wanted(output, is_binary)).collect())
 }
 
 fn wanted(output: Output<'_>, is_binary: bool) -> Wanted {
@@ -180,3 +188,6 @@ fn wanted(output: Output<'_>, is_binary: bool) -> Wanted {
         classification: parameters.classification,
     }
 }
+
+#[cfg(test)]
+mod tests;
