@@ -91,7 +91,7 @@ pub trait Predictor: Send + Sync {
 /// Why a model computed no scores.
 #[derive(Debug, thiserror::Error)]
 pub enum PredictError {
-    /// The input does not match the signature.
+    /// The model does not take a value of the request: the error is the client's.
     #[error("{0}")]
     Input(String),
     /// The model itself failed.

@@ -136,7 +136,7 @@ fn fill_matrix<T: Element + Copy + Default>(
     convert: fn(f64) -> Result<T, ()>,
 ) -> Result<(), PredictError> {
     let columns = names.len();
-    let values = tensor.reset::<T>(&[rows.len(), columns]).map_err(PredictError::Input)?;
+    let values = tensor.reset::<T>(&[rows.len(), columns]).map_err(PredictError::Model)?;
     values.resize(rows.len() * columns, T::default());
     for (at, name) in names.iter().enumerate() {
         match column(frame, name, at)? {
@@ -171,11 +171,11 @@ impl ColumnInput {
             Column::Number(numbers) if self.kind != ElementType::Text => &numbers[rows],
             Column::Text(texts) if self.kind == ElementType::Text => {
                 let text = |row: usize| texts.values.get(texts.codes[row] as usize).unwrap_or(&self.missing).clone();
-                tensor.reset::<Arc<str>>(shape).map_err(PredictError::Input)?.extend(rows.map(text));
+                tensor.reset::<Arc<str>>(shape).map_err(PredictError::Model)?.extend(rows.map(text));
                 return Ok(());
             }
             Column::Number(numbers) if numbers[rows.clone()].iter().all(|number| number.is_nan()) => {
-                let texts = tensor.reset::<Arc<str>>(shape).map_err(PredictError::Input)?;
+                let texts = tensor.reset::<Arc<str>>(shape).map_err(PredictError::Model)?;
                 texts.extend(rows.map(|_| self.missing.clone()));
                 return Ok(());
             }
@@ -188,27 +188,27 @@ impl ColumnInput {
         };
         let to_integer = |number: f64| to_integer(number).map_err(|()| wrong_value(&self.name, "an integer"));
         match self.kind {
-            ElementType::F64 => tensor.reset::<f64>(shape).map_err(PredictError::Input)?.extend_from_slice(numbers),
+            ElementType::F64 => tensor.reset::<f64>(shape).map_err(PredictError::Model)?.extend_from_slice(numbers),
             ElementType::I64 => {
-                let values = tensor.reset::<i64>(shape).map_err(PredictError::Input)?;
+                let values = tensor.reset::<i64>(shape).map_err(PredictError::Model)?;
                 for &number in numbers {
                     values.push(to_integer(number)?);
                 }
             }
             ElementType::I32 => {
-                let values = tensor.reset::<i32>(shape).map_err(PredictError::Input)?;
+                let values = tensor.reset::<i32>(shape).map_err(PredictError::Model)?;
                 for &number in numbers {
                     values.push(i32::try_from(to_integer(number)?).map_err(|_| wrong_value(&self.name, "of 32 bits"))?);
                 }
             }
             ElementType::Bool => {
-                let values = tensor.reset::<bool>(shape).map_err(PredictError::Input)?;
+                let values = tensor.reset::<bool>(shape).map_err(PredictError::Model)?;
                 for &number in numbers {
                     values.push(to_integer(number)? != 0);
                 }
             }
             _ => {
-                let values = tensor.reset::<f32>(shape).map_err(PredictError::Input)?;
+                let values = tensor.reset::<f32>(shape).map_err(PredictError::Model)?;
                 values.extend(numbers.iter().map(|&number| number as f32));
             }
         }

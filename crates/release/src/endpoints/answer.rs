@@ -52,48 +52,96 @@ pub struct Answer {
 impl Endpoints {
     /// Answers one request and logs it before it returns. A model that computes in process does so on the calling
     /// thread: call it on a blocking thread for many rows.
+    ///
+    /// # Errors
+    /// - `Signature`: the inputs do not fit the version. Such a request is neither logged nor counted: it says nothing
+    ///   about the model.
+    /// - Others are failures of the model or of the log; they count in the version's error rate.
     pub async fn answer(&self, deployment: &Deployment, request: Request) -> Result<Answer> {
         self.kernel.lease.require()?;
-        let Request { id, inputs, began, .. } = request;
-        let (role, version) = choose(deployment, &inputs, request.version, id)?;
-        let (role, version) = match validate(deployment, version.model.signature(), &inputs, request.extra) {
-            Ok(()) => (role, version),
-            // A request that lacks inputs of the canary alone is answered by the champion.
-            Err(_) if role == TrafficRole::Canary && request.version.is_none() => {
-                validate(deployment, deployment.champion().model.signature(), &inputs, request.extra)?;
-                (TrafficRole::Fallback, deployment.champion())
+        let (role, version) = choose(deployment, &request.inputs, request.version, request.id)?;
+        let may_fall_back = role == TrafficRole::Canary && request.version.is_none();
+        let Request { id, inputs, extra, began, .. } = request;
+        let (role, version, computed) = match compute(deployment, version, inputs, extra).await {
+            Ok(computed) => (role, version, computed),
+            // A request that does not fit the canary alone is answered by the champion.
+            Err(misfit) if may_fall_back => {
+                let champion = deployment.champion();
+                let computed = compute(deployment, champion, misfit.inputs, extra).await;
+                (TrafficRole::Fallback, champion, computed.map_err(|misfit| misfit.error)?)
             }
-            Err(mismatch) => return Err(mismatch),
+            Err(misfit) => return Err(misfit.error),
         };
-        let signature = version.model.signature().clone();
-        let Bound { features, keys } = bind(deployment, &signature, inputs);
-        let result = predict(&*version.model, &features).await;
         let latency_us = began.elapsed().as_micros() as u64;
-        let logged = with_keys(features, keys);
         let now = deployment.project.now();
         let record = PredictionRecord {
             request: id,
             version: version.number,
             role,
-            status: if result.is_ok() { 200 } else { 500 },
+            status: if computed.scores.is_ok() { 200 } else { 500 },
             wall_ms: now.wall_ms,
             project_ms: now.project_ms,
             latency_us,
-            inputs: &logged,
-            scores: result.as_ref().ok(),
+            inputs: &computed.logged,
+            scores: computed.scores.as_ref().ok(),
         };
+        let logged = self.log(deployment, record).await;
+        version.stats.record(latency_us, computed.scores.is_err() || logged.is_err());
+        if let Some(canary) = deployment.routes.canary().filter(|_| role == TrafficRole::Fallback) {
+            canary.version.stats.record_fallbacks(1);
+        }
+        logged?;
+        let scores = computed
+            .scores
+            .map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
+        Ok(Answer { version: version.number, role, scores, signature: version.model.signature().clone() })
+    }
+
+    /// Writes a record to the prediction log, and syncs it if the endpoint says so.
+    async fn log(&self, deployment: &Deployment, record: PredictionRecord<'_>) -> Result<()> {
         let predictions = &self.kernel.services.predictions;
         let position = predictions.append(&deployment.log, record)?;
         if deployment.durability == Durability::Synced {
             predictions.sync(&deployment.log, position).await?;
         }
-        version.stats.record(latency_us, result.is_err());
-        if let Some(canary) = deployment.routes.canary().filter(|_| role == TrafficRole::Fallback) {
-            canary.version.stats.record_fallbacks(1);
+        Ok(())
+    }
+}
+
+/// What a version computed.
+struct Computed {
+    /// The inputs as the model received them, and the keys.
+    logged: Frame,
+    /// The scores, or why the model failed.
+    scores: Result<Scores, PredictError>,
+}
+
+/// Inputs that do not fit a version.
+struct Misfit {
+    error: Error,
+    /// The inputs, for another version.
+    inputs: Frame,
+}
+
+/// Computes the scores of one version.
+async fn compute(
+    deployment: &Deployment,
+    version: &LoadedVersion,
+    inputs: Frame,
+    extra: Extra,
+) -> Result<Computed, Misfit> {
+    let signature = version.model.signature();
+    if let Err(error) = validate(deployment, signature, &inputs, extra) {
+        return Err(Misfit { error, inputs });
+    }
+    let bound = bind(deployment, signature, inputs);
+    match predict(&*version.model, &bound.features).await {
+        // The signature has kinds of columns only; a model may take less of a kind, such as integers.
+        Err(PredictError::Input(reason)) => {
+            let error = Error::new(ErrorCode::Signature, format!("version {}: {reason}", version.number));
+            Err(Misfit { error, inputs: bound.into_inputs() })
         }
-        let scores =
-            result.map_err(|cause| Error::internal(format!("version {} failed to answer", version.number), cause))?;
-        Ok(Answer { version: version.number, role, scores, signature })
+        scores => Ok(Computed { logged: with_keys(bound.features, bound.keys), scores }),
     }
 }
 
@@ -186,9 +234,22 @@ struct Bound {
     features: Frame,
     /// Key columns that are not features.
     keys: Vec<(String, Column)>,
+    /// Columns that this version does not take.
+    others: Vec<(String, Column)>,
 }
 
-/// Sorts the validated columns of a request by use; drops the others.
+impl Bound {
+    /// All columns of the request again.
+    fn into_inputs(self) -> Frame {
+        let mut inputs = self.features;
+        for (name, column) in self.keys.into_iter().chain(self.others) {
+            inputs.push(name, column);
+        }
+        inputs
+    }
+}
+
+/// Sorts the validated columns of a request by use.
 fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound {
     let mut columns: Vec<Option<(String, Column)>> = inputs.into_columns().map(Some).collect();
     let mut take = |expected: usize, name: &str| {
@@ -208,7 +269,7 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
         }
     }
     let keys = deployment.key.iter().filter_map(|key| take(usize::MAX, key)).collect();
-    Bound { features, keys }
+    Bound { features, keys, others: columns.into_iter().flatten().collect() }
 }
 
 /// The column in the kind of its input. A column of the other kind has missing values only.

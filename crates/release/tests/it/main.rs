@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod answering;
 mod releasing;
 mod rollbacks;
 mod submitting;

@@ -125,7 +125,7 @@ fn tensor(
     if is_text(kind) {
         let texts = by_row(frame, names, text)?;
         let tensor = Tensor::from_string_array((shape, texts.as_slice()));
-        return tensor.map(Into::into).map_err(|error| PredictError::Input(error.to_string()));
+        return tensor.map(Into::into).map_err(|error| PredictError::Model(error.to_string()));
     }
     let numbers = by_row(frame, names, number)?;
     let tensor = match kind {
@@ -146,7 +146,7 @@ fn tensor(
             Tensor::from_array((shape, values)).map(Into::into)
         }
     };
-    tensor.map_err(|error| PredictError::Input(error.to_string()))
+    tensor.map_err(|error| PredictError::Model(error.to_string()))
 }
 
 fn by_row<T>(

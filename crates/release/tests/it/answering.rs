@@ -1,0 +1,100 @@
+//! Which requests are answered, logged and counted.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use perennial_core::ErrorCode;
+use perennial_core::frame::{Column, Frame};
+use perennial_core::id::RequestId;
+use perennial_core::model::{PredictError, Scores, Signature};
+use perennial_core::port::model::LoadedModel;
+use perennial_core::port::prediction::TrafficRole;
+use perennial_release::endpoints::{Answer, Extra, Request};
+use perennial_release::{Deployment, LoadedVersion, RequestStats, Route, Routes};
+use perennial_testkit::{TestApp, TestModel};
+
+/// Takes whole numbers only.
+struct Integers(Arc<dyn LoadedModel>);
+
+#[async_trait]
+impl LoadedModel for Integers {
+    fn signature(&self) -> &Arc<Signature> {
+        self.0.signature()
+    }
+
+    async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        match frame.column("x") {
+            Some(Column::Number(values)) if values.iter().all(|value| value.fract() == 0.0) => {
+                self.0.predict(frame).await
+            }
+            _ => Err(PredictError::Input("column `x` has a value that is not an integer".to_owned())),
+        }
+    }
+}
+
+/// An endpoint whose champion adds 1 to its input.
+async fn endpoint() -> (TestApp, Deployment) {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::regression(1.0)).await.unwrap();
+    let deployment = Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+    (test, deployment)
+}
+
+/// The version, as one that takes whole numbers only.
+fn integers(version: &LoadedVersion, number: i64) -> LoadedVersion {
+    LoadedVersion { number, model: Arc::new(Integers(version.model.clone())), stats: Arc::default() }
+}
+
+async fn ask(test: &TestApp, deployment: &Deployment, x: f64) -> perennial_core::Result<Answer> {
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![x]));
+    let id = RequestId::generate();
+    let request = Request { id, inputs, version: None, extra: Extra::Refuse, began: Instant::now() };
+    test.app.endpoints.answer(deployment, request).await
+}
+
+fn counts(stats: &RequestStats) -> [u64; 3] {
+    [stats.requests(), stats.errors(), stats.fallbacks()]
+}
+
+fn logged(test: &TestApp, deployment: &Deployment) -> u64 {
+    let predictions = &test.app.kernel.services.predictions;
+    let segments = predictions.seal(&deployment.log).unwrap();
+    segments.into_iter().map(|number| predictions.read(&deployment.log, number).unwrap().records).sum()
+}
+
+#[tokio::test]
+async fn a_value_that_a_model_does_not_take_is_refused_and_counts_as_no_error_of_the_model() {
+    let (test, mut deployment) = endpoint().await;
+    deployment.routes = Routes::new(integers(deployment.champion(), 1));
+    for wrong in [0.5, f64::NAN] {
+        let error = ask(&test, &deployment, wrong).await.err().unwrap();
+        assert_eq!(error.code(), ErrorCode::Signature);
+        assert_eq!(error.message(), "version 1: column `x` has a value that is not an integer");
+    }
+    assert_eq!((counts(&deployment.champion().stats), logged(&test, &deployment)), ([0, 0, 0], 0));
+    assert_eq!(ask(&test, &deployment, 2.0).await.unwrap().scores.values, [3.0]);
+    assert_eq!((counts(&deployment.champion().stats), logged(&test, &deployment)), ([1, 0, 0], 1));
+}
+
+#[tokio::test]
+async fn the_champion_answers_what_the_canary_does_not_take() {
+    let (test, mut deployment) = endpoint().await;
+    let champion = deployment.champion().clone();
+    let canary = Route { version: integers(&champion, 2), role: TrafficRole::Canary, share: 1.0 };
+    deployment.routes = Routes::with_shares(champion, vec![canary], String::new());
+    let [whole, half] = [ask(&test, &deployment, 2.0).await.unwrap(), ask(&test, &deployment, 0.5).await.unwrap()];
+    assert_eq!((whole.role, whole.version), (TrafficRole::Canary, 2));
+    assert_eq!((half.role, half.version, half.scores.values), (TrafficRole::Fallback, 1, vec![1.5]));
+    assert_eq!(counts(&deployment.routes.canary().unwrap().version.stats), [1, 0, 1]);
+    assert_eq!(counts(&deployment.champion().stats), [1, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_logged_counts_as_an_error() {
+    let (test, mut deployment) = endpoint().await;
+    deployment.log = "a/name/with/too/many/components".to_owned();
+    assert!(ask(&test, &deployment, 2.0).await.is_err());
+    assert_eq!(counts(&deployment.champion().stats), [1, 1, 0]);
+}
