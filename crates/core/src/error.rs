@@ -84,7 +84,7 @@ codes! {
     CrossSite = "cross-site", PermissionDenied;
     /// A body, batch, page, queue or response exceeds its limit.
     TooLarge = "too-large", ResourceExhausted;
-    /// A queue is full; try again later.
+    /// A queue or a log is full; try again later.
     Busy = "busy", Unavailable;
     /// The request took longer than allowed.
     Timeout = "timeout", DeadlineExceeded;

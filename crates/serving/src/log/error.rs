@@ -98,7 +98,7 @@ impl From<LogError> for Error {
                 (ErrorCode::NotReady, "stop the other server, or start this one with a `--data` of its own")
             }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
-            LogError::Full { .. } => (ErrorCode::TooLarge, "`perennial alerts` shows why predictions are not ingested"),
+            LogError::Full { .. } => (ErrorCode::Busy, "`perennial alerts` shows why predictions are not ingested"),
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),
             LogError::Open { .. } => (ErrorCode::WrongState, ""),

@@ -347,7 +347,7 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
         let inputs = inputs(1.0);
         log.append(LOG, prediction(RequestId::generate(), &inputs, None)).err()
     });
-    assert_eq!(full.expect("refused at some point").code(), ErrorCode::TooLarge);
+    assert_eq!(full.expect("refused at some point").code(), ErrorCode::Busy);
     let on_disk: u64 =
         fs::read_dir(folder.path().join(LOG)).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
     assert!(on_disk <= 4_000, "{on_disk}");
