@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -21,8 +21,11 @@ use tower::ServiceExt;
 
 use crate::limits;
 
+mod progress;
 #[cfg(test)]
 mod tests;
+
+use progress::Progress;
 
 /// The address of the peer; an extension of each request.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +118,8 @@ async fn accept(
     Ok((stream, peer, permit))
 }
 
-/// Answers the requests of one connection until its peer closes it, the server stops, or it was idle for `idle_max`.
+/// Answers the requests of one connection until its peer closes it, the server stops, or it was idle for `idle_max`. A
+/// response that the peer does not read is given up after `idle_max`, too.
 async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: I,
     peer: SocketAddr,
@@ -138,6 +142,7 @@ async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
     });
     let builder = connection_builder(idle_max);
+    let stream = Progress::new(stream, activity.written.clone(), idle_max);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut idle = tokio::time::interval_at(tokio::time::Instant::now() + idle_max, idle_max);
     loop {
@@ -149,7 +154,15 @@ async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    activity.was_idle();
+    idle.reset();
+    // A response under way is completed, as long as its peer reads it.
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = idle.tick() => if activity.was_idle() { return },
+        }
+    }
 }
 
 fn connection_builder(idle_max: Duration) -> auto::Builder<TokioExecutor> {
@@ -164,13 +177,18 @@ fn connection_builder(idle_max: Duration) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// The requests of one connection, by which an idle one is found: HTTP/2 has no timeout for that, and neither has the
-/// time before the first bytes give the version.
+/// Bytes that a connection in use writes at least between two checks. Fewer are pings.
+const WRITTEN_MIN: u64 = 1024;
+
+/// The requests of one connection and what was written of their responses, by which an idle one is found: HTTP/2 has no
+/// timeout for that, and neither has the time before the first bytes give the version.
 #[derive(Default)]
 struct Activity {
     in_flight: AtomicUsize,
     /// Whether a request began since [`Activity::was_idle`] was last asked.
     began: AtomicBool,
+    /// Bytes written since then.
+    written: Arc<AtomicU64>,
 }
 
 impl Activity {
@@ -180,9 +198,11 @@ impl Activity {
         ActiveRequest(self)
     }
 
-    /// Whether no request was in flight since the last call.
+    /// Whether since the last call no request was in flight, and no response was read by the peer.
     fn was_idle(&self) -> bool {
-        !self.began.swap(false, Ordering::Relaxed) && self.in_flight.load(Ordering::Relaxed) == 0
+        let has_begun = self.began.swap(false, Ordering::Relaxed);
+        let has_written = self.written.swap(0, Ordering::Relaxed) >= WRITTEN_MIN;
+        !has_begun && !has_written && self.in_flight.load(Ordering::Relaxed) == 0
     }
 }
 

@@ -1,18 +1,32 @@
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 
 use super::*;
 
 const IDLE_MAX: Duration = Duration::from_millis(20);
 
-/// A client's end of a connection to a server that answers `hello` at `/`.
-fn connect(stopping: &CancellationToken, idle_max: Duration) -> DuplexStream {
-    let router = axum::Router::new().route("/", axum::routing::get(|| async { "hello" }));
+/// Bytes of the response at `/large`.
+const LARGE: usize = 1024 * 1024;
+
+/// A client's end of a connection to a server that answers `hello` at `/`, and the task that answers it.
+fn accepted(stopping: &CancellationToken, idle_max: Duration) -> (DuplexStream, JoinHandle<()>) {
+    let router = axum::Router::new()
+        .route("/", axum::routing::get(|| async { "hello" }))
+        .route("/large", axum::routing::get(|| async { "x".repeat(LARGE) }));
     let (client, server) = tokio::io::duplex(4096);
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    tokio::spawn(serve_connection(server, peer, router, stopping.clone(), idle_max));
-    client
+    let answering = tokio::spawn(serve_connection(server, peer, router, stopping.clone(), idle_max));
+    (client, answering)
+}
+
+fn connect(stopping: &CancellationToken, idle_max: Duration) -> DuplexStream {
+    accepted(stopping, idle_max).0
+}
+
+async fn ended(answering: JoinHandle<()>) {
+    tokio::time::timeout(Duration::from_secs(10), answering).await.expect("the server gives up").unwrap();
 }
 
 async fn read_to_end(mut client: DuplexStream) -> String {
@@ -51,4 +65,56 @@ async fn an_idle_connection_is_closed_when_the_server_stops() {
     client.read_u8().await.unwrap();
     stopping.cancel();
     assert!(read_to_end(client).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_response_loses_its_connection() {
+    for requests in [1, 1000] {
+        let (mut client, answering) = accepted(&CancellationToken::new(), IDLE_MAX);
+        let request = "GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(requests);
+        // Of many requests the server reads as many as it answers.
+        let _ = tokio::time::timeout(IDLE_MAX, client.write_all(request.as_bytes())).await;
+        ended(answering).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_does_not_delay_a_stop_for_ever() {
+    let stopping = CancellationToken::new();
+    let (mut client, answering) = accepted(&stopping, IDLE_MAX);
+    client.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    client.read_u8().await.unwrap();
+    stopping.cancel();
+    ended(answering).await;
+}
+
+#[tokio::test]
+async fn an_http2_client_that_takes_no_part_of_a_response_loses_its_connection() {
+    let (mut client, answering) = accepted(&CancellationToken::new(), IDLE_MAX);
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    // SETTINGS: the window of each stream is 0.
+    client.write_all(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]).await.unwrap();
+    // HEADERS of stream 1: GET, http, path `/large`, authority `a`.
+    let head = [&[0x82, 0x86, 0x04, 6][..], b"/large", &[0x01, 1], b"a"].concat();
+    let frame = [&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1][..], &head].concat();
+    client.write_all(&frame).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut answer = Vec::new();
+        // The server may reset the stream.
+        let _ = client.read_to_end(&mut answer).await;
+        answer.len()
+    });
+    ended(answering).await;
+    assert!(reading.await.unwrap() < LARGE, "the body is not sent");
+}
+
+#[test]
+fn a_connection_that_writes_a_response_is_in_use_and_one_that_writes_pings_is_idle() {
+    let activity = Arc::new(Activity::default());
+    drop(activity.clone().begin());
+    assert_eq!((activity.was_idle(), activity.was_idle()), (false, true));
+    activity.written.fetch_add(WRITTEN_MIN, Ordering::Relaxed);
+    assert_eq!((activity.was_idle(), activity.was_idle()), (false, true));
+    activity.written.fetch_add(WRITTEN_MIN - 1, Ordering::Relaxed);
+    assert!(activity.was_idle());
 }
