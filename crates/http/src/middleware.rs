@@ -213,8 +213,9 @@ fn finish(surface: &dyn Surface, meta: &RequestMeta, mut response: Response) -> 
 }
 
 fn log(route: &Route, surface: &dyn Surface, meta: &RequestMeta, response: &Response, latency_us: u64) {
-    // The path of a request may hold a secret, the path of its route does not.
-    let path = if route.is_unmatched() { meta.uri.path() } else { &route.path };
+    // The path of a request may hold a secret, also one that no route matches: a link that signs in, with a slash too
+    // many. The path of its route holds none.
+    let path = &route.path;
     let status = response.status().as_u16();
     let is_quiet = status < 500 && surface.is_prediction() || status < 400 && meta.method.is_safe();
     if is_quiet {

@@ -15,7 +15,7 @@ use crate::middleware::Instrumented;
 use crate::perimeter::Perimeter;
 use crate::surface::{Surface, SurfaceOf};
 
-/// The label of requests that no route matches.
+/// The label of requests that no route matches, or not with their method.
 const UNMATCHED: &str = "unknown";
 
 /// Routes behind a perimeter, whose handlers take the state `S`.
@@ -44,10 +44,6 @@ impl Route {
     /// The surface that answers at `path`.
     pub(crate) fn surface(&self, path: &str) -> &'static dyn Surface {
         self.surface.unwrap_or_else(|| (self.surface_of)(path))
-    }
-
-    pub(crate) fn is_unmatched(&self) -> bool {
-        self.surface.is_none()
     }
 }
 

@@ -5,4 +5,5 @@
 mod admission;
 mod connections;
 mod handlers;
+mod log;
 mod support;
