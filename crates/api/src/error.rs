@@ -90,16 +90,10 @@ fn render(protocol: Protocol, error: &Error, request: RequestId) -> Response {
             (status, Json(json!({ "error_code": code, "message": with_hint(error) }))).into_response()
         }
     };
-    let headers = response.headers_mut();
-    match kind {
-        ErrorKind::Unauthenticated => {
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"perennial\""));
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"perennial\""));
-        }
-        ErrorKind::Unavailable => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        _ => {}
+    if kind == ErrorKind::Unauthenticated {
+        let headers = response.headers_mut();
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"perennial\""));
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"perennial\""));
     }
     response
 }

@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, ErrorKind};
 
@@ -37,6 +37,9 @@ static SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
 ];
+
+/// When a client may repeat a request that the server cannot take now, seconds.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// A handler behind the perimeter.
 #[derive(Clone)]
@@ -95,7 +98,7 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     state: S,
 ) -> Response {
     match admit(perimeter, route, surface, request, meta).await {
-        Ok((request, _permit)) => call(perimeter, surface, handler, request, state).await,
+        Ok((request, permit)) => call(perimeter, surface, handler, request, (state, permit)).await,
         Err(Refusal::Error(error)) => HttpError::from(error).into_response(),
         Err(Refusal::NoCredentials) => {
             surface.sign_in(meta).unwrap_or_else(|| HttpError::from(missing_credentials()).into_response())
@@ -103,7 +106,8 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     }
 }
 
-/// A place among the requests in flight, given back when the request ends.
+/// A place among the requests in flight. It belongs to the work of the request, and is given back when that ends: a
+/// change goes on when its client disconnects.
 struct InFlightPermit(InFlight);
 
 impl Drop for InFlightPermit {
@@ -149,11 +153,19 @@ async fn admit(
     let permit = InFlightPermit::acquire(perimeter.metrics().in_flight(), route.is_probe)?;
     let (mut parts, body) = request.into_parts();
     RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
+    let is_refused = is_change(surface, &parts.method) && perimeter.app().kernel.work.is_stopping();
     if route.access == Access::Public {
+        if is_refused {
+            return Err(stopping().into());
+        }
         return Ok((Request::from_parts(parts, body), permit));
     }
     let identity = authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(Refusal::NoCredentials)?;
     meta.identity = Some(identity.clone());
+    // The server waits for running steps, which log to it until they end.
+    if is_refused && identity.principal.run.is_none() {
+        return Err(stopping().into());
+    }
     let authorized = authorize(perimeter, route.access, &identity, &mut parts).await;
     meta.project = parts.extensions.get::<ResolvedProject>().map(|resolved| resolved.0.clone());
     authorized?;
@@ -162,20 +174,32 @@ async fn admit(
     Ok((request, permit))
 }
 
-/// Calls the handler. A change runs to its end even when its client disconnects.
+/// Whether a request changes something. Its work then runs to its end even when its client disconnects.
+fn is_change(surface: &dyn Surface, method: &Method) -> bool {
+    !same_origin::is_safe(method) && !surface.is_prediction()
+}
+
+fn stopping() -> Error {
+    Error::new(ErrorCode::NotReady, "the server is stopping and accepts no changes").with_hint("try again in a moment")
+}
+
+/// Calls the handler, whose work holds the permit.
 async fn call<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     perimeter: &Perimeter,
     surface: &dyn Surface,
     handler: H,
     request: Request,
-    state: S,
+    (state, permit): (S, InFlightPermit),
 ) -> Response {
-    let is_change = !same_origin::is_safe(request.method()) && !surface.is_prediction();
-    let called = handler.call(request, state);
+    let is_change = is_change(surface, request.method());
+    let work = async move {
+        let _permit = permit;
+        handler.call(request, state).await
+    };
     if !is_change {
-        return called.await;
+        return work.await;
     }
-    let finished = perimeter.app().kernel.work.finish("request", called).await;
+    let finished = perimeter.app().kernel.work.finish("request", work).await;
     finished.unwrap_or_else(|| failed("the handler panicked, or the server stopped before it was done"))
 }
 
@@ -199,9 +223,13 @@ fn finish(surface: &dyn Surface, meta: &RequestMeta, mut response: Response) -> 
             *response.status_mut() = status;
         }
     }
+    let status = response.status();
     let headers = response.headers_mut();
     for (name, value) in &SECURITY_HEADERS {
         headers.entry(name).or_insert_with(|| value.clone());
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER_SECONDS);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| surface.content_security_policy());
     let mut text = [0; 32];

@@ -12,6 +12,9 @@ use tokio_util::task::TaskTracker;
 #[derive(Clone, Default)]
 pub struct Supervisor {
     tasks: TaskTracker,
+    /// Cancelled when [`Supervisor::stop`] begins.
+    stopping: CancellationToken,
+    /// Cancelled when [`Supervisor::stop`] times out.
     stop: CancellationToken,
 }
 
@@ -21,9 +24,18 @@ impl Supervisor {
         Self::default()
     }
 
-    /// Starts `work`. A panic in it is logged under `name` and affects no other work. When [`Supervisor::stop`] times
-    /// out, the work is dropped where it is; it must be able to resume after a restart.
+    /// Starts `work`, unless the supervisor is stopping. A panic in it is logged under `name` and affects no other work.
+    /// When [`Supervisor::stop`] times out, the work is dropped where it is; it must be able to resume after a restart,
+    /// or to begin then.
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        if self.is_stopping() {
+            tracing::info!(task.name = name, "a background task was not started: the server is stopping");
+            return;
+        }
+        self.start(name, work);
+    }
+
+    fn start(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let guarded = AssertUnwindSafe(work).catch_unwind();
@@ -38,14 +50,15 @@ impl Supervisor {
         });
     }
 
-    /// Runs `work` to its end even when the caller is dropped; `None` when it panicked or was stopped.
+    /// Runs `work` to its end even when the caller is dropped; `None` when it panicked or was stopped. It also starts
+    /// while the supervisor is stopping: work that is under way consists of such parts.
     pub async fn finish<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (done, ended) = tokio::sync::oneshot::channel();
-        self.spawn(name, async move {
+        self.start(name, async move {
             // The receiver may be gone: that is why the work runs as a task of its own.
             let _ = done.send(work.await);
         });
@@ -62,8 +75,14 @@ impl Supervisor {
         self.tasks.is_empty()
     }
 
-    /// Waits for running tasks, at most `patience`, then drops the rest.
+    /// Whether [`Supervisor::stop`] has begun: no change is accepted any more, except those that running work needs.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.is_cancelled()
+    }
+
+    /// Starts no further background work, waits for running tasks, at most `patience`, then drops the rest.
     pub async fn stop(&self, patience: Duration) {
+        self.stopping.cancel();
         self.tasks.close();
         if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
             self.stop.cancel();
@@ -71,3 +90,6 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
-use perennial_http::{Access, limits};
+use axum::body::Body;
+use http::{Method, Request, StatusCode};
+use perennial_core::id::RunId;
+use perennial_http::{Access, Options, limits};
+use perennial_kernel::access;
+use perennial_testkit::TestApp;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
@@ -89,6 +93,59 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
     });
     assert!(admitted.await.is_ok(), "a request that has ended still counts");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_change_counts_as_in_flight_after_its_client_has_gone() {
+    const WAIT_MAX: Duration = Duration::from_secs(60);
+    let (inside, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (entered, gate) = (inside.clone(), go.clone());
+    let wait = move || async move {
+        entered.add_permits(1);
+        gate.acquire().await.unwrap().forget();
+    };
+    let server = Server::start(|routes| {
+        routes.post("/wait", Access::Authenticated, wait).get("/fast", Access::Authenticated, || async {})
+    })
+    .await;
+    let server = Arc::new(server);
+    let all = u32::try_from(limits::REQUESTS_MAX).unwrap();
+    let clients: Vec<_> = (0..all)
+        .map(|_| {
+            let server = server.clone();
+            tokio::spawn(async move { server.call(Method::POST, "/wait").await.status })
+        })
+        .collect();
+    timeout(WAIT_MAX, inside.acquire_many(all)).await.expect("all are admitted").unwrap().forget();
+    clients.iter().for_each(tokio::task::JoinHandle::abort);
+    for client in clients {
+        assert!(client.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(server.get("/fast").await.status, StatusCode::SERVICE_UNAVAILABLE, "the changes are still under way");
+    go.add_permits(limits::REQUESTS_MAX);
+    server.test.app.kernel.work.stop(WAIT_MAX).await;
+    assert_eq!(server.get("/fast").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_stopping_server_refuses_changes_except_those_of_running_steps() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let server = Server::over(test, Options::default(), |routes| {
+        let routes = routes.post("/change", Access::Authenticated, || async {});
+        routes.post("/public", Access::Public, || async {}).get("/read", Access::Authenticated, || async {})
+    })
+    .await;
+    let (system, step) = (server.test.system(), "train".parse().unwrap());
+    let token = access::step_token(&system, (project.id, &project.name), &step, RunId::generate()).await.unwrap();
+    server.test.app.kernel.work.stop(Duration::MAX).await;
+    for path in ["/change", "/public"] {
+        let refused = server.call(Method::POST, path).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, Some("1")));
+        assert_eq!(refused.text, "not-ready: the server is stopping and accepts no changes");
+    }
+    assert_eq!(server.get("/read").await.status, StatusCode::OK);
+    let of_step = Request::post("/change").header("authorization", format!("Bearer {}", token.secret));
+    assert_eq!(server.send(of_step.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
