@@ -37,28 +37,17 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .get("/version", Access::Public, scoring::version)
 }
 
-/// Reads the deployment of an endpoint. An endpoint whose model is not loaded yet is not ready; any other without a
-/// deployment does not exist.
-async fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
-    let missing = match acquire(&state.app, name) {
-        Ok(deployment) => return Ok(read(&deployment)),
-        Err(missing) => missing,
-    };
-    if deployments::is_known(&state.app.kernel, name).await? {
-        return Err(Error::new(
-            ErrorCode::NotReady,
-            format!("endpoint `{name}` is not ready: its model is not loaded yet"),
-        ));
-    }
-    Err(missing)
+/// Reads the deployment of an endpoint. Authorization has found the endpoint: one without a deployment is not ready.
+fn find<T>(state: &ApiState, name: &str, read: impl FnOnce(&Deployment) -> T) -> Result<T> {
+    let deployment = state.app.endpoints.router.find(name).ok_or_else(|| {
+        Error::new(ErrorCode::NotReady, format!("endpoint `{name}` is not ready: its model is not loaded yet"))
+    })?;
+    Ok(read(&deployment))
 }
 
 /// The deployment of an endpoint, held until the request is answered.
 fn acquire(app: &Slices, name: &str) -> Result<DeploymentGuard> {
-    app.endpoints
-        .router
-        .find(name)
-        .ok_or_else(|| Error::not_found("endpoint", name.escape_debug()).with_hint("`perennial endpoints` lists them"))
+    app.endpoints.router.find(name).ok_or_else(|| deployments::missing(name))
 }
 
 /// Size limit of a request at the endpoint, bytes.

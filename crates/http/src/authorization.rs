@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
+use perennial_core::id::ProjectId;
 use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::access::own_run_only;
 use perennial_projects::ProjectState;
+use perennial_release::deployments;
 
 use crate::authentication::Identity;
 use crate::perimeter::Perimeter;
@@ -74,11 +76,8 @@ pub(crate) async fn authorize(
             principal.require(permission, Some(project.id))?;
         }
         Access::Endpoint(permission) => {
-            let name = path_param(parts, "endpoint").await?;
-            // The handler answers for an endpoint that does not exist.
-            if let Some(deployment) = perimeter.app().endpoints.router.find(&name) {
-                principal.require(permission, Some(deployment.project.id))?;
-            }
+            let project = resolve_endpoint(perimeter, parts, principal).await?;
+            principal.require(permission, Some(project))?;
         }
     }
     Ok(())
@@ -93,6 +92,19 @@ async fn resolve_project(perimeter: &Perimeter, parts: &mut Parts, principal: &P
     let parsed = name.parse().map_err(|_| missing())?;
     let project = perimeter.app().projects.get_by_name(&parsed).await?;
     if principal.may(Permission::Read, Some(project.id)) { Ok(project) } else { Err(missing()) }
+}
+
+/// The project of the endpoint that the path names, whether or not its model is loaded. `NotFound` when the caller lacks
+/// read access, so that names do not leak.
+async fn resolve_endpoint(perimeter: &Perimeter, parts: &mut Parts, principal: &Principal) -> Result<ProjectId> {
+    let name = path_param(parts, "endpoint").await?;
+    let app = perimeter.app();
+    let projects = match app.endpoints.router.find(&name) {
+        Some(deployment) => vec![deployment.project.id],
+        None => deployments::projects_with_champion(&app.kernel, &name).await?,
+    };
+    let readable = projects.into_iter().find(|project| principal.may(Permission::Read, Some(*project)));
+    readable.ok_or_else(|| deployments::missing(&name))
 }
 
 async fn path_param(parts: &mut Parts, name: &str) -> Result<String> {

@@ -3,11 +3,12 @@
 pub use perennial_core::entity::Endpoint;
 use std::sync::Arc;
 
-use perennial_core::Result;
+use perennial_core::id::ProjectId;
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::port::prediction::TrafficRole;
+use perennial_core::{Error, Result};
 use perennial_store::endpoints;
 
 use crate::Endpoints;
@@ -77,11 +78,17 @@ impl Endpoints {
     }
 }
 
-/// Whether an endpoint of that name has a champion, on this server or elsewhere.
-pub async fn is_known(kernel: &Kernel, name: &str) -> Result<bool> {
-    let Ok(name) = name.parse::<EndpointName>() else { return Ok(false) };
+/// The projects whose endpoint of that name has a champion, on this server or elsewhere.
+pub async fn projects_with_champion(kernel: &Kernel, name: &str) -> Result<Vec<ProjectId>> {
+    let Ok(name) = name.parse::<EndpointName>() else { return Ok(Vec::new()) };
     let found = endpoints::list_by_name(&mut *kernel.store().read().await?, &name).await?;
-    Ok(found.iter().any(|endpoint| endpoint.champion_number.is_some()))
+    let answering = found.into_iter().filter(|endpoint| endpoint.champion_number.is_some() && !endpoint.is_retired());
+    Ok(answering.map(|endpoint| endpoint.project_id).collect())
+}
+
+/// The error for an endpoint that does not exist, or that the caller may not read.
+pub fn missing(name: &str) -> Error {
+    Error::not_found("endpoint", name.escape_debug()).with_hint("`perennial endpoints` lists them")
 }
 
 impl Endpoints {

@@ -49,18 +49,18 @@ async fn ready(State(state): State<ApiState>) -> Result<Json<Value>, HttpError> 
 }
 
 async fn model(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    Ok(Json(describe(&state, &name, None).await?))
+    Ok(Json(describe(&state, &name, None)?))
 }
 
 async fn model_version(
     State(state): State<ApiState>,
     Path((name, number)): Path<(String, String)>,
 ) -> Result<Json<Value>, HttpError> {
-    Ok(Json(describe(&state, &name, Some(version(&number)?)).await?))
+    Ok(Json(describe(&state, &name, Some(version(&number)?))?))
 }
 
 async fn model_ready(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Json<Value>, HttpError> {
-    find(&state, &name, |_| ()).await?;
+    find(&state, &name, |_| ())?;
     Ok(Json(json!({ "name": name, "ready": true })))
 }
 
@@ -68,12 +68,12 @@ async fn version_ready(
     State(state): State<ApiState>,
     Path((name, number)): Path<(String, String)>,
 ) -> Result<Json<Value>, HttpError> {
-    describe(&state, &name, Some(version(&number)?)).await?;
+    describe(&state, &name, Some(version(&number)?))?;
     Ok(Json(json!({ "name": name, "version": number, "ready": true })))
 }
 
-async fn describe(state: &ApiState, name: &str, number: Option<i64>) -> Result<Value> {
-    find(state, name, |deployment| metadata(deployment, name, number)).await?
+fn describe(state: &ApiState, name: &str, number: Option<i64>) -> Result<Value> {
+    find(state, name, |deployment| metadata(deployment, name, number))?
 }
 
 fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<Value> {

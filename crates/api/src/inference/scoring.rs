@@ -26,7 +26,7 @@ const MLFLOW_VERSION: &str = "3.17.2";
 static MODEL_VERSION: HeaderName = HeaderName::from_static("x-model-version");
 
 pub(super) async fn ping(State(state): State<ApiState>, Path(name): Path<String>) -> Result<Response, HttpError> {
-    super::find(&state, &name, |_| ()).await?;
+    super::find(&state, &name, |_| ())?;
     Ok(([(header::CONTENT_TYPE, "application/json")], "\n").into_response())
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn invocations(
     Extension(RequestStart(began)): Extension<RequestStart>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let bytes_max = super::find(&state, &name, super::body_bytes_max).await?;
+    let bytes_max = super::find(&state, &name, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let media = match media(&parts.headers) {
         Ok(media) => media,

@@ -49,7 +49,7 @@ async fn respond(
     (id, began): (RequestId, Instant),
     request: Request,
 ) -> Result<Response> {
-    let bytes_max = super::find(state, &name, super::body_bytes_max).await?;
+    let bytes_max = super::find(state, &name, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
     let body = body::read(&parts.headers, body, bytes_max).await?;

@@ -130,18 +130,30 @@ async fn a_project_one_may_not_read_looks_like_one_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn an_endpoint_of_another_project_is_not_answered() {
+async fn an_endpoint_of_another_project_is_answered_as_one_that_does_not_exist() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let other =
         server.test.submit(&set(PROJECT_FILE, "project.name", "'trains'").replace("delay", "lag")).await.unwrap();
     let token = server.test.token("guest", Role::Admin, Some(&other)).await.unwrap();
+    // Another server over the same store, which has not opened its endpoints yet.
+    let services = perennial_testkit::TestApp::beside(&server.test).await.unwrap();
+    let router = perennial_api::router(services.app.clone(), Options::default());
+    let unopened = Server { test: services, router, admin: server.admin.clone() };
     for (method, path) in [
         (Method::GET, "/v2/models/delay"),
+        (Method::GET, "/v2/models/delay/ready"),
         (Method::POST, "/v2/models/delay/infer"),
         (Method::POST, "/endpoints/delay/invocations"),
+        (Method::GET, "/endpoints/delay/version"),
     ] {
-        assert_eq!(server.call_as(&token, method, path, Some(json!({}))).await.status, StatusCode::FORBIDDEN, "{path}");
+        for server in [&server, &unopened] {
+            let hidden = server.call_as(&token, method.clone(), path, Some(json!({}))).await;
+            let absent = path.replace("delay", "absent");
+            let absent = server.call_as(&token, method.clone(), &absent, Some(json!({}))).await;
+            assert_eq!((hidden.status, absent.status), (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND), "{path}");
+            assert_eq!(hidden.text().replace("delay", "absent"), absent.text());
+        }
     }
     let index = server.call_as(&token, Method::POST, "/v2/repository/index", None).await;
     assert_eq!(index.json(), json!([]));
