@@ -25,6 +25,10 @@ pub use perennial_store::Page;
 pub const EVENTS_MAX: u32 = 1_000;
 /// The most bytes of a step's log that are returned: its end.
 pub const LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Kinds of events about steps and the release: a few for each step.
+const RUN_EVENTS: [&str; 3] = ["step_started", "decided", "released"];
+/// Kinds of events about loads: one for each file.
+const LOAD_EVENTS: [&str; 2] = ["load_ended", "load_failed"];
 /// Followers poll at this interval even without a notification: another server may execute the run.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -99,6 +103,17 @@ impl Execution {
             let _ = tokio::time::timeout_at(until, woken).await;
         }
     }
+}
+
+/// What a pipeline run did, oldest first: why its steps started, its decision and release, and its first loads. Lines of
+/// logs are left out, so that their number hides nothing.
+pub async fn milestones(caller: &Caller, project: &ProjectState, id: PipelineRunId) -> Result<Vec<EventRecord>> {
+    get(caller, project, id).await?;
+    let mut reader = caller.kernel.store().read().await?;
+    let mut events = table::list_events_of(&mut reader, id, &LOAD_EVENTS, EVENTS_MAX).await?;
+    events.extend(table::list_events_of(&mut reader, id, &RUN_EVENTS, EVENTS_MAX).await?);
+    events.sort_by_key(|event| event.sequence);
+    Ok(events)
 }
 
 /// The newest attempt at a step in a pipeline run, with its log when one was kept.

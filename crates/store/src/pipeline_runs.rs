@@ -129,3 +129,14 @@ pub async fn set_holder(tx: &mut Tx, id: PipelineRunId, holder: Option<&str>) ->
 pub async fn list_events(conn: &mut Conn, id: PipelineRunId, after: i64, limit: u32) -> Result<Vec<EventRecord>> {
     conn.all(sql!("pipeline_runs/list_events"), bind![id, after, i64::from(limit)]).await
 }
+
+/// Events of the given kinds, oldest first, `limit` at most.
+pub async fn list_events_of(
+    conn: &mut Conn,
+    id: PipelineRunId,
+    kinds: &[&str],
+    limit: u32,
+) -> Result<Vec<EventRecord>> {
+    let kinds = Json::from(kinds);
+    conn.all(sql_split!("pipeline_runs/list_events_of"), bind![id, kinds, i64::from(limit)]).await
+}

@@ -1,7 +1,6 @@
 //! A pipeline run: its steps as a graph and a list, why each ran, and their logs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
@@ -75,7 +74,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let id: PipelineRunId = request.param("id", "pipeline run")?;
     let run = pipeline_runs::get(&caller, project, id).await?;
-    let (events, _) = request.app().execution.events(&caller, project, id, 0, Duration::ZERO).await?;
+    let events = pipeline_runs::milestones(&caller, project, id).await?;
     let why = reasons(&events);
     let mut steps = Vec::new();
     for (step, outputs) in pipeline_runs::steps(&caller, project, id).await? {

@@ -19,6 +19,7 @@ on_both! {
     a_pipeline_run_keeps_its_first_start_and_its_end,
     of_two_who_move_a_run_at_once_one_is_refused,
     followers_read_events_in_order,
+    events_are_found_by_their_kind,
     only_a_succeeded_attempt_is_used_again,
     the_newest_good_attempt_of_each_step_comes_in_one_query,
     what_ran_when_a_server_died_is_marked,
@@ -114,6 +115,25 @@ async fn followers_read_events_in_order(db: &Db) {
         events.iter().map(|event| (event.sequence, &event.body)).collect::<Vec<_>>(),
         [(3, &json!({"n": 3})), (4, &json!({"n": 4}))]
     );
+}
+
+async fn events_are_found_by_their_kind(db: &Db) {
+    let project = project(&db.store, "p").await;
+    let id = pipeline_run(&db.store, project.id).await.id;
+    for event in ["step_log", "decided", "step_log", "released", "decided"] {
+        let body = json!({ "line": "decided", "event": event });
+        write_tx!(db.store, tx => { Ok(pipeline_runs::add_event(tx, id, &body, NOW).await?) }).unwrap();
+    }
+    let mut reader = db.store.read().await.unwrap();
+    for (kinds, limit, expected) in [
+        (&["decided", "released"][..], 9, &[2, 4, 5][..]),
+        (&["decided"], 1, &[2]),
+        (&["step_lo"], 9, &[]),
+        (&[], 9, &[]),
+    ] {
+        let found = pipeline_runs::list_events_of(&mut reader, id, kinds, limit).await.unwrap();
+        assert_eq!(found.iter().map(|event| event.sequence).collect::<Vec<_>>(), expected, "{kinds:?}");
+    }
 }
 
 async fn only_a_succeeded_attempt_is_used_again(db: &Db) {
