@@ -36,7 +36,7 @@ pub enum LinkMode {
 /// Blobs by content hash. Cheap to clone; many tasks may call it concurrently.
 ///
 /// Every put is durable when it returns: in a local folder the bytes, the directory entry and new folders are synced. An
-/// interrupted put leaves nothing that a read could find.
+/// interrupted put leaves nothing that a read could find. A put of bytes whose blob is damaged repairs it.
 #[derive(Debug, Clone)]
 pub struct Blobs {
     backend: Backend,

@@ -70,9 +70,23 @@ impl Bucket {
         }
     }
 
+    /// Whether the blob is stored and undamaged. Its bytes are read: a put of the same bytes repairs damage.
+    async fn holds(&self, blob: Blob) -> Result<bool> {
+        if self.size(blob.digest).await? != Some(blob.size_bytes) {
+            return Ok(false);
+        }
+        let mut stored = self.get_stream(blob.digest, None).await?;
+        let mut hasher = blake3::Hasher::new();
+        while let Some(chunk) = stored.try_next().await? {
+            hasher.update(&chunk);
+        }
+        Ok(BlobDigest::from(hasher.finalize()) == blob.digest)
+    }
+
+    /// Uploads `bytes`. One request replaces a damaged blob for the price of asking whether it is stored.
     pub(crate) async fn put_bytes(&self, bytes: Bytes) -> Result<Blob> {
         let blob = Blob { digest: BlobDigest::of(&bytes), size_bytes: bytes.len() as u64 };
-        if self.size(blob.digest).await? != Some(blob.size_bytes) {
+        if blob.size_bytes <= ONE_REQUEST_BYTES || !self.holds(blob).await? {
             self.store.put(&self.key(blob.digest), bytes.into()).await?;
         }
         Ok(blob)
@@ -80,14 +94,14 @@ impl Bucket {
 
     /// Uploads the file at `path`, whose content was `blob`; returns [`Error::Changed`] when it has changed since.
     pub(crate) async fn put_file(&self, path: &Path, blob: Blob) -> Result<()> {
-        if self.size(blob.digest).await? == Some(blob.size_bytes) {
-            return Ok(());
-        }
         let key = self.key(blob.digest);
         if blob.size_bytes <= ONE_REQUEST_BYTES {
             let bytes = tokio::fs::read(path).await.map_err(Error::io(path))?;
             verify_unchanged(path, BlobDigest::of(&bytes), blob)?;
             self.store.put(&key, bytes.into()).await?;
+            return Ok(());
+        }
+        if self.holds(blob).await? {
             return Ok(());
         }
         let mut file = tokio::fs::File::open(path).await.map_err(Error::io(path))?;

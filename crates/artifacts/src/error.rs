@@ -83,7 +83,9 @@ impl From<Error> for perennial_core::Error {
             Error::NotFound(_) => (ErrorCode::NotFound, None),
             Error::Corrupt(_) => (
                 ErrorCode::Corrupt,
-                Some("restore the blob from a backup, or run `perennial doctor` and repeat the step that produced it"),
+                Some(
+                    "repeat the step or the upload that produced it, which stores it again, or restore it from a backup",
+                ),
             ),
             Error::TooLarge { .. } => (ErrorCode::TooLarge, None),
             Error::Changed(_) => (ErrorCode::FileChanged, Some("repeat the command when no process writes the file")),

@@ -52,10 +52,16 @@ impl Folder {
         self.root.join(UNFINISHED).join(uuid::Uuid::now_v7().simple().to_string())
     }
 
-    /// Publishes the complete file at `temporary` under its digest, unless that blob exists.
+    /// Whether the blob is stored and undamaged. Its bytes are read: a put of the same bytes repairs damage.
+    fn holds(&self, blob: Blob) -> Result<bool> {
+        let path = self.path(blob.digest);
+        Ok(files::size(&path)? == Some(blob.size_bytes) && files::hash(&path)?.digest == blob.digest)
+    }
+
+    /// Publishes the complete file at `temporary` under its digest, unless that blob is stored and undamaged.
     pub(crate) fn publish(&self, temporary: &Path, blob: Blob) -> Result<()> {
         let path = self.path(blob.digest);
-        if files::size(&path)? == Some(blob.size_bytes) {
+        if self.holds(blob)? {
             // Another writer synced and renamed it; its directory entry may not be synced yet.
             return files::sync_parent(&path);
         }
@@ -67,9 +73,8 @@ impl Folder {
 
     pub(crate) fn put_bytes(&self, bytes: &[u8]) -> Result<Blob> {
         let blob = Blob { digest: BlobDigest::of(bytes), size_bytes: bytes.len() as u64 };
-        let path = self.path(blob.digest);
-        if files::size(&path)? == Some(blob.size_bytes) {
-            files::sync_parent(&path)?;
+        if self.holds(blob)? {
+            files::sync_parent(&self.path(blob.digest))?;
             return Ok(blob);
         }
         let temporary = self.unfinished();

@@ -162,15 +162,48 @@ async fn damage_in_an_object_store_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_truncated_blob_is_stored_again() {
-    let (folder, blobs) = store();
-    let bytes = noise(4, 1000);
-    let blob = blobs.put_bytes(bytes.clone()).await.unwrap();
-    let path = blob_path(folder.path(), blob.digest);
+async fn a_damaged_blob_is_repaired_by_the_next_put_of_its_bytes() {
+    let (folder, local) = store();
+    let object_store = std::sync::Arc::new(object_store::memory::InMemory::new());
+    let bucket = Blobs::open_store(object_store.clone(), "p").unwrap();
+    // In a bucket a large blob is read before it is uploaded again.
+    for size in [1000, 9_000_000] {
+        let bytes = noise(4, size);
+        let mut flipped = bytes.clone();
+        flipped[0] ^= 1;
+        let file = folder.path().join("file");
+        std::fs::write(&file, &bytes).unwrap();
+        for damaged in [bytes[..500].to_vec(), flipped] {
+            for put in ["bytes", "file", "stream"] {
+                for blobs in [&local, &bucket] {
+                    let blob = blobs.put_bytes(bytes.clone()).await.unwrap();
+                    damage_with(folder.path(), &object_store, blob.digest, &damaged).await;
+                    let again = match put {
+                        "bytes" => blobs.put_bytes(bytes.clone()).await,
+                        "file" => blobs.put_file(&file).await,
+                        _ => blobs.put_stream(stream::iter([Ok(Bytes::from(bytes.clone()))]), u64::MAX).await,
+                    };
+                    assert_eq!(again.unwrap(), blob);
+                    assert_eq!(blobs.get_bytes(blob.digest, u64::MAX).await.unwrap(), bytes, "{put} of {size} bytes");
+                }
+            }
+        }
+    }
+}
+
+/// Replaces the stored bytes of a blob in both stores.
+async fn damage_with(
+    root: &Path,
+    objects: &std::sync::Arc<object_store::memory::InMemory>,
+    digest: BlobDigest,
+    bytes: &[u8],
+) {
+    let path = blob_path(root, digest);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    std::fs::write(&path, &bytes[..500]).unwrap();
-    blobs.put_bytes(bytes.clone()).await.unwrap();
-    assert_eq!(blobs.get_bytes(blob.digest, 1000).await.unwrap(), bytes);
+    std::fs::write(path, bytes).unwrap();
+    let name = digest.to_string();
+    let key = object_store::path::Path::from(format!("p/{}/{name}", &name[..2]));
+    object_store::ObjectStoreExt::put(objects.as_ref(), &key, bytes.to_vec().into()).await.unwrap();
 }
 
 #[tokio::test]
