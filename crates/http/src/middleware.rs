@@ -107,7 +107,7 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
 }
 
 /// A place among the requests in flight. It belongs to the work of the request, and is given back when that ends: a
-/// change goes on when its client disconnects.
+/// change continues when its client disconnects.
 struct InFlightPermit(InFlight);
 
 impl Drop for InFlightPermit {

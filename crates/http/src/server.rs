@@ -119,7 +119,7 @@ async fn accept(
 }
 
 /// Answers the requests of one connection until its peer closes it, the server stops, or it was idle for `idle_max`. A
-/// response that the peer does not read is given up after `idle_max`, too.
+/// response that the peer leaves unread is given up after `idle_max`, too.
 async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: I,
     peer: SocketAddr,

@@ -1,4 +1,4 @@
-//! A stream that gives up on a peer that does not read.
+//! A stream that gives up on a peer that leaves its bytes unread.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
