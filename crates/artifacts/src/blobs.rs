@@ -139,6 +139,12 @@ impl Blobs {
         }
     }
 
+    /// The digest and size of a file, which is not stored.
+    pub async fn hash_file(path: &Path) -> Result<Blob> {
+        let path = path.to_owned();
+        blocking(move || files::hash(&path)).await
+    }
+
     /// Stores the bytes of the stream, at most `limit_bytes`.
     pub async fn put_stream<S>(&self, mut incoming: S, limit_bytes: u64) -> Result<Blob>
     where

@@ -92,6 +92,8 @@ ids! {
     PipelineRunId, "pipeline run";
     /// Names one attempt at a step.
     StepRunId, "step run";
+    /// Names a runner job: a command that a runner executes. A durable job has a [`JobId`].
+    RunnerJobId, "runner job";
     /// Names a decision.
     DecisionId, "decision";
     /// Names a promotion.

@@ -25,6 +25,7 @@ use perennial_store::dataset_versions;
 use perennial_store::{lineage, step_runs};
 use serde_json::json;
 
+pub(crate) use command::cancel_job;
 pub use evaluate::find as find_evidence;
 pub use evaluate::{Evidence, ModelFacts};
 pub use model::{ModelReference, load as load_model};

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use perennial_core::port::runner::{Limits, Runner};
-use perennial_runners::LocalRunner;
+use perennial_core::id::RunnerJobId;
+use perennial_core::port::runner::{Environment, JobIsolation, JobSpec, Limits, run_to_end};
+use perennial_runners::{LocalPaths, LocalRunner};
 
 /// Longer than any test: a test kills the process before.
 const ENDLESS: Duration = Duration::from_mins(10);
@@ -78,25 +79,34 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 child.wait()?;
             }
         }
-        // Runs a step that leaves a child running, as a server would, until it is killed.
-        ["serve", folder, log] => serve(folder.into(), log.into())?,
+        // Runs a job, as a server would, and prints its id first.
+        ["serve", folder, log, jobs, argv @ ..] => serve(argv, folder.into(), log.into(), Path::new(jobs))?,
         other => Err(format!("unknown: {other:?}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn serve(folder: PathBuf, log: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn serve(argv: &[&str], folder: PathBuf, log: PathBuf, jobs: &Path) -> Result<(), Box<dyn Error>> {
     let this = std::env::current_exe()?;
-    let words = [this.to_string_lossy().as_ref(), "leave", "session", "wait"].map(str::to_owned);
-    let command = perennial_core::port::runner::Command {
-        argv: words.into(),
-        folder: folder.clone(),
+    let (path, readable) = (Vec::new(), Vec::new());
+    let job = JobSpec {
+        id: RunnerJobId::generate(),
+        argv: argv.iter().map(|&word| word.to_owned()).collect(),
+        folder,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
         env: BTreeMap::new(),
-        readable: Vec::new(),
+        environment: Environment { digest: "system".to_owned(), lock: None, path, readable, reproducible: false },
+        isolation: JobIsolation::Full,
         limits: Limits::default(),
         log,
     };
-    LocalRunner::new(&this, &folder, "").run(command).await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", job.id)?;
+    out.flush()?;
+    let paths = LocalPaths { launcher: &this, jobs, cache: jobs, programs: "" };
+    // A step that ignores SIGTERM outlives the server.
+    run_to_end(&LocalRunner::new(paths).grace(ENDLESS), job).await?;
     Ok(())
 }

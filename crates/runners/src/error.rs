@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use perennial_core::ErrorCode;
+use perennial_core::id::RunnerJobId;
 
 /// The result inside this crate.
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -25,9 +26,12 @@ pub(crate) enum Error {
     /// The step's folder does not exist.
     #[error("the step's folder `{0}` does not exist")]
     NoFolder(PathBuf),
-    /// The launcher could not start the command.
-    #[error("the command could not start: {0}")]
-    Start(String),
+    /// There is no job of this id.
+    #[error("job `{0}` does not exist")]
+    NoJob(RunnerJobId),
+    /// The job has not ended.
+    #[error("job `{0}` is still running")]
+    Running(RunnerJobId),
     /// The launcher ended without a report.
     #[error("the step's launcher ended without a report ({0})")]
     Launcher(String),
@@ -86,9 +90,8 @@ impl From<Error> for perennial_core::Error {
                 "install the program, correct `run`, or name the environment that has it with `env`",
             ),
             Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => (ErrorCode::Internal, ""),
-            Error::Start(_) => {
-                (ErrorCode::StepFailed, "check that the program is built for this machine and may be executed")
-            }
+            Error::NoJob(_) => (ErrorCode::NotFound, ""),
+            Error::Running(_) => (ErrorCode::WrongState, "cancel it first"),
             Error::NoPython | Error::Python { .. } => (
                 ErrorCode::NotReady,
                 "install Python 3 with its `venv` module, and `uv` for speed; `perennial doctor` shows the programs found",

@@ -1,21 +1,23 @@
 //! The launcher: a small process between server and step.
 //!
-//! It reads one line of JSON from standard input, the [`LaunchSpec`], runs the command, and prints one line of
-//! JSON, the [`LaunchReport`]. It ends the step early when its standard input closes: the server cancelled the
-//! step or died.
+//! It reads one line of JSON from standard input, the [`LaunchSpec`], runs the command, and prints
+//! [`LaunchReport`]s, one line of JSON each. It ends the step early when more input comes, because the server cancels
+//! the step, or when its standard input closes, because the server died.
 
 pub(crate) mod isolation;
 mod output;
-mod process_tree;
+pub(crate) mod process_tree;
 mod supervise;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use perennial_core::port::runner::{Limits, Outcome};
+use perennial_core::port::runner::{JobEnd, Limits};
 use serde::{Deserialize, Serialize};
+
+use crate::records;
 
 /// The first argument that starts the binary as launcher: `perennial __launch`.
 pub const LAUNCH_ARGUMENT: &str = "__launch";
@@ -43,16 +45,18 @@ pub(crate) struct LaunchSpec {
     pub(crate) log: PathBuf,
     /// Size limit of the log; output beyond it is dropped, which the log says in its last line.
     pub(crate) log_max_bytes: u64,
+    /// File that receives the [`JobEnd`] as JSON, for a server that is restarted before it reads the report.
+    pub(crate) end: PathBuf,
 }
 
-/// The result of a launch.
+/// A change that the launcher reports.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LaunchReport {
-    /// The command ran and ended.
-    Ended(Outcome),
-    /// The command could not start.
-    Failed(String),
+    /// The command has started.
+    Started,
+    /// The job has ended: the last report.
+    Ended(JobEnd),
 }
 
 /// Runs the launcher; returns the process's exit status.
@@ -61,16 +65,25 @@ pub(crate) enum LaunchReport {
 pub fn launch_main() -> i32 {
     // The server's setting for its own memory must not be inherited by a step's programs.
     let _ = rustix::thread::disable_transparent_huge_pages(false);
-    let report = match read_spec() {
-        Ok(spec) => match supervise::run(&spec) {
-            Ok(outcome) => LaunchReport::Ended(outcome),
-            Err(error) => LaunchReport::Failed(error.to_string()),
-        },
-        Err(error) => LaunchReport::Failed(format!("cannot read the launch specification: {error}")),
+    let end = match read_spec() {
+        Ok(spec) => {
+            let end = supervise::run(&spec).unwrap_or_else(|error| JobEnd::NotStarted(error.to_string()));
+            // Without it, a restarted server takes the job for one that ended with the server before.
+            let _ = records::write(&spec.end, &end);
+            end
+        }
+        Err(error) => JobEnd::NotStarted(format!("cannot read the launch specification: {error}")),
     };
-    // Fails when the server died.
-    let written = serde_json::to_writer(io::stdout(), &report);
-    i32::from(written.is_err())
+    i32::from(report(&LaunchReport::Ended(end)).is_err())
+}
+
+/// Prints a report; fails when the server died.
+fn report(report: &LaunchReport) -> io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    let mut out = io::stdout();
+    out.write_all(&line)?;
+    out.flush()
 }
 
 fn read_spec() -> io::Result<LaunchSpec> {

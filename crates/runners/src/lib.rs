@@ -9,6 +9,7 @@ mod error;
 mod launch;
 mod local;
 mod program;
+mod records;
 
 pub use launch::{LAUNCH_ARGUMENT, launch_main};
-pub use local::LocalRunner;
+pub use local::{LocalPaths, LocalRunner};

@@ -1,50 +1,75 @@
-//! Runs steps as child processes on this machine.
+//! Runs jobs as child processes on this machine.
 
+mod job;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use perennial_core::id::RunnerJobId;
+use perennial_core::port::runner::{
+    Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobSpec, JobWatch, PathAccess, Runner,
+};
+use tokio::process::Child;
+use tokio::task::JoinSet;
 
 use crate::environment::Environments;
 use crate::error::{Error, Result};
-use crate::launch::{LAUNCH_ARGUMENT, LaunchReport, LaunchSpec};
+use crate::launch::{LAUNCH_ARGUMENT, LaunchSpec, isolation};
 use crate::program::{self, DEFAULT_PATH};
+use crate::records::{JobRecord, Records, TOKEN_VARIABLE};
+use job::LocalJob;
 
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Size limit of a step's log, bytes.
+/// Size limit of a job's log, bytes.
 const LOG_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Size limit of the launcher's report, bytes.
-const REPORT_MAX_BYTES: u64 = 64 * 1024;
+/// Where a local runner finds and keeps its files.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalPaths<'a> {
+    /// The binary that is called with [`LAUNCH_ARGUMENT`].
+    pub launcher: &'a Path,
+    /// Folder of the records of jobs, the runner's own.
+    pub jobs: &'a Path,
+    /// Folder of locks and environments, which several runners may share.
+    pub cache: &'a Path,
+    /// Folders of the programs that environments are created with, as in the variable `PATH`.
+    pub programs: &'a str,
+}
 
-/// Runs steps as child processes, each under its own launcher.
+/// Runs jobs as child processes, each under its own launcher.
 ///
-/// A command that sets no `PATH`, `HOME`, `TMPDIR` or `LANG` gets defaults: the system's folders of programs, and
-/// a temporary folder that is removed after the step.
+/// Jobs end with the server: a launcher ends its job when the runner is dropped or the server's process dies.
+/// [`adopt`](Runner::adopt) kills what is left of them.
 pub struct LocalRunner {
     launcher: PathBuf,
     temporary: PathBuf,
     grace: Duration,
     log_max_bytes: u64,
-    environments: Arc<Environments>,
+    environments: Environments,
+    records: Records,
+    jobs: Mutex<HashMap<RunnerJobId, Arc<LocalJob>>>,
+    /// One task per job, which holds the launcher's standard input; dropping the runner ends all.
+    supervisors: Mutex<JoinSet<()>>,
 }
 
 impl LocalRunner {
-    /// Creates a runner. `launcher` is the binary to call with [`LAUNCH_ARGUMENT`]; `cache` is the folder of locks
-    /// and environments, which are created with the programs on `path` (folders as in the variable `PATH`).
-    pub fn new(launcher: &Path, cache: &Path, path: &str) -> Self {
+    /// Creates a runner.
+    pub fn new(paths: LocalPaths<'_>) -> Self {
         Self {
-            launcher: launcher.to_owned(),
+            launcher: paths.launcher.to_owned(),
             temporary: std::env::temp_dir(),
             grace: GRACE,
             log_max_bytes: LOG_MAX_BYTES,
-            environments: Arc::new(Environments::new(cache, path)),
+            environments: Environments::new(paths.cache, paths.programs),
+            records: Records::new(paths.jobs),
+            jobs: Mutex::default(),
+            supervisors: Mutex::default(),
         }
     }
 
@@ -55,73 +80,101 @@ impl LocalRunner {
         self
     }
 
-    /// Sets the size limit of a step's log, bytes.
+    /// Sets the size limit of a job's log, bytes.
     #[must_use]
     pub fn log_max_bytes(mut self, log_max_bytes: u64) -> Self {
         self.log_max_bytes = log_max_bytes;
         self
     }
 
-    fn launch_spec(&self, command: Command) -> Result<LaunchSpec> {
-        let Command { argv, folder, mut env, readable, limits, log } = command;
-        let Some(name) = argv.first() else {
+    fn launch_spec(&self, job: JobSpec) -> Result<LaunchSpec> {
+        let Some(name) = job.argv.first() else {
             return Err(Error::NoCommand);
         };
         // The launcher's working directory may differ, so the path must be absolute.
-        let folder = folder.canonicalize().map_err(|_| Error::NoFolder(folder))?;
-        let path = env.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
-        let program = program::find(name, path, &folder)?;
+        let folder = job.folder.canonicalize().map_err(|_| Error::NoFolder(job.folder.clone()))?;
         let temporary = self.temporary.join(format!("perennial-step-{}", uuid::Uuid::now_v7().simple()));
-        let temporary_text = temporary.to_string_lossy();
+        let mut env: HashMap<String, String> =
+            job.env.iter().map(|(name, value)| (name.clone(), value.resolve(&folder))).collect();
+        let path = env.entry("PATH".to_owned()).or_insert_with(|| search_path(&job.environment.path));
+        let program = program::find(name, path, &folder)?;
         for name in ["HOME", "TMPDIR"] {
-            env.entry(name.to_owned()).or_insert_with(|| temporary_text.clone().into_owned());
+            env.entry(name.to_owned()).or_insert_with(|| temporary.to_string_lossy().into_owned());
         }
         env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
         Ok(LaunchSpec {
             program,
-            argv,
+            readable: readable(&job),
+            argv: job.argv,
             folder,
-            env,
-            readable,
+            env: env.into_iter().collect(),
             temporary,
-            limits,
+            limits: job.limits,
             grace: self.grace,
-            log,
+            log: job.log,
             log_max_bytes: self.log_max_bytes,
+            end: self.records.end_path(job.id),
         })
     }
 
-    async fn launch(&self, command: Command) -> Result<Outcome> {
-        let spec = self.launch_spec(command)?;
-        let failed = |error: std::io::Error| Error::Launcher(error.to_string());
-        let mut line = serde_json::to_vec(&spec).map_err(|error| failed(error.into()))?;
-        line.push(b'\n');
-        let mut launcher = tokio::process::Command::new(&self.launcher)
+    /// Starts the launcher of a new job and records its process.
+    fn launch(&self, id: RunnerJobId) -> Result<Child> {
+        let token = uuid::Uuid::new_v4().simple().to_string();
+        let launcher = tokio::process::Command::new(&self.launcher)
             .arg(LAUNCH_ARGUMENT)
             .env_clear()
+            .env(TOKEN_VARIABLE, &token)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .map_err(Error::io(&self.launcher))?;
-        // The launcher ends the step when its standard input closes: when this future is dropped or this process
-        // dies.
-        let mut stdin_guard = launcher.stdin.take();
-        let mut report = Vec::new();
-        if let Some(stdin) = stdin_guard.as_mut() {
-            stdin.write_all(&line).await.map_err(failed)?;
-            stdin.flush().await.map_err(failed)?;
-        }
-        if let Some(stdout) = launcher.stdout.take() {
-            stdout.take(REPORT_MAX_BYTES).read_to_end(&mut report).await.map_err(failed)?;
-        }
-        drop(stdin_guard);
-        let status = launcher.wait().await.map_err(failed)?;
-        match serde_json::from_slice(&report) {
-            Ok(LaunchReport::Ended(outcome)) => Ok(outcome),
-            Ok(LaunchReport::Failed(reason)) => Err(Error::Start(reason)),
-            Err(_) => Err(Error::Launcher(status.to_string())),
-        }
+        let pid = launcher.id().ok_or_else(|| Error::Launcher("it ended at once".to_owned()))?;
+        // Until it has the specification, the launcher does nothing and ends with this process.
+        self.records.put(id, &JobRecord::of(pid, token)?)?;
+        Ok(launcher)
+    }
+
+    fn start(&self, id: RunnerJobId, spec: &LaunchSpec) -> Result<()> {
+        let launcher = self.launch(id)?;
+        let job = Arc::new(LocalJob::default());
+        let supervise = job::supervise(
+            job.clone(),
+            launcher,
+            serde_json::to_vec(spec).map_err(|error| Error::Launcher(error.to_string()))?,
+        );
+        self.jobs().insert(id, job);
+        let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        while supervisors.try_join_next().is_some() {}
+        supervisors.spawn(supervise);
+        Ok(())
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<RunnerJobId, Arc<LocalJob>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, id: RunnerJobId) -> Option<Arc<LocalJob>> {
+        self.jobs().get(&id).cloned()
+    }
+
+    /// A job that this runner did not submit, from its record.
+    fn recorded(&self, id: RunnerJobId) -> Result<Option<JobEnd>> {
+        if self.records.exists(id) { Ok(self.records.end(id)) } else { Err(Error::NoJob(id)) }
+    }
+}
+
+/// The folders of programs: the environment's, then the system's.
+fn search_path(environment: &[PathBuf]) -> String {
+    let folders: Vec<String> = environment.iter().map(|folder| folder.display().to_string()).collect();
+    folders.iter().map(String::as_str).chain([DEFAULT_PATH]).collect::<Vec<_>>().join(":")
+}
+
+/// The paths that the job may read beside its folder and the system's.
+fn readable(job: &JobSpec) -> Vec<PathBuf> {
+    match job.isolation {
+        JobIsolation::Full => job.environment.readable.clone(),
+        JobIsolation::ReadAll => vec![PathBuf::from("/")],
     }
 }
 
@@ -139,7 +192,72 @@ impl Runner for LocalRunner {
         Ok(self.environments.prepare(spec, environment).await?)
     }
 
-    async fn run(&self, command: Command) -> perennial_core::Result<Outcome> {
-        Ok(self.launch(command).await?)
+    fn needs_stored_inputs(&self) -> bool {
+        false
+    }
+
+    async fn submit(&self, job: JobSpec) -> perennial_core::Result<()> {
+        let id = job.id;
+        let spec = self.launch_spec(job)?;
+        if self.records.create(id)? {
+            let started = self.start(id, &spec);
+            if started.is_err() {
+                // The job never existed; the error of the start is the one to report.
+                let _ = self.records.remove(id);
+            }
+            started?;
+        }
+        Ok(())
+    }
+
+    async fn watch(&self, id: RunnerJobId) -> perennial_core::Result<Box<dyn JobWatch>> {
+        if let Some(job) = self.find(id) {
+            return Ok(Box::new(job.watch()));
+        }
+        let end = self.recorded(id)?.unwrap_or(JobEnd::EndedWithServer);
+        Ok(Box::new(LocalJob::ended(end).watch()))
+    }
+
+    async fn cancel(&self, id: RunnerJobId) -> perennial_core::Result<()> {
+        match self.find(id) {
+            Some(job) => job.cancel(),
+            None => {
+                self.recorded(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, id: RunnerJobId) -> perennial_core::Result<Adoption> {
+        if let Some(job) = self.find(id) {
+            return Ok(job.end().map_or(Adoption::Running, Adoption::Ended));
+        }
+        if let Some(end) = self.recorded(id)? {
+            return Ok(Adoption::Ended(end));
+        }
+        let records = self.records.clone();
+        let end = tokio::task::spawn_blocking(move || -> Result<JobEnd> {
+            if let Some(record) = records.process(id) {
+                record.kill();
+            }
+            // A launcher that was about to end wrote it meanwhile.
+            let end = records.end(id).unwrap_or(JobEnd::EndedWithServer);
+            records.put_end(id, &end)?;
+            Ok(end)
+        });
+        Ok(Adoption::Ended(end.await.map_err(Error::Worker)??))
+    }
+
+    async fn forget(&self, id: RunnerJobId) -> perennial_core::Result<()> {
+        let is_running = self.find(id).is_some_and(|job| job.end().is_none());
+        if is_running {
+            return Err(Error::Running(id).into());
+        }
+        self.jobs().remove(&id);
+        Ok(self.records.remove(id)?)
+    }
+
+    fn access(&self, job: &JobSpec, path: &Path) -> PathAccess {
+        isolation::access(&[&job.folder], &readable(job), path)
     }
 }

@@ -10,7 +10,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_data::{Engine, EngineOptions};
 use perennial_http::Slices;
 use perennial_kernel::Services;
-use perennial_runners::LocalRunner;
+use perennial_runners::{LocalPaths, LocalRunner};
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::Store;
 
@@ -76,7 +76,12 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         store,
         blobs: Blobs::open(&below("blobs")).map_err(Error::from)?,
         data: Arc::new(engine),
-        runner: Arc::new(LocalRunner::new(&launcher, &cache_folder(data), &path)),
+        runner: Arc::new(LocalRunner::new(LocalPaths {
+            launcher: &launcher,
+            jobs: &data.join("runner"),
+            cache: &cache_folder(data),
+            programs: &path,
+        })),
         trainer: Arc::new(BuiltInTrainers),
         trainers: &TRAINERS,
         models: Arc::new(Runtime::new(perennial_serving::find_library())),

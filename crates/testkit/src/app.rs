@@ -20,7 +20,7 @@ use perennial_store::{Options, Store, endpoints as endpoint_rows, model_versions
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fakes::{FakeData, FakeTrainer, FixedClock, NoRunner};
+use crate::fakes::{FakeData, FakeRunner, FakeTrainer, FixedClock};
 use crate::models::TestModel;
 
 /// The wall clock at the start of a test: 2013-06-01T00:00:00Z.
@@ -108,7 +108,7 @@ impl TestApp {
             store,
             blobs,
             data: data.clone(),
-            runner: Arc::new(NoRunner),
+            runner: Arc::new(FakeRunner::default()),
             trainer: trainer.clone(),
             trainers: &crate::fakes::TRAINERS,
             models: Arc::new(Runtime::new(None)),

@@ -1,3 +1,4 @@
 //! Suites that every implementation of a port passes, the fakes of [`crate::fakes`] included.
 
 pub mod data;
+pub mod runner;

@@ -1,15 +1,14 @@
 //! Fakes of ports whose real implementations would link DataFusion or start processes.
 
 mod data;
+mod runner;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use perennial_config::TrainerSpec;
 use perennial_core::clock::Clock;
 use perennial_core::frame::Frame;
-use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
@@ -18,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::models::TestModel;
 
 pub use data::{Call, FakeData};
+pub use runner::{FakeCluster, FakeRunner};
 
 /// The trainers a project file may name.
 pub static TRAINERS: LazyLock<Vec<TrainerSpec>> =
@@ -41,29 +41,6 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn wall_ms(&self) -> i64 {
         self.0.load(Ordering::Acquire)
-    }
-}
-
-/// A runner that runs nothing.
-pub struct NoRunner;
-
-#[async_trait]
-impl Runner for NoRunner {
-    fn name(&self) -> &'static str {
-        "none"
-    }
-
-    async fn resolve(&self, _: &EnvironmentSpec, _: &str) -> Result<Environment> {
-        let (path, readable) = (Vec::new(), Vec::new());
-        Ok(Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: true })
-    }
-
-    async fn prepare(&self, _: &EnvironmentSpec, _: &Environment) -> Result<Environment> {
-        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
-    }
-
-    async fn run(&self, _: Command) -> Result<Outcome> {
-        Err(Error::new(ErrorCode::NotReady, "this runner runs nothing"))
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
-use perennial_core::port::runner::{self, Runner};
-use perennial_runners::LocalRunner;
+use perennial_core::id::RunnerJobId;
+use perennial_core::port::runner;
+use perennial_runners::{LocalPaths, LocalRunner};
 use serde_json::json;
 
 use crate::client::Client;
@@ -96,16 +97,23 @@ async fn isolated() -> Result<String> {
     let place = tempfile::tempdir()?;
     let folder = place.path().join("work");
     std::fs::create_dir(&folder)?;
-    let local = LocalRunner::new(&std::env::current_exe()?, &place.path().join("cache"), "");
-    let command = runner::Command {
+    let launcher = std::env::current_exe()?;
+    let (jobs, cache) = (place.path().join("jobs"), place.path().join("cache"));
+    let local = LocalRunner::new(LocalPaths { launcher: &launcher, jobs: &jobs, cache: &cache, programs: "" });
+    let (path, readable) = (Vec::new(), Vec::new());
+    let job = runner::JobSpec {
+        id: RunnerJobId::generate(),
         argv: vec!["true".to_owned()],
         folder,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
         env: BTreeMap::new(),
-        readable: Vec::new(),
+        environment: runner::Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: false },
+        isolation: runner::JobIsolation::Full,
         limits: runner::Limits::default(),
         log: place.path().join("log"),
     };
-    Ok(local.run(command).await?.isolation)
+    Ok(runner::run_to_end(&local, job).await?.outcome()?.isolation)
 }
 
 /// The team's server, if one is configured: whether it answers and accepts the token.

@@ -1,12 +1,12 @@
 //! The ports that no page calls, unlinked; of the data engine, the files a project declares and the quarantine alone
 //! answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
-use perennial_core::id::LoadId;
+use perennial_core::id::{LoadId, RunnerJobId};
 use perennial_core::model::Signature;
 use perennial_core::port::data::{
     CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
@@ -14,7 +14,7 @@ use perennial_core::port::data::{
 };
 use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
-use perennial_core::port::runner::{Command, Environment, EnvironmentSpec, Outcome, Runner};
+use perennial_core::port::runner::{Adoption, Environment, EnvironmentSpec, JobSpec, JobWatch, PathAccess, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::task::TaskKind;
@@ -129,8 +129,32 @@ impl Runner for Unlinked {
         unlinked()
     }
 
-    async fn run(&self, _: Command) -> Result<Outcome> {
+    fn needs_stored_inputs(&self) -> bool {
+        false
+    }
+
+    async fn submit(&self, _: JobSpec) -> Result<()> {
         unlinked()
+    }
+
+    async fn watch(&self, _: RunnerJobId) -> Result<Box<dyn JobWatch>> {
+        unlinked()
+    }
+
+    async fn cancel(&self, _: RunnerJobId) -> Result<()> {
+        unlinked()
+    }
+
+    async fn adopt(&self, _: RunnerJobId) -> Result<Adoption> {
+        unlinked()
+    }
+
+    async fn forget(&self, _: RunnerJobId) -> Result<()> {
+        unlinked()
+    }
+
+    fn access(&self, _: &JobSpec, _: &Path) -> PathAccess {
+        PathAccess::Denied
     }
 }
 

@@ -1,15 +1,23 @@
 //! Runners: where a step's command executes.
+//!
+//! ```text
+//! submit ─▶ queued ─▶ started ─▶ ended        watch: events up to the end
+//!              └──────────┴─▶ cancel ─▶ ended  adopt: the same after a restart of the server
+//! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::blob::BlobDigest;
+use crate::error::{Error, ErrorCode, Result};
+use crate::id::RunnerJobId;
+use crate::path::RelativePath;
 
-/// Limits of one attempt.
+/// Limits of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall time.
@@ -20,21 +28,86 @@ pub struct Limits {
     pub cpus: Option<f64>,
 }
 
-/// One command to execute.
+/// A command to execute, with everything it needs.
+///
+/// The command runs in a working folder. On the server this is [`folder`](Self::folder), which has the inputs and
+/// receives the outputs; a runner on other machines brings the inputs there by digest and the outputs back.
 #[derive(Debug, Clone)]
-pub struct Command {
+pub struct JobSpec {
+    /// Its id, chosen by the caller: submitting the same id again does not start a second job.
+    pub id: RunnerJobId,
     /// Program and arguments; no shell.
     pub argv: Vec<String>,
-    /// The step's clean folder: working directory, readable and writable.
+    /// The working folder on the server, readable and writable for the job.
     pub folder: PathBuf,
-    /// The whole environment; nothing is inherited.
-    pub env: BTreeMap<String, String>,
-    /// Paths the step may read beside its folder and the system's libraries: its environment.
-    pub readable: Vec<PathBuf>,
+    /// The files that are in the working folder before the start, by content.
+    pub inputs: Vec<JobInput>,
+    /// Paths in the working folder at which files or folders are expected after the end.
+    pub outputs: Vec<RelativePath>,
+    /// The environment variables; the job inherits none. A runner adds `PATH`, `HOME`, `TMPDIR` and `LANG` where they are
+    /// missing.
+    pub env: BTreeMap<String, EnvValue>,
+    /// The prepared environment; its programs come first on `PATH`.
+    pub environment: Environment,
+    /// The paths that the job may access.
+    pub isolation: JobIsolation,
     /// Limits.
     pub limits: Limits,
-    /// File that receives standard output and error, line by line, as they are written.
+    /// File on the server that receives standard output and error, line by line, as they are written.
     pub log: PathBuf,
+}
+
+/// A file in the working folder of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobInput {
+    /// Its path.
+    pub path: RelativePath,
+    /// Its content.
+    pub digest: BlobDigest,
+    /// Whether it may be executed.
+    pub is_executable: bool,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// A text.
+    Text(String),
+    /// The absolute path of the working folder.
+    Folder,
+    /// The absolute path of a file or folder in the working folder.
+    InFolder(RelativePath),
+}
+
+impl EnvValue {
+    /// The variable's value for a job that runs in `folder`.
+    pub fn resolve(&self, folder: &Path) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Folder => folder.display().to_string(),
+            Self::InFolder(path) => folder.join(path).display().to_string(),
+        }
+    }
+}
+
+/// The paths that a job may access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobIsolation {
+    /// It writes in its working folder, and reads beside it its environment and the system's programs.
+    Full,
+    /// It may read every file of the machine.
+    ReadAll,
+}
+
+/// The access that an isolated job has to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathAccess {
+    /// None.
+    Denied,
+    /// Reading and executing.
+    Read,
+    /// Writing, too.
+    Write,
 }
 
 /// The environment that a step declares.
@@ -64,7 +137,7 @@ pub struct Environment {
     pub reproducible: bool,
 }
 
-/// How an attempt ended.
+/// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exit {
@@ -76,11 +149,11 @@ pub enum Exit {
     TimeLimit,
     /// Stopped at its memory limit.
     MemoryLimit,
-    /// Stopped because the pipeline run was cancelled.
+    /// Stopped because it was cancelled.
     Cancelled,
 }
 
-/// How an attempt ended and what it used.
+/// How a command ended and what it used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// How it ended.
@@ -93,19 +166,113 @@ pub struct Outcome {
     pub isolation: String,
 }
 
-/// Executes steps.
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobEnd {
+    /// Its command ran and ended.
+    Exited(Outcome),
+    /// Its command could not start, for this reason.
+    NotStarted(String),
+    /// It ended with the server that submitted it, at an unknown point.
+    EndedWithServer,
+}
+
+impl JobEnd {
+    /// The outcome of the command; an error when it did not run to an end.
+    pub fn outcome(self) -> Result<Outcome> {
+        match self {
+            Self::Exited(outcome) => Ok(outcome),
+            Self::NotStarted(reason) => {
+                Err(Error::new(ErrorCode::StepFailed, format!("the command could not start: {reason}"))
+                    .with_hint("check that the program is built for this machine and may be executed"))
+            }
+            Self::EndedWithServer => {
+                Err(Error::new(ErrorCode::NotReady, "the job ended with the server that ran it")
+                    .with_hint("run it again"))
+            }
+        }
+    }
+}
+
+/// A change of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunnerJobEvent {
+    /// The command has started.
+    Started,
+    /// The job has ended: its last event.
+    Ended(JobEnd),
+}
+
+/// The events of one job.
+#[async_trait]
+pub trait JobWatch: Send {
+    /// Waits for the next event; `None` after [`RunnerJobEvent::Ended`]. Dropping the future loses no event.
+    async fn next(&mut self) -> Result<Option<RunnerJobEvent>>;
+}
+
+/// The state of a job after a restart of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Adoption {
+    /// It runs on: watch it.
+    Running,
+    /// It has ended.
+    Ended(JobEnd),
+}
+
+/// Executes commands as jobs.
+///
+/// A job belongs to its runner, not to the caller: it runs on when no one watches it. What the runner knows of a job
+/// survives a restart of the server until the job is forgotten.
 #[async_trait]
 pub trait Runner: Send + Sync {
     /// Its name in records: `local`.
     fn name(&self) -> &'static str;
 
-    /// Resolves an environment to its lock and digest; quick when it was resolved before.
+    /// Resolves an environment to its lock and digest; fast when it was resolved before.
     /// `program` is the first word of the command.
     async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment>;
 
     /// Installs a resolved environment, once.
     async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> Result<Environment>;
 
-    /// Runs the command to its end. Dropping the future kills the whole process tree.
-    async fn run(&self, command: Command) -> Result<Outcome>;
+    /// Whether the blobs of all inputs must be stored before a job is submitted. A runner that reads the working folder
+    /// on the server does not need them.
+    fn needs_stored_inputs(&self) -> bool;
+
+    /// Starts a job, or queues it. A job of the same id that was submitted before is left as it is.
+    async fn submit(&self, job: JobSpec) -> Result<()>;
+
+    /// The events of a job, from its start. Many callers may watch a job, during and after its run; dropping a watch does
+    /// not affect the job. Fails with NotFound for an unknown job.
+    async fn watch(&self, id: RunnerJobId) -> Result<Box<dyn JobWatch>>;
+
+    /// Requests the end of a job, which [`watch`](Self::watch) then reports as cancelled. A job that has ended stays as it
+    /// is. Fails with NotFound for an unknown job.
+    async fn cancel(&self, id: RunnerJobId) -> Result<()>;
+
+    /// Takes over a job that was submitted before a restart of the server: afterwards it either runs and can be watched,
+    /// or no process of it is left. Fails with NotFound for an unknown job.
+    async fn adopt(&self, id: RunnerJobId) -> Result<Adoption>;
+
+    /// Removes what is stored of a job that has ended. Forgetting an unknown job succeeds.
+    async fn forget(&self, id: RunnerJobId) -> Result<()>;
+
+    /// The access to `path` that the isolation of `job` gives, to explain a denied access. It does not depend on the
+    /// permissions of the file.
+    fn access(&self, job: &JobSpec, path: &Path) -> PathAccess;
+}
+
+/// Submits a job, waits for its end and forgets it. A job whose future is dropped runs on.
+pub async fn run_to_end(runner: &dyn Runner, job: JobSpec) -> Result<JobEnd> {
+    let id = job.id;
+    runner.submit(job).await?;
+    let mut watch = runner.watch(id).await?;
+    while let Some(event) = watch.next().await? {
+        if let RunnerJobEvent::Ended(end) = event {
+            runner.forget(id).await?;
+            return Ok(end);
+        }
+    }
+    Err(Error::new(ErrorCode::Internal, format!("job `{id}` has no end")))
 }

@@ -1,12 +1,15 @@
 //! What a server before this one left of pipeline runs.
 
-use perennial_core::Result;
 use perennial_core::entity::{PipelineRun, RunUpdate, StepRun};
-use perennial_core::id::{PipelineRunId, RunId};
+use perennial_core::id::{PipelineRunId, RunId, RunnerJobId};
+use perennial_core::port::runner::{Adoption, Runner};
 use perennial_core::state::{Lifecycle, PipelineRunEvent, PipelineRunState, RunStatus, StepRunState};
-use perennial_kernel::{Caller, LedgerEvent, access};
+use perennial_core::{ErrorCode, Result};
+use perennial_kernel::{Caller, Kernel, LedgerEvent, access};
 use perennial_store::{Tx, pipeline_runs, runs, step_runs};
 use perennial_tracking::RunSealer;
+
+use crate::steps::cancel_job;
 
 /// Marks the pipeline runs that a previous server left behind as interrupted and returns them, to be resumed. Called
 /// before this server accepts requests, so that every open run belongs to another server.
@@ -14,6 +17,7 @@ pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
     let open = pipeline_runs::list_open(&mut *caller.kernel.store().read().await?).await?;
     let mut left = Vec::new();
     for run in open.into_iter().filter(|run| run.holder.as_deref() != Some(&caller.kernel.server.to_string())) {
+        end_jobs(&caller.kernel, run.id).await?;
         let (id, state, at_ms) = (run.id, run.state, caller.kernel.services.clock.wall_ms());
         let sealer = tracked_sealer(caller, &run).await?;
         caller
@@ -53,6 +57,31 @@ pub(super) async fn tracked_sealer(caller: &Caller, run: &PipelineRun) -> Result
 /// The tracked run of an attempt that has not ended.
 fn running(attempt: &StepRun) -> Option<RunId> {
     attempt.run_id.filter(|_| attempt.state == StepRunState::Running)
+}
+
+/// Ends what is left of the jobs of interrupted attempts: a resumed run starts new attempts. Best effort: an error is
+/// logged.
+async fn end_jobs(kernel: &Kernel, run: PipelineRunId) -> Result<()> {
+    let runner = &*kernel.services.runner;
+    let attempts = step_runs::list(&mut *kernel.store().read().await?, run).await?;
+    let is_left =
+        |attempt: &&StepRun| attempt.state == StepRunState::Running && attempt.runner.as_deref() == Some(runner.name());
+    for attempt in attempts.iter().filter(is_left) {
+        if let Err(error) = end_job(runner, RunnerJobId::from(attempt.id.uuid())).await {
+            tracing::warn!(step_run.id = %attempt.id, error = error.chain(), "cannot end the job of an interrupted step");
+        }
+    }
+    Ok(())
+}
+
+async fn end_job(runner: &dyn Runner, id: RunnerJobId) -> Result<()> {
+    match runner.adopt(id).await {
+        Ok(Adoption::Running) => cancel_job(runner, id).await,
+        Ok(Adoption::Ended(_)) => runner.forget(id).await,
+        // It was interrupted before its command started.
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Ends the tracked runs of interrupted attempts as killed and revokes their tokens; returns the events to record.

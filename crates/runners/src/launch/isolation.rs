@@ -6,6 +6,7 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
     RulesetStatus, Scope, path_beneath_rules,
 };
+use perennial_core::port::runner::PathAccess;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, set_capabilities, set_capabilities_secure_bits,
 };
@@ -67,6 +68,20 @@ pub(crate) fn drop_capabilities() -> rustix::io::Result<()> {
     set_capabilities_secure_bits(CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED)?;
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+}
+
+/// The access to `path` of a process isolated with `writable` folders and `readable` paths.
+pub(crate) fn access(writable: &[&Path], readable: &[PathBuf], path: &Path) -> PathAccess {
+    let below = |folder: &Path| folder.canonicalize().is_ok_and(|folder| path.starts_with(folder));
+    let is_writable = writable.iter().any(|folder| below(folder))
+        || DEVICES.iter().any(|device| below(Path::new(device)))
+        || below(Path::new(SHARED_MEMORY));
+    let is_readable = || readable.iter().any(|path| below(path)) || SYSTEM.iter().any(|path| below(Path::new(path)));
+    match is_writable {
+        true => PathAccess::Write,
+        false if is_readable() => PathAccess::Read,
+        false => PathAccess::Denied,
+    }
 }
 
 /// Isolates this thread and all processes it will start. They may write below `writable`, read and execute below

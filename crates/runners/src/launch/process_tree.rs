@@ -1,11 +1,11 @@
-//! The process tree below this process, read from `/proc`.
+//! Process trees, read from `/proc`.
 
 use std::collections::HashMap;
 use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A descendant of this process.
+/// A process of a tree.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
     pid: Pid,
@@ -17,10 +17,14 @@ pub(super) struct Member {
 
 /// Every descendant of this process, without zombies.
 pub(super) fn members() -> Vec<Member> {
-    let this = std::process::id() as i32;
+    members_below(std::process::id() as i32)
+}
+
+/// Every descendant of the process `root`, without zombies.
+fn members_below(root: i32) -> Vec<Member> {
     let mut parents = None;
     let mut found = Vec::new();
-    let mut pending = vec![this];
+    let mut pending = vec![root];
     while let Some(parent) = pending.pop() {
         // Kernels built without lists of children need a scan of all processes.
         let children = match children_of(parent) {
@@ -77,9 +81,18 @@ pub(super) fn proportional_memory(members: &[Member]) -> u64 {
     members.iter().map(|member| proportional(member.pid).unwrap_or(member.resident_bytes)).sum()
 }
 
-/// Sends `signal` to every process of the tree.
+/// Sends `signal` to every descendant of this process.
 pub(super) fn signal(signal: Signal) {
-    for member in members() {
+    send(&members(), signal);
+}
+
+/// Sends SIGKILL to every descendant of the process `root`.
+pub(crate) fn kill_below(root: Pid) {
+    send(&members_below(root.as_raw_nonzero().get()), Signal::KILL);
+}
+
+fn send(members: &[Member], signal: Signal) {
+    for member in members {
         // Fails when the process has ended.
         let _ = kill_process(member.pid, signal);
     }

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use perennial_core::port::runner::{Exit, Outcome};
+use perennial_core::port::runner::{Exit, JobEnd, Outcome};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setrlimit,
     setsid, wait,
@@ -18,7 +18,7 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::output::Log;
-use super::{LaunchSpec, isolation, process_tree};
+use super::{LaunchReport, LaunchSpec, isolation, process_tree, report};
 
 /// Intervals between checks of memory and time: the first one, doubled up to the longest one.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(4);
@@ -39,38 +39,45 @@ enum Event {
     Ended(Pid, WaitStatus),
     /// No process is left.
     NoneLeft,
-    /// The server cancelled the step or died.
+    /// The server cancels the step.
     Cancelled,
+    /// The server died.
+    ServerDied,
 }
 
 /// Runs the command to its end.
-pub(super) fn run(spec: &LaunchSpec) -> io::Result<Outcome> {
+pub(super) fn run(spec: &LaunchSpec) -> io::Result<JobEnd> {
     // A new session receives no signals of the terminal; fails when this process leads a session already.
     let _ = setsid();
     // Orphans of the step become children of this process, so that it can end them.
     set_child_subreaper(Some(getpid()))?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     DirBuilder::new().mode(0o700).create(&spec.temporary).map_err(|error| named(&spec.temporary, &error))?;
-    let outcome = supervise(spec);
+    let end = supervise(spec);
     let _ = fs::remove_dir_all(&spec.temporary);
-    outcome
+    end
 }
 
-fn supervise(spec: &LaunchSpec) -> io::Result<Outcome> {
+fn supervise(spec: &LaunchSpec) -> io::Result<JobEnd> {
     let mut log = Log::open(&spec.log, spec.log_max_bytes).map_err(|error| named(&spec.log, &error))?;
     let (output, input) = io::pipe()?;
     let started = Instant::now();
     let (main, isolation) = start(spec, &input)?;
     drop(input);
+    // Fails when the server died, which `watch_stdin` reports.
+    let _ = report(&LaunchReport::Started);
     let (sender, events) = mpsc::channel();
     let follow = thread::spawn(move || log.follow(output));
     watch_children(sender.clone());
     watch_stdin(sender);
-    let (exit, peak_memory_bytes) = watch(spec, main, started, &events);
+    let (end, peak_memory_bytes) = watch(spec, main, started, &events);
     let wall_ms = started.elapsed().as_millis() as i64;
     // Every process that writes has ended, so the output ends.
     let _ = follow.join();
-    Ok(Outcome { exit, wall_ms, peak_memory_bytes, isolation })
+    Ok(match end {
+        End::Exit(exit) => JobEnd::Exited(Outcome { exit, wall_ms, peak_memory_bytes, isolation }),
+        End::ServerDied => JobEnd::EndedWithServer,
+    })
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -141,32 +148,39 @@ fn watch_children(sender: Sender<Event>) {
     });
 }
 
-/// Sends an event when standard input closes: the server keeps the other end open while the step may run.
+/// Sends an event when the server cancels the step, by any input, or dies: it keeps standard input open.
 fn watch_stdin(sender: Sender<Event>) {
     thread::spawn(move || {
         let mut byte = [0];
-        loop {
+        let event = loop {
             match io::stdin().lock().read(&mut byte) {
-                Ok(1..) => {}
+                Ok(1..) => break Event::Cancelled,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => break,
+                Ok(0) | Err(_) => break Event::ServerDied,
             }
-        }
-        let _ = sender.send(Event::Cancelled);
+        };
+        let _ = sender.send(event);
     });
 }
 
+/// Why the step ends.
+enum End {
+    Exit(Exit),
+    ServerDied,
+}
+
 /// Waits for the end of the main process or a limit, then ends the rest of the tree.
-fn watch(spec: &LaunchSpec, main: Pid, started: Instant, events: &Receiver<Event>) -> (Exit, Option<u64>) {
+fn watch(spec: &LaunchSpec, main: Pid, started: Instant, events: &Receiver<Event>) -> (End, Option<u64>) {
     let mut peak = 0;
     let mut interval = CHECK_INTERVAL_MIN;
-    let exit = loop {
+    let reason = loop {
         match events.recv_timeout(interval) {
-            Ok(Event::Ended(pid, status)) if pid == main => break exit_of(status),
+            Ok(Event::Ended(pid, status)) if pid == main => break End::Exit(exit_of(status)),
             Ok(Event::Ended(..)) => continue,
-            Ok(Event::Cancelled) => break Exit::Cancelled,
+            Ok(Event::Cancelled) => break End::Exit(Exit::Cancelled),
+            Ok(Event::ServerDied) => break End::ServerDied,
             // `watch_children` reports the end of the main process before `NoneLeft`.
-            Ok(Event::NoneLeft) | Err(RecvTimeoutError::Disconnected) => break Exit::Signal(0),
+            Ok(Event::NoneLeft) | Err(RecvTimeoutError::Disconnected) => break End::Exit(Exit::Signal(0)),
             Err(RecvTimeoutError::Timeout) => {}
         }
         interval = (interval * 2).min(CHECK_INTERVAL_MAX);
@@ -178,18 +192,18 @@ fn watch(spec: &LaunchSpec, main: Pid, started: Instant, events: &Receiver<Event
             .memory_bytes
             .is_some_and(|limit| now > limit && process_tree::proportional_memory(&members) > limit)
         {
-            break Exit::MemoryLimit;
+            break End::Exit(Exit::MemoryLimit);
         }
         if spec.limits.time.is_some_and(|limit| started.elapsed() >= limit) {
-            break Exit::TimeLimit;
+            break End::Exit(Exit::TimeLimit);
         }
     };
-    match exit {
-        Exit::Code(_) | Exit::Signal(_) => end(main, Duration::ZERO, LINGER, events),
-        Exit::MemoryLimit => end(main, Duration::ZERO, Duration::ZERO, events),
-        Exit::TimeLimit | Exit::Cancelled => end(main, spec.grace, Duration::ZERO, events),
+    match &reason {
+        End::Exit(Exit::Code(_) | Exit::Signal(_)) => end(main, Duration::ZERO, LINGER, events),
+        End::Exit(Exit::MemoryLimit) => end(main, Duration::ZERO, Duration::ZERO, events),
+        End::Exit(Exit::TimeLimit | Exit::Cancelled) | End::ServerDied => end(main, spec.grace, Duration::ZERO, events),
     }
-    (exit, (peak > 0).then_some(peak))
+    (reason, (peak > 0).then_some(peak))
 }
 
 fn exit_of(status: WaitStatus) -> Exit {
@@ -223,7 +237,7 @@ fn none_left(events: &Receiver<Event>, time: Duration) -> bool {
     loop {
         match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
             Ok(Event::NoneLeft) => return true,
-            Ok(Event::Ended(..) | Event::Cancelled) => {}
+            Ok(Event::Ended(..) | Event::Cancelled | Event::ServerDied) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
         }
     }

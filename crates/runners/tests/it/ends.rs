@@ -1,5 +1,8 @@
 use perennial_core::ErrorCode;
-use perennial_core::port::runner::{Exit, Runner};
+use perennial_core::id::RunnerJobId;
+use perennial_core::port::runner::{Exit, JobEnd, Runner, RunnerJobEvent};
+
+use perennial_runners::LocalRunner;
 
 use crate::{PROBE, TestStep, is_alive, wait_until};
 
@@ -22,7 +25,7 @@ async fn a_fatal_signal_is_reported() {
 #[tokio::test]
 async fn standard_input_is_empty() {
     let step = TestStep::new();
-    assert_eq!(step.run(step.command(&["cat"])).await.exit, Exit::Code(0));
+    assert_eq!(step.run(step.job(&["cat"])).await.exit, Exit::Code(0));
 }
 
 #[tokio::test]
@@ -36,7 +39,7 @@ async fn the_working_directory_is_the_steps_folder() {
 async fn a_program_in_the_folder_is_found_by_its_path() {
     let step = TestStep::new();
     std::fs::copy(PROBE, step.folder().join("own")).unwrap();
-    assert_eq!(step.run(step.command(&["./own", "exit", "3"])).await.exit, Exit::Code(3));
+    assert_eq!(step.run(step.job(&["./own", "exit", "3"])).await.exit, Exit::Code(3));
 }
 
 #[tokio::test]
@@ -51,7 +54,7 @@ async fn a_command_that_cannot_start_reports_the_reason() {
         (&["./text"], ErrorCode::StepFailed, "program `./text` was not found in the step's folder"),
     ];
     for (argv, code, message) in cases {
-        let error = step.runner().run(step.command(argv)).await.unwrap_err();
+        let error = step.try_run(step.job(argv)).await.unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(error.message().starts_with(message), "{error}");
         assert!(error.hint().is_some());
@@ -59,7 +62,8 @@ async fn a_command_that_cannot_start_reports_the_reason() {
     // Executable, but of an unknown format.
     std::fs::write(&text, [0, 1, 2]).unwrap();
     std::fs::set_permissions(&text, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let error = step.runner().run(step.command(&["./text"])).await.unwrap_err();
+    let error = step.try_run(step.job(&["./text"])).await.unwrap().outcome().unwrap_err();
+    assert_eq!(error.code(), ErrorCode::StepFailed);
     assert!(error.message().starts_with("the command could not start: `"), "{error}");
 }
 
@@ -79,17 +83,42 @@ async fn every_process_of_a_step_ends_with_the_step() {
     }
 }
 
+/// Starts a job that leaves a process running, `how` the probe does; returns the process's id.
+async fn start(step: &TestStep, runner: &LocalRunner, how: &str) -> (RunnerJobId, u32) {
+    let job = step.probe(&["leave", how, "wait"]);
+    let id = job.id;
+    runner.submit(job).await.unwrap();
+    assert_eq!(runner.watch(id).await.unwrap().next().await.unwrap(), Some(RunnerJobEvent::Started));
+    wait_until("the step runs", || left_behind(step).is_some());
+    (id, left_behind(step).unwrap())
+}
+
 #[tokio::test]
-async fn dropping_the_future_ends_the_process_tree() {
+async fn cancelling_a_job_ends_the_process_tree() {
     for how in ["child", "session"] {
         let step = TestStep::new();
         let runner = step.runner();
-        let run = runner.run(step.probe(&["leave", how, "wait"]));
-        tokio::select! {
-            outcome = run => panic!("ended by itself: {outcome:?}"),
-            () = async { while left_behind(&step).is_none() { tokio::task::yield_now().await } } => {}
-        }
-        let pid = left_behind(&step).unwrap();
+        let (id, pid) = start(&step, &runner, how).await;
+        runner.cancel(id).await.unwrap();
+        let mut watch = runner.watch(id).await.unwrap();
+        assert_eq!(watch.next().await.unwrap(), Some(RunnerJobEvent::Started));
+        let Some(RunnerJobEvent::Ended(JobEnd::Exited(outcome))) = watch.next().await.unwrap() else {
+            panic!("no end")
+        };
+        assert_eq!(outcome.exit, Exit::Cancelled);
+        assert!(!is_alive(pid));
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_runner_ends_the_process_tree() {
+    for how in ["child", "session"] {
+        let step = TestStep::new();
+        let runner = step.runner();
+        let (_, pid) = start(&step, &runner, how).await;
+        drop(runner);
+        // The task that holds the launcher's input is dropped by the runtime.
+        tokio::task::yield_now().await;
         wait_until("the process tree ended", || !is_alive(pid));
     }
 }
@@ -97,8 +126,7 @@ async fn dropping_the_future_ends_the_process_tree() {
 #[test]
 fn steps_end_when_their_server_is_killed() {
     let step = TestStep::new();
-    let mut server =
-        std::process::Command::new(PROBE).arg("serve").args([step.folder(), step.outside("log")]).spawn().unwrap();
+    let (mut server, _) = step.serve(&[PROBE, "leave", "session", "wait"]);
     wait_until("the step runs", || left_behind(&step).is_some());
     let pid = left_behind(&step).unwrap();
     assert!(is_alive(pid));

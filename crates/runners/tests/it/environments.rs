@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use perennial_core::ErrorCode;
-use perennial_core::port::runner::{Environment, EnvironmentSpec, Exit, Runner};
+use perennial_core::port::runner::{Environment, EnvironmentSpec, Exit, Runner, run_to_end};
 use perennial_runners::LocalRunner;
 
 use crate::{PROBE, TestStep};
@@ -19,8 +19,7 @@ fn test_python() -> PathBuf {
 
 /// A runner that finds only the programs in `folders`.
 fn runner(step: &TestStep, folders: &[&Path]) -> LocalRunner {
-    let path = std::env::join_paths(folders).unwrap();
-    LocalRunner::new(Path::new(PROBE), &step.outside("cache"), path.to_str().unwrap())
+    step.runner_with(std::env::join_paths(folders).unwrap().to_str().unwrap())
 }
 
 /// A folder that contains only a `python3`, which starts `target`.
@@ -35,10 +34,9 @@ fn only_python(step: &TestStep, target: &Path) -> PathBuf {
 
 /// Runs `code` as a step in the environment.
 async fn run_python(step: &TestStep, runner: &LocalRunner, environment: &Environment, code: &str) -> (Exit, String) {
-    let mut command = step.command(&["python", "-c", code]);
-    command.env.insert("PATH".to_owned(), std::env::join_paths(&environment.path).unwrap().into_string().unwrap());
-    command.readable.clone_from(&environment.readable);
-    (runner.run(command).await.unwrap().exit, step.log())
+    let mut job = step.job(&["python", "-c", code]);
+    job.environment = environment.clone();
+    (run_to_end(runner, job).await.unwrap().outcome().unwrap().exit, step.log())
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
-use perennial_core::port::runner::{Command, Exit, Outcome};
+use perennial_core::port::runner::{EnvValue, Exit, JobSpec, Outcome, PathAccess, Runner};
 
 use crate::TestStep;
 
@@ -12,8 +12,8 @@ fn kernel_isolates() -> bool {
 }
 
 /// Runs a step that attempts a forbidden access: denied if the kernel supports isolation, else recorded as `none`.
-async fn denied(step: &TestStep, command: Command) {
-    let outcome = step.run(command).await;
+async fn denied(step: &TestStep, job: JobSpec) {
+    let outcome = step.run(job).await;
     if kernel_isolates() {
         assert!(outcome.isolation.starts_with("landlock v"), "{outcome:?}");
         assert_eq!(outcome.exit, Exit::Code(1), "{}", step.log());
@@ -23,8 +23,8 @@ async fn denied(step: &TestStep, command: Command) {
     }
 }
 
-async fn allowed(step: &TestStep, command: Command) -> Outcome {
-    let outcome = step.run(command).await;
+async fn allowed(step: &TestStep, job: JobSpec) -> Outcome {
+    let outcome = step.run(job).await;
     assert_eq!(outcome.exit, Exit::Code(0), "{}", step.log());
     outcome
 }
@@ -84,7 +84,11 @@ async fn a_readable_path_can_be_read_but_not_written() {
     let package = step.outside("environment");
     std::fs::create_dir(&package).unwrap();
     std::fs::write(package.join("module"), "code").unwrap();
-    let with_package = |words: &[&str]| Command { readable: vec![package.clone()], ..step.probe(words) };
+    let with_package = |words: &[&str]| {
+        let mut job = step.probe(words);
+        job.environment.readable.push(package.clone());
+        job
+    };
     let module = package.join("module");
     allowed(&step, with_package(&["read", text(&module)])).await;
     assert_eq!(step.log(), "code\n");
@@ -102,7 +106,7 @@ async fn the_servers_environment_in_proc_is_not_readable() {
 async fn the_systems_programs_and_devices_can_be_used() {
     let step = TestStep::new();
     let script = "ls /usr/bin >/dev/null && echo x >/dev/null && head -c 1 /dev/urandom >/dev/null && cat /proc/self/stat >/dev/null";
-    allowed(&step, step.command(&["sh", "-c", script])).await;
+    allowed(&step, step.job(&["sh", "-c", script])).await;
 }
 
 #[tokio::test]
@@ -117,10 +121,10 @@ async fn the_temporary_folder_is_private_and_removed_after_the_step() {
 #[tokio::test]
 async fn a_step_inherits_no_variable_of_the_server() {
     let step = TestStep::new();
-    let mut command = step.probe(&["env"]);
-    command.env.insert("PERENNIAL_STEP".to_owned(), "train".to_owned());
-    command.env.insert("TMPDIR".to_owned(), "/chosen".to_owned());
-    allowed(&step, command).await;
+    let mut job = step.probe(&["env"]);
+    job.env.insert("PERENNIAL_STEP".to_owned(), EnvValue::Text("train".to_owned()));
+    job.env.insert("TMPDIR".to_owned(), EnvValue::Text("/chosen".to_owned()));
+    allowed(&step, job).await;
     let log = step.log();
     let mut names: Vec<&str> = log.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
@@ -148,4 +152,38 @@ async fn a_read_only_file_cannot_be_written() {
     let outcome = step.run(step.probe(&["write", "shared"])).await;
     assert_eq!(outcome.exit, Exit::Code(1));
     assert_eq!(std::fs::read_to_string(&shared).unwrap(), "input");
+}
+
+#[tokio::test]
+async fn variables_may_name_the_working_folder_and_paths_in_it() {
+    let step = TestStep::new();
+    let mut job = step.probe(&["env"]);
+    job.env.insert("HOME".to_owned(), EnvValue::Folder);
+    job.env.insert("INPUT".to_owned(), EnvValue::InFolder("inputs/rows.parquet".parse().unwrap()));
+    allowed(&step, job).await;
+    let folder = step.folder().canonicalize().unwrap();
+    for line in [format!("HOME={}", folder.display()), format!("INPUT={}/inputs/rows.parquet", folder.display())] {
+        assert!(step.log().lines().any(|found| found == line), "{line}: {}", step.log());
+    }
+}
+
+#[test]
+fn the_access_to_a_path_is_that_of_the_isolation() {
+    let step = TestStep::new();
+    let (package, runner) = (step.outside("environment"), step.runner());
+    std::fs::create_dir(&package).unwrap();
+    let mut job = step.probe(&["env"]);
+    job.environment.readable.push(package.clone());
+    let folder = step.folder().canonicalize().unwrap();
+    let cases = [
+        (folder.join("output"), PathAccess::Write),
+        ("/dev/null".into(), PathAccess::Write),
+        (package.canonicalize().unwrap().join("module"), PathAccess::Read),
+        ("/usr/bin/env".into(), PathAccess::Read),
+        (step.outside("secret"), PathAccess::Denied),
+        ("/etc/shadow".into(), PathAccess::Denied),
+    ];
+    for (path, expected) in cases {
+        assert_eq!(runner.access(&job, &path), expected, "{}", path.display());
+    }
 }

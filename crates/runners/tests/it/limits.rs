@@ -11,9 +11,9 @@ fn time(limit: Duration) -> Limits {
 #[tokio::test]
 async fn a_step_over_its_time_limit_is_stopped() {
     let step = TestStep::new();
-    let mut command = step.probe(&["sleep"]);
-    command.limits = time(Duration::from_millis(100));
-    let outcome = step.run(command).await;
+    let mut job = step.probe(&["sleep"]);
+    job.limits = time(Duration::from_millis(100));
+    let outcome = step.run(job).await;
     assert_eq!(outcome.exit, Exit::TimeLimit);
     assert!((100..60_000).contains(&outcome.wall_ms), "{outcome:?}");
 }
@@ -22,9 +22,9 @@ async fn a_step_over_its_time_limit_is_stopped() {
 async fn a_step_receives_sigterm_before_sigkill() {
     let step = TestStep::new();
     let script = "trap 'echo tidied; exit 0' TERM; echo ready; while :; do sleep 600 & wait; done";
-    let mut command = step.command(&["sh", "-c", script]);
-    command.limits = time(Duration::from_millis(300));
-    let outcome = step.run(command).await;
+    let mut job = step.job(&["sh", "-c", script]);
+    job.limits = time(Duration::from_millis(300));
+    let outcome = step.run(job).await;
     assert_eq!(outcome.exit, Exit::TimeLimit);
     assert_eq!(step.log(), "ready\ntidied\n");
 }
@@ -33,9 +33,9 @@ async fn a_step_receives_sigterm_before_sigkill() {
 async fn a_step_that_ignores_sigterm_is_killed_with_its_processes() {
     let step = TestStep::new();
     let script = "trap '' TERM; setsid sleep 600 & echo $!; while :; do :; done";
-    let mut command = step.command(&["sh", "-c", script]);
-    command.limits = time(Duration::from_millis(200));
-    assert_eq!(step.run(command).await.exit, Exit::TimeLimit);
+    let mut job = step.job(&["sh", "-c", script]);
+    job.limits = time(Duration::from_millis(200));
+    assert_eq!(step.run(job).await.exit, Exit::TimeLimit);
     assert!(!is_alive(step.log().trim().parse().unwrap()));
 }
 
@@ -43,9 +43,9 @@ async fn a_step_that_ignores_sigterm_is_killed_with_its_processes() {
 async fn a_step_over_its_memory_limit_is_stopped() {
     let step = TestStep::new();
     let limit = 64 << 20;
-    let mut command = step.probe(&["eat", "4000000000"]);
-    command.limits.memory_bytes = Some(limit);
-    let outcome = step.run(command).await;
+    let mut job = step.probe(&["eat", "4000000000"]);
+    job.limits.memory_bytes = Some(limit);
+    let outcome = step.run(job).await;
     assert_eq!(outcome.exit, Exit::MemoryLimit);
     assert!(outcome.peak_memory_bytes.unwrap() > limit);
     assert_eq!(step.log(), "", "stopped before it had allocated everything");
@@ -55,19 +55,19 @@ async fn a_step_over_its_memory_limit_is_stopped() {
 async fn memory_of_child_processes_counts() {
     let step = TestStep::new();
     let script = format!("{} eat 4000000000", crate::PROBE);
-    let mut command = step.command(&["sh", "-c", &format!("{script} & wait; echo survived")]);
-    command.readable = vec![crate::PROBE.into()];
-    command.limits.memory_bytes = Some(64 << 20);
-    assert_eq!(step.run(command).await.exit, Exit::MemoryLimit);
+    let mut job = step.job(&["sh", "-c", &format!("{script} & wait; echo survived")]);
+    job.environment.readable = vec![crate::PROBE.into()];
+    job.limits.memory_bytes = Some(64 << 20);
+    assert_eq!(step.run(job).await.exit, Exit::MemoryLimit);
     assert_eq!(step.log(), "");
 }
 
 #[tokio::test]
 async fn a_step_within_its_limits_completes_and_its_peak_is_reported() {
     let step = TestStep::new();
-    let mut command = step.probe(&["eat", "100000000"]);
-    command.limits = Limits { time: Some(Duration::from_mins(1)), memory_bytes: Some(1 << 30), cpus: Some(1.0) };
-    let outcome = step.run(command).await;
+    let mut job = step.probe(&["eat", "100000000"]);
+    job.limits = Limits { time: Some(Duration::from_mins(1)), memory_bytes: Some(1 << 30), cpus: Some(1.0) };
+    let outcome = step.run(job).await;
     assert_eq!(outcome.exit, Exit::Code(0));
     assert!(outcome.peak_memory_bytes.unwrap() > 1 << 20, "{outcome:?}");
 }
@@ -76,9 +76,9 @@ async fn a_step_within_its_limits_completes_and_its_peak_is_reported() {
 async fn processors_are_limited() {
     for (cpus, seen) in [(1.0, "1"), (0.5, "1")] {
         let step = TestStep::new();
-        let mut command = step.probe(&["cpus"]);
-        command.limits.cpus = Some(cpus);
-        step.run(command).await;
+        let mut job = step.probe(&["cpus"]);
+        job.limits.cpus = Some(cpus);
+        step.run(job).await;
         assert_eq!(step.log().trim(), seen);
     }
 }
@@ -86,8 +86,8 @@ async fn processors_are_limited() {
 #[tokio::test]
 async fn a_limit_of_more_processors_than_exist_gives_all_of_them() {
     let step = TestStep::new();
-    let mut command = step.probe(&["cpus"]);
-    command.limits.cpus = Some(10_000.0);
-    step.run(command).await;
+    let mut job = step.probe(&["cpus"]);
+    job.limits.cpus = Some(10_000.0);
+    step.run(job).await;
     assert_eq!(step.log().trim(), std::thread::available_parallelism().unwrap().to_string());
 }

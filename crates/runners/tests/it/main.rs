@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod adoption;
+mod conformance;
 mod ends;
 mod environments;
 mod isolation;
@@ -9,11 +11,15 @@ mod limits;
 mod output;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use perennial_core::port::runner::{Command, Limits, Outcome, Runner};
-use perennial_runners::LocalRunner;
+use perennial_core::Result;
+use perennial_core::id::RunnerJobId;
+use perennial_core::port::runner::{Environment, JobEnd, JobIsolation, JobSpec, Limits, Outcome, run_to_end};
+use perennial_runners::{LocalPaths, LocalRunner};
 use tempfile::TempDir;
 
 /// The binary of the launcher and of the misbehaving steps.
@@ -44,30 +50,59 @@ impl TestStep {
         std::fs::read_to_string(self.outside("log")).unwrap_or_default()
     }
 
-    fn command(&self, argv: &[&str]) -> Command {
-        Command {
+    fn job(&self, argv: &[&str]) -> JobSpec {
+        JobSpec {
+            id: RunnerJobId::generate(),
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             folder: self.folder(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             env: BTreeMap::new(),
-            readable: Vec::new(),
+            environment: system(),
+            isolation: JobIsolation::Full,
             limits: Limits::default(),
             log: self.outside("log"),
         }
     }
 
     /// The command that starts the probe with `words`.
-    fn probe(&self, words: &[&str]) -> Command {
-        self.command(&[&[PROBE], words].concat())
+    fn probe(&self, words: &[&str]) -> JobSpec {
+        self.job(&[&[PROBE], words].concat())
     }
 
     fn runner(&self) -> LocalRunner {
-        let path = std::env::var("PATH").unwrap();
-        LocalRunner::new(Path::new(PROBE), &self.outside("cache"), &path).grace(Duration::from_millis(200))
+        self.runner_with(&std::env::var("PATH").unwrap())
     }
 
-    async fn run(&self, command: Command) -> Outcome {
-        self.runner().run(command).await.unwrap()
+    /// A runner whose environments use the programs in the folders of `programs`.
+    fn runner_with(&self, programs: &str) -> LocalRunner {
+        let (launcher, jobs, cache) = (Path::new(PROBE), &self.outside("jobs"), &self.outside("cache"));
+        LocalRunner::new(LocalPaths { launcher, jobs, cache, programs }).grace(Duration::from_millis(200))
     }
+
+    /// Starts a server that runs a command; returns the job's id, too.
+    fn serve(&self, argv: &[&str]) -> (Child, RunnerJobId) {
+        let mut command = Command::new(PROBE);
+        command.arg("serve").args([self.folder(), self.outside("log"), self.outside("jobs")]).args(argv);
+        let mut server = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut id = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut id).unwrap();
+        (server, id.trim().parse().unwrap())
+    }
+
+    async fn run(&self, job: JobSpec) -> Outcome {
+        self.try_run(job).await.unwrap().outcome().unwrap()
+    }
+
+    async fn try_run(&self, job: JobSpec) -> Result<JobEnd> {
+        run_to_end(&self.runner(), job).await
+    }
+}
+
+/// The programs of the machine.
+fn system() -> Environment {
+    let (path, readable) = (Vec::new(), Vec::new());
+    Environment { digest: "system".to_owned(), lock: None, path, readable, reproducible: false }
 }
 
 /// Whether a process exists and is not a zombie.

@@ -1,4 +1,4 @@
-use perennial_core::port::runner::Runner;
+use perennial_core::port::runner::{Exit, run_to_end};
 
 use crate::TestStep;
 
@@ -22,7 +22,7 @@ async fn a_last_line_without_newline_is_kept() {
 async fn the_log_can_be_read_while_the_step_runs() {
     let step = TestStep::new();
     let runner = step.runner();
-    let run = runner.run(step.command(&["sh", "-c", "echo first; exec sleep 600"]));
+    let run = run_to_end(&runner, step.job(&["sh", "-c", "echo first; exec sleep 600"]));
     tokio::select! {
         outcome = run => panic!("ended by itself: {outcome:?}"),
         () = async { while step.log() != "first\n" { tokio::task::yield_now().await } } => {}
@@ -33,8 +33,8 @@ async fn the_log_can_be_read_while_the_step_runs() {
 async fn a_full_log_ends_with_a_notice_and_the_step_continues() {
     let step = TestStep::new();
     let runner = step.runner().log_max_bytes(1_000);
-    let outcome = runner.run(step.probe(&["flood", "5000000"])).await.unwrap();
-    assert_eq!(outcome.exit, perennial_core::port::runner::Exit::Code(0));
+    let end = run_to_end(&runner, step.probe(&["flood", "5000000"])).await.unwrap();
+    assert_eq!(end.outcome().unwrap().exit, Exit::Code(0));
     let log = step.log();
     assert!(log.ends_with("[the log is full: further output was dropped]\n"), "{log}");
     assert!(log.len() < 1_100);

@@ -1,11 +1,11 @@
 //! Follows a step's log while it grows, and emits its lines as events.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
 use perennial_core::name::StepName;
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use crate::pipelines::{Context, PipelineEvent};
@@ -24,7 +24,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Emits each line of the log at `place` soon after it is written, until `ended` completes.
 pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut ended: oneshot::Receiver<()>) {
-    let mut log = None;
+    let mut log: Option<File> = None;
     let mut lines = Lines::default();
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
@@ -34,9 +34,13 @@ pub(super) async fn follow(context: &Context, step: &StepName, place: &Path, mut
         };
         if log.is_none() {
             // The file exists once the step has started.
-            log = File::open(place).ok();
+            log = File::open(place).await.ok();
         }
-        while let Some(read) = log.as_mut().and_then(|log| log.read(&mut chunk).ok()).filter(|read| *read > 0) {
+        while let Some(log) = &mut log {
+            let read = log.read(&mut chunk).await.unwrap_or_default();
+            if read == 0 {
+                break;
+            }
             for line in lines.push(&chunk[..read]) {
                 context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
             }
