@@ -93,6 +93,22 @@ fn a_running_and_a_waiting_run_of_a_server_are_cancelled_by_id() {
 }
 
 #[test]
+fn a_step_of_a_killed_server_has_ended_when_the_next_server_answers() {
+    // Its launcher waits some seconds for a step that ignores the request to end; the next server does not wait.
+    let stubborn = ENDLESS.replace("echo $$; sleep 1000", "trap '' TERM; echo $$; while :; do sleep 1000; done");
+    let place = Place::with_file(&stubborn);
+    let server = Server::up(&place, &[]);
+    let (mut run, _output, process) = begin(&place, &["run"]);
+    // The command would become the next server.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    server.kill();
+    assert!(is_alive(&process), "the step ended by itself");
+    let _next = Server::up(&place, &[]);
+    assert!(!is_alive(&process), "the step is still running");
+}
+
+#[test]
 fn an_interrupted_release_is_not_completed_by_a_run() {
     interrupted_release(true);
 }
