@@ -6,7 +6,6 @@ use std::sync::Arc;
 use perennial_core::Result;
 use perennial_core::calendar::{local, rfc3339};
 use perennial_core::permission::Permission;
-use perennial_core::state::AlertState;
 use perennial_http::{Credential, Identity};
 use perennial_kernel::alerts;
 use perennial_projects::Submission;
@@ -15,9 +14,6 @@ use crate::assets::{ICON_PATH, STYLE_PATH};
 use crate::format::Whole;
 use crate::paths;
 use crate::request::PageRequest;
-
-/// Alerts that are read to count those that fire.
-const ALERTS_MAX: u32 = 200;
 
 /// Sections of a project: their labels, and their part of the address.
 const SECTIONS: [(&str, &str); 9] = [
@@ -94,7 +90,7 @@ impl Layout {
     /// The layout of a page of a project.
     pub(crate) async fn new(request: &PageRequest, section: &'static str, title: impl Into<String>) -> Result<Self> {
         let (caller, project) = (request.caller()?, request.project()?);
-        let newest = alerts::list(&caller, project.id, None, ALERTS_MAX).await?;
+        let firing = alerts::count_firing(&caller, project.id).await?;
         let submission = project.find_submission();
         let mut layout = Self::bare(request.identity.as_ref(), title);
         let metric =
@@ -104,7 +100,7 @@ impl Layout {
             goal: submission.as_ref().map(|submission| submission.project.project.goal.clone()).unwrap_or_default(),
             metric: metric.unwrap_or_default(),
             stepped: None,
-            firing: newest.items.iter().filter(|alert| alert.state == AlertState::Firing).count(),
+            firing: firing as usize,
             may_write: caller.principal.may(Permission::Write, Some(project.id)),
             may_approve: caller.principal.may(Permission::Approve, Some(project.id)),
             submission,

@@ -1,6 +1,7 @@
 //! Reads of datasets for people: versions, loads, checks, profile, quarantine, queries.
 
 pub use perennial_core::entity::{CheckResult, Dataset, DatasetVersion, Load, LoadOrigin, Profile};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use perennial_core::id::{DatasetId, LoadId};
@@ -94,13 +95,28 @@ pub async fn checks(
     let latest = loads::list(&mut reader, dataset.id, None, loads_max).await?.items;
     let Some(oldest) = latest.last() else { return Ok(Vec::new()) };
     let results = check_results::list_of_dataset(&mut reader, dataset.id, oldest.id).await?;
-    let mut grouped: Vec<(Load, Vec<CheckResult>)> = latest.into_iter().map(|load| (load, Vec::new())).collect();
+    Ok(group_by_load(latest, results))
+}
+
+/// The latest load of each dataset of a project that has one, with its check results, by the dataset's name.
+pub async fn latest_checks(caller: &Caller, project: &ProjectState) -> Result<Vec<(Load, Vec<CheckResult>)>> {
+    caller.require(Permission::Read, project.id)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let latest = loads::list_latest(&mut reader, project.id).await?;
+    let results = check_results::list_of_latest_loads(&mut reader, project.id).await?;
+    Ok(group_by_load(latest, results))
+}
+
+fn group_by_load(loads: Vec<Load>, results: Vec<CheckResult>) -> Vec<(Load, Vec<CheckResult>)> {
+    let mut by_load: HashMap<LoadId, Vec<CheckResult>> = HashMap::new();
     for result in results {
-        if let Some((_, of_load)) = grouped.iter_mut().find(|(load, _)| load.id == result.load_id) {
-            of_load.push(result);
-        }
+        by_load.entry(result.load_id).or_default().push(result);
     }
-    Ok(grouped)
+    let with_results = loads.into_iter().map(|load| {
+        let results = by_load.remove(&load.id).unwrap_or_default();
+        (load, results)
+    });
+    with_results.collect()
 }
 
 /// The profile of a load, or of the latest committed load.
@@ -160,10 +176,7 @@ pub async fn query(caller: &Caller, project: &ProjectState, sql: String, limit: 
 }
 
 /// Names of the project's datasets by id.
-pub async fn names(
-    caller: &Caller,
-    project: &ProjectState,
-) -> Result<std::collections::HashMap<DatasetId, DatasetName>> {
+pub async fn names(caller: &Caller, project: &ProjectState) -> Result<HashMap<DatasetId, DatasetName>> {
     caller.require(Permission::Read, project.id)?;
     let all = datasets::list(&mut *caller.kernel.store().read().await?, project.id).await?;
     Ok(all.into_iter().map(|dataset| (dataset.id, dataset.name)).collect())

@@ -77,9 +77,12 @@ pub async fn refresh(kernel: &Arc<Kernel>, project: &ProjectState) {
 }
 
 async fn try_refresh(caller: &Caller, project: &ProjectState, scans: &BTreeMap<DatasetName, SourceScan>) -> Result<()> {
-    let open = alert_rows::list_open(&mut *caller.kernel.store().read().await?, project.id).await?;
     for (dataset, scan) in scans {
         for error in &scan.errors {
+            let mut reader = caller.kernel.store().read().await?;
+            let about = (&error.subject, "faulty");
+            let open = alert_rows::list_open_about(&mut reader, project.id, about, alerts::OPEN_MAX).await?;
+            drop(reader);
             if open.iter().any(|alert| error.is_reported_by(alert)) {
                 continue;
             }
@@ -89,6 +92,26 @@ async fn try_refresh(caller: &Caller, project: &ProjectState, scans: &BTreeMap<D
                 .await?;
         }
     }
+    let mut after: Option<String> = None;
+    loop {
+        let mut reader = caller.kernel.store().read().await?;
+        let open = alert_rows::list_open(&mut reader, project.id, after.as_deref(), alerts::OPEN_MAX).await?;
+        drop(reader);
+        resolve_past(caller, project, open.items, scans).await?;
+        match open.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Resolves the alerts whose cause is gone.
+async fn resolve_past(
+    caller: &Caller,
+    project: &ProjectState,
+    open: Vec<Alert>,
+    scans: &BTreeMap<DatasetName, SourceScan>,
+) -> Result<()> {
     for alert in open {
         let is_past = match &alert.subject {
             AlertSubject::Load(id) => {

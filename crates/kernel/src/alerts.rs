@@ -16,10 +16,25 @@ use crate::ledger::{LedgerEvent, Recorder};
 pub use perennial_core::entity::{Alert, AlertSubject};
 pub use perennial_store::Page;
 
+/// Open alerts of one name about one thing that are read at once; those beyond are read the next time.
+pub const OPEN_MAX: u32 = 1_000;
+
 /// Alerts of a project, newest first.
 pub async fn list(caller: &Caller, project: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Alert>> {
     caller.require(Permission::Read, project)?;
     Ok(table::list(&mut *caller.kernel.store().read().await?, project, after, limit).await?)
+}
+
+/// The newest `limit` alerts of a project that are firing, newest first.
+pub async fn list_firing(caller: &Caller, project: ProjectId, limit: u32) -> Result<Vec<Alert>> {
+    caller.require(Permission::Read, project)?;
+    Ok(table::list_firing(&mut *caller.kernel.store().read().await?, project, limit).await?)
+}
+
+/// The number of alerts of a project that are firing.
+pub async fn count_firing(caller: &Caller, project: ProjectId) -> Result<u64> {
+    caller.require(Permission::Read, project)?;
+    Ok(table::count_firing(&mut *caller.kernel.store().read().await?, project).await?)
 }
 
 /// An alert that fires at `at` about a subject, identified by its name and the start of its window.
@@ -110,16 +125,17 @@ pub async fn resolve_past(
     Ok(())
 }
 
-/// The open alerts of a name about one thing whose window `is_past`.
+/// The open alerts of a name about one thing whose window `is_past`, among the first [`OPEN_MAX`].
 pub async fn list_past(
     caller: &Caller,
     project: ProjectId,
     (subject, name): (&AlertSubject, &str),
     is_past: impl Fn(i64) -> bool,
 ) -> Result<Vec<Alert>> {
-    let mut known = table::list_of_subject(&mut *caller.kernel.store().read().await?, project, subject).await?;
-    known.retain(|alert| alert.name == name && alert.state != AlertState::Resolved && is_past(alert.window_start_ms));
-    Ok(known)
+    let mut reader = caller.kernel.store().read().await?;
+    let mut open = table::list_open_about(&mut reader, project, (subject, name), OPEN_MAX).await?;
+    open.retain(|alert| is_past(alert.window_start_ms));
+    Ok(open)
 }
 
 /// Takes an alert through an event; resolving one that is resolved does nothing.

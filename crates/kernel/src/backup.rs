@@ -94,7 +94,7 @@ pub async fn record_restore(caller: &Caller, heads: &BTreeMap<String, String>) -
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                if !ledger::list_of_subject(tx, Chain::Server, "backup", &subject).await?.is_empty() {
+                if ledger::has_subject(tx, Chain::Server, "backup", &subject).await? {
                     return Ok(());
                 }
                 by.record(tx, LedgerEvent { chain: Chain::Server, noun: "backup", subject, verb: "restore", payload })

@@ -83,11 +83,11 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
         evidence: row.id,
         content: content.clone(),
     };
-    let known =
-        decisions::list_of_release(&mut *context.caller.kernel.store().read().await?, context.project.id, &digest)
-            .await?;
+    let mut reader = context.caller.kernel.store().read().await?;
+    let known = decisions::find_by_evidence(&mut reader, context.project.id, &digest, row.id).await?;
+    drop(reader);
     let message = summary(context, &version, verdict, &gates, &evidence);
-    if let Some(decision) = known.into_iter().find(|decision| decision.evidence_id == row.id && decision.body == body) {
+    if let Some(decision) = known.filter(|decision| decision.body == body) {
         return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
     }
     let at = context.project.now();

@@ -29,6 +29,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{decisions, endpoints, model_versions, promotions, releases};
 
 use crate::decisions::{CHAMPION, Decided, load_version};
+use crate::releases::PROMOTIONS_READ;
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
 use perennial_execution::pipelines::Context;
 use perennial_ingest::Ingest;
@@ -142,6 +143,7 @@ impl Endpoints {
                 &mut *self.kernel.store().read().await?,
                 champion.model_id,
                 champion.number,
+                PROMOTIONS_READ,
             )
             .await?;
             let by = before.into_iter().find(|promotion| promotion.to_number == Some(champion.number));

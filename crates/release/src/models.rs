@@ -4,11 +4,20 @@ use perennial_core::calendar::Window;
 pub use perennial_core::entity::{Decision, ModelAlias, ModelVersion, RegisteredModel, Release};
 use perennial_core::permission::Permission;
 use perennial_core::{Error, Result};
-use perennial_store::{decisions, evidence, model_versions, registered_models, releases};
+use perennial_store::{Conn, decisions, evidence, model_versions, registered_models, releases};
 
 use perennial_execution::steps::Evidence;
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
+
+use crate::releases::DECISIONS_READ;
+
+/// Registered models of a project that are listed, the first by name.
+pub const MODELS_MAX: u32 = 1_000;
+/// Versions of a model that are listed, the newest.
+pub const VERSIONS_MAX: u32 = 1_000;
+/// Releases of a version that are listed, the newest.
+pub const RELEASES_MAX: u32 = 1_000;
 
 /// A registered model with its versions, newest first, and its aliases.
 #[derive(Debug, Clone)]
@@ -34,14 +43,13 @@ pub struct VersionDetails {
     pub releases: Vec<Release>,
 }
 
-/// The registered models of a project, by name.
+/// The registered models of a project, by name: the first [`MODELS_MAX`], each with its newest [`VERSIONS_MAX`] versions.
 pub async fn list(caller: &Caller, project: &ProjectState) -> Result<Vec<Model>> {
     caller.require(Permission::Read, project.id)?;
     let mut reader = caller.kernel.store().read().await?;
     let mut listed = Vec::new();
-    for model in registered_models::list(&mut reader, project.id).await? {
-        let mut versions = model_versions::list(&mut reader, model.id).await?;
-        versions.sort_by_key(|version| std::cmp::Reverse(version.number));
+    for model in registered_models::list(&mut reader, project.id, None, MODELS_MAX).await?.items {
+        let versions = model_versions::list(&mut reader, model.id, None, VERSIONS_MAX).await?.items;
         let aliases = registered_models::list_aliases(&mut reader, model.id).await?;
         listed.push(Model { model, versions, aliases });
     }
@@ -67,8 +75,8 @@ pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVer
         return Ok(None);
     };
     let mut reader = caller.kernel.store().read().await?;
-    let decisions = decisions::list_of_version(&mut reader, version.model_id, version.number).await?;
-    let Some(newest) = decisions.into_iter().max_by_key(|decision| decision.id) else { return Ok(None) };
+    let newest = decisions::list_of_version(&mut reader, version.model_id, version.number, 1).await?;
+    let Some(newest) = newest.into_iter().next() else { return Ok(None) };
     let row = evidence::get(&mut reader, newest.evidence_id).await?;
     let evidence: Evidence = serde_json::from_value(row.body)
         .map_err(|cause| Error::internal(format!("cannot parse evidence `{}`", row.id), cause))?;
@@ -76,26 +84,30 @@ pub async fn measure(caller: &Caller, project: &ProjectState, version: &ModelVer
     Ok(value.map(|value| Measured { metric: task.metric.clone(), value, test: evidence.split.test }))
 }
 
-/// A registered model of the project.
-pub async fn get(caller: &Caller, project: &ProjectState, name: &str) -> Result<Model> {
-    let found = list(caller, project).await?.into_iter().find(|model| model.model.name == name);
-    found.ok_or_else(|| Error::not_found("registered model", name))
-}
-
 /// A version of a registered model, with what was decided about it.
 pub async fn version(caller: &Caller, project: &ProjectState, name: &str, number: i64) -> Result<VersionDetails> {
-    let model = get(caller, project, name).await?;
-    let found = model.versions.iter().find(|version| version.number == number).cloned();
-    let version = found.ok_or_else(|| {
-        Error::not_found("model version", format!("{name}/{number}")).with_hint(match model.versions.first() {
+    caller.require(Permission::Read, project.id)?;
+    let mut reader = caller.kernel.store().read().await?;
+    let model = registered_models::find_by_name(&mut reader, name).await?;
+    let model = model.filter(|model| model.project_id == project.id);
+    let model = model.ok_or_else(|| Error::not_found("registered model", name))?;
+    let Some(version) = find_version(&mut reader, &model, Some(number)).await?.filter(|found| found.number == number)
+    else {
+        let newest = find_version(&mut reader, &model, None).await?;
+        return Err(Error::not_found("model version", format!("{name}/{number}")).with_hint(match newest {
             Some(newest) => format!("the newest of `{name}` is {}", newest.number),
             None => format!("`{name}` has no version yet"),
-        })
-    })?;
-    let mut reader = caller.kernel.store().read().await?;
-    let mut decisions = decisions::list_of_version(&mut reader, model.model.id, number).await?;
-    decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
-    let releases = releases::list_of_version(&mut reader, model.model.id, number).await?;
-    let aliases = model.aliases.into_iter().filter(|alias| alias.number == number).map(|alias| alias.alias).collect();
+        }));
+    };
+    let decisions = decisions::list_of_version(&mut reader, model.id, number, DECISIONS_READ).await?;
+    let releases = releases::list_of_version(&mut reader, model.id, number, RELEASES_MAX).await?;
+    let aliases = registered_models::list_aliases(&mut reader, model.id).await?;
+    let aliases = aliases.into_iter().filter(|alias| alias.number == number).map(|alias| alias.alias).collect();
     Ok(VersionDetails { version, aliases, decisions, releases })
+}
+
+/// The newest version of a model, up to a number.
+async fn find_version(reader: &mut Conn, model: &RegisteredModel, up_to: Option<i64>) -> Result<Option<ModelVersion>> {
+    let before = up_to.map(|number| number.saturating_add(1));
+    Ok(model_versions::list(reader, model.id, before, 1).await?.items.pop())
 }

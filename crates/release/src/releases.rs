@@ -17,6 +17,11 @@ use perennial_projects::ProjectState;
 
 pub use perennial_store::Page;
 
+/// Newest Decisions about a release or a version that are read with it.
+pub const DECISIONS_READ: u32 = 1_000;
+/// Newest promotions to and from a version that are read with it.
+pub const PROMOTIONS_READ: u32 = 1_000;
+
 /// The shortest prefix of a digest that names a release.
 const PREFIX_MIN: usize = 4;
 
@@ -68,8 +73,7 @@ pub async fn list(caller: &Caller, project: &ProjectState, limit: u32) -> Result
 
 /// The decision that counts for a release: the last that was made on it.
 async fn newest_decision(reader: &mut Conn, project: &ProjectState, release: &Release) -> Result<Option<Decision>> {
-    let all = decisions::list_of_release(reader, project.id, &release.digest).await?;
-    Ok(all.into_iter().max_by_key(|decision| decision.id))
+    Ok(decisions::find_latest_of_release(reader, project.id, &release.digest).await?)
 }
 
 /// The part that a release plays now: another release of the same version plays none.
@@ -81,7 +85,8 @@ async fn part_of(reader: &mut Conn, endpoints: &[Endpoint], release: &Release) -
             Ok(is_it.then_some(TrafficRole::Canary))
         }
         Some((_, part)) => {
-            let changes = promotions::list_of_version(reader, release.model_id, release.number).await?;
+            let changes =
+                promotions::list_of_version(reader, release.model_id, release.number, PROMOTIONS_READ).await?;
             let to_it = changes.into_iter().filter(|change| change.to_number == Some(release.number));
             let moved = to_it.filter(|change| change.kind != PromotionKind::Canary).max_by_key(|change| change.id);
             Ok(moved.is_none_or(|moved| moved.release_digest.as_ref() == Some(&release.digest)).then_some(part))
@@ -95,16 +100,15 @@ pub async fn get(caller: &Caller, project: &ProjectState, prefix: &str) -> Resul
     caller.require(Permission::Read, project.id)?;
     let release = find(caller, project, prefix).await?;
     let mut reader = caller.kernel.store().read().await?;
-    let mut decisions = decisions::list_of_release(&mut reader, project.id, &release.digest).await?;
-    decisions.sort_by_key(|decision| std::cmp::Reverse(decision.id));
+    let decisions = decisions::list_of_release(&mut reader, project.id, &release.digest, DECISIONS_READ).await?;
     let mut approvals = Vec::new();
     for approval in table::list_approvals(&mut reader, project.id, &release.digest).await? {
         let by = principals::get(&mut reader, approval.principal_id).await?.name;
         approvals.push((approval, by));
     }
-    let mut promotions = promotions::list_of_version(&mut reader, release.model_id, release.number).await?;
+    let (model, number) = (release.model_id, release.number);
+    let mut promotions = promotions::list_of_version(&mut reader, model, number, PROMOTIONS_READ).await?;
     promotions.retain(|promotion| promotion.release_digest.as_deref() == Some(&release.digest));
-    promotions.sort_by_key(|promotion| std::cmp::Reverse(promotion.id));
     Ok(ReleaseDetails { release, decisions, approvals, promotions })
 }
 

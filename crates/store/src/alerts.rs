@@ -61,18 +61,37 @@ pub async fn get(conn: &mut Conn, id: AlertId) -> Result<Alert> {
 pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Alert>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("alerts/list"), values).await?;
+    let items = conn.all(list_sql!("alerts/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &Alert| item.id.to_string()))
 }
 
 /// Alerts of a project that are not resolved, oldest first.
-pub async fn list_open(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Alert>> {
-    conn.all(sql!("alerts/list_open"), bind![project_id]).await
+pub async fn list_open(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Alert>> {
+    let (after, rows) = (after.unwrap_or_default(), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(list_sql!("alerts/list_open"), values).await?;
+    Ok(Page::cut(items, limit, |item: &Alert| item.id.to_string()))
 }
 
-/// Alerts about one thing, newest first.
-pub async fn list_of_subject(conn: &mut Conn, project_id: ProjectId, subject: &AlertSubject) -> Result<Vec<Alert>> {
-    conn.all(sql!("alerts/list_of_subject"), bind![project_id, subject]).await
+/// Alerts of one name about one thing that are not resolved: the first `limit` by window.
+pub async fn list_open_about(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    (subject, name): (&AlertSubject, &str),
+    limit: u32,
+) -> Result<Vec<Alert>> {
+    conn.all(list_sql!("alerts/list_open_about"), bind![project_id, subject, name, i64::from(limit)]).await
+}
+
+/// The newest `limit` alerts of a project that are firing, newest first.
+pub async fn list_firing(conn: &mut Conn, project_id: ProjectId, limit: u32) -> Result<Vec<Alert>> {
+    conn.all(list_sql!("alerts/list_firing"), bind![project_id, i64::from(limit)]).await
+}
+
+/// The number of alerts of a project that are firing.
+pub async fn count_firing(conn: &mut Conn, project_id: ProjectId) -> Result<u64> {
+    let count: Option<i64> = conn.scalar(sql!("alerts/count_firing"), bind![project_id]).await?;
+    Ok(count.unwrap_or_default() as u64)
 }
 
 /// Takes an alert through an event; gives its new state.

@@ -1,7 +1,7 @@
 //! Outcomes of checks, and profiles, by load.
 
 use perennial_core::entity::{CheckResult, Profile};
-use perennial_core::id::{DatasetId, LoadId};
+use perennial_core::id::{DatasetId, LoadId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -60,12 +60,17 @@ pub async fn upsert(tx: &mut Tx, result: &CheckResult) -> Result<()> {
 
 /// The outcomes of a load, by check.
 pub async fn list(conn: &mut Conn, load_id: LoadId) -> Result<Vec<CheckResult>> {
-    conn.all(sql!("check_results/list"), bind![load_id]).await
+    conn.all(list_sql!("check_results/list"), bind![load_id]).await
+}
+
+/// The outcomes of the latest load of every dataset of a project.
+pub async fn list_of_latest_loads(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<CheckResult>> {
+    conn.all(list_sql!("check_results/list_of_latest_loads"), bind![project_id]).await
 }
 
 /// The outcomes of a dataset from a load on, oldest first.
 pub async fn list_of_dataset(conn: &mut Conn, dataset_id: DatasetId, since: LoadId) -> Result<Vec<CheckResult>> {
-    conn.all(sql!("check_results/list_of_dataset"), bind![dataset_id, since]).await
+    conn.all(list_sql!("check_results/list_of_dataset"), bind![dataset_id, since]).await
 }
 
 /// Keeps a profile; profiling a load again replaces it.

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
 
 use crate::dynamic::{Dialect, Sql, row_width};
 use crate::error::{Error, Result};
-use crate::query::Query;
+use crate::query::{ListQuery, Query};
 use crate::row::{AnyRow, Record, Row};
 use crate::value::{Column, Value};
 
@@ -137,8 +137,8 @@ impl Conn {
     }
 
     /// Every row of the answer.
-    pub(crate) async fn all<T: Record>(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Vec<T>> {
-        self.rows(query, values).await?.iter().map(Row::record).collect()
+    pub(crate) async fn all<T: Record>(&mut self, query: ListQuery, values: &[Value<'_>]) -> Result<Vec<T>> {
+        self.rows(query.0, values).await?.iter().map(Row::record).collect()
     }
 
     /// The row of the answer, if there is one.
@@ -255,7 +255,7 @@ impl Tx {
         if self.has_entry {
             return Err(Error::AfterLedger);
         }
-        self.conn.all(query, values).await
+        self.conn.rows(query, values).await?.iter().map(Row::record).collect()
     }
 
     /// Inserts many rows by a statement for one, `values` row after row; returns the number of changed rows.

@@ -79,7 +79,7 @@ pub async fn find_latest(conn: &mut Conn, dataset_id: DatasetId) -> Result<Optio
 
 /// The newest version of each dataset of a project, by dataset name.
 pub async fn list_latest(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<DatasetVersion>> {
-    conn.all(sql!("dataset_versions/list_latest"), bind![project_id]).await
+    conn.all(list_sql!("dataset_versions/list_latest"), bind![project_id]).await
 }
 
 /// The newest version with this content.
@@ -96,7 +96,7 @@ pub async fn list(
 ) -> Result<Page<DatasetVersion>> {
     let (before, rows) = (before.unwrap_or(i64::MAX), rows_for(limit));
     let values = bind![dataset_id, before, rows];
-    let items = conn.all(sql!("dataset_versions/list"), values).await?;
+    let items = conn.all(list_sql!("dataset_versions/list"), values).await?;
     Ok(Page::cut(items, limit, |version: &DatasetVersion| version.number.to_string()))
 }
 
@@ -113,7 +113,16 @@ pub async fn pin(
     Ok(())
 }
 
-/// The versions of a dataset that are kept at an instant of the project clock.
-pub async fn list_pinned(conn: &mut Conn, dataset_id: DatasetId, project_ms: i64) -> Result<Vec<DatasetVersion>> {
-    conn.all(sql!("dataset_versions/list_pinned"), bind![dataset_id, project_ms]).await
+/// The versions of a dataset above the number `after` that are kept at an instant of the project clock, by number.
+pub async fn list_pinned(
+    conn: &mut Conn,
+    dataset_id: DatasetId,
+    project_ms: i64,
+    after: i64,
+    limit: u32,
+) -> Result<Page<DatasetVersion>> {
+    let rows = rows_for(limit);
+    let values = bind![dataset_id, project_ms, after, rows];
+    let items = conn.all(list_sql!("dataset_versions/list_pinned"), values).await?;
+    Ok(Page::cut(items, limit, |item: &DatasetVersion| item.number.to_string()))
 }

@@ -66,7 +66,7 @@ pub async fn find_by_name(conn: &mut Conn, project_id: ProjectId, name: &Dataset
 
 /// Every dataset of a project, by name.
 pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Dataset>> {
-    conn.all(sql!("datasets/list"), bind![project_id]).await
+    conn.all(list_sql!("datasets/list"), bind![project_id]).await
 }
 
 /// Changes how rows enter a dataset and what tells them apart.

@@ -1,7 +1,7 @@
 //! Decisions: the gates' answers about candidates.
 
 use perennial_core::entity::Decision;
-use perennial_core::id::{DecisionId, ModelId, ProjectId};
+use perennial_core::id::{DecisionId, EvidenceId, ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -63,16 +63,36 @@ pub async fn get(conn: &mut Conn, id: DecisionId) -> Result<Decision> {
 pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Decision>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("decisions/list"), values).await?;
+    let items = conn.all(list_sql!("decisions/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &Decision| item.id.to_string()))
 }
 
-/// Decisions about a release, newest first.
-pub async fn list_of_release(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Vec<Decision>> {
-    conn.all(sql!("decisions/list_of_release"), bind![project_id, digest]).await
+/// The newest `limit` Decisions about a release, newest first.
+pub async fn list_of_release(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    digest: &str,
+    limit: u32,
+) -> Result<Vec<Decision>> {
+    conn.all(list_sql!("decisions/list_of_release"), bind![project_id, digest, i64::from(limit)]).await
 }
 
-/// Decisions about a model version, newest first.
-pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Decision>> {
-    conn.all(sql!("decisions/list_of_version"), bind![model_id, number]).await
+/// The newest Decision about a release.
+pub async fn find_latest_of_release(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Option<Decision>> {
+    Ok(list_of_release(conn, project_id, digest, 1).await?.pop())
+}
+
+/// The newest Decision about a release over one record of evidence.
+pub async fn find_by_evidence(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    digest: &str,
+    evidence_id: EvidenceId,
+) -> Result<Option<Decision>> {
+    conn.optional(sql!("decisions/find_by_evidence"), bind![project_id, digest, evidence_id]).await
+}
+
+/// The newest `limit` Decisions about a model version, newest first.
+pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64, limit: u32) -> Result<Vec<Decision>> {
+    conn.all(list_sql!("decisions/list_of_version"), bind![model_id, number, i64::from(limit)]).await
 }

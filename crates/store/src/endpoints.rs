@@ -76,22 +76,22 @@ pub async fn find(conn: &mut Conn, project_id: ProjectId, name: &EndpointName) -
 
 /// The endpoints of a name, in every project.
 pub async fn list_by_name(conn: &mut Conn, name: &EndpointName) -> Result<Vec<Endpoint>> {
-    conn.all(sql!("endpoints/list_by_name"), bind![name]).await
+    conn.all(list_sql!("endpoints/list_by_name"), bind![name]).await
 }
 
 /// The endpoints of a project, by name.
 pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Endpoint>> {
-    conn.all(sql!("endpoints/list"), bind![project_id]).await
+    conn.all(list_sql!("endpoints/list"), bind![project_id]).await
 }
 
 /// Every endpoint on the server: what a server that starts has to serve.
 pub async fn list_everywhere(conn: &mut Conn) -> Result<Vec<Endpoint>> {
-    conn.all(sql!("endpoints/list_everywhere"), bind![]).await
+    conn.all(list_sql!("endpoints/list_everywhere"), bind![]).await
 }
 
 /// The endpoints that follow an alias: with any, it is protected.
 pub async fn list_following(conn: &mut Conn, model_id: ModelId, alias: &str) -> Result<Vec<Endpoint>> {
-    conn.all(sql!("endpoints/list_following"), bind![model_id, alias]).await
+    conn.all(list_sql!("endpoints/list_following"), bind![model_id, alias]).await
 }
 
 /// Changes which project file an endpoint follows.

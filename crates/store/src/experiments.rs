@@ -62,7 +62,7 @@ pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Experime
 
 /// Every experiment, newest first.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Experiment>> {
-    conn.all(sql!("experiments/list"), bind![]).await
+    conn.all(list_sql!("experiments/list"), bind![]).await
 }
 
 /// Gives an experiment another name.
@@ -95,5 +95,5 @@ pub async fn delete_tag(tx: &mut Tx, id: ExperimentId, key: &str) -> Result<()> 
 
 /// The tags of an experiment, by key.
 pub async fn list_tags(conn: &mut Conn, id: ExperimentId) -> Result<Vec<Tag>> {
-    conn.all(sql!("experiments/list_tags"), bind![id]).await
+    conn.all(list_sql!("experiments/list_tags"), bind![id]).await
 }

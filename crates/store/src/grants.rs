@@ -45,7 +45,7 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
 
 /// Every grant of a principal.
 pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Grant>> {
-    conn.all(sql!("grants/list"), bind![principal_id]).await
+    conn.all(list_sql!("grants/list"), bind![principal_id]).await
 }
 
 /// Takes every grant of a principal away.

@@ -90,7 +90,7 @@ pub async fn claim(tx: &mut Tx, claim: &JobClaim) -> Result<Vec<Job>> {
     let (project, project_ms) = claim.project.unzip();
     let (kinds, limit) = (serde_json::json!(claim.kinds), i64::from(claim.limit));
     let values = bind![kinds, claim.wall_ms, project, project_ms, limit];
-    let mut claimed: Vec<Job> = tx.all(sql_split!("jobs/list_claimable"), values).await?;
+    let mut claimed: Vec<Job> = tx.all(list_sql_split!("jobs/list_claimable"), values).await?;
     for job in &mut claimed {
         job.claim(claim)?;
         update(tx, job).await?;
@@ -162,13 +162,13 @@ pub async fn list(
     limit: u32,
 ) -> Result<Page<Job>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
-    let items = conn.all(sql!("jobs/list"), bind![project_id, state, after, rows]).await?;
+    let items = conn.all(list_sql!("jobs/list"), bind![project_id, state, after, rows]).await?;
     Ok(Page::cut(items, limit, |job: &Job| job.id.to_string()))
 }
 
 /// The number of open jobs in each state that has any.
 pub async fn count_by_state(conn: &mut Conn) -> Result<Vec<(JobState, u64)>> {
-    let counts: Vec<StateCount> = conn.all(sql!("jobs/count_by_state"), bind![]).await?;
+    let counts: Vec<StateCount> = conn.all(list_sql!("jobs/count_by_state"), bind![]).await?;
     Ok(counts.into_iter().map(|StateCount(state, count)| (state, count)).collect())
 }
 

@@ -103,13 +103,24 @@ pub async fn head(conn: &mut Conn, chain: Chain) -> Result<Head> {
 pub async fn list(conn: &mut Conn, chain: Chain, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
     let (before, rows) = (before.unwrap_or(i64::MAX), rows_for(limit));
     let values = bind![chain, before, rows];
-    let items = conn.all(sql!("ledger/list"), values).await?;
+    let items = conn.all(list_sql!("ledger/list"), values).await?;
     Ok(Page::cut(items, limit, |entry: &Entry| entry.sequence.to_string()))
 }
 
-/// Everything that happened to one thing, oldest first.
-pub async fn list_of_subject(conn: &mut Conn, chain: Chain, noun: &str, subject: &str) -> Result<Vec<Entry>> {
-    conn.all(sql!("ledger/list_of_subject"), bind![chain, noun, subject]).await
+/// The newest `limit` entries about one thing, newest first.
+pub async fn list_of_subject(
+    conn: &mut Conn,
+    chain: Chain,
+    noun: &str,
+    subject: &str,
+    limit: u32,
+) -> Result<Vec<Entry>> {
+    conn.all(list_sql!("ledger/list_of_subject"), bind![chain, noun, subject, i64::from(limit)]).await
+}
+
+/// Whether a chain has an entry about one thing.
+pub async fn has_subject(conn: &mut Conn, chain: Chain, noun: &str, subject: &str) -> Result<bool> {
+    Ok(conn.scalar::<i64>(sql!("ledger/has_subject"), bind![chain, noun, subject]).await?.is_some())
 }
 
 /// The payload of an entry; `None` when it was erased.
@@ -126,7 +137,7 @@ pub async fn erase_payload(tx: &mut Tx, chain: Chain, sequence: i64, at_ms: i64)
 
 /// Every chain there is.
 pub async fn list_chains(conn: &mut Conn) -> Result<Vec<Chain>> {
-    let rows: Vec<ChainRow> = conn.all(sql!("ledger/list_chains"), bind![]).await?;
+    let rows: Vec<ChainRow> = conn.all(list_sql!("ledger/list_chains"), bind![]).await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
@@ -149,7 +160,7 @@ pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Resu
     let mut after = 0;
     loop {
         let values = bind![chain, after, recorded.sequence, VERIFY_STEP];
-        let entries: Vec<(Entry, Payload)> = conn.all(sql!("ledger/list_with_payload"), values).await?;
+        let entries: Vec<(Entry, Payload)> = conn.all(list_sql!("ledger/list_with_payload"), values).await?;
         let Some((last, _)) = entries.last() else {
             break;
         };

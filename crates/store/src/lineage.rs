@@ -36,10 +36,10 @@ pub async fn add(tx: &mut Tx, project_id: ProjectId, from: &Node, to: &Node, at_
 
 /// Everything a thing was made from, nearest first.
 pub async fn backward(conn: &mut Conn, project_id: ProjectId, of: &Node) -> Result<Vec<Edge>> {
-    conn.all(sql!("lineage/backward"), bind![project_id, of.kind, of.id, DEPTH_MAX, EDGES_MAX]).await
+    conn.all(list_sql!("lineage/backward"), bind![project_id, of.kind, of.id, DEPTH_MAX, EDGES_MAX]).await
 }
 
 /// Everything that was made from a thing, nearest first.
 pub async fn forward(conn: &mut Conn, project_id: ProjectId, of: &Node) -> Result<Vec<Edge>> {
-    conn.all(sql!("lineage/forward"), bind![project_id, of.kind, of.id, DEPTH_MAX, EDGES_MAX]).await
+    conn.all(list_sql!("lineage/forward"), bind![project_id, of.kind, of.id, DEPTH_MAX, EDGES_MAX]).await
 }

@@ -1,7 +1,7 @@
 //! Loads: arrivals of rows, and the intents of those whose commit is under way.
 
 use perennial_core::entity::{DatasetVersion, Load, LoadIntent, LoadOrigin};
-use perennial_core::id::{DatasetId, LoadId};
+use perennial_core::id::{DatasetId, LoadId, ProjectId};
 use perennial_core::state::{LoadEvent, LoadState};
 
 use crate::conn::{Conn, Tx};
@@ -102,23 +102,28 @@ pub async fn get(conn: &mut Conn, id: LoadId) -> Result<Load> {
 pub async fn list(conn: &mut Conn, dataset_id: DatasetId, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![dataset_id, after, rows];
-    let items = conn.all(sql!("loads/list"), values).await?;
+    let items = conn.all(list_sql!("loads/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
 }
 
 /// Loads of a dataset that are staged, held or being committed, oldest first.
 pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Load>> {
-    conn.all(sql!("loads/list_open"), bind![dataset_id]).await
+    conn.all(list_sql!("loads/list_open"), bind![dataset_id]).await
+}
+
+/// The latest load of every dataset of a project, by the dataset's name.
+pub async fn list_latest(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Load>> {
+    conn.all(list_sql!("loads/list_latest"), bind![project_id]).await
 }
 
 /// Loads of a dataset whose rows set aside count: they are held or committed. Newest first.
 pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) -> Result<Vec<Load>> {
-    conn.all(sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
+    conn.all(list_sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
 }
 
 /// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows still lie staged.
 pub async fn list_open_everywhere(conn: &mut Conn) -> Result<Vec<Load>> {
-    conn.all(sql!("loads/list_open_everywhere"), bind![]).await
+    conn.all(list_sql!("loads/list_open_everywhere"), bind![]).await
 }
 
 /// The newest load of a path that did not fail.

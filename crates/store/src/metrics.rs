@@ -38,13 +38,13 @@ pub async fn history(
     let from = after.map(Cursor::parse).transpose()?.unwrap_or(Cursor::START);
     let rows = rows_for(limit);
     let values = bind![run_id, key, from.timestamp_ms, from.step, from.value, from.is_nan, rows];
-    let points = conn.all(sql!("metrics/history"), values).await?;
+    let points = conn.all(list_sql!("metrics/history"), values).await?;
     Ok(Page::cut(points, limit, |point: &MetricPoint| Cursor::of(point).text()))
 }
 
 /// The latest point of each metric of a run, by key.
 pub async fn latest(conn: &mut Conn, run_id: RunId) -> Result<Vec<MetricPoint>> {
-    conn.all(sql!("metrics/latest"), bind![run_id]).await
+    conn.all(list_sql!("metrics/latest"), bind![run_id]).await
 }
 
 /// Where a page of history ended.

@@ -6,6 +6,7 @@ use perennial_core::state::{ModelVersionEvent, ModelVersionState};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
+use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
 
 impl Record for ModelVersion {
@@ -74,9 +75,12 @@ pub async fn get(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Mode
         .await
 }
 
-/// Every version of a model, newest first.
-pub async fn list(conn: &mut Conn, model_id: ModelId) -> Result<Vec<ModelVersion>> {
-    conn.all(sql!("model_versions/list"), bind![model_id]).await
+/// Versions of a model below a number (`None`: the newest), newest first.
+pub async fn list(conn: &mut Conn, model_id: ModelId, before: Option<i64>, limit: u32) -> Result<Page<ModelVersion>> {
+    let (before, rows) = (before.unwrap_or(i64::MAX), rows_for(limit));
+    let values = bind![model_id, before, rows];
+    let items = conn.all(list_sql!("model_versions/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &ModelVersion| item.number.to_string()))
 }
 
 /// The newest version with this content.
@@ -86,7 +90,7 @@ pub async fn find_by_content(conn: &mut Conn, model_id: ModelId, content_digest:
 
 /// The versions that a run made.
 pub async fn list_by_run(conn: &mut Conn, run_id: RunId) -> Result<Vec<ModelVersion>> {
-    conn.all(sql!("model_versions/list_by_run"), bind![run_id]).await
+    conn.all(list_sql!("model_versions/list_by_run"), bind![run_id]).await
 }
 
 /// The version an alias names.
@@ -140,7 +144,7 @@ pub async fn delete_tag(tx: &mut Tx, model_id: ModelId, number: i64, key: &str) 
 
 /// The tags of a version, by key.
 pub async fn list_tags(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Tag>> {
-    conn.all(sql!("model_versions/list_tags"), bind![model_id, number]).await
+    conn.all(list_sql!("model_versions/list_tags"), bind![model_id, number]).await
 }
 
 /// Deletes a version with its tags and aliases. What a release names cannot be deleted: the database refuses it.

@@ -1,6 +1,6 @@
 //! Results of monitors by window, and what they are compared with.
 
-use perennial_core::entity::{MonitorReference, MonitorResult};
+use perennial_core::entity::{MonitorReference, MonitorResult, MonitorResultKind};
 use perennial_core::id::ProjectId;
 use perennial_core::name::MonitorName;
 
@@ -64,9 +64,29 @@ pub async fn insert(tx: &mut Tx, result: &MonitorResult) -> Result<()> {
     .await
 }
 
-/// The newest revision of every result of a monitor, oldest window first.
-pub async fn list(conn: &mut Conn, project_id: ProjectId, monitor: &MonitorName) -> Result<Vec<MonitorResult>> {
-    conn.all(sql!("monitor_results/list"), bind![project_id, monitor]).await
+/// The newest revision of every result of the newest `windows` windows of a monitor that begin before an instant
+/// (`None`: the newest of all), oldest window first.
+pub async fn list(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    monitor: &MonitorName,
+    before_ms: Option<i64>,
+    windows: u32,
+) -> Result<Vec<MonitorResult>> {
+    let (before_ms, windows) = (before_ms.unwrap_or(i64::MAX), i64::from(windows));
+    let values = bind![project_id, monitor, before_ms, windows];
+    conn.all(list_sql!("monitor_results/list"), values).await
+}
+
+/// Of each of these monitors, the newest revision of every result of its latest window that has results of that kind.
+pub async fn list_latest(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    monitors: &[MonitorName],
+    kind: MonitorResultKind,
+) -> Result<Vec<MonitorResult>> {
+    let names = serde_json::json!(monitors.iter().map(ToString::to_string).collect::<Vec<_>>());
+    conn.all(list_sql_split!("monitor_results/list_latest"), bind![project_id, names, kind]).await
 }
 
 /// The newest revision of every result of one window.
@@ -76,17 +96,22 @@ pub async fn list_of_window(
     monitor: &MonitorName,
     window_start_ms: i64,
 ) -> Result<Vec<MonitorResult>> {
-    conn.all(sql!("monitor_results/list_of_window"), bind![project_id, monitor, window_start_ms]).await
+    conn.all(list_sql!("monitor_results/list_of_window"), bind![project_id, monitor, window_start_ms]).await
 }
 
-/// Every revision of every result of one window.
+/// The revisions of every result of one window, the latest `limit` of them, by version, kind and revision.
 pub async fn list_revisions(
     conn: &mut Conn,
     project_id: ProjectId,
     monitor: &MonitorName,
     window_start_ms: i64,
+    limit: u32,
 ) -> Result<Vec<MonitorResult>> {
-    conn.all(sql!("monitor_results/list_revisions"), bind![project_id, monitor, window_start_ms]).await
+    let limit = i64::from(limit);
+    let values = bind![project_id, monitor, window_start_ms, limit];
+    let mut latest: Vec<MonitorResult> = conn.all(list_sql!("monitor_results/list_revisions"), values).await?;
+    latest.sort_by_key(|result| (result.number, result.kind, result.revision));
+    Ok(latest)
 }
 
 /// Fixes the reference of a release.

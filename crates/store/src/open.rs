@@ -19,17 +19,19 @@ use crate::error::{Error, Result};
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
 /// The migrations of each database: number, what it does, its statements.
-const SQLITE: [(i64, &str, &str); 4] = [
+const SQLITE: [(i64, &str, &str); 5] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/sqlite/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/sqlite/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/sqlite/0004_run_contents.sql")),
+    (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 4] = [
+const POSTGRES: [(i64, &str, &str); 5] = [
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/postgres/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/postgres/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/postgres/0004_run_contents.sql")),
+    (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -81,13 +81,13 @@ pub async fn list(
 ) -> Result<Page<PipelineRun>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("pipeline_runs/list"), values).await?;
+    let items = conn.all(list_sql!("pipeline_runs/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &PipelineRun| item.id.to_string()))
 }
 
 /// Every pipeline run on the server that has not ended, oldest first.
 pub async fn list_open(conn: &mut Conn) -> Result<Vec<PipelineRun>> {
-    conn.all(sql!("pipeline_runs/list_open"), bind![]).await
+    conn.all(list_sql!("pipeline_runs/list_open"), bind![]).await
 }
 
 /// Takes a pipeline run through an event; gives its new state.
@@ -127,7 +127,7 @@ pub async fn set_holder(tx: &mut Tx, id: PipelineRunId, holder: Option<&str>) ->
 
 /// Events after a sequence (0: from the first), oldest first, `limit` at most.
 pub async fn list_events(conn: &mut Conn, id: PipelineRunId, after: i64, limit: u32) -> Result<Vec<EventRecord>> {
-    conn.all(sql!("pipeline_runs/list_events"), bind![id, after, i64::from(limit)]).await
+    conn.all(list_sql!("pipeline_runs/list_events"), bind![id, after, i64::from(limit)]).await
 }
 
 /// Events of the given kinds, oldest first, `limit` at most.
@@ -138,5 +138,5 @@ pub async fn list_events_of(
     limit: u32,
 ) -> Result<Vec<EventRecord>> {
     let kinds = Json::from(kinds);
-    conn.all(sql_split!("pipeline_runs/list_events_of"), bind![id, kinds, i64::from(limit)]).await
+    conn.all(list_sql_split!("pipeline_runs/list_events_of"), bind![id, kinds, i64::from(limit)]).await
 }

@@ -57,9 +57,9 @@ pub async fn find(conn: &mut Conn, log: &str, number: i64) -> Result<Option<Pred
     conn.optional(sql!("prediction_segments/find"), bind![log, number]).await
 }
 
-/// Segments of a log that are not in the dataset yet, oldest first.
-pub async fn list_sealed(conn: &mut Conn, log: &str) -> Result<Vec<PredictionSegment>> {
-    conn.all(sql!("prediction_segments/list_sealed"), bind![log]).await
+/// The first `limit` segments of a log that are not in the dataset yet, oldest first.
+pub async fn list_sealed(conn: &mut Conn, log: &str, limit: u32) -> Result<Vec<PredictionSegment>> {
+    conn.all(list_sql!("prediction_segments/list_sealed"), bind![log, i64::from(limit)]).await
 }
 
 /// Takes a segment through an event; with `Load` come its load and the number of the dataset version.

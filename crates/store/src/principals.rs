@@ -52,7 +52,7 @@ pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Principa
 
 /// Every principal, by name.
 pub async fn list(conn: &mut Conn) -> Result<Vec<PrincipalRecord>> {
-    conn.all(sql!("principals/list"), bind![]).await
+    conn.all(list_sql!("principals/list"), bind![]).await
 }
 
 /// Disables a principal, or allows them again.

@@ -78,7 +78,7 @@ pub async fn find_by_name(conn: &mut Conn, name: &ProjectName) -> Result<Option<
 
 /// Every project, by name.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Project>> {
-    conn.all(sql!("projects/list"), bind![]).await
+    conn.all(list_sql!("projects/list"), bind![]).await
 }
 
 /// Sets where the stepped clock stands; `None` follows the wall clock again.

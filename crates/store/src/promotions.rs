@@ -63,13 +63,13 @@ pub async fn insert(tx: &mut Tx, promotion: &Promotion) -> Result<()> {
 pub async fn list(conn: &mut Conn, project_id: ProjectId, after: Option<&str>, limit: u32) -> Result<Page<Promotion>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, after, rows];
-    let items = conn.all(sql!("promotions/list"), values).await?;
+    let items = conn.all(list_sql!("promotions/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &Promotion| item.id.to_string()))
 }
 
-/// Promotions to and from a model version, newest first.
-pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Promotion>> {
-    conn.all(sql!("promotions/list_of_version"), bind![model_id, number]).await
+/// The newest `limit` promotions to and from a model version, newest first.
+pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64, limit: u32) -> Result<Vec<Promotion>> {
+    conn.all(list_sql!("promotions/list_of_version"), bind![model_id, number, i64::from(limit)]).await
 }
 
 /// When a version first came to answer at an endpoint, project clock; `None` before that.

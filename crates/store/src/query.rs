@@ -7,6 +7,40 @@ pub(crate) struct Query {
     pub(crate) postgres: &'static str,
 }
 
+/// A query whose answer is a list. Every list is bounded: the text has a `LIMIT`, or a comment `-- Bound: ` that says why
+/// its rows stay few. A text with neither does not compile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListQuery(pub(crate) &'static Query);
+
+impl ListQuery {
+    pub(crate) const fn new(query: &'static Query) -> Self {
+        assert!(
+            is_bounded(query.sqlite) && is_bounded(query.postgres),
+            "the query of a list needs a `LIMIT`, or a comment `-- Bound: ` with the reason why its rows stay few"
+        );
+        Self(query)
+    }
+}
+
+const fn is_bounded(sql: &str) -> bool {
+    contains(sql.as_bytes(), b"\nLIMIT ") || contains(sql.as_bytes(), b"-- Bound: ")
+}
+
+const fn contains(text: &[u8], word: &[u8]) -> bool {
+    let mut start = 0;
+    while start + word.len() <= text.len() {
+        let mut matched = 0;
+        while matched < word.len() && text[start + matched] == word[matched] {
+            matched += 1;
+        }
+        if matched == word.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
+}
+
 /// The query of `queries/<path>.sql`, the same on both databases.
 macro_rules! sql {
     ($path:literal) => {
@@ -24,6 +58,20 @@ macro_rules! sql_split {
             sqlite: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/queries/", $path, ".sqlite.sql")),
             postgres: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/queries/", $path, ".postgres.sql")),
         }
+    };
+}
+
+/// [`sql!`] for a list.
+macro_rules! list_sql {
+    ($path:literal) => {
+        const { $crate::query::ListQuery::new(sql!($path)) }
+    };
+}
+
+/// [`sql_split!`] for a list.
+macro_rules! list_sql_split {
+    ($path:literal) => {
+        const { $crate::query::ListQuery::new(sql_split!($path)) }
     };
 }
 

@@ -5,6 +5,7 @@ use perennial_core::id::{ModelId, ProjectId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
+use crate::page::{Page, rows_for};
 use crate::row::{Record, Row};
 
 impl Record for RegisteredModel {
@@ -72,9 +73,17 @@ pub async fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<Register
     conn.optional(sql!("registered_models/find_by_name"), bind![name]).await
 }
 
-/// Every registered model of a project, by name.
-pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<RegisteredModel>> {
-    conn.all(sql!("registered_models/list"), bind![project_id]).await
+/// Registered models of a project whose names follow `after`, by name.
+pub async fn list(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<RegisteredModel>> {
+    let (after, rows) = (after.unwrap_or_default(), rows_for(limit));
+    let values = bind![project_id, after, rows];
+    let items = conn.all(list_sql!("registered_models/list"), values).await?;
+    Ok(Page::cut(items, limit, |item: &RegisteredModel| item.name.clone()))
 }
 
 /// Gives a model another name; its id, versions and aliases stay.
@@ -104,7 +113,7 @@ pub async fn delete_tag(tx: &mut Tx, id: ModelId, key: &str) -> Result<()> {
 
 /// The tags of a model, by key.
 pub async fn list_tags(conn: &mut Conn, id: ModelId) -> Result<Vec<Tag>> {
-    conn.all(sql!("registered_models/list_tags"), bind![id]).await
+    conn.all(list_sql!("registered_models/list_tags"), bind![id]).await
 }
 
 /// Moves an alias to a version. Whether it may be moved is judged before: see `endpoints::follows`.
@@ -126,5 +135,5 @@ pub async fn find_alias(conn: &mut Conn, id: ModelId, alias: &str) -> Result<Opt
 
 /// The aliases of a model.
 pub async fn list_aliases(conn: &mut Conn, id: ModelId) -> Result<Vec<ModelAlias>> {
-    conn.all(sql!("registered_models/list_aliases"), bind![id]).await
+    conn.all(list_sql!("registered_models/list_aliases"), bind![id]).await
 }

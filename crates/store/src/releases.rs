@@ -92,17 +92,17 @@ pub async fn find(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Resul
 
 /// Releases whose digest lies in a range, two at most: enough to tell a prefix that is not unique.
 pub async fn find_by_prefix(conn: &mut Conn, project_id: ProjectId, from: &str, to: &str) -> Result<Vec<Release>> {
-    conn.all(sql!("releases/find_by_prefix"), bind![project_id, from, to]).await
+    conn.all(list_sql!("releases/find_by_prefix"), bind![project_id, from, to]).await
 }
 
 /// Releases of a project, newest first, `limit` at most.
 pub async fn list(conn: &mut Conn, project_id: ProjectId, limit: u32) -> Result<Vec<Release>> {
-    conn.all(sql!("releases/list"), bind![project_id, i64::from(limit)]).await
+    conn.all(list_sql!("releases/list"), bind![project_id, i64::from(limit)]).await
 }
 
-/// Releases of a model version, newest first.
-pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64) -> Result<Vec<Release>> {
-    conn.all(sql!("releases/list_of_version"), bind![model_id, number]).await
+/// The newest `limit` releases of a model version, newest first.
+pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64, limit: u32) -> Result<Vec<Release>> {
+    conn.all(list_sql!("releases/list_of_version"), bind![model_id, number, i64::from(limit)]).await
 }
 
 /// Inserts an approval; one person says yes once in each role.
@@ -127,7 +127,7 @@ pub async fn approve(tx: &mut Tx, approval: &Approval) -> Result<()> {
 
 /// The approvals of a release, oldest first.
 pub async fn list_approvals(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Result<Vec<Approval>> {
-    conn.all(sql!("releases/list_approvals"), bind![project_id, digest]).await
+    conn.all(list_sql!("releases/list_approvals"), bind![project_id, digest]).await
 }
 
 /// Notes that a release was rolled back.

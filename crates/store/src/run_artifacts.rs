@@ -45,7 +45,7 @@ pub async fn find(conn: &mut Conn, run_id: RunId, path: &str) -> Result<Option<R
 /// Every file below a folder (`""`: of the whole run), by path.
 pub async fn list(conn: &mut Conn, run_id: RunId, folder: &str) -> Result<Vec<RunArtifact>> {
     let (from, to) = below(folder);
-    conn.all(sql!("run_artifacts/list"), bind![run_id, from, to]).await
+    conn.all(list_sql!("run_artifacts/list"), bind![run_id, from, to]).await
 }
 
 /// Deletes a file or everything below a folder; returns the number of files.

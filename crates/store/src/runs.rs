@@ -78,11 +78,6 @@ pub async fn get(conn: &mut Conn, run_id: RunId) -> Result<Run> {
     conn.required(sql!("runs/get"), bind![run_id], "run", run_id).await
 }
 
-/// The runs that are part of a run, oldest first.
-pub async fn list_children(conn: &mut Conn, run_id: RunId) -> Result<Vec<Run>> {
-    conn.all(sql!("runs/list_children"), bind![run_id]).await
-}
-
 /// Changes status, end or name of a run that is not deleted; gives the run as it is then.
 pub async fn update(tx: &mut Tx, run_id: RunId, update: &RunUpdate) -> Result<Run> {
     let (run, _) = writable(tx, run_id).await?;
@@ -167,7 +162,7 @@ async fn set_tags(tx: &mut Tx, run: &Run, tags: &[Tag], content: &mut Content) -
     }
     let last: std::collections::BTreeMap<&str, &Tag> = tags.iter().map(|tag| (tag.key.as_str(), tag)).collect();
     let keys = serde_json::json!(last.keys().collect::<Vec<_>>());
-    let replaced: Vec<Tag> = tx.all(sql_split!("runs/find_tags"), bind![run.number, keys]).await?;
+    let replaced: Vec<Tag> = tx.all(list_sql_split!("runs/find_tags"), bind![run.number, keys]).await?;
     for tag in &replaced {
         content.remove(RunElement::Tag(tag));
     }

@@ -52,5 +52,5 @@ pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
 
 /// Servers with a live lease.
 pub async fn list_live(conn: &mut Conn, wall_ms: i64) -> Result<Vec<Server>> {
-    conn.all(sql!("servers/list_live"), bind![wall_ms]).await
+    conn.all(list_sql!("servers/list_live"), bind![wall_ms]).await
 }

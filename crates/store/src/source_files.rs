@@ -46,7 +46,7 @@ pub async fn upsert(tx: &mut Tx, file: &SourceFileRecord) -> Result<()> {
 
 /// Every file of a dataset, by path.
 pub async fn list(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<SourceFileRecord>> {
-    conn.all(sql!("source_files/list"), bind![dataset_id]).await
+    conn.all(list_sql!("source_files/list"), bind![dataset_id]).await
 }
 
 /// Forgets a file; one that is not known is forgotten as well.

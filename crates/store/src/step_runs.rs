@@ -90,7 +90,7 @@ pub async fn get(conn: &mut Conn, id: StepRunId) -> Result<StepRun> {
 
 /// The attempts of a pipeline run, in the order they were planned.
 pub async fn list(conn: &mut Conn, pipeline_run_id: PipelineRunId) -> Result<Vec<StepRun>> {
-    conn.all(sql!("step_runs/list"), bind![pipeline_run_id]).await
+    conn.all(list_sql!("step_runs/list"), bind![pipeline_run_id]).await
 }
 
 /// Attempts at a step, newest first.
@@ -103,7 +103,7 @@ pub async fn list_of_step(
 ) -> Result<Page<StepRun>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![project_id, step, after, rows];
-    let items = conn.all(sql!("step_runs/list_of_step"), values).await?;
+    let items = conn.all(list_sql!("step_runs/list_of_step"), values).await?;
     Ok(Page::cut(items, limit, |item: &StepRun| item.id.to_string()))
 }
 
@@ -114,7 +114,7 @@ pub async fn find_cached(conn: &mut Conn, project_id: ProjectId, cache_key: &str
 
 /// The newest attempt at each step that succeeded, by step, in one query.
 pub async fn list_newest_good(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<StepRun>> {
-    conn.all(sql!("step_runs/list_newest_good"), bind![project_id]).await
+    conn.all(list_sql!("step_runs/list_newest_good"), bind![project_id]).await
 }
 
 /// Takes an attempt through an event and keeps what is known of its end; gives its new state.
@@ -167,10 +167,10 @@ pub async fn upsert_output(tx: &mut Tx, output: &StepOutput) -> Result<()> {
 
 /// What an attempt left, by name; for a cached one, ask for the attempt it was reused from.
 pub async fn list_outputs(conn: &mut Conn, step_run_id: StepRunId) -> Result<Vec<StepOutput>> {
-    conn.all(sql!("step_runs/list_outputs"), bind![step_run_id]).await
+    conn.all(list_sql!("step_runs/list_outputs"), bind![step_run_id]).await
 }
 
 /// What the newest succeeded attempt at each step left, in one query.
 pub async fn list_newest_outputs(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<StepOutput>> {
-    conn.all(sql!("step_runs/list_newest_outputs"), bind![project_id]).await
+    conn.all(list_sql!("step_runs/list_newest_outputs"), bind![project_id]).await
 }

@@ -57,12 +57,12 @@ pub async fn get(conn: &mut Conn, id: TokenId) -> Result<Token> {
 
 /// Every token of a principal.
 pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Token>> {
-    conn.all(sql!("tokens/list"), bind![principal_id]).await
+    conn.all(list_sql!("tokens/list"), bind![principal_id]).await
 }
 
 /// Tokens of a kind that were not taken back.
 pub async fn list_held(conn: &mut Conn, kind: TokenKind) -> Result<Vec<Token>> {
-    conn.all(sql!("tokens/list_held"), bind![kind]).await
+    conn.all(list_sql!("tokens/list_held"), bind![kind]).await
 }
 
 /// Takes a token back; twice is the same as once.
@@ -72,12 +72,12 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
 
 /// Takes back every token of a kind, such as those of hosts before this one; gives those that held until now.
 pub async fn revoke_all_of_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Vec<Token>> {
-    tx.all(sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
+    tx.all(list_sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
 }
 
 /// Takes back the tokens of a step whose run has ended; gives those that held until now.
 pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<Vec<Token>> {
-    tx.all(sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
+    tx.all(list_sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
 }
 
 /// Forgets tokens that expired or were taken back before an instant; tells how many.

@@ -42,11 +42,6 @@ pub async fn exists(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerNam
     Ok(conn.scalar::<i64>(sql!("trigger_firings/exists"), bind![project_id, trigger, cause_id]).await?.is_some())
 }
 
-/// Firings of a trigger, newest first.
-pub async fn list(conn: &mut Conn, project_id: ProjectId, trigger: &TriggerName) -> Result<Vec<TriggerFiring>> {
-    conn.all(sql!("trigger_firings/list"), bind![project_id, trigger]).await
-}
-
 /// The newest firing of a trigger on the project clock.
 pub async fn find_latest(
     conn: &mut Conn,

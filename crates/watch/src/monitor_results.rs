@@ -16,8 +16,13 @@ pub fn monitors(caller: &Caller, project: &ProjectState) -> Result<Vec<MonitorNa
     Ok(submission.map(|submission| submission.project.monitors.keys().cloned().collect()).unwrap_or_default())
 }
 
-/// The latest revision of each result of a monitor, oldest window first; with `window_start_ms` every revision of that
-/// window.
+/// The newest windows of a monitor that are listed.
+pub const WINDOWS_MAX: u32 = 1_000;
+/// The newest revisions of results of one window that are listed.
+pub const REVISIONS_MAX: u32 = 1_000;
+
+/// The latest revision of each result in the newest [`WINDOWS_MAX`] windows of a monitor, oldest window first; with
+/// `window_start_ms` the revisions of that window, the newest [`REVISIONS_MAX`].
 pub async fn list(
     caller: &Caller,
     project: &ProjectState,
@@ -27,11 +32,21 @@ pub async fn list(
     let declared = monitors(caller, project)?;
     let mut reader = caller.kernel.store().read().await?;
     let found = match window_start_ms {
-        Some(start) => table::list_revisions(&mut reader, project.id, monitor, start).await?,
-        None => table::list(&mut reader, project.id, monitor).await?,
+        Some(start) => table::list_revisions(&mut reader, project.id, monitor, start, REVISIONS_MAX).await?,
+        None => table::list(&mut reader, project.id, monitor, None, WINDOWS_MAX).await?,
     };
     if found.is_empty() && !declared.contains(monitor) {
         return Err(Error::not_found("monitor", monitor));
     }
     Ok(found)
+}
+
+/// The results of a kind in the latest window of each declared monitor that has one.
+pub async fn list_latest(
+    caller: &Caller,
+    project: &ProjectState,
+    kind: MonitorResultKind,
+) -> Result<Vec<MonitorResult>> {
+    let declared = monitors(caller, project)?;
+    Ok(table::list_latest(&mut *caller.kernel.store().read().await?, project.id, &declared, kind).await?)
 }

@@ -12,7 +12,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs, trigger_firings};
 
 use perennial_execution::pipelines::{self, PipelineOptions};
-use perennial_kernel::alerts::node;
+use perennial_kernel::alerts::{OPEN_MAX, node};
 use perennial_kernel::{Caller, ProjectEntry, record};
 
 use crate::Watch;
@@ -67,11 +67,9 @@ async fn occurrences(
     let mut reader = caller.kernel.store().read().await?;
     match event {
         Event::Alert { monitor, alert } => {
-            let open = alerts::list_open(&mut reader, project.id).await?;
             let subject = AlertSubject::Monitor(monitor.clone());
-            let firing = open
-                .into_iter()
-                .filter(|open| open.subject == subject && &open.name == alert && open.state == AlertState::Firing);
+            let open = alerts::list_open_about(&mut reader, project.id, (&subject, alert), OPEN_MAX).await?;
+            let firing = open.into_iter().filter(|alert| alert.state == AlertState::Firing);
             Ok(firing.map(|alert| TriggerEvent::Alert { alert: alert.id, message: alert.message }).collect())
         }
         Event::Dataset(dataset) => {

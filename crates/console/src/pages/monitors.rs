@@ -37,11 +37,11 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let layout = Layout::new(&request, "monitors", "Monitors").await?;
     let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut monitors = Vec::new();
+    let inputs = monitor_results::list_latest(&caller, project, MonitorResultKind::Inputs).await?;
+    let quality = monitor_results::list_latest(&caller, project, MonitorResultKind::Quality).await?;
     for (name, monitor) in submission.iter().flat_map(|submission| submission.project.monitors.iter()) {
-        let results = monitor_results::list(&caller, project, name, None).await?;
-        let newest = results.iter().max_by_key(|result| result.window_start_ms);
-        let judged = results.iter().filter(|result| result.kind == MonitorResultKind::Quality);
-        let judged = judged.max_by_key(|result| (result.window_start_ms, result.number, result.revision));
+        let newest = inputs.iter().rfind(|result| &result.monitor == name);
+        let judged = quality.iter().rfind(|result| &result.monitor == name);
         monitors.push(Row {
             quality: judged.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
             name: name.to_string(),

@@ -15,7 +15,7 @@ use perennial_kernel::Caller;
 use perennial_kernel::alerts::{self, Alert};
 use perennial_projects::ProjectState;
 use perennial_release::{Endpoints, releases};
-use perennial_watch::monitor_results;
+use perennial_watch::monitor_results::{self, MonitorResultKind};
 
 use crate::badge::StatusBadge;
 use crate::format;
@@ -91,12 +91,11 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
 
 async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
     let (mut loads, mut checks) = (Vec::new(), Vec::new());
-    let all = datasets::list(caller, project).await?;
-    for (dataset, _) in &all {
-        for (load, results) in datasets::checks(caller, project, &dataset.name, 1).await? {
-            loads.push((dataset.name.to_string(), load));
-            checks.extend(results);
-        }
+    let names = datasets::names(caller, project).await?;
+    for (load, results) in datasets::latest_checks(caller, project).await? {
+        let name = names.get(&load.dataset_id).map(ToString::to_string).unwrap_or_default();
+        loads.push((name, load));
+        checks.extend(results);
     }
     let runs = pipeline_runs::list(caller, project, None, RUNS_LOOKED_AT).await?.items;
     let mut steps = Vec::new();
@@ -106,9 +105,8 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
         );
     }
     let triggered = runs.iter().find(|run| matches!(run.cause, Cause::Trigger { .. })).cloned();
-    let mut alerts = alerts::list(caller, project.id, None, ALERTS_SHOWN).await?.items;
-    alerts.retain(|alert| alert.state == AlertState::Firing);
-    Ok(Looked { loads, datasets: all.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
+    let alerts = alerts::list_firing(caller, project.id, ALERTS_SHOWN).await?;
+    Ok(Looked { loads, datasets: names.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
 }
 
 impl Looked {
@@ -255,11 +253,9 @@ async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, pro
 
 async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, looked: &Looked) -> Result<Stage> {
     let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
-    let mut newest = None;
-    for name in monitor_results::monitors(caller, project)? {
-        let results = monitor_results::list(caller, project, &name, None).await?;
-        newest = newest.into_iter().chain(results).max_by_key(|result| (result.window_start_ms, result.project_ms));
-    }
+    let mut latest = monitor_results::list_latest(caller, project, MonitorResultKind::Inputs).await?;
+    latest.extend(monitor_results::list_latest(caller, project, MonitorResultKind::Quality).await?);
+    let newest = latest.into_iter().max_by_key(|result| (result.window_start_ms, result.project_ms));
     let alerts = looked.alerts(|subject| matches!(subject, AlertSubject::Monitor(_)));
     let (badge, fact, at_ms) = match newest {
         Some(result) => {

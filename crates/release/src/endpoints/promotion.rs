@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::Endpoints;
 use crate::decisions::release_node;
+use crate::releases::PROMOTIONS_READ;
 
 #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
 pub(super) fn promotion(
@@ -223,7 +224,8 @@ impl Endpoints {
 /// The version that a rollback brings back: the one that the champion was promoted in place of.
 pub(crate) async fn champion_before(kernel: &Kernel, endpoint: &Endpoint) -> Result<Option<i64>> {
     let Some(now) = endpoint.champion_number else { return Ok(None) };
-    let known = promotions::list_of_version(&mut *kernel.store().read().await?, endpoint.model_id, now).await?;
+    let mut reader = kernel.store().read().await?;
+    let known = promotions::list_of_version(&mut reader, endpoint.model_id, now, PROMOTIONS_READ).await?;
     let is_promotion = |promotion: &Promotion| {
         promotion.kind == PromotionKind::Promotion
             && promotion.to_number == Some(now)
@@ -233,8 +235,9 @@ pub(crate) async fn champion_before(kernel: &Kernel, endpoint: &Endpoint) -> Res
 }
 
 async fn release_of(caller: &Caller, endpoint: &Endpoint, number: i64) -> Result<Option<String>> {
-    let all = releases::list_of_version(&mut *caller.kernel.store().read().await?, endpoint.model_id, number).await?;
-    Ok(all.into_iter().next().map(|release| release.digest))
+    let mut reader = caller.kernel.store().read().await?;
+    let newest = releases::list_of_version(&mut reader, endpoint.model_id, number, 1).await?;
+    Ok(newest.into_iter().next().map(|release| release.digest))
 }
 
 /// A release that triggers may not bring to the endpoint again.

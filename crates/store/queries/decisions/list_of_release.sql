@@ -4,3 +4,4 @@ SELECT
 FROM decisions
 WHERE project_id = $1 AND release_digest = $2
 ORDER BY id DESC
+LIMIT $3

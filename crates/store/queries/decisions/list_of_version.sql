@@ -4,3 +4,4 @@ SELECT
 FROM decisions
 WHERE model_id = $1 AND number = $2
 ORDER BY id DESC
+LIMIT $3

@@ -1,3 +1,4 @@
+-- Bound: the endpoints of one project that follow an alias.
 SELECT
     project_id, name, model_id, alias, champion_number, champion_since_ms, canary_number,
     canary_state, canary_started_wall_ms, canary_started_ms, canary_share, canary_decision_id,

@@ -1,3 +1,4 @@
+-- Bound: the tags of one experiment, which a client reads as a whole.
 SELECT key, value
 FROM experiment_tags
 WHERE experiment_id = $1

@@ -1,3 +1,4 @@
+-- Bound: one row for each state.
 SELECT state, COUNT(*) AS job_count
 FROM jobs
 WHERE state IN ('pending', 'running', 'held')

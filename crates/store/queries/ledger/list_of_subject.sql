@@ -3,4 +3,5 @@ SELECT
     previous, hash
 FROM ledger_entries
 WHERE chain = $1 AND noun = $2 AND subject = $3
-ORDER BY sequence
+ORDER BY sequence DESC
+LIMIT $4

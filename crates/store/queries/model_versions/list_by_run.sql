@@ -1,3 +1,4 @@
+-- Bound: the versions that one run registers.
 SELECT
     model_id, number, project_id, source, run_id, step_run_id, content_digest, signature, flavor,
     manifest, state, description, user_id, wall_ms, project_ms, updated_ms

@@ -1,12 +1,20 @@
+-- Bound: the versions that answered in the `LIMIT` of windows.
 SELECT
     r.project_id, r.monitor, r.window_start_ms, r.window_end_ms, r.number, r.kind, r.revision,
     r.facts, r.wall_ms, r.project_ms
-FROM monitor_results AS r
-WHERE r.project_id = $1 AND r.monitor = $2
-    AND r.revision = (
-        SELECT MAX(later.revision)
-        FROM monitor_results AS later
-        WHERE later.project_id = r.project_id AND later.monitor = r.monitor
-            AND later.window_start_ms = r.window_start_ms AND later.number = r.number AND later.kind = r.kind
-    )
+FROM (
+    SELECT DISTINCT window_start_ms
+    FROM monitor_results
+    WHERE project_id = $1 AND monitor = $2 AND window_start_ms < $3
+    ORDER BY window_start_ms DESC
+    LIMIT $4
+) AS windows
+JOIN monitor_results AS r
+    ON r.project_id = $1 AND r.monitor = $2 AND r.window_start_ms = windows.window_start_ms
+WHERE r.revision = (
+    SELECT MAX(later.revision)
+    FROM monitor_results AS later
+    WHERE later.project_id = r.project_id AND later.monitor = r.monitor
+        AND later.window_start_ms = r.window_start_ms AND later.number = r.number AND later.kind = r.kind
+)
 ORDER BY r.window_start_ms, r.number, r.kind

@@ -1,3 +1,4 @@
+-- Bound: the versions that answered in one window, times the kinds of results.
 SELECT
     r.project_id, r.monitor, r.window_start_ms, r.window_end_ms, r.number, r.kind, r.revision,
     r.facts, r.wall_ms, r.project_ms

@@ -3,4 +3,5 @@ SELECT
     project_ms
 FROM monitor_results
 WHERE project_id = $1 AND monitor = $2 AND window_start_ms = $3
-ORDER BY number, kind, revision
+ORDER BY revision DESC, number, kind
+LIMIT $4

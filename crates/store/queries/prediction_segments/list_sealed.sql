@@ -4,3 +4,4 @@ SELECT
 FROM prediction_segments
 WHERE log = $1 AND state = 'sealed'
 ORDER BY number
+LIMIT $2

@@ -4,3 +4,4 @@ SELECT
 FROM promotions
 WHERE model_id = $1 AND (to_number = $2 OR from_number = $2)
 ORDER BY id DESC
+LIMIT $3

@@ -1,3 +1,4 @@
+-- Bound: the inputs of the given runs, a page of a search.
 SELECT i.run_number, i.name, i.digest, d.source_type, d.source, d.schema, d.profile, i.tags
 FROM json_each($1) AS given
 JOIN run_inputs AS i ON i.run_number = given.value

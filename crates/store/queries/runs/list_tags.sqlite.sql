@@ -1,3 +1,4 @@
+-- Bound: the tags of the given runs, a page of a search.
 SELECT t.run_number, t.key, t.value
 FROM json_each($1) AS given
 JOIN tags AS t ON t.run_number = given.value

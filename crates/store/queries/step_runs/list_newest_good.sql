@@ -1,3 +1,4 @@
+-- Bound: one attempt at each step of a project.
 SELECT
     r.id, r.project_id, r.pipeline_run_id, r.step, r.attempt, r.state, r.cache_key, r.key_parts,
     r.reused_from, r.run_id, r.runner, r.exit, r.peak_memory_bytes, r.isolation, r.message,

@@ -1,3 +1,4 @@
+-- Bound: the outputs of one attempt at each step of a project.
 SELECT o.step_run_id, o.name, o.kind, o.digest, o.reference
 FROM step_outputs AS o
 JOIN step_runs AS r ON r.id = o.step_run_id

@@ -169,6 +169,6 @@ async fn key_ids<'a>(tx: &mut Tx, names: impl Iterator<Item = &'a str>) -> Resul
 }
 
 async fn find_keys(conn: &mut Conn, names: &[&str]) -> Result<HashMap<String, i64>> {
-    let keys: Vec<Key> = conn.all(sql_split!("metrics/find_keys"), bind![serde_json::json!(names)]).await?;
+    let keys: Vec<Key> = conn.all(list_sql_split!("metrics/find_keys"), bind![serde_json::json!(names)]).await?;
     Ok(keys.into_iter().map(|key| (key.name, key.id)).collect())
 }

@@ -23,10 +23,10 @@ impl<T: Record> Record for Of<T> {
 /// What each of some runs holds, in their order; four queries, however many runs.
 pub async fn data(conn: &mut Conn, runs: &[Run]) -> Result<Vec<RunData>> {
     let numbers = serde_json::json!(runs.iter().map(|run| run.number).collect::<Vec<_>>());
-    let metrics: Vec<Of<MetricPoint>> = conn.all(sql_split!("runs/list_latest_metrics"), bind![numbers]).await?;
-    let params: Vec<Of<Param>> = conn.all(sql_split!("runs/list_params"), bind![numbers]).await?;
-    let tags: Vec<Of<Tag>> = conn.all(sql_split!("runs/list_tags"), bind![numbers]).await?;
-    let inputs: Vec<Of<RunInput>> = conn.all(sql_split!("runs/list_inputs"), bind![numbers]).await?;
+    let metrics: Vec<Of<MetricPoint>> = conn.all(list_sql_split!("runs/list_latest_metrics"), bind![numbers]).await?;
+    let params: Vec<Of<Param>> = conn.all(list_sql_split!("runs/list_params"), bind![numbers]).await?;
+    let tags: Vec<Of<Tag>> = conn.all(list_sql_split!("runs/list_tags"), bind![numbers]).await?;
+    let inputs: Vec<Of<RunInput>> = conn.all(list_sql_split!("runs/list_inputs"), bind![numbers]).await?;
 
     let places: std::collections::HashMap<i64, usize> =
         runs.iter().enumerate().map(|(place, run)| (run.number, place)).collect();

@@ -57,5 +57,5 @@ pub async fn log_inputs(tx: &mut Tx, run_id: RunId, inputs: &[RunInput]) -> Resu
 /// What a run read, by name and digest.
 pub async fn list_inputs(conn: &mut Conn, run_id: RunId) -> Result<Vec<RunInput>> {
     let run = get(conn, run_id).await?;
-    conn.all(sql_split!("runs/list_inputs"), bind![serde_json::json!([run.number])]).await
+    conn.all(list_sql_split!("runs/list_inputs"), bind![serde_json::json!([run.number])]).await
 }

@@ -269,8 +269,8 @@ async fn a_pinned_version_is_kept_until_its_time(db: &Db) {
     .unwrap();
     let mut reader = db.store.read().await.unwrap();
     for (at, expected) in [(NOW + 4, vec![1, 2]), (NOW + 5, vec![1])] {
-        let pinned = dataset_versions::list_pinned(&mut reader, id, at).await.unwrap();
-        assert_eq!(pinned.iter().map(|version| version.number).collect::<Vec<_>>(), expected);
+        let pinned = dataset_versions::list_pinned(&mut reader, id, at, 0, 9).await.unwrap();
+        assert_eq!(pinned.items.iter().map(|version| version.number).collect::<Vec<_>>(), expected);
     }
 }
 

@@ -1,7 +1,6 @@
 //! What group commit promises: neighbours do not harm each other, answers come after the commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -98,11 +97,13 @@ async fn nothing_is_written_after_a_ledger_entry(db: &Db) {
     write_tx!(db.store, tx => { Ok(projects::set_clock(tx, projects::default_id(), Some(1)).await?) }).unwrap();
 }
 
-/// The commit is what is slow; that many callers share one is what makes it bearable.
+/// Each write sees the rows of the writes before it, while a reader sees none of them.
 #[tokio::test]
 async fn waiting_writes_share_a_transaction() {
     let db = Db::sqlite().await;
-    let seen = Arc::new(AtomicUsize::new(0));
+    let experiment = experiment(&db.store, "e").await;
+    let all: Vec<_> = (0..10).map(|_| run(&experiment)).collect();
+    let ids = Arc::new(all.iter().map(|run| run.run_id).collect::<Vec<_>>());
     // The first write holds the writer until all the others wait.
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     let first = tokio::spawn({
@@ -118,15 +119,20 @@ async fn waiting_writes_share_a_transaction() {
                 .await
         }
     });
-    let others: Vec<_> = (0..10)
-        .map(|number| {
-            let (store, seen) = (db.store.clone(), seen.clone());
+    let others: Vec<_> = all
+        .into_iter()
+        .map(|run| {
+            let (store, beside, ids) = (db.store.clone(), db.store.clone(), ids.clone());
             tokio::spawn(async move {
                 write_tx!(store, tx => {
-                    // Sees its neighbours' uncommitted rows, for they share one transaction.
-                    tokens::insert_admin_link(tx, &format!("link {number}"), NOW, NOW + 10).await?;
-                    seen.fetch_add(1, Ordering::SeqCst);
-                    Ok(())
+                    runs::create(tx, &run).await?;
+                    let mut reader = beside.read().await?;
+                    let (mut written, mut committed) = (0, 0);
+                    for id in ids.iter() {
+                        written += usize::from(runs::get(tx, *id).await.is_ok());
+                        committed += usize::from(runs::get(&mut reader, *id).await.is_ok());
+                    }
+                    Ok((written, committed))
                 })
             })
         })
@@ -134,10 +140,16 @@ async fn waiting_writes_share_a_transaction() {
     tokio::task::yield_now().await;
     release.send(()).unwrap();
     first.await.unwrap().unwrap();
+    let mut seen = Vec::new();
     for other in others {
-        other.await.unwrap().unwrap();
+        seen.push(other.await.unwrap().unwrap());
     }
-    assert_eq!(seen.load(Ordering::SeqCst), 10);
+    assert_eq!(seen, (1..=10).map(|written| (written, 0)).collect::<Vec<_>>());
+    let mut reader = db.store.read().await.unwrap();
+    for id in ids.iter() {
+        runs::get(&mut reader, *id).await.unwrap();
+    }
+    drop(reader);
     db.finish().await;
 }
 

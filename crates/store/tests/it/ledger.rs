@@ -75,8 +75,12 @@ async fn entries_follow_each_other_and_verify(db: &Db) {
     assert_eq!((subjects, page.next.as_deref()), (vec!["c", "b"], Some("2")));
     let rest = ledger::list(&mut reader, Chain::Server, Some(2), 2).await.unwrap();
     assert_eq!((rest.items[0].previous.as_str(), rest.items.len(), rest.next), (GENESIS, 1, None));
-    let of_b = ledger::list_of_subject(&mut reader, Chain::Server, "grant", "b").await.unwrap();
+    let of_b = ledger::list_of_subject(&mut reader, Chain::Server, "grant", "b", 9).await.unwrap();
     assert_eq!(of_b, [page.items[1].clone()]);
+    for (noun, subject, is_there) in [("grant", "b", true), ("grant", "d", false), ("token", "b", false)] {
+        let found = ledger::has_subject(&mut reader, Chain::Server, noun, subject).await.unwrap();
+        assert_eq!(found, is_there, "{noun} {subject}");
+    }
     assert_eq!(ledger::find_payload(&mut reader, Chain::Server, 2).await.unwrap().unwrap(), "{\"subject\":\"b\"}");
 }
 

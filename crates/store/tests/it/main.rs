@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bounds;
 mod data;
 mod db;
 mod durability;

@@ -82,7 +82,7 @@ async fn a_model_name_is_unique_on_the_server_and_may_change(db: &Db) {
     assert_eq!(registered_models::find_by_name(&mut reader, "churn").await.unwrap(), None);
     let renamed = registered_models::get_by_name(&mut reader, "leaving").await.unwrap();
     assert_eq!((renamed.id, renamed.description.as_deref(), renamed.updated_ms), (id, Some("who goes"), NOW + 1));
-    assert_eq!(registered_models::list(&mut reader, two.id).await.unwrap(), [second]);
+    assert_eq!(registered_models::list(&mut reader, two.id, None, 9).await.unwrap().items, [second]);
     assert_eq!(registered_models::list_tags(&mut reader, id).await.unwrap(), [tag("k", "v")]);
     drop(reader);
     write_tx!(db.store, tx => { Ok(registered_models::delete_tag(tx, id, "k").await?) }).unwrap();
@@ -149,7 +149,7 @@ async fn a_version_is_found_by_alias_content_and_run(db: &Db) {
         model_versions::list_by_run(&mut reader, two.run_id.unwrap()).await.unwrap(),
         std::slice::from_ref(&expected)
     );
-    assert_eq!(model_versions::list(&mut reader, id).await.unwrap()[0], expected);
+    assert_eq!(model_versions::list(&mut reader, id, None, 9).await.unwrap().items[0], expected);
     drop(reader);
     write_tx!(db.store, tx => {
         registered_models::delete_alias(tx, id, "champion").await?;

@@ -3,7 +3,8 @@
 use perennial_core::ErrorCode;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{
-    Approval, Decision, DecisionBody, Evidence, ModelVersion, Project, Promotion, PromotionKind, Refusal, Release,
+    Approval, Decision, DecisionBody, Evidence, ModelVersion, Project, Promotion, PromotionKind, Refusal,
+    RegisteredModel, Release,
 };
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId, PromotionId};
 use perennial_core::permission::Role;
@@ -84,6 +85,29 @@ pub(crate) async fn decide(db: &Db, project: &Project, version: &ModelVersion, d
     made
 }
 
+/// A promotion to a version.
+pub(crate) async fn promote(db: &Db, project: &Project, model: &RegisteredModel, to: Option<i64>) -> Promotion {
+    let promotion = Promotion {
+        id: PromotionId::generate(),
+        project_id: project.id,
+        endpoint: Some("delay".parse().unwrap()),
+        model_id: model.id,
+        alias: "champion".to_owned(),
+        from_number: None,
+        to_number: to,
+        kind: PromotionKind::Promotion,
+        decision_id: None,
+        release_digest: None,
+        cause: Cause::DeclarationGone {},
+        actor: "trigger:renew".to_owned(),
+        wall_ms: NOW,
+        project_ms: NOW,
+    };
+    let made = promotion.clone();
+    write_tx!(db.store, tx => { Ok(promotions::insert(tx, &promotion).await?) }).unwrap();
+    made
+}
+
 async fn what_a_release_names_cannot_be_deleted(db: &Db) {
     let project = project(&db.store, "p").await;
     let model = model(&project, "m");
@@ -110,7 +134,7 @@ async fn a_release_of_the_same_content_is_the_same(db: &Db) {
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(releases::get(&mut reader, project.id, "aa11").await.unwrap(), first);
     assert_eq!(releases::list(&mut reader, project.id, 9).await.unwrap(), [other.clone(), first.clone()]);
-    assert_eq!(releases::list_of_version(&mut reader, model.id, 1).await.unwrap().len(), 2);
+    assert_eq!(releases::list_of_version(&mut reader, model.id, 1, 9).await.unwrap().len(), 2);
     assert_eq!(releases::find_by_prefix(&mut reader, project.id, "aa1", "aa1g").await.unwrap(), [first]);
     assert_eq!(releases::find_by_prefix(&mut reader, project.id, "aa", "aag").await.unwrap().len(), 2);
     assert_eq!(releases::find(&mut reader, project.id, "bb").await.unwrap(), None);
@@ -153,8 +177,8 @@ async fn a_decision_reads_back_with_its_evidence(db: &Db) {
     assert_eq!(decisions::get(&mut reader, one.id).await.unwrap(), one);
     for list in [
         decisions::list(&mut reader, project.id, None, 9).await.unwrap().items,
-        decisions::list_of_release(&mut reader, project.id, "r1").await.unwrap(),
-        decisions::list_of_version(&mut reader, model.id, 1).await.unwrap(),
+        decisions::list_of_release(&mut reader, project.id, "r1", 9).await.unwrap(),
+        decisions::list_of_version(&mut reader, model.id, 1, 9).await.unwrap(),
     ] {
         assert_eq!(list, [two.clone(), one.clone()]);
     }
@@ -195,7 +219,7 @@ async fn promotions_are_listed_by_version(db: &Db) {
     made.reverse();
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(promotions::list(&mut reader, project.id, None, 9).await.unwrap().items, made);
-    assert_eq!(promotions::list_of_version(&mut reader, model.id, 2).await.unwrap(), made[1..3]);
+    assert_eq!(promotions::list_of_version(&mut reader, model.id, 2, 9).await.unwrap(), made[1..3]);
     assert_eq!(
         promotions::first_ms(&mut reader, project.id, made[0].endpoint.as_ref().unwrap()).await.unwrap(),
         Some(NOW)

@@ -191,7 +191,7 @@ async fn a_damaged_pipeline_run_or_alert_is_an_error() {
     .execute(&mut conn)
     .await
     .unwrap();
-    let error = alerts::list_open(&mut db.store.read().await.unwrap(), project.id).await.unwrap_err();
+    let error = alerts::list_open(&mut db.store.read().await.unwrap(), project.id, None, 9).await.unwrap_err();
     let place = "table `alerts`, column `subject`, row `00000000000070008000000000000001` does not convert: ";
     assert!(error.to_string().starts_with(place), "{error}");
     db.finish().await;

@@ -53,10 +53,13 @@ pub async fn verify(caller: &Caller, id: RunId) -> Result<RunVerification> {
     Ok(RunVerification::Altered { recorded: recorded.digest, computed })
 }
 
+/// The newest entries about a run among which the last one with a digest is found.
+const ENTRIES_READ: u32 = 1_000;
+
 /// The digest in the last entry about the content of a run.
 async fn recorded(conn: &mut Conn, chain: Chain, id: RunId) -> Result<Option<Recorded>> {
-    let entries = ledger::list_of_subject(conn, chain, "run", &id.to_string()).await?;
-    let Some(last) = entries.iter().rev().find(|entry| ["end", "seal", "resume"].contains(&entry.verb.as_str())) else {
+    let entries = ledger::list_of_subject(conn, chain, "run", &id.to_string(), ENTRIES_READ).await?;
+    let Some(last) = entries.iter().find(|entry| ["end", "seal", "resume"].contains(&entry.verb.as_str())) else {
         return Ok(None);
     };
     let Some(payload) = ledger::find_payload(conn, chain, last.sequence).await? else { return Ok(None) };

@@ -21,6 +21,7 @@ use super::window::MonitorWindow;
 use perennial_ingest::predictions::{dataset_of, holds, key_class, logged, quoted, read_as};
 use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_release::decisions::reference_of;
+use perennial_release::releases::PROMOTIONS_READ;
 
 /// Rows read at once; a window with more is read in several intervals.
 const ROWS_READ_MAX: u64 = 250_000;
@@ -180,7 +181,8 @@ impl MonitorWindow<'_> {
     /// The reference of the release that promoted a version at this endpoint.
     pub(super) async fn find_reference(&self, number: i64) -> Result<Option<ReleaseReference>> {
         let mut reader = self.caller.kernel.store().read().await?;
-        let promotions = promotions::list_of_version(&mut reader, self.endpoint.model_id, number).await?;
+        let promotions =
+            promotions::list_of_version(&mut reader, self.endpoint.model_id, number, PROMOTIONS_READ).await?;
         let promoted = promotions.into_iter().filter(|promotion| promotion.to_number == Some(number));
         for digest in promoted.filter_map(|promotion| promotion.release_digest) {
             let Some(row) = monitor_results::find_reference(&mut reader, self.project.id, &digest).await? else {

@@ -1,0 +1,3 @@
+SELECT COUNT(*) AS firing
+FROM alerts
+WHERE project_id = $1 AND state <> 'resolved' AND state = 'firing'
