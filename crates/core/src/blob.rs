@@ -63,7 +63,7 @@ impl FromStr for BlobDigest {
             Ok(()) if is_lowercase => Ok(Self(bytes)),
             _ => Err(Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no content digest: expected 64 lowercase hexadecimal digits", text.escape_debug()),
+                format!("`{}` is not a content digest: expected 64 lowercase hexadecimal digits", text.escape_debug()),
             )),
         }
     }
@@ -95,7 +95,7 @@ pub struct Blob {
 /// One file of a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestFile {
-    /// Where it lies below the folder.
+    /// Path below the folder.
     pub path: RelativePath,
     /// Its content.
     pub blob: Blob,
@@ -116,8 +116,8 @@ impl Manifest {
     /// The manifest of `files`, in any order.
     ///
     /// # Errors
-    /// When two paths are one (on some file system: case does not tell paths apart), when one
-    /// path is a folder of another, or when there are more than [`MANIFEST_FILES_MAX`].
+    /// When two paths differ only by case (some file systems ignore case), when one path is a folder of
+    /// another, or when there are more than [`MANIFEST_FILES_MAX`].
     pub fn new(mut files: Vec<ManifestFile>) -> Result<Self, Error> {
         if files.len() > MANIFEST_FILES_MAX {
             return Err(Error::new(
@@ -134,7 +134,7 @@ impl Manifest {
                 return Err(Error::new(
                     ErrorCode::InvalidArgument,
                     format!(
-                        "paths `{}` and `{}` cannot lie in one folder everywhere: expected names that differ by more than case",
+                        "paths `{}` and `{}` differ only by case, which some file systems ignore: expected names that differ by more than case",
                         pair[0].1, pair[1].1
                     ),
                 ));
@@ -188,7 +188,7 @@ impl Manifest {
                 path: path.parse()?,
                 blob: Blob {
                     digest: digest.parse()?,
-                    size_bytes: size.parse().map_err(|_| broken(format!("`{size}` is no size")))?,
+                    size_bytes: size.parse().map_err(|_| broken(format!("`{size}` is not a size in bytes")))?,
                 },
                 is_executable: mode == "x",
             });

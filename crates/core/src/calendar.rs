@@ -54,7 +54,10 @@ impl FromStr for Duration {
         let span: Span = text.trim().parse().map_err(|cause: jiff::Error| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no duration: expected such as `1 month`, `45 days`, `90 s`", text.escape_debug()),
+                format!(
+                    "`{}` is not a duration: expected for example `1 month`, `45 days`, `90 s`",
+                    text.escape_debug()
+                ),
             )
             .with_source(cause)
         })?;
@@ -104,7 +107,7 @@ pub fn timezone(name: &str) -> Result<TimeZone> {
     TimeZone::get(name).map_err(|cause| {
         Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{}` is no timezone: expected an IANA name such as `Europe/Zurich`", name.escape_debug()),
+            format!("`{}` is not a timezone: expected an IANA name such as `Europe/Zurich`", name.escape_debug()),
         )
         .with_source(cause)
     })
@@ -134,7 +137,7 @@ pub fn parse_instant(text: &str, zone: &TimeZone) -> Result<i64> {
             Error::new(
                 ErrorCode::InvalidArgument,
                 format!(
-                    "`{}` is no instant: expected such as `2013-07-01` or `2013-07-01T12:00:00Z`",
+                    "`{}` is not an instant: expected for example `2013-07-01` or `2013-07-01T12:00:00Z`",
                     text.escape_debug()
                 ),
             )

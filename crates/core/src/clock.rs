@@ -1,6 +1,6 @@
 //! The two clocks.
 
-/// Tells the wall time. The one place the outside world's time comes from.
+/// The wall clock: the only source of the current time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch, UTC.
     fn wall_ms(&self) -> i64;

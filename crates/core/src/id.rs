@@ -53,7 +53,7 @@ macro_rules! ids {
                 Uuid::try_parse(text).map(Self).map_err(|_| {
                     Error::new(
                         ErrorCode::InvalidArgument,
-                        format!(concat!("`{}` is no ", $noun, " id: expected 32 hexadecimal digits"), text.escape_debug()),
+                        format!(concat!("`{}` is not a valid ", $noun, " id: expected 32 hexadecimal digits"), text.escape_debug()),
                     )
                 })
             }
@@ -140,7 +140,7 @@ impl TryFrom<i64> for ExperimentId {
         }
         Err(Error::new(
             ErrorCode::InvalidArgument,
-            format!("`{number}` is no experiment id: expected a whole number from 0"),
+            format!("`{number}` is not a valid experiment id: expected a whole number from 0"),
         ))
     }
 }
@@ -159,7 +159,7 @@ impl FromStr for ExperimentId {
             Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Self::try_from(number),
             _ => Err(Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no experiment id: expected a whole number from 0", text.escape_debug()),
+                format!("`{}` is not a valid experiment id: expected a whole number from 0", text.escape_debug()),
             )),
         }
     }

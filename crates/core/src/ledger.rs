@@ -71,7 +71,7 @@ impl From<Chain> for String {
 /// A change about to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The chain it goes on.
+    /// The chain that the entry continues.
     pub chain: Chain,
     /// The kind of noun that changed, such as `dataset_version`.
     pub noun: String,
@@ -238,7 +238,7 @@ pub enum VerifyError {
     #[error("its fields do not give its hash, so it was altered")]
     Altered,
     /// The hash before does not fit.
-    #[error("it does not continue the entry before it, so entries were exchanged or hashed anew")]
+    #[error("it does not continue the entry before it, so entries were exchanged or hashed again")]
     Unlinked,
     /// Another sequence stands where this one belongs.
     #[error("entry {found} stands in its place, so entries were removed or reordered")]
@@ -259,7 +259,7 @@ pub enum VerifyError {
     #[error("the chain ends before its recorded head, so entries were removed")]
     Cut,
     /// The head that was asked for is nowhere in the chain.
-    #[error("the head `{0}` is not in the chain, so the chain was hashed anew or is another")]
+    #[error("the head `{0}` is not in the chain, so the chain was hashed again or the head belongs to another chain")]
     HeadMissing(String),
 }
 

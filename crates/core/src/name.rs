@@ -19,7 +19,7 @@ fn validate(noun: &str, text: &str) -> Result<(), Error> {
     Err(Error::new(
         ErrorCode::InvalidArgument,
         format!(
-            "`{}` is no {noun} name: expected a lowercase letter, then lowercase letters, digits, `_` or `-`, at most {NAME_MAX} in all",
+            "`{}` is not a valid {noun} name: expected a lowercase letter, then lowercase letters, digits, `_` or `-`, at most {NAME_MAX} in all",
             text.escape_debug()
         ),
     ))

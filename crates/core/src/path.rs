@@ -1,4 +1,4 @@
-//! Relative paths: the one judge of every path a client, a manifest or a
+//! Relative paths: the validation of every path that a client, a manifest or a
 //! project file names.
 
 use std::fmt;
@@ -20,8 +20,8 @@ pub const COMPONENT_MAX_BYTES: usize = 255;
 /// A path below some folder that never leaves it: `/` between components, none
 /// of them empty, `.` or `..`; no backslash, no control characters.
 ///
-/// What it cannot see is what lies on the disk: whoever joins it to a folder
-/// that others write still has to refuse symbolic links.
+/// The path is text: code that joins it to a folder that others write must still
+/// refuse symbolic links.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RelativePath(String);

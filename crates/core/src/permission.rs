@@ -9,7 +9,7 @@ use crate::id::{PrincipalId, ProjectId, RunId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
-    /// Look at anything; ask an endpoint.
+    /// Read everything; request predictions of an endpoint.
     Read,
     /// Log, load, run.
     Write,
@@ -66,7 +66,7 @@ impl std::str::FromStr for Role {
         Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
             Error::new(
                 ErrorCode::InvalidArgument,
-                format!("`{}` is no role: expected viewer, contributor, approver or admin", text.escape_debug()),
+                format!("`{}` is not a role: expected viewer, contributor, approver or admin", text.escape_debug()),
             )
         })
     }

@@ -1,4 +1,4 @@
-//! Telling row expressions from aggregates, without an SQL engine.
+//! Distinguishes row expressions from aggregates, without an SQL engine.
 
 /// Aggregate functions of DataFusion's dialect.
 const AGGREGATES: [&str; 46] = [
@@ -50,8 +50,8 @@ const AGGREGATES: [&str; 46] = [
     "var_sample",
 ];
 
-/// Whether an SQL expression calls an aggregate function; if so it is judged once a
-/// load, else once a row. Text literals, quoted names and comments do not count.
+/// Whether an SQL expression calls an aggregate function; if so it is evaluated once for
+/// each load, else once for each row. Text literals, quoted names and comments do not count.
 pub fn is_aggregate(expression: &str) -> bool {
     let bytes = expression.as_bytes();
     let mut at = 0;

@@ -1,6 +1,6 @@
 //! States of the nouns that live through time, and the only ways between them.
 //!
-//! Each state is an enum with one `transition(self, event)`; nobody else assigns
+//! Each state is an enum with one `transition(self, event)`; no other code assigns
 //! a state. The words of `as_str` are what storage, JSON and pages show.
 
 use std::fmt;

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub(crate) const LOAD: &str = "_load";
 /// The column with the reason of a quarantined row.
 pub(crate) const REASON: &str = "_reason";
-/// In the staging area, the column that tells whether a quarantined row is admitted by force.
+/// In the staging area, the column that says whether a quarantined row is admitted by force.
 pub(crate) const ADMITTED: &str = "_joins";
 
 /// The most columns of a dataset.

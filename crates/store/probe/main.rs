@@ -1,5 +1,5 @@
-//! What the tests run as a process of its own and kill: writers that tell each
-//! write once it was answered.
+//! A process that the tests start and kill: writers that print each write after
+//! its acknowledgement.
 
 use std::error::Error;
 use std::io::Write;
@@ -14,7 +14,7 @@ use perennial_store::{Options, Store, runs};
 /// Writers at work at the same time, so that groups form.
 const WRITERS: usize = 8;
 
-/// One point and one ledger entry, in one transaction, again and again; each is told once it is answered.
+/// Writes one point and one ledger entry in one transaction, again and again; prints each after its acknowledgement.
 async fn write_for_ever(store: &Store) -> perennial_core::Result<()> {
     let run_id = RunId::generate();
     let run = NewRun {

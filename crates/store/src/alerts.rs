@@ -1,4 +1,4 @@
-//! Alerts: messages that something needs a look.
+//! Alerts: messages that something needs attention.
 
 use perennial_core::entity::{Alert, AlertSubject};
 use perennial_core::id::{AlertId, ProjectId};
@@ -32,7 +32,7 @@ impl Record for Alert {
     }
 }
 
-/// Fires an alert; tells whether it is new: it fires once for each subject, name and window.
+/// Fires an alert; returns whether it is new: it fires once for each subject, name and window.
 pub async fn fire(tx: &mut Tx, alert: &Alert) -> Result<bool> {
     let values = bind![
         alert.id,

@@ -11,7 +11,7 @@ use crate::open::Store;
 
 impl Store {
     /// Writes a copy of the database as it is at this moment to a new file, on disk
-    /// when this returns. Writes go on meanwhile. PostgreSQL has tools of its own.
+    /// when this returns. Writes continue meanwhile. SQLite only: PostgreSQL has tools of its own.
     pub async fn backup(&self, target: &Path) -> Result<()> {
         let Some(source) = self.sqlite_path() else {
             return Err(Error::Refused(

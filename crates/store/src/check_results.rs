@@ -39,7 +39,7 @@ impl Record for Profile {
     }
 }
 
-/// Keeps an outcome; judging a load again replaces it.
+/// Stores the result of a check; the next check of the same load replaces it.
 pub async fn upsert(tx: &mut Tx, result: &CheckResult) -> Result<()> {
     tx.execute(
         sql!("check_results/upsert"),

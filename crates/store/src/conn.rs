@@ -242,7 +242,7 @@ impl Tx {
         self.conn.run(&Query { sqlite: sql, postgres: sql }, &[]).await.map(|_| ())
     }
 
-    /// Writes; tells the rows changed.
+    /// Executes a write; returns the number of rows changed.
     pub(crate) async fn execute(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
         if self.has_entry {
             return Err(Error::AfterLedger);

@@ -69,7 +69,7 @@ pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Dataset>
     conn.all(list_sql!("datasets/list"), bind![project_id]).await
 }
 
-/// Changes how rows enter a dataset and what tells them apart.
+/// Changes the mode and the key columns of a dataset.
 pub async fn declare(tx: &mut Tx, id: DatasetId, mode: Mode, key_columns: &Vec<String>) -> Result<()> {
     tx.update(sql!("datasets/declare"), bind![id, mode, key_columns], "dataset", id).await
 }

@@ -105,7 +105,7 @@ pub async fn configure(
     tx.update(sql!("endpoints/configure"), bind![project_id, name, config, at_ms], "endpoint", name).await
 }
 
-/// Makes a version champion (`None`: nobody answers); gives the new generation.
+/// Makes a version champion (`None`: no version answers); returns the new generation.
 pub async fn set_champion(
     tx: &mut Tx,
     endpoint: &Endpoint,

@@ -28,8 +28,8 @@ pub enum Error {
     /// The state of the row forbids the change.
     #[error(transparent)]
     Transition(#[from] TransitionError),
-    /// Somebody else changed the row between our reading and our writing.
-    #[error("{noun} `{name}` was changed by somebody else meanwhile")]
+    /// Another client changed the row between the read and the write.
+    #[error("{noun} `{name}` was changed by another client meanwhile")]
     Conflict {
         /// The noun.
         noun: &'static str,
@@ -54,8 +54,8 @@ pub enum Error {
     /// A write came after the ledger entry of its transaction.
     #[error("a write came after the ledger entry, which must be the last of its transaction")]
     AfterLedger,
-    /// The address of the database is not one we know.
-    #[error("`{0}` is no metadata address: expected `sqlite://<path>` or `postgres://<host>/<database>`")]
+    /// The scheme of the address is unknown.
+    #[error("`{0}` is not a metadata address: expected `sqlite://<path>` or `postgres://<host>/<database>`")]
     Address(String),
     /// The database has tables of a newer version.
     #[error("the metadata was written by a newer version (migration {0})")]
@@ -141,7 +141,7 @@ impl From<Error> for CoreError {
             }
         };
         let hint = match &error {
-            Error::Conflict { .. } => Some("look at it again, then repeat the request if it still applies"),
+            Error::Conflict { .. } => Some("read it again, then repeat the request if it still applies"),
             Error::Corrupt { .. } => Some("restore a backup: perennial restore FILE"),
             Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
             Error::Busy(_) => Some("try again in a moment"),

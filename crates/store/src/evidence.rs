@@ -1,4 +1,4 @@
-//! Evidence: the facts that gates are judged over.
+//! Evidence: the facts that gates are evaluated over.
 
 use perennial_core::entity::Evidence;
 use perennial_core::id::{EvidenceId, StepRunId};

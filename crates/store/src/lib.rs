@@ -2,13 +2,12 @@
 //!
 //! [`Store`] opens one of the two by URL. [`Store::write`] runs a closure in a
 //! transaction and answers once it is on disk; [`Store::read`] gives a
-//! connection to read from. What can be read or written stands in one module a
-//! noun: functions that read take `&mut Conn` (a [`Tx`] or a [`Reader`] will do),
-//! functions that write take `&mut Tx`. Callers bring ids and times; a record
+//! connection to read from. Each noun has a module: functions that read take
+//! `&mut Conn` (a [`Tx`] or a [`Reader`]), functions that write take `&mut Tx`. Callers bring ids and times; a record
 //! is inserted whole. `README.md` beside the sources lists everything.
 //!
-//! Nobody else names sqlx. SQL stands in `queries/<noun>/<verb>.sql`, one text
-//! for both databases, or two side by side where the dialects part.
+//! No other crate names sqlx. SQL is in `queries/<noun>/<verb>.sql`, one text for
+//! both databases, or two side by side where the dialects differ.
 
 #[macro_use]
 mod query;

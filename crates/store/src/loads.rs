@@ -146,23 +146,23 @@ pub async fn find_by_number(conn: &mut Conn, dataset_id: DatasetId, number: i64)
     conn.optional(sql!("loads/find_by_number"), bind![dataset_id, number]).await
 }
 
-/// The load that arrived last on the project clock, to tell whether the source is late.
+/// The load that arrived last on the project clock; the freshness of the source depends on it.
 pub async fn find_latest_arrival(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<Load>> {
     conn.optional(sql!("loads/find_latest_arrival"), bind![dataset_id]).await
 }
 
-/// Takes a load through an event other than its commit; gives its new state. What was told of the state before goes
-/// with it, unless a commit only begins.
+/// Applies an event other than the commit to a load; returns the new state. The message of the old state is removed,
+/// unless a commit begins.
 pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&str>, at_ms: i64) -> Result<LoadState> {
-    let Load { state, message: told, .. } = get(tx, id).await?;
+    let Load { state, message: old_message, .. } = get(tx, id).await?;
     let next = state.transition(event)?;
     let settled_ms = next.is_settled().then_some(at_ms);
-    let message = message.or(told.as_deref().filter(|_| event == LoadEvent::Begin));
+    let message = message.or(old_message.as_deref().filter(|_| event == LoadEvent::Begin));
     tx.compare_and_swap(sql!("loads/set_state"), bind![id, state, next, message, settled_ms], "load", id).await?;
     Ok(next)
 }
 
-/// Keeps what a held load came to when its rows were judged again, as it stands in `load`.
+/// Stores the results of a held load whose rows were checked again, from the fields of `load`.
 pub async fn update_staging(tx: &mut Tx, load: &Load) -> Result<()> {
     let values = bind![load.id, load.passing, load.set_aside, load.reasons, load.staged];
     tx.compare_and_swap(sql!("loads/update_staging"), values, "load", load.id).await

@@ -72,7 +72,7 @@ impl Cursor {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let refused = || Error::Refused(format!("`{}` is no page token of this list", text.escape_debug()));
+        let refused = || Error::Refused(format!("`{}` is not a page token of this list", text.escape_debug()));
         let parts: Vec<&str> = text.split('_').collect();
         let [timestamp_ms, step, value, is_nan] = parts[..] else {
             return Err(refused());

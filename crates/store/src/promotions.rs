@@ -72,7 +72,7 @@ pub async fn list_of_version(conn: &mut Conn, model_id: ModelId, number: i64, li
     conn.all(list_sql!("promotions/list_of_version"), bind![model_id, number, i64::from(limit)]).await
 }
 
-/// When a version first came to answer at an endpoint, project clock; `None` before that.
+/// The first promotion at an endpoint, project clock; `None` when no version was ever promoted.
 pub async fn first_ms(conn: &mut Conn, project_id: ProjectId, endpoint: &EndpointName) -> Result<Option<i64>> {
     let first: Option<Option<i64>> = conn.scalar(sql!("promotions/first_ms"), bind![project_id, endpoint]).await?;
     Ok(first.flatten())

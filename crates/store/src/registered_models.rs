@@ -116,7 +116,7 @@ pub async fn list_tags(conn: &mut Conn, id: ModelId) -> Result<Vec<Tag>> {
     conn.all(list_sql!("registered_models/list_tags"), bind![id]).await
 }
 
-/// Moves an alias to a version. Whether it may be moved is judged before: see `endpoints::follows`.
+/// Moves an alias to a version. The caller has checked that it may be moved: see `endpoints::follows`.
 pub async fn set_alias(tx: &mut Tx, alias: &ModelAlias) -> Result<()> {
     tx.execute(sql!("registered_models/set_alias"), bind![alias.model_id, alias.alias, alias.number, alias.updated_ms])
         .await?;

@@ -90,7 +90,7 @@ pub async fn find(conn: &mut Conn, project_id: ProjectId, digest: &str) -> Resul
     conn.optional(sql!("releases/find"), bind![project_id, digest]).await
 }
 
-/// Releases whose digest lies in a range, two at most: enough to tell a prefix that is not unique.
+/// Releases whose digest is in a range, two at most: two show that a prefix is not unique.
 pub async fn find_by_prefix(conn: &mut Conn, project_id: ProjectId, from: &str, to: &str) -> Result<Vec<Release>> {
     conn.all(list_sql!("releases/find_by_prefix"), bind![project_id, from, to]).await
 }

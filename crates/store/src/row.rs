@@ -25,7 +25,7 @@ impl AnyRow {
     }
 }
 
-/// A type read from a row. What does not convert is told by table, column and key.
+/// A type read from a row. A value that does not convert is an error that names table, column and key.
 pub(crate) trait Record: Sized {
     /// The table, for messages.
     const TABLE: &'static str;

@@ -45,7 +45,7 @@ pub async fn delete(tx: &mut Tx, id: ServerId) -> Result<()> {
     Ok(())
 }
 
-/// Forgets servers whose lease ran out; tells how many.
+/// Deletes servers whose lease has expired; returns the number.
 pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
     tx.execute(sql!("servers/delete_expired"), bind![wall_ms]).await
 }

@@ -44,12 +44,12 @@ pub async fn delete(tx: &mut Tx, secret_hash: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ends every session of a principal; tells how many.
+/// Ends every session of a principal; returns the number.
 pub async fn delete_of_principal(tx: &mut Tx, principal_id: PrincipalId) -> Result<u64> {
     tx.execute(sql!("sessions/delete_of_principal"), bind![principal_id]).await
 }
 
-/// Forgets expired sessions; tells how many.
+/// Deletes expired sessions; returns the number.
 pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
     tx.execute(sql!("sessions/delete_expired"), bind![wall_ms]).await
 }

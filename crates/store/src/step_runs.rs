@@ -150,7 +150,7 @@ pub async fn set_run(tx: &mut Tx, id: StepRunId, run_id: RunId, runner: &str) ->
     tx.update(sql!("step_runs/set_run"), bind![id, run_id, runner], "step run", id).await
 }
 
-/// Marks what was running when the server of a pipeline run died; tells how many.
+/// Marks the step runs that were running when the server of a pipeline run stopped as interrupted; returns the number.
 pub async fn interrupt_running(tx: &mut Tx, pipeline_run_id: PipelineRunId, at_ms: i64) -> Result<u64> {
     tx.execute(sql!("step_runs/interrupt_running"), bind![pipeline_run_id, at_ms]).await
 }

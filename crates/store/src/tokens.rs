@@ -80,7 +80,7 @@ pub async fn revoke_run(tx: &mut Tx, run_id: RunId, at_ms: i64) -> Result<Vec<To
     tx.all(list_sql!("tokens/revoke_run"), bind![run_id, at_ms]).await
 }
 
-/// Forgets tokens that expired or were taken back before an instant; tells how many.
+/// Deletes tokens that expired or were revoked before an instant; returns the number.
 pub async fn delete_stale(tx: &mut Tx, before_ms: i64) -> Result<u64> {
     tx.execute(sql!("tokens/delete_stale"), bind![before_ms]).await
 }
@@ -110,12 +110,12 @@ pub async fn insert_admin_link(tx: &mut Tx, secret_hash: &str, created_ms: i64, 
     Ok(())
 }
 
-/// Uses an administrator link up; tells whether it was valid until now.
+/// Marks an administrator link as used; returns whether it was valid.
 pub async fn use_admin_link(tx: &mut Tx, secret_hash: &str, wall_ms: i64) -> Result<bool> {
     Ok(tx.execute(sql!("tokens/use_admin_link"), bind![secret_hash, wall_ms]).await? == 1)
 }
 
-/// Forgets administrator links that were used or expired; tells how many.
+/// Deletes administrator links that were used or have expired; returns the number.
 pub async fn delete_stale_admin_links(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
     tx.execute(sql!("tokens/delete_stale_admin_links"), bind![wall_ms]).await
 }

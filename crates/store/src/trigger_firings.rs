@@ -24,7 +24,7 @@ impl Record for TriggerFiring {
     }
 }
 
-/// Notes a firing; tells whether it is the first for its cause.
+/// Inserts a firing; returns whether it is the first for its cause.
 pub async fn fire(tx: &mut Tx, firing: &TriggerFiring) -> Result<bool> {
     let values = bind![
         firing.project_id,

@@ -29,7 +29,7 @@ pub(crate) enum Command {
 
 /// A write that waits for its turn, and its caller for the answer.
 pub(crate) trait Work: Send {
-    /// Does it; tells whether what it wrote is to be kept.
+    /// Runs the write; returns whether its savepoint is kept.
     fn run<'t>(&'t mut self, tx: &'t mut Tx, limit: Duration) -> BoxFuture<'t, bool>;
 
     /// Answers the caller. `failure`: why nothing of the group is on disk.

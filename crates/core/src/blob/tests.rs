@@ -48,7 +48,7 @@ fn paths_that_clash_on_some_file_system_are_refused() {
 }
 
 #[test]
-fn a_damaged_manifest_is_told() {
+fn a_damaged_manifest_is_an_error() {
     for text in ["", "something else\n", "perennial manifest 1\nabc\n", "perennial manifest 1\nx 1 - a\n"] {
         assert!(Manifest::parse(text).is_err(), "`{}`", text.escape_debug());
     }

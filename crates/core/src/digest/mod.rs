@@ -33,8 +33,8 @@ pub struct TableDigest(String);
 impl TableDigest {
     /// The digest of `rows` rows whose hashes sum up to `sum`, under `schema`.
     ///
-    /// Columns count by name, so their order changes nothing; whether null is
-    /// allowed is no part of it.
+    /// Columns are hashed by name, so their order does not matter; nullability is not
+    /// part of the digest.
     pub fn of(schema: &Schema, rows: u64, sum: &TableSum) -> Self {
         let mut fields: Vec<_> = schema.fields.iter().collect();
         fields.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));

@@ -44,7 +44,7 @@ impl RowEncoder {
         Self::default()
     }
 
-    /// Adds a column by any value; for columns whose class is known use the quicker methods below.
+    /// Adds a column with a value of any class; the methods below are faster for columns of a known class.
     pub fn column(&mut self, name: &str, value: &Value<'_>) {
         if *value != Value::Null {
             super::part(&mut self.bytes, name.as_bytes());

@@ -58,7 +58,7 @@ pub struct GateResult {
     pub gate: String,
     /// Its expression, as written.
     pub expression: String,
-    /// The verdict, with the facts read. Rows of the first release call it `judgement`.
+    /// The verdict, with the facts read. Stores of the first release have it under another key.
     #[serde(alias = "judgement")]
     pub evaluation: Evaluation,
 }

@@ -1,4 +1,5 @@
-//! Filters and orders of searches over experiments. There are few of them, so they are judged here, one by one.
+//! Filters and orders of searches over experiments. There are few experiments, so a filter is evaluated in memory, one
+//! experiment after the other.
 
 use std::cmp::Ordering;
 

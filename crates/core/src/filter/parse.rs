@@ -265,7 +265,7 @@ impl<'t> Reader<'t> {
         Error::new(ErrorCode::InvalidArgument, format!("the filter does not parse {place}: {expected}"))
     }
 
-    /// Takes `ASC` (if nothing is said) or `DESC`, then the end; tells whether the greatest comes first.
+    /// Parses `ASC` (the default) or `DESC`, then the end of the text; returns whether the order is descending.
     pub(super) fn direction(&mut self) -> Result<bool> {
         let is_descending = self.keyword("desc");
         if !is_descending {

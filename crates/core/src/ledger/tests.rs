@@ -134,7 +134,7 @@ fn alter(entry: &mut Entry, field: usize) {
     }
 }
 
-/// Hashes every entry from `from` on anew, as one who rewrites history would.
+/// Hashes every entry from `from` on again, as an attacker who rewrites history would.
 fn rehash(entries: &mut [Entry], from: usize) {
     for index in from..entries.len() {
         if index > 0 {

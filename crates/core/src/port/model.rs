@@ -16,7 +16,7 @@ use crate::task::TaskKind;
 /// Loads models.
 #[async_trait]
 pub trait ModelRuntime: Send + Sync {
-    /// Loads an ONNX model. Takes up to seconds, but blocks no thread that answers HTTP. A runtime that reads the files
+    /// Loads an ONNX model. Needs seconds at most, but blocks no thread that answers HTTP. A runtime that reads the files
     /// later, such as one in a child process, keeps `files` as long.
     async fn load(&self, files: ModelFiles, signature: &Signature) -> Result<Arc<dyn LoadedModel>>;
 

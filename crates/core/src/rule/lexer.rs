@@ -154,7 +154,10 @@ fn quoted(rest: &str, at: usize) -> Result<Option<(usize, String)>, Mistake> {
         }
         if next == '\\' && !is_raw {
             let (length, decoded) = escape(&rest[cursor + 1..]).ok_or_else(|| {
-                (at + cursor..at + cursor + 1, "unknown escape in text, expected such as `\\n` or `\\\\`".to_owned())
+                (
+                    at + cursor..at + cursor + 1,
+                    "unknown escape in text, expected for example `\\n` or `\\\\`".to_owned(),
+                )
             })?;
             value.push(decoded);
             cursor += 1 + length;

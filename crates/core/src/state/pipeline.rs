@@ -20,7 +20,7 @@ text_enum! {
         Pending = "pending",
         /// At work.
         Running = "running",
-        /// The server that ran it is gone; another goes on with it.
+        /// The server that ran it has stopped; the next server resumes it.
         Interrupted = "interrupted",
         /// Everything it had to do is done.
         Succeeded = "succeeded",
@@ -40,7 +40,7 @@ pub enum PipelineRunEvent {
     Start,
     /// Its server is gone.
     Interrupt,
-    /// Another server goes on.
+    /// The next server resumes it.
     Resume,
     /// All is done.
     Succeed,

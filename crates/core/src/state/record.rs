@@ -58,9 +58,9 @@ text_enum! {
     ///      └──────── resolve ───────┴──▶ resolved
     /// ```
     AlertState, "alert state" {
-        /// Nobody has looked yet.
+        /// Not acknowledged yet.
         Firing = "firing",
-        /// A person has seen it.
+        /// A person has acknowledged it.
         Acknowledged = "acknowledged",
         /// Its cause is gone.
         Resolved = "resolved",
@@ -70,7 +70,7 @@ text_enum! {
 /// What may happen to an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AlertEvent {
-    /// A person has seen it.
+    /// A person has acknowledged it.
     Acknowledge,
     /// Its cause is gone.
     Resolve,

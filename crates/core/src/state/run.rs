@@ -31,7 +31,7 @@ text_enum! {
 pub enum RunEvent {
     /// It is put off.
     Schedule,
-    /// It begins, or is taken up again.
+    /// It starts, or is resumed.
     Start,
     /// It ends well.
     Finish,

@@ -116,7 +116,7 @@ fn a_step_run_moves_only_as_its_diagram_says() {
 }
 
 #[test]
-fn a_run_may_be_taken_up_again_but_not_put_off_again() {
+fn an_ended_run_may_be_resumed_but_not_scheduled_again() {
     for from in RunStatus::ALL {
         for to in RunStatus::ALL {
             let moved = from.transition(RunEvent::to(*to));

@@ -100,7 +100,7 @@ async fn a_decimal_that_would_lose_digits_is_refused() {
 }
 
 #[tokio::test]
-async fn names_keep_their_case_and_the_error_tells_how_to_quote_them() {
+async fn names_keep_their_case_and_the_error_shows_how_to_quote_them() {
     let fixture = Fixture::new();
     fixture.load(&StageOptions::lines("{\"DepDelay\": 1, \"two words\": 2}\n")).await;
     assert_eq!(fixture.rows("SELECT \"DepDelay\", \"two words\" FROM rows").await, [[json!(1), json!(2)]]);

@@ -192,7 +192,7 @@ async fn invalid_and_truncated_parquet_files_are_reported() {
     fixture.write_parquet("whole.parquet", "SELECT value AS n FROM generate_series(1, 5000)").await;
     let whole = std::fs::read(fixture.source("whole.parquet")).unwrap();
     fixture.write("cut.parquet", &whole[..whole.len() / 2]);
-    fixture.write("noise.parquet", b"this is no parquet file at all");
+    fixture.write("noise.parquet", b"not a parquet file");
     let mut damaged = whole.clone();
     damaged[4..400].fill(0xaa);
     fixture.write("damaged.parquet", damaged);

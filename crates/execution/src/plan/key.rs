@@ -105,7 +105,7 @@ fn compare(within: &str, before: &BTreeMap<String, Value>, now: &BTreeMap<String
                 if let (Some(was), Some(is)) = (named_values(was), named_values(is)) {
                     compare(&format!("{part}."), &was, &is, found);
                 }
-                // What parts them may lie in what names do not tell.
+                // The named values are equal, so the contents differ elsewhere.
                 if found.len() == known {
                     let (was, is) = shorten(was, is);
                     found.push(Difference::Changed { part, was, is });

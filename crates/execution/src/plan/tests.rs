@@ -73,8 +73,8 @@ fn many_steps_that_wait_for_many_are_started_in_little_time() {
 fn differences_name_the_part_and_shorten_digests() {
     let before = KeyParts::new().with("code:train.py", "a".repeat(64)).with("params", "{}").with("x", "1");
     let now = KeyParts::new().with("code:train.py", "b".repeat(64)).with("params", "{}").with("y", "1");
-    let told: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
-    assert_eq!(told, ["code:train.py changed (aaaaaaaa → bbbbbbbb)", "x is gone", "y is new"]);
+    let texts: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
+    assert_eq!(texts, ["code:train.py changed (aaaaaaaa → bbbbbbbb)", "x is gone", "y is new"]);
     assert!(differences(&now, &now).is_empty());
 }
 
@@ -92,9 +92,9 @@ fn differences_of_named_values_and_of_long_texts_show_what_differs() {
         .with("params", r#"{"trees":30,"bins":5,"rate":0.1,"depth":{"most":4}}"#)
         .with("sql", query("NOT late"))
         .with("checks", checks(8));
-    let told: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
+    let texts: Vec<String> = differences(&before, &now).iter().map(Difference::to_string).collect();
     assert_eq!(
-        told,
+        texts,
         [
             r#"checks.high changed ([{"that":"x < 7"},1.0,"error"] → [{"that":"x < 8"},1.0,"error"])"#,
             r#"params.bins changed ("5" → 5)"#,

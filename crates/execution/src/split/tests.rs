@@ -44,7 +44,7 @@ fn a_window_with_too_few_outcomes_waits_until_within_is_over() {
 }
 
 #[test]
-fn nothing_to_train_on_and_nothing_labelled_are_told_apart() {
+fn nothing_to_train_on_and_nothing_labelled_are_different_errors() {
     let only = decide(&[("2013-06-10", true)], "2013-07-15").unwrap_err();
     assert!(only.message().contains("nothing earlier to train on"), "{only}");
     let none = decide(&[("2013-05-10", false), ("2013-06-10", false)], "2013-07-01").unwrap_err();

@@ -107,7 +107,7 @@ pub(crate) fn times(frame: &Frame, task: &Task) -> Result<Vec<Option<i64>>> {
         }
         _ => Err(Error::new(
             ErrorCode::ProjectFile,
-            format!("column `{}`, which `[task] time` names, is no timestamp or date", task.time),
+            format!("column `{}`, which `[task] time` names, is not a timestamp or date", task.time),
         )),
     }
 }

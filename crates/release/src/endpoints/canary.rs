@@ -72,8 +72,8 @@ impl Endpoints {
 
 impl Endpoints {
     /// Evaluates an active canary: rolled back when its rule holds, promoted when its duration is over and it has
-    /// answered enough requests; an unknown rule keeps it waiting. Returns one line about a change, and whether a
-    /// person should look at it.
+    /// answered enough requests; an unknown rule keeps it waiting. Returns one line about a change, and whether it
+    /// needs the attention of a person.
     pub async fn evaluate_canary(
         self: &Arc<Self>,
         caller: &Caller,

@@ -235,7 +235,7 @@ fn cursor(order: &[RunOrder], row: &AnyRow, run: &Run) -> Result<String> {
 
 /// What holds of the rows after a place in the order.
 fn continue_after(sql: &mut Sql, order: &[RunOrder], after: &str) -> Result<()> {
-    let refused = || Error::Refused(format!("`{}` is no page token of this search", after.escape_debug()));
+    let refused = || Error::Refused(format!("`{}` is not a page token of this search", after.escape_debug()));
     let place: Vec<Json> = serde_json::from_str(after).map_err(|_| refused())?;
     if place.len() != order.len() * 2 + 2 {
         return Err(refused());

@@ -19,7 +19,7 @@ on_both! {
     a_commit_makes_the_version_and_closes_the_intent,
     versions_follow_each_other_without_holes,
     a_held_load_is_released_or_replaced,
-    a_held_load_is_judged_again,
+    a_held_load_is_checked_again,
     a_committed_load_is_found_by_what_brought_it,
     loads_are_listed_newest_first,
     rows_set_aside_count_once_their_load_is_held_or_committed,
@@ -166,18 +166,18 @@ async fn a_held_load_is_released_or_replaced(db: &Db) {
     commit(db, &two, 1).await.unwrap();
 }
 
-async fn a_held_load_is_judged_again(db: &Db) {
+async fn a_held_load_is_checked_again(db: &Db) {
     let project = project(&db.store, "p").await;
     let dataset = dataset(&db.store, project.id, "d").await;
     let one = load(&dataset, "a");
     stage(db, &one).await;
     let again = Load { passing: 90, set_aside: 10, reasons: json!({"key exists": 10}), staged: Some(json!([])), ..one };
-    let judged = again.clone();
-    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &judged).await?) }).unwrap_err();
+    let checked = again.clone();
+    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &checked).await?) }).unwrap_err();
     let id = again.id;
     write_tx!(db.store, tx => { Ok(loads::apply(tx, id, LoadEvent::Hold, None, NOW).await?) }).unwrap();
-    let judged = again.clone();
-    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &judged).await?) }).unwrap();
+    let checked = again.clone();
+    write_tx!(db.store, tx => { Ok(loads::update_staging(tx, &checked).await?) }).unwrap();
     let held = Load { state: LoadState::Held, settled_ms: Some(NOW), ..again };
     assert_eq!(get(db, id).await, held);
     let mut reader = db.store.read().await.unwrap();

@@ -10,15 +10,15 @@ use perennial_store::{Options, Store, ledger, metrics, runs};
 
 use crate::db::Db;
 
-/// Lets the probe write, kills it after `lines` answered writes, and tells all that it told.
+/// Lets the probe write, kills it after `lines` acknowledged writes, and returns every line that it printed.
 fn write_and_kill(url: &str, lines: usize) -> BTreeSet<String> {
     let mut probe =
         Command::new(env!("CARGO_BIN_EXE_perennial-store-probe")).arg(url).stdout(Stdio::piped()).spawn().unwrap();
-    let mut told = BufReader::new(probe.stdout.take().unwrap()).lines();
-    let mut answered: BTreeSet<String> = told.by_ref().take(lines).map(Result::unwrap).collect();
+    let mut printed = BufReader::new(probe.stdout.take().unwrap()).lines();
+    let mut answered: BTreeSet<String> = printed.by_ref().take(lines).map(Result::unwrap).collect();
     probe.kill().unwrap();
     probe.wait().unwrap();
-    answered.extend(told.map_while(Result::ok).filter(|line| line.contains('/')));
+    answered.extend(printed.map_while(Result::ok).filter(|line| line.contains('/')));
     assert!(answered.len() >= lines, "the probe ended by itself");
     answered
 }

@@ -12,7 +12,7 @@ use crate::registry::{make_version, model, register};
 use crate::release::decide;
 
 on_both! {
-    a_canary_starts_is_judged_and_ends,
+    a_canary_starts_is_evaluated_and_ends,
     an_endpoint_changed_meanwhile_is_not_changed,
 }
 
@@ -28,7 +28,7 @@ async fn current(db: &Db, endpoint: &Endpoint) -> Endpoint {
     endpoints::get(&mut reader, endpoint.project_id, &endpoint.name).await.unwrap()
 }
 
-async fn a_canary_starts_is_judged_and_ends(db: &Db) {
+async fn a_canary_starts_is_evaluated_and_ends(db: &Db) {
     let project = project(&db.store, "p").await;
     let model = model(&project, "m");
     register(db, &model).await.unwrap();
@@ -115,7 +115,7 @@ async fn an_endpoint_changed_meanwhile_is_not_changed(db: &Db) {
         .await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
     for refused in answers.into_iter().filter_map(Result::err) {
-        assert_eq!(refused.message(), "endpoint `delay` was changed by somebody else meanwhile");
+        assert_eq!(refused.message(), "endpoint `delay` was changed by another client meanwhile");
     }
     let (id, name) = (made.project_id, made.name.clone());
     write_tx!(db.store, tx => { Ok(endpoints::configure(tx, id, &name, &json!({}), NOW + 1).await?) }).unwrap();

@@ -1,4 +1,4 @@
-//! Records with sensible values, and short ways to the ones a test stands on.
+//! Records with sensible values, and constructors for the records that tests need.
 
 use perennial_core::cause::{Cause, ChangeCause};
 use perennial_core::entity::{
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::db::write_tx;
 
-/// An instant that tests stand on: 2013-07-01 UTC.
+/// The instant of the tests: 2013-07-01 UTC.
 pub(crate) const NOW: i64 = 1_372_636_800_000;
 
 pub(crate) async fn project(store: &Store, name: &str) -> Project {

@@ -85,7 +85,7 @@ async fn history_is_ordered_and_pages(db: &Db) {
         ["m -inf at 1 step -7", "m 0.1 at 1 step 4", "m -1.0 at 2 step 0", "m NaN at 2 step 0", "m 3.0 at 2 step 0"];
     assert_eq!(all, expected);
     let refused = metrics::history(&mut reader, id, "m", Some("1_2"), 2).await.unwrap_err();
-    assert_eq!(refused.to_string(), "`1_2` is no page token of this list");
+    assert_eq!(refused.to_string(), "`1_2` is not a page token of this list");
 }
 
 async fn a_thousand_points_go_in_at_once(db: &Db) {

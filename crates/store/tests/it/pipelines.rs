@@ -208,7 +208,7 @@ async fn the_newest_good_attempt_of_each_step_comes_in_one_query(db: &Db) {
         reference: json!({"blob": digest}),
     };
     let mut expected = Vec::new();
-    for name in ["judge", "train"] {
+    for name in ["evaluation", "train"] {
         for attempt in 1..=2 {
             let run = step_run(&pipeline, name, attempt, "key");
             insert(db, &run).await;
@@ -230,7 +230,7 @@ async fn the_newest_good_attempt_of_each_step_comes_in_one_query(db: &Db) {
     let newest = step_runs::list_newest_good(&mut reader, project.id).await.unwrap();
     assert_eq!(
         newest.iter().map(|run| (run.step.as_str(), run.attempt)).collect::<Vec<_>>(),
-        [("judge", 2), ("train", 2)]
+        [("evaluation", 2), ("train", 2)]
     );
     assert_eq!(step_runs::list_newest_outputs(&mut reader, project.id).await.unwrap(), expected);
     assert_eq!(step_runs::list_outputs(&mut reader, expected[0].step_run_id).await.unwrap(), expected[..1]);

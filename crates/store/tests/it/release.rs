@@ -42,7 +42,7 @@ fn release(version: &ModelVersion, digest: &str) -> Release {
 /// A version with a release and a passed decision.
 pub(crate) async fn decide(db: &Db, project: &Project, version: &ModelVersion, digest: &str) -> Decision {
     let pipeline = pipeline_run(&db.store, project.id).await;
-    let step = step_run(&pipeline, "judge", 1, "k");
+    let step = step_run(&pipeline, "evaluation", 1, "k");
     let evidence = Evidence {
         id: EvidenceId::generate(),
         project_id: project.id,

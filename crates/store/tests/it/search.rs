@@ -1,4 +1,4 @@
-//! Search over runs gives what a naive look at every run gives, page by page.
+//! Search over runs returns the same pages as a naive filter over every run.
 
 use perennial_core::entity::{NewRun, Run, RunBatch, RunData, RunInput, RunUpdate};
 use perennial_core::filter::{RunClause, RunKey, RunNumber, RunOrder, TextTest};
@@ -126,7 +126,7 @@ async fn a_foreign_page_token_is_refused(db: &Db) {
             ..RunSearch::default()
         };
         let refused = runs::search(&mut reader, &search).await.unwrap_err();
-        assert!(refused.to_string().contains("is no page token of this search"), "{refused}");
+        assert!(refused.to_string().contains("is not a page token of this search"), "{refused}");
     }
     let order = RunOrder { key: RunKey::Number(RunNumber::Start), is_descending: false };
     let search =

@@ -1,4 +1,4 @@
-//! Random runs and searches, and a naive look at every run.
+//! Random runs and searches, and a naive filter over every run.
 
 use std::cmp::Ordering;
 

@@ -36,7 +36,7 @@ pub async fn search(caller: &Caller, search: Search) -> Result<Page<Tagged>> {
         None => 0,
         Some(token) => token
             .parse::<usize>()
-            .map_err(|_| refused(format!("`{}` is no page token of this search", token.escape_debug())))?,
+            .map_err(|_| refused(format!("`{}` is not a page token of this search", token.escape_debug())))?,
     };
     let mut found = list(caller, search.lifecycle).await?;
     found.retain(|tagged| clauses.iter().all(|clause| holds(clause, tagged)));

@@ -2,7 +2,7 @@ use super::parse;
 use crate::rule::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, Expression};
 
 #[test]
-fn a_mistake_is_told_with_line_column_and_what_was_expected() {
+fn a_parse_error_has_line_column_and_what_was_expected() {
     for (text, line, column, message) in [
         ("", 1, 1, "the expression ends, expected a value"),
         ("candidate.auc >=", 1, 17, "the expression ends, expected a value"),
@@ -14,7 +14,7 @@ fn a_mistake_is_told_with_line_column_and_what_was_expected() {
         ("auc >= 0.5 rows", 1, 12, "unexpected `rows`, expected an operator or the end"),
         ("(auc >= 0.5", 1, 12, "the expression ends, expected `)`"),
         ("auc >= 'x", 1, 8, "the text is not closed, expected `'`"),
-        ("'\\q' == 'q'", 1, 2, "unknown escape in text, expected such as `\\n` or `\\\\`"),
+        ("'\\q' == 'q'", 1, 2, "unknown escape in text, expected for example `\\n` or `\\\\`"),
         ("auc >= 1.2.3", 1, 11, "unexpected `.3`, expected an operator or the end"),
         ("auc >= 12ab", 1, 8, "`12ab` is not a number"),
         ("rows % 2 == 0", 1, 6, "`%` is not available: every number is a double"),
@@ -53,7 +53,7 @@ fn precedence_is_that_of_cel() {
 }
 
 #[test]
-fn the_facts_it_stands_on_leave_out_variables_of_macros() {
+fn the_facts_of_a_rule_leave_out_variables_of_macros() {
     let expression = parse("candidate.slices.all(s, s.auc >= champion.auc) && has(simple.auc)");
     assert_eq!(expression.roots().into_iter().collect::<Vec<_>>(), ["candidate", "champion", "simple"]);
     assert!(expression.root.names("champion") && !expression.root.names("s"));

@@ -47,7 +47,7 @@ fn sound_expressions_have_no_problems() {
 }
 
 #[test]
-fn each_problem_is_told_with_the_words_at_fault() {
+fn each_type_error_has_the_words_at_fault() {
     for (text, expected) in [
         ("candidte.auc > 0.5", vec!["candidte: unknown fact `candidte` (did you mean `candidate`?)"]),
         ("candidate.aucc > 0.5", vec!["aucc: `candidate` has no field `aucc` (did you mean `auc`?)"]),

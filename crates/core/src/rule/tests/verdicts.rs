@@ -85,13 +85,13 @@ fn the_values_it_saw_are_kept_once_and_in_order() {
 }
 
 #[test]
-fn what_a_false_clause_spares_is_not_looked_at() {
+fn clauses_after_a_false_one_are_not_evaluated() {
     let evaluation = evaluate("candidate.auc > 0.9 && champion.auc > 0.5", &facts());
     assert_eq!(evaluation.values.len(), 1);
 }
 
 #[test]
-fn without_a_champion_clauses_that_name_it_are_skipped_and_told() {
+fn without_a_champion_clauses_that_name_it_are_skipped_and_listed() {
     let mut facts = facts();
     facts.as_object_mut().unwrap().remove("champion");
     let expression = parse("candidate.auc >= champion.auc + 0.005 && candidate.auc >= simple.auc");

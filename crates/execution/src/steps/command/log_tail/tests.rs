@@ -1,7 +1,7 @@
 use super::{CHUNK_BYTES, LINE_CHARS_MAX, LINES_MAX, Lines};
 
 #[test]
-fn a_line_is_told_when_it_is_whole() {
+fn a_line_is_reported_when_it_is_complete() {
     let mut lines = Lines::default();
     assert_eq!(lines.push(b"one\ntw"), ["one"]);
     assert!(lines.push(b"o").is_empty());

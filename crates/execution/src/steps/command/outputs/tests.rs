@@ -34,7 +34,7 @@ fn a_file_or_folder_that_the_step_left_is_found() {
 }
 
 #[test]
-fn a_link_is_refused_wherever_it_stands_on_the_way() {
+fn a_link_anywhere_in_the_path_is_refused() {
     let folder = folder();
     let here = folder.path().join("work");
     let links: [(&str, &Path); 3] =
