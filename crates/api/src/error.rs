@@ -16,7 +16,7 @@ pub enum Protocol {
     Native,
     /// The Open Inference Protocol: `/v2`.
     Inference,
-    /// MLflow's tracking and registry: `/api/2.0`, `/api/3.0` and their `/ajax-api` twins.
+    /// MLflow's tracking and registry: `/api/2.0`, `/api/3.0` and the same routes below `/ajax-api`.
     Mlflow,
     /// MLflow's scoring: `/endpoints/…`.
     Scoring,

@@ -56,7 +56,7 @@ fn body_bytes_max(deployment: &Deployment) -> usize {
     bytes_max.min(limits::INFER_BYTES_MAX)
 }
 
-/// A version by its number as text; what is no number is no version.
+/// Parses the number of a version; text that is not a number is an unknown version.
 fn version(text: &str) -> Result<i64> {
     text.parse().map_err(|_| Error::not_found("version", text.escape_debug()))
 }

@@ -59,8 +59,8 @@ pub(super) fn best(scores: &[f64]) -> usize {
     scores.iter().enumerate().filter(|(_, score)| !score.is_nan()).max_by(order).map_or(0, |(place, _)| place)
 }
 
-/// Refuses outputs that the model does not have.
-pub(super) fn judge(signature: &Signature, wanted: Option<&[Wanted]>) -> Result<()> {
+/// Refuses requested outputs that the model does not have.
+pub(super) fn validate(signature: &Signature, wanted: Option<&[Wanted]>) -> Result<()> {
     let known = of(signature.task);
     for wanted in wanted.into_iter().flatten() {
         let Some(output) = known.iter().find(|output| output.name == wanted.name) else {
@@ -161,9 +161,9 @@ fn values(json: &mut Vec<u8>, output: &Output, answer: &Answer, rows: usize, cla
         let scores = answer.scores.row(row);
         match (classification, output.kind) {
             (Some(count), _) => {
-                for told in classified(answer, scores, count) {
+                for label in classified(answer, scores, count) {
                     comma(json);
-                    text(json, &told);
+                    text(json, &label);
                 }
             }
             (None, Kind::Yes) => {
@@ -192,7 +192,7 @@ fn binary(raw: &mut Vec<u8>, output: &Output, answer: &Answer, rows: usize, clas
     for row in 0..rows {
         let scores = answer.scores.row(row);
         match (classification, output.kind) {
-            (Some(count), _) => classified(answer, scores, count).iter().for_each(|told| prefixed(raw, told)),
+            (Some(count), _) => classified(answer, scores, count).iter().for_each(|label| prefixed(raw, label)),
             (None, Kind::Yes) => raw.extend_from_slice(&i64::from(is_yes(scores)).to_le_bytes()),
             (None, Kind::Class) => prefixed(raw, class(answer, scores)),
             (None, Kind::Scores) => scores.iter().for_each(|score| raw.extend_from_slice(&score.to_le_bytes())),
@@ -212,11 +212,11 @@ pub(super) fn class<'a>(answer: &'a Answer, scores: &[f64]) -> &'a str {
 fn classified(answer: &Answer, scores: &[f64], count: usize) -> Vec<String> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    let told = order.into_iter().take(count).map(|place| match answer.signature.classes.get(place) {
+    let labels = order.into_iter().take(count).map(|place| match answer.signature.classes.get(place) {
         Some(class) => format!("{}:{place}:{class}", scores[place]),
         None => format!("{}:{place}", scores[place]),
     });
-    told.collect()
+    labels.collect()
 }
 
 /// A number as JSON; what JSON has no word for as null.

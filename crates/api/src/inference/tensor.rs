@@ -74,7 +74,7 @@ pub(super) fn refused(message: String) -> Error {
     Error::new(ErrorCode::InvalidArgument, message)
 }
 
-/// Up to so many dimensions are kept; a tensor with more is no column anyway.
+/// Dimensions of a shape that are kept; a tensor with more is not a column.
 const DIMENSIONS_MAX: usize = 8;
 
 /// A tensor's shape.

@@ -58,7 +58,7 @@ async fn respond(
         let body = encoding.decompress(body, bytes_max)?;
         let mut request = wire::read(&body, json_bytes)?;
         let deployment = super::acquire(&app, &name)?;
-        outputs::judge(deployment.champion().model.signature(), request.wanted.as_deref())?;
+        outputs::validate(deployment.champion().model.signature(), request.wanted.as_deref())?;
         let inputs = std::mem::take(&mut request.inputs);
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version, extra: Extra::Refuse, began };

@@ -100,8 +100,8 @@ struct Created {
 
 /// Makes a token
 ///
-/// Needs the permission `manage` where the token shall hold. It gives the role there and nothing else: a name
-/// that somebody has with another role or elsewhere is refused while a token of theirs holds, the same asked for again is
+/// Needs the permission `manage` where the token shall hold. It gives the role there and nothing else. A name
+/// that has a valid token with another role or on another project is refused; the same name, role and project give
 /// a further token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", request_body = Create, responses((status = 200, body = Created)))]
 async fn create(
@@ -118,7 +118,7 @@ async fn create(
     Ok(Json(Created { id: token.id.to_string(), secret: token.secret }))
 }
 
-/// The project of a name. One that the caller may not read is told like one that is not there.
+/// The project of a name; NotFound when the caller may not read it, so that names do not leak.
 async fn readable(state: &ApiState, caller: &Caller, name: &ProjectName) -> Result<ProjectId, Error> {
     let project = state.app.projects.get_by_name(name).await?;
     if caller.principal.may(Permission::Read, Some(project.id)) {

@@ -73,7 +73,7 @@ async fn list(
     Ok(Json(Items { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
 
-/// Notes that somebody has seen an alert
+/// Acknowledges an alert
 #[utoipa::path(post, path = "/api/v1/projects/{project}/alerts/{id}/acknowledge", tag = "alerts", params(("project" = String, Path), ("id" = String, Path)), responses((status = 200, body = Alert)))]
 async fn acknowledge(
     ProjectCaller { caller, project }: ProjectCaller,

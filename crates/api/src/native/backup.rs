@@ -28,7 +28,7 @@ struct Copy {
 /// Copies an embedded store
 ///
 /// Metadata, datasets, staged loads and logged predictions as they are at one moment, with all blobs
-/// that they name. Serving goes on meanwhile.
+/// that they name. Serving continues meanwhile.
 #[utoipa::path(post, path = "/api/v1/backup", tag = "backup", responses((status = 200, body = Copy)))]
 async fn create(CurrentCaller { caller }: CurrentCaller) -> Result<Json<Copy>, HttpError> {
     let copy = backup::create(&caller).await?;

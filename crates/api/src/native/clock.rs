@@ -76,10 +76,10 @@ async fn advance(
     Body(body): Body<Advance>,
 ) -> Result<Json<Advanced>, HttpError> {
     let happened = state.app.watch.advance(&caller, &project, body.to_ms).await?;
-    let told = happened.into_iter().map(|one| Happened {
+    let events = happened.into_iter().map(|one| Happened {
         project_ms: one.project_ms,
         project_at: at(one.project_ms),
         message: one.message,
     });
-    Ok(Json(Advanced { happened: told.collect() }))
+    Ok(Json(Advanced { happened: events.collect() }))
 }

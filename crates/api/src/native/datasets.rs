@@ -145,7 +145,7 @@ pub(super) fn cursor(text: &str) -> Result<i64, perennial_core::Error> {
     let refused = || {
         perennial_core::Error::new(
             perennial_core::ErrorCode::InvalidArgument,
-            format!("`{}` is no place in this list", text.escape_debug()),
+            format!("`{}` is not a page token of this list", text.escape_debug()),
         )
     };
     text.parse().map_err(|_| refused().with_hint("give back `next` of the page before as `after`"))

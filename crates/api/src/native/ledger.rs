@@ -214,8 +214,8 @@ async fn verify_all(
         chains.push(VerifiedChain { project: chain.project.map(Into::into), verified });
     }
     let missing = || {
-        "no chain continues this head: since it was noted a chain was cut or hashed anew, or a backup from before was \
-         restored, which the chain of the server tells as `backup restore`; or the chain is not yours to read"
+        "no chain continues this head: since the head was noted, a chain was cut or hashed again, or an older backup was \
+         restored (the chain of the server then has a `backup restore` entry); or you may not read the chain"
             .to_owned()
     };
     Ok(Json(VerifiedAll {

@@ -39,7 +39,7 @@ pub(super) struct Load {
     state: &'static str,
     arrived: u64,
     passing: u64,
-    /// Rows that entered the dataset; none while it is no version of it.
+    /// Rows that entered the dataset; absent until the load is committed.
     entered: Option<u64>,
     set_aside: u64,
     /// Rows set aside, by reason.

@@ -34,7 +34,7 @@ struct Version {
     flavor: Option<String>,
     /// The task's metric, as the newest Decision about it measured it.
     measures: BTreeMap<String, f64>,
-    /// The window it was measured on: figures of different windows are no comparison.
+    /// Begin of the window of the measures; measures of different windows cannot be compared.
     test_start_at: Option<String>,
     test_end_at: Option<String>,
     source: String,
@@ -78,9 +78,9 @@ impl Version {
     }
 }
 
-/// A version with what was decided about it.
+/// A version with its decisions and releases.
 #[derive(Serialize, ToSchema)]
-struct Judged {
+struct VersionDetails {
     version: Version,
     /// Newest first.
     decisions: Vec<Decision>,
@@ -105,14 +105,14 @@ async fn list(ProjectCaller { caller, project }: ProjectCaller) -> Result<Json<I
 }
 
 /// Gets a model version with its decisions and releases
-#[utoipa::path(get, path = "/api/v1/projects/{project}/models/{model}/versions/{number}", tag = "models", params(("project" = String, Path), ("model" = String, Path), ("number" = i64, Path)), responses((status = 200, body = Judged)))]
+#[utoipa::path(get, path = "/api/v1/projects/{project}/models/{model}/versions/{number}", tag = "models", params(("project" = String, Path), ("model" = String, Path), ("number" = i64, Path)), responses((status = 200, body = VersionDetails)))]
 async fn get(
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, model, number)): Path<(ProjectName, String, i64)>,
-) -> Result<Json<Judged>, HttpError> {
+) -> Result<Json<VersionDetails>, HttpError> {
     let found = models::version(&caller, &project, &model, number).await?;
     let measure = models::measure(&caller, &project, &found.version).await?;
-    Ok(Json(Judged {
+    Ok(Json(VersionDetails {
         version: Version::new(&model, found.aliases, measure, found.version),
         decisions: found.decisions.into_iter().map(Into::into).collect(),
         releases: found.releases.into_iter().map(Into::into).collect(),

@@ -207,7 +207,7 @@ impl From<(StepRun, Vec<StepOutput>)> for Step {
 
 /// Starts a pipeline run
 ///
-/// Answers when the run is recorded; it goes on by itself. Follow it by its events.
+/// Answers when the run is recorded; the run continues in the background. Follow it by its events.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/pipeline-runs", tag = "pipeline runs", params(("project" = String, Path)), request_body = Create, responses((status = 200, body = Run)))]
 async fn create(
     State(state): State<ApiState>,
@@ -351,11 +351,11 @@ async fn events(
     stopping: Option<Extension<ShutdownSignal>>,
 ) -> Result<Json<Events>, HttpError> {
     let wait = Duration::from_millis(query.wait_ms.min(limits::WAIT_MS_MAX));
-    let told = state.app.execution.events(&caller, &project, id, query.after, wait);
+    let next = state.app.execution.events(&caller, &project, id, query.after, wait);
     let (events, is_over) = match stopping {
-        None => told.await?,
+        None => next.await?,
         Some(Extension(ShutdownSignal(stopping))) => tokio::select! {
-            told = told => told?,
+            found = next => found?,
             () = stopping.cancelled() => (Vec::new(), false),
         },
     };

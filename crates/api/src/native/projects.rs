@@ -1,4 +1,4 @@
-//! Projects: making one, submitting and judging the project file, the list.
+//! Projects: creating, submitting and validating the project file, the list.
 
 use std::collections::BTreeMap;
 
@@ -80,8 +80,8 @@ impl Project {
 
 /// Submits the host's own project file
 ///
-/// Reads `perennial.toml` below the server's root with every file it declares, judges it, and makes it what
-/// runs, triggers and monitors follow. A file that does not hold together answers 400 with `error.diagnostics`.
+/// Reads `perennial.toml` below the server's root with every file it declares, validates it, and applies it to
+/// runs, triggers and monitors. An invalid file answers 400 with `error.diagnostics`.
 #[utoipa::path(post, path = "/api/v1/projects/submit", tag = "projects", responses((status = 200, body = Project)))]
 async fn submit(
     State(state): State<ApiState>,
@@ -138,7 +138,7 @@ struct Checked {
     datasets: Vec<String>,
 }
 
-/// Judges a project file
+/// Validates a project file
 ///
 /// Runs nothing and keeps nothing. Mistakes answer 400; `error.diagnostics` has file, line, column, offset, length,
 /// the words at fault, message and suggestion of each.

@@ -167,9 +167,9 @@ impl From<releases::Promotion> for Promotion {
     }
 }
 
-/// A release with all that was said about it.
+/// A release with its decisions, approvals and promotions.
 #[derive(Serialize, ToSchema)]
-struct Told {
+struct ReleaseDetails {
     release: Release,
     /// Newest first.
     decisions: Vec<Decision>,
@@ -195,33 +195,33 @@ async fn list(
 }
 
 /// Gets a release by the first digits of its digest
-#[utoipa::path(get, path = "/api/v1/projects/{project}/releases/{digest}", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), responses((status = 200, body = Told)))]
+#[utoipa::path(get, path = "/api/v1/projects/{project}/releases/{digest}", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), responses((status = 200, body = ReleaseDetails)))]
 async fn get(
     ProjectCaller { caller, project }: ProjectCaller,
     Path((_, digest)): Path<(ProjectName, String)>,
-) -> Result<Json<Told>, HttpError> {
-    let told = releases::get(&caller, &project, &digest).await?;
-    Ok(Json(Told {
+) -> Result<Json<ReleaseDetails>, HttpError> {
+    let found = releases::get(&caller, &project, &digest).await?;
+    Ok(Json(ReleaseDetails {
         release: Release {
-            verdict: told.decisions.first().map(|decision| verdict(decision.verdict)),
-            ..told.release.into()
+            verdict: found.decisions.first().map(|decision| verdict(decision.verdict)),
+            ..found.release.into()
         },
-        decisions: told.decisions.into_iter().map(Into::into).collect(),
-        approvals: told.approvals.into_iter().map(Into::into).collect(),
-        promotions: told.promotions.into_iter().map(Into::into).collect(),
+        decisions: found.decisions.into_iter().map(Into::into).collect(),
+        approvals: found.approvals.into_iter().map(Into::into).collect(),
+        promotions: found.promotions.into_iter().map(Into::into).collect(),
     }))
 }
 
-/// A yes.
+/// An approval.
 #[derive(Deserialize, ToSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Approve {
-    /// The role in which it is given; the one that is asked for when not said.
+    /// The role of the approval; by default the role that the project file asks for.
     role: Option<String>,
     note: Option<String>,
 }
 
-/// Says yes to a release
+/// Approves a release
 #[utoipa::path(post, path = "/api/v1/projects/{project}/releases/{digest}/approve", tag = "releases", params(("project" = String, Path), ("digest" = String, Path)), request_body = Approve, responses((status = 200, body = Done)))]
 async fn approve(
     ProjectCaller { caller, project }: ProjectCaller,
@@ -231,7 +231,7 @@ async fn approve(
     let role = body.role.as_deref().map(str::parse::<Role>).transpose()?;
     let approval = releases::approve(&caller, &project, &digest, role, body.note).await?;
     let message = format!(
-        "release {} is approved as {}; `perennial release` goes on with it",
+        "release {} is approved as {}; `perennial release` continues it",
         &approval.release_digest[..12],
         approval.role.as_str()
     );

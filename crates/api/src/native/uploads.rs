@@ -77,7 +77,7 @@ struct Folder {
 /// Submits a folder
 ///
 /// It holds `perennial.toml`, every file that declares, and the files of its relative sources. The project file is
-/// judged; then runs, triggers and monitors follow it, and the sources are read from the folder. Mistakes answer 400 with
+/// validated; then runs, triggers and monitors follow it, and the sources are read from the folder. Mistakes answer 400 with
 /// `error.diagnostics`, and leave the project as it was.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/submit", tag = "projects", params(("project" = String, Path)), request_body = Folder, responses((status = 200, body = Project)))]
 async fn submit(

@@ -102,7 +102,7 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
                 "{role:?} {path}"
             );
         }
-        // The server is no project of theirs.
+        // They have no role on the server.
         for path in ["/metrics", "/api/v1/tokens"] {
             assert_eq!(
                 server.call_as(&token, Method::GET, path, None).await.status,
@@ -209,7 +209,7 @@ async fn a_revoked_token_is_void_at_once_though_it_was_used_a_moment_ago() {
 }
 
 #[tokio::test]
-async fn nobody_gives_more_than_they_hold() {
+async fn a_principal_grants_no_more_than_it_has() {
     let (server, project) = Server::with_project().await;
     let token = server.test.token("lead", Role::Admin, Some(&project)).await.unwrap();
     let own = server
@@ -289,7 +289,7 @@ async fn a_change_by_cookie_needs_the_sessions_form_token() {
         );
     }
     assert_eq!(server.send(post(Some(&csrf))).await.status, StatusCode::OK);
-    // The session of somebody who signed out is none.
+    // A session has no effect after signing out.
     access::log_out(&server.test.app.kernel, &secret).await.unwrap();
     assert_eq!(server.send(post(Some(&csrf))).await.status, StatusCode::UNAUTHORIZED);
 }

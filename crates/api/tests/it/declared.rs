@@ -1,4 +1,4 @@
-//! What the project file says of an endpoint holds as soon as it is taken up.
+//! The settings of an endpoint in the project file hold as soon as a submission is applied.
 
 use std::io::Write;
 

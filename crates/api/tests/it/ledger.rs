@@ -1,4 +1,4 @@
-//! Every change of what is governed has its entry, and every chain is looked at.
+//! Every governed change has a ledger entry, and every chain is verified.
 
 use std::collections::BTreeMap;
 
@@ -22,17 +22,17 @@ const BASE: &str = "/api/v1/projects/flights";
 const ROOT: &str = "/api/2.0/mlflow";
 
 /// Entries of a project's chain, oldest first, each with its payload.
-async fn told(server: &Server, project: ProjectId) -> Vec<(Entry, Value)> {
+async fn recorded(server: &Server, project: ProjectId) -> Vec<(Entry, Value)> {
     let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let chain = Chain::Project(project);
     let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
     entries.reverse();
-    let mut told = Vec::new();
+    let mut recorded = Vec::new();
     for entry in entries {
         let payload = perennial_store::ledger::find_payload(&mut reader, chain, entry.sequence).await.unwrap().unwrap();
-        told.push((entry, serde_json::from_str(&payload).unwrap()));
+        recorded.push((entry, serde_json::from_str(&payload).unwrap()));
     }
-    told
+    recorded
 }
 
 fn words(entry: &Entry) -> String {
@@ -74,7 +74,7 @@ async fn what_is_written_to_a_run_after_its_end_is_sealed_anew() {
     let (server, project) = Server::with_project().await;
     let id = begin(&server, "one").await;
     post(&server, "runs/log-metric", metric(&id, 1, 0.5)).await;
-    let before = told(&server, project.id).await.len();
+    let before = recorded(&server, project.id).await.len();
     end(&server, &id, "FINISHED").await;
     let input = json!([{ "dataset": { "name": "d", "digest": "1", "source_type": "local", "source": "x" } }]);
     post(&server, "runs/log-metric", metric(&id, 2, 0.4)).await;
@@ -86,7 +86,7 @@ async fn what_is_written_to_a_run_after_its_end_is_sealed_anew() {
     file(&server, Method::PUT, &id, b"first").await;
     file(&server, Method::DELETE, &id, b"").await;
 
-    let sealed = told(&server, project.id).await.split_off(before);
+    let sealed = recorded(&server, project.id).await.split_off(before);
     let verbs: Vec<String> = sealed.iter().map(|(entry, _)| words(entry)).collect();
     assert_eq!(verbs, [vec!["run end"], vec!["run seal"; 8]].concat());
     assert!(sealed.iter().all(|(entry, _)| entry.subject == id && entry.actor == "root"));
@@ -96,15 +96,15 @@ async fn what_is_written_to_a_run_after_its_end_is_sealed_anew() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_taken_up_again_is_sealed_at_its_next_end() {
+async fn a_resumed_run_is_sealed_at_its_next_end() {
     let (server, project) = Server::with_project().await;
     let id = begin(&server, "one").await;
-    let before = told(&server, project.id).await.len();
+    let before = recorded(&server, project.id).await.len();
     end(&server, &id, "FINISHED").await;
     post(&server, "runs/update", json!({ "run_id": id, "status": "RUNNING" })).await;
     post(&server, "runs/log-metric", metric(&id, 1, 0.5)).await;
     end(&server, &id, "FAILED").await;
-    let sealed = told(&server, project.id).await.split_off(before);
+    let sealed = recorded(&server, project.id).await.split_off(before);
     let verbs: Vec<String> = sealed.iter().map(|(entry, _)| words(entry)).collect();
     assert_eq!(verbs, ["run end", "run resume", "run end"]);
     assert_eq!((&sealed[0].1["status"], &sealed[2].1["status"]), (&json!("FINISHED"), &json!("FAILED")));
@@ -130,7 +130,7 @@ async fn a_seal_covers_all_that_a_run_holds_and_nothing_of_where_it_is() {
         post(&server, "runs/log-inputs", json!({ "run_id": id, "datasets": input(logged.3) })).await;
         file(&server, Method::PUT, &id, logged.4).await;
         end(&server, &id, logged.5).await;
-        told(&server, project.id).await.pop().unwrap().1["logged"].clone()
+        recorded(&server, project.id).await.pop().unwrap().1["logged"].clone()
     };
     let same = sealed(base).await;
     assert_eq!(sealed(base).await, same);
@@ -148,7 +148,7 @@ async fn a_seal_covers_all_that_a_run_holds_and_nothing_of_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_rollback_tells_of_the_release_it_refuses() {
+async fn a_rollback_records_the_release_that_it_refuses() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
@@ -193,8 +193,8 @@ async fn a_rollback_tells_of_the_release_it_refuses() {
     let rolled =
         server.call_as(&approver, Method::POST, &format!("{BASE}/endpoints/delay/rollback"), Some(json!({}))).await;
     assert_eq!(rolled.status, StatusCode::OK, "{}", rolled.text());
-    let mut told = told(&server, project.id).await;
-    let ((refused, payload), (promoted, _)) = (told.pop().unwrap(), told.pop().unwrap());
+    let mut recorded = recorded(&server, project.id).await;
+    let ((refused, payload), (promoted, _)) = (recorded.pop().unwrap(), recorded.pop().unwrap());
     assert_eq!((words(&promoted).as_str(), words(&refused).as_str()), ("promotion rollback", "release refuse"));
     assert_eq!((refused.subject, refused.actor.as_str()), ("b".repeat(64), "ann"));
     assert_eq!((&payload["endpoint"], &payload["number"]), (&json!("delay"), &json!(2)));
@@ -215,9 +215,9 @@ async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
         server.test.app.ingest.ingest_segments(&server.test.system(), &project, &endpoint).await.unwrap();
     }
     let log = format!("{}/delay", project.id);
-    let mut told = told(&server, project.id).await;
-    told.retain(|(entry, _)| entry.noun == "prediction_segment");
-    let [(entry, payload)] = told.as_slice() else { panic!("{told:?}") };
+    let mut recorded = recorded(&server, project.id).await;
+    recorded.retain(|(entry, _)| entry.noun == "prediction_segment");
+    let [(entry, payload)] = recorded.as_slice() else { panic!("{recorded:?}") };
     let number = entry.subject.rsplit('/').next().unwrap().parse().unwrap();
     let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let segment = perennial_store::prediction_segments::find(&mut reader, &log, number).await.unwrap().unwrap();
@@ -269,10 +269,10 @@ async fn the_runs_of_a_server_that_died_end_in_the_ledger_and_their_tokens_are_v
         })
     });
     work.await.unwrap();
-    let before = told(&server, project.id).await.len();
+    let before = recorded(&server, project.id).await.len();
     let fresh = TestApp::beside(&server.test).await.unwrap();
     assert_eq!(pipelines::recover(&fresh.system()).await.unwrap().len(), 1);
-    let recovered = told(&server, project.id).await.split_off(before);
+    let recovered = recorded(&server, project.id).await.split_off(before);
     let verbs: Vec<String> = recovered.iter().map(|(entry, _)| words(entry)).collect();
     assert_eq!(verbs, ["token revoke", "run end"]);
     assert_eq!((&recovered[1].0.subject, &recovered[1].1["status"]), (&tracked.to_string(), &json!("KILLED")));
@@ -295,7 +295,7 @@ async fn every_chain_one_may_read_is_verified_and_the_head_of_any() {
     for head in [of(0), of(2)] {
         assert_eq!(server.get(&format!("/api/v1/verify?head={head}")).await.json()["holds"], true);
     }
-    // Somebody who may not read a chain cannot tell that a head is of it.
+    // A caller who may not read a chain does not learn that a head belongs to it.
     let hidden = server.call_as(&viewer, Method::GET, &format!("/api/v1/verify?head={}", of(0)), None).await.json();
     assert_eq!(hidden["holds"], false);
     let unknown = server.get(&format!("/api/v1/verify?head={}", "a".repeat(64))).await.json();

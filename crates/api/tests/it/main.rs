@@ -1,4 +1,4 @@
-//! The HTTP door, through its router, over a real application.
+//! The HTTP API through its router, over a real application.
 
 #![cfg(test)]
 

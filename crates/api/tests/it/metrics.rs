@@ -16,7 +16,7 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             let (name, kind) = rest.split_once(' ').unwrap();
-            assert!(kinds.insert(name.to_owned(), kind.to_owned()).is_none(), "`{name}` is told twice");
+            assert!(kinds.insert(name.to_owned(), kind.to_owned()).is_none(), "`{name}` appears twice");
             continue;
         }
         if line.starts_with("# HELP ") {
@@ -72,7 +72,7 @@ async fn metrics_count_requests_predictions_and_memory_in_prometheus_text() {
     assert_eq!(kinds["perennial_http_requests_total"], "counter");
     assert_eq!(kinds["perennial_http_request_seconds"], "histogram");
     let unique: BTreeSet<String> = samples.iter().map(|(name, labels, _)| format!("{name}{labels:?}")).collect();
-    assert_eq!(unique.len(), samples.len(), "a series is told twice");
+    assert_eq!(unique.len(), samples.len(), "a series appears twice");
     let buckets: Vec<f64> = samples
         .iter()
         .filter(|(name, labels, _)| name.ends_with("_bucket") && labels["route"] == route.1)

@@ -27,7 +27,7 @@ async fn submitting_makes_the_project_known_and_checking_does_not() {
 }
 
 #[tokio::test]
-async fn a_pipeline_run_goes_on_after_its_request_and_is_followed_by_its_events() {
+async fn a_pipeline_run_continues_after_its_request_and_is_followed_by_its_events() {
     let (server, _) = Server::with_project().await;
     let made = server.post(&format!("{BASE}/pipeline-runs"), json!({ "kind": "run", "cause": "to see" })).await.json();
     let id = made["id"].as_str().unwrap().to_owned();
@@ -74,7 +74,7 @@ async fn following_waits_no_longer_than_asked() {
 }
 
 #[tokio::test]
-async fn a_run_with_many_events_is_over_when_the_last_of_them_is_told() {
+async fn a_run_with_many_events_is_over_when_the_last_of_them_is_returned() {
     let (server, project) = Server::with_project().await;
     let (caller, options) = (server.test.system(), perennial_execution::pipelines::PipelineOptions::default());
     let kind = perennial_execution::pipeline_runs::PipelineKind::Run;
@@ -122,7 +122,7 @@ async fn a_query_answers_rows_and_says_when_it_was_cut() {
 }
 
 #[tokio::test]
-async fn endpoints_models_and_rollback_tell_who_answers() {
+async fn endpoints_models_and_rollback_name_the_version_that_answers() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     server.test.deploy(&project, "delay", &TestModel::binary(1.0)).await.unwrap();
@@ -297,7 +297,7 @@ async fn what_is_unknown_cannot_be_explained_and_a_model_is_explained_to_its_end
     assert_eq!(absent["error"]["message"], json!("model version `flights/9` does not exist"));
     assert_eq!(absent["error"]["hint"], json!("the newest of `flights` is 1"));
     let misspelt = server.get(&format!("{BASE}/loads/nope")).await.json();
-    assert_eq!(misspelt["error"]["message"], json!("`nope` is no load id: expected 32 hexadecimal digits"));
+    assert_eq!(misspelt["error"]["message"], json!("`nope` is not a valid load id: expected 32 hexadecimal digits"));
 }
 
 #[tokio::test]

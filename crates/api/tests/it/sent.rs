@@ -94,19 +94,19 @@ async fn a_plan_is_made_by_a_folder_that_came_up_and_the_project_follows_the_one
     assert_eq!(submit(&server, kept).await.status, StatusCode::OK);
     let before = server.get(BASE).await.json();
     let other = set(PROJECT_FILE, "steps.judge.evaluate", "['train', 'more']") + "\n[steps.more]\ntrain = \"gbdt\"\n";
-    let looked_at = folder(&server, &[("perennial.toml", &other)]).await;
+    let checked = folder(&server, &[("perennial.toml", &other)]).await;
     let steps = async |body: Value| {
         let planned = server.post(&format!("{BASE}/plan"), body).await;
         assert_eq!(planned.status, StatusCode::OK, "{}", planned.text());
         let plan = planned.json()["plan"].as_array().unwrap().clone();
         plan.iter().map(|why| why["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(steps(json!({ "folder": looked_at, "steps": ["evaluation"] })).await, ["more", "train", "evaluation"]);
+    assert_eq!(steps(json!({ "folder": checked, "steps": ["evaluation"] })).await, ["more", "train", "evaluation"]);
     assert_eq!(steps(json!({})).await, ["train", "evaluation"]);
     assert_eq!(server.get(BASE).await.json(), before);
     assert_eq!(server.get(&format!("{BASE}/pipeline-runs")).await.json()["items"], json!([]));
     assert_eq!(missing(&server, BASE, &[BlobDigest::of(other.as_bytes())]).await, json!([]), "it is not sent twice");
-    assert_eq!(submit(&server, looked_at).await.status, StatusCode::OK);
+    assert_eq!(submit(&server, checked).await.status, StatusCode::OK);
     assert_eq!(server.get(BASE).await.json()["file"], json!(other));
 }
 
@@ -154,8 +154,8 @@ async fn sending_asks_for_write_on_the_project_and_making_one_for_manage_on_the_
         let path = format!("{BASE}/files/missing");
         assert_eq!(server.call_as(&token, Method::POST, &path, asked).await.status, expected, "{role:?}");
         let folder = Some(json!({ "folder": digest }));
-        let told = server.call_as(&token, Method::POST, &format!("{BASE}/submit"), folder).await.status;
-        assert_eq!(told == StatusCode::FORBIDDEN, !may, "{role:?} {told}");
+        let status = server.call_as(&token, Method::POST, &format!("{BASE}/submit"), folder).await.status;
+        assert_eq!(status == StatusCode::FORBIDDEN, !may, "{role:?} {status}");
         let made = server.call_as(&token, Method::POST, "/api/v1/projects", Some(json!({ "name": "trains" }))).await;
         assert_eq!(made.status, StatusCode::FORBIDDEN, "{role:?}");
     }
@@ -188,14 +188,14 @@ async fn more_digests_than_are_answered_at_once_are_refused() {
 }
 
 #[tokio::test]
-async fn a_text_is_judged_with_the_files_it_is_told_of() {
+async fn a_text_is_validated_with_the_files_that_it_names() {
     let server = Server::start().await;
     let text = format!("{PROJECT_FILE}\n[steps.prepared]\nsql = \"sql/prepared.sql\"\n");
-    let told = server.post("/api/v1/check", json!({ "text": text })).await;
-    assert_eq!(told.status, StatusCode::BAD_REQUEST);
-    assert!(told.text().contains("sql/prepared.sql"), "{}", told.text());
+    let body = server.post("/api/v1/check", json!({ "text": text })).await;
+    assert_eq!(body.status, StatusCode::BAD_REQUEST);
+    assert!(body.text().contains("sql/prepared.sql"), "{}", body.text());
     let files = json!({ "sql/prepared.sql": "SELECT 1" });
-    let told = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
-    assert_eq!((told.status, told.json()["name"].clone()), (StatusCode::OK, json!("flights")), "{}", told.text());
+    let body = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
+    assert_eq!((body.status, body.json()["name"].clone()), (StatusCode::OK, json!("flights")), "{}", body.text());
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND, "nothing is kept");
 }

@@ -30,10 +30,10 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
                         json!({ "inputs": [{ "name": "x", "shape": [2], "datatype": "FP64", "data": [client, 1] }] });
                     let answer = server.post("/v2/models/delay/infer", body).await;
                     assert_eq!(answer.status, 200, "{}", answer.text());
-                    let told = answer.json();
-                    let version: u32 = told["model_version"].as_str().unwrap().parse().unwrap();
+                    let body = answer.json();
+                    let version: u32 = body["model_version"].as_str().unwrap().parse().unwrap();
                     let base = f64::from(version) * 1_000.0;
-                    assert_eq!(told["outputs"][0]["data"], json!([base + f64::from(client), base + 1.0]));
+                    assert_eq!(body["outputs"][0]["data"], json!([base + f64::from(client), base + 1.0]));
                     assert!(version >= newest, "version {version} answered after {newest}");
                     newest = version;
                     asked.fetch_add(1, Ordering::Relaxed);
@@ -48,14 +48,14 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
             server.test.deploy(&project, "delay", &TestModel::regression(number as f32 * 1_000.0)).await.unwrap();
         assert_eq!(made, number);
         // The promotion is acknowledged: from now on no answer is an older version's.
-        let told = server
+        let body = server
             .post(
                 "/v2/models/delay/infer",
                 json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [0] }] }),
             )
             .await
             .json();
-        assert_eq!(told["model_version"], json!(number.to_string()));
+        assert_eq!(body["model_version"], json!(number.to_string()));
     }
     stop.store(true, Ordering::Release);
     for client in clients {
@@ -159,7 +159,7 @@ async fn a_request_that_does_not_end_keeps_no_server_from_stopping() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_news_is_let_go_when_the_server_stops() {
+async fn a_client_that_waits_for_events_is_answered_when_the_server_stops() {
     let (server, project) = Server::with_project().await;
     let caller = server.test.system();
     let kind = perennial_execution::pipeline_runs::PipelineKind::Run;

@@ -1,4 +1,4 @@
-//! A token gives what was asked for and nothing else, and the ledger tells of it.
+//! A token gives the role that was requested and nothing else, and is recorded in the ledger.
 
 use std::sync::Arc;
 
@@ -38,20 +38,20 @@ async fn status(server: &Server, token: &str, path: &str) -> StatusCode {
 }
 
 /// Entries of a chain, oldest first, as noun, verb and payload.
-async fn told(server: &Server, chain: Chain) -> Vec<(String, String, Value)> {
+async fn recorded(server: &Server, chain: Chain) -> Vec<(String, String, Value)> {
     let mut reader = server.test.app.kernel.store().read().await.unwrap();
     let mut entries = perennial_store::ledger::list(&mut reader, chain, None, 1_000).await.unwrap().items;
     entries.reverse();
-    let mut told = Vec::new();
+    let mut recorded = Vec::new();
     for entry in entries {
         let payload = perennial_store::ledger::find_payload(&mut reader, chain, entry.sequence).await.unwrap().unwrap();
-        told.push((entry.noun, entry.verb, serde_json::from_str(&payload).unwrap()));
+        recorded.push((entry.noun, entry.verb, serde_json::from_str(&payload).unwrap()));
     }
-    told
+    recorded
 }
 
 #[tokio::test]
-async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
+async fn the_name_of_another_principal_gives_no_token_of_theirs() {
     let (server, flights, trains) = two_projects().await;
     let app = &server.test.app.kernel;
     access::host_token(app).await.unwrap();
@@ -82,7 +82,7 @@ async fn nobody_gets_a_token_of_somebody_else_by_their_name() {
             );
         }
     }
-    // Whose name it is, and what they hold, is told to those alone who manage that.
+    // Only callers who manage the grant learn whose name it is.
     let hidden = ask(&server, &lead, "bob", "viewer", Some("flights")).await;
     assert_eq!(hidden.message(), "the name `bob` is taken");
     let shown = ask(&server, &server.admin, "bob", "viewer", Some("flights")).await;
@@ -154,13 +154,13 @@ async fn somebody_without_a_token_that_holds_may_get_another_role() {
     let raised = secret(&ask(&server, &server.admin, "alice", "contributor", Some("flights")).await);
     assert_eq!(status(&server, &raised, "/api/v1/projects/flights").await, StatusCode::OK);
     assert_eq!(status(&server, &raised, "/metrics").await, StatusCode::FORBIDDEN, "the role before is gone");
-    let entries = |told: Vec<(String, String, Value)>| {
-        let grants = told.into_iter().filter(|(noun, _, payload)| noun == "grant" && payload["name"] == "alice");
+    let entries = |recorded: Vec<(String, String, Value)>| {
+        let grants = recorded.into_iter().filter(|(noun, _, payload)| noun == "grant" && payload["name"] == "alice");
         grants.map(|(_, verb, payload)| (verb, payload["role"].clone())).collect::<Vec<_>>()
     };
-    let of_server = entries(told(&server, Chain::Server).await);
+    let of_server = entries(recorded(&server, Chain::Server).await);
     assert_eq!(of_server, [("create".to_owned(), json!("viewer")), ("delete".to_owned(), json!("viewer"))]);
-    assert_eq!(entries(told(&server, Chain::Project(flights.id)).await), [("create".to_owned(), json!("contributor"))]);
+    assert_eq!(entries(recorded(&server, Chain::Project(flights.id)).await), [("create".to_owned(), json!("contributor"))]);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_name_that_cannot_be_told_from_others_is_refused() {
 }
 
 #[tokio::test]
-async fn whoever_manages_what_a_token_holds_on_makes_it_void() {
+async fn a_caller_who_manages_the_grant_of_a_token_revokes_it() {
     let (server, flights, trains) = two_projects().await;
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
     let own = ask(&server, &lead, "ann", "viewer", Some("flights")).await;
@@ -235,7 +235,7 @@ async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
     let words = |entries: &[(String, String, Value)]| {
         entries.iter().map(|(noun, verb, _)| format!("{noun} {verb}")).collect::<Vec<_>>()
     };
-    let (on_server, on_project) = (told(&server, Chain::Server).await, told(&server, Chain::Project(flights.id)).await);
+    let (on_server, on_project) = (recorded(&server, Chain::Server).await, recorded(&server, Chain::Project(flights.id)).await);
     assert_eq!(
         words(&on_server),
         [

@@ -23,13 +23,13 @@ async fn begin(server: &Server, body: Value) -> String {
     answer.json()["run"]["info"]["run_id"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
 }
 
-/// The word and the status of an error.
-fn told(answer: &Answer) -> (u16, String) {
+/// The status and the code of an error.
+fn status_and_code(answer: &Answer) -> (u16, String) {
     (answer.status.as_u16(), answer.json()["error_code"].as_str().unwrap_or_default().to_owned())
 }
 
 fn refused(answer: &Answer, words: &str) {
-    assert_eq!(told(answer), (400, "INVALID_PARAMETER_VALUE".to_owned()), "{}", answer.text());
+    assert_eq!(status_and_code(answer), (400, "INVALID_PARAMETER_VALUE".to_owned()), "{}", answer.text());
     assert!(answer.json()["message"].as_str().unwrap().contains(words), "{}", answer.text());
 }
 
@@ -82,7 +82,7 @@ async fn fields_are_taken_in_either_spelling_and_a_body_encoded_twice() {
 async fn a_route_that_is_not_there_says_so_in_the_words_clients_know() {
     let server = Server::start().await;
     for path in ["/api/2.0/mlflow/runs/no-such", "/api/3.0/mlflow/traces/search", "/ajax-api/2.0/mlflow/nothing"] {
-        assert_eq!(told(&server.post(path, json!({})).await), (404, "ENDPOINT_NOT_FOUND".to_owned()), "{path}");
+        assert_eq!(status_and_code(&server.post(path, json!({})).await), (404, "ENDPOINT_NOT_FOUND".to_owned()), "{path}");
     }
 }
 
@@ -217,7 +217,7 @@ async fn artifact_paths_that_leave_their_folder_are_refused() {
         "1/a".to_owned(),
         "1/models/m-1/artifacts/a".to_owned(),
     ] {
-        assert_eq!(told(&file(&server, Method::PUT, &elsewhere, &[], b"x").await).0, 404, "{elsewhere}");
+        assert_eq!(status_and_code(&file(&server, Method::PUT, &elsewhere, &[], b"x").await).0, 404, "{elsewhere}");
     }
 }
 
@@ -248,7 +248,7 @@ async fn files_come_back_whole_and_in_parts() {
     refused(&file(&server, Method::PUT, &at("d"), &[], b"x").await, "is a folder");
     refused(&file(&server, Method::PUT, &at("d/page.html/x"), &[], b"x").await, "is a file");
     assert_eq!(
-        told(&file(&server, Method::GET, &at("nothing"), &[], b"").await),
+        status_and_code(&file(&server, Method::GET, &at("nothing"), &[], b"").await),
         (404, "RESOURCE_DOES_NOT_EXIST".to_owned())
     );
     let listed = server.get(&format!("{FILES}?path=1/{id}/artifacts")).await.json();
@@ -269,8 +269,8 @@ async fn what_a_caller_may_not_read_is_not_there_and_what_they_may_not_write_is_
         async |method: Method, path: String, body: Option<Value>| server.call_as(&viewer, method, &path, body).await;
     assert_eq!(ask(Method::GET, format!("{ROOT}/runs/get?run_id={id}"), None).await.status, StatusCode::OK);
     let gone = ask(Method::GET, format!("{ROOT}/runs/get?run_id={hidden}"), None).await;
-    assert_eq!(told(&gone), (404, "RESOURCE_DOES_NOT_EXIST".to_owned()));
-    assert_eq!(told(&ask(Method::GET, format!("{ROOT}/experiments/get?experiment_id=0"), None).await).0, 404);
+    assert_eq!(status_and_code(&gone), (404, "RESOURCE_DOES_NOT_EXIST".to_owned()));
+    assert_eq!(status_and_code(&ask(Method::GET, format!("{ROOT}/experiments/get?experiment_id=0"), None).await).0, 404);
     let search = json!({ "experiment_ids": ["0", "1"] });
     let found = ask(Method::POST, format!("{ROOT}/runs/search"), Some(search)).await.json();
     assert_eq!(found["runs"].as_array().unwrap().len(), 1);
@@ -282,11 +282,11 @@ async fn what_a_caller_may_not_read_is_not_there_and_what_they_may_not_write_is_
         ("experiments/create", json!({ "name": "mine" })),
     ] {
         let answer = ask(Method::POST, format!("{ROOT}/{path}"), Some(body)).await;
-        assert_eq!(told(&answer), (403, "PERMISSION_DENIED".to_owned()), "{path}");
+        assert_eq!(status_and_code(&answer), (403, "PERMISSION_DENIED".to_owned()), "{path}");
     }
     let anonymous =
         server.send(Request::get(format!("{ROOT}/runs/get?run_id={id}")).body(Body::empty()).unwrap()).await;
-    assert_eq!(told(&anonymous), (401, "UNAUTHENTICATED".to_owned()));
+    assert_eq!(status_and_code(&anonymous), (401, "UNAUTHENTICATED".to_owned()));
 }
 
 #[tokio::test]
@@ -296,11 +296,11 @@ async fn an_experiment_deleted_takes_its_runs_along_and_brings_them_back() {
     let id = begin(&server, json!({ "experiment_id": made })).await;
     let body = json!({ "experiment_id": made });
     assert_eq!(post(&server, "experiments/delete", body.clone()).await.text(), "{}");
-    assert_eq!(told(&post(&server, "experiments/delete", body.clone()).await).0, 404);
+    assert_eq!(status_and_code(&post(&server, "experiments/delete", body.clone()).await).0, 404);
     refused(&post(&server, "runs/set-tag", json!({ "run_id": id, "key": "k", "value": "v" })).await, "deleted");
     refused(&post(&server, "experiments/update", json!({ "experiment_id": made, "new_name": "x" })).await, "deleted");
     let again = post(&server, "experiments/create", json!({ "name": "by hand" })).await;
-    assert_eq!(told(&again), (400, "RESOURCE_ALREADY_EXISTS".to_owned()));
+    assert_eq!(status_and_code(&again), (400, "RESOURCE_ALREADY_EXISTS".to_owned()));
     post(&server, "experiments/restore", body).await;
     assert_eq!(post(&server, "runs/set-tag", json!({ "run_id": id, "key": "k", "value": "v" })).await.text(), "{}");
     let listed = get(&server, "experiments/search?max_results=2&order_by=name%20DESC").await.json();
@@ -310,7 +310,7 @@ async fn an_experiment_deleted_takes_its_runs_along_and_brings_them_back() {
 }
 
 #[tokio::test]
-async fn the_twins_of_pages_answer_alike() {
+async fn the_ajax_api_answers_alike() {
     let server = Server::start().await;
     let both = [
         server.get("/api/2.0/mlflow/experiments/get?experiment_id=0").await,

@@ -175,8 +175,9 @@ fn text(cell: &Cell) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Texts and whole numbers by their letters and digits, others as the column of a tensor that holds them is told.
-fn sent(cell: &Cell) -> Option<Cow<'_, str>> {
+/// A text or a whole number as written; a boolean as `1` or `0`, and a number with a fraction as its shortest decimal,
+/// like the values of a tensor.
+fn key_text(cell: &Cell) -> Option<Cow<'_, str>> {
     match cell {
         Cell::Json(Value::Bool(value)) => Some(Cow::Borrowed(if *value { "1" } else { "0" })),
         Cell::Json(Value::Number(value)) if value.is_f64() => value.as_f64().map(|value| Cow::Owned(value.to_string())),
