@@ -1,8 +1,8 @@
-//! MLflow's tracking API: `/api/2.0/mlflow`, `/api/2.0/mlflow-artifacts`, and their `/ajax-api` twins.
+//! MLflow's tracking API: `/api/2.0/mlflow`, `/api/2.0/mlflow-artifacts`, and the same routes below `/ajax-api`.
 //!
-//! Every route asks for a caller that is known; which project, experiment or run they may read or
-//! write is asked by the use case, for these paths name none. Fields are taken as MLflow's clients
-//! write them ([`fields::Fields`]); what is not set is absent from answers, never null.
+//! Every route requires an authenticated caller. The paths name no project, so each use case authorizes the access to
+//! its project, experiment or run. Fields are parsed as MLflow's clients write them ([`fields::Fields`]); an unset value
+//! is absent from a response, never null.
 
 mod artifacts;
 mod experiments;

@@ -154,7 +154,7 @@ fn point(x: f64, y: f64) -> String {
 
 /// What a reader who cannot see it hears: first, last, least and greatest of each line.
 fn describe(places: &[String], series: &[Series]) -> String {
-    let told = series.iter().filter_map(|series| {
+    let described = series.iter().filter_map(|series| {
         let known: Vec<(usize, f64)> =
             series.points.iter().enumerate().filter_map(|(place, value)| Some((place, (*value)?))).collect();
         let (first, last) = (known.first()?, known.last()?);
@@ -172,7 +172,7 @@ fn describe(places: &[String], series: &[Series]) -> String {
             format::number(greatest)
         ))
     });
-    told.collect::<Vec<_>>().join("; ")
+    described.collect::<Vec<_>>().join("; ")
 }
 
 struct Scale {

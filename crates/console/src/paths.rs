@@ -47,7 +47,7 @@ pub(crate) fn item(project: impl Display, list: &str, name: impl Display) -> Str
     format!("/p/{}/{list}/{}", part(project), part(name))
 }
 
-/// The walk from a thing to its origin and on to what came of it.
+/// The lineage of an entity.
 pub(crate) fn explain(project: impl Display, kind: &str, id: impl Display) -> String {
     format!("/p/{}/explain/{kind}/{}", part(project), part(id))
 }

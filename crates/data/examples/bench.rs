@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, Mode, NamedTable, RowCheck, RowQuestion,
+    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, Mode, NamedTable, RowCheck, RowCondition,
     ScanPlan, StageInput, StageRequest, TableRef,
 };
 use perennial_data::{Engine, EngineOptions};
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         FilesSource { root: None, files: "schedule/*.parquet".into(), format: None, header: true, columns: Vec::new() };
     let row = |name: &str, sql: &str| RowCheck {
         name: name.into(),
-        question: RowQuestion::Predicate(sql.into()),
-        sets_aside: true,
+        condition: RowCondition::Predicate(sql.into()),
+        quarantines: true,
     };
     let plan = ScanPlan {
         rows: vec![

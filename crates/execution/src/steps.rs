@@ -20,7 +20,7 @@ use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_ingest::checks::{Check, Question};
+use perennial_ingest::checks::{Check, Condition};
 use perennial_store::dataset_versions;
 use perennial_store::{lineage, step_runs};
 use serde_json::json;
@@ -132,12 +132,12 @@ fn checks_text(context: &Context, dataset: &DatasetName) -> String {
 
 /// A check in canonical form.
 fn check_text(check: &Check) -> serde_json::Value {
-    let question = match &check.question {
-        Question::That(that) => json!({ "that": that }),
-        Question::Unique(columns) => json!({ "unique": columns }),
-        Question::References { column, dataset, target } => json!({ "references": [column, dataset, target] }),
+    let condition = match &check.condition {
+        Condition::Expression(that) => json!({ "that": that }),
+        Condition::Unique(columns) => json!({ "unique": columns }),
+        Condition::References { column, dataset, target } => json!({ "references": [column, dataset, target] }),
     };
-    json!([check.name, question, check.at_least, check.severity])
+    json!([check.name, condition, check.at_least, check.severity])
 }
 
 fn digest_of(context: &Context, dataset: &str) -> Result<String> {

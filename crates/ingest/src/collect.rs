@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::checks::{Check, Question, plan};
+use crate::checks::{Check, Condition, plan};
 use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
 use perennial_core::entity::{Load, LoadOrigin};
 use perennial_core::name::DatasetName;
@@ -211,24 +211,24 @@ pub fn checks_of(project: &Project, dataset: &DatasetName) -> Vec<Check> {
     declared
         .map(|(name, check)| Check {
             name: name.clone(),
-            question: question(&check.kind),
+            condition: condition(&check.kind),
             at_least: check.at_least,
             severity: check.severity,
         })
         .collect()
 }
 
-fn question(declared: &CheckKind) -> Question {
+fn condition(declared: &CheckKind) -> Condition {
     match declared {
-        CheckKind::Condition(expression) => Question::That(expression.clone()),
-        CheckKind::Unique(columns) => Question::Unique(columns.clone()),
+        CheckKind::Condition(expression) => Condition::Expression(expression.clone()),
+        CheckKind::Unique(columns) => Condition::Unique(columns.clone()),
         CheckKind::NotNull(columns) => {
             let clauses: Vec<String> =
                 columns.iter().map(|column| format!("\"{}\" IS NOT NULL", column.replace('"', "\"\""))).collect();
-            Question::That(clauses.join(" AND "))
+            Condition::Expression(clauses.join(" AND "))
         }
         CheckKind::References { column, dataset, target } => {
-            Question::References { column: column.clone(), dataset: dataset.to_string(), target: target.clone() }
+            Condition::References { column: column.clone(), dataset: dataset.to_string(), target: target.clone() }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Words that this project does not use, in names, comments, messages and documents, with what to write instead.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,10 +12,7 @@ use crate::shell::root;
 /// The table of words.
 const TABLE: &str = "xtask/banned-words.toml";
 
-/// Files and folders that are not clean yet, one a line.
-const PENDING: &str = "xtask/banned-words-pending.txt";
-
-/// Where text stands.
+/// The kind of text that an entry applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Identifiers in Rust.
@@ -37,6 +34,8 @@ struct Entry {
     except: Vec<Vec<Vec<String>>>,
     instead: String,
     places: Vec<Place>,
+    /// Files that read what an earlier version stored under a banned word.
+    stored_in: Vec<PathBuf>,
 }
 
 /// The words, read from the table.
@@ -52,7 +51,7 @@ struct Word {
     line: usize,
 }
 
-/// A banned word at its place.
+/// A banned word with its path and line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     path: PathBuf,
@@ -67,40 +66,11 @@ impl std::fmt::Display for Found {
     }
 }
 
-/// Checks the tree. Files below a pending path are passed over; a pending path without findings is one itself, so that
-/// the list only gets shorter.
-pub(crate) fn check(files: &[SourceFile]) -> Result<Vec<String>> {
-    let words = Words::read()?;
-    let pending = std::fs::read_to_string(root().join(PENDING)).unwrap_or_default();
-    let pending: Vec<&Path> = pending.lines().filter(|line| !line.is_empty()).map(Path::new).collect();
-    Ok(apply_pending(&words, files, &pending))
-}
-
-fn apply_pending(words: &Words, files: &[SourceFile], pending: &[&Path]) -> Vec<String> {
-    let mut unclean = BTreeSet::new();
-    let mut findings = Vec::new();
-    for found in words.find_all(files) {
-        match pending.iter().find(|path| found.path.starts_with(path)) {
-            Some(path) => {
-                unclean.insert(*path);
-            }
-            None => findings.push(found.to_string()),
-        }
-    }
-    for path in pending.iter().filter(|path| !unclean.contains(*path)) {
-        findings.push(format!("{PENDING}: {} has no banned words any more: delete its line", path.display()));
-    }
-    findings
-}
-
-/// Every finding below `paths`, pending or not.
-pub(crate) fn report(files: &[SourceFile], paths: &[String]) -> Result<Vec<String>> {
-    let words = Words::read()?;
-    let found = words.find_all(files).into_iter();
-    Ok(found
-        .filter(|found| paths.iter().any(|path| found.path.starts_with(path)))
-        .map(|found| found.to_string())
-        .collect())
+/// Every finding in `files`; with paths, only those below the paths.
+pub(crate) fn check(files: &[SourceFile], paths: &[String]) -> Result<Vec<String>> {
+    let found = Words::read()?.find_all(files).into_iter();
+    let is_named = |found: &Found| paths.is_empty() || paths.iter().any(|path| found.path.starts_with(path));
+    Ok(found.filter(is_named).map(|found| found.to_string()).collect())
 }
 
 impl Words {
@@ -123,17 +93,18 @@ impl Words {
             if phrases.is_empty() || places.is_empty() || instead.is_empty() {
                 bail!("a [[word]] needs `banned`, `write` and `in`: {entry:?}");
             }
-            entries.push(Entry { phrases, except: list("except").into_iter().map(phrase).collect(), instead, places });
+            let except = list("except").into_iter().map(phrase).collect();
+            let stored_in = list("stored_in").into_iter().map(PathBuf::from).collect();
+            entries.push(Entry { phrases, except, instead, places, stored_in });
         }
         Ok(Self { entries })
     }
 
     fn find_all(&self, files: &[SourceFile]) -> Vec<Found> {
-        let own = [Path::new(TABLE), Path::new(PENDING)];
         let is_checked = |file: &&SourceFile| {
             // Applied migrations are compared byte by byte: their comments never change. Samples are not prose.
             let is_fixed = ["migrations", "seeds"].iter().any(|name| file.path.iter().any(|part| part == *name));
-            !is_fixed && !own.contains(&file.path.as_path())
+            !is_fixed && file.path != Path::new(TABLE)
         };
         files.iter().filter(is_checked).flat_map(|file| self.find(file)).collect()
     }
@@ -173,9 +144,13 @@ impl Words {
     }
 
     fn matches(&self, path: &Path, words: &[Word], place: Place) -> Vec<Found> {
+        let applicable = self
+            .entries
+            .iter()
+            .filter(|entry| entry.places.contains(&place) && !entry.stored_in.iter().any(|file| file == path));
         let mut found = Vec::new();
         for at in 0..words.len() {
-            for entry in self.entries.iter().filter(|entry| entry.places.contains(&place)) {
+            for entry in applicable.clone() {
                 let Some(length) = entry.phrases.iter().find_map(|phrase| starts(phrase, &words[at..])) else {
                     continue;
                 };
@@ -195,7 +170,7 @@ impl Words {
     }
 }
 
-/// How many words `phrase` takes at the beginning of `words`, if it stands there.
+/// The number of words of `phrase`, when `words` begins with it.
 fn starts(phrase: &[Vec<String>], words: &[Word]) -> Option<usize> {
     let stands = words.len() >= phrase.len()
         && phrase.iter().zip(words).all(|(spellings, word)| {
@@ -207,7 +182,7 @@ fn starts(phrase: &[Vec<String>], words: &[Word]) -> Option<usize> {
     stands.then_some(phrase.len())
 }
 
-/// Whether `except` stands over the `length` words at `at`.
+/// Whether an occurrence of `except` covers the `length` words at `at`.
 fn surrounds(except: &[Vec<String>], words: &[Word], at: usize, length: usize) -> bool {
     let first = (at + length).saturating_sub(except.len());
     (first..=at).any(|start| starts(except, &words[start..]).is_some())

@@ -9,7 +9,7 @@ use perennial_tracking::artifacts;
 use serde_json::{Value, json};
 
 use super::fields::{Fields, refused};
-use super::files::judge;
+use super::files::artifact_path;
 use super::{Answer, wire};
 use crate::routes::JsonRoutes;
 
@@ -22,9 +22,9 @@ async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer
     let before = path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
     let (run, listed) = artifacts::list_in(&caller, fields.run_id()?, path).await?;
     let files = listed.iter().map(|listed| file(listed, &before)).collect();
-    let mut told = json!({ "root_uri": run.artifact_uri });
-    wire::put(&mut told, "files", files);
-    Ok(Json(told))
+    let mut body = json!({ "root_uri": run.artifact_uri });
+    wire::put(&mut body, "files", files);
+    Ok(Json(body))
 }
 
 /// A folder's path; nothing, `.` and a stroke at the end mean what they mean in a shell.
@@ -33,7 +33,7 @@ pub(super) fn folder(path: Option<String>) -> Result<Option<RelativePath>> {
     match path.trim_end_matches('/') {
         "" if !path.is_empty() => Err(refused(format!("Invalid path: `{path}` is absolute"))),
         "" | "." => Ok(None),
-        path => judge(path).map(Some),
+        path => artifact_path(path).map(Some),
     }
 }
 

@@ -89,11 +89,11 @@ impl Fields {
 
     /// A value that is not what it should be.
     pub(super) fn invalid(&self, name: &str, value: &Value) -> Error {
-        let mut told = value.to_string();
-        if let Some((end, _)) = told.char_indices().nth(200) {
-            told.truncate(end);
+        let mut text = value.to_string();
+        if let Some((end, _)) = text.char_indices().nth(200) {
+            text.truncate(end);
         }
-        refused(format!("Invalid value {told} for parameter '{}{name}' supplied", self.path))
+        refused(format!("Invalid value {text} for parameter '{}{name}' supplied", self.path))
     }
 
     fn missing(&self, name: &str) -> Error {
@@ -199,7 +199,7 @@ impl Fields {
             Some(text) => text,
             None => self.text("run_uuid")?.filter(|text| !text.is_empty()).ok_or_else(|| self.missing("run_id"))?,
         };
-        // Whatever is no id of ours names no run.
+        // A text that is not a run id names an unknown run.
         text.parse().map_err(|_| Error::not_found("run", text.escape_debug()))
     }
 

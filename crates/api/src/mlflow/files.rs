@@ -55,7 +55,7 @@ pub(super) fn routes(routes: JsonRoutes, root: &str) -> JsonRoutes {
 }
 
 /// Validates an artifact path: each form that decoding yields has to stay inside its folder.
-pub(super) fn judge(path: &str) -> Result<RelativePath> {
+pub(super) fn artifact_path(path: &str) -> Result<RelativePath> {
     let refuse = |why: &str| refused(format!("Invalid path: {why}"));
     let mut text = path.to_owned();
     for _ in 0..DECODED_MAX {
@@ -73,10 +73,10 @@ pub(super) fn judge(path: &str) -> Result<RelativePath> {
 }
 
 fn place(path: &str) -> Result<Place> {
-    let path = judge(path)?;
+    let path = artifact_path(path)?;
     Place::parse(&path).ok_or_else(|| {
         Error::not_found("artifact folder", &path)
-            .with_hint("artifacts lie at `<experiment id>/<run id>/artifacts/<path>`")
+            .with_hint("the path of an artifact is `<experiment id>/<run id>/artifacts/<path>`")
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// An experiment.
 pub(super) fn experiment(tagged: &Tagged) -> Value {
     let Tagged { experiment, tags: tagged } = tagged;
-    let mut told = json!({
+    let mut body = json!({
         "experiment_id": experiment.id.to_string(),
         "name": experiment.name,
         "artifact_location": experiment.artifact_location,
@@ -17,8 +17,8 @@ pub(super) fn experiment(tagged: &Tagged) -> Value {
         "last_update_time": experiment.updated_ms,
         "workspace": "default",
     });
-    put(&mut told, "tags", tags(tagged));
-    told
+    put(&mut body, "tags", tags(tagged));
+    body
 }
 
 /// A run with what it logged.
@@ -38,7 +38,7 @@ pub(super) fn run((run, data): &(Run, RunData)) -> Value {
 
 /// What a run is.
 pub(super) fn info(run: &Run) -> Value {
-    let mut told = json!({
+    let mut body = json!({
         "run_id": run.run_id.to_string(),
         "run_uuid": run.run_id.to_string(),
         "run_name": run.name,
@@ -50,9 +50,9 @@ pub(super) fn info(run: &Run) -> Value {
         "lifecycle_stage": run.lifecycle.as_str(),
     });
     if let Some(end_ms) = run.end_ms {
-        told["end_time"] = json!(end_ms);
+        body["end_time"] = json!(end_ms);
     }
-    told
+    body
 }
 
 /// A point of a metric.
@@ -69,10 +69,10 @@ fn input(input: &RunInput) -> Value {
             dataset[name] = json!(value);
         }
     }
-    let mut told = json!({ "dataset": dataset });
+    let mut body = json!({ "dataset": dataset });
     let tags = input.tags.as_object().into_iter().flatten();
-    put(&mut told, "tags", tags.map(|(key, value)| json!({ "key": key, "value": value })).collect());
-    told
+    put(&mut body, "tags", tags.map(|(key, value)| json!({ "key": key, "value": value })).collect());
+    body
 }
 
 fn tags(tags: &[Tag]) -> Vec<Value> {
@@ -81,17 +81,17 @@ fn tags(tags: &[Tag]) -> Vec<Value> {
 
 /// An answer with one list and the token of the page after; an empty list and no token are absent.
 pub(super) fn page(name: &str, items: Vec<Value>, next: Option<String>) -> Value {
-    let mut told = Value::Object(Map::new());
-    put(&mut told, name, items);
+    let mut body = Value::Object(Map::new());
+    put(&mut body, name, items);
     if let Some(next) = next {
-        told["next_page_token"] = json!(next);
+        body["next_page_token"] = json!(next);
     }
-    told
+    body
 }
 
 /// Adds a list unless it is empty.
-pub(super) fn put(told: &mut Value, name: &str, list: Vec<Value>) {
+pub(super) fn put(body: &mut Value, name: &str, list: Vec<Value>) {
     if !list.is_empty() {
-        told[name] = Value::Array(list);
+        body[name] = Value::Array(list);
     }
 }

@@ -135,8 +135,8 @@ async fn texts_and_numbers_of_every_type_are_read() {
     ];
     for (datatype, bytes, expected) in cases {
         let (length, body) = request(&[raw("x", datatype, 1, &bytes)], json!({}));
-        let body = send(&server, length, body).await.json();
-        assert_eq!(body["outputs"][0]["data"], json!([expected as f32]), "{datatype}");
+        let reply = send(&server, length, body).await.json();
+        assert_eq!(reply["outputs"][0]["data"], json!([expected as f32]), "{datatype}");
     }
 }
 

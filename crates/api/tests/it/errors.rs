@@ -27,12 +27,12 @@ async fn every_answer_carries_its_id_and_the_headers_that_protect_it() {
 async fn an_error_has_code_message_hint_and_the_id_of_the_request() {
     let server = Server::start().await;
     let answer = server.get("/api/v1/projects/nowhere").await;
-    let body = answer.json();
+    let reply = answer.json();
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
-    assert_eq!(body["error"]["code"], "not-found");
-    assert_eq!(body["error"]["message"], "project `nowhere` does not exist");
-    assert!(body["error"]["hint"].as_str().unwrap().contains("perennial run"));
-    assert_eq!(body["request_id"].as_str(), answer.header("x-request-id"));
+    assert_eq!(reply["error"]["code"], "not-found");
+    assert_eq!(reply["error"]["message"], "project `nowhere` does not exist");
+    assert!(reply["error"]["hint"].as_str().unwrap().contains("perennial run"));
+    assert_eq!(reply["request_id"].as_str(), answer.header("x-request-id"));
 }
 
 #[tokio::test]
@@ -75,14 +75,14 @@ async fn a_project_file_with_mistakes_is_answered_with_each_of_them() {
     std::fs::write(server.test.folder.path().join("root/perennial.toml"), &file).unwrap();
     for path in ["/api/v1/check", "/api/v1/projects/submit"] {
         let answer = server.post(path, json!({})).await;
-        let body = answer.json();
+        let reply = answer.json();
         assert_eq!(
-            (answer.status, body["error"]["code"].clone()),
+            (answer.status, reply["error"]["code"].clone()),
             (StatusCode::BAD_REQUEST, json!("project-file")),
             "{path}"
         );
-        let mistakes = body["error"]["diagnostics"].as_array().unwrap();
-        let mistake = mistakes.iter().find(|mistake| mistake["words"] == "metrik").unwrap_or_else(|| panic!("{body}"));
+        let mistakes = reply["error"]["diagnostics"].as_array().unwrap();
+        let mistake = mistakes.iter().find(|mistake| mistake["words"] == "metrik").unwrap_or_else(|| panic!("{reply}"));
         assert_eq!(mistake["file"], "perennial.toml");
         let line = file.lines().position(|line| line.starts_with("metrik")).unwrap() + 1;
         assert_eq!(mistake["line"], json!(line));
@@ -122,9 +122,9 @@ async fn a_body_over_its_limit_is_refused_whether_it_says_so_or_not() {
     let (server, _) = Server::with_project().await;
     let huge = vec![b' '; perennial_api::limits::BODY_BYTES_MAX + 1];
     let json = [("content-type", "application/json")];
-    let body = server.post_raw("/api/v1/projects/flights/query", &json, huge.clone()).await;
+    let reply = server.post_raw("/api/v1/projects/flights/query", &json, huge.clone()).await;
     assert_eq!(
-        (body.status, body.json()["error"]["code"].clone()),
+        (reply.status, reply.json()["error"]["code"].clone()),
         (StatusCode::PAYLOAD_TOO_LARGE, json!("too-large"))
     );
     let chunks = futures::stream::iter(

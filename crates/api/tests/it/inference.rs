@@ -31,23 +31,23 @@ fn near(value: &Value, wanted: f64) {
 async fn one_row_is_answered_with_label_probability_version_and_ids() {
     let server = Server::with_model(&TestModel::binary(-1.0)).await;
     let answer = server.post(INFER, flight()).await;
-    let body = answer.json();
-    assert_eq!(answer.status, StatusCode::OK, "{body}");
+    let reply = answer.json();
+    assert_eq!(answer.status, StatusCode::OK, "{reply}");
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!((body["model_name"].clone(), body["model_version"].clone()), (json!("delay"), json!("1")));
-    let request_id = body["parameters"]["request_id"].as_str().unwrap();
-    assert_eq!(body["id"], json!(request_id));
+    assert_eq!((reply["model_name"].clone(), reply["model_version"].clone()), (json!("delay"), json!("1")));
+    let request_id = reply["parameters"]["request_id"].as_str().unwrap();
+    assert_eq!(reply["id"], json!(request_id));
     assert_eq!(answer.header("x-request-id"), Some(request_id));
-    assert_eq!(body["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [1] }));
+    assert_eq!(reply["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [1], "data": [1] }));
     assert_eq!(
         (
-            body["outputs"][1]["name"].clone(),
-            body["outputs"][1]["datatype"].clone(),
-            body["outputs"][1]["shape"].clone()
+            reply["outputs"][1]["name"].clone(),
+            reply["outputs"][1]["datatype"].clone(),
+            reply["outputs"][1]["shape"].clone()
         ),
         (json!("probability"), json!("FP64"), json!([1]))
     );
-    near(&body["outputs"][1]["data"][0], probability(7.0, 500.0, 1.0, -1.0));
+    near(&reply["outputs"][1]["data"][0], probability(7.0, 500.0, 1.0, -1.0));
 }
 
 #[tokio::test]
@@ -58,9 +58,9 @@ async fn a_clients_id_comes_back_and_unknown_parameters_are_passed_over() {
     body["parameters"] = json!({ "content_type": "pd", "n": 1.5 });
     body["model_name"] = json!("delay");
     body["inputs"][0]["parameters"] = json!({ "content_type": "np" });
-    let body = server.post(INFER, body).await.json();
-    assert_eq!(body["id"], json!("my \"own\" id"));
-    assert_ne!(body["parameters"]["request_id"], body["id"]);
+    let reply = server.post(INFER, body).await.json();
+    assert_eq!(reply["id"], json!("my \"own\" id"));
+    assert_ne!(reply["parameters"]["request_id"], reply["id"]);
 }
 
 #[tokio::test]
@@ -71,8 +71,8 @@ async fn columns_come_flat_or_nested_in_any_order_and_of_any_number_type() {
         { "name": "distance", "shape": [3], "datatype": "UINT16", "data": [100, 200, 300] },
         { "name": "dep_hour", "shape": [3, 1], "datatype": "FP32", "data": [1, 2.5, 3] },
     ] });
-    let body = server.post(INFER, body).await.json();
-    let data = &body["outputs"][1]["data"];
+    let reply = server.post(INFER, body).await.json();
+    let data = &reply["outputs"][1]["data"];
     near(&data[0], probability(1.0, 100.0, 1.0, 0.0));
     near(&data[1], probability(2.5, 200.0, 2.0, 0.0));
     near(&data[2], probability(3.0, 300.0, 0.0, 0.0));
@@ -97,8 +97,8 @@ async fn missing_values_are_null_nan_or_bare_words() {
 async fn infinity_is_a_number_and_what_json_cannot_say_is_null() {
     let server = Server::with_model(&TestModel::regression(1.0)).await;
     let body = r#"{"inputs":[{"name":"x","shape":[3],"datatype":"FP64","data":[-Infinity, "Infinity", 1]}]}"#;
-    let body = server.post_raw(INFER, &[], body.as_bytes().to_vec()).await.json();
-    assert_eq!(body["outputs"][0]["data"], json!([null, null, 2.0]));
+    let reply = server.post_raw(INFER, &[], body.as_bytes().to_vec()).await.json();
+    assert_eq!(reply["outputs"][0]["data"], json!([null, null, 2.0]));
 }
 
 #[tokio::test]
@@ -122,24 +122,24 @@ async fn regression_and_multiclass_have_outputs_of_their_own() {
     );
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
-    let body = server.post(INFER, json!({ "inputs": [tensor("x", "FP64", json!([-9, 9]))] })).await.json();
+    let reply = server.post(INFER, json!({ "inputs": [tensor("x", "FP64", json!([-9, 9]))] })).await.json();
     assert_eq!(
-        body["outputs"][0],
+        reply["outputs"][0],
         json!({ "name": "label", "datatype": "BYTES", "shape": [2], "data": ["early", "never"] })
     );
     assert_eq!(
-        (body["outputs"][1]["shape"].clone(), body["outputs"][1]["data"].as_array().unwrap().len()),
+        (reply["outputs"][1]["shape"].clone(), reply["outputs"][1]["data"].as_array().unwrap().len()),
         (json!([2, 3]), 6)
     );
     let best = json!({ "inputs": [tensor("x", "FP64", json!([9]))], "outputs": [{ "name": "probabilities", "parameters": { "classification": 2 } }] });
-    let body = server.post(INFER, best).await.json();
-    let classes: Vec<&str> = body["outputs"][0]["data"]
+    let reply = server.post(INFER, best).await.json();
+    let classes: Vec<&str> = reply["outputs"][0]["data"]
         .as_array()
         .unwrap()
         .iter()
         .map(|text| text.as_str().unwrap().rsplit(':').next().unwrap())
         .collect();
-    assert_eq!((classes, body["outputs"][0]["shape"].clone()), (vec!["never", "late"], json!([1, 2])));
+    assert_eq!((classes, reply["outputs"][0]["shape"].clone()), (vec!["never", "late"], json!([1, 2])));
 }
 
 #[tokio::test]
@@ -147,8 +147,8 @@ async fn outputs_are_those_asked_for_in_that_order() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let mut body = flight();
     body["outputs"] = json!([{ "name": "probability" }]);
-    let body = server.post(INFER, body.clone()).await.json();
-    assert_eq!(body["outputs"].as_array().unwrap().len(), 1);
+    let reply = server.post(INFER, body.clone()).await.json();
+    assert_eq!(reply["outputs"].as_array().unwrap().len(), 1);
     body["outputs"] = json!([{ "name": "score" }]);
     refused(&server.post(INFER, body).await, &["output `score`", "label, probability"]);
 }
@@ -167,8 +167,8 @@ async fn no_rows_are_answered_with_none() {
 }
 
 fn refused(answer: &Answer, words: &[&str]) {
-    let body = answer.json();
-    let text = body["error"].as_str().unwrap_or_else(|| panic!("no text in `error`: {body}"));
+    let reply = answer.json();
+    let text = reply["error"].as_str().unwrap_or_else(|| panic!("no text in `error`: {reply}"));
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{text}");
     for word in words {
         assert!(text.contains(word), "`{word}` is not in: {text}");
@@ -256,11 +256,11 @@ async fn a_huge_body_or_too_many_rows_are_refused() {
 async fn many_rows_are_answered_beside_the_connection() {
     let server = Server::with_model(&TestModel::regression(1.0)).await;
     let values: Vec<f64> = (0..10_000).map(f64::from).collect();
-    let body = server
+    let reply = server
         .post(INFER, json!({ "inputs": [{ "name": "x", "shape": [10_000], "datatype": "FP64", "data": values }] }))
         .await
         .json();
-    let data = body["outputs"][0]["data"].as_array().unwrap();
+    let data = reply["outputs"][0]["data"].as_array().unwrap();
     assert_eq!((data.len(), data[9_999].as_f64()), (10_000, Some(10_000.0)));
 }
 
@@ -279,11 +279,11 @@ async fn unknown_models_and_versions_are_not_found() {
 #[tokio::test]
 async fn metadata_describes_inputs_and_outputs() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
-    let body = server.get("/v2/models/delay").await.json();
-    assert_eq!(body["versions"], json!(["1"]));
-    assert_eq!(body["platform"], json!("onnx_onnxv1"));
+    let reply = server.get("/v2/models/delay").await.json();
+    assert_eq!(reply["versions"], json!(["1"]));
+    assert_eq!(reply["platform"], json!("onnx_onnxv1"));
     assert_eq!(
-        body["inputs"],
+        reply["inputs"],
         json!([
             { "name": "dep_hour", "datatype": "FP64", "shape": [-1] },
             { "name": "distance", "datatype": "FP64", "shape": [-1] },
@@ -291,10 +291,10 @@ async fn metadata_describes_inputs_and_outputs() {
         ])
     );
     assert_eq!(
-        body["outputs"],
+        reply["outputs"],
         json!([{ "name": "label", "datatype": "INT64", "shape": [-1] }, { "name": "probability", "datatype": "FP64", "shape": [-1] }])
     );
-    assert_eq!(server.get("/v2/models/delay/versions/1").await.json()["inputs"], body["inputs"]);
+    assert_eq!(server.get("/v2/models/delay/versions/1").await.json()["inputs"], reply["inputs"]);
     for path in ["/v2", "/v2/"] {
         let server_told = server.get(path).await.json();
         assert!(server_told["extensions"].as_array().unwrap().contains(&json!("binary_tensor_data")), "{path}");
@@ -328,17 +328,17 @@ async fn an_endpoint_whose_model_is_not_loaded_is_not_ready() {
 async fn every_answered_request_is_in_the_prediction_log() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let body = server.post(INFER, flight()).await.json();
+    let reply = server.post(INFER, flight()).await.json();
     let log = format!("{}/delay", project.id);
     let predictions = &server.test.app.kernel.services.predictions;
     let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
     let values = |name: &str| &segment.columns.iter().find(|column| column.name == name).unwrap().values;
     let text = |text: &str| Values::Text(TextColumn::encode([Some(text)]));
-    assert_eq!(*values("request_id"), text(body["parameters"]["request_id"].as_str().unwrap()));
+    assert_eq!(*values("request_id"), text(reply["parameters"]["request_id"].as_str().unwrap()));
     assert_eq!(*values("in_carrier"), text("AA"));
     assert_eq!(*values("version"), Values::Int(vec![1]));
     assert_eq!(*values("status"), Values::Int(vec![200]));
-    assert_eq!(*values("score"), Values::Float(vec![body["outputs"][1]["data"][0].as_f64().unwrap()]));
+    assert_eq!(*values("score"), Values::Float(vec![reply["outputs"][1]["data"][0].as_f64().unwrap()]));
 }
 
 #[tokio::test]

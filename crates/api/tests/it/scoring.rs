@@ -54,9 +54,9 @@ async fn regression_answers_numbers_and_multiclass_objects() {
         json!({ "predictions": [2.0, 3.5, null] })
     );
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
-    let body = ask(&server, json!({ "dataframe_records": [{ "x": 9 }] })).await.json();
-    assert_eq!(body["predictions"][0]["label"], json!("never"));
-    assert_eq!(body["predictions"][0]["probabilities"].as_array().unwrap().len(), 3);
+    let reply = ask(&server, json!({ "dataframe_records": [{ "x": 9 }] })).await.json();
+    assert_eq!(reply["predictions"][0]["label"], json!("never"));
+    assert_eq!(reply["predictions"][0]["probabilities"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
     let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
     let column = segment.columns.into_iter().find(|column| column.name == "in_flight_id").unwrap();
     let Values::Text(logged) = column.values else { panic!("keys are logged as text") };
-    let body: Vec<&str> = (0..logged.codes.len()).map(|place| logged.get(place).unwrap()).collect();
+    let reply: Vec<&str> = (0..logged.codes.len()).map(|place| logged.get(place).unwrap()).collect();
     let wanted: Vec<&str> = keys.iter().flat_map(|(.., wanted)| [*wanted; 2]).chain(["00123"]).collect();
-    assert_eq!(body, wanted);
+    assert_eq!(reply, wanted);
 }
 
 #[tokio::test]
@@ -198,9 +198,9 @@ async fn each_wrong_request_is_answered_like_mlflow_answers_it() {
     ];
     for (body, code, words) in cases {
         let answer = ask(&server, body).await;
-        let body = answer.json();
-        assert_eq!((answer.status, body["error_code"].clone()), (StatusCode::BAD_REQUEST, json!(code)), "{body}");
-        assert!(body["message"].as_str().unwrap().contains(words), "`{words}` is not in {body}");
+        let reply = answer.json();
+        assert_eq!((answer.status, reply["error_code"].clone()), (StatusCode::BAD_REQUEST, json!(code)), "{reply}");
+        assert!(reply["message"].as_str().unwrap().contains(words), "`{words}` is not in {reply}");
     }
     let broken = server.post_raw(ASK, &[("content-type", "application/json")], b"{".to_vec()).await;
     assert_eq!(broken.json()["error_code"], json!("BAD_REQUEST"));

@@ -191,11 +191,11 @@ async fn more_digests_than_are_answered_at_once_are_refused() {
 async fn a_text_is_validated_with_the_files_that_it_names() {
     let server = Server::start().await;
     let text = format!("{PROJECT_FILE}\n[steps.prepared]\nsql = \"sql/prepared.sql\"\n");
-    let body = server.post("/api/v1/check", json!({ "text": text })).await;
-    assert_eq!(body.status, StatusCode::BAD_REQUEST);
-    assert!(body.text().contains("sql/prepared.sql"), "{}", body.text());
+    let reply = server.post("/api/v1/check", json!({ "text": text })).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert!(reply.text().contains("sql/prepared.sql"), "{}", reply.text());
     let files = json!({ "sql/prepared.sql": "SELECT 1" });
-    let body = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
-    assert_eq!((body.status, body.json()["name"].clone()), (StatusCode::OK, json!("flights")), "{}", body.text());
+    let reply = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
+    assert_eq!((reply.status, reply.json()["name"].clone()), (StatusCode::OK, json!("flights")), "{}", reply.text());
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND, "nothing is kept");
 }

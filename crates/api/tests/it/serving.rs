@@ -30,10 +30,10 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
                         json!({ "inputs": [{ "name": "x", "shape": [2], "datatype": "FP64", "data": [client, 1] }] });
                     let answer = server.post("/v2/models/delay/infer", body).await;
                     assert_eq!(answer.status, 200, "{}", answer.text());
-                    let body = answer.json();
-                    let version: u32 = body["model_version"].as_str().unwrap().parse().unwrap();
+                    let reply = answer.json();
+                    let version: u32 = reply["model_version"].as_str().unwrap().parse().unwrap();
                     let base = f64::from(version) * 1_000.0;
-                    assert_eq!(body["outputs"][0]["data"], json!([base + f64::from(client), base + 1.0]));
+                    assert_eq!(reply["outputs"][0]["data"], json!([base + f64::from(client), base + 1.0]));
                     assert!(version >= newest, "version {version} answered after {newest}");
                     newest = version;
                     asked.fetch_add(1, Ordering::Relaxed);
@@ -48,14 +48,14 @@ async fn a_hundred_swaps_under_load_drop_nothing_and_mix_no_versions() {
             server.test.deploy(&project, "delay", &TestModel::regression(number as f32 * 1_000.0)).await.unwrap();
         assert_eq!(made, number);
         // The promotion is acknowledged: from now on no answer is an older version's.
-        let body = server
+        let reply = server
             .post(
                 "/v2/models/delay/infer",
                 json!({ "inputs": [{ "name": "x", "shape": [1], "datatype": "FP64", "data": [0] }] }),
             )
             .await
             .json();
-        assert_eq!(body["model_version"], json!(number.to_string()));
+        assert_eq!(reply["model_version"], json!(number.to_string()));
     }
     stop.store(true, Ordering::Release);
     for client in clients {

@@ -160,7 +160,10 @@ async fn somebody_without_a_token_that_holds_may_get_another_role() {
     };
     let of_server = entries(recorded(&server, Chain::Server).await);
     assert_eq!(of_server, [("create".to_owned(), json!("viewer")), ("delete".to_owned(), json!("viewer"))]);
-    assert_eq!(entries(recorded(&server, Chain::Project(flights.id)).await), [("create".to_owned(), json!("contributor"))]);
+    assert_eq!(
+        entries(recorded(&server, Chain::Project(flights.id)).await),
+        [("create".to_owned(), json!("contributor"))]
+    );
 }
 
 #[tokio::test]
@@ -235,7 +238,8 @@ async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
     let words = |entries: &[(String, String, Value)]| {
         entries.iter().map(|(noun, verb, _)| format!("{noun} {verb}")).collect::<Vec<_>>()
     };
-    let (on_server, on_project) = (recorded(&server, Chain::Server).await, recorded(&server, Chain::Project(flights.id)).await);
+    let (on_server, on_project) =
+        (recorded(&server, Chain::Server).await, recorded(&server, Chain::Project(flights.id)).await);
     assert_eq!(
         words(&on_server),
         [

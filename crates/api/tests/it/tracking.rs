@@ -82,7 +82,11 @@ async fn fields_are_taken_in_either_spelling_and_a_body_encoded_twice() {
 async fn a_route_that_is_not_there_says_so_in_the_words_clients_know() {
     let server = Server::start().await;
     for path in ["/api/2.0/mlflow/runs/no-such", "/api/3.0/mlflow/traces/search", "/ajax-api/2.0/mlflow/nothing"] {
-        assert_eq!(status_and_code(&server.post(path, json!({})).await), (404, "ENDPOINT_NOT_FOUND".to_owned()), "{path}");
+        assert_eq!(
+            status_and_code(&server.post(path, json!({})).await),
+            (404, "ENDPOINT_NOT_FOUND".to_owned()),
+            "{path}"
+        );
     }
 }
 
@@ -270,7 +274,10 @@ async fn what_a_caller_may_not_read_is_not_there_and_what_they_may_not_write_is_
     assert_eq!(ask(Method::GET, format!("{ROOT}/runs/get?run_id={id}"), None).await.status, StatusCode::OK);
     let gone = ask(Method::GET, format!("{ROOT}/runs/get?run_id={hidden}"), None).await;
     assert_eq!(status_and_code(&gone), (404, "RESOURCE_DOES_NOT_EXIST".to_owned()));
-    assert_eq!(status_and_code(&ask(Method::GET, format!("{ROOT}/experiments/get?experiment_id=0"), None).await).0, 404);
+    assert_eq!(
+        status_and_code(&ask(Method::GET, format!("{ROOT}/experiments/get?experiment_id=0"), None).await).0,
+        404
+    );
     let search = json!({ "experiment_ids": ["0", "1"] });
     let found = ask(Method::POST, format!("{ROOT}/runs/search"), Some(search)).await.json();
     assert_eq!(found["runs"].as_array().unwrap().len(), 1);

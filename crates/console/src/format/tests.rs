@@ -22,7 +22,7 @@ fn numbers_are_grouped_and_what_is_undefined_is_a_dash() {
 }
 
 #[test]
-fn durations_are_told_in_the_unit_that_fits() {
+fn durations_are_written_in_the_unit_that_fits() {
     let took = |ms| took(Some(0), Some(ms));
     assert_eq!(
         (took(12), took(12_345), took(83_400), took(7_260_000)),

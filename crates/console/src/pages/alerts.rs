@@ -1,4 +1,4 @@
-//! Alerts, and that somebody looked.
+//! Alerts, and their acknowledgement.
 
 use askama::Template;
 use axum::response::{IntoResponse, Redirect, Response};

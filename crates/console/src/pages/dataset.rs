@@ -91,7 +91,7 @@ impl Page {
     }
 }
 
-/// One dataset. `?after=` goes on in its loads, `?before=` in its versions.
+/// One dataset. `?after=` is the cursor of its loads, `?before=` the cursor of its versions.
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let name: DatasetName = request.param("name", "dataset")?;

@@ -1,4 +1,4 @@
-//! Where a thing comes from, and what came of it.
+//! The lineage of an entity: what it was made from, and what depends on it.
 
 use askama::Template;
 use axum::response::Response;

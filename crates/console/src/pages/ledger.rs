@@ -30,7 +30,8 @@ impl Page {
     }
 }
 
-/// The chain, verified as the page is made; `?head=` asks whether it continues that one, `?after=` goes on in the entries.
+/// The chain, verified at each request; with `?head=`, also whether the chain continues that head. `?after=` is the
+/// cursor of the entries.
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let head = request.query.get("head").map(|head| head.trim().to_owned()).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::request::PageRequest;
 use crate::routing::page;
 use crate::{format, paths};
 
-/// What a picture may do when it is opened by itself: be looked at.
+/// Content security policy of a picture that is opened by itself: no script, no request.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'";
 /// Slices that are shown.
 const SLICES_MAX: usize = 200;
@@ -30,14 +30,14 @@ const SLICES_MAX: usize = 200;
 struct Page {
     layout: Layout,
     name: String,
-    judged: VersionDetails,
+    details: VersionDetails,
     signature: Option<Signature>,
-    evidence: Option<Told>,
+    evidence: Option<EvidenceTables>,
     decisions: Vec<Decided>,
 }
 
 /// Evidence as tables.
-struct Told {
+struct EvidenceTables {
     evidence: Evidence,
     expires_ms: i64,
     measures: Vec<Measure>,
@@ -83,7 +83,7 @@ impl Decided {
         let skipped = evaluation
             .skipped
             .iter()
-            .map(|skipped| format!("left out, for want of {}: {}", skipped.absent, skipped.clause));
+            .map(|skipped| format!("skipped because `{}` is missing: {}", skipped.absent, skipped.clause));
         missing.chain(evaluation.reasons.iter().cloned()).chain(skipped).collect()
     }
 }
@@ -107,18 +107,19 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let name = request.query.get("model").cloned().unwrap_or_else(|| project.name.to_string());
     let number: i64 = request.param("number", "model version")?;
-    let judged = models::version(&caller, project, &name, number).await?;
-    let signature = judged.version.signature.clone().and_then(|signature| serde_json::from_value(signature).ok());
-    let newest = match judged.decisions.first() {
+    let details = models::version(&caller, project, &name, number).await?;
+    let signature = details.version.signature.clone().and_then(|signature| serde_json::from_value(signature).ok());
+    let newest = match details.decisions.first() {
         Some(decision) => Some(evidence::get(&caller, project, decision.evidence_id).await?),
         None => None,
     };
-    let evidence = newest.map(|(row, evidence)| told(project.name.as_str(), row.id, row.expires_project_ms, evidence));
-    let decisions = judged.decisions.iter().map(decided).collect();
+    let evidence =
+        newest.map(|(row, evidence)| tables(project.name.as_str(), row.id, row.expires_project_ms, evidence));
+    let decisions = details.decisions.iter().map(decided).collect();
     page(&Page {
         layout: Layout::new(&request, "models", format!("{name} version {number}")).await?,
         name,
-        judged,
+        details,
         signature,
         evidence,
         decisions,
@@ -141,7 +142,7 @@ fn decided(decision: &Decision) -> Decided {
     Decided { decision: decision.clone(), leaks: leaks.collect() }
 }
 
-fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> Told {
+fn tables(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> EvidenceTables {
     let names: BTreeSet<&String> = evidence
         .models
         .iter()
@@ -163,7 +164,7 @@ fn told(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> T
         .iter()
         .map(|(name, title, _)| Picture { title: title.clone(), href: paths::plot(project, id, name) })
         .collect();
-    Told { evidence, expires_ms, measures, slices, slice_columns, plots }
+    EvidenceTables { evidence, expires_ms, measures, slices, slice_columns, plots }
 }
 
 /// The candidate's slices: what they have in common are the columns.

@@ -43,7 +43,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
         let newest = inputs.iter().rfind(|result| &result.monitor == name);
         let judged = quality.iter().rfind(|result| &result.monitor == name);
         monitors.push(Row {
-            quality: judged.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
+            quality: quality.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
             name: name.to_string(),
             endpoint: monitor.endpoint.to_string(),
             window: monitor.window.as_str().to_owned(),

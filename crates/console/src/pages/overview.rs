@@ -1,4 +1,4 @@
-//! A project's place on the loop: each stage with its newest fact and what asks for a look.
+//! The overview of a project: each stage of the life cycle with its newest fact and its open alerts.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ use crate::layout::Layout;
 use crate::request::PageRequest;
 use crate::routing::page;
 
-/// Pipeline runs among which the newest of each step is looked for.
-const RUNS_LOOKED_AT: u32 = 10;
+/// Newest pipeline runs that are searched for the newest run of each step.
+const RUNS_SEARCHED: u32 = 10;
 /// Alerts that are read, and those that a stage shows.
 const ALERTS_SHOWN: u32 = 100;
 const STAGE_ALERTS: usize = 3;
@@ -49,7 +49,7 @@ struct Stage {
 }
 
 /// What the stages are computed from.
-struct Looked {
+struct ProjectFacts {
     loads: Vec<(String, Load)>,
     datasets: usize,
     checks: Vec<CheckResult>,
@@ -64,32 +64,32 @@ struct Looked {
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let layout = Layout::new(&request, "", project.name.to_string()).await?;
-    let looked = look(&caller, project).await?;
+    let facts = read_facts(&caller, project).await?;
     let submission = project.find_submission();
     let owners = submission.iter().flat_map(|submission| submission.project.project.owners.iter().cloned()).collect();
     let task = submission.as_ref().and_then(|submission| submission.project.task.as_ref()).map(|task| {
         let delay = task.label_delay.as_ref().map(|delay| format!(", outcomes within {}", delay.as_str()));
         let delay = delay.unwrap_or_default();
         format!(
-            "learn {} of {}, judged by {} on the newest {}{delay}",
+            "learn {} of {}, evaluated by {} on the newest {}{delay}",
             task.target,
             task.data,
             task.metric,
             task.test.as_str()
         )
     });
-    let mut stages = vec![collect(&layout, &looked), check(&layout, &looked)];
-    stages.push(step(&layout, &looked, project, "Prepare", false));
-    stages.push(step(&layout, &looked, project, "Train", true));
+    let mut stages = vec![collect(&layout, &facts), check(&layout, &facts)];
+    stages.push(step(&layout, &facts, project, "Prepare", false));
+    stages.push(step(&layout, &facts, project, "Train", true));
     stages.push(test(&layout, &caller, project).await?);
     stages.push(release(&layout, &caller, project).await?);
     stages.push(serve(&layout, &request.app().endpoints, &caller, project).await?);
-    stages.push(watch(&layout, &caller, project, &looked).await?);
-    stages.push(retrain(&layout, project, &looked));
+    stages.push(watch(&layout, &caller, project, &facts).await?);
+    stages.push(retrain(&layout, project, &facts));
     page(&Page { layout, owners, task, stages })
 }
 
-async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
+async fn read_facts(caller: &Caller, project: &ProjectState) -> Result<ProjectFacts> {
     let (mut loads, mut checks) = (Vec::new(), Vec::new());
     let names = datasets::names(caller, project).await?;
     for (load, results) in datasets::latest_checks(caller, project).await? {
@@ -97,7 +97,7 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
         loads.push((name, load));
         checks.extend(results);
     }
-    let runs = pipeline_runs::list(caller, project, None, RUNS_LOOKED_AT).await?.items;
+    let runs = pipeline_runs::list(caller, project, None, RUNS_SEARCHED).await?.items;
     let mut steps = Vec::new();
     for run in &runs {
         steps.extend(
@@ -109,50 +109,50 @@ async fn look(caller: &Caller, project: &ProjectState) -> Result<Looked> {
     Ok(Looked { loads, datasets: names.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
 }
 
-impl Looked {
+impl ProjectFacts {
     /// Messages of the firing alerts about a kind of subject.
     fn alerts(&self, is_about: impl Fn(&AlertSubject) -> bool) -> Vec<String> {
-        let mut told: Vec<String> =
+        let mut messages: Vec<String> =
             self.alerts.iter().filter(|alert| is_about(&alert.subject)).map(|alert| alert.message.clone()).collect();
-        if told.len() > STAGE_ALERTS {
-            let more = told.len() - STAGE_ALERTS;
-            told.truncate(STAGE_ALERTS);
-            told.push(format!("and {more} more"));
+        if messages.len() > STAGE_ALERTS {
+            let more = messages.len() - STAGE_ALERTS;
+            messages.truncate(STAGE_ALERTS);
+            messages.push(format!("and {more} more"));
         }
-        told
+        messages
     }
 }
 
-fn collect(layout: &Layout, looked: &Looked) -> Stage {
+fn collect(layout: &Layout, facts: &ProjectFacts) -> Stage {
     let collected = |load: &Load| !matches!(load.origin, LoadOrigin::Step | LoadOrigin::Sql | LoadOrigin::Predictions);
-    let newest = looked.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
+    let newest = facts.loads.iter().filter(|(_, load)| collected(load)).max_by_key(|(_, load)| load.project_ms);
     let fact = match newest {
         Some((dataset, load)) => format!(
             "{}; newest load into {dataset}: {}",
-            format::counted(looked.datasets, "dataset"),
+            format::counted(facts.datasets, "dataset"),
             format::counted(load.arrived, "row")
         ),
         None => "no rows arrived yet; perennial run collects every source".to_owned(),
     };
     let badge = newest.map_or(StatusBadge::NONE, |(_, load)| load.state.into());
     let at_ms = newest.map(|(_, load)| load.project_ms);
-    let faulty = looked.alerts(|subject| matches!(subject, AlertSubject::File { .. }));
+    let faulty = facts.alerts(|subject| matches!(subject, AlertSubject::File { .. }));
     let badge = if faulty.is_empty() { badge } else { StatusBadge::FAILED };
-    let alerts = [faulty, looked.alerts(|subject| matches!(subject, AlertSubject::Dataset(_)))].concat();
+    let alerts = [faulty, facts.alerts(|subject| matches!(subject, AlertSubject::Dataset(_)))].concat();
     Stage { name: "Collect", href: layout.to("datasets"), badge, fact, at_ms, alerts }
 }
 
-fn check(layout: &Layout, looked: &Looked) -> Stage {
-    let failed = looked.checks.iter().filter(|check| check.verdict != Verdict::Pass).count();
-    let aside: u64 = looked.loads.iter().map(|(_, load)| load.set_aside).sum();
-    let is_held = looked.loads.iter().any(|(_, load)| load.state == LoadState::Held);
-    let badge = match (looked.checks.is_empty(), is_held || failed > 0) {
+fn check(layout: &Layout, facts: &ProjectFacts) -> Stage {
+    let failed = facts.checks.iter().filter(|check| check.verdict != Verdict::Pass).count();
+    let aside: u64 = facts.loads.iter().map(|(_, load)| load.set_aside).sum();
+    let is_held = facts.loads.iter().any(|(_, load)| load.state == LoadState::Held);
+    let badge = match (facts.checks.is_empty(), is_held || failed > 0) {
         (true, _) => StatusBadge::NONE,
         (false, true) => StatusBadge::FAILED,
         (false, false) => StatusBadge::PASSED,
     };
     let held = if is_held { ", a load is held" } else { "" };
-    let fact = match looked.checks.len() {
+    let fact = match facts.checks.len() {
         0 => "no check was answered yet".to_owned(),
         all => format!(
             "{} of {all} checks of the newest loads passed, {} rows set aside{held}",
@@ -160,19 +160,19 @@ fn check(layout: &Layout, looked: &Looked) -> Stage {
             format::count(aside)
         ),
     };
-    let at_ms = looked.loads.iter().map(|(_, load)| load.project_ms).max();
+    let at_ms = facts.loads.iter().map(|(_, load)| load.project_ms).max();
     Stage {
         name: "Check",
         href: layout.to("datasets"),
         badge,
         fact,
         at_ms,
-        alerts: looked.alerts(|subject| matches!(subject, AlertSubject::Load(_))),
+        alerts: facts.alerts(|subject| matches!(subject, AlertSubject::Load(_))),
     }
 }
 
 /// The newest attempt at a step that makes a model, or at one that makes data.
-fn step(layout: &Layout, looked: &Looked, project: &ProjectState, name: &'static str, trains: bool) -> Stage {
+fn step(layout: &Layout, facts: &ProjectFacts, project: &ProjectState, name: &'static str, trains: bool) -> Stage {
     let submission = project.find_submission();
     let is_kind = |step: &StepRun| {
         let declared = submission.as_ref().and_then(|submission| submission.project.steps.get(&step.step));
@@ -187,8 +187,8 @@ fn step(layout: &Layout, looked: &Looked, project: &ProjectState, name: &'static
     // Of the steps that train, the candidate's is shown.
     let candidate = submission.as_ref().and_then(|now| Some(now.project.release.as_ref()?.model.clone()));
     let is_candidate = |step: &StepRun| trains && candidate.as_ref() == Some(&step.step);
-    let of_candidate = looked.steps.iter().find(|(_, step)| is_candidate(step));
-    let newest = of_candidate.or_else(|| looked.steps.iter().find(|(_, step)| is_kind(step)));
+    let of_candidate = facts.steps.iter().find(|(_, step)| is_candidate(step));
+    let newest = of_candidate.or_else(|| facts.steps.iter().find(|(_, step)| is_kind(step)));
     let (badge, fact, at_ms, href) = match newest {
         Some((run, step)) => {
             let message = step.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
@@ -206,10 +206,10 @@ async fn test(layout: &Layout, caller: &Caller, project: &ProjectState) -> Resul
         Some(decision) => {
             let beside =
                 decision.champion_number.map(|champion| format!(", beside champion {champion}")).unwrap_or_default();
-            let fact = format!("version {} judged by the gates{beside}", decision.number);
+            let fact = format!("version {} evaluated by the gates{beside}", decision.number);
             (decision.verdict.into(), fact, Some(decision.project_ms), layout.item("models", decision.number))
         }
-        None => (StatusBadge::NONE, "no candidate was judged yet".to_owned(), None, layout.to("models")),
+        None => (StatusBadge::NONE, "no candidate was evaluated yet".to_owned(), None, layout.to("models")),
     };
     Ok(Stage { name: "Test", href, badge, fact, at_ms, alerts: Vec::new() })
 }
@@ -233,17 +233,17 @@ async fn release(layout: &Layout, caller: &Caller, project: &ProjectState) -> Re
 
 async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, project: &ProjectState) -> Result<Stage> {
     let endpoints = endpoints.list(caller, project).await?;
-    let told = endpoints.iter().map(|state| {
+    let texts = endpoints.iter().map(|state| {
         let endpoint = &state.endpoint;
         let champion = endpoint
             .champion_number
-            .map_or_else(|| "nobody answers".to_owned(), |number| format!("version {number} answers"));
+            .map_or_else(|| "no version answers".to_owned(), |number| format!("version {number} answers"));
         let canary = endpoint.canary_number.filter(|_| endpoint.is_canary_live());
         let canary = canary.map(|number| format!(", version {number} is its canary")).unwrap_or_default();
         let requests: u64 = state.live.iter().map(|live| live.requests).sum();
         format!("{}: {champion}{canary}, {} requests on this server", endpoint.name, format::count(requests))
     });
-    let fact = told.collect::<Vec<_>>().join("; ");
+    let fact = texts.collect::<Vec<_>>().join("; ");
     let is_live = endpoints.iter().any(|state| state.endpoint.champion_number.is_some());
     let fact = if fact.is_empty() { "no endpoint answers yet".to_owned() } else { fact };
     let at_ms = endpoints.iter().filter_map(|state| state.endpoint.champion_since_ms).max();
@@ -251,7 +251,7 @@ async fn serve(layout: &Layout, endpoints: &Arc<Endpoints>, caller: &Caller, pro
     Ok(Stage { name: "Serve", href: layout.to("endpoints"), badge, fact, at_ms, alerts: Vec::new() })
 }
 
-async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, looked: &Looked) -> Result<Stage> {
+async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, facts: &ProjectFacts) -> Result<Stage> {
     let metric = layout.project.as_ref().map(|project| project.metric.clone()).unwrap_or_default();
     let mut latest = monitor_results::list_latest(caller, project, MonitorResultKind::Inputs).await?;
     latest.extend(monitor_results::list_latest(caller, project, MonitorResultKind::Quality).await?);
@@ -272,20 +272,20 @@ async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, looked:
             );
             (if alerts.is_empty() { StatusBadge::STEADY } else { StatusBadge::DRIFTED }, fact, Some(result.project_ms))
         }
-        None => (StatusBadge::NONE, "no window was judged yet".to_owned(), None),
+        None => (StatusBadge::NONE, "no window was evaluated yet".to_owned(), None),
     };
     let badge = if alerts.is_empty() { badge } else { StatusBadge::from(AlertState::Firing) };
     Ok(Stage { name: "Watch", href: layout.to("monitors"), badge, fact, at_ms, alerts })
 }
 
-fn retrain(layout: &Layout, project: &ProjectState, looked: &Looked) -> Stage {
+fn retrain(layout: &Layout, project: &ProjectState, facts: &ProjectFacts) -> Stage {
     let submission = project.find_submission();
     let triggers = submission.iter().flat_map(|submission| submission.project.triggers.iter());
     let declared = triggers.map(|(name, trigger)| {
         format!("{name} on {}", trigger.on.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or "))
     });
     let declared = declared.collect::<Vec<_>>().join("; ");
-    let (badge, fact, at_ms, href) = match (&looked.triggered, &looked.run) {
+    let (badge, fact, at_ms, href) = match (&facts.triggered, &facts.run) {
         (Some(run), _) => {
             (run.state.into(), format::cause(&run.cause), Some(run.project_ms), layout.item("runs", run.id))
         }

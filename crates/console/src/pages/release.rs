@@ -20,10 +20,10 @@ const NOTE_MAX: usize = 1_000;
 #[template(path = "release.html")]
 struct Page {
     layout: Layout,
-    told: ReleaseDetails,
+    details: ReleaseDetails,
     parts: Vec<(String, String)>,
-    /// Roles whose yes the project file asks for.
-    wanted: Vec<String>,
+    /// Roles whose approval the project file requires.
+    required: Vec<String>,
 }
 
 impl Page {
@@ -32,31 +32,31 @@ impl Page {
     }
 
     /// Whether an approval is still needed: the release passed, and no principal in this role approved it.
-    fn wants_yes(&self) -> bool {
-        let passed = self.told.decisions.first().is_some_and(|decision| decision.verdict == Verdict::Pass);
-        let given = |role: &String| self.told.approvals.iter().any(|(approval, _)| approval.role.as_str() == role);
-        passed && !self.wanted.iter().all(given)
+    fn needs_approval(&self) -> bool {
+        let passed = self.details.decisions.first().is_some_and(|decision| decision.verdict == Verdict::Pass);
+        let given = |role: &String| self.details.approvals.iter().any(|(approval, _)| approval.role.as_str() == role);
+        passed && !self.required.iter().all(given)
     }
 }
 
 /// One release.
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
-    let told = releases::get(&caller, project, request.text("digest")).await?;
+    let details = releases::get(&caller, project, request.text("digest")).await?;
     let submission = project.find_submission();
     let release = submission.as_ref().and_then(|submission| submission.project.release.as_ref());
-    let wanted =
+    let required =
         release.into_iter().flat_map(|release| release.approve.iter()).map(|role| role.as_str().to_owned()).collect();
-    let title = format!("Release {}", format::short(&told.release.digest));
+    let title = format!("Release {}", format::short(&details.release.digest));
     page(&Page {
         layout: Layout::new(&request, "releases", title).await?,
-        parts: parts(&told.release.body),
-        told,
-        wanted,
+        parts: parts(&details.release.body),
+        details,
+        required,
     })
 }
 
-/// Says yes to a release.
+/// Approves a release.
 pub(crate) async fn approve(request: PageRequest) -> Result<Response> {
     let note = request
         .form

@@ -32,7 +32,7 @@ impl Page {
     }
 }
 
-/// Releases and promotions, newest first; `?after=` goes on in the promotions.
+/// Releases and promotions, newest first; `?after=` is the cursor of the promotions.
 pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let (caller, project) = (request.caller()?, request.project()?);
     let releases = releases::list(&caller, project, ROWS_MAX).await?;

@@ -30,7 +30,7 @@ struct Page {
     graph: Option<Graph>,
     steps: Vec<Row>,
     /// Events of loads, the decision and the release.
-    told: Vec<String>,
+    lines: Vec<String>,
 }
 
 struct Row {
@@ -85,7 +85,7 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     }
     page(&Page {
         graph: Graph::new(&drawn(project, &steps)),
-        told: told(&events),
+        lines: lines(&events),
         layout: Layout::new(&request, "runs", title(&run)).await?,
         run,
         steps,
@@ -119,13 +119,13 @@ async fn log(
     }
 }
 
-/// Why each step ran, as it was told.
+/// Why each step ran, from its `step_started` event.
 fn reasons(events: &[EventRecord]) -> BTreeMap<String, String> {
     let started = events.iter().map(|event| &event.body).filter(|body| body["event"] == "step_started");
     started.filter_map(|body| Some((body["step"].as_str()?.to_owned(), format::value(&body["why"])))).collect()
 }
 
-fn told(events: &[EventRecord]) -> Vec<String> {
+fn lines(events: &[EventRecord]) -> Vec<String> {
     let lines = events.iter().filter_map(|event| {
         let word = |key: &str| event.body[key].as_str();
         match word("event")? {

@@ -61,9 +61,9 @@ async fn a_link_signs_in_once() {
     let mut browser = world.anonymous();
     let path = format!("/login/{link}");
     for _ in 0..2 {
-        let looked = browser.get(&path).await;
-        html::check("/login/{link}", &looked.text);
-        assert!(looked.text.contains(&path) && looked.header(header::SET_COOKIE).is_empty());
+        let shown = browser.get(&path).await;
+        html::check("/login/{link}", &shown.text);
+        assert!(shown.text.contains(&path) && shown.header(header::SET_COOKIE).is_empty());
     }
     let seen = browser.post(&path, "").await;
     assert_eq!((seen.status, seen.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/"));
@@ -199,7 +199,7 @@ async fn roles_bound_what_is_shown_and_done() {
 }
 
 #[tokio::test]
-async fn a_project_one_may_not_read_is_told_as_one_that_is_not_there() {
+async fn a_project_without_read_access_is_not_found() {
     let world = World::new().await;
     let first = world.submit(&project_file(&Words::one())).await;
     let ada = world.person("ada", Role::Admin, &first).await;

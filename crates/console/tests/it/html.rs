@@ -15,7 +15,7 @@ pub(crate) fn check(page: &str, html: &str) {
             continue;
         }
         let name = tag.split([' ', '\n', '/']).next().unwrap_or_default().to_owned();
-        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{page}: `<{tag}>` is no tag");
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{page}: `<{tag}>` is not a tag");
         headings += usize::from(name == "h1");
         assert!(name != "script" && name != "style" && name != "iframe", "{page}: <{name}> is in the page");
         for (key, value) in attributes(page, &tag) {

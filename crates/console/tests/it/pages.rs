@@ -116,7 +116,7 @@ async fn an_empty_project_says_on_each_page_what_to_do() {
 #[tokio::test]
 async fn one_of_each_is_shown_and_every_link_leads_somewhere() {
     let pages = all_pages(Words::one()).await.join("");
-    for told in [
+    for text in [
         "27,004",
         "as it should be",
         "origin_known",
@@ -125,11 +125,11 @@ async fn one_of_each_is_shown_and_every_link_leads_somewhere() {
         "<svg class=\"chart\"",
         "<svg class=\"graph\"",
         "verified",
-        "I have seen it",
+        "Acknowledge",
         "params changed",
         "line 1",
     ] {
-        assert!(pages.contains(told), "`{told}` is on no page");
+        assert!(pages.contains(text), "`{text}` is on no page");
     }
     assert!(!pages.contains("Roll back"), "the first version has none before it");
 }
@@ -146,7 +146,7 @@ async fn many_are_cut_into_pages() {
             .split("?after=")
             .nth(1)
             .and_then(|rest| rest.split('"').next())
-            .unwrap_or_else(|| panic!("{list} does not go on"));
+            .unwrap_or_else(|| panic!("{list} has no next page"));
         let second = shown(&browser, &format!("/p/delay/{list}?after={next}")).await;
         assert!(!second.contains("?after=") && first != second, "{list}");
     }
@@ -186,7 +186,7 @@ async fn a_quarantine_that_cannot_be_read_takes_nothing_else_from_the_page() {
 }
 
 #[tokio::test]
-async fn a_stepped_clock_is_told_on_every_page() {
+async fn every_page_shows_a_stepped_clock() {
     let world = World::new().await;
     let words = Words::one();
     let project = world.submit(&project_file(&words)).await;
@@ -209,7 +209,7 @@ async fn a_stepped_clock_is_told_on_every_page() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_told_with_a_way_on() {
+async fn a_missing_page_has_a_link_back() {
     let world = World::new().await;
     fill(&world, &Words::one()).await;
     let browser = world.admin().await;

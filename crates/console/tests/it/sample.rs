@@ -103,7 +103,7 @@ train = "gbdt"
 [steps.simple]
 train = "linear"
 
-[steps.judge]
+[steps.evaluation]
 evaluate = ["train", "simple"]
 
 [gates]
@@ -309,19 +309,19 @@ impl Rows {
             };
             pipeline_runs::insert(tx, &run).await?;
         }
-        let told = [
+        let events = [
             json!({ "event": "load_ended", "dataset": self.words.name, "path": text, "state": "held", "rows": 27_004, "set_aside": 14 }),
             json!({ "event": "step_started", "step": "train", "kind": "train", "why": [format!("params changed: {text}")] }),
             json!({ "event": "decided", "verdict": "fail", "message": text }),
         ];
-        for event in &told {
+        for event in &events {
             pipeline_runs::add_event(tx, self.ids.run, event, NOW_MS).await?;
         }
         let states = [
             ("features", StepRunState::Cached),
             ("train", StepRunState::Succeeded),
             ("simple", StepRunState::Running),
-            ("judge", StepRunState::Failed),
+            ("evaluation", StepRunState::Failed),
         ];
         for (step, state) in states {
             let attempt = StepRun {

@@ -1,4 +1,4 @@
-//! A server's world on SQLite, and a browser that looks at it.
+//! A server on SQLite, and a browser that reads its pages.
 
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ impl World {
         self.signed_in(cookie).await
     }
 
-    /// Somebody with a role on one project alone.
+    /// A person with a role on one project alone.
     pub(crate) async fn person(&self, name: &str, role: Role, project: &ProjectState) -> Browser {
         let token = create_person_token(&self.system(), name, role, Some(project.id)).await.unwrap();
         let cookie = access::log_in(&self.app.kernel, &token.secret).await.unwrap();

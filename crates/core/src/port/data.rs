@@ -1,8 +1,7 @@
 //! The data engine: sources, staged loads, versioned tables, SQL.
 //!
-//! A load is staged (read, judged in one scan, written aside), then committed
-//! or kept held. The engine keeps no state of its own beyond the tables and the
-//! staging area; what happened is told by the metadata store.
+//! A load is staged (read and checked in one scan, written to the staging area), then committed, held or
+//! discarded. The engine has no state beyond the tables and the staging area; the metadata store records the loads.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,16 +41,16 @@ pub enum Format {
     Parquet,
 }
 
-/// A source of files: where they lie and how they read.
+/// A source of files: their location and format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilesSource {
-    /// The local folder that a relative glob lies below; the engine's own when `None`. The server's
-    /// to say: no client names it.
+    /// The local folder of a relative glob; the root of the engine when `None`. Set by the server, never by a
+    /// client.
     #[serde(default)]
     pub root: Option<PathBuf>,
     /// A glob below the root, or a URL with a glob in its path (`s3://bucket/in/*.csv`).
     pub files: String,
-    /// The format; by the file's ending when not said.
+    /// The format; `None` derives it from the ending of the file.
     pub format: Option<Format>,
     /// Whether CSV files begin with a header line.
     pub header: bool,
@@ -66,7 +65,7 @@ pub struct SourceFile {
     pub path: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Last change, epoch nanoseconds, where the store tells.
+    /// Last change, epoch nanoseconds, if the store reports it.
     pub modified_ns: Option<i128>,
     /// The store's entity tag.
     pub etag: Option<String>,
@@ -99,7 +98,7 @@ pub struct TableRef {
     pub delta_version: i64,
 }
 
-/// A table under the name SQL knows it by.
+/// A table with its name in SQL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedTable {
     /// The name in SQL.
@@ -118,16 +117,16 @@ pub enum Severity {
     Warn,
 }
 
-/// A question about single rows; null answers pass.
+/// A condition on single rows; a row whose result is null passes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum RowQuestion {
+pub enum RowCondition {
     /// A boolean SQL expression over the row.
     Predicate(String),
     /// No other row of the load has the same value in the column.
     Unique(Vec<String>),
-    /// The column's value stands in another table's column.
+    /// The value of the column is one of the values of a column of another table.
     References {
-        /// The column judged.
+        /// The column to check.
         column: String,
         /// The other table, and the name it has in messages.
         table: NamedTable,
@@ -139,12 +138,12 @@ pub enum RowQuestion {
 /// A row check as the scan needs it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowCheck {
-    /// The check's name; also the reason written beside rows set aside.
+    /// The name of the check; also the reason of the rows that it quarantines.
     pub name: String,
-    /// The question.
-    pub question: RowQuestion,
-    /// Whether failing rows are set aside (severity `error`) or only counted.
-    pub sets_aside: bool,
+    /// The condition that each row must meet.
+    pub condition: RowCondition,
+    /// Whether failing rows are quarantined (severity `error`) or only counted.
+    pub quarantines: bool,
 }
 
 /// An aggregate check as the scan needs it: a boolean SQL expression over aggregates.
@@ -156,7 +155,7 @@ pub struct AggregateCheck {
     pub expression: String,
 }
 
-/// Everything asked of the arriving rows, answered in as few scans as possible.
+/// All checks of the arriving rows; one scan evaluates them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScanPlan {
     /// Checks of rows.
@@ -172,8 +171,8 @@ pub enum StageInput {
     Files {
         /// The source.
         source: FilesSource,
-        /// Files as [`DataEngine::list`] gave them; one that looks otherwise once its rows are
-        /// staged was written to meanwhile, and the load fails.
+        /// Files as [`DataEngine::list`] returned them. A file whose size or time differs after the scan was written
+        /// to during the scan, and the load fails.
         files: Vec<SourceFile>,
     },
     /// The result of a query over tables.
@@ -189,12 +188,12 @@ pub enum StageInput {
     JsonLines(Bytes),
     /// Rows in memory by column, each column of one length and of a type of its own (sealed predictions).
     Columns(Arc<[ValueColumn]>),
-    /// The rows of this same load as they were staged before, those set aside included, to be judged
-    /// again because the table has moved on (a held load that is released).
+    /// The rows that this load has staged before, quarantined rows included. They are checked again, because the
+    /// table has a newer version (a held load that is accepted).
     Staged,
 }
 
-/// A named column of rows in memory. Its type is said, never guessed from its values.
+/// A named column of rows in memory. Its type is explicit, never inferred from its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ValueColumn {
     /// The name.
@@ -256,22 +255,23 @@ pub struct StageRequest {
     pub key: Vec<String>,
     /// The dataset's schema so far; `None` takes the rows' own.
     pub schema: Option<Schema>,
-    /// Columns of the dataset that the rows may lack, which then are null there: those that came after its first rows.
+    /// Columns of the dataset that the rows may lack; missing values are null. These are the columns that were added
+    /// after the first rows.
     pub optional: Vec<String>,
-    /// Whether any schema change is taken (declared evolution, or a step's output).
+    /// Whether any schema change is accepted (declared evolution, or a step's output).
     pub evolve: bool,
     /// Load id whose rows this load replaces (`on_change = "replace"`).
     pub replaces: Option<LoadId>,
-    /// What to ask of the rows.
+    /// The checks of the rows.
     pub plan: ScanPlan,
 }
 
-/// The answer to one row check.
+/// The result of one row check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RowAnswer {
     /// The check.
     pub name: String,
-    /// Rows judged.
+    /// Rows checked.
     pub rows: u64,
     /// Rows that failed.
     pub failed: u64,
@@ -279,7 +279,7 @@ pub struct RowAnswer {
     pub samples: Vec<String>,
 }
 
-/// The answer to one aggregate check.
+/// The result of one aggregate check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AggregateAnswer {
     /// The check.
@@ -290,7 +290,7 @@ pub struct AggregateAnswer {
     pub values: Vec<(String, serde_json::Value)>,
 }
 
-/// What a scan learned about one column.
+/// The profile of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnProfile {
     /// The column.
@@ -317,7 +317,7 @@ pub struct ColumnProfile {
     pub top: Vec<(String, u64)>,
 }
 
-/// Rows staged and judged, not yet in the dataset.
+/// A staged load: rows that are checked and not yet in the dataset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Staged {
     /// Schema of the dataset when this load is committed.
@@ -329,9 +329,9 @@ pub struct Staged {
     /// Quarantined rows, by reason: check names, `null key`, `repeated key`, `key exists`.
     #[serde(rename = "aside")]
     pub quarantined: Vec<(String, u64)>,
-    /// Answers to the row checks, in plan order.
+    /// Results of the row checks, in plan order.
     pub rows: Vec<RowAnswer>,
-    /// Answers to the aggregate checks, in plan order.
+    /// Results of the aggregate checks, in plan order.
     pub aggregates: Vec<AggregateAnswer>,
     /// Profile of the arriving rows.
     pub profile: Vec<ColumnProfile>,
@@ -344,11 +344,11 @@ pub struct Staged {
 /// How a commit changes the table's rows and digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// Rows that join.
+    /// Rows that are added.
     pub added_rows: u64,
     /// The sum of their row hashes.
     pub added: TableSum,
-    /// Rows that leave (merge, replaced loads). With mode `replace` all rows leave and these are unset.
+    /// Rows that are removed (merge, replaced loads). With mode `replace` all rows are removed, and this is 0.
     pub removed_rows: u64,
     /// The sum of their row hashes.
     pub removed: TableSum,
@@ -361,11 +361,11 @@ pub struct CommitRequest {
     pub load: LoadId,
     /// Folder of the dataset's table below the engine's root.
     pub table: String,
-    /// The number this commit carries; the table must stand at `number - 1`'s commit.
+    /// The number of this commit.
     pub number: i64,
-    /// The number the table must carry now; 0 for a table that is not there yet.
+    /// The number of the last commit of the table, which is checked; 0 for a table that does not exist.
     pub previous: i64,
-    /// Commit the rows set aside by checks too.
+    /// Whether quarantined rows are committed too.
     pub all: bool,
 }
 
@@ -378,18 +378,18 @@ pub struct Committed {
     pub bytes: u64,
 }
 
-/// Where a table stands.
+/// The last commit of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// The last number committed.
     pub number: i64,
-    /// The Delta version that carried it.
+    /// Its Delta version.
     pub delta_version: i64,
     /// Bytes of all files of that version.
     pub bytes: u64,
 }
 
-/// A query for people: read-only, limited.
+/// A query of a person: read-only, with a limit.
 #[derive(Debug, Clone)]
 pub struct QueryRequest {
     /// One SELECT.
@@ -407,7 +407,7 @@ pub struct Page {
     pub schema: Schema,
     /// The rows, values in column order.
     pub rows: Vec<Vec<serde_json::Value>>,
-    /// Whether the limit cut the answer.
+    /// Whether there are more rows than the limit.
     pub truncated: bool,
 }
 
@@ -422,12 +422,12 @@ pub struct FrameRequest {
 
 /// The dialect of SQL that steps and checks are written in.
 pub trait Dialect {
-    /// The tables one SELECT names, ordered; an error with line and column when it does not parse
-    /// or is anything else than one SELECT.
+    /// The tables that one SELECT names, ordered; an error with line and column when the text cannot be parsed
+    /// or is not one SELECT.
     fn tables_in(&self, sql: &str) -> Result<Vec<String>>;
 
-    /// An error when the text is no condition of a check: no single expression of SQL, one with a query or a window
-    /// in it, or one that calls a function that there is not. Its columns and types are told by data alone.
+    /// Validates the condition of a check: a single SQL expression without queries and windows that calls known functions
+    /// only. Columns and types are validated by [`DataEngine::validate_checks`].
     fn validate_condition(&self, condition: &str) -> Result<()>;
 }
 
@@ -444,49 +444,48 @@ pub trait DataEngine: Dialect + Send + Sync {
     /// BLAKE3 of a file's content, in hex.
     async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String>;
 
-    /// Reads rows, judges them in one pass and keeps them in the staging area,
-    /// on disk when this returns.
+    /// Reads rows, checks them in one scan and writes them to the staging area; they are on disk when this
+    /// returns.
     async fn stage(&self, request: StageRequest) -> Result<Staged>;
 
-    /// Writes the rows set aside by a staged load to the quarantine table of the
-    /// dataset (`<table>.quarantine`): its columns as text or JSON, `_load`, `_reason`.
-    /// Doing it twice for one load is the same as once; rows of a load staged again take
-    /// the place of those written before.
+    /// Writes the quarantined rows of a staged load to the quarantine table of the dataset
+    /// (`<table>.quarantine`): its columns as text or JSON, `_load`, `_reason`. Idempotent: rows of a load that was
+    /// staged again replace its earlier rows.
     async fn quarantine(&self, load: LoadId, table: &str) -> Result<()>;
 
-    /// Commits a staged load with its number, once: a number already there is
-    /// answered as it was committed; another previous number is refused.
+    /// Commits a staged load with its number, once: for a number that is committed already, the earlier result is
+    /// returned. Refused when `previous` is not the last number of the table.
     async fn commit(&self, request: CommitRequest) -> Result<Committed>;
 
-    /// Forgets a staged load.
+    /// Deletes a staged load.
     async fn discard(&self, load: LoadId) -> Result<()>;
 
-    /// Forgets every staged load but `keep`: what servers that died left behind.
+    /// Deletes every staged load except `keep`: loads of servers that were killed.
     async fn sweep(&self, keep: &[LoadId]) -> Result<()>;
 
-    /// Waits until nothing is being staged or committed, and lets nothing be while what this gives
-    /// lives: tables and staging area stand still. Reading goes on.
+    /// Waits until running stages and commits end, and blocks new ones until the returned guard is dropped. Reads
+    /// continue.
     async fn pause_writes(&self) -> Box<dyn Send>;
 
-    /// Where a table stands; `None` when it does not exist.
+    /// The last commit of a table; `None` when the table does not exist.
     async fn position(&self, table: &str) -> Result<Option<Position>>;
 
-    /// Checks that a SELECT plans over the tables, and tells its schema.
+    /// Plans a SELECT over the tables and returns its schema.
     async fn plan(&self, request: &FrameRequest) -> Result<Schema>;
 
-    /// An error when a check of rows or aggregates does not fit the columns of a dataset: it names one that is not
-    /// there, or answers something else than true or false. No row is read.
+    /// Validates checks against the schema of a dataset: an error when a check names an unknown column or does not
+    /// evaluate to true or false. No row is read.
     async fn validate_checks(&self, schema: &Schema, plan: &ScanPlan) -> Result<()>;
 
     /// Answers a query of a person.
     async fn query(&self, request: QueryRequest) -> Result<Page>;
 
-    /// Rows of the quarantine of a table that came with these loads, newest load first.
+    /// Quarantined rows of these loads, newest load first.
     async fn quarantined(&self, table: &str, loads: &[LoadId], limit: usize) -> Result<Page>;
 
     /// Reads rows into memory.
     async fn frame(&self, request: FrameRequest) -> Result<Frame>;
 
-    /// Writes the result of a SELECT as one Parquet file at a local path; gives the rows.
+    /// Writes the result of a SELECT as one Parquet file at a local path; returns the number of rows.
     async fn export(&self, request: FrameRequest, path: PathBuf) -> Result<u64>;
 }

@@ -12,7 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::ident;
 use perennial_core::digest::RowHash;
-use perennial_core::port::data::{NamedTable, RowCheck, RowQuestion, ScanPlan, StageRequest};
+use perennial_core::port::data::{NamedTable, RowCheck, RowCondition, ScanPlan, StageRequest};
 use perennial_core::rule::choose;
 use perennial_core::schema::Schema;
 
@@ -38,7 +38,7 @@ pub(super) struct RowChecker {
 struct Check {
     name: String,
     kind: CheckKind,
-    sets_aside: bool,
+    quarantines: bool,
     /// Columns shown beside a failing row.
     columns: Vec<usize>,
 }
@@ -112,7 +112,7 @@ impl RowChecker {
                     None
                 }
             };
-            if let Some(failed) = failed.as_ref().filter(|_| check.sets_aside) {
+            if let Some(failed) = failed.as_ref().filter(|_| check.quarantines) {
                 let code = index as u16 + 1;
                 failed.set_indices().filter(|&row| reasons[row] == 0).collect::<Vec<_>>().into_iter().for_each(|row| {
                     reasons[row] = code;
@@ -152,8 +152,8 @@ impl RowChecker {
 pub(crate) async fn validate_checks(sql: &Sql, schema: &Schema, plan: &ScanPlan) -> Result<()> {
     let schema = arrow_schema(schema);
     for check in &plan.rows {
-        match &check.question {
-            RowQuestion::References { column, table, target } => {
+        match &check.condition {
+            RowCondition::References { column, table, target } => {
                 let index = position(&check.name, column, &schema)?;
                 referenced_column(sql, &check.name, schema.field(index), table, target).await?;
             }
@@ -176,25 +176,25 @@ fn position(check: &str, column: &str, schema: &SchemaRef) -> Result<usize> {
 impl Check {
     async fn new(sql: &Sql, check: &RowCheck, schema: &SchemaRef) -> Result<Self> {
         let position = |column: &String| position(&check.name, column, schema);
-        let (kind, columns) = match &check.question {
-            RowQuestion::Predicate(expression) => {
+        let (kind, columns) = match &check.condition {
+            RowCondition::Predicate(expression) => {
                 let predicate = compile(sql, &check.name, expression, schema)?;
                 let mut columns: Vec<usize> =
                     collect_columns(&predicate).into_iter().map(|column| column.index()).collect();
                 columns.sort_unstable();
                 (CheckKind::Predicate(predicate), columns)
             }
-            RowQuestion::Unique(columns) => {
+            RowCondition::Unique(columns) => {
                 let indices = columns.iter().map(position).collect::<Result<Vec<_>>>()?;
                 (CheckKind::Unique(KeyColumns::new(columns)), indices)
             }
-            RowQuestion::References { column, table, target } => {
+            RowCondition::References { column, table, target } => {
                 let index = position(column)?;
                 let values = referenced_values(sql, &check.name, schema.field(index), table, target).await?;
                 (CheckKind::References(KeyColumns::new(std::slice::from_ref(column)), Arc::new(values)), vec![index])
             }
         };
-        Ok(Self { name: check.name.clone(), kind, sets_aside: check.sets_aside, columns })
+        Ok(Self { name: check.name.clone(), kind, quarantines: check.quarantines, columns })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use perennial_core::port::data::{Mode, RowCheck, RowQuestion};
+use perennial_core::port::data::{Mode, RowCheck, RowCondition};
 
 use super::check_rows::CheckedBatch;
 use crate::keys::{Key, KeySet};
@@ -33,7 +33,7 @@ pub(super) struct RowDispositions {
 
 struct Unique {
     check: usize,
-    sets_aside: bool,
+    quarantines: bool,
     keys: Vec<u128>,
 }
 
@@ -43,8 +43,8 @@ impl RowDispositions {
         let uniques = checks
             .iter()
             .enumerate()
-            .filter(|(_, check)| matches!(check.question, RowQuestion::Unique(_)))
-            .map(|(index, check)| Unique { check: index, sets_aside: check.sets_aside, keys: Vec::new() });
+            .filter(|(_, check)| matches!(check.condition, RowCondition::Unique(_)))
+            .map(|(index, check)| Unique { check: index, quarantines: check.quarantines, keys: Vec::new() });
         Self {
             initial: Vec::new(),
             reasons: Vec::new(),
@@ -93,7 +93,7 @@ impl RowDispositions {
                 }
             }
             rows.sort_unstable();
-            if unique.sets_aside {
+            if unique.quarantines {
                 for row in &rows {
                     let reason = &mut self.reasons[*row as usize];
                     if *reason == PASSES {
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn repeated_values_fail_a_unique_check_and_nulls_do_not() {
-        let check = RowCheck { name: "u".into(), question: RowQuestion::Unique(vec!["x".into()]), sets_aside: true };
+        let check = RowCheck { name: "u".into(), condition: RowCondition::Unique(vec!["x".into()]), quarantines: true };
         let mut dispositions = RowDispositions::new(&[check], false);
         dispositions.extend(&[0, 0, 0, 0, 0], None, &[vec![Some(1), Some(2), Some(1), None, None]]);
         assert_eq!(dispositions.resolve_uniques(), [(0, vec![0, 2])]);

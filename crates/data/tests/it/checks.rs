@@ -1,16 +1,16 @@
 //! Checks of rows, repeated values, references and aggregates, and the profile.
 
-use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowQuestion, ScanPlan, StageInput, TableRef};
+use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowCondition, ScanPlan, StageInput, TableRef};
 use serde_json::json;
 
 use crate::support::{Fixture, StageOptions, TABLE, assert_error};
 
-fn row(name: &str, question: RowQuestion, sets_aside: bool) -> RowCheck {
-    RowCheck { name: name.into(), question, sets_aside }
+fn row(name: &str, condition: RowCondition, quarantines: bool) -> RowCheck {
+    RowCheck { name: name.into(), condition, quarantines }
 }
 
 fn predicate(name: &str, sql: &str) -> RowCheck {
-    row(name, RowQuestion::Predicate(sql.into()), true)
+    row(name, RowCondition::Predicate(sql.into()), true)
 }
 
 fn aggregates(checks: &[(&str, &str)]) -> ScanPlan {
@@ -27,7 +27,7 @@ async fn failing_rows_are_quarantined_and_null_passes() {
         rows: vec![
             predicate("positive", "x > 0"),
             predicate("known", "y IN ('a', 'b', 'c', 'd')"),
-            row("even", RowQuestion::Predicate("x % 2 = 0".into()), false),
+            row("even", RowCondition::Predicate("x % 2 = 0".into()), false),
         ],
         aggregates: Vec::new(),
     };
@@ -44,8 +44,8 @@ async fn failing_rows_are_quarantined_and_null_passes() {
 async fn every_row_of_a_repeated_value_is_quarantined_with_samples() {
     let fixture = Fixture::new();
     fixture.write("a.csv", "x,y\n1,a\n2,b\n1,c\n,d\n,e\n");
-    let unique = |sets_aside| ScanPlan {
-        rows: vec![row("once", RowQuestion::Unique(vec!["x".into()]), sets_aside)],
+    let unique = |quarantines| ScanPlan {
+        rows: vec![row("once", RowCondition::Unique(vec!["x".into()]), quarantines)],
         aggregates: Vec::new(),
     };
     let (_, staged) = fixture.stage(&StageOptions::files(&["a.csv"]).plan(unique(false))).await.unwrap();
@@ -64,7 +64,7 @@ async fn references_read_the_other_table_and_null_passes() {
     let check = |column: &str, target: &str| ScanPlan {
         rows: vec![row(
             "plane_known",
-            RowQuestion::References { column: column.into(), table: planes.clone(), target: target.into() },
+            RowCondition::References { column: column.into(), table: planes.clone(), target: target.into() },
             true,
         )],
         aggregates: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowQuestion, ScanPlan, StageInput};
+use perennial_core::port::data::{CommitRequest, DataEngine, Mode, RowCheck, RowCondition, ScanPlan, StageInput};
 use serde_json::json;
 
 use crate::support::{Fixture, IncrementalDigest, StageOptions, TABLE, assert_error, commit_of};
@@ -11,7 +11,7 @@ const FIRST: &str = "{\"k\": 1, \"v\": \"a\"}\n{\"k\": 2, \"v\": \"b\"}\n{\"k\":
 
 fn positive() -> ScanPlan {
     let check =
-        RowCheck { name: "lower".into(), question: RowQuestion::Predicate("v = lower(v)".into()), sets_aside: true };
+        RowCheck { name: "lower".into(), condition: RowCondition::Predicate("v = lower(v)".into()), quarantines: true };
     ScanPlan { rows: vec![check], aggregates: Vec::new() }
 }
 

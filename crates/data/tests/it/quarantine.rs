@@ -1,7 +1,7 @@
 //! The quarantine has each quarantined row once, with load and reason.
 
 use perennial_core::port::data::{
-    DataEngine, Mode, NamedTable, QueryRequest, RowCheck, RowQuestion, ScanPlan, StageInput, TableRef,
+    DataEngine, Mode, NamedTable, QueryRequest, RowCheck, RowCondition, ScanPlan, StageInput, TableRef,
 };
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::support::{Fixture, StageOptions, TABLE};
 
 fn positive() -> ScanPlan {
     let check =
-        RowCheck { name: "positive".into(), question: RowQuestion::Predicate("n > 0".into()), sets_aside: true };
+        RowCheck { name: "positive".into(), condition: RowCondition::Predicate("n > 0".into()), quarantines: true };
     ScanPlan { rows: vec![check], aggregates: Vec::new() }
 }
 

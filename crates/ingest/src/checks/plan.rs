@@ -1,14 +1,14 @@
 //! Compiles checks to the plan of one scan.
 
-use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowQuestion, ScanPlan, Severity};
+use perennial_core::port::data::{AggregateCheck, NamedTable, RowCheck, RowCondition, ScanPlan, Severity};
 
 use perennial_core::sql::is_aggregate;
 
 /// The condition of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum Condition {
     /// A boolean SQL expression: of a row, or over aggregates when it calls one.
-    That(String),
+    Expression(String),
     /// No two rows of a load agree in these columns.
     Unique(Vec<String>),
     /// Every value of `column` is a value of `dataset.target`.
@@ -28,7 +28,7 @@ pub struct Check {
     /// Its name in the project file.
     pub name: String,
     /// Its condition.
-    pub question: Question,
+    pub condition: Condition,
     /// The share of rows that has to pass, 0 to 1; aggregates do not use it.
     pub at_least: f64,
     /// Whether a failure holds the load or is only reported.
@@ -38,7 +38,7 @@ pub struct Check {
 impl Check {
     /// Whether it is evaluated once a load and not for each row.
     pub fn is_aggregate(&self) -> bool {
-        matches!(&self.question, Question::That(expression) if is_aggregate(expression))
+        matches!(&self.condition, Condition::Expression(expression) if is_aggregate(expression))
     }
 }
 
@@ -56,22 +56,22 @@ pub struct UnknownTable {
 pub fn plan(checks: &[Check], table: impl Fn(&str) -> Option<NamedTable>) -> Result<ScanPlan, UnknownTable> {
     let mut plan = ScanPlan::default();
     for check in checks {
-        let question = match &check.question {
-            Question::That(expression) if is_aggregate(expression) => {
+        let condition = match &check.condition {
+            Condition::Expression(expression) if is_aggregate(expression) => {
                 plan.aggregates.push(AggregateCheck { name: check.name.clone(), expression: expression.clone() });
                 continue;
             }
-            Question::That(expression) => RowQuestion::Predicate(expression.clone()),
-            Question::Unique(columns) => RowQuestion::Unique(columns.clone()),
-            Question::References { column, dataset, target } => RowQuestion::References {
+            Condition::Expression(expression) => RowCondition::Predicate(expression.clone()),
+            Condition::Unique(columns) => RowCondition::Unique(columns.clone()),
+            Condition::References { column, dataset, target } => RowCondition::References {
                 column: column.clone(),
                 table: table(dataset)
                     .ok_or_else(|| UnknownTable { check: check.name.clone(), dataset: dataset.clone() })?,
                 target: target.clone(),
             },
         };
-        let sets_aside = check.severity == Severity::Error;
-        plan.rows.push(RowCheck { name: check.name.clone(), question, sets_aside });
+        let quarantines = check.severity == Severity::Error;
+        plan.rows.push(RowCheck { name: check.name.clone(), condition, quarantines });
     }
     Ok(plan)
 }

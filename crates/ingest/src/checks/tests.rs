@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use perennial_core::sql::is_aggregate;
 
-use super::{Check, Question, evaluate, plan};
+use super::{Check, Condition, evaluate, plan};
 
 fn check(name: &str, that: &str) -> Check {
-    Check { name: name.into(), question: Question::That(that.into()), at_least: 1.0, severity: Severity::Error }
+    Check { name: name.into(), condition: Condition::Expression(that.into()), at_least: 1.0, severity: Severity::Error }
 }
 
 fn staged(rows: Vec<RowAnswer>, aggregates: Vec<AggregateAnswer>) -> Staged {
@@ -58,7 +58,7 @@ fn a_warning_never_holds_and_sets_no_row_aside() {
     let mut warn = check("far", "distance > 10");
     warn.severity = Severity::Warn;
     assert!(!evaluate(&[warn.clone()], &staged(vec![answer("far", 900)], vec![])).is_held());
-    assert!(!plan(&[warn], |_| None).unwrap().rows[0].sets_aside);
+    assert!(!plan(&[warn], |_| None).unwrap().rows[0].quarantines);
 }
 
 #[test]
@@ -72,9 +72,9 @@ fn an_aggregate_that_is_null_is_unknown_and_holds() {
 
 #[test]
 fn a_reference_to_a_dataset_without_version_is_refused() {
-    let question =
-        Question::References { column: "tailnum".into(), dataset: "planes".into(), target: "tailnum".into() };
-    let known = Check { question, ..check("plane_known", "") };
+    let condition =
+        Condition::References { column: "tailnum".into(), dataset: "planes".into(), target: "tailnum".into() };
+    let known = Check { condition, ..check("plane_known", "") };
     let error = plan(std::slice::from_ref(&known), |_| None).unwrap_err();
     assert_eq!(error.to_string(), "check `plane_known` refers to dataset `planes`, which has no version yet");
     let table = NamedTable { name: "planes".into(), table: TableRef { path: "p".into(), delta_version: 0 } };

@@ -120,7 +120,7 @@ impl Table {
             let column = match input(&name) {
                 Some(InputKind::Number) => numbers(&name, &cells)?,
                 Some(InputKind::Text) => texts(&cells, text),
-                None => texts(&cells, sent),
+                None => texts(&cells, key_text),
             };
             frame.push(name, column);
         }

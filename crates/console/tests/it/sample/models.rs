@@ -54,7 +54,7 @@ impl Rows {
         releases::insert(tx, &release).await?;
         let version = Node::new(NodeKind::ModelVersion, format!("{}@1", self.model));
         lineage::add(tx, project_id, &version, &Node::new(NodeKind::Release, RELEASE), NOW_MS).await?;
-        self.judged(tx).await
+        self.insert_evaluation(tx).await
     }
 
     fn version(&self, model_id: ModelId, number: i64) -> ModelVersion {
@@ -80,7 +80,7 @@ impl Rows {
         }
     }
 
-    async fn judged(&self, tx: &mut Tx) -> Done {
+    async fn insert_evaluation(&self, tx: &mut Tx) -> Done {
         let (project_id, text) = (self.project.id, &self.words.text);
         let step_run = step_runs::list(tx, self.ids.run).await?.pop().unwrap().id;
         let row = perennial_core::entity::Evidence {

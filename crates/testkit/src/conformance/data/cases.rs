@@ -9,7 +9,7 @@ use perennial_core::digest::Value;
 use perennial_core::frame::TextColumn;
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    AggregateCheck, CommitRequest, Mode, RowCheck, RowQuestion, StageInput, ValueColumn, Values,
+    AggregateCheck, CommitRequest, Mode, RowCheck, RowCondition, StageInput, ValueColumn, Values,
 };
 use perennial_core::schema::TypeClass;
 use serde_json::json;
@@ -175,9 +175,9 @@ pub async fn a_load_that_replaces_another_removes_its_rows(test: &impl EngineUnd
 pub async fn row_checks_quarantine_rows_and_warnings_only_count_them(test: &impl EngineUnderTest) {
     test.offer("a.csv", "n,v\n1,a\n-2,b\n,c\n-4,d\n");
     let mut load = Load::files(test).await.positive();
-    load = load.checked("known", RowQuestion::Predicate("v IN ('a', 'b', 'c')".to_owned()));
-    let question = RowQuestion::Predicate("n < 1".to_owned());
-    load.plan.rows.push(RowCheck { name: "small".to_owned(), question, sets_aside: false });
+    load = load.checked("known", RowCondition::Predicate("v IN ('a', 'b', 'c')".to_owned()));
+    let condition = RowCondition::Predicate("n < 1".to_owned());
+    load.plan.rows.push(RowCheck { name: "small".to_owned(), condition, quarantines: false });
     let staged = stage(test, &load).await;
     assert_eq!((staged.arrived, staged.passing, staged.quarantined), (4, 2, vec![("positive".to_owned(), 2)]));
     let failed: Vec<(&str, u64)> = staged.rows.iter().map(|answer| (answer.name.as_str(), answer.failed)).collect();
@@ -190,8 +190,8 @@ pub async fn unique_and_reference_checks_find_their_rows(test: &impl EngineUnder
     ingest(test, &Load::lines("{\"n\": 1}\n{\"n\": 2}\n")).await;
     let table = table(test).await;
     let load = Load::lines("{\"n\": 1}\n{\"n\": 2}\n{\"n\": 2}\n{\"n\": 7}\n{\"n\": null}\n")
-        .checked("once", RowQuestion::Unique(vec!["n".to_owned()]))
-        .checked("known", RowQuestion::References { column: "n".to_owned(), table, target: "n".to_owned() });
+        .checked("once", RowCondition::Unique(vec!["n".to_owned()]))
+        .checked("known", RowCondition::References { column: "n".to_owned(), table, target: "n".to_owned() });
     let staged = stage(test, &load).await;
     assert_eq!(staged.rows.iter().map(|answer| answer.failed).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(staged.quarantined, [("once".to_owned(), 2), ("known".to_owned(), 1)]);

@@ -3,8 +3,8 @@
 use perennial_core::digest::{RowEncoder, TableSum, Value};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, FilesSource, Mode, NamedTable, QueryRequest, RowCheck, RowQuestion, ScanPlan, SourceFile,
-    StageInput, StageRequest, Staged, TableRef,
+    CommitRequest, Committed, FilesSource, Mode, NamedTable, QueryRequest, RowCheck, RowCondition, ScanPlan,
+    SourceFile, StageInput, StageRequest, Staged, TableRef,
 };
 use perennial_core::{Error, Result};
 use serde_json::Value as Json;
@@ -58,14 +58,14 @@ impl Load {
     }
 
     /// With a row check that quarantines.
-    pub(super) fn checked(mut self, name: &str, question: RowQuestion) -> Self {
-        self.plan.rows.push(RowCheck { name: name.to_owned(), question, sets_aside: true });
+    pub(super) fn checked(mut self, name: &str, condition: RowCondition) -> Self {
+        self.plan.rows.push(RowCheck { name: name.to_owned(), condition, quarantines: true });
         self
     }
 
     /// With a row check `n > 0` called `positive` that quarantines.
     pub(super) fn positive(self) -> Self {
-        self.checked("positive", RowQuestion::Predicate("n > 0".to_owned()))
+        self.checked("positive", RowCondition::Predicate("n > 0".to_owned()))
     }
 
     pub(super) fn mode(self, mode: Mode) -> Self {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use perennial_core::Result;
-use perennial_core::port::data::{ColumnProfile, RowAnswer, RowCheck, RowQuestion, ScanPlan};
+use perennial_core::port::data::{ColumnProfile, RowAnswer, RowCheck, RowCondition, ScanPlan};
 use perennial_core::schema::{Field, Schema};
 
 use super::cell::Cell;
@@ -21,9 +21,9 @@ pub(super) fn check_rows(
     schema: &Schema,
     rows: &mut [StagedRow],
 ) -> Result<RowAnswer> {
-    let columns = columns_of(&check.question, schema)?;
-    let failed: Vec<usize> = match &check.question {
-        RowQuestion::Predicate(sql) => {
+    let columns = columns_of(&check.condition, schema)?;
+    let failed: Vec<usize> = match &check.condition {
+        RowCondition::Predicate(sql) => {
             let expression = Expression::parse(sql)?;
             let mut failed = Vec::new();
             for (index, row) in rows.iter().enumerate() {
@@ -33,13 +33,13 @@ pub(super) fn check_rows(
             }
             failed
         }
-        RowQuestion::Unique(names) => {
+        RowCondition::Unique(names) => {
             let keys: Vec<Option<Vec<String>>> = rows.iter().map(|row| key_of(names, schema, &row.cells)).collect();
             let count = |key: &Option<Vec<String>>| keys.iter().filter(|other| *other == key).count();
             let is_repeated = |index: &usize| keys[*index].is_some() && count(&keys[*index]) > 1;
             (0..rows.len()).filter(is_repeated).collect()
         }
-        RowQuestion::References { table, target, .. } => {
+        RowCondition::References { table, target, .. } => {
             let other = tables.at(&table.table)?;
             let (own, target) = (columns[0], index_of(&other.schema, target)?);
             let is_known = |cell: &Cell| *cell == Cell::Null || other.rows.iter().any(|row| row.cells[target] == *cell);
@@ -52,7 +52,7 @@ pub(super) fn check_rows(
         format!("{}: {}", row.origin, values.join(", "))
     };
     let samples = failed.iter().take(SAMPLES_MAX).map(|index| shown(&rows[*index])).collect();
-    if check.sets_aside {
+    if check.quarantines {
         for index in &failed {
             rows[*index].reason.get_or_insert_with(|| check.name.clone());
         }
@@ -62,12 +62,12 @@ pub(super) fn check_rows(
 
 /// An error when a check names a column that the schema does not have. Expressions that are not supported pass.
 pub(super) fn validate(schema: &Schema, plan: &ScanPlan) -> Result<()> {
-    let is_supported = |question: &RowQuestion| match question {
-        RowQuestion::Predicate(sql) => Expression::parse(sql).is_ok(),
-        RowQuestion::Unique(_) | RowQuestion::References { .. } => true,
+    let is_supported = |condition: &RowCondition| match condition {
+        RowCondition::Predicate(sql) => Expression::parse(sql).is_ok(),
+        RowCondition::Unique(_) | RowCondition::References { .. } => true,
     };
-    for check in plan.rows.iter().filter(|check| is_supported(&check.question)) {
-        columns_of(&check.question, schema)?;
+    for check in plan.rows.iter().filter(|check| is_supported(&check.condition)) {
+        columns_of(&check.condition, schema)?;
     }
     for expression in plan.aggregates.iter().filter_map(|check| Expression::parse(&check.expression).ok()) {
         expression.columns().iter().try_for_each(|name| index_of(schema, name).map(drop))?;
@@ -76,13 +76,13 @@ pub(super) fn validate(schema: &Schema, plan: &ScanPlan) -> Result<()> {
 }
 
 /// The columns that a check reads.
-fn columns_of(question: &RowQuestion, schema: &Schema) -> Result<Vec<usize>> {
-    match question {
-        RowQuestion::Predicate(sql) => {
+fn columns_of(condition: &RowCondition, schema: &Schema) -> Result<Vec<usize>> {
+    match condition {
+        RowCondition::Predicate(sql) => {
             Expression::parse(sql)?.columns().iter().map(|name| index_of(schema, name)).collect()
         }
-        RowQuestion::Unique(names) => names.iter().map(|name| index_of(schema, name)).collect(),
-        RowQuestion::References { column, .. } => Ok(vec![index_of(schema, column)?]),
+        RowCondition::Unique(names) => names.iter().map(|name| index_of(schema, name)).collect(),
+        RowCondition::References { column, .. } => Ok(vec![index_of(schema, column)?]),
     }
 }
 
