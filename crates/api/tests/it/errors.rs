@@ -36,7 +36,7 @@ async fn an_error_has_code_message_hint_and_the_id_of_the_request() {
 }
 
 #[tokio::test]
-async fn each_protocol_tells_errors_its_own_way() {
+async fn each_protocol_has_its_own_error_format() {
     let server = Server::start().await;
     let unknown = server.get("/v2/models/nothing").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
@@ -56,7 +56,7 @@ async fn each_protocol_tells_errors_its_own_way() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_in_the_paths_protocol() {
+async fn a_wrong_method_is_answered_in_the_protocol_of_the_path() {
     let server = Server::start().await;
     let native = server.call(Method::DELETE, "/health", None).await;
     assert_eq!(

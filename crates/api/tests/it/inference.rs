@@ -296,8 +296,8 @@ async fn metadata_describes_inputs_and_outputs() {
     );
     assert_eq!(server.get("/v2/models/delay/versions/1").await.json()["inputs"], reply["inputs"]);
     for path in ["/v2", "/v2/"] {
-        let server_told = server.get(path).await.json();
-        assert!(server_told["extensions"].as_array().unwrap().contains(&json!("binary_tensor_data")), "{path}");
+        let metadata = server.get(path).await.json();
+        assert!(metadata["extensions"].as_array().unwrap().contains(&json!("binary_tensor_data")), "{path}");
     }
     assert_eq!(server.get("/v2/models/delay/ready").await.json(), json!({ "name": "delay", "ready": true }));
     assert_eq!(server.get("/v2/models/delay/versions/7/ready").await.status, StatusCode::NOT_FOUND);

@@ -201,7 +201,7 @@ async fn a_rollback_records_the_release_that_it_refuses() {
 }
 
 #[tokio::test]
-async fn a_sealed_segment_of_predictions_is_told_once_with_its_digest() {
+async fn a_sealed_segment_of_predictions_is_recorded_once_with_its_digest() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let tensor = |name: &str, datatype: &str, data: Value| json!({ "name": name, "datatype": datatype, "shape": [1], "data": data });
@@ -325,7 +325,7 @@ async fn the_servers_chain_is_listed_with_its_payloads() {
 }
 
 #[tokio::test]
-async fn a_restore_is_told_once_with_the_heads_of_its_backup() {
+async fn a_restore_is_recorded_once_with_the_heads_of_its_backup() {
     let server = Server::start().await;
     let heads = BTreeMap::from([("server".to_owned(), "a".repeat(64))]);
     for _ in 0..2 {

@@ -88,7 +88,7 @@ async fn a_run_with_many_events_is_over_when_the_last_of_them_is_returned() {
     .await
     .unwrap();
     let (id, most) = (run.id, i64::from(perennial_execution::pipeline_runs::EVENTS_MAX));
-    let told = server.test.app.kernel.store().write(move |tx| {
+    let write = server.test.app.kernel.store().write(move |tx| {
         Box::pin(async move {
             for number in 0..=most {
                 pipeline_runs::add_event(tx, id, &json!({ "number": number }), 0).await?;
@@ -99,7 +99,7 @@ async fn a_run_with_many_events_is_over_when_the_last_of_them_is_returned() {
             perennial_core::Result::Ok(())
         })
     });
-    told.await.unwrap();
+    write.await.unwrap();
     let look = |after: i64| server.test.app.execution.events(&caller, &project, id, after, Duration::ZERO);
     let (first, is_over) = look(0).await.unwrap();
     assert_eq!((first.len() as i64, is_over), (most, false));
@@ -115,8 +115,8 @@ async fn a_query_answers_rows_and_says_when_it_was_cut() {
         .test
         .data
         .answer("SELECT n FROM t", Page { schema, rows: (0..5).map(|n| vec![json!(n)]).collect(), truncated: false });
-    let told = server.post(&format!("{BASE}/query"), json!({ "sql": "SELECT n FROM t", "limit": 2 })).await.json();
-    assert_eq!(told, json!({ "columns": [{ "name": "n", "class": "int" }], "rows": [[0], [1]], "truncated": true }));
+    let reply = server.post(&format!("{BASE}/query"), json!({ "sql": "SELECT n FROM t", "limit": 2 })).await.json();
+    assert_eq!(reply, json!({ "columns": [{ "name": "n", "class": "int" }], "rows": [[0], [1]], "truncated": true }));
     let refused = server.post(&format!("{BASE}/query"), json!({ "sql": "DROP TABLE t" })).await;
     assert_eq!((refused.status, refused.json()["error"]["code"].clone()), (StatusCode::BAD_REQUEST, json!("sql")));
 }
@@ -279,10 +279,10 @@ async fn tokens_are_listed_without_their_secrets() {
 async fn what_is_unknown_cannot_be_explained_and_a_model_is_explained_to_its_end() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
-    let told = server.get(&format!("{BASE}/explain/model/1")).await.json();
-    assert_eq!(told["backward"][0]["text"], json!("model flights/1, champion at `delay` now"));
-    assert!(told["text"].as_str().unwrap().contains("model flights/1"));
-    assert_eq!(server.get(&format!("{BASE}/explain/model/flights/1")).await.json(), told);
+    let reply = server.get(&format!("{BASE}/explain/model/1")).await.json();
+    assert_eq!(reply["backward"][0]["text"], json!("model flights/1, champion at `delay` now"));
+    assert!(reply["text"].as_str().unwrap().contains("model flights/1"));
+    assert_eq!(server.get(&format!("{BASE}/explain/model/flights/1")).await.json(), reply);
     for (path, status) in [
         ("model/2", 404),
         ("cat/1", 400),

@@ -143,7 +143,7 @@ async fn the_same_name_gives_the_same_grant_or_none() {
 }
 
 #[tokio::test]
-async fn somebody_without_a_token_that_holds_may_get_another_role() {
+async fn a_principal_without_a_valid_token_may_get_another_role() {
     let (server, flights, _) = two_projects().await;
     let made = ask(&server, &server.admin, "alice", "viewer", None).await;
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
@@ -167,7 +167,7 @@ async fn somebody_without_a_token_that_holds_may_get_another_role() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_told_from_others_is_refused() {
+async fn a_name_with_invalid_characters_is_refused() {
     let server = Server::start().await;
     for name in ["", "a b", "a:b", "a\nb", "аdmin", &"x".repeat(129)] {
         let answer = ask(&server, &server.admin, name, "viewer", None).await;
@@ -225,7 +225,7 @@ async fn a_session_ends_with_the_token_it_was_begun_with() {
 }
 
 #[tokio::test]
-async fn access_is_told_on_the_chain_it_is_about_and_never_with_a_secret() {
+async fn access_is_recorded_in_the_chain_of_its_project_and_never_with_a_secret() {
     let (server, flights, _) = two_projects().await;
     let app = &server.test.app.kernel;
     let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();

@@ -35,7 +35,7 @@ const LOGGED_ROUNDS: usize = 5;
 const IDLE: Duration = Duration::from_secs(5);
 /// The greatest number of runs until nothing is left to do; the run after a release evaluates the new champion.
 const SETTLE_MAX: usize = 4;
-/// The time between two looks at the memory of a demo.
+/// The interval at which the memory of a demo is read.
 const MEMORY_POLL: Duration = Duration::from_millis(20);
 
 /// One of the two binaries, with its folder of projects.

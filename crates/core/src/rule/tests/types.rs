@@ -103,7 +103,7 @@ fn each_type_error_has_the_words_at_fault() {
 }
 
 #[test]
-fn all_problems_are_told_and_none_follows_from_another() {
+fn all_type_errors_are_returned_and_none_follows_from_another() {
     let found =
         problems("candidte.auc > 0.5 && candidate.slices.all(s, s.x + 1 > sx.y) && serving.p90_ms < 1", &gate());
     assert_eq!(found.len(), 4, "{found:#?}");

@@ -12,13 +12,13 @@ fn a_line_is_reported_when_it_is_complete() {
 }
 
 #[test]
-fn of_a_progress_bar_the_last_drawing_is_told() {
+fn of_a_progress_bar_the_last_drawing_is_reported() {
     let mut lines = Lines::default();
     assert_eq!(lines.push(b"\r 10 %\r 50 %\r100 %\r\ndone\r\n"), ["100 %", "done"]);
 }
 
 #[test]
-fn lines_and_what_is_told_of_one_are_bounded() {
+fn the_number_and_length_of_lines_are_bounded() {
     let mut lines = Lines::default();
     let long = lines.push(&[&vec![b'x'; 2 * LINE_CHARS_MAX], &b"\n"[..]].concat());
     assert_eq!(long[0].chars().count(), LINE_CHARS_MAX + 1);
