@@ -93,7 +93,8 @@ async fn a_plan_is_made_by_a_folder_that_came_up_and_the_project_follows_the_one
     let kept = folder(&server, &[("perennial.toml", PROJECT_FILE)]).await;
     assert_eq!(submit(&server, kept).await.status, StatusCode::OK);
     let before = server.get(BASE).await.json();
-    let other = set(PROJECT_FILE, "steps.judge.evaluate", "['train', 'more']") + "\n[steps.more]\ntrain = \"gbdt\"\n";
+    let other =
+        set(PROJECT_FILE, "steps.evaluation.evaluate", "['train', 'more']") + "\n[steps.more]\ntrain = \"gbdt\"\n";
     let checked = folder(&server, &[("perennial.toml", &other)]).await;
     let steps = async |body: Value| {
         let planned = server.post(&format!("{BASE}/plan"), body).await;

@@ -116,7 +116,7 @@ fn a_part_of_a_day_begins_at_a_multiple_of_its_length_after_midnight() {
 fn a_window_that_overlaps_others_of_its_length_is_refused() {
     for wrong in ["36 hours", "48 hours", "5 hours", "7 minutes", "500 ms", "1 month 15 days", "1 day 12 hours"] {
         let error = wrong.parse::<WindowLength>().unwrap_err();
-        assert!(error.to_string().contains("is no length of a window: expected"), "{wrong}: {error}");
+        assert!(error.to_string().contains("is not a valid window length: expected"), "{wrong}: {error}");
     }
 }
 

@@ -81,7 +81,7 @@ impl FromStr for WindowLength {
             Error::new(
                 ErrorCode::InvalidArgument,
                 format!(
-                    "`{duration}` is no length of a window: expected a number of years, months, weeks or days up to 100 \
+                    "`{duration}` is not a valid window length: expected a number of years, months, weeks or days up to 100 \
                      years, or a part of a day that divides it, such as `2 days`, `12 hours`, `30 minutes`"
                 ),
             )

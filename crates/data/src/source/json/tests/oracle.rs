@@ -131,6 +131,6 @@ fn nested(field: &FieldRef, values: Vec<Value>) -> Result<ArrayRef, String> {
             let array = StructArray::try_new_with_length(fields.clone(), members, Some(nulls), values.len());
             Ok(Arc::new(array.map_err(|cause| cause.to_string())?))
         }
-        other => Err(format!("{other} is no nested type")),
+        other => Err(format!("{other} is not a nested type")),
     }
 }
