@@ -123,7 +123,7 @@ async fn insert(
             }
             return tx.control("RELEASE SAVEPOINT points").await;
         }
-        // Some are there already: only the database can tell which.
+        // Some points exist already: only the database knows which.
         tx.control("ROLLBACK TO SAVEPOINT points").await?;
         tx.control("RELEASE SAVEPOINT points").await?;
     }
