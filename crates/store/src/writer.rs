@@ -154,7 +154,7 @@ async fn run_group(tx: &mut Tx, group: &mut [Box<dyn Work>], limit: Duration) ->
         tx.reset();
         tx.control("SAVEPOINT write").await?;
         if !work.run(tx, limit).await {
-            // Fails when the database undid the whole transaction: then nobody's write stands.
+            // Fails when the database undid the whole transaction: then no write of the group is kept.
             tx.control("ROLLBACK TO write").await?;
         }
         tx.control("RELEASE write").await?;

@@ -41,9 +41,9 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let quality = monitor_results::list_latest(&caller, project, MonitorResultKind::Quality).await?;
     for (name, monitor) in submission.iter().flat_map(|submission| submission.project.monitors.iter()) {
         let newest = inputs.iter().rfind(|result| &result.monitor == name);
-        let judged = quality.iter().rfind(|result| &result.monitor == name);
+        let newest_quality = quality.iter().rfind(|result| &result.monitor == name);
         monitors.push(Row {
-            quality: quality.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
+            quality: newest_quality.and_then(|result| result.facts["facts"][metric.as_str()].as_f64()),
             name: name.to_string(),
             endpoint: monitor.endpoint.to_string(),
             window: monitor.window.as_str().to_owned(),

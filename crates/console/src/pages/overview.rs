@@ -106,7 +106,7 @@ async fn read_facts(caller: &Caller, project: &ProjectState) -> Result<ProjectFa
     }
     let triggered = runs.iter().find(|run| matches!(run.cause, Cause::Trigger { .. })).cloned();
     let alerts = alerts::list_firing(caller, project.id, ALERTS_SHOWN).await?;
-    Ok(Looked { loads, datasets: names.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
+    Ok(ProjectFacts { loads, datasets: names.len(), checks, run: runs.into_iter().next(), triggered, steps, alerts })
 }
 
 impl ProjectFacts {
@@ -256,7 +256,7 @@ async fn watch(layout: &Layout, caller: &Caller, project: &ProjectState, facts: 
     let mut latest = monitor_results::list_latest(caller, project, MonitorResultKind::Inputs).await?;
     latest.extend(monitor_results::list_latest(caller, project, MonitorResultKind::Quality).await?);
     let newest = latest.into_iter().max_by_key(|result| (result.window_start_ms, result.project_ms));
-    let alerts = looked.alerts(|subject| matches!(subject, AlertSubject::Monitor(_)));
+    let alerts = facts.alerts(|subject| matches!(subject, AlertSubject::Monitor(_)));
     let (badge, fact, at_ms) = match newest {
         Some(result) => {
             let facts = &result.facts["facts"];
