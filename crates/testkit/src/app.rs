@@ -1,5 +1,6 @@
 //! The test application.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,7 @@ use perennial_projects::ProjectState;
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::{Options, Store, endpoints as endpoint_rows, model_versions, registered_models};
 use serde_json::json;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::fakes::{FakeData, FakeRunner, FakeTrainer, FixedClock};
@@ -82,6 +84,13 @@ impl TestApp {
         Self::over(tempfile::tempdir()?, None).await
     }
 
+    /// An application over a copy of a SQLite store, such as that of an earlier version.
+    pub async fn over_store(metadata: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::copy(metadata, folder.path().join("metadata.sqlite"))?;
+        Self::over(folder, None).await
+    }
+
     /// Another server over the same store, blobs and data engine, which has just started.
     pub async fn beside(other: &Self) -> Result<Self> {
         Self::over(tempfile::tempdir()?, Some(other)).await
@@ -128,6 +137,14 @@ impl TestApp {
         let test = Self::start().await?;
         let project = test.submit(PROJECT_FILE).await?;
         Ok((test, project))
+    }
+
+    /// Executes statements on the SQLite file, as somebody with access to it can.
+    pub async fn execute(&self, sql: &'static str) -> Result<()> {
+        let url = format!("sqlite://{}", self.folder.path().join("metadata.sqlite").display());
+        let mut conn = SqliteConnection::connect(&url).await?;
+        sqlx::raw_sql(sql).execute(&mut conn).await?;
+        Ok(conn.close().await?)
     }
 
     /// The server itself as caller.
