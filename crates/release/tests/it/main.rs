@@ -3,7 +3,14 @@
 #![cfg(test)]
 
 mod answering;
+mod answers;
+mod approvals;
+mod canaries;
+mod gates;
+mod promotions;
+mod reading;
 mod releasing;
 mod rollbacks;
 mod submitting;
+mod support;
 mod swapping;
