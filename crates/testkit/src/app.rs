@@ -139,7 +139,7 @@ impl TestApp {
         Ok((test, project))
     }
 
-    /// Executes statements on the SQLite file, as somebody with access to it can.
+    /// Executes statements on the SQLite file, as a person with access to it can.
     pub async fn execute(&self, sql: &'static str) -> Result<()> {
         let url = format!("sqlite://{}", self.folder.path().join("metadata.sqlite").display());
         let mut conn = SqliteConnection::connect(&url).await?;

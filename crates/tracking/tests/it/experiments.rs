@@ -162,7 +162,7 @@ async fn pages_of_a_search_follow_each_other_newest_first() {
     let third = page(second.next.clone()).await.unwrap();
     let found = [names(&first.items), names(&second.items), names(&third.items)].concat();
     assert_eq!((found, third.next), (vec!["e", "d", "c", "b", "flights"], None));
-    refused(page(Some("x".to_owned())).await, ErrorCode::InvalidArgument, "`x` is no page token");
+    refused(page(Some("x".to_owned())).await, ErrorCode::InvalidArgument, "page token of this search");
 }
 
 #[tokio::test]
