@@ -118,7 +118,7 @@ async fn every_answer_is_logged_with_version_and_role() {
     rows.sort();
     let row = |version: i64, role: &str, key: &str| serde_json::json!([version, role, key]).to_string();
     let expected = [row(1, Champion.as_str(), "1"), row(2, Canary.as_str(), "2"), row(2, Canary.as_str(), "3")];
-    assert_eq!(rows, expected, "a refused request is no prediction");
+    assert_eq!(rows, expected, "a refused request is not logged");
 }
 
 #[tokio::test]
