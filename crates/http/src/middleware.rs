@@ -153,6 +153,9 @@ async fn admit(
     let permit = InFlightPermit::acquire(perimeter.metrics().in_flight(), route.is_probe)?;
     let (mut parts, body) = request.into_parts();
     RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
+    if !route.is_probe {
+        perimeter.app().kernel.lease.require()?;
+    }
     let is_refused = is_change(surface, &parts.method) && perimeter.app().kernel.work.is_stopping();
     if route.access == Access::Public {
         if is_refused {

@@ -1,28 +1,36 @@
 //! The lease by which one server at a time owns a database that others can reach.
 //!
-//! A data folder belongs to the server that locked it, and its SQLite database with it. A
-//! PostgreSQL database can be opened from anywhere: its server holds a lease there, renews it
-//! every second, and answers nothing once it could not. Time is kept by this process's own
-//! monotonic clock from before each renewal was sent, and ends early by a margin, so that the
-//! holder has stopped before anybody else may start.
+//! A data folder belongs to the server that locked it, and its SQLite database with it. A PostgreSQL database can be
+//! reached from anywhere: its server has a row there, which it renews every second.
+//!
+//! - A server takes over when it has seen the row of another unchanged for [`TTL`] by its own monotonic clock; wall clocks
+//!   are not compared. It deletes the row that it saw.
+//! - Each write locks the row of its server ([`Store::write_as`]). It is committed before another server takes over, or
+//!   not at all.
+//! - A server whose renewal is late by [`SAFE_TTL`], which is shorter, answers no request ([`Lease::require`]). A machine
+//!   that was paused may answer reads until its next renewal fails, a second at most.
+//! - A server migrates the tables after it has taken the lease.
+//!
+//! [`Store::write_as`]: perennial_store::Store::write_as
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use perennial_core::entity::Server;
-use perennial_core::{Error, ErrorCode, ErrorKind, Result};
-use perennial_store::servers;
+use perennial_core::{Error, ErrorCode, Result};
+use perennial_store::{Schema, servers};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Kernel;
 
-/// How long a lease lasts that is not renewed.
+/// How long a row stays unchanged before another server takes over.
 const TTL: Duration = Duration::from_secs(6);
-/// How long its holder answers without renewing it: less, for the wall clocks of two servers differ.
+/// How long its owner answers requests without renewing it.
 const SAFE_TTL: Duration = Duration::from_secs(4);
-/// How often a holder renews its lease.
-pub const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How often an owner renews its lease.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// How often a server that waits for the lease tries again.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -69,34 +77,81 @@ impl Lease {
     }
 }
 
-/// Takes the lease on a shared database. Waits until the lease of a dead server expires; returns an error as soon as
-/// another holder renews its lease.
-pub async fn take(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
-    if kernel.store().sqlite_path().is_some() {
-        return Ok(());
+/// A lease that is renewed until this is dropped.
+pub struct Held {
+    kernel: Arc<Kernel>,
+    renewal: Option<JoinHandle<()>>,
+}
+
+impl Held {
+    /// Releases the lease, so that the next server need not wait.
+    ///
+    /// # Errors
+    /// If the database cannot be reached.
+    pub async fn give_back(self) -> Result<()> {
+        if self.renewal.is_none() || self.kernel.lease.lost.is_cancelled() {
+            return Ok(());
+        }
+        delete(&self.kernel).await
     }
-    let mut seen: Option<Server> = None;
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(renewal) = &self.renewal {
+            renewal.abort();
+        }
+    }
+}
+
+/// Makes this server the owner of the database, begins to renew its lease, and brings the tables up to date. Waits until
+/// the lease of a dead server expires.
+///
+/// # Errors
+/// As soon as another server renews its lease; if the database cannot be reached or a migration fails.
+pub async fn take(kernel: &Arc<Kernel>, address: &str) -> Result<Held> {
+    let store = kernel.store();
+    let renewal = if store.sqlite_path().is_some() {
+        None
+    } else {
+        if store.schema().await? == Schema::Empty {
+            store.migrate().await?;
+        }
+        wait_for_lease(kernel, address).await?;
+        store.write_as(kernel.server);
+        Some(tokio::spawn(renew(kernel.clone())))
+    };
+    store.migrate().await?;
+    Ok(Held { kernel: kernel.clone(), renewal })
+}
+
+async fn wait_for_lease(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
+    let mut seen: Option<(Server, Instant)> = None;
     loop {
         let asked = Instant::now();
-        let Some(other) = try_take(kernel, address).await? else {
+        let expired = seen.as_ref().filter(|(_, since)| since.elapsed() >= TTL).map(|(other, _)| other.clone());
+        let Some(other) = try_take(kernel, address, expired).await? else {
             kernel.lease.extend(asked);
             return Ok(());
         };
-        if seen.is_some_and(|seen| seen.id == other.id && seen.lease_until_ms < other.lease_until_ms) {
-            return Err(Error::new(
-                ErrorCode::AlreadyExists,
-                format!("the database is held by the server at `{}`", other.address),
-            )
-            .with_hint("set PERENNIAL_SERVER to its address, or stop that server first"));
-        }
-        seen = Some(other);
+        seen = match seen {
+            Some((known, _)) if known.id == other.id && known.lease_until_ms != other.lease_until_ms => {
+                return Err(Error::new(
+                    ErrorCode::AlreadyExists,
+                    format!("the database is held by the server at `{}`", other.address),
+                )
+                .with_hint("set PERENNIAL_SERVER to its address, or stop that server first"));
+            }
+            Some((known, since)) if known.id == other.id => Some((known, since)),
+            _ => Some((other, Instant::now())),
+        };
         tokio::time::sleep(RETRY_EVERY).await;
     }
 }
 
-/// Tries to become the holder; returns the server that holds the lease otherwise. Two servers that start at the same
-/// time both release it and try again.
-async fn try_take(kernel: &Arc<Kernel>, address: &str) -> Result<Option<Server>> {
+/// Tries to become the owner, instead of the server `expired`; returns the server that holds the lease otherwise. Two
+/// servers that start at the same time both release it and try again.
+async fn try_take(kernel: &Arc<Kernel>, address: &str, expired: Option<Server>) -> Result<Option<Server>> {
     let (id, now) = (kernel.server, kernel.services.clock.wall_ms());
     let server = Server {
         id,
@@ -110,32 +165,30 @@ async fn try_take(kernel: &Arc<Kernel>, address: &str) -> Result<Option<Server>>
         .store()
         .write(move |tx| {
             Box::pin(async move {
-                servers::delete_expired(tx, now).await?;
-                let live = servers::list_live(tx, now).await?;
-                if live.is_empty() {
+                if let Some(expired) = &expired {
+                    servers::delete_unrenewed(tx, expired).await?;
+                }
+                let present = servers::list(tx).await?;
+                if present.is_empty() {
                     servers::insert(tx, &server).await?;
                 }
-                Ok(live.into_iter().next())
+                Ok(present.into_iter().next())
             })
         })
         .await?;
     if present.is_some() {
         return Ok(present);
     }
-    let live = servers::list_live(&mut *kernel.store().read().await?, now).await?;
-    let other = live.into_iter().find(|live| live.id != id);
+    let present = servers::list(&mut *kernel.store().read().await?).await?;
+    let other = present.into_iter().find(|other| other.id != id);
     if other.is_some() {
-        give_back(kernel).await?;
+        delete(kernel).await?;
     }
     Ok(other)
 }
 
-/// Renews the lease until the server stops. Errors of the database are retried; when another server has taken the lease,
-/// this returns.
-pub async fn keep(kernel: Arc<Kernel>) {
-    if kernel.store().sqlite_path().is_some() {
-        return;
-    }
+/// Renews the lease. Errors of the database are retried; when another server has taken over, this returns.
+async fn renew(kernel: Arc<Kernel>) {
     loop {
         tokio::time::sleep(RENEW_EVERY).await;
         let asked = Instant::now();
@@ -144,7 +197,8 @@ pub async fn keep(kernel: Arc<Kernel>) {
             kernel.store().write(move |tx| Box::pin(async move { Ok(servers::renew(tx, id, until).await?) })).await;
         match renewed {
             Ok(()) => kernel.lease.extend(asked),
-            Err(error) if error.code().kind() == ErrorKind::NotFound => {
+            // The row is missing.
+            Err(error) if error.code() == ErrorCode::NotReady => {
                 tracing::error!(server.id = %id, "another server has taken over the database");
                 kernel.lease.give_up();
                 return;
@@ -154,11 +208,7 @@ pub async fn keep(kernel: Arc<Kernel>) {
     }
 }
 
-/// Releases the lease, so that the next server need not wait.
-pub async fn give_back(kernel: &Arc<Kernel>) -> Result<()> {
-    if kernel.store().sqlite_path().is_some() {
-        return Ok(());
-    }
+async fn delete(kernel: &Arc<Kernel>) -> Result<()> {
     let id = kernel.server;
     kernel.store().write(move |tx| Box::pin(async move { Ok(servers::delete(tx, id).await?) })).await
 }

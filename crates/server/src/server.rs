@@ -56,7 +56,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     scheduler: Option<JoinHandle<()>>,
-    lease: JoinHandle<()>,
+    lease: lease::Held,
 }
 
 impl Server {
@@ -74,7 +74,7 @@ impl Server {
             .local_addr()
             .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
         let address = format!("http://{local}");
-        lease::take(&slices.kernel, &address).await?;
+        let lease = lease::take(&slices.kernel, &address).await?;
         let token = access::host_token(&slices.kernel).await?.secret;
         // Set only here, once per kernel: it cannot be set already.
         let _ = slices.kernel.address.set(address.clone());
@@ -85,7 +85,6 @@ impl Server {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
         let serving = serve(&slices, options, listener, shutdown);
-        let lease = tokio::spawn(lease::keep(slices.kernel.clone()));
         Ok(Self { address, token, slices, interrupted, stop, serving, scheduler: None, lease })
     }
 
@@ -163,8 +162,7 @@ impl Server {
         // Stopping twice has no effect.
         let _ = self.stop.send(true);
         self.serving.await.map_err(|panic| Error::internal("the server ended abruptly", panic))?;
-        self.lease.abort();
-        lease::give_back(kernel).await?;
+        self.lease.give_back().await?;
         Ok(kernel.store().close().await?)
     }
 }

@@ -34,7 +34,8 @@ pub struct ServerPaths {
     pub may_step_clock: bool,
 }
 
-/// Opens the store, the blobs, the data engine and the prediction log.
+/// Connects to the store, whose tables may still be those of an earlier version, and opens the blobs, the data engine and
+/// the prediction log.
 ///
 /// # Errors
 /// If one of them cannot be opened.
@@ -47,7 +48,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     let data = &data.canonicalize().map_err(|cause| storage("resolve the data folder", cause))?;
     let database =
         paths.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
-    let store = Store::open(&database, perennial_store::Options::default()).await.map_err(Error::from)?;
+    let store = Store::connect(&database, perennial_store::Options::default()).await.map_err(Error::from)?;
     let below = |name: &str| match &paths.artifacts {
         Some(root) => format!("{}/{name}", root.trim_end_matches('/')),
         None => data.join(name).display().to_string(),

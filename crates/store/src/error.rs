@@ -60,6 +60,9 @@ pub enum Error {
     /// The database has tables of a newer version.
     #[error("the metadata was written by a newer version (migration {0})")]
     Newer(i64),
+    /// Another server has taken over the database.
+    #[error("another server has taken over the database; nothing was written")]
+    NotOwner,
     /// A migration failed.
     #[error("migrating the metadata failed")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -135,7 +138,7 @@ impl From<Error> for CoreError {
             Error::AfterLedger | Error::Panicked(_) => ErrorCode::Internal,
             Error::Busy(_) | Error::Closed => ErrorCode::Busy,
             Error::TooSlow(_) => ErrorCode::Timeout,
-            Error::Newer(_) => ErrorCode::NotReady,
+            Error::Newer(_) | Error::NotOwner => ErrorCode::NotReady,
             Error::Migration(_) | Error::NotCommitted(_) | Error::File { .. } | Error::Database(_) => {
                 ErrorCode::Storage
             }
@@ -144,6 +147,7 @@ impl From<Error> for CoreError {
             Error::Conflict { .. } => Some("read it again, then repeat the request if it still applies"),
             Error::Corrupt { .. } => Some("restore a backup: perennial restore FILE"),
             Error::Newer(_) => Some("start the version of perennial that wrote it, or a later one"),
+            Error::NotOwner => Some("send the request to the server that has taken over"),
             Error::Busy(_) => Some("try again in a moment"),
             _ => None,
         };

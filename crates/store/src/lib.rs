@@ -56,7 +56,7 @@ pub mod trigger_firings;
 
 pub use conn::{Conn, Reader, Tx};
 pub use error::{Error, Result};
-pub use open::{Options, Store};
+pub use open::{Options, Schema, Store};
 pub use page::{PAGE_MAX, Page};
 
 /// A JSON document kept as text.

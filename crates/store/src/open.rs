@@ -1,11 +1,12 @@
 //! Opening the store.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use perennial_core::Result as CoreResult;
+use perennial_core::id::ServerId;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -16,9 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::conn::{Reader, Tx};
 use crate::error::{Error, Result};
+use crate::servers;
 use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
-/// The migrations of each database: number, what it does, its statements.
+/// The migrations of each database: number, what it does, its statements. A server takes the lease before it migrates, so
+/// no migration changes the table `servers`.
 const SQLITE: [(i64, &str, &str); 5] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/sqlite/0002_reject_loads.sql")),
@@ -77,24 +80,105 @@ pub struct Store {
 }
 
 enum Backend {
-    Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf },
-    Postgres { pool: PgPool, write_limit: Duration },
+    Sqlite { writer: mpsc::Sender<Command>, readers: SqlitePool, path: PathBuf, write: Box<SqliteConnectOptions> },
+    Postgres { pool: PgPool, write_limit: Duration, owner: OnceLock<ServerId> },
+}
+
+/// The version of a database's tables, relative to this binary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// The database has no tables.
+    Empty,
+    /// The tables are those of an earlier version: the last migration.
+    Older(i64),
+    /// The tables are up to date.
+    Current,
 }
 
 impl Store {
-    /// Opens `sqlite://<path>` (the file is made if missing; its folder must be there)
-    /// or `postgres://…`, and brings the tables up to date.
-    pub async fn open(url: &str, options: Options) -> Result<Self> {
-        if let Some(path) = url.strip_prefix("sqlite://") {
-            return Self::open_sqlite(Path::new(path), &options).await;
-        }
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Self::open_postgres(url, &options).await;
-        }
-        Err(Error::Address(url.split('@').next_back().unwrap_or_default().to_owned()))
+    /// Connects to `sqlite://<path>` (the file is created if missing; its folder must exist) or `postgres://…`, and changes
+    /// no table.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, or if its tables are those of a newer version.
+    pub async fn connect(url: &str, options: Options) -> Result<Self> {
+        let store = if let Some(path) = url.strip_prefix("sqlite://") {
+            Self::connect_sqlite(Path::new(path), &options).await?
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::connect_postgres(url, &options).await?
+        } else {
+            return Err(Error::Address(url.split('@').next_back().unwrap_or_default().to_owned()));
+        };
+        store.schema().await?;
+        Ok(store)
     }
 
-    async fn open_sqlite(path: &Path, options: &Options) -> Result<Self> {
+    /// Connects to a database that no server uses, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// As [`Store::connect`] and [`Store::migrate`].
+    pub async fn open(url: &str, options: Options) -> Result<Self> {
+        let store = Self::connect(url, options).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// The version of the tables.
+    ///
+    /// # Errors
+    /// If the database cannot be read, or if its tables are those of a newer version.
+    pub async fn schema(&self) -> Result<Schema> {
+        let mut conn = self.reader().await?;
+        let has_migrations = conn.scalar::<i64>(sql_split!("schema/has_migrations"), &[]).await? == Some(1);
+        if !has_migrations {
+            return Ok(Schema::Empty);
+        }
+        let version = conn.scalar::<i64>(sql!("schema/version"), &[]).await?.unwrap_or(0);
+        let known = match &*self.backend {
+            Backend::Sqlite { .. } => &SQLITE[..],
+            Backend::Postgres { .. } => &POSTGRES[..],
+        };
+        let last = known.last().map_or(0, |(number, ..)| *number);
+        if version > last {
+            return Err(Error::Newer(version));
+        }
+        let count = conn.scalar::<i64>(sql!("schema/count"), &[]).await?;
+        match count {
+            Some(0) => Ok(Schema::Empty),
+            Some(count) if count == known.len() as i64 => Ok(Schema::Current),
+            _ => Ok(Schema::Older(version)),
+        }
+    }
+
+    /// Brings the tables up to date. The caller owns the database: it holds the lock of the SQLite file's folder or the
+    /// lease on the PostgreSQL database, or the database is empty.
+    ///
+    /// # Errors
+    /// If a migration fails; the tables are then those of the last migration that succeeded.
+    pub async fn migrate(&self) -> Result<()> {
+        if self.schema().await? == Schema::Current {
+            return Ok(());
+        }
+        match &*self.backend {
+            Backend::Sqlite { write, .. } => {
+                let mut conn = SqliteConnection::connect_with(write.as_ref()).await?;
+                migrator(&SQLITE).run(&mut conn).await.map_err(migration_error)?;
+                Ok(conn.close().await?)
+            }
+            Backend::Postgres { pool, .. } => migrator(&POSTGRES).run(pool).await.map_err(migration_error),
+        }
+    }
+
+    /// From now on, a write to PostgreSQL is committed only while `owner` is a row of the table `servers`. The row is
+    /// locked until the write has ended, so a server that takes over by deleting it waits for the write. SQLite needs no
+    /// such check: its folder is locked. Only the first call has an effect.
+    pub fn write_as(&self, owner: ServerId) {
+        if let Backend::Postgres { owner: known, .. } = &*self.backend {
+            let _ = known.set(owner);
+        }
+    }
+
+    async fn connect_sqlite(path: &Path, options: &Options) -> Result<Self> {
         let synchronous = if options.is_durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off };
         let base = SqliteConnectOptions::new()
             .filename(path)
@@ -108,8 +192,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .pragma("cache_size", "-32000");
-        let mut conn = SqliteConnection::connect_with(&write).await?;
-        migrator(&SQLITE).run(&mut conn).await.map_err(migration_error)?;
+        let conn = SqliteConnection::connect_with(&write).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.connections)
             .acquire_timeout(CONNECTION_WAIT)
@@ -117,10 +200,12 @@ impl Store {
             .connect_lazy_with(base.read_only(true));
         let (writer, commands) = mpsc::channel(QUEUE_MAX);
         tokio::spawn(writer::serve(Tx::sqlite(conn), commands, options.write_limit));
-        Ok(Self { backend: Arc::new(Backend::Sqlite { writer, readers, path: path.to_owned() }) })
+        Ok(Self {
+            backend: Arc::new(Backend::Sqlite { writer, readers, path: path.to_owned(), write: Box::new(write) }),
+        })
     }
 
-    async fn open_postgres(url: &str, options: &Options) -> Result<Self> {
+    async fn connect_postgres(url: &str, options: &Options) -> Result<Self> {
         let commit = if options.is_durable { "on" } else { "off" };
         let connect: PgConnectOptions = url.parse()?;
         let connect = connect.application_name("perennial").statement_cache_capacity(STATEMENTS_MAX).options([
@@ -133,8 +218,8 @@ impl Store {
             .acquire_timeout(CONNECTION_WAIT)
             .connect_with(connect)
             .await?;
-        migrator(&POSTGRES).run(&pool).await.map_err(migration_error)?;
-        Ok(Self { backend: Arc::new(Backend::Postgres { pool, write_limit: options.write_limit }) })
+        let backend = Backend::Postgres { pool, write_limit: options.write_limit, owner: OnceLock::new() };
+        Ok(Self { backend: Arc::new(backend) })
     }
 
     /// Runs `work` in a transaction and answers when it is on disk; an error leaves
@@ -162,8 +247,11 @@ impl Store {
                 })?;
                 answer.await.map_err(|_| Error::Closed)?
             }
-            Backend::Postgres { pool, write_limit } => {
+            Backend::Postgres { pool, write_limit, owner } => {
                 let mut tx = Tx::postgres(pool.begin().await.map_err(Error::from)?);
+                if let Some(owner) = owner.get() {
+                    servers::require(&mut tx, *owner).await?;
+                }
                 let result = writer::guarded(work, &mut tx, *write_limit).await?;
                 tx.commit_postgres().await?;
                 Ok(result)
@@ -173,11 +261,14 @@ impl Store {
 
     /// A connection to read from.
     pub async fn read(&self) -> CoreResult<Reader> {
-        let reader = match &*self.backend {
-            Backend::Sqlite { readers, .. } => Reader::sqlite(readers.acquire().await.map_err(Error::from)?),
-            Backend::Postgres { pool, .. } => Reader::postgres(pool.acquire().await.map_err(Error::from)?),
-        };
-        Ok(reader)
+        Ok(self.reader().await?)
+    }
+
+    async fn reader(&self) -> Result<Reader> {
+        Ok(match &*self.backend {
+            Backend::Sqlite { readers, .. } => Reader::sqlite(readers.acquire().await?),
+            Backend::Postgres { pool, .. } => Reader::postgres(pool.acquire().await?),
+        })
     }
 
     /// A connection to read from in one transaction: every statement sees the same state. Other writes do not wait.

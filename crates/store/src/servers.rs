@@ -4,7 +4,7 @@ use perennial_core::entity::Server;
 use perennial_core::id::ServerId;
 
 use crate::conn::{Conn, Tx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::row::{Record, Row};
 
 impl Record for Server {
@@ -34,23 +34,29 @@ pub async fn insert(tx: &mut Tx, server: &Server) -> Result<()> {
     .await
 }
 
-/// Renews the lease of a server; an error when others have given it up.
+/// Renews the lease of a server; an error when another server has taken over.
 pub async fn renew(tx: &mut Tx, id: ServerId, lease_until_ms: i64) -> Result<()> {
     tx.update(sql!("servers/renew"), bind![id, lease_until_ms], "server", id).await
 }
 
-/// Forgets a server that ends.
+/// Fails unless the server has a row, and keeps others from deleting the row until the transaction ends.
+pub(crate) async fn require(tx: &mut Tx, id: ServerId) -> Result<()> {
+    let found: Option<i64> = tx.scalar(sql_split!("servers/require"), bind![id]).await?;
+    found.map(drop).ok_or(Error::NotOwner)
+}
+
+/// Deletes the row of a server that ends.
 pub async fn delete(tx: &mut Tx, id: ServerId) -> Result<()> {
     tx.execute(sql!("servers/delete"), bind![id]).await?;
     Ok(())
 }
 
-/// Deletes servers whose lease has expired; returns the number.
-pub async fn delete_expired(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
-    tx.execute(sql!("servers/delete_expired"), bind![wall_ms]).await
+/// Deletes the row of another server unless it has renewed its lease since `seen` was read; gives the number of rows.
+pub async fn delete_unrenewed(tx: &mut Tx, seen: &Server) -> Result<u64> {
+    tx.execute(sql!("servers/delete_unrenewed"), bind![seen.id, seen.lease_until_ms]).await
 }
 
-/// Servers with a live lease.
-pub async fn list_live(conn: &mut Conn, wall_ms: i64) -> Result<Vec<Server>> {
-    conn.all(list_sql!("servers/list_live"), bind![wall_ms]).await
+/// Every server, by id. There is one, but for a moment while two start.
+pub async fn list(conn: &mut Conn) -> Result<Vec<Server>> {
+    conn.all(list_sql!("servers/list"), bind![]).await
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner;
 use perennial_runners::{LocalPaths, LocalRunner};
+use perennial_store::Schema;
 use serde_json::json;
 
 use crate::client::Client;
@@ -185,10 +186,26 @@ async fn database() -> Finding {
             next: String::new(),
         };
     };
-    match perennial_store::Store::open(&url, perennial_store::Options::default()).await {
-        Ok(store) => {
-            Finding { part: "database", state: "found", found: store.dialect().to_owned(), next: String::new() }
-        }
+    let schema = async {
+        let store = perennial_store::Store::connect(&url, perennial_store::Options::default()).await?;
+        Ok::<_, perennial_store::Error>((store.dialect(), store.schema().await?))
+    };
+    match schema.await {
+        Ok((dialect, schema)) => Finding {
+            part: "database",
+            state: "found",
+            found: match schema {
+                Schema::Empty => format!("{dialect}, empty"),
+                Schema::Older(migration) => format!("{dialect}, tables of an earlier version (migration {migration})"),
+                Schema::Current => dialect.to_owned(),
+            },
+            next: match schema {
+                Schema::Current => String::new(),
+                Schema::Empty | Schema::Older(_) => {
+                    "the next start of a server brings the tables up to date".to_owned()
+                }
+            },
+        },
         Err(error) => Finding {
             part: "database",
             state: "wrong",

@@ -15,6 +15,7 @@ mod embedded_server;
 mod held;
 mod ledger;
 mod lifecycle;
+mod ownership;
 mod pages;
 mod postgres;
 mod predictions;

@@ -14,6 +14,7 @@ mod jobs_model;
 mod ledger;
 mod loads_model;
 mod metrics;
+mod ownership;
 mod pipelines;
 mod projects;
 mod queries;

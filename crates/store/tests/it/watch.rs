@@ -17,7 +17,7 @@ on_both! {
     a_reference_is_fixed_once,
     an_alert_fires_once_for_each_window,
     a_trigger_fires_once_for_each_cause,
-    a_server_is_live_until_its_lease_ends,
+    a_server_is_deleted_by_another_only_while_it_does_not_renew,
 }
 
 async fn a_segment_becomes_a_load_once(db: &Db) {
@@ -177,32 +177,30 @@ async fn a_trigger_fires_once_for_each_cause(db: &Db) {
     assert_eq!(trigger_firings::find_latest(&mut reader, project.id, trigger).await.unwrap(), Some(all[2].clone()));
 }
 
-async fn a_server_is_live_until_its_lease_ends(db: &Db) {
-    let server = |is_serving, lease_until_ms| Server {
+async fn a_server_is_deleted_by_another_only_while_it_does_not_renew(db: &Db) {
+    let server = |address: &str| Server {
         id: ServerId::generate(),
-        address: "127.0.0.1:1".to_owned(),
+        address: address.to_owned(),
         version: "0.1.0".to_owned(),
-        is_serving,
+        is_serving: true,
         started_ms: NOW,
-        lease_until_ms,
+        lease_until_ms: NOW + 10,
     };
-    let (one, two) = (server(true, NOW + 10), server(true, NOW + 10));
-    let (gone, idle) = (server(true, NOW), server(false, NOW + 10));
-    for server in [&one, &two, &gone, &idle] {
+    let (one, two) = (server("127.0.0.1:1"), server("127.0.0.1:2"));
+    for server in [&one, &two] {
         let server = server.clone();
         write_tx!(db.store, tx => { Ok(servers::insert(tx, &server).await?) }).unwrap();
     }
-    let mut reader = db.store.read().await.unwrap();
-    assert_eq!(servers::list_live(&mut reader, NOW).await.unwrap().len(), 3);
-    drop(reader);
-    assert_eq!(write_tx!(db.store, tx => { Ok(servers::delete_expired(tx, NOW).await?) }).unwrap(), 1);
-    let (lost, last) = (gone.id, one.id);
-    write_tx!(db.store, tx => { Ok(servers::renew(tx, lost, NOW + 20).await?) }).unwrap_err();
-    write_tx!(db.store, tx => {
-        servers::renew(tx, last, NOW + 20).await?;
-        Ok(servers::delete(tx, last).await?)
-    })
-    .unwrap();
-    let mut reader = db.store.read().await.unwrap();
-    assert_eq!(servers::list_live(&mut reader, NOW).await.unwrap(), [two, idle]);
+    let (id, seen) = (one.id, one.clone());
+    write_tx!(db.store, tx => { Ok(servers::renew(tx, id, NOW + 20).await?) }).unwrap();
+    assert_eq!(write_tx!(db.store, tx => { Ok(servers::delete_unrenewed(tx, &seen).await?) }).unwrap(), 0);
+    let seen = two.clone();
+    assert_eq!(write_tx!(db.store, tx => { Ok(servers::delete_unrenewed(tx, &seen).await?) }).unwrap(), 1);
+    let id = two.id;
+    write_tx!(db.store, tx => { Ok(servers::renew(tx, id, NOW + 20).await?) }).unwrap_err();
+    let renewed = Server { lease_until_ms: NOW + 20, ..one };
+    let id = renewed.id;
+    assert_eq!(servers::list(&mut db.store.read().await.unwrap()).await.unwrap(), [renewed]);
+    write_tx!(db.store, tx => { Ok(servers::delete(tx, id).await?) }).unwrap();
+    assert_eq!(servers::list(&mut db.store.read().await.unwrap()).await.unwrap(), []);
 }

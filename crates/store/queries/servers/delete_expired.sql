@@ -1,1 +1,0 @@
-DELETE FROM servers WHERE lease_until_ms <= $1

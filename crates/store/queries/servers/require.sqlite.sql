@@ -1,0 +1,1 @@
+SELECT 1 FROM servers WHERE id = $1
