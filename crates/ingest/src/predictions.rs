@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use perennial_config::predictions_of;
 use perennial_core::entity::{AlertSubject, Dataset, DatasetVersion, LoadOrigin, PredictionSegment};
-use perennial_core::id::LoadId;
+use perennial_core::id::{LoadId, ProjectId};
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, EndpointName};
@@ -36,6 +36,11 @@ pub fn dataset_of(endpoint: &EndpointName) -> Result<DatasetName> {
     })
 }
 
+/// The prediction log of an endpoint: `<project>/<endpoint>`.
+pub fn log_of(project: ProjectId, endpoint: &EndpointName) -> String {
+    format!("{project}/{endpoint}")
+}
+
 impl Ingest {
     /// Seals the open segment of an endpoint and loads every sealed segment into its dataset, each once.
     ///
@@ -50,7 +55,7 @@ impl Ingest {
         let state = self.state(project.id);
         let _loading = state.loading_predictions.lock().await;
         let kernel = &caller.kernel;
-        let log = format!("{}/{endpoint}", project.id);
+        let log = log_of(project.id, endpoint);
         let (predictions, name) = (kernel.services.predictions.clone(), log.clone());
         let numbers = kernel.run_blocking_short(move || predictions.seal(&name)).await?;
         for number in numbers {

@@ -8,6 +8,7 @@
 
 mod answer;
 mod canary;
+mod predictions;
 mod promotion;
 mod reconcile;
 
@@ -402,7 +403,7 @@ impl Endpoints {
         let deployment = Deployment {
             project: project.clone(),
             endpoint: name.clone(),
-            log: format!("{}/{name}", project.id),
+            log: perennial_ingest::predictions::log_of(project.id, name),
             durability: declared.map_or(perennial_core::port::prediction::Durability::Batched, |declared| declared.log),
             body_bytes_max: declared.map_or(REQUEST_BYTES_MAX, |declared| declared.max_body.bytes()),
             key,

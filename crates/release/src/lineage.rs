@@ -3,36 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-use perennial_core::calendar::local;
-use perennial_core::entity::Endpoint;
-use perennial_core::id::{DatasetId, RequestId};
+use perennial_core::id::DatasetId;
 use perennial_core::lineage::{Edge, Node, NodeKind};
 use perennial_core::permission::Permission;
-use perennial_core::port::data::QueryRequest;
-use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::did_you_mean;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{dataset_versions, endpoints, lineage, model_versions, registered_models};
-use serde_json::Value;
+use perennial_store::{dataset_versions, endpoints, lineage, registered_models};
 
 use crate::decisions::{release_node, version_node};
 use crate::releases;
-use perennial_ingest::predictions;
-use perennial_ingest::snapshot::{self, DatasetSnapshot, without_rows};
+use perennial_ingest::snapshot::{self, without_rows};
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
 use crate::Endpoints;
 
 mod describe;
+mod prediction;
 
 use describe::Describer;
 
-/// The most inputs of a prediction in a line.
-const VALUES_MAX: usize = 50;
-/// The most characters of an input in a line.
-const TEXT_MAX: usize = 60;
 /// Lines a tree has at most.
 pub const LINES_MAX: usize = 5_000;
 
@@ -198,110 +188,6 @@ impl Endpoints {
                 Ok((Vec::new(), perennial_ingest::loads::version_node(&version)))
             }
         }
-    }
-}
-
-impl Endpoints {
-    /// Looks a prediction up in the datasets of the project's endpoints; where none has it, once more with what their logs hold.
-    async fn find_prediction(
-        self: &Arc<Self>,
-        caller: &Caller,
-        project: &Arc<ProjectState>,
-        id: &str,
-    ) -> Result<(Vec<Line>, Node)> {
-        let request = id.split_once('-').map_or(id, |(request, _)| request);
-        let request: RequestId = request.parse().map_err(|_| Error::not_found("prediction", id.escape_debug()))?;
-        let row = match id.split_once('-').map(|(_, row)| row.parse::<u32>()) {
-            None => 0,
-            Some(Ok(row)) => row,
-            Some(Err(_)) => return Err(Error::not_found("prediction", id.escape_debug())),
-        };
-        let all = endpoints::list(&mut *caller.kernel.store().read().await?, project.id).await?;
-        for from_log in [false, true] {
-            for endpoint in &all {
-                if from_log {
-                    // What was answered a moment ago is still in the log.
-                    self.ingest
-                        .ingest_segments(&Caller::system(caller.kernel.clone(), "explain"), project, &endpoint.name)
-                        .await?;
-                }
-                if let Some(found) = answered(caller, project, endpoint, request, row).await? {
-                    return Ok(found);
-                }
-            }
-        }
-        Err(Error::not_found("prediction", id.escape_debug())
-            .with_hint("a prediction's id is `<request id>-<row>`; answers carry the request id"))
-    }
-}
-
-/// A prediction in the dataset of an endpoint, with the version that answered.
-async fn answered(
-    caller: &Caller,
-    project: &ProjectState,
-    endpoint: &Endpoint,
-    request: RequestId,
-    row: u32,
-) -> Result<Option<(Vec<Line>, Node)>> {
-    let name = predictions::dataset_of(&endpoint.name)?;
-    let snapshot = DatasetSnapshot::latest(&caller.kernel, project.id).await?;
-    let Some(table) = snapshot.find(name.as_str()) else { return Ok(None) };
-    let sql = format!("SELECT * FROM \"{name}\" WHERE prediction_id = '{request}-{row}' LIMIT 1");
-    let page = caller.kernel.data().query(QueryRequest { sql, tables: vec![table.named_table()], limit: 1 }).await?;
-    let Some(values) = page.rows.first() else { return Ok(None) };
-    let columns = || page.schema.fields.iter().map(|field| field.name.as_str()).zip(values);
-    let value = |name: &str| columns().find(|(column, _)| *column == name).map_or(&Value::Null, |(_, value)| value);
-    let number = value("version").as_i64().unwrap_or_default();
-    let zone = project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone());
-    let part = value("part").as_str().unwrap_or_default();
-    let played =
-        if part == TrafficRole::Fallback.as_str() { "in place of the canary".to_owned() } else { format!("as {part}") };
-    let text = format!(
-        "prediction {request}-{row}: answered by version {number} {played} at `{}`, {} {}",
-        endpoint.name,
-        local(value("project_ms").as_i64().unwrap_or_default(), &zone),
-        zone.iana_name().unwrap_or("UTC"),
-    );
-    let inputs = lines(columns().filter_map(|(column, value)| Some((column.strip_prefix("in_")?, value))));
-    let scores = match value("status").as_i64() {
-        Some(200) => lines(columns().filter(|(column, value)| column.starts_with("score") && !value.is_null())),
-        status => format!("status {}", status.unwrap_or_default()),
-    };
-    let line = |depth, text| {
-        let id = format!("{request}-{row}");
-        Line { depth, kind: "prediction".to_owned(), id, text, is_repeated: false }
-    };
-    let mut lines = vec![line(0, text)];
-    lines.extend((!inputs.is_empty()).then(|| line(1, format!("asked: {inputs}"))));
-    lines.push(line(1, format!("answered: {scores}")));
-    let version = model_versions::get(&mut *caller.kernel.store().read().await?, endpoint.model_id, number).await?;
-    Ok(Some((lines, version_node(&version))))
-}
-
-/// Named values in words, the first of many.
-fn lines<'a>(values: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
-    let mut lines: Vec<String> = values.map(|(name, value)| format!("{name} {}", short(value))).collect();
-    let more = lines.len().saturating_sub(VALUES_MAX);
-    lines.truncate(VALUES_MAX);
-    lines.extend((more > 0).then(|| format!("and {more} more")));
-    lines.join(", ")
-}
-
-/// A value in few characters: of a long text its beginning, of a number six digits that count.
-fn short(value: &Value) -> String {
-    match value {
-        // A client sent it: what a terminal would obey is shown as what it is.
-        Value::String(text) => {
-            let cut = if text.chars().count() > TEXT_MAX { "…" } else { "" };
-            let plain = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-            text.chars().take(TEXT_MAX).map(plain).collect::<String>() + cut
-        }
-        Value::Number(number) => {
-            let short =
-                number.as_f64().filter(|_| number.is_f64()).and_then(|f| format!("{f:.5e}").parse::<f64>().ok());
-            short.map_or_else(|| number.to_string(), |short| short.to_string())
-        }
-        other => other.to_string(),
     }
 }
 

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use async_trait::async_trait;
+use perennial_core::id::RequestId;
 use perennial_core::path::RelativePath;
+use perennial_core::port::data::ValueColumn;
 use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
 
 pub(crate) use error::LogError;
@@ -171,6 +173,18 @@ impl PredictionLog for SegmentLog {
             None => file::path(&self.folder(log)?, number),
         };
         Ok(columns::segment(&path, &file::read(&path)?)?)
+    }
+
+    fn find(&self, log: &str, request: RequestId) -> perennial_core::Result<Option<Vec<ValueColumn>>> {
+        let folder = self.folder(log)?;
+        for number in file::numbers(&folder)?.into_iter().rev() {
+            let path = file::path(&folder, number);
+            let Some(bytes) = file::read_if_present(&path)? else { continue };
+            if let Some(rows) = columns::rows_of(&bytes, request) {
+                return Ok(Some(rows));
+            }
+        }
+        Ok(None)
     }
 
     fn remove(&self, log: &str, number: i64) -> perennial_core::Result<()> {

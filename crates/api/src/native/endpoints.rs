@@ -20,6 +20,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_list, _, _>(read, list)
         .operation::<__path_get, _, _>(read, get)
         .operation::<__path_rollback, _, _>(Access::Project(Permission::Approve), rollback)
+        .operation::<__path_load_predictions, _, _>(Access::Project(Permission::Write), load_predictions)
 }
 
 /// An address at which models answer.
@@ -127,4 +128,17 @@ async fn rollback(
     Path((_, name)): Path<(ProjectName, EndpointName)>,
 ) -> Result<Json<Done>, HttpError> {
     Ok(Json(Done { message: state.app.endpoints.rollback(&caller, &project, &name).await? }))
+}
+
+/// Loads predictions
+///
+/// Loads what every endpoint has logged into its dataset `predictions_<endpoint>`. The server does so by itself every 15
+/// minutes, and before it evaluates a monitor.
+#[utoipa::path(post, path = "/api/v1/projects/{project}/predictions/load", tag = "endpoints", params(("project" = String, Path)), responses((status = 200, body = Done)))]
+async fn load_predictions(
+    State(state): State<ApiState>,
+    ProjectCaller { caller, project }: ProjectCaller,
+) -> Result<Json<Done>, HttpError> {
+    let endpoints = state.app.endpoints.load_predictions(&caller, &project).await?;
+    Ok(Json(Done { message: format!("predictions of {endpoints} endpoints are loaded") }))
 }

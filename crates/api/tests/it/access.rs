@@ -77,7 +77,10 @@ async fn each_role_may_what_it_holds_on_its_project_and_nothing_elsewhere() {
         format!("{base}/alerts"),
         "/v2/models/delay".to_owned(),
     ];
-    let write = [(format!("{base}/alerts/{}/acknowledge", "0".repeat(32)), StatusCode::NOT_FOUND)];
+    let write = [
+        (format!("{base}/alerts/{}/acknowledge", "0".repeat(32)), StatusCode::NOT_FOUND),
+        (format!("{base}/predictions/load"), StatusCode::OK),
+    ];
     let approve = [
         (format!("{base}/endpoints/delay/rollback"), StatusCode::CONFLICT),
         (format!("{base}/loads/{}/accept", "0".repeat(32)), StatusCode::NOT_FOUND),

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::drifting::{self, NAME, month};
-use crate::support::{Place, Server, UNKNOWN_PREDICTION, text};
+use crate::support::{LOAD_PREDICTIONS, Place, Server, text};
 
 /// The number of backups, made one after the other.
 const BACKUPS: usize = 3;
@@ -24,8 +23,8 @@ const CLIENTS: usize = 2;
 const ANSWERS_BETWEEN: usize = 150;
 /// The greatest number of predictions during a backup.
 const ANSWERS_MEANWHILE: usize = 300;
-/// Predictions after which a client explains one, which loads the log into its dataset.
-const EXPLAIN_EVERY: usize = 40;
+/// Predictions after which a client loads the log into its dataset.
+const LOAD_EVERY: usize = 40;
 /// Rows of the held load.
 const HELD: usize = 20;
 /// Rows of each file that arrives during the backups.
@@ -172,8 +171,8 @@ fn ask(server: &Server, over: &AtomicBool, sender: &SyncSender<String>) {
         }
         let answer = server.post("/v2/models/late/infer", &drifting::request(std::slice::from_ref(row)));
         let request = answer["parameters"]["request_id"].as_str().unwrap().to_owned();
-        if number % EXPLAIN_EVERY == 0 {
-            server.get(&at(&format!("explain/prediction/{request}-0")));
+        if number % LOAD_EVERY == 0 {
+            server.post(&at(LOAD_PREDICTIONS), &json!({}));
         }
         // The receiver is dropped when the test is over.
         let _ = sender.send(request);
@@ -227,7 +226,7 @@ fn check_ledger(restored: &Place, backup: &Path) {
 
 /// Each prediction that was acknowledged before the backup is present, and none is present twice.
 fn check_predictions(server: &Server, answered: &HashSet<String>) {
-    server.ask(Method::GET, &at(UNKNOWN_PREDICTION), None);
+    server.post(&at(LOAD_PREDICTIONS), &json!({}));
     let sql = "SELECT request_id, prediction_id FROM predictions_late";
     let page = server.post(&at("query"), &json!({ "sql": sql, "limit": 10_000 }));
     assert_eq!(page["truncated"], json!(false));

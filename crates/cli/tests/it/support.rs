@@ -125,9 +125,8 @@ impl Place {
     }
 }
 
-/// The path that explains a prediction which does not exist. A request for it loads the prediction logs into their
-/// datasets.
-pub(crate) const UNKNOWN_PREDICTION: &str = "explain/prediction/00000000000000000000000000000000-0";
+/// The path that loads the prediction logs into their datasets.
+pub(crate) const LOAD_PREDICTIONS: &str = "predictions/load";
 
 /// A running `perennial up`, killed when dropped.
 pub(crate) struct Server {

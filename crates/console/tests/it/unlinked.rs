@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
-use perennial_core::id::{LoadId, RunnerJobId};
+use perennial_core::id::{LoadId, RequestId, RunnerJobId};
 use perennial_core::model::Signature;
 use perennial_core::port::data::{
     CommitRequest, Committed, DataEngine, Dialect, FilesSource, FrameRequest, Listing, Page, Position, QueryRequest,
-    ScanPlan, SourceFile, SourceFolder, StageRequest, Staged,
+    ScanPlan, SourceFile, SourceFolder, StageRequest, Staged, ValueColumn,
 };
 use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
@@ -195,6 +195,10 @@ impl PredictionLog for Unlinked {
 
     fn read(&self, _: &str, _: i64) -> Result<Segment> {
         unlinked()
+    }
+
+    fn find(&self, _: &str, _: RequestId) -> Result<Option<Vec<ValueColumn>>> {
+        Ok(None)
     }
 
     fn remove(&self, _: &str, _: i64) -> Result<()> {

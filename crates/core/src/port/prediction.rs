@@ -109,6 +109,10 @@ pub trait PredictionLog: Send + Sync {
     /// Reads a closed segment. Blocks on the disk.
     fn read(&self, log: &str, number: i64) -> Result<Segment>;
 
+    /// The rows of a request that is still in the log, in the columns of [`Segment::columns`]; `None` when it is not. A
+    /// segment that cannot be decoded is searched up to its damage. Changes nothing. Blocks on the disk.
+    fn find(&self, log: &str, request: RequestId) -> Result<Option<Vec<ValueColumn>>>;
+
     /// Removes a closed segment after its rows were committed to the dataset. Removing a missing segment
     /// succeeds. Blocks on the disk.
     fn remove(&self, log: &str, number: i64) -> Result<()>;

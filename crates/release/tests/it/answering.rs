@@ -7,11 +7,15 @@ use async_trait::async_trait;
 use perennial_core::ErrorCode;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::id::RequestId;
+use perennial_core::ledger::Chain;
 use perennial_core::model::{PredictError, Scores, Signature};
+use perennial_core::permission::Role;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_release::endpoints::{Answer, Extra, Request};
+use perennial_release::lineage::Kind;
 use perennial_release::{Deployment, LoadedVersion, RequestStats, Route, Routes};
+use perennial_store::{datasets, ledger};
 use perennial_testkit::{TestApp, TestModel};
 
 /// Takes whole numbers only.
@@ -97,4 +101,32 @@ async fn a_request_that_cannot_be_logged_counts_as_an_error() {
     deployment.log = "a/name/with/too/many/components".to_owned();
     assert!(ask(&test, &deployment, 2.0).await.is_err());
     assert_eq!(counts(&deployment.champion().stats), [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn explaining_a_prediction_reads_the_log_and_writes_nothing() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::regression(1.0)).await.unwrap();
+    let deployment = Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+    let mut inputs = Frame::new();
+    inputs.push("x", Column::Number(vec![2.0, 0.5]));
+    let id = RequestId::generate();
+    let request = Request { id, inputs, version: None, extra: Extra::Refuse, began: Instant::now() };
+    test.app.endpoints.answer(&deployment, request).await.unwrap();
+    let viewer = test.caller("ada", Role::Viewer).await.unwrap();
+    let head = async || {
+        let mut reader = test.app.kernel.store().read().await.unwrap();
+        let datasets = datasets::list(&mut reader, project.id).await.unwrap().len();
+        (datasets, ledger::head(&mut reader, Chain::Project(project.id)).await.unwrap())
+    };
+    let before = head().await;
+    let explain = async |id: String| test.app.endpoints.explain(&viewer, &project, Kind::Prediction, &id).await;
+    let text = explain(format!("{id}-1")).await.unwrap().text();
+    for line in ["answered by version 1 as champion at `delay`", "asked: x 0.5", "answered: score 1.5"] {
+        assert!(text.contains(line), "{text}");
+    }
+    for absent in [format!("{id}-2"), format!("{}-0", RequestId::generate())] {
+        assert_eq!(explain(absent).await.unwrap_err().code(), ErrorCode::NotFound);
+    }
+    assert_eq!(head().await, before);
 }

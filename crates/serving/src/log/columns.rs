@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use perennial_core::frame::{Column, MISSING, TextColumn};
+use perennial_core::id::RequestId;
 use perennial_core::model::{InputKind, Scores};
 use perennial_core::port::data::{ValueColumn, Values};
 use perennial_core::port::prediction::{Segment, TrafficRole};
@@ -33,6 +34,24 @@ pub(super) fn segment(path: &Path, bytes: &[u8]) -> Result<Segment, LogError> {
     .map_err(|reason| LogError::damaged(path, end as usize, reason))?;
     let digest = blake3::hash(bytes).to_hex().to_string();
     Ok(Segment { records: scan.records, digest, columns: columns.finish() })
+}
+
+/// The rows of one request, if the segment has it. The segment may still be written: bytes after its last whole frame are
+/// not searched.
+pub(super) fn rows_of(bytes: &[u8], request: RequestId) -> Option<Vec<ValueColumn>> {
+    let scan = record::scan(bytes);
+    let whole = bytes.get(..scan.end as usize)?;
+    let (mut found, mut end) = (None, 0);
+    record::for_each_frame(whole, &mut end, |payload| {
+        if found.is_none() && record::is_of(payload, request) {
+            found = record::decode(payload, &scan.columns);
+        }
+        Ok(())
+    })
+    .ok()?;
+    let mut columns = ColumnBuilder::default();
+    columns.push(&found?, &scan);
+    Some(columns.finish())
 }
 
 /// Collects the rows of a segment, column by column.

@@ -49,6 +49,15 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LogError> {
     fs::read(path).map_err(LogError::io(path))
 }
 
+/// The bytes of a segment; `None` when it was removed.
+pub(super) fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>, LogError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io(path)(error)),
+    }
+}
+
 /// Whether the closed segment at `path` lacks its seal: it was not synced when the power failed.
 pub(super) fn lacks_seal(path: &Path) -> Result<bool, LogError> {
     let mut file = File::open(path).map_err(LogError::io(path))?;

@@ -262,6 +262,14 @@ pub(super) fn is_record(payload: &[u8]) -> bool {
     !is_description(payload) && payload != [TAG_SEAL]
 }
 
+/// Whether a payload is the record of a request.
+pub(super) fn is_of(payload: &[u8], request: RequestId) -> bool {
+    let mut cursor = Cursor(payload);
+    cursor.u8() == Some(TAG_PREDICTION)
+        && cursor.u64().is_some()
+        && cursor.take(16) == Some(request.uuid().as_bytes().as_slice())
+}
+
 /// Whether a payload is a column description.
 fn is_description(payload: &[u8]) -> bool {
     payload.first() == Some(&TAG_COLUMNS)

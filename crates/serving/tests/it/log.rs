@@ -6,7 +6,7 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
 use perennial_core::port::data::Values;
-use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, TrafficRole};
+use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
 use serde_json::json;
 use tempfile::TempDir;
@@ -336,6 +336,35 @@ fn a_record_over_the_size_limit_is_refused_and_leaves_nothing() {
     assert_eq!(error.code(), ErrorCode::TooLarge);
     append(&log, LOG);
     assert_eq!(rows(&log, LOG).len(), 2);
+}
+
+#[test]
+fn a_request_is_found_as_long_as_it_is_in_the_log() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
+    let absent = |request| log.find(LOG, request).unwrap().is_none();
+    assert!(absent(RequestId::generate()), "a log that was never written");
+    let requests: Vec<RequestId> = (0..20).map(|_| append(&log, LOG)).collect();
+    let before = fs::read_dir(folder.path().join(LOG)).unwrap().count();
+    assert!(before > 2, "several segments");
+    for request in &requests {
+        let columns = log.find(LOG, *request).unwrap().expect("it is in an open or a closed segment");
+        let segment = Segment { records: 1, digest: String::new(), columns };
+        let found = as_rows(&segment);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[1]["prediction_id"], json!(format!("{request}-1")));
+        assert_eq!((&found[0]["in_distance"], &found[1]["score"]), (&json!(1400.5), &json!(1.0)));
+    }
+    assert!(absent(RequestId::generate()));
+    assert_eq!(fs::read_dir(folder.path().join(LOG)).unwrap().count(), before, "nothing is sealed");
+    // A frame that is being written hides nothing before it.
+    let open = segment_path(folder.path(), before as i64);
+    let mut bytes = fs::read(&open).unwrap();
+    bytes.extend_from_slice(&[9, 0, 0]);
+    fs::write(&open, bytes).unwrap();
+    assert!(!absent(requests[19]));
+    log.remove(LOG, 1).unwrap();
+    assert!(absent(requests[0]) && !absent(requests[10]));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::client::{ServerClient, ServerGone};
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::project::{self, BASE, Chance, Delivery, FIRST, ROWS, ROWS_SHORT};
-use crate::support::Place;
+use crate::support::{LOAD_PREDICTIONS, Place};
 
 /// The cause of the clients' pipeline runs, by which they are recognised.
 pub(super) const NOTE: &str = "campaign";
@@ -188,12 +188,13 @@ pub(super) async fn held(server: &ServerClient) -> Result<Vec<Value>, ServerGone
     Ok(loads)
 }
 
-/// Explains predictions, which loads the log into its dataset.
+/// Loads the prediction log into its dataset, and explains predictions.
 async fn explain(mut worker: Worker) -> Forever {
     loop {
         worker.answers(150, 400).await?;
         let id = worker.journal().predictions.values().next_back().map(|predicted| predicted.id.clone());
         if let Some(id) = id {
+            worker.server.post(&format!("{BASE}/{LOAD_PREDICTIONS}"), &json!({})).await?;
             worker.server.get(&format!("{BASE}/explain/prediction/{id}")).await?;
         }
     }

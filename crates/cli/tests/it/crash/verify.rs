@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -12,7 +11,7 @@ use super::client::{ServerClient, ServerGone};
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
 use super::load::{NOTE, day_of, follow, held, put};
 use super::project::{self, BASE, Delivery, ROWS, ROWS_SHORT};
-use crate::support::{Place, UNKNOWN_PREDICTION, text};
+use crate::support::{LOAD_PREDICTIONS, Place, text};
 
 /// Keys per query for predictions.
 const KEYS_PER_PAGE: u64 = 5_000;
@@ -157,7 +156,7 @@ async fn versions(client: &ServerClient, dataset: &str) -> Result<Vec<i64>, Serv
 /// Each acknowledged prediction is in the dataset once and unchanged; every other row has a key that was sent.
 async fn predictions(client: &ServerClient, journal: &mut Journal) -> Result<(), ServerGone> {
     if !journal.predictions.is_empty() {
-        client.ask(Method::GET, &format!("{BASE}/{UNKNOWN_PREDICTION}"), None).await?;
+        client.post(&format!("{BASE}/{LOAD_PREDICTIONS}"), &json!({})).await?;
     }
     while journal.keys_compared < journal.keys_sent {
         let (from, to) = (journal.keys_compared, journal.keys_sent.min(journal.keys_compared + KEYS_PER_PAGE));
