@@ -91,7 +91,8 @@ impl Tracking {
         let mut reader = self.test.app.kernel.store().read().await.unwrap();
         let chain = Chain::Project(Self::project());
         let mut found = Vec::new();
-        for entry in ledger::list_of_subject(&mut reader, chain, "run", &id.to_string()).await.unwrap() {
+        let newest = ledger::list_of_subject(&mut reader, chain, "run", &id.to_string(), 1_000).await.unwrap();
+        for entry in newest.into_iter().rev() {
             let payload = ledger::find_payload(&mut reader, chain, entry.sequence).await.unwrap().unwrap();
             found.push((entry.verb, serde_json::from_str(&payload).unwrap()));
         }
