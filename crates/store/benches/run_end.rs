@@ -1,5 +1,5 @@
 //! Ends a run of a million metric points on SQLite while other runs log: with the sum that logging keeps, beside reading
-//! the points inside the writer; and completes the sum of a run of an earlier version. See `docs/benchmarks/run-end.md`.
+//! the points inside the writer; and completes the sum of a run of an earlier version.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
