@@ -10,7 +10,8 @@ use crate::checks::{Check, Condition, plan};
 use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
 use perennial_core::entity::{Load, LoadOrigin};
 use perennial_core::name::DatasetName;
-use perennial_core::port::data::{FilesSource, Mode, StageInput};
+use perennial_core::port::data::{FilesSource, Mode};
+use perennial_core::port::source::Source;
 use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{datasets, loads};
@@ -20,6 +21,7 @@ use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::{ProjectState, Submission};
 
+use crate::file_source::FileSource;
 use crate::ingest::{Ingest, files_source};
 use crate::snapshot::{DatasetAtVersion, DatasetSnapshot, declare};
 use crate::source_alerts::{self, SourceError, SourceScan};
@@ -186,7 +188,8 @@ async fn count_pending(
     let Some(dataset) = datasets::find_by_name(&mut *kernel.store().read().await?, project.id, name).await? else {
         return Ok(kernel.data().list(source).await?.files.len());
     };
-    let discovery = discover(kernel, source, declared, &dataset).await?;
+    let source = FileSource { engine: kernel.data(), source };
+    let discovery = discover(kernel, &source, declared, &dataset).await?;
     match discovery.refused.into_iter().next() {
         Some((_, refused)) => Err(refused),
         None => Ok(discovery.batches.iter().map(|files| files.paths().len()).sum()),
@@ -255,6 +258,7 @@ impl Collection<'_> {
             self.snapshot.insert(DatasetAtVersion { dataset: dataset.clone(), version });
         }
         let checks = checks_of(&self.submission.project, name);
+        let source = FileSource { engine: kernel.data(), source: &source };
         let Discovery { batches, refused, listing } = discover(kernel, &source, declared, &dataset).await?;
         if listing.is_empty() && self.snapshot.find(name.as_str()).is_none() {
             (self.on_event)(&CollectEvent::NoFiles { dataset: name, files: &declared.source.files });
@@ -276,7 +280,7 @@ impl Collection<'_> {
                 dataset: dataset.clone(),
                 origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
                 origin_id: None,
-                input: StageInput::Files { source: source.clone(), files: batch.source_files() },
+                input: source.read(&batch.batches()).await?,
                 evolve: declared.evolve,
                 replaces: batch.replaces,
                 supersedes: batch.supersedes,

@@ -5,6 +5,7 @@
 //! prediction log ─▶ segments ─▶ load ─▶ dataset `predictions_<endpoint>`
 //! ```
 
+mod file_source;
 mod ingest;
 mod source_watch;
 
@@ -16,4 +17,5 @@ pub mod predictions;
 pub mod snapshot;
 pub mod source_alerts;
 
+pub use file_source::FileSource;
 pub use ingest::Ingest;

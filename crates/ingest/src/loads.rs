@@ -92,7 +92,7 @@ pub async fn ingest_rows(caller: &Caller, project: &ProjectState, mut request: L
         return Ok(LoadOutcome::Unchanged(Box::new(DatasetAtVersion { dataset, version: base.clone() })));
     }
     apply_staged(&mut load, &staged)?;
-    if let (Some(base), Some(_)) = (&base, &load.source_path) {
+    if let (Some(base), Some(_)) = (&base, load.files.first()) {
         load.message = describe_columns(&dataset, &base.schema, &staged, &optional);
     }
     insert(kernel, &load, &report, &staged, at).await?;

@@ -14,14 +14,18 @@ use perennial_server::{ServeOptions, Server, ServerPaths};
 const FILES: usize = 100_000;
 /// Measured listings.
 const LISTINGS: u32 = 10;
-/// How long the server settles: it lists a new source repeatedly until a listing finds no change.
-const SETTLE: Duration = Duration::from_secs(30);
+/// The server has loaded the files when it uses less than this share of a core for [`PROBE`].
+const SETTLED_SHARE: f64 = 0.05;
+const PROBE: Duration = Duration::from_secs(20);
+/// The time limit of loading the files.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(1_800);
 /// How long the idle server is measured.
 const IDLE: Duration = Duration::from_secs(300);
 /// The clock ticks of a second in `/proc/self/stat`.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-const PROJECT: &str = "[project]\nname = \"files\"\n\n[datasets.many]\nsource = { files = \"in/**/*.csv\" }\n";
+const PROJECT: &str =
+    "[project]\nname = \"files\"\n\n[datasets.many]\nsource = { files = \"in/**/*.csv\", batch = \"all\" }\n";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -81,12 +85,20 @@ async fn idle(root: &Path) -> Result<f64> {
     let mut server = Server::start(&paths, options).await?;
     server.submit_own_project().await?;
     server.start_scheduler();
-    tokio::time::sleep(SETTLE).await;
-    let (began, before) = (Instant::now(), processor_seconds()?);
-    tokio::time::sleep(IDLE).await;
-    let share = (processor_seconds()? - before) / began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    while share(PROBE).await? > SETTLED_SHARE {
+        anyhow::ensure!(began.elapsed() < LOAD_TIMEOUT, "the server does not become idle");
+    }
+    let share = share(IDLE).await?;
     server.stop().await?;
     Ok(share)
+}
+
+/// The share of one core that this process uses during an interval.
+async fn share(interval: Duration) -> Result<f64> {
+    let (began, before) = (Instant::now(), processor_seconds()?);
+    tokio::time::sleep(interval).await;
+    Ok((processor_seconds()? - before) / began.elapsed().as_secs_f64())
 }
 
 /// The processor time of this process, user and system, in seconds.

@@ -34,6 +34,7 @@ pub mod grants;
 pub mod jobs;
 pub mod ledger;
 pub mod lineage;
+mod load_files;
 pub mod loads;
 pub mod metrics;
 pub mod model_versions;

@@ -7,8 +7,11 @@ use perennial_core::state::{LoadEvent, LoadState};
 use crate::conn::{Conn, Tx};
 use crate::dataset_versions;
 use crate::error::{Error, Result};
+use crate::load_files;
 use crate::page::{NEWEST, Page, rows_for};
+use crate::query::{ListQuery, Query};
 use crate::row::{Record, Row};
+use crate::value::Value;
 
 impl Record for Load {
     const TABLE: &'static str = "loads";
@@ -21,7 +24,7 @@ impl Record for Load {
             dataset_id: row.get("dataset_id")?,
             origin: row.get("origin")?,
             origin_id: row.get("origin_id")?,
-            source_path: row.get("source_path")?,
+            files: Vec::new(),
             content_digest: row.get("content_digest")?,
             size_bytes: row.get("size_bytes")?,
             state: row.get("state")?,
@@ -69,7 +72,6 @@ pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
             load.dataset_id,
             load.origin,
             load.origin_id,
-            load.source_path,
             load.content_digest,
             load.size_bytes,
             load.state,
@@ -90,45 +92,65 @@ pub async fn insert(tx: &mut Tx, load: &Load) -> Result<()> {
         "load",
         load.id,
     )
-    .await
+    .await?;
+    load_files::insert(tx, load).await
 }
 
 /// A load; an error when there is none.
 pub async fn get(conn: &mut Conn, id: LoadId) -> Result<Load> {
+    let load = get_without_files(conn, id).await?;
+    load_files::attach_one(conn, load).await
+}
+
+/// A load without its files, of which there may be many.
+async fn get_without_files(conn: &mut Conn, id: LoadId) -> Result<Load> {
     conn.required(sql!("loads/get"), bind![id], "load", id).await
+}
+
+async fn all(conn: &mut Conn, query: ListQuery, values: &[Value<'_>]) -> Result<Vec<Load>> {
+    let loads = conn.all(query, values).await?;
+    load_files::attach(conn, loads).await
+}
+
+async fn optional(conn: &mut Conn, query: &Query, values: &[Value<'_>]) -> Result<Option<Load>> {
+    match conn.optional(query, values).await? {
+        Some(load) => Ok(Some(load_files::attach_one(conn, load).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Loads of a dataset, newest first.
 pub async fn list(conn: &mut Conn, dataset_id: DatasetId, after: Option<&str>, limit: u32) -> Result<Page<Load>> {
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let values = bind![dataset_id, after, rows];
-    let items = conn.all(list_sql!("loads/list"), values).await?;
+    let items = all(conn, list_sql!("loads/list"), values).await?;
     Ok(Page::cut(items, limit, |item: &Load| item.id.to_string()))
 }
 
 /// Loads of a dataset that are staged, held or being committed, oldest first.
 pub async fn list_open(conn: &mut Conn, dataset_id: DatasetId) -> Result<Vec<Load>> {
-    conn.all(list_sql!("loads/list_open"), bind![dataset_id]).await
+    all(conn, list_sql!("loads/list_open"), bind![dataset_id]).await
 }
 
 /// The latest load of every dataset of a project, by the dataset's name.
 pub async fn list_latest(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Load>> {
-    conn.all(list_sql!("loads/list_latest"), bind![project_id]).await
+    all(conn, list_sql!("loads/list_latest"), bind![project_id]).await
 }
 
 /// Loads of a dataset whose rows set aside count: they are held or committed. Newest first.
 pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) -> Result<Vec<Load>> {
-    conn.all(list_sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
+    all(conn, list_sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
 }
 
-/// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows still lie staged.
+/// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows are in the staging
+/// area.
 pub async fn list_open_everywhere(conn: &mut Conn) -> Result<Vec<Load>> {
-    conn.all(list_sql!("loads/list_open_everywhere"), bind![]).await
+    all(conn, list_sql!("loads/list_open_everywhere"), bind![]).await
 }
 
-/// The newest load of a path that did not fail.
-pub async fn find_by_path(conn: &mut Conn, dataset_id: DatasetId, source_path: &str) -> Result<Option<Load>> {
-    conn.optional(sql!("loads/find_by_path"), bind![dataset_id, source_path]).await
+/// The newest load that a file was part of and that did not fail.
+pub async fn find_by_path(conn: &mut Conn, dataset_id: DatasetId, path: &str) -> Result<Option<Load>> {
+    optional(conn, sql!("loads/find_by_path"), bind![dataset_id, path]).await
 }
 
 /// The committed load that a step run, log segment or request brought.
@@ -138,23 +160,23 @@ pub async fn find_committed_by_origin(
     origin: LoadOrigin,
     origin_id: &str,
 ) -> Result<Option<Load>> {
-    conn.optional(sql!("loads/find_committed_by_origin"), bind![dataset_id, origin, origin_id]).await
+    optional(conn, sql!("loads/find_committed_by_origin"), bind![dataset_id, origin, origin_id]).await
 }
 
 /// The load that made a version of a dataset; `None` for one that no load made.
 pub async fn find_by_number(conn: &mut Conn, dataset_id: DatasetId, number: i64) -> Result<Option<Load>> {
-    conn.optional(sql!("loads/find_by_number"), bind![dataset_id, number]).await
+    optional(conn, sql!("loads/find_by_number"), bind![dataset_id, number]).await
 }
 
 /// The load that arrived last on the project clock; the freshness of the source depends on it.
 pub async fn find_latest_arrival(conn: &mut Conn, dataset_id: DatasetId) -> Result<Option<Load>> {
-    conn.optional(sql!("loads/find_latest_arrival"), bind![dataset_id]).await
+    optional(conn, sql!("loads/find_latest_arrival"), bind![dataset_id]).await
 }
 
 /// Applies an event other than the commit to a load; returns the new state. The message of the old state is removed,
 /// unless a commit begins.
 pub async fn apply(tx: &mut Tx, id: LoadId, event: LoadEvent, message: Option<&str>, at_ms: i64) -> Result<LoadState> {
-    let Load { state, message: old_message, .. } = get(tx, id).await?;
+    let Load { state, message: old_message, .. } = get_without_files(tx, id).await?;
     let next = state.transition(event)?;
     let settled_ms = next.is_settled().then_some(at_ms);
     let message = message.or(old_message.as_deref().filter(|_| event == LoadEvent::Begin));
@@ -208,7 +230,7 @@ pub async fn commit(
     set_aside: u64,
     at_ms: i64,
 ) -> Result<()> {
-    let state = get(tx, id).await?.state;
+    let state = get_without_files(tx, id).await?.state;
     let next = state.transition(LoadEvent::Commit)?;
     dataset_versions::insert(tx, version).await?;
     let values = bind![id, state, next, version.number, passing, set_aside, at_ms];

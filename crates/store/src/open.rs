@@ -22,18 +22,20 @@ use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
 /// The migrations of each database: number, what it does, its statements. A server takes the lease before it migrates, so
 /// no migration changes the table `servers`.
-const SQLITE: [(i64, &str, &str); 5] = [
+const SQLITE: [(i64, &str, &str); 6] = [
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/sqlite/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/sqlite/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/sqlite/0004_run_contents.sql")),
+    (6, "load files", include_str!("../migrations/sqlite/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 5] = [
+const POSTGRES: [(i64, &str, &str); 6] = [
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/postgres/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/postgres/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/postgres/0004_run_contents.sql")),
+    (6, "load files", include_str!("../migrations/postgres/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
 ];
 

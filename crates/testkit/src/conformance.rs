@@ -2,3 +2,4 @@
 
 pub mod data;
 pub mod runner;
+pub mod source;

@@ -2,6 +2,7 @@
 
 mod data;
 mod runner;
+mod source;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use crate::models::TestModel;
 
 pub use data::{Call, FakeData};
 pub use runner::{FakeCluster, FakeRunner};
+pub use source::FakeSource;
 
 /// The trainers a project file may name.
 pub static TRAINERS: LazyLock<Vec<TrainerSpec>> =

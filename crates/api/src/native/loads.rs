@@ -57,12 +57,13 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(load: datasets::Load, dataset: String) -> Self {
+        let source_path = (!load.files.is_empty()).then(|| load.paths().collect::<Vec<_>>().join("\n"));
         Self {
             id: load.id.to_string(),
             dataset,
             origin: load.origin.as_str(),
             origin_id: load.origin_id,
-            source_path: load.source_path,
+            source_path,
             content_digest: load.content_digest,
             size_bytes: load.size_bytes,
             state: load.state.as_str(),
@@ -131,7 +132,8 @@ async fn reject(
     Path((_, id)): Path<(ProjectName, LoadId)>,
 ) -> Result<Json<Done>, HttpError> {
     let (load, dataset) = state.app.ingest.reject_load(&caller, &project, id).await?;
-    let from = load.source_path.map(|paths| format!(" from {}", paths.replace('\n', ", "))).unwrap_or_default();
+    let paths: Vec<&str> = load.paths().collect();
+    let from = if paths.is_empty() { String::new() } else { format!(" from {}", paths.join(", ")) };
     let message = format!(
         "load `{id}`{from} is discarded: none of its {} rows enters `{}` unless the file changes",
         load.arrived, dataset.name

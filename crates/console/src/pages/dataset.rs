@@ -54,8 +54,8 @@ impl Page {
     }
 
     fn file(load: &Load) -> String {
-        load.source_path
-            .clone()
+        (!load.files.is_empty())
+            .then(|| load.paths().collect::<Vec<_>>().join("\n"))
             .or_else(|| load.origin_id.as_deref().map(format::short))
             .unwrap_or_else(|| load.origin.as_str().to_owned())
     }

@@ -8,8 +8,8 @@ use perennial_core::calendar::Window;
 use perennial_core::cause::{Cause, TriggerEvent};
 use perennial_core::entity::{
     Alert, AlertSubject, CheckResult, Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Endpoint, Load,
-    LoadOrigin, MonitorResult, MonitorResultKind, PipelineKind, PipelineOptions, PipelineRun, Profile, Promotion,
-    PromotionKind, StepOutput, StepOutputKind, StepRun,
+    LoadFile, LoadOrigin, MonitorResult, MonitorResultKind, PipelineKind, PipelineOptions, PipelineRun, Profile,
+    Promotion, PromotionKind, StepOutput, StepOutputKind, StepRun,
 };
 use perennial_core::id::{AlertId, DatasetId, EvidenceId, LoadId, ModelId, PipelineRunId, PromotionId, StepRunId};
 use perennial_core::ledger::{Chain, Record};
@@ -198,7 +198,11 @@ impl Rows {
                 dataset_id: id,
                 origin: LoadOrigin::File,
                 origin_id: None,
-                source_path: Some(format!("{text}-{number}.parquet")),
+                files: vec![LoadFile {
+                    path: format!("{text}-{number}.parquet"),
+                    position: None,
+                    content_digest: Some("cd".repeat(32)),
+                }],
                 content_digest: Some("cd".repeat(32)),
                 size_bytes: Some(1_234_567),
                 state: if is_held { LoadState::Held } else { LoadState::Committed },

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::DatasetVersion;
 use crate::cause::ChangeCause;
 use crate::id::{DatasetId, LoadId, ProjectId};
+use crate::port::source::Position;
 use crate::state::LoadState;
 use crate::text_enum::text_enum;
 
@@ -41,11 +42,12 @@ pub struct Load {
     pub origin: LoadOrigin,
     /// Identity of its origin: step run id, log segment or request id.
     pub origin_id: Option<String>,
-    /// The file's path, relative to the source's root.
-    pub source_path: Option<String>,
-    /// BLAKE3 of the file's content, hex.
+    /// The parts of the source that it came from: the files, ordered by path. None for the rows of a step or of a
+    /// prediction log.
+    pub files: Vec<LoadFile>,
+    /// Digest of the content of its files, hex: BLAKE3 of the one file, or of the digests of all.
     pub content_digest: Option<String>,
-    /// The file's size.
+    /// The size of its files together.
     pub size_bytes: Option<u64>,
     /// Its state.
     pub state: LoadState,
@@ -75,6 +77,24 @@ pub struct Load {
     pub project_ms: i64,
     /// Wall clock when it was held, committed, replaced or failed.
     pub settled_ms: Option<i64>,
+}
+
+impl Load {
+    /// The paths of its files.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.path.as_str())
+    }
+}
+
+/// A part of a source that a load came from, with the identity of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadFile {
+    /// The file's path, relative to the source's root; the table or the partition of another source.
+    pub path: String,
+    /// The position of the source after these rows; unknown for loads of early versions.
+    pub position: Option<Position>,
+    /// The identity of the rows: BLAKE3 of a file's content, hex. Unknown for some loads of early versions.
+    pub content_digest: Option<String>,
 }
 
 /// A commit in progress: everything needed to finish it after an interruption.

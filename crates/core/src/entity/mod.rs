@@ -46,7 +46,7 @@ pub use evidence::Evidence;
 pub use experiment::{Experiment, NewExperiment, Tag};
 pub use grant::{Grant, GrantScope};
 pub use job::{Job, JobClaim, JobClock, JobLease, NewJob, RetryPolicy};
-pub use load::{Load, LoadIntent, LoadOrigin};
+pub use load::{Load, LoadFile, LoadIntent, LoadOrigin};
 pub use metric_point::MetricPoint;
 pub use model_version::ModelVersion;
 pub use monitor_result::{MonitorReference, MonitorResult, MonitorResultKind};

@@ -4,4 +4,5 @@ pub mod data;
 pub mod model;
 pub mod prediction;
 pub mod runner;
+pub mod source;
 pub mod training;

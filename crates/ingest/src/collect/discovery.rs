@@ -1,22 +1,20 @@
-//! Finds the files of a source that have to be loaded. The content of a file decides; its size, time and tag only avoid
-//! reading it.
+//! Finds the files of a source that have to be loaded. The content of a file decides; its position (size, time and tag)
+//! only avoids reading it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
 use perennial_config::{Batch, Dataset as Declared, OnChange};
-use perennial_core::entity::{Dataset, Load, LoadOrigin, SourceFileRecord};
+use perennial_core::entity::{Dataset, Load, SourceFileRecord};
 use perennial_core::id::LoadId;
-use perennial_core::port::data::{FilesSource, Mode, SourceFile};
+use perennial_core::port::data::{Mode, SourceFile};
+use perennial_core::port::source::{Batch as SourceBatch, Poll, Source};
 use perennial_core::state::LoadState;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{loads, source_files};
 
+use crate::file_source::FileSource;
 use crate::loads::{LoadFiles, find_replaced};
 use perennial_kernel::Kernel;
-
-/// Loads read from the store at once.
-const LOADS_PER_PAGE: u32 = 1_000;
 
 /// Files that become one load.
 pub(super) struct FileBatch {
@@ -40,20 +38,19 @@ impl FileBatch {
         self.files.iter().map(|file| file.path.clone()).collect()
     }
 
-    /// The files with the size, time and tag that they had when they were compared.
-    pub(super) fn source_files(&self) -> Vec<SourceFile> {
-        let files = self.files.iter().map(|file| SourceFile {
-            path: file.path.clone(),
-            size_bytes: file.size_bytes,
-            modified_ns: file.modified_ns.map(i128::from),
-            etag: file.etag.clone(),
+    /// The files at the positions that they had when they were compared.
+    pub(super) fn batches(&self) -> Vec<SourceBatch> {
+        let batches = self.files.iter().map(|file| SourceBatch {
+            part: file.path.clone(),
+            after: None,
+            position: FileSource::position_of(file),
+            size_bytes: Some(file.size_bytes),
         });
-        files.collect()
+        batches.collect()
     }
 
     pub(super) fn into_load_files(self) -> LoadFiles {
         LoadFiles {
-            paths: self.paths().join("\n"),
             digest: digest_of(self.files.iter().map(|file| file.content_digest.as_str())),
             size_bytes: self.files.iter().map(|file| file.size_bytes).sum(),
             records: self.files,
@@ -71,8 +68,8 @@ pub(super) struct Discovery {
     pub(super) listing: Listing,
 }
 
-/// The files of a source, ordered by path.
-pub(super) struct Listing(Vec<SourceFile>);
+/// The paths of the files of a source, ordered.
+pub(super) struct Listing(Vec<String>);
 
 impl Listing {
     /// Whether the source has no file at all.
@@ -82,8 +79,7 @@ impl Listing {
 
     /// Whether the source has one of the files of a load.
     pub(super) fn has_any_of(&self, load: &Load) -> bool {
-        let is_listed = |path: &str| self.0.binary_search_by(|file| file.path.as_str().cmp(path)).is_ok();
-        load.source_path.iter().flat_map(|paths| paths.lines()).any(is_listed)
+        load.paths().any(|path| self.0.binary_search_by(|listed| listed.as_str().cmp(path)).is_ok())
     }
 }
 
@@ -100,18 +96,19 @@ fn digest_of<'a>(contents: impl Iterator<Item = &'a str>) -> String {
 /// has changed is updated in the stat cache.
 pub(super) async fn discover(
     kernel: &Kernel,
-    source: &FilesSource,
+    source: &FileSource<'_>,
     declared: &Declared,
     dataset: &Dataset,
 ) -> Result<Discovery> {
-    let files = kernel.data().list(source).await?.files;
     let known = source_files::list(&mut *kernel.store().read().await?, dataset.id).await?;
-    let known = known.into_iter().map(|file| (file.path.clone(), file)).collect();
-    let mut scan = Scan { kernel, source, declared, dataset, known, batch_loads: None, digests: HashMap::new() };
+    let known: BTreeMap<_, _> = known.into_iter().map(|file| (file.path.clone(), file)).collect();
+    let positions = known.iter().map(|(path, file)| (path.clone(), FileSource::position_of(file))).collect();
+    let Poll { parts, batches: offered } = source.poll(&positions).await?;
+    let mut scan = Scan { kernel, source, declared, dataset, known, digests: HashMap::new() };
     let (mut new, mut changed): (Vec<SourceFileRecord>, BTreeMap<LoadId, Load>) = Default::default();
     let mut refused = Vec::new();
-    for file in &files {
-        let status = match scan.classify(file).await {
+    for batch in &offered {
+        let status = match scan.classify(batch).await {
             Ok(status) => status,
             // Where rows are only added, an unreadable file does not affect the others.
             Err(error)
@@ -123,14 +120,14 @@ pub(super) async fn discover(
         };
         match status {
             FileStatus::Known => {}
-            FileStatus::Refused(error) => refused.push((file.path.clone(), error)),
+            FileStatus::Refused(error) => refused.push((batch.part.clone(), error)),
             FileStatus::New(record) => new.push(record),
             FileStatus::Changed(load) => drop(changed.insert(load.id, *load)),
         }
     }
     let mut batches = Vec::new();
     for load in changed.into_values() {
-        batches.push(scan.reload(&files, &load).await?);
+        batches.push(scan.reload(&offered, &parts, &load).await?);
     }
     match declared.source.batch {
         Batch::File => batches.extend(new.into_iter().map(|file| FileBatch::new(vec![file]))),
@@ -138,7 +135,7 @@ pub(super) async fn discover(
         Batch::All => batches.push(FileBatch::new(new)),
     }
     batches.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(Discovery { batches, refused, listing: Listing(files) })
+    Ok(Discovery { batches, refused, listing: Listing(parts) })
 }
 
 /// Whether an error means that a file could not be read.
@@ -161,24 +158,20 @@ enum FileStatus {
 /// One pass over the files of a source.
 struct Scan<'a> {
     kernel: &'a Kernel,
-    source: &'a FilesSource,
+    source: &'a FileSource<'a>,
     declared: &'a Declared,
     dataset: &'a Dataset,
     /// The stat cache, by path.
     known: BTreeMap<String, SourceFileRecord>,
-    /// The latest batch load that each path was part of; read when first needed.
-    batch_loads: Option<HashMap<String, Arc<Load>>>,
     /// Digests of the files read in this pass.
     digests: HashMap<String, String>,
 }
 
 impl Scan<'_> {
-    async fn classify(&mut self, file: &SourceFile) -> Result<FileStatus> {
-        if self.find_unchanged(file).is_some() {
-            return Ok(FileStatus::Known);
-        }
-        let record = self.record(file).await?;
-        let Some(before) = self.find_load(&file.path).await? else { return Ok(FileStatus::New(record)) };
+    /// What has to be done with a file that is not at its known position.
+    async fn classify(&mut self, batch: &SourceBatch) -> Result<FileStatus> {
+        let record = self.record(batch).await?;
+        let Some(before) = self.find_load(&batch.part).await? else { return Ok(FileStatus::New(record)) };
         if self.has_content_of(&before, &record).await? {
             let record = SourceFileRecord { load_id: Some(before.id), ..record };
             self.kernel
@@ -198,33 +191,25 @@ impl Scan<'_> {
                 ErrorCode::FileChanged,
                 format!(
                     "file `{}` of dataset `{}` was loaded before and has other content now",
-                    file.path, self.dataset.name
+                    batch.part, self.dataset.name
                 ),
             )
             .with_hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"),
         ))
     }
 
-    /// The stat cache entry of a file whose size, time and tag are unchanged.
-    fn find_unchanged(&self, file: &SourceFile) -> Option<&SourceFileRecord> {
-        let modified_ns = file.modified_ns.and_then(|ns| i64::try_from(ns).ok());
-        self.known.get(&file.path).filter(|record| {
-            record.size_bytes == file.size_bytes
-                && record.modified_ns == modified_ns
-                && record.etag == file.etag
-                && (modified_ns.is_some() || file.etag.is_some())
-        })
-    }
-
     /// A new stat cache entry of a file, with the digest of its content.
-    async fn record(&mut self, file: &SourceFile) -> Result<SourceFileRecord> {
+    async fn record(&mut self, batch: &SourceBatch) -> Result<SourceFileRecord> {
+        let SourceFile { path, size_bytes, modified_ns, etag } = FileSource::file_of(batch)?;
+        let content_digest = self.source.identify(batch).await?;
+        self.digests.insert(path.clone(), content_digest.clone());
         Ok(SourceFileRecord {
             dataset_id: self.dataset.id,
-            path: file.path.clone(),
-            size_bytes: file.size_bytes,
-            modified_ns: file.modified_ns.and_then(|ns| i64::try_from(ns).ok()),
-            etag: file.etag.clone(),
-            content_digest: self.digest(&file.path).await?,
+            path,
+            size_bytes,
+            modified_ns: modified_ns.and_then(|ns| i64::try_from(ns).ok()),
+            etag,
+            content_digest,
             load_id: None,
             seen_ms: self.kernel.services.clock.wall_ms(),
         })
@@ -234,7 +219,7 @@ impl Scan<'_> {
         if let Some(digest) = self.digests.get(path) {
             return Ok(digest.clone());
         }
-        let digest = self.kernel.data().fingerprint(self.source, path).await?;
+        let digest = self.kernel.data().fingerprint(self.source.source, path).await?;
         self.digests.insert(path.to_owned(), digest.clone());
         Ok(digest)
     }
@@ -248,54 +233,22 @@ impl Scan<'_> {
                 return Ok(Some(load));
             }
         }
-        let single = loads::find_by_path(&mut reader, self.dataset.id, path).await?;
-        drop(reader);
-        if self.declared.source.batch == Batch::File {
-            return Ok(single);
-        }
-        let batch = self.batch_loads().await?.get(path).map(|load| Load::clone(load));
-        Ok(single.into_iter().chain(batch).max_by_key(|load| load.id))
+        Ok(loads::find_by_path(&mut reader, self.dataset.id, path).await?)
     }
 
-    async fn batch_loads(&mut self) -> Result<&HashMap<String, Arc<Load>>> {
-        if self.batch_loads.is_none() {
-            let mut by_path = HashMap::new();
-            let mut after = None;
-            loop {
-                let mut reader = self.kernel.store().read().await?;
-                let page = loads::list(&mut reader, self.dataset.id, after.as_deref(), LOADS_PER_PAGE).await?;
-                for load in page.items {
-                    if load.origin != LoadOrigin::Batch || load.state == LoadState::Failed {
-                        continue;
-                    }
-                    let load = Arc::new(load);
-                    for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
-                        // The list begins with the latest load.
-                        by_path.entry(path.to_owned()).or_insert_with(|| load.clone());
-                    }
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            self.batch_loads = Some(by_path);
-        }
-        Ok(self.batch_loads.get_or_insert_default())
-    }
-
-    /// Whether a file has the content that it had in `load`. A load of several files stores only the digest of all of
-    /// them; the content of each is in the stat cache or, without its entry, in the file.
+    /// Whether a file has the content that it had in `load`. Some loads of early versions store only the digest of all
+    /// their files together; the content of each is then in the stat cache or, without its entry, in the file.
     async fn has_content_of(&mut self, load: &Load, now: &SourceFileRecord) -> Result<bool> {
         let cached = |known: &BTreeMap<String, SourceFileRecord>, path: &str| {
             let record = known.get(path).filter(|record| record.load_id == Some(load.id));
             record.map(|record| record.content_digest.clone())
         };
-        if let Some(content) = cached(&self.known, &now.path) {
+        let stored = load.files.iter().find(|file| file.path == now.path).and_then(|file| file.content_digest.clone());
+        if let Some(content) = stored.or_else(|| cached(&self.known, &now.path)) {
             return Ok(content == now.content_digest);
         }
         let mut contents = Vec::new();
-        for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
+        for path in load.paths() {
             match cached(&self.known, path) {
                 Some(content) => contents.push(content),
                 None => match self.digest(path).await {
@@ -309,15 +262,17 @@ impl Scan<'_> {
     }
 
     /// All files of a load of which one has changed: they were loaded together and are loaded together again.
-    async fn reload(&mut self, files: &[SourceFile], load: &Load) -> Result<FileBatch> {
-        let paths: HashSet<&str> = load.source_path.iter().flat_map(|paths| paths.lines()).collect();
+    async fn reload(&mut self, offered: &[SourceBatch], parts: &[String], load: &Load) -> Result<FileBatch> {
+        let paths: HashSet<&str> = load.paths().collect();
         let mut records = Vec::new();
-        for file in files.iter().filter(|file| paths.contains(file.path.as_str())) {
-            let unchanged = self.find_unchanged(file).cloned();
-            records.push(match unchanged {
-                Some(record) => record,
-                None => self.record(file).await?,
-            });
+        for path in parts.iter().filter(|path| paths.contains(path.as_str())) {
+            let batch = offered.binary_search_by(|batch| batch.part.cmp(path)).ok().map(|index| &offered[index]);
+            // A file without a batch is at its known position.
+            if let Some(batch) = batch {
+                records.push(self.record(batch).await?);
+            } else if let Some(unchanged) = self.known.get(path) {
+                records.push(unchanged.clone());
+            }
         }
         let mut batch = FileBatch::new(records);
         if matches!(load.state, LoadState::Held | LoadState::Rejected) {

@@ -189,7 +189,7 @@ fn edges(dataset: &Dataset, load: &Load, version: &DatasetVersion) -> Vec<(Node,
     let (node, load_node) = (version_node(version), Node { kind: NodeKind::Load, id: load.id.to_string() });
     let mut edges = vec![(load_node.clone(), node.clone())];
     let digest = load.content_digest.as_deref().unwrap_or_default();
-    for path in load.source_path.iter().flat_map(|paths| paths.lines()) {
+    for path in load.paths() {
         let id = format!("{}/{path}@{digest}", dataset.name);
         edges.push((Node { kind: NodeKind::SourceFile, id }, load_node.clone()));
     }

@@ -71,7 +71,7 @@ pub(super) async fn hold(
 
 /// ` from a.csv, b.csv …`: the first files of a load; empty for a load of no files.
 fn from_files(load: &Load) -> String {
-    let paths: Vec<&str> = load.source_path.iter().flat_map(|paths| paths.lines()).collect();
+    let paths: Vec<&str> = load.paths().collect();
     if paths.is_empty() { String::new() } else { format!(" from {}", first_few(&paths, PATHS_SHOWN_MAX, " files")) }
 }
 

@@ -75,7 +75,7 @@ async fn was_never_committed(kernel: &Kernel, dataset: &Dataset, intent: &LoadIn
 async fn abandon(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error) -> Result<()> {
     tracing::warn!(load.id = %load.id, error = error.chain(), "the commit of a load cannot be finished; its rows are loaded again");
     let message = format!("its commit could not be finished: {}", error.message());
-    let paths: Vec<String> = load.source_path.iter().flat_map(|paths| paths.lines()).map(str::to_owned).collect();
+    let paths: Vec<String> = load.paths().map(str::to_owned).collect();
     let at_ms = kernel.services.clock.wall_ms();
     kernel
         .store()

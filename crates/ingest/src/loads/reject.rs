@@ -33,7 +33,7 @@ impl Ingest {
         let _collecting = state.collecting.lock().await;
         let kernel = &caller.kernel;
         let load = get_held(caller, project, id).await?;
-        if load.source_path.is_none() {
+        if load.files.is_empty() {
             return Err(wrong_state(format!("load `{id}` is the result of a step, which would produce it again"))
                 .with_hint("change the step or the checks of its dataset, or accept the load"));
         }

@@ -2,7 +2,7 @@
 
 use perennial_core::cause::ChangeCause;
 use perennial_core::clock::Instant;
-use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadOrigin, SourceFileRecord};
+use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadFile, LoadOrigin, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, StageRequest, Staged};
 use perennial_core::schema::Schema;
@@ -12,6 +12,7 @@ use perennial_store::{dataset_versions, loads};
 use serde_json::json;
 
 use crate::checks::Check;
+use crate::file_source::FileSource;
 use crate::snapshot::DatasetAtVersion;
 use perennial_kernel::{Caller, Kernel};
 
@@ -41,14 +42,24 @@ pub struct LoadRequest {
 
 /// The source files of a load.
 pub struct LoadFiles {
-    /// Their paths, one a line.
-    pub paths: String,
     /// Digest of their content.
     pub digest: String,
     /// Bytes of all of them.
     pub size_bytes: u64,
     /// The stat cache entry of each file.
     pub records: Vec<SourceFileRecord>,
+}
+
+impl LoadFiles {
+    /// The files, with the position and the identity of their rows.
+    fn parts(&self) -> Vec<LoadFile> {
+        let parts = self.records.iter().map(|record| LoadFile {
+            path: record.path.clone(),
+            position: Some(FileSource::position_of(record)),
+            content_digest: Some(record.content_digest.clone()),
+        });
+        parts.collect()
+    }
 }
 
 /// A load that is about to be staged.
@@ -60,7 +71,7 @@ pub(super) fn new_load(caller: &Caller, dataset: &Dataset, request: &LoadRequest
         dataset_id: dataset.id,
         origin: request.origin,
         origin_id: request.origin_id.clone(),
-        source_path: files.map(|files| files.paths.clone()),
+        files: files.map(LoadFiles::parts).unwrap_or_default(),
         content_digest: files.map(|files| files.digest.clone()),
         size_bytes: files.map(|files| files.size_bytes),
         state: LoadState::Staged,

@@ -26,16 +26,17 @@ pub(super) async fn is_unchanged(
     }
     let is_base =
         |change| content_after(dataset, Some(base), staged, change).is_ok_and(|after| after.digest == base.digest);
-    if !report.is_held() {
-        return Ok(is_base(&staged.change));
-    }
-    if !is_base(&staged.change) && !is_base(&staged.change_all) {
+    let is_same = is_base(&staged.change) || (report.is_held() && is_base(&staged.change_all));
+    if !is_same {
         return Ok(false);
     }
     let mut reader = kernel.store().read().await?;
-    let Some(load) = loads::find_by_number(&mut reader, base.dataset_id, base.number).await? else {
-        return Ok(false);
-    };
+    let load = loads::find_by_number(&mut reader, base.dataset_id, base.number).await?;
+    if !report.is_held() {
+        // Quarantined rows are compared by nothing but their number: where there are any, they may differ.
+        return Ok(staged.quarantined.is_empty() && load.is_none_or(|load| load.set_aside == 0));
+    }
+    let Some(load) = load else { return Ok(false) };
     let results = check_results::list(&mut reader, load.id).await?;
     let failed = |result: &CheckResult| result.severity == Severity::Error && result.verdict != Verdict::Pass;
     let was_accepted = |name: &str| results.iter().any(|result| result.name == name && failed(result));
@@ -57,9 +58,7 @@ pub(super) async fn record_unchanged(
     let load = loads::find_by_number(&mut *kernel.store().read().await?, base.dataset_id, base.number).await?;
     for file in &mut files {
         // Another file may hold the same rows: an entry names a load of its own file only.
-        let own = load.as_ref().filter(|load| {
-            load.source_path.as_deref().is_some_and(|paths| paths.lines().any(|path| path == file.path))
-        });
+        let own = load.as_ref().filter(|load| load.paths().any(|path| path == file.path));
         file.load_id = own.map(|load| load.id);
     }
     let replaced = held.zip(load.map(|load| load.id));

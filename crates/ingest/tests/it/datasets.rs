@@ -28,7 +28,7 @@ async fn versions_and_loads_are_listed_latest_first_by_page() {
     assert_eq!(rest.items.iter().map(|version| version.number).collect::<Vec<_>>(), [1]);
     let page = datasets::loads(&caller, &test.project, &flown, None, 2).await.unwrap();
     let rest = datasets::loads(&caller, &test.project, &flown, page.next.as_deref(), 2).await.unwrap();
-    let paths = page.items.iter().chain(&rest.items).map(|load| load.source_path.as_deref().unwrap());
+    let paths = page.items.iter().chain(&rest.items).map(|load| load.files[0].path.as_str());
     assert_eq!(paths.collect::<Vec<_>>(), ["c.csv", "b.csv", "a.csv"]);
 }
 
@@ -48,8 +48,7 @@ async fn datasets_are_listed_with_their_latest_version() {
 async fn checks_are_grouped_by_load_latest_first() {
     let test = three_versions().await;
     let checks = datasets::checks(&test.test.system(), &test.project, &name("flown"), 2).await.unwrap();
-    let checks: Vec<_> =
-        checks.iter().map(|(load, results)| (load.source_path.as_deref().unwrap(), results.len())).collect();
+    let checks: Vec<_> = checks.iter().map(|(load, results)| (load.files[0].path.as_str(), results.len())).collect();
     assert_eq!(checks, [("c.csv", 1), ("b.csv", 1)]);
 }
 

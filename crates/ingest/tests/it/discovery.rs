@@ -13,8 +13,9 @@ fn source(declared: &str) -> String {
     FLOWN.replace("\"*.csv\"", &format!("\"*.csv\", {declared}"))
 }
 
-fn paths(loads: &[(perennial_core::name::DatasetName, Load)]) -> Vec<&str> {
-    loads.iter().map(|(_, load)| load.source_path.as_deref().unwrap_or_default()).collect()
+/// The paths of the files of loads; those of one load are joined by spaces.
+fn paths(loads: &[(perennial_core::name::DatasetName, Load)]) -> Vec<String> {
+    loads.iter().map(|(_, load)| load.paths().collect::<Vec<_>>().join(" ")).collect()
 }
 
 fn failures(collected: &Collected) -> Vec<ErrorCode> {
@@ -80,7 +81,10 @@ async fn a_committed_file_with_other_content_is_refused_and_does_not_affect_othe
     test.load("a.csv", "n\n1\n").await;
     test.offer(&[("a.csv", "n\n9\n10\n"), ("b.csv", "n\n2\n")]);
     let collected = test.collect().await;
-    assert_eq!((failures(&collected), paths(&collected.committed)), (vec![ErrorCode::FileChanged], vec!["b.csv"]));
+    assert_eq!(
+        (failures(&collected), paths(&collected.committed)),
+        (vec![ErrorCode::FileChanged], vec!["b.csv".to_owned()])
+    );
     let error = &collected.failed[0].1;
     assert_eq!(error.message(), "file `a.csv` of dataset `flown` was loaded before and has other content now");
     assert!(error.hint().unwrap().contains("on_change = \"replace\""), "{:?}", error.hint());
@@ -120,7 +124,10 @@ async fn a_broken_file_does_not_affect_others_where_rows_are_added() {
     let test = TestProject::start(FLOWN).await;
     test.offer(&[("a.csv", "n,v\n1,a\n2\n"), ("b.csv", "n,v\n3,b\n")]);
     let collected = test.collect().await;
-    assert_eq!((failures(&collected), paths(&collected.committed)), (vec![ErrorCode::SourceFile], vec!["b.csv"]));
+    assert_eq!(
+        (failures(&collected), paths(&collected.committed)),
+        (vec![ErrorCode::SourceFile], vec!["b.csv".to_owned()])
+    );
     assert!(test.test.data.staged_loads().is_empty());
 }
 
@@ -143,7 +150,7 @@ async fn a_source_that_cannot_be_listed_does_not_affect_other_datasets() {
 async fn all_new_files_are_one_load_in_a_batch() {
     let test = TestProject::start(&source("batch = \"all\"")).await;
     test.offer(&[("b.csv", "n\n2\n"), ("a.csv", "n\n1\n")]);
-    assert_eq!(paths(&test.collect().await.committed), ["a.csv\nb.csv"]);
+    assert_eq!(paths(&test.collect().await.committed), ["a.csv b.csv"]);
     test.offer(&[("c.csv", "n\n3\n")]);
     assert_eq!(paths(&test.collect().await.committed), ["c.csv"]);
     assert!(test.collect().await.is_idle());
@@ -191,7 +198,7 @@ async fn a_changed_file_of_a_batch_replaces_the_rows_of_the_whole_batch() {
     test.offer(&[("a.csv", "n\n1\n"), ("b.csv", "n\n2\n")]);
     test.collect().await;
     test.offer(&[("b.csv", "n\n3\n4\n"), ("c.csv", "n\n5\n")]);
-    assert_eq!(paths(&test.collect().await.committed), ["a.csv\nb.csv", "c.csv"]);
+    assert_eq!(paths(&test.collect().await.committed), ["a.csv b.csv", "c.csv"]);
     assert_eq!(test.values("SELECT n FROM flown ORDER BY n").await, "1 3 4 5");
 }
 
@@ -214,6 +221,23 @@ async fn pending_files_are_counted_and_nothing_is_loaded() {
     test.offer(&[("a.csv", "n\n11\n")]);
     let problem = "file `a.csv` of dataset `flown` was loaded before and has other content now";
     assert_eq!(pending().await, [format!("flown cannot be collected: {problem}")]);
+}
+
+#[tokio::test]
+async fn a_load_stores_its_files_with_their_positions_and_contents() {
+    let test = TestProject::start(&source("batch = \"all\"")).await;
+    test.offer(&[("b\nc.csv", "n\n2\n"), ("a.csv", "n\n1\n")]);
+    let collected = test.collect().await;
+    let files = &collected.committed[0].1.files;
+    assert_eq!(files, &test.loads("flown").await[0].files);
+    assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["a.csv", "b\nc.csv"]);
+    let digest = |content: &str| Some(blake3::hash(content.as_bytes()).to_hex().to_string());
+    assert_eq!(files[0].content_digest, digest("n\n1\n"));
+    assert!(files.iter().all(|file| file.position.is_some()));
+    uncache(&test, "a.csv").await;
+    test.test.data.take_fingerprinted();
+    assert!(test.collect().await.is_idle());
+    assert_eq!(test.test.data.take_fingerprinted(), ["a.csv"], "the contents of the other files are known");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod checks;
 mod columns;
 mod datasets;
 mod discovery;
+mod file_source;
 mod held;
 mod keys;
 mod predictions;

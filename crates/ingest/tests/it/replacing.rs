@@ -33,6 +33,20 @@ async fn the_same_rows_in_another_order_make_no_version() {
 }
 
 #[tokio::test]
+async fn rows_that_differ_only_in_the_quarantine_make_a_version() {
+    let most = "[checks.flown]\npositive = { that = \"n > 0\", at_least = 0.5 }\n";
+    let test = TestProject::start(&planes(most)).await;
+    let contents = ["n\n1\n2\n-1\n", "n\n1\n2\n-7\n", "n\n1\n2\n"];
+    for (content, set_aside) in contents.into_iter().zip([1, 1, 0]) {
+        let load = test.load("planes.csv", content).await;
+        assert_eq!((load.state, load.set_aside), (LoadState::Committed, set_aside), "{content:?}");
+    }
+    let digests: Vec<_> = test.versions("flown").await.into_iter().map(|version| version.digest).collect();
+    assert_eq!(digests.len(), 3);
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "the rows of the dataset are the same");
+}
+
+#[tokio::test]
 async fn new_content_replaces_a_held_load() {
     let test = TestProject::start(&planes(POSITIVE)).await;
     let held = test.load("planes.csv", "n\n-1\n").await;

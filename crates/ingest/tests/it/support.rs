@@ -77,7 +77,7 @@ impl TestProject {
         assert!(collected.failed.is_empty(), "{:?}", collected.failed);
         let mut loads = collected.committed.into_iter().chain(collected.held).map(|(_, load)| load);
         let load = loads.next().expect("the file is loaded");
-        assert_eq!(loads.next().map(|load| load.source_path), None, "only that file is loaded");
+        assert_eq!(loads.next().map(|load| load.files), None, "only that file is loaded");
         load
     }
 

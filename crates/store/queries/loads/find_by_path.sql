@@ -1,8 +1,8 @@
 SELECT
-    id, project_id, dataset_id, origin, origin_id, source_path, content_digest, size_bytes, state,
+    id, project_id, dataset_id, origin, origin_id, content_digest, size_bytes, state,
     arrived, passing, set_aside, reasons, staged, message, replaces, replaced_by, number, cause,
     wall_ms, project_ms, settled_ms
 FROM loads
-WHERE dataset_id = $1 AND source_path = $2 AND state <> 'failed'
+WHERE state <> 'failed' AND id IN (SELECT load_id FROM load_files WHERE dataset_id = $1 AND path = $2)
 ORDER BY id DESC
 LIMIT 1

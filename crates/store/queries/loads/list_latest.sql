@@ -1,6 +1,6 @@
 -- Bound: one load of each declared dataset.
 SELECT
-    l.id, l.project_id, l.dataset_id, l.origin, l.origin_id, l.source_path, l.content_digest, l.size_bytes, l.state,
+    l.id, l.project_id, l.dataset_id, l.origin, l.origin_id, l.content_digest, l.size_bytes, l.state,
     l.arrived, l.passing, l.set_aside, l.reasons, l.staged, l.message, l.replaces, l.replaced_by, l.number, l.cause,
     l.wall_ms, l.project_ms, l.settled_ms
 FROM datasets AS d

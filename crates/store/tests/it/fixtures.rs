@@ -2,12 +2,13 @@
 
 use perennial_core::cause::{Cause, ChangeCause};
 use perennial_core::entity::{
-    Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Experiment, Load, LoadIntent, LoadOrigin,
+    Dataset, DatasetKind, DatasetVersion, DatasetVersionOrigin, Experiment, Load, LoadFile, LoadIntent, LoadOrigin,
     NewExperiment, NewProject, NewRun, PipelineKind, PipelineOptions, PipelineRun, PrincipalKind, PrincipalRecord,
     Project, StepRun,
 };
 use perennial_core::id::{DatasetId, LoadId, PipelineRunId, PrincipalId, ProjectId, RunId, StepRunId};
 use perennial_core::port::data::Mode;
+use perennial_core::port::source::Position;
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::state::{LoadState, PipelineRunState, RunStatus, StepRunState};
 use perennial_store::{Store, datasets, experiments, pipeline_runs, projects};
@@ -52,7 +53,11 @@ pub(crate) fn load(dataset: &Dataset, path: &str) -> Load {
         dataset_id: dataset.id,
         origin: LoadOrigin::File,
         origin_id: None,
-        source_path: Some(path.to_owned()),
+        files: vec![LoadFile {
+            path: path.to_owned(),
+            position: Some(Position::new(format!("position in {path}"))),
+            content_digest: Some(format!("digest of {path}")),
+        }],
         content_digest: Some(format!("digest of {path}")),
         size_bytes: Some(7_041),
         state: LoadState::Staged,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use perennial_core::entity::{LoadFile, SourceFileRecord};
 use perennial_core::state::LoadState;
 use perennial_core::{Error as CoreError, ErrorCode};
-use perennial_store::{Error, Options, Store, alerts, loads, pipeline_runs, projects, tokens};
+use perennial_store::{Error, Options, Store, alerts, loads, pipeline_runs, projects, source_files, tokens};
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
 use crate::db::{Db, on_both, write_tx};
@@ -77,7 +78,7 @@ async fn the_migrations_have_the_same_names_for_both_databases() {
     assert_eq!(names("sqlite"), names("postgres"));
 }
 
-on_both! { a_discarded_load_of_an_earlier_version_is_rejected }
+on_both! { a_discarded_load_of_an_earlier_version_is_rejected, the_paths_of_an_earlier_version_become_files }
 
 /// Sets a load to the state of an earlier version, and takes back the migration that renames the state.
 const BEFORE_REJECTED: &str = "UPDATE loads SET state = 'discarded'; DELETE FROM _sqlx_migrations WHERE version = 2;";
@@ -92,6 +93,58 @@ async fn a_discarded_load_of_an_earlier_version_is_rejected(db: &Db) {
     let again = Store::open(&db.url, Options::default()).await.unwrap();
     let found = loads::get(&mut again.read().await.unwrap(), one.id).await.unwrap();
     assert_eq!(found.state, LoadState::Rejected);
+    again.close().await.unwrap();
+}
+
+/// Takes back the migration that stores the files of loads in a table.
+const BEFORE_LOAD_FILES: &str = "DROP TABLE load_files; ALTER TABLE loads ADD COLUMN source_path TEXT; \
+    CREATE INDEX loads_by_path ON loads (dataset_id, source_path, id); DELETE FROM _sqlx_migrations WHERE version = 6;";
+
+/// One path, and three in one text.
+const PATHS: &str = "UPDATE loads SET source_path = 'in/a.csv' WHERE content_digest = 'digest of a'; \
+    UPDATE loads SET source_path = 'in/back\\slash''\\u001f.csv\nin/é \"1\".csv\nin/z.csv' WHERE content_digest = 'digest of b';";
+
+async fn the_paths_of_an_earlier_version_become_files(db: &Db) {
+    let project = project(&db.store, "shops").await;
+    let dataset = dataset(&db.store, project.id, "stock").await;
+    let [single, several, step] = [load(&dataset, "a"), load(&dataset, "b"), load(&dataset, "c")];
+    for load in [&single, &several, &step] {
+        let inserted = load.clone();
+        write_tx!(db.store, tx => { Ok(loads::insert(tx, &inserted).await?) }).unwrap();
+    }
+    let cached = SourceFileRecord {
+        dataset_id: dataset.id,
+        path: "in/é \"1\".csv".to_owned(),
+        size_bytes: 1,
+        modified_ns: None,
+        etag: None,
+        content_digest: "digest of one".to_owned(),
+        load_id: Some(several.id),
+        seen_ms: NOW,
+    };
+    write_tx!(db.store, tx => { Ok(source_files::upsert(tx, &cached).await?) }).unwrap();
+    db.execute(BEFORE_LOAD_FILES).await;
+    db.execute(PATHS).await;
+    let again = Store::open(&db.url, Options::default()).await.unwrap();
+    let mut reader = again.read().await.unwrap();
+    let file = |path: &str, digest: Option<&str>| LoadFile {
+        path: path.to_owned(),
+        position: None,
+        content_digest: digest.map(str::to_owned),
+    };
+    let files = loads::get(&mut reader, single.id).await.unwrap().files;
+    assert_eq!(files, [file("in/a.csv", Some("digest of a"))]);
+    let files = loads::get(&mut reader, several.id).await.unwrap().files;
+    let expected = [
+        file("in/back\\slash'\\u001f.csv", None),
+        file("in/é \"1\".csv", Some("digest of one")),
+        file("in/z.csv", None),
+    ];
+    assert_eq!(files, expected);
+    assert_eq!(loads::get(&mut reader, step.id).await.unwrap().files, []);
+    let found = loads::find_by_path(&mut reader, dataset.id, "in/z.csv").await.unwrap();
+    assert_eq!(found.map(|load| load.id), Some(several.id));
+    drop(reader);
     again.close().await.unwrap();
 }
 

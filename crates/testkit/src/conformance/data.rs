@@ -7,6 +7,7 @@ mod request;
 
 pub use cases::*;
 use perennial_core::port::data::DataEngine;
+pub(super) use request::accepted;
 
 /// An engine under test, with a source of files.
 pub trait EngineUnderTest {

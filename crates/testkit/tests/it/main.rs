@@ -4,3 +4,4 @@
 
 mod data;
 mod runner;
+mod source;

@@ -1,6 +1,6 @@
 //! Partial states that a kill leaves only at rare moments, created directly in the store.
 
-use perennial_core::entity::{Load, LoadOrigin};
+use perennial_core::entity::{Load, LoadFile, LoadOrigin};
 use perennial_core::id::LoadId;
 use perennial_core::state::LoadState;
 use perennial_store::{Options, Store, datasets, loads, projects};
@@ -28,7 +28,7 @@ fn stage_and_die(place: &Place, day: u64, replaces: Option<LoadId>) {
             dataset_id: dataset.id,
             origin: LoadOrigin::File,
             origin_id: None,
-            source_path: Some(path(day)),
+            files: vec![LoadFile { path: path(day), position: None, content_digest: None }],
             content_digest: Some(blake3::hash(&file).to_hex().to_string()),
             size_bytes: Some(file.len() as u64),
             state: LoadState::Staged,

@@ -154,7 +154,7 @@ pub(super) fn sum_of(rows: &[&[(&str, Value<'_>)]]) -> TableSum {
 
 /// The value of a call that succeeds.
 #[expect(clippy::expect_used, reason = "a case of the suite fails by a panic")]
-pub(super) fn accepted<T>(result: Result<T>) -> T {
+pub(in crate::conformance) fn accepted<T>(result: Result<T>) -> T {
     result.expect("the engine accepts the call")
 }
 
