@@ -9,7 +9,7 @@ mod health;
 mod inference;
 pub mod limits;
 mod metrics;
-mod mlflow;
+pub mod mlflow;
 mod native;
 mod openapi;
 mod routes;

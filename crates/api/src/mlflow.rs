@@ -1,53 +1,47 @@
 //! MLflow's tracking API: `/api/2.0/mlflow`, `/api/2.0/mlflow-artifacts`, and the same routes below `/ajax-api`.
 //!
-//! Every route requires an authenticated caller. The paths name no project, so each use case authorizes the access to
-//! its project, experiment or run. Fields are parsed as MLflow's clients write them ([`fields::Fields`]); an unset value
-//! is absent from a response, never null.
+//! `definitions` declares every call: methods, path, fields of the request and of the answer. `message` reads and writes
+//! them by MLflow's rules; the other modules have the handlers. Every route requires credentials; the use cases check
+//! which project, experiment or run the caller may read or write, because the paths name none.
 
 mod artifacts;
+mod call;
+mod convert;
+mod definitions;
 mod experiments;
-mod fields;
 mod files;
+pub mod fuzz;
+mod message;
 mod metrics;
+mod request;
 mod runs;
-mod wire;
+mod server;
 
 use axum::Json;
 use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
-use serde_json::{Value, json};
+use perennial_http::Access;
+use serde_json::json;
+
+pub use call::{Call, Method};
+pub use definitions::calls;
+pub use message::{FieldSpec, Kind};
 
 use crate::routes::JsonRoutes;
 use crate::state::ApiState;
-use perennial_http::extract::CurrentCaller;
-use perennial_http::{Access, HttpError};
-
-/// What every handler answers with.
-type Answer = Result<Json<Value>, HttpError>;
-
-/// Where the routes stand: for clients, and for pages of MLflow's own kind.
-const ROOTS: [&str; 2] = ["/api", "/ajax-api"];
+use call::{CallRoutes, ROOTS};
 
 pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
+    let all = [experiments::routes, runs::routes, metrics::routes, artifacts::routes, files::routes, server::routes];
+    let routes = all.into_iter().fold(CallRoutes::new(routes), |routes, add| add(routes)).finish();
     ROOTS.into_iter().fold(routes, |routes, root| {
-        let below = |path: &str| format!("{root}/2.0/mlflow/{path}");
-        let routes = experiments::routes(routes, &below);
-        let routes = runs::routes(routes, &below);
-        let routes = metrics::routes(routes, &below);
-        let routes = artifacts::routes(routes, &below);
-        let routes = files::routes(routes, &format!("{root}/2.0/mlflow-artifacts/artifacts"));
-        let routes = routes.post(&below("logged-models/search"), Access::Authenticated, no_logged_models).get(
-            &format!("{root}/3.0/mlflow/server-info"),
-            Access::Authenticated,
-            server_info,
-        );
-        let routes = everywhere(routes, &below("{*rest}"), unknown);
-        everywhere(routes, &format!("{root}/3.0/mlflow/{{*rest}}"), unknown)
+        let routes = every_method(routes, &format!("{root}/2.0/mlflow/{{*rest}}"), unknown);
+        every_method(routes, &format!("{root}/3.0/mlflow/{{*rest}}"), unknown)
     })
 }
 
-fn everywhere<T: 'static, H: Handler<T, ApiState>>(routes: JsonRoutes, path: &str, handler: H) -> JsonRoutes {
+fn every_method<T: 'static, H: Handler<T, ApiState>>(routes: JsonRoutes, path: &str, handler: H) -> JsonRoutes {
     routes
         .get(path, Access::Authenticated, handler.clone())
         .post(path, Access::Authenticated, handler.clone())
@@ -56,26 +50,7 @@ fn everywhere<T: 'static, H: Handler<T, ApiState>>(routes: JsonRoutes, path: &st
         .delete(path, Access::Authenticated, handler)
 }
 
-/// What this server does of what clients ask before they do it.
-async fn server_info(_: CurrentCaller) -> Json<Value> {
-    Json(json!({
-        "store_type": "SqlStore",
-        "workspaces_enabled": false,
-        "trace_archival_enabled": false,
-        "multipart_uploads_enabled": false,
-        "multipart_downloads_enabled": false,
-        "presigned_upload_run_id_supported": false,
-        "presigned_upload_model_id_supported": false,
-        "features_enabled": {},
-    }))
-}
-
-/// Models are registered, not logged on their own; clients that list the artifacts of a run ask for such, too.
-async fn no_logged_models(_: CurrentCaller) -> Json<Value> {
-    Json(json!({}))
-}
-
-/// What clients take for a server without that part of the API.
+/// The error by which clients recognize that a server lacks a part of the API.
 async fn unknown(uri: Uri) -> Response {
     let message = format!("`{}` is not part of the API of this server", uri.path().escape_debug());
     (StatusCode::NOT_FOUND, Json(json!({ "error_code": "ENDPOINT_NOT_FOUND", "message": message }))).into_response()

@@ -1,6 +1,7 @@
 //! Registering JSON routes, the native ones together with their description.
 
 use axum::handler::Handler;
+use axum::routing::MethodFilter;
 use perennial_http::{Access, Perimeter, Routes};
 
 use crate::error::surface_of;
@@ -44,6 +45,17 @@ impl JsonRoutes {
     /// Answers DELETE at `path`.
     pub(crate) fn delete<T: 'static, H: Handler<T, ApiState>>(self, path: &str, access: Access, handler: H) -> Self {
         Self { routes: self.routes.delete(path, access, handler), ..self }
+    }
+
+    /// Answers one method at `path`.
+    pub(crate) fn method<T: 'static, H: Handler<T, ApiState>>(
+        self,
+        method: MethodFilter,
+        path: &str,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        Self { routes: self.routes.method(method, path, access, handler), ..self }
     }
 
     /// Answers GET at `path` for probers, see [`Routes::probe`].

@@ -1,33 +1,28 @@
 //! `artifacts/list`: the artifacts of a run by its id.
 
-use axum::Json;
 use perennial_core::Result;
 use perennial_core::path::RelativePath;
-use perennial_http::Access;
-use perennial_http::extract::CurrentCaller;
+use perennial_kernel::Caller;
 use perennial_tracking::artifacts;
-use serde_json::{Value, json};
 
-use super::fields::{Fields, refused};
+use super::call::CallRoutes;
+use super::definitions::artifacts::list;
+use super::definitions::entities::FileInfo;
 use super::files::artifact_path;
-use super::{Answer, wire};
-use crate::routes::JsonRoutes;
+use super::message::refused;
 
-pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
-    routes.get(&below("artifacts/list"), Access::Authenticated, list)
+pub(super) fn routes(routes: CallRoutes) -> CallRoutes {
+    routes.call(&list::CALL, list)
 }
 
-async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let path = folder(fields.text("path")?)?;
-    let before = path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
-    let (run, listed) = artifacts::list_in(&caller, fields.run_id()?, path).await?;
-    let files = listed.iter().map(|listed| file(listed, &before)).collect();
-    let mut body = json!({ "root_uri": run.artifact_uri });
-    wire::put(&mut body, "files", files);
-    Ok(Json(body))
+async fn list(caller: Caller, request: list::Request) -> Result<list::Answer> {
+    let path = folder(request.path)?;
+    let prefix = path.as_ref().map(|path| format!("{path}/")).unwrap_or_default();
+    let (run, listed) = artifacts::list_in(&caller, request.run_id, path).await?;
+    Ok(list::Answer { root_uri: run.artifact_uri, files: listed.iter().map(|listed| file(listed, &prefix)).collect() })
 }
 
-/// A folder's path; nothing, `.` and a stroke at the end mean what they mean in a shell.
+/// The path of a folder. An absent path and `.` are the root; a slash at the end is dropped.
 pub(super) fn folder(path: Option<String>) -> Result<Option<RelativePath>> {
     let path = path.unwrap_or_default();
     match path.trim_end_matches('/') {
@@ -37,11 +32,11 @@ pub(super) fn folder(path: Option<String>) -> Result<Option<RelativePath>> {
     }
 }
 
-/// A line of a listing, its name after `before`.
-pub(super) fn file(listed: &artifacts::Listed, before: &str) -> Value {
-    let path = format!("{before}{}", listed.name);
-    match listed.size_bytes {
-        Some(size) => json!({ "path": path, "is_dir": false, "file_size": size }),
-        None => json!({ "path": path, "is_dir": true }),
+/// An entry of a listing, with `prefix` before its name.
+pub(super) fn file(listed: &artifacts::Listed, prefix: &str) -> FileInfo {
+    FileInfo {
+        path: format!("{prefix}{}", listed.name),
+        is_dir: listed.size_bytes.is_none(),
+        file_size: listed.size_bytes.map(|bytes| bytes as i64),
     }
 }

@@ -1,93 +1,74 @@
 //! `experiments/…`.
 
-use axum::Json;
 use perennial_core::Result;
-use perennial_core::state::Lifecycle;
-use perennial_http::Access;
-use perennial_http::extract::CurrentCaller;
-use perennial_tracking::{experiments, limits};
-use serde_json::json;
+use perennial_kernel::Caller;
+use perennial_tracking::experiments::{self, Search, Tag};
 
-use super::fields::Fields;
-use super::{Answer, wire};
-use crate::routes::JsonRoutes;
+use super::call::CallRoutes;
+use super::convert::{all, lifecycle, page_token};
+use super::definitions::experiments::{create, delete, delete_tag, get, get_by_name, restore, search, set_tag, update};
 
-pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
+pub(super) fn routes(routes: CallRoutes) -> CallRoutes {
     routes
-        .post(&below("experiments/create"), Access::Authenticated, create)
-        .get(&below("experiments/get"), Access::Authenticated, get)
-        .get(&below("experiments/get-by-name"), Access::Authenticated, get_by_name)
-        .get(&below("experiments/search"), Access::Authenticated, search)
-        .post(&below("experiments/search"), Access::Authenticated, search)
-        .post(&below("experiments/update"), Access::Authenticated, update)
-        .post(&below("experiments/delete"), Access::Authenticated, delete)
-        .post(&below("experiments/restore"), Access::Authenticated, restore)
-        .post(&below("experiments/set-experiment-tag"), Access::Authenticated, set_tag)
-        .post(&below("experiments/delete-experiment-tag"), Access::Authenticated, delete_tag)
+        .call(&create::CALL, create)
+        .call(&get::CALL, get)
+        .call(&get_by_name::CALL, get_by_name)
+        .call(&search::CALL, search)
+        .call(&update::CALL, update)
+        .call(&delete::CALL, delete)
+        .call(&restore::CALL, restore)
+        .call(&set_tag::CALL, set_tag)
+        .call(&delete_tag::CALL, delete_tag)
 }
 
-async fn create(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let made =
-        experiments::create(&caller, fields.required("name")?, fields.text("artifact_location")?, fields.tags()?)
-            .await?;
-    Ok(Json(json!({ "experiment_id": made.id.to_string() })))
+async fn create(caller: Caller, request: create::Request) -> Result<create::Answer> {
+    let experiment = experiments::create(&caller, request.name, request.artifact_location, all(request.tags)).await?;
+    Ok(create::Answer { experiment_id: experiment.id })
 }
 
-async fn get(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let found = experiments::get(&caller, fields.experiment_id()?).await?;
-    Ok(Json(json!({ "experiment": wire::experiment(&found) })))
+async fn get(caller: Caller, request: get::Request) -> Result<get::Answer> {
+    Ok(get::Answer { experiment: experiments::get(&caller, request.experiment_id).await?.into() })
 }
 
-async fn get_by_name(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let found = experiments::get_by_name(&caller, &fields.required("experiment_name")?).await?;
-    Ok(Json(json!({ "experiment": wire::experiment(&found) })))
+async fn get_by_name(caller: Caller, request: get_by_name::Request) -> Result<get_by_name::Answer> {
+    let experiment = experiments::get_by_name(&caller, &request.experiment_name).await?;
+    Ok(get_by_name::Answer { experiment: experiment.into() })
 }
 
-async fn search(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let search = experiments::Search {
-        filter: fields.text("filter")?.unwrap_or_default(),
-        lifecycle: lifecycle(&fields, "view_type")?,
-        order: fields.texts("order_by")?,
-        after: fields.page_token()?,
-        limit: fields.limit(None, limits::PAGE_MAX)?,
+async fn search(caller: Caller, request: search::Request) -> Result<search::Answer> {
+    let search = Search {
+        filter: request.filter.unwrap_or_default(),
+        lifecycle: lifecycle(request.view_type),
+        order: request.order_by,
+        after: page_token(request.page_token),
+        limit: request.max_results.0,
     };
     let page = experiments::search(&caller, search).await?;
-    Ok(Json(wire::page("experiments", page.items.iter().map(wire::experiment).collect(), page.next)))
+    Ok(search::Answer { experiments: all(page.items), next_page_token: page.next })
 }
 
-/// Which of the deleted and the others are asked for; the others when nothing is said.
-pub(super) fn lifecycle(fields: &Fields, name: &str) -> Result<Option<Lifecycle>> {
-    let Some(value) = fields.raw(name) else { return Ok(Some(Lifecycle::Active)) };
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    match text.as_str() {
-        "ACTIVE_ONLY" | "1" => Ok(Some(Lifecycle::Active)),
-        "DELETED_ONLY" | "2" => Ok(Some(Lifecycle::Deleted)),
-        "ALL" | "3" => Ok(None),
-        _ => Err(fields.invalid(name, value)),
-    }
+async fn update(caller: Caller, request: update::Request) -> Result<update::Answer> {
+    experiments::rename(&caller, request.experiment_id, request.new_name).await?;
+    Ok(update::Answer {})
 }
 
-async fn update(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    experiments::rename(&caller, fields.experiment_id()?, fields.required("new_name")?).await?;
-    Ok(Json(json!({})))
+async fn delete(caller: Caller, request: delete::Request) -> Result<delete::Answer> {
+    experiments::delete(&caller, request.experiment_id).await?;
+    Ok(delete::Answer {})
 }
 
-async fn delete(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    experiments::delete(&caller, fields.experiment_id()?).await?;
-    Ok(Json(json!({})))
+async fn restore(caller: Caller, request: restore::Request) -> Result<restore::Answer> {
+    experiments::restore(&caller, request.experiment_id).await?;
+    Ok(restore::Answer {})
 }
 
-async fn restore(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    experiments::restore(&caller, fields.experiment_id()?).await?;
-    Ok(Json(json!({})))
+async fn set_tag(caller: Caller, request: set_tag::Request) -> Result<set_tag::Answer> {
+    let tag = Tag { key: request.key, value: request.value.unwrap_or_default() };
+    experiments::set_tag(&caller, request.experiment_id, tag).await?;
+    Ok(set_tag::Answer {})
 }
 
-async fn set_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    experiments::set_tag(&caller, fields.experiment_id()?, fields.tag()?).await?;
-    Ok(Json(json!({})))
-}
-
-async fn delete_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    experiments::delete_tag(&caller, fields.experiment_id()?, fields.required("key")?).await?;
-    Ok(Json(json!({})))
+async fn delete_tag(caller: Caller, request: delete_tag::Request) -> Result<delete_tag::Answer> {
+    experiments::delete_tag(&caller, request.experiment_id, request.key).await?;
+    Ok(delete_tag::Answer {})
 }

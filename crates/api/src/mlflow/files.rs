@@ -9,14 +9,15 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use perennial_core::path::RelativePath;
 use perennial_core::{Error, Result};
 use perennial_http::extract::{CurrentCaller, Path};
-use perennial_http::{Access, Content, HttpError, Selection, body};
+use perennial_http::{Content, HttpError, Selection, body};
+use perennial_kernel::Caller;
 use perennial_tracking::artifacts::{self, Place};
-use serde_json::json;
 
 use super::artifacts::{file, folder};
-use super::fields::{Fields, refused};
-use super::{Answer, wire};
-use crate::routes::JsonRoutes;
+use super::call::CallRoutes;
+use super::definitions::artifacts::{DELETE, DOWNLOAD, UPLOAD, list_files};
+use super::definitions::entities::Empty;
+use super::message::refused;
 
 /// What may not stand in `filename*` of RFC 6266 as it is.
 const NAME_SET: &AsciiSet = &CONTROLS
@@ -45,16 +46,11 @@ const NAME_SET: &AsciiSet = &CONTROLS
 /// How often a path may be encoded over itself.
 const DECODED_MAX: usize = 8;
 
-pub(super) fn routes(routes: JsonRoutes, root: &str) -> JsonRoutes {
-    let below = format!("{root}/{{*path}}");
-    routes
-        .get(root, Access::Authenticated, list)
-        .put(&below, Access::Authenticated, put)
-        .get(&below, Access::Authenticated, get)
-        .delete(&below, Access::Authenticated, delete)
+pub(super) fn routes(routes: CallRoutes) -> CallRoutes {
+    routes.call(&list_files::CALL, list_files).file(&UPLOAD, upload).file(&DOWNLOAD, download).file(&DELETE, delete)
 }
 
-/// Validates an artifact path: each form that decoding yields has to stay inside its folder.
+/// Parses the path of an artifact: each form that decoding yields has to stay inside its folder.
 pub(super) fn artifact_path(path: &str) -> Result<RelativePath> {
     let refuse = |why: &str| refused(format!("Invalid path: {why}"));
     let mut text = path.to_owned();
@@ -80,26 +76,30 @@ fn place(path: &str) -> Result<Place> {
     })
 }
 
-async fn list(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
+async fn list_files(caller: Caller, request: list_files::Request) -> Result<list_files::Answer> {
     // Folders above those of runs are not listed.
-    let found = folder(fields.text("path")?)?.and_then(|path| Place::parse(&path));
-    let Some(place) = found else { return Ok(Json(json!({}))) };
+    let found = folder(request.path)?.and_then(|path| Place::parse(&path));
+    let Some(place) = found else { return Ok(list_files::Answer { files: Vec::new() }) };
     let listed = artifacts::list(&caller, &place).await?;
-    Ok(Json(wire::page("files", listed.iter().map(|listed| file(listed, "")).collect(), None)))
+    Ok(list_files::Answer { files: listed.iter().map(|listed| file(listed, "")).collect() })
 }
 
-async fn put(CurrentCaller { caller }: CurrentCaller, Path(path): Path<String>, request: Request) -> Answer {
+async fn upload(
+    CurrentCaller { caller }: CurrentCaller,
+    Path(path): Path<String>,
+    request: Request,
+) -> Result<Json<Empty>, HttpError> {
     let incoming = std::pin::pin!(body::stream(request.into_body()));
     artifacts::put(&caller, place(&path)?, incoming).await?;
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
-async fn delete(CurrentCaller { caller }: CurrentCaller, Path(path): Path<String>) -> Answer {
+async fn delete(CurrentCaller { caller }: CurrentCaller, Path(path): Path<String>) -> Result<Json<Empty>, HttpError> {
     artifacts::delete(&caller, place(&path)?).await?;
-    Ok(Json(json!({})))
+    Ok(Json(Empty {}))
 }
 
-async fn get(
+async fn download(
     CurrentCaller { caller }: CurrentCaller,
     Path(path): Path<String>,
     headers: HeaderMap,

@@ -1,103 +1,73 @@
 //! What runs log: `runs/log-…`, tags, `metrics/get-history`.
 
-use axum::Json;
 use perennial_core::Result;
-use perennial_http::Access;
-use perennial_http::extract::CurrentCaller;
+use perennial_kernel::Caller;
+use perennial_tracking::experiments::Tag;
 use perennial_tracking::limits;
 use perennial_tracking::logging::{self, MetricPoint, RunBatch};
-use perennial_tracking::runs::{Param, RunInput};
-use serde_json::{Map, Value, json};
+use perennial_tracking::runs::Param;
 
-use super::fields::Fields;
-use super::{Answer, wire};
-use crate::routes::JsonRoutes;
+use super::call::CallRoutes;
+use super::convert::{all, page_token};
+use super::definitions::metrics::{delete_tag, history, log_batch, log_inputs, log_metric, log_param, set_tag};
 
-pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
+pub(super) fn routes(routes: CallRoutes) -> CallRoutes {
     routes
-        .post(&below("runs/log-metric"), Access::Authenticated, log_metric)
-        .post(&below("runs/log-parameter"), Access::Authenticated, log_param)
-        .post(&below("runs/set-tag"), Access::Authenticated, set_tag)
-        .post(&below("runs/delete-tag"), Access::Authenticated, delete_tag)
-        .post(&below("runs/log-batch"), Access::Authenticated, log_batch)
-        .post(&below("runs/log-inputs"), Access::Authenticated, log_inputs)
-        .get(&below("metrics/get-history"), Access::Authenticated, history)
+        .call(&log_metric::CALL, log_metric)
+        .call(&log_param::CALL, log_param)
+        .call(&set_tag::CALL, set_tag)
+        .call(&delete_tag::CALL, delete_tag)
+        .call(&log_batch::CALL, log_batch)
+        .call(&log_inputs::CALL, log_inputs)
+        .call(&history::CALL, history)
 }
 
-async fn log_metric(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = RunBatch { metrics: vec![point(&fields)?], ..RunBatch::default() };
-    logging::log_batch(&caller, fields.run_id()?, batch).await?;
-    Ok(Json(json!({})))
-}
-
-fn point(fields: &Fields) -> Result<MetricPoint> {
-    Ok(MetricPoint {
-        key: fields.required("key")?,
-        value: fields.required_number("value")?,
-        timestamp_ms: fields.required_integer("timestamp")?,
-        step: fields.integer("step")?.unwrap_or_default(),
-    })
-}
-
-async fn log_param(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = RunBatch { params: vec![param(&fields)?], ..RunBatch::default() };
-    logging::log_batch(&caller, fields.run_id()?, batch).await?;
-    Ok(Json(json!({})))
-}
-
-fn param(fields: &Fields) -> Result<Param> {
-    Ok(Param { key: fields.required("key")?, value: fields.text("value")?.unwrap_or_default() })
-}
-
-async fn set_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = RunBatch { tags: vec![fields.tag()?], ..RunBatch::default() };
-    logging::log_batch(&caller, fields.run_id()?, batch).await?;
-    Ok(Json(json!({})))
-}
-
-async fn delete_tag(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    logging::delete_tag(&caller, fields.run_id()?, fields.required("key")?).await?;
-    Ok(Json(json!({})))
-}
-
-async fn log_batch(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let batch = RunBatch {
-        metrics: fields.objects("metrics")?.iter().map(point).collect::<Result<_>>()?,
-        params: fields.objects("params")?.iter().map(param).collect::<Result<_>>()?,
-        tags: fields.tags()?,
+async fn log_metric(caller: Caller, request: log_metric::Request) -> Result<log_metric::Answer> {
+    let point = MetricPoint {
+        key: request.key,
+        value: request.value.0,
+        timestamp_ms: request.timestamp,
+        step: request.step.unwrap_or_default(),
     };
-    logging::log_batch(&caller, fields.run_id()?, batch).await?;
-    Ok(Json(json!({})))
+    logging::log_batch(&caller, request.run_id, RunBatch { metrics: vec![point], ..RunBatch::default() }).await?;
+    Ok(log_metric::Answer {})
 }
 
-async fn log_inputs(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let inputs = fields.objects("datasets")?.iter().map(input).collect::<Result<_>>()?;
-    logging::log_inputs(&caller, fields.run_id()?, inputs).await?;
-    Ok(Json(json!({})))
+async fn log_param(caller: Caller, request: log_param::Request) -> Result<log_param::Answer> {
+    let param = Param { key: request.key, value: request.value.unwrap_or_default() };
+    logging::log_batch(&caller, request.run_id, RunBatch { params: vec![param], ..RunBatch::default() }).await?;
+    Ok(log_param::Answer {})
 }
 
-fn input(fields: &Fields) -> Result<RunInput> {
-    let dataset = fields.object("dataset")?.ok_or_else(|| fields.invalid("dataset", &Value::Null))?;
-    let mut tags = Map::new();
-    for tag in fields.tags()? {
-        tags.insert(tag.key, tag.value.into());
-    }
-    Ok(RunInput {
-        name: dataset.required("name")?,
-        digest: dataset.required("digest")?,
-        source_type: dataset.required("source_type")?,
-        source: dataset.required("source")?,
-        schema: dataset.text("schema")?,
-        profile: dataset.text("profile")?,
-        tags: Value::Object(tags),
-    })
+async fn set_tag(caller: Caller, request: set_tag::Request) -> Result<set_tag::Answer> {
+    let tag = Tag { key: request.key, value: request.value.unwrap_or_default() };
+    logging::log_batch(&caller, request.run_id, RunBatch { tags: vec![tag], ..RunBatch::default() }).await?;
+    Ok(set_tag::Answer {})
 }
 
-async fn history(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let (run, key) = (fields.run_id(), fields.required("metric_key")?);
-    let limit = fields.limit(Some(limits::PAGE_MAX), u32::MAX)?;
-    // A run that is not there has no points.
-    let Ok(run) = run else { return Ok(Json(json!({}))) };
-    let page = logging::history(&caller, run, &key, fields.page_token()?.as_deref(), limit).await?;
-    Ok(Json(wire::page("metrics", page.items.iter().map(wire::point).collect(), page.next)))
+async fn delete_tag(caller: Caller, request: delete_tag::Request) -> Result<delete_tag::Answer> {
+    logging::delete_tag(&caller, request.run_id, request.key).await?;
+    Ok(delete_tag::Answer {})
+}
+
+async fn log_batch(caller: Caller, request: log_batch::Request) -> Result<log_batch::Answer> {
+    let batch = RunBatch { metrics: all(request.metrics), params: all(request.params), tags: all(request.tags) };
+    logging::log_batch(&caller, request.run_id, batch).await?;
+    Ok(log_batch::Answer {})
+}
+
+async fn log_inputs(caller: Caller, request: log_inputs::Request) -> Result<log_inputs::Answer> {
+    logging::log_inputs(&caller, request.run_id, all(request.datasets)).await?;
+    Ok(log_inputs::Answer {})
+}
+
+async fn history(caller: Caller, request: history::Request) -> Result<history::Answer> {
+    let limit = request.max_results.map_or(limits::PAGE_MAX, |limit| limit.0);
+    // An id that no run can have is an unknown run: it has no points.
+    let Ok(run) = request.run_id.parse() else {
+        return Ok(history::Answer { metrics: Vec::new(), next_page_token: None });
+    };
+    let token = page_token(request.page_token);
+    let page = logging::history(&caller, run, &request.metric_key, token.as_deref(), limit).await?;
+    Ok(history::Answer { metrics: all(page.items), next_page_token: page.next })
 }

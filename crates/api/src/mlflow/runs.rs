@@ -1,83 +1,64 @@
-//! `runs/…`: their life, and the search.
+//! `runs/…`: the life of runs, and the search.
 
-use axum::Json;
 use perennial_core::Result;
-use perennial_core::state::RunStatus;
-use perennial_http::Access;
-use perennial_http::extract::CurrentCaller;
-use perennial_tracking::runs::{Begin, RunUpdate, Search};
-use perennial_tracking::{limits, runs};
-use serde_json::json;
+use perennial_kernel::Caller;
+use perennial_tracking::runs::{self, Begin, RunUpdate, Search};
 
-use super::experiments::lifecycle;
-use super::fields::Fields;
-use super::{Answer, wire};
-use crate::routes::JsonRoutes;
+use super::call::CallRoutes;
+use super::convert::{all, lifecycle, page_token};
+use super::definitions::runs::{create, delete, get, restore, search, update};
 
-/// Runs of a page when nothing is said.
-const RUNS_USUAL: u32 = 1_000;
+/// Runs of a page when the request does not say.
+const PAGE_DEFAULT: u32 = 1_000;
 
-pub(super) fn routes(routes: JsonRoutes, below: &dyn Fn(&str) -> String) -> JsonRoutes {
+pub(super) fn routes(routes: CallRoutes) -> CallRoutes {
     routes
-        .post(&below("runs/create"), Access::Authenticated, create)
-        .get(&below("runs/get"), Access::Authenticated, get)
-        .post(&below("runs/update"), Access::Authenticated, update)
-        .post(&below("runs/delete"), Access::Authenticated, delete)
-        .post(&below("runs/restore"), Access::Authenticated, restore)
-        .post(&below("runs/search"), Access::Authenticated, search)
+        .call(&create::CALL, create)
+        .call(&get::CALL, get)
+        .call(&update::CALL, update)
+        .call(&delete::CALL, delete)
+        .call(&restore::CALL, restore)
+        .call(&search::CALL, search)
 }
 
-async fn create(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
+async fn create(caller: Caller, request: create::Request) -> Result<create::Answer> {
     let begin = Begin {
-        name: fields.text("run_name")?,
-        user_id: fields.text("user_id")?.unwrap_or_default(),
-        start_ms: fields.integer("start_time")?.unwrap_or_default(),
-        tags: fields.tags()?,
+        name: request.run_name,
+        user_id: request.user_id.unwrap_or_default(),
+        start_ms: request.start_time.unwrap_or_default(),
+        tags: all(request.tags),
     };
-    let made = runs::create(&caller, fields.experiment_id()?, begin).await?;
-    Ok(Json(json!({ "run": wire::run(&made) })))
+    Ok(create::Answer { run: runs::create(&caller, request.experiment_id, begin).await?.into() })
 }
 
-async fn get(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    Ok(Json(json!({ "run": wire::run(&runs::get(&caller, fields.run_id()?).await?) })))
+async fn get(caller: Caller, request: get::Request) -> Result<get::Answer> {
+    Ok(get::Answer { run: runs::get(&caller, request.run_id).await?.into() })
 }
 
-async fn update(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let change =
-        RunUpdate { status: status(&fields)?, end_ms: fields.integer("end_time")?, name: fields.text("run_name")? };
-    let run = runs::update(&caller, fields.run_id()?, change).await?;
-    Ok(Json(json!({ "run_info": wire::info(&run) })))
+async fn update(caller: Caller, request: update::Request) -> Result<update::Answer> {
+    let update = RunUpdate { status: request.status, end_ms: request.end_time, name: request.run_name };
+    Ok(update::Answer { run_info: runs::update(&caller, request.run_id, update).await?.into() })
 }
 
-fn status(fields: &Fields) -> Result<Option<RunStatus>> {
-    let Some(value) = fields.raw("status") else { return Ok(None) };
-    let text = value.as_str().unwrap_or_default();
-    let known = [RunStatus::Running, RunStatus::Scheduled, RunStatus::Finished, RunStatus::Failed, RunStatus::Killed];
-    let by_number = value.as_u64().and_then(|number| known.get(usize::try_from(number).ok()?.checked_sub(1)?).copied());
-    let found = by_number.or_else(|| known.into_iter().find(|status| status.as_str() == text));
-    found.map(Some).ok_or_else(|| fields.invalid("status", value))
+async fn delete(caller: Caller, request: delete::Request) -> Result<delete::Answer> {
+    runs::delete(&caller, request.run_id).await?;
+    Ok(delete::Answer {})
 }
 
-async fn delete(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    runs::delete(&caller, fields.run_id()?).await?;
-    Ok(Json(json!({})))
+async fn restore(caller: Caller, request: restore::Request) -> Result<restore::Answer> {
+    runs::restore(&caller, request.run_id).await?;
+    Ok(restore::Answer {})
 }
 
-async fn restore(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    runs::restore(&caller, fields.run_id()?).await?;
-    Ok(Json(json!({})))
-}
-
-async fn search(CurrentCaller { caller }: CurrentCaller, fields: Fields) -> Answer {
-    let experiments = fields.texts("experiment_ids")?;
+async fn search(caller: Caller, request: search::Request) -> Result<search::Answer> {
     let search = Search {
-        experiment_ids: experiments.iter().map(|id| id.parse()).collect::<Result<_>>()?,
-        filter: fields.text("filter")?.unwrap_or_default(),
-        lifecycle: lifecycle(&fields, "run_view_type")?,
-        order: fields.texts("order_by")?,
-        after: fields.page_token()?,
-        limit: fields.limit(Some(RUNS_USUAL), limits::PAGE_MAX)?,
+        experiment_ids: request.experiment_ids,
+        filter: request.filter.unwrap_or_default(),
+        lifecycle: lifecycle(request.run_view_type),
+        order: request.order_by,
+        after: page_token(request.page_token),
+        limit: request.max_results.map_or(PAGE_DEFAULT, |limit| limit.0),
     };
     let page = runs::search(&caller, search).await?;
-    Ok(Json(wire::page("runs", page.items.iter().map(wire::run).collect(), page.next)))
+    Ok(search::Answer { runs: all(page.items), next_page_token: page.next })
 }

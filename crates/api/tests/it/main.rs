@@ -9,6 +9,7 @@ mod errors;
 mod inference;
 mod ledger;
 mod metrics;
+mod mlflow_calls;
 mod mlflow_client;
 mod native;
 mod openapi;

@@ -72,7 +72,7 @@ async fn fields_are_taken_in_either_spelling_and_a_body_encoded_twice() {
     assert_eq!(post(&server, "runs/set-tag", twice).await.text(), "{}");
     let read = get(&server, &format!("runs/get?run_uuid={id}")).await.json();
     assert_eq!(read["run"]["data"]["tags"][0], json!({ "key": "k", "value": "v" }));
-    refused(&post(&server, "runs/delete", json!({ "run_id": id, "runId": id })).await, "given twice");
+    refused(&post(&server, "runs/delete", json!({ "run_id": id, "runId": id })).await, "two spellings");
     let plain =
         server.post_raw(&format!("{ROOT}/runs/delete"), &[("content-type", "text/plain")], b"{}".to_vec()).await;
     refused(&plain, "Content-Type must be application/json");
