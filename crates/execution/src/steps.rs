@@ -16,6 +16,7 @@ use perennial_config::{GraphNode, Input, Isolation, OutputKind as Kind, Step, St
 use perennial_core::calendar::rfc3339;
 use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun};
 use perennial_core::id::StepRunId;
+use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
@@ -35,7 +36,7 @@ use crate::split::Split;
 use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::version_node;
 use perennial_ingest::snapshot::DatasetAtVersion;
-use perennial_kernel::{ProjectEntry, record};
+use perennial_kernel::{LedgerEvent, Recorder};
 
 /// The result of one attempt.
 #[derive(Default)]
@@ -361,17 +362,14 @@ async fn succeed(
                     lineage::add(tx, project_id, input, &step_node(id), at.wall_ms).await?;
                 }
                 step_runs::apply(tx, id, StepRunEvent::Succeed, &outcome, at.wall_ms).await?;
-                let entry = ProjectEntry {
-                    project: project_id,
+                let event = LedgerEvent {
+                    chain: Chain::Project(project_id),
                     noun: "step_run",
                     subject: id.to_string(),
                     verb: "succeed",
-                    actor: &actor,
-                    cause: cause.as_deref(),
-                    at,
                     payload,
                 };
-                record(tx, entry).await
+                Recorder { actor, cause, at }.record(tx, event).await
             })
         })
         .await?;
@@ -414,17 +412,14 @@ async fn fail(context: &Context, step: &StepName, id: StepRunId, outcome: StepOu
         .write(move |tx| {
             Box::pin(async move {
                 step_runs::apply(tx, id, StepRunEvent::Fail, &outcome, at.wall_ms).await?;
-                let entry = ProjectEntry {
-                    project: project_id,
+                let event = LedgerEvent {
+                    chain: Chain::Project(project_id),
                     noun: "step_run",
                     subject: id.to_string(),
                     verb: "fail",
-                    actor: &actor,
-                    cause: cause.as_deref(),
-                    at,
                     payload,
                 };
-                record(tx, entry).await
+                Recorder { actor, cause, at }.record(tx, event).await
             })
         })
         .await

@@ -75,43 +75,6 @@ impl Recorder {
     }
 }
 
-/// An entry about a change in a project, to be appended as the last write of its transaction.
-pub struct ProjectEntry<'a> {
-    /// The project whose chain it enters.
-    pub project: ProjectId,
-    /// What kind of thing changed, such as `release`.
-    pub noun: &'a str,
-    /// Which one.
-    pub subject: String,
-    /// What was done to it.
-    pub verb: &'a str,
-    /// The principal's name.
-    pub actor: &'a str,
-    /// What it was part of.
-    pub cause: Option<&'a str>,
-    /// When, on both clocks.
-    pub at: Instant,
-    /// Facts about the change.
-    pub payload: Value,
-}
-
-/// Appends an entry to the project's chain; nothing else may be written in the transaction afterwards.
-pub async fn record(tx: &mut Tx, entry: ProjectEntry<'_>) -> Result<()> {
-    let record = Record {
-        chain: Chain::Project(entry.project),
-        noun: entry.noun.to_owned(),
-        subject: entry.subject,
-        verb: entry.verb.to_owned(),
-        actor: entry.actor.to_owned(),
-        wall_ms: entry.at.wall_ms,
-        project_ms: entry.at.project_ms,
-        cause: entry.cause.map(str::to_owned),
-        payload: entry.payload.to_string(),
-    };
-    tx.ledger_append(record).await?;
-    Ok(())
-}
-
 /// Entries of a project's chain before a sequence, newest first.
 pub async fn list(caller: &Caller, project: ProjectId, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
     caller.require(Permission::Read, project)?;

@@ -17,7 +17,7 @@ pub mod supervisor;
 
 pub use caller::Caller;
 pub use kernel::{ARTIFACT_ROOT, Kernel, STEPS_MAX, Services};
-pub use ledger::{LedgerEvent, ProjectEntry, Recorder, record};
+pub use ledger::{LedgerEvent, Recorder};
 pub use lock_order::{LockRank, OrderedGuard, OrderedMutex};
 pub use project_clock::ProjectClock;
 

@@ -13,7 +13,7 @@ use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
 use perennial_core::port::data::{FilesSource, SourceFile};
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_kernel::{ARTIFACT_ROOT, Caller, Kernel, LedgerEvent, ProjectEntry, Recorder, access, record};
+use perennial_kernel::{ARTIFACT_ROOT, Caller, Kernel, LedgerEvent, Recorder, access};
 use perennial_store::projects as table;
 
 use crate::state::ProjectState;
@@ -227,17 +227,14 @@ pub(crate) async fn apply_submission(
             Box::pin(async move {
                 table::submit_file(tx, &file).await?;
                 let payload = serde_json::json!({ "digest": file.digest });
-                let entry = ProjectEntry {
-                    project: file.project_id,
+                let event = LedgerEvent {
+                    chain: Chain::Project(file.project_id),
                     noun: "project_file",
                     subject: file.digest.clone(),
                     verb: "submit",
-                    actor: &actor,
-                    cause: None,
-                    at,
                     payload,
                 };
-                record(tx, entry).await
+                Recorder { actor, cause: None, at }.record(tx, event).await
             })
         })
         .await?;

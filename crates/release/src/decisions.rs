@@ -6,6 +6,7 @@ use std::sync::Arc;
 use perennial_config::StepKind;
 use perennial_core::entity::{Decision, DecisionBody, GateResult, ModelVersion, RegisteredModel, Release};
 use perennial_core::id::{DecisionId, ModelId};
+use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::port::model::LoadedModel;
 use perennial_core::release::ReleaseContent;
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use perennial_execution::pipelines::Context;
 use perennial_execution::steps::{self, Evidence, ModelReference};
-use perennial_kernel::{Kernel, ProjectEntry, record};
+use perennial_kernel::{Kernel, LedgerEvent, Recorder};
 
 use crate::catalog::registered;
 
@@ -261,17 +262,14 @@ async fn version_of(context: &Context, digest: String) -> Result<ModelVersion> {
                 let payload =
                     json!({ "model": new_model.name, "number": version.number, "digest": version.content_digest });
                 let subject = format!("{}/{}", new_model.name, version.number);
-                let entry = ProjectEntry {
-                    project: project_id,
+                let event = LedgerEvent {
+                    chain: Chain::Project(project_id),
                     noun: "model_version",
                     subject,
                     verb: "create",
-                    actor: &actor,
-                    cause: cause.as_deref(),
-                    at,
                     payload,
                 };
-                record(tx, entry).await?;
+                Recorder { actor, cause, at }.record(tx, event).await?;
                 Ok(version)
             })
         })
@@ -379,10 +377,12 @@ async fn store(
                 lineage::add(tx, project_id, &decision_node, &release_node(&release.digest), at.wall_ms).await?;
                 let payload = json!({ "release": release.digest, "number": release.number, "head": release.ledger_head });
                 let subject = release.digest.clone();
-                record(tx, ProjectEntry { project: project_id, noun: "release", subject, verb: "create", actor: &actor, cause: cause.as_deref(), at, payload }).await?;
+                let recorder = Recorder { actor, cause, at };
+                let chain = Chain::Project(project_id);
+                recorder.record(tx, LedgerEvent { chain, noun: "release", subject, verb: "create", payload }).await?;
                 let payload = json!({ "decision": decision.id, "verdict": decision.verdict.as_str(), "release": decision.release_digest, "number": decision.number });
-                let entry = ProjectEntry { project: project_id, noun: "decision", subject: decision.id.to_string(), verb: "decide", actor: &actor, cause: cause.as_deref(), at, payload };
-                record(tx, entry).await
+                let event = LedgerEvent { chain: Chain::Project(project_id), noun: "decision", subject: decision.id.to_string(), verb: "decide", payload };
+                recorder.record(tx, event).await
             })
         })
         .await

@@ -2,6 +2,7 @@
 
 pub use perennial_core::entity::{Approval, Decision, Evidence, Promotion, Release};
 use perennial_core::entity::{Endpoint, PromotionKind};
+use perennial_core::ledger::Chain;
 use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
@@ -12,7 +13,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotions, releases as table};
 use serde_json::json;
 
-use perennial_kernel::{Caller, ProjectEntry, record, wrong_state};
+use perennial_kernel::{Caller, LedgerEvent, Recorder, wrong_state};
 use perennial_projects::ProjectState;
 
 pub use perennial_store::Page;
@@ -166,20 +167,18 @@ pub async fn approve(
                 let payload =
                     json!({ "release": stored.release_digest, "role": stored.role.as_str(), "note": stored.note });
                 let subject = stored.id.to_string();
-                record(
-                    tx,
-                    ProjectEntry {
-                        project: stored.project_id,
-                        noun: "approval",
-                        subject,
-                        verb: "create",
-                        actor: &actor,
-                        cause: None,
-                        at,
-                        payload,
-                    },
-                )
-                .await
+                Recorder { actor, cause: None, at }
+                    .record(
+                        tx,
+                        LedgerEvent {
+                            chain: Chain::Project(stored.project_id),
+                            noun: "approval",
+                            subject,
+                            verb: "create",
+                            payload,
+                        },
+                    )
+                    .await
             })
         })
         .await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perennial_config::{Event, Start, Trigger};
 use perennial_core::cause::{Cause, TriggerEvent};
 use perennial_core::entity::{AlertSubject, PipelineKind, PipelineRun, TriggerFiring};
+use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::TriggerName;
 use perennial_core::state::AlertState;
@@ -13,7 +14,7 @@ use perennial_store::{alerts, dataset_versions, datasets, lineage, pipeline_runs
 
 use perennial_execution::pipelines::{self, PipelineOptions};
 use perennial_kernel::alerts::{OPEN_MAX, node};
-use perennial_kernel::{Caller, ProjectEntry, record};
+use perennial_kernel::{Caller, LedgerEvent, Recorder};
 
 use crate::Watch;
 use perennial_projects::{ProjectState, Submission};
@@ -147,20 +148,18 @@ impl Watch {
                         return Err(Error::new(ErrorCode::AlreadyExists, message));
                     }
                     let subject = firing.trigger_name.to_string();
-                    record(
-                        tx,
-                        ProjectEntry {
-                            project: project_id,
-                            noun: "trigger",
-                            subject,
-                            verb: "fire",
-                            actor: &actor,
-                            cause: Some(&firing.cause_id),
-                            at,
-                            payload: cause.to_json(),
-                        },
-                    )
-                    .await
+                    Recorder { actor, cause: Some(firing.cause_id.clone()), at }
+                        .record(
+                            tx,
+                            LedgerEvent {
+                                chain: Chain::Project(project_id),
+                                noun: "trigger",
+                                subject,
+                                verb: "fire",
+                                payload: cause.to_json(),
+                            },
+                        )
+                        .await
                 })
             })
             .await?;

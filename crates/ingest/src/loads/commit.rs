@@ -16,8 +16,7 @@ use serde_json::json;
 use super::hold::{cache_files, discard_replaced, replace_held};
 use super::stage::parse_staged;
 use super::version_digest::{VersionContent, content_after};
-use perennial_kernel::ledger::{LedgerEvent, Recorder};
-use perennial_kernel::{Caller, ProjectEntry, record};
+use perennial_kernel::{Caller, LedgerEvent, Recorder};
 
 /// A staged load that is to be committed.
 pub(super) struct Commit<'a> {
@@ -163,22 +162,19 @@ async fn record_version(
                     "rows": version.row_count,
                     "load": load.id,
                 });
-                let cause_text = load.cause.as_ref().map(ToString::to_string);
-                let cause = cause_text.as_deref();
-                record(
-                    tx,
-                    ProjectEntry {
-                        project,
-                        noun: "dataset_version",
-                        subject,
-                        verb: "create",
-                        actor: &actor,
-                        cause,
-                        at,
-                        payload,
-                    },
-                )
-                .await
+                let cause = load.cause.as_ref().map(ToString::to_string);
+                Recorder { actor, cause, at }
+                    .record(
+                        tx,
+                        LedgerEvent {
+                            chain: Chain::Project(project),
+                            noun: "dataset_version",
+                            subject,
+                            verb: "create",
+                            payload,
+                        },
+                    )
+                    .await
             })
         })
         .await

@@ -4,13 +4,14 @@ use perennial_core::Result;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{AlertSubject, Dataset, Load, SourceFileRecord};
 use perennial_core::id::LoadId;
+use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_store::{Tx, alerts as alert_rows, lineage, loads, source_files};
 use serde_json::json;
 
 use crate::checks::Report;
-use perennial_kernel::{Caller, Kernel, ProjectEntry, alerts, first_few, record};
+use perennial_kernel::{Caller, Kernel, LedgerEvent, Recorder, alerts, first_few};
 use perennial_projects::ProjectState;
 
 /// Files of a load that a message names, at most.
@@ -49,20 +50,18 @@ pub(super) async fn hold(
                 let load = Node { kind: NodeKind::Load, id: held.id.to_string() };
                 lineage::add(tx, project_id, &load, &alerts::node(alert.id), at.wall_ms).await?;
                 let subject = alert.id.to_string();
-                record(
-                    tx,
-                    ProjectEntry {
-                        project: project_id,
-                        noun: "alert",
-                        subject,
-                        verb: "fire",
-                        actor: &actor,
-                        cause: None,
-                        at,
-                        payload,
-                    },
-                )
-                .await
+                Recorder { actor, cause: None, at }
+                    .record(
+                        tx,
+                        LedgerEvent {
+                            chain: Chain::Project(project_id),
+                            noun: "alert",
+                            subject,
+                            verb: "fire",
+                            payload,
+                        },
+                    )
+                    .await
             })
         })
         .await?;

@@ -8,11 +8,12 @@ use perennial_core::cause::Cause;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{Endpoint, ModelAlias, Promotion, PromotionKind, Refusal};
 use perennial_core::id::{DecisionId, PromotionId};
+use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
 use perennial_core::state::CanaryEvent;
-use perennial_kernel::{Caller, Kernel, ProjectEntry, record, wrong_state};
+use perennial_kernel::{Caller, Kernel, LedgerEvent, Recorder, wrong_state};
 use perennial_projects::ProjectState;
 use perennial_store::{endpoints, lineage, promotions, registered_models, releases};
 use serde_json::json;
@@ -78,30 +79,24 @@ pub(super) async fn store_promotions(
             "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
             "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
         });
-        let entry = ProjectEntry {
-            project: promotion.project_id,
+        let event = LedgerEvent {
+            chain: Chain::Project(promotion.project_id),
             noun: "promotion",
             subject: promotion.id.to_string(),
             verb: promotion.kind.as_str(),
-            actor: &promotion.actor,
-            cause,
-            at,
             payload,
         };
-        record(tx, entry).await?;
+        Recorder { actor: promotion.actor.clone(), cause: cause.map(str::to_owned), at }.record(tx, event).await?;
     }
     let Some((refusal, promotion)) = refusal.zip(changes.first()) else { return Ok(()) };
-    let entry = ProjectEntry {
-        project: refusal.project_id,
+    let event = LedgerEvent {
+        chain: Chain::Project(refusal.project_id),
         noun: "release",
         subject: refusal.release_digest.clone(),
         verb: "refuse",
-        actor: &promotion.actor,
-        cause,
-        at,
         payload: json!({ "endpoint": refusal.endpoint, "number": refusal.number, "promotion": promotion.id }),
     };
-    record(tx, entry).await
+    Recorder { actor: promotion.actor.clone(), cause: cause.map(str::to_owned), at }.record(tx, event).await
 }
 
 impl Endpoints {
