@@ -2,5 +2,13 @@
 
 #![cfg(test)]
 
+mod cache;
+mod cancelling;
+mod commands;
+mod datasets;
 mod events;
 mod planning;
+mod recovery;
+mod requests;
+mod support;
+mod training;

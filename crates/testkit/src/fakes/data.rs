@@ -287,9 +287,7 @@ impl State {
                 Some(selected) => Ok(selected.into_rows()),
                 None => Err(unsupported(sql)),
             },
-            StageInput::Parquet(_) => {
-                Err(Error::new(ErrorCode::NotReady, "the data engine of the tests reads no Parquet"))
-            }
+            StageInput::Parquet(path) => Rows::of_export(path, known),
             StageInput::Staged => {
                 let staged = self.staging.get(&request.load).ok_or_else(|| not_staged(request.load))?;
                 let columns = staged.schema.fields.iter().map(|field| (field.name.clone(), Some(field.class.clone())));
@@ -327,8 +325,8 @@ impl Selected {
 }
 
 impl Dialect for FakeData {
-    fn tables_in(&self, _: &str) -> Result<Vec<String>> {
-        Ok(Vec::new())
+    fn tables_in(&self, sql: &str) -> Result<Vec<String>> {
+        Ok(select::tables(sql))
     }
 
     fn validate_condition(&self, _: &str) -> Result<()> {
@@ -519,8 +517,15 @@ impl DataEngine for FakeData {
         selected.map(Selected::into_frame).ok_or_else(|| unsupported(&request.sql))
     }
 
-    async fn export(&self, _: FrameRequest, _: PathBuf) -> Result<u64> {
-        Err(Error::new(ErrorCode::NotReady, "the data engine of the tests writes no Parquet"))
+    /// Writes CSV, which [`StageInput::Parquet`] reads.
+    async fn export(&self, request: FrameRequest, to: PathBuf) -> Result<u64> {
+        let selected = select(&self.state().tables, &request.sql, &request.tables)?;
+        let Selected { schema, rows } = selected.ok_or_else(|| unsupported(&request.sql))?;
+        let header = schema.fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>().join(",");
+        let lines = rows.iter().map(|row| row.iter().map(Cell::text).collect::<Vec<_>>().join(","));
+        let content: String = std::iter::once(header).chain(lines).map(|line| line + "\n").collect();
+        std::fs::write(&to, content).map_err(|error| Error::internal("cannot export rows", error))?;
+        Ok(rows.len() as u64)
     }
 }
 

@@ -26,8 +26,12 @@ type Job = watch::Sender<Option<JobEnd>>;
 /// A runner whose jobs start no process. Each word of a command is one instruction:
 ///
 /// - `print:TEXT` prints a line,
+/// - `env:NAME` prints the value of a variable,
+/// - `cat:PATH` prints a file in the working folder,
+/// - `read:NAME` prints the file whose path a variable has,
 /// - `write:PATH:TEXT` writes a file in the working folder,
-/// - `exit:STATUS` exits,
+/// - `exit:STATUS` exits, `signal:NUMBER` is killed,
+/// - `time-limit` and `memory-limit` are stopped at a limit,
 /// - `wait` runs until the job is cancelled.
 #[derive(Clone, Default)]
 pub struct FakeRunner {
@@ -56,6 +60,9 @@ fn execute(job: &JobSpec) -> std::io::Result<Option<Exit>> {
     for word in &job.argv {
         match word.split_once(':').unwrap_or((word, "")) {
             ("print", text) => log = format!("{log}{text}\n"),
+            ("env", name) => log = format!("{log}{}\n", variable(job, name)),
+            ("cat", path) => log = format!("{log}{}\n", fs::read_to_string(job.folder.join(path))?),
+            ("read", name) => log = format!("{log}{}\n", fs::read_to_string(variable(job, name))?),
             ("write", file) => {
                 let (path, text) = file.split_once(':').unwrap_or((file, ""));
                 let path = job.folder.join(path);
@@ -63,12 +70,20 @@ fn execute(job: &JobSpec) -> std::io::Result<Option<Exit>> {
                 fs::write(path, text)?;
             }
             ("exit", status) => end = Some(Exit::Code(status.parse().unwrap_or(127))),
+            ("signal", number) => end = Some(Exit::Signal(number.parse().unwrap_or(9))),
+            ("time-limit", _) => end = Some(Exit::TimeLimit),
+            ("memory-limit", _) => end = Some(Exit::MemoryLimit),
             ("wait", _) => end = None,
             _ => return Err(std::io::Error::other(format!("`{word}` is not an instruction"))),
         }
     }
     fs::write(&job.log, log)?;
     Ok(end)
+}
+
+/// The value of a variable; empty when the job does not have it.
+fn variable(job: &JobSpec, name: &str) -> String {
+    job.env.get(name).map(|value| value.resolve(&job.folder)).unwrap_or_default()
 }
 
 fn exited(exit: Exit) -> JobEnd {

@@ -1,6 +1,8 @@
 //! Arriving rows: parsed from small CSV and JSON lines contents, or copied from columns in memory.
 
-use perennial_core::port::data::{FilesSource, ValueColumn, Values};
+use std::path::Path;
+
+use perennial_core::port::data::{FilesSource, Format, ValueColumn, Values};
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Value as Json;
@@ -48,6 +50,15 @@ impl Rows {
             }
         }
         all.unwrap_or_default().typed(known)
+    }
+
+    /// Parses a file that the engine exported, or that a command wrote in that form: CSV.
+    pub(super) fn of_export(path: &Path, known: Option<&Schema>) -> Result<Self> {
+        let name = path.display().to_string();
+        let content = std::fs::read_to_string(path).map_err(|_| faulty(&name, "cannot be read"))?;
+        let (root, columns) = (None, Vec::new());
+        let source = FilesSource { root, files: name.clone(), format: Some(Format::Csv), header: true, columns };
+        Self::of_files(&source, &[(name, content)], known)
     }
 
     /// Parses one JSON object a line. Objects are flat; a missing member is null.

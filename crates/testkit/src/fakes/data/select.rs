@@ -48,6 +48,17 @@ pub(super) fn select(tables: &Tables, sql: &str, named: &[NamedTable]) -> Result
     Ok(Some(Selected { schema: Schema { fields }, rows: chosen.collect() }))
 }
 
+/// The tables that a query reads: the names after `FROM` and `JOIN`.
+pub(super) fn tables(sql: &str) -> Vec<String> {
+    let tokens = tokens(sql);
+    let is_before = |word: &str| ["FROM", "JOIN"].iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
+    let read = tokens.windows(2).filter(|pair| is_before(&pair[0]));
+    let mut names: Vec<String> = read.map(|pair| pair[1].trim_matches('"').to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 struct Query {
     columns: Vec<String>,
     table: String,
