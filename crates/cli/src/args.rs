@@ -124,6 +124,9 @@ pub(crate) enum Command {
     /// Tokens of people and programs.
     #[command(subcommand)]
     Tokens(Tokens),
+    /// People and programs, with the roles that they hold.
+    #[command(subcommand)]
+    Principals(Principals),
     /// Prints a link that signs in an administrator once.
     LoginLink,
     /// Copies the data of an embedded server, even while it runs.
@@ -337,10 +340,11 @@ pub(crate) enum Tokens {
     Create {
         /// The name of the person or program that uses the token.
         name: String,
-        /// The role: viewer, contributor, approver or admin.
-        #[arg(long, default_value = "viewer", value_parser = Role::ALL.map(Role::as_str))]
-        role: String,
-        /// The project that the role is limited to; by default the whole server.
+        /// The role: viewer, contributor, approver or admin. By default every role that the name holds; a new name
+        /// becomes a viewer.
+        #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
+        role: Option<String>,
+        /// The project that the token is limited to; by default the whole server.
         #[arg(long, value_name = "PROJECT")]
         on: Option<String>,
     },
@@ -352,4 +356,31 @@ pub(crate) enum Tokens {
         /// The id of the token, from `perennial tokens list`.
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Principals {
+    /// Lists people and programs with their roles.
+    List,
+    /// Grants a further role; the roles held before stay.
+    #[command(
+        after_help = "Examples:\n  perennial principals grant ada --role approver --on flight-delays\n  perennial principals grant ada --role admin"
+    )]
+    Grant(RoleOf),
+    /// Revokes a role; other roles, and the tokens, stay.
+    #[command(after_help = "Example:\n  perennial principals revoke ada --role approver --on flight-delays")]
+    Revoke(RoleOf),
+}
+
+/// A role of a person or program.
+#[derive(Debug, Args)]
+pub(crate) struct RoleOf {
+    /// The name of the person or program.
+    pub name: String,
+    /// The role: viewer, contributor, approver or admin.
+    #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
+    pub role: String,
+    /// The project that the role applies in; by default the whole server.
+    #[arg(long, value_name = "PROJECT")]
+    pub on: Option<String>,
 }

@@ -21,7 +21,7 @@ use perennial_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 
 use self::pipeline::RESUME_OR_CANCEL;
-use crate::args::{Arguments, Command, Data, Releases, Tokens};
+use crate::args::{Arguments, Command, Data, Principals, Releases, RoleOf, Tokens};
 use crate::client::Client;
 use crate::connection::{Connection, team_server};
 use crate::demo;
@@ -64,6 +64,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Release(options) => pipeline::release(connection, folder, options, json).await,
         Command::Why { step } => pipeline::plan(connection, folder, std::slice::from_ref(step), json).await,
         Command::Tokens(verb) => tokens(client, verb, json).await,
+        Command::Principals(verb) => principals(client, verb, json).await,
         Command::LoginLink => login_link(connection, json).await,
         Command::Backup { to } => backup(connection, folder, to, json).await,
         other => {
@@ -125,6 +126,20 @@ async fn tokens(client: &Client, verb: &Tokens, json: bool) -> Result<ExitCode> 
         Tokens::List => lists::tokens(&client.get("/api/v1/tokens").await?, json),
         Tokens::Revoke { id } => show_message(&client.delete(&format!("/api/v1/tokens/{id}")).await?, json),
     }
+}
+
+async fn principals(client: &Client, verb: &Principals, json: bool) -> Result<ExitCode> {
+    let answer = match verb {
+        Principals::List => return lists::principals(&client.get("/api/v1/principals").await?, json),
+        Principals::Grant(RoleOf { name, role, on }) => {
+            client.post(&format!("/api/v1/principals/{name}/grants"), &json!({ "role": role, "project": on })).await?
+        }
+        Principals::Revoke(RoleOf { name, role, on }) => {
+            let project = on.as_ref().map(|project| format!("&project={project}")).unwrap_or_default();
+            client.delete(&format!("/api/v1/principals/{name}/grants?role={role}{project}")).await?
+        }
+    };
+    show_message(&answer, json)
 }
 
 async fn login_link(connection: &Connection, json: bool) -> Result<ExitCode> {

@@ -1,21 +1,26 @@
-//! Who may do what.
+//! Permissions, roles, and the grants that give them.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::id::{PrincipalId, ProjectId, RunId};
 
-/// What a route or use case asks for.
+#[cfg(test)]
+mod tests;
+
+/// What a route or use case requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// Read everything; request predictions of an endpoint.
     Read,
-    /// Log, load, run.
+    /// Log, load data, run pipelines.
     Write,
-    /// Say yes to a release, roll back.
+    /// Approve a release, roll back.
     Approve,
-    /// Grants, tokens, settings, the clock.
+    /// Change grants, tokens, settings and the clock.
     Manage,
 }
 
@@ -34,10 +39,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role, the one that may least first.
+    /// Every role, the one with the fewest permissions first.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Contributor, Self::Approver, Self::Admin];
 
-    /// Whether the bundle holds `permission`.
+    /// Whether the role includes `permission`.
     pub fn allows(self, permission: Permission) -> bool {
         let highest = match self {
             Self::Viewer => Permission::Read,
@@ -72,28 +77,126 @@ impl std::str::FromStr for Role {
     }
 }
 
-/// Who calls, and with which grants.
+/// Where a role applies. A role on the server applies in every project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// The whole server.
+    Server,
+    /// One project.
+    Project(ProjectId),
+}
+
+impl Scope {
+    /// Whether a role in this scope applies in `other`.
+    pub fn covers(self, other: Self) -> bool {
+        self == Self::Server || self == other
+    }
+
+    /// The project; `None` for the server.
+    pub fn project(self) -> Option<ProjectId> {
+        match self {
+            Self::Server => None,
+            Self::Project(id) => Some(id),
+        }
+    }
+}
+
+impl From<Option<ProjectId>> for Scope {
+    /// `None` is the server.
+    fn from(project: Option<ProjectId>) -> Self {
+        project.map_or(Self::Server, Self::Project)
+    }
+}
+
+/// The grants of a principal: any number of roles, each in a scope. A permission is held when at least one of them
+/// gives it, so a further grant never takes a permission away. Grants of any origin are united the same way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants(BTreeSet<(Scope, Role)>);
+
+impl Grants {
+    /// One role in one scope.
+    pub fn one(scope: Scope, role: Role) -> Self {
+        Self(BTreeSet::from([(scope, role)]))
+    }
+
+    /// Whether one of the grants gives `permission` in `scope`.
+    pub fn allow(&self, permission: Permission, scope: Scope) -> bool {
+        self.roles_in(scope).any(|role| role.allows(permission))
+    }
+
+    /// The highest role that applies in `scope`.
+    pub fn highest_role(&self, scope: Scope) -> Option<Role> {
+        self.roles_in(scope).max()
+    }
+
+    /// The projects in which `permission` is held.
+    pub fn projects(&self, permission: Permission) -> ProjectSet {
+        if self.allow(permission, Scope::Server) {
+            return ProjectSet::All;
+        }
+        let allowing = self.0.iter().filter(|(_, role)| role.allows(permission));
+        ProjectSet::Only(allowing.filter_map(|(scope, _)| scope.project()).collect())
+    }
+
+    /// The roles that apply in `project`, as grants on `project` alone: what a token of that project carries.
+    #[must_use]
+    pub fn limited_to(&self, project: ProjectId) -> Self {
+        let scope = Scope::Project(project);
+        self.roles_in(scope).map(|role| (scope, role)).collect()
+    }
+
+    /// Each grant, sorted by scope and role.
+    pub fn iter(&self) -> impl Iterator<Item = (Scope, Role)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether the principal holds no grant.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn roles_in(&self, scope: Scope) -> impl Iterator<Item = Role> + '_ {
+        self.iter().filter(move |(held, _)| held.covers(scope)).map(|(_, role)| role)
+    }
+}
+
+impl FromIterator<(Scope, Role)> for Grants {
+    fn from_iter<I: IntoIterator<Item = (Scope, Role)>>(grants: I) -> Self {
+        Self(grants.into_iter().collect())
+    }
+}
+
+/// A set of projects, to filter lists with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProjectSet {
+    /// Every project, also those created later.
+    All,
+    /// These projects.
+    Only(BTreeSet<ProjectId>),
+}
+
+/// The caller of a use case, with its grants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Their id.
+    /// Its id.
     pub id: PrincipalId,
-    /// Their name, as the ledger shows it.
+    /// Its name, as the ledger shows it.
     pub name: String,
-    /// Roles by project; a role on `None` holds on the whole server.
-    pub grants: Vec<(Option<ProjectId>, Role)>,
-    /// A step's token writes only its own run, its children and their models.
+    /// Its roles with their scopes.
+    pub grants: Grants,
+    /// The run of a step's token, which writes only that run, its child runs and their models.
     pub run: Option<RunId>,
 }
 
 impl Principal {
-    /// Whether `permission` is granted on `project` (`None`: on the server).
-    pub fn may(&self, permission: Permission, project: Option<ProjectId>) -> bool {
-        self.grants.iter().any(|(scope, role)| (scope.is_none() || *scope == project) && role.allows(permission))
+    /// Whether `permission` is granted in `scope`.
+    pub fn may(&self, permission: Permission, scope: impl Into<Scope>) -> bool {
+        self.grants.allow(permission, scope.into())
     }
 
-    /// Refuses when `permission` is not granted on `project`.
-    pub fn require(&self, permission: Permission, project: Option<ProjectId>) -> Result<()> {
-        if self.may(permission, project) {
+    /// Returns PermissionDenied unless `permission` is granted in `scope`.
+    pub fn require(&self, permission: Permission, scope: impl Into<Scope>) -> Result<()> {
+        if self.may(permission, scope) {
             return Ok(());
         }
         let word = match permission {

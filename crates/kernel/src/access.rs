@@ -1,13 +1,15 @@
 //! Access: principals, tokens, sessions, one-time links.
 //!
-//! A token carries the grants of its principal. Creating one needs the permission to manage where it is valid. The
-//! ledger records every grant and token, created or revoked.
+//! A principal holds any number of grants, and a token carries them; one that is limited to a project carries those that
+//! apply there. Creating a token or a grant needs the permission to manage where it is valid. The ledger records every
+//! grant and token, created or revoked.
 
+mod grants;
 mod principals;
 mod token_cache;
 mod tokens;
 
-use perennial_core::entity::{PrincipalKind, Session};
+use perennial_core::entity::Session;
 pub use perennial_core::entity::{PrincipalRecord, Token as TokenRecord};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +18,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use perennial_core::id::PrincipalId;
 use perennial_core::ledger::Chain;
-use perennial_core::permission::{Permission, Principal, Role};
+use perennial_core::permission::{Permission, Principal};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::principals::load;
 use perennial_store::sessions;
@@ -28,14 +30,15 @@ use sha2::{Digest, Sha256};
 use crate::ledger::{LedgerEvent, Recorder};
 use crate::{Caller, Kernel};
 
+pub use grants::{grant, revoke_grant, set_directory_grants};
 pub use token_cache::{TRUST, TokenCache};
 pub use tokens::{
-    Holder, NewToken, create_person_token, host_token, list_tokens, revoke, revoke_run_tokens, revoke_step_tokens,
-    revoke_token, step_token,
+    HeldRole, Holder, NewToken, create_held_token, create_person_token, host_token, list_principals, revoke,
+    revoke_run_tokens, revoke_step_tokens, revoke_token, step_token,
 };
 
-/// Counts revocations in this process; each makes the earlier entries of [`TokenCache`] invalid.
-static REVOCATIONS: AtomicU64 = AtomicU64::new(0);
+/// Counts changes of tokens and grants in this process; each makes the earlier entries of [`TokenCache`] invalid.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// How long a one-time administrator link can be used.
 const ADMIN_LINK_MS: i64 = 24 * 3_600_000;
@@ -63,12 +66,12 @@ pub fn own_run_only(principal: &Principal, permission: Permission) -> Result<()>
         .with_hint("do this outside the step, with a token of your own"))
 }
 
-fn revocations() -> u64 {
-    REVOCATIONS.load(Ordering::Acquire)
+fn changes() -> u64 {
+    CHANGES.load(Ordering::Acquire)
 }
 
-fn revoked() {
-    REVOCATIONS.fetch_add(1, Ordering::AcqRel);
+fn access_changed() {
+    CHANGES.fetch_add(1, Ordering::AcqRel);
 }
 
 /// 32 random bytes as text, with a prefix that secret scanners recognise.
@@ -132,12 +135,6 @@ pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> 
     let server = Caller::system(kernel.clone(), "login_link");
     let by = Recorder { actor: principals::ADMIN.to_owned(), ..Recorder::new(&server, None).await? };
     let (kept, now) = (hash(link), by.at.wall_ms);
-    let wanted = principals::Wanted {
-        name: principals::ADMIN.to_owned(),
-        kind: PrincipalKind::Person,
-        project: None,
-        role: Role::Admin,
-    };
     let cookie = secret();
     let cookie_hash = hash(&cookie);
     kernel
@@ -149,11 +146,9 @@ pub async fn use_admin_link(kernel: &Arc<Kernel>, link: &str) -> Result<String> 
                     return Err(Error::new(ErrorCode::Unauthenticated, message)
                         .with_hint("`perennial login-link` prints a new one"));
                 }
-                let (principal_id, changes) = principals::find_or_create(tx, &wanted, &server.principal, now).await?;
+                let (principal_id, changes) = principals::find_or_create_administrator(tx, now).await?;
                 sessions::insert(tx, &new_session(cookie_hash, principal_id, now)).await?;
-                for change in changes {
-                    by.record(tx, change).await?;
-                }
+                by.record_all(tx, changes).await?;
                 by.record(tx, link_change(&kept, "use", json!({ "principal": principal_id }))).await
             })
         })

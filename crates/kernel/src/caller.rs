@@ -5,7 +5,7 @@ use std::sync::Arc;
 use perennial_core::Result;
 use perennial_core::cause::ChangeCause;
 use perennial_core::id::{PrincipalId, ProjectId};
-use perennial_core::permission::{Permission, Principal, Role};
+use perennial_core::permission::{Grants, Permission, Principal, Role, Scope};
 
 use crate::Kernel;
 
@@ -31,7 +31,7 @@ impl Caller {
         let principal = Principal {
             id: PrincipalId::from(uuid::Uuid::nil()),
             name: "perennial".to_owned(),
-            grants: vec![(None, Role::Admin)],
+            grants: Grants::one(Scope::Server, Role::Admin),
             run: None,
         };
         Self { kernel, principal, cause: Some(ChangeCause::Named(task.to_owned())) }

@@ -73,6 +73,19 @@ impl Recorder {
         tx.ledger_append(record).await?;
         Ok(())
     }
+
+    /// Appends the entries about several changes. Chains are locked in one order, the server's first, so that two
+    /// writers cannot deadlock.
+    pub async fn record_all(&self, tx: &mut Tx, mut changes: Vec<LedgerEvent>) -> Result<()> {
+        changes.sort_by_key(|change| match change.chain {
+            Chain::Server => None,
+            Chain::Project(id) => Some(id),
+        });
+        for change in changes {
+            self.record(tx, change).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Entries of a project's chain before a sequence, newest first.
@@ -138,15 +151,13 @@ pub struct VerifiedChain {
 pub async fn verify_all(caller: &Caller, head: Option<&str>) -> Result<Verified> {
     validate_head(head)?;
     let mut reader = caller.kernel.store().read().await?;
-    let is_readable = |project| caller.principal.may(Permission::Read, project);
     let mut readable = Vec::new();
-    if is_readable(None) {
+    if caller.principal.may(Permission::Read, None) {
         readable.push((Chain::Server, None));
     }
-    for project in projects::list(&mut reader).await? {
-        if is_readable(Some(project.id)) {
-            readable.push((Chain::Project(project.id), Some(project.name)));
-        }
+    let set = caller.principal.grants.projects(Permission::Read);
+    for project in projects::list_in(&mut reader, &set).await? {
+        readable.push((Chain::Project(project.id), Some(project.name)));
     }
     let mut verified = Verified { chains: Vec::with_capacity(readable.len()), is_continued: head.is_none() };
     for (chain, project) in readable {

@@ -136,9 +136,8 @@ impl Projects {
 
     /// The projects that the caller may read, by name.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<entity::Project>> {
-        let mut all = table::list(&mut *self.kernel.store().read().await?).await?;
-        all.retain(|project| caller.principal.may(Permission::Read, Some(project.id)));
-        Ok(all)
+        let readable = caller.principal.grants.projects(Permission::Read);
+        Ok(table::list_in(&mut *self.kernel.store().read().await?, &readable).await?)
     }
 
     /// The record of a project.

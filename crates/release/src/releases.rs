@@ -6,7 +6,7 @@ use perennial_core::ledger::Chain;
 use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
-use perennial_core::permission::{Permission, Role};
+use perennial_core::permission::{Permission, Role, Scope};
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
@@ -229,8 +229,7 @@ pub async fn list_promotions(
 
 /// The caller's highest role on the project.
 fn role_of(caller: &Caller, project: &ProjectState) -> Role {
-    let roles = caller.principal.grants.iter().filter(|(scope, _)| scope.is_none() || *scope == Some(project.id));
-    roles.map(|(_, role)| *role).max().unwrap_or(Role::Viewer)
+    caller.principal.grants.highest_role(Scope::Project(project.id)).unwrap_or(Role::Viewer)
 }
 
 fn wanted_role(project: &ProjectState, given: &[Approval], own: Role) -> Role {

@@ -1,7 +1,7 @@
-//! Grants: a role of a principal, on the server, a project, or one thing in it.
+//! Grants: roles of principals, on the server, a project, or one object in it.
 
-use perennial_core::entity::Grant;
-use perennial_core::id::PrincipalId;
+use perennial_core::entity::{Grant, GrantScope, GrantScopeKind};
+use perennial_core::id::{GrantId, PrincipalId};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
@@ -12,29 +12,32 @@ impl Record for Grant {
     const KEY: &'static [&'static str] = &["id"];
 
     fn read(row: &Row<'_>) -> Result<Self> {
+        let kind: GrantScopeKind = row.get("scope_kind")?;
+        let scope = GrantScope::from_columns(kind, row.get("project_id")?, row.get("scope_id")?)
+            .ok_or_else(|| row.corrupt("scope_kind", format!("`{kind}` contradicts `project_id` or `scope_id`")))?;
         Ok(Self {
             id: row.get("id")?,
             principal_id: row.get("principal_id")?,
-            project_id: row.get("project_id")?,
             role: row.get("role")?,
-            scope_kind: row.get("scope_kind")?,
-            scope_id: row.get("scope_id")?,
+            scope,
+            origin: row.get("origin")?,
             created_ms: row.get("created_ms")?,
         })
     }
 }
 
-/// Inserts a grant.
+/// Inserts a grant; an error when the principal has the same role in the same scope from the same origin.
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
     tx.insert(
         sql!("grants/insert"),
         bind![
             grant.id,
             grant.principal_id,
-            grant.project_id,
             grant.role,
-            grant.scope_kind,
-            grant.scope_id,
+            grant.scope.kind(),
+            grant.scope.project_id(),
+            grant.scope.object_id(),
+            grant.origin,
             grant.created_ms
         ],
         "grant",
@@ -43,13 +46,24 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<()> {
     .await
 }
 
-/// Every grant of a principal.
+/// Every grant of a principal, oldest first.
 pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Grant>> {
     conn.all(list_sql!("grants/list"), bind![principal_id]).await
 }
 
-/// Takes every grant of a principal away.
-pub async fn delete_of_principal(tx: &mut Tx, principal_id: PrincipalId) -> Result<()> {
-    tx.execute(sql!("grants/delete_of_principal"), bind![principal_id]).await?;
-    Ok(())
+/// Every grant of every principal, oldest first for each.
+pub async fn list_all(conn: &mut Conn) -> Result<Vec<Grant>> {
+    conn.all(list_sql!("grants/list_all"), bind![]).await
+}
+
+/// Deletes a grant.
+pub async fn delete(tx: &mut Tx, id: GrantId) -> Result<()> {
+    tx.update(sql!("grants/delete"), bind![id], "grant", id).await
+}
+
+/// Counts the people and services that administer the server and are not disabled, and keeps every other transaction
+/// from removing one until this one ends.
+pub async fn count_server_administrators(tx: &mut Tx) -> Result<i64> {
+    tx.execute(sql!("grants/lock_server_administrators"), bind![]).await?;
+    Ok(tx.scalar(sql!("grants/count_server_administrators"), bind![]).await?.unwrap_or(0))
 }

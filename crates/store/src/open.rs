@@ -22,19 +22,21 @@ use crate::writer::{self, Command, QUEUE_MAX, Waiting};
 
 /// The migrations of each database: number, what it does, its statements. A server takes the lease before it migrates, so
 /// no migration changes the table `servers`.
-const SQLITE: [(i64, &str, &str); 6] = [
+const SQLITE: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/sqlite/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/sqlite/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/sqlite/0004_run_contents.sql")),
+    (5, "several grants", include_str!("../migrations/sqlite/0005_several_grants.sql")),
     (6, "load files", include_str!("../migrations/sqlite/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
 ];
-const POSTGRES: [(i64, &str, &str); 6] = [
+const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
     (2, "reject loads", include_str!("../migrations/postgres/0002_reject_loads.sql")),
     (3, "hold jobs", include_str!("../migrations/postgres/0003_hold_jobs.sql")),
     (4, "run contents", include_str!("../migrations/postgres/0004_run_contents.sql")),
+    (5, "several grants", include_str!("../migrations/postgres/0005_several_grants.sql")),
     (6, "load files", include_str!("../migrations/postgres/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
 ];
@@ -137,8 +139,8 @@ impl Store {
         }
         let version = conn.scalar::<i64>(sql!("schema/version"), &[]).await?.unwrap_or(0);
         let known = match &*self.backend {
-            Backend::Sqlite { .. } => &SQLITE[..],
-            Backend::Postgres { .. } => &POSTGRES[..],
+            Backend::Sqlite { .. } => SQLITE[..],
+            Backend::Postgres { .. } => POSTGRES[..],
         };
         let last = known.last().map_or(0, |(number, ..)| *number);
         if version > last {
@@ -164,10 +166,10 @@ impl Store {
         match &*self.backend {
             Backend::Sqlite { write, .. } => {
                 let mut conn = SqliteConnection::connect_with(write.as_ref()).await?;
-                migrator(&SQLITE).run(&mut conn).await.map_err(migration_error)?;
+                migrator(SQLITE).run(&mut conn).await.map_err(migration_error)?;
                 Ok(conn.close().await?)
             }
-            Backend::Postgres { pool, .. } => migrator(&POSTGRES).run(pool).await.map_err(migration_error),
+            Backend::Postgres { pool, .. } => migrator(POSTGRES).run(pool).await.map_err(migration_error),
         }
     }
 

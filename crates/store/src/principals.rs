@@ -1,6 +1,6 @@
 //! Principals: people, hosts, steps and services that act.
 
-use perennial_core::entity::PrincipalRecord;
+use perennial_core::entity::{Grant, PrincipalRecord};
 use perennial_core::id::PrincipalId;
 use perennial_core::permission::Principal;
 
@@ -60,11 +60,15 @@ pub async fn set_disabled(tx: &mut Tx, id: PrincipalId, is_disabled: bool) -> Re
     tx.update(sql!("principals/set_disabled"), bind![id, is_disabled], "principal", id).await
 }
 
-/// A principal with their grants on whole projects, as use cases ask for it. Narrow
-/// grants are in [`grants::list`]; a disabled principal has none.
+/// A principal with its grants on the server and on whole projects, as use cases need it. Grants on single objects
+/// are in [`grants::list`]; a disabled principal has none.
 pub async fn load(conn: &mut Conn, id: PrincipalId) -> Result<Principal> {
     let record = get(conn, id).await?;
-    let grants = if record.is_disabled { Vec::new() } else { grants::list(conn, id).await? };
-    let whole = grants.iter().filter(|grant| grant.scope_kind.is_none()).map(|grant| (grant.project_id, grant.role));
-    Ok(Principal { id: record.id, name: record.name, grants: whole.collect(), run: None })
+    let held = if record.is_disabled { Vec::new() } else { grants::list(conn, id).await? };
+    Ok(Principal {
+        id: record.id,
+        name: record.name,
+        grants: held.iter().filter_map(Grant::whole).collect(),
+        run: None,
+    })
 }

@@ -1,11 +1,14 @@
 //! Projects, the files that declare them, and where their clocks stand.
 
 use perennial_core::entity::{NewExperiment, NewProject, Project, ProjectFile};
+use perennial_core::filter::TextTest;
 use perennial_core::id::ProjectId;
 use perennial_core::name::ProjectName;
+use perennial_core::permission::ProjectSet;
 use uuid::Uuid;
 
 use crate::conn::{Conn, Tx};
+use crate::dynamic::Sql;
 use crate::error::Result;
 use crate::experiments;
 use crate::row::{Record, Row};
@@ -79,6 +82,16 @@ pub async fn find_by_name(conn: &mut Conn, name: &ProjectName) -> Result<Option<
 /// Every project, by name.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Project>> {
     conn.all(list_sql!("projects/list"), bind![]).await
+}
+
+/// The projects of a set, by name.
+pub async fn list_in(conn: &mut Conn, set: &ProjectSet) -> Result<Vec<Project>> {
+    let ProjectSet::Only(ids) = set else { return list(conn).await };
+    let mut sql = Sql::new(conn.dialect());
+    sql.push("SELECT id, name, experiment_id, file_digest, clock_ms, created_ms FROM projects WHERE ");
+    sql.text_test("id", &TextTest::In(ids.iter().map(ToString::to_string).collect()));
+    sql.push(" ORDER BY name");
+    conn.rows_of(sql).await?.iter().map(Row::record).collect()
 }
 
 /// Sets where the stepped clock stands; `None` follows the wall clock again.

@@ -55,7 +55,8 @@ impl Row<'_> {
         T::from_raw(raw).map_err(|why| self.corrupt(column, why))
     }
 
-    fn corrupt(&self, column: &str, why: String) -> Error {
+    /// An error for a column whose value does not fit.
+    pub(crate) fn corrupt(&self, column: &str, why: String) -> Error {
         let part = |column: &&str| {
             let text = self.raw.raw::<String, _>(*column);
             text.or_else(|_| self.raw.raw::<i64, _>(*column).map(|number| number.to_string()))

@@ -96,10 +96,7 @@ pub async fn authenticate(conn: &mut Conn, secret_hash: &str, wall_ms: i64) -> R
     let mut principal = principals::load(conn, token.principal_id).await?;
     principal.run = token.run_id;
     if let Some(project_id) = token.project_id {
-        principal.grants.retain(|(scope, _)| scope.is_none_or(|scope| scope == project_id));
-        for (scope, _) in &mut principal.grants {
-            *scope = Some(project_id);
-        }
+        principal.grants = principal.grants.limited_to(project_id);
     }
     Ok(Some(Authentication { principal, token }))
 }

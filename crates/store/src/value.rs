@@ -7,9 +7,9 @@ use std::str::FromStr;
 use perennial_core::cause::{Cause, ChangeCause};
 use perennial_core::digest::RunSum;
 use perennial_core::entity::{
-    AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantScope, JobClock, LoadOrigin,
-    MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind, StepOutputKind,
-    TokenKind,
+    AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantOrigin, GrantScopeKind,
+    JobClock, LoadOrigin, MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind,
+    StepOutputKind, TokenKind,
 };
 use perennial_core::id::{
     AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
@@ -217,7 +217,7 @@ text_column! {
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
     AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
-    AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantScope, JobClock, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
+    AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantOrigin, GrantScopeKind, JobClock, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
     PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
 }
 

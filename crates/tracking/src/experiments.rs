@@ -6,7 +6,7 @@ use perennial_core::entity::NewExperiment;
 pub use perennial_core::entity::{Experiment, Tag};
 use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::ledger::Chain;
-use perennial_core::permission::Permission;
+use perennial_core::permission::{Permission, ProjectSet};
 use perennial_core::state::Lifecycle;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::experiments as rows;
@@ -66,18 +66,10 @@ async fn project_of(caller: &Caller, tags: &[Tag]) -> Result<ProjectId> {
         let readable = found.filter(|project| caller.principal.may(Permission::Read, Some(project.id)));
         return readable.map(|project| project.id).ok_or_else(|| Error::not_found("project", &tag.value));
     }
-    if caller.principal.may(Permission::Write, None) {
-        return Ok(projects::default_id());
-    }
-    let mut writable: Vec<ProjectId> = caller
-        .principal
-        .grants
-        .iter()
-        .filter(|(_, role)| role.allows(Permission::Write))
-        .filter_map(|(id, _)| *id)
-        .collect();
-    writable.sort_unstable();
-    writable.dedup();
+    let writable: Vec<ProjectId> = match caller.principal.grants.projects(Permission::Write) {
+        ProjectSet::All => return Ok(projects::default_id()),
+        ProjectSet::Only(projects) => projects.into_iter().collect(),
+    };
     match writable[..] {
         [project] => Ok(project),
         [] => Err(Error::new(ErrorCode::PermissionDenied, format!("`{}` may write no project", caller.principal.name))

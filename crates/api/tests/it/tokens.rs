@@ -197,6 +197,52 @@ async fn a_caller_who_manages_the_grant_of_a_token_revokes_it() {
 }
 
 #[tokio::test]
+async fn roles_are_granted_listed_and_revoked_by_name() {
+    let (server, flights, _) = two_projects().await;
+    let made = secret(&ask(&server, &server.admin, "ann", "viewer", None).await);
+    let lead = server.test.token("lead", Role::Admin, Some(&flights)).await.unwrap();
+    let path = "/api/v1/principals/ann/grants";
+    let approver = json!({ "role": "approver", "project": "flights" });
+    let granted = server.call_as(&lead, Method::POST, path, Some(approver.clone())).await;
+    assert_eq!(granted.json()["message"], "`ann` is approver on project `flights`", "{}", granted.text());
+    let again = server.call_as(&lead, Method::POST, path, Some(approver)).await;
+    assert_eq!(again.json()["message"], "`ann` was already approver on project `flights`");
+    let of_ann = async |path: &str| {
+        let listed = server.get(path).await.json();
+        listed["items"].as_array().unwrap().iter().find(|principal| principal["name"] == "ann").unwrap().clone()
+    };
+    let held = json!([
+        { "role": "viewer", "project": null, "origin": "direct" },
+        { "role": "approver", "project": "flights", "origin": "direct" },
+    ]);
+    assert_eq!(of_ann("/api/v1/principals").await["grants"], held);
+    let with_tokens = of_ann(TOKENS).await;
+    assert_eq!((&with_tokens["grants"], &with_tokens["role"]), (&held, &Value::Null));
+
+    let revoke = format!("{path}?role=approver&project=flights");
+    assert_eq!(server.call_as(&made, Method::DELETE, &revoke, None).await.status, StatusCode::FORBIDDEN);
+    let revoked = server.call_as(&lead, Method::DELETE, &revoke, None).await;
+    assert_eq!(revoked.json()["message"], "`ann` is no longer approver on project `flights`");
+    assert_eq!(of_ann(TOKENS).await["role"], "viewer");
+    let hidden = json!({ "role": "viewer", "project": "trains" });
+    assert_eq!(server.call_as(&lead, Method::POST, path, Some(hidden)).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.call_as(&lead, Method::GET, "/api/v1/principals", None).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_token_without_a_role_gives_every_grant_of_its_principal() {
+    let (server, _, _) = two_projects().await;
+    ask(&server, &server.admin, "ann", "viewer", None).await;
+    let path = "/api/v1/principals/ann/grants";
+    server.call_as(&server.admin, Method::POST, path, Some(json!({ "role": "admin", "project": "trains" }))).await;
+    let body = json!({ "name": "ann" });
+    let made = secret(&server.call_as(&server.admin, Method::POST, TOKENS, Some(body)).await);
+    assert_eq!(ask(&server, &made, "bob", "viewer", Some("trains")).await.status, StatusCode::OK);
+    assert_eq!(ask(&server, &made, "eve", "viewer", Some("flights")).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(status(&server, &made, "/api/v1/projects/flights").await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_steps_token_begins_no_browser_session() {
     let (server, flights, _) = two_projects().await;
     let step = "train".parse().unwrap();
@@ -273,7 +319,7 @@ async fn access_is_recorded_in_the_chain_of_its_project_and_never_with_a_secret(
     );
     let mut secrets = vec![server.admin.clone(), lead, secret(&made), link, cookie];
     secrets.extend(hosts.map(|host| host.secret));
-    for holder in access::list_tokens(&server.test.system()).await.unwrap() {
+    for holder in access::list_principals(&server.test.system()).await.unwrap() {
         secrets.extend(holder.tokens.into_iter().map(|token| token.secret_hash));
     }
     let all = format!("{on_server:?}{on_project:?}");

@@ -143,8 +143,8 @@ pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
                 cell(&token["id"]),
                 cell(&principal["name"]),
                 cell(&principal["kind"]),
-                cell(&principal["role"]),
-                principal["project"].as_str().unwrap_or("the server").to_owned(),
+                grants_text(&principal, |grant| cell(&grant["role"])),
+                grants_text(&principal, project_of),
                 short("created_at", &token["created_at"], &TimeZone::UTC),
                 short("expires_at", &token["expires_at"], &TimeZone::UTC),
             ]);
@@ -152,6 +152,42 @@ pub(super) fn tokens(answer: &Value, json: bool) -> Result<ExitCode> {
     }
     say!("{}", table(&["token", "owner", "kind", "role", "on", "created (UTC)", "expires (UTC)"], &rows));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows people and programs, a line for each role.
+pub(super) fn principals(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        say!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut rows = Vec::new();
+    for principal in items(answer) {
+        let grants = items(&principal["grants"]);
+        let row = |role: String, on: String, origin: String| {
+            vec![cell(&principal["name"]), cell(&principal["kind"]), role, on, origin]
+        };
+        for grant in &grants {
+            rows.push(row(cell(&grant["role"]), project_of(grant), cell(&grant["origin"])));
+        }
+        if grants.is_empty() {
+            rows.push(row(cell(&Value::Null), cell(&Value::Null), cell(&Value::Null)));
+        }
+    }
+    say!("{}", table(&["name", "kind", "role", "on", "origin"], &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A part of each grant of a principal, separated by commas.
+fn grants_text(principal: &Value, part: impl Fn(&Value) -> String) -> String {
+    match items(&principal["grants"]) {
+        grants if grants.is_empty() => cell(&Value::Null),
+        grants => grants.iter().map(part).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Where a grant applies.
+fn project_of(grant: &Value) -> String {
+    grant["project"].as_str().unwrap_or("the server").to_owned()
 }
 
 fn view(command: &Command) -> View {

@@ -214,6 +214,24 @@ fn a_token_for_one_project_is_created_listed_and_revoked() {
 }
 
 #[test]
+fn a_person_holds_several_roles_that_are_granted_and_revoked_one_by_one() {
+    let (team, client) = (Team::start(), ten_days());
+    team.good(&client, &["run", "features"]);
+    let secret = team.good(&client, &["tokens", "create", "ada"]);
+    let as_ada = |args: &[&str]| team.command(&client, args, secret.trim()).output().unwrap();
+    assert_refused(&as_ada(&["run", "features"]), &["lacks the permission `write`"]);
+    let role = ["ada", "--role", "contributor", "--on", "warming"];
+    let granted = team.good(&client, &[&["principals", "grant"], &role[..]].concat());
+    assert!(granted.contains("`ada` is contributor on project `warming`"), "{granted}");
+    assert!(as_ada(&["run", "features"]).status.success());
+    let listed = team.good(&client, &["principals", "list"]);
+    assert_eq!(listed.lines().filter(|line| line.starts_with("ada ")).count(), 2, "{listed}");
+    team.good(&client, &[&["principals", "revoke"], &role[..]].concat());
+    assert_refused(&as_ada(&["run", "features"]), &["lacks the permission `write`"]);
+    assert!(as_ada(&["data", "list"]).status.success());
+}
+
+#[test]
 fn uploads_are_verified_by_content_and_paths_are_validated() {
     let (team, client) = (Team::start(), ten_days());
     team.good(&client, &["run", "features"]);

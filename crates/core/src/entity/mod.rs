@@ -44,7 +44,7 @@ pub use decision::{Decision, DecisionBody, GateResult};
 pub use endpoint::{Endpoint, NewCanary};
 pub use evidence::Evidence;
 pub use experiment::{Experiment, NewExperiment, Tag};
-pub use grant::{Grant, GrantScope};
+pub use grant::{Grant, GrantOrigin, GrantScope, GrantScopeKind};
 pub use job::{Job, JobClaim, JobClock, JobLease, NewJob, RetryPolicy};
 pub use load::{Load, LoadFile, LoadIntent, LoadOrigin};
 pub use metric_point::MetricPoint;

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::Kernel;
 
-/// How long an entry is valid. A token revoked by this process is rejected at once, one revoked by another server over
-/// the same database within this time.
+/// How long an entry is valid. A token or grant that this process revokes ends at once, one that another server over
+/// the same database revokes within this time.
 pub const TRUST: Duration = Duration::from_secs(5);
 
 /// The most entries; the cache is cleared when it is full.
@@ -27,15 +27,15 @@ pub struct TokenCache {
 struct Remembered {
     principal: Arc<Principal>,
     until: Instant,
-    revocations: u64,
+    changes: u64,
 }
 
 impl TokenCache {
     /// The principal of a Bearer or Basic secret.
     pub async fn authenticate(&self, kernel: &Arc<Kernel>, secret: &str) -> Result<Arc<Principal>> {
         let key: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-        let revocations = super::revocations();
-        if let Some(principal) = self.find(&key, revocations) {
+        let changes = super::changes();
+        if let Some(principal) = self.find(&key, changes) {
             return Ok(principal);
         }
         let principal = Arc::new(super::authenticate(kernel, secret).await?);
@@ -43,15 +43,15 @@ impl TokenCache {
         if found.len() >= SECRETS_MAX {
             found.clear();
         }
-        let remembered = Remembered { principal: principal.clone(), until: Instant::now() + TRUST, revocations };
+        let remembered = Remembered { principal: principal.clone(), until: Instant::now() + TRUST, changes };
         found.insert(key, remembered);
         Ok(principal)
     }
 
-    fn find(&self, key: &[u8; 32], revocations: u64) -> Option<Arc<Principal>> {
+    fn find(&self, key: &[u8; 32], changes: u64) -> Option<Arc<Principal>> {
         let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
         let remembered = found.get(key)?;
-        let is_trusted = remembered.revocations == revocations && Instant::now() < remembered.until;
+        let is_trusted = remembered.changes == changes && Instant::now() < remembered.until;
         is_trusted.then(|| remembered.principal.clone())
     }
 }

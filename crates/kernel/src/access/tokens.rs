@@ -1,19 +1,18 @@
 //! Tokens: each carries its principal's grants. The ledger records their creation and revocation, except for host tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use perennial_core::Result;
-use perennial_core::entity::{PrincipalKind, Token, TokenKind};
-use perennial_core::id::{ProjectId, RunId, TokenId};
-use perennial_core::ledger::Chain;
+use perennial_core::entity::{GrantOrigin, PrincipalKind, Token, TokenKind};
+use perennial_core::id::{PrincipalId, ProjectId, RunId, TokenId};
 use perennial_core::name::{ProjectName, StepName};
-use perennial_core::permission::{Permission, Role};
+use perennial_core::permission::{Permission, Role, Scope};
 use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
 use serde_json::json;
 
 use super::principals::{Wanted, chain_of, find_or_create};
-use super::{PrincipalRecord, TokenRecord, hash, revoked, secret};
+use super::{PrincipalRecord, TokenRecord, access_changed, hash, secret};
 use crate::ledger::{LedgerEvent, Recorder};
 use crate::{Caller, Kernel, wrong_state};
 
@@ -48,8 +47,9 @@ pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
             })
         })
         .await?;
-    revoked();
-    let wanted = Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, project: None, role: Role::Admin };
+    access_changed();
+    let wanted =
+        Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, scope: Scope::Server, role: Some(Role::Admin) };
     issue(&caller, wanted, TokenKind::Host, None, None).await
 }
 
@@ -65,14 +65,15 @@ pub async fn step_token(
     let wanted = Wanted {
         name: format!("step:{name}/{step}"),
         kind: PrincipalKind::Step,
-        project: Some(project),
-        role: Role::Contributor,
+        scope: Scope::Project(project),
+        role: Some(Role::Contributor),
     };
     issue(caller, wanted, TokenKind::Step, Some(run), Some(expires_ms)).await
 }
 
-/// A token for a person, with a role on the whole server or on one project. An existing person with exactly that grant
-/// gets a further token; another grant is given only when none of their tokens is valid any more, else refused.
+/// A token for a person, with a role on the whole server or on one project. A new person is granted that role. An
+/// existing person gets a further token if it gives exactly that role; an only grant is replaced when none of the
+/// person's tokens is valid any more; everything else is refused.
 pub async fn create_person_token(
     caller: &Caller,
     name: &str,
@@ -80,7 +81,14 @@ pub async fn create_person_token(
     project: Option<ProjectId>,
 ) -> Result<NewToken> {
     caller.principal.require(Permission::Manage, project)?;
-    issue(caller, Wanted::person(name, role, project)?, TokenKind::Person, None, None).await
+    issue(caller, Wanted::person(name, Some(role), project.into())?, TokenKind::Person, None, None).await
+}
+
+/// A token that gives what a person holds: every grant, or those that apply in `project`. The caller has to manage the
+/// scope of each. A new person becomes a viewer.
+pub async fn create_held_token(caller: &Caller, name: &str, project: Option<ProjectId>) -> Result<NewToken> {
+    caller.principal.require(Permission::Manage, project)?;
+    issue(caller, Wanted::person(name, None, project.into())?, TokenKind::Person, None, None).await
 }
 
 async fn issue(
@@ -90,7 +98,8 @@ async fn issue(
     run_id: Option<RunId>,
     expires_ms: Option<i64>,
 ) -> Result<NewToken> {
-    let (by, asking) = (Recorder::new(caller, wanted.project).await?, caller.principal.clone());
+    let project = wanted.scope.project();
+    let (by, asking) = (Recorder::new(caller, project).await?, caller.principal.clone());
     let made = NewToken { id: TokenId::generate(), secret: secret() };
     let (id, secret_hash, now) = (made.id, hash(&made.secret), caller.kernel.services.clock.wall_ms());
     caller
@@ -105,7 +114,7 @@ async fn issue(
                     secret_hash,
                     kind,
                     name: wanted.name.clone(),
-                    project_id: wanted.project,
+                    project_id: project,
                     run_id,
                     created_ms: now,
                     expires_ms,
@@ -115,15 +124,7 @@ async fn issue(
                 if kind != TokenKind::Host {
                     changes.push(change(&token, "create"));
                 }
-                // Chains are locked in one order, the server's first, so that two writers cannot deadlock.
-                changes.sort_by_key(|change| match change.chain {
-                    Chain::Server => None,
-                    Chain::Project(id) => Some(id),
-                });
-                for change in changes {
-                    by.record(tx, change).await?;
-                }
-                Ok(())
+                by.record_all(tx, changes).await
             })
         })
         .await?;
@@ -133,7 +134,7 @@ async fn issue(
 /// The ledger event about a token, without its secret or the secret's hash.
 fn change(token: &Token, verb: &'static str) -> LedgerEvent {
     LedgerEvent {
-        chain: chain_of(token.project_id),
+        chain: chain_of(token.project_id.into()),
         noun: "token",
         subject: token.id.to_string(),
         verb,
@@ -149,7 +150,7 @@ pub async fn revoke(caller: &Caller, token: &NewToken) -> Result<()> {
     revoke_by_id(caller, token.id).await
 }
 
-/// Makes the token of an id void, because an administrator of what it holds on says so. Browser
+/// Revokes the token of an id for a caller who manages its project or, without one, the server. Browser
 /// sessions of its principal end with it.
 pub async fn revoke_token(caller: &Caller, id: TokenId) -> Result<()> {
     let token = tokens::get(&mut *caller.kernel.store().read().await?, id).await;
@@ -182,7 +183,7 @@ async fn revoke_by_id(caller: &Caller, id: TokenId) -> Result<()> {
             })
         })
         .await?;
-    revoked();
+    access_changed();
     Ok(())
 }
 
@@ -209,31 +210,45 @@ pub async fn revoke_run_tokens(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<Ve
     Ok(void.iter().map(|token| change(token, "revoke")).collect())
 }
 
-/// A principal with what it holds and its tokens.
+/// A role that a principal holds, with the name of the project it applies in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldRole {
+    /// The role.
+    pub role: Role,
+    /// The project; `None` for the whole server.
+    pub project: Option<ProjectName>,
+    /// The origin of the grant.
+    pub origin: GrantOrigin,
+}
+
+/// A principal with its grants and tokens.
 #[derive(Debug, Clone)]
 pub struct Holder {
-    /// Who.
+    /// The principal.
     pub principal: PrincipalRecord,
-    /// Its one grant's role; `None` for one that holds nothing.
-    pub role: Option<Role>,
-    /// The project it holds on; `None` for the whole server.
-    pub project: Option<ProjectName>,
+    /// Its grants on the server and on whole projects, oldest first.
+    pub roles: Vec<HeldRole>,
     /// Its tokens, without their secrets, which are not stored.
     pub tokens: Vec<TokenRecord>,
 }
 
-/// Every principal with its tokens, by name.
-pub async fn list_tokens(caller: &Caller) -> Result<Vec<Holder>> {
+/// Every principal with its grants and tokens, by name.
+pub async fn list_principals(caller: &Caller) -> Result<Vec<Holder>> {
     caller.principal.require(Permission::Manage, None)?;
     let mut reader = caller.kernel.store().read().await?;
     let names: BTreeMap<ProjectId, ProjectName> =
         projects::list(&mut reader).await?.into_iter().map(|project| (project.id, project.name)).collect();
+    let mut roles: HashMap<PrincipalId, Vec<HeldRole>> = HashMap::new();
+    for grant in grants::list_all(&mut reader).await? {
+        let Some((scope, role)) = grant.whole() else { continue };
+        let project = scope.project().and_then(|id| names.get(&id).cloned());
+        roles.entry(grant.principal_id).or_default().push(HeldRole { role, project, origin: grant.origin });
+    }
     let mut listed = Vec::new();
     for principal in principals::list(&mut reader).await? {
-        let held = grants::list(&mut reader, principal.id).await?.into_iter().next();
         let tokens = tokens::list(&mut reader, principal.id).await?;
-        let project = held.as_ref().and_then(|grant| names.get(&grant.project_id?).cloned());
-        listed.push(Holder { principal, role: held.map(|grant| grant.role), project, tokens });
+        let roles = roles.remove(&principal.id).unwrap_or_default();
+        listed.push(Holder { principal, roles, tokens });
     }
     Ok(listed)
 }

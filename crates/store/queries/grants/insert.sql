@@ -1,7 +1,7 @@
 INSERT INTO grants (
-    id, principal_id, project_id, role, scope_kind, scope_id, created_ms
+    id, principal_id, role, scope_kind, project_id, scope_id, origin, created_ms
 )
 VALUES (
-    $1, $2, $3, $4, $5, $6, $7
+    $1, $2, $3, $4, $5, $6, $7, $8
 )
 ON CONFLICT DO NOTHING

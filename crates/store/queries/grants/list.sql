@@ -1,5 +1,5 @@
--- Bound: one grant of a principal on each project, and one on the server.
-SELECT id, principal_id, project_id, role, scope_kind, scope_id, created_ms
+-- Bound: the grants of one principal, each in a scope of its own.
+SELECT id, principal_id, role, scope_kind, project_id, scope_id, origin, created_ms
 FROM grants
 WHERE principal_id = $1
 ORDER BY id

@@ -8,6 +8,7 @@ mod db;
 mod durability;
 mod endpoints;
 mod fixtures;
+mod grants;
 mod group_commit;
 mod jobs;
 mod jobs_model;

@@ -1,9 +1,14 @@
 //! Projects, principals, grants, tokens, sessions.
 
+use std::collections::BTreeSet;
+
 use perennial_core::ErrorCode;
-use perennial_core::entity::{Grant, GrantScope, NewProject, PrincipalRecord, ProjectFile, Session, Token, TokenKind};
+use perennial_core::entity::{
+    Grant, GrantOrigin, GrantScope, GrantScopeKind, NewProject, PrincipalKind, PrincipalRecord, ProjectFile, Session,
+    Token, TokenKind,
+};
 use perennial_core::id::{GrantId, ProjectId, RunId, TokenId};
-use perennial_core::permission::{Permission, Role};
+use perennial_core::permission::{Grants, Permission, ProjectSet, Role, Scope};
 use perennial_store::{experiments, grants, principals, projects, sessions, tokens};
 
 use crate::db::{Db, on_both, write_tx};
@@ -16,6 +21,9 @@ on_both! {
     the_project_file_last_submitted_is_current,
     a_stepped_clock_stands_where_it_was_left,
     a_token_gives_its_principal_with_grants,
+    a_grant_is_stored_once_for_each_origin,
+    administrators_of_the_server_are_people_and_services_that_are_enabled,
+    the_projects_of_a_set_come_in_one_query,
     a_token_of_a_project_gives_nothing_elsewhere,
     expired_revoked_and_disabled_do_not_authenticate,
     an_administrator_link_is_used_once,
@@ -105,22 +113,26 @@ fn token(principal: &PrincipalRecord, secret_hash: &str) -> Token {
     }
 }
 
+fn grant(principal: &PrincipalRecord, role: Role, scope: Scope) -> Grant {
+    Grant {
+        id: GrantId::generate(),
+        principal_id: principal.id,
+        role,
+        scope: GrantScope::Whole(scope),
+        origin: GrantOrigin::Direct,
+        created_ms: NOW,
+    }
+}
+
 async fn a_token_gives_its_principal_with_grants(db: &Db) {
     let project = project(&db.store, "flights").await;
     let ada = principal("ada");
     let run = RunId::generate();
     let token = Token { run_id: Some(run), kind: TokenKind::Step, ..token(&ada, "hash") };
-    let grant = |project_id, role, scope: Option<(GrantScope, &str)>| Grant {
-        id: GrantId::generate(),
-        principal_id: ada.id,
-        project_id,
-        role,
-        scope_kind: scope.map(|(kind, _)| kind),
-        scope_id: scope.map(|(_, id)| id.to_owned()),
-        created_ms: NOW,
-    };
-    let whole = grant(Some(project.id), Role::Contributor, None);
-    let narrow = grant(Some(project.id), Role::Admin, Some((GrantScope::Endpoint, "delay")));
+    let whole = grant(&ada, Role::Contributor, Scope::Project(project.id));
+    let endpoint =
+        GrantScope::Object { project_id: project.id, kind: GrantScopeKind::Endpoint, id: "delay".to_owned() };
+    let narrow = Grant { scope: endpoint, ..grant(&ada, Role::Admin, Scope::Server) };
     let (who, given) = (ada.clone(), [whole.clone(), narrow.clone()]);
     write_tx!(db.store, tx => {
         principals::insert(tx, &who).await?;
@@ -143,19 +155,82 @@ async fn a_token_gives_its_principal_with_grants(db: &Db) {
     assert_eq!(grants::list(&mut reader, ada.id).await.unwrap(), [whole, narrow]);
 }
 
+async fn a_grant_is_stored_once_for_each_origin(db: &Db) {
+    let project = project(&db.store, "flights").await;
+    let ada = principal("ada");
+    let direct = grant(&ada, Role::Viewer, Scope::Project(project.id));
+    let others = [
+        grant(&ada, Role::Viewer, Scope::Server),
+        grant(&ada, Role::Admin, Scope::Project(project.id)),
+        Grant { origin: GrantOrigin::Directory, ..grant(&ada, Role::Viewer, Scope::Project(project.id)) },
+    ];
+    let (first, more) = (direct.clone(), others.clone());
+    write_tx!(db.store, tx => {
+        principals::insert(tx, &ada).await?;
+        grants::insert(tx, &first).await?;
+        for grant in &more {
+            grants::insert(tx, grant).await?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let again = Grant { id: GrantId::generate(), ..direct.clone() };
+    let refused = write_tx!(db.store, tx => { Ok(grants::insert(tx, &again).await?) }).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::AlreadyExists);
+    let removed = direct.id;
+    write_tx!(db.store, tx => { Ok(grants::delete(tx, removed).await?) }).unwrap();
+    assert_eq!(grants::list_all(&mut db.store.read().await.unwrap()).await.unwrap(), others);
+    let gone = write_tx!(db.store, tx => { Ok(grants::delete(tx, removed).await?) }).unwrap_err();
+    assert_eq!(gone.code(), ErrorCode::NotFound);
+}
+
+async fn administrators_of_the_server_are_people_and_services_that_are_enabled(db: &Db) {
+    let project = project(&db.store, "flights").await;
+    let service = PrincipalRecord { kind: PrincipalKind::Service, ..principal("ci") };
+    let host = PrincipalRecord { kind: PrincipalKind::Host, ..principal("host") };
+    let disabled = PrincipalRecord { is_disabled: true, ..principal("bob") };
+    let (ada, lead) = (principal("ada"), principal("lead"));
+    let mut given: Vec<Grant> =
+        [&service, &host, &disabled, &ada].map(|one| grant(one, Role::Admin, Scope::Server)).into();
+    given.push(Grant { origin: GrantOrigin::Directory, ..grant(&ada, Role::Admin, Scope::Server) });
+    given.push(grant(&lead, Role::Admin, Scope::Project(project.id)));
+    given.push(grant(&lead, Role::Approver, Scope::Server));
+    let people = [service, host, disabled, ada, lead];
+    let count = write_tx!(db.store, tx => {
+        for person in &people {
+            principals::insert(tx, person).await?;
+        }
+        for grant in &given {
+            grants::insert(tx, grant).await?;
+        }
+        Ok(grants::count_server_administrators(tx).await?)
+    });
+    assert_eq!(count.unwrap(), 2, "ci and ada");
+}
+
+async fn the_projects_of_a_set_come_in_one_query(db: &Db) {
+    let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);
+    project(&db.store, "trains").await;
+    let mut reader = db.store.read().await.unwrap();
+    let names = |found: Vec<perennial_core::entity::Project>| {
+        found.into_iter().map(|project| project.name.to_string()).collect::<Vec<_>>()
+    };
+    let all = projects::list_in(&mut reader, &ProjectSet::All).await.unwrap();
+    assert_eq!(names(all), ["default", "flights", "trains", "weather"]);
+    let mut ids = BTreeSet::from([weather.id, flights.id]);
+    let two = projects::list_in(&mut reader, &ProjectSet::Only(ids.clone())).await.unwrap();
+    assert_eq!(names(two), ["flights", "weather"]);
+    ids.extend((0..200).map(|_| ProjectId::generate()));
+    let many = projects::list_in(&mut reader, &ProjectSet::Only(ids)).await.unwrap();
+    assert_eq!(names(many), ["flights", "weather"], "ids beyond the limit of placeholders");
+    let none = projects::list_in(&mut reader, &ProjectSet::Only(BTreeSet::new())).await.unwrap();
+    assert_eq!(names(none), Vec::<String>::new());
+}
+
 async fn a_token_of_a_project_gives_nothing_elsewhere(db: &Db) {
     let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);
     let ada = principal("ada");
-    let grant = |project_id, role| Grant {
-        id: GrantId::generate(),
-        principal_id: ada.id,
-        project_id,
-        role,
-        scope_kind: None,
-        scope_id: None,
-        created_ms: NOW,
-    };
-    let given = [grant(None, Role::Admin), grant(Some(weather.id), Role::Admin)];
+    let given = [grant(&ada, Role::Admin, Scope::Server), grant(&ada, Role::Admin, Scope::Project(weather.id))];
     let token = Token { project_id: Some(flights.id), ..token(&ada, "hash") };
     write_tx!(db.store, tx => {
         principals::insert(tx, &ada).await?;
@@ -168,7 +243,7 @@ async fn a_token_of_a_project_gives_nothing_elsewhere(db: &Db) {
     .unwrap();
     let mut reader = db.store.read().await.unwrap();
     let caller = tokens::authenticate(&mut reader, "hash", NOW).await.unwrap().unwrap();
-    assert_eq!(caller.principal.grants, [(Some(flights.id), Role::Admin)]);
+    assert_eq!(caller.principal.grants, Grants::one(Scope::Project(flights.id), Role::Admin));
     assert!(!caller.principal.may(Permission::Read, None) && !caller.principal.may(Permission::Read, Some(weather.id)));
 }
 

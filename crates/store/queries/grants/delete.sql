@@ -1,0 +1,2 @@
+DELETE FROM grants
+WHERE id = $1

@@ -1,2 +1,0 @@
-DELETE FROM grants
-WHERE principal_id = $1

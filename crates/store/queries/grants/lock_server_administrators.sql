@@ -1,0 +1,2 @@
+UPDATE grants SET role = role
+WHERE scope_kind = 'server' AND role = 'admin'
