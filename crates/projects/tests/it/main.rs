@@ -1,0 +1,12 @@
+//! The rules of submissions and uploads over a data engine in memory: no processes, no HTTP.
+
+#![cfg(test)]
+
+mod creation;
+mod declared_files;
+mod roles;
+mod stored;
+mod submission;
+mod support;
+mod uploads;
+mod validation;
