@@ -13,8 +13,9 @@ use perennial_kernel::Services;
 use perennial_runners::{LocalPaths, LocalRunner};
 use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::Store;
+use perennial_training::BuiltInTrainers;
 
-use crate::trainers::{BuiltInTrainers, TRAINERS};
+use crate::trainers::TRAINERS;
 
 /// Memory that queries and staging may use before they spill to disk; small enough for a laptop.
 const ENGINE_MEMORY_BYTES: usize = 768 * 1024 * 1024;

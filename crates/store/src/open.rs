@@ -139,8 +139,8 @@ impl Store {
         }
         let version = conn.scalar::<i64>(sql!("schema/version"), &[]).await?.unwrap_or(0);
         let known = match &*self.backend {
-            Backend::Sqlite { .. } => SQLITE[..],
-            Backend::Postgres { .. } => POSTGRES[..],
+            Backend::Sqlite { .. } => SQLITE,
+            Backend::Postgres { .. } => POSTGRES,
         };
         let last = known.last().map_or(0, |(number, ..)| *number);
         if version > last {

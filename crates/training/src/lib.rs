@@ -20,6 +20,7 @@ mod gbdt;
 mod linear;
 mod loss;
 mod params;
+mod port;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use features::CATEGORIES_MAX;
 pub use params::{ParamSpec, Range, params, validate_params};
 pub use perennial_core::port::training::Target;
+pub use port::BuiltInTrainers;
 
 /// Maximum number of threads of a training.
 pub const THREADS_MAX: usize = 2;

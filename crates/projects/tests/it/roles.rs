@@ -14,7 +14,7 @@ async fn a_contributor_submits_changes_outside_the_release_sections() {
     let contributor = caller_on(&test, &project, Role::Contributor).await;
     submit_as(&test, &contributor, &with_another_step()).await.unwrap();
     assert_eq!(project.submission().unwrap().text, with_another_step());
-    assert_eq!(submissions(&test, &project).await, ["perennial", "contributor"]);
+    assert_eq!(submissions(&test, &project).await, ["perennial", "contributor-of-flights"]);
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn a_viewer_submits_nothing() {
 async fn a_change_of_what_is_released_needs_an_approver_and_names_the_sections() {
     let trigger = "[triggers.monthly]\nschedule = \"0 6 1 * *\"\nrun = \"release\"\n";
     let changes = [
-        (format!("{PROJECT_FILE}\n[gates]\ngood = \"auc > 0.7\"\n"), "[gates]"),
+        (format!("{PROJECT_FILE}\n[gates]\ngood = \"candidate.auc > 0.7\"\n"), "[gates]"),
         (set(PROJECT_FILE, "release.evidence_ttl", "'30 days'"), "[release]"),
         (set(PROJECT_FILE, "endpoints.delay.max_body", "'2 kB'"), "[endpoints.delay]"),
         (format!("{PROJECT_FILE}\n[endpoints.other]\n"), "[endpoints.other]"),

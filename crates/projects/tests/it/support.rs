@@ -38,7 +38,8 @@ pub(crate) async fn submit_as(test: &TestApp, caller: &Caller, text: &str) -> Re
 
 /// A new person with a role on the project.
 pub(crate) async fn caller_on(test: &TestApp, project: &ProjectState, role: Role) -> Caller {
-    let token = test.token(role.as_str(), role, Some(project)).await.unwrap();
+    let name = format!("{}-of-{}", role.as_str(), project.name);
+    let token = test.token(&name, role, Some(project)).await.unwrap();
     Caller::new(test.app.kernel.clone(), access::authenticate(&test.app.kernel, &token).await.unwrap())
 }
 

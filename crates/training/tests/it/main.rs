@@ -7,6 +7,7 @@ mod data;
 mod evaluator;
 mod flights;
 mod invalid_input;
+mod port;
 mod python;
 mod scikit_learn;
 mod training;
