@@ -3,7 +3,7 @@ use http::{Method, Request, StatusCode};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::permission::Role;
 use perennial_testkit::PROJECT_FILE;
-use perennial_testkit::toml_text::{rename, set};
+use perennial_testkit::toml_text::set;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Server};

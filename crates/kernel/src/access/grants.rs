@@ -122,7 +122,7 @@ pub(super) async fn remove(tx: &mut Tx, of: &PrincipalRecord, grant: &Grant) -> 
     grants::delete(tx, grant.id).await?;
     if before > 0 && grants::count_server_administrators(tx).await? == 0 {
         return Err(wrong_state(format!("`{}` is the last administrator of the server", of.name))
-            .with_hint("make somebody else administrator first: `perennial principals grant NAME --role admin`"));
+            .with_hint("grant the role to another person first: `perennial principals grant NAME --role admin`"));
     }
     Ok(grant_event(&of.name, grant, "delete"))
 }

@@ -28,7 +28,7 @@ async fn a_viewer_submits_nothing() {
 
 #[tokio::test]
 async fn a_change_of_what_is_released_needs_an_approver_and_names_the_sections() {
-    let trigger = "[triggers.monthly]\nschedule = \"0 6 1 * *\"\nrun = \"release\"\n";
+    let trigger = "[triggers.monthly]\non = [\"schedule:0 6 1 * *\"]\nrun = \"release\"\n";
     let changes = [
         (format!("{PROJECT_FILE}\n[gates]\ngood = \"candidate.auc > 0.7\"\n"), "[gates]"),
         (set(PROJECT_FILE, "release.evidence_ttl", "'30 days'"), "[release]"),

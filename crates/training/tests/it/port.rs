@@ -23,7 +23,7 @@ fn train(kind: &str, target: Option<Target>, params: &Value) -> Result<TrainedMo
 }
 
 fn refused(result: Result<TrainedModel>) -> Error {
-    result.err().expect("the training was not refused")
+    result.expect_err("the training was not refused")
 }
 
 #[test]
