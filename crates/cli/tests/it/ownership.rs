@@ -31,7 +31,7 @@ fn a_second_server_is_refused_with_the_address_of_the_first() {
 }
 
 #[test]
-fn a_paused_server_is_replaced_and_writes_nothing_when_it_goes_on() {
+fn a_paused_server_is_replaced_and_writes_nothing_when_it_resumes() {
     let database = Database::create();
     let (first, second) = (place(), place());
     let mut paused = Server::up(&first, &["--database", &database.url]);
