@@ -1,10 +1,12 @@
 //! A pipeline run from its beginning to what follows from its result: execute, decide, promote.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use perennial_core::Result;
+use futures::FutureExt;
 use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::state::PipelineRunState;
+use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::Execution;
 use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOutcome};
 use perennial_kernel::Caller;
@@ -12,6 +14,11 @@ use perennial_projects::ProjectState;
 
 use crate::Endpoints;
 use crate::decisions;
+
+fn panicked() -> Error {
+    Error::new(ErrorCode::Internal, "a fault of the server interrupted the run")
+        .with_hint("the server's log has the details; report it with them")
+}
 
 /// Runs pipelines to their end.
 pub struct PipelineRunner {
@@ -47,12 +54,15 @@ impl PipelineRunner {
             Activation::Active(active) => active,
             Activation::Cancelled(outcome) => return Ok(outcome),
         };
-        let result = match active.execute().await {
-            Ok(Some(executed)) => self.conclude(&executed).await.map(Some),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
+        let executed = async {
+            match active.execute().await? {
+                Some(executed) => self.conclude(&executed).await.map(Some),
+                None => Ok(None),
+            }
         };
-        active.end(result).await
+        // A panic ends the run as failed: otherwise it would stay running until the next start.
+        let result = AssertUnwindSafe(executed).catch_unwind().await;
+        active.end(result.unwrap_or_else(|_| Err(panicked()))).await
     }
 
     /// Decides over the candidate, releases it when asked to, and says how the run ended.

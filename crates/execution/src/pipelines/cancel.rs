@@ -8,12 +8,9 @@ use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::id::PipelineRunId;
 use perennial_core::permission::Permission;
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
-use perennial_store::{pipeline_runs as table, step_runs};
 
 use super::active_runs::Cancellation;
-use super::event::PipelineEvent;
-use super::outcome::RunOutcome;
-use super::recover::{end_tracked, tracked_sealer};
+use super::outcome::{Ending, RunOutcome};
 use crate::{Execution, pipeline_runs};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -36,32 +33,23 @@ impl Execution {
         }
         loop {
             let changed = self.events.notified();
-            let active = self.active.lock().get(&id).cloned();
+            // Read before `active`: a run that is running and not active here has no task any more.
             let now = pipeline_runs::get(caller, project, id).await?;
             if now.state.is_terminal() {
                 return Ok(now);
             }
+            let active = self.active.lock().get(&id).cloned();
             match active {
                 Some(cancellation) => {
                     // The first caller is recorded.
                     let _ = cancellation.by.set(caller.clone());
                     cancellation.requested.cancel();
                 }
-                // A server before this one left it behind, or it is about to begin here: then the next poll finds it.
-                None => self.end_left(caller, &now).await?,
+                None => self.end_as(caller, &now, now.state).await?,
             }
             // Notified or timed out, the run is read again.
             let _ = tokio::time::timeout(POLL, changed).await;
         }
-    }
-
-    /// Ends a run that is not executed anywhere, unless it begins here at this moment.
-    async fn end_left(&self, caller: &Caller, run: &PipelineRun) -> Result<()> {
-        let is_here = run.holder.as_deref() == Some(&caller.kernel.server.to_string());
-        if run.state == PipelineRunState::Running && is_here {
-            return Ok(());
-        }
-        self.end_as(caller, run, run.state).await
     }
 
     /// The outcome of a cancelled run.
@@ -81,36 +69,13 @@ impl Execution {
 
     /// Records that a run was cancelled and notifies its followers, unless its state is not `state` any more.
     async fn end_as(&self, caller: &Caller, run: &PipelineRun, state: PipelineRunState) -> Result<()> {
-        let sealer = tracked_sealer(caller, run).await?;
-        let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
-        let message = format!("cancelled by {}", caller.principal.name);
-        let word = PipelineRunState::Cancelled.as_str().to_owned();
-        let event = serde_json::json!(PipelineEvent::Ended {
-            state: word,
-            message: Some(message.clone()),
+        let ending = Ending {
+            event: PipelineRunEvent::Cancel,
+            state: PipelineRunState::Cancelled,
+            message: Some(format!("cancelled by {}", caller.principal.name)),
             hint: None,
-            held: 0
-        });
-        caller
-            .kernel
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    if table::get(tx, id).await?.state != state {
-                        return Ok(());
-                    }
-                    let events = end_tracked(tx, id, &sealer, at_ms).await?;
-                    step_runs::interrupt_running(tx, id, at_ms).await?;
-                    table::add_event(tx, id, &event, at_ms).await?;
-                    table::apply(tx, id, PipelineRunEvent::Cancel, Some(&message), at_ms).await?;
-                    for event in events {
-                        sealer.record(tx, event).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
-        self.events.notify_waiters();
-        Ok(())
+            held: 0,
+        };
+        self.close(caller, run, ending, Some(state)).await
     }
 }

@@ -4,9 +4,10 @@ use perennial_core::Result;
 use perennial_core::entity::{Load, PipelineRun};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
 use perennial_kernel::Caller;
-use perennial_store::pipeline_runs;
+use perennial_store::{pipeline_runs, step_runs};
 
 use super::event::PipelineEvent;
+use super::recover::{end_tracked, tracked_sealer};
 use crate::Execution;
 
 /// The most held loads that a run reports one by one.
@@ -23,6 +24,15 @@ pub struct RunOutcome {
     pub held: usize,
 }
 
+/// How the end of a run is recorded.
+pub(super) struct Ending {
+    pub(super) event: PipelineRunEvent,
+    pub(super) state: PipelineRunState,
+    pub(super) message: Option<String>,
+    pub(super) hint: Option<String>,
+    pub(super) held: usize,
+}
+
 impl Execution {
     /// Records the outcome of a run and notifies its followers.
     pub(super) async fn end(
@@ -31,23 +41,47 @@ impl Execution {
         run: &PipelineRun,
         result: Result<RunOutcome>,
     ) -> Result<RunOutcome> {
-        let held = result.as_ref().map_or(0, |finished| finished.held);
-        let (event, state, message, hint) = match &result {
+        let ending = match &result {
             Ok(finished) => {
                 let event = match finished.state {
                     PipelineRunState::NothingToDo => PipelineRunEvent::Idle,
                     _ => PipelineRunEvent::Succeed,
                 };
                 let hint = "repair their files, or decide on the loads that `perennial data show DATASET` lists: `perennial data accept LOAD` or `perennial data reject LOAD`";
-                (event, finished.state, finished.message.clone(), (held > 0).then(|| hint.to_owned()))
+                Ending {
+                    event,
+                    state: finished.state,
+                    message: finished.message.clone(),
+                    hint: (finished.held > 0).then(|| hint.to_owned()),
+                    held: finished.held,
+                }
             }
-            Err(error) => {
-                let (message, hint) = (error.message().to_owned(), error.hint().map(str::to_owned));
-                (PipelineRunEvent::Fail, PipelineRunState::Failed, Some(message), hint)
-            }
+            Err(error) => Ending {
+                event: PipelineRunEvent::Fail,
+                state: PipelineRunState::Failed,
+                message: Some(error.message().to_owned()),
+                hint: error.hint().map(str::to_owned),
+                held: 0,
+            },
         };
+        self.close(caller, run, ending, None).await?;
+        result
+    }
+
+    /// Ends a run and everything below it in one transaction, and notifies its followers: attempts that are still running
+    /// become interrupted, their tracked runs are killed, the tokens of their steps are revoked. With `expected`, nothing
+    /// happens when the state of the run has become another.
+    pub(super) async fn close(
+        &self,
+        caller: &Caller,
+        run: &PipelineRun,
+        ending: Ending,
+        expected: Option<PipelineRunState>,
+    ) -> Result<()> {
+        let sealer = tracked_sealer(caller, run).await?;
         let (id, at_ms) = (run.id, caller.kernel.services.clock.wall_ms());
-        let stored = serde_json::json!(PipelineEvent::Ended {
+        let Ending { event, state, message, hint, held } = ending;
+        let ended = serde_json::json!(PipelineEvent::Ended {
             state: state.as_str().to_owned(),
             message: message.clone(),
             hint,
@@ -58,14 +92,24 @@ impl Execution {
             .store()
             .write(move |tx| {
                 Box::pin(async move {
-                    pipeline_runs::add_event(tx, id, &stored, at_ms).await?;
+                    if let Some(expected) = expected
+                        && pipeline_runs::get(tx, id).await?.state != expected
+                    {
+                        return Ok(());
+                    }
+                    let recorded = end_tracked(tx, id, &sealer, at_ms).await?;
+                    step_runs::interrupt_running(tx, id, at_ms).await?;
+                    pipeline_runs::add_event(tx, id, &ended, at_ms).await?;
                     pipeline_runs::apply(tx, id, event, message.as_deref(), at_ms).await?;
+                    for event in recorded {
+                        sealer.record(tx, event).await?;
+                    }
                     Ok(())
                 })
             })
             .await?;
         self.events.notify_waiters();
-        result
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use perennial_core::state::PipelineRunState;
 use perennial_execution::pipeline_runs::{self, PipelineKind};
 use perennial_store::evidence;
 use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person, by_trigger};
@@ -76,4 +77,22 @@ async fn a_failed_run_says_what_to_do() {
     let (caller, wait) = (flown.test.system(), Duration::ZERO);
     let (events, _) = flown.test.app.execution.events(&caller, &flown.project, run.id, 0, wait).await.unwrap();
     assert_eq!(events.last().unwrap().body["hint"], "give it a model");
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_run_as_failed_and_the_next_run_begins() {
+    let flown = TrainedProject::start().await;
+    flown.renew(1, TestModel::binary(0.0)).await;
+    flown.release(by_person()).await;
+    let faults = AtomicUsize::new(1);
+    flown.test.data.before_frame(move |sql| {
+        let is_fault = sql.starts_with("SELECT \"hour\"")
+            && faults.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok();
+        Box::pin(async move { assert!(!is_fault, "a fault") })
+    });
+    let (run, ended) = flown.run(PipelineKind::Run, by_person()).await;
+    assert_eq!(ended.unwrap_err().message(), "a fault of the server interrupted the run");
+    let run = pipeline_runs::get(&flown.test.system(), &flown.project, run.id).await.unwrap();
+    assert_eq!(run.state, PipelineRunState::Failed);
+    flown.run(PipelineKind::Run, by_person()).await.1.unwrap();
 }
