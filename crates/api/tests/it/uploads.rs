@@ -55,19 +55,22 @@ async fn an_uploaded_folder_is_planned_and_the_project_follows_the_one_before() 
     let before = server.get(BASE).await.json();
     let other =
         set(PROJECT_FILE, "steps.evaluation.evaluate", "['train', 'more']") + "\n[steps.more]\ntrain = \"gbdt\"\n";
-    let looked_at = folder(&server, &[("perennial.toml", &other)]).await;
+    let planned_folder = folder(&server, &[("perennial.toml", &other)]).await;
     let steps = async |body: Value| {
         let planned = server.post(&format!("{BASE}/plan"), body).await;
         assert_eq!(planned.status, StatusCode::OK, "{}", planned.text());
         let plan = planned.json()["plan"].as_array().unwrap().clone();
         plan.iter().map(|why| why["step"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(steps(json!({ "folder": looked_at, "steps": ["evaluation"] })).await, ["more", "train", "evaluation"]);
+    assert_eq!(
+        steps(json!({ "folder": planned_folder, "steps": ["evaluation"] })).await,
+        ["more", "train", "evaluation"]
+    );
     assert_eq!(steps(json!({})).await, ["train", "evaluation"]);
     assert_eq!(server.get(BASE).await.json(), before);
     assert_eq!(server.get(&format!("{BASE}/pipeline-runs")).await.json()["items"], json!([]));
     assert_eq!(missing(&server, BASE, &[BlobDigest::of(other.as_bytes())]).await, json!([]), "it is not sent twice");
-    assert_eq!(submit(&server, looked_at).await.status, StatusCode::OK);
+    assert_eq!(submit(&server, planned_folder).await.status, StatusCode::OK);
     assert_eq!(server.get(BASE).await.json()["file"], json!(other));
 }
 
@@ -111,8 +114,8 @@ async fn uploading_needs_write_on_the_project_and_creating_one_manage_on_the_ser
         let path = format!("{BASE}/files/missing");
         assert_eq!(server.call_as(&token, Method::POST, &path, asked).await.status, expected, "{role:?}");
         let folder = Some(json!({ "folder": digest }));
-        let told = server.call_as(&token, Method::POST, &format!("{BASE}/submit"), folder).await.status;
-        assert_eq!(told == StatusCode::FORBIDDEN, !may, "{role:?} {told}");
+        let submitted = server.call_as(&token, Method::POST, &format!("{BASE}/submit"), folder).await.status;
+        assert_eq!(submitted == StatusCode::FORBIDDEN, !may, "{role:?} {submitted}");
         let made = server.call_as(&token, Method::POST, "/api/v1/projects", Some(json!({ "name": "trains" }))).await;
         assert_eq!(made.status, StatusCode::FORBIDDEN, "{role:?}");
     }
@@ -126,11 +129,16 @@ async fn uploading_needs_write_on_the_project_and_creating_one_manage_on_the_ser
 async fn a_text_is_checked_with_the_files_that_are_described() {
     let server = Server::start().await;
     let text = format!("{PROJECT_FILE}\n[steps.prepared]\nsql = \"sql/prepared.sql\"\n");
-    let told = server.post("/api/v1/check", json!({ "text": text })).await;
-    assert_eq!(told.status, StatusCode::BAD_REQUEST);
-    assert!(told.text().contains("sql/prepared.sql"), "{}", told.text());
+    let submitted = server.post("/api/v1/check", json!({ "text": text })).await;
+    assert_eq!(submitted.status, StatusCode::BAD_REQUEST);
+    assert!(submitted.text().contains("sql/prepared.sql"), "{}", submitted.text());
     let files = json!({ "sql/prepared.sql": "SELECT 1" });
-    let told = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
-    assert_eq!((told.status, told.json()["name"].clone()), (StatusCode::OK, json!("flights")), "{}", told.text());
+    let submitted = server.post("/api/v1/check", json!({ "text": text, "files": files })).await;
+    assert_eq!(
+        (submitted.status, submitted.json()["name"].clone()),
+        (StatusCode::OK, json!("flights")),
+        "{}",
+        submitted.text()
+    );
     assert_eq!(server.get(BASE).await.status, StatusCode::NOT_FOUND, "nothing is kept");
 }

@@ -1,4 +1,4 @@
-//! Commands: what they get, what becomes of their outputs, and the messages about those that fail.
+//! Commands: their inputs, their outputs, and the messages about those that fail.
 
 use perennial_core::ErrorCode;
 use perennial_core::entity::StepOutputKind;
