@@ -19,15 +19,14 @@ use futures::future::BoxFuture;
 use perennial_config::Endpoint as Declared;
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind};
-use perennial_core::id::{DecisionId, ModelId, ProjectId};
+use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
-use perennial_core::permission::Permission;
 use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_store::{decisions, endpoints, model_versions, promotions, releases};
+use perennial_store::{endpoints, model_versions, promotions, releases};
 
 use crate::decisions::{CHAMPION, Decided, load_version};
 use crate::releases::PROMOTIONS_READ;
@@ -435,12 +434,6 @@ impl Endpoints {
         self.refresh(&project, &endpoint.name, None).await?;
         self.restore_counts(&project, endpoint).await
     }
-}
-
-/// The Decision behind a canary or champion.
-pub async fn decision(caller: &Caller, project: &ProjectState, id: DecisionId) -> Result<Decision> {
-    caller.require(Permission::Read, project.id)?;
-    Ok(decisions::get(&mut *caller.kernel.store().read().await?, id).await?)
 }
 
 #[cfg(test)]
