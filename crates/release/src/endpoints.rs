@@ -8,6 +8,7 @@
 
 mod answer;
 mod canary;
+mod catch_up;
 mod predictions;
 mod promotion;
 mod reconcile;
@@ -39,6 +40,8 @@ use perennial_projects::{ProjectState, Projects, Submission};
 use crate::catalog;
 
 pub use answer::{Answer, Extra, Request};
+pub(crate) use catch_up::Behind;
+use catch_up::Retries;
 pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use promotion::champion_before;
 use promotion::{promotion, store_promotions};
@@ -53,12 +56,14 @@ pub struct Endpoints {
     pub router: EndpointRouter,
     /// One evaluation of canaries at a time in each project.
     evaluating: Mutex<HashMap<ProjectId, OrderedMutex>>,
+    retries: Retries,
 }
 
 impl Endpoints {
     /// No endpoint answers yet: [`Endpoints::open_all`] opens them.
     pub fn new(kernel: Arc<Kernel>, projects: Arc<Projects>, ingest: Arc<Ingest>) -> Arc<Self> {
-        Arc::new(Self { kernel, projects, ingest, router: EndpointRouter::default(), evaluating: Mutex::default() })
+        let (router, evaluating, retries) = (EndpointRouter::default(), Mutex::default(), Retries::default());
+        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries })
     }
 
     /// The lock that one evaluation of a project's canaries holds.
@@ -119,9 +124,10 @@ impl Endpoints {
         }
         let (first, cause) = (&endpoints[0].0, context.run.cause.clone());
         let (id, digest) = (Some(decision.id), Some(decision.release_digest.as_str()));
-        self.promote(caller, project, first, number, id, digest, PromotionKind::Promotion, cause, None).await?;
+        let kind = PromotionKind::Promotion;
+        let behind = self.promote(caller, project, first, number, id, digest, kind, cause, None).await?;
         let names: Vec<String> = endpoints.iter().map(|(endpoint, _)| format!("`{}`", endpoint.name)).collect();
-        lines.push(format!("version {number} answers at {}", names.join(", ")));
+        lines.push(format!("version {number} answers at {}{behind}", names.join(", ")));
         Ok(lines)
     }
 }
@@ -150,9 +156,11 @@ impl Endpoints {
             let (decision, digest) = by.map_or((None, None), |by| (by.decision_id, by.release_digest));
             let cause = Cause::Declared { endpoint: name.clone() };
             let kind = PromotionKind::Promotion;
-            self.promote(caller, project, &endpoint, champion.number, decision, digest.as_deref(), kind, cause, None)
+            let number = champion.number;
+            let behind = self
+                .promote(caller, project, &endpoint, number, decision, digest.as_deref(), kind, cause, None)
                 .await?;
-            lines.push(format!("version {} answers at `{name}`, which is new", champion.number));
+            lines.push(format!("version {number} answers at `{name}`, which is new{behind}"));
         }
         Ok(lines)
     }
@@ -270,7 +278,7 @@ impl Endpoints {
         let asked = champion.map_or_else(String::new, |champion| {
             new_inputs_note(ready.model.signature(), champion.model.signature(), champion.number)
         });
-        self.as_one(project, name, Some(ready), move |tx| {
+        let change = self.as_one(project, name, Some(ready), move |tx| {
             Box::pin(async move {
                 let mut current = stored;
                 if replaced.is_some() {
@@ -280,13 +288,13 @@ impl Endpoints {
                 endpoints::start_canary(tx, &current, &new).await?;
                 store_promotions(tx, &[promotion], None, cause_text.as_deref(), at).await
             })
-        })
-        .await?;
+        });
+        let behind = change.await?;
         let share = canary.share * 100.0;
         let instead =
             replaced.map_or_else(String::new, |number| format!(" in place of the canary of version {number}"));
         Ok(Some(format!(
-            "version {} is the canary at `{name}`, {share} % for {}{instead}{asked}",
+            "version {} is the canary at `{name}`, {share} % for {}{instead}{asked}{behind}",
             decision.number, canary.duration
         )))
     }
@@ -328,18 +336,18 @@ async fn find_or_create(
 
 impl Endpoints {
     /// Records a change of an endpoint's versions and swaps it in. Both complete even when the caller is dropped in
-    /// between.
+    /// between. A recorded change stands, also when it could not be swapped in yet.
     async fn as_one(
         self: &Arc<Self>,
         project: &Arc<ProjectState>,
         name: &EndpointName,
         ready: Option<LoadedVersion>,
         change: impl for<'a> FnOnce(&'a mut perennial_store::Tx) -> BoxFuture<'a, Result<()>> + Send + 'static,
-    ) -> Result<()> {
+    ) -> Result<Behind> {
         let (shared, project, name) = (self.clone(), project.clone(), name.clone());
         let changed = self.kernel.work.finish("change of a canary", async move {
             shared.kernel.store().write(change).await?;
-            shared.refresh(&project, &name, ready.as_ref()).await
+            Ok(shared.refresh_recorded(&project, &[name], ready.as_ref()).await)
         });
         changed.await.ok_or_else(|| wrong_state("the server stopped while the canary was changed"))?
     }
@@ -355,7 +363,10 @@ impl Endpoints {
         ready: Option<&LoadedVersion>,
     ) -> Result<()> {
         let endpoint = endpoints::get(&mut *self.kernel.store().read().await?, project.id, name).await?;
-        let Some(champion) = endpoint.champion_number else { return Ok(()) };
+        let Some(champion) = endpoint.champion_number else {
+            self.router.remove(project.id, name, endpoint.generation).await;
+            return Ok(());
+        };
         self.is_ours(project, name)?;
         let ready = |number: i64| {
             let ready = ready.filter(|ready| ready.number == number)?;
@@ -420,19 +431,12 @@ impl Endpoints {
     pub async fn open_all(self: &Arc<Self>) -> Result<()> {
         let all = endpoints::list_everywhere(&mut *self.kernel.store().read().await?).await?;
         for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
-            if let Err(error) = self.open(&endpoint).await {
+            let opened = async { self.open(&self.projects.get(endpoint.project_id).await?, &endpoint).await };
+            if let Err(error) = opened.await {
                 tracing::error!(endpoint.name = %endpoint.name, error = error.chain(), "an endpoint does not answer");
             }
         }
         Ok(())
-    }
-}
-
-impl Endpoints {
-    async fn open(self: &Arc<Self>, endpoint: &Endpoint) -> Result<()> {
-        let project = self.projects.get(endpoint.project_id).await?;
-        self.refresh(&project, &endpoint.name, None).await?;
-        self.restore_counts(&project, endpoint).await
     }
 }
 

@@ -8,10 +8,12 @@ mod in_flight;
 mod stats;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use deployment::{Deployment, LoadedVersion, Route, Routes};
 use in_flight::{Guard, Tracked};
+use perennial_core::id::ProjectId;
+use perennial_core::name::EndpointName;
 pub use stats::RequestStats;
 
 /// A deployment in use: replacing it waits until this is dropped. Never wait for a replacement while holding one.
@@ -20,7 +22,34 @@ pub type DeploymentGuard = Guard<Deployment>;
 /// The deployments of this server, by endpoint.
 #[derive(Default)]
 pub struct EndpointRouter {
-    slots: RwLock<BTreeMap<String, Slot>>,
+    slots: RwLock<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    /// What answers, by the name of the endpoint: a name is unique on the server.
+    answering: BTreeMap<String, Slot>,
+    /// The last generation of each endpoint that was swapped in or removed. It outlives the slot, so that a deployment
+    /// that was read before a removal does not return.
+    generations: BTreeMap<(ProjectId, EndpointName), i64>,
+}
+
+impl Slots {
+    /// Records the generation of an endpoint; false when a later one was swapped in before.
+    fn advance(&mut self, project: ProjectId, endpoint: &EndpointName, generation: i64) -> bool {
+        let known = self.generations.entry((project, endpoint.clone())).or_insert(generation);
+        *known = generation.max(*known);
+        *known == generation
+    }
+
+    /// Removes the slot of a project's endpoint; the deployments that requests may still hold.
+    fn remove(&mut self, project: ProjectId, endpoint: &EndpointName) -> Vec<Arc<Tracked<Deployment>>> {
+        let is_of_project = |slot: &Slot| slot.current.project.id == project;
+        if !self.answering.get(endpoint.as_str()).is_some_and(is_of_project) {
+            return Vec::new();
+        }
+        self.answering.remove(endpoint.as_str()).map(Slot::retire).unwrap_or_default()
+    }
 }
 
 /// The deployments of one endpoint.
@@ -44,22 +73,32 @@ impl EndpointRouter {
     /// The deployment of an endpoint.
     pub fn find(&self, endpoint: &str) -> Option<DeploymentGuard> {
         // Acquired under the lock: once a deployment is retired, no request begins to use it.
-        Some(self.slots.read().unwrap_or_else(PoisonError::into_inner).get(endpoint)?.current.acquire())
+        Some(self.slots().answering.get(endpoint)?.current.acquire())
     }
 
     /// Names of the endpoints, ordered.
     pub fn names(&self) -> Vec<String> {
-        self.slots.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.slots().answering.keys().cloned().collect()
     }
 
-    /// Removes an endpoint, then waits until no request holds a deployment of it.
-    pub async fn remove(&self, endpoint: &str) {
-        let retired = self.slots_mut().remove(endpoint).map(Slot::retire).unwrap_or_default();
+    /// The last generation of an endpoint that was swapped in or removed.
+    pub fn generation(&self, project: ProjectId, endpoint: &EndpointName) -> Option<i64> {
+        self.slots().generations.get(&(project, endpoint.clone())).copied()
+    }
+
+    /// Removes an endpoint, of which this generation answers nothing, then waits until no request holds a deployment
+    /// of it. A removal of an earlier generation than the current one changes nothing.
+    pub async fn remove(&self, project: ProjectId, endpoint: &EndpointName, generation: i64) {
+        let retired = {
+            let mut slots = self.slots_mut();
+            let is_latest = slots.advance(project, endpoint, generation);
+            if is_latest { slots.remove(project, endpoint) } else { Vec::new() }
+        };
         drain(&retired).await;
     }
 
     /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. A deployment of an
-    /// earlier generation than the current one is dropped: it was read before the current one.
+    /// earlier generation than was swapped in or removed is dropped: it was read before.
     pub async fn replace(&self, deployment: Deployment) {
         let retired = self.replace_now(deployment);
         drain(&retired).await;
@@ -69,15 +108,19 @@ impl EndpointRouter {
     fn replace_now(&self, deployment: Deployment) -> Vec<Arc<Tracked<Deployment>>> {
         let endpoint = deployment.endpoint.to_string();
         let mut slots = self.slots_mut();
-        if let Some(later) = slots.get(&endpoint).filter(|slot| slot.current.generation > deployment.generation) {
-            return later.retired.clone();
+        if !slots.advance(deployment.project.id, &deployment.endpoint, deployment.generation) {
+            return slots.answering.get(&endpoint).map(|later| later.retired.clone()).unwrap_or_default();
         }
-        let retired = slots.remove(&endpoint).map(Slot::retire).unwrap_or_default();
-        slots.insert(endpoint, Slot { current: Tracked::new(deployment), retired: retired.clone() });
+        let retired = slots.answering.remove(&endpoint).map(Slot::retire).unwrap_or_default();
+        slots.answering.insert(endpoint, Slot { current: Tracked::new(deployment), retired: retired.clone() });
         retired
     }
 
-    fn slots_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Slot>> {
+    fn slots(&self) -> RwLockReadGuard<'_, Slots> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slots_mut(&self) -> RwLockWriteGuard<'_, Slots> {
         self.slots.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -94,7 +94,7 @@ pub async fn list_following(conn: &mut Conn, model_id: ModelId, alias: &str) -> 
     conn.all(list_sql!("endpoints/list_following"), bind![model_id, alias]).await
 }
 
-/// Changes which project file an endpoint follows.
+/// Changes which project file an endpoint follows; the generation counts up.
 pub async fn configure(
     tx: &mut Tx,
     project_id: ProjectId,

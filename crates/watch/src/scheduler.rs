@@ -143,7 +143,8 @@ impl Watch {
         events_now(project, lines)
     }
 
-    /// Evaluates every active canary, unless an evaluation is running. An error in one affects no other.
+    /// Swaps in recorded changes of endpoints that are behind, and evaluates every active canary, unless an evaluation is
+    /// running. An error in one affects no other.
     async fn evaluate_canaries(
         &self,
         caller: &Caller,
@@ -155,7 +156,9 @@ impl Watch {
             return Vec::new();
         };
         let mut lines = Vec::new();
-        for endpoint in report.part("canaries", self.list_endpoints(project).await).into_iter().flatten() {
+        let endpoints = report.part("canaries", self.list_endpoints(project).await).unwrap_or_default();
+        self.endpoints.catch_up(project, &endpoints).await;
+        for endpoint in endpoints {
             let evaluated = self.endpoints.evaluate_canary(caller, project, &endpoint).await;
             lines.extend(report.part("a canary", evaluated).flatten());
         }

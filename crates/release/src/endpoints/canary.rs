@@ -93,8 +93,9 @@ impl Endpoints {
         if let Some(evaluation) = verdict.as_ref().filter(|evaluation| evaluation.verdict == Verdict::Pass) {
             let rule = rule.map(|rule| rule.text().to_owned());
             let cause = Cause::RollbackRule { rule, values: evaluation.values.clone() };
-            self.end_canary(caller, project, endpoint, cause).await?;
-            let message = format!("version {number} was rolled back at `{}`: its rollback rule holds", endpoint.name);
+            let behind = self.end_canary(caller, project, endpoint, cause).await?;
+            let name = &endpoint.name;
+            let message = format!("version {number} was rolled back at `{name}`: its rollback rule holds{behind}");
             return Ok(Some((message, true)));
         }
         if project.now().project_ms < due {
@@ -120,20 +121,11 @@ impl Endpoints {
         }
         let cause = Cause::Canary { requests: canary.requests(), facts };
         let digest = endpoint.canary_release_digest.clone();
-        self.promote(
-            caller,
-            project,
-            endpoint,
-            number,
-            endpoint.canary_decision_id,
-            digest.as_deref(),
-            PromotionKind::Promotion,
-            cause,
-            None,
-        )
-        .await?;
+        let (kind, decision) = (PromotionKind::Promotion, endpoint.canary_decision_id);
+        let digest = digest.as_deref();
+        let behind = self.promote(caller, project, endpoint, number, decision, digest, kind, cause, None).await?;
         let message = format!(
-            "version {number} answers at `{}`: its canary lasted and answered {} requests",
+            "version {number} answers at `{}`: its canary lasted and answered {} requests{behind}",
             endpoint.name,
             canary.requests()
         );

@@ -18,7 +18,7 @@ use perennial_projects::ProjectState;
 use perennial_store::{endpoints, lineage, promotions, registered_models, releases};
 use serde_json::json;
 
-use super::Endpoints;
+use super::{Behind, Endpoints};
 use crate::decisions::release_node;
 use crate::releases::PROMOTIONS_READ;
 
@@ -102,7 +102,8 @@ pub(super) async fn store_promotions(
 impl Endpoints {
     /// Moves the alias an endpoint follows, swaps who answers at it and at every other that follows the
     /// alias, and returns when no old answer is under way. A version that cannot answer is refused, and nothing changes.
-    /// A rollback refuses the release it takes back to triggers, in the same transaction.
+    /// A rollback refuses the release it takes back to triggers, in the same transaction. What is recorded stands, also
+    /// when an endpoint could not be switched yet.
     #[expect(clippy::too_many_arguments, reason = "a promotion's record, lines in full")]
     pub(crate) async fn promote(
         self: &Arc<Self>,
@@ -115,7 +116,7 @@ impl Endpoints {
         kind: PromotionKind,
         cause: Cause,
         refusal: Option<Refusal>,
-    ) -> Result<()> {
+    ) -> Result<Behind> {
         let ready = self.ready(project, endpoint, number).await?;
         let at = project.now();
         let promotion = promotion(caller, endpoint, kind, Some(number), decision, digest, cause, at);
@@ -161,10 +162,7 @@ impl Endpoints {
                     })
                 })
                 .await?;
-            for name in switched {
-                shared.refresh(&project, &name, Some(&ready)).await?;
-            }
-            Ok(())
+            Ok(shared.refresh_recorded(&project, &switched, Some(&ready)).await)
         });
         promoted.await.ok_or_else(|| wrong_state("the server stopped while the promotion was under way"))?
     }
@@ -183,9 +181,9 @@ impl Endpoints {
         let cause = Cause::person(&caller.principal.name);
         if endpoint.is_canary_live() {
             let number = endpoint.canary_number.unwrap_or_default();
-            self.end_canary(caller, project, &endpoint, cause).await?;
+            let behind = self.end_canary(caller, project, &endpoint, cause).await?;
             return Ok(format!(
-                "the canary of version {number} at `{name}` is over; version {} answers alone",
+                "the canary of version {number} at `{name}` is over; version {} answers alone{behind}",
                 endpoint.champion_number.unwrap_or_default()
             ));
         }
@@ -200,19 +198,9 @@ impl Endpoints {
         let digest = release_of(caller, &endpoint, before).await?;
         let refused = release_of(caller, &endpoint, now).await?;
         let refusal = refused.map(|digest| refusal(project, &endpoint, digest, now, &cause));
-        self.promote(
-            caller,
-            project,
-            &endpoint,
-            before,
-            None,
-            digest.as_deref(),
-            PromotionKind::Rollback,
-            cause,
-            refusal,
-        )
-        .await?;
-        Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back"))
+        let (kind, digest) = (PromotionKind::Rollback, digest.as_deref());
+        let behind = self.promote(caller, project, &endpoint, before, None, digest, kind, cause, refusal).await?;
+        Ok(format!("version {before} answers at `{name}` again, version {now} was rolled back{behind}"))
     }
 }
 
@@ -257,7 +245,7 @@ impl Endpoints {
         project: &Arc<ProjectState>,
         endpoint: &Endpoint,
         cause: Cause,
-    ) -> Result<()> {
+    ) -> Result<Behind> {
         let at = project.now();
         let digest = endpoint.canary_release_digest.clone();
         let mut promotion = promotion(

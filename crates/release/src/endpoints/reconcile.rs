@@ -12,7 +12,7 @@ use perennial_core::state::CanaryEvent;
 use perennial_store::endpoints;
 use serde_json::{Value, json};
 
-use super::Endpoints;
+use super::{Behind, Endpoints};
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, Kernel, wrong_state};
 use perennial_projects::{ProjectState, Submission};
@@ -55,26 +55,25 @@ impl Endpoints {
     ) -> Result<Option<String>> {
         let name = endpoint.name.clone();
         let Some(declared) = submission.project.endpoints.get(&name) else {
-            self.retire(caller, project, &endpoint).await?;
+            let behind = self.retire(caller, project, &endpoint).await?;
             return Ok(Some(format!(
-                "nothing answers at `{name}` any more: the project file declares no such endpoint"
+                "nothing answers at `{name}` any more: the project file declares no such endpoint{behind}"
             )));
         };
         let is_over = declared.canary.is_none() && endpoint.is_canary_live();
         if is_over {
             // Its promotion rule does not exist any more. The canary is ended before the endpoint follows the new file,
-            // so that it is evaluated by the old rule until then.
-            self.end_canary(caller, project, &endpoint, Cause::DeclarationGone {}).await?;
+            // so that it is evaluated by the old rule until then. The endpoint is swapped in again below.
+            let _ = self.end_canary(caller, project, &endpoint, Cause::DeclarationGone {}).await?;
         }
         let endpoint = follow(&caller.kernel, submission, endpoint).await?;
-        if is_over {
+        let behind = self.refresh_recorded(project, std::slice::from_ref(&name), None).await;
+        Ok(is_over.then(|| {
             let number = endpoint.canary_number.unwrap_or_default();
-            return Ok(Some(format!(
-                "the canary of version {number} at `{name}` is over: the project file declares none any more"
-            )));
-        }
-        self.refresh(project, &name, None).await?;
-        Ok(None)
+            format!(
+                "the canary of version {number} at `{name}` is over: the project file declares none any more{behind}"
+            )
+        }))
     }
 }
 
@@ -94,6 +93,7 @@ pub(super) async fn follow(kernel: &Kernel, submission: &Submission, mut endpoin
             })
         })
         .await?;
+    endpoint.generation += 1;
     Ok(endpoint)
 }
 
@@ -118,8 +118,14 @@ pub(crate) async fn followed(kernel: &Kernel, project: &ProjectState, endpoint: 
 impl Endpoints {
     /// Stops an endpoint from answering, its canary too, and returns when no answer is under way. Its predictions
     /// and what was recorded of it stay; declared again, it answers after the next release.
-    async fn retire(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>, endpoint: &Endpoint) -> Result<()> {
-        let (shared, stored, by) = (self.clone(), endpoint.clone(), Recorder::new(caller, Some(project.id)).await?);
+    async fn retire(
+        self: &Arc<Self>,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &Endpoint,
+    ) -> Result<Behind> {
+        let by = Recorder::new(caller, Some(project.id)).await?;
+        let (shared, project, stored) = (self.clone(), project.clone(), endpoint.clone());
         let change = LedgerEvent {
             chain: Chain::Project(project.id),
             noun: "endpoint",
@@ -129,7 +135,7 @@ impl Endpoints {
         };
         // The record and the stop complete together, even when the caller is dropped in between.
         let retired = self.kernel.work.finish("retirement of an endpoint", async move {
-            let name = stored.name.to_string();
+            let name = stored.name.clone();
             shared
                 .kernel
                 .store()
@@ -147,8 +153,7 @@ impl Endpoints {
                     })
                 })
                 .await?;
-            shared.router.remove(&name).await;
-            Ok(())
+            Ok(shared.refresh_recorded(&project, &[name], None).await)
         });
         retired.await.ok_or_else(|| wrong_state("the server stopped while an endpoint was retired"))?
     }

@@ -235,6 +235,30 @@ async fn a_name_stays_with_the_project_that_answers_at_it_first() {
     assert_eq!(deployment.project.id, trained.project.id, "the first project keeps its endpoint");
 }
 
+#[tokio::test]
+async fn a_promotion_stands_where_one_endpoint_cannot_be_switched_and_that_one_is_switched_later() {
+    let early = PROJECT_FILE.replace("[monitors.delay]", "[endpoints.early]\n\n[endpoints.late]\n\n[monitors.delay]");
+    let trained = released(&early, 0).await;
+    trained.test.write_file(&PROJECT_FILE.replace("name = \"flights\"", "name = \"other\"")).unwrap();
+    let (other, _) = trained.test.app.projects.submit(&trained.test.system()).await.unwrap();
+    trained.test.deploy(&other, "early", &TestModel::binary(9.0)).await.unwrap();
+    let message = release_next(&trained, 1).await;
+    assert!(message.ends_with("; this is recorded, and `early` could not be switched yet: the server retries it"));
+    let deployed = |name: &str| trained.test.app.endpoints.router.find(name).unwrap();
+    assert_eq!((routes(&trained, "delay"), routes(&trained, "late")), (vec![(Champion, 1)], vec![(Champion, 1)]));
+    assert_eq!(deployed("early").project.id, other.id, "the name belongs to another project");
+    assert_eq!(endpoint(&trained, "early").await.champion_number, Some(1));
+    // The other project declares no `early`: the name is free.
+    let caller = trained.test.system();
+    let submission = other.submission().unwrap();
+    trained.test.app.endpoints.apply_declarations(&caller, &other, &submission).await.unwrap();
+    assert_eq!(routes(&trained, "early"), []);
+    let stored = [endpoint(&trained, "early").await];
+    trained.test.app.endpoints.catch_up(&trained.project, &stored).await;
+    assert_eq!(routes(&trained, "early"), [(Champion, 1)]);
+    assert_eq!(deployed("early").project.id, trained.project.id);
+}
+
 /// A release stopped at any point, then a new server that resumes the run: the alias, the endpoint and the last
 /// promotion agree at every point, and the version is promoted once.
 #[tokio::test]

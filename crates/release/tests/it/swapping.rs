@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use perennial_core::id::ProjectId;
 use perennial_release::Deployment;
 use perennial_testkit::{TestApp, TestModel};
 
@@ -44,9 +45,35 @@ async fn a_removed_endpoint_answers_no_new_request_and_waits_for_those_in_flight
     test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
     let router = &test.app.endpoints.router;
     let in_flight = router.find("delay").unwrap();
-    let mut removing = pin!(router.remove("delay"));
+    let (name, generation) = (in_flight.endpoint.clone(), in_flight.generation + 1);
+    let mut removing = pin!(router.remove(project.id, &name, generation));
     assert!(!futures::poll!(removing.as_mut()).is_ready());
     assert!(router.find("delay").is_none() && router.names().is_empty());
     drop(in_flight);
     removing.await;
+}
+
+#[tokio::test]
+async fn a_deployment_that_was_read_before_its_endpoint_was_removed_does_not_return() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let router = &test.app.endpoints.router;
+    let before = Deployment::clone(&router.find("delay").unwrap());
+    let (name, generation) = (before.endpoint.clone(), before.generation);
+    router.remove(project.id, &name, generation - 1).await;
+    assert!(router.find("delay").is_some(), "a removal of an earlier generation changes nothing");
+    router.remove(project.id, &name, generation + 1).await;
+    router.replace(before.clone()).await;
+    assert!(router.find("delay").is_none(), "the deployment is of an earlier generation than the removal");
+    router.replace(Deployment { generation: generation + 2, ..before }).await;
+    assert!(router.find("delay").is_some(), "a later release answers again");
+}
+
+#[tokio::test]
+async fn a_removal_leaves_the_endpoint_of_another_project() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let router = &test.app.endpoints.router;
+    router.remove(ProjectId::generate(), &"delay".parse().unwrap(), 100).await;
+    assert!(router.find("delay").is_some());
 }

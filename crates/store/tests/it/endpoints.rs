@@ -121,7 +121,7 @@ async fn an_endpoint_changed_meanwhile_is_not_changed(db: &Db) {
     write_tx!(db.store, tx => { Ok(endpoints::configure(tx, id, &name, &json!({}), NOW + 1).await?) }).unwrap();
     let mut reader = db.store.read().await.unwrap();
     let found = endpoints::find(&mut reader, id, &made.name).await.unwrap().unwrap();
-    assert_eq!((&found.config, found.generation), (&json!({}), 1));
+    assert_eq!((&found.config, found.generation), (&json!({}), 2));
     assert_eq!(endpoints::list(&mut reader, id).await.unwrap(), std::slice::from_ref(&found));
     assert_eq!(endpoints::list_everywhere(&mut reader).await.unwrap(), std::slice::from_ref(&found));
     assert_eq!(endpoints::list_by_name(&mut reader, &made.name).await.unwrap(), [found]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use perennial_core::ErrorCode;
 use perennial_projects::ProjectState;
+use perennial_store::endpoints;
 use perennial_testkit::fakes::Call;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, WALL_MS, by_person};
 use tokio::sync::Notify;
@@ -186,4 +187,24 @@ async fn canaries_are_evaluated_at_each_tick_while_another_tick_runs() {
     assert!(released.starts_with("version 2 is the canary at `delay`"), "{released}");
     assert_eq!(monitored.tick().await, ["version 2 was rolled back at `delay`: its rollback rule holds"]);
     long_tick.abort();
+}
+
+#[tokio::test]
+async fn a_tick_swaps_in_what_was_recorded_and_not_swapped_in() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let first = test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let answers = || test.app.endpoints.router.find("delay").map(|deployment| deployment.champion().number);
+    test.register(&project, &TestModel::binary(1.0)).await.unwrap();
+    for champion in [Some(first + 1), None] {
+        let id = project.id;
+        let write = test.app.kernel.store().write(move |tx| {
+            Box::pin(async move {
+                let endpoint = endpoints::get(tx, id, &"delay".parse()?).await?;
+                Ok(endpoints::set_champion(tx, &endpoint, champion, WALL_MS, WALL_MS).await?)
+            })
+        });
+        write.await.unwrap();
+        tick_after(&test, &project, 0).await;
+        assert_eq!(answers(), champion);
+    }
 }
