@@ -253,8 +253,9 @@ impl Collection<'_> {
         let kernel = &self.caller.kernel;
         let source = self.ingest.files_source(self.project, &declared.source)?;
         let dataset = declare(kernel, self.project, name, declared.mode, &declared.key).await?;
+        let writer = self.ingest.writer(&dataset).await;
         // The file of an interrupted load is new again, unless its commit had begun.
-        if let Some(version) = recover_dataset(self.caller, self.project, &dataset).await? {
+        if let Some(version) = recover_dataset(self.caller, self.project, &writer).await? {
             self.snapshot.insert(DatasetAtVersion { dataset: dataset.clone(), version });
         }
         let checks = checks_of(&self.submission.project, name);
@@ -277,7 +278,6 @@ impl Collection<'_> {
                     .with_hint("put the file of that dataset in place first")
             })?;
             let request = LoadRequest {
-                dataset: dataset.clone(),
                 origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
                 origin_id: None,
                 input: source.read(&batch.batches()).await?,
@@ -288,7 +288,7 @@ impl Collection<'_> {
                 plan,
                 files: Some(batch.into_load_files()),
             };
-            let outcome = match ingest_rows(self.caller, self.project, request).await {
+            let outcome = match ingest_rows(self.caller, self.project, &writer, request).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     // A file that is still being written is not an error of the source.

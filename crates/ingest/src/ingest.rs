@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use perennial_config::Source;
 use perennial_core::Result;
-use perennial_core::id::ProjectId;
+use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::FilesSource;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
@@ -22,12 +22,22 @@ pub struct Ingest {
 
 /// The state of one project.
 pub(crate) struct State {
-    /// Held while sources are collected: each dataset has one loader at a time.
+    /// Held while sources are collected, and while a person decides about a held load.
     pub(crate) collecting: OrderedMutex,
     /// Held while predictions are loaded into their dataset.
     pub(crate) loading_predictions: OrderedMutex,
+    /// Held while a dataset is changed.
+    writing: Mutex<HashMap<DatasetId, OrderedMutex>>,
     /// The latest listing of each source.
     pub(crate) watched: Mutex<BTreeMap<DatasetName, WatchedSource>>,
+}
+
+impl State {
+    /// The lock of a dataset.
+    pub(crate) fn writing(&self, dataset: DatasetId) -> OrderedMutex {
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.entry(dataset).or_insert_with(|| OrderedMutex::new(LockRank::Dataset)).clone()
+    }
 }
 
 impl Ingest {
@@ -42,6 +52,7 @@ impl Ingest {
             Arc::new(State {
                 collecting: OrderedMutex::new(LockRank::Collecting),
                 loading_predictions: OrderedMutex::new(LockRank::LoadingPredictions),
+                writing: Mutex::default(),
                 watched: Mutex::default(),
             })
         };

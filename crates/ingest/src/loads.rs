@@ -13,6 +13,7 @@ mod reject;
 mod stage;
 mod unchanged;
 mod version_digest;
+mod writer;
 
 use crate::checks::{Report, evaluate};
 use perennial_core::Result;
@@ -36,6 +37,7 @@ use unchanged::{is_unchanged, record_unchanged};
 pub use commit::version_node;
 pub use recover::{recover_dataset, sweep};
 pub use stage::{LoadFiles, LoadRequest, find_replaced};
+pub use writer::DatasetWriter;
 
 /// How a load ended.
 #[derive(Debug, Clone)]
@@ -66,11 +68,16 @@ impl LoadOutcome {
     }
 }
 
-/// Stages rows, checks them, and commits or holds them.
-pub async fn ingest_rows(caller: &Caller, project: &ProjectState, mut request: LoadRequest) -> Result<LoadOutcome> {
+/// Stages rows for the dataset of `writer`, checks them, and commits or holds them.
+pub async fn ingest_rows(
+    caller: &Caller,
+    project: &ProjectState,
+    writer: &DatasetWriter,
+    mut request: LoadRequest,
+) -> Result<LoadOutcome> {
     let kernel = &caller.kernel;
-    recover_dataset(caller, project, &request.dataset).await?;
-    let dataset = datasets::get(&mut *kernel.store().read().await?, request.dataset.id).await?;
+    recover_dataset(caller, project, writer).await?;
+    let dataset = datasets::get(&mut *kernel.store().read().await?, writer.dataset().id).await?;
     let base = dataset_versions::find_latest(&mut *kernel.store().read().await?, dataset.id).await?;
     let at = project.now();
     if dataset.mode == Mode::Replace && request.supersedes.is_none() {
@@ -87,8 +94,8 @@ pub async fn ingest_rows(caller: &Caller, project: &ProjectState, mut request: L
     if let Some(base) = &base
         && is_unchanged(kernel, &dataset, base, &staged, &report).await?
     {
-        kernel.data().discard(load.id).await?;
-        record_unchanged(kernel, base, files, request.supersedes, at).await?;
+        writer.discard(kernel, load.id).await?;
+        record_unchanged(kernel, writer, base, files, request.supersedes, at).await?;
         return Ok(LoadOutcome::Unchanged(Box::new(DatasetAtVersion { dataset, version: base.clone() })));
     }
     apply_staged(&mut load, &staged)?;
@@ -100,13 +107,13 @@ pub async fn ingest_rows(caller: &Caller, project: &ProjectState, mut request: L
         kernel.data().quarantine(load.id, &dataset.table_path).await?;
     }
     if report.is_held() {
-        hold(caller, project, &dataset, &mut load, &report, files, at).await?;
+        hold(caller, project, writer, &mut load, &report, files, at).await?;
         return Ok(LoadOutcome::Held(load, report));
     }
     let (event, all) = (LoadEvent::Begin, false);
     let request =
         Commit { dataset: &dataset, base: base.as_ref(), load: &load, staged: &staged, files, event, all, at };
-    let version = commit(caller, request).await?;
+    let version = commit(caller, writer, request).await?;
     load.state = LoadState::Committed;
     load.number = Some(version.number);
     Ok(LoadOutcome::Committed(Box::new(DatasetAtVersion { dataset, version }), load, report))

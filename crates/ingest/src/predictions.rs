@@ -5,7 +5,7 @@ mod columns;
 use std::sync::Arc;
 
 use perennial_config::predictions_of;
-use perennial_core::entity::{AlertSubject, Dataset, DatasetVersion, LoadOrigin, PredictionSegment};
+use perennial_core::entity::{AlertSubject, DatasetVersion, LoadOrigin, PredictionSegment};
 use perennial_core::id::{LoadId, ProjectId};
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
@@ -18,7 +18,7 @@ use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
 use serde_json::json;
 
 use crate::ingest::Ingest;
-use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset, version_node};
+use crate::loads::{DatasetWriter, LoadOutcome, LoadRequest, ingest_rows, recover_dataset, version_node};
 use crate::snapshot::declare;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, Kernel, alerts, wrong_state};
@@ -59,7 +59,7 @@ impl Ingest {
         let (predictions, name) = (kernel.services.predictions.clone(), log.clone());
         let numbers = kernel.run_blocking_short(move || predictions.seal(&name)).await?;
         for number in numbers {
-            let segment = SealedSegment { caller, project, endpoint, log: &log, number };
+            let segment = SealedSegment { ingest: self, caller, project, endpoint, log: &log, number };
             match segment.ingest().await {
                 Ok(()) => {
                     alerts::resolve_past(caller, project.id, (&segment.subject(), INGEST_FAILED), |_| true).await?;
@@ -76,6 +76,7 @@ pub const INGEST_FAILED: &str = "stuck";
 
 /// A sealed segment of a prediction log.
 struct SealedSegment<'a> {
+    ingest: &'a Ingest,
     caller: &'a Caller,
     project: &'a Arc<ProjectState>,
     endpoint: &'a EndpointName,
@@ -151,7 +152,8 @@ impl SealedSegment<'_> {
         let (kernel, project) = (self.kernel(), self.project);
         let name = dataset_of(self.endpoint)?;
         let dataset = declare(kernel, project, &name, Mode::Append, &["prediction_id".to_owned()]).await?;
-        recover_dataset(self.caller, project, &dataset).await?;
+        let writer = self.ingest.writer(&dataset).await;
+        recover_dataset(self.caller, project, &writer).await?;
         let (id, origin) = (dataset.id, format!("{}/{number}", self.log));
         let before =
             loads::find_committed_by_origin(&mut *kernel.store().read().await?, id, LoadOrigin::Predictions, &origin)
@@ -160,7 +162,7 @@ impl SealedSegment<'_> {
             Some((load, number)) => {
                 (dataset_versions::get(&mut *kernel.store().read().await?, id, number).await?, Some(load))
             }
-            None => self.load_rows(segment.columns, dataset, origin).await?,
+            None => self.load_rows(segment.columns, &writer, origin).await?,
         };
         self.record_loaded(record, version, load).await
     }
@@ -199,13 +201,13 @@ impl SealedSegment<'_> {
     async fn load_rows(
         &self,
         mut columns: Vec<ValueColumn>,
-        dataset: Dataset,
+        writer: &DatasetWriter,
         origin: String,
     ) -> Result<(DatasetVersion, Option<LoadId>)> {
-        let known = dataset_versions::find_latest(&mut *self.kernel().store().read().await?, dataset.id).await?;
+        let known =
+            dataset_versions::find_latest(&mut *self.kernel().store().read().await?, writer.dataset().id).await?;
         columns::assign_names(&mut columns, known.as_ref().map(|version| &version.schema));
         let request = LoadRequest {
-            dataset,
             origin: LoadOrigin::Predictions,
             origin_id: Some(origin),
             files: None,
@@ -216,7 +218,7 @@ impl SealedSegment<'_> {
             checks: Vec::new(),
             plan: ScanPlan::default(),
         };
-        match ingest_rows(self.caller, self.project, request).await? {
+        match ingest_rows(self.caller, self.project, writer, request).await? {
             LoadOutcome::Committed(table, load, _) => Ok((table.version, Some(load.id))),
             LoadOutcome::Held(load, _) => Err(wrong_state(load.message.unwrap_or_default())),
             LoadOutcome::Unchanged(table) => Ok((table.version, None)),

@@ -24,6 +24,8 @@ pub enum LockRank {
     Collecting,
     /// `ingest`: bringing predictions into their datasets.
     LoadingPredictions,
+    /// `ingest`: changing a dataset.
+    Dataset,
 }
 
 /// A mutex with a rank.

@@ -24,7 +24,7 @@ use crate::split::Split;
 
 /// What the steps of one pipeline run share.
 pub struct Context {
-    pub(super) execution: Arc<Execution>,
+    pub(crate) execution: Arc<Execution>,
     /// Who runs it.
     pub caller: Caller,
     /// The project.

@@ -30,7 +30,6 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
         .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let request = LoadRequest {
-        dataset,
         origin: LoadOrigin::Sql,
         origin_id: Some(id.to_string()),
         files: None,
@@ -41,7 +40,8 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
         checks,
         plan,
     };
-    match ingest_rows(&context.caller, &context.project, request).await? {
+    let writer = context.execution.ingest.writer(&dataset).await;
+    match ingest_rows(&context.caller, &context.project, &writer, request).await? {
         LoadOutcome::Held(load, _) => Err(Error::new(
             ErrorCode::LoadHeld,
             load.message.unwrap_or_else(|| format!("the result of step `{step}` is held by its checks")),

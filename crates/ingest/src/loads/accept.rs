@@ -14,6 +14,7 @@ use perennial_store::{dataset_versions, datasets, loads};
 use super::commit::{Commit, commit};
 use super::recover::recover_dataset;
 use super::stage::{LoadRequest, apply_staged, find_replaced, stage_request};
+use super::writer::DatasetWriter;
 use crate::collect::checks_of;
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -36,24 +37,38 @@ impl Ingest {
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let kernel = &caller.kernel;
-        let load = get_held(caller, project, id).await?;
-        let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
-        recover_dataset(caller, project, &dataset).await?;
+        let (load, writer) = self.held_load(caller, project, id).await?;
+        let dataset = writer.dataset().clone();
+        recover_dataset(caller, project, &writer).await?;
         let base = dataset_versions::find_latest(&mut *kernel.store().read().await?, dataset.id).await?;
         let base = base.as_ref();
         let (load, staged) = restage(caller, project, &dataset, base, load).await?;
         let dataset = Dataset { last_number: base.map_or(0, |base| base.number), ..dataset };
         let (event, files, at) = (LoadEvent::Accept, Vec::new(), project.now());
         let request = Commit { dataset: &dataset, base, load: &load, staged: &staged, files, event, all, at };
-        let version = commit(caller, request).await?;
+        let version = commit(caller, &writer, request).await?;
         let load = loads::get(&mut *kernel.store().read().await?, id).await?;
         source_alerts::refresh(kernel, project).await;
         Ok((load, DatasetAtVersion { dataset, version }))
     }
+
+    /// A held load of the project, for a person to decide about, with the right to change its dataset.
+    pub(super) async fn held_load(
+        &self,
+        caller: &Caller,
+        project: &ProjectState,
+        id: LoadId,
+    ) -> Result<(Load, DatasetWriter)> {
+        let load = get_held(caller, project, id).await?;
+        let dataset = datasets::get(&mut *caller.kernel.store().read().await?, load.dataset_id).await?;
+        let writer = self.writer(&dataset).await;
+        // Another load may have replaced it while this waited.
+        Ok((get_held(caller, project, id).await?, writer))
+    }
 }
 
-/// A held load of the project, for a person to decide about.
-pub(super) async fn get_held(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
+/// A held load of the project.
+async fn get_held(caller: &Caller, project: &ProjectState, id: LoadId) -> Result<Load> {
     let load = loads::get(&mut *caller.kernel.store().read().await?, id).await?;
     if load.project_id != project.id {
         return Err(Error::not_found("load", id));
@@ -83,7 +98,6 @@ async fn restage(
     let plan = plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let request = LoadRequest {
-        dataset: dataset.clone(),
         origin: load.origin,
         origin_id: load.origin_id.clone(),
         files: None,

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::hold::{cache_files, discard_replaced, replace_held};
 use super::stage::parse_staged;
 use super::version_digest::{VersionContent, content_after};
+use super::writer::DatasetWriter;
 use perennial_kernel::{Caller, LedgerEvent, Recorder};
 
 /// A staged load that is to be committed.
@@ -35,7 +36,7 @@ pub(super) struct Commit<'a> {
 }
 
 /// Writes the intent, commits the rows and records the version.
-pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<DatasetVersion> {
+pub(super) async fn commit(caller: &Caller, writer: &DatasetWriter, request: Commit<'_>) -> Result<DatasetVersion> {
     let Commit { dataset, base, load, staged, files, event, all, at } = request;
     let change = if all { &staged.change_all } else { &staged.change };
     let VersionContent { digest, row_sum, rows } = content_after(dataset, base, staged, change)?;
@@ -85,7 +86,7 @@ pub(super) async fn commit(caller: &Caller, request: Commit<'_>) -> Result<Datas
             })
         })
         .await?;
-    finish_commit(caller, dataset, &intent, all).await
+    finish_commit(caller, writer, &intent, all).await
 }
 
 /// The ledger entry for the acceptance of a held load.
@@ -102,11 +103,11 @@ fn accept_entry(dataset: &Dataset, intent: &LoadIntent, all: bool) -> LedgerEven
 /// Commits the rows of an intent and records the version. Safe to repeat.
 pub(super) async fn finish_commit(
     caller: &Caller,
-    dataset: &Dataset,
+    writer: &DatasetWriter,
     intent: &LoadIntent,
     all: bool,
 ) -> Result<DatasetVersion> {
-    let kernel = &caller.kernel;
+    let (kernel, dataset) = (&caller.kernel, writer.dataset());
     let request = CommitRequest {
         load: intent.load_id,
         table: dataset.table_path.clone(),
@@ -120,8 +121,8 @@ pub(super) async fn finish_commit(
     version.size_bytes = committed.bytes;
     let load = loads::get(&mut *kernel.store().read().await?, intent.load_id).await?;
     record_version(caller, dataset, &load, &version, all).await?;
-    kernel.data().discard(load.id).await?;
-    discard_replaced(kernel, &load).await?;
+    writer.discard(kernel, load.id).await?;
+    discard_replaced(kernel, writer, &load).await?;
     Ok(version)
 }
 

@@ -2,7 +2,7 @@
 
 use perennial_core::Result;
 use perennial_core::clock::Instant;
-use perennial_core::entity::{AlertSubject, Dataset, Load, SourceFileRecord};
+use perennial_core::entity::{AlertSubject, Load, SourceFileRecord};
 use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
@@ -10,6 +10,7 @@ use perennial_core::state::{LoadEvent, LoadState};
 use perennial_store::{Tx, alerts as alert_rows, lineage, loads, source_files};
 use serde_json::json;
 
+use super::writer::DatasetWriter;
 use crate::checks::Report;
 use perennial_kernel::{Caller, Kernel, LedgerEvent, Recorder, alerts, first_few};
 use perennial_projects::ProjectState;
@@ -21,12 +22,13 @@ const PATHS_SHOWN_MAX: usize = 3;
 pub(super) async fn hold(
     caller: &Caller,
     project: &ProjectState,
-    dataset: &Dataset,
+    writer: &DatasetWriter,
     load: &mut Load,
     report: &Report,
     files: Vec<SourceFileRecord>,
     at: Instant,
 ) -> Result<()> {
+    let dataset = writer.dataset();
     let why =
         report.holding().map(|result| format!("`{}`: {}", result.name, result.message)).collect::<Vec<_>>().join("; ");
     let message = format!("load{} into `{}` is held: {why}", from_files(load), dataset.name);
@@ -65,7 +67,7 @@ pub(super) async fn hold(
             })
         })
         .await?;
-    discard_replaced(&caller.kernel, load).await
+    discard_replaced(&caller.kernel, writer, load).await
 }
 
 /// ` from a.csv, b.csv …`: the first files of a load; empty for a load of no files.
@@ -93,9 +95,9 @@ pub(super) async fn replace_held(tx: &mut Tx, load: &Load, at_ms: i64) -> Result
 }
 
 /// Discards the staged rows of the load that `load` replaces.
-pub(super) async fn discard_replaced(kernel: &Kernel, load: &Load) -> Result<()> {
+pub(super) async fn discard_replaced(kernel: &Kernel, writer: &DatasetWriter, load: &Load) -> Result<()> {
     match load.replaces {
-        Some(before) => kernel.data().discard(before).await,
+        Some(before) => writer.discard(kernel, before).await,
         None => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use perennial_store::{dataset_versions, loads, source_files};
 use super::commit::finish_commit;
 use super::stage::parse_staged;
 use super::version_digest::content_after;
+use super::writer::DatasetWriter;
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::ProjectState;
 
@@ -18,9 +19,9 @@ use perennial_projects::ProjectState;
 pub async fn recover_dataset(
     caller: &Caller,
     project: &ProjectState,
-    dataset: &Dataset,
+    writer: &DatasetWriter,
 ) -> Result<Option<DatasetVersion>> {
-    let kernel = &caller.kernel;
+    let (kernel, dataset) = (&caller.kernel, writer.dataset());
     let mut finished = None;
     let intent = loads::find_intent(&mut *kernel.store().read().await?, dataset.id).await?;
     if let Some(intent) = intent {
@@ -33,10 +34,10 @@ pub async fn recover_dataset(
             }
             None => false,
         };
-        finished = match finish_commit(caller, dataset, &intent, all).await {
+        finished = match finish_commit(caller, writer, &intent, all).await {
             Ok(version) => Some(version),
             Err(error) if was_never_committed(kernel, dataset, &intent, &error).await? => {
-                abandon(kernel, &load, intent, &error).await?;
+                abandon(kernel, writer, &load, intent, &error).await?;
                 None
             }
             Err(error) => return Err(error),
@@ -56,7 +57,7 @@ pub async fn recover_dataset(
                 })
             })
             .await?;
-        kernel.data().discard(id).await?;
+        writer.discard(kernel, id).await?;
     }
     Ok(finished)
 }
@@ -72,7 +73,13 @@ async fn was_never_committed(kernel: &Kernel, dataset: &Dataset, intent: &LoadIn
 }
 
 /// Fails a load whose commit cannot be finished: its files are new again.
-async fn abandon(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error) -> Result<()> {
+async fn abandon(
+    kernel: &Kernel,
+    writer: &DatasetWriter,
+    load: &Load,
+    intent: LoadIntent,
+    error: &Error,
+) -> Result<()> {
     tracing::warn!(load.id = %load.id, error = error.chain(), "the commit of a load cannot be finished; its rows are loaded again");
     let message = format!("its commit could not be finished: {}", error.message());
     let paths: Vec<String> = load.paths().map(str::to_owned).collect();
@@ -89,7 +96,7 @@ async fn abandon(kernel: &Kernel, load: &Load, intent: LoadIntent, error: &Error
             })
         })
         .await?;
-    kernel.data().discard(load.id).await
+    writer.discard(kernel, load.id).await
 }
 
 /// Discards the staged rows of loads that are not open any more. Called once at a start, before anything is loaded.

@@ -8,10 +8,9 @@ use perennial_core::id::LoadId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::state::LoadEvent;
-use perennial_store::{datasets, loads};
+use perennial_store::loads;
 use serde_json::json;
 
-use super::accept::get_held;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 use perennial_kernel::{Caller, wrong_state};
 use perennial_projects::ProjectState;
@@ -32,12 +31,12 @@ impl Ingest {
         let state = self.state(project.id);
         let _collecting = state.collecting.lock().await;
         let kernel = &caller.kernel;
-        let load = get_held(caller, project, id).await?;
+        let (load, writer) = self.held_load(caller, project, id).await?;
         if load.files.is_empty() {
             return Err(wrong_state(format!("load `{id}` is the result of a step, which would produce it again"))
                 .with_hint("change the step or the checks of its dataset, or accept the load"));
         }
-        let dataset = datasets::get(&mut *kernel.store().read().await?, load.dataset_id).await?;
+        let dataset = writer.dataset().clone();
         let recorder = Recorder::new(caller, Some(project.id)).await?;
         let change = LedgerEvent {
             chain: Chain::Project(project.id),
@@ -56,7 +55,7 @@ impl Ingest {
                 })
             })
             .await?;
-        kernel.data().discard(id).await?;
+        writer.discard(kernel, id).await?;
         source_alerts::refresh(kernel, project).await;
         Ok((load, dataset))
     }

@@ -18,8 +18,6 @@ use perennial_kernel::{Caller, Kernel};
 
 /// Rows that are to be loaded into a dataset.
 pub struct LoadRequest {
-    /// The dataset.
-    pub dataset: Dataset,
     /// The kind of origin of the rows.
     pub origin: LoadOrigin,
     /// The step run or prediction segment that produced them.

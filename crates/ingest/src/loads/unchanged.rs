@@ -9,6 +9,7 @@ use perennial_core::rule::Verdict;
 use perennial_store::{check_results, loads, source_files};
 
 use super::version_digest::content_after;
+use super::writer::DatasetWriter;
 use crate::checks::Report;
 use perennial_kernel::Kernel;
 
@@ -47,6 +48,7 @@ pub(super) async fn is_unchanged(
 /// they were to replace is replaced by the load that committed these rows.
 pub(super) async fn record_unchanged(
     kernel: &Kernel,
+    writer: &DatasetWriter,
     base: &DatasetVersion,
     mut files: Vec<SourceFileRecord>,
     held: Option<LoadId>,
@@ -77,7 +79,7 @@ pub(super) async fn record_unchanged(
         })
         .await?;
     match replaced {
-        Some((held, _)) => kernel.data().discard(held).await,
+        Some((held, _)) => writer.discard(kernel, held).await,
         None => Ok(()),
     }
 }

@@ -7,10 +7,11 @@ use perennial_core::permission::Role;
 use perennial_core::state::{AlertState, LoadState};
 use perennial_core::{ErrorCode, Result};
 use perennial_ingest::datasets::Load;
+use perennial_ingest::snapshot::get_dataset;
 use perennial_store::ledger;
 use perennial_testkit::TestApp;
 
-use crate::support::{FLOWN, TestProject};
+use crate::support::{FLOWN, TestProject, name};
 
 const POSITIVE: &str = "[checks.flown]\npositive = \"n > 0\"\n";
 
@@ -51,6 +52,24 @@ async fn an_accepted_load_commits_its_passing_rows_or_every_row() {
         assert!(test.collect().await.is_idle(), "its file is known");
         assert!(test.test.data.staged_loads().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_decision_about_a_held_load_waits_for_a_load_into_the_same_dataset() {
+    let (test, load) = held().await;
+    let dataset = {
+        let mut reader = test.test.app.kernel.store().read().await.unwrap();
+        get_dataset(&mut reader, test.project.id, &name("flown")).await.unwrap()
+    };
+    let writer = test.test.app.ingest.writer(&dataset).await;
+    let (ingest, caller, project) = (test.test.app.ingest.clone(), test.approver().await, test.project.clone());
+    let accepting = tokio::spawn(async move { ingest.accept_load(&caller, &project, load.id, false).await });
+    for _ in 0..50 {
+        assert_eq!(test.get(load.id).await.state, LoadState::Held);
+    }
+    assert!(!accepting.is_finished(), "the dataset has a writer");
+    drop(writer);
+    assert_eq!(accepting.await.unwrap().unwrap().0.state, LoadState::Committed);
 }
 
 #[tokio::test]

@@ -105,7 +105,6 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
         .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
         .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
     let request = LoadRequest {
-        dataset,
         origin: LoadOrigin::Step,
         origin_id: Some(id.to_string()),
         files: None,
@@ -116,7 +115,8 @@ async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path
         checks,
         plan,
     };
-    match ingest_rows(&context.caller, &context.project, request).await? {
+    let writer = context.execution.ingest.writer(&dataset).await;
+    match ingest_rows(&context.caller, &context.project, &writer, request).await? {
         LoadOutcome::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
         LoadOutcome::Committed(table, ..) | LoadOutcome::Unchanged(table) => sql::made(context, id, *table)
             .outputs
