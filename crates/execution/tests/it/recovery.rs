@@ -17,8 +17,30 @@ const FILE: &str = "[steps.only]\nrun = [\"print:x\"]\nenv = \"system\"\n";
 
 /// A run that another server was executing when it died, with a running attempt at its step.
 async fn left(test: &TestProject) -> (PipelineRun, StepRunId) {
+    left_by(test, "another server").await
+}
+
+async fn left_by(test: &TestProject, holder: &str) -> (PipelineRun, StepRunId) {
     let run = test.request(&[]).await;
-    let (id, at_ms, attempt) = (StepRunId::generate(), run.wall_ms, run.id);
+    let (attempt, at_ms, holder) = (run.id, run.wall_ms, holder.to_owned());
+    let id = begin_attempt(test, &run).await;
+    let store = test.test.app.kernel.store();
+    let written: Result<()> = store
+        .write(move |tx| {
+            Box::pin(async move {
+                pipeline_runs::set_holder(tx, attempt, Some(&holder)).await?;
+                pipeline_runs::apply(tx, attempt, PipelineRunEvent::Start, None, at_ms).await?;
+                Ok(())
+            })
+        })
+        .await;
+    written.unwrap();
+    (run, id)
+}
+
+/// Records a running attempt at the step.
+async fn begin_attempt(test: &TestProject, run: &PipelineRun) -> StepRunId {
+    let (id, at_ms) = (StepRunId::generate(), run.wall_ms);
     let row = StepRun {
         id,
         project_id: test.project.id,
@@ -43,8 +65,6 @@ async fn left(test: &TestProject) -> (PipelineRun, StepRunId) {
     let written: Result<()> = store
         .write(move |tx| {
             Box::pin(async move {
-                pipeline_runs::set_holder(tx, attempt, Some("another server")).await?;
-                pipeline_runs::apply(tx, attempt, PipelineRunEvent::Start, None, at_ms).await?;
                 step_runs::insert(tx, &row).await?;
                 step_runs::apply(tx, id, StepRunEvent::Start, &StepOutcome::default(), at_ms).await?;
                 Ok(())
@@ -52,7 +72,28 @@ async fn left(test: &TestProject) -> (PipelineRun, StepRunId) {
         })
         .await;
     written.unwrap();
-    (run, id)
+    id
+}
+
+#[tokio::test]
+async fn a_run_whose_task_is_gone_is_cancelled() {
+    let test = TestProject::start(FILE).await;
+    let server = test.test.app.kernel.server.to_string();
+    let (run, attempt) = left_by(&test, &server).await;
+    let cancelled = test.test.app.execution.cancel(&test.test.system(), &test.project, run.id).await.unwrap();
+    assert_eq!(cancelled.state, PipelineRunState::Cancelled);
+    assert_eq!(test.attempts(run.id).await[0].0.id, attempt);
+    assert_eq!(test.states(run.id).await, ["only interrupted"]);
+}
+
+#[tokio::test]
+async fn a_run_that_a_fault_ends_leaves_no_attempt_running() {
+    let test = TestProject::start(FILE).await;
+    let run = test.request(&[]).await;
+    // The run cannot record an attempt of its own.
+    begin_attempt(&test, &run).await;
+    test.test.app.runner.run(&test.test.system(), &test.project, &run).await.unwrap_err();
+    assert_eq!(test.states(run.id).await, ["only interrupted"]);
 }
 
 /// The job of an attempt, which runs until it is cancelled, or has ended.
