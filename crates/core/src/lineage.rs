@@ -5,11 +5,11 @@ use crate::text_enum::text_enum;
 text_enum! {
     /// Kind of lineage node.
     NodeKind, "lineage node kind" {
-        /// A file of a source: `<dataset id>/<path>@<content digest>`.
+        /// A file of a source: `<dataset name>/<path>@<content digest>`.
         SourceFile = "source_file",
         /// A load, by id.
         Load = "load",
-        /// A dataset version: `<dataset id>/<number>`.
+        /// A dataset version: `<dataset id>@<number>`.
         DatasetVersion = "dataset_version",
         /// An attempt at a step, by id.
         StepRun = "step_run",
@@ -19,7 +19,7 @@ text_enum! {
         Code = "code",
         /// An environment, by digest.
         Environment = "environment",
-        /// A model version: `<model id>/<number>`.
+        /// A model version: `<model id>@<number>`.
         ModelVersion = "model_version",
         /// Evidence, by id.
         Evidence = "evidence",

@@ -2,7 +2,6 @@
 
 use perennial_core::ErrorCode;
 use perennial_execution::column_check;
-use perennial_ingest::datasets;
 
 use crate::support::TestProject;
 
@@ -24,13 +23,6 @@ async fn start(file: &str) -> TestProject {
     test
 }
 
-/// The first column of a dataset.
-async fn values(test: &TestProject, dataset: &str) -> Vec<i64> {
-    let sql = format!("SELECT * FROM {dataset}");
-    let page = datasets::query(&test.test.system(), &test.project, sql, 100).await.unwrap();
-    page.rows.iter().filter_map(|row| row[0].as_i64()).collect()
-}
-
 #[tokio::test]
 async fn a_command_reads_the_rows_of_a_dataset_and_makes_another() {
     let file = r#"
@@ -48,7 +40,7 @@ outputs = { made = { path = "rows.csv", kind = "dataset" } }
     let ended = test.run().await;
     assert_eq!(ended.state(), "succeeded", "{:?}", ended.result);
     assert_eq!(test.log(ended.id, "copy").await, "flight,delay\n1,5\n2,20\n\n");
-    assert_eq!(values(&test, "made").await, [7]);
+    assert_eq!(test.values("made").await, [7]);
 }
 
 /// The messages about a project file that does not fit the data, and the value that they are about.

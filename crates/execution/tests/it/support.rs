@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use perennial_core::cause::Cause;
 use perennial_core::entity::{Run, RunData, StepOutput, StepRun};
 use perennial_core::id::{PipelineRunId, RunnerJobId};
 use perennial_core::name::StepName;
@@ -10,6 +11,7 @@ use perennial_core::state::StepRunState;
 use perennial_core::{Error, Result};
 use perennial_execution::pipeline_runs::{self, PipelineKind, PipelineRun};
 use perennial_execution::pipelines::{self, PipelineEvent, PipelineOptions, Plan, RunOutcome};
+use perennial_ingest::datasets;
 use perennial_projects::ProjectState;
 use perennial_store::runs;
 use perennial_testkit::{TestApp, by_person};
@@ -59,15 +61,24 @@ impl TestProject {
         Self { test, project }
     }
 
+    /// Writes a file beside the project file.
+    pub(crate) fn write_file(&self, path: &str, content: &str) {
+        write_file(&self.test, path, content);
+    }
+
     /// Submits another project file.
     pub(crate) async fn submit(&self, file: &str) {
         self.test.submit(&with_project_table(file)).await.unwrap();
     }
 
     pub(crate) async fn request(&self, steps: &[&str]) -> PipelineRun {
+        self.request_by(by_person(), steps).await
+    }
+
+    async fn request_by(&self, cause: Cause, steps: &[&str]) -> PipelineRun {
         let options = PipelineOptions { steps: steps.iter().map(|step| name(step)).collect() };
         let caller = self.test.system();
-        pipelines::request(&caller, &self.project, PipelineKind::Run, by_person(), &options).await.unwrap()
+        pipelines::request(&caller, &self.project, PipelineKind::Run, cause, &options).await.unwrap()
     }
 
     /// Runs every step.
@@ -77,7 +88,15 @@ impl TestProject {
 
     /// Runs some steps and those that they need.
     pub(crate) async fn run_steps(&self, steps: &[&str]) -> Ended {
-        let run = self.request(steps).await;
+        self.execute(self.request(steps).await).await
+    }
+
+    /// Runs every step for a cause.
+    pub(crate) async fn run_by(&self, cause: Cause) -> Ended {
+        self.execute(self.request_by(cause, &[]).await).await
+    }
+
+    async fn execute(&self, run: PipelineRun) -> Ended {
         let result = self.test.app.runner.run(&self.test.system(), &self.project, &run).await;
         Ended { id: run.id, result }
     }
@@ -138,6 +157,13 @@ impl TestProject {
             _ => None,
         };
         events.into_iter().filter_map(line).collect()
+    }
+
+    /// The first column of a dataset.
+    pub(crate) async fn values(&self, dataset: &str) -> Vec<i64> {
+        let sql = format!("SELECT * FROM {dataset}");
+        let page = datasets::query(&self.test.system(), &self.project, sql, 100).await.unwrap();
+        page.rows.iter().filter_map(|row| row[0].as_i64()).collect()
     }
 
     /// The log of a step of a run.
@@ -210,7 +236,9 @@ pub(crate) fn name(step: &str) -> StepName {
     step.parse().unwrap()
 }
 
+/// Writes a file in the folder of the project, and lists it in the data engine, which finds the declared files.
 fn write_file(test: &TestApp, path: &str, content: &str) {
+    test.data.offer(path, content);
     let path = test.folder.path().join("root").join(path);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();

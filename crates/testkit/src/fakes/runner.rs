@@ -30,9 +30,11 @@ type Job = watch::Sender<Option<JobEnd>>;
 /// - `cat:PATH` prints a file in the working folder,
 /// - `read:NAME` prints the file whose path a variable has,
 /// - `write:PATH:TEXT` writes a file in the working folder,
+/// - `copy:FROM:TO` copies a file in the working folder,
 /// - `exit:STATUS` exits, `signal:NUMBER` is killed,
 /// - `time-limit` and `memory-limit` are stopped at a limit,
-/// - `wait` runs until the job is cancelled.
+/// - `wait` runs until the job is cancelled,
+/// - `machine` does nothing; as the first word, the environment is not reproducible.
 #[derive(Clone, Default)]
 pub struct FakeRunner {
     cluster: Arc<FakeCluster>,
@@ -69,11 +71,18 @@ fn execute(job: &JobSpec) -> std::io::Result<Option<Exit>> {
                 fs::create_dir_all(path.parent().unwrap_or(&job.folder))?;
                 fs::write(path, text)?;
             }
+            ("copy", paths) => {
+                let (from, to) = paths.split_once(':').unwrap_or((paths, ""));
+                let to = job.folder.join(to);
+                fs::create_dir_all(to.parent().unwrap_or(&job.folder))?;
+                fs::copy(job.folder.join(from), to)?;
+            }
             ("exit", status) => end = Some(Exit::Code(status.parse().unwrap_or(127))),
             ("signal", number) => end = Some(Exit::Signal(number.parse().unwrap_or(9))),
             ("time-limit", _) => end = Some(Exit::TimeLimit),
             ("memory-limit", _) => end = Some(Exit::MemoryLimit),
             ("wait", _) => end = None,
+            ("machine", _) => {}
             _ => return Err(std::io::Error::other(format!("`{word}` is not an instruction"))),
         }
     }
@@ -96,9 +105,15 @@ impl Runner for FakeRunner {
         "fake"
     }
 
-    async fn resolve(&self, _: &EnvironmentSpec, _: &str) -> Result<Environment> {
+    /// Requirements are their own lock and digest.
+    async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment> {
+        let lock = match spec {
+            EnvironmentSpec::System => None,
+            EnvironmentSpec::Uv { requirements } => Some(requirements.clone()),
+        };
+        let digest = lock.as_deref().map_or("none", str::trim).to_owned();
         let (path, readable) = (Vec::new(), Vec::new());
-        Ok(Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: true })
+        Ok(Environment { digest, lock, path, readable, reproducible: program != "machine" })
     }
 
     async fn prepare(&self, _: &EnvironmentSpec, environment: &Environment) -> Result<Environment> {

@@ -215,6 +215,9 @@ impl Parser<'_> {
             let column = self.next()?.trim_matches('"').to_owned();
             self.require(")")?;
             let function = token.to_lowercase();
+            if function == "to_timestamp_millis" {
+                return Ok(Operand::Literal(Cell::parse(&column)));
+            }
             let is_known = AGGREGATES.contains(&function.as_str());
             return if is_known { Ok(Operand::Aggregate(function, column)) } else { Err(self.unsupported()) };
         }
