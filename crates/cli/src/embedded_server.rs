@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use perennial_server::{ServeOptions, Server, ServerPaths};
+use perennial_server::{ServeOptions, Server, ServerPaths, create_data_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -76,7 +76,7 @@ pub(crate) struct EmbeddedServer {
 /// # Errors
 /// If the folder cannot be created or the lock file cannot be opened.
 pub(crate) fn try_lock(data: &Path) -> Result<Option<File>> {
-    std::fs::create_dir_all(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
+    create_data_folder(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
     let file = File::options().create(true).truncate(false).write(true).open(data.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

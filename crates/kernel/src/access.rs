@@ -70,6 +70,11 @@ fn changes() -> u64 {
     CHANGES.load(Ordering::Acquire)
 }
 
+/// Forgets every cached principal. Called after the commit of a transaction that called [`revoke_run_tokens`].
+pub fn forget_cached_principals() {
+    access_changed();
+}
+
 fn access_changed() {
     CHANGES.fetch_add(1, Ordering::AcqRel);
 }

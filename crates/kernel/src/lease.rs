@@ -31,6 +31,8 @@ const TTL: Duration = Duration::from_secs(6);
 const SAFE_TTL: Duration = Duration::from_secs(4);
 /// How often an owner renews its lease.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// How long a server tries to take over, despite errors of the database.
+const TAKEOVER_MAX: Duration = Duration::from_mins(1);
 /// How often a server that waits for the lease tries again.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
@@ -130,9 +132,19 @@ async fn wait_for_lease(kernel: &Arc<Kernel>, address: &str) -> Result<()> {
     loop {
         let asked = Instant::now();
         let expired = seen.as_ref().filter(|(_, since)| since.elapsed() >= TTL).map(|(other, _)| other.clone());
-        let Some(other) = try_take(kernel, address, expired).await? else {
-            kernel.lease.extend(asked);
-            return Ok(());
+        let other = match try_take(kernel, address, expired).await {
+            Ok(None) => {
+                kernel.lease.extend(asked);
+                return Ok(());
+            }
+            Ok(Some(other)) => other,
+            // A server that was paused within a write has its row locked until the database ends its session.
+            Err(error) if seen.as_ref().is_some_and(|(_, since)| since.elapsed() < TAKEOVER_MAX) => {
+                tracing::warn!(error = error.chain(), "the lease could not be taken yet");
+                tokio::time::sleep(RETRY_EVERY).await;
+                continue;
+            }
+            Err(error) => return Err(error),
         };
         seen = match seen {
             Some((known, _)) if known.id == other.id && known.lease_until_ms != other.lease_until_ms => {

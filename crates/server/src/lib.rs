@@ -10,4 +10,4 @@ mod wiring;
 
 pub use restore::BACKUP_FILE;
 pub use server::{Resume, ServeOptions, Server};
-pub use wiring::ServerPaths;
+pub use wiring::{ServerPaths, create_data_folder};

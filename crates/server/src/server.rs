@@ -1,6 +1,6 @@
 //! A server over a data folder.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl Server {
         let local = listener
             .local_addr()
             .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
-        let address = format!("http://{local}");
+        let address = format!("http://{}", reachable(local));
         let lease = lease::take(&slices.kernel, &address).await?;
         let token = access::host_token(&slices.kernel).await?.secret;
         // Set only here, once per kernel: it cannot be set already.
@@ -165,6 +165,16 @@ impl Server {
         self.lease.give_back().await?;
         Ok(kernel.store().close().await?)
     }
+}
+
+/// An address at which this machine reaches a listener: one that listens on every address is reached by loopback.
+fn reachable(local: SocketAddr) -> SocketAddr {
+    let ip = match local.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, local.port())
 }
 
 /// Brings the store into a consistent state before the first request; gives the interrupted pipeline runs.

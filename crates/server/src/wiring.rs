@@ -1,5 +1,6 @@
 //! Connects the slices with the implementations behind their ports.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -45,7 +46,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     let storage = |what: &str, cause: std::io::Error| {
         Error::new(ErrorCode::Storage, format!("cannot {what} {}", data.display())).with_source(cause)
     };
-    std::fs::create_dir_all(data).map_err(|cause| storage("create the data folder", cause))?;
+    create_data_folder(data).map_err(|cause| storage("create the data folder", cause))?;
     let data = &data.canonicalize().map_err(|cause| storage("resolve the data folder", cause))?;
     let database =
         paths.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
@@ -97,6 +98,14 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     }))
 }
 
+/// Creates a data folder that only its owner can read, unless it exists. It contains predictions, tokens and datasets.
+///
+/// # Errors
+/// If it cannot be created.
+pub fn create_data_folder(data: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
+}
+
 /// Where the environments of steps are cached: `PERENNIAL_CACHE_DIR` if set, else the data folder.
 fn cache_folder(data: &Path) -> PathBuf {
     match std::env::var_os("PERENNIAL_CACHE_DIR") {
@@ -111,5 +120,21 @@ struct WallClock;
 impl Clock for WallClock {
     fn wall_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::create_data_folder;
+
+    #[test]
+    fn only_its_owner_can_read_a_data_folder() {
+        let place = tempfile::tempdir().unwrap();
+        let data = place.path().join("project/.perennial");
+        create_data_folder(&data).unwrap();
+        assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        create_data_folder(&data).unwrap();
     }
 }

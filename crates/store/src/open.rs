@@ -51,6 +51,10 @@ fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
 /// How long a statement waits for a lock that another process holds.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a write may be idle between two statements, in PostgreSQL's notation. A write does nothing between them, so its
+/// process is paused; the database then ends its session and releases its locks.
+const IDLE_WRITE_MAX: &str = "10s";
+
 /// How long a caller waits for a connection.
 const CONNECTION_WAIT: Duration = Duration::from_secs(30);
 
@@ -215,7 +219,7 @@ impl Store {
         let connect = connect.application_name("perennial").statement_cache_capacity(STATEMENTS_MAX).options([
             ("synchronous_commit", commit),
             ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "120s"),
+            ("idle_in_transaction_session_timeout", IDLE_WRITE_MAX),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(options.connections)

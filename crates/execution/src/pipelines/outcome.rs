@@ -3,7 +3,7 @@
 use perennial_core::Result;
 use perennial_core::entity::{Load, PipelineRun};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState};
-use perennial_kernel::Caller;
+use perennial_kernel::{Caller, access};
 use perennial_store::{pipeline_runs, step_runs};
 
 use super::event::PipelineEvent;
@@ -108,6 +108,7 @@ impl Execution {
                 })
             })
             .await?;
+        access::forget_cached_principals();
         self.events.notify_waiters();
         Ok(())
     }

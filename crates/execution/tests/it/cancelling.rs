@@ -6,6 +6,7 @@ use perennial_core::permission::Role;
 use perennial_core::port::runner::{Exit, JobEnd, RunnerJobEvent};
 use perennial_core::state::{PipelineRunState, RunStatus};
 use perennial_execution::pipelines::PipelineEvent;
+use perennial_kernel::access::TokenCache;
 use perennial_testkit::toml_text;
 
 use crate::support::TestProject;
@@ -109,4 +110,38 @@ async fn a_second_run_waits_for_the_first_and_then_has_nothing_to_do() {
     let (_, second) = test.begin().await;
     let states = [first.await.unwrap().unwrap().state, second.await.unwrap().unwrap().state];
     assert!(states.contains(&PipelineRunState::Succeeded) && states.contains(&PipelineRunState::NothingToDo));
+}
+
+/// The first line of the log of a job that runs.
+fn first_line(test: &TestProject) -> String {
+    let work = test.test.folder.path().join("work");
+    let mut folders = vec![work];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else if let Ok(text) = std::fs::read_to_string(entry.path())
+                && text.starts_with("prn_")
+            {
+                return text.lines().next().unwrap().to_owned();
+            }
+        }
+    }
+    panic!("no job has written its token")
+}
+
+#[tokio::test]
+async fn the_token_of_a_cancelled_step_is_refused_at_once() {
+    let file = "[steps.endless]\nrun = [\"env:MLFLOW_TRACKING_TOKEN\", \"wait\"]\nenv = \"system\"\n";
+    let test = TestProject::start(file).await;
+    let kernel = test.test.app.kernel.clone();
+    kernel.address.set("http://127.0.0.1:1".to_owned()).unwrap();
+    let (run, ended) = test.begin().await;
+    let attempt = test.wait_for_running(run.id, 1).await.remove(0);
+    test.wait_for_job(&attempt).await;
+    let (secret, cache) = (first_line(&test), TokenCache::default());
+    cache.authenticate(&kernel, &secret).await.unwrap();
+    test.test.app.execution.cancel(&test.test.system(), &test.project, run.id).await.unwrap();
+    assert_eq!(cache.authenticate(&kernel, &secret).await.unwrap_err().code(), ErrorCode::Unauthenticated);
+    ended.await.unwrap().unwrap();
 }

@@ -204,7 +204,8 @@ pub async fn revoke_step_tokens(caller: &Caller) -> Result<()> {
     Ok(())
 }
 
-/// Revokes the tokens of an interrupted run; returns the events to record.
+/// Revokes the tokens of an interrupted run; returns the events to record. After the commit the caller forgets what is
+/// cached ([`super::forget_cached_principals`]).
 pub async fn revoke_run_tokens(tx: &mut Tx, run: RunId, at_ms: i64) -> Result<Vec<LedgerEvent>> {
     let void = tokens::revoke_run(tx, run, at_ms).await?;
     Ok(void.iter().map(|token| change(token, "revoke")).collect())

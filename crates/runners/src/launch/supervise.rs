@@ -173,17 +173,23 @@ enum End {
 fn watch(spec: &LaunchSpec, main: Pid, started: Instant, events: &Receiver<Event>) -> (End, Option<u64>) {
     let mut peak = 0;
     let mut interval = CHECK_INTERVAL_MIN;
+    let mut next_check = Instant::now() + interval;
     let reason = loop {
-        match events.recv_timeout(interval) {
+        match events.recv_timeout(next_check.saturating_duration_since(Instant::now())) {
             Ok(Event::Ended(pid, status)) if pid == main => break End::Exit(exit_of(status)),
-            Ok(Event::Ended(..)) => continue,
+            Ok(Event::Ended(..)) => {}
             Ok(Event::Cancelled) => break End::Exit(Exit::Cancelled),
             Ok(Event::ServerDied) => break End::ServerDied,
             // `watch_children` reports the end of the main process before `NoneLeft`.
             Ok(Event::NoneLeft) | Err(RecvTimeoutError::Disconnected) => break End::Exit(Exit::Signal(0)),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        // A tree whose processes end all the time does not delay the checks.
+        if Instant::now() < next_check {
+            continue;
+        }
         interval = (interval * 2).min(CHECK_INTERVAL_MAX);
+        next_check = Instant::now() + interval;
         let members = process_tree::members();
         let (now, highest_peak) = process_tree::memory(&members);
         peak = peak.max(now).max(highest_peak);

@@ -19,6 +19,16 @@ async fn a_step_over_its_time_limit_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_step_that_starts_processes_all_the_time_reaches_its_time_limit() {
+    let step = TestStep::new();
+    let mut job = step.job(&["sh", "-c", "while :; do (true &); done"]);
+    job.limits = time(Duration::from_millis(200));
+    let outcome = step.run(job).await;
+    assert_eq!(outcome.exit, Exit::TimeLimit);
+    assert!(outcome.wall_ms < 30_000, "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_step_receives_sigterm_before_sigkill() {
     let step = TestStep::new();
     let script = "trap 'echo tidied; exit 0' TERM; echo ready; while :; do sleep 600 & wait; done";
