@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use perennial_evaluation::plot::short;
 
 use crate::badge::StatusBadge;
 
@@ -74,7 +75,7 @@ impl Graph {
                 let half = f64::midpoint(x1, x);
                 edges.push(format!("M{x1:.0} {y1:.0} C{half:.0} {y1:.0} {half:.0} {y2:.0} {x:.0} {y2:.0}"));
             }
-            nodes.push(Node { name: step.name.clone(), shown: shortened(&step.name), badge: step.badge, x, y });
+            nodes.push(Node { name: step.name.clone(), shown: short(&step.name, NAME_MAX), badge: step.badge, x, y });
         }
         let columns = filled.len() as f64;
         let rows = filled.values().copied().max().unwrap_or(1) as f64;
@@ -87,13 +88,5 @@ impl Graph {
             height: 2.0 * MARGIN + rows * NODE_HEIGHT + (rows - 1.0) * GAP_Y,
             description,
         })
-    }
-}
-
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME_MAX {
-        name.to_owned()
-    } else {
-        format!("{}…", name.chars().take(NAME_MAX - 1).collect::<String>())
     }
 }

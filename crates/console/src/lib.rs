@@ -6,7 +6,6 @@
 
 mod assets;
 mod badge;
-mod chart;
 mod format;
 mod graph;
 mod layout;

@@ -6,11 +6,11 @@ use askama::Template;
 use axum::response::Response;
 use perennial_core::Result;
 use perennial_core::name::MonitorName;
+use perennial_evaluation::plot::{Axis, Guide, LineChart, Placement, Series};
 use perennial_watch::monitor_results::{self, MonitorResult, MonitorResultKind};
 use serde_json::Value;
 
 use crate::badge::StatusBadge;
-use crate::chart::{Chart, Series};
 use crate::format;
 use crate::layout::Layout;
 use crate::request::PageRequest;
@@ -27,8 +27,10 @@ struct Page {
     layout: Layout,
     metric: String,
     rules: Vec<(String, String)>,
-    drift: Option<Chart>,
-    quality: Option<Chart>,
+    /// SVG.
+    drift: Option<String>,
+    /// SVG.
+    quality: Option<String>,
     rows: Vec<Row>,
     features: Vec<Feature>,
     /// Start of the newest window with drift, and the version it is about.
@@ -76,22 +78,15 @@ pub(crate) async fn show(request: PageRequest) -> Result<Response> {
     let places = places(&rows, &layout);
     let in_percent = |share: Option<f64>| share.map(|share| share * 100.0);
     let shares = places.series(&rows, |row| in_percent(row.drift));
-    let most = limits(&rules, "drift.share").into_iter().map(|(name, share)| (name, share * 100.0));
-    let drift = Chart::new(
-        "Share of drifted features by window, in percent",
-        &places.names,
-        &shares,
-        &most.collect::<Vec<_>>(),
-    );
+    let limit_of = |(name, share): (String, f64)| (name, share * 100.0);
+    let drift_limits = limits(&rules, "drift.share").into_iter().map(limit_of).collect();
+    let drift = places.chart("Share of drifted features by window, in percent".to_owned(), shares, drift_limits);
     let mut lines = places.series(&rows, |row| row.metric);
     let references = rows.iter().filter_map(|row| Some((row.start_ms, row.reference?))).collect::<BTreeMap<_, _>>();
     if !references.is_empty() {
-        lines.push(Series {
-            name: "reference".to_owned(),
-            points: places.starts.iter().map(|start| references.get(start).copied()).collect(),
-        });
+        lines.push(places.line("reference".to_owned(), |start| references.get(&start).copied()));
     }
-    let quality = Chart::new(format!("Quality by window: {metric}"), &places.names, &lines, &limits(&rules, &metric));
+    let quality = places.chart(format!("Quality by window: {metric}"), lines, limits(&rules, &metric));
     let newest = results
         .iter()
         .filter(|result| result.facts["result"]["drift"].is_object())
@@ -167,12 +162,34 @@ impl Places {
         let at = |start: i64, number: i64| {
             rows.iter().find(|row| row.start_ms == start && row.number == number).and_then(&value)
         };
-        shown
-            .map(|number| Series {
-                name: format!("version {number}"),
-                points: self.starts.iter().map(|start| at(*start, *number)).collect(),
-            })
-            .collect()
+        shown.map(|number| self.line(format!("version {number}"), |start| at(start, *number))).collect()
+    }
+
+    /// A line with the value of each window that has one.
+    fn line(&self, label: String, value: impl Fn(i64) -> Option<f64>) -> Series {
+        let point = |(place, start): (usize, &i64)| value(*start).map(|value| (place as f64, value));
+        let points = self.starts.iter().enumerate().map(point).collect();
+        Series { label, points, has_marks: true, is_filled: false }
+    }
+
+    /// A chart over the windows, as SVG; `limits` are names and values that lines across show. `None` when no series has
+    /// a value.
+    fn chart(&self, title: String, series: Vec<Series>, limits: Vec<(String, f64)>) -> Option<String> {
+        let mut values: Vec<f64> =
+            series.iter().flat_map(|series| series.points.iter().flatten().map(|point| point.1)).collect();
+        if values.is_empty() {
+            return None;
+        }
+        values.extend(limits.iter().map(|(_, value)| value));
+        let chart = LineChart {
+            title,
+            placement: Placement::Inline,
+            x: Axis::names(self.names.clone()),
+            y: Axis::around("", values),
+            guides: limits.into_iter().map(|(name, value)| Guide::level(value, name)).collect(),
+            series,
+        };
+        Some(chart.draw())
     }
 }
 

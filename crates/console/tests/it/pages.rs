@@ -122,7 +122,7 @@ async fn one_of_each_is_shown_and_every_link_leads_somewhere() {
         "origin_known",
         "candidate.auc = 0.7241",
         "version 1 answers",
-        "<svg class=\"chart\"",
+        "class=\"plot\"",
         "<svg class=\"graph\"",
         "verified",
         "Acknowledge",

@@ -1,6 +1,6 @@
 //! The confusion matrix as a grid of shaded cells.
 
-use super::svg::{Anchor, COLOURS, Svg, escape, short};
+use super::svg::{Anchor, COLOURS, Placement, Svg, escape, short};
 use crate::confusion::Confusion;
 
 const TOP: f64 = 44.0;
@@ -20,7 +20,7 @@ pub(super) fn draw(title: &str, confusion: &Confusion) -> String {
     let slanted = classes > MAX_CLASSES_WITH_PERCENT;
     let height = TOP + SIDE + if slanted { 112.0 } else { 54.0 };
     let width = LEFT + SIDE + 22.0;
-    let mut svg = Svg::new(width, height, title, &description(confusion));
+    let mut svg = Svg::new(Placement::File, (width, height), title, &description(confusion));
     svg.text(12.0, 24.0, Anchor::Start, " font-size=\"15\" font-weight=\"600\"", &short(title, 56));
     for (outcome, counts) in confusion.counts.iter().enumerate() {
         let rows: u64 = counts.iter().sum();
@@ -57,8 +57,7 @@ pub(super) fn draw(title: &str, confusion: &Confusion) -> String {
     }
     draw_labels(&mut svg, confusion, cell, slanted);
     svg.text(LEFT + SIDE / 2.0, height - 10.0, Anchor::Middle, "", "prediction");
-    let middle = TOP + SIDE / 2.0;
-    svg.text(15.0, middle, Anchor::Middle, &format!(" transform=\"rotate(-90 15 {middle:.1})\""), "outcome");
+    svg.upward_text(15.0, TOP + SIDE / 2.0, "outcome");
     svg.finish()
 }
 

@@ -2,16 +2,29 @@
 
 use std::fmt::Write;
 
-/// Series colours: readable on white and on near-black, and in this order distinguishable with colour blindness.
-pub(super) const COLOURS: [&str; 8] =
-    ["#2f7ed8", "#e07b1a", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
+/// Maximum number of series drawn; the description says how many more there are.
+pub const MAX_SERIES: usize = 8;
+
+/// Series colours: a contrast of at least 3 to white and to near-black, and in this order distinguishable with colour
+/// blindness. A series has the class `c` and its index, so that the stylesheet of a page may choose others.
+pub(super) const COLOURS: [&str; MAX_SERIES] =
+    ["#2f7ed8", "#d0700f", "#1a9e77", "#c9508f", "#8a6fd1", "#a08a1c", "#3f9fb5", "#8c8c8c"];
 
 /// Series dash patterns, in the order of [`COLOURS`].
-pub(super) const DASHES: [&str; 8] = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 4", "6 2 1 2"];
+pub(super) const DASHES: [&str; MAX_SERIES] = ["none", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 4", "6 2 1 2"];
 
 /// An SVG document that is being written.
 pub(super) struct Svg {
     text: String,
+}
+
+/// Where a chart is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// In a file of its own or an `img`: the title is drawn, and text follows the viewer's light or dark scheme.
+    File,
+    /// Inline in a page, which writes the title itself and sets the colour of text.
+    Inline,
 }
 
 /// Which part of a text is at its coordinates.
@@ -23,18 +36,22 @@ pub(super) enum Anchor {
 }
 
 impl Svg {
-    /// Starts a document of the given size in pixels, with a title and description for screen readers.
-    pub(super) fn new(width: f64, height: f64, title: &str, description: &str) -> Self {
+    /// Starts a document of the given width and height in pixels, with a title and description for screen readers.
+    pub(super) fn new(placement: Placement, (width, height): (f64, f64), title: &str, description: &str) -> Self {
         let mut svg = Self { text: String::with_capacity(8 * 1024) };
         svg.push(format_args!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" role=\"img\" viewBox=\"0 0 {width:.0} {height:.0}\" \
              width=\"{width:.0}\" height=\"{height:.0}\" font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"currentColor\">\n\
-             <title>{}</title>\n<desc>{}</desc>\n\
-             <style>svg:root{{color:#1f2933;max-width:100%;height:auto}}\
-             @media (prefers-color-scheme:dark){{svg:root{{color:#e4e7eb}}}}</style>\n",
+             <title>{}</title>\n<desc>{}</desc>\n",
             escape(title),
             escape(description)
         ));
+        if placement == Placement::File {
+            svg.text.push_str(
+                "<style>svg:root{color:#1f2933;max-width:100%;height:auto}\
+                 @media (prefers-color-scheme:dark){svg:root{color:#e4e7eb}}</style>\n",
+            );
+        }
         svg
     }
 
@@ -57,7 +74,20 @@ impl Svg {
         ));
     }
 
-    /// Appends a thin line in the text colour.
+    /// Appends text that reads upward, centred at its coordinates.
+    pub(super) fn upward_text(&mut self, x: f64, y: f64, text: &str) {
+        self.text(x, y, Anchor::Middle, &format!(" transform=\"rotate(-90 {x} {y:.1})\""), text);
+    }
+
+    /// Appends the mark of a point, with its values as a tooltip.
+    pub(super) fn mark(&mut self, x: f64, y: f64, values: &str) {
+        self.push(format_args!(
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"currentColor\"><title>{}</title></circle>\n",
+            escape(values)
+        ));
+    }
+
+    /// Appends a thin line in the current colour.
     pub(super) fn rule(&mut self, from: (f64, f64), to: (f64, f64), attributes: &str) {
         self.push(format_args!(
             "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" stroke=\"currentColor\"{attributes}/>\n",
@@ -92,9 +122,9 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// Shortens a name to at most `most` characters, the last of which is then `…`.
-pub(super) fn short(name: &str, most: usize) -> String {
+pub fn short(name: &str, most: usize) -> String {
     if name.chars().count() <= most {
         return name.to_owned();
     }
-    name.chars().take(most - 1).chain(['…']).collect()
+    name.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

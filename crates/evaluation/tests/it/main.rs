@@ -7,6 +7,8 @@ mod invalid_input;
 #[cfg(test)]
 mod leakage;
 #[cfg(test)]
+mod line_chart;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod properties;
