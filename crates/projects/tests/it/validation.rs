@@ -36,10 +36,10 @@ async fn an_unknown_section_is_named_with_its_line_and_the_likely_word() {
 
 #[tokio::test]
 async fn every_error_of_a_file_is_reported_in_the_order_of_the_lines() {
-    let text = set(&set(PROJECT_FILE, "datasets.flown.mode", "'apend'"), "monitors.delay.alerts.drifted", "'drift >'");
+    let text = set(&set(PROJECT_FILE, "datasets.flown.mode", "'simpel'"), "monitors.delay.alerts.drifted", "'drift >'");
     let lines: Vec<usize> = errors_of(&text).await.iter().map(|(line, ..)| *line).collect();
     assert!(lines.is_sorted(), "{lines:?}");
-    assert_eq!((lines[0], lines.len() > 1), (line_of(&text, "'apend'"), true), "{lines:?}");
+    assert_eq!((lines[0], lines.len() > 1), (line_of(&text, "'simpel'"), true), "{lines:?}");
 }
 
 #[tokio::test]
