@@ -146,7 +146,23 @@ impl Blobs {
     }
 
     /// Stores the bytes of the stream, at most `limit_bytes`.
-    pub async fn put_stream<S>(&self, mut incoming: S, limit_bytes: u64) -> Result<Blob>
+    pub async fn put_stream<S>(&self, incoming: S, limit_bytes: u64) -> Result<Blob>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
+    {
+        self.receive(incoming, limit_bytes, None).await
+    }
+
+    /// Stores the bytes of the stream, at most `limit_bytes`, when they have the `expected` digest. Bytes with another
+    /// digest are [`Error::Unexpected`] and change nothing.
+    pub async fn put_stream_expecting<S>(&self, expected: BlobDigest, incoming: S, limit_bytes: u64) -> Result<Blob>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
+    {
+        self.receive(incoming, limit_bytes, Some(expected)).await
+    }
+
+    async fn receive<S>(&self, mut incoming: S, limit_bytes: u64, expected: Option<BlobDigest>) -> Result<Blob>
     where
         S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
     {
@@ -167,6 +183,9 @@ impl Blobs {
         file.flush().await.map_err(Error::io(&temporary))?;
         drop(file);
         let blob = Blob { digest: hasher.finalize().into(), size_bytes };
+        if let Some(expected) = expected.filter(|expected| *expected != blob.digest) {
+            return Err(Error::Unexpected { expected, found: blob.digest });
+        }
         match &self.backend {
             Backend::Folder(folder) => {
                 let (folder, temporary) = (folder.clone(), temporary.clone());

@@ -29,6 +29,14 @@ pub enum Error {
         /// The caller's limit.
         limit_bytes: u64,
     },
+    /// Incoming bytes do not have the digest that the caller announced.
+    #[error("the incoming content has the digest `{found}`, expected `{expected}`")]
+    Unexpected {
+        /// The digest announced.
+        expected: BlobDigest,
+        /// The digest of the bytes.
+        found: BlobDigest,
+    },
     /// A file changed while it was read.
     #[error("file `{0}` changed while it was read")]
     Changed(PathBuf),
@@ -92,6 +100,9 @@ impl From<Error> for perennial_core::Error {
             Error::Refused { .. } | Error::Location { .. } | Error::Invalid(_) => (ErrorCode::InvalidArgument, None),
             Error::Io { .. } | Error::Store(_) => {
                 (ErrorCode::Storage, Some("`perennial doctor` checks disk, permissions and object store"))
+            }
+            Error::Unexpected { .. } => {
+                (ErrorCode::InvalidArgument, Some("upload it again: the file changed during the upload"))
             }
             Error::Incoming(_) => (ErrorCode::InvalidArgument, Some("upload it again")),
             Error::Worker(_) => (ErrorCode::Internal, None),

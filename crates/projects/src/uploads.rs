@@ -136,22 +136,15 @@ where
 {
     caller.require(Permission::Write, project.id)?;
     let blobs = ProjectUploads::of(&caller.kernel, project.id).blobs()?;
-    let blob = blobs.put_stream(incoming, FILE_BYTES_MAX).await.map_err(|error| match error {
+    let stored = blobs.put_stream_expecting(digest, incoming, FILE_BYTES_MAX).await;
+    let blob = stored.map_err(|error| match error {
         BlobError::TooLarge { limit_bytes, .. } => {
             Error::new(ErrorCode::TooLarge, format!("the file has more than {limit_bytes} bytes"))
                 .with_hint(TOO_LARGE_HINT)
         }
         other => other.into(),
     })?;
-    if blob.digest == digest {
-        return Ok(blob.size_bytes);
-    }
-    blobs.delete(blob.digest).await?;
-    Err(Error::new(
-        ErrorCode::InvalidArgument,
-        format!("the uploaded content has the digest `{}`, expected `{digest}`", blob.digest),
-    )
-    .with_hint("upload it again: the file changed during the upload"))
+    Ok(blob.size_bytes)
 }
 
 /// Makes an uploaded folder the current one: validates its project file, submits it, and reads the project's relative

@@ -115,6 +115,27 @@ async fn more_bytes_than_the_callers_limit_are_refused() {
 }
 
 #[tokio::test]
+async fn bytes_with_another_digest_than_expected_change_nothing() {
+    let (folder, local) = store();
+    for blobs in [local, memory()] {
+        let present = blobs.put_bytes(&b"present"[..]).await.unwrap();
+        let expected = BlobDigest::of(b"expected");
+        for found in [&b"present"[..], b"new"] {
+            let incoming = stream::iter([Ok(Bytes::from_static(found))]);
+            let error = blobs.put_stream_expecting(expected, incoming, 100).await.unwrap_err();
+            assert!(matches!(error, Error::Unexpected { found: digest, .. } if digest == BlobDigest::of(found)));
+        }
+        assert_eq!(blobs.get_bytes(present.digest, 100).await.unwrap(), b"present");
+        for digest in [expected, BlobDigest::of(b"new")] {
+            assert!(!blobs.exists(digest).await.unwrap());
+        }
+        let incoming = stream::iter([Ok(Bytes::from_static(b"expected"))]);
+        assert_eq!(blobs.put_stream_expecting(expected, incoming, 100).await.unwrap().digest, expected);
+    }
+    assert_eq!(std::fs::read_dir(folder.path().join("blobs/unfinished")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn an_interrupted_upload_leaves_no_file() {
     let (folder, blobs) = store();
     let incoming = stream::iter([Ok(Bytes::from_static(b"half")), Err(std::io::Error::other("gone"))]);

@@ -104,6 +104,20 @@ async fn content_with_another_digest_is_refused_and_not_stored() {
 }
 
 #[tokio::test]
+async fn content_that_was_uploaded_stays_when_it_comes_again_under_another_digest() {
+    let (test, project) = empty_project().await;
+    let first = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
+    uploads::submit(&test.system(), &project, first).await.unwrap();
+    let listed = manifest(&[(FILE, PROJECT_FILE)]).text();
+    let error = refused(put_as(&test.system(), &project, BlobDigest::of(b"promised"), listed.as_bytes()).await);
+    assert_eq!(error.code(), ErrorCode::InvalidArgument);
+    let next = manifest(&[(FILE, PROJECT_FILE), ("again.toml", PROJECT_FILE)]);
+    let next = put(&test, &project, next.text().as_bytes()).await;
+    uploads::submit(&test.system(), &project, next).await.unwrap();
+    assert!(place(&test, &project, next).join("again.toml").is_file());
+}
+
+#[tokio::test]
 async fn an_upload_that_breaks_off_stores_nothing() {
     let (test, project) = empty_project().await;
     let digest = BlobDigest::of(b"whole");
