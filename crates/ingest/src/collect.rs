@@ -251,7 +251,7 @@ struct Collection<'a> {
 impl Collection<'_> {
     async fn collect_source(&mut self, name: &DatasetName, declared: &Declared, scan: &mut SourceScan) -> Result<()> {
         let kernel = &self.caller.kernel;
-        let source = self.ingest.files_source(self.project, &declared.source)?;
+        let source = self.ingest.files_source(self.project, &declared.source);
         let dataset = declare(kernel, self.project, name, declared.mode, &declared.key).await?;
         let writer = self.ingest.writer(&dataset).await;
         // The file of an interrupted load is new again, unless its commit had begun.

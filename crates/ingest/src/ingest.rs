@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use perennial_config::Source;
-use perennial_core::Result;
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::FilesSource;
@@ -60,12 +59,12 @@ impl Ingest {
     }
 
     /// A source for the data engine: a relative one is below the uploaded folder, if the project has one.
-    pub(crate) fn files_source(&self, project: &ProjectState, declared: &Source) -> Result<FilesSource> {
-        Ok(files_source(declared, uploads::root(&self.kernel, project)?))
+    pub(crate) fn files_source(&self, project: &ProjectState, declared: &Source) -> FilesSource {
+        files_source(declared, uploads::root(&self.kernel, project))
     }
 }
 
-/// A source for the data engine: a relative one is below `root`, without `root` below the server.s folder.
+/// A source for the data engine: a relative one is below `root`, without `root` below the server's folder.
 pub(crate) fn files_source(declared: &Source, root: Option<PathBuf>) -> FilesSource {
     FilesSource { root: root.filter(|_| declared.is_relative()), ..declared.files_source() }
 }

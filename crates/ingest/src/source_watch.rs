@@ -72,7 +72,7 @@ impl Ingest {
         let is_stepped = project.clock.stepped_ms().is_some();
         let mut has_changed = false;
         for (name, declared) in &submission.project.datasets {
-            let source = self.files_source(project, &declared.source)?;
+            let source = self.files_source(project, &declared.source);
             let mut before = watched().get(name).cloned();
             if let Some(before) = &mut before
                 && !is_stepped

@@ -18,8 +18,8 @@ pub enum LockRank {
     Refreshing,
     /// `execution`: one pipeline run at a time.
     Running,
-    /// `projects`: making an uploaded folder current.
-    Uploading,
+    /// `projects`: one submission at a time.
+    Submitting,
     /// `ingest`: one collector of sources at a time.
     Collecting,
     /// `ingest`: bringing predictions into their datasets.

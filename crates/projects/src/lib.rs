@@ -1,12 +1,15 @@
 //! Projects: their submissions and uploads, and each project in memory.
 
+mod project_files;
 mod projects;
 mod state;
 mod submission;
+mod submit;
 
 pub mod uploads;
 
 pub use perennial_core::entity::Project as ProjectRecord;
-pub use projects::{DeclaredTexts, Projects, check_text};
+pub use project_files::{DeclaredTexts, check_text};
+pub use projects::Projects;
 pub use state::ProjectState;
 pub use submission::{DeclaredFiles, Submission};

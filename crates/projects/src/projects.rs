@@ -1,95 +1,54 @@
 //! Creating a project, validating and submitting its project file.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
-use perennial_core::entity::{self, NewProject, ProjectFile};
+use perennial_config::Project;
+use perennial_core::entity::{self, NewProject};
 use perennial_core::id::ProjectId;
 use perennial_core::ledger::Chain;
 use perennial_core::name::ProjectName;
-use perennial_core::path::RelativePath;
-use perennial_core::permission::Permission;
-use perennial_core::port::data::{FilesSource, SourceFile};
-use perennial_core::{Error, ErrorCode, Result};
+use perennial_core::permission::{Permission, ProjectSet};
+use perennial_core::{Error, Result};
 use perennial_kernel::{ARTIFACT_ROOT, Caller, Kernel, LedgerEvent, Recorder, access};
 use perennial_store::projects as table;
 
-use crate::state::ProjectState;
-use crate::submission::{DeclaredFiles, Submission};
-use crate::uploads;
-
-/// The largest declared file that is stored as text with the project file, in bytes.
-const TEXT_BYTES_MAX: u64 = 1024 * 1024;
-
-/// Files below a folder of this server, by relative path.
-struct RootFiles<'a> {
-    root: &'a Path,
-    declared: &'a DeclaredFiles,
-}
-
-impl RootFiles<'_> {
-    fn place(&self, path: &str) -> Option<PathBuf> {
-        let relative: RelativePath = path.parse().ok()?;
-        Some(self.root.join(relative.as_str()))
-    }
-}
-
-impl Files for RootFiles<'_> {
-    fn exists(&self, path: &str) -> bool {
-        self.place(path).is_some_and(|file| file.is_file())
-    }
-
-    fn read(&self, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.place(path)?).ok()
-    }
-
-    fn any(&self, glob: &str) -> bool {
-        self.declared.contains_key(glob)
-    }
-}
-
-/// The declared files that exist, by path or glob as declared, with their text where validation needs it.
-pub type DeclaredTexts = BTreeMap<String, Option<String>>;
-
-/// Files that a client describes.
-struct GivenFiles<'a>(&'a DeclaredTexts);
-
-impl Files for GivenFiles<'_> {
-    fn exists(&self, path: &str) -> bool {
-        self.0.contains_key(path)
-    }
-
-    fn read(&self, path: &str) -> Option<String> {
-        self.0.get(path)?.clone()
-    }
-
-    fn any(&self, glob: &str) -> bool {
-        self.exists(glob)
-    }
-}
+use crate::state::{ProjectState, Stored};
+use crate::submission::Submission;
+use crate::{project_files, submit, uploads};
 
 /// Every project of this server.
 pub struct Projects {
     pub(crate) kernel: Arc<Kernel>,
     states: RwLock<HashMap<ProjectId, Arc<ProjectState>>>,
+    /// Held while a project is read from the store: its folders are put in order before anything uses them.
+    opening: tokio::sync::Mutex<()>,
 }
 
 impl Projects {
     /// No project in memory yet.
     pub fn new(kernel: Arc<Kernel>) -> Self {
-        Self { kernel, states: RwLock::default() }
+        Self { kernel, states: RwLock::default(), opening: tokio::sync::Mutex::default() }
     }
 
     /// A project, read from the store when it is not in memory yet.
     pub async fn get(&self, id: ProjectId) -> Result<Arc<ProjectState>> {
-        if let Some(state) = self.states.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            return Ok(state.clone());
+        if let Some(state) = self.find_open(id) {
+            return Ok(state);
         }
-        let state = Arc::new(ProjectState::open(&self.kernel, id).await?);
-        let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(states.entry(id).or_insert(state).clone())
+        let _opening = self.opening.lock().await;
+        if let Some(state) = self.find_open(id) {
+            return Ok(state);
+        }
+        let mut stored = Stored::load(&self.kernel, id).await?;
+        uploads::recover(&self.kernel, id, &mut stored).await?;
+        let state = Arc::new(ProjectState::open(&self.kernel, id, stored.submission).await?);
+        self.states.write().unwrap_or_else(PoisonError::into_inner).insert(id, state.clone());
+        Ok(state)
+    }
+
+    fn find_open(&self, id: ProjectId) -> Option<Arc<ProjectState>> {
+        self.states.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
     /// The project called `name`.
@@ -107,31 +66,52 @@ impl Projects {
     /// project file that runs, triggers and monitors follow. Returns the project, and a sentence for each change that
     /// may surprise.
     pub async fn submit(&self, caller: &Caller) -> Result<(Arc<ProjectState>, Vec<String>)> {
-        let (project, submission) = self.own(caller).await?;
-        authorize_submission(caller, &project, &submission)?;
-        uploads::forget(&self.kernel, &project).await?;
-        let notices = apply_submission(caller, &project, submission).await?;
+        let project = self.own_project(caller).await?;
+        let submitting = project.submitting.lock().await;
+        let submission = project_files::read_of(caller, &project, &self.kernel.services.root).await?;
+        let had_uploads = project.folder().is_some();
+        let notices = submit::apply(caller, &project, Arc::new(submission), &submitting).await?;
+        if had_uploads {
+            uploads::remove_all(&self.kernel, &project, &submitting).await;
+        }
         Ok((project, notices))
     }
 
     /// The server's own project, created where it is not known yet, with the validated project file below its root.
     /// Nothing is submitted.
     pub async fn own(&self, caller: &Caller) -> Result<(Arc<ProjectState>, Arc<Submission>)> {
+        let project = self.own_project(caller).await?;
+        let submission = project_files::read_of(caller, &project, &self.kernel.services.root).await?;
+        Ok((project, Arc::new(submission)))
+    }
+
+    /// The project that the file below the server's root names, created where it is not known yet. Only the name is
+    /// read before the caller's permission is known.
+    async fn own_project(&self, caller: &Caller) -> Result<Arc<ProjectState>> {
         access::own_run_only(&caller.principal, Permission::Write)?;
-        let submission = Arc::new(read(&self.kernel, &self.kernel.services.root).await?);
-        let name = &submission.project.project.name;
-        let known = table::find_by_name(&mut *self.kernel.store().read().await?, name).await?;
-        let project = match known {
-            Some(known) => self.get(known.id).await?,
-            None => self.create(caller, name).await?,
+        if caller.principal.grants.projects(Permission::Write) == ProjectSet::Only(BTreeSet::new()) {
+            caller.principal.require(Permission::Write, None)?;
+        }
+        let root = &self.kernel.services.root;
+        let name = project_files::read_text(root).await.ok().and_then(|text| Project::name_in(&text));
+        let known = match &name {
+            Some(name) => table::find_by_name(&mut *self.kernel.store().read().await?, name).await?,
+            None => None,
         };
-        Ok((project, submission))
+        if let Some(known) = known {
+            caller.require(Permission::Write, known.id)?;
+            return self.get(known.id).await;
+        }
+        let needed = if name.is_some() { Permission::Manage } else { Permission::Write };
+        caller.principal.require(needed, None)?;
+        let submission = project_files::read(&self.kernel, root).await?;
+        self.create(caller, &submission.project.project.name).await
     }
 
     /// Validates the project file below the server's root without submitting or running anything.
     pub async fn check(&self, caller: &Caller) -> Result<Submission> {
         caller.principal.require(Permission::Read, None)?;
-        read(&self.kernel, &self.kernel.services.root).await
+        project_files::read(&self.kernel, &self.kernel.services.root).await
     }
 
     /// The projects that the caller may read, by name.
@@ -173,113 +153,4 @@ impl Projects {
             .await?;
         self.get(id).await
     }
-}
-
-/// Validates a project file that a client sends as text. Nothing is stored, so every caller may ask.
-pub fn check_text(caller: &Caller, text: String, files: &DeclaredTexts) -> Result<Submission> {
-    let texts = files.iter().filter_map(|(path, text)| Some((path.clone(), text.clone()?))).collect();
-    Submission::validate(&caller.kernel, text, BTreeMap::new(), texts, &GivenFiles(files))
-}
-
-/// Refuses a submission that the caller may not make. A change of what is released, and when, needs the permission
-/// to approve.
-pub(crate) fn authorize_submission(caller: &Caller, project: &ProjectState, submission: &Submission) -> Result<()> {
-    caller.require(Permission::Write, project.id)?;
-    let known = project.find_submission();
-    let changed = submission.project.changed_in_release(known.as_ref().map(|known| &known.project));
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let sections = changed.join(", ");
-    caller.require(Permission::Approve, project.id).map_err(|refused| {
-        Error::new(refused.code(), format!("{}: the project file changes {sections}", refused.message())).with_hint(
-            format!("leave {sections} unchanged, or submit it with the token of an approver: `perennial run`"),
-        )
-    })
-}
-
-/// Makes a submission the one that runs, triggers and monitors follow. Endpoints follow it from the next release on.
-/// Returns a sentence for each change that may surprise.
-pub(crate) async fn apply_submission(
-    caller: &Caller,
-    project: &Arc<ProjectState>,
-    submission: Arc<Submission>,
-) -> Result<Vec<String>> {
-    let before = project.find_submission();
-    if before.as_ref().is_some_and(|known| known.digest == submission.digest) {
-        return Ok(Vec::new());
-    }
-    let notices = before.map(|before| submission.project.changed_for_loads(&before.project)).unwrap_or_default();
-    let at = project.now();
-    let file = ProjectFile {
-        project_id: project.id,
-        digest: submission.digest.clone(),
-        body: submission.body()?,
-        submitted_ms: at.wall_ms,
-        submitted_by: caller.principal.name.clone(),
-    };
-    let actor = caller.principal.name.clone();
-    caller
-        .kernel
-        .store()
-        .write(move |tx| {
-            Box::pin(async move {
-                table::submit_file(tx, &file).await?;
-                let payload = serde_json::json!({ "digest": file.digest });
-                let event = LedgerEvent {
-                    chain: Chain::Project(file.project_id),
-                    noun: "project_file",
-                    subject: file.digest.clone(),
-                    verb: "submit",
-                    payload,
-                };
-                Recorder { actor, cause: None, at }.record(tx, event).await
-            })
-        })
-        .await?;
-    project.follow(submission);
-    Ok(notices)
-}
-
-/// Reads and validates the project file in a folder of this server, and stores every file it declares as a blob.
-pub(crate) async fn read(kernel: &Kernel, root: &Path) -> Result<Submission> {
-    let file = root.join(FILE_NAME);
-    let bytes = std::fs::read(&file).map_err(|cause| {
-        Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` cannot be read in `{}`", root.display()))
-            .with_hint("`perennial init` starts a project here; `perennial init --example flights DIR` writes one to learn from")
-            .with_source(cause)
-    })?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(Error::new(
-            ErrorCode::TooLarge,
-            format!("`{FILE_NAME}` has {} bytes, at most {FILE_BYTES_MAX} are read", bytes.len()),
-        ));
-    }
-    let text = String::from_utf8(bytes).map_err(|cause| {
-        Error::new(ErrorCode::ProjectFile, format!("`{FILE_NAME}` is not UTF-8")).with_source(cause)
-    })?;
-    let declared = Project::parse(FILE_NAME, &text)
-        .map(|project| project.declared_files().into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let (mut files, mut texts) = (DeclaredFiles::new(), BTreeMap::new());
-    for declared in declared.unwrap_or_default() {
-        let source = FilesSource {
-            root: Some(root.to_owned()),
-            files: declared.clone(),
-            format: None,
-            header: false,
-            columns: Vec::new(),
-        };
-        for SourceFile { path, .. } in kernel.data().list(&source).await?.files {
-            let place = root.join(&path);
-            let blob = kernel.services.blobs.put_file(&place).await?;
-            if blob.size_bytes <= TEXT_BYTES_MAX
-                && let Ok(text) = std::fs::read_to_string(&place)
-            {
-                texts.insert(path.clone(), text);
-            }
-            files.entry(declared.clone()).or_default().insert(path, blob.digest);
-        }
-    }
-    let around = files.clone();
-    Submission::validate(kernel, text, files, texts, &RootFiles { root, declared: &around })
 }

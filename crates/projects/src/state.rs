@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use perennial_core::blob::BlobDigest;
 use perennial_core::clock::Instant;
+use perennial_core::entity::ProjectFile;
 use perennial_core::id::{ExperimentId, ProjectId};
 use perennial_core::name::ProjectName;
 use perennial_core::{Error, ErrorCode, Result};
@@ -25,27 +27,17 @@ pub struct ProjectState {
     submission: RwLock<Option<Arc<Submission>>>,
     /// Counts changes that no ledger entry shows: another submission, endpoints that follow another file.
     revision: AtomicU64,
-    /// Held while an uploaded folder becomes the project's own.
-    pub(crate) uploading: OrderedMutex,
-    /// Read while files of the project's folder are read, written while old folders are removed.
+    /// Held while a submission is compared with the one before and replaces it.
+    pub(crate) submitting: OrderedMutex,
+    /// Read while files of an uploaded folder are read, written while old folders are removed. No task waits to write,
+    /// so a reader may read again.
     folder: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl ProjectState {
-    pub(crate) async fn open(kernel: &Kernel, id: ProjectId) -> Result<Self> {
-        let (record, file) = {
-            let mut reader = kernel.store().read().await?;
-            (projects::get(&mut reader, id).await?, projects::find_current_file(&mut reader, id).await?)
-        };
-        // Another version of this program may have stored a file that this one cannot parse; the next submission
-        // replaces it.
-        let submission = file.and_then(|file| {
-            Submission::restore(kernel, &file.digest, &file.body)
-                .inspect_err(|error| {
-                    tracing::warn!(project = %record.name, error = error.chain(), "the stored project file is ignored");
-                })
-                .ok()
-        });
+    /// A project with the submission in the store.
+    pub(crate) async fn open(kernel: &Kernel, id: ProjectId, submission: Option<Submission>) -> Result<Self> {
+        let record = projects::get(&mut *kernel.store().read().await?, id).await?;
         Ok(Self {
             id,
             name: record.name,
@@ -53,7 +45,7 @@ impl ProjectState {
             clock: kernel.clock_of(id).await?,
             submission: RwLock::new(submission.map(Arc::new)),
             revision: AtomicU64::new(0),
-            uploading: OrderedMutex::new(LockRank::Uploading),
+            submitting: OrderedMutex::new(LockRank::Submitting),
             folder: Arc::default(),
         })
     }
@@ -76,6 +68,11 @@ impl ProjectState {
         self.submission.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The uploaded folder of its relative sources; `None` when they are in the server's own folder.
+    pub(crate) fn folder(&self) -> Option<BlobDigest> {
+        self.find_submission().and_then(|submission| submission.folder)
+    }
+
     /// The project file of a digest: the one last submitted, or an earlier one from the store.
     pub async fn submission_of(&self, kernel: &Kernel, digest: &str) -> Result<Arc<Submission>> {
         if let Some(newest) = self.find_submission().filter(|newest| newest.digest == digest) {
@@ -87,8 +84,12 @@ impl ProjectState {
 
     /// Makes a stored submission the one that runs, triggers and monitors follow.
     pub(crate) fn follow(&self, submission: Arc<Submission>) {
-        *self.submission.write().unwrap_or_else(PoisonError::into_inner) = Some(submission);
-        self.touch();
+        let mut followed = self.submission.write().unwrap_or_else(PoisonError::into_inner);
+        let identity = |submission: &Submission| (submission.digest.clone(), submission.folder);
+        if followed.as_deref().map(identity) != Some(identity(&submission)) {
+            *followed = Some(submission);
+            self.touch();
+        }
     }
 
     /// How often something changed that no ledger entry shows. What was computed at another revision is void.
@@ -101,18 +102,36 @@ impl ProjectState {
         self.revision.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Keeps the project's folder in place while its files are read.
+    /// Keeps the project's folders in place while its files are read.
     pub async fn read_folder(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
         self.folder.clone().read_owned().await
-    }
-
-    /// Waits until the project's folder is not being read, and blocks readers.
-    pub(crate) async fn write_folder(&self) -> tokio::sync::OwnedRwLockWriteGuard<()> {
-        self.folder.clone().write_owned().await
     }
 
     /// Blocks readers of the folder, unless it is being read now.
     pub(crate) fn try_write_folder(&self) -> Option<tokio::sync::OwnedRwLockWriteGuard<()>> {
         self.folder.clone().try_write_owned().ok()
+    }
+}
+
+/// The submission in the store.
+pub(crate) struct Stored {
+    /// Its row, if there is one.
+    pub file: Option<ProjectFile>,
+    /// The submission. `None` as well when another version of this program stored a file that this one cannot parse; the
+    /// next submission replaces it.
+    pub submission: Option<Submission>,
+}
+
+impl Stored {
+    pub(crate) async fn load(kernel: &Kernel, id: ProjectId) -> Result<Self> {
+        let Some(file) = projects::find_current_file(&mut *kernel.store().read().await?, id).await? else {
+            return Ok(Self { file: None, submission: None });
+        };
+        let submission = Submission::restore(kernel, &file.digest, &file.body)
+            .inspect_err(|error| {
+                tracing::warn!(project = %id, error = error.chain(), "the stored project file is ignored");
+            })
+            .ok();
+        Ok(Self { file: Some(file), submission })
     }
 }

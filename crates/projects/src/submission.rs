@@ -20,6 +20,9 @@ pub struct Submission {
     pub files: DeclaredFiles,
     /// Their text, for those that are text and small.
     pub texts: BTreeMap<String, String>,
+    /// The uploaded folder of the relative sources; `None` when they are in the server's own folder. Not part of the
+    /// digest.
+    pub folder: Option<BlobDigest>,
     /// The validated project.
     pub project: Project,
     /// The inputs and outputs of each step, with the tables of its SQL.
@@ -37,6 +40,8 @@ struct Body {
     text: String,
     files: DeclaredFiles,
     texts: BTreeMap<String, String>,
+    #[serde(default)]
+    folder: Option<BlobDigest>,
 }
 
 impl Submission {
@@ -62,7 +67,8 @@ impl Submission {
         let project = Project::parse_stored(FILE_NAME, &body.text).map_err(|diagnostics| {
             Error::new(ErrorCode::ProjectFile, "the stored project file is not valid").with_source(diagnostics)
         })?;
-        Self::assemble(kernel, body.text, body.files, body.texts, project)
+        let submission = Self::assemble(kernel, body.text, body.files, body.texts, project)?;
+        Ok(Self { folder: body.folder, ..submission })
     }
 
     fn assemble(
@@ -94,12 +100,13 @@ impl Submission {
         let digest = hasher.finalize().to_hex().to_string();
         let graph = project.graph_with(&tables);
         let zone = project.timezone();
-        Ok(Self { digest, text, files, texts, project, graph, zone })
+        Ok(Self { digest, text, files, texts, folder: None, project, graph, zone })
     }
 
     /// The text that is stored of it.
     pub(crate) fn body(&self) -> Result<String> {
-        let body = Body { text: self.text.clone(), files: self.files.clone(), texts: self.texts.clone() };
+        let body =
+            Body { text: self.text.clone(), files: self.files.clone(), texts: self.texts.clone(), folder: self.folder };
         serde_json::to_string(&body).map_err(|cause| Error::internal("cannot serialize the project file", cause))
     }
 

@@ -37,7 +37,7 @@ impl Execution {
         project: &Arc<ProjectState>,
         steps: Vec<StepName>,
     ) -> Result<Plan> {
-        let root = uploads::root(&self.kernel, project)?;
+        let root = uploads::root(&self.kernel, project);
         self.plan_by(caller, project, project.submission()?, root.as_deref(), steps).await
     }
 
@@ -51,7 +51,7 @@ impl Execution {
     ) -> Result<Plan> {
         let upload = uploads::open(caller, project, folder).await?;
         let planned = self.plan_by(caller, project, upload.submission.clone(), Some(&upload.path), steps).await;
-        upload.close()?;
+        upload.close().await;
         planned
     }
 

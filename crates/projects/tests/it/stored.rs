@@ -1,14 +1,16 @@
 //! A stored submission is restored by the next server, and one that cannot be parsed does not stop it.
 
 use perennial_core::ErrorCode;
+use perennial_core::blob::BlobDigest;
 use perennial_core::entity::ProjectFile;
 use perennial_core::id::ProjectId;
+use perennial_projects::{ProjectState, uploads};
 use perennial_store::projects;
 use perennial_testkit::toml_text::{rename, set};
 use perennial_testkit::{PROJECT_FILE, TestApp};
 use serde_json::json;
 
-use crate::support::{followed, refused, submit_as, with_sql, write_declared};
+use crate::support::{empty_project, followed, refused, submit_as, upload, with_sql, write_declared};
 
 /// Stores a project file as an earlier version did; returns its digest.
 async fn store_file(test: &TestApp, project_id: ProjectId, body: String) -> String {
@@ -58,4 +60,56 @@ async fn a_stored_file_that_cannot_be_parsed_is_ignored_until_the_next_submissio
         let (again, _) = submit_as(&next, &next.system(), PROJECT_FILE).await.unwrap();
         assert_eq!(again.submission().unwrap().text, PROJECT_FILE);
     }
+}
+
+#[tokio::test]
+async fn the_uploaded_folder_is_stored_with_the_project_file() {
+    let (test, project) = empty_project().await;
+    let folder = upload(&test, &project, &[("perennial.toml", PROJECT_FILE)]).await;
+    uploads::submit(&test.system(), &project, folder).await.unwrap();
+    assert_eq!(next_root(&test, &project).await, Some(folder.to_string()));
+    let other = upload(&test, &project, &[("perennial.toml", PROJECT_FILE), ("a.csv", "a\n")]).await;
+    uploads::submit(&test.system(), &project, other).await.unwrap();
+    assert_eq!(next_root(&test, &project).await, Some(other.to_string()), "the same file with another folder");
+    submit_as(&test, &test.system(), PROJECT_FILE).await.unwrap();
+    assert_eq!(next_root(&test, &project).await, None);
+}
+
+#[tokio::test]
+async fn what_a_kill_left_of_folders_is_removed_and_uploaded_files_stay() {
+    let (test, project) = empty_project().await;
+    let folder = upload(&test, &project, &[("perennial.toml", PROJECT_FILE)]).await;
+    uploads::submit(&test.system(), &project, folder).await.unwrap();
+    let next = TestApp::beside(&test).await.unwrap();
+    let of_project = next.app.kernel.services.uploads.join(project.id.to_string());
+    let (current, other) = (folder.to_string(), BlobDigest::of(b"not submitted").to_string());
+    for name in [&current, &other, "unfinished", "blobs"] {
+        std::fs::create_dir_all(of_project.join(name)).unwrap();
+        std::fs::write(of_project.join(name).join("file"), "x").unwrap();
+    }
+    next.app.projects.get(project.id).await.unwrap();
+    let is_there = |name: &str| of_project.join(name).join("file").is_file();
+    assert_eq!([&current, &other, "unfinished", "blobs"].map(is_there), [true, false, false, true]);
+}
+
+#[tokio::test]
+async fn the_current_folder_as_an_earlier_version_recorded_it_is_taken_over() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    let next = TestApp::beside(&test).await.unwrap();
+    let of_project = next.app.kernel.services.uploads.join(project.id.to_string());
+    let folder = BlobDigest::of(b"earlier").to_string();
+    std::fs::create_dir_all(of_project.join(&folder)).unwrap();
+    std::fs::write(of_project.join("current"), &folder).unwrap();
+    let restored = next.app.projects.get(project.id).await.unwrap();
+    assert_eq!(uploads::root(&next.app.kernel, &restored), Some(of_project.join(&folder)));
+    assert!(of_project.join(&folder).is_dir() && !of_project.join("current").exists());
+    assert_eq!(next_root(&test, &project).await, Some(folder));
+}
+
+/// The name of the project's uploaded folder as the next server finds it in the store.
+async fn next_root(test: &TestApp, project: &ProjectState) -> Option<String> {
+    let next = TestApp::beside(test).await.unwrap();
+    let restored = next.app.projects.get(project.id).await.unwrap();
+    let root = uploads::root(&next.app.kernel, &restored)?;
+    Some(root.file_name().unwrap().to_str().unwrap().to_owned())
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
 use perennial_core::permission::Role;
@@ -35,11 +34,11 @@ fn place(test: &TestApp, project: &ProjectState, folder: BlobDigest) -> PathBuf 
 #[tokio::test]
 async fn a_submitted_folder_is_the_root_of_the_project_with_the_files_in_their_places() {
     let (test, project) = empty_project().await;
-    assert_eq!(uploads::root(&test.app.kernel, &project).unwrap(), None);
+    assert_eq!(uploads::root(&test.app.kernel, &project), None);
     let files = [(FILE, PROJECT_FILE), ("data/a.csv", "flight_id\n1\n"), ("data/deep/er/b.csv", "x\n")];
     let folder = upload(&test, &project, &files).await;
     uploads::submit(&test.system(), &project, folder).await.unwrap();
-    let root = uploads::root(&test.app.kernel, &project).unwrap().unwrap();
+    let root = uploads::root(&test.app.kernel, &project).unwrap();
     assert_eq!(root, place(&test, &project, folder));
     for (path, text) in files {
         assert_eq!(std::fs::read_to_string(root.join(path)).unwrap(), text, "{path}");
@@ -143,7 +142,7 @@ async fn a_folder_that_is_not_valid_leaves_the_project_and_its_folder_as_they_we
     let (test, project) = empty_project().await;
     let good = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
     uploads::submit(&test.system(), &project, good).await.unwrap();
-    let (before, root) = (followed(&project), uploads::root(&test.app.kernel, &project).unwrap());
+    let (before, root) = (followed(&project), uploads::root(&test.app.kernel, &project));
     let misspelt = PROJECT_FILE.replace("[endpoints.delay]", "[endpoint.delay]");
     let bad = upload(&test, &project, &[(FILE, &misspelt)]).await;
     let error = refused(uploads::submit(&test.system(), &project, bad).await);
@@ -155,7 +154,7 @@ async fn a_folder_that_is_not_valid_leaves_the_project_and_its_folder_as_they_we
     let without = upload(&test, &project, &[("a.csv", "a\n")]).await;
     let error = refused(uploads::submit(&test.system(), &project, without).await);
     assert_eq!(error.message(), "the uploaded folder has no `perennial.toml`");
-    assert_eq!((followed(&project), uploads::root(&test.app.kernel, &project).unwrap()), (before, root));
+    assert_eq!((followed(&project), uploads::root(&test.app.kernel, &project)), (before, root));
     for folder in [bad, of_other, without] {
         assert!(!place(&test, &project, folder).exists());
     }
@@ -244,11 +243,11 @@ async fn an_opened_folder_can_be_planned_and_the_project_follows_the_one_before(
     assert!(opened.path.join(FILE).is_file());
     assert_eq!(followed(&project), before);
     let path = opened.path.clone();
-    opened.close().unwrap();
+    opened.close().await;
     assert!(!path.exists());
     assert_eq!(missing(&test, &project, &[BlobDigest::of(with_another_step().as_bytes())]).await, []);
     let opened = uploads::open(&test.system(), &project, current).await.unwrap();
-    opened.close().unwrap();
+    opened.close().await;
     assert!(place(&test, &project, current).is_dir(), "the current folder stays");
     assert_eq!(submissions(&test, &project).await.len(), 1);
 }
@@ -262,18 +261,35 @@ async fn an_opened_folder_that_is_not_valid_is_removed() {
 }
 
 #[tokio::test]
-async fn a_submission_waits_until_an_opened_folder_is_closed() {
+async fn a_submission_does_not_wait_for_an_opened_folder_which_stays_until_it_is_closed() {
     let (test, project) = empty_project().await;
-    let folder = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
-    let opened = uploads::open(&test.system(), &project, folder).await.unwrap();
-    let (caller, following) = (test.system(), project.clone());
-    let mut waiting = tokio::spawn(async move { uploads::submit(&caller, &following, folder).await });
-    tokio::task::yield_now().await;
-    assert!((&mut waiting).now_or_never().is_none(), "the folder is in use");
-    assert_eq!(followed(&project), None);
-    opened.close().unwrap();
-    waiting.await.unwrap().unwrap();
-    assert!(place(&test, &project, folder).join(FILE).is_file());
+    let planned = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
+    let first = uploads::open(&test.system(), &project, planned).await.unwrap();
+    let second = uploads::open(&test.system(), &project, planned).await.unwrap();
+    let other = upload(&test, &project, &[(FILE, &with_another_step())]).await;
+    uploads::submit(&test.system(), &project, other).await.unwrap();
+    assert_eq!(project.submission().unwrap().text, with_another_step());
+    first.close().await;
+    assert!(second.path.join(FILE).is_file(), "another task reads it");
+    second.close().await;
+    assert!(!place(&test, &project, planned).exists());
+    assert!(place(&test, &project, other).join(FILE).is_file());
+}
+
+#[tokio::test]
+async fn a_folder_that_exists_is_used_again_and_not_created_again() {
+    let (test, project) = empty_project().await;
+    let first = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
+    uploads::submit(&test.system(), &project, first).await.unwrap();
+    let _reading = project.read_folder().await;
+    let second = upload(&test, &project, &[(FILE, &with_another_step())]).await;
+    uploads::submit(&test.system(), &project, second).await.unwrap();
+    let mark = place(&test, &project, first).join("mark");
+    std::fs::write(&mark, "of the folder that is being read").unwrap();
+    uploads::open(&test.system(), &project, first).await.unwrap().close().await;
+    uploads::submit(&test.system(), &project, first).await.unwrap();
+    assert!(mark.is_file());
+    assert_eq!(uploads::root(&test.app.kernel, &project), Some(place(&test, &project, first)));
 }
 
 #[tokio::test]
@@ -282,7 +298,7 @@ async fn a_submission_in_the_servers_own_folder_deletes_the_uploads() {
     let folder = upload(&test, &project, &[(FILE, PROJECT_FILE)]).await;
     uploads::submit(&test.system(), &project, folder).await.unwrap();
     submit_as(&test, &test.system(), &with_another_step()).await.unwrap();
-    assert_eq!(uploads::root(&test.app.kernel, &project).unwrap(), None);
+    assert_eq!(uploads::root(&test.app.kernel, &project), None);
     assert!(!uploads_of(&test, &project).exists());
     assert_eq!(project.submission().unwrap().text, with_another_step());
 }

@@ -96,6 +96,9 @@ async fn a_file_that_is_too_large_or_not_text_is_refused() {
         assert_eq!(error.code(), code);
         assert!(error.message().contains(words), "{}", error.message());
     }
+    std::fs::File::create(&place).unwrap().set_len(1 << 40).unwrap();
+    let error = refused(test.app.projects.submit(&test.system()).await);
+    assert_eq!(error.code(), ErrorCode::TooLarge, "only as much as is allowed is read");
     let largest = format!("{PROJECT_FILE}{}", "#".repeat(FILE_BYTES_MAX - PROJECT_FILE.len()));
     submit_as(&test, &test.system(), &largest).await.unwrap();
 }
