@@ -78,7 +78,7 @@ async fn an_attempt_over_an_output_is_made_from_the_attempt_that_left_it() {
     test.submit(&toml_text::set(FILE, "steps.report.params", "{ again = true }")).await;
     let second = test.run().await;
     let origins = origins(&test, second.id, "report").await;
-    assert!(origins.contains(&made_by), "a cached step is no origin of its own: {origins:?}");
+    assert!(origins.contains(&made_by), "a cached step is not an origin of its own: {origins:?}");
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn the_ledger_has_each_attempt_that_failed_with_the_code_of_its_error() {
     let test = start(&toml_text::set(FILE, "steps.features.run", "[\"exit:1\"]")).await;
     test.run().await;
     let entries = entries(&test).await;
-    assert_eq!(entries.len(), 1, "a skipped step is no entry");
+    assert_eq!(entries.len(), 1, "a skipped step does not add an entry");
     assert_eq!(entries[0].0.verb, "fail");
     assert_eq!(entries[0].1, serde_json::json!({ "step": "features", "error": "step-failed" }));
 }
