@@ -8,6 +8,7 @@ mod commands;
 mod datasets;
 mod environments;
 mod events;
+mod evidence;
 mod handover;
 mod lineage;
 mod loads;
