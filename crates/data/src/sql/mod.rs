@@ -8,6 +8,7 @@ mod export;
 mod frame;
 mod json;
 mod names;
+mod page_memory;
 
 use std::sync::Arc;
 
@@ -38,9 +39,10 @@ pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
+use page_memory::{PAGE_BYTES_MAX, PageMemory, UNRESERVED_BYTES_MAX};
 
-/// The approximate size of one page in bytes; a larger result is truncated.
-const PAGE_BYTES_MAX: usize = 256 << 20;
+/// The memory limit of queries, as a multiple of the memory of the pages that are built at once.
+const PAGES_FACTOR: usize = 4;
 /// The spill space on disk, as a multiple of the memory limit.
 const SPILL_FACTOR: u64 = 16;
 
@@ -55,6 +57,7 @@ pub(crate) struct Sql {
     runtime: Arc<RuntimeEnv>,
     tables: Tables,
     threads: usize,
+    pages: PageMemory,
 }
 
 impl Sql {
@@ -70,7 +73,7 @@ impl Sql {
             .map_err(|cause| Error::internal("starting the query engine", cause))?;
         let store = tables.store();
         runtime.register_object_store(&store.base, Arc::clone(&store.inner));
-        Ok(Self { runtime, tables, threads })
+        Ok(Self { runtime, tables, threads, pages: PageMemory::new(memory_bytes / PAGES_FACTOR) })
     }
 
     /// The tables.
@@ -156,16 +159,20 @@ impl Sql {
         let mut batches = limited.execute_stream().await.map_err(|cause| sql_error(&cause))?;
         let origin = Origin::rows(&Arc::from("the query"), 1);
         let (mut rows, mut bytes, mut truncated) = (Vec::new(), 0, false);
+        let mut reserved = None;
         while let Some(batch) = batches.try_next().await.map_err(|cause| sql_error(&cause))? {
             let batch = fit(&batch, &target, &origin).map_err(as_sql)?;
             for row in 0..batch.num_rows() {
-                if rows.len() == limit || bytes > PAGE_BYTES_MAX {
+                if rows.len() == limit || bytes > PAGE_BYTES_MAX as usize {
                     truncated = true;
                     break;
                 }
                 let values =
                     batch.columns().iter().map(|column| cell_json(column.as_ref(), row)).collect::<Result<Vec<_>>>()?;
                 bytes += values.iter().map(json::size).sum::<usize>();
+                if reserved.is_none() && bytes > UNRESERVED_BYTES_MAX {
+                    reserved = Some(self.pages.reserve().await?);
+                }
                 rows.push(values);
             }
         }
