@@ -119,7 +119,10 @@ async fn resolve_past(
             }
             AlertSubject::Dataset(name) => has_delivered(caller, project, name, alert.window_start_ms).await?,
             AlertSubject::File { dataset, .. } => is_file_alert_past(project, dataset, &alert, scans),
-            AlertSubject::Monitor(_) | AlertSubject::Window(_) | AlertSubject::Segment { .. } => false,
+            AlertSubject::Monitor(_)
+            | AlertSubject::Window(_)
+            | AlertSubject::Segment { .. }
+            | AlertSubject::Job(_) => false,
         };
         if is_past {
             alerts::apply(caller, alert, AlertEvent::Resolve).await?;

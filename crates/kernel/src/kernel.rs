@@ -18,6 +18,7 @@ use perennial_core::{Error, Result};
 use perennial_store::{Store, projects};
 use tokio::sync::Semaphore;
 
+use crate::jobs::Jobs;
 use crate::lease::Lease;
 use crate::project_clock::ProjectClock;
 use crate::supervisor::Supervisor;
@@ -71,6 +72,8 @@ pub struct Kernel {
     pub server: ServerId,
     /// Background work: pipeline runs, and changes that finish after their request has gone.
     pub work: Supervisor,
+    /// Enqueues durable jobs.
+    pub jobs: Jobs,
     /// Folders by content in local files, such as models.
     pub folders: FolderCache,
     /// Whether this server may answer and act.
@@ -88,6 +91,7 @@ impl Kernel {
     /// A kernel over `services`.
     pub fn new(services: Services) -> Arc<Self> {
         Arc::new(Self {
+            jobs: Jobs::new(services.clock.clone()),
             folders: FolderCache::new(services.blobs.clone(), &services.work),
             services,
             server: ServerId::generate(),

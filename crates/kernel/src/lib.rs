@@ -11,6 +11,8 @@ mod project_clock;
 pub mod access;
 pub mod alerts;
 pub mod backup;
+pub mod job_worker;
+pub mod jobs;
 pub mod lease;
 pub mod ledger;
 pub mod supervisor;

@@ -80,6 +80,11 @@ impl Supervisor {
         self.stopping.is_cancelled()
     }
 
+    /// Completes when [`Supervisor::stop`] begins: work without an end of its own ends then.
+    pub async fn stopping(&self) {
+        self.stopping.cancelled().await;
+    }
+
     /// Starts no further background work, waits for running tasks, at most `patience`, then drops the rest.
     pub async fn stop(&self, patience: Duration) {
         self.stopping.cancel();

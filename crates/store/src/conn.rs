@@ -1,11 +1,13 @@
 //! Connections: to read from, and to write through.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr, Sqlite, Transaction};
+use tokio::sync::Notify;
 
 use crate::dynamic::{Dialect, Sql, row_width};
 use crate::error::{Error, Result};
@@ -207,15 +209,17 @@ impl<'v, 'q> Iterator for BulkGroups<'v, 'q> {
 pub struct Tx {
     conn: Conn,
     has_entry: bool,
+    /// Notified after the commit.
+    waiters: Vec<Arc<Notify>>,
 }
 
 impl Tx {
     pub(crate) fn sqlite(conn: SqliteConnection) -> Self {
-        Self { conn: Conn { inner: Inner::SqliteWriter(Box::new(conn)) }, has_entry: false }
+        Self { conn: Conn { inner: Inner::SqliteWriter(Box::new(conn)) }, has_entry: false, waiters: Vec::new() }
     }
 
     pub(crate) fn postgres(tx: Transaction<'static, Postgres>) -> Self {
-        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) }, has_entry: false }
+        Self { conn: Conn { inner: Inner::PostgresTransaction(tx) }, has_entry: false, waiters: Vec::new() }
     }
 
     pub(crate) async fn commit_postgres(self) -> Result<()> {
@@ -235,6 +239,19 @@ impl Tx {
     /// Forgets what the transaction before did on this connection.
     pub(crate) fn reset(&mut self) {
         self.has_entry = false;
+        self.waiters.clear();
+    }
+
+    /// Notifies a task that waits for what this transaction writes, once it has committed; never when it has not.
+    pub fn notify_after_commit(&mut self, waiter: &Arc<Notify>) {
+        if !self.waiters.iter().any(|known| Arc::ptr_eq(known, waiter)) {
+            self.waiters.push(waiter.clone());
+        }
+    }
+
+    /// The tasks to notify after the commit.
+    pub(crate) fn take_waiters(&mut self) -> Vec<Arc<Notify>> {
+        std::mem::take(&mut self.waiters)
     }
 
     /// Runs a statement of transaction control.

@@ -85,7 +85,8 @@ async fn insert(tx: &mut Tx, job: &Job) -> Result<bool> {
     Ok(tx.execute(sql!("jobs/insert"), values).await? == 1)
 }
 
-/// Claims jobs that are due, and jobs whose lease has expired, the earliest first. Returns those to be executed.
+/// Claims jobs that are due, and jobs whose lease has expired, the earliest first. Returns them; those that are
+/// held by now, because their lease has expired too often, are not to be executed.
 pub async fn claim(tx: &mut Tx, claim: &JobClaim) -> Result<Vec<Job>> {
     let (project, project_ms) = claim.project.unzip();
     let (kinds, limit) = (serde_json::json!(claim.kinds), i64::from(claim.limit));
@@ -95,7 +96,6 @@ pub async fn claim(tx: &mut Tx, claim: &JobClaim) -> Result<Vec<Job>> {
         job.claim(claim)?;
         update(tx, job).await?;
     }
-    claimed.retain(|job| job.state == JobState::Running);
     Ok(claimed)
 }
 
@@ -127,6 +127,14 @@ pub async fn fail(
     job.fail(message, policy, now)?;
     update(tx, &job).await?;
     Ok(job.state)
+}
+
+/// Ends an attempt that found its work impossible for now, without counting it: the job is due again at `due_ms`.
+/// `Conflict` if the lease was lost.
+pub async fn postpone(tx: &mut Tx, lease: &JobLease, due_ms: i64) -> Result<()> {
+    let mut job = lock_leased(tx, lease).await?;
+    job.postpone(due_ms)?;
+    update(tx, &job).await
 }
 
 /// Gives a held job its attempts back; the next one is due at `due_ms`.
@@ -172,9 +180,10 @@ pub async fn count_by_state(conn: &mut Conn) -> Result<Vec<(JobState, u64)>> {
     Ok(counts.into_iter().map(|StateCount(state, count)| (state, count)).collect())
 }
 
-/// The earliest instant of the wall clock at which a job can be claimed; `None` while no job waits for it.
-pub async fn next_due(conn: &mut Conn) -> Result<Option<i64>> {
-    Ok(conn.scalar::<Option<i64>>(sql!("jobs/next_due"), bind![]).await?.flatten())
+/// The earliest instant of the wall clock at which a job of the kinds can be claimed; `None` while no job waits for it.
+pub async fn next_due(conn: &mut Conn, kinds: &[&str]) -> Result<Option<i64>> {
+    let kinds = serde_json::json!(kinds);
+    Ok(conn.scalar::<Option<i64>>(sql_split!("jobs/next_due"), bind![kinds]).await?.flatten())
 }
 
 /// Deletes jobs that succeeded or were cancelled before an instant; returns their number.

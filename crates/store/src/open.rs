@@ -261,7 +261,9 @@ impl Store {
                     servers::require(&mut tx, *owner).await?;
                 }
                 let result = writer::guarded(work, &mut tx, *write_limit).await?;
+                let waiters = tx.take_waiters();
                 tx.commit_postgres().await?;
+                writer::notify(&waiters);
                 Ok(result)
             }
         }

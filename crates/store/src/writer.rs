@@ -3,12 +3,13 @@
 //! refused one fails no neighbour; answers go out after the commit.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use perennial_core::Result as CoreResult;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::conn::Tx;
 use crate::error::{Error, Result};
@@ -41,12 +42,14 @@ pub(crate) struct Waiting<F, T> {
     write: Option<F>,
     result: Option<CoreResult<T>>,
     caller: oneshot::Sender<CoreResult<T>>,
+    /// Notified after the commit.
+    waiters: Vec<Arc<Notify>>,
 }
 
 impl<F, T> Waiting<F, T> {
     pub(crate) fn new(write: F) -> (Self, oneshot::Receiver<CoreResult<T>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { write: Some(write), result: None, caller }, answer)
+        (Self { write: Some(write), result: None, caller, waiters: Vec::new() }, answer)
     }
 }
 
@@ -62,6 +65,7 @@ where
             };
             let result = guarded(write, tx, limit).await;
             let keep = result.is_ok();
+            self.waiters = tx.take_waiters();
             self.result = Some(result);
             keep
         })
@@ -75,8 +79,18 @@ where
             (None, Some(result)) => result,
             (None, None) => Err(Error::Closed.into()),
         };
+        if result.is_ok() {
+            notify(&self.waiters);
+        }
         // A caller that went away wants no answer; the write stands.
         drop(self.caller.send(result));
+    }
+}
+
+/// Notifies the tasks that wait for a write that has committed.
+pub(crate) fn notify(waiters: &[Arc<Notify>]) {
+    for waiter in waiters {
+        waiter.notify_one();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use perennial_artifacts::Blobs;
@@ -84,6 +85,15 @@ impl TestApp {
         Self::over(tempfile::tempdir()?, None).await
     }
 
+    /// The next server over the same folder, with new fakes. Background work of this one ends where it is.
+    pub async fn restart(self) -> Result<Self> {
+        let Self { app, folder, .. } = self;
+        app.kernel.work.stop(Duration::ZERO).await;
+        app.kernel.store().close().await?;
+        drop(app);
+        Self::over(folder, None).await
+    }
+
     /// An application over a copy of a SQLite store, such as that of an earlier version.
     pub async fn over_store(metadata: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
@@ -99,7 +109,7 @@ impl TestApp {
     async fn over(folder: TempDir, other: Option<&Self>) -> Result<Self> {
         let at = |name: &str| folder.path().join(name);
         for name in ["root", "work"] {
-            std::fs::create_dir(at(name))?;
+            std::fs::create_dir_all(at(name))?;
         }
         let options = Options { is_durable: false, ..Options::default() };
         let (store, blobs, data) = match other {

@@ -38,6 +38,7 @@ impl Page {
                 self.layout.item("datasets", name)
             }
             AlertSubject::Load(_) | AlertSubject::Segment { .. } => self.layout.to("datasets"),
+            AlertSubject::Job(_) => self.layout.to("alerts"),
         }
     }
 }

@@ -40,6 +40,8 @@ pub enum AlertSubject {
         /// The segment's number in the log.
         number: i64,
     },
+    /// Jobs of a kind: `job:<kind>`.
+    Job(String),
 }
 
 impl fmt::Display for AlertSubject {
@@ -51,6 +53,7 @@ impl fmt::Display for AlertSubject {
             Self::Load(id) => write!(f, "load:{id}"),
             Self::File { dataset, path } => write!(f, "file:{dataset}/{path}"),
             Self::Segment { endpoint, number } => write!(f, "segment:{endpoint}/{number}"),
+            Self::Job(kind) => write!(f, "job:{kind}"),
         }
     }
 }
@@ -61,7 +64,7 @@ impl FromStr for AlertSubject {
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || {
             let message = format!(
-                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:` or `segment:` and a name",
+                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:`, `segment:` or `job:` and a name",
                 text.escape_debug()
             );
             Error::new(ErrorCode::InvalidArgument, message)
@@ -77,6 +80,7 @@ impl FromStr for AlertSubject {
                 let number = number.parse().map_err(|_| unknown())?;
                 Ok(Self::Segment { endpoint: endpoint.parse()?, number })
             }
+            ("job", _) if !name.is_empty() => Ok(Self::Job(name.to_owned())),
             _ => Err(unknown()),
         }
     }

@@ -195,6 +195,16 @@ impl Job {
         Ok(())
     }
 
+    /// Ends the running attempt without counting it: the next one is due at `due_ms`.
+    pub fn postpone(&mut self, due_ms: i64) -> Result<(), TransitionError> {
+        self.state = self.state.transition(JobEvent::Retry)?;
+        self.attempts -= 1;
+        self.due_ms = due_ms;
+        self.lease_holder = None;
+        self.lease_until_ms = None;
+        Ok(())
+    }
+
     /// Gives a held job its attempts back; the next one is due at `due_ms`.
     pub fn requeue(&mut self, due_ms: i64) -> Result<(), TransitionError> {
         self.state = self.state.transition(JobEvent::Requeue)?;

@@ -40,7 +40,7 @@ pub enum JobEvent {
     Claim,
     /// The holder has executed it.
     Complete,
-    /// The attempt failed, another one follows.
+    /// The attempt failed or was postponed, another one follows.
     Retry,
     /// The attempt failed, none follows.
     Hold,

@@ -1,7 +1,9 @@
 //! Durable jobs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use perennial_core::ErrorCode;
 use perennial_core::clock::Instant;
@@ -10,6 +12,7 @@ use perennial_core::id::{JobId, ServerId};
 use perennial_core::state::JobState;
 use perennial_store::{Store, jobs};
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::db::{Db, on_both, write_tx};
 use crate::fixtures::{NOW, project};
@@ -23,6 +26,8 @@ on_both! {
     a_failing_job_is_retried_later_and_held_at_last,
     a_job_that_kills_its_servers_is_held,
     a_cancelled_job_is_not_completed,
+    a_postponed_attempt_is_not_counted,
+    a_waiter_is_notified_after_the_commit_only,
     jobs_are_listed_counted_and_deleted,
     servers_that_claim_at_the_same_time_share_the_jobs,
 }
@@ -115,7 +120,9 @@ async fn due_jobs_of_the_given_kinds_are_claimed_in_order(db: &Db) {
     assert_eq!(rest.iter().map(|job| job.id).collect::<Vec<_>>(), [due[2]]);
     assert_eq!(claim(&db.store, claim_at(NOW)).await, []);
     let mut reader = db.store.read().await.unwrap();
-    assert_eq!(jobs::next_due(&mut reader).await.unwrap(), Some(NOW), "a job of another kind is due");
+    assert_eq!(jobs::next_due(&mut reader, &["ingest", "mail"]).await.unwrap(), Some(NOW));
+    assert_eq!(jobs::next_due(&mut reader, &["vacuum"]).await.unwrap(), Some(NOW + LEASE_MS), "when its lease expires");
+    assert_eq!(jobs::next_due(&mut reader, &["other"]).await.unwrap(), None);
 }
 
 async fn a_job_on_the_project_clock_waits_for_that_clock(db: &Db) {
@@ -127,7 +134,7 @@ async fn a_job_on_the_project_clock_waits_for_that_clock(db: &Db) {
         assert_eq!(claim(&db.store, JobClaim { project, ..claim_at(NOW) }).await, []);
     }
     let mut reader = db.store.read().await.unwrap();
-    assert_eq!(jobs::next_due(&mut reader).await.unwrap(), None);
+    assert_eq!(jobs::next_due(&mut reader, &["ingest"]).await.unwrap(), None);
     drop(reader);
     let claimed = claim(&db.store, JobClaim { project: Some((project.id, 500)), ..claim_at(NOW) }).await;
     assert_eq!(claimed[0].id, job.id);
@@ -179,8 +186,9 @@ async fn a_job_that_kills_its_servers_is_held(db: &Db) {
     for attempt in 1..=3 {
         assert_eq!(claim(&db.store, claim_at(NOW + attempt * LEASE_MS)).await[0].attempts, attempt);
     }
-    assert_eq!(claim(&db.store, claim_at(NOW + 4 * LEASE_MS)).await, []);
+    let claimed = claim(&db.store, claim_at(NOW + 4 * LEASE_MS)).await;
     let held = get(db, job.id).await;
+    assert_eq!(claimed, std::slice::from_ref(&held), "it is returned, so that it can be reported");
     assert_eq!((held.state, held.attempts), (JobState::Held, 3));
     assert!(held.message.unwrap().contains("lease of attempt 3 expired"));
 }
@@ -193,6 +201,39 @@ async fn a_cancelled_job_is_not_completed(db: &Db) {
     let cancelled = get(db, job.id).await;
     assert_eq!((cancelled.state, cancelled.settled_ms), (JobState::Cancelled, Some(NOW + 1)));
     write_tx!(db.store, tx => { Ok(jobs::cancel(tx, job.id, NOW + 3).await?) }).unwrap_err();
+}
+
+async fn a_postponed_attempt_is_not_counted(db: &Db) {
+    let job = enqueue(&db.store, new_job("ingest")).await;
+    let mut leases = Vec::new();
+    for round in 0..5 {
+        let lease = claim(&db.store, claim_at(NOW + round)).await[0].lease().unwrap();
+        write_tx!(db.store, tx => { Ok(jobs::postpone(tx, &lease, NOW + round + 1).await?) }).unwrap();
+        leases.push(lease);
+    }
+    let waiting = get(db, job.id).await;
+    assert_eq!((waiting.state, waiting.attempts, waiting.due_ms), (JobState::Pending, 0, NOW + 5));
+    for lease in leases {
+        write_tx!(db.store, tx => { Ok(jobs::postpone(tx, &lease, NOW).await?) }).unwrap_err();
+    }
+}
+
+async fn a_waiter_is_notified_after_the_commit_only(db: &Db) {
+    let waiter = Arc::new(Notify::new());
+    let (notified, refused) = (waiter.clone(), waiter.clone());
+    let result = write_tx!(db.store, tx => {
+        tx.notify_after_commit(&refused);
+        Err::<(), _>(perennial_core::Error::new(ErrorCode::WrongState, "undone"))
+    });
+    result.unwrap_err();
+    write_tx!(db.store, tx => { Ok(jobs::enqueue(tx, new_job("ingest")).await?) }).unwrap();
+    assert_eq!(waiter.notified().now_or_never(), None, "neither by an undone write nor by another one");
+    write_tx!(db.store, tx => {
+        tx.notify_after_commit(&notified);
+        Ok(jobs::enqueue(tx, new_job("ingest")).await?)
+    })
+    .unwrap();
+    assert_eq!(waiter.notified().now_or_never(), Some(()));
 }
 
 async fn jobs_are_listed_counted_and_deleted(db: &Db) {

@@ -68,9 +68,7 @@ impl Model {
         for (_, id) in due {
             let job = self.jobs.get_mut(&id).unwrap();
             job.claim(claim).unwrap();
-            if job.lease().is_some() {
-                claimed.push(job.clone());
-            }
+            claimed.push(job.clone());
         }
         claimed
     }

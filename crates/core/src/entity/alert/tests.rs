@@ -12,6 +12,7 @@ fn subject() -> impl Strategy<Value = AlertSubject> {
         (name(), any::<String>()).prop_map(|(name, path)| AlertSubject::File { dataset: name.parse().unwrap(), path }),
         (name(), any::<i64>())
             .prop_map(|(name, number)| AlertSubject::Segment { endpoint: name.parse().unwrap(), number }),
+        name().prop_map(AlertSubject::Job),
     ]
 }
 
@@ -32,6 +33,7 @@ fn stored_subjects_read_and_print_the_same() {
         "file:flights/2013/01:a.csv",
         "file:flights/*.csv",
         "segment:delay/7",
+        "job:delete_folder",
     ] {
         assert_eq!(text.parse::<AlertSubject>().unwrap().to_string(), text);
     }
@@ -39,9 +41,17 @@ fn stored_subjects_read_and_print_the_same() {
 
 #[test]
 fn unknown_subjects_are_refused() {
-    for text in
-        ["", "monitor", "monitor:", "monitor:Not a name", "planet:mars", "load:7", "file:flights", "segment:delay/x"]
-    {
+    for text in [
+        "",
+        "monitor",
+        "monitor:",
+        "monitor:Not a name",
+        "planet:mars",
+        "load:7",
+        "file:flights",
+        "segment:delay/x",
+        "job:",
+    ] {
         assert!(text.parse::<AlertSubject>().is_err(), "{text}");
     }
 }

@@ -45,6 +45,18 @@ fn the_delay_doubles_up_to_a_limit_until_no_attempt_is_left() {
 }
 
 #[test]
+fn a_postponed_attempt_is_not_counted() {
+    let mut job = job();
+    for _ in 0..10 {
+        job.claim(&claim(0)).unwrap();
+        assert_eq!(job.attempts, 1);
+        job.postpone(7).unwrap();
+        assert_eq!((job.state, job.due_ms, job.attempts, job.lease()), (JobState::Pending, 7, 0, None));
+    }
+    assert!(job.postpone(8).is_err(), "it is not running");
+}
+
+#[test]
 fn a_failed_attempt_is_repeated_until_the_job_is_held() {
     let mut job = job();
     let policy = RetryPolicy { attempts_max: 2, ..RetryPolicy::default() };
