@@ -229,6 +229,13 @@ impl Tx {
         }
     }
 
+    pub(crate) async fn roll_back_postgres(self) -> Result<()> {
+        match self.conn.inner {
+            Inner::PostgresTransaction(tx) => Ok(tx.rollback().await?),
+            _ => Err(Error::Closed),
+        }
+    }
+
     pub(crate) async fn close_sqlite(self) -> Result<()> {
         match self.conn.inner {
             Inner::SqliteWriter(conn) => Ok(sqlx::Connection::close(*conn).await?),

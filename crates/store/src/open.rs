@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use perennial_core::Result as CoreResult;
 use perennial_core::id::ServerId;
+use perennial_core::{ErrorCode, Result as CoreResult};
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -260,7 +260,19 @@ impl Store {
                 if let Some(owner) = owner.get() {
                     servers::require(&mut tx, *owner).await?;
                 }
-                let result = writer::guarded(work, &mut tx, *write_limit).await?;
+                let result = match writer::guarded(work, &mut tx, *write_limit).await {
+                    Ok(result) => result,
+                    Err(error) => {
+                        // Its locks are released before the caller has the error. A write that was too slow may still wait for
+                        // the database: its connection is closed instead.
+                        if error.code() != ErrorCode::Timeout
+                            && let Err(cause) = tx.roll_back_postgres().await
+                        {
+                            tracing::warn!(error = %cause, "a write was not rolled back; its connection is closed");
+                        }
+                        return Err(error);
+                    }
+                };
                 let waiters = tx.take_waiters();
                 tx.commit_postgres().await?;
                 writer::notify(&waiters);
