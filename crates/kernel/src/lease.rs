@@ -3,12 +3,12 @@
 //! A data folder belongs to the server that locked it, and its SQLite database with it. A PostgreSQL database can be
 //! reached from anywhere: its server has a row there, which it renews every second.
 //!
-//! - A server takes over when it has seen the row of another unchanged for [`TTL`] by its own monotonic clock; wall clocks
-//!   are not compared. It deletes the row that it saw.
+//! - A server takes over when it has seen the row of another unchanged for six seconds (`TTL`) by its own monotonic clock;
+//!   wall clocks are not compared. It deletes the row that it saw.
 //! - Each write locks the row of its server ([`Store::write_as`]). It is committed before another server takes over, or
 //!   not at all.
-//! - A server whose renewal is late by [`SAFE_TTL`], which is shorter, answers no request ([`Lease::require`]). A machine
-//!   that was paused may answer reads until its next renewal fails, a second at most.
+//! - A server that has not renewed for four seconds (`SAFE_TTL`) answers no request ([`Lease::require`]). A machine that was
+//!   paused may answer reads until its next renewal fails, a second at most.
 //! - A server migrates the tables after it has taken the lease.
 //!
 //! [`Store::write_as`]: perennial_store::Store::write_as
