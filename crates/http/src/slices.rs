@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use perennial_execution::Execution;
 use perennial_ingest::Ingest;
+use perennial_kernel::job_worker::Worker;
 use perennial_kernel::{Kernel, Services};
 use perennial_projects::Projects;
 use perennial_release::{Endpoints, PipelineRunner, RegisteredModels};
@@ -39,5 +40,14 @@ impl Slices {
         let runner = Arc::new(PipelineRunner::new(execution.clone(), endpoints.clone()));
         let watch = Watch::new(kernel.clone(), ingest.clone(), endpoints.clone(), runner.clone());
         Arc::new(Self { kernel, projects, ingest, execution, endpoints, runner, watch })
+    }
+
+    /// A worker with the handlers of every slice.
+    pub fn worker(&self) -> Worker {
+        let projects = self.projects.clone();
+        Worker::new(self.kernel.clone()).handle(move |job| {
+            let projects = projects.clone();
+            async move { projects.delete_replaced_uploads(job).await }
+        })
     }
 }

@@ -10,11 +10,13 @@ use perennial_core::ledger::Chain;
 use perennial_core::name::ProjectName;
 use perennial_core::permission::{Permission, ProjectSet};
 use perennial_core::{Error, Result};
+use perennial_kernel::jobs::JobOutcome;
 use perennial_kernel::{ARTIFACT_ROOT, Caller, Kernel, LedgerEvent, Recorder, access};
 use perennial_store::projects as table;
 
 use crate::state::{ProjectState, Stored};
 use crate::submission::Submission;
+use crate::uploads::DeleteReplacedUploads;
 use crate::{project_files, submit, uploads};
 
 /// Every project of this server.
@@ -51,6 +53,12 @@ impl Projects {
         self.states.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// Executes the job that deletes what a submission replaced.
+    pub async fn delete_replaced_uploads(&self, job: DeleteReplacedUploads) -> Result<JobOutcome> {
+        let project = self.get(job.project).await?;
+        DeleteReplacedUploads::execute(&self.kernel, &project).await
+    }
+
     /// The project called `name`.
     pub async fn get_by_name(&self, name: &ProjectName) -> Result<Arc<ProjectState>> {
         let found = table::find_by_name(&mut *self.kernel.store().read().await?, name).await?;
@@ -69,11 +77,7 @@ impl Projects {
         let project = self.own_project(caller).await?;
         let submitting = project.submitting.lock().await;
         let submission = project_files::read_of(caller, &project, &self.kernel.services.root).await?;
-        let had_uploads = project.folder().is_some();
         let notices = submit::apply(caller, &project, Arc::new(submission), &submitting).await?;
-        if had_uploads {
-            uploads::remove_all(&self.kernel, &project, &submitting).await;
-        }
         Ok((project, notices))
     }
 

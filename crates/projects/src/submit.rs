@@ -11,6 +11,7 @@ use perennial_store::projects as table;
 
 use crate::state::{ProjectState, Stored};
 use crate::submission::Submission;
+use crate::uploads::DeleteReplacedUploads;
 
 /// Makes a submission the one that runs, triggers and monitors follow, with the folder of its relative sources.
 /// Endpoints follow it from the next release on. Returns a sentence for each change that may surprise.
@@ -27,7 +28,8 @@ pub(crate) async fn apply(
     let replaced = replaced.map(|file| file.digest);
     authorize(caller, project, before.as_ref(), &submission)?;
     let is_same = before.as_ref().is_some_and(|before| before.digest == submission.digest);
-    if is_same && before.as_ref().is_some_and(|before| before.folder == submission.folder) {
+    let folder = before.as_ref().and_then(|before| before.folder);
+    if is_same && folder == submission.folder {
         project.follow(submission);
         return Ok(Vec::new());
     }
@@ -41,6 +43,8 @@ pub(crate) async fn apply(
         submitted_ms: at.wall_ms,
         submitted_by: actor.clone(),
     };
+    let jobs = caller.kernel.jobs.clone();
+    let replaces_folder = folder != submission.folder;
     caller
         .kernel
         .store()
@@ -50,6 +54,9 @@ pub(crate) async fn apply(
                     return Err(changed_meanwhile());
                 }
                 table::submit_file(tx, &file).await?;
+                if replaces_folder {
+                    jobs.enqueue(tx, &DeleteReplacedUploads { project: file.project_id }).await?;
+                }
                 if is_same {
                     return Ok(());
                 }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Which folder is the current one is part of the stored submission. A folder is removed when it is neither current nor
-//! read; what a kill leaves is removed when the project is opened.
+//! read, by a job that each submission of another folder enqueues.
 //!
 //! [`RelativePath`]: perennial_core::path::RelativePath
 
@@ -16,6 +16,7 @@ mod folders;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
@@ -25,7 +26,9 @@ use perennial_core::entity::ProjectFile;
 use perennial_core::id::ProjectId;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_kernel::{Caller, Kernel, OrderedGuard};
+use perennial_kernel::jobs::{JobKind, JobOutcome};
+use perennial_kernel::{Caller, Kernel};
+use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use self::folders::Folders;
@@ -38,6 +41,8 @@ use crate::submit;
 pub const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// The most digests in one query.
 pub const DIGESTS_MAX: usize = 10_000;
+/// The pause before replaced folders that are being read are deleted.
+const READ_PAUSE: Duration = Duration::from_secs(10);
 /// The hint for larger files.
 pub const TOO_LARGE_HINT: &str =
     "put the files into an object store and name its URL as the source: the server reads it from there";
@@ -101,15 +106,40 @@ pub async fn submit(caller: &Caller, project: &Arc<ProjectState>, folder: BlobDi
     }
     .await;
     drop(reading);
-    let removed = remove_unused(&folders, project).await;
-    if applied.is_ok() {
-        let tidied = async {
-            folders.forget_files_in(folder).await?;
-            folders.forget_manifests(&removed).await
-        };
-        log_failure(project, tidied.await);
+    if applied.is_err() {
+        remove_unused(&folders, project).await;
     }
     applied
+}
+
+/// A job: deletes the uploaded folders of a project that are not the current one, and the uploaded files from which
+/// folders were made.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DeleteReplacedUploads {
+    /// The project.
+    pub project: ProjectId,
+}
+
+impl JobKind for DeleteReplacedUploads {
+    const NAME: &'static str = "delete_replaced_uploads";
+
+    fn project(&self) -> ProjectId {
+        self.project
+    }
+}
+
+impl DeleteReplacedUploads {
+    /// Executes the job. It is postponed while a folder is being read.
+    pub(crate) async fn execute(kernel: &Kernel, project: &ProjectState) -> Result<JobOutcome> {
+        let _submitting = project.submitting.lock().await;
+        let Some(_folder) = project.try_write_folder() else { return Ok(JobOutcome::Postponed(READ_PAUSE)) };
+        let (folders, current) = (Folders::of(kernel, project.id), project.folder());
+        if let Some(current) = current {
+            folders.forget_files_in(current).await?;
+        }
+        forget_others(&folders, current).await?;
+        Ok(JobOutcome::Done)
+    }
 }
 
 /// An uploaded folder that is not submitted, with its project file. [`Upload::close`] removes the folder again; its
@@ -168,27 +198,31 @@ async fn validate(
     Ok(Arc::new(Submission { folder: Some(digest), ..submission }))
 }
 
-/// Removes every folder but the current one, unless one is being read: its reader removes it, or the next submission.
-/// Returns the digests of those removed. A failure is logged: what the project follows does not depend on it.
-async fn remove_unused(folders: &Folders, project: &ProjectState) -> Vec<BlobDigest> {
-    let Some(_folder) = project.try_write_folder() else { return Vec::new() };
-    let (folders, current) = (folders.clone(), project.folder());
-    log_failure(project, blocking(move || folders.remove_others(current)).await).unwrap_or_default()
+/// Removes every folder but the current one, with its manifest and uploaded files. The caller ensures that none is read. An attempt that is
+/// interrupted finds the folders again: their manifests are deleted first.
+async fn forget_others(folders: &Folders, current: Option<BlobDigest>) -> Result<()> {
+    let read = folders.clone();
+    let others = blocking(move || read.others(current)).await?;
+    for other in &others {
+        folders.forget_files_in(*other).await?;
+    }
+    folders.forget_manifests(&others).await?;
+    let removed = folders.clone();
+    blocking(move || removed.remove_others(current)).await
 }
 
-/// Deletes the uploads of a project whose files are those of the server's own folder, unless they are being read.
-pub(crate) async fn remove_all(kernel: &Kernel, project: &ProjectState, _submitting: &OrderedGuard) {
+/// Removes every folder but the current one, unless one is being read: its reader removes it, or the next submission. A
+/// failure is logged: what the project follows does not depend on it.
+async fn remove_unused(folders: &Folders, project: &ProjectState) {
     let Some(_folder) = project.try_write_folder() else { return };
-    let folders = Folders::of(kernel, project.id);
-    log_failure(project, blocking(move || folders.remove_all()).await);
+    let (folders, current) = (folders.clone(), project.folder());
+    log_failure(project, blocking(move || folders.remove_others(current)).await);
 }
 
-fn log_failure<T>(project: &ProjectState, result: Result<T>) -> Option<T> {
-    result
-        .inspect_err(|error| {
-            tracing::warn!(project = %project.name, error = error.chain(), "unused uploads are not removed");
-        })
-        .ok()
+fn log_failure(project: &ProjectState, result: Result<()>) {
+    if let Err(error) = result {
+        tracing::warn!(project = %project.name, error = error.chain(), "unused uploads are not removed");
+    }
 }
 
 /// Puts the folders of a project in order before anything reads them: takes over the current folder as an earlier version
@@ -213,6 +247,5 @@ pub(crate) async fn recover(kernel: &Kernel, id: ProjectId, stored: &mut Stored)
         (None, _) => {}
     }
     let current = stored.submission.as_ref().and_then(|submission| submission.folder);
-    blocking(move || folders.remove_others(current)).await?;
-    Ok(())
+    forget_others(&folders, current).await
 }

@@ -79,6 +79,7 @@ impl Server {
         // Set only here, once per kernel: it cannot be set already.
         let _ = slices.kernel.address.set(address.clone());
         let interrupted = Mutex::new(recover(&slices, &paths.data).await?);
+        slices.kernel.work.spawn("jobs", slices.worker().run());
         let (stop, mut stopped) = watch::channel(false);
         let shutdown = async move {
             // The sender lives as long as the server, so this ends only by the value.

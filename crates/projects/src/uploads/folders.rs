@@ -116,33 +116,32 @@ impl Folders {
         Ok(())
     }
 
-    /// Removes every folder but the current one; returns their digests. The caller ensures that none is read. Blocks.
-    pub(super) fn remove_others(&self, current: Option<BlobDigest>) -> Result<Vec<BlobDigest>> {
-        let mut removed = Vec::new();
-        remove(&self.place.join(UNFINISHED))?;
+    /// The digests of every folder but the current one. Blocks.
+    pub(super) fn others(&self, current: Option<BlobDigest>) -> Result<Vec<BlobDigest>> {
+        let mut others = Vec::new();
         let entries = match std::fs::read_dir(&self.place) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(removed),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(others),
             Err(error) => return Err(failed("read")(error)),
         };
         for entry in entries {
-            let entry = entry.map_err(failed("read"))?;
-            let digest: Option<BlobDigest> = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if let Some(other) = digest.filter(|digest| Some(*digest) != current) {
-                // Under its own name a folder is complete: a removal that is interrupted must not leave a part of it.
-                let unfinished = self.place.join(UNFINISHED);
-                std::fs::rename(entry.path(), &unfinished).map_err(failed("removed"))?;
-                remove(&unfinished)?;
-                removed.push(other);
-            }
+            let name = entry.map_err(failed("read"))?.file_name();
+            let digest: Option<BlobDigest> = name.to_str().and_then(|name| name.parse().ok());
+            others.extend(digest.filter(|digest| Some(*digest) != current));
         }
-        Ok(removed)
+        Ok(others)
     }
 
-    /// Removes every folder and every uploaded file. The caller ensures that none is read. Blocks.
-    pub(super) fn remove_all(&self) -> Result<()> {
-        self.remove_others(None)?;
-        remove(&self.place)
+    /// Removes every folder but the current one. The caller ensures that none is read. Blocks.
+    pub(super) fn remove_others(&self, current: Option<BlobDigest>) -> Result<()> {
+        let unfinished = self.place.join(UNFINISHED);
+        remove(&unfinished)?;
+        for other in self.others(current)? {
+            // Under its own name a folder is complete: a removal that is interrupted must not leave a part of it.
+            std::fs::rename(self.path(other), &unfinished).map_err(failed("removed"))?;
+            remove(&unfinished)?;
+        }
+        Ok(())
     }
 
     /// The current folder as an earlier version recorded it.

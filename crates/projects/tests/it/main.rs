@@ -4,6 +4,7 @@
 
 mod creation;
 mod declared_files;
+mod replaced_uploads;
 mod roles;
 mod stored;
 mod submission;

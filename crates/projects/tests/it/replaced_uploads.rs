@@ -118,9 +118,8 @@ async fn a_submission_that_changes_only_data_deletes_the_replaced_folder_too() {
     let (test, project) = project().await;
     let first = submit(&test, &project, "old").await;
     test.app.worker().run_due().await.unwrap();
-    let revision = project.revision();
     let second = submit(&test, &project, "new").await;
-    assert_eq!((project.revision(), first != second), (revision, true), "the project file is the same");
+    assert_ne!(first, second);
     test.app.worker().run_due().await.unwrap();
     assert_eq!(folders(&test, &project), sorted(vec![second]));
 }
@@ -132,7 +131,7 @@ async fn the_uploads_of_a_project_are_deleted_when_the_server_s_own_folder_is_su
     let pending = put(&test, &project, "of a folder that is not submitted yet").await;
     let reading = project.read_folder().await;
     test.submit(PROJECT_FILE).await.unwrap();
-    assert_eq!(uploads::root(&test.app.kernel, &project).unwrap(), None, "it waits for no collection");
+    assert_eq!(uploads::root(&test.app.kernel, &project), None, "it waits for no collection");
     drop(reading);
     let next = test.restart().await.unwrap();
     next.app.worker().run_due().await.unwrap();

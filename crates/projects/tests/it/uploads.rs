@@ -67,6 +67,7 @@ async fn the_next_folder_shares_files_with_the_one_before_which_is_removed() {
     let next = manifest(&[(FILE, PROJECT_FILE), ("renamed/a.csv", "a\n")]);
     let next = put(&test, &project, next.text().as_bytes()).await;
     uploads::submit(&test.system(), &project, next).await.unwrap();
+    test.app.worker().run_due().await.unwrap();
     let root = place(&test, &project, next);
     assert_eq!(std::fs::read_to_string(root.join("renamed/a.csv")).unwrap(), "a\n");
     assert!(!root.join("b.csv").exists() && !place(&test, &project, first).exists());
@@ -89,6 +90,7 @@ async fn a_folder_that_is_read_stays_until_the_submission_after() {
     assert!(are_there(&folders), "each was read while the next one was submitted");
     let last = upload(&test, &project, &[(FILE, &format!("# last\n{PROJECT_FILE}"))]).await;
     uploads::submit(&test.system(), &project, last).await.unwrap();
+    test.app.worker().run_due().await.unwrap();
     assert!(!folders.iter().any(|folder| place(&test, &project, *folder).exists()));
 }
 
@@ -299,7 +301,10 @@ async fn a_submission_in_the_servers_own_folder_deletes_the_uploads() {
     uploads::submit(&test.system(), &project, folder).await.unwrap();
     submit_as(&test, &test.system(), &with_another_step()).await.unwrap();
     assert_eq!(uploads::root(&test.app.kernel, &project), None);
-    assert!(!uploads_of(&test, &project).exists());
+    test.app.worker().run_due().await.unwrap();
+    assert!(!place(&test, &project, folder).exists());
+    let files = [folder, BlobDigest::of(PROJECT_FILE.as_bytes())];
+    assert_eq!(missing(&test, &project, &files).await, files);
     assert_eq!(project.submission().unwrap().text, with_another_step());
 }
 
