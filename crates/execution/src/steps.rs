@@ -40,7 +40,7 @@ use perennial_kernel::{LedgerEvent, Recorder};
 
 /// The result of one attempt.
 #[derive(Default)]
-pub(crate) struct Made {
+pub(crate) struct StepResult {
     pub outputs: Vec<StepOutput>,
     /// One line for people.
     pub message: String,
@@ -340,7 +340,7 @@ async fn succeed(
     step: &StepName,
     parts: &KeyParts,
     id: StepRunId,
-    made: Made,
+    made: StepResult,
     outcome: StepOutcome,
 ) -> Result<()> {
     let at = context.project.now();

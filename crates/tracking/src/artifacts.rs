@@ -20,7 +20,7 @@ use perennial_kernel::{ARTIFACT_ROOT, Caller, wrong_state};
 
 /// Where an artifact is: a run, and a path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ArtifactLocation {
     /// The run.
     pub run: RunId,
     /// The path below its artifacts; `None` is their root.
@@ -38,8 +38,8 @@ pub struct Listed {
     pub size_bytes: Option<u64>,
 }
 
-impl Place {
-    /// The place that a proxied path names: `<experiment>/<run>/artifacts[/<path>]`; `None` for any other path.
+impl ArtifactLocation {
+    /// The location that a proxied path names: `<experiment>/<run>/artifacts[/<path>]`; `None` for any other path.
     pub fn parse(path: &RelativePath) -> Option<Self> {
         let parts: Vec<&str> = path.components().collect();
         let at = parts
@@ -53,7 +53,7 @@ impl Place {
         })
     }
 
-    /// A place in a run, by its path below the artifacts.
+    /// A location in a run, by its path below the artifacts.
     fn in_run(run: &Run, path: Option<RelativePath>) -> Self {
         Self { run: run.run_id, path, uri: run.artifact_uri.clone() }
     }
@@ -70,7 +70,7 @@ impl Place {
 }
 
 /// Keeps what `incoming` brings as the file at `place`, in place of one that was there.
-pub async fn put<S>(caller: &Caller, place: Place, incoming: S) -> Result<()>
+pub async fn put<S>(caller: &Caller, place: ArtifactLocation, incoming: S) -> Result<()>
 where
     S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin,
 {
@@ -111,7 +111,7 @@ where
 }
 
 /// The file at `place`; its bytes come from [`read`].
-pub async fn get(caller: &Caller, place: &Place) -> Result<RunArtifact> {
+pub async fn get(caller: &Caller, place: &ArtifactLocation) -> Result<RunArtifact> {
     let path = place.file()?;
     let run = readable_run(caller, place.run).await?;
     place.belongs_to(&run)?;
@@ -132,7 +132,7 @@ pub async fn read(caller: &Caller, artifact: &RunArtifact, range: Option<std::op
 }
 
 /// What lies directly in a folder, by name; a file is listed as itself, and a folder that is not there is empty.
-pub async fn list(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
+pub async fn list(caller: &Caller, place: &ArtifactLocation) -> Result<Vec<Listed>> {
     let run = readable_run(caller, place.run).await?;
     place.belongs_to(&run)?;
     listed(caller, place).await
@@ -141,12 +141,12 @@ pub async fn list(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
 /// What lies directly in a folder of a run, with the run.
 pub async fn list_in(caller: &Caller, id: RunId, path: Option<RelativePath>) -> Result<(Run, Vec<Listed>)> {
     let run = readable_run(caller, id).await?;
-    let place = Place::in_run(&run, path);
+    let place = ArtifactLocation::in_run(&run, path);
     let listed = listed(caller, &place).await?;
     Ok((run, listed))
 }
 
-async fn listed(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
+async fn listed(caller: &Caller, place: &ArtifactLocation) -> Result<Vec<Listed>> {
     let folder = place.path.as_ref().map(RelativePath::as_str).unwrap_or_default();
     let mut reader = caller.kernel.store().read().await?;
     let mut entries: BTreeMap<String, Option<u64>> = BTreeMap::new();
@@ -169,7 +169,7 @@ async fn listed(caller: &Caller, place: &Place) -> Result<Vec<Listed>> {
 }
 
 /// Removes a file or a folder with everything below it; one that is not there is no error.
-pub async fn delete(caller: &Caller, place: Place) -> Result<()> {
+pub async fn delete(caller: &Caller, place: ArtifactLocation) -> Result<()> {
     let path = place.file()?;
     let run = writable_run(caller, place.run).await?;
     place.belongs_to(&run)?;

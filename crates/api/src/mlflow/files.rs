@@ -11,7 +11,7 @@ use perennial_core::{Error, Result};
 use perennial_http::extract::{CurrentCaller, Path};
 use perennial_http::{Content, HttpError, Selection, body};
 use perennial_kernel::Caller;
-use perennial_tracking::artifacts::{self, Place};
+use perennial_tracking::artifacts::{self, ArtifactLocation};
 
 use super::artifacts::{file, folder};
 use super::call::CallRoutes;
@@ -68,9 +68,9 @@ pub(super) fn artifact_path(path: &str) -> Result<RelativePath> {
     Err(refuse("it is encoded too often"))
 }
 
-fn place(path: &str) -> Result<Place> {
+fn place(path: &str) -> Result<ArtifactLocation> {
     let path = artifact_path(path)?;
-    Place::parse(&path).ok_or_else(|| {
+    ArtifactLocation::parse(&path).ok_or_else(|| {
         Error::not_found("artifact folder", &path)
             .with_hint("the path of an artifact is `<experiment id>/<run id>/artifacts/<path>`")
     })
@@ -78,7 +78,7 @@ fn place(path: &str) -> Result<Place> {
 
 async fn list_files(caller: Caller, request: list_files::Request) -> Result<list_files::Answer> {
     // Folders above those of runs are not listed.
-    let found = folder(request.path)?.and_then(|path| Place::parse(&path));
+    let found = folder(request.path)?.and_then(|path| ArtifactLocation::parse(&path));
     let Some(place) = found else { return Ok(list_files::Answer { files: Vec::new() }) };
     let listed = artifacts::list(&caller, &place).await?;
     Ok(list_files::Answer { files: listed.iter().map(|listed| file(listed, "")).collect() })

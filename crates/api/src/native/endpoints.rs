@@ -43,14 +43,14 @@ struct Endpoint {
     /// Counts every change of who answers.
     generation: i64,
     /// What answers on this server now: the champion, maybe a canary.
-    live: Vec<Live>,
+    live: Vec<LiveVersion>,
     /// The version that would answer instead after a rollback, when no canary is on its way.
     before_number: Option<i64>,
 }
 
 /// A version that answers now.
 #[derive(Serialize, ToSchema)]
-struct Live {
+struct LiveVersion {
     number: i64,
     /// `champion` or `canary`.
     part: &'static str,
@@ -69,7 +69,7 @@ struct Live {
 impl From<deployments::EndpointState> for Endpoint {
     fn from(state: deployments::EndpointState) -> Self {
         let endpoint = state.endpoint;
-        let live = state.live.into_iter().map(|version| Live {
+        let live = state.live.into_iter().map(|version| LiveVersion {
             number: version.number,
             part: version.part.as_str(),
             requests: version.requests,

@@ -89,14 +89,14 @@ struct Run {
 #[derive(Serialize, ToSchema)]
 struct Plan {
     /// What would run and why, with the steps that would not.
-    plan: Vec<Why>,
+    plan: Vec<PlannedStep>,
     /// What would be collected first.
     waiting: Vec<Waiting>,
 }
 
 impl From<pipelines::Plan> for Plan {
     fn from(planned: pipelines::Plan) -> Self {
-        let plan = planned.steps.into_iter().map(|why| Why {
+        let plan = planned.steps.into_iter().map(|why| PlannedStep {
             step: why.step.to_string(),
             is_cached: why.is_cached,
             reasons: why.reasons,
@@ -153,7 +153,7 @@ struct Output {
 
 /// What a step would do now.
 #[derive(Serialize, ToSchema)]
-struct Why {
+struct PlannedStep {
     step: String,
     /// Whether its outputs are there already.
     is_cached: bool,

@@ -143,18 +143,18 @@ fn row(start_ms: i64, number: i64, result: &MonitorResult, metric: &str) -> Row 
 }
 
 /// The windows along the axis.
-struct Places {
+struct Positions {
     starts: Vec<i64>,
     names: Vec<String>,
 }
 
-fn places(rows: &[Row], layout: &Layout) -> Places {
+fn places(rows: &[Row], layout: &Layout) -> Positions {
     let starts: Vec<i64> = rows.iter().map(|row| row.start_ms).collect::<BTreeSet<_>>().into_iter().collect();
     let names = starts.iter().map(|start| layout.when(start).chars().take(10).collect()).collect();
-    Places { starts, names }
+    Positions { starts, names }
 }
 
-impl Places {
+impl Positions {
     /// A line for each version, the newest few.
     fn series(&self, rows: &[Row], value: impl Fn(&Row) -> Option<f64>) -> Vec<Series> {
         let versions: BTreeSet<i64> = rows.iter().filter(|row| value(row).is_some()).map(|row| row.number).collect();

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// A mistake and the bytes it is about.
-pub(super) type Mistake = (Range<usize>, String);
+/// A syntax error: the range of its bytes, and the message.
+pub(super) type SyntaxError = (Range<usize>, String);
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Token {
@@ -47,7 +47,7 @@ pub(super) const RESERVED_WORDS: [&str; 21] = [
 ];
 
 /// Splits the text into tokens, the last of which is [`Token::End`].
-pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token)>, Mistake> {
+pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token)>, SyntaxError> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
@@ -78,7 +78,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(Range<usize>, Token)>, Mistake> 
     Ok(tokens)
 }
 
-fn stray(first: char, rest: &str, at: usize) -> Mistake {
+fn stray(first: char, rest: &str, at: usize) -> SyntaxError {
     let span = at..at + first.len_utf8();
     let message = match first {
         '=' if rest.starts_with("=>") || rest.starts_with("=<") => {
@@ -93,7 +93,7 @@ fn stray(first: char, rest: &str, at: usize) -> Mistake {
     (span, message)
 }
 
-fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
+fn number(rest: &str, at: usize) -> Result<(usize, f64), SyntaxError> {
     let bytes = rest.as_bytes();
     let digits = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let length;
@@ -136,7 +136,7 @@ fn number(rest: &str, at: usize) -> Result<(usize, f64), Mistake> {
 }
 
 /// Reads a quoted text at the start of `rest`: plain, triple, and raw forms.
-fn quoted(rest: &str, at: usize) -> Result<Option<(usize, String)>, Mistake> {
+fn quoted(rest: &str, at: usize) -> Result<Option<(usize, String)>, SyntaxError> {
     let is_raw = rest.starts_with(['r', 'R']) && rest[1..].starts_with(['"', '\'']);
     let start = usize::from(is_raw);
     let Some(mark) = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|mark| rest[start..].starts_with(mark)) else {

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::lexer::{Mistake, RESERVED_WORDS, Token, tokens};
+use super::lexer::{RESERVED_WORDS, SyntaxError, Token, tokens};
 use super::syntax::{Comprehension, Function, Identifier, Kind, Node, Operator, Quantifier};
 use super::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
 
 /// Parses a whole expression.
-pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
+pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     if text.len() > EXPRESSION_BYTES_MAX {
         return Err((0..text.len(), format!("the expression is longer than {EXPRESSION_BYTES_MAX} bytes")));
     }
@@ -73,11 +73,11 @@ impl Parser<'_> {
         }
     }
 
-    fn expect(&mut self, sign: &str) -> Result<Range<usize>, Mistake> {
+    fn expect(&mut self, sign: &str) -> Result<Range<usize>, SyntaxError> {
         if self.is(sign) { Ok(self.advance()) } else { Err(self.unexpected(&format!("`{sign}`"))) }
     }
 
-    fn unexpected(&self, expected: &str) -> Mistake {
+    fn unexpected(&self, expected: &str) -> SyntaxError {
         let message = match self.peek() {
             Token::End => format!("the expression ends, expected {expected}"),
             Token::Sign("%") => "`%` is not available: every number is a double".to_owned(),
@@ -86,7 +86,7 @@ impl Parser<'_> {
         (self.span(), message)
     }
 
-    fn expression(&mut self) -> Result<Node, Mistake> {
+    fn expression(&mut self) -> Result<Node, SyntaxError> {
         self.depth += 1;
         if self.depth > EXPRESSION_DEPTH_MAX {
             return Err((self.span(), format!("the expression nests deeper than {EXPRESSION_DEPTH_MAX}")));
@@ -106,7 +106,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    fn binary(&mut self, level: usize) -> Result<Node, Mistake> {
+    fn binary(&mut self, level: usize) -> Result<Node, SyntaxError> {
         let Some(operators) = LEVELS.get(level) else {
             return self.unary();
         };
@@ -120,7 +120,7 @@ impl Parser<'_> {
         Ok(left)
     }
 
-    fn unary(&mut self) -> Result<Node, Mistake> {
+    fn unary(&mut self) -> Result<Node, SyntaxError> {
         let sign = if self.is("!") {
             "!"
         } else if self.is("-") {
@@ -153,7 +153,7 @@ impl Parser<'_> {
         Ok(Node { span, kind })
     }
 
-    fn member(&mut self) -> Result<Node, Mistake> {
+    fn member(&mut self) -> Result<Node, SyntaxError> {
         let mut node = self.primary()?;
         loop {
             if self.is(".") {
@@ -171,7 +171,7 @@ impl Parser<'_> {
         }
     }
 
-    fn identifier(&mut self, expected: &str) -> Result<Identifier, Mistake> {
+    fn identifier(&mut self, expected: &str) -> Result<Identifier, SyntaxError> {
         match self.peek() {
             Token::Name(name) if !matches!(name.as_str(), "true" | "false" | "null" | "in") => {
                 let text = name.clone();
@@ -181,7 +181,7 @@ impl Parser<'_> {
         }
     }
 
-    fn primary(&mut self) -> Result<Node, Mistake> {
+    fn primary(&mut self) -> Result<Node, SyntaxError> {
         let span = self.span();
         match self.peek().clone() {
             Token::Number(value) => {
@@ -209,7 +209,7 @@ impl Parser<'_> {
         }
     }
 
-    fn named(&mut self, name: String) -> Result<Node, Mistake> {
+    fn named(&mut self, name: String) -> Result<Node, SyntaxError> {
         let literal = match name.as_str() {
             "true" => Some(Kind::Bool(true)),
             "false" => Some(Kind::Bool(false)),
@@ -230,7 +230,7 @@ impl Parser<'_> {
     }
 
     /// Elements up to the closing sign, and where it ends; a list may have a comma after its last.
-    fn arguments(&mut self, close: &str) -> Result<(Vec<Node>, usize), Mistake> {
+    fn arguments(&mut self, close: &str) -> Result<(Vec<Node>, usize), SyntaxError> {
         let mut nodes = Vec::new();
         if !self.is(close) {
             loop {
@@ -247,7 +247,7 @@ impl Parser<'_> {
         Ok((nodes, self.expect(close)?.end))
     }
 
-    fn function(&mut self, name: &Identifier) -> Result<Node, Mistake> {
+    fn function(&mut self, name: &Identifier) -> Result<Node, SyntaxError> {
         self.advance();
         let (mut arguments, end) = self.arguments(")")?;
         let span = name.span.start..end;
@@ -265,7 +265,7 @@ impl Parser<'_> {
         }
     }
 
-    fn method(&mut self, receiver: Node, name: Identifier) -> Result<Node, Mistake> {
+    fn method(&mut self, receiver: Node, name: Identifier) -> Result<Node, SyntaxError> {
         self.advance();
         let (mut arguments, end) = self.arguments(")")?;
         let span = receiver.span.start..end;
@@ -311,7 +311,7 @@ fn comprehension(
     range: Node,
     mut arguments: Vec<Node>,
     span: Range<usize>,
-) -> Result<Node, Mistake> {
+) -> Result<Node, SyntaxError> {
     let is_wrong = arguments.len() != 2 && !(quantifier == Quantifier::Map && arguments.len() == 3);
     if is_wrong {
         let count = arguments.len();
@@ -336,7 +336,7 @@ fn comprehension(
     })
 }
 
-fn unknown_function(name: &Identifier) -> Mistake {
+fn unknown_function(name: &Identifier) -> SyntaxError {
     const MACROS: [&str; 6] = ["has", "all", "exists", "exists_one", "filter", "map"];
     let known = Function::ALL.into_iter().map(Function::as_str).chain(MACROS);
     let message = match crate::rule::check::nearest(&name.text, known) {

@@ -24,7 +24,7 @@ use perennial_core::state::RunStatus;
 use perennial_core::{Error, Result};
 use serde_json::json;
 
-use super::{Made, model};
+use super::{StepResult, model};
 use crate::pipelines::Context;
 use perennial_kernel::Kernel;
 
@@ -53,7 +53,7 @@ pub(super) async fn run(
     id: StepRunId,
     run: &Run,
     outcome: &mut StepOutcome,
-) -> Result<Made> {
+) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
     let tracked = model::begin_run(context, step, id, kernel.services.runner.name()).await?;
     let folder = kernel.services.work.join("steps").join(id.to_string());
@@ -68,7 +68,7 @@ pub(super) async fn run(
 }
 
 impl Attempt<'_> {
-    async fn execute(&self, outcome: &mut StepOutcome) -> Result<Made> {
+    async fn execute(&self, outcome: &mut StepOutcome) -> Result<StepResult> {
         let kernel = &self.context.caller.kernel;
         let prepared = self.prepare().await?;
         let ended = job::run(self.context, self.step, prepared.job.clone()).await;

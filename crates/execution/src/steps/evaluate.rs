@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::model::predict_blocking;
 use super::training_set::{Examples, feature_names, split, task};
-use super::{Made, ModelReference, load_model, model_output};
+use super::{ModelReference, StepResult, load_model, model_output};
 use crate::pipelines::{Context, PipelineEvent};
 use crate::split::Split;
 
@@ -104,7 +104,7 @@ pub(super) async fn run(
     id: StepRunId,
     models: &[StepName],
     slices: &[String],
-) -> Result<Made> {
+) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
     let task = task(context)?.clone();
     let split = split(context).await?;
@@ -171,7 +171,7 @@ pub(super) async fn run(
     store(context, step, id, gathered).await
 }
 
-async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evidence) -> Result<Made> {
+async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evidence) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
     let at = context.project.now();
     let report = kernel.services.blobs.put_bytes(json!(gathered).to_string().into_bytes()).await?;
@@ -216,7 +216,7 @@ async fn store(context: &Context, step: &StepName, id: StepRunId, gathered: Evid
             )
         })
         .collect();
-    Ok(Made { outputs: vec![output], message: shown.join(", ") })
+    Ok(StepResult { outputs: vec![output], message: shown.join(", ") })
 }
 
 struct Contender {

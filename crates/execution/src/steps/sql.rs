@@ -10,13 +10,13 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_ingest::checks::plan;
 use serde_json::json;
 
-use super::{Made, dataset_of};
+use super::{StepResult, dataset_of};
 use crate::pipelines::Context;
 use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::{LoadOutcome, LoadRequest, ingest_rows};
 use perennial_ingest::snapshot::{DatasetAtVersion, declare};
 
-pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, file: &str) -> Result<Made> {
+pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, file: &str) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
     let sql = context.submission.declared_text(file)?.to_owned();
     let mut named = Vec::new();
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Arc<Context>, step: &StepName, id: StepRunId, 
 }
 
 /// Records a dataset version as the step's output, and makes it the one that later steps see.
-pub(super) fn made(context: &Context, id: StepRunId, table: DatasetAtVersion) -> Made {
+pub(super) fn made(context: &Context, id: StepRunId, table: DatasetAtVersion) -> StepResult {
     let output = StepOutput {
         step_run_id: id,
         name: table.dataset.name.to_string(),
@@ -63,5 +63,5 @@ pub(super) fn made(context: &Context, id: StepRunId, table: DatasetAtVersion) ->
     let message =
         format!("`{}` version {}: {} rows", table.dataset.name, table.version.number, table.version.row_count);
     context.snapshot.lock().unwrap_or_else(PoisonError::into_inner).insert(table);
-    Made { outputs: vec![output], message }
+    StepResult { outputs: vec![output], message }
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::mlmodel::MlModel;
 use super::training_set::{Examples, feature_names, split, task};
-use super::{Made, ModelReference, model};
+use super::{ModelReference, StepResult, model};
 use crate::pipelines::{Context, PipelineEvent};
 
 pub(super) async fn run(
@@ -23,7 +23,7 @@ pub(super) async fn run(
     id: StepRunId,
     trainer: &str,
     params: &Map<String, Value>,
-) -> Result<Made> {
+) -> Result<StepResult> {
     let kernel = context.caller.kernel.clone();
     let task = task(context)?.clone();
     let split = split(context).await?;
@@ -68,7 +68,7 @@ async fn keep(
     id: StepRunId,
     run: perennial_core::id::RunId,
     trained: TrainedModel,
-) -> Result<Made> {
+) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
     let now = kernel.services.clock.wall_ms();
     let metrics = trained
@@ -107,7 +107,7 @@ async fn keep(
     };
     let output = reference.output(id, "model")?;
     let message = format!("model {} of `{step}`, {} bytes", &output.digest[..8], manifest.size_bytes());
-    Ok(Made { outputs: vec![output], message })
+    Ok(StepResult { outputs: vec![output], message })
 }
 
 /// The outcomes of the rows, as the task reads them.

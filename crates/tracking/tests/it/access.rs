@@ -6,7 +6,7 @@ use perennial_core::entity::RunUpdate;
 use perennial_core::permission::Role;
 use perennial_core::{ErrorCode, Result};
 use perennial_kernel::Caller;
-use perennial_tracking::artifacts::{self, Place};
+use perennial_tracking::artifacts::{self, ArtifactLocation};
 use perennial_tracking::runs::Begin;
 use perennial_tracking::{PARENT_TAG, experiments, logging, runs, verify};
 
@@ -18,7 +18,8 @@ async fn writes(
     caller: &Caller,
     id: perennial_core::id::RunId,
 ) -> Vec<(&'static str, Result<()>)> {
-    let place = Place::parse(&format!("{}/{id}/artifacts/a.txt", tracking.experiment).parse().unwrap()).unwrap();
+    let place =
+        ArtifactLocation::parse(&format!("{}/{id}/artifacts/a.txt", tracking.experiment).parse().unwrap()).unwrap();
     let incoming = || stream::iter([Ok(Bytes::from_static(b"1"))]);
     let rename = RunUpdate { name: Some("two".to_owned()), ..RunUpdate::default() };
     vec![

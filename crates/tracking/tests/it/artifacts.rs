@@ -6,13 +6,13 @@ use perennial_core::id::RunId;
 use perennial_core::permission::Role;
 use perennial_core::state::Lifecycle;
 use perennial_core::{ErrorCode, Result};
-use perennial_tracking::artifacts::{self, Listed, Place};
+use perennial_tracking::artifacts::{self, ArtifactLocation, Listed};
 use perennial_tracking::{experiments, runs};
 
 use crate::support::{Tracking, refused};
 
-fn place(tracking: &Tracking, id: RunId, path: &str) -> Place {
-    Place::parse(&format!("{}/{id}/artifacts{path}", tracking.experiment).parse().unwrap()).unwrap()
+fn place(tracking: &Tracking, id: RunId, path: &str) -> ArtifactLocation {
+    ArtifactLocation::parse(&format!("{}/{id}/artifacts{path}", tracking.experiment).parse().unwrap()).unwrap()
 }
 
 async fn put(tracking: &Tracking, id: RunId, path: &str, content: &'static [u8]) -> Result<()> {
@@ -119,7 +119,7 @@ async fn a_deleted_run_keeps_its_artifacts_and_accepts_none() {
 async fn a_path_below_another_experiment_is_not_found() {
     let tracking = Tracking::start().await;
     let id = tracking.begin("one").await;
-    let elsewhere = Place::parse(&format!("0/{id}/artifacts/a").parse().unwrap()).unwrap();
+    let elsewhere = ArtifactLocation::parse(&format!("0/{id}/artifacts/a").parse().unwrap()).unwrap();
     let incoming = stream::iter([Ok(Bytes::from_static(b"1"))]);
     refused(
         artifacts::put(&tracking.caller, elsewhere.clone(), incoming).await,
@@ -134,7 +134,7 @@ async fn a_path_below_another_experiment_is_not_found() {
 #[test]
 fn a_place_has_a_run_and_the_folder_of_its_artifacts() {
     let id = RunId::generate();
-    let parse = |path: String| Place::parse(&path.parse().unwrap());
+    let parse = |path: String| ArtifactLocation::parse(&path.parse().unwrap());
     let below = parse(format!("1/{id}/artifacts/a/b")).unwrap();
     assert_eq!((below.run, below.path), (id, Some("a/b".parse().unwrap())));
     assert_eq!(parse(format!("deep/er/{id}/artifacts")).unwrap().path, None, "an experiment with its own location");
@@ -151,7 +151,7 @@ async fn an_experiment_with_a_location_has_its_artifacts_there() {
     let location = Some("mlflow-artifacts:/team/a".to_owned());
     let created = experiments::create(&tracking.caller, "located".to_owned(), location, Vec::new()).await.unwrap();
     let (run, _) = runs::create(&tracking.caller, created.id, runs::Begin::default()).await.unwrap();
-    let place = Place::parse(&format!("team/a/{}/artifacts/x", run.run_id).parse().unwrap()).unwrap();
+    let place = ArtifactLocation::parse(&format!("team/a/{}/artifacts/x", run.run_id).parse().unwrap()).unwrap();
     let incoming = stream::iter([Ok(Bytes::from_static(b"1"))]);
     artifacts::put(&tracking.caller, place.clone(), incoming).await.unwrap();
     assert_eq!(artifacts::get(&tracking.caller, &place).await.unwrap().size_bytes, 1);

@@ -9,15 +9,15 @@ use perennial_core::entity::{RunBatch, RunUpdate};
 use perennial_core::id::RunId;
 use perennial_core::state::RunStatus;
 use perennial_testkit::TestApp;
-use perennial_tracking::artifacts::{self, Place};
+use perennial_tracking::artifacts::{self, ArtifactLocation};
 use perennial_tracking::runs::Search;
 use perennial_tracking::{RunVerification, experiments, logging, runs, verify};
 use serde_json::Value as Json;
 
 use crate::support::{Tracking, input, metrics, param, params, point, tag, tags};
 
-fn place(tracking: &Tracking, id: RunId, path: &str) -> Place {
-    Place::parse(&format!("{}/{id}/artifacts/{path}", tracking.experiment).parse().unwrap()).unwrap()
+fn place(tracking: &Tracking, id: RunId, path: &str) -> ArtifactLocation {
+    ArtifactLocation::parse(&format!("{}/{id}/artifacts/{path}", tracking.experiment).parse().unwrap()).unwrap()
 }
 
 async fn put(tracking: &Tracking, id: RunId, path: &str, content: &'static [u8]) {

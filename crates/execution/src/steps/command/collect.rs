@@ -21,14 +21,14 @@ use serde_json::json;
 
 use super::super::mlmodel::MlModel;
 use super::super::training_set::{feature_names, task};
-use super::super::{Made, ModelReference, model, sql};
+use super::super::{ModelReference, StepResult, model, sql};
 use super::{Attempt, NOT_REPRODUCIBLE, outputs, variable};
 use crate::pipelines::Context;
 
 impl Attempt<'_> {
     /// Stores the outputs of a command that succeeded.
-    pub(super) async fn collect(&self, environment: &Environment) -> Result<Made> {
-        let mut made = Made::default();
+    pub(super) async fn collect(&self, environment: &Environment) -> Result<StepResult> {
+        let mut made = StepResult::default();
         let mut notes = Vec::new();
         for (name, path) in self.find_outputs().await? {
             let kind = self.run.outputs.get(&name).map(|output| output.kind);

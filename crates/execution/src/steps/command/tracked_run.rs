@@ -5,7 +5,7 @@ use perennial_core::entity::{MetricPoint, Param, RunBatch, StepOutputKind, Tag};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::{Map, Value};
 
-use super::super::{Made, ModelReference, model};
+use super::super::{ModelReference, StepResult, model};
 use super::{Attempt, environment, outputs};
 use crate::pipelines::PipelineEvent;
 
@@ -14,7 +14,7 @@ const REPRODUCIBLE_TAG: &str = "perennial.reproducible";
 
 impl Attempt<'_> {
     /// What the attempt logs to its run: its params, the numbers of `metrics.json`, and the files of its models.
-    pub(super) async fn run_batch(&self, made: Option<&Made>) -> Result<(RunBatch, Vec<(String, ManifestFile)>)> {
+    pub(super) async fn run_batch(&self, made: Option<&StepResult>) -> Result<(RunBatch, Vec<(String, ManifestFile)>)> {
         let now = self.context.caller.kernel.services.clock.wall_ms();
         let metrics = match self.metrics().await {
             Ok(map) => map
