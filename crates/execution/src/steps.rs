@@ -1,6 +1,7 @@
 //! Steps: their cache keys, and running each kind.
 
 mod command;
+mod dataset;
 mod evaluate;
 mod mlmodel;
 mod model;

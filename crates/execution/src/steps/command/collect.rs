@@ -8,20 +8,17 @@ use perennial_core::entity::{LoadOrigin, StepOutput, StepOutputKind};
 use perennial_core::id::{RunId, StepRunId};
 use perennial_core::model::{Input as Feature, InputKind};
 use perennial_core::name::StepName;
-use perennial_core::port::data::{Mode, StageInput};
+use perennial_core::port::data::StageInput;
 use perennial_core::port::model::SignatureHint;
 use perennial_core::port::runner::Environment;
 use perennial_core::schema::TypeClass;
 use perennial_core::{Error, ErrorCode, Result};
-use perennial_ingest::checks::plan;
-use perennial_ingest::collect::checks_of;
-use perennial_ingest::loads::{LoadOutcome, LoadRequest, ingest_rows};
-use perennial_ingest::snapshot::{DatasetAtVersion, declare};
+use perennial_ingest::loads::LoadOutcome;
 use serde_json::json;
 
 use super::super::mlmodel::MlModel;
 use super::super::training_set::{feature_names, task};
-use super::super::{ModelReference, StepResult, model, sql};
+use super::super::{ModelReference, StepResult, dataset, model};
 use super::{Attempt, NOT_REPRODUCIBLE, outputs, variable};
 use crate::pipelines::Context;
 
@@ -98,30 +95,10 @@ async fn one_file(context: &Context, place: &Path) -> Result<Manifest> {
 }
 
 async fn take_dataset(context: &Context, id: StepRunId, name: &str, place: &Path) -> Result<StepOutput> {
-    let name = name.parse()?;
-    let dataset = declare(&context.caller.kernel, &context.project, &name, Mode::Replace, &[]).await?;
-    let checks = checks_of(&context.submission.project, &name);
-    let plan = context
-        .with_snapshot(|snapshot| plan(&checks, |dataset| snapshot.find(dataset).map(DatasetAtVersion::named_table)))
-        .map_err(|missing| Error::new(ErrorCode::NotFound, missing.to_string()))?;
-    let request = LoadRequest {
-        origin: LoadOrigin::Step,
-        origin_id: Some(id.to_string()),
-        files: None,
-        input: StageInput::Parquet(place.to_path_buf()),
-        evolve: true,
-        replaces: None,
-        supersedes: None,
-        checks,
-        plan,
-    };
-    let writer = context.execution.ingest.writer(&dataset).await;
-    match ingest_rows(&context.caller, &context.project, &writer, request).await? {
+    let input = StageInput::Parquet(place.to_path_buf());
+    match dataset::load(context, id, &name.parse()?, LoadOrigin::Step, input).await? {
         LoadOutcome::Held(load, _) => Err(Error::new(ErrorCode::LoadHeld, load.message.unwrap_or_default())),
-        LoadOutcome::Committed(table, ..) | LoadOutcome::Unchanged(table) => sql::made(context, id, *table)
-            .outputs
-            .pop()
-            .ok_or_else(|| Error::new(ErrorCode::Internal, "a dataset was made and not recorded")),
+        LoadOutcome::Committed(table, ..) | LoadOutcome::Unchanged(table) => Ok(dataset::record(context, id, *table)),
     }
 }
 
