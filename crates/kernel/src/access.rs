@@ -70,12 +70,8 @@ fn changes() -> u64 {
     CHANGES.load(Ordering::Acquire)
 }
 
-/// Forgets every cached principal. Called after the commit of a transaction that called [`revoke_run_tokens`].
+/// Forgets every cached principal. Called after the commit of each change of tokens or grants.
 pub fn forget_cached_principals() {
-    access_changed();
-}
-
-fn access_changed() {
     CHANGES.fetch_add(1, Ordering::AcqRel);
 }
 

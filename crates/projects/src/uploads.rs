@@ -198,8 +198,8 @@ async fn validate(
     Ok(Arc::new(Submission { folder: Some(digest), ..submission }))
 }
 
-/// Removes every folder but the current one, with its manifest and uploaded files. The caller ensures that none is read. An attempt that is
-/// interrupted finds the folders again: their manifests are deleted first.
+/// Removes every folder but the current one, with its manifest and uploaded files. The caller ensures that none is read.
+/// An attempt that is interrupted finds the folders again: their manifests are deleted first.
 async fn forget_others(folders: &Folders, current: Option<BlobDigest>) -> Result<()> {
     let read = folders.clone();
     let others = blocking(move || read.others(current)).await?;

@@ -10,7 +10,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{Conn, Tx, grants, principals, projects};
 use serde_json::json;
 
-use super::access_changed;
+use super::forget_cached_principals;
 use super::principals::chain_of;
 use crate::ledger::{LedgerEvent, Recorder};
 use crate::{Caller, wrong_state};
@@ -39,7 +39,7 @@ pub async fn grant(caller: &Caller, name: &str, role: Role, scope: Scope) -> Res
             })
         })
         .await?;
-    access_changed();
+    forget_cached_principals();
     Ok(is_new)
 }
 
@@ -63,7 +63,7 @@ pub async fn revoke_grant(caller: &Caller, name: &str, role: Role, scope: Scope)
             })
         })
         .await?;
-    access_changed();
+    forget_cached_principals();
     Ok(())
 }
 
@@ -96,7 +96,7 @@ pub async fn set_directory_grants(caller: &Caller, principal: PrincipalId, wante
             })
         })
         .await?;
-    access_changed();
+    forget_cached_principals();
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
 use serde_json::json;
 
 use super::principals::{Wanted, chain_of, find_or_create};
-use super::{PrincipalRecord, TokenRecord, access_changed, hash, secret};
+use super::{PrincipalRecord, TokenRecord, forget_cached_principals, hash, secret};
 use crate::ledger::{LedgerEvent, Recorder};
 use crate::{Caller, Kernel, wrong_state};
 
@@ -47,7 +47,7 @@ pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
             })
         })
         .await?;
-    access_changed();
+    forget_cached_principals();
     let wanted =
         Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, scope: Scope::Server, role: Some(Role::Admin) };
     issue(&caller, wanted, TokenKind::Host, None, None).await
@@ -183,7 +183,7 @@ async fn revoke_by_id(caller: &Caller, id: TokenId) -> Result<()> {
             })
         })
         .await?;
-    access_changed();
+    forget_cached_principals();
     Ok(())
 }
 
