@@ -35,6 +35,12 @@ const BENCHMARKS: &[Benchmark] = &[
         beside_tools: false,
     },
     Benchmark {
+        name: "loads",
+        package: "perennial-data",
+        prints: "loads of 500,000 rows of CSV and JSON lines beside pandas and deltalake",
+        beside_tools: false,
+    },
+    Benchmark {
         name: "run_end",
         package: "perennial-store",
         prints: "the end of a run of a million metric points, and other writes meanwhile",

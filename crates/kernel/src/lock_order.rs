@@ -31,6 +31,7 @@ pub enum LockRank {
 /// A mutex with a rank.
 #[derive(Debug, Clone)]
 pub struct OrderedMutex {
+    #[cfg_attr(not(debug_assertions), expect(dead_code, reason = "only debug builds check the order"))]
     rank: LockRank,
     mutex: Arc<Mutex<()>>,
 }
