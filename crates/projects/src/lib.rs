@@ -13,3 +13,4 @@ pub use project_files::{DeclaredTexts, check_text};
 pub use projects::Projects;
 pub use state::ProjectState;
 pub use submission::{DeclaredFiles, Submission};
+pub use submit::approve_content;

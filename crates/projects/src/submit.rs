@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use perennial_core::entity::ProjectFile;
+use perennial_core::id::ProjectId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{Caller, LedgerEvent, OrderedGuard, Recorder};
-use perennial_store::projects as table;
+use perennial_store::{Tx, projects as table};
+use serde_json::{Value, json};
 
 use crate::state::{ProjectState, Stored};
 use crate::submission::Submission;
@@ -25,11 +27,13 @@ pub(crate) async fn apply(
     _submitting: &OrderedGuard,
 ) -> Result<Vec<String>> {
     let Stored { file: replaced, submission: before } = Stored::load(&caller.kernel, project.id).await?;
+    let approver = caller.principal.may(Permission::Approve, Some(project.id)).then(|| caller.principal.name.clone());
+    let approves = approver.is_some() && replaced.as_ref().is_some_and(|file| file.approver.is_none());
     let replaced = replaced.map(|file| file.digest);
     authorize(caller, project, before.as_ref(), &submission)?;
     let is_same = before.as_ref().is_some_and(|before| before.digest == submission.digest);
     let folder = before.as_ref().and_then(|before| before.folder);
-    if is_same && folder == submission.folder {
+    if is_same && folder == submission.folder && !approves {
         project.follow(submission);
         return Ok(Vec::new());
     }
@@ -42,6 +46,7 @@ pub(crate) async fn apply(
         body: submission.body()?,
         submitted_ms: at.wall_ms,
         submitted_by: actor.clone(),
+        approver,
     };
     let jobs = caller.kernel.jobs.clone();
     let replaces_folder = folder != submission.folder;
@@ -57,23 +62,40 @@ pub(crate) async fn apply(
                 if replaces_folder {
                     jobs.enqueue(tx, &DeleteReplacedUploads { project: file.project_id }).await?;
                 }
-                if is_same {
-                    return Ok(());
+                let recorder = Recorder { actor, cause: None, at };
+                if !is_same {
+                    let payload = json!({ "digest": file.digest, "approver": file.approver });
+                    return recorder.record(tx, content_event(file.project_id, &file.digest, "submit", payload)).await;
                 }
-                let payload = serde_json::json!({ "digest": file.digest });
-                let event = LedgerEvent {
-                    chain: Chain::Project(file.project_id),
-                    noun: "project_file",
-                    subject: file.digest.clone(),
-                    verb: "submit",
-                    payload,
-                };
-                Recorder { actor, cause: None, at }.record(tx, event).await
+                if approves {
+                    return recorder.record(tx, approval_event(file.project_id, &file.digest, &recorder.actor)).await;
+                }
+                Ok(())
             })
         })
         .await?;
     project.follow(submission);
     Ok(notices)
+}
+
+/// Records a principal with the permission to approve as the approver of a submitted content, unless it has one. Returns
+/// the event to record. What triggers release needs an approver.
+pub async fn approve_content(
+    tx: &mut Tx,
+    project: ProjectId,
+    digest: &str,
+    approver: &str,
+) -> Result<Option<LedgerEvent>> {
+    let is_first = table::approve_file(tx, project, digest, approver).await?;
+    Ok(is_first.then(|| approval_event(project, digest, approver)))
+}
+
+fn approval_event(project: ProjectId, digest: &str, approver: &str) -> LedgerEvent {
+    content_event(project, digest, "approve", json!({ "digest": digest, "approver": approver }))
+}
+
+fn content_event(project: ProjectId, digest: &str, verb: &'static str, payload: Value) -> LedgerEvent {
+    LedgerEvent { chain: Chain::Project(project), noun: "project_file", subject: digest.to_owned(), verb, payload }
 }
 
 fn changed_meanwhile() -> Error {

@@ -29,6 +29,7 @@ use perennial_core::state::CanaryEvent;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{endpoints, model_versions, promotions, releases};
 
+use crate::approvals;
 use crate::decisions::{CHAMPION, Decided, load_version};
 use crate::releases::PROMOTIONS_READ;
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
@@ -78,13 +79,20 @@ impl Endpoints {
     ///
     /// All of them follow one alias. Where one declares a canary, only that one changes now, and the
     /// alias moves for all when its canary has lasted.
-    pub(crate) async fn release(self: &Arc<Self>, context: &Context, decided: &Decided) -> Result<Vec<String>> {
+    ///
+    /// Content without an approver (`has_approver`) changes no endpoint until its release is approved.
+    pub(crate) async fn release(
+        self: &Arc<Self>,
+        context: &Context,
+        decided: &Decided,
+        has_approver: bool,
+    ) -> Result<Vec<String>> {
         let (caller, project, submission) = (&context.caller, &context.project, &context.submission);
-        let mut lines = self.follow_alias(context).await?;
+        let mut lines = if has_approver { self.follow_alias(context).await? } else { Vec::new() };
         let Some(decision) = decided.decision.as_ref().filter(|decision| decision.verdict == Verdict::Pass) else {
             return Ok(lines);
         };
-        if let Some(missing) = missing_approval(context, decision).await? {
+        if let Some(missing) = approvals::missing(context, decision, has_approver).await? {
             lines.push(missing);
             return Ok(lines);
         }
@@ -207,29 +215,6 @@ impl Endpoints {
         )
         .with_hint("give one of the two another name"))
     }
-}
-
-async fn missing_approval(context: &Context, decision: &Decision) -> Result<Option<String>> {
-    let wanted = context.submission.project.release.as_ref().map(|release| release.approve.clone()).unwrap_or_default();
-    let given = releases::list_approvals(
-        &mut *context.caller.kernel.store().read().await?,
-        context.project.id,
-        &decision.release_digest,
-    )
-    .await?;
-    let missing: Vec<&str> = wanted
-        .iter()
-        .filter(|role| !given.iter().any(|approval| approval.role == **role))
-        .map(|role| role.as_str())
-        .collect();
-    Ok((!missing.is_empty()).then(|| {
-        let short = &decision.release_digest[..12];
-        format!(
-            "version {} needs approval from role {}: `perennial releases approve {short}`",
-            decision.number,
-            missing.join(", ")
-        )
-    }))
 }
 
 /// Whether a version was taken back at an endpoint, in whichever release: a comment in the project file makes another

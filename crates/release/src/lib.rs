@@ -5,6 +5,7 @@
 //!                                                                └─────▶ rollback
 //! ```
 
+mod approvals;
 mod catalog;
 mod run;
 

@@ -14,7 +14,7 @@ use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotio
 use serde_json::json;
 
 use perennial_kernel::{Caller, LedgerEvent, Recorder, wrong_state};
-use perennial_projects::ProjectState;
+use perennial_projects::{ProjectState, approve_content};
 
 pub use perennial_store::Page;
 
@@ -158,27 +158,27 @@ pub async fn approve(
         project_ms: at.project_ms,
     };
     let (stored, actor) = (approval.clone(), caller.principal.name.clone());
+    let content = release.content_digest().map(str::to_owned);
     caller
         .kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
                 table::approve(tx, &stored).await?;
+                let mut events = Vec::with_capacity(2);
+                if let Some(content) = content {
+                    events.extend(approve_content(tx, stored.project_id, &content, &actor).await?);
+                }
                 let payload =
                     json!({ "release": stored.release_digest, "role": stored.role.as_str(), "note": stored.note });
-                let subject = stored.id.to_string();
-                Recorder { actor, cause: None, at }
-                    .record(
-                        tx,
-                        LedgerEvent {
-                            chain: Chain::Project(stored.project_id),
-                            noun: "approval",
-                            subject,
-                            verb: "create",
-                            payload,
-                        },
-                    )
-                    .await
+                events.push(LedgerEvent {
+                    chain: Chain::Project(stored.project_id),
+                    noun: "approval",
+                    subject: stored.id.to_string(),
+                    verb: "create",
+                    payload,
+                });
+                Recorder { actor, cause: None, at }.record_all(tx, events).await
             })
         })
         .await?;

@@ -12,8 +12,7 @@ use perennial_execution::pipelines::{Activation, Executed, PipelineEvent, RunOut
 use perennial_kernel::Caller;
 use perennial_projects::ProjectState;
 
-use crate::Endpoints;
-use crate::decisions;
+use crate::{Endpoints, approvals, decisions};
 
 fn panicked() -> Error {
     Error::new(ErrorCode::Internal, "a fault of the server interrupted the run")
@@ -73,7 +72,9 @@ impl PipelineRunner {
         let mut message = None;
         let mut acted = *steps_run > 0 || !collected.committed.is_empty();
         let mut lines = Vec::new();
-        if releases {
+        // Endpoints neither follow nor answer with content that no approver has let through.
+        let has_approver = releases && approvals::has_approver(context).await?;
+        if has_approver {
             lines = self.endpoints.apply_declarations(&context.caller, &context.project, &context.submission).await?;
         }
         if let Some(decided) = &decided {
@@ -84,7 +85,7 @@ impl PipelineRunner {
                 context.emit(PipelineEvent::Decided { verdict, message: decided.message.clone() }).await;
             }
             if releases {
-                lines.extend(self.endpoints.release(context, decided).await?);
+                lines.extend(self.endpoints.release(context, decided, has_approver).await?);
             }
         }
         if !lines.is_empty() {

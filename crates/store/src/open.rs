@@ -30,6 +30,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (5, "several grants", include_str!("../migrations/sqlite/0005_several_grants.sql")),
     (6, "load files", include_str!("../migrations/sqlite/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
+    (8, "approvers and source grants", include_str!("../migrations/sqlite/0008_approvers_and_source_grants.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
@@ -39,6 +40,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (5, "several grants", include_str!("../migrations/postgres/0005_several_grants.sql")),
     (6, "load files", include_str!("../migrations/postgres/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
+    (8, "approvers and source grants", include_str!("../migrations/postgres/0008_approvers_and_source_grants.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {

@@ -40,6 +40,7 @@ impl Record for ProjectFile {
             body: row.get("body")?,
             submitted_ms: row.get("submitted_ms")?,
             submitted_by: row.get("submitted_by")?,
+            approver: row.get("approver")?,
         })
     }
 }
@@ -99,11 +100,17 @@ pub async fn set_clock(tx: &mut Tx, id: ProjectId, clock_ms: Option<i64>) -> Res
     tx.update(sql!("projects/set_clock"), bind![id, clock_ms], "project", id).await
 }
 
-/// Keeps a project file and makes it the one triggers and monitors use. The same again is kept once, as it is written now.
+/// Keeps a project file and makes it the one triggers and monitors use. The same again is kept once, as it is written now;
+/// its approver stays.
 pub async fn submit_file(tx: &mut Tx, file: &ProjectFile) -> Result<()> {
-    let values = bind![file.project_id, file.digest, file.body, file.submitted_ms, file.submitted_by];
+    let values = bind![file.project_id, file.digest, file.body, file.submitted_ms, file.submitted_by, file.approver];
     tx.execute(sql!("projects/insert_file"), values).await?;
     tx.update(sql!("projects/set_file"), bind![file.project_id, file.digest], "project", file.project_id).await
+}
+
+/// Records the first approver of a project file. Returns whether it had none before.
+pub async fn approve_file(tx: &mut Tx, id: ProjectId, digest: &str, approver: &str) -> Result<bool> {
+    Ok(tx.execute(sql!("projects/approve_file"), bind![id, digest, approver]).await? > 0)
 }
 
 /// A project file that was submitted once; an error when there is none.

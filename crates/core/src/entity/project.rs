@@ -31,8 +31,10 @@ pub struct ProjectFile {
     pub body: String,
     /// Wall clock, epoch milliseconds.
     pub submitted_ms: i64,
-    /// Who submitted it.
+    /// Who submitted it first.
     pub submitted_by: String,
+    /// The first approver who submitted it, released it or approved a release of it; `None` while there is none.
+    pub approver: Option<String>,
 }
 
 /// A project to be created.

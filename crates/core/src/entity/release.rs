@@ -28,6 +28,13 @@ pub struct Release {
     pub project_ms: i64,
 }
 
+impl Release {
+    /// The digest of the submitted content that it binds: project file, SQL, code.
+    pub fn content_digest(&self) -> Option<&str> {
+        self.body.get("code")?.as_str()
+    }
+}
+
 /// A person's consent to a release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Approval {

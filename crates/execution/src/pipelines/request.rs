@@ -10,14 +10,15 @@ use perennial_core::permission::Permission;
 use perennial_core::rule::did_you_mean;
 use perennial_core::state::PipelineRunState;
 use perennial_core::{Error, Result};
-use perennial_kernel::{Caller, first_few};
-use perennial_projects::{ProjectState, Submission};
+use perennial_kernel::{Caller, Recorder, first_few};
+use perennial_projects::{ProjectState, Submission, approve_content};
 use perennial_store::pipeline_runs;
 
 /// Steps that a message names, at most.
 const STEPS_NAMED_MAX: usize = 20;
 
-/// Records a pipeline run as pending; `Execution::activate` begins it.
+/// Records a pipeline run as pending; `Execution::activate` begins it. A person who requests a release is an approver of the content
+/// that it releases.
 pub async fn request(
     caller: &Caller,
     project: &Arc<ProjectState>,
@@ -26,13 +27,28 @@ pub async fn request(
     options: &PipelineOptions,
 ) -> Result<PipelineRun> {
     let run = pending(caller, project, kind, cause, options)?;
-    let inserted = run.clone();
+    let by = Recorder::new(caller, Some(project.id)).await?;
+    let requested = run.clone();
     caller
         .kernel
         .store()
-        .write(move |tx| Box::pin(async move { Ok(pipeline_runs::insert(tx, &inserted).await?) }))
+        .write(move |tx| {
+            Box::pin(async move {
+                pipeline_runs::insert(tx, &requested).await?;
+                if !is_release_by_person(&requested) {
+                    return Ok(());
+                }
+                let approved = approve_content(tx, requested.project_id, &requested.file_digest, &by.actor).await?;
+                by.record_all(tx, approved.into_iter().collect()).await
+            })
+        })
         .await?;
     Ok(run)
+}
+
+/// Whether a person requested a release, which needs the permission to approve.
+fn is_release_by_person(run: &PipelineRun) -> bool {
+    run.kind == PipelineKind::Release && matches!(run.cause, Cause::Person { .. })
 }
 
 /// A pipeline run as it is asked for, not recorded yet.

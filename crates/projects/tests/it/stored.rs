@@ -15,8 +15,8 @@ use crate::support::{empty_project, followed, refused, submit_as, upload, with_s
 /// Stores a project file as an earlier version did; returns its digest.
 async fn store_file(test: &TestApp, project_id: ProjectId, body: String) -> String {
     let digest = "d".repeat(64);
-    let file =
-        ProjectFile { project_id, digest: digest.clone(), body, submitted_ms: 1, submitted_by: "ada".to_owned() };
+    let submitted_by = "ada".to_owned();
+    let file = ProjectFile { project_id, digest: digest.clone(), body, submitted_ms: 1, submitted_by, approver: None };
     let store = test.app.kernel.store();
     store.write(move |tx| Box::pin(async move { Ok(projects::submit_file(tx, &file).await?) })).await.unwrap();
     digest

@@ -4,9 +4,9 @@ use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
 use perennial_execution::pipeline_runs::PipelineKind;
 use perennial_release::releases::{self, Approval};
-use perennial_testkit::{PROJECT_FILE, TrainedProject, by_person, by_trigger, toml_text};
+use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person, by_trigger, toml_text};
 
-use crate::support::{alias, entries, listed, release_next, released, with_approvals, with_gate};
+use crate::support::{alias, endpoint, entries, listed, release_next, released, with_approvals, with_gate};
 
 /// The digest of the newest release.
 async fn newest(trained: &TrainedProject) -> String {
@@ -147,4 +147,82 @@ async fn a_project_without_declared_roles_needs_no_approval() {
     assert_eq!(trained.answers(), Some(1));
     let approval = approve(&trained, "ann", Role::Approver, None).await.unwrap();
     assert_eq!(approval.role, Role::Approver, "it may be given all the same");
+}
+
+/// Submits other content as a new person with a role, and trains another model.
+async fn change_as(trained: &TrainedProject, name: &str, role: Role, number: i64) {
+    let caller = trained.test.caller(name, role).await.unwrap();
+    trained.test.write_file(&format!("{PROJECT_FILE}\n# {number}\n")).unwrap();
+    trained.test.app.projects.submit(&caller).await.unwrap();
+    trained.renew(number, TestModel::binary(number as f32)).await;
+}
+
+#[tokio::test]
+async fn a_trigger_leaves_the_content_of_a_contributor_waiting_for_an_approver() {
+    let trained = released(PROJECT_FILE, 1).await;
+    change_as(&trained, "cam", Role::Contributor, 2).await;
+    let before = endpoint(&trained, "delay").await;
+    let message = trained.release(by_trigger()).await;
+    let short = newest(&trained).await[..12].to_owned();
+    let expected =
+        "version 2 needs approval from role approver, because no approver has submitted or released its content";
+    assert_eq!(message, format!("{expected}: `perennial releases approve {short}`"));
+    assert_eq!((trained.answers(), alias(&trained).await), (Some(1), Some(1)));
+    assert_eq!(endpoint(&trained, "delay").await, before, "the endpoint does not follow the content");
+
+    approve(&trained, "ann", Role::Approver, None).await.unwrap();
+    assert_eq!(trained.release(by_trigger()).await, "version 2 answers at `delay`");
+    trained.renew(3, TestModel::binary(3.0)).await;
+    assert_eq!(trained.release(by_trigger()).await, "version 3 answers at `delay`", "the content has an approver");
+    let approved: Vec<_> =
+        entries(&trained, "project_file").await.into_iter().map(|entry| (entry.verb, entry.actor)).collect();
+    let expected = [("submit", "perennial"), ("submit", "cam"), ("approve", "ann")];
+    assert_eq!(approved, expected.map(|(verb, actor)| (verb.to_owned(), actor.to_owned())));
+}
+
+#[tokio::test]
+async fn a_trigger_releases_the_content_of_an_approver() {
+    let trained = released(PROJECT_FILE, 1).await;
+    change_as(&trained, "ann", Role::Approver, 2).await;
+    assert_eq!(trained.release(by_trigger()).await, "version 2 answers at `delay`");
+}
+
+#[tokio::test]
+async fn a_release_by_a_person_approves_the_content() {
+    let trained = released(PROJECT_FILE, 1).await;
+    change_as(&trained, "cam", Role::Contributor, 2).await;
+    assert_eq!(trained.release(by_person()).await, "version 2 answers at `delay`");
+    trained.renew(3, TestModel::binary(3.0)).await;
+    assert_eq!(trained.release(by_trigger()).await, "version 3 answers at `delay`");
+}
+
+#[tokio::test]
+async fn an_approver_who_submits_the_same_content_approves_it() {
+    let trained = released(PROJECT_FILE, 1).await;
+    change_as(&trained, "cam", Role::Contributor, 2).await;
+    let ann = trained.test.caller("ann", Role::Approver).await.unwrap();
+    trained.test.app.projects.submit(&ann).await.unwrap();
+    assert_eq!(trained.release(by_trigger()).await, "version 2 answers at `delay`");
+    // Content that was approved stays so, also when a contributor submits it again.
+    trained.test.submit(PROJECT_FILE).await.unwrap();
+    let cam = trained.test.caller("cam", Role::Contributor).await.unwrap();
+    trained.test.write_file(&format!("{PROJECT_FILE}\n# 2\n")).unwrap();
+    trained.test.app.projects.submit(&cam).await.unwrap();
+    trained.renew(3, TestModel::binary(3.0)).await;
+    assert_eq!(trained.release(by_trigger()).await, "version 3 answers at `delay`");
+}
+
+#[tokio::test]
+async fn content_of_a_contributor_waits_for_every_declared_role() {
+    let file = with_approvals("\"approver\", \"admin\"");
+    let trained = released(&file, 0).await;
+    let cam = trained.test.caller("cam", Role::Contributor).await.unwrap();
+    trained.test.write_file(&format!("{file}\n# another line\n")).unwrap();
+    trained.test.app.projects.submit(&cam).await.unwrap();
+    trained.renew(1, TestModel::binary(1.0)).await;
+    let message = trained.release(by_trigger()).await;
+    assert!(message.starts_with("version 1 needs approval from role approver, admin, because "), "{message}");
+    approve(&trained, "ann", Role::Approver, None).await.unwrap();
+    let message = trained.release(by_trigger()).await;
+    assert!(message.starts_with("version 1 needs approval from role admin: "), "{message}");
 }

@@ -95,6 +95,7 @@ async fn a_stored_project_file_that_cannot_be_parsed_blocks_no_submission() {
         body: "{}".to_owned(),
         submitted_ms: 0,
         submitted_by: "an older version".to_owned(),
+        approver: None,
     };
     test.app
         .kernel

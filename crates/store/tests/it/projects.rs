@@ -19,6 +19,8 @@ on_both! {
     a_project_comes_with_an_experiment_of_its_name,
     a_taken_project_name_is_refused_and_leaves_nothing,
     the_project_file_last_submitted_is_current,
+    the_first_approver_of_a_project_file_stays,
+    project_files_of_an_earlier_version_have_the_approvers_of_today,
     a_stepped_clock_stands_where_it_was_left,
     a_token_gives_its_principal_with_grants,
     a_grant_is_stored_once_for_each_origin,
@@ -79,6 +81,7 @@ async fn the_project_file_last_submitted_is_current(db: &Db) {
             body: body.to_owned(),
             submitted_ms: NOW,
             submitted_by: "ada".to_owned(),
+            approver: None,
         };
         write_tx!(db.store, tx => { Ok(projects::submit_file(tx, &file).await?) }).unwrap();
         let mut reader = db.store.read().await.unwrap();
@@ -87,6 +90,77 @@ async fn the_project_file_last_submitted_is_current(db: &Db) {
     }
     let mut reader = db.store.read().await.unwrap();
     assert_eq!(projects::get_file(&mut reader, project.id, "d2").await.unwrap().body, "two");
+}
+
+fn project_file(project_id: ProjectId, digest: &str, by: &str, approver: Option<&str>) -> ProjectFile {
+    ProjectFile {
+        project_id,
+        digest: digest.to_owned(),
+        body: String::new(),
+        submitted_ms: NOW,
+        submitted_by: by.to_owned(),
+        approver: approver.map(str::to_owned),
+    }
+}
+
+async fn the_first_approver_of_a_project_file_stays(db: &Db) {
+    let project = project(&db.store, "flights").await;
+    let approver = async || {
+        let mut reader = db.store.read().await.unwrap();
+        projects::get_file(&mut reader, project.id, "d").await.unwrap().approver
+    };
+    for (approved, expected) in
+        [(None, None), (Some("ann"), Some("ann")), (None, Some("ann")), (Some("bob"), Some("ann"))]
+    {
+        let file = project_file(project.id, "d", "cam", approved);
+        write_tx!(db.store, tx => { Ok(projects::submit_file(tx, &file).await?) }).unwrap();
+        assert_eq!(approver().await.as_deref(), expected);
+    }
+    let again = write_tx!(db.store, tx => { Ok(projects::approve_file(tx, project.id, "d", "bob").await?) });
+    assert_eq!((again.unwrap(), approver().await.as_deref()), (false, Some("ann")));
+    let file = project_file(project.id, "e", "cam", None);
+    write_tx!(db.store, tx => { Ok(projects::submit_file(tx, &file).await?) }).unwrap();
+    let first = write_tx!(db.store, tx => { Ok(projects::approve_file(tx, project.id, "e", "bob").await?) });
+    assert!(first.unwrap());
+}
+
+/// Takes back the migration that records approvers of project files.
+const BEFORE_APPROVERS: &str = "ALTER TABLE project_files DROP COLUMN approver; DROP TABLE source_grants; \
+    DELETE FROM _sqlx_migrations WHERE version = 8;";
+
+async fn project_files_of_an_earlier_version_have_the_approvers_of_today(db: &Db) {
+    let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);
+    let (server, here) = (Scope::Server, Scope::Project(flights.id));
+    let people = [
+        ("ann", Role::Approver, server, true),
+        ("bob", Role::Admin, here, true),
+        ("cam", Role::Contributor, server, false),
+        ("dan", Role::Admin, Scope::Project(weather.id), false),
+    ];
+    for (name, role, scope, _) in people {
+        let who = principal(name);
+        let held = grant(&who, role, scope);
+        let file = project_file(flights.id, name, name, None);
+        write_tx!(db.store, tx => {
+            principals::insert(tx, &who).await?;
+            grants::insert(tx, &held).await?;
+            Ok(projects::submit_file(tx, &file).await?)
+        })
+        .unwrap();
+    }
+    let hosts = project_file(flights.id, "host", "host", None);
+    write_tx!(db.store, tx => { Ok(projects::submit_file(tx, &hosts).await?) }).unwrap();
+    db.execute(BEFORE_APPROVERS).await;
+    let again = perennial_store::Store::open(&db.url, perennial_store::Options::default()).await.unwrap();
+    let mut reader = again.read().await.unwrap();
+    for (name, is_approver) in
+        people.map(|(name, .., is_approver)| (name, is_approver)).into_iter().chain([("host", true)])
+    {
+        let found = projects::get_file(&mut reader, flights.id, name).await.unwrap();
+        assert_eq!(found.approver.as_deref(), is_approver.then_some(name));
+    }
+    drop(reader);
+    again.close().await.unwrap();
 }
 
 async fn a_stepped_clock_stands_where_it_was_left(db: &Db) {

@@ -2,6 +2,7 @@
 
 use perennial_core::cause::{Cause, TriggerEvent};
 use perennial_core::entity::PipelineKind;
+use perennial_core::permission::Role;
 use perennial_core::state::PipelineRunState;
 use perennial_testkit::TestModel;
 
@@ -141,4 +142,22 @@ async fn a_dataset_that_does_not_exist_and_an_alert_that_does_not_fire_start_not
     monitored.answer(month(0).start_ms, &[200]);
     monitored.tick_at(month(0).end_ms).await;
     assert!(monitored.started_runs().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_trigger_releases_nothing_that_only_a_contributor_has_submitted() {
+    let file = triggered("\"dataset:flown\"", "release");
+    let weather = "\n[datasets.weather]\nsource = { files = \"weather/*.csv\" }\nmode = \"append\"\n";
+    for (name, role, champion) in [("cam", Role::Contributor, 1), ("ann", Role::Approver, 2)] {
+        let monitored = Monitored::start(&file).await;
+        let caller = monitored.test().caller(name, role).await.unwrap();
+        monitored.test().write_file(&format!("{file}{weather}")).unwrap();
+        monitored.test().app.projects.submit(&caller).await.unwrap();
+        monitored.trained.renew(2, TestModel::binary(2.0)).await;
+        monitored.tick().await;
+        monitored.work_ends().await;
+        let ended = monitored.started_runs().await.pop().unwrap();
+        assert_eq!(ended.state, PipelineRunState::Succeeded, "{:?}", ended.message);
+        assert_eq!(monitored.trained.answers(), Some(champion), "{name}: {:?}", ended.message);
+    }
 }
