@@ -14,6 +14,7 @@ mod monitors;
 mod pipeline_runs;
 mod projects;
 mod releases;
+mod source_grants;
 mod uploads;
 mod wire;
 
@@ -41,6 +42,7 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
         lineage::routes,
         clock::routes,
         access::routes,
+        source_grants::routes,
         backup::routes,
     ];
     let routes = all.into_iter().fold(routes, |routes, add| add(routes));

@@ -84,12 +84,12 @@ impl Blobs {
         if !location.contains("://") {
             return Self::open_folder(Path::new(location));
         }
-        let url = url::Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
-        if url.scheme() == "file" {
+        if location.starts_with("file://") {
+            let url = url::Url::parse(location).map_err(|error| invalid(&error.to_string()))?;
             let path = url.to_file_path().map_err(|()| invalid("expected `file:///absolute/path`"))?;
             return Self::open_folder(&path);
         }
-        Self::in_bucket(Bucket::open(&url)?)
+        Self::in_bucket(Bucket::open(location)?)
     }
 
     /// Opens the folder at `path`, created when missing.

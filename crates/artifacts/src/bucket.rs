@@ -6,17 +6,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path as Key;
 use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, WriteMultipart};
 use perennial_core::blob::{Blob, BlobDigest};
+use perennial_core::object_url::ObjectUrl;
 use tokio::io::AsyncReadExt;
-use url::Url;
 
 use crate::error::{Error, Result};
 use crate::files::CHUNK_BYTES;
+use crate::remote;
 
 /// Blobs up to this size are uploaded in one request.
 const ONE_REQUEST_BYTES: u64 = 8 * 1024 * 1024;
@@ -34,20 +32,11 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Opens `s3://`, `gs://` or `az://` `bucket/prefix`; credentials, region and endpoint come from the
     /// standard variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
-    pub(crate) fn open(url: &Url) -> Result<Self> {
-        let invalid = |reason: String| Error::Location { location: url.to_string(), reason };
-        let failed = |error: object_store::Error| invalid(error.to_string());
-        let store: Arc<dyn ObjectStore> = match url.scheme() {
-            "s3" | "s3a" => Arc::new(s3(url).build().map_err(failed)?),
-            "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
-            "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build().map_err(failed)?),
-            _ => {
-                return Err(invalid(
-                    "expected a folder, `s3://`, `gs://` or `az://` with bucket and prefix".to_owned(),
-                ));
-            }
-        };
-        let prefix = Key::from_url_path(url.path()).map_err(|error| invalid(error.to_string()))?;
+    pub(crate) fn open(location: &str) -> Result<Self> {
+        let invalid = |reason: String| Error::Location { location: location.to_owned(), reason };
+        let url = ObjectUrl::parse_prefix(location).map_err(|error| invalid(error.message().to_owned()))?;
+        let store = remote::open(url.scheme(), url.bucket()).map_err(|error| invalid(error.to_string()))?;
+        let prefix = Key::parse(url.key()).map_err(|error| invalid(error.to_string()))?;
         Ok(Self { store, prefix })
     }
 
@@ -170,16 +159,4 @@ impl Bucket {
 /// Returns [`Error::Changed`] when the digest is not the expected one.
 fn verify_unchanged(path: &Path, found: BlobDigest, blob: Blob) -> Result<()> {
     if found == blob.digest { Ok(()) } else { Err(Error::Changed(path.to_owned())) }
-}
-
-/// A bucket of S3 or of a compatible server; plain HTTP is allowed only for a configured `http://` endpoint.
-fn s3(url: &Url) -> AmazonS3Builder {
-    let builder = AmazonS3Builder::from_env().with_url(url.as_str());
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
-    match endpoint {
-        Some(endpoint) => builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint),
-        None => builder,
-    }
 }

@@ -12,6 +12,8 @@ mod files;
 mod folder;
 mod folder_cache;
 
+pub mod remote;
+
 pub use blobs::{BlobStream, Blobs, LinkMode};
 pub use error::{Error, Result};
 pub use folder_cache::{CachedFolder, FolderCache};

@@ -127,6 +127,9 @@ pub(crate) enum Command {
     /// People and programs, with the roles that they hold.
     #[command(subcommand)]
     Principals(Principals),
+    /// The URL prefixes below which sources of a project may read.
+    #[command(subcommand)]
+    Sources(Sources),
     /// Prints a link that signs in an administrator once.
     LoginLink,
     /// Copies the data of an embedded server, even while it runs.
@@ -370,6 +373,31 @@ pub(crate) enum Principals {
     /// Revokes a role; other roles, and the tokens, stay.
     #[command(after_help = "Example:\n  perennial principals revoke ada --role approver --on flight-delays")]
     Revoke(RoleOf),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sources {
+    /// Allows sources of a project to read below a URL prefix, with the credentials of the server.
+    #[command(after_help = "Example:\n  perennial sources allow flight-delays s3://bucket/flights/")]
+    Allow(PrefixOf),
+    /// Withdraws a URL prefix; what was loaded stays.
+    #[command(after_help = "Example:\n  perennial sources deny flight-delays s3://bucket/flights/")]
+    Deny(PrefixOf),
+    /// Lists the URL prefixes that a project may read.
+    #[command(after_help = "Example:\n  perennial sources list flight-delays")]
+    List {
+        /// The project.
+        project: String,
+    },
+}
+
+/// A URL prefix of a project.
+#[derive(Debug, Args)]
+pub(crate) struct PrefixOf {
+    /// The project.
+    pub project: String,
+    /// The prefix: `s3://`, `gs://` or `az://`, a bucket, and maybe folders.
+    pub prefix: String,
 }
 
 /// A role of a person or program.

@@ -21,7 +21,7 @@ use perennial_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 
 use self::pipeline::RESUME_OR_CANCEL;
-use crate::args::{Arguments, Command, Data, Principals, Releases, RoleOf, Tokens};
+use crate::args::{Arguments, Command, Data, PrefixOf, Principals, Releases, RoleOf, Sources, Tokens};
 use crate::client::Client;
 use crate::connection::{Connection, team_server};
 use crate::demo;
@@ -65,6 +65,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Why { step } => pipeline::plan(connection, folder, std::slice::from_ref(step), json).await,
         Command::Tokens(verb) => tokens(client, verb, json).await,
         Command::Principals(verb) => principals(client, verb, json).await,
+        Command::Sources(verb) => sources(client, verb, json).await,
         Command::LoginLink => login_link(connection, json).await,
         Command::Backup { to } => backup(connection, folder, to, json).await,
         other => {
@@ -137,6 +138,21 @@ async fn principals(client: &Client, verb: &Principals, json: bool) -> Result<Ex
         Principals::Revoke(RoleOf { name, role, on }) => {
             let project = on.as_ref().map(|project| format!("&project={project}")).unwrap_or_default();
             client.delete(&format!("/api/v1/principals/{name}/grants?role={role}{project}")).await?
+        }
+    };
+    show_message(&answer, json)
+}
+
+async fn sources(client: &Client, verb: &Sources, json: bool) -> Result<ExitCode> {
+    let path = |project: &str| format!("/api/v1/projects/{project}/source-grants");
+    let answer = match verb {
+        Sources::List { project } => return lists::source_grants(&client.get(&path(project)).await?, json),
+        Sources::Allow(PrefixOf { project, prefix }) => {
+            client.post(&path(project), &json!({ "prefix": prefix })).await?
+        }
+        Sources::Deny(PrefixOf { project, prefix }) => {
+            let url = reqwest::Url::parse_with_params("http://localhost/", [("prefix", prefix)])?;
+            client.delete(&format!("{}?{}", path(project), url.query().unwrap_or_default())).await?
         }
     };
     show_message(&answer, json)

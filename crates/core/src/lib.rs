@@ -20,6 +20,7 @@ pub mod lineage;
 pub mod metric;
 pub mod model;
 pub mod name;
+pub mod object_url;
 pub mod path;
 pub mod permission;
 pub mod port;

@@ -23,6 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         root: folder.path().join("tables").display().to_string(),
         staging: folder.path().join("staging"),
         source_root: sources,
+        reserved: Vec::new(),
         memory_bytes: 512 << 20,
         threads: 2,
     })?;
@@ -97,6 +98,7 @@ async fn many(folder: &std::path::Path, rows: u64) -> Result<(), Box<dyn std::er
         root: folder.join("many").display().to_string(),
         staging: folder.join("many-staging"),
         source_root: folder.to_path_buf(),
+        reserved: Vec::new(),
         memory_bytes: 1 << 30,
         threads: 2,
     })?;

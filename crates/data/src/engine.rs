@@ -31,6 +31,8 @@ pub struct EngineOptions {
     pub staging: PathBuf,
     /// Local folder of relative sources without a root of their own; they cannot leave it.
     pub source_root: PathBuf,
+    /// Local folders that exist and that no source reads: those of the server's own data.
+    pub reserved: Vec<PathBuf>,
     /// Memory limit of queries and staging, in bytes; beyond it they spill to disk or fail.
     pub memory_bytes: usize,
     /// Number of threads.
@@ -72,7 +74,7 @@ impl Engine {
         let sql = Sql::new(tables, options.memory_bytes, &spill, pool.threads())?;
         let stager = Stager {
             sql,
-            sources: Sources::new(options.source_root),
+            sources: Sources::new(options.source_root, &options.reserved)?,
             staging: Arc::from(staging),
             threads: pool.threads(),
         };

@@ -19,7 +19,7 @@ use perennial_store::{datasets, loads};
 use self::discovery::{Discovery, discover};
 use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset};
 use perennial_kernel::{Caller, Kernel};
-use perennial_projects::{ProjectState, Submission};
+use perennial_projects::{ProjectState, Submission, source_grants};
 
 use crate::file_source::FileSource;
 use crate::ingest::{Ingest, files_source};
@@ -88,6 +88,10 @@ pub enum CollectEvent<'a> {
     },
 }
 
+/// Codes of errors that concern a source as a whole: it cannot be listed or read, or may not be.
+const UNREADABLE: [ErrorCode; 4] =
+    [ErrorCode::Storage, ErrorCode::NotFound, ErrorCode::InvalidArgument, ErrorCode::PermissionDenied];
+
 impl Ingest {
     /// Collects every source of the project file. A failure in one dataset does not stop the others.
     pub async fn collect(
@@ -118,7 +122,7 @@ impl Ingest {
             scan.is_complete = result.is_ok();
             if let Err(error) = result {
                 // The source as a whole cannot be listed or read.
-                if matches!(error.code(), ErrorCode::Storage | ErrorCode::NotFound | ErrorCode::InvalidArgument) {
+                if UNREADABLE.contains(&error.code()) {
                     scan.push(SourceError::new(name, &declared.source.files, &error));
                 }
                 collection.collected.fail(name, error, on_event);
@@ -153,10 +157,11 @@ impl PendingFiles {
 }
 
 impl Ingest {
-    /// Files that collecting would load, by dataset. Loads nothing and creates no dataset. Relative sources are below
-    /// `root`, without one below the server's folder.
+    /// Files that collecting would load, by dataset, once the caller has submitted the project file. Loads nothing and
+    /// creates no dataset. Relative sources are below `root`, without one below the server's folder.
     pub async fn pending_files(
         &self,
+        caller: &Caller,
         project: &ProjectState,
         submission: &Submission,
         root: Option<&Path>,
@@ -168,7 +173,11 @@ impl Ingest {
         for name in in_reference_order(&submission.project) {
             let declared = &submission.project.datasets[name];
             let source = files_source(&declared.source, root.map(Path::to_owned));
-            let (files, problem) = match count_pending(&self.kernel, project, &source, (name, declared)).await {
+            let counted = async {
+                source_grants::validate_files(caller, project, &declared.source.files).await?;
+                count_pending(&self.kernel, project, &source, (name, declared)).await
+            };
+            let (files, problem) = match counted.await {
                 Ok(0) => continue,
                 Ok(files) => (files, None),
                 Err(error) => (0, Some(error.message().to_owned())),
@@ -251,7 +260,7 @@ struct Collection<'a> {
 impl Collection<'_> {
     async fn collect_source(&mut self, name: &DatasetName, declared: &Declared, scan: &mut SourceScan) -> Result<()> {
         let kernel = &self.caller.kernel;
-        let source = self.ingest.files_source(self.project, &declared.source);
+        let source = self.ingest.files_source(self.project, &declared.source).await?;
         let dataset = declare(kernel, self.project, name, declared.mode, &declared.key).await?;
         let writer = self.ingest.writer(&dataset).await;
         // The file of an interrupted load is new again, unless its commit had begun.

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use perennial_config::Source;
+use perennial_core::Result;
 use perennial_core::id::{DatasetId, ProjectId};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::FilesSource;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
-use perennial_projects::{ProjectState, uploads};
+use perennial_projects::{ProjectState, source_grants, uploads};
 
 use crate::source_watch::WatchedSource;
 
@@ -58,9 +59,11 @@ impl Ingest {
         states.entry(project).or_insert_with(new).clone()
     }
 
-    /// A source for the data engine: a relative one is below the uploaded folder, if the project has one.
-    pub(crate) fn files_source(&self, project: &ProjectState, declared: &Source) -> FilesSource {
-        files_source(declared, uploads::root(&self.kernel, project))
+    /// A source for the data engine: a relative one is below the uploaded folder, if the project has one. Returns
+    /// PermissionDenied for a URL that the project was not granted.
+    pub(crate) async fn files_source(&self, project: &ProjectState, declared: &Source) -> Result<FilesSource> {
+        source_grants::require(&self.kernel, project, &declared.files).await?;
+        Ok(files_source(declared, uploads::root(&self.kernel, project)))
     }
 }
 

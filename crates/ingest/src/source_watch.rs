@@ -10,9 +10,9 @@ use std::sync::{Arc, PoisonError};
 
 use perennial_core::Result;
 use perennial_core::port::data::{FilesSource, Listing, SourceFolder};
-use perennial_projects::ProjectState;
+use perennial_projects::{ProjectState, source_grants, uploads};
 
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, files_source};
 
 /// The minimum interval between two listings of a source in an object store: each is a request.
 const REMOTE_INTERVAL_MS: i64 = 60_000;
@@ -72,7 +72,7 @@ impl Ingest {
         let is_stepped = project.clock.stepped_ms().is_some();
         let mut has_changed = false;
         for (name, declared) in &submission.project.datasets {
-            let source = self.files_source(project, &declared.source);
+            let source = files_source(&declared.source, uploads::root(&self.kernel, project));
             let mut before = watched().get(name).cloned();
             if let Some(before) = &mut before
                 && !is_stepped
@@ -83,7 +83,7 @@ impl Ingest {
                     continue;
                 }
             }
-            let now = self.list_source(&source, before.as_ref()).await;
+            let now = self.list_source(project, &source, before.as_ref()).await;
             has_changed |= before.is_none_or(|before| before.digest != now.digest);
             watched().insert(name.clone(), now);
         }
@@ -106,11 +106,20 @@ impl Ingest {
         watched.listed.is_due(if watched.is_unchanged { UNCHANGED_FACTOR } else { CHANGED_FACTOR }, now_ms)
     }
 
-    /// Lists a source. An error counts as an empty listing; collecting reports it.
-    async fn list_source(&self, source: &FilesSource, before: Option<&WatchedSource>) -> WatchedSource {
+    /// Lists a source. An error counts as an empty listing, and so does a source that the project may not read;
+    /// collecting reports it.
+    async fn list_source(
+        &self,
+        project: &ProjectState,
+        source: &FilesSource,
+        before: Option<&WatchedSource>,
+    ) -> WatchedSource {
         let clock = &self.kernel.services.clock;
         let began_ms = clock.wall_ms();
-        let Listing { files, folders } = self.kernel.data().list(source).await.unwrap_or_default();
+        let Listing { files, folders } = match source_grants::require(&self.kernel, project, &source.files).await {
+            Ok(()) => self.kernel.data().list(source).await.unwrap_or_default(),
+            Err(_) => Listing::default(),
+        };
         let mut hasher = blake3::Hasher::new();
         for file in files {
             hasher.update(

@@ -9,6 +9,9 @@ use perennial_core::permission::{Grants, Permission, Principal, Role, Scope};
 
 use crate::Kernel;
 
+/// The names of the server's own machine, which no person can have.
+pub(crate) const HOST_NAMES: [&str; 3] = ["host", "local", "perennial"];
+
 /// The principal behind a call, on the kernel that the call acts on.
 #[derive(Clone)]
 pub struct Caller {
@@ -40,6 +43,12 @@ impl Caller {
     /// The text of the cause, for ledger entries.
     pub fn cause_text(&self) -> Option<String> {
         self.cause.as_ref().map(ToString::to_string)
+    }
+
+    /// Whether the caller is the server's own machine: the server itself, a command in its folder, or a local peer while
+    /// authentication is off. No person can have these names.
+    pub fn is_host(&self) -> bool {
+        HOST_NAMES.contains(&self.principal.name.as_str())
     }
 
     /// Refuses when the principal lacks `permission` on the project.

@@ -9,6 +9,7 @@ use perennial_config::TrainerSpec;
 use perennial_core::clock::Clock;
 use perennial_core::id::{ProjectId, ServerId};
 use perennial_core::ledger::Chain;
+use perennial_core::object_url::ObjectUrl;
 use perennial_core::port::data::DataEngine;
 use perennial_core::port::model::ModelRuntime;
 use perennial_core::port::prediction::PredictionLog;
@@ -56,6 +57,8 @@ pub struct Services {
     pub root: PathBuf,
     /// Folders of uploaded projects, one a project.
     pub uploads: PathBuf,
+    /// The prefix of the server's own blobs and tables in an object store; `None` when they are in a local folder.
+    pub artifacts: Option<ObjectUrl>,
     /// Scratch space on the same disk as the blobs.
     pub work: PathBuf,
     /// Version of the binary; part of cache keys.

@@ -6,10 +6,11 @@ mod state;
 mod submission;
 mod submit;
 
+pub mod source_grants;
 pub mod uploads;
 
 pub use perennial_core::entity::Project as ProjectRecord;
-pub use project_files::{DeclaredTexts, check_text};
+pub use project_files::DeclaredTexts;
 pub use projects::Projects;
 pub use state::ProjectState;
 pub use submission::{DeclaredFiles, Submission};

@@ -13,6 +13,7 @@ use perennial_core::port::data::{FilesSource, SourceFile};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{Caller, Kernel};
 
+use crate::source_grants;
 use crate::state::ProjectState;
 use crate::submission::{DeclaredFiles, Submission};
 
@@ -68,7 +69,7 @@ impl Files for GivenFiles<'_> {
 }
 
 /// Validates a project file that a client sends as text. Nothing is stored, so every caller may ask.
-pub fn check_text(caller: &Caller, text: String, files: &DeclaredTexts) -> Result<Submission> {
+pub(crate) fn check_text(caller: &Caller, text: String, files: &DeclaredTexts) -> Result<Submission> {
     let texts = files.iter().filter_map(|(path, text)| Some((path.clone(), text.clone()?))).collect();
     Submission::validate(&caller.kernel, text, BTreeMap::new(), texts, &GivenFiles(files))
 }
@@ -148,5 +149,6 @@ pub(crate) async fn read_of(caller: &Caller, project: &ProjectState, root: &Path
         let message = format!("the project file belongs to project `{name}`, expected `{}`", project.name);
         return Err(Error::new(ErrorCode::InvalidArgument, message));
     }
+    source_grants::validate(caller, Some(project.id), &submission.project).await?;
     Ok(submission)
 }

@@ -17,7 +17,7 @@ use perennial_store::projects as table;
 use crate::state::{ProjectState, Stored};
 use crate::submission::Submission;
 use crate::uploads::DeleteReplacedUploads;
-use crate::{project_files, submit, uploads};
+use crate::{DeclaredTexts, project_files, source_grants, submit, uploads};
 
 /// Every project of this server.
 pub struct Projects {
@@ -115,7 +115,21 @@ impl Projects {
     /// Validates the project file below the server's root without submitting or running anything.
     pub async fn check(&self, caller: &Caller) -> Result<Submission> {
         caller.principal.require(Permission::Read, None)?;
-        project_files::read(&self.kernel, &self.kernel.services.root).await
+        let submission = project_files::read(&self.kernel, &self.kernel.services.root).await?;
+        self.check_sources(caller, &submission).await?;
+        Ok(submission)
+    }
+
+    /// Validates a project file that a client sends as text. Nothing is stored, so every caller may ask.
+    pub async fn check_text(&self, caller: &Caller, text: String, files: &DeclaredTexts) -> Result<Submission> {
+        let submission = project_files::check_text(caller, text, files)?;
+        self.check_sources(caller, &submission).await?;
+        Ok(submission)
+    }
+
+    async fn check_sources(&self, caller: &Caller, submission: &Submission) -> Result<()> {
+        let project = source_grants::readable(caller, &submission.project.project.name).await?;
+        source_grants::validate(caller, project, &submission.project).await
     }
 
     /// The projects that the caller may read, by name.

@@ -11,6 +11,7 @@ use perennial_kernel::{Caller, LedgerEvent, OrderedGuard, Recorder};
 use perennial_store::{Tx, projects as table};
 use serde_json::{Value, json};
 
+use crate::source_grants;
 use crate::state::{ProjectState, Stored};
 use crate::submission::Submission;
 use crate::uploads::DeleteReplacedUploads;
@@ -33,7 +34,9 @@ pub(crate) async fn apply(
     authorize(caller, project, before.as_ref(), &submission)?;
     let is_same = before.as_ref().is_some_and(|before| before.digest == submission.digest);
     let folder = before.as_ref().and_then(|before| before.folder);
-    if is_same && folder == submission.folder && !approves {
+    // The person at the server's own machine has its credentials anyway.
+    let sources = if caller.is_host() { source_grants::urls(&submission.project) } else { Vec::new() };
+    if is_same && folder == submission.folder && !approves && sources.is_empty() {
         project.follow(submission);
         return Ok(Vec::new());
     }
@@ -63,14 +66,14 @@ pub(crate) async fn apply(
                     jobs.enqueue(tx, &DeleteReplacedUploads { project: file.project_id }).await?;
                 }
                 let recorder = Recorder { actor, cause: None, at };
+                let mut events = source_grants::allow_sources(tx, file.project_id, &sources, &recorder).await?;
                 if !is_same {
                     let payload = json!({ "digest": file.digest, "approver": file.approver });
-                    return recorder.record(tx, content_event(file.project_id, &file.digest, "submit", payload)).await;
+                    events.push(content_event(file.project_id, &file.digest, "submit", payload));
+                } else if approves {
+                    events.push(approval_event(file.project_id, &file.digest, &recorder.actor));
                 }
-                if approves {
-                    return recorder.record(tx, approval_event(file.project_id, &file.digest, &recorder.actor)).await;
-                }
-                Ok(())
+                recorder.record_all(tx, events).await
             })
         })
         .await?;

@@ -60,6 +60,7 @@ async fn listing(root: &Path) -> Result<f64> {
         root: root.join("tables").display().to_string(),
         staging: root.join("staging"),
         source_root: root.to_owned(),
+        reserved: Vec::new(),
         memory_bytes: 64 << 20,
         threads: 1,
     })?;

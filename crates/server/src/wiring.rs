@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use perennial_artifacts::Blobs;
 use perennial_core::clock::Clock;
+use perennial_core::object_url::ObjectUrl;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_data::{Engine, EngineOptions};
 use perennial_http::Slices;
@@ -55,10 +56,13 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         Some(root) => format!("{}/{name}", root.trim_end_matches('/')),
         None => data.join(name).display().to_string(),
     };
+    let blobs = Blobs::open(&below("blobs")).map_err(Error::from)?;
+    let (artifacts, reserved) = own_storage(data, paths.artifacts.as_deref())?;
     let engine = Engine::open(EngineOptions {
         root: below("tables"),
         staging: data.join("staging"),
         source_root: paths.root.clone(),
+        reserved,
         memory_bytes: ENGINE_MEMORY_BYTES,
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
@@ -77,7 +81,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     })?;
     Ok(Slices::new(Services {
         store,
-        blobs: Blobs::open(&below("blobs")).map_err(Error::from)?,
+        blobs,
         data: Arc::new(engine),
         runner: Arc::new(LocalRunner::new(LocalPaths {
             launcher: &launcher,
@@ -92,10 +96,25 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         clock: Arc::new(WallClock),
         root: paths.root.clone(),
         uploads: data.join("sent"),
+        artifacts,
         work,
         version: env!("CARGO_PKG_VERSION"),
         may_step_clock: paths.may_step_clock,
     }))
+}
+
+/// The server's own storage, which is never a source: its prefix in an object store, and its local folders.
+fn own_storage(data: &Path, artifacts: Option<&str>) -> Result<(Option<ObjectUrl>, Vec<PathBuf>)> {
+    let mut folders = vec![data.to_owned()];
+    let prefix = match artifacts {
+        Some(root) if ObjectUrl::is_url(root) && !root.starts_with("file://") => Some(ObjectUrl::parse_prefix(root)?),
+        Some(root) => {
+            folders.push(PathBuf::from(root.strip_prefix("file://").unwrap_or(root)));
+            None
+        }
+        None => None,
+    };
+    Ok((prefix, folders))
 }
 
 /// Creates a data folder that only its owner can read, unless it exists. It contains predictions, tokens and datasets.

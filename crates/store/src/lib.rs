@@ -51,6 +51,7 @@ pub mod runs;
 pub mod servers;
 pub mod sessions;
 pub mod source_files;
+pub mod source_grants;
 pub mod step_runs;
 pub mod tokens;
 pub mod trigger_firings;

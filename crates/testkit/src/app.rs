@@ -29,6 +29,9 @@ use crate::models::TestModel;
 /// The wall clock at the start of a test: 2013-06-01T00:00:00Z.
 pub const WALL_MS: i64 = 1_370_044_800_000;
 
+/// The prefix of an object store that test applications call their own; nothing is stored there.
+pub const OWN_STORAGE: &str = "s3://lake/perennial/";
+
 /// A project with one endpoint, `delay`, keyed by `flight_id`.
 pub const PROJECT_FILE: &str = r#"
 [project]
@@ -135,6 +138,7 @@ impl TestApp {
             clock: clock.clone(),
             root: at("root"),
             uploads: at("sent"),
+            artifacts: Some(OWN_STORAGE.parse()?),
             work: at("work"),
             version: "0.0.0-test",
             may_step_clock: true,

@@ -12,6 +12,6 @@ pub mod models;
 pub mod toml_text;
 mod trained;
 
-pub use app::{PROJECT_FILE, TestApp, WALL_MS};
+pub use app::{OWN_STORAGE, PROJECT_FILE, TestApp, WALL_MS};
 pub use models::TestModel;
 pub use trained::{TrainedProject, by_person, by_trigger, dataset};

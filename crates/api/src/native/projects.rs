@@ -149,7 +149,7 @@ async fn check(
     Body(body): Body<Check>,
 ) -> Result<Json<Checked>, HttpError> {
     let (submission, is_whole) = match body.text {
-        Some(text) => (perennial_projects::check_text(&caller, text, &body.files)?, false),
+        Some(text) => (state.app.projects.check_text(&caller, text, &body.files).await?, false),
         None => (state.app.projects.check(&caller).await?, true),
     };
     if !body.by_itself {

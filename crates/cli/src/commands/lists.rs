@@ -177,6 +177,18 @@ pub(super) fn principals(answer: &Value, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Shows the URL prefixes that a project was granted.
+pub(super) fn source_grants(answer: &Value, json: bool) -> Result<ExitCode> {
+    if json {
+        say!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |grant: &Value| vec![cell(&grant["prefix"]), cell(&grant["granted_by"]), cell(&grant["created_at"])];
+    let rows: Vec<_> = items(answer).iter().map(row).collect();
+    say!("{}", table(&["prefix", "granted by", "since"], &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
 /// A part of each grant of a principal, separated by commas.
 fn grants_text(principal: &Value, part: impl Fn(&Value) -> String) -> String {
     match items(&principal["grants"]) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use perennial_core::name::DatasetName;
+use perennial_core::object_url::ObjectUrl;
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::{Format, Mode, Severity};
 use perennial_core::rule::choose;
@@ -32,7 +33,11 @@ impl Validator<'_, '_> {
     fn validate_source(&mut self, source: &Source, at: &Path) {
         let files = at.join("files");
         if let Some((scheme, _)) = source.files.split_once("://") {
-            if !SCHEMES.contains(&scheme) {
+            if SCHEMES.contains(&scheme) {
+                if let Err(error) = source.files.parse::<ObjectUrl>() {
+                    self.error_at_value(&files, error.message().to_owned(), None);
+                }
+            } else {
                 let message = format!(
                     "unsupported scheme `{scheme}://`, expected a path in the project's folder, `s3://`, `gs://` or `az://`"
                 );

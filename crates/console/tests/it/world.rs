@@ -83,6 +83,7 @@ impl World {
             clock: Arc::new(Still),
             root: folder.path().to_owned(),
             uploads: folder.path().join("sent"),
+            artifacts: None,
             work: folder.path().join("work"),
             version: "0.0.0",
             may_step_clock: true,

@@ -9,13 +9,13 @@ use std::time::UNIX_EPOCH;
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as StorePath};
+use perennial_core::object_url::ObjectUrl;
 use perennial_core::port::data::{FilesSource, Listing, SourceFile, SourceFolder};
-use url::Url;
 
 use super::LocalFile;
 use crate::error::{Error, Result};
 use crate::location;
-use crate::store::{remote, url_of};
+use crate::store::{object_url, remote};
 
 #[cfg(test)]
 mod tests;
@@ -31,17 +31,25 @@ const CHUNK_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Sources {
     root: PathBuf,
+    /// The folders of the server's own data, canonical.
+    reserved: Arc<[PathBuf]>,
 }
 
 /// The files in `root` that a relative glob matches, ordered by path, as a source there would list them.
 pub fn files_below(root: &Path, glob: &str) -> perennial_core::Result<Vec<SourceFile>> {
-    Ok(sorted(glob, list_local(root, glob)?)?.files)
+    Ok(sorted(glob, list_local(root, glob, &[])?)?.files)
 }
 
 impl Sources {
-    /// Relative sources are resolved in `root`, unless a source has a root of its own; they cannot leave it.
-    pub(crate) fn new(root: PathBuf) -> Self {
-        Self { root }
+    /// Relative sources are resolved in `root`, unless a source has a root of its own; they cannot leave it, and read
+    /// nothing in the `reserved` folders, which exist.
+    pub(crate) fn new(root: PathBuf, reserved: &[PathBuf]) -> Result<Self> {
+        let canonical = |folder: &PathBuf| {
+            folder
+                .canonicalize()
+                .map_err(|cause| Error::storage(format!("opening the folder `{}`", folder.display()), cause))
+        };
+        Ok(Self { root, reserved: reserved.iter().map(canonical).collect::<Result<_>>()? })
     }
 
     fn root_of<'a>(&'a self, source: &'a FilesSource) -> &'a Path {
@@ -50,9 +58,9 @@ impl Sources {
 
     /// The files and folders that `source` has now.
     pub(crate) async fn list(&self, source: &FilesSource) -> Result<Listing> {
-        let listing = match url_of(&source.files)? {
+        let listing = match url_of(source)? {
             Some(url) => Listing { files: list_remote(&url).await?, folders: Vec::new() },
-            None => list_local(self.root_of(source), &source.files)?,
+            None => list_local(self.root_of(source), &source.files, &self.reserved)?,
         };
         sorted(&source.files, listing)
     }
@@ -69,14 +77,14 @@ impl Sources {
     /// BLAKE3 of a file's content.
     pub(crate) async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
-        if let Some(url) = url_of(&source.files)? {
+        if let Some(url) = url_of(source)? {
             let (store, key) = remote_file(&url, path)?;
             let mut chunks = store.get(&key).await.map_err(|cause| read_error(path, cause))?.into_stream();
             while let Some(chunk) = chunks.try_next().await.map_err(|cause| read_error(path, cause))? {
                 hasher.update(&chunk);
             }
         } else {
-            let file = location::resolve_inside(self.root_of(source), path)?;
+            let file = resolve(self.root_of(source), path, &self.reserved)?;
             let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
             let mut file = File::open(file).map_err(failed)?;
             let mut chunk = vec![0; CHUNK_BYTES];
@@ -98,11 +106,11 @@ impl Sources {
         listed: &[SourceFile],
         folder: &Path,
     ) -> Result<Vec<LocalFile>> {
-        let url = url_of(&source.files)?;
+        let url = url_of(source)?;
         let mut files = Vec::with_capacity(listed.len());
         for (index, SourceFile { path, .. }) in listed.iter().enumerate() {
             let local = match &url {
-                None => location::resolve_inside(self.root_of(source), path)?,
+                None => resolve(self.root_of(source), path, &self.reserved)?,
                 Some(url) => {
                     let target = folder.join(format!("source-{index}"));
                     download(url, path, &target).await?;
@@ -116,7 +124,7 @@ impl Sources {
 
     /// Verifies that files have the same size, time and tag as when they were listed.
     pub(crate) async fn verify_unchanged(&self, source: &FilesSource, listed: &[SourceFile]) -> Result<()> {
-        let url = url_of(&source.files)?;
+        let url = url_of(source)?;
         for file in listed {
             let is_same = match &url {
                 Some(url) => {
@@ -177,30 +185,55 @@ fn sorted(glob: &str, mut listing: Listing) -> Result<Listing> {
     Ok(listing)
 }
 
-fn list_local(root: &Path, glob: &str) -> Result<Listing> {
+/// The URL of a source in an object store; `None` when its files are local.
+fn url_of(source: &FilesSource) -> Result<Option<ObjectUrl>> {
+    ObjectUrl::is_url(&source.files).then(|| object_url(&source.files)).transpose()
+}
+
+/// The local file of a source; an error when it is outside of its folder, or in a reserved one.
+fn resolve(root: &Path, path: &str, reserved: &[PathBuf]) -> Result<PathBuf> {
+    let file = location::resolve_inside(root, path)?;
+    if is_reserved(root, &file, reserved) {
+        return Err(Error::Argument(format!(
+            "`{}` is the server's own data, which no source reads",
+            path.escape_debug()
+        )));
+    }
+    Ok(file)
+}
+
+/// Whether a canonical path of a source is in a reserved folder. An uploaded folder of sources is in one itself.
+fn is_reserved(root: &Path, path: &Path, reserved: &[PathBuf]) -> bool {
+    let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    reserved.iter().any(|folder| path.starts_with(folder) && !root.starts_with(folder))
+}
+
+fn list_local(root: &Path, glob: &str, reserved: &[PathBuf]) -> Result<Listing> {
     location::validate_relative(glob)?;
     let glob = glob.strip_prefix("./").unwrap_or(glob);
     let matches_hidden = glob.split('/').any(|part| part.starts_with('.'));
-    let pattern = Pattern { matcher: matcher(glob)?, matches_hidden, depth_max: depth_max(glob) };
+    let pattern = Pattern { matcher: matcher(glob)?, matches_hidden, depth_max: depth_max(glob), reserved };
     let fixed = fixed_folder(glob);
     let mut listing = Listing::default();
     if root.join(&fixed).exists() {
-        location::resolve_inside(root, if fixed.is_empty() { "." } else { &fixed })?;
+        resolve(root, if fixed.is_empty() { "." } else { &fixed }, reserved)?;
         walk(root, &fixed, &pattern, &mut listing)?;
     }
     Ok(listing)
 }
 
 /// The files that a walk finds.
-struct Pattern {
+struct Pattern<'a> {
     matcher: GlobMatcher,
+    /// The folders of the server's own data, which are left out.
+    reserved: &'a [PathBuf],
     /// Whether hidden files match: as in a shell, only if the glob names one.
     matches_hidden: bool,
     /// The depth of the deepest folder that can have a matching file; 0 is the root.
     depth_max: usize,
 }
 
-fn walk(root: &Path, folder: &str, pattern: &Pattern, listing: &mut Listing) -> Result<()> {
+fn walk(root: &Path, folder: &str, pattern: &Pattern<'_>, listing: &mut Listing) -> Result<()> {
     let failed = |cause: std::io::Error| Error::storage(format!("listing `{folder}`"), cause);
     let local = root.join(folder);
     // Read before the entries: a later change of the folder is seen as one.
@@ -218,11 +251,12 @@ fn walk(root: &Path, folder: &str, pattern: &Pattern, listing: &mut Listing) -> 
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_dir() {
             // A linked folder could lead outside or into a cycle.
-            if depth < pattern.depth_max && !entry.file_type().map_err(failed)?.is_symlink() {
+            let is_linked = entry.file_type().map_err(failed)?.is_symlink();
+            if depth < pattern.depth_max && !is_linked && !is_reserved_folder(&entry.path(), root, pattern) {
                 walk(root, &path, pattern, listing)?;
             }
         } else if pattern.matcher.is_match(&path) {
-            location::resolve_inside(root, &path)?;
+            resolve(root, &path, pattern.reserved)?;
             listing.files.push(local_metadata(path, &metadata));
         }
         if listing.files.len() > FILES_MAX {
@@ -232,14 +266,20 @@ fn walk(root: &Path, folder: &str, pattern: &Pattern, listing: &mut Listing) -> 
     Ok(())
 }
 
-async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {
+/// Whether a folder is one of the server's own data.
+fn is_reserved_folder(folder: &Path, root: &Path, pattern: &Pattern<'_>) -> bool {
+    !pattern.reserved.is_empty()
+        && folder.canonicalize().is_ok_and(|folder| is_reserved(root, &folder, pattern.reserved))
+}
+
+async fn list_remote(url: &ObjectUrl) -> Result<Vec<SourceFile>> {
     let store = remote(url)?;
-    let glob = glob_of(url)?;
-    let matcher = matcher(&glob)?;
-    let fixed = fixed_folder(&glob);
+    let matcher = matcher(url.key())?;
+    let fixed = url.folder();
+    let fixed = fixed.key();
     let failed = |cause: object_store::Error| Error::storage(format!("listing `{url}`"), cause);
     let prefix =
-        StorePath::parse(&fixed).map_err(|cause| Error::Argument(format!("`{url}` is not a valid URL: {cause}")))?;
+        StorePath::parse(fixed).map_err(|cause| Error::Argument(format!("`{url}` is not a valid URL: {cause}")))?;
     let mut objects = store.inner.list((!fixed.is_empty()).then_some(&prefix)).take(FILES_MAX * 10);
     let mut files = Vec::new();
     while let Some(object) = objects.try_next().await.map_err(failed)? {
@@ -251,8 +291,8 @@ async fn list_remote(url: &Url) -> Result<Vec<SourceFile>> {
 }
 
 /// A file of a remote source; an error unless the source's glob matches it.
-fn remote_file(url: &Url, path: &str) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
-    if !matcher(&glob_of(url)?)?.is_match(path) {
+fn remote_file(url: &ObjectUrl, path: &str) -> Result<(Arc<dyn ObjectStore>, StorePath)> {
+    if !matcher(url.key())?.is_match(path) {
         return Err(Error::Argument(format!("`{path}` is not a file of the source `{url}`")));
     }
     let key =
@@ -260,7 +300,7 @@ fn remote_file(url: &Url, path: &str) -> Result<(Arc<dyn ObjectStore>, StorePath
     Ok((remote(url)?.inner, key))
 }
 
-async fn download(url: &Url, path: &str, target: &Path) -> Result<()> {
+async fn download(url: &ObjectUrl, path: &str, target: &Path) -> Result<()> {
     let (store, key) = remote_file(url, path)?;
     let failed =
         |cause: std::io::Error| Error::storage(format!("downloading `{path}` to `{}`", target.display()), cause);
@@ -277,13 +317,6 @@ fn read_error(path: &str, cause: object_store::Error) -> Error {
         object_store::Error::NotFound { .. } => Error::NotFound { noun: "source file", name: path.to_owned() },
         cause => Error::storage(format!("reading `{path}`"), cause),
     }
-}
-
-/// The glob in a URL's path.
-fn glob_of(url: &Url) -> Result<String> {
-    let key = url.path().trim_start_matches('/').replace("%7B", "{").replace("%7D", "}").replace("%20", " ");
-    location::validate_relative(&key)?;
-    Ok(key)
 }
 
 fn matcher(glob: &str) -> Result<GlobMatcher> {

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use perennial_core::object_url::ObjectUrl;
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -40,7 +38,12 @@ impl Root {
     pub(crate) fn open(root: &str) -> Result<Self> {
         match url_of(root)? {
             Some(url) if url.scheme() != "file" => {
-                let store = remote(&url)?;
+                let location = object_url(root)?;
+                let store = remote(&location)?;
+                let url = store
+                    .base
+                    .join(&format!("/{}", location.key()))
+                    .map_err(|cause| Error::Argument(format!("`{root}` is not a URL for tables: {cause}")))?;
                 Ok(Self { store, url: as_folder(url), folder: None })
             }
             Some(url) => {
@@ -79,33 +82,19 @@ pub(crate) fn url_of(text: &str) -> Result<Option<Url>> {
     Url::parse(text).map(Some).map_err(|cause| Error::Argument(format!("`{text}` is not a URL: {cause}")))
 }
 
-/// Opens the store of a remote URL, with credentials from the standard environment variables.
-pub(crate) fn remote(url: &Url) -> Result<Store> {
-    let failed = |cause: object_store::Error| Error::storage(format!("opening `{url}`"), cause);
-    let bucket = url.host_str().ok_or_else(|| Error::Argument(format!("`{url}` names no bucket")))?;
-    let inner: Arc<dyn ObjectStore> = match url.scheme() {
-        "s3" | "s3a" => Arc::new(s3(bucket).build().map_err(failed)?),
-        "gs" => Arc::new(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map_err(failed)?),
-        "az" => Arc::new(MicrosoftAzureBuilder::from_env().with_container_name(bucket).build().map_err(failed)?),
-        scheme => {
-            return Err(Error::Argument(format!(
-                "unsupported scheme `{scheme}://`, expected `s3://`, `gs://`, `az://` or a folder"
-            )));
-        }
-    };
-    Ok(Store { inner, base: base_of(url)? })
+/// Opens the store of a URL, with credentials from the standard environment variables.
+pub(crate) fn remote(url: &ObjectUrl) -> Result<Store> {
+    let inner = perennial_artifacts::remote::open(url.scheme(), url.bucket())
+        .map_err(|cause| Error::storage(format!("opening `{url}`"), cause))?;
+    let base = format!("{}://{}", url.scheme(), url.bucket());
+    let base =
+        Url::parse(&base).map_err(|cause| Error::Argument(format!("`{url}` is not a URL for tables: {cause}")))?;
+    Ok(Store { inner, base })
 }
 
-/// A bucket of S3 or of a compatible server; plain HTTP is allowed only for a configured `http://` endpoint.
-fn s3(bucket: &str) -> AmazonS3Builder {
-    let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok());
-    match endpoint {
-        Some(endpoint) => builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint),
-        None => builder,
-    }
+/// Parses a URL of objects.
+pub(crate) fn object_url(text: &str) -> Result<ObjectUrl> {
+    text.parse().map_err(|error: perennial_core::Error| Error::Argument(error.message().to_owned()))
 }
 
 fn base_of(url: &Url) -> Result<Url> {

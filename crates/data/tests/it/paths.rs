@@ -1,7 +1,7 @@
 //! No path leads out of the source folder.
 
 use perennial_core::port::data::{DataEngine, FilesSource, StageInput};
-use perennial_data::files_below;
+use perennial_data::{Engine, EngineOptions, files_below};
 
 use crate::support::{Fixture, StageOptions, assert_error, source};
 
@@ -49,6 +49,40 @@ async fn a_link_to_the_outside_is_refused_and_one_to_the_inside_is_followed() {
         );
     }
     assert_eq!(fixture.engine.list(&source("in/*.csv")).await.unwrap().files.len(), 2);
+}
+
+#[tokio::test]
+async fn the_servers_own_folders_are_no_source() {
+    let fixture = Fixture::new();
+    for path in ["in/a.csv", ".perennial/metadata.csv", ".perennial/sent/project/in/b.csv", "own/tables/c.csv"] {
+        fixture.write(path, "a\n1\n");
+    }
+    std::os::unix::fs::symlink(fixture.source(".perennial/metadata.csv"), fixture.source("in/link.csv")).unwrap();
+    let engine = Engine::open(EngineOptions {
+        root: fixture.folder.path().join("tables").to_str().unwrap().to_owned(),
+        staging: fixture.folder.path().join("staging-reserved"),
+        source_root: fixture.source(""),
+        reserved: vec![fixture.source(".perennial"), fixture.source("own")],
+        memory_bytes: 64 << 20,
+        threads: 1,
+    })
+    .unwrap();
+    let own = &["the server's own data"];
+    for glob in [".perennial/*.csv", "own/tables/c.csv", "own/**/*.csv", "in/*.csv", ".perennial/sent/project/in/*.csv"]
+    {
+        assert_error(&engine.list(&source(glob)).await.unwrap_err(), "invalid-argument", own);
+    }
+    for path in [".perennial/metadata.csv", "in/link.csv", "in/../own/tables/c.csv"] {
+        assert!(engine.fingerprint(&source("**/*.csv"), path).await.is_err(), "{path}");
+    }
+    std::fs::remove_file(fixture.source("in/link.csv")).unwrap();
+    let paths = async |source: &FilesSource| {
+        let listed = engine.list(source).await.unwrap();
+        listed.files.into_iter().map(|file| file.path).collect::<Vec<_>>()
+    };
+    assert_eq!(paths(&source("**/*.csv")).await, ["in/a.csv"], "a glob around them leaves them out");
+    let uploaded = FilesSource { root: Some(fixture.source(".perennial/sent/project")), ..source("**/*.csv") };
+    assert_eq!(paths(&uploaded).await, ["in/b.csv"], "an uploaded folder is in the data folder");
 }
 
 #[tokio::test]

@@ -175,6 +175,7 @@ async fn a_query_with_too_little_memory_is_refused() {
         root: fixture.folder.path().join("tables").to_str().unwrap().to_owned(),
         staging: fixture.folder.path().join("staging"),
         source_root: fixture.folder.path().join("sources"),
+        reserved: Vec::new(),
         memory_bytes: 1 << 20,
         threads: 1,
     })

@@ -82,6 +82,7 @@ async fn inside_the_store() {
             root: "s3://lake/tables".into(),
             staging: fixture.folder.path().join("staging-s3"),
             source_root: fixture.folder.path().join("sources"),
+            reserved: Vec::new(),
             memory_bytes: 64 << 20,
             threads: 2,
         })

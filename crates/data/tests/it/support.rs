@@ -37,6 +37,7 @@ impl Fixture {
             root: folder.join("tables").to_str().expect("a path").to_owned(),
             staging: folder.join("staging"),
             source_root: folder.join("sources"),
+            reserved: Vec::new(),
             memory_bytes: 256 << 20,
             threads: 2,
         })

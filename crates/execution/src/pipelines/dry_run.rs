@@ -77,7 +77,7 @@ impl Execution {
         context.snapshot = Mutex::new(DatasetSnapshot::latest(&caller.kernel, project.id).await?);
         let context = &Arc::new(context);
         let (graph, wanted) = context.graph()?;
-        let pending = self.ingest.pending_files(project, &context.submission, root).await?;
+        let pending = self.ingest.pending_files(caller, project, &context.submission, root).await?;
         let mut plan: Vec<StepPlan> = Vec::new();
         for node in graph.nodes().iter().filter(|node| wanted.contains(&node.name)) {
             let step: StepName = node.name.parse()?;

@@ -4,6 +4,7 @@ use perennial_core::ErrorCode;
 use perennial_core::state::LoadState;
 use perennial_ingest::collect::Collected;
 use perennial_ingest::datasets::Load;
+use perennial_projects::source_grants;
 use perennial_store::{datasets as dataset_rows, source_files};
 
 use crate::support::{FLOWN, TestProject, name};
@@ -207,7 +208,8 @@ async fn pending_files_are_counted_and_nothing_is_loaded() {
     let test = TestProject::start(FLOWN).await;
     let pending = async || {
         let submission = test.project.submission().unwrap();
-        let pending = test.test.app.ingest.pending_files(&test.project, &submission, None).await.unwrap();
+        let pending =
+            test.test.app.ingest.pending_files(&test.test.system(), &test.project, &submission, None).await.unwrap();
         pending.iter().map(|files| format!("{} {}", files.dataset, files.describe())).collect::<Vec<_>>()
     };
     assert!(pending().await.is_empty());
@@ -267,4 +269,21 @@ async fn a_source_in_an_object_store_is_listed_once_a_minute() {
     assert!(!changed().await);
     test.test.clock.advance(1);
     assert!(changed().await);
+}
+
+#[tokio::test]
+async fn a_source_that_is_no_longer_granted_is_not_read() {
+    let test = TestProject::start(&FLOWN.replace("*.csv", "s3://bucket/in/*.csv")).await;
+    test.offer(&[("s3://bucket/in/a.csv", "n\n1\n")]);
+    assert_eq!(test.collect().await.committed.len(), 1);
+    test.offer(&[("s3://bucket/in/b.csv", "n\n2\n")]);
+    let system = test.test.system();
+    source_grants::deny(&system, &test.project, "s3://bucket/in/").await.unwrap();
+    let collected = test.collect().await;
+    assert!(collected.committed.is_empty());
+    let [(dataset, error)] = &collected.failed[..] else { panic!("one source fails") };
+    assert_eq!((dataset.as_str(), error.code()), ("flown", ErrorCode::PermissionDenied));
+    assert!(error.hint().unwrap().contains("`perennial sources allow"), "{:?}", error.hint());
+    source_grants::allow(&system, &test.project, "s3://bucket/").await.unwrap();
+    assert_eq!(test.collect().await.committed.len(), 1);
 }

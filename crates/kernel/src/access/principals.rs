@@ -9,13 +9,16 @@ use perennial_store::{Tx, grants, principals, tokens};
 use serde_json::json;
 
 use super::grants::{describe, grant_event, manages_all, remove};
+use crate::caller::HOST_NAMES;
 use crate::ledger::LedgerEvent;
 
 /// The administrator that one-time links sign in.
 pub(super) const ADMIN: &str = "admin";
 
-/// Names that the ledger shows for the server and its parts.
-const RESERVED: [&str; 4] = [ADMIN, "host", "local", "perennial"];
+/// Whether the ledger shows a name for the server, its parts or its administrator.
+fn is_reserved(name: &str) -> bool {
+    HOST_NAMES.iter().chain(&[ADMIN]).any(|reserved| reserved.eq_ignore_ascii_case(name))
+}
 
 /// Characters of a person's name.
 const NAME_CHARS_MAX: usize = 128;
@@ -43,7 +46,7 @@ impl Wanted {
             return Err(Error::new(ErrorCode::InvalidArgument, message));
         }
         let is_administrator = name == ADMIN && role.is_none_or(|role| role == Role::Admin) && scope == Scope::Server;
-        if !is_administrator && RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(name)) {
+        if !is_administrator && is_reserved(name) {
             let message = format!("the name `{name}` is reserved for the server");
             return Err(Error::new(ErrorCode::InvalidArgument, message).with_hint("choose another name"));
         }

@@ -6,6 +6,7 @@ mod creation;
 mod declared_files;
 mod replaced_uploads;
 mod roles;
+mod source_grants;
 mod stored;
 mod submission;
 mod support;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use perennial_config::FILE_BYTES_MAX;
 use perennial_core::ErrorCode;
 use perennial_core::permission::Role;
-use perennial_projects::check_text;
 use perennial_testkit::toml_text::{remove, rename, set};
 use perennial_testkit::{PROJECT_FILE, TestApp};
 
@@ -122,10 +121,10 @@ async fn a_text_is_checked_with_the_files_that_the_client_describes() {
     let files = |listed: &[(&str, Option<&str>)]| {
         listed.iter().map(|(path, text)| ((*path).to_owned(), text.map(str::to_owned))).collect::<BTreeMap<_, _>>()
     };
-    let error = refused(check_text(&caller, with_sql(), &files(&[])));
+    let error = refused(test.app.projects.check_text(&caller, with_sql(), &files(&[])).await);
     assert!(diagnostics(&error).errors[0].message.contains("sql/prepared.sql"));
     let described = files(&[("sql/prepared.sql", Some("SELECT 1"))]);
-    let checked = check_text(&caller, with_sql(), &described).unwrap();
+    let checked = test.app.projects.check_text(&caller, with_sql(), &described).await.unwrap();
     assert_eq!(checked.declared_text("sql/prepared.sql").unwrap(), "SELECT 1");
     assert_eq!(refused(test.app.projects.get_by_name(&"flights".parse().unwrap()).await).code(), ErrorCode::NotFound);
 }

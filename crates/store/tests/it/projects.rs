@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use perennial_core::ErrorCode;
 use perennial_core::entity::{
     Grant, GrantOrigin, GrantScope, GrantScopeKind, NewProject, PrincipalKind, PrincipalRecord, ProjectFile, Session,
-    Token, TokenKind,
+    SourceGrant, Token, TokenKind,
 };
 use perennial_core::id::{GrantId, ProjectId, RunId, TokenId};
 use perennial_core::permission::{Grants, Permission, ProjectSet, Role, Scope};
-use perennial_store::{experiments, grants, principals, projects, sessions, tokens};
+use perennial_store::{experiments, grants, principals, projects, sessions, source_grants, tokens};
 
 use crate::db::{Db, on_both, write_tx};
 use crate::fixtures::{NOW, principal, project};
@@ -20,6 +20,7 @@ on_both! {
     a_taken_project_name_is_refused_and_leaves_nothing,
     the_project_file_last_submitted_is_current,
     the_first_approver_of_a_project_file_stays,
+    a_source_grant_is_stored_once,
     project_files_of_an_earlier_version_have_the_approvers_of_today,
     a_stepped_clock_stands_where_it_was_left,
     a_token_gives_its_principal_with_grants,
@@ -122,6 +123,29 @@ async fn the_first_approver_of_a_project_file_stays(db: &Db) {
     write_tx!(db.store, tx => { Ok(projects::submit_file(tx, &file).await?) }).unwrap();
     let first = write_tx!(db.store, tx => { Ok(projects::approve_file(tx, project.id, "e", "bob").await?) });
     assert!(first.unwrap());
+}
+
+async fn a_source_grant_is_stored_once(db: &Db) {
+    let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);
+    let grant = |prefix: &str, by: &str| SourceGrant {
+        project_id: flights.id,
+        prefix: prefix.parse().unwrap(),
+        granted_by: by.to_owned(),
+        created_ms: NOW,
+    };
+    for (prefix, by, is_new) in [("s3://b/in/", "ada", true), ("s3://b/in/", "bob", false), ("gs://a/", "bob", true)] {
+        let one = grant(prefix, by);
+        let inserted = write_tx!(db.store, tx => { Ok(source_grants::insert(tx, &one).await?) }).unwrap();
+        assert_eq!(inserted, is_new, "{prefix}");
+    }
+    let listed = source_grants::list(&mut db.store.read().await.unwrap(), flights.id).await.unwrap();
+    assert_eq!(listed, [grant("gs://a/", "bob"), grant("s3://b/in/", "ada")]);
+    let (prefix, other) = (grant("gs://a/", "bob").prefix, weather.id);
+    for (id, expected) in [(other, false), (flights.id, true), (flights.id, false)] {
+        let prefix = prefix.clone();
+        let deleted = write_tx!(db.store, tx => { Ok(source_grants::delete(tx, id, &prefix).await?) }).unwrap();
+        assert_eq!(deleted, expected);
+    }
 }
 
 /// Takes back the migration that records approvers of project files.

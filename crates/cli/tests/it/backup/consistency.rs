@@ -14,6 +14,7 @@ pub(super) async fn check(copy: &Path) -> bool {
         root: copy.join("tables").display().to_string(),
         staging: spare.path().join("staging"),
         source_root: spare.path().to_owned(),
+        reserved: Vec::new(),
         memory_bytes: 64 << 20,
         threads: 1,
     })

@@ -1,0 +1,1 @@
+DELETE FROM source_grants WHERE project_id = $1 AND prefix = $2
