@@ -18,6 +18,8 @@ pub(crate) struct RequestOrigin<'a> {
     authority: Option<&'a str>,
     /// The `Host` header; `Err` when it is not text.
     host: Option<Result<&'a str, ()>>,
+    /// Whether the request has several `Host` headers.
+    has_several_hosts: bool,
     /// The `Origin` header, invalid UTF-8 replaced.
     origin: Option<Cow<'a, str>>,
     /// Whether the browser reports that a page of another site made the request.
@@ -32,6 +34,7 @@ impl<'a> RequestOrigin<'a> {
         Self {
             authority: parts.uri.authority().map(http::uri::Authority::as_str),
             host: parts.headers.get(header::HOST).map(|host| host.to_str().map_err(|_| ())),
+            has_several_hosts: parts.headers.get_all(header::HOST).iter().nth(1).is_some(),
             origin: parts.headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes())),
             is_cross_site: parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site"),
             is_change: !is_safe(&parts.method),
@@ -43,7 +46,15 @@ impl<'a> RequestOrigin<'a> {
     pub(crate) fn check(&self, hosts: &[String]) -> Result<()> {
         let name_the_server = "name the server in the `Host` header";
         let host = self.host.transpose().map_err(|()| refused("the `Host` header is not text", name_the_server))?;
-        // HTTP/2 requests may carry both: then both have to name this server.
+        if self.has_several_hosts {
+            return Err(refused("the request has several `Host` headers", name_the_server));
+        }
+        // A proxy in front may have decided by either of the two.
+        if let (Some(authority), Some(host)) = (self.authority, host)
+            && !authority.eq_ignore_ascii_case(host)
+        {
+            return Err(refused("the `Host` header and the request target name different hosts", name_the_server));
+        }
         for named in [self.authority, host].into_iter().flatten() {
             if !is_this_server(without_port(named), hosts) {
                 return Err(refused(

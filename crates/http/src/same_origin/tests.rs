@@ -66,7 +66,20 @@ fn the_authority_of_the_request_target_is_checked_too() {
     assert!(check_target("http://localhost:8080/", Method::GET, &[("host", "localhost:8080")]).is_ok());
     assert!(check_target("http://evil.example.com/", Method::GET, &[("host", "localhost")]).is_err());
     assert!(check_target("http://localhost/", Method::GET, &[("host", "evil.example.com")]).is_err());
+    for (target, host) in [("http://localhost:8080/", "localhost:8081"), ("http://localhost/", "127.0.0.1")] {
+        let error = check_target(target, Method::GET, &[("host", host)]).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CrossSite, "{target} {host}");
+    }
+    assert!(check_target("http://LOCALHOST:8080/", Method::GET, &[("host", "localhost:8080")]).is_ok());
     let own = [("origin", "http://localhost:8080")];
     assert!(check_target("http://localhost:8080/", Method::POST, &own).is_ok());
     assert!(check_target("http://localhost:8081/", Method::POST, &own).is_err());
+}
+
+#[test]
+fn several_host_headers_are_refused() {
+    for second in ["localhost", "ml.example.org", "evil.example.com"] {
+        let error = check(Method::GET, &[("host", "localhost"), ("host", second)]).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::CrossSite, "{second}");
+    }
 }
