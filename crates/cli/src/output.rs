@@ -6,20 +6,20 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
-use perennial_core::{Error, ErrorCode, ErrorKind};
+use perennial_core::{Error, ErrorCode, ErrorKind, control_characters};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command};
 use crate::client::ErrorResponse;
 
-/// Prints the result of a command on standard output: one line or several.
+/// Prints the result of a command on standard output: one line or several. Control characters are escaped.
 macro_rules! say {
     ($($text:tt)*) => { crate::output::write_out(format!($($text)*)) };
 }
 pub(crate) use say;
 
-/// Prints progress, warnings and errors on standard error.
+/// Prints progress, warnings and errors on standard error. Control characters are escaped.
 macro_rules! note {
     ($($text:tt)*) => { crate::output::write_err(format!($($text)*)) };
 }
@@ -28,9 +28,14 @@ pub(crate) use note;
 /// The first error while writing to standard output.
 static STDOUT_ERROR: OnceLock<std::io::Error> = OnceLock::new();
 
+/// Prints a text of our own with colours on standard error.
+fn write_err_coloured(text: &str) {
+    let _ = write_to(&mut std::io::stderr().lock(), text);
+}
+
 /// See [`say`]. A closed pipe, for example of `head`, is not an error: the command ends normally.
 pub(crate) fn write_out(text: String) {
-    let written = write_to(&mut std::io::stdout().lock(), text);
+    let written = write_to(&mut std::io::stdout().lock(), &control_characters::escape(&text));
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
@@ -42,14 +47,14 @@ pub(crate) fn write_out(text: String) {
 /// See [`note`].
 pub(crate) fn write_err(text: String) {
     // If standard error cannot be written, there is no other place to report that.
-    let _ = write_to(&mut std::io::stderr().lock(), text);
+    let _ = write_to(&mut std::io::stderr().lock(), &control_characters::escape(&text));
 }
 
-fn write_to(out: &mut dyn Write, mut text: String) -> std::io::Result<()> {
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
+fn write_to(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
     out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
     out.flush()
 }
 
@@ -134,10 +139,15 @@ pub(crate) fn failure(failure: &anyhow::Error, folder: &Path, json: bool) -> Exi
 
 /// Prints one mistake in a file: the place, the words at fault, and a suggestion.
 fn print_diagnostic(diagnostic: &Value, folder: &Path) {
-    let text = |name: &str| diagnostic.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        let text = diagnostic.get(name).and_then(Value::as_str).unwrap_or_default();
+        control_characters::escape(text).into_owned()
+    };
     let number = |name: &str| diagnostic.get(name).and_then(Value::as_u64).map(|n| n as usize);
     let file = if folder == Path::new(".") { PathBuf::from(text("file")) } else { folder.join(text("file")) };
     let source = std::fs::read_to_string(&file).unwrap_or_default();
+    // Of the same length in bytes, so that the places stay.
+    let source = source.replace('\u{1b}', "?");
     let file = file.display();
     let mut report = MietteDiagnostic::new(text("message"));
     if !text("suggestion").is_empty() {
@@ -159,7 +169,7 @@ fn print_diagnostic(diagnostic: &Value, folder: &Path) {
     let theme = if has_colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut shown = String::new();
     if GraphicalReportHandler::new_themed(theme).render_report(&mut shown, report.as_ref()).is_ok() {
-        note!("{shown}");
+        write_err_coloured(&shown);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod assets;
 mod badge;
+mod escaping;
 mod format;
 mod graph;
 mod layout;

@@ -7,6 +7,7 @@ pub mod blob;
 pub mod calendar;
 pub mod cause;
 pub mod clock;
+pub mod control_characters;
 pub mod digest;
 pub mod entity;
 pub mod error;
