@@ -107,12 +107,12 @@ pub async fn session(kernel: &Arc<Kernel>, cookie: &str) -> Result<Option<Sessio
     Ok(Some(SessionCaller { principal, csrf_token: found.csrf_token }))
 }
 
-/// The secret of a one-time administrator link that the server prints when it starts.
+/// The secret of a one-time administrator link that the server prints when it starts. The next start voids it.
 pub async fn admin_link(kernel: &Arc<Kernel>) -> Result<String> {
     login_link(&Caller::system(kernel.clone(), "start")).await
 }
 
-/// The secret of a one-time administrator link.
+/// The secret of a one-time administrator link. It is void when it was used, after a day, and at the next start of a server.
 pub async fn login_link(caller: &Caller) -> Result<String> {
     caller.principal.require(Permission::Manage, None)?;
     let link = secret();

@@ -112,7 +112,7 @@ pub async fn use_admin_link(tx: &mut Tx, secret_hash: &str, wall_ms: i64) -> Res
     Ok(tx.execute(sql!("tokens/use_admin_link"), bind![secret_hash, wall_ms]).await? == 1)
 }
 
-/// Deletes administrator links that were used or have expired; returns the number.
-pub async fn delete_stale_admin_links(tx: &mut Tx, wall_ms: i64) -> Result<u64> {
-    tx.execute(sql!("tokens/delete_stale_admin_links"), bind![wall_ms]).await
+/// Deletes every administrator link; returns the number.
+pub async fn delete_admin_links(tx: &mut Tx) -> Result<u64> {
+    tx.execute(sql!("tokens/delete_admin_links"), bind![]).await
 }

@@ -1,5 +1,6 @@
 //! `perennial up`: a server that runs until it is stopped.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -82,8 +83,13 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     server.start_scheduler();
     note!("listening at {}", server.address);
     if options.auth == Switch::On {
-        let link = server.admin_link().await?;
-        note!("sign in at {}/login/{link} (valid once)", server.address);
+        // A log keeps what it is given, and others read it.
+        if std::io::stderr().is_terminal() {
+            let link = server.admin_link().await?;
+            note!("sign in at {}/login/{link} (valid once, until the next start)", server.address);
+        } else {
+            note!("`perennial login-link` in {} prints a link to sign in", paths.root.display());
+        }
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let is_lost = tokio::select! {

@@ -29,8 +29,8 @@ pub struct NewToken {
     pub secret: String,
 }
 
-/// Creates the host token of this start and revokes all earlier ones. Deletes long-expired tokens, sessions and one-time
-/// links. The ledger does not record host tokens: every command creates one, and it gives no right that the owner of the
+/// Creates the host token of this start and revokes all earlier ones. Deletes every one-time link, and long-expired tokens
+/// and sessions. The ledger does not record host tokens: every command creates one, and it gives no right that the owner of the
 /// data folder lacks.
 pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
     let caller = Caller::system(kernel.clone(), "start");
@@ -40,7 +40,7 @@ pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
         .write(move |tx| {
             Box::pin(async move {
                 tokens::delete_stale(tx, now - VOID_KEPT_MS).await?;
-                tokens::delete_stale_admin_links(tx, now).await?;
+                tokens::delete_admin_links(tx).await?;
                 sessions::delete_expired(tx, now).await?;
                 let void = tokens::revoke_all_of_kind(tx, TokenKind::Host, now).await?;
                 end_sessions(tx, &void).await

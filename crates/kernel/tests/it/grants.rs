@@ -222,6 +222,17 @@ async fn replacing_the_role_of_the_last_administrator_is_refused_too() {
 }
 
 #[tokio::test]
+async fn a_start_voids_the_one_time_links_before_it() {
+    let test = TestApp::start().await.unwrap();
+    let kernel = &test.app.kernel;
+    let link = access::admin_link(kernel).await.unwrap();
+    access::host_token(kernel).await.unwrap();
+    assert_eq!(access::use_admin_link(kernel, &link).await.unwrap_err().code(), ErrorCode::Unauthenticated);
+    let next = access::admin_link(kernel).await.unwrap();
+    access::use_admin_link(kernel, &next).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_one_time_link_signs_in_an_administrator_whatever_was_granted_or_revoked() {
     let team = Team::start().await;
     let kernel = &team.test.app.kernel;
