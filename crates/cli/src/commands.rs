@@ -30,6 +30,10 @@ use crate::output::{note, say, user_error};
 /// Runs one command to its end.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let folder = arguments.project.clone();
+    // `init` writes files that a team shares; all other files are data.
+    if !matches!(arguments.command, Command::Init(_)) {
+        perennial_server::data_folder::keep_files_private();
+    }
     match &arguments.command {
         Command::Init(options) => return init::init(&folder, options, arguments.json),
         Command::Up(options) => return up(&folder, options).await,

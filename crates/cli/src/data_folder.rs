@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use perennial_server::create_data_folder;
+use perennial_server::data_folder;
 
 /// A file in `.perennial` that names the data folder if it is somewhere else. Its first line is the path of that
 /// `.perennial` folder, its second line the data folder.
@@ -31,7 +31,7 @@ pub(crate) fn record(project: &Path, data: &Path) -> Result<()> {
     let default = project.join(".perennial");
     let (data, file) = (data.canonicalize()?, default.join(LOCATION_FILE));
     if data != default.canonicalize().unwrap_or_default() {
-        create_data_folder(&default)?;
+        data_folder::create(&default)?;
         let default = default.canonicalize()?;
         std::fs::write(file, [default.as_os_str().as_bytes(), b"\n", data.as_os_str().as_bytes()].concat())?;
     } else if file.exists() {

@@ -10,8 +10,8 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use perennial_server::{ServeOptions, Server, ServerPaths, create_data_folder};
+use anyhow::Result;
+use perennial_server::{ServeOptions, Server, ServerPaths, data_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -76,7 +76,7 @@ pub(crate) struct EmbeddedServer {
 /// # Errors
 /// If the folder cannot be created or the lock file cannot be opened.
 pub(crate) fn try_lock(data: &Path) -> Result<Option<File>> {
-    create_data_folder(data).with_context(|| format!("cannot create the data folder {}", data.display()))?;
+    data_folder::create(data)?;
     let file = File::options().create(true).truncate(false).write(true).open(data.join("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

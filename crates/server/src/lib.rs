@@ -2,6 +2,7 @@
 //!
 //! The command line starts one over a data folder, for a single command or until it is stopped.
 
+pub mod data_folder;
 mod restore;
 mod scheduler;
 mod server;
@@ -10,4 +11,4 @@ mod wiring;
 
 pub use restore::BACKUP_FILE;
 pub use server::{Resume, ServeOptions, Server};
-pub use wiring::{ServerPaths, create_data_folder};
+pub use wiring::ServerPaths;

@@ -1,6 +1,5 @@
 //! Connects the slices with the implementations behind their ports.
 
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +16,7 @@ use perennial_serving::{Runtime, SegmentLog};
 use perennial_store::Store;
 use perennial_training::BuiltInTrainers;
 
+use crate::data_folder;
 use crate::trainers::TRAINERS;
 
 /// Memory that queries and staging may use before they spill to disk; small enough for a laptop.
@@ -47,7 +47,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     let storage = |what: &str, cause: std::io::Error| {
         Error::new(ErrorCode::Storage, format!("cannot {what} {}", data.display())).with_source(cause)
     };
-    create_data_folder(data).map_err(|cause| storage("create the data folder", cause))?;
+    data_folder::create(data)?;
     let data = &data.canonicalize().map_err(|cause| storage("resolve the data folder", cause))?;
     let database =
         paths.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
@@ -56,8 +56,8 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         Some(root) => format!("{}/{name}", root.trim_end_matches('/')),
         None => data.join(name).display().to_string(),
     };
-    let blobs = Blobs::open(&below("blobs")).map_err(Error::from)?;
     let (artifacts, reserved) = own_storage(data, paths.artifacts.as_deref())?;
+    let blobs = Blobs::open(&below("blobs")).map_err(Error::from)?;
     let engine = Engine::open(EngineOptions {
         root: below("tables"),
         staging: data.join("staging"),
@@ -109,20 +109,14 @@ fn own_storage(data: &Path, artifacts: Option<&str>) -> Result<(Option<ObjectUrl
     let prefix = match artifacts {
         Some(root) if ObjectUrl::is_url(root) && !root.starts_with("file://") => Some(ObjectUrl::parse_prefix(root)?),
         Some(root) => {
-            folders.push(PathBuf::from(root.strip_prefix("file://").unwrap_or(root)));
+            let folder = PathBuf::from(root.strip_prefix("file://").unwrap_or(root));
+            data_folder::create(&folder)?;
+            folders.push(folder);
             None
         }
         None => None,
     };
     Ok((prefix, folders))
-}
-
-/// Creates a data folder that only its owner can read, unless it exists. It contains predictions, tokens and datasets.
-///
-/// # Errors
-/// If it cannot be created.
-pub fn create_data_folder(data: &Path) -> std::io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 /// Where the environments of steps are cached: `PERENNIAL_CACHE_DIR` if set, else the data folder.
@@ -139,21 +133,5 @@ struct WallClock;
 impl Clock for WallClock {
     fn wall_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use super::create_data_folder;
-
-    #[test]
-    fn only_its_owner_can_read_a_data_folder() {
-        let place = tempfile::tempdir().unwrap();
-        let data = place.path().join("project/.perennial");
-        create_data_folder(&data).unwrap();
-        assert_eq!(data.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        create_data_folder(&data).unwrap();
     }
 }
