@@ -90,7 +90,7 @@ impl Projects {
     }
 
     /// The project that the file below the server's root names, created where it is not known yet. Only the name is
-    /// read before the caller's permission is known.
+    /// read before the caller's permission is known, and a refusal says nothing about it.
     async fn own_project(&self, caller: &Caller) -> Result<Arc<ProjectState>> {
         access::own_run_only(&caller.principal, Permission::Write)?;
         if caller.principal.grants.projects(Permission::Write) == ProjectSet::Only(BTreeSet::new()) {
@@ -102,12 +102,13 @@ impl Projects {
             Some(name) => table::find_by_name(&mut *self.kernel.store().read().await?, name).await?,
             None => None,
         };
-        if let Some(known) = known {
-            caller.require(Permission::Write, known.id)?;
+        if let Some(known) = known.filter(|known| caller.principal.may(Permission::Write, Some(known.id))) {
             return self.get(known.id).await;
         }
-        let needed = if name.is_some() { Permission::Manage } else { Permission::Write };
-        caller.principal.require(needed, None)?;
+        caller.principal.require(Permission::Write, None)?;
+        if name.is_some() {
+            caller.principal.require(Permission::Manage, None)?;
+        }
         let submission = project_files::read(&self.kernel, root).await?;
         self.create(caller, &submission.project.project.name).await
     }
