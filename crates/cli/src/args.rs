@@ -217,6 +217,10 @@ pub(crate) struct Up {
     /// Additional host names that requests may use.
     #[arg(long = "allow-host", env = "PERENNIAL_ALLOW_HOST", value_delimiter = ',')]
     pub allow_host: Vec<String>,
+    /// Runs steps that declare `isolation = "none"`, and steps on a kernel without Landlock: they can read everything that
+    /// the server can, its data and credentials too.
+    #[arg(long, env = "PERENNIAL_ALLOW_UNISOLATED_STEPS")]
+    pub allow_unisolated_steps: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

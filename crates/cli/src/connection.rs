@@ -54,6 +54,8 @@ impl Connection {
             database: std::env::var("PERENNIAL_DATABASE").ok(),
             artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
             may_step_clock: true,
+            // The steps are those of the person who started this command.
+            may_run_unisolated: true,
         };
         Ok(match start_or_connect(&paths, &loopback(), Lifetime::Command).await? {
             ServerHandle::Started(server) => {

@@ -47,6 +47,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
         database: None,
         artifacts: None,
         may_step_clock: true,
+        may_run_unisolated: true,
     };
     let Some(server) = EmbeddedServer::start(&paths, loopback(), Lifetime::Command).await? else {
         let message = format!("{} is in use by another process", folder.display());
@@ -65,8 +66,16 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
     if options.keep_serving {
         say!("the server keeps running; Ctrl-C stops it:");
         let (host, data) = (Ipv4Addr::LOCALHOST.into(), Some(story.root.join(".perennial")));
-        let options =
-            Up { host, port: 0, data, database: None, artifacts: None, auth: Switch::On, allow_host: Vec::new() };
+        let options = Up {
+            host,
+            port: 0,
+            data,
+            database: None,
+            artifacts: None,
+            auth: Switch::On,
+            allow_host: Vec::new(),
+            allow_unisolated_steps: false,
+        };
         return up(&story.root, &options).await;
     }
     say!("next: `perennial -C {} up` prints a link to the console", folder.display());

@@ -15,6 +15,7 @@ mod demo;
 mod embedded_server;
 mod examples;
 mod follow;
+mod foreign;
 mod output;
 
 use std::process::ExitCode;
@@ -25,9 +26,8 @@ use crate::output::note;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let first = std::env::args_os().nth(1);
-    if first.is_some_and(|first| first == perennial_runners::LAUNCH_ARGUMENT) {
-        return ExitCode::from(perennial_runners::launch_main() as u8);
+    if let Some(status) = foreign::run() {
+        return ExitCode::from(status as u8);
     }
     // The TLS provider of all clients in this process; it must be installed before the first TLS connection.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -65,6 +65,9 @@ pub struct Services {
     pub version: &'static str,
     /// Whether project clocks may be stepped; a team server refuses it.
     pub may_step_clock: bool,
+    /// Whether a step may run without isolation, because its project file says so or the kernel cannot isolate. The
+    /// administrator decides it, with the start of the server.
+    pub may_run_unisolated: bool,
 }
 
 /// The services, and what every slice shares in memory.

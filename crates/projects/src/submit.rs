@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use perennial_config::{Isolation, StepKind};
 use perennial_core::entity::ProjectFile;
 use perennial_core::id::ProjectId;
 use perennial_core::ledger::Chain;
 use perennial_core::permission::Permission;
+use perennial_core::port::runner::isolation_required;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{Caller, LedgerEvent, OrderedGuard, Recorder};
 use perennial_store::{Tx, projects as table};
@@ -32,6 +34,7 @@ pub(crate) async fn apply(
     let approves = approver.is_some() && replaced.as_ref().is_some_and(|file| file.approver.is_none());
     let replaced = replaced.map(|file| file.digest);
     authorize(caller, project, before.as_ref(), &submission)?;
+    require_isolation(caller, &submission)?;
     let is_same = before.as_ref().is_some_and(|before| before.digest == submission.digest);
     let folder = before.as_ref().and_then(|before| before.folder);
     // The person at the server's own machine has its credentials anyway.
@@ -103,6 +106,20 @@ fn content_event(project: ProjectId, digest: &str, verb: &'static str, payload: 
 
 fn changed_meanwhile() -> Error {
     Error::new(ErrorCode::WrongState, "another server submitted a project file meanwhile").with_hint("submit again")
+}
+
+/// Refuses a step without isolation, unless the administrator of the server allows it.
+fn require_isolation(caller: &Caller, submission: &Submission) -> Result<()> {
+    if caller.kernel.services.may_run_unisolated {
+        return Ok(());
+    }
+    for (name, step) in &submission.project.steps {
+        match &step.kind {
+            StepKind::Run(run) if run.isolation == Isolation::None => return Err(isolation_required(name)),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a submission that the caller may not make. A change of what is released, and when, needs the permission

@@ -23,6 +23,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         [perennial_runners::LAUNCH_ARGUMENT] => {
             return Ok(ExitCode::from(perennial_runners::launch_main() as u8));
         }
+        [perennial_worker::PROGRAM_ARGUMENT] => return Ok(ExitCode::from(perennial_worker::program_main() as u8)),
         ["exit", code] => return Ok(ExitCode::from(code.parse::<u8>()?)),
         ["abort"] => std::process::abort(),
         ["sleep"] => thread::sleep(ENDLESS),

@@ -3,46 +3,62 @@
 mod cache;
 mod python;
 mod requirements;
+mod seal;
 mod tool;
+mod wheels;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use perennial_core::port::runner::{Environment, EnvironmentSpec};
+use perennial_worker::Requirement;
 
 use crate::error::{Error, Result};
 use crate::program;
 use cache::Cache;
 use python::Python;
 use requirements::Installer;
+use tool::Launcher;
 
 /// Resolves and installs environments, each once. A cached environment needs no network.
 pub(crate) struct Environments {
     cache: Arc<Cache>,
+    launcher: PathBuf,
+    requirement: Requirement,
 }
 
 impl Environments {
-    /// Caches locks and environments below `folder`; uses the programs on `path`.
-    pub(crate) fn new(folder: &Path, path: &str) -> Self {
-        Self { cache: Arc::new(Cache::new(folder, path)) }
+    /// Caches locks and environments below `folder`; uses the programs on `path`, each under a launcher.
+    pub(crate) fn new(folder: &Path, path: &str, launcher: &Path) -> Self {
+        let requirement = Requirement::Isolated;
+        Self { cache: Arc::new(Cache::new(folder, path)), launcher: launcher.to_owned(), requirement }
+    }
+
+    /// Sets what happens on a kernel that cannot isolate.
+    pub(crate) fn require(&mut self, requirement: Requirement) {
+        self.requirement = requirement;
+    }
+
+    fn launcher(&self) -> Launcher {
+        Launcher { binary: self.launcher.clone(), requirement: self.requirement }
     }
 
     pub(crate) async fn resolve(&self, spec: &EnvironmentSpec, program: &str) -> Result<Environment> {
-        let cache = self.cache.clone();
+        let (cache, launcher) = (self.cache.clone(), self.launcher());
         let (spec, program) = (spec.clone(), program.to_owned());
         blocking(move || match spec {
             EnvironmentSpec::System => system(&cache, &program),
-            EnvironmentSpec::Uv { requirements } => resolve_python(&cache, &requirements),
+            EnvironmentSpec::Uv { requirements } => resolve_python(&cache, &launcher, &requirements),
         })
         .await
     }
 
     pub(crate) async fn prepare(&self, spec: &EnvironmentSpec, environment: &Environment) -> Result<Environment> {
-        let cache = self.cache.clone();
+        let (cache, launcher) = (self.cache.clone(), self.launcher());
         let (spec, environment) = (spec.clone(), environment.clone());
         blocking(move || {
             if let (EnvironmentSpec::Uv { .. }, Some(lock)) = (&spec, &environment.lock) {
-                install_python(&cache, &environment.digest, lock)?;
+                install_python(&cache, &launcher, &environment.digest, lock)?;
             }
             Ok(environment)
         })
@@ -84,9 +100,10 @@ fn system(cache: &Cache, program: &str) -> Result<Environment> {
     })
 }
 
-fn resolve_python(cache: &Cache, requirements: &str) -> Result<Environment> {
+fn resolve_python(cache: &Cache, launcher: &Launcher, requirements: &str) -> Result<Environment> {
     let python = Python::find(cache)?;
-    let lock = cache.lock(&python, requirements, || Installer::find(&python, cache)?.resolve(requirements))?;
+    let lock =
+        cache.lock(&python, requirements, || Installer::find(&python, cache, launcher)?.resolve(requirements))?;
     let digest = python.digest_with(&lock);
     let folder = cache.environment(&digest);
     let mut readable = vec![folder.clone()];
@@ -94,9 +111,9 @@ fn resolve_python(cache: &Cache, requirements: &str) -> Result<Environment> {
     Ok(Environment { digest, lock: Some(lock), path: vec![folder.join("bin")], readable, reproducible: true })
 }
 
-fn install_python(cache: &Cache, digest: &str, lock: &str) -> Result<PathBuf> {
+fn install_python(cache: &Cache, launcher: &Launcher, digest: &str, lock: &str) -> Result<PathBuf> {
     cache.build(digest, |folder| {
         let python = Python::find(cache)?;
-        Installer::find(&python, cache)?.install(lock, folder)
+        Installer::find(&python, cache, launcher)?.install(lock, folder)
     })
 }

@@ -23,6 +23,9 @@ pub(crate) enum Error {
         /// The folders that were searched.
         searched: String,
     },
+    /// The kernel cannot isolate a step.
+    #[error("the kernel has no Landlock, so steps cannot be isolated from the files of the server")]
+    NotIsolated,
     /// The step's folder does not exist.
     #[error("the step's folder `{0}` does not exist")]
     NoFolder(PathBuf),
@@ -88,6 +91,11 @@ impl From<Error> for perennial_core::Error {
             Error::NoProgram { .. } => (
                 ErrorCode::StepFailed,
                 "install the program, correct `run`, or name the environment that has it with `env`",
+            ),
+            Error::NotIsolated => (
+                ErrorCode::NotReady,
+                "use a kernel with Landlock (Linux 5.13 or later), or start the server with \
+                 `perennial up --allow-unisolated-steps` if the people who write steps may read all that it can",
             ),
             Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => (ErrorCode::Internal, ""),
             Error::NoJob(_) => (ErrorCode::NotFound, ""),

@@ -4,40 +4,35 @@
 //! [`LaunchReport`]s, one line of JSON each. It ends the step early when more input comes, because the server cancels
 //! the step, or when its standard input closes, because the server died.
 
-pub(crate) mod isolation;
 mod output;
-pub(crate) mod process_tree;
 mod supervise;
 
-use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use perennial_core::port::runner::{JobEnd, Limits};
+use perennial_worker::Program;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::records;
 
 /// The first argument that starts the binary as launcher: `perennial __launch`.
 pub const LAUNCH_ARGUMENT: &str = "__launch";
 
-/// The command to launch, with its isolation and limits.
+/// Size limit of the launcher's reports, bytes.
+pub(crate) const REPORTS_MAX_BYTES: u64 = 64 * 1024;
+
+/// The command to launch, with its sandbox and limits.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LaunchSpec {
-    /// The program's file.
-    pub(crate) program: PathBuf,
-    /// Program name and arguments as the step declares them.
-    pub(crate) argv: Vec<String>,
-    /// Working directory, readable and writable.
-    pub(crate) folder: PathBuf,
-    /// The whole environment.
-    pub(crate) env: BTreeMap<String, String>,
-    /// Further paths the step may read.
-    pub(crate) readable: Vec<PathBuf>,
+    /// The command.
+    pub(crate) program: Program,
     /// A folder for temporary files: created before the step, removed after it.
     pub(crate) temporary: PathBuf,
-    /// Limits.
+    /// Limits of the whole process tree.
     pub(crate) limits: Limits,
     /// Time between SIGTERM and SIGKILL.
     pub(crate) grace: Duration,
@@ -57,6 +52,33 @@ pub(crate) enum LaunchReport {
     Started,
     /// The job has ended: the last report.
     Ended(JobEnd),
+}
+
+/// Runs a command under the launcher `binary` to its end. Blocks. The launcher ends the command when this process dies.
+pub(crate) fn run_blocking(binary: &Path, spec: &LaunchSpec) -> Result<JobEnd> {
+    let failed = |error: io::Error| Error::Launcher(error.to_string());
+    let mut launcher = Command::new(binary)
+        .arg(LAUNCH_ARGUMENT)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Error::io(binary))?;
+    let (input, output) = (launcher.stdin.take(), launcher.stdout.take());
+    let end = input.zip(output).map(|(mut input, output)| -> io::Result<Option<JobEnd>> {
+        let mut line = serde_json::to_vec(spec)?;
+        line.push(b'\n');
+        input.write_all(&line)?;
+        for line in BufReader::new(output.take(REPORTS_MAX_BYTES)).lines() {
+            if let LaunchReport::Ended(end) = serde_json::from_str(&line?)? {
+                return Ok(Some(end));
+            }
+        }
+        Ok(None)
+    });
+    let status = launcher.wait().map_err(failed)?;
+    end.transpose().map_err(failed)?.flatten().ok_or_else(|| Error::Launcher(status.to_string()))
 }
 
 /// Runs the launcher; returns the process's exit status.

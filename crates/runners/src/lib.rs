@@ -1,8 +1,8 @@
 //! Execution of a step's command.
 //!
 //! [`LocalRunner`] runs the command as a child process on this machine. The server starts a launcher for each
-//! step: the same binary, entered at [`launch_main`]. The launcher starts the step isolated, enforces its
-//! limits, writes its log, and kills every process the step left running, even when the server was killed.
+//! step: the same binary, entered at [`launch_main`]. The launcher starts the step in a sandbox of `perennial-worker`,
+//! enforces its limits, writes its log, and kills every process the step left running, even when the server was killed.
 
 mod environment;
 mod error;

@@ -13,12 +13,13 @@ use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner::{
     Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobSpec, JobWatch, PathAccess, Runner,
 };
+use perennial_worker::{Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates};
 use tokio::process::Child;
 use tokio::task::JoinSet;
 
 use crate::environment::Environments;
 use crate::error::{Error, Result};
-use crate::launch::{LAUNCH_ARGUMENT, LaunchSpec, isolation};
+use crate::launch::{LAUNCH_ARGUMENT, LaunchSpec};
 use crate::program::{self, DEFAULT_PATH};
 use crate::records::{JobRecord, Records, TOKEN_VARIABLE};
 use job::LocalJob;
@@ -51,6 +52,7 @@ pub struct LocalRunner {
     temporary: PathBuf,
     grace: Duration,
     log_max_bytes: u64,
+    requirement: Requirement,
     environments: Environments,
     records: Records,
     jobs: Mutex<HashMap<RunnerJobId, Arc<LocalJob>>>,
@@ -66,7 +68,8 @@ impl LocalRunner {
             temporary: std::env::temp_dir(),
             grace: GRACE,
             log_max_bytes: LOG_MAX_BYTES,
-            environments: Environments::new(paths.cache, paths.programs),
+            requirement: Requirement::Isolated,
+            environments: Environments::new(paths.cache, paths.programs, paths.launcher),
             records: Records::new(paths.jobs),
             jobs: Mutex::default(),
             supervisors: Mutex::default(),
@@ -87,6 +90,14 @@ impl LocalRunner {
         self
     }
 
+    /// Whether jobs run on a kernel that cannot isolate them; otherwise they are refused there.
+    #[must_use]
+    pub fn may_run_unisolated(mut self, may: bool) -> Self {
+        self.requirement = if may { Requirement::Possible } else { Requirement::Isolated };
+        self.environments.require(self.requirement);
+        self
+    }
+
     fn launch_spec(&self, job: JobSpec) -> Result<LaunchSpec> {
         let Some(name) = job.argv.first() else {
             return Err(Error::NoCommand);
@@ -102,12 +113,15 @@ impl LocalRunner {
             env.entry(name.to_owned()).or_insert_with(|| temporary.to_string_lossy().into_owned());
         }
         env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
+        if self.requirement == Requirement::Isolated && !kernel_isolates() {
+            return Err(Error::NotIsolated);
+        }
+        let mut sandbox = self.sandbox(&job, &folder);
+        sandbox.readable.push(program.clone());
+        sandbox.writable.push(temporary.clone());
+        let environment = env.into_iter().collect();
         Ok(LaunchSpec {
-            program,
-            readable: readable(&job),
-            argv: job.argv,
-            folder,
-            env: env.into_iter().collect(),
+            program: Program { file: program, argv: job.argv, folder, environment, sandbox },
             temporary,
             limits: job.limits,
             grace: self.grace,
@@ -115,6 +129,21 @@ impl LocalRunner {
             log_max_bytes: self.log_max_bytes,
             end: self.records.end_path(job.id),
         })
+    }
+
+    /// What the job may access and use. Its memory is limited as that of a process tree, by the launcher.
+    fn sandbox(&self, job: &JobSpec, folder: &Path) -> Sandbox {
+        Sandbox {
+            readable: match job.isolation {
+                JobIsolation::Full => job.environment.readable.clone(),
+                JobIsolation::ReadAll => vec![PathBuf::from("/")],
+            },
+            writable: vec![folder.to_owned()],
+            network: Network::Full,
+            processes: Processes::Allowed,
+            limits: Limits { processors: job.limits.cpus, ..Limits::default() },
+            requirement: self.requirement,
+        }
     }
 
     /// Starts the launcher of a new job and records its process.
@@ -168,14 +197,6 @@ impl LocalRunner {
 fn search_path(environment: &[PathBuf]) -> String {
     let folders: Vec<String> = environment.iter().map(|folder| folder.display().to_string()).collect();
     folders.iter().map(String::as_str).chain([DEFAULT_PATH]).collect::<Vec<_>>().join(":")
-}
-
-/// The paths that the job may read beside its folder and the system's.
-fn readable(job: &JobSpec) -> Vec<PathBuf> {
-    match job.isolation {
-        JobIsolation::Full => job.environment.readable.clone(),
-        JobIsolation::ReadAll => vec![PathBuf::from("/")],
-    }
 }
 
 #[async_trait]
@@ -258,6 +279,6 @@ impl Runner for LocalRunner {
     }
 
     fn access(&self, job: &JobSpec, path: &Path) -> PathAccess {
-        isolation::access(&[&job.folder], &readable(job), path)
+        self.sandbox(job, &job.folder).access(path)
     }
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner::JobEnd;
+use perennial_worker::process_tree;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::launch::process_tree;
 
 /// The environment variable of a launcher that has the token of its job.
 pub(crate) const TOKEN_VARIABLE: &str = "PERENNIAL_JOB_TOKEN";

@@ -81,6 +81,7 @@ async fn idle(root: &Path) -> Result<f64> {
         database: None,
         artifacts: None,
         may_step_clock: false,
+        may_run_unisolated: false,
     };
     let options = ServeOptions { address: ([127, 0, 0, 1], 0).into(), auth: true, hosts: Vec::new() };
     let mut server = Server::start(&paths, options).await?;

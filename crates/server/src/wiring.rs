@@ -35,6 +35,8 @@ pub struct ServerPaths {
     pub artifacts: Option<String>,
     /// Whether project clocks may be stepped.
     pub may_step_clock: bool,
+    /// Whether steps may run without isolation.
+    pub may_run_unisolated: bool,
 }
 
 /// Connects to the store, whose tables may still be those of an earlier version, and opens the blobs, the data engine and
@@ -83,12 +85,15 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         store,
         blobs,
         data: Arc::new(engine),
-        runner: Arc::new(LocalRunner::new(LocalPaths {
-            launcher: &launcher,
-            jobs: &data.join("runner"),
-            cache: &cache_folder(data),
-            programs: &path,
-        })),
+        runner: Arc::new(
+            LocalRunner::new(LocalPaths {
+                launcher: &launcher,
+                jobs: &data.join("runner"),
+                cache: &cache_folder(data),
+                programs: &path,
+            })
+            .may_run_unisolated(paths.may_run_unisolated),
+        ),
         trainer: Arc::new(BuiltInTrainers),
         trainers: &TRAINERS,
         models: Arc::new(Runtime::new(perennial_serving::find_library())),
@@ -100,6 +105,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         work,
         version: env!("CARGO_PKG_VERSION"),
         may_step_clock: paths.may_step_clock,
+        may_run_unisolated: paths.may_run_unisolated,
     }))
 }
 

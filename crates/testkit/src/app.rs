@@ -85,7 +85,12 @@ pub struct TestApp {
 impl TestApp {
     /// An application without a project.
     pub async fn start() -> Result<Self> {
-        Self::over(tempfile::tempdir()?, None).await
+        Self::over(tempfile::tempdir()?, None, true).await
+    }
+
+    /// An application whose administrator does not allow steps without isolation.
+    pub async fn that_isolates() -> Result<Self> {
+        Self::over(tempfile::tempdir()?, None, false).await
     }
 
     /// The next server over the same folder, with new fakes. Background work of this one ends where it is.
@@ -94,22 +99,22 @@ impl TestApp {
         app.kernel.work.stop(Duration::ZERO).await;
         app.kernel.store().close().await?;
         drop(app);
-        Self::over(folder, None).await
+        Self::over(folder, None, true).await
     }
 
     /// An application over a copy of a SQLite store, such as that of an earlier version.
     pub async fn over_store(metadata: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::copy(metadata, folder.path().join("metadata.sqlite"))?;
-        Self::over(folder, None).await
+        Self::over(folder, None, true).await
     }
 
     /// Another server over the same store, blobs and data engine, which has just started.
     pub async fn beside(other: &Self) -> Result<Self> {
-        Self::over(tempfile::tempdir()?, Some(other)).await
+        Self::over(tempfile::tempdir()?, Some(other), true).await
     }
 
-    async fn over(folder: TempDir, other: Option<&Self>) -> Result<Self> {
+    async fn over(folder: TempDir, other: Option<&Self>, may_run_unisolated: bool) -> Result<Self> {
         let at = |name: &str| folder.path().join(name);
         for name in ["root", "work"] {
             std::fs::create_dir_all(at(name))?;
@@ -142,6 +147,7 @@ impl TestApp {
             work: at("work"),
             version: "0.0.0-test",
             may_step_clock: true,
+            may_run_unisolated,
         });
         Ok(Self { app, clock, data, trainer, folder })
     }

@@ -86,7 +86,9 @@ async fn isolation() -> Finding {
         Ok(_) => (
             "missing",
             "the kernel has no Landlock".to_owned(),
-            "steps run without isolation; their records contain `isolation = none`".to_owned(),
+            "commands run steps without isolation, and their records contain `isolation = none`; `perennial up` refuses \
+             steps unless it is started with `--allow-unisolated-steps`"
+                .to_owned(),
         ),
         Err(error) => ("wrong", format!("{error:#}"), "steps cannot be started on this machine".to_owned()),
     };
@@ -100,7 +102,8 @@ async fn isolated() -> Result<String> {
     std::fs::create_dir(&folder)?;
     let launcher = std::env::current_exe()?;
     let (jobs, cache) = (place.path().join("jobs"), place.path().join("cache"));
-    let local = LocalRunner::new(LocalPaths { launcher: &launcher, jobs: &jobs, cache: &cache, programs: "" });
+    let paths = LocalPaths { launcher: &launcher, jobs: &jobs, cache: &cache, programs: "" };
+    let local = LocalRunner::new(paths).may_run_unisolated(true);
     let (path, readable) = (Vec::new(), Vec::new());
     let job = runner::JobSpec {
         id: RunnerJobId::generate(),

@@ -59,6 +59,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
         database: options.database.clone(),
         artifacts: options.artifacts.clone(),
         may_step_clock: options.host.is_loopback(),
+        may_run_unisolated: options.allow_unisolated_steps,
         root,
     };
     let serve_options = ServeOptions {

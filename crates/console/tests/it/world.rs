@@ -87,6 +87,7 @@ impl World {
             work: folder.path().join("work"),
             version: "0.0.0",
             may_step_clock: true,
+            may_run_unisolated: true,
         };
         Self { app: Slices::new(services), folder }
     }

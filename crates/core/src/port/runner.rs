@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::blob::BlobDigest;
 use crate::error::{Error, ErrorCode, Result};
 use crate::id::RunnerJobId;
+use crate::name::StepName;
 use crate::path::RelativePath;
 
 /// Limits of a job.
@@ -97,6 +98,15 @@ pub enum JobIsolation {
     Full,
     /// It may read every file of the machine.
     ReadAll,
+}
+
+/// The refusal of a step that declares `isolation = "none"`, on a server whose administrator does not allow it.
+pub fn isolation_required(step: &StepName) -> Error {
+    let message = format!("step `{step}` declares `isolation = \"none\"`, which this server does not allow");
+    Error::new(ErrorCode::PermissionDenied, message).with_hint(
+        "remove `isolation` from the step, or let the administrator start the server with \
+         `perennial up --allow-unisolated-steps`",
+    )
 }
 
 /// The access that an isolated job has to a path.

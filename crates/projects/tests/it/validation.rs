@@ -128,3 +128,18 @@ async fn a_text_is_checked_with_the_files_that_the_client_describes() {
     assert_eq!(checked.declared_text("sql/prepared.sql").unwrap(), "SELECT 1");
     assert_eq!(refused(test.app.projects.get_by_name(&"flights".parse().unwrap()).await).code(), ErrorCode::NotFound);
 }
+
+#[tokio::test]
+async fn a_step_without_isolation_needs_the_administrators_consent() {
+    let step = "[steps.copy]\nrun = \"cat\"\nenv = \"system\"\nisolation = \"none\"\n";
+    let text = format!("{PROJECT_FILE}\n{step}");
+    let strict = TestApp::that_isolates().await.unwrap();
+    let error = refused(submit_as(&strict, &strict.system(), &text).await);
+    assert_eq!(error.code(), ErrorCode::PermissionDenied);
+    assert!(error.message().contains("step `copy`"), "{error}");
+    assert!(error.hint().unwrap().contains("--allow-unisolated-steps"), "{error:?}");
+    submit_as(&strict, &strict.system(), &text.replace("\"none\"", "\"full\"")).await.unwrap();
+
+    let permitted = TestApp::start().await.unwrap();
+    submit_as(&permitted, &permitted.system(), &text).await.unwrap();
+}

@@ -1,17 +1,15 @@
 //! The cache of locks and environments on disk.
 //!
 //! `locks/<key>.txt` are locks, `pythons/<key>.json` descriptions of interpreters, `envs/<digest>` environments. An
-//! environment is complete when its marker file exists.
+//! environment is complete when its seal `envs/<digest>.seal` exists.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::environment::python::Python;
+use crate::environment::seal;
 use crate::error::{Error, Result};
-
-/// The file that marks an environment as complete.
-const MARKER: &str = ".perennial-complete";
 
 /// The cache's folder, and the folders of the programs that fill it.
 pub(crate) struct Cache {
@@ -62,29 +60,28 @@ impl Cache {
         get_or_create(&self.folder.join("pythons").join(format!("{key}.json")), query)
     }
 
-    /// The folder of the environment with this digest, created by `create` unless it is complete. Processes that
-    /// need it at the same time wait for each other. An environment left incomplete by a crash is created again.
+    /// The folder of the environment with this digest, created by `create` unless it is complete and unchanged.
+    /// Processes that need it at the same time wait for each other. An environment left incomplete by a crash, or changed
+    /// since it was created, is created again.
     pub(crate) fn build(&self, digest: &str, create: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let folder = self.environment(digest);
-        let marker = folder.join(MARKER);
-        if marker.exists() {
+        let parent = self.folder.join("envs");
+        let seal = parent.join(format!("{digest}.seal"));
+        if seal::is_intact(&folder, &seal)? {
             return Ok(folder);
         }
-        let parent = self.folder.join("envs");
         fs::create_dir_all(&parent).map_err(Error::io(&parent))?;
         let path = parent.join(format!("{digest}.lock"));
         let guard = File::create(&path).map_err(Error::io(&path))?;
         guard.lock().map_err(Error::io(&path))?;
-        if marker.exists() {
+        if seal::is_intact(&folder, &seal)? {
             return Ok(folder);
         }
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
-        }
+        seal::remove(&folder, &seal)?;
         fs::create_dir(&folder).map_err(Error::io(&folder))?;
         // Created in its final folder, because scripts in it contain their interpreter's full path.
         create(&folder)?;
-        write(&marker, digest)?;
+        write(&seal, &seal::seal(&folder)?)?;
         Ok(folder)
     }
 }

@@ -1,7 +1,6 @@
 //! Python packages: resolves requirements to a lock, and installs a lock.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,23 +8,25 @@ use serde::Deserialize;
 
 use super::cache::Cache;
 use super::python::Python;
-use super::tool::{self, Sandbox};
+use super::tool::{self, Launcher, Tool, Workspace};
+use super::wheels;
 use crate::error::{Error, Result};
 use crate::program;
 
-/// Resolves requirements and installs locks.
+/// Resolves requirements and installs locks, with packages that need no build.
 pub(crate) struct Installer<'a> {
     python: &'a Python,
-    tool: Tool,
-    sandbox: Sandbox,
+    kind: Kind,
+    launcher: &'a Launcher,
+    /// Paths that the tool reads.
+    readable: Vec<PathBuf>,
     /// The folder of downloads.
     downloads: PathBuf,
-    /// The folder of temporary files, in which wheels are built.
-    temporary: TempFolder,
+    workspace: Workspace,
 }
 
 /// The tool that resolves and installs.
-enum Tool {
+enum Kind {
     /// `uv`, by the command that starts it: a program on PATH, or a module of the interpreter.
     Uv(Vec<String>),
     /// `pip` and `venv` of the interpreter.
@@ -34,103 +35,97 @@ enum Tool {
 
 impl<'a> Installer<'a> {
     /// Uses `uv` on the cache's path or in `python` if there is one, else `pip`.
-    pub(crate) fn find(python: &'a Python, cache: &Cache) -> Result<Self> {
+    pub(crate) fn find(python: &'a Python, cache: &Cache, launcher: &'a Launcher) -> Result<Self> {
         let mut readable = python.folders();
-        let tool = if let Ok(uv) = program::find("uv", cache.path(), Path::new("/")) {
+        let kind = if let Ok(uv) = program::find("uv", cache.path(), Path::new("/")) {
             readable.extend(program::installation(&uv));
-            Tool::Uv(vec![uv.to_string_lossy().into_owned()])
+            Kind::Uv(vec![uv.to_string_lossy().into_owned()])
         } else {
             let words: Vec<String> = [&python.executable.to_string_lossy(), "-m", "uv"].map(str::to_owned).into();
-            let version = tool::query(command(&words).arg("--version"));
-            if matches!(version, Ok(Ok(_))) { Tool::Uv(words) } else { Tool::Pip }
+            let version = tool::query(Command::new(&python.executable).args(["-m", "uv", "--version"]));
+            if matches!(version, Ok(Ok(_))) { Kind::Uv(words) } else { Kind::Pip }
         };
-        let (downloads, temporary) = (cache.downloads()?, TempFolder::new(cache)?);
-        let sandbox = Sandbox { writable: vec![downloads.clone(), temporary.0.clone()], readable };
-        Ok(Self { python, tool, sandbox, downloads, temporary })
+        let (downloads, workspace) = (cache.downloads()?, Workspace::new(cache)?);
+        Ok(Self { python, kind, launcher, readable, downloads, workspace })
     }
 
     /// The lock of `requirements`: every package with its version and hashes.
     pub(crate) fn resolve(&self, requirements: &str) -> Result<String> {
-        let mut resolve = match &self.tool {
-            Tool::Uv(words) => {
-                let mut resolve = command(words);
-                resolve.args(["pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--generate-hashes"]);
-                resolve.arg("--python").arg(&self.python.executable);
-                resolve
+        let parsed = wheels::parse(requirements).map_err(Error::Resolve)?;
+        let declared = self.workspace.write("requirements.txt", &parsed)?.display().to_string();
+        let result = self.workspace.file("result").display().to_string();
+        let argv = match &self.kind {
+            Kind::Uv(words) => {
+                let options =
+                    "pip compile --quiet --no-header --no-annotate --generate-hashes --no-build --output-file";
+                let compile = [words.clone(), words_of(options), vec![result, "--python".to_owned()]];
+                [compile.concat(), vec![self.interpreter(), declared]].concat()
             }
-            Tool::Pip => {
-                let mut resolve = Command::new(&self.python.executable);
-                resolve.args(["-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"]);
-                resolve.args(["--disable-pip-version-check", "--no-input", "--report", "-", "-r", "/dev/stdin"]);
-                resolve
+            Kind::Pip => {
+                let options =
+                    "-m pip install --quiet --dry-run --ignore-installed --disable-pip-version-check --no-input";
+                let install = [vec![self.interpreter()], words_of(options), words_of("--only-binary :all: --report")];
+                [install.concat(), vec![result, "-r".to_owned(), declared]].concat()
             }
         };
-        let output = self.run(&self.sandbox, &mut resolve, requirements)?.map_err(Error::Resolve)?;
-        match self.tool {
-            Tool::Uv(_) => Ok(output),
-            Tool::Pip => lock_of_report(&output),
+        self.run(argv, None)?.map_err(Error::Resolve)?;
+        let output = self.workspace.read("result")?;
+        match self.kind {
+            Kind::Uv(_) => Ok(output),
+            Kind::Pip => lock_of_report(&output),
         }
     }
 
     /// Creates the environment of `lock` in `folder`, which exists and is empty.
     pub(crate) fn install(&self, lock: &str, folder: &Path) -> Result<()> {
-        let inside = folder.join("bin/python");
-        let (mut create, mut fill) = match &self.tool {
-            Tool::Uv(words) => {
-                let mut create = command(words);
-                create.args(["venv", "--quiet", "--no-project", "--allow-existing", "--python"]);
-                create.arg(&self.python.executable).arg(folder);
-                let mut fill = command(words);
-                fill.args(["pip", "sync", "-", "--quiet", "--python"]).arg(&inside);
-                (create, fill)
+        let parsed = wheels::parse(lock).map_err(Error::Install)?;
+        let locked = self.workspace.write("lock.txt", &parsed)?.display().to_string();
+        let (inside, target) = (folder.join("bin/python").display().to_string(), folder.display().to_string());
+        let (create, fill) = match &self.kind {
+            Kind::Uv(words) => {
+                let venv = words_of("venv --quiet --no-project --allow-existing --python");
+                let sync = words_of("pip sync --quiet --no-build --python");
+                (
+                    [words.clone(), venv, vec![self.interpreter(), target]].concat(),
+                    [words.clone(), sync, vec![inside, locked]].concat(),
+                )
             }
-            Tool::Pip => {
-                let mut create = Command::new(&self.python.executable);
-                create.args(["-I", "-m", "venv"]).arg(folder);
-                let mut fill = Command::new(&inside);
-                fill.args(["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]);
-                fill.args(["--no-input", "-r", "/dev/stdin"]);
-                (create, fill)
+            Kind::Pip => {
+                let options =
+                    "-m pip install --quiet --no-deps --disable-pip-version-check --no-input --only-binary :all: -r";
+                (
+                    [vec![self.interpreter()], words_of("-I -m venv"), vec![target]].concat(),
+                    [vec![inside], words_of(options), vec![locked]].concat(),
+                )
             }
         };
-        let mut sandbox = self.sandbox.clone();
-        sandbox.writable.push(folder.to_owned());
-        self.run(&sandbox, &mut create, "")?.map_err(Error::Install)?;
+        self.run(create, Some(folder))?.map_err(Error::Install)?;
         if lock.trim().is_empty() {
             return Ok(());
         }
-        self.run(&sandbox, &mut fill, lock)?.map_err(Error::Install)?;
-        Ok(())
+        self.run(fill, Some(folder))?.map_err(Error::Install)
     }
 
-    fn run(&self, sandbox: &Sandbox, command: &mut Command, input: &str) -> Result<Result<String, String>> {
+    /// Runs the tool, which may write the folder of downloads and `folder`.
+    fn run(&self, argv: Vec<String>, folder: Option<&Path>) -> Result<Result<(), String>> {
         let caches = [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")];
-        let caches = caches.map(|(name, folder)| (name, self.downloads.join(folder)));
-        sandbox.run(command.current_dir("/"), &[&caches[..], &[("TMPDIR", self.temporary.0.clone())]].concat(), input)
+        let tool = Tool {
+            launcher: self.launcher,
+            argv,
+            variables: caches.map(|(name, folder)| (name, self.downloads.join(folder))).into(),
+            writable: [Some(self.downloads.clone()), folder.map(Path::to_owned)].into_iter().flatten().collect(),
+            readable: self.readable.clone(),
+        };
+        tool.run(&self.workspace)
+    }
+
+    fn interpreter(&self) -> String {
+        self.python.executable.display().to_string()
     }
 }
 
-/// A folder that is removed with its installer.
-struct TempFolder(PathBuf);
-
-impl TempFolder {
-    fn new(cache: &Cache) -> Result<Self> {
-        let folder = cache.temporary();
-        fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for TempFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn command(words: &[String]) -> Command {
-    let mut command = Command::new(words.first().map_or("", String::as_str));
-    command.args(words.iter().skip(1));
-    command
+fn words_of(options: &str) -> Vec<String> {
+    options.split(' ').map(str::to_owned).collect()
 }
 
 /// The part of pip's installation report that a lock needs.

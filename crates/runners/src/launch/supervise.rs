@@ -3,22 +3,22 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use perennial_core::port::runner::{Exit, JobEnd, Outcome};
+use perennial_worker::process_tree;
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setrlimit,
-    setsid, wait,
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper, setsid, wait,
 };
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::output::Log;
-use super::{LaunchReport, LaunchSpec, isolation, process_tree, report};
+use super::{LaunchReport, LaunchSpec, report};
+
+/// This binary, also when the file at its path was replaced meanwhile.
+const THIS_BINARY: &str = "/proc/self/exe";
 
 /// Intervals between checks of memory and time: the first one, doubled up to the longest one.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(4);
@@ -51,7 +51,6 @@ pub(super) fn run(spec: &LaunchSpec) -> io::Result<JobEnd> {
     let _ = setsid();
     // Orphans of the step become children of this process, so that it can end them.
     set_child_subreaper(Some(getpid()))?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     DirBuilder::new().mode(0o700).create(&spec.temporary).map_err(|error| named(&spec.temporary, &error))?;
     let end = supervise(spec);
     let _ = fs::remove_dir_all(&spec.temporary);
@@ -84,51 +83,11 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("`{}`: {error}", path.display()))
 }
 
-/// Starts the command from an isolated thread: a child inherits the isolation of the thread that starts it, while
-/// the other threads of this process can still supervise and end the child.
+/// Starts the command in its sandbox; returns the isolation in force.
 fn start(spec: &LaunchSpec, output: &io::PipeWriter) -> io::Result<(Pid, String)> {
-    let started = thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                if let Some(cpus) = spec.limits.cpus {
-                    restrict_cpus(cpus)?;
-                }
-                let mut readable = spec.readable.clone();
-                readable.push(spec.program.clone());
-                let isolation =
-                    isolation::isolate(&[&spec.folder, &spec.temporary], &readable).map_err(io::Error::other)?;
-                // Fails unless this process has capabilities, which only root does.
-                let _ = isolation::drop_capabilities();
-                let child = Command::new(&spec.program)
-                    .arg0(spec.argv.first().map_or("", String::as_str))
-                    .args(spec.argv.iter().skip(1))
-                    .current_dir(&spec.folder)
-                    .env_clear()
-                    .envs(&spec.env)
-                    .stdin(Stdio::null())
-                    .stdout(output.try_clone()?)
-                    .stderr(output.try_clone()?)
-                    .process_group(0)
-                    .spawn()
-                    .map_err(|error| named(&spec.program, &error))?;
-                Ok((Pid::from_child(&child), isolation))
-            })
-            .join()
-    });
-    started.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the command panicked")))
-}
-
-/// Binds this thread to `cpus` processors; steps that run together get different ones if possible.
-fn restrict_cpus(cpus: f64) -> io::Result<()> {
-    let allowed = sched_getaffinity(None)?;
-    let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-    let count = (cpus.ceil().max(1.0) as usize).min(available.len());
-    let first = std::process::id() as usize;
-    let mut chosen = CpuSet::new();
-    for offset in 0..count {
-        chosen.set(available[(first + offset) % available.len()]);
-    }
-    Ok(sched_setaffinity(None, &chosen)?)
+    let (output, errors) = (output.try_clone()?.into(), output.try_clone()?.into());
+    let (child, isolation) = spec.program.spawn(Path::new(THIS_BINARY), output, errors)?;
+    Ok((Pid::from_child(&child), isolation.to_string()))
 }
 
 /// Sends an event for each process of the tree that ends, until none is left.

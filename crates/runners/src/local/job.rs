@@ -10,10 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::{Notify, watch};
 
 use crate::error::Error;
-use crate::launch::LaunchReport;
-
-/// Size limit of the launcher's reports, bytes.
-const REPORTS_MAX_BYTES: u64 = 64 * 1024;
+use crate::launch::{LaunchReport, REPORTS_MAX_BYTES};
 
 /// The state of a job.
 #[derive(Debug, Clone, Default)]

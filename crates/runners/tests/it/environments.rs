@@ -1,8 +1,10 @@
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use perennial_core::ErrorCode;
 use perennial_core::port::runner::{Environment, EnvironmentSpec, Exit, Runner, run_to_end};
 use perennial_runners::LocalRunner;
+use perennial_worker::kernel_isolates;
 
 use crate::{PROBE, TestStep};
 
@@ -28,7 +30,7 @@ fn only_python(step: &TestStep, target: &Path) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", target.display());
     std::fs::write(folder.join("python3"), script).unwrap();
-    std::fs::set_permissions(folder.join("python3"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(folder.join("python3"), PermissionsExt::from_mode(0o755)).unwrap();
     folder
 }
 
@@ -115,10 +117,15 @@ async fn resolve_install_and_run(step: &TestStep, programs: &Path) {
 
     // An environment left incomplete by a crash is installed again.
     let environment = ready.path[0].parent().unwrap();
-    std::fs::remove_file(environment.join(".perennial-complete")).unwrap();
-    std::fs::remove_file(environment.join("bin/python")).unwrap();
+    std::fs::remove_file(environment.with_extension("seal")).unwrap();
     first.prepare(&spec, &resolved).await.unwrap();
-    assert!(environment.join("bin/python").exists());
+    assert!(environment.with_extension("seal").exists());
+
+    // So is one that was changed.
+    std::fs::set_permissions(environment, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(environment.join("sitecustomize.py"), "import evil").unwrap();
+    first.prepare(&spec, &resolved).await.unwrap();
+    assert!(!environment.join("sitecustomize.py").exists());
 
     // Other requirements, another environment.
     let other = first.resolve(&uv("six==1.15.0\n"), "python").await.unwrap();
@@ -150,4 +157,94 @@ async fn requirements_without_a_solution_fail_with_the_resolvers_error() {
     assert!(error.message().starts_with("the requirements cannot be resolved: "), "{error}");
     assert!(error.message().contains("six"), "{error}");
     assert!(!error.message().contains('\n'));
+}
+
+/// A folder with the tests' Python and a `uv` that is this script.
+fn scripted_uv(step: &TestStep, script: &str) -> PathBuf {
+    let folder = only_python(step, &test_python());
+    std::fs::write(folder.join("uv"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(folder.join("uv"), PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// A script's part that finds the file to which the lock is written.
+const RESULT: &str = "while [ \"$1\" != --output-file ]; do shift; done; result=$2; ";
+
+#[tokio::test]
+async fn a_tool_has_only_passed_variables_and_its_own_folders() {
+    let step = TestStep::new();
+    std::fs::write(step.outside("secret"), "s").unwrap();
+    let (secret, new) = (step.outside("secret"), step.outside("cache/envs"));
+    let script = format!(
+        "{RESULT} env > $result; cat '{}' 2>> $result; mkdir '{}' 2>> $result; true",
+        secret.display(),
+        new.display()
+    );
+    let runner = runner(&step, &[&scripted_uv(&step, &script)]);
+    let lock = runner.resolve(&uv("six"), "python").await.unwrap().lock.unwrap();
+    let passed = ["PATH", "HOME", "LANG", "TMPDIR", "PWD", "OLDPWD", "_", "SHLVL"];
+    for name in lock.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name) {
+        let is_setting = ["PIP_", "UV_"].iter().any(|stem| name.starts_with(stem));
+        let upper = name.to_uppercase();
+        let is_network = ["_PROXY", "_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|end| upper.ends_with(end));
+        assert!(is_setting || is_network || passed.contains(&name), "{name}");
+    }
+    assert_eq!(lock.matches("Permission denied").count(), if kernel_isolates() { 2 } else { 0 }, "{lock}");
+}
+
+#[tokio::test]
+async fn the_output_of_a_tool_is_bounded() {
+    let step = TestStep::new();
+    let script = "head -c 300000000 /dev/zero | tr '\\0' x; echo; echo the end; exit 1";
+    let runner = runner(&step, &[&scripted_uv(&step, script)]);
+    let error = runner.resolve(&uv("six"), "python").await.unwrap_err();
+    assert!(error.message().len() < 2000, "{} bytes", error.message().len());
+    let script = format!("{RESULT} head -c 300000000 /dev/zero > $result");
+    let runner = self::runner(&step, &[&scripted_uv(&step, &script)]);
+    let error = runner.resolve(&uv("seven"), "python").await.unwrap_err();
+    assert!(error.chain().contains("larger than"), "{}", error.chain());
+}
+
+/// A source package whose build writes into the cache that all projects share.
+fn source_package(step: &TestStep) -> PathBuf {
+    let (folder, target) = (step.outside("package-1.0"), step.outside("cache/downloads/poison"));
+    std::fs::create_dir(&folder).unwrap();
+    let script = format!(
+        "open({:?}, 'w').write('x')\nimport setuptools\nsetuptools.setup(name='package', version='1.0')\n",
+        target.display().to_string()
+    );
+    std::fs::write(folder.join("setup.py"), script).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn a_package_of_one_project_changes_nothing_of_another() {
+    let step = TestStep::new();
+    let bare = step.outside("bare");
+    let made = std::process::Command::new(test_python()).args(["-I", "-m", "venv"]).arg(&bare).status().unwrap();
+    assert!(made.success());
+    let package = source_package(&step);
+    for python in [test_python(), bare.join("bin/python")] {
+        let runner = runner(&step, &[&only_python(&step, &python)]);
+        for requirement in [format!("package @ file://{}", package.display()), package.display().to_string()] {
+            let error = runner.resolve(&uv(&requirement), "python").await.unwrap_err();
+            assert!(error.message().contains("source package"), "{error}");
+        }
+        assert!(!step.outside("cache/downloads/poison").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_package_without_a_wheel_is_not_built() {
+    let step = TestStep::new();
+    // Its only files are source packages.
+    let without_wheel = "docopt==0.6.2";
+    let bare = step.outside("bare");
+    let made = std::process::Command::new(test_python()).args(["-I", "-m", "venv"]).arg(&bare).status().unwrap();
+    assert!(made.success());
+    for python in [test_python(), bare.join("bin/python")] {
+        let runner = runner(&step, &[&only_python(&step, &python)]);
+        let error = runner.resolve(&uv(without_wheel), "python").await.unwrap_err();
+        assert!(error.message().starts_with("the requirements cannot be resolved"), "{error}");
+    }
 }

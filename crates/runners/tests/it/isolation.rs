@@ -1,15 +1,9 @@
 use std::path::Path;
 
-use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use perennial_core::port::runner::{EnvValue, Exit, JobSpec, Outcome, PathAccess, Runner};
+use perennial_worker::kernel_isolates;
 
 use crate::TestStep;
-
-/// Whether this kernel supports isolation.
-fn kernel_isolates() -> bool {
-    let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    ruleset.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok()
-}
 
 /// Runs a step that attempts a forbidden access: denied if the kernel supports isolation, else recorded as `none`.
 async fn denied(step: &TestStep, job: JobSpec) {

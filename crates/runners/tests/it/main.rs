@@ -77,7 +77,8 @@ impl TestStep {
     /// A runner whose environments use the programs in the folders of `programs`.
     fn runner_with(&self, programs: &str) -> LocalRunner {
         let (launcher, jobs, cache) = (Path::new(PROBE), &self.outside("jobs"), &self.outside("cache"));
-        LocalRunner::new(LocalPaths { launcher, jobs, cache, programs }).grace(Duration::from_millis(200))
+        let runner = LocalRunner::new(LocalPaths { launcher, jobs, cache, programs }).may_run_unisolated(true);
+        runner.grace(Duration::from_millis(200))
     }
 
     /// Starts a server that runs a command; returns the job's id, too.

@@ -10,7 +10,7 @@ use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::id::RunnerJobId;
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::FrameRequest;
-use perennial_core::port::runner::{EnvValue, JobInput, JobIsolation, JobSpec, Limits};
+use perennial_core::port::runner::{EnvValue, JobInput, JobIsolation, JobSpec, Limits, isolation_required};
 use perennial_core::{Error, Result};
 use perennial_kernel::access::{self, NewToken};
 use serde_json::{Value, json};
@@ -30,6 +30,10 @@ impl Attempt<'_> {
     /// Fills the working folder with code and inputs, and describes the job.
     pub(super) async fn prepare(&self) -> Result<Prepared> {
         let kernel = &self.context.caller.kernel;
+        // A file that was submitted to a server that allowed it.
+        if self.run.isolation == Isolation::None && !kernel.services.may_run_unisolated {
+            return Err(isolation_required(self.step));
+        }
         let declared = environment::spec(self.context, self.run)?;
         let environment = environment::environment(self.context, self.run).await?;
         let environment = kernel.services.runner.prepare(&declared, &environment).await?;

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// A process of a tree.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
+pub struct Member {
     pid: Pid,
     /// Resident memory now, bytes.
     resident_bytes: u64,
@@ -16,7 +16,7 @@ pub(super) struct Member {
 }
 
 /// Every descendant of this process, without zombies.
-pub(super) fn members() -> Vec<Member> {
+pub fn members() -> Vec<Member> {
     members_below(std::process::id() as i32)
 }
 
@@ -70,24 +70,30 @@ fn all_by_parent() -> HashMap<i32, Vec<i32>> {
 
 /// Resident memory of the tree with shared pages counted in each process, and the highest peak of one process,
 /// bytes.
-pub(super) fn memory(members: &[Member]) -> (u64, u64) {
+pub fn memory(members: &[Member]) -> (u64, u64) {
     let now = members.iter().map(|member| member.resident_bytes).sum();
     let peak = members.iter().map(|member| member.peak_bytes).max().unwrap_or(0);
     (now, peak)
 }
 
 /// Memory of the tree with each shared page counted once, bytes; slower than [`memory`].
-pub(super) fn proportional_memory(members: &[Member]) -> u64 {
+pub fn proportional_memory(members: &[Member]) -> u64 {
     members.iter().map(|member| proportional(member.pid).unwrap_or(member.resident_bytes)).sum()
 }
 
+/// Resident memory of the process `pid` now, bytes; `None` when it has ended.
+pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    kilobytes(&status, "VmRSS:")
+}
+
 /// Sends `signal` to every descendant of this process.
-pub(super) fn signal(signal: Signal) {
+pub fn signal(signal: Signal) {
     send(&members(), signal);
 }
 
 /// Sends SIGKILL to every descendant of the process `root`.
-pub(crate) fn kill_below(root: Pid) {
+pub fn kill_below(root: Pid) {
     send(&members_below(root.as_raw_nonzero().get()), Signal::KILL);
 }
 

@@ -1,0 +1,56 @@
+//! Limits of resources that the kernel enforces on a process.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::{Processes, Sandbox};
+
+/// Address space beyond the limit of memory: the binary, its libraries, stacks, and memory reserved but not used.
+const ADDRESS_SPACE_BYTES: u64 = 8 << 30;
+
+pub(super) fn set(sandbox: &Sandbox) -> io::Result<()> {
+    // A core file would have the content of the process, which may be secret.
+    set_limit(Resource::Core, 0)?;
+    let limits = &sandbox.limits;
+    if let Some(bytes) = limits.memory_bytes {
+        set_limit(Resource::Data, bytes)?;
+        set_limit(Resource::As, bytes.saturating_add(ADDRESS_SPACE_BYTES))?;
+    }
+    if let Some(time) = limits.processor_time {
+        // The first limit sends SIGXCPU, which distinguishes the limit from other ends; the second one kills.
+        let seconds = time.as_secs().max(1);
+        setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds + 1) })?;
+    }
+    if let Some(files) = limits.open_files {
+        set_limit(Resource::Nofile, files)?;
+    }
+    if sandbox.writable.is_empty() && sandbox.processes == Processes::None {
+        // Files in memory count as memory of no process, so there are none.
+        set_limit(Resource::Fsize, 0)?;
+    }
+    if let Some(processors) = limits.processors {
+        set_processors(processors)?;
+    }
+    Ok(())
+}
+
+/// Lowers a limit; one that is lower already stays.
+fn set_limit(resource: Resource, value: u64) -> io::Result<()> {
+    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+}
+
+/// Binds this process to `count` processors; processes that run together get different ones if possible.
+fn set_processors(count: f64) -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let available: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor)).collect();
+    let count = (count.ceil().max(1.0) as usize).min(available.len());
+    let first = std::process::id() as usize;
+    let mut chosen = CpuSet::new();
+    for offset in 0..count {
+        chosen.set(available[(first + offset) % available.len()]);
+    }
+    Ok(sched_setaffinity(None, &chosen)?)
+}

@@ -1,0 +1,84 @@
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Stdio;
+
+use perennial_worker::{Isolation, Network, Processes, Program, Sandbox};
+use tempfile::TempDir;
+
+use crate::PROBE;
+
+fn sandbox(folder: &Path) -> Sandbox {
+    Sandbox {
+        readable: vec![PROBE.into()],
+        writable: vec![folder.to_owned()],
+        network: Network::Full,
+        processes: Processes::Allowed,
+        ..Sandbox::worker()
+    }
+}
+
+/// Runs a program to its end: its output and whether it succeeded.
+fn run(sandbox: Sandbox, file: &str, words: &[&str]) -> (String, bool, Isolation) {
+    let argv = [file].iter().chain(words).map(|&word| word.to_owned()).collect();
+    let environment = BTreeMap::from([("GIVEN".to_owned(), "1".to_owned())]);
+    let program = Program { file: file.into(), argv, folder: "/".into(), environment, sandbox };
+    let (mut child, isolation) = program.spawn(Path::new(PROBE), Stdio::piped(), Stdio::null()).unwrap();
+    let mut output = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    (output.trim_end().to_owned(), child.wait().unwrap().success(), isolation)
+}
+
+#[test]
+fn a_program_has_its_environment_and_nothing_else() {
+    let temp = TempDir::new().unwrap();
+    let (output, is_success, _) = run(sandbox(temp.path()), PROBE, &["do", "variables"]);
+    assert_eq!((output.as_str(), is_success), ("GIVEN=1", true));
+    let (output, _, _) = run(sandbox(temp.path()), PROBE, &["do", "list", "/proc/self/fd"]);
+    assert_eq!(output, "0 1 2 3", "standard input, output and error, and the list itself");
+}
+
+#[test]
+fn a_program_starts_others_in_the_same_sandbox() {
+    let temp = TempDir::new().unwrap();
+    let path = temp.path().join("file").display().to_string();
+    let script = format!("echo x > '{path}' && cat '{path}' && cat /etc/shadow");
+    let (output, is_success, _) = run(sandbox(temp.path()), "/bin/sh", &["-c", &script]);
+    assert_eq!((output.as_str(), is_success), ("x", false));
+}
+
+#[test]
+fn a_program_has_shared_memory_of_its_own() {
+    let temp = TempDir::new().unwrap();
+    let name = format!("/dev/shm/perennial-worker-test-{}", std::process::id());
+    let (output, is_success, isolation) = run(sandbox(temp.path()), PROBE, &["do", "write", &name]);
+    assert_eq!((output.as_str(), is_success), ("written", true));
+    assert_eq!(std::fs::remove_file(&name).is_err(), isolation.own_memory, "{isolation}");
+}
+
+#[test]
+fn a_program_without_network_reaches_nothing() {
+    let temp = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (output, is_success, _) = run(sandbox(temp.path()), PROBE, &["do", "connect", &address]);
+    assert!(is_success, "{output}");
+    let without = Sandbox { network: Network::None, ..sandbox(temp.path()) };
+    let (output, is_success, _) = run(without, PROBE, &["do", "connect", &address]);
+    assert!(!is_success && output.contains("Permission denied"), "{output}");
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_named() {
+    let temp = TempDir::new().unwrap();
+    let program = Program {
+        file: "/nowhere/program".into(),
+        argv: Vec::new(),
+        folder: "/".into(),
+        environment: BTreeMap::new(),
+        sandbox: sandbox(temp.path()),
+    };
+    let error = program.spawn(Path::new(PROBE), Stdio::null(), Stdio::null()).unwrap_err().to_string();
+    assert!(error.contains("`/nowhere/program`"), "{error}");
+}
