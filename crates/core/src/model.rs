@@ -1,11 +1,14 @@
 //! Models as the platform sees them: a signature and numbers.
 
+pub mod classes;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
 use crate::task::TaskKind;
+use classes::ClassKind;
 
 /// How an input column is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct Signature {
     /// The classes in the order of the scores; empty unless multiclass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// The type of the classes.
+    #[serde(default, skip_serializing_if = "ClassKind::is_text")]
+    pub class_kind: ClassKind,
 }
 
 impl Signature {

@@ -10,6 +10,7 @@ mod calibration;
 mod compute;
 mod confusion;
 mod curve;
+mod degenerate;
 mod error;
 mod evaluation;
 mod leakage;
@@ -28,6 +29,7 @@ pub use confusion::{Confusion, MAX_CONFUSION_CLASSES, confusion};
 pub use curve::{
     CURVE_STEP, MAX_CURVES, PrecisionRecall, PrecisionRecallPoint, Roc, RocPoint, precision_recall, roc, roc_by_class,
 };
+pub use degenerate::{model_warnings, outcome_warnings};
 pub use error::Error;
 pub use evaluation::{Evaluation, evaluate, metrics};
 pub use leakage::{LEAK_THRESHOLD, Suspect, SuspectReason, leaks};

@@ -3,6 +3,9 @@
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Most classes that a message lists.
+const LABELS_SHOWN_MAX: usize = 5;
+
 /// Why a model cannot be read, built or evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -31,6 +34,12 @@ pub enum Error {
     /// The input tensors or the signature do not match the model.
     #[error("{0}")]
     Input(String),
+    /// The classes of a binary model are not named like the outcomes, so which of them is the outcome 1 is unknown.
+    #[error("the model names its classes {}, expected 0 and 1, the outcomes of a binary task", quoted(labels))]
+    Outcomes {
+        /// The classes.
+        labels: Vec<String>,
+    },
     /// An operator failed on its input values.
     #[error("node `{node}` ({operator}): {message}")]
     Run {
@@ -41,6 +50,11 @@ pub enum Error {
         /// What was expected and what was found.
         message: String,
     },
+}
+
+fn quoted(labels: &[String]) -> String {
+    let shown: Vec<String> = labels.iter().take(LABELS_SHOWN_MAX).map(|label| format!("`{label}`")).collect();
+    if labels.len() > shown.len() { format!("{}, …", shown.join(", ")) } else { shown.join(" and ") }
 }
 
 /// Returns [`Error::Limit`] when `actual` exceeds `limit`.

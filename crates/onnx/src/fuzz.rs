@@ -1,7 +1,8 @@
 //! The reader of model files, as one function that the fuzz target and the property tests call.
 
 use perennial_core::frame::{Column, Frame, TextColumn};
-use perennial_core::model::{InputKind, Predictor};
+use perennial_core::model::{Input, InputKind, Predictor};
+use perennial_core::port::model::SignatureHint;
 use perennial_core::task::TaskKind;
 
 use crate::{Data, ElementType, Model, OnnxPredictor, Tensor, Value, infer_signature};
@@ -47,8 +48,9 @@ fn tensor(input: &Value) -> Option<Tensor> {
 }
 
 fn predict(model: &Model, task: TaskKind) {
-    let features = ["a".to_owned(), "b".to_owned()];
-    let Ok(signature) = infer_signature(model, task, &features, &[]) else { return };
+    let features = ["a", "b"].map(|name| Input { name: name.to_owned(), kind: InputKind::Number });
+    let hint = SignatureHint { features: features.to_vec(), ..SignatureHint::new(task) };
+    let Ok(signature) = infer_signature(model, &hint) else { return };
     let mut frame = Frame::new();
     for input in &signature.inputs {
         let column = match input.kind {

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use perennial_core::model::{Signature, classes};
+use perennial_core::task::TaskKind;
+
+use crate::error::{Error, Result};
 use crate::node::{BuildError, Node};
 use crate::tensor::Tensor;
 
@@ -45,6 +49,28 @@ impl Labels {
             Self::Numbers(labels) => labels.iter().map(ToString::to_string).collect(),
             Self::Texts(labels) => labels.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    /// For each score of a signature the column of a classifier's output that has it: the positive class of a binary
+    /// task, each class of a multiclass task.
+    ///
+    /// # Errors
+    /// [`Error::Outcomes`] when no class of a binary model is named like the outcome 1, [`Error::Input`] when the model
+    /// has other classes than the signature.
+    pub fn columns(&self, signature: &Signature) -> Result<Vec<usize>> {
+        let labels = self.to_texts();
+        if signature.task == TaskKind::Binary {
+            return classes::positive(&labels).map(|column| vec![column]).ok_or(Error::Outcomes { labels });
+        }
+        let count = signature.classes.len();
+        if labels.len() != count {
+            return Err(Error::Input(format!("the model has {} classes, the signature {count}", labels.len())));
+        }
+        let column = |class: &String| {
+            let found = labels.iter().position(|label| label == class);
+            found.ok_or_else(|| Error::Input(format!("the model has no class `{class}`, only {labels:?}")))
+        };
+        signature.classes.iter().map(column).collect()
     }
 
     /// Writes the label of each row, given the class indices, all below [`Self::len`].

@@ -30,6 +30,6 @@ mod trees;
 
 pub use error::{Error, Result};
 pub use labels::Labels;
-pub use model::{Model, Value};
-pub use predictor::{OnnxPredictor, infer_signature};
+pub use model::{ClassLabels, Model, Value};
+pub use predictor::{OnnxPredictor, infer_signature, signature_with};
 pub use tensor::{Data, ElementType, Tensor};

@@ -12,6 +12,12 @@ pub const ATTRIBUTES_MAX: u64 = 400_000;
 pub const ENTRIES_MAX: u64 = 1 << 20;
 /// Maximum number of elements of a tensor, in a file or during evaluation.
 pub const TENSOR_ELEMENTS_MAX: u64 = 1 << 26;
+/// Maximum number of elements of all tensors in a file together.
+pub const TENSORS_ELEMENTS_MAX: u64 = 1 << 30;
+/// Memory that a decoded model may take whatever the size of its file, in bytes.
+pub const DECODED_BYTES_MIN: u64 = 1 << 26;
+/// Memory that a decoded model may take for each byte of its file in addition to [`DECODED_BYTES_MIN`], in bytes.
+pub const DECODED_BYTES_PER_BYTE_MAX: u64 = 8;
 /// Maximum number of dimensions of a tensor.
 pub const TENSOR_RANK_MAX: usize = 8;
 /// Maximum size of a text value in a model file, in bytes.
@@ -26,10 +32,13 @@ pub const TREE_DEPTH_MAX: u64 = 4_096;
 pub const TREE_FEATURES_MAX: u64 = 1 << 20;
 /// Maximum number of classes or targets of a model.
 pub const TARGETS_MAX: u64 = 1 << 16;
-/// Maximum number of elements of all tensors that one evaluation computes.
-pub const RUN_ELEMENTS_MAX: u64 = 1 << 28;
-/// Maximum number of operations of one evaluation that computed elements do not count: the
-/// multiplications of matrix products, and the steps down trees.
-pub const RUN_OPERATIONS_MAX: u64 = 1 << 33;
+/// Maximum memory of all tensors that one evaluation computes, in bytes. A prediction evaluates its rows in chunks
+/// that fit.
+pub const RUN_BYTES_MAX: u64 = 1 << 28;
+/// Maximum number of operations of one prediction, whatever its rows: elements that are read and computed,
+/// multiplications of matrix products, steps down trees.
+pub const OPERATIONS_MAX: u64 = 1 << 33;
+/// Operations that a prediction may take for each of its rows in addition to [`OPERATIONS_MAX`].
+pub const ROW_OPERATIONS_MAX: u64 = 1 << 20;
 /// Maximum number of rows of one evaluation.
 pub const ROWS_MAX: u64 = 1 << 24;

@@ -36,6 +36,16 @@ impl ElementType {
         }
     }
 
+    /// Memory of an element, bytes; of a text about the mean.
+    pub(crate) const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 | Self::I32 => 4,
+            Self::F64 | Self::I64 => 8,
+            Self::Bool => 1,
+            Self::Text => 64,
+        }
+    }
+
     /// The element type of an ONNX data type; `None` if it is not supported.
     pub(crate) fn from_onnx(data_type: i32) -> Option<Self> {
         match DataType::try_from(data_type).ok()? {
@@ -93,10 +103,15 @@ impl Data {
     pub fn len(&self) -> usize {
         with_data!(self, values => values.len())
     }
-    /// Whether there are no elements.
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Memory of the elements, bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.len() as u64 * self.element_type().bytes()
     }
 
     /// The element type.
@@ -113,23 +128,35 @@ impl Data {
 }
 
 /// A shape and as many elements.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Tensor {
     pub(crate) shape: Vec<usize>,
     pub(crate) data: Data,
+    /// Most memory that [`Self::reset`] may give the elements, bytes.
+    pub(crate) bytes_max: u64,
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Self) -> bool {
+        self.shape == other.shape && self.data == other.data
+    }
 }
 
 impl Default for Tensor {
     /// An empty tensor of 32-bit floats, which allocates nothing.
     fn default() -> Self {
-        Self { shape: Vec::new(), data: Data::F32(Vec::new()) }
+        Self::EMPTY
     }
 }
 
 impl Tensor {
+    /// An empty tensor of 32-bit floats.
+    pub(crate) const EMPTY: Self =
+        Self { shape: Vec::new(), data: Data::F32(Vec::new()), bytes_max: limits::RUN_BYTES_MAX };
+
     /// A tensor of `shape`; `None` if the number of elements differs.
     pub fn new(shape: Vec<usize>, data: Data) -> Option<Self> {
-        (elements(&shape).ok()? == data.len()).then_some(Self { shape, data })
+        (elements(&shape).ok()? == data.len()).then_some(Self { shape, data, ..Self::EMPTY })
     }
 
     /// The shape; empty for a scalar.
@@ -153,9 +180,17 @@ impl Tensor {
     }
 
     /// Sets the shape and returns the emptied buffer, which the caller fills with as many
-    /// elements. The memory of a previous run is reused.
+    /// elements. The memory of a previous run is reused. An error, before memory is allocated, when they would take
+    /// more than the tensor may.
     pub(crate) fn reset<T: Element>(&mut self, shape: &[usize]) -> Result<&mut Vec<T>, String> {
         let count = elements(shape)?;
+        let bytes = count as u64 * T::TYPE.bytes();
+        if bytes > self.bytes_max {
+            return Err(format!(
+                "a tensor of shape {shape:?} takes {bytes} bytes, and {} are left to the evaluation",
+                self.bytes_max
+            ));
+        }
         self.shape.clear();
         self.shape.extend_from_slice(shape);
         if T::values(&self.data).is_none() {
@@ -202,6 +237,8 @@ pub(crate) fn elements(shape: &[usize]) -> Result<usize, String> {
 
 /// A Rust type of tensor elements.
 pub(crate) trait Element: Clone + PartialEq + Send + Sync + 'static {
+    const TYPE: ElementType;
+
     fn values(data: &Data) -> Option<&[Self]>;
     fn buffer(data: &mut Data) -> Option<&mut Vec<Self>>;
     fn wrap(values: Vec<Self>) -> Data;
@@ -210,6 +247,8 @@ pub(crate) trait Element: Clone + PartialEq + Send + Sync + 'static {
 macro_rules! element {
     ($($type:ty => $variant:ident),* $(,)?) => {$(
         impl Element for $type {
+            const TYPE: ElementType = ElementType::$variant;
+
             fn values(data: &Data) -> Option<&[Self]> {
                 if let Data::$variant(values) = data { Some(values) } else { None }
             }

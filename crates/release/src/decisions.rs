@@ -81,6 +81,7 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let body = DecisionBody {
         gates: gates.clone(),
         leaks: evidence.leaks.clone(),
+        warnings: evidence.warnings.clone(),
         evidence: row.id,
         content: content.clone(),
     };
@@ -176,6 +177,9 @@ fn summary(
     }
     for (feature, why) in &evidence.leaks {
         parts.push(format!("`{feature}` is a suspected leak: {why}"));
+    }
+    for warning in &evidence.warnings {
+        parts.push(format!("warning: {warning}"));
     }
     let word = match verdict {
         Verdict::Pass => "passed",

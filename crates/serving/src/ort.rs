@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use perennial_core::frame::Frame;
 use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
 use perennial_core::port::model::{LoadedModel, SignatureHint};
-use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
+use perennial_onnx::{ClassLabels, signature_with};
 
+use crate::runtime::onnx_error;
 use binding::InputBinding;
 pub use library::find_library;
 use pool::Pool;
@@ -48,7 +49,8 @@ impl OrtModel {
         let sessions = (0..count).map(|_| session(library, onnx)).collect::<Result<Vec<_>>>()?;
         let first = sessions.first().ok_or_else(|| unusable("no session was created".to_owned()))?;
         let inputs = InputBinding::new(first.inputs(), &signature).map_err(unusable)?;
-        let output = Arc::new(ScoreOutput::new(first.outputs(), &signature).map_err(unusable)?);
+        let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
+        let output = Arc::new(ScoreOutput::new(first.outputs(), &signature, &labels)?);
         Ok(Self { signature: Arc::new(signature), inputs, output, sessions: Pool::new(sessions) })
     }
 }
@@ -89,14 +91,9 @@ pub(crate) fn signature(library: &Path, onnx: &[u8], hint: &SignatureHint) -> Re
         [only] => only.dtype().tensor_shape().and_then(|shape| shape.get(1)) != Some(&1),
         _ => false,
     };
-    if hint.task == TaskKind::Multiclass && hint.classes.is_empty() {
-        return Err(unusable("the model does not name its classes, and none were given".to_owned()));
-    }
-    Ok(Signature {
-        inputs: if is_matrix { hint.features.clone() } else { inputs },
-        task: hint.task,
-        classes: if hint.task == TaskKind::Multiclass { hint.classes.clone() } else { Vec::new() },
-    })
+    let inputs = if is_matrix { hint.features.clone() } else { inputs };
+    let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
+    signature_with(inputs, hint, labels.of_model()).map_err(onnx_error)
 }
 
 fn session(library: &Path, onnx: &[u8]) -> Result<Session> {

@@ -63,21 +63,18 @@ impl Runtime {
                 let library = self.library(&unsupported)?;
                 Ok(Arc::new(ort::OrtModel::new(library, &onnx, signature)?))
             }
-            Err(error) => Err(evaluator_error(error)),
+            Err(error) => Err(onnx_error(error)),
         }
     }
 
     fn signature_blocking(&self, files: &ModelFiles, hint: &SignatureHint) -> Result<Signature> {
         let onnx = read(files)?;
         match Model::from_bytes(&onnx) {
-            Ok(model) => {
-                let features: Vec<String> = hint.features.iter().map(|feature| feature.name.clone()).collect();
-                infer_signature(&model, hint.task, &features, &hint.classes).map_err(evaluator_error)
-            }
+            Ok(model) => infer_signature(&model, hint).map_err(onnx_error),
             Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
                 ort::signature(self.library(&unsupported)?, &onnx, hint)
             }
-            Err(error) => Err(evaluator_error(error)),
+            Err(error) => Err(onnx_error(error)),
         }
     }
 
@@ -117,7 +114,7 @@ struct InProcess {
 
 impl InProcess {
     fn new(model: &Model, signature: Signature) -> Result<Self> {
-        let predictor = OnnxPredictor::new(model, signature.clone()).map_err(evaluator_error)?;
+        let predictor = OnnxPredictor::new(model, signature.clone()).map_err(onnx_error)?;
         Ok(Self { predictor, signature: Arc::new(signature) })
     }
 }
@@ -151,12 +148,18 @@ fn read(files: &ModelFiles) -> Result<Vec<u8>> {
     fs::read(&path).map_err(failed)
 }
 
-/// Converts an error of the evaluator.
-fn evaluator_error(error: perennial_onnx::Error) -> Error {
+/// Converts an error of the reader or the evaluator.
+pub(crate) fn onnx_error(error: perennial_onnx::Error) -> Error {
     let converted = Error::new(ErrorCode::Model, error.to_string());
-    match error {
+    match &error {
         perennial_onnx::Error::Input(_) => {
             converted.with_hint("export the model with the inputs and classes of its signature")
+        }
+        perennial_onnx::Error::Outcomes { labels } => {
+            let positive = labels.last().map_or("yes", String::as_str).escape_debug();
+            converted.with_hint(format!(
+                "train it on the outcomes themselves, such as `y = (y == \"{positive}\").astype(int)`, and export it again"
+            ))
         }
         _ => converted.with_hint("export the model to ONNX again"),
     }

@@ -62,7 +62,14 @@ impl Trainer for FakeTrainer {
         let given = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let none = || Error::new(ErrorCode::NotReady, "this trainer trains nothing").with_hint("give it a model");
         let TestModel { onnx, signature } = given.ok_or_else(none)?;
-        Ok(TrainedModel { onnx, signature, params: Map::new(), metrics: Vec::new(), importance: Vec::new() })
+        Ok(TrainedModel {
+            onnx,
+            signature,
+            params: Map::new(),
+            metrics: Vec::new(),
+            importance: Vec::new(),
+            warnings: Vec::new(),
+        })
     }
 
     fn version(&self) -> &'static str {

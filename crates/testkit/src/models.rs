@@ -1,5 +1,6 @@
 //! Small models whose predictions can be computed by hand.
 
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{Input, InputKind, Signature};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{Classes, GraphBuilder, PostTransform};
@@ -50,7 +51,12 @@ impl TestModel {
         graph.output(&scores, DataType::Float, &[-1, 2]);
         Self {
             onnx: graph.finish(17, 3),
-            signature: Signature { inputs: flight_inputs(), task: TaskKind::Binary, classes: Vec::new() },
+            signature: Signature {
+                inputs: flight_inputs(),
+                task: TaskKind::Binary,
+                classes: Vec::new(),
+                class_kind: ClassKind::Text,
+            },
         }
     }
 
@@ -63,7 +69,12 @@ impl TestModel {
         let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];
         Self {
             onnx: graph.finish(17, 3),
-            signature: Signature { inputs, task: TaskKind::Regression, classes: Vec::new() },
+            signature: Signature {
+                inputs,
+                task: TaskKind::Regression,
+                classes: Vec::new(),
+                class_kind: ClassKind::Text,
+            },
         }
     }
 
@@ -78,6 +89,23 @@ impl TestModel {
         graph.output(&label, DataType::String, &[-1]);
         graph.output(&scores, DataType::Float, &[-1, 3]);
         let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];
-        Self { onnx: graph.finish(17, 3), signature: Signature { inputs, task: TaskKind::Multiclass, classes: names } }
+        let signature = Signature { inputs, task: TaskKind::Multiclass, classes: names, class_kind: ClassKind::Text };
+        Self { onnx: graph.finish(17, 3), signature }
+    }
+
+    /// Softmax over `(0, x, 2x)` for the classes 1, 2 and 10.
+    pub fn multiclass_of_integers() -> Self {
+        let mut model = Self::multiclass();
+        let mut graph = GraphBuilder::new("multiclass");
+        graph.input_number("x");
+        let classes = Classes::Numbers(vec![1, 2, 10]);
+        let (label, scores) =
+            graph.linear_classifier("x", &[0.0, 1.0, 2.0], &[0.0, 0.0, 0.0], &classes, PostTransform::Softmax);
+        graph.output(&label, DataType::Int64, &[-1]);
+        graph.output(&scores, DataType::Float, &[-1, 3]);
+        model.onnx = graph.finish(17, 3);
+        model.signature.classes = ["1", "2", "10"].map(str::to_owned).to_vec();
+        model.signature.class_kind = ClassKind::Integer;
+        model
     }
 }

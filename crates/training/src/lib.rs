@@ -26,9 +26,10 @@ mod target;
 mod tests;
 
 use perennial_core::frame::Frame;
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{PredictError, Predictor, Scores, Signature};
 use perennial_core::task::TaskKind;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use error::Error;
 pub use features::CATEGORIES_MAX;
@@ -81,7 +82,7 @@ pub struct Trained {
     pub onnx: Vec<u8>,
     /// The inputs, task and classes of the model.
     pub signature: Signature,
-    /// All parameters, including defaults.
+    /// All parameters as used: defaults filled in, those that depend on the rows derived from them.
     pub params: Map<String, Value>,
     /// The mean loss on the training rows by step, ascending.
     pub metrics: Vec<Metric>,
@@ -121,11 +122,11 @@ pub fn train(
     task: TaskKind,
     params: &Map<String, Value>,
 ) -> Result<Trained, Error> {
-    let params = validate_params(kind, params)?;
+    let all = validate_params(kind, params)?;
     validate_size(frame)?;
     target::validate(target, task, frame.rows())?;
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
-    run_in_pool(threads, || fit(kind, frame, target, task, params))
+    run_in_pool(threads, || fit(kind, frame, target, task, &params::ValidParams { all: &all, given: params }))
 }
 
 /// Runs `work` in a thread pool of its own.
@@ -144,29 +145,34 @@ fn fit(
     frame: &Frame,
     target: &Target,
     task: TaskKind,
-    params: Map<String, Value>,
+    params: &params::ValidParams<'_>,
 ) -> Result<Trained, Error> {
     let features = features::fit(frame)?;
     let signature = Signature {
         inputs: features.iter().map(features::Feature::input).collect(),
         task,
         classes: target::classes(target).to_vec(),
+        class_kind: ClassKind::Text,
     };
     let values = features::encode(&features, frame).map_err(|error| Error::Trainer(error.to_string()))?;
-    let valid = params::ValidParams(&params);
+    let mut used = params.all.clone();
     let (onnx, metrics, importance, model) = match kind {
         Kind::Gbdt => {
-            let (model, metrics) = gbdt::train(features, &values, target, &gbdt::Settings::new(&valid))?;
+            let (model, metrics, min_leaf_weight) =
+                gbdt::train(features, &values, target, &gbdt::Settings::new(params))?;
+            if params.given("min_leaf_weight").is_none() {
+                used.insert("min_leaf_weight".to_owned(), json!(f64::from(min_leaf_weight)));
+            }
             (gbdt::export(&model, &signature), metrics, model.importance(), Model::Gbdt(model))
         }
         Kind::Linear => {
-            let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(&valid))?;
+            let (model, metrics) = linear::train(features, &values, target, &linear::Settings::new(params))?;
             (linear::export(&model, &signature), metrics, model.importance(), Model::Linear(model))
         }
     };
     let names = signature.inputs.iter().map(|input| input.name.clone());
     let importance = names.zip(normalize(importance)).collect();
-    Ok(Trained { onnx, signature, params, metrics, importance, model })
+    Ok(Trained { onnx, signature, params: used, metrics, importance, model })
 }
 
 impl Predictor for Trained {

@@ -56,6 +56,9 @@ const fn number(name: &'static str, default: f64, min: f64, max: f64, about: &'s
     ParamSpec { name, range: Range::Number { min, max }, default, about }
 }
 
+/// Least weight of a leaf where the rows have weight enough for many such leaves.
+pub(crate) const MIN_LEAF_WEIGHT_DEFAULT: f64 = 5.0;
+
 const GBDT: &[ParamSpec] = &[
     whole("trees", 300, 1, 10_000, "number of trees; with several classes, of each class"),
     number("learning_rate", 0.05, 0.000_1, 1.0, "factor applied to the output of each tree"),
@@ -63,10 +66,10 @@ const GBDT: &[ParamSpec] = &[
     whole("leaves", 32, 2, 4_096, "maximum number of leaves of a tree"),
     number(
         "min_leaf_weight",
-        5.0,
+        MIN_LEAF_WEIGHT_DEFAULT,
         0.0,
         1e9,
-        "minimum weight of a leaf: number of rows for regression, sum of p * (1 - p) for classes",
+        "minimum weight of a leaf: number of rows for regression, sum of p * (1 - p) for classes; unless given, at most 1/40 of the weight of all rows",
     ),
     number("l2", 1.0, 0.0, 1e9, "L2 penalty on the outputs of leaves"),
     number("subsample", 1.0, 0.01, 1.0, "share of the rows used for each tree"),
@@ -183,17 +186,25 @@ fn suggestion(name: &str, specs: &[ParamSpec]) -> Option<&'static str> {
         .map(|(_, spec)| spec)
 }
 
-/// Validated parameters, by name.
-pub(crate) struct ValidParams<'a>(pub(crate) &'a Map<String, Value>);
+/// Validated parameters, by name, and those that were given.
+pub(crate) struct ValidParams<'a> {
+    pub(crate) all: &'a Map<String, Value>,
+    pub(crate) given: &'a Map<String, Value>,
+}
 
 impl ValidParams<'_> {
     /// The value of a whole-number parameter, which [`validate_params`] has made sure exists.
     pub(crate) fn whole(&self, name: &str) -> u64 {
-        self.0.get(name).and_then(Value::as_u64).unwrap_or_default()
+        self.all.get(name).and_then(Value::as_u64).unwrap_or_default()
     }
 
     /// The value of a number parameter, which [`validate_params`] has made sure exists.
     pub(crate) fn number(&self, name: &str) -> f64 {
-        self.0.get(name).and_then(Value::as_f64).unwrap_or_default()
+        self.all.get(name).and_then(Value::as_f64).unwrap_or_default()
+    }
+
+    /// The value of a number parameter; `None` unless it was given.
+    pub(crate) fn given(&self, name: &str) -> Option<f64> {
+        self.given.get(name).and_then(Value::as_f64)
     }
 }

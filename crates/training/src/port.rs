@@ -24,6 +24,8 @@ impl Trainer for BuiltInTrainers {
         let kind = Kind::find(kind).ok_or_else(|| Error::not_found("built-in trainer", kind))?;
         let trained = train(kind, features, target, task, params)?;
         let mut importance = trained.importance;
+        let is_constant = importance.iter().all(|(_, share)| *share == 0.0);
+        let warning = "the model is constant: no feature helped to tell the outcomes of the training rows apart";
         importance.sort_by(|a, b| b.1.total_cmp(&a.1));
         Ok(TrainedModel {
             onnx: trained.onnx,
@@ -35,6 +37,7 @@ impl Trainer for BuiltInTrainers {
                 .map(|metric| (metric.name.to_owned(), metric.step as i64, metric.value))
                 .collect(),
             importance,
+            warnings: if is_constant { vec![warning.to_owned()] } else { Vec::new() },
         })
     }
 

@@ -141,7 +141,8 @@ fn one_thread_gives_the_same_bytes_as_two() {
     for (kind, given_params) in [(Kind::Gbdt, json!({ "trees": 10, "subsample": 0.9 })), (Kind::Linear, json!({}))] {
         let params = validate_params(kind, &given(given_params)).unwrap();
         let [one, two] = [1, 2].map(|threads| {
-            run_in_pool(threads, || fit(kind, &frame, &target, TaskKind::Binary, params.clone())).unwrap().onnx
+            let params = params::ValidParams { all: &params, given: &params };
+            run_in_pool(threads, || fit(kind, &frame, &target, TaskKind::Binary, &params)).unwrap().onnx
         });
         assert!(one == two, "{} differs", kind.as_str());
     }

@@ -93,14 +93,25 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
         };
         json!({ "name": input.name, "datatype": datatype, "shape": [-1] })
     });
+    let mut properties = json!({ "version": answering.number, "key": deployment.key });
+    if signature.task == TaskKind::Multiclass {
+        properties["classes"] = classes_of(signature);
+    }
     Ok(json!({
         "name": name,
         "versions": versions,
         "platform": PLATFORM,
         "inputs": inputs.collect::<Vec<_>>(),
         "outputs": outputs_of(signature),
-        "properties": { "version": answering.number, "key": deployment.key },
+        "properties": properties,
     }))
+}
+
+/// The classes in the order of the probabilities, in the type of the outcomes.
+fn classes_of(signature: &Signature) -> Value {
+    let mut json = Vec::new();
+    outputs::class_list(&mut json, signature);
+    serde_json::from_slice(&json).unwrap_or_default()
 }
 
 fn outputs_of(signature: &Signature) -> Vec<Value> {
@@ -108,7 +119,7 @@ fn outputs_of(signature: &Signature) -> Vec<Value> {
         (outputs::Kind::Scores, TaskKind::Multiclass) => json!([-1, signature.width()]),
         _ => json!([-1]),
     };
-    outputs::of(signature.task)
+    outputs::of(signature)
         .iter()
         .map(|output| json!({ "name": output.name, "datatype": output.datatype, "shape": shape(output.kind) }))
         .collect()

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use perennial_core::model::Signature;
+use perennial_core::model::classes::{self, ClassKind};
 use perennial_core::task::TaskKind;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_release::endpoints::Answer;
@@ -38,18 +39,26 @@ const BINARY: [Output; 2] = [
     Output { name: "label", datatype: "INT64", kind: Kind::Yes },
     Output { name: "probability", datatype: "FP64", kind: Kind::Scores },
 ];
-const MULTICLASS: [Output; 2] = [
-    Output { name: "label", datatype: "BYTES", kind: Kind::Class },
-    Output { name: "probabilities", datatype: "FP64", kind: Kind::Scores },
-];
+const MULTICLASS: [Output; 2] = multiclass("BYTES");
+const MULTICLASS_INTEGER: [Output; 2] = multiclass("INT64");
+const MULTICLASS_NUMBER: [Output; 2] = multiclass("FP64");
 const REGRESSION: [Output; 1] = [Output { name: "prediction", datatype: "FP64", kind: Kind::Scores }];
 
-/// The outputs of a kind of task, in order.
-pub(super) fn of(task: TaskKind) -> &'static [Output] {
-    match task {
-        TaskKind::Binary => &BINARY,
-        TaskKind::Multiclass => &MULTICLASS,
-        TaskKind::Regression => &REGRESSION,
+const fn multiclass(label: &'static str) -> [Output; 2] {
+    [
+        Output { name: "label", datatype: label, kind: Kind::Class },
+        Output { name: "probabilities", datatype: "FP64", kind: Kind::Scores },
+    ]
+}
+
+/// The outputs of a model, in order.
+pub(super) fn of(signature: &Signature) -> &'static [Output] {
+    match (signature.task, signature.class_kind) {
+        (TaskKind::Binary, _) => &BINARY,
+        (TaskKind::Multiclass, ClassKind::Text) => &MULTICLASS,
+        (TaskKind::Multiclass, ClassKind::Integer) => &MULTICLASS_INTEGER,
+        (TaskKind::Multiclass, ClassKind::Number) => &MULTICLASS_NUMBER,
+        (TaskKind::Regression, _) => &REGRESSION,
     }
 }
 
@@ -61,7 +70,7 @@ pub(super) fn best(scores: &[f64]) -> usize {
 
 /// Refuses requested outputs that the model does not have.
 pub(super) fn validate(signature: &Signature, wanted: Option<&[Wanted]>) -> Result<()> {
-    let known = of(signature.task);
+    let known = of(signature);
     for wanted in wanted.into_iter().flatten() {
         let Some(output) = known.iter().find(|output| output.name == wanted.name) else {
             let names: Vec<&str> = known.iter().map(|output| output.name).collect();
@@ -97,8 +106,16 @@ pub(super) fn write(model: &str, request_id: &str, rows: usize, request: &Reques
     let _ = write!(json, ",\"model_version\":\"{}\",\"id\":", answer.version);
     text(&mut json, request.id.as_deref().unwrap_or(request_id));
     let part = answer.role.as_str();
-    let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"part\":\"{part}\"}},\"outputs\":[");
-    let known = of(answer.signature.task);
+    let _ = write!(json, ",\"parameters\":{{\"request_id\":\"{request_id}\",\"part\":\"{part}\"");
+    if answer.signature.task == TaskKind::Multiclass {
+        // A parameter is a text, a number or a boolean.
+        let mut classes_json = Vec::new();
+        class_list(&mut classes_json, &answer.signature);
+        json.extend_from_slice(b",\"classes\":");
+        text(&mut json, &String::from_utf8_lossy(&classes_json));
+    }
+    json.extend_from_slice(b"},\"outputs\":[");
+    let known = of(&answer.signature);
     let mut is_any_binary = false;
     let mut is_first = true;
     let mut one = |output: &Output, is_binary: bool, classification: Option<usize>| {
@@ -172,7 +189,7 @@ fn values(json: &mut Vec<u8>, output: &Output, answer: &Answer, rows: usize, cla
             }
             (None, Kind::Class) => {
                 comma(json);
-                text(json, class(answer, scores));
+                class(json, &answer.signature, best(scores));
             }
             (None, Kind::Scores) => {
                 for score in scores {
@@ -194,7 +211,16 @@ fn binary(raw: &mut Vec<u8>, output: &Output, answer: &Answer, rows: usize, clas
         match (classification, output.kind) {
             (Some(count), _) => classified(answer, scores, count).iter().for_each(|label| prefixed(raw, label)),
             (None, Kind::Yes) => raw.extend_from_slice(&i64::from(is_yes(scores)).to_le_bytes()),
-            (None, Kind::Class) => prefixed(raw, class(answer, scores)),
+            (None, Kind::Class) => {
+                let class = answer.signature.classes.get(best(scores)).map_or("", String::as_str);
+                match answer.signature.class_kind {
+                    ClassKind::Text => prefixed(raw, class),
+                    ClassKind::Integer => {
+                        raw.extend_from_slice(&classes::integer(class).unwrap_or_default().to_le_bytes());
+                    }
+                    ClassKind::Number => raw.extend_from_slice(&class.parse().unwrap_or(f64::NAN).to_le_bytes()),
+                }
+            }
             (None, Kind::Scores) => scores.iter().for_each(|score| raw.extend_from_slice(&score.to_le_bytes())),
         }
     }
@@ -204,8 +230,28 @@ pub(super) fn is_yes(scores: &[f64]) -> bool {
     scores.first().is_some_and(|probability| *probability >= YES_FROM)
 }
 
-pub(super) fn class<'a>(answer: &'a Answer, scores: &[f64]) -> &'a str {
-    answer.signature.classes.get(best(scores)).map_or("", String::as_str)
+/// A class as JSON, in the type of the outcomes.
+pub(super) fn class(json: &mut Vec<u8>, signature: &Signature, place: usize) {
+    let class = signature.classes.get(place).map_or("", String::as_str);
+    match signature.class_kind {
+        ClassKind::Text => text(json, class),
+        ClassKind::Integer => {
+            let _ = write!(json, "{}", classes::integer(class).unwrap_or_default());
+        }
+        ClassKind::Number => number(json, class.parse().unwrap_or(f64::NAN)),
+    }
+}
+
+/// The classes of a model as a JSON list, in the order of its scores.
+pub(super) fn class_list(json: &mut Vec<u8>, signature: &Signature) {
+    json.push(b'[');
+    for place in 0..signature.classes.len() {
+        if place > 0 {
+            json.push(b',');
+        }
+        class(json, signature, place);
+    }
+    json.push(b']');
 }
 
 /// The best `count` scores as `value:index[:class]`, best first.

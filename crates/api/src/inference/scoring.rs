@@ -16,7 +16,7 @@ use perennial_http::{HttpError, RequestStart};
 use perennial_release::endpoints::{self, Answer, Extra};
 
 use super::offload::run_or_offload;
-use super::outputs::{class, is_yes, number, text};
+use super::outputs::{best, class, class_list, is_yes, number};
 use crate::state::ApiState;
 
 /// The MLflow version whose protocol this is; clients look whether it is at least 2.
@@ -96,7 +96,8 @@ pub(super) async fn invocations(
     Ok((headers, Bytes::from(body)).into_response())
 }
 
-/// `{"predictions": […]}`: numbers for regression, else one object a row with the columns of the outputs.
+/// `{"predictions": […]}`: numbers for regression, else one object a row with the columns of the outputs. The classes of
+/// the probabilities follow.
 fn write(answer: &Answer, rows: usize) -> Vec<u8> {
     let mut json = Vec::with_capacity(32 + rows * 48);
     json.extend_from_slice(b"{\"predictions\":[");
@@ -118,7 +119,7 @@ fn write(answer: &Answer, rows: usize) -> Vec<u8> {
             }
             TaskKind::Multiclass => {
                 json.extend_from_slice(b"{\"label\":");
-                text(&mut json, class(answer, scores));
+                class(&mut json, &answer.signature, best(scores));
                 json.extend_from_slice(b",\"probabilities\":[");
                 for (place, score) in scores.iter().enumerate() {
                     if place > 0 {
@@ -130,6 +131,11 @@ fn write(answer: &Answer, rows: usize) -> Vec<u8> {
             }
         }
     }
-    json.extend_from_slice(b"]}");
+    json.push(b']');
+    if answer.signature.task == TaskKind::Multiclass {
+        json.extend_from_slice(b",\"classes\":");
+        class_list(&mut json, &answer.signature);
+    }
+    json.push(b'}');
     json
 }

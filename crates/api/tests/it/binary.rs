@@ -233,6 +233,17 @@ async fn a_small_compressed_request_is_answered_on_a_blocking_thread() {
 }
 
 #[tokio::test]
+async fn integer_classes_come_as_integers() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::multiclass_of_integers()).await.unwrap();
+    let bytes: Vec<u8> = [-9_f64, 9.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (length, body) =
+        request(&[raw("x", "FP64", 2, &bytes)], json!({ "parameters": { "binary_data_output": true } }));
+    let (_, outputs) = split(&send(&server, length, body).await);
+    assert_eq!(outputs[0], [1_i64, 10].iter().flat_map(|class| class.to_le_bytes()).collect::<Vec<u8>>());
+}
+
+#[tokio::test]
 async fn classes_come_as_prefixed_texts() {
     let (server, project) = Server::with_project().await;
     server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();

@@ -143,6 +143,22 @@ async fn regression_and_multiclass_have_outputs_of_their_own() {
 }
 
 #[tokio::test]
+async fn classes_are_named_in_the_type_of_the_outcomes() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
+    let body = || json!({ "inputs": [tensor("x", "FP64", json!([-9, 9]))] });
+    let reply = server.post(INFER, body()).await.json();
+    assert_eq!(reply["parameters"]["classes"], json!(r#"["early","late","never"]"#));
+    server.test.deploy(&project, "delay", &TestModel::multiclass_of_integers()).await.unwrap();
+    let reply = server.post(INFER, body()).await.json();
+    assert_eq!(reply["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [2], "data": [1, 10] }));
+    assert_eq!(reply["parameters"]["classes"], json!("[1,2,10]"));
+    let metadata = server.get("/v2/models/delay").await.json();
+    assert_eq!(metadata["properties"]["classes"], json!([1, 2, 10]));
+    assert_eq!(metadata["outputs"][0], json!({ "name": "label", "datatype": "INT64", "shape": [-1] }));
+}
+
+#[tokio::test]
 async fn outputs_are_those_asked_for_in_that_order() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let mut body = flight();

@@ -60,6 +60,17 @@ async fn regression_answers_numbers_and_multiclass_objects() {
 }
 
 #[tokio::test]
+async fn classes_are_named_in_the_type_of_the_outcomes() {
+    let (server, project) = Server::with_project().await;
+    server.test.deploy(&project, "delay", &TestModel::multiclass()).await.unwrap();
+    let reply = ask(&server, json!({ "dataframe_records": [{ "x": 9 }] })).await.json();
+    assert_eq!(reply["classes"], json!(["early", "late", "never"]));
+    server.test.deploy(&project, "delay", &TestModel::multiclass_of_integers()).await.unwrap();
+    let reply = ask(&server, json!({ "dataframe_records": [{ "x": 9 }] })).await.json();
+    assert_eq!((&reply["predictions"][0]["label"], &reply["classes"]), (&json!(10), &json!([1, 2, 10])));
+}
+
+#[tokio::test]
 async fn values_are_read_as_mlflow_reads_them() {
     let server = Server::with_model(&TestModel::binary(0.0)).await;
     let probability = |answer: &Answer| answer.json()["predictions"][0]["probability"].as_f64().unwrap();

@@ -45,6 +45,9 @@ pub struct DecisionBody {
     pub gates: Vec<GateResult>,
     /// Features suspected to leak the target, each with the reason.
     pub leaks: Vec<(String, String)>,
+    /// What makes the evidence doubtful without refusing the candidate, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The evidence.
     pub evidence: EvidenceId,
     /// The contents of the release.

@@ -68,6 +68,15 @@ pub struct SignatureHint {
     pub task: TaskKind,
     /// Feature columns with their kinds, in the training data's order.
     pub features: Vec<Input>,
-    /// Classes of the target in order, for multiclass.
+    /// Classes in the order of the model's scores, for a multiclass model that does not name them.
     pub classes: Vec<String>,
+    /// Whether the target is a column of numbers.
+    pub are_outcomes_numbers: bool,
+}
+
+impl SignatureHint {
+    /// A hint that states the task alone.
+    pub fn new(task: TaskKind) -> Self {
+        Self { task, features: Vec::new(), classes: Vec::new(), are_outcomes_numbers: false }
+    }
 }

@@ -36,6 +36,8 @@ pub struct TrainedModel {
     pub metrics: Vec<(String, i64, f64)>,
     /// Share of each feature in the model's gain or weight, greatest first.
     pub importance: Vec<(String, f64)>,
+    /// What makes the model doubtful, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// Trains models; pure computation, called off the async runtime.

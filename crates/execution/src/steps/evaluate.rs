@@ -12,7 +12,7 @@ use perennial_core::name::StepName;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_evaluation::plot::{Plot, plots};
-use perennial_evaluation::{Outcomes, leaks};
+use perennial_evaluation::{Outcomes, leaks, model_warnings, outcome_warnings};
 use perennial_monitoring::Reference;
 use perennial_store::{check_results, evidence, loads};
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub struct Evidence {
     pub models: Vec<ModelFacts>,
     /// Suspected leaks: feature and why.
     pub leaks: Vec<(String, String)>,
+    /// What makes the measures doubtful without refusing the candidate, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The candidate's latency.
     pub serving: Value,
     /// Data checks of the dataset versions behind it, counted.
@@ -110,14 +113,18 @@ pub(super) async fn run(
     let split = split(context).await?;
     let examples = Examples::read(context).await?;
     let candidate = context.submission.project.release.as_ref().map(|release| release.model.clone());
-    let mut contenders = Vec::new();
+    let (mut contenders, mut trained) = (Vec::new(), Vec::new());
     for model in models {
         let output = model_output(context, model)?;
         let reference = ModelReference::of(&output)?;
         let name = if Some(model) == candidate.as_ref() { "candidate".to_owned() } else { model.to_string() };
+        let is_judged = is_judged(&name, candidate.as_ref());
+        if is_judged {
+            trained.extend(reference.warnings.iter().map(|warning| format!("`{name}`: {warning}")));
+        }
         let loaded = load_model(kernel, &reference, model.as_str()).await?;
         let (step, digest) = (Some(model.clone()), output.digest);
-        contenders.push(Contender { name, step, digest, number: None, model: loaded });
+        contenders.push(Contender { name, step, digest, number: None, model: loaded, is_judged });
     }
     contenders.sort_by_key(|contender| contender.name != "candidate");
     if let Some(champion) = context.champion().await? {
@@ -129,6 +136,7 @@ pub(super) async fn run(
             digest,
             number: Some(champion.number),
             model,
+            is_judged: false,
         });
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
@@ -148,6 +156,9 @@ pub(super) async fn run(
     let measured = kernel
         .run_blocking_heavy(move || measure(&contenders, &examples, &features, &task.target, split, &slices, &allowed))
         .await?;
+    for warning in &measured.warnings {
+        context.emit(PipelineEvent::StepLog { step: step.clone(), line: format!("warning: {warning}") }).await;
+    }
     let mut pictures = Vec::new();
     for plot in &measured.plots {
         let blob = kernel.services.blobs.put_bytes(plot.svg.clone().into_bytes()).await?;
@@ -163,6 +174,7 @@ pub(super) async fn run(
         datasets,
         models: measured.models,
         leaks: measured.leaks,
+        warnings: [trained, measured.warnings].concat(),
         serving: measured.serving,
         checks: checks(context).await?,
         reference: measured.reference,
@@ -225,11 +237,20 @@ struct Contender {
     digest: String,
     number: Option<i64>,
     model: Arc<dyn LoadedModel>,
+    /// Whether warnings are about it.
+    is_judged: bool,
+}
+
+/// Whether warnings are about a model: about the candidate alone where there is one, since a model beside it may be
+/// constant on purpose.
+fn is_judged(name: &str, candidate: Option<&StepName>) -> bool {
+    candidate.is_none() || name == "candidate"
 }
 
 struct Measured {
     models: Vec<ModelFacts>,
     leaks: Vec<(String, String)>,
+    warnings: Vec<String>,
     serving: Value,
     reference: Reference,
     plots: Vec<Plot>,
@@ -256,6 +277,12 @@ fn measure(
     let outcomes =
         Outcomes::from_column(outcome, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let inputs = test.select(features);
+    let training_rows = examples.labelled_rows(|time| split.is_training(time));
+    let training = examples.frame.take(&training_rows);
+    let learnt = training.column(target).ok_or_else(|| Error::not_found("column", target))?;
+    let learnt =
+        Outcomes::from_column(learnt, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
+    let mut warnings = outcome_warnings(&learnt, &outcomes);
     let mut models = Vec::new();
     let mut scored: Vec<(&str, Scores)> = Vec::new();
     for contender in contenders {
@@ -265,6 +292,9 @@ fn measure(
         let own = Outcomes::from_column(outcome, signature.task, classes).map_err(|cause| failed(target, &cause))?;
         let evaluated = perennial_evaluation::evaluate(&scores, &own, &test, slices)
             .map_err(|cause| failed(&contender.name, &cause))?;
+        let auc = evaluated.metrics.values.get("auc").copied();
+        let found = if contender.is_judged { model_warnings(&scores, &own, auc) } else { Vec::new() };
+        warnings.extend(found.iter().map(|warning| format!("`{}`: {warning}", contender.name)));
         models.push(ModelFacts {
             name: contender.name.clone(),
             step: contender.step.clone(),
@@ -289,8 +319,7 @@ fn measure(
         .filter(|suspect| !allowed.contains(&suspect.feature))
         .map(|suspect| (suspect.feature.clone(), suspect.message()))
         .collect();
-    let trained = examples.frame.take(&examples.labelled_rows(|time| split.is_training(time))).select(features);
-    let reference = Reference::new(&trained, &scored[0].1, &signature.classes);
+    let reference = Reference::new(&training.select(features), &scored[0].1, &signature.classes);
     let same_classes = |index: usize| contenders[index].model.signature().classes == signature.classes;
     let shown: Vec<(&str, &Scores)> = scored
         .iter()
@@ -299,7 +328,7 @@ fn measure(
         .map(|(_, (name, scores))| (*name, scores))
         .collect();
     let plots = plots(&shown, &outcomes).map_err(|cause| failed("plots", &cause))?;
-    Ok(Measured { models, leaks, serving: latency(&*first.model, &inputs), reference, plots })
+    Ok(Measured { models, leaks, warnings, serving: latency(&*first.model, &inputs), reference, plots })
 }
 
 /// Warm test rows, one at a time, in process: the best of three rounds.

@@ -35,6 +35,9 @@ pub struct ModelReference {
     pub run: RunId,
     /// Digest of the environment it was made in.
     pub environment: String,
+    /// Warnings of its training, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl ModelReference {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perennial_core::entity::{MetricPoint, Param, RunBatch};
 use perennial_core::frame::{Column, Frame};
 use perennial_core::id::StepRunId;
+use perennial_core::model::classes::{self, ClassKind};
 use perennial_core::name::StepName;
 use perennial_core::port::training::{Target, TrainedModel};
 use perennial_core::state::RunStatus;
@@ -42,8 +43,11 @@ pub(super) async fn run(
         .run_blocking_heavy(move || {
             let chosen = examples.frame.select(&names).take(&rows);
             let target = target(&examples.frame, &task.target, &rows, task.kind)?;
+            let are_numbers = matches!(examples.frame.column(&task.target), Some(Column::Number(_)));
             drop(examples);
-            services.train(&kind, task.kind, &chosen, &target, &params)
+            let mut trained = services.train(&kind, task.kind, &chosen, &target, &params)?;
+            trained.signature.class_kind = ClassKind::of(&trained.signature.classes, are_numbers);
+            Ok(trained)
         })
         .await;
     match trained {
@@ -70,6 +74,9 @@ async fn keep(
     trained: TrainedModel,
 ) -> Result<StepResult> {
     let kernel = &context.caller.kernel;
+    for warning in &trained.warnings {
+        context.emit(PipelineEvent::StepLog { step: step.clone(), line: format!("warning: {warning}") }).await;
+    }
     let now = kernel.services.clock.wall_ms();
     let metrics = trained
         .metrics
@@ -104,6 +111,7 @@ async fn keep(
         signature: Some(trained.signature),
         run,
         environment: format!("built in, {}", kernel.services.trainer.version()),
+        warnings: trained.warnings,
     };
     let output = reference.output(id, "model")?;
     let message = format!("model {} of `{step}`, {} bytes", &output.digest[..8], manifest.size_bytes());
@@ -135,8 +143,9 @@ fn classes(column: &Column) -> Target {
     };
     let labels: Vec<String> = (0..column.len()).map(label).collect();
     let mut classes: Vec<String> = labels.clone();
-    classes.sort_unstable();
+    classes.sort_unstable_by(|a, b| classes::compare(a, b));
     classes.dedup();
-    let codes = labels.iter().map(|label| classes.binary_search(label).unwrap_or_default() as u32).collect();
+    let code = |label: &String| classes.binary_search_by(|class| classes::compare(class, label)).unwrap_or_default();
+    let codes = labels.iter().map(|label| code(label) as u32).collect();
     Target::Classes { codes, classes }
 }

@@ -113,6 +113,16 @@ async fn a_feature_that_gives_the_outcome_away_is_a_suspected_leak_unless_it_is_
 }
 
 #[tokio::test]
+async fn a_constant_candidate_is_reported() {
+    let test = TrainedProject::of(PROJECT_FILE).await;
+    // Every probability rounds to 1.
+    test.renew(1, TestModel::binary(100.0)).await;
+    let (_, evidence, _) = gather(&test).await;
+    let warning = "`candidate`: the model is constant: each test row has the score 1.0000";
+    assert!(evidence.warnings.iter().any(|found| found == warning), "{:?}", evidence.warnings);
+}
+
+#[tokio::test]
 async fn evidence_expires_after_its_declared_time() {
     let test = start(&toml_text::set(PROJECT_FILE, "release.evidence_ttl", "\"2 days\"")).await;
     let (row, _, _) = gather(&test).await;

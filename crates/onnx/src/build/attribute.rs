@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::GraphBuilder;
 use crate::proto::{AttributeProto, AttributeType, TensorProto};
 
 fn typed(name: &str, kind: AttributeType) -> AttributeProto {
@@ -26,6 +27,11 @@ pub fn text(name: &str, value: &str) -> AttributeProto {
 /// A tensor attribute.
 pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(Box::new(value)), ..typed(name, AttributeType::Tensor) }
+}
+
+/// A graph, such as the body of a `Loop`.
+pub fn graph(name: &str, value: GraphBuilder) -> AttributeProto {
+    AttributeProto { g: Some(Box::new(value.into_graph())), ..typed(name, AttributeType::Graph) }
 }
 
 /// A list of floats.

@@ -2,7 +2,7 @@
 
 use crate::proto::{
     self, AttributeProto, DataType, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
 };
 
 /// The domain of the classical operators. The domain `ai.onnx` is written as the empty text.
@@ -43,6 +43,11 @@ impl GraphBuilder {
     /// Adds an output; -1 is a dimension of any length.
     pub fn output(&mut self, name: &str, kind: DataType, shape: &[i64]) {
         self.graph.output.push(value_info(name, kind, shape));
+    }
+
+    /// Adds a tensor that nodes read by its name.
+    pub fn initializer(&mut self, tensor: TensorProto) {
+        self.graph.initializer.push(tensor);
     }
 
     /// Adds a metadata entry to the model.
@@ -107,6 +112,11 @@ impl GraphBuilder {
     /// `Cast`: converts the elements to another type.
     pub fn cast(&mut self, input: &str, kind: DataType) -> String {
         self.apply("Cast", "", &[input], vec![super::attribute::int("to", kind as i64)])
+    }
+
+    /// The message of the graph, without metadata.
+    pub(super) fn into_graph(self) -> GraphProto {
+        self.graph
     }
 
     /// Returns the bytes of the model file. `opset` is the version of `ai.onnx` (17 is

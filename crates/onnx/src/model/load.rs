@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::plan::{Plan, Source, Step};
-use super::{Model, Value};
+use super::{ClassLabels, Model, Value};
 use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::limits;
@@ -25,7 +25,26 @@ struct Loader<'a> {
     zip_map_labels: HashMap<&'a str, Labels>,
 }
 
+/// Builds a model.
 pub(super) fn load(model: &ModelProto) -> Result<Model> {
+    let (mut loader, loaded) = read(model)?;
+    if loader.unsupported.is_empty() {
+        return Ok(loaded);
+    }
+    loader.unsupported.sort();
+    loader.unsupported.dedup();
+    Err(Error::Unsupported { operators: loader.unsupported })
+}
+
+/// The class labels of a model, whether its operators are supported or not.
+pub(super) fn class_labels(model: &ModelProto) -> Result<ClassLabels> {
+    let (loader, loaded) = read(model)?;
+    let by_output = loader.zip_map_labels.into_iter().map(|(output, labels)| (output.to_owned(), labels)).collect();
+    Ok(ClassLabels { by_output, labels: loaded.labels })
+}
+
+/// Builds what is supported of a model.
+fn read(model: &ModelProto) -> Result<(Loader<'_>, Model)> {
     let graph = model.graph.as_ref().ok_or_else(|| Error::Decode("the file has no graph".into()))?;
     let mut loader = Loader {
         constants: Vec::new(),
@@ -78,19 +97,15 @@ pub(super) fn load(model: &ModelProto) -> Result<Model> {
             outputs.push(value);
         }
     }
-    if !loader.unsupported.is_empty() {
-        loader.unsupported.sort();
-        loader.unsupported.dedup();
-        return Err(Error::Unsupported { operators: loader.unsupported });
-    }
     let plan = Plan {
         steps,
-        constants: Arc::new(loader.constants),
+        constants: Arc::new(std::mem::take(&mut loader.constants)),
         slots: loader.slots,
         inputs: input_slots,
         outputs: output_sources,
     };
-    Ok(Model { inputs, outputs, labels: loader.labels, plan })
+    let labels = loader.labels.take();
+    Ok((loader, Model { inputs, outputs, labels, plan }))
 }
 
 /// The versions of the imported operator sets by domain, `ai.onnx` under the empty name.
@@ -182,7 +197,7 @@ impl<'a> Loader<'a> {
         } else {
             operator::build(&node)
         };
-        let labels = class_labels(&node);
+        let labels = labels_of_node(&node);
         let operator = match result {
             Ok(operator) => Some(operator),
             Err(BuildError::Invalid(message)) => return Err(invalid(message)),
@@ -263,7 +278,7 @@ fn constant_node(node: &Node<'_>) -> Result<Tensor, BuildError> {
 
 /// The class labels that a node contains: as an attribute, or, for
 /// `ArrayFeatureExtractor`, as the table indexed by the predicted class.
-fn class_labels(node: &Node<'_>) -> Option<Labels> {
+fn labels_of_node(node: &Node<'_>) -> Option<Labels> {
     if node.proto.domain() != "ai.onnx.ml" {
         return None;
     }

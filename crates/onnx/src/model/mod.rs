@@ -5,7 +5,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use plan::{Buffers, Plan};
+pub(crate) use plan::{Buffers, Plan, Usage};
 
 use crate::error::{Error, Result, at_most};
 use crate::labels::Labels;
@@ -23,6 +23,35 @@ pub struct Value {
     pub shape: Vec<i64>,
     /// The classes of its columns, if the model names them (`ZipMap`).
     pub labels: Option<Labels>,
+}
+
+/// The class labels of a model, as its nodes have them.
+#[derive(Debug, Clone)]
+pub struct ClassLabels {
+    /// By the name of a `ZipMap` output.
+    by_output: Vec<(String, Labels)>,
+    labels: Option<Labels>,
+}
+
+impl ClassLabels {
+    /// Reads the labels of an ONNX file, also of one that this evaluator does not support.
+    ///
+    /// # Errors
+    /// The file is not a valid model or exceeds the [`limits`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        load::class_labels(&crate::proto::decode(bytes)?)
+    }
+
+    /// The labels of the scores in an output; `None` if the model does not name its classes.
+    pub fn of_output(&self, output: &str) -> Option<&Labels> {
+        let own = self.by_output.iter().find(|(name, _)| name == output).map(|(_, labels)| labels);
+        own.or(self.labels.as_ref())
+    }
+
+    /// The labels of the model; `None` if it does not name its classes.
+    pub fn of_model(&self) -> Option<&Labels> {
+        self.labels.as_ref()
+    }
 }
 
 /// A model that this evaluator can run, from several threads at once.
@@ -87,8 +116,8 @@ impl Model {
         }
         self.plan.run(&mut buffers)?;
         let outputs = || (0..self.outputs.len()).map(|at| self.plan.output(at, &buffers));
-        let elements = outputs().map(|output| output.data().len() as u64).sum();
-        at_most("output elements", elements, limits::RUN_ELEMENTS_MAX)?;
+        let bytes = outputs().map(|output| output.data().bytes()).sum();
+        at_most("bytes of outputs", bytes, limits::RUN_BYTES_MAX)?;
         Ok(self.outputs.iter().zip(outputs()).map(|(output, tensor)| (output.name.clone(), tensor.clone())).collect())
     }
 }

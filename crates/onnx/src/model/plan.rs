@@ -45,6 +45,15 @@ pub(crate) struct Buffers {
     outputs: Vec<Tensor>,
 }
 
+/// The resources that an evaluation used.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Usage {
+    /// Memory of the tensors that were computed.
+    pub(crate) bytes: u64,
+    /// See [`OPERATIONS_MAX`](limits::OPERATIONS_MAX).
+    pub(crate) operations: u64,
+}
+
 struct StepInputs<'a> {
     step: &'a Step,
     slots: &'a [Tensor],
@@ -68,7 +77,7 @@ impl Inputs for StepInputs<'_> {
 
     fn charge(&self, operations: usize) -> Result<(), String> {
         self.operations.set(self.operations.get().saturating_add(operations as u64));
-        at_most("operations", self.operations.get(), limits::RUN_OPERATIONS_MAX).map_err(|error| error.to_string())
+        at_most("operations", self.operations.get(), limits::OPERATIONS_MAX).map_err(|error| error.to_string())
     }
 }
 
@@ -80,21 +89,24 @@ impl Plan {
     }
 
     /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation.
-    pub(crate) fn run(&self, buffers: &mut Buffers) -> Result<()> {
+    pub(crate) fn run(&self, buffers: &mut Buffers) -> Result<Usage> {
         buffers.slots.resize_with(self.slots, Tensor::default);
-        let (operations, mut elements) = (Cell::new(0), 0);
+        let (operations, mut bytes) = (Cell::new(0), 0);
         for step in &self.steps {
+            let failed = |message| Error::Run { node: step.node.clone(), operator: step.name.clone(), message };
             buffers.outputs.clear();
             buffers.outputs.extend(step.outputs.iter().map(|&slot| std::mem::take(&mut buffers.slots[slot])));
+            for output in &mut buffers.outputs {
+                output.bytes_max = limits::RUN_BYTES_MAX - bytes;
+            }
             let inputs =
                 StepInputs { step, slots: &buffers.slots, constants: &self.constants, operations: &operations };
-            step.operator.run(&inputs, &mut buffers.outputs).map_err(|message| Error::Run {
-                node: step.node.clone(),
-                operator: step.name.clone(),
-                message,
-            })?;
-            elements += buffers.outputs.iter().map(|output| output.data().len() as u64).sum::<u64>();
-            at_most("computed elements", elements, limits::RUN_ELEMENTS_MAX)?;
+            let read = (0..inputs.len()).filter_map(|position| inputs.get(position)).map(|input| input.data().len());
+            inputs.charge(read.sum::<usize>()).map_err(failed)?;
+            step.operator.run(&inputs, &mut buffers.outputs).map_err(failed)?;
+            inputs.charge(buffers.outputs.iter().map(|output| output.data().len()).sum::<usize>()).map_err(failed)?;
+            bytes += buffers.outputs.iter().map(|output| output.data().bytes()).sum::<u64>();
+            at_most("bytes of computed tensors", bytes, limits::RUN_BYTES_MAX)?;
             for (&slot, mut output) in step.outputs.iter().zip(buffers.outputs.drain(..)) {
                 if output.shape.is_empty() && output.data().is_empty() {
                     // The operator has fewer outputs than the node; an empty shape is that of a scalar.
@@ -103,7 +115,7 @@ impl Plan {
                 buffers.slots[slot] = output;
             }
         }
-        Ok(())
+        Ok(Usage { bytes, operations: operations.get() })
     }
 
     /// The model's output at `position`, after [`Self::run`].
@@ -111,7 +123,7 @@ impl Plan {
         match self.outputs[position] {
             Source::Constant(at) => &self.constants[at],
             Source::Slot(at) => &buffers.slots[at],
-            Source::Absent => const { &Tensor { shape: Vec::new(), data: crate::tensor::Data::F32(Vec::new()) } },
+            Source::Absent => const { &Tensor::EMPTY },
         }
     }
 

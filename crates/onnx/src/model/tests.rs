@@ -157,16 +157,46 @@ fn expanding(operator: &str, nodes: usize, shape: &[i64], element: DataType) -> 
 }
 
 #[test]
-fn an_evaluation_is_limited_in_elements_and_operations() {
+fn an_evaluation_is_limited_in_memory_and_operations() {
     let run = |model: Model| model.run(&[("x", column(&[1.0]))]).unwrap_err().to_string();
+    // 32 tensors of 8 MiB fit.
     assert_eq!(
         run(expanding("Identity", 40, &[4096, 2048], DataType::Bool)),
-        "ONNX model has 276824064 computed elements, expected at most 268435456"
+        "node `Identity_33` (Identity): a tensor of shape [4096, 2048] takes 8388608 bytes, \
+         and 0 are left to the evaluation"
     );
     assert_eq!(
         run(expanding("MatMul", 1, &[2050, 2050], DataType::Float)),
-        "node `MatMul_2` (MatMul): ONNX model has 8615125000 operations, expected at most 8589934592"
+        "node `MatMul_2` (MatMul): ONNX model has 8627732502 operations, expected at most 8589934592"
     );
+}
+
+#[test]
+fn elements_that_are_only_read_count_as_operations() {
+    // 130 nodes of one output element each read a tensor of 2^26 elements: more than 2^33 in all.
+    let mut graph = GraphBuilder::new("readers");
+    graph.input_number("x");
+    let shape = TensorProto {
+        dims: vec![1],
+        data_type: Some(DataType::Int64 as i32),
+        int64_data: vec![1 << 26],
+        ..TensorProto::default()
+    };
+    graph.initializer(TensorProto { name: Some("shape".into()), ..shape });
+    let value = TensorProto {
+        dims: vec![1],
+        data_type: Some(DataType::Bool as i32),
+        raw_data: Some(vec![0].into()),
+        ..TensorProto::default()
+    };
+    let zeros = graph.apply("ConstantOfShape", "", &["shape"], vec![attribute::tensor("value", value)]);
+    for _ in 0..130 {
+        let output = graph.apply("Shape", "", &[&zeros], vec![]);
+        graph.output(&output, DataType::Int64, &[1]);
+    }
+    let model = Model::from_bytes(&graph.finish(17, 3)).unwrap();
+    let message = model.run(&[("x", column(&[1.0]))]).unwrap_err().to_string();
+    assert!(message.contains("(Shape): ONNX model has 85") && message.contains(" operations"), "{message}");
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub(crate) trait Inputs {
     }
 
     /// Adds operations to those of the evaluation; an error beyond
-    /// [`RUN_OPERATIONS_MAX`](crate::limits::RUN_OPERATIONS_MAX). An operator calls it before
-    /// it does more work than its outputs have elements.
+    /// [`OPERATIONS_MAX`](crate::limits::OPERATIONS_MAX). An operator calls it before it does more work than its inputs
+    /// and outputs have elements.
     fn charge(&self, operations: usize) -> Result<(), String>;
 }
 

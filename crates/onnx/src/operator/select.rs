@@ -186,6 +186,7 @@ impl Operator for TopK {
         let count = usize::try_from(count).ok().filter(|&count| count <= length).ok_or("k is out of range")?;
         let mut shape = input.shape().to_vec();
         shape[at] = count;
+        inputs.charge(values.len().saturating_mul(length.max(1).ilog2() as usize))?;
         let [top, indices] = outputs else { return Err("expected two outputs".into()) };
         let (top, indices) = (top.reset::<f32>(&shape)?, indices.reset::<i64>(&shape)?);
         top.resize(outer * count * inner, 0.0);

@@ -59,7 +59,8 @@ pub(super) fn build(name: &str, node: &Node<'_>) -> Option<BuildResult> {
         }
         "Expand" => Some(Ok(Arc::new(Expand))),
         "ConstantOfShape" => Some(node.tensor("value").map(|value| {
-            let value = value.unwrap_or_else(|| Tensor { shape: vec![1], data: f32::wrap(vec![0.0]) });
+            let value =
+                value.unwrap_or_else(|| Tensor { shape: vec![1], data: f32::wrap(vec![0.0]), ..Tensor::default() });
             Arc::new(ConstantOfShape { value }) as Arc<dyn Operator>
         })),
         _ => None,

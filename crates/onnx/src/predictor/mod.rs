@@ -6,21 +6,27 @@ mod signature;
 mod tests;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use perennial_core::frame::Frame;
 use perennial_core::model::{PredictError, Predictor, Scores, Signature};
 use perennial_core::task::TaskKind;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::model::{Buffers, Model, Plan, Value};
+use crate::error::{Error, Result, at_most};
+use crate::limits;
+use crate::model::{Buffers, Model, Plan, Usage, Value};
 use crate::tensor::{Data, ElementType};
 
 use inputs::InputMapping;
-pub use signature::infer_signature;
+pub use signature::{infer_signature, signature_with};
 
-/// Number of rows evaluated at once; small enough that intermediate values stay in the processor's cache.
+/// Most rows evaluated at once; few enough that intermediate values stay in the processor's cache.
 const CHUNK_ROWS: usize = 1_024;
+/// Memory that the tensors of a chunk should take at most, bytes: wide rows come in smaller chunks.
+const CHUNK_BYTES: u64 = limits::RUN_BYTES_MAX / 2;
+/// Memory of the buffers that are kept for later calls, bytes.
+const IDLE_BYTES_MAX: u64 = limits::RUN_BYTES_MAX / 4;
 /// Batches of at least this many rows are evaluated in parallel, in the current `rayon` pool.
 const PARALLEL_ROWS_MIN: usize = 8 * CHUNK_ROWS;
 /// Maximum number of buffers kept for later calls.
@@ -33,7 +39,10 @@ pub struct OnnxPredictor {
     plan: Plan,
     inputs: InputMapping,
     scores: ScoreColumns,
-    chunk_rows: usize,
+    /// Rows evaluated at once. It starts with one and doubles while the tensors of a chunk stay small.
+    chunk_rows: AtomicUsize,
+    /// Whether `chunk_rows` has stopped growing.
+    is_chunk_settled: AtomicBool,
     idle_buffers: Mutex<Vec<Buffers>>,
 }
 
@@ -42,8 +51,8 @@ pub struct OnnxPredictor {
 enum ScoreColumns {
     /// The only column.
     Single,
-    /// The last of one or two columns: the probability of the positive class.
-    Positive,
+    /// Of two columns the one of the positive class; of one column its only one.
+    Positive(usize),
     /// For each class of the signature the index of its column.
     Classes(Vec<usize>),
 }
@@ -60,27 +69,24 @@ impl OnnxPredictor {
         }
         let inputs = InputMapping::new(model, &signature)?;
         let batch = model.inputs().iter().filter_map(|input| input.shape.first().copied()).max().unwrap_or(-1);
-        let chunk_rows = match batch {
-            1 => 1,
-            2.. => {
-                return Err(Error::Input(format!(
-                    "the model takes exactly {batch} rows at once; export it with a free first dimension"
-                )));
-            }
-            _ => CHUNK_ROWS,
-        };
+        if batch > 1 {
+            return Err(Error::Input(format!(
+                "the model takes exactly {batch} rows at once; export it with a free first dimension"
+            )));
+        }
         let output = score_output(model, &signature)?;
         let scores = score_columns(model, &model.outputs()[output], &signature)?;
         let plan = model.plan().pruned_to(output);
-        Ok(Self { signature, plan, inputs, scores, chunk_rows, idle_buffers: Mutex::default() })
+        let (chunk_rows, is_chunk_settled) = (AtomicUsize::new(1), AtomicBool::new(batch == 1));
+        Ok(Self { signature, plan, inputs, scores, chunk_rows, is_chunk_settled, idle_buffers: Mutex::default() })
     }
 
     /// Predicts the rows `first .. first + rows` into `out`.
-    fn predict_chunk(&self, frame: &Frame, first: usize, rows: usize, out: &mut [f64]) -> Result<(), PredictError> {
+    fn predict_chunk(&self, frame: &Frame, first: usize, rows: usize, out: &mut [f64]) -> Result<Usage, PredictError> {
         let mut buffers =
             self.idle_buffers.lock().ok().and_then(|mut idle_buffers| idle_buffers.pop()).unwrap_or_default();
         self.inputs.fill(&self.plan, frame, first..first + rows, &mut buffers)?;
-        self.plan.run(&mut buffers).map_err(|error| PredictError::Model(error.to_string()))?;
+        let usage = self.plan.run(&mut buffers).map_err(|error| PredictError::Model(error.to_string()))?;
         let tensor = self.plan.output(0, &buffers);
         let width = tensor.data().len().checked_div(rows).unwrap_or(0);
         if width * rows != tensor.data().len() {
@@ -101,10 +107,32 @@ impl OnnxPredictor {
         }
         if let Ok(mut idle_buffers) = self.idle_buffers.lock()
             && idle_buffers.len() < IDLE_BUFFERS_MAX
+            && (idle_buffers.len() as u64 + 1) * usage.bytes <= IDLE_BYTES_MAX
         {
             idle_buffers.push(buffers);
         }
-        Ok(())
+        Ok(usage)
+    }
+
+    /// Predicts a chunk that begins at row `first`, and doubles the next one if its tensors will stay small. Returns
+    /// the number of its rows.
+    fn predict_growing_chunk(
+        &self,
+        frame: &Frame,
+        first: usize,
+        budget: &Budget,
+        values: &mut [f64],
+    ) -> Result<usize, PredictError> {
+        let (chunk_rows, width) = (self.chunk_rows.load(Ordering::Relaxed), self.signature.width());
+        let rows = chunk_rows.min(frame.rows() - first);
+        let usage = self.predict_chunk(frame, first, rows, &mut values[first * width..(first + rows) * width])?;
+        budget.charge(usage)?;
+        if rows == CHUNK_ROWS || usage.bytes * 2 > CHUNK_BYTES {
+            self.is_chunk_settled.store(true, Ordering::Relaxed);
+        } else if rows == chunk_rows {
+            self.chunk_rows.store((2 * rows).min(CHUNK_ROWS), Ordering::Relaxed);
+        }
+        Ok(rows)
     }
 
     fn select_scores<T: Copy + Into<f64>>(
@@ -118,11 +146,12 @@ impl OnnxPredictor {
         };
         match &self.scores {
             ScoreColumns::Single if width != 1 => return wrong("1"),
-            ScoreColumns::Positive if width != 1 && width != 2 => return wrong("1 or 2"),
+            ScoreColumns::Positive(_) if width != 1 && width != 2 => return wrong("1 or 2"),
             ScoreColumns::Classes(columns) if columns.len() != width => return wrong(&columns.len().to_string()),
-            ScoreColumns::Single | ScoreColumns::Positive => {
-                let rows = values.chunks_exact(width);
-                out.iter_mut().zip(rows).for_each(|(out, row)| *out = row[width - 1].into());
+            ScoreColumns::Single => out.iter_mut().zip(values).for_each(|(out, &value)| *out = value.into()),
+            ScoreColumns::Positive(column) => {
+                let (rows, column) = (values.chunks_exact(width), (*column).min(width - 1));
+                out.iter_mut().zip(rows).for_each(|(out, row)| *out = row[column].into());
             }
             ScoreColumns::Classes(columns) => {
                 for (out, row) in out.chunks_exact_mut(width).zip(values.chunks_exact(width)) {
@@ -142,14 +171,40 @@ impl Predictor for OnnxPredictor {
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
         let width = self.signature.width();
         let mut values = vec![0.0; frame.rows() * width];
-        let chunk =
-            |(at, out): (usize, &mut [f64])| self.predict_chunk(frame, at * self.chunk_rows, out.len() / width, out);
+        let budget = Budget::new(frame.rows());
+        let mut first = 0;
+        while first < frame.rows() && !self.is_chunk_settled.load(Ordering::Relaxed) {
+            first += self.predict_growing_chunk(frame, first, &budget, &mut values)?;
+        }
+        let chunk_rows = self.chunk_rows.load(Ordering::Relaxed);
+        let chunk = |(at, out): (usize, &mut [f64])| {
+            budget.charge(self.predict_chunk(frame, first + at * chunk_rows, out.len() / width, out)?)
+        };
+        let rest = &mut values[first * width..];
         if frame.rows() >= PARALLEL_ROWS_MIN {
-            values.par_chunks_mut(self.chunk_rows * width).enumerate().try_for_each(chunk)?;
+            rest.par_chunks_mut(chunk_rows * width).enumerate().try_for_each(chunk)?;
         } else {
-            values.chunks_mut(self.chunk_rows * width).enumerate().try_for_each(chunk)?;
+            rest.chunks_mut(chunk_rows * width).enumerate().try_for_each(chunk)?;
         }
         Ok(Scores { width, values })
+    }
+}
+
+/// The operations that one prediction may take.
+struct Budget {
+    operations_max: u64,
+    operations: AtomicU64,
+}
+
+impl Budget {
+    fn new(rows: usize) -> Self {
+        let operations_max = limits::OPERATIONS_MAX + rows as u64 * limits::ROW_OPERATIONS_MAX;
+        Self { operations_max, operations: AtomicU64::new(0) }
+    }
+
+    fn charge(&self, usage: Usage) -> Result<(), PredictError> {
+        let operations = self.operations.fetch_add(usage.operations, Ordering::Relaxed) + usage.operations;
+        at_most("operations", operations, self.operations_max).map_err(|error| PredictError::Model(error.to_string()))
     }
 }
 
@@ -179,21 +234,16 @@ fn score_output(model: &Model, signature: &Signature) -> Result<usize> {
 }
 
 fn score_columns(model: &Model, output: &Value, signature: &Signature) -> Result<ScoreColumns> {
-    let count = signature.classes.len();
+    let columns = || {
+        let labels = output.labels.as_ref().or(model.labels());
+        labels.map(|labels| labels.columns(signature)).transpose()
+    };
     Ok(match signature.task {
         TaskKind::Regression => ScoreColumns::Single,
-        TaskKind::Binary => ScoreColumns::Positive,
+        // A model that does not name its classes has them in the order of the outcomes.
+        TaskKind::Binary => ScoreColumns::Positive(columns()?.map_or(1, |columns| columns[0])),
         TaskKind::Multiclass => {
-            let labels = output.labels.as_ref().or(model.labels()).map(crate::Labels::to_texts);
-            let Some(labels) = labels else { return Ok(ScoreColumns::Classes((0..count).collect())) };
-            if labels.len() != count {
-                return Err(Error::Input(format!("the model has {} classes, the signature {count}", labels.len())));
-            }
-            let column = |class: &String| labels.iter().position(|label| label == class);
-            let found = signature.classes.iter().map(|class| {
-                column(class).ok_or_else(|| Error::Input(format!("the model has no class `{class}`, only {labels:?}")))
-            });
-            ScoreColumns::Classes(found.collect::<Result<_>>()?)
+            ScoreColumns::Classes(columns()?.unwrap_or_else(|| (0..signature.classes.len()).collect()))
         }
     })
 }

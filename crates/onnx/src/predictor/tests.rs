@@ -1,15 +1,23 @@
 use std::sync::Arc;
 
 use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{Input, InputKind, PredictError, Predictor, Signature};
+use perennial_core::port::model::SignatureHint;
 use perennial_core::task::TaskKind;
 
 use super::*;
-use crate::build::{Classes, GraphBuilder, PostTransform};
-use crate::proto::DataType;
+use crate::build::{Classes, GraphBuilder, PostTransform, attribute};
+use crate::proto::{DataType, TensorProto};
 
 fn input(name: &str, kind: InputKind) -> Input {
     Input { name: name.to_owned(), kind }
+}
+
+/// The hint of a multiclass model with one input for columns of these names.
+fn multiclass(features: &[&str]) -> SignatureHint {
+    let features = features.iter().map(|name| input(name, InputKind::Number)).collect();
+    SignatureHint { features, ..SignatureHint::new(TaskKind::Multiclass) }
 }
 
 /// One input for each column: score = 2 * x + (1 for AA, 10 for UA, 100 for other texts, 1000 for missing).
@@ -55,7 +63,7 @@ fn texts(values: &[Option<&str>]) -> Column {
 
 fn regression() -> OnnxPredictor {
     let model = named();
-    let signature = infer_signature(&model, TaskKind::Regression, &[], &[]).unwrap();
+    let signature = infer_signature(&model, &SignatureHint::new(TaskKind::Regression)).unwrap();
     assert_eq!(signature.inputs, [input("x", InputKind::Number), input("carrier", InputKind::Text)]);
     OnnxPredictor::new(&model, signature).unwrap()
 }
@@ -93,7 +101,8 @@ fn scores_are_in_the_order_of_the_signature() {
     let model = wide(&["late", "early", "never"]);
     let inputs = vec![input("a", InputKind::Number), input("b", InputKind::Number)];
     let classes = vec!["early".to_owned(), "late".to_owned(), "never".to_owned()];
-    let predictor = OnnxPredictor::new(&model, Signature { inputs, task: TaskKind::Multiclass, classes }).unwrap();
+    let signature = Signature { inputs, task: TaskKind::Multiclass, classes, class_kind: ClassKind::Text };
+    let predictor = OnnxPredictor::new(&model, signature).unwrap();
     let mut frame = Frame::new();
     frame.push("b", numbers(&[10.0, 20.0]));
     frame.push("a", numbers(&[1.0, 2.0]));
@@ -103,9 +112,8 @@ fn scores_are_in_the_order_of_the_signature() {
 
 #[test]
 fn classes_missing_in_the_model_are_refused() {
-    let names = ["a".to_owned(), "b".to_owned()];
     let model = wide(&["x", "y", "z"]);
-    let mut signature = infer_signature(&model, TaskKind::Multiclass, &names, &[]).unwrap();
+    let mut signature = infer_signature(&model, &multiclass(&["a", "b"])).unwrap();
     assert_eq!(signature.classes, ["x", "y", "z"]);
     signature.classes[1] = "w".to_owned();
     let message = OnnxPredictor::new(&model, signature).unwrap_err().to_string();
@@ -115,7 +123,7 @@ fn classes_missing_in_the_model_are_refused() {
 #[test]
 fn signatures_that_do_not_match_the_model_are_refused() {
     let refused = |model: &Model, inputs: Vec<Input>| {
-        let signature = Signature { inputs, task: TaskKind::Regression, classes: vec![] };
+        let signature = Signature { inputs, task: TaskKind::Regression, classes: vec![], class_kind: ClassKind::Text };
         OnnxPredictor::new(model, signature).unwrap_err().to_string()
     };
     let (number, text) = (InputKind::Number, InputKind::Text);
@@ -144,12 +152,68 @@ fn the_probability_of_the_positive_class_is_the_second_column() {
     graph.output(&label, DataType::Int64, &[-1]);
     graph.output(&scores, DataType::Float, &[-1, 2]);
     let model = Model::from_bytes(&graph.finish(17, 3)).unwrap();
-    let signature = infer_signature(&model, TaskKind::Binary, &[], &[]).unwrap();
+    let signature = infer_signature(&model, &SignatureHint::new(TaskKind::Binary)).unwrap();
     let mut frame = Frame::new();
     frame.push("x", numbers(&[0.0, 4.0]));
     let scores = OnnxPredictor::new(&model, signature).unwrap().predict(&frame).unwrap();
     assert_eq!(scores.values[0], 0.5);
     assert!((scores.values[1] - 1.0 / (1.0 + (-4.0_f64).exp())).abs() < 1e-7);
+}
+
+/// A binary model of `x` whose second class has the probability `sigmoid(x)`.
+fn binary(classes: &Classes) -> Model {
+    let mut graph = GraphBuilder::new("binary");
+    graph.input_number("x");
+    let (label, scores) = graph.linear_classifier("x", &[1.0], &[0.0], classes, PostTransform::Logistic);
+    let kind = if matches!(classes, Classes::Numbers(_)) { DataType::Int64 } else { DataType::String };
+    graph.output(&label, kind, &[-1]);
+    graph.output(&scores, DataType::Float, &[-1, 2]);
+    Model::from_bytes(&graph.finish(17, 3)).unwrap()
+}
+
+#[test]
+fn the_class_that_is_named_like_the_outcome_1_is_the_positive_one() {
+    let predict = |classes: Classes| {
+        let model = binary(&classes);
+        let signature = infer_signature(&model, &SignatureHint::new(TaskKind::Binary)).unwrap();
+        let mut frame = Frame::new();
+        frame.push("x", numbers(&[4.0]));
+        OnnxPredictor::new(&model, signature).map(|predictor| predictor.predict(&frame).unwrap().values[0])
+    };
+    let texts = |first: &str, second: &str| Classes::Texts(vec![first.to_owned(), second.to_owned()]);
+    for second_is_positive in [Classes::Numbers(vec![-1, 1]), texts("False", "True"), texts("0", "1")] {
+        assert!(predict(second_is_positive.clone()).unwrap() > 0.9, "{second_is_positive:?}");
+    }
+    for first_is_positive in [Classes::Numbers(vec![1, 0]), texts("yes", "no"), texts("1", "-1")] {
+        assert!(predict(first_is_positive.clone()).unwrap() < 0.1, "{first_is_positive:?}");
+    }
+    for (unknown, named) in [(texts("bad", "good"), "`bad` and `good`"), (Classes::Numbers(vec![1, 2]), "`1` and `2`")]
+    {
+        let message = predict(unknown).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            format!("the model names its classes {named}, expected 0 and 1, the outcomes of a binary task")
+        );
+    }
+}
+
+#[test]
+fn inferred_classes_are_in_natural_order_and_scores_follow() {
+    let classes = ["10", "2", "1"];
+    let model = wide(&classes);
+    let hint = SignatureHint { are_outcomes_numbers: true, ..multiclass(&["a", "b"]) };
+    let signature = infer_signature(&model, &hint).unwrap();
+    assert_eq!(
+        (&signature.classes[..], signature.class_kind),
+        (&["1", "2", "10"].map(String::from)[..], ClassKind::Integer)
+    );
+    let mut frame = Frame::new();
+    frame.push("a", numbers(&[1.0]));
+    frame.push("b", numbers(&[10.0]));
+    let recorded = Signature { classes: classes.map(String::from).to_vec(), ..signature.clone() };
+    let predict = |signature| OnnxPredictor::new(&model, signature).unwrap().predict(&frame).unwrap().values;
+    assert_eq!(predict(signature), [11.0, 10.0, 1.0]);
+    assert_eq!(predict(recorded), [1.0, 10.0, 11.0], "a signature recorded in the model's order keeps it");
 }
 
 #[test]
@@ -164,6 +228,41 @@ fn large_batches_predict_as_small_ones() {
 }
 
 #[test]
+fn rows_that_take_much_memory_are_evaluated_in_smaller_chunks() {
+    // A row takes 2 MiB: 200 of them together would exceed the memory of an evaluation.
+    let width = 1 << 19;
+    let mut graph = GraphBuilder::new("wide");
+    graph.input_number("x");
+    graph.initializer(TensorProto {
+        name: Some("ones".into()),
+        dims: vec![1, width],
+        data_type: Some(DataType::Float as i32),
+        float_data: vec![1.0; width as usize],
+        ..TensorProto::default()
+    });
+    let columns = graph.apply("Mul", "", &["x", "ones"], vec![]);
+    let largest = graph.apply("ReduceMax", "", &[&columns], vec![attribute::ints("axes", vec![1])]);
+    graph.output(&largest, DataType::Float, &[-1, 1]);
+    let model = Model::from_bytes(&graph.finish(17, 3)).unwrap();
+    let predictor =
+        OnnxPredictor::new(&model, infer_signature(&model, &SignatureHint::new(TaskKind::Regression)).unwrap())
+            .unwrap();
+    let x: Vec<f64> = (0..200).map(f64::from).collect();
+    let mut frame = Frame::new();
+    frame.push("x", numbers(&x));
+    assert_eq!(predictor.predict(&frame).unwrap().values, x);
+}
+
+#[test]
+fn the_operations_of_all_chunks_of_a_prediction_are_limited_together() {
+    let budget = Budget::new(2);
+    let half = limits::OPERATIONS_MAX / 2 + limits::ROW_OPERATIONS_MAX;
+    budget.charge(Usage { bytes: 0, operations: half }).unwrap();
+    budget.charge(Usage { bytes: 0, operations: half }).unwrap();
+    assert!(matches!(budget.charge(Usage { bytes: 0, operations: 1 }), Err(PredictError::Model(_))));
+}
+
+#[test]
 fn no_rows_give_no_scores() {
     let scores = regression().predict(&frame(numbers(&[]), texts(&[]))).unwrap();
     assert_eq!(scores.rows(), 0);
@@ -171,6 +270,6 @@ fn no_rows_give_no_scores() {
 
 #[test]
 fn unnamed_columns_need_names() {
-    let message = infer_signature(&wide(&["x", "y", "z"]), TaskKind::Multiclass, &[], &[]).unwrap_err().to_string();
+    let message = infer_signature(&wide(&["x", "y", "z"]), &multiclass(&[])).unwrap_err().to_string();
     assert_eq!(message, "the model takes 2 unnamed columns in `input`, but 0 names are given");
 }

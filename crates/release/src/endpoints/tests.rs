@@ -1,3 +1,4 @@
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{Input, InputKind, Signature};
 use perennial_core::task::TaskKind;
 
@@ -5,7 +6,12 @@ use super::new_inputs_note;
 
 fn asking(names: &[&str]) -> Signature {
     let input = |name: &&str| Input { name: (*name).to_owned(), kind: InputKind::Number };
-    Signature { inputs: names.iter().map(input).collect(), task: TaskKind::Binary, classes: Vec::new() }
+    Signature {
+        inputs: names.iter().map(input).collect(),
+        task: TaskKind::Binary,
+        classes: Vec::new(),
+        class_kind: ClassKind::Text,
+    }
 }
 
 #[test]

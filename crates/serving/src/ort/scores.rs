@@ -1,24 +1,33 @@
 //! Reads scores from a model's outputs.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use ort::session::SessionOutputs;
 use ort::value::{DynMapValueType, DynValue, Outlet, TensorElementType, ValueType};
+use perennial_core::Result;
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::task::TaskKind;
+use perennial_onnx::{ClassLabels, Labels};
+
+use super::unusable;
+use crate::runtime::onnx_error;
 
 /// The output that holds the scores, and how to read it.
 pub(super) struct ScoreOutput {
     output: String,
     task: TaskKind,
-    classes: Vec<String>,
+    /// The labels of the output's columns, if the model names them.
+    labels: Option<Vec<String>>,
+    /// For each score its column in the output.
+    columns: Vec<usize>,
 }
 
 impl ScoreOutput {
     /// Finds the output that holds the scores. For a regression it is the first numeric output. For a
     /// classifier it is the first that exists of: a map by class, an output with `prob` in its name, an output
-    /// with one column per class, the last numeric output.
-    pub(super) fn new(outputs: &[Outlet], signature: &Signature) -> Result<Self, String> {
+    /// with one column per class, the last numeric output. Its columns are matched with the signature by the labels of
+    /// the model; a model without labels has them in the order of the signature, no before yes.
+    pub(super) fn new(outputs: &[Outlet], signature: &Signature, labels: &ClassLabels) -> Result<Self> {
         let is_float = |outlet: &&Outlet| {
             matches!(outlet.dtype().tensor_type(), Some(TensorElementType::Float32 | TensorElementType::Float64))
         };
@@ -41,9 +50,23 @@ impl ScoreOutput {
             }
         };
         let found = found.ok_or_else(|| {
-            format!("the model has no output of numbers, expected the scores of a {} task", signature.task.as_str())
+            unusable(format!(
+                "the model has no output of numbers, expected the scores of a {} task",
+                signature.task.as_str()
+            ))
         })?;
-        Ok(Self { output: found.name().to_owned(), task: signature.task, classes: signature.classes.clone() })
+        let labels = labels.of_output(found.name()).filter(|_| signature.task != TaskKind::Regression);
+        let columns = match (labels, signature.task) {
+            (Some(labels), _) => labels.columns(signature).map_err(onnx_error)?,
+            (None, TaskKind::Binary) => vec![1],
+            (None, _) => (0..signature.width()).collect(),
+        };
+        Ok(Self {
+            output: found.name().to_owned(),
+            task: signature.task,
+            labels: labels.map(Labels::to_texts),
+            columns,
+        })
     }
 
     /// The scores of `rows` rows.
@@ -56,7 +79,7 @@ impl ScoreOutput {
         };
         let width = numbers.len().checked_div(rows).unwrap_or(0);
         let expected = match self.task {
-            TaskKind::Multiclass => self.classes.len(),
+            TaskKind::Multiclass => self.columns.len(),
             TaskKind::Binary if width == 2 => 2,
             TaskKind::Binary | TaskKind::Regression => 1,
         };
@@ -64,34 +87,35 @@ impl ScoreOutput {
             return Err(invalid(format!("has {} numbers for {rows} rows, expected {expected} per row", numbers.len())));
         }
         Ok(match self.task {
-            // The second of two columns is the probability of the positive class.
             TaskKind::Binary => {
-                Scores { width: 1, values: numbers.chunks_exact(expected).map(|row| row[expected - 1]).collect() }
+                let column = self.columns[0].min(expected - 1);
+                Scores { width: 1, values: numbers.chunks_exact(expected).map(|row| row[column]).collect() }
             }
-            TaskKind::Multiclass | TaskKind::Regression => Scores { width: expected, values: numbers },
+            TaskKind::Multiclass => {
+                let ordered = |row: &[f64]| self.columns.iter().map(|&column| row[column]).collect::<Vec<_>>();
+                Scores { width: expected, values: numbers.chunks_exact(expected).flat_map(ordered).collect() }
+            }
+            TaskKind::Regression => Scores { width: expected, values: numbers },
         })
     }
 
-    /// Scores from one map per row, class to score, in the order of the classes.
+    /// The columns of an output with one map per row, class to score.
     fn mapped(&self, value: &DynValue) -> Result<Vec<f64>, String> {
+        let Some(labels) = &self.labels else {
+            return Err("has maps by class, and no node names the classes".to_owned());
+        };
         let maps = value.try_extract_sequence::<DynMapValueType>().map_err(|error| error.to_string())?;
-        let mut numbers = Vec::new();
+        let mut numbers = Vec::with_capacity(maps.len() * labels.len());
         for map in maps {
-            let row: Vec<(String, f32)> = if let Ok(pairs) = map.try_extract_key_values::<i64, f32>() {
-                // Class numbers sort numerically.
-                let sorted: BTreeMap<i64, f32> = pairs.into_iter().collect();
-                sorted.into_iter().map(|(class, score)| (class.to_string(), score)).collect()
+            let row: HashMap<String, f32> = if let Ok(pairs) = map.try_extract_key_values::<i64, f32>() {
+                pairs.into_iter().map(|(class, score)| (class.to_string(), score)).collect()
             } else {
                 let pairs = map.try_extract_key_values::<String, f32>().map_err(|error| error.to_string())?;
-                pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()
+                pairs.into_iter().collect()
             };
-            if self.classes.is_empty() {
-                numbers.extend(row.iter().map(|(_, score)| f64::from(*score)));
-                continue;
-            }
-            for class in &self.classes {
-                let score = row.iter().find(|(name, _)| name == class).map(|(_, score)| f64::from(*score));
-                numbers.push(score.ok_or_else(|| format!("has no class `{class}`"))?);
+            for label in labels {
+                let score = row.get(label).ok_or_else(|| format!("has no class `{label}`"))?;
+                numbers.push(f64::from(*score));
             }
         }
         Ok(numbers)

@@ -91,6 +91,20 @@ expected = {
         [tensor("p", TensorProto.FLOAT, 2)],
         {"x": NUMBERS[:, :2]},
     ),
+    "flipped": save(
+        "flipped",
+        [ERF, SOFTMAX, helper.make_node("ZipMap", ["p"], ["z"], domain="ai.onnx.ml", classlabels_int64s=[1, 0])],
+        [tensor("x", TensorProto.FLOAT, 2)],
+        [mapped("z", TensorProto.INT64)],
+        {"x": NUMBERS[:, :2]},
+    ),
+    "unnamed": save(
+        "unnamed",
+        [ERF, SOFTMAX, helper.make_node("ZipMap", ["p"], ["z"], domain="ai.onnx.ml", classlabels_strings=["bad", "good"])],
+        [tensor("x", TensorProto.FLOAT, 2)],
+        [mapped("z", TensorProto.STRING)],
+        {"x": NUMBERS[:, :2]},
+    ),
     # One that the built-in evaluator has every operator of.
     "classical": save(
         "classical",

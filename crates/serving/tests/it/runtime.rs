@@ -6,9 +6,12 @@ use std::sync::Arc;
 use perennial_core::ErrorCode;
 use perennial_core::blob::BlobDigest;
 use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
 use perennial_core::port::model::{ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::task::TaskKind;
+use perennial_onnx::build::{GraphBuilder, attribute};
+use perennial_onnx::proto::{DataType, StringStringEntryProto, TensorProto};
 use perennial_serving::Runtime;
 use tempfile::TempDir;
 
@@ -73,7 +76,8 @@ fn text(name: &str) -> Input {
 }
 
 fn signature(inputs: &[Input], task: TaskKind, classes: &[&str]) -> Signature {
-    Signature { inputs: inputs.to_vec(), task, classes: classes.iter().map(|&class| class.to_owned()).collect() }
+    let classes = classes.iter().map(|&class| class.to_owned()).collect();
+    Signature { inputs: inputs.to_vec(), task, classes, class_kind: ClassKind::Text }
 }
 
 fn frame() -> Frame {
@@ -126,6 +130,63 @@ async fn the_second_of_two_probabilities_is_the_score() {
     let predictor =
         models.runtime().load(models.files("binary"), &signature(&inputs, TaskKind::Binary, &[])).await.unwrap();
     models.assert_scores("binary", &predictor.predict(&frame()).await.unwrap(), &[1]);
+}
+
+#[tokio::test]
+async fn the_score_is_the_probability_of_the_class_that_is_named_like_the_outcome_1() {
+    let models = Models::create();
+    let signature = signature(&[number("x"), number("b")], TaskKind::Binary, &[]);
+    let load = async |name: &str| models.runtime().load(models.files(name), &signature).await;
+    // Python's maps are sorted: 0, 1.
+    models.assert_scores("flipped", &load("flipped").await.unwrap().predict(&frame()).await.unwrap(), &[1]);
+    let error = load("unnamed").await.err().unwrap();
+    assert_eq!(
+        error.message(),
+        "the model names its classes `bad` and `good`, expected 0 and 1, the outcomes of a binary task"
+    );
+    assert!(error.hint().unwrap().contains("y == \"good\""), "{:?}", error.hint());
+}
+
+#[tokio::test]
+async fn classes_that_only_onnx_runtime_computes_are_named_in_natural_order() {
+    let models = Models::create();
+    let hint = SignatureHint {
+        features: vec![number("x"), number("b"), number("c")],
+        ..SignatureHint::new(TaskKind::Multiclass)
+    };
+    let inferred = models.runtime().signature(models.files("zipmap"), hint).await.unwrap();
+    assert_eq!(inferred.classes, ["high", "low", "mid"]);
+}
+
+#[tokio::test]
+async fn a_model_that_names_another_file_never_reaches_onnx_runtime() {
+    let entry = StringStringEntryProto { key: Some("location".into()), value: Some("secret".into()) };
+    let tensor = TensorProto {
+        name: Some("w".into()),
+        dims: vec![1],
+        data_type: Some(DataType::Float as i32),
+        external_data: vec![entry],
+        data_location: Some(1),
+        ..TensorProto::default()
+    };
+    let mut branch = GraphBuilder::new("branch");
+    branch.initializer(tensor);
+    branch.output("w", DataType::Float, &[1]);
+    let mut graph = GraphBuilder::new("g");
+    graph.input("x", DataType::Float, &[-1, 1]);
+    graph.node("Erf", "", &["x"], &["e"], vec![]);
+    graph.node("If", "", &["e"], &["y"], vec![attribute::graph("then_branch", branch)]);
+    graph.output("y", DataType::Float, &[1]);
+    let folder = TempDir::new().unwrap();
+    std::fs::write(folder.path().join("model.onnx"), graph.finish(17, 3)).unwrap();
+    let models = Models::create();
+    let signature = signature(&[number("x")], TaskKind::Regression, &[]);
+    let error = models.runtime().load(files(folder.path(), "model.onnx"), &signature).await.err().unwrap();
+    assert_eq!(
+        error.message(),
+        "invalid ONNX model: `graph.node[1].attribute[0].g.initializer[0].external_data[0]` \
+         stores its data in another file, expected a model in one file"
+    );
 }
 
 #[tokio::test]
@@ -212,12 +273,12 @@ async fn values_of_a_wrong_kind_are_refused_with_the_column() {
 async fn the_signature_is_inferred_from_the_file() {
     let models = Models::create();
     let features = [number("a"), number("b"), number("c")];
-    let hint = |task| SignatureHint { task, features: features.to_vec(), classes: Vec::new() };
+    let hint = |task| SignatureHint { features: features.to_vec(), ..SignatureHint::new(task) };
     let runtime = models.runtime();
     let named = runtime.signature(models.files("named"), hint(TaskKind::Regression)).await.unwrap();
     assert_eq!(named, signature(&[number("x"), text("carrier"), number("count")], TaskKind::Regression, &[]));
     let classes = ["low".to_owned(), "mid".to_owned(), "high".to_owned()];
-    let hint = SignatureHint { task: TaskKind::Multiclass, features: features.to_vec(), classes: classes.to_vec() };
+    let hint = SignatureHint { classes: classes.to_vec(), ..hint(TaskKind::Multiclass) };
     let matrix = runtime.signature(models.files("matrix"), hint).await.unwrap();
     assert_eq!(matrix, signature(&features, TaskKind::Multiclass, &["low", "mid", "high"]));
 }

@@ -67,6 +67,7 @@ pub(crate) async fn decide(db: &Db, project: &Project, version: &ModelVersion, d
         body: DecisionBody {
             gates: Vec::new(),
             leaks: Vec::new(),
+            warnings: Vec::new(),
             evidence: evidence.id,
             content: ReleaseContent::default(),
         },

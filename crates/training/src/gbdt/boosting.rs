@@ -10,10 +10,13 @@ use forust_ml::tree::{Tree, TreeRows, split_bins};
 
 use super::Settings;
 use crate::loss::Loss;
+use crate::params::MIN_LEAF_WEIGHT_DEFAULT;
 use crate::{Error, Metric, Target};
 
 /// Approximate number of recorded values of the loss.
 const METRIC_POINTS: usize = 50;
+/// Leaves of the least weight into which the rows may be split, where the default is too much for them.
+const LEAVES_OF_MIN_WEIGHT: f64 = 40.0;
 /// The bin of missing values in forust's binned data.
 const MISSING_BIN: u16 = 0;
 
@@ -21,6 +24,8 @@ const MISSING_BIN: u16 = 0;
 pub(super) struct TrainedTrees {
     pub(super) trees: Vec<Tree>,
     pub(super) metrics: Vec<Metric>,
+    /// Least weight of a leaf; of several outputs that of the rarest.
+    pub(super) min_leaf_weight: f32,
 }
 
 /// Fits trees to `columns`, the values of the features in column-major order.
@@ -38,21 +43,15 @@ pub(super) fn boost(
         .map_err(|error| Error::Trainer(error.to_string()))?;
     let bins = Matrix::new(&binned.binned_data, rows, features);
     let tiles = TiledBins::new(&bins, &binned.cuts, true);
-    let splitter = MissingImputerSplitter {
-        l1: 0.0,
-        l2: settings.l2,
-        max_delta_step: 0.0,
-        gamma: 0.0,
-        min_leaf_weight: settings.min_leaf_weight,
-        learning_rate: settings.learning_rate,
-        allow_missing_splits: true,
-        constraints_map: ConstraintMap::new(),
-    };
 
     let mut sampler = Sampler(settings.seed);
     let mut scores: Vec<f64> = loss.initial_scores.iter().copied().cycle().take(rows * outputs).collect();
     let (mut gradients, mut hessians) = (vec![0.0; rows * outputs], vec![0.0; rows * outputs]);
     let mut mean_loss = loss.gradients(target, &scores, &mut gradients, &mut hessians);
+    let min_leaf_weights: Vec<f32> =
+        (0..outputs).map(|output| min_leaf_weight(settings, &hessians, output, outputs)).collect();
+    let splitters: Vec<MissingImputerSplitter> =
+        min_leaf_weights.iter().map(|&weight| splitter(settings, weight)).collect();
     let mut trees = Vec::with_capacity(settings.trees * outputs);
     let mut metrics = vec![Metric { name: loss.metric_name(), step: 0, value: mean_loss }];
     let metric_interval = settings.trees.div_ceil(METRIC_POINTS);
@@ -78,7 +77,7 @@ pub(super) fn boost(
                 &binned.cuts,
                 gradients,
                 hessians,
-                &splitter,
+                &splitters[output],
                 settings.leaves,
                 settings.depth,
                 true,
@@ -108,7 +107,30 @@ pub(super) fn boost(
     if !mean_loss.is_finite() {
         return Err(Error::Trainer("the loss is no longer finite".to_owned()));
     }
-    Ok(TrainedTrees { trees, metrics })
+    let min_leaf_weight = min_leaf_weights.into_iter().fold(f32::INFINITY, f32::min);
+    Ok(TrainedTrees { trees, metrics, min_leaf_weight })
+}
+
+fn splitter(settings: &Settings, min_leaf_weight: f32) -> MissingImputerSplitter {
+    MissingImputerSplitter {
+        l1: 0.0,
+        l2: settings.l2,
+        max_delta_step: 0.0,
+        gamma: 0.0,
+        min_leaf_weight,
+        learning_rate: settings.learning_rate,
+        allow_missing_splits: true,
+        constraints_map: ConstraintMap::new(),
+    }
+}
+
+/// The least weight of a leaf for the trees of one output, from the hessians before the first tree. Where few rows or a
+/// rare class give all rows together little weight, the default would allow no split, and the model would be constant.
+fn min_leaf_weight(settings: &Settings, hessians: &[f32], output: usize, outputs: usize) -> f32 {
+    settings.min_leaf_weight.unwrap_or_else(|| {
+        let total: f64 = hessians.iter().skip(output).step_by(outputs).map(|&hessian| f64::from(hessian)).sum();
+        (total / LEAVES_OF_MIN_WEIGHT).min(MIN_LEAF_WEIGHT_DEFAULT) as f32
+    })
 }
 
 /// Adds the value of each leaf to the rows that were assigned to it.

@@ -32,7 +32,8 @@ pub(crate) struct Settings {
     learning_rate: f32,
     depth: usize,
     leaves: usize,
-    min_leaf_weight: f32,
+    /// Least weight of a leaf; `None` to derive it from the rows.
+    min_leaf_weight: Option<f32>,
     l2: f32,
     subsample: f64,
     columns: f64,
@@ -47,7 +48,7 @@ impl Settings {
             learning_rate: params.number("learning_rate") as f32,
             depth: params.whole("depth") as usize,
             leaves: params.whole("leaves") as usize,
-            min_leaf_weight: params.number("min_leaf_weight") as f32,
+            min_leaf_weight: params.given("min_leaf_weight").map(|weight| weight as f32),
             l2: params.number("l2") as f32,
             subsample: params.number("subsample"),
             columns: params.number("columns"),
@@ -64,13 +65,14 @@ pub(crate) struct Model {
     trees: Vec<Tree>,
 }
 
-/// Trains a model on `values`, the result of [`features::encode`] for `features`.
+/// Trains a model on `values`, the result of [`features::encode`] for `features`. Returns it with its metrics and the
+/// least weight of a leaf.
 pub(crate) fn train(
     features: Vec<Feature>,
     values: &[Values],
     target: &Target,
     settings: &Settings,
-) -> Result<(Model, Vec<Metric>), Error> {
+) -> Result<(Model, Vec<Metric>, f32), Error> {
     // The depth limits the number of leaves of a level.
     let leaves = settings.leaves.min(1 << settings.depth);
     let bins = features.len().saturating_mul(usize::from(settings.bins)).saturating_mul(leaves);
@@ -84,8 +86,9 @@ pub(crate) fn train(
     let loss = Loss::new(target);
     let columns: Vec<f64> =
         features.iter().zip(values).flat_map(|(feature, values)| comparable_values(feature, values)).collect();
-    let TrainedTrees { trees, metrics } = boosting::boost(&columns, features.len(), target, &loss, settings)?;
-    Ok((Model { features, loss, trees }, metrics))
+    let TrainedTrees { trees, metrics, min_leaf_weight } =
+        boosting::boost(&columns, features.len(), target, &loss, settings)?;
+    Ok((Model { features, loss, trees }, metrics, min_leaf_weight))
 }
 
 /// A feature's values in the order by which trees split them.

@@ -55,3 +55,16 @@ fn the_importance_is_sorted_greatest_first() {
     assert!(trained.importance.is_sorted_by(|a, b| a.1 >= b.1), "{:?}", trained.importance);
     assert_eq!(trained.params["trees"], 5);
 }
+
+#[test]
+fn a_constant_model_is_reported() {
+    let (_, target) = rows();
+    let mut frame = Frame::new();
+    frame.push("fixed", Column::Number(vec![1.0; 200]));
+    for kind in ["gbdt", "linear"] {
+        let params = json!({}).as_object().cloned().unwrap();
+        let trained = BuiltInTrainers.train(kind, TaskKind::Binary, &frame, &target, &params).unwrap();
+        assert!(trained.warnings[0].starts_with("the model is constant"), "{:?}", trained.warnings);
+    }
+    assert!(train("gbdt", None, &json!({ "trees": 5 })).unwrap().warnings.is_empty());
+}

@@ -198,3 +198,36 @@ fn a_feature_may_have_the_name_of_an_output_or_a_node() {
         assert_eq!(graph.output[0].name(), "variable_");
     }
 }
+
+/// The AUC of trees on their own training rows: `positives` of `rows` rows, decided by `x` alone.
+fn auc_of_trees(rows: usize, positives: usize, params: Value) -> f64 {
+    let mut frame = Frame::new();
+    frame.push("x", Column::Number((0..rows).map(|row| row as f64).collect()));
+    frame.push("noise", Column::Number((0..rows).map(|row| (row * 7 % 5) as f64).collect()));
+    let outcomes: Vec<f64> = (0..rows).map(|row| f64::from(u8::from(row >= rows - positives))).collect();
+    let target = Target::Binary(outcomes.clone());
+    let params = params.as_object().cloned().unwrap_or_default();
+    let trained = train(Kind::Gbdt, &frame, &target, TaskKind::Binary, &params).expect("training succeeds");
+    auc(&outcomes, &trained.predict(&frame).unwrap().values)
+}
+
+#[test]
+fn few_rows_and_rare_positives_do_not_make_trees_constant() {
+    for (rows, positives) in [(12, 6), (20, 10), (34, 21), (1_000, 10), (5_000, 12)] {
+        let auc = auc_of_trees(rows, positives, json!({}));
+        assert!(auc > 0.99, "{positives} of {rows}: {auc}");
+    }
+    assert_eq!(auc_of_trees(20, 10, json!({ "min_leaf_weight": 5 })), 0.5, "a given weight is kept");
+}
+
+#[test]
+fn the_weight_of_a_leaf_follows_the_rows_only_where_they_have_little() {
+    let weight = |count: usize, params: Value| {
+        let rows = data::rows(count, 1, false);
+        let trained = with(Kind::Gbdt, &rows, &rows.binary(), TaskKind::Binary, params);
+        trained.params["min_leaf_weight"].as_f64().unwrap()
+    };
+    assert_eq!(weight(3_000, json!({ "trees": 1 })), 5.0);
+    assert!(weight(100, json!({ "trees": 1 })) < 1.0);
+    assert_eq!(weight(100, json!({ "trees": 1, "min_leaf_weight": 0.1 })), 0.1);
+}

@@ -108,6 +108,7 @@ impl Rows {
             let body = DecisionBody {
                 gates: vec![gate],
                 leaks: vec![(text.clone(), text.clone())],
+                warnings: vec![text.clone()],
                 evidence: row.id,
                 content: ReleaseContent::default(),
             };
@@ -153,6 +154,7 @@ impl Rows {
             datasets: std::collections::BTreeMap::new(),
             models: vec![model("candidate", None), model("champion", Some(1)), model("simple", None)],
             leaks: vec![(self.words.text.clone(), self.words.text.clone())],
+            warnings: vec![self.words.text.clone()],
             serving: json!({ "p50_ms": 0.01, "p99_ms": 0.02 }),
             checks: json!({}),
             reference: Reference { features: Vec::new(), scores: Vec::new() },

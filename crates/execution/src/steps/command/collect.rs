@@ -122,12 +122,13 @@ async fn take_model(
         signature: None,
         run,
         environment: environment.digest.clone(),
+        warnings: Vec::new(),
     };
     let chosen = onnx.iter().find(|file| file.path.as_str() == "model.onnx").or(onnx.first());
     if let Some(file) = chosen {
         let kernel = &context.caller.kernel;
         let files = model::files(kernel, &manifest, file.path.as_str()).await?;
-        let hint = SignatureHint { task: task(context)?.kind, features: features(context)?, classes: Vec::new() };
+        let hint = hint(context)?;
         let signature = kernel
             .services
             .models
@@ -150,8 +151,8 @@ async fn flavors(context: &Context, manifest: &Manifest) -> Result<String> {
     Ok(MlModel::parse(&String::from_utf8_lossy(&bytes))?.kind())
 }
 
-/// Feature columns of `[task].data` with their kinds.
-fn features(context: &Context) -> Result<Vec<Feature>> {
+/// What `[task]` and the schema of its data say about a model.
+fn hint(context: &Context) -> Result<SignatureHint> {
     let task = task(context)?;
     let schema = context.table(task.data.as_str())?.version.schema;
     let columns: Vec<String> = schema.fields.iter().map(|field| field.name.clone()).collect();
@@ -159,7 +160,12 @@ fn features(context: &Context) -> Result<Vec<Feature>> {
         Some(TypeClass::Text) => InputKind::Text,
         _ => InputKind::Number,
     };
-    Ok(feature_names(task, &columns).into_iter().map(|name| Feature { kind: kind(&name), name }).collect())
+    let features = feature_names(task, &columns).into_iter().map(|name| Feature { kind: kind(&name), name }).collect();
+    Ok(SignatureHint {
+        features,
+        are_outcomes_numbers: kind(&task.target) == InputKind::Number,
+        ..SignatureHint::new(task.kind)
+    })
 }
 
 fn is_onnx(file: &ManifestFile) -> bool {

@@ -1,4 +1,5 @@
 use perennial_core::model::Input;
+use perennial_core::model::classes::ClassKind;
 use perennial_core::task::TaskKind;
 
 use super::*;
@@ -92,6 +93,7 @@ fn an_onnx_model_is_described_for_mlflows_readers() {
         ],
         task: TaskKind::Binary,
         classes: Vec::new(),
+        class_kind: ClassKind::Text,
     };
     // Plain, YAML would read this id as a number.
     let run: RunId = "01890000000070008000000000000001".parse().unwrap();

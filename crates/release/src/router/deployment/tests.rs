@@ -1,5 +1,6 @@
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
+use perennial_core::model::classes::ClassKind;
 use perennial_core::model::{PredictError, Scores, Signature};
 use perennial_core::task::TaskKind;
 
@@ -20,7 +21,8 @@ impl LoadedModel for NoModel {
 }
 
 fn version(number: i64) -> LoadedVersion {
-    let signature = Signature { inputs: Vec::new(), task: TaskKind::Regression, classes: Vec::new() };
+    let signature =
+        Signature { inputs: Vec::new(), task: TaskKind::Regression, classes: Vec::new(), class_kind: ClassKind::Text };
     LoadedVersion { number, model: Arc::new(NoModel(Arc::new(signature))), stats: Arc::default() }
 }
 
