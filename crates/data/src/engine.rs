@@ -12,15 +12,20 @@ use perennial_core::port::data::{
     ScanPlan, SourceFolder, StageRequest, Staged,
 };
 use perennial_core::schema::Schema;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 
 use crate::error::{Error, Result};
 use crate::runtime::Pool;
 use crate::source::Sources;
-use crate::sql::{Sql, read_frame, tables_in, validate_condition, write_parquet};
+use crate::sql::{
+    Interrupt, InterruptOnDrop, QUERY_THREADS_MAX, Sql, read_frame, tables_in, validate_condition, write_parquet,
+};
 use crate::stage::{Stager, validate_checks};
 use crate::store::Root;
 use crate::table::{Tables, commit, quarantine};
+
+/// The most queries of people that run at the same time; others wait.
+const QUERIES_MAX: usize = 6;
 
 /// The options of an engine.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub struct Engine {
     pool: Arc<Pool>,
     stager: Stager,
     memory_bytes: usize,
+    /// A permit for each query of a person that may run.
+    queries: Arc<Semaphore>,
     /// Read-locked by operations that change tables or the staging area, write-locked to pause them.
     writes: Arc<RwLock<()>>,
 }
@@ -70,7 +77,7 @@ impl Engine {
         }
         let spill = folder(&spill)?;
         let tables = Tables::new(Root::open(&options.root)?);
-        let pool = Pool::new(options.threads)?;
+        let pool = Pool::new(options.threads, QUERIES_MAX * options.threads.min(QUERY_THREADS_MAX))?;
         let sql = Sql::new(tables, options.memory_bytes, &spill, pool.threads())?;
         let stager = Stager {
             sql,
@@ -78,7 +85,8 @@ impl Engine {
             staging: Arc::from(staging),
             threads: pool.threads(),
         };
-        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, writes: Arc::default() })
+        let queries = Arc::new(Semaphore::new(QUERIES_MAX));
+        Ok(Self { pool, stager, memory_bytes: options.memory_bytes, queries, writes: Arc::default() })
     }
 
     /// The result of staging a load, if it is completely staged; survives a restart.
@@ -90,6 +98,12 @@ impl Engine {
 
     fn sql(&self) -> Sql {
         self.stager.sql.clone()
+    }
+
+    /// The query engine for one query, which ends once the guard is dropped: with the future of the caller.
+    fn interruptible(&self) -> (Sql, InterruptOnDrop) {
+        let interrupt = Interrupt::default();
+        (self.sql().with_interrupt(&interrupt), interrupt.on_drop())
     }
 
     /// Runs work that changes tables or the staging area. The work holds the permit, since it may outlive its caller
@@ -132,7 +146,8 @@ impl DataEngine for Engine {
     }
 
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
-        let stager = self.stager.clone();
+        let (sql, _guard) = self.interruptible();
+        let stager = Stager { sql, ..self.stager.clone() };
         self.change(async move { stager.stage(request).await }).await
     }
 
@@ -166,7 +181,7 @@ impl DataEngine for Engine {
     }
 
     async fn plan(&self, request: &FrameRequest) -> CoreResult<Schema> {
-        let (sql, request) = (self.sql(), request.clone());
+        let ((sql, _guard), request) = (self.interruptible(), request.clone());
         Ok(self.pool.run(async move { sql.schema(&request.sql, &request.tables).await }).await?)
     }
 
@@ -176,8 +191,15 @@ impl DataEngine for Engine {
     }
 
     async fn query(&self, request: QueryRequest) -> CoreResult<Page> {
-        let sql = self.sql();
-        Ok(self.pool.run(async move { sql.page(&request.sql, &request.tables, request.limit).await }).await?)
+        let (sql, _guard) = self.interruptible();
+        let permit = Arc::clone(&self.queries).acquire_owned().await;
+        let permit = permit.map_err(|cause| Error::internal("waiting for other queries", cause))?;
+        let work = async move {
+            // Kept until the query has really ended, which may be after its caller has given up.
+            let _permit = permit;
+            sql.page(&request.sql, &request.tables, request.limit).await
+        };
+        Ok(self.pool.run(work).await?)
     }
 
     async fn quarantined(&self, table: &str, loads: &[LoadId], limit: usize) -> CoreResult<Page> {
@@ -186,7 +208,7 @@ impl DataEngine for Engine {
     }
 
     async fn frame(&self, request: FrameRequest) -> CoreResult<Frame> {
-        let (sql, bytes_max) = (self.sql(), self.memory_bytes);
+        let ((sql, _guard), bytes_max) = (self.interruptible(), self.memory_bytes);
         let work = async move {
             let rows = sql.plan(&sql.deterministic_session(), &request.sql, &request.tables).await?;
             read_frame(rows, bytes_max).await
@@ -195,7 +217,7 @@ impl DataEngine for Engine {
     }
 
     async fn export(&self, request: FrameRequest, path: PathBuf) -> CoreResult<u64> {
-        let sql = self.sql();
+        let (sql, _guard) = self.interruptible();
         let work = async move {
             let rows = sql.plan(&sql.deterministic_session(), &request.sql, &request.tables).await?;
             write_parquet(rows, &path).await

@@ -18,11 +18,12 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts a pool of `threads` threads.
-    pub(crate) fn new(threads: usize) -> Result<Arc<Self>> {
+    /// Starts a pool for computations of `threads` threads, with `spare` threads more: an operator may compute for
+    /// seconds without yielding, and the work beside it needs a thread.
+    pub(crate) fn new(threads: usize, spare: usize) -> Result<Arc<Self>> {
         let threads = threads.max(1);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(threads + spare)
             .thread_name("perennial-data")
             .thread_stack_size(STACK_BYTES)
             .enable_all()
@@ -31,7 +32,7 @@ impl Pool {
         Ok(Arc::new(Self { runtime: Some(runtime), threads }))
     }
 
-    /// The number of threads.
+    /// The number of threads of a computation.
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }

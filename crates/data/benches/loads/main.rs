@@ -60,6 +60,7 @@ async fn load(folder: &Path, name: &str, round: usize) -> Result<f64> {
         root: folder.join("tables").to_string_lossy().into_owned(),
         staging: folder.join("staging"),
         source_root: folder.join("sources"),
+        reserved: Vec::new(),
         memory_bytes: MEMORY_BYTES,
         threads: 2,
     })?;

@@ -1,22 +1,17 @@
 //! Validates the conditions of checks: one expression over the columns of a row or the rows of a load.
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::OnceLock;
 
 use datafusion::sql::parser::DFParser;
-use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, Visit, Visitor};
-use perennial_core::rule::did_you_mean;
+use datafusion::sql::sqlparser::ast::{Expr, Visit, Visitor};
 
 use super::depth::validate_depth;
-use super::features;
+use super::functions::{Place, validate_functions};
 use super::names::parse_error;
 use crate::error::{Error, Result};
 
 /// The longest condition, in bytes.
 const CONDITION_BYTES_MAX: usize = 16 << 10;
-/// A function that the planner implements, which no registry lists.
-const PLANNER_FUNCTION: &str = "make_map";
 
 /// Returns an error unless `text` is one expression without queries and window functions that calls only known
 /// functions. Its columns and types can be checked only against data.
@@ -29,68 +24,26 @@ pub(crate) fn validate_condition(text: &str) -> Result<()> {
     }
     validate_depth(text)?;
     let parsed = DFParser::parse_sql_into_expr(text).map_err(|cause| parse_error(&cause.strip_backtrace()))?;
-    match parsed.visit(&mut ConditionVisitor) {
-        ControlFlow::Break(refused) => Err(refused),
-        ControlFlow::Continue(()) => Ok(()),
+    if let ControlFlow::Break(refused) = parsed.visit(&mut QueryVisitor) {
+        return Err(refused);
     }
+    validate_functions(&parsed, Place::Condition)
 }
 
-struct ConditionVisitor;
+/// Refuses queries inside of an expression.
+struct QueryVisitor;
 
-impl Visitor for ConditionVisitor {
+impl Visitor for QueryVisitor {
     type Break = Error;
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Error> {
-        let refused = match expr {
-            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Some(Error::sql_with(
+        match expr {
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(Error::sql_with(
                 "a condition cannot contain a query",
                 "use a check with `references` to require that values exist in another dataset",
             )),
-            // A word such as `user` may be a column, which only the data can show.
-            Expr::Function(function) if function.args == FunctionArguments::None => None,
-            Expr::Function(function) => validate_function(function).err(),
-            _ => None,
-        };
-        refused.map_or(ControlFlow::Continue(()), ControlFlow::Break)
-    }
-}
-
-fn validate_function(function: &Function) -> Result<()> {
-    let [part] = function.name.0.as_slice() else { return Ok(()) };
-    let Some(ident) = part.as_ident() else { return Ok(()) };
-    let name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
-    let known = Functions::get();
-    let start = ident.span.start;
-    let located = |message: String| format!("line {} column {}: {message}", start.line, start.column);
-    if function.over.is_some() || known.windows.contains(&name) && !known.plain.contains(&name) {
-        let message = located(format!("a condition cannot contain a window function such as `{name}`"));
-        return Err(Error::sql_with(message, "compute it in a step, as a column that the check reads"));
-    }
-    if known.plain.contains(&name) || name == PLANNER_FUNCTION {
-        return Ok(());
-    }
-    let message = located(format!("unknown function `{name}`"));
-    Err(Error::Sql { message, hint: did_you_mean(&name, known.plain.iter().map(String::as_str)) })
-}
-
-/// The known functions.
-struct Functions {
-    /// Scalar and aggregate functions.
-    plain: BTreeSet<String>,
-    /// Window functions.
-    windows: BTreeSet<String>,
-}
-
-impl Functions {
-    fn get() -> &'static Self {
-        static FUNCTIONS: OnceLock<Functions> = OnceLock::new();
-        FUNCTIONS.get_or_init(|| {
-            let state = features().build();
-            Self {
-                plain: state.scalar_functions().keys().chain(state.aggregate_functions().keys()).cloned().collect(),
-                windows: state.window_functions().keys().cloned().collect(),
-            }
-        })
+            _ => ControlFlow::Continue(()),
+        }
     }
 }
 
@@ -114,7 +67,7 @@ mod tests {
             arrow::datatypes::Field::new(name, kind, true)
         });
         let schema = DFSchema::try_from(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>())).unwrap();
-        let session = SessionContext::new_with_state(features().build());
+        let session = SessionContext::new();
         for condition in [
             "user IS NOT NULL",
             "\"length\"(length) > 1 AND LENGTH(length) > 1",
@@ -159,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_aggregate_function_is_recognized() {
-        let state = features().build();
+        let state = SessionContext::new().state();
         let names = state.aggregate_functions().keys();
         let missing: Vec<&String> = names.filter(|name| !is_aggregate(&format!("{name}(x) > 0"))).collect();
         assert!(missing.is_empty(), "{missing:?}");

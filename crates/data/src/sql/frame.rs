@@ -34,14 +34,12 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Fra
         })
         .collect::<Result<Vec<_>>>()?;
     let mut batches = frame.execute_stream().await.map_err(|cause| sql_error(&cause))?;
-    let mut bytes = 0;
     while let Some(batch) = batches.try_next().await.map_err(|cause| sql_error(&cause))? {
         let batch = fit(&batch, &target, &origin).map_err(as_sql)?;
-        bytes += batch.num_rows() * batch.num_columns() * 8;
-        if bytes > bytes_max {
+        append(&mut builders, &batch)?;
+        if builders.iter().map(Builder::bytes).sum::<usize>() > bytes_max {
             return Err(Error::Limit(format!("the rows of the query need more than {bytes_max} bytes of memory")));
         }
-        append(&mut builders, &batch)?;
     }
     let mut frame = Frame::new();
     for (field, builder) in target.fields().iter().zip(builders) {
@@ -59,9 +57,26 @@ enum Builder {
 struct TextBuilder {
     column: TextColumn,
     index: HashMap<Arc<str>, u32>,
+    /// The bytes of the distinct texts.
+    text_bytes: usize,
 }
 
+/// The bytes of a distinct text beside its characters: its entries in the list and the index, with the counters of the
+/// shared text.
+const ENTRY_BYTES: usize = 64;
+
 impl Builder {
+    /// The bytes of the column so far.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Number(values) => values.capacity() * size_of::<f64>(),
+            Self::Text(text) => {
+                let codes = text.column.codes.capacity() * size_of::<u32>();
+                codes + text.column.values.len() * ENTRY_BYTES + text.text_bytes
+            }
+        }
+    }
+
     fn finish(self) -> Column {
         match self {
             Self::Number(values) => Column::Number(values),
@@ -86,6 +101,7 @@ impl TextBuilder {
             return *code;
         }
         let code = self.column.values.len() as u32;
+        self.text_bytes += text.len();
         let text: Arc<str> = Arc::from(text);
         self.column.values.push(Arc::clone(&text));
         self.index.insert(text, code);

@@ -1,14 +1,18 @@
 //! SQL over dataset versions: one SELECT over the given tables.
 
 mod condition;
+mod constants;
 mod cooperative;
 mod depth;
 mod determinism;
 mod export;
 mod frame;
+mod functions;
+mod interrupt;
 mod json;
 mod names;
 mod page_memory;
+mod row_limit;
 
 use std::sync::Arc;
 
@@ -33,10 +37,13 @@ use crate::table::Tables;
 use crate::types::{LOAD, canonical_result, logical_of_result};
 
 pub(crate) use condition::validate_condition;
+use constants::ConstantLimit;
 use cooperative::CooperativeJoins;
 pub(crate) use determinism::validate_deterministic;
 pub(crate) use export::write_parquet;
 pub(crate) use frame::read_frame;
+use functions::{Functions, ResultMemory};
+pub(crate) use interrupt::{Interrupt, InterruptOnDrop};
 pub(crate) use json::{cell_json, date_text, timestamp_text};
 pub(crate) use names::{Select, tables_in};
 use page_memory::{PAGE_BYTES_MAX, PageMemory, UNRESERVED_BYTES_MAX};
@@ -46,10 +53,11 @@ const PAGES_FACTOR: usize = 4;
 /// The spill space on disk, as a multiple of the memory limit.
 const SPILL_FACTOR: u64 = 16;
 
-/// The base of every session: DataFusion's default functions.
-fn features() -> SessionStateBuilder {
-    SessionStateBuilder::new().with_default_features()
-}
+/// The longest message of the query engine that an error repeats, in characters; some contain a whole plan.
+const MESSAGE_CHARACTERS_MAX: usize = 500;
+
+/// The most threads of one query of a person.
+pub(crate) const QUERY_THREADS_MAX: usize = 4;
 
 /// Plans and executes queries.
 #[derive(Clone)]
@@ -58,6 +66,8 @@ pub(crate) struct Sql {
     tables: Tables,
     threads: usize,
     pages: PageMemory,
+    results: ResultMemory,
+    interrupt: Interrupt,
 }
 
 impl Sql {
@@ -73,12 +83,20 @@ impl Sql {
             .map_err(|cause| Error::internal("starting the query engine", cause))?;
         let store = tables.store();
         runtime.register_object_store(&store.base, Arc::clone(&store.inner));
-        Ok(Self { runtime, tables, threads, pages: PageMemory::new(memory_bytes / PAGES_FACTOR) })
+        let pages = PageMemory::new(memory_bytes / PAGES_FACTOR);
+        let results = ResultMemory::new(memory_bytes);
+        Ok(Self { runtime, tables, threads, pages, results, interrupt: Interrupt::default() })
     }
 
     /// The tables.
     pub(crate) fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// This engine for one query, which ends once `interrupt` gives it up.
+    pub(crate) fn with_interrupt(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
     }
 
     /// The memory pool that all queries share.
@@ -99,11 +117,19 @@ impl Sql {
     fn session_of(&self, partitions: usize) -> SessionContext {
         let mut config = SessionConfig::new().with_target_partitions(partitions).with_information_schema(false);
         config.options_mut().sql_parser.collect_spans = true;
-        let state = features()
+        let functions = Functions::new(&self.results, &self.interrupt);
+        let memory_bytes = self.results.bytes_max();
+        let builder = functions.offer(SessionStateBuilder::new().with_default_features());
+        let mut state = builder
             .with_config(config)
             .with_runtime_env(Arc::clone(&self.runtime))
-            .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
+            .with_optimizer_rule(Arc::new(ConstantLimit { memory_bytes }))
+            .with_physical_optimizer_rule(Arc::new(CooperativeJoins {
+                interrupt: self.interrupt.clone(),
+                memory_bytes,
+            }))
             .build();
+        functions.rewrite_in(&mut state);
         SessionContext::new_with_state(state)
     }
 
@@ -148,7 +174,8 @@ impl Sql {
 
     /// Executes a SELECT; returns the first rows.
     pub(crate) async fn page(&self, text: &str, named: &[NamedTable], limit: usize) -> Result<Page> {
-        let frame = self.plan(&self.session(), text, named).await?;
+        let session = self.session_of(self.threads.min(QUERY_THREADS_MAX));
+        let frame = self.plan(&session, text, named).await?;
         self.page_of(frame, limit).await
     }
 
@@ -221,6 +248,8 @@ pub(crate) fn sql_error(cause: &DataFusionError) -> Error {
         .iter()
         .fold(text.as_str(), |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
         .to_owned();
+    let text =
+        text.char_indices().nth(MESSAGE_CHARACTERS_MAX).map_or(text.clone(), |(end, _)| format!("{}…", &text[..end]));
     let unknown = unknown_column(cause.find_root());
     let text = unknown.map_or(text, |(column, _)| format!("unknown column `{}`", column.flat_name()));
     let message = match place {

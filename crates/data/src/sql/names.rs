@@ -8,6 +8,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{SetExpr, Statement, TableFactor, Visit, Visitor};
 
 use super::depth::validate_depth;
+use super::functions::{Place, validate_functions};
 use super::{lower_first, one_line};
 use crate::error::{Error, Result};
 
@@ -47,6 +48,7 @@ impl Select {
             return Err(not_select(&inner.to_string()));
         }
         let (references, _) = resolve_table_references(&statement, true).map_err(|cause| super::sql_error(&cause))?;
+        validate_functions(inner.as_ref(), Place::Query)?;
         let mut factors = Factors::default();
         let _: ControlFlow<()> = inner.visit(&mut factors);
         if factors.tables > TABLES_MAX {

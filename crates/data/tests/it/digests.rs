@@ -16,7 +16,7 @@ fn digest(staged: &Staged) -> TableDigest {
 
 const ROWS: &str = "SELECT CAST(value AS INT) AS n, CAST(value AS FLOAT) / 4 AS x, 't' || value AS t, \
                     value % 2 = 0 AS b, CAST('2013-01-01' AS DATE) AS d, \
-                    CASE WHEN value % 3 = 0 THEN NULL ELSE arrow_cast(value * 1000000, 'Timestamp(Microsecond, Some(\"UTC\"))') END AS at \
+                    CASE WHEN value % 3 = 0 THEN NULL ELSE CAST(to_timestamp_micros(value * 1000000) AS TIMESTAMP WITH TIME ZONE) END AS at \
                     FROM generate_series(1, 20000)";
 
 #[tokio::test]

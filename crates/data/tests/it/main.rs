@@ -8,6 +8,7 @@ mod commits;
 mod conformance;
 mod digests;
 mod foreign;
+mod hostile_queries;
 mod keys;
 mod paths;
 

@@ -171,18 +171,22 @@ async fn a_folder_of_parquet_files_is_staged_completely() {
 #[tokio::test]
 async fn a_query_with_too_little_memory_is_refused() {
     let fixture = filled().await;
-    let tight = perennial_data::Engine::open(perennial_data::EngineOptions {
-        root: fixture.folder.path().join("tables").to_str().unwrap().to_owned(),
-        staging: fixture.folder.path().join("staging"),
-        source_root: fixture.folder.path().join("sources"),
-        reserved: Vec::new(),
-        memory_bytes: 1 << 20,
-        threads: 1,
-    })
-    .unwrap();
+    let tight = Fixture::open_with(fixture.folder.path(), 1 << 20);
     let sql = "SELECT value AS n FROM generate_series(1, 1000000)".to_owned();
     let error = tight.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap_err();
     assert_error(&error, "too-large", &["bytes of memory"]);
+}
+
+#[tokio::test]
+async fn a_frame_counts_the_characters_of_its_texts() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Fixture::open_with(folder.path(), 4 << 20);
+    // 10 MB of texts, in 100,000 cells.
+    let sql = "SELECT lpad(CAST(value AS TEXT), 100, '0') AS t FROM range(0, 100000)".to_owned();
+    let error = engine.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap_err();
+    assert_error(&error, "too-large", &["the rows of the query need more than 4194304 bytes"]);
+    let sql = "SELECT lpad('x', 100, '0') AS t FROM range(0, 100000)".to_owned();
+    assert_eq!(engine.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap().rows(), 100_000);
 }
 
 #[tokio::test]

@@ -33,12 +33,17 @@ impl Fixture {
 
     /// Another engine over the same folders.
     pub(crate) fn open(folder: &Path) -> Engine {
+        Self::open_with(folder, 256 << 20)
+    }
+
+    /// An engine over these folders with a memory limit.
+    pub(crate) fn open_with(folder: &Path, memory_bytes: usize) -> Engine {
         Engine::open(EngineOptions {
             root: folder.join("tables").to_str().expect("a path").to_owned(),
             staging: folder.join("staging"),
             source_root: folder.join("sources"),
             reserved: Vec::new(),
-            memory_bytes: 256 << 20,
+            memory_bytes,
             threads: 2,
         })
         .expect("an engine")

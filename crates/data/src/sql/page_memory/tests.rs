@@ -10,7 +10,8 @@ async fn a_large_page_waits_for_the_memory_of_another_and_a_small_page_does_not(
     // The memory of pages is that of one page.
     let sql = Sql::new(Tables::new(root), 64 << 20, folder.path(), 1).unwrap();
     let other = sql.pages.reserve().await.unwrap();
-    let text = format!("SELECT repeat('x', {})", UNRESERVED_BYTES_MAX + 1);
+    let size = UNRESERVED_BYTES_MAX + 1;
+    let text = format!("SELECT repeat('x', value) FROM range({size}, {size} + 1)");
     let large = sql.clone();
     let large = tokio::spawn(async move { large.page(&text, &[], 10).await });
     for _ in 0..50 {
