@@ -19,7 +19,7 @@ mod validate;
 mod validation_context;
 
 pub use diagnostic::{Diagnostic, Diagnostics, KeyDiagnostic, locate};
-pub use file::{Batch, Dataset, Identity, Isolation, OnChange, OutputKind, Release, Source, Start, Task};
+pub use file::{Batch, Dataset, Identity, Isolation, Network, OnChange, OutputKind, Release, Source, Start, Task};
 pub use graph::{Graph, GraphNode};
 pub use project::{
     Canary, Check, CheckKind, Endpoint, Environment, Event, Input, Monitor, Output, Project, Run, Schedule, Step,

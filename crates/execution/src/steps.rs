@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::plan::KeyParts;
 use futures::future::BoxFuture;
-use perennial_config::{GraphNode, Input, Isolation, OutputKind as Kind, Step, StepKind};
+use perennial_config::{GraphNode, Input, Isolation, Network, OutputKind as Kind, Step, StepKind};
 use perennial_core::calendar::rfc3339;
 use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun};
 use perennial_core::id::StepRunId;
@@ -108,6 +108,9 @@ pub(crate) async fn key(context: &Arc<Context>, step: &StepName) -> Result<KeyPa
             }
             for (name, _) in run.outputs.iter().filter(|(_, output)| output.kind == Kind::Dataset) {
                 parts = parts.with(format!("checks:{name}"), checks_text(context, &name.parse()?));
+            }
+            if run.network != Network::Full {
+                parts = parts.with("network", run.network.as_str());
             }
             let environment = command::environment(context, run).await?;
             let outputs = run.outputs.iter().map(|(name, output)| json!([name, output.path, output.kind]));

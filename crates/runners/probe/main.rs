@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use perennial_core::id::RunnerJobId;
-use perennial_core::port::runner::{Environment, JobIsolation, JobSpec, Limits, run_to_end};
+use perennial_core::port::runner::{Environment, JobIsolation, JobNetwork, JobSpec, Limits, run_to_end};
 use perennial_runners::{LocalPaths, LocalRunner};
 
 /// Longer than any test: a test kills the process before.
@@ -29,6 +29,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ["sleep"] => thread::sleep(ENDLESS),
         ["read", path] => writeln!(out, "{}", std::fs::read_to_string(path)?)?,
         ["list", path] => writeln!(out, "{} entries", std::fs::read_dir(path)?.count())?,
+        ["connect", address] => drop(std::net::TcpStream::connect(address)?),
         ["write", path] => std::fs::write(path, "written")?,
         ["env"] => std::env::vars().try_for_each(|(name, value)| writeln!(out, "{name}={value}"))?,
         ["folder"] => writeln!(out, "{}", std::env::current_dir()?.display())?,
@@ -100,6 +101,7 @@ async fn serve(argv: &[&str], folder: PathBuf, log: PathBuf, jobs: &Path) -> Res
         env: BTreeMap::new(),
         environment: Environment { digest: "system".to_owned(), lock: None, path, readable, reproducible: false },
         isolation: JobIsolation::Full,
+        network: JobNetwork::Full,
         limits: Limits::default(),
         log,
     };

@@ -26,6 +26,9 @@ pub(crate) enum Error {
     /// The kernel cannot isolate a step.
     #[error("the kernel has no Landlock, so steps cannot be isolated from the files of the server")]
     NotIsolated,
+    /// The server's URL has no address.
+    #[error("`{0}` is not the address of a server: expected `http://ADDRESS:PORT`")]
+    NoAddress(String),
     /// The step's folder does not exist.
     #[error("the step's folder `{0}` does not exist")]
     NoFolder(PathBuf),
@@ -97,7 +100,9 @@ impl From<Error> for perennial_core::Error {
                 "use a kernel with Landlock (Linux 5.13 or later), or start the server with \
                  `perennial up --allow-unisolated-steps` if the people who write steps may read all that it can",
             ),
-            Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => (ErrorCode::Internal, ""),
+            Error::NoAddress(_) | Error::NoFolder(_) | Error::Launcher(_) | Error::Worker(_) => {
+                (ErrorCode::Internal, "")
+            }
             Error::NoJob(_) => (ErrorCode::NotFound, ""),
             Error::Running(_) => (ErrorCode::WrongState, "cancel it first"),
             Error::NoPython | Error::Python { .. } => (

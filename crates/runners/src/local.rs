@@ -3,6 +3,7 @@
 mod job;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner::{
-    Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobSpec, JobWatch, PathAccess, Runner,
+    Adoption, Environment, EnvironmentSpec, JobEnd, JobIsolation, JobNetwork, JobSpec, JobWatch, PathAccess, Runner,
 };
 use perennial_worker::{Limits, Network, Processes, Program, Requirement, Sandbox, kernel_isolates};
 use tokio::process::Child;
@@ -49,7 +50,6 @@ pub struct LocalPaths<'a> {
 /// [`adopt`](Runner::adopt) kills what is left of them.
 pub struct LocalRunner {
     launcher: PathBuf,
-    temporary: PathBuf,
     grace: Duration,
     log_max_bytes: u64,
     requirement: Requirement,
@@ -65,7 +65,6 @@ impl LocalRunner {
     pub fn new(paths: LocalPaths<'_>) -> Self {
         Self {
             launcher: paths.launcher.to_owned(),
-            temporary: std::env::temp_dir(),
             grace: GRACE,
             log_max_bytes: LOG_MAX_BYTES,
             requirement: Requirement::Isolated,
@@ -104,7 +103,7 @@ impl LocalRunner {
         };
         // The launcher's working directory may differ, so the path must be absolute.
         let folder = job.folder.canonicalize().map_err(|_| Error::NoFolder(job.folder.clone()))?;
-        let temporary = self.temporary.join(format!("perennial-step-{}", uuid::Uuid::now_v7().simple()));
+        let temporary = self.records.temporary_path(job.id);
         let mut env: HashMap<String, String> =
             job.env.iter().map(|(name, value)| (name.clone(), value.resolve(&folder))).collect();
         let path = env.entry("PATH".to_owned()).or_insert_with(|| search_path(&job.environment.path));
@@ -116,9 +115,10 @@ impl LocalRunner {
         if self.requirement == Requirement::Isolated && !kernel_isolates() {
             return Err(Error::NotIsolated);
         }
-        let mut sandbox = self.sandbox(&job, &folder);
+        let mut sandbox = self.sandbox(&job, &folder)?;
         sandbox.readable.push(program.clone());
         sandbox.writable.push(temporary.clone());
+        sandbox.temporary = Some(temporary.clone());
         let environment = env.into_iter().collect();
         Ok(LaunchSpec {
             program: Program { file: program, argv: job.argv, folder, environment, sandbox },
@@ -132,18 +132,24 @@ impl LocalRunner {
     }
 
     /// What the job may access and use. Its memory is limited as that of a process tree, by the launcher.
-    fn sandbox(&self, job: &JobSpec, folder: &Path) -> Sandbox {
-        Sandbox {
+    fn sandbox(&self, job: &JobSpec, folder: &Path) -> Result<Sandbox> {
+        let network = match &job.network {
+            JobNetwork::Full => Network::Full,
+            JobNetwork::Server(url) => Network::Server(address_of(url).ok_or_else(|| Error::NoAddress(url.clone()))?),
+            JobNetwork::None => Network::None,
+        };
+        Ok(Sandbox {
             readable: match job.isolation {
                 JobIsolation::Full => job.environment.readable.clone(),
                 JobIsolation::ReadAll => vec![PathBuf::from("/")],
             },
             writable: vec![folder.to_owned()],
-            network: Network::Full,
+            temporary: None,
+            network,
             processes: Processes::Allowed,
             limits: Limits { processors: job.limits.cpus, ..Limits::default() },
             requirement: self.requirement,
-        }
+        })
     }
 
     /// Starts the launcher of a new job and records its process.
@@ -191,6 +197,11 @@ impl LocalRunner {
     fn recorded(&self, id: RunnerJobId) -> Result<Option<JobEnd>> {
         if self.records.exists(id) { Ok(self.records.end(id)) } else { Err(Error::NoJob(id)) }
     }
+}
+
+/// The address of a server by its URL.
+fn address_of(url: &str) -> Option<SocketAddr> {
+    url.strip_prefix("http://")?.parse().ok()
 }
 
 /// The folders of programs: the environment's, then the system's.
@@ -279,6 +290,6 @@ impl Runner for LocalRunner {
     }
 
     fn access(&self, job: &JobSpec, path: &Path) -> PathAccess {
-        self.sandbox(job, &job.folder).access(path)
+        self.sandbox(job, &job.folder).map_or(PathAccess::Denied, |sandbox| sandbox.access(path))
     }
 }

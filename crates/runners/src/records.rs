@@ -1,7 +1,7 @@
 //! Records of jobs on disk, for a restart of the server.
 //!
 //! `<root>/<job>/job.json` identifies the launcher's process, `end.json` is how the job ended. A job cannot access
-//! these files.
+//! these files; beside them is a folder for its temporary files.
 
 use std::fs;
 use std::io;
@@ -91,6 +91,11 @@ impl Records {
     /// The file that receives how the job ended.
     pub(crate) fn end_path(&self, id: RunnerJobId) -> PathBuf {
         self.folder(id).join("end.json")
+    }
+
+    /// The folder for temporary files of the job, which it may access.
+    pub(crate) fn temporary_path(&self, id: RunnerJobId) -> PathBuf {
+        self.folder(id).join("temporary")
     }
 
     fn folder(&self, id: RunnerJobId) -> PathBuf {

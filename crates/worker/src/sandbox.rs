@@ -25,6 +25,9 @@ pub struct Sandbox {
     pub readable: Vec<PathBuf>,
     /// Folders below which it may read, write and execute.
     pub writable: Vec<PathBuf>,
+    /// One of the writable folders, which it sees as `/tmp`, too, where the kernel permits that and nothing else is granted
+    /// below `/tmp`.
+    pub temporary: Option<PathBuf>,
     /// The network that it may use.
     pub network: Network,
     /// Whether it may start processes.
@@ -89,6 +92,7 @@ impl Sandbox {
         Self {
             readable: Vec::new(),
             writable: Vec::new(),
+            temporary: None,
             network: Network::None,
             processes: Processes::None,
             limits: Limits { open_files: Some(256), ..Limits::default() },
@@ -104,10 +108,10 @@ impl Sandbox {
     /// Puts this process into the sandbox, for good. It must have one thread, and descriptors that it does not need must
     /// be closed.
     pub(crate) fn enter(&self) -> io::Result<Isolation> {
-        let (network, own_memory) = namespaces::enter(self);
+        let own = namespaces::enter(self);
         limits::set(self)?;
         privileges::drop_all();
-        let landlock = files::restrict(self, own_memory)?;
+        let landlock = files::restrict(self, own.files)?;
         if landlock.is_none() && self.requirement == Requirement::Isolated {
             return Err(io::Error::other("the kernel has no Landlock, so its access to files cannot be restricted"));
         }
@@ -115,8 +119,8 @@ impl Sandbox {
         if matches!(self.network, Network::Server(_)) && !has_port_rules {
             return Err(io::Error::other("the kernel cannot restrict the network to the server: it needs Linux 6.7"));
         }
-        let system_calls = system_calls::restrict(self)?;
-        Ok(Isolation { landlock, system_calls, network, own_memory })
+        let system_calls = system_calls::restrict(self, own.files)?;
+        Ok(Isolation { landlock, system_calls, network: own.network, files: own.files })
     }
 }
 
@@ -129,19 +133,19 @@ pub struct Isolation {
     pub system_calls: bool,
     /// Whether it has a network namespace of its own.
     pub network: bool,
-    /// Whether its `/dev/shm` is its own.
-    pub own_memory: bool,
+    /// Whether its tree of files is its own, with `/dev/shm`.
+    pub files: bool,
 }
 
 impl fmt::Display for Isolation {
-    /// As `landlock v7, seccomp, own network, own /dev/shm`, or `none`.
+    /// As `landlock v7, seccomp, own network, own file tree`, or `none`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let landlock = self.landlock.map(|version| format!("landlock v{version}"));
         let parts = [
             landlock.as_deref(),
             self.system_calls.then_some("seccomp"),
             self.network.then_some("own network"),
-            self.own_memory.then_some("own /dev/shm"),
+            self.files.then_some("own file tree"),
         ];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
         // Without it every file can be read: what else is in force isolates nothing.

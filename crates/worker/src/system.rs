@@ -57,6 +57,12 @@ pub(crate) fn mount(
         .map(drop)
 }
 
+/// Removes a mount, also one that is in use, with those below it.
+pub(crate) fn unmount(target: &CStr) -> io::Result<()> {
+    // SAFETY: the pointer is a C string that outlives the call.
+    checked(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }).map(drop)
+}
+
 /// Becomes another program, with an empty standard input; returns only if that fails. The C library's `execvp` would give a
 /// file of unknown format to a shell.
 pub(crate) fn execute(file: &Path, argv: &[String], environment: &BTreeMap<String, String>) -> io::Error {

@@ -114,6 +114,7 @@ async fn isolated() -> Result<String> {
         env: BTreeMap::new(),
         environment: runner::Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: false },
         isolation: runner::JobIsolation::Full,
+        network: runner::JobNetwork::Full,
         limits: runner::Limits::default(),
         log: place.path().join("log"),
     };

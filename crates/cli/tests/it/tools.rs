@@ -193,3 +193,26 @@ fn doctor_reports_the_isolation_of_steps() {
     let expected = if isolation == "none" { ("missing", "the kernel has no Landlock") } else { ("found", isolation) };
     assert_eq!((found["state"].as_str().unwrap(), found["found"].as_str().unwrap()), expected);
 }
+
+#[test]
+fn a_server_runs_a_step_without_isolation_only_where_its_administrator_allows_it() {
+    let file = "[project]\nname = \"bare\"\n\n[steps.reads]\nrun = \"sh reads.sh\"\ncode = [\"reads.sh\"]\n\
+                env = \"system\"\nisolation = \"none\"\noutputs = { text = { path = \"out.txt\" } }\n";
+    let place = Place::with_file(file);
+    // The file by which commands find the server, and act as its administrator.
+    let secret = place.path().join(".perennial/server.json");
+    place.write("reads.sh", format!("cat '{}' > out.txt\n", secret.display()));
+    let server = Server::up(&place, &[]);
+    let refused = place.run(&["run"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("perennial up --allow-unisolated-steps"), "{}", text(&refused.stderr));
+    // With isolation the step runs, and the file is not readable.
+    place.write("perennial.toml", file.replace("\"none\"", "\"full\""));
+    let denied = place.run(&["run"]);
+    assert_eq!(denied.status.code(), Some(1));
+    assert!(text(&denied.stderr).contains("cat: "), "{}", text(&denied.stderr));
+    drop(server);
+    place.write("perennial.toml", file);
+    let _server = Server::up(&place, &["--allow-unisolated-steps"]);
+    place.good(&["run"]);
+}

@@ -22,7 +22,7 @@ pub use dataset::{Batch, CheckEntry, CheckTable, Dataset, OnChange, Source};
 pub use endpoint::{CanaryTable, EndpointTable};
 pub use monitor::MonitorTable;
 pub use one_or_many::OneOrMany;
-pub use step::{Isolation, LimitsTable, OutputKind, OutputTable, StepTable};
+pub use step::{Isolation, LimitsTable, Network, OutputKind, OutputTable, StepTable};
 pub use trigger::{Start, TriggerTable};
 
 use crate::schema;

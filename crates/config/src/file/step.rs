@@ -43,6 +43,32 @@ pub struct StepTable {
     pub retries: Option<u32>,
     /// `full` gives the command access only to what it declared, `none` to everything; the run records which (`run`).
     pub isolation: Option<Isolation>,
+    /// The network of the command: `full`, `server` (MLflow tracking only), or `none`; default `full` (`run`).
+    pub network: Option<Network>,
+}
+
+/// The network that a command can use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// All that the machine can reach.
+    #[default]
+    Full,
+    /// The server that runs the step: its port.
+    Server,
+    /// None.
+    None,
+}
+
+impl Network {
+    /// The word in the project file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Server => "server",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What a command can access on the machine.

@@ -7,7 +7,7 @@ use perennial_core::calendar::Duration;
 use perennial_core::name::{DatasetName, StepName};
 use serde_json::{Map, Value};
 
-use crate::file::{Isolation, OutputKind};
+use crate::file::{Isolation, Network, OutputKind};
 use crate::size::Size;
 
 /// One step of the pipeline.
@@ -87,6 +87,8 @@ pub struct Run {
     pub retries: u32,
     /// What it can access on the machine.
     pub isolation: Isolation,
+    /// The network that it can use.
+    pub network: Network,
 }
 
 /// An input of a command.

@@ -50,6 +50,7 @@ impl Validator<'_, '_> {
             limits: StepLimits { time: limits.time, memory: limits.memory, cpus: limits.cpus },
             retries,
             isolation: table.isolation.unwrap_or_default(),
+            network: table.network.unwrap_or_default(),
         })
     }
 

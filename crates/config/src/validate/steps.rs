@@ -70,7 +70,7 @@ impl Validator<'_, '_> {
 
     /// Reports keys that belong to steps of another kind.
     fn validate_keys(&mut self, table: &StepTable, kind: &str, at: &Path) {
-        let keys: [(&str, bool, &[&str]); 9] = [
+        let keys: [(&str, bool, &[&str]); 10] = [
             ("slices", table.slices.is_some(), &["evaluate"]),
             ("params", table.params.is_some(), &["train", "run"]),
             ("inputs", table.inputs.is_some(), &["run"]),
@@ -80,6 +80,7 @@ impl Validator<'_, '_> {
             ("limits", table.limits.is_some(), &["run"]),
             ("retries", table.retries.is_some(), &["run"]),
             ("isolation", table.isolation.is_some(), &["run"]),
+            ("network", table.network.is_some(), &["run"]),
         ];
         for (key, is_declared, kinds) in keys {
             if is_declared && !kinds.contains(&kind) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use perennial_config::{
-    CheckKind, Environment, Event, GraphNode, Input, Isolation, OutputKind, Project, Size, Start, StepKind,
+    CheckKind, Environment, Event, GraphNode, Input, Isolation, Network, OutputKind, Project, Size, Start, StepKind,
     predictions_of, template,
 };
 use perennial_core::calendar::Duration;
@@ -89,7 +89,7 @@ fn a_command_is_parsed_with_everything_it_declares() {
     assert_eq!(run.inputs, [Input::Train("features".parse().unwrap())]);
     assert_eq!(run.environment, Environment::Uv { file: "requirements.txt".to_owned() });
     assert_eq!((run.outputs["model"].path.as_str(), run.outputs["model"].kind), ("model", OutputKind::Model));
-    assert_eq!((run.retries, run.isolation), (0, Isolation::Full));
+    assert_eq!((run.retries, run.isolation, run.network), (0, Isolation::Full, Network::Full));
     assert_eq!(project.declared_files(), ["requirements.txt", "sql/features.sql", "train.py"]);
 }
 
@@ -101,6 +101,7 @@ fn every_key_of_a_command_is_parsed() {
         Set("steps.train.limits", "{ time = '30 minutes', memory = '2 GB', cpus = 1.5 }"),
         Set("steps.train.retries", "2"),
         Set("steps.train.isolation", "'none'"),
+        Set("steps.train.network", "'server'"),
         Set("steps.train.run", "['python', 'train.py', '--note', 'a b']"),
     ];
     let project = project(&edited(FLIGHTS_PYTHON, &edits));
@@ -108,6 +109,7 @@ fn every_key_of_a_command_is_parsed() {
     assert_eq!(run.argv[3], "a b");
     assert_eq!(run.limits.memory.map(Size::bytes), Some(2_000_000_000));
     assert_eq!((run.limits.cpus, run.retries, run.isolation), (Some(1.5), 2, Isolation::None));
+    assert_eq!(run.network, Network::Server);
     let scores = GraphNode::Dataset("scores".parse().unwrap());
     assert_eq!(project.graph.producer(&scores).unwrap().as_str(), "train");
 }

@@ -52,6 +52,8 @@ pub struct JobSpec {
     pub environment: Environment,
     /// The paths that the job may access.
     pub isolation: JobIsolation,
+    /// The network that the job may use.
+    pub network: JobNetwork,
     /// Limits.
     pub limits: Limits,
     /// File on the server that receives standard output and error, line by line, as they are written.
@@ -98,6 +100,17 @@ pub enum JobIsolation {
     Full,
     /// It may read every file of the machine.
     ReadAll,
+}
+
+/// The network that a job may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobNetwork {
+    /// All of it.
+    Full,
+    /// The server at this URL, `http://HOST:PORT`.
+    Server(String),
+    /// None.
+    None,
 }
 
 /// The refusal of a step that declares `isolation = "none"`, on a server whose administrator does not allow it.

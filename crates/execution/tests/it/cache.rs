@@ -92,6 +92,7 @@ async fn everything_that_decides_about_the_outputs_runs_a_command_again() {
     )
     .await;
     check("steps.features.isolation", "\"none\"", Some("isolation changed (full → none)")).await;
+    check("steps.features.network", "\"none\"", Some("network")).await;
 }
 
 #[tokio::test]

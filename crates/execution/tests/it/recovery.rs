@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use perennial_core::entity::{PipelineRun, StepOutcome, StepRun};
 use perennial_core::id::{RunnerJobId, StepRunId};
-use perennial_core::port::runner::{Environment, Exit, JobEnd, JobIsolation, JobSpec, Limits, RunnerJobEvent};
+use perennial_core::port::runner::{
+    Environment, Exit, JobEnd, JobIsolation, JobNetwork, JobSpec, Limits, RunnerJobEvent,
+};
 use perennial_core::state::{PipelineRunEvent, PipelineRunState, StepRunEvent, StepRunState};
 use perennial_core::{ErrorCode, Result};
 use perennial_execution::pipelines;
@@ -108,6 +110,7 @@ async fn submit(test: &TestProject, attempt: StepRunId, word: &str) -> RunnerJob
         env: BTreeMap::new(),
         environment: Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: true },
         isolation: JobIsolation::Full,
+        network: JobNetwork::Full,
         limits: Limits::default(),
         log: folder.join("log"),
         folder,

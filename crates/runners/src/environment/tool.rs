@@ -145,6 +145,7 @@ impl Tool<'_> {
         let mut sandbox = Sandbox {
             readable: self.readable,
             writable: self.writable,
+            temporary: Some(workspace.work()),
             network: Network::Full,
             processes: Processes::Allowed,
             limits: ProcessLimits::default(),

@@ -1,6 +1,7 @@
+use std::net::TcpListener;
 use std::path::Path;
 
-use perennial_core::port::runner::{EnvValue, Exit, JobSpec, Outcome, PathAccess, Runner};
+use perennial_core::port::runner::{EnvValue, Exit, JobNetwork, JobSpec, Outcome, PathAccess, Runner};
 use perennial_worker::kernel_isolates;
 
 use crate::TestStep;
@@ -11,10 +12,15 @@ async fn denied(step: &TestStep, job: JobSpec) {
     if kernel_isolates() {
         assert!(outcome.isolation.starts_with("landlock v"), "{outcome:?}");
         assert_eq!(outcome.exit, Exit::Code(1), "{}", step.log());
-        assert!(step.log().contains("Permission denied"), "{}", step.log());
+        assert!(is_denied(&step.log()), "{}", step.log());
     } else {
         assert_eq!(outcome.isolation, "none");
     }
+}
+
+/// A path that is not granted may be denied, or not exist.
+fn is_denied(log: &str) -> bool {
+    ["Permission denied", "No such file or directory"].iter().any(|error| log.contains(error))
 }
 
 async fn allowed(step: &TestStep, job: JobSpec) -> Outcome {
@@ -108,7 +114,7 @@ async fn the_temporary_folder_is_private_and_removed_after_the_step() {
     let step = TestStep::new();
     allowed(&step, step.probe(&["temporary"])).await;
     let folder = step.log().trim().to_owned();
-    assert!(folder.contains("perennial-step-"), "{folder}");
+    assert!(folder.starts_with(text(&step.outside("jobs"))), "{folder}");
     assert!(!Path::new(&folder).exists());
 }
 
@@ -179,5 +185,22 @@ fn the_access_to_a_path_is_that_of_the_isolation() {
     ];
     for (path, expected) in cases {
         assert_eq!(runner.access(&job, &path), expected, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn the_network_of_a_step_is_what_it_declares() {
+    let (server, other) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let url = format!("http://{}", server.local_addr().unwrap());
+    for (network, reaches_server, reaches_other) in
+        [(JobNetwork::Full, true, true), (JobNetwork::Server(url), true, false), (JobNetwork::None, false, false)]
+    {
+        for (listener, is_reached) in [(&server, reaches_server), (&other, reaches_other)] {
+            let step = TestStep::new();
+            let mut job = step.probe(&["connect", &listener.local_addr().unwrap().to_string()]);
+            job.network = network.clone();
+            let outcome = step.run(job).await;
+            assert_eq!(outcome.exit == Exit::Code(0), is_reached, "{network:?}: {}", step.log());
+        }
     }
 }

@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use perennial_core::Result;
 use perennial_core::id::RunnerJobId;
-use perennial_core::port::runner::{Environment, JobEnd, JobIsolation, JobSpec, Limits, Outcome, run_to_end};
+use perennial_core::port::runner::{
+    Environment, JobEnd, JobIsolation, JobNetwork, JobSpec, Limits, Outcome, run_to_end,
+};
 use perennial_runners::{LocalPaths, LocalRunner};
 use tempfile::TempDir;
 
@@ -60,6 +62,7 @@ impl TestStep {
             env: BTreeMap::new(),
             environment: system(),
             isolation: JobIsolation::Full,
+            network: JobNetwork::Full,
             limits: Limits::default(),
             log: self.outside("log"),
         }

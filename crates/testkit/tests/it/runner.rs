@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use perennial_core::id::RunnerJobId;
-use perennial_core::port::runner::{Environment, JobIsolation, JobSpec, Limits, Runner};
+use perennial_core::port::runner::{Environment, JobIsolation, JobNetwork, JobSpec, Limits, Runner};
 use perennial_testkit::conformance::runner::{Behaviour, RunnerUnderTest};
 use perennial_testkit::fakes::{FakeCluster, FakeRunner};
 use perennial_testkit::runner_conformance;
@@ -48,6 +48,7 @@ impl RunnerUnderTest for Connected {
             env: BTreeMap::new(),
             environment: Environment { digest: "none".to_owned(), lock: None, path, readable, reproducible: true },
             isolation: JobIsolation::Full,
+            network: JobNetwork::Full,
             limits: Limits::default(),
             log: self.temp.path().join("log"),
         }

@@ -21,7 +21,7 @@ pub(super) const PORT_RULES: u32 = 4;
 /// version. The rest of `/etc`, home folders, other data and other processes' folders are not accessible. `/proc` is
 /// readable, but Landlock denies a process without capabilities the memory, files and environment of processes outside
 /// its sandbox.
-const SYSTEM: &[&str] = &[
+pub(super) const SYSTEM: &[&str] = &[
     "/usr",
     "/lib",
     "/lib32",
@@ -59,7 +59,7 @@ const SYSTEM: &[&str] = &[
 ];
 
 /// Devices without content of their own.
-const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+pub(super) const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
 /// The C library's folder for shared memory and semaphores, which parallel Python needs.
 pub(super) const SHARED_MEMORY: &str = "/dev/shm";
@@ -87,18 +87,18 @@ pub fn kernel_isolates() -> bool {
 
 /// Restricts this thread and all that it starts; returns the version of Landlock in force.
 ///
-/// The folder of shared memory may be read and written, but not listed; all of it where it is the process's own.
-pub(super) fn restrict(sandbox: &Sandbox, own_memory: bool) -> io::Result<Option<u32>> {
-    rules(sandbox, own_memory).map_err(io::Error::other)
+/// The folder of shared memory may be read and written, but not listed, unless it is the process's own.
+pub(super) fn restrict(sandbox: &Sandbox, has_own_tree: bool) -> io::Result<Option<u32>> {
+    rules(sandbox, has_own_tree).map_err(io::Error::other)
 }
 
-fn rules(sandbox: &Sandbox, own_memory: bool) -> Result<Option<u32>, RulesetError> {
+fn rules(sandbox: &Sandbox, has_own_tree: bool) -> Result<Option<u32>, RulesetError> {
     let all = AccessFs::from_all(RULES);
     let read = AccessFs::from_read(RULES);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
     let shared: BitFlags<AccessFs> =
         AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile | AccessFs::Truncate;
-    let memory = if own_memory { all } else { shared };
+    let memory = if has_own_tree { all } else { shared };
     let has_memory = sandbox.processes == Processes::Allowed;
     let mut ruleset = Ruleset::default().handle_access(all)?.scope(Scope::from_all(RULES))?;
     if sandbox.network != Network::Full {

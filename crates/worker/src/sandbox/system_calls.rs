@@ -15,7 +15,7 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
-use super::{Network, Processes, Sandbox};
+use super::{Network, Processes, Requirement, Sandbox};
 
 /// Denied always.
 const DENIED: &[i64] = &[
@@ -115,8 +115,8 @@ const TIOCLINUX: u64 = 0x541C;
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Filters the system calls of this thread and of all that it starts; `false` where the kernel cannot.
-pub(super) fn restrict(sandbox: &Sandbox) -> io::Result<bool> {
-    let filters = filters(sandbox).map_err(io::Error::other)?;
+pub(super) fn restrict(sandbox: &Sandbox, has_own_tree: bool) -> io::Result<bool> {
+    let filters = filters(sandbox, has_own_tree).map_err(io::Error::other)?;
     for (place, filter) in filters.iter().enumerate() {
         match apply_filter(filter) {
             Ok(()) => {}
@@ -135,7 +135,7 @@ fn is_unsupported(error: &io::Error) -> bool {
 /// A condition on one argument of a system call: its place, the comparison, the value compared with.
 type Condition = (u8, SeccompCmpOp, u64);
 
-fn filters(sandbox: &Sandbox) -> Result<Vec<BpfProgram>, seccompiler::Error> {
+fn filters(sandbox: &Sandbox, has_own_tree: bool) -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut denied: Rules = DENIED.iter().map(|&call| (call, Vec::new())).collect();
     let mut clone: Vec<SeccompRule> =
         NAMESPACES.iter().map(|&flag| rule(&[has(0, flag as u64)])).collect::<Result<_, _>>()?;
@@ -149,31 +149,36 @@ fn filters(sandbox: &Sandbox) -> Result<Vec<BpfProgram>, seccompiler::Error> {
     Ok(vec![
         compile(denied, EPERM)?,
         compile(unknown, ENOSYS)?,
-        compile(sockets(sandbox.network)?, EACCES)?,
+        compile(sockets(sandbox, has_own_tree)?, EACCES)?,
         #[cfg(target_arch = "x86_64")]
         other_numbering(),
     ])
 }
 
 /// The calls that create and use sockets which are denied.
-fn sockets(network: Network) -> Result<Rules, seccompiler::Error> {
+///
+/// A Unix socket connects to every service of the machine that the server's user may use, as a database or the server
+/// itself, because Landlock does not restrict it. It is for programs with a tree of files of their own, in which these
+/// services do not exist, and for those of the person who started the server.
+fn sockets(sandbox: &Sandbox, has_own_tree: bool) -> Result<Rules, seccompiler::Error> {
+    let has_unix =
+        sandbox.processes == Processes::Allowed && (has_own_tree || sandbox.requirement == Requirement::Possible);
     let (unix, protocol) = (is_not(0, AF_UNIX), 2);
     let beside_internet = [unix.clone(), is_not(0, AF_INET), is_not(0, AF_INET6)];
     let mut rules = Rules::from([(libc::SYS_socketpair, vec![rule(std::slice::from_ref(&unix))?])]);
-    match network {
-        Network::None => {
-            rules.insert(libc::SYS_socket, Vec::new());
-        }
+    let mut denied = Vec::new();
+    if !has_unix {
+        denied.push(rule(&[is(0, AF_UNIX as u64)])?);
+    }
+    match sandbox.network {
+        Network::None => denied.push(rule(&[unix])?),
         // Landlock restricts the ports of TCP alone, and only where a connection is made by `connect`.
         Network::Server(_) => {
-            let mut denied = vec![
-                rule(&beside_internet)?,
-                rule(&[unix.clone(), is_not(protocol, 0), is_not(protocol, IPPROTO_TCP)])?,
-            ];
+            denied.push(rule(&beside_internet)?);
+            denied.push(rule(&[unix.clone(), is_not(protocol, 0), is_not(protocol, IPPROTO_TCP)])?);
             for kind in OTHER_KINDS {
                 denied.push(rule(&[unix.clone(), (1, SeccompCmpOp::MaskedEq(SOCKET_KIND), *kind as u64)])?);
             }
-            rules.insert(libc::SYS_socket, denied);
             for (call, flags) in [(libc::SYS_sendto, 3), (libc::SYS_sendmsg, 2), (libc::SYS_sendmmsg, 3)] {
                 rules.insert(call, vec![rule(&[has(flags, MSG_FASTOPEN as u64)])?]);
             }
@@ -182,9 +187,10 @@ fn sockets(network: Network) -> Result<Rules, seccompiler::Error> {
         Network::Full => {
             let beside_routes = [beside_internet.as_slice(), &[is_not(0, AF_NETLINK)]].concat();
             let other_netlink = [is(0, AF_NETLINK as u64), is_not(protocol, NETLINK_ROUTE)];
-            rules.insert(libc::SYS_socket, vec![rule(&beside_routes)?, rule(&other_netlink)?]);
+            denied.extend([rule(&beside_routes)?, rule(&other_netlink)?]);
         }
     }
+    rules.insert(libc::SYS_socket, denied);
     Ok(rules)
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -54,7 +55,63 @@ fn a_program_has_shared_memory_of_its_own() {
     let name = format!("/dev/shm/perennial-worker-test-{}", std::process::id());
     let (output, is_success, isolation) = run(sandbox(temp.path()), PROBE, &["do", "write", &name]);
     assert_eq!((output.as_str(), is_success), ("written", true));
-    assert_eq!(std::fs::remove_file(&name).is_err(), isolation.own_memory, "{isolation}");
+    assert_eq!(std::fs::remove_file(&name).is_err(), isolation.files, "{isolation}");
+}
+
+#[test]
+fn a_program_sees_no_socket_of_the_machine() {
+    let temp = TempDir::new().unwrap();
+    let (own, other) = (temp.path().join("own"), temp.path().join("other"));
+    for folder in [&own, &other] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let sockets = [own.join("socket"), other.join("socket")];
+    let _listeners = sockets.clone().map(|path| UnixListener::bind(path).unwrap());
+    let connect = |path: &Path| run(sandbox(&own), PROBE, &["do", "unix", path.to_str().unwrap()]);
+    let (output, is_success, isolation) = connect(&sockets[0]);
+    assert_eq!(is_success, isolation.files, "{output}");
+    let (output, is_success, _) = connect(&sockets[1]);
+    assert!(!is_success, "{output}");
+    let expected = if isolation.files { "No such file" } else { "Permission denied" };
+    assert!(output.contains(expected), "{output}");
+}
+
+#[test]
+fn a_program_sees_its_temporary_folder_as_tmp() {
+    // Nothing that it uses is below `/tmp`, as on a server.
+    let temp = TempDir::new_in("/var/tmp").unwrap();
+    let folder = temp.path().canonicalize().unwrap();
+    let probe = folder.join("probe");
+    std::fs::copy(PROBE, &probe).unwrap();
+    let sandbox = Sandbox { readable: Vec::new(), temporary: Some(folder.clone()), ..sandbox(&folder) };
+    let (output, is_success, isolation) = run(sandbox, probe.to_str().unwrap(), &["do", "write", "/tmp/file"]);
+    assert_eq!(is_success, isolation.files, "{output}");
+    assert_eq!(folder.join("file").exists(), isolation.files);
+}
+
+#[test]
+fn links_on_the_way_to_a_granted_path_are_kept() {
+    let temp = TempDir::new().unwrap();
+    let folder = temp.path().canonicalize().unwrap();
+    std::fs::create_dir_all(folder.join("releases/2")).unwrap();
+    std::fs::write(folder.join("releases/2/file"), "second").unwrap();
+    std::os::unix::fs::symlink("releases", folder.join("all")).unwrap();
+    std::os::unix::fs::symlink(folder.join("all/2"), folder.join("current")).unwrap();
+    let mut granted = sandbox(&folder.join("none"));
+    granted.readable.push(folder.join("current"));
+    let path = folder.join("current/file").display().to_string();
+    let (output, is_success, _) = run(granted, PROBE, &["do", "read", &path]);
+    assert_eq!((output.as_str(), is_success), ("second", true));
+}
+
+#[test]
+fn a_program_uses_the_machine_as_before() {
+    let temp = TempDir::new().unwrap();
+    let script = "ls /usr/bin >/dev/null && echo x >/dev/null && head -c 1 /dev/urandom >/dev/null \
+                  && cat /proc/self/stat >/dev/null && echo x | cat /dev/stdin && getent hosts localhost >/dev/null \
+                  && mktemp -p /dev/shm >/dev/null && nproc >/dev/null";
+    let (output, is_success, _) = run(sandbox(temp.path()), "/bin/sh", &["-c", script]);
+    assert_eq!((output.as_str(), is_success), ("x", true));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use perennial_artifacts::{Blobs, LinkMode};
-use perennial_config::{Input, Isolation, Size};
+use perennial_config::{Input, Isolation, Network, Size};
 use perennial_core::blob::{Blob, BlobDigest, Manifest, ManifestFile};
 use perennial_core::id::RunnerJobId;
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::FrameRequest;
-use perennial_core::port::runner::{EnvValue, JobInput, JobIsolation, JobSpec, Limits, isolation_required};
+use perennial_core::port::runner::{EnvValue, JobInput, JobIsolation, JobNetwork, JobSpec, Limits, isolation_required};
 use perennial_core::{Error, Result};
 use perennial_kernel::access::{self, NewToken};
 use serde_json::{Value, json};
@@ -69,6 +69,7 @@ impl Attempt<'_> {
                 Isolation::None => JobIsolation::ReadAll,
                 Isolation::Full => JobIsolation::Full,
             },
+            network: self.network(),
             limits: self.limits(),
             log: self.folder.join("log"),
         };
@@ -146,6 +147,15 @@ impl Attempt<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), EnvValue::Text(value)))
         .into()
+    }
+
+    /// The network of the command. A server without an address, as in a test, is reached by none.
+    fn network(&self) -> JobNetwork {
+        match (self.run.network, self.context.caller.kernel.address.get()) {
+            (Network::Full, _) => JobNetwork::Full,
+            (Network::Server, Some(address)) => JobNetwork::Server(address.clone()),
+            (Network::Server | Network::None, _) => JobNetwork::None,
+        }
     }
 
     fn limits(&self) -> Limits {

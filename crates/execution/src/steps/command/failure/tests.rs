@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use perennial_core::id::RunnerJobId;
-use perennial_core::port::runner::{Environment, JobIsolation, Limits};
+use perennial_core::port::runner::{Environment, JobIsolation, JobNetwork, Limits};
 use perennial_testkit::fakes::FakeRunner;
 
 use super::*;
@@ -48,6 +48,7 @@ fn the_last_path_that_exists_and_is_denied_is_named() {
             reproducible: true,
         },
         isolation: JobIsolation::Full,
+        network: JobNetwork::Full,
         limits: Limits::default(),
         log: root.join("log"),
         folder: folder.clone(),
