@@ -28,6 +28,13 @@ use job::LocalJob;
 /// Time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The users of jobs: the first one, and how many there are.
+const USERS_FIRST: u32 = 1_000_000_000;
+const USERS: u32 = 1_000_000_000;
+
+/// The name of the user of a job, which programs expect; the machine has no name for its number.
+const USER_NAME: &str = "perennial";
+
 /// Size limit of a job's log, bytes.
 const LOG_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -111,6 +118,9 @@ impl LocalRunner {
         for name in ["HOME", "TMPDIR"] {
             env.entry(name.to_owned()).or_insert_with(|| temporary.to_string_lossy().into_owned());
         }
+        for name in ["LOGNAME", "USER"] {
+            env.entry(name.to_owned()).or_insert_with(|| USER_NAME.to_owned());
+        }
         env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
         if self.requirement == Requirement::Isolated && !kernel_isolates() {
             return Err(Error::NotIsolated);
@@ -145,6 +155,7 @@ impl LocalRunner {
             },
             writable: vec![folder.to_owned()],
             temporary: None,
+            user: Some(user_of(job.id)),
             network,
             processes: Processes::Allowed,
             limits: Limits { processors: job.limits.cpus, ..Limits::default() },
@@ -197,6 +208,11 @@ impl LocalRunner {
     fn recorded(&self, id: RunnerJobId) -> Result<Option<JobEnd>> {
         if self.records.exists(id) { Ok(self.records.end(id)) } else { Err(Error::NoJob(id)) }
     }
+}
+
+/// The user of a job, where the server can give it one: a number far from those of persons, with the random part of its id.
+fn user_of(job: RunnerJobId) -> u32 {
+    USERS_FIRST + (job.uuid().as_u128() as u32) % USERS
 }
 
 /// The address of a server by its URL.

@@ -125,7 +125,7 @@ fn proportional(pid: Pid) -> Option<u64> {
 }
 
 /// The value of a line `<name>  <number> kB`, bytes.
-fn kilobytes(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse::<u64>().ok().map(|number| number * 1024)
 }

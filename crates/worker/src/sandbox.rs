@@ -28,6 +28,9 @@ pub struct Sandbox {
     /// One of the writable folders, which it sees as `/tmp`, too, where the kernel permits that and nothing else is granted
     /// below `/tmp`.
     pub temporary: Option<PathBuf>,
+    /// The user that it becomes, who gets the writable folders: a number that no person and no other sandbox has. It needs
+    /// an administrator's right, and a tree of files of its own: the folders above the granted ones are closed to others.
+    pub user: Option<u32>,
     /// The network that it may use.
     pub network: Network,
     /// Whether it may start processes.
@@ -93,6 +96,7 @@ impl Sandbox {
             readable: Vec::new(),
             writable: Vec::new(),
             temporary: None,
+            user: None,
             network: Network::None,
             processes: Processes::None,
             limits: Limits { open_files: Some(256), ..Limits::default() },
@@ -110,6 +114,10 @@ impl Sandbox {
     pub(crate) fn enter(&self) -> io::Result<Isolation> {
         let own = namespaces::enter(self);
         limits::set(self)?;
+        let user = match self.user {
+            Some(user) if own.files => privileges::become_user(user, &self.writable)?,
+            _ => false,
+        };
         privileges::drop_all();
         let landlock = files::restrict(self, own.files)?;
         if landlock.is_none() && self.requirement == Requirement::Isolated {
@@ -120,7 +128,7 @@ impl Sandbox {
             return Err(io::Error::other("the kernel cannot restrict the network to the server: it needs Linux 6.7"));
         }
         let system_calls = system_calls::restrict(self, own.files)?;
-        Ok(Isolation { landlock, system_calls, network: own.network, files: own.files })
+        Ok(Isolation { landlock, system_calls, network: own.network, files: own.files, user })
     }
 }
 
@@ -135,10 +143,12 @@ pub struct Isolation {
     pub network: bool,
     /// Whether its tree of files is its own, with `/dev/shm`.
     pub files: bool,
+    /// Whether it has a user of its own.
+    pub user: bool,
 }
 
 impl fmt::Display for Isolation {
-    /// As `landlock v7, seccomp, own network, own file tree`, or `none`.
+    /// As `landlock v7, seccomp, own network, own file tree, own user`, or `none`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let landlock = self.landlock.map(|version| format!("landlock v{version}"));
         let parts = [
@@ -146,6 +156,7 @@ impl fmt::Display for Isolation {
             self.system_calls.then_some("seccomp"),
             self.network.then_some("own network"),
             self.files.then_some("own file tree"),
+            self.user.then_some("own user"),
         ];
         let parts: Vec<&str> = parts.into_iter().flatten().collect();
         // Without it every file can be read: what else is in force isolates nothing.

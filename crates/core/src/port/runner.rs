@@ -45,8 +45,8 @@ pub struct JobSpec {
     pub inputs: Vec<JobInput>,
     /// Paths in the working folder at which files or folders are expected after the end.
     pub outputs: Vec<RelativePath>,
-    /// The environment variables; the job inherits none. A runner adds `PATH`, `HOME`, `TMPDIR` and `LANG` where they are
-    /// missing.
+    /// The environment variables; the job inherits none. A runner adds `PATH`, `HOME`, `TMPDIR`, `USER`, `LOGNAME` and
+    /// `LANG` where they are missing.
     pub env: BTreeMap<String, EnvValue>,
     /// The prepared environment; its programs come first on `PATH`.
     pub environment: Environment,

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// The permission bits that allow writing.
-const WRITE: u32 = 0o222;
+/// Permissions of a sealed folder, and of a file that is a program or not: all may read it, as the users of steps must.
+const FOLDER: u32 = 0o555;
+const PROGRAM: u32 = 0o555;
+const FILE: u32 = 0o444;
 
 /// What an environment consists of, by relative path.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +35,11 @@ pub(super) fn seal(folder: &Path) -> Result<String> {
     let mut entries = BTreeMap::new();
     for path in tree(folder)? {
         let metadata = path.symlink_metadata().map_err(Error::io(&path))?;
-        let mode = metadata.mode() & 0o7777 & !WRITE;
+        let mode = match metadata.mode() & 0o100 {
+            _ if metadata.is_dir() => FOLDER,
+            0 => FILE,
+            _ => PROGRAM,
+        };
         if !metadata.is_symlink() {
             fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(Error::io(&path))?;
         }

@@ -146,6 +146,8 @@ impl Tool<'_> {
             readable: self.readable,
             writable: self.writable,
             temporary: Some(workspace.work()),
+            // Its downloads are shared.
+            user: None,
             network: Network::Full,
             processes: Processes::Allowed,
             limits: ProcessLimits::default(),

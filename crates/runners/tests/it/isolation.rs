@@ -128,7 +128,7 @@ async fn a_step_inherits_no_variable_of_the_server() {
     let log = step.log();
     let mut names: Vec<&str> = log.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["HOME", "LANG", "PATH", "PERENNIAL_STEP", "TMPDIR"]);
+    assert_eq!(names, ["HOME", "LANG", "LOGNAME", "PATH", "PERENNIAL_STEP", "TMPDIR", "USER"]);
     assert!(log.contains("TMPDIR=/chosen\n"), "a variable set by the step is kept: {log}");
 }
 

@@ -1,13 +1,15 @@
 //! Limits of resources that the kernel enforces on a process.
 
+use std::fs;
 use std::io;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::{Processes, Sandbox};
+use crate::process_tree;
 
-/// Address space beyond the limit of memory: the binary, its libraries, stacks, and memory reserved but not used.
+/// Address space beyond the limit of memory: libraries, stacks, and memory reserved but not used.
 const ADDRESS_SPACE_BYTES: u64 = 8 << 30;
 
 pub(super) fn set(sandbox: &Sandbox) -> io::Result<()> {
@@ -15,8 +17,10 @@ pub(super) fn set(sandbox: &Sandbox) -> io::Result<()> {
     set_limit(Resource::Core, 0)?;
     let limits = &sandbox.limits;
     if let Some(bytes) = limits.memory_bytes {
-        set_limit(Resource::Data, bytes)?;
-        set_limit(Resource::As, bytes.saturating_add(ADDRESS_SPACE_BYTES))?;
+        // The allocator has reserved memory before anything was computed, a gigabyte if it can. Data in it is counted by the
+        // server, which compares the resident memory.
+        set_limit(Resource::Data, bytes.saturating_add(mapped_bytes("VmData:")?))?;
+        set_limit(Resource::As, bytes.saturating_add(mapped_bytes("VmSize:")?).saturating_add(ADDRESS_SPACE_BYTES))?;
     }
     if let Some(time) = limits.processor_time {
         // The first limit sends SIGXCPU, which distinguishes the limit from other ends; the second one kills.
@@ -34,6 +38,13 @@ pub(super) fn set(sandbox: &Sandbox) -> io::Result<()> {
         set_processors(processors)?;
     }
     Ok(())
+}
+
+/// Memory that this process has mapped already, of the kind that the kernel calls `name`, bytes.
+fn mapped_bytes(name: &str) -> io::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    process_tree::kilobytes(&status, name)
+        .ok_or_else(|| io::Error::other(format!("`/proc/self/status` has no `{name}`")))
 }
 
 /// Lowers a limit; one that is lower already stays.

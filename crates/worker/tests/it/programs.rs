@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Read;
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -138,4 +140,29 @@ fn a_program_that_does_not_exist_is_named() {
     };
     let error = program.spawn(Path::new(PROBE), Stdio::null(), Stdio::null()).unwrap_err().to_string();
     assert!(error.contains("`/nowhere/program`"), "{error}");
+}
+
+#[test]
+fn a_program_that_root_starts_gets_a_user_of_its_own() {
+    let temp = TempDir::new().unwrap();
+    let (own, other) = (temp.path().join("own"), temp.path().join("other"));
+    for folder in [&own, &other] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("file"), "text").unwrap();
+        std::fs::set_permissions(folder.join("file"), Permissions::from_mode(0o600)).unwrap();
+    }
+    let user = 1_234_567_890;
+    let mut granted = Sandbox { user: Some(user), ..sandbox(&own) };
+    granted.readable.push(other.clone());
+    let script =
+        format!("id -u && cat '{0}/file' && echo new > '{0}/new' && cat '{1}/file'", own.display(), other.display());
+    let (output, is_success, isolation) = run(granted, "/bin/sh", &["-c", &script]);
+    let owner = |name: &str| own.join(name).metadata().unwrap().uid();
+    if isolation.user {
+        assert_eq!((output.as_str(), is_success), ("1234567890\ntext", false), "the user may not read what root owns");
+        assert_eq!((owner("file"), owner("new")), (user, user));
+    } else {
+        assert!(is_success, "{output}");
+        assert_ne!(owner("file"), user);
+    }
 }
