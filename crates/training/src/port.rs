@@ -25,7 +25,7 @@ impl Trainer for BuiltInTrainers {
         let trained = train(kind, features, target, task, params)?;
         let mut importance = trained.importance;
         let is_constant = importance.iter().all(|(_, share)| *share == 0.0);
-        let warning = "the model is constant: no feature helped to tell the outcomes of the training rows apart";
+        let warning = "the model is constant: no feature distinguishes the outcomes of the training rows";
         importance.sort_by(|a, b| b.1.total_cmp(&a.1));
         Ok(TrainedModel {
             onnx: trained.onnx,

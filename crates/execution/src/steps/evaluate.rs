@@ -118,13 +118,13 @@ pub(super) async fn run(
         let output = model_output(context, model)?;
         let reference = ModelReference::of(&output)?;
         let name = if Some(model) == candidate.as_ref() { "candidate".to_owned() } else { model.to_string() };
-        let is_judged = is_judged(&name, candidate.as_ref());
-        if is_judged {
+        let is_decided = is_decided(&name, candidate.as_ref());
+        if is_decided {
             trained.extend(reference.warnings.iter().map(|warning| format!("`{name}`: {warning}")));
         }
         let loaded = load_model(kernel, &reference, model.as_str()).await?;
         let (step, digest) = (Some(model.clone()), output.digest);
-        contenders.push(Contender { name, step, digest, number: None, model: loaded, is_judged });
+        contenders.push(Contender { name, step, digest, number: None, model: loaded, is_decided });
     }
     contenders.sort_by_key(|contender| contender.name != "candidate");
     if let Some(champion) = context.champion().await? {
@@ -136,7 +136,7 @@ pub(super) async fn run(
             digest,
             number: Some(champion.number),
             model,
-            is_judged: false,
+            is_decided: false,
         });
     }
     let line = format!("{} test rows, {} models", split.test_rows, contenders.len());
@@ -238,12 +238,12 @@ struct Contender {
     number: Option<i64>,
     model: Arc<dyn LoadedModel>,
     /// Whether warnings are about it.
-    is_judged: bool,
+    is_decided: bool,
 }
 
 /// Whether warnings are about a model: about the candidate alone where there is one, since a model beside it may be
 /// constant on purpose.
-fn is_judged(name: &str, candidate: Option<&StepName>) -> bool {
+fn is_decided(name: &str, candidate: Option<&StepName>) -> bool {
     candidate.is_none() || name == "candidate"
 }
 
@@ -293,7 +293,7 @@ fn measure(
         let evaluated = perennial_evaluation::evaluate(&scores, &own, &test, slices)
             .map_err(|cause| failed(&contender.name, &cause))?;
         let auc = evaluated.metrics.values.get("auc").copied();
-        let found = if contender.is_judged { model_warnings(&scores, &own, auc) } else { Vec::new() };
+        let found = if contender.is_decided { model_warnings(&scores, &own, auc) } else { Vec::new() };
         warnings.extend(found.iter().map(|warning| format!("`{}`: {warning}", contender.name)));
         models.push(ModelFacts {
             name: contender.name.clone(),

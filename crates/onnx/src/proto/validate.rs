@@ -29,8 +29,8 @@ const ELEMENTS_PER_BYTE_MAX: u64 = 8;
 /// Validates an encoded model.
 ///
 /// # Errors
-/// [`Error::Invalid`] with the path of the offending message, [`Error::Limit`], or [`Error::Decode`] when the bytes are
-/// no messages.
+/// [`Error::Invalid`] with the path of the offending message, [`Error::Limit`], or [`Error::Decode`] when the bytes do not
+/// encode messages.
 pub(super) fn validate(model: &[u8]) -> Result<()> {
     let memory_max = limits::DECODED_BYTES_MIN + limits::DECODED_BYTES_PER_BYTE_MAX * model.len() as u64;
     let mut walk = Walk { memory_max, ..Walk::default() };
