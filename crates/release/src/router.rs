@@ -9,12 +9,17 @@ mod stats;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 pub use deployment::{Deployment, LoadedVersion, Route, Routes};
 use in_flight::{Guard, Tracked};
 use perennial_core::id::ProjectId;
 use perennial_core::name::EndpointName;
+use perennial_core::port::model::LoadedModel;
 pub use stats::RequestStats;
+
+/// Time that requests of an earlier deployment have to end by themselves.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
 /// A deployment in use: replacing it waits until this is dropped. Never wait for a replacement while holding one.
 pub type DeploymentGuard = Guard<Deployment>;
@@ -94,14 +99,36 @@ impl EndpointRouter {
             let is_latest = slots.advance(project, endpoint, generation);
             if is_latest { slots.remove(project, endpoint) } else { Vec::new() }
         };
-        drain(&retired).await;
+        self.drain(endpoint, &retired).await;
     }
 
-    /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. A deployment of an
-    /// earlier generation than was swapped in or removed is dropped: it was read before.
+    /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. Predictions of models
+    /// that the new one does not have are interrupted after [`DRAIN_GRACE`]. A deployment of an earlier generation than
+    /// was swapped in or removed is dropped: it was read before.
     pub async fn replace(&self, deployment: Deployment) {
+        let endpoint = deployment.endpoint.clone();
         let retired = self.replace_now(deployment);
-        drain(&retired).await;
+        self.drain(&endpoint, &retired).await;
+    }
+
+    /// Waits until no request holds one of the deployments.
+    async fn drain(&self, endpoint: &EndpointName, retired: &[Arc<Tracked<Deployment>>]) {
+        if tokio::time::timeout(DRAIN_GRACE, drained(retired)).await.is_ok() {
+            return;
+        }
+        let current = self.find(endpoint.as_str());
+        let is_current = |model: &Arc<dyn LoadedModel>| {
+            let mut routes = current.iter().flat_map(|current| current.routes.iter());
+            routes.any(|route| Arc::ptr_eq(&route.version.model, model))
+        };
+        let held = retired.iter().filter(|deployment| deployment.in_flight() > 0);
+        for route in held.flat_map(|deployment| deployment.routes.iter()) {
+            if !is_current(&route.version.model) {
+                route.version.model.interrupt();
+            }
+        }
+        drop(current);
+        drained(retired).await;
     }
 
     /// Replaces the deployment; returns those to drain.
@@ -126,7 +153,7 @@ impl EndpointRouter {
 }
 
 /// Waits until no request holds one of `retired`.
-async fn drain(retired: &[Arc<Tracked<Deployment>>]) {
+async fn drained(retired: &[Arc<Tracked<Deployment>>]) {
     for deployment in retired {
         deployment.drained().await;
     }

@@ -1,4 +1,4 @@
-//! Logs predictions until it is killed; prints each request after it was appended.
+//! Logs predictions until it is killed; prints each request after it was appended. As a worker it computes a model.
 
 use std::error::Error;
 use std::io::Write;
@@ -8,7 +8,8 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
 use perennial_core::port::prediction::{PredictionLog, PredictionRecord, TrafficRole};
-use perennial_serving::{LogLimits, SegmentLog};
+use perennial_serving::{LogLimits, MODEL_ROLE, SegmentLog};
+use perennial_worker::{WORKER_ARGUMENT, worker_main};
 
 const LOG: &str = "flights/delay";
 
@@ -46,6 +47,9 @@ fn log_one(log: &SegmentLog, number: usize) -> Result<String, Box<dyn Error + Se
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let folder = std::env::args().nth(1).ok_or("expected a folder")?;
+    if folder == WORKER_ARGUMENT {
+        std::process::exit(worker_main(&[MODEL_ROLE]));
+    }
     let log = SegmentLog::open_with(Path::new(&folder), LIMITS)?;
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..4)

@@ -1,6 +1,6 @@
 //! Model runtimes and the prediction log.
 //!
-//! [`Runtime`] loads ONNX models, with the built-in evaluator or ONNX Runtime. [`SegmentLog`] writes each
+//! [`Runtime`] loads ONNX models, with the built-in evaluator or, in worker processes, ONNX Runtime. [`SegmentLog`] writes each
 //! prediction to disk before its answer is sent.
 
 mod log;
@@ -8,5 +8,5 @@ mod ort;
 mod runtime;
 
 pub use log::{LogLimits, RECORD_MAX_BYTES, SegmentLog};
-pub use ort::find_library;
+pub use ort::{MODEL_ROLE, WorkerLimits, find_library};
 pub use runtime::{MODEL_MAX_BYTES, Runtime};

@@ -1,58 +1,119 @@
-//! Models by ONNX Runtime, loaded from a library at run time.
+//! Models by ONNX Runtime, each in worker processes of its own.
 
 mod binding;
+mod failed_loads;
 mod library;
 mod pool;
+mod protocol;
 mod scores;
+mod session;
+mod workers;
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
-use ::ort::session::Session;
-use ::ort::value::ValueType;
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
 use perennial_core::model::{Input, InputKind, PredictError, Scores, Signature};
-use perennial_core::port::model::{LoadedModel, SignatureHint};
+use perennial_core::port::model::{LoadedModel, ModelFiles, SignatureHint};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_onnx::{ClassLabels, signature_with};
 
 use crate::runtime::onnx_error;
 use binding::InputBinding;
+use failed_loads::FailedLoads;
 pub use library::find_library;
-use pool::Pool;
+use protocol::{Binding, Element};
 use scores::ScoreOutput;
+pub use session::MODEL_ROLE;
+pub use workers::WorkerLimits;
+use workers::{Launch, ModelWorkers};
 
-/// Sessions of one model. A session runs one prediction at a time.
-const SESSIONS_MAX: usize = 4;
+/// Rows of one call of a worker.
+const CALL_ROWS: usize = 4_096;
 
-/// A larger model file gets one session, because each session holds a copy of the weights.
-const SEVERAL_SESSIONS_BYTES: usize = 32 * 1024 * 1024;
+/// ONNX Runtime, which never runs in this process.
+#[derive(Default)]
+pub(crate) struct OnnxRuntime {
+    /// The library; `None` where none was found.
+    library: Option<PathBuf>,
+    launch: Launch,
+    failed_loads: FailedLoads,
+}
 
-/// A model that ONNX Runtime computes, on blocking threads.
+impl fmt::Debug for OnnxRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnnxRuntime").field("library", &self.library).finish_non_exhaustive()
+    }
+}
+
+impl OnnxRuntime {
+    pub(crate) fn new(library: Option<PathBuf>, program: Option<PathBuf>, limits: WorkerLimits) -> Self {
+        Self { library, launch: Launch { program, limits }, failed_loads: FailedLoads::default() }
+    }
+
+    /// The library, for a model that the evaluator does not support.
+    fn library(&self, unsupported: &perennial_onnx::Error) -> Result<&Path> {
+        self.library.as_deref().ok_or_else(|| {
+            Error::new(ErrorCode::Model, format!("{unsupported}, and no ONNX Runtime library was found"))
+                .with_hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
+        })
+    }
+
+    /// Loads a model, of which `onnx` are the validated bytes, in a worker. Blocks.
+    pub(crate) fn load(
+        &self,
+        files: &ModelFiles,
+        onnx: &[u8],
+        signature: Signature,
+        unsupported: &perennial_onnx::Error,
+    ) -> Result<OrtModel> {
+        let library = self.library(unsupported)?;
+        library::validate(library)?;
+        let loaded = self.failed_loads.guard(files, || workers::load(&self.launch, library, files))?;
+        let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
+        let inputs = InputBinding::new(&loaded.description.inputs, &signature).map_err(unusable)?;
+        let output = ScoreOutput::new(&loaded.description.outputs, &signature, &labels)?;
+        let binding =
+            Binding { inputs: inputs.layouts(), output: output.output.clone(), labels: output.labels.clone() };
+        let workers = loaded.serve(files.clone(), binding)?;
+        Ok(OrtModel { signature: Arc::new(signature), inputs, output, workers })
+    }
+
+    /// Infers the signature of a model, of which `onnx` are the validated bytes, in a worker. Blocks.
+    pub(crate) fn signature(
+        &self,
+        files: &ModelFiles,
+        onnx: &[u8],
+        hint: &SignatureHint,
+        unsupported: &perennial_onnx::Error,
+    ) -> Result<Signature> {
+        let library = self.library(unsupported)?;
+        library::validate(library)?;
+        let loaded = self.failed_loads.guard(files, || workers::load(&self.launch, library, files))?;
+        let inputs = &loaded.description.inputs;
+        let is_matrix = match &inputs[..] {
+            [only] => only.shape().and_then(|shape| shape.get(1)) != Some(&1),
+            _ => false,
+        };
+        let inputs = if is_matrix {
+            hint.features.clone()
+        } else {
+            let kind = |element| if element == Some(Element::Text) { InputKind::Text } else { InputKind::Number };
+            inputs.iter().map(|input| Input { name: input.name.clone(), kind: kind(input.element()) }).collect()
+        };
+        let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
+        signature_with(inputs, hint, labels.of_model()).map_err(onnx_error)
+    }
+}
+
+/// A model that workers compute by ONNX Runtime.
 pub(crate) struct OrtModel {
     signature: Arc<Signature>,
     inputs: InputBinding,
-    output: Arc<ScoreOutput>,
-    sessions: Arc<Pool<Session>>,
-}
-
-impl OrtModel {
-    /// Loads the model with the library at `library`.
-    pub(crate) fn new(library: &Path, onnx: &[u8], signature: Signature) -> Result<Self> {
-        let count = if onnx.len() > SEVERAL_SESSIONS_BYTES {
-            1
-        } else {
-            available_parallelism().map_or(1, |cores| cores.get().min(SESSIONS_MAX))
-        };
-        let sessions = (0..count).map(|_| session(library, onnx)).collect::<Result<Vec<_>>>()?;
-        let first = sessions.first().ok_or_else(|| unusable("no session was created".to_owned()))?;
-        let inputs = InputBinding::new(first.inputs(), &signature).map_err(unusable)?;
-        let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
-        let output = Arc::new(ScoreOutput::new(first.outputs(), &signature, &labels)?);
-        Ok(Self { signature: Arc::new(signature), inputs, output, sessions: Pool::new(sessions) })
-    }
+    output: ScoreOutput,
+    workers: ModelWorkers,
 }
 
 #[async_trait]
@@ -62,49 +123,19 @@ impl LoadedModel for OrtModel {
     }
 
     async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
-        let inputs = self.inputs.tensors(frame)?;
-        let missing = || PredictError::Model("the session is missing".to_owned());
-        let mut pooled = self.sessions.acquire().await.ok_or_else(missing)?;
-        let (output, rows) = (self.output.clone(), frame.rows());
-        let computed = tokio::task::spawn_blocking(move || {
-            let session = pooled.get_mut().ok_or_else(missing)?;
-            let outputs = session.run(inputs).map_err(|error| PredictError::Model(error.to_string()))?;
-            output.scores(&outputs, rows)
-        });
-        computed.await.map_err(|panic| PredictError::Model(panic.to_string()))?
+        let mut scores = Scores { width: self.signature.width(), values: Vec::new() };
+        for first in (0..frame.rows()).step_by(CALL_ROWS) {
+            let rows = first..frame.rows().min(first + CALL_ROWS);
+            let (count, payload) = (rows.len(), self.inputs.encode(frame, rows)?);
+            let numbers = self.workers.run(count, payload).await?;
+            scores.values.extend(self.output.scores(numbers, count)?.values);
+        }
+        Ok(scores)
     }
-}
 
-/// Infers the signature from the file's inputs.
-pub(crate) fn signature(library: &Path, onnx: &[u8], hint: &SignatureHint) -> Result<Signature> {
-    let session = session(library, onnx)?;
-    let inputs: Vec<Input> = session
-        .inputs()
-        .iter()
-        .map(|outlet| {
-            let is_text = outlet.dtype().tensor_type() == Some(::ort::value::TensorElementType::String);
-            let kind = if is_text { InputKind::Text } else { InputKind::Number };
-            Input { name: outlet.name().to_owned(), kind }
-        })
-        .collect();
-    let is_matrix = match session.inputs() {
-        [only] => only.dtype().tensor_shape().and_then(|shape| shape.get(1)) != Some(&1),
-        _ => false,
-    };
-    let inputs = if is_matrix { hint.features.clone() } else { inputs };
-    let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
-    signature_with(inputs, hint, labels.of_model()).map_err(onnx_error)
-}
-
-fn session(library: &Path, onnx: &[u8]) -> Result<Session> {
-    let environment = library::environment(library)?;
-    let session = Session::builder(&environment)
-        .and_then(|builder| builder.with_intra_threads(1).map_err(::ort::Error::from))
-        .and_then(|mut builder| builder.commit_from_memory(onnx));
-    session.map_err(|error| {
-        Error::new(ErrorCode::Model, format!("ONNX Runtime rejected the model: {}", one_line(&error.to_string())))
-            .with_hint("export the model to ONNX again, with operators of a version that the library knows")
-    })
+    fn interrupt(&self) {
+        self.workers.interrupt();
+    }
 }
 
 fn unusable(reason: String) -> Error {
@@ -113,9 +144,4 @@ fn unusable(reason: String) -> Error {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The name of a value's type.
-fn type_of(value: &ValueType) -> String {
-    value.tensor_type().map_or_else(|| "not a tensor".to_owned(), |kind| format!("{kind:?}").to_lowercase())
 }

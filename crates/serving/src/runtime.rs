@@ -1,6 +1,5 @@
 //! Loads ONNX models.
 
-use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_onnx::{Model, OnnxPredictor, infer_signature};
 use tokio::sync::Semaphore;
 
-use crate::ort;
+use crate::ort::{OnnxRuntime, WorkerLimits};
 
 /// The size limit of a model file, which is read into memory, bytes.
 pub const MODEL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
@@ -21,17 +20,11 @@ pub const MODEL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
 /// Models that are loaded at the same time.
 const LOADS_MAX: usize = 4;
 
-/// Loads models with the built-in evaluator when it supports every operator, else with ONNX Runtime.
-#[derive(Clone)]
+/// Loads models with the built-in evaluator when it supports every operator, else with ONNX Runtime in worker processes.
+#[derive(Debug, Clone)]
 pub struct Runtime {
-    library: Option<PathBuf>,
+    onnx_runtime: Arc<OnnxRuntime>,
     loads: Arc<Semaphore>,
-}
-
-impl fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("library", &self.library).finish_non_exhaustive()
-    }
 }
 
 impl Default for Runtime {
@@ -41,18 +34,16 @@ impl Default for Runtime {
 }
 
 impl Runtime {
-    /// A runtime that loads the ONNX Runtime library at `library` when the first model needs it; see
-    /// [`find_library`](crate::find_library).
+    /// A runtime whose workers are this binary, started with [`WORKER_ARGUMENT`](perennial_worker::WORKER_ARGUMENT). They
+    /// load the ONNX Runtime library at `library` when a model needs it; see [`find_library`](crate::find_library).
     pub fn new(library: Option<PathBuf>) -> Self {
-        Self { library, loads: Arc::new(Semaphore::new(LOADS_MAX)) }
+        Self::with_workers(library, None, WorkerLimits::default())
     }
 
-    /// The ONNX Runtime library, for a model that the evaluator does not support.
-    fn library(&self, unsupported: &perennial_onnx::Error) -> Result<&PathBuf> {
-        self.library.as_ref().ok_or_else(|| {
-            Error::new(ErrorCode::Model, format!("{unsupported}, and no ONNX Runtime library was found"))
-                .with_hint("`pip install onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
-        })
+    /// A runtime whose workers are another binary, or have other limits.
+    pub fn with_workers(library: Option<PathBuf>, program: Option<PathBuf>, limits: WorkerLimits) -> Self {
+        let onnx_runtime = Arc::new(OnnxRuntime::new(library, program, limits));
+        Self { onnx_runtime, loads: Arc::new(Semaphore::new(LOADS_MAX)) }
     }
 
     fn load_blocking(&self, files: &ModelFiles, signature: Signature) -> Result<Arc<dyn LoadedModel>> {
@@ -60,8 +51,7 @@ impl Runtime {
         match Model::from_bytes(&onnx) {
             Ok(model) => Ok(Arc::new(InProcess::new(&model, signature)?)),
             Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
-                let library = self.library(&unsupported)?;
-                Ok(Arc::new(ort::OrtModel::new(library, &onnx, signature)?))
+                Ok(Arc::new(self.onnx_runtime.load(files, &onnx, signature, &unsupported)?))
             }
             Err(error) => Err(onnx_error(error)),
         }
@@ -72,7 +62,7 @@ impl Runtime {
         match Model::from_bytes(&onnx) {
             Ok(model) => infer_signature(&model, hint).map_err(onnx_error),
             Err(unsupported @ perennial_onnx::Error::Unsupported { .. }) => {
-                ort::signature(self.library(&unsupported)?, &onnx, hint)
+                self.onnx_runtime.signature(files, &onnx, hint, &unsupported)
             }
             Err(error) => Err(onnx_error(error)),
         }

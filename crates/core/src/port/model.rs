@@ -59,6 +59,9 @@ pub trait LoadedModel: Send + Sync {
     /// Scores each row. `frame` has at least the signature's inputs, by name. Blocks no thread, except that a model
     /// that computes [in process](Self::in_process) computes on the calling thread.
     async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
+
+    /// Ends the predictions that run or wait, where they can be ended: they fail. Later ones begin anew.
+    fn interrupt(&self) {}
 }
 
 /// Facts about a model that its ONNX file does not state.

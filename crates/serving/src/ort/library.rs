@@ -11,7 +11,7 @@ use perennial_core::{Error, ErrorCode, Result};
 /// The environment variable that names the library.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// The environment, of which a process has one; created when the first model needs it.
+/// The environment, of which a worker has one; created when its model is loaded.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
 /// The path of the ONNX Runtime library on this machine: the value of `ORT_DYLIB_PATH`, else a library beside
@@ -51,18 +51,20 @@ fn library_in(folder: &Path) -> Option<PathBuf> {
     found.max().map(|name| folder.join(name))
 }
 
+/// Refuses a library that does not exist.
+pub(super) fn validate(path: &Path) -> Result<()> {
+    if path.is_file() { Ok(()) } else { Err(unusable(path, "the file does not exist")) }
+}
+
+fn unusable(path: &Path, reason: &str) -> Error {
+    Error::new(ErrorCode::Model, format!("cannot use `{}` as ONNX Runtime library: {reason}", path.display()))
+        .with_hint("`pip install --upgrade onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`")
+}
+
 /// The environment; the first call creates it with the library at `path`. Every session is created from it,
 /// because `ort` panics without a library.
 pub(super) fn environment(path: &Path) -> Result<Environment> {
-    let unusable = |reason: String| {
-        Error::new(ErrorCode::Model, format!("cannot use `{}` as ONNX Runtime library: {reason}", path.display()))
-            .with_hint(
-                "`pip install --upgrade onnxruntime`, then name its `capi/libonnxruntime.so…` in `ORT_DYLIB_PATH`",
-            )
-    };
-    if !path.is_file() {
-        return Err(unusable("the file does not exist".to_owned()));
-    }
+    let unusable = |reason: String| unusable(path, &reason);
     let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = environment.as_ref() {
         return Ok(environment.clone());

@@ -6,3 +6,4 @@ mod crash;
 mod log;
 mod runtime;
 mod support;
+mod workers;

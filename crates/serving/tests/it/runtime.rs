@@ -12,18 +12,18 @@ use perennial_core::port::model::{ModelFiles, ModelRuntime, SignatureHint};
 use perennial_core::task::TaskKind;
 use perennial_onnx::build::{GraphBuilder, attribute};
 use perennial_onnx::proto::{DataType, StringStringEntryProto, TensorProto};
-use perennial_serving::Runtime;
+use perennial_serving::{Runtime, WorkerLimits};
 use tempfile::TempDir;
 
 /// Models, and their predictions by ONNX Runtime in Python.
-struct Models {
+pub(crate) struct Models {
     folder: TempDir,
     library: PathBuf,
     expected: HashMap<String, Vec<Vec<Option<f64>>>>,
 }
 
 impl Models {
-    fn create() -> Self {
+    pub(crate) fn create() -> Self {
         let python = std::env::var_os("PERENNIAL_TEST_PYTHON").expect(
             "PERENNIAL_TEST_PYTHON must name a Python with onnx and onnxruntime: run the tests by `cargo xtask test`",
         );
@@ -39,16 +39,28 @@ impl Models {
         }
     }
 
-    fn files(&self, name: &str) -> ModelFiles {
+    pub(crate) fn files(&self, name: &str) -> ModelFiles {
         files(self.folder.path(), &format!("{name}.onnx"))
     }
 
-    fn runtime(&self) -> Runtime {
-        Runtime::new(Some(self.library.clone()))
+    pub(crate) fn runtime(&self) -> Runtime {
+        self.runtime_with(WorkerLimits::default())
+    }
+
+    pub(crate) fn runtime_with(&self, limits: WorkerLimits) -> Runtime {
+        Runtime::with_workers(
+            Some(self.library.clone()),
+            Some(env!("CARGO_BIN_EXE_perennial-serving-probe").into()),
+            limits,
+        )
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Asserts that the scores equal Python's, with columns in the order of `columns`.
-    fn assert_scores(&self, name: &str, scores: &Scores, columns: &[usize]) {
+    pub(crate) fn assert_scores(&self, name: &str, scores: &Scores, columns: &[usize]) {
         for (row, expected) in self.expected[name].iter().enumerate() {
             for (&column, &got) in columns.iter().zip(scores.row(row)) {
                 match expected[column] {
@@ -62,25 +74,25 @@ impl Models {
 }
 
 /// The model of a file in `folder`.
-fn files(folder: &Path, name: &str) -> ModelFiles {
+pub(crate) fn files(folder: &Path, name: &str) -> ModelFiles {
     let digest = BlobDigest::of(&std::fs::read(folder.join(name)).unwrap());
     ModelFiles { digest, folder: folder.to_owned(), onnx: name.parse().unwrap(), lease: Arc::new(()) }
 }
 
-fn number(name: &str) -> Input {
+pub(crate) fn number(name: &str) -> Input {
     Input { name: name.to_owned(), kind: InputKind::Number }
 }
 
-fn text(name: &str) -> Input {
+pub(crate) fn text(name: &str) -> Input {
     Input { name: name.to_owned(), kind: InputKind::Text }
 }
 
-fn signature(inputs: &[Input], task: TaskKind, classes: &[&str]) -> Signature {
+pub(crate) fn signature(inputs: &[Input], task: TaskKind, classes: &[&str]) -> Signature {
     let classes = classes.iter().map(|&class| class.to_owned()).collect();
     Signature { inputs: inputs.to_vec(), task, classes, class_kind: ClassKind::Text }
 }
 
-fn frame() -> Frame {
+pub(crate) fn frame() -> Frame {
     let mut frame = Frame::new();
     frame.push("flight_id", Column::Number(vec![1.0, 2.0, 3.0]));
     frame.push("b", Column::Number(vec![-1.25, 0.0, 2.0]));
