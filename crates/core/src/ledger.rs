@@ -6,8 +6,13 @@
 //! [`Entry`]: every text by its length in bytes (8 bytes, little-endian) and its
 //! bytes, every number as 8 bytes little-endian two's complement, an absent text
 //! as the length `2^64 - 1`. Payloads are bound by their digest alone, so a
-//! payload may be erased and the chain still verifies.
+//! payload may be erased and the chain still verifies. The erasure is an entry
+//! of the same chain; a payload that is missing without one is a fault.
+//!
+//! The server's chain stamps the heads of project chains, so that cutting off the
+//! end of one is found.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,8 +21,18 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorCode};
 use crate::id::ProjectId;
 
+mod rows;
 #[cfg(test)]
 mod tests;
+
+pub use rows::{APPROVAL, DECISION, PROMOTION, RELEASE, RecordedRow, RowEntry, compare_row};
+
+/// The noun and verb of the entry about an erased payload; its subject is the sequence of the payload's entry.
+pub const ERASURE: (&str, &str) = ("payload", "erase");
+
+/// The noun and verb of the entry of the server's chain that stamps the head of a project's chain; its subject is the
+/// project's id.
+pub const STAMP: (&str, &str) = ("ledger_head", "stamp");
 
 /// What the first entry of a chain names as the one before it.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -208,6 +223,15 @@ impl Fields {
     }
 }
 
+/// The payload of an entry that stamps the head of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The sequence of the last entry.
+    pub sequence: i64,
+    /// Its hash.
+    pub head: String,
+}
+
 /// What a chain that verifies holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -215,20 +239,30 @@ pub struct Report {
     pub entries: i64,
     /// Payloads seen and equal to their digest.
     pub payloads: i64,
-    /// Payloads that were erased.
+    /// Payloads that were erased, each with an entry about it.
     pub erased: i64,
+    /// Rows of decisions, releases, approvals and promotions that are equal to their entries.
+    pub rows: i64,
     /// Where the chain ends.
     pub head: Head,
 }
 
 /// Where and why a chain does not verify.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("ledger entry {sequence} does not verify: {error}")]
 pub struct BrokenChain {
-    /// The place at fault.
+    /// The place at fault; for a row without an entry the end of the chain.
     pub sequence: i64,
     /// What is wrong there.
     pub error: VerifyError,
+}
+
+impl fmt::Display for BrokenChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            VerifyError::UnrecordedRow { .. } => self.error.fmt(f),
+            error => write!(f, "ledger entry {} does not verify: {error}", self.sequence),
+        }
+    }
 }
 
 /// What is wrong with a chain.
@@ -255,6 +289,45 @@ pub enum VerifyError {
     /// The payload kept beside it is another.
     #[error("its payload does not give its digest, so the payload was altered")]
     Payload,
+    /// The payload is missing, and no entry says that it was erased.
+    #[error("its payload is missing, and no later entry records that it was erased")]
+    PayloadMissing,
+    /// A row differs from the entry about it.
+    #[error("the {noun} `{key}` was changed by hand: its `{field}` is not the recorded one")]
+    AlteredRow {
+        /// The kind of the row.
+        noun: &'static str,
+        /// Its key.
+        key: String,
+        /// The first field that differs.
+        field: String,
+    },
+    /// The row of an entry is missing.
+    #[error("the {noun} `{key}` that it records was deleted by hand")]
+    MissingRow {
+        /// The kind of the row.
+        noun: String,
+        /// Its key.
+        key: String,
+    },
+    /// A row has no entry.
+    #[error("the {noun} `{key}` has no entry in the ledger, so it was added by hand")]
+    UnrecordedRow {
+        /// The kind of the row.
+        noun: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// The server's chain stamped an entry that is not there.
+    #[error(
+        "the server's chain stamped entry {sequence} with the hash `{head}`, which is not in the chain, so its end was removed or hashed again"
+    )]
+    StampMissing {
+        /// The stamped sequence.
+        sequence: i64,
+        /// The stamped hash.
+        head: String,
+    },
     /// The recorded head names an entry that is not there.
     #[error("the chain ends before its recorded head, so entries were removed")]
     Cut,
@@ -275,6 +348,9 @@ impl From<BrokenChain> for Error {
 pub struct Verifier {
     chain: Option<Chain>,
     wanted: Option<String>,
+    stamp: Option<Stamp>,
+    /// Sequences of the entries whose payload is missing, and not recorded as erased yet.
+    missing: BTreeSet<i64>,
     report: Report,
 }
 
@@ -283,7 +359,14 @@ impl Verifier {
     /// noted earlier in a release, a backup or by hand.
     pub fn new(head: Option<&str>) -> Self {
         let wanted = head.map(str::to_lowercase).filter(|head| head != GENESIS);
-        Self { chain: None, wanted, report: Report { entries: 0, payloads: 0, erased: 0, head: Head::empty() } }
+        let report = Report { entries: 0, payloads: 0, erased: 0, rows: 0, head: Head::empty() };
+        Self { chain: None, wanted, stamp: None, missing: BTreeSet::new(), report }
+    }
+
+    /// The chain must contain the entry that the server's chain stamped.
+    #[must_use]
+    pub fn stamped(self, stamp: Option<Stamp>) -> Self {
+        Self { stamp, ..self }
     }
 
     /// Takes the next entry.
@@ -305,15 +388,25 @@ impl Verifier {
         if self.wanted.as_deref() == Some(&entry.hash) {
             self.wanted = None;
         }
+        if self.stamp.as_ref().is_some_and(|stamp| stamp.sequence == entry.sequence && stamp.head == entry.hash) {
+            self.stamp = None;
+        }
+        if (entry.noun.as_str(), entry.verb.as_str()) == ERASURE
+            && entry.subject.parse().is_ok_and(|erased| self.missing.remove(&erased))
+        {
+            self.report.erased += 1;
+        }
         self.report.entries += 1;
         self.report.head = entry.head();
         Ok(())
     }
 
-    /// Takes the payload of the entry taken last; `None` when it was erased.
+    /// Takes the payload of the entry taken last; `None` when it is missing.
     pub fn payload(&mut self, entry: &Entry, payload: Option<&str>) -> Result<(), BrokenChain> {
         match payload {
-            None => self.report.erased += 1,
+            None => {
+                self.missing.insert(entry.sequence);
+            }
             Some(text) if payload_digest(text) == entry.payload_digest => self.report.payloads += 1,
             Some(_) => {
                 return Err(BrokenChain { sequence: entry.sequence, error: VerifyError::Payload });
@@ -329,6 +422,12 @@ impl Verifier {
             && *recorded != reached
         {
             return Err(BrokenChain { sequence: reached.sequence + 1, error: VerifyError::Cut });
+        }
+        if let Some(sequence) = self.missing.first() {
+            return Err(BrokenChain { sequence: *sequence, error: VerifyError::PayloadMissing });
+        }
+        if let Some(Stamp { sequence, head }) = self.stamp {
+            return Err(BrokenChain { sequence, error: VerifyError::StampMissing { sequence, head } });
         }
         match self.wanted {
             Some(head) => Err(BrokenChain { sequence: reached.sequence, error: VerifyError::HeadMissing(head) }),

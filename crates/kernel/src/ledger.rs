@@ -2,7 +2,7 @@
 
 use perennial_core::clock::Instant;
 use perennial_core::id::ProjectId;
-use perennial_core::ledger::{BrokenChain, Chain, Record, Report, VerifyError};
+use perennial_core::ledger::{BrokenChain, Chain, ERASURE, Record, Report, STAMP, Stamp, VerifyError};
 use perennial_core::name::ProjectName;
 use perennial_core::permission::Permission;
 use perennial_core::{Error, ErrorCode, Result};
@@ -98,6 +98,54 @@ pub async fn list(caller: &Caller, project: ProjectId, before: Option<i64>, limi
 pub async fn list_server(caller: &Caller, before: Option<i64>, limit: u32) -> Result<Page<Entry>> {
     caller.principal.require(Permission::Read, None)?;
     Ok(table::list(&mut *caller.kernel.store().read().await?, Chain::Server, before, limit).await?)
+}
+
+/// Erases the payload of an entry of a project's chain, and records that. The entry itself stays. Returns NotFound when there
+/// is none.
+pub async fn erase(caller: &Caller, project: ProjectId, sequence: i64) -> Result<()> {
+    caller.require(Permission::Manage, project)?;
+    let (chain, (noun, verb)) = (Chain::Project(project), ERASURE);
+    let by = Recorder::new(caller, Some(project)).await?;
+    let payload = serde_json::json!({ "sequence": sequence });
+    let event = LedgerEvent { chain, noun, subject: sequence.to_string(), verb, payload };
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                table::erase_payload(tx, chain, sequence, by.at.wall_ms).await?;
+                by.record(tx, event).await
+            })
+        })
+        .await
+}
+
+/// Stamps the heads of the project chains that have grown since their last stamp on the server's chain, so that cutting
+/// off their end is found. Returns how many.
+pub async fn stamp(caller: &Caller) -> Result<usize> {
+    let unstamped = table::list_unstamped(&mut *caller.kernel.store().read().await?).await?;
+    if unstamped.is_empty() {
+        return Ok(0);
+    }
+    let by = Recorder::new(caller, None).await?;
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                for (chain, head) in &unstamped {
+                    table::set_stamped(tx, *chain, head.sequence).await?;
+                }
+                for (chain, head) in &unstamped {
+                    let stamp = Stamp { sequence: head.sequence, head: head.hash.clone() };
+                    let (noun, verb) = STAMP;
+                    let (subject, payload) = (chain.to_string(), serde_json::json!(stamp));
+                    by.record(tx, LedgerEvent { chain: Chain::Server, noun, subject, verb, payload }).await?;
+                }
+                Ok(unstamped.len())
+            })
+        })
+        .await
 }
 
 /// The payload of an entry, `None` when it was erased.

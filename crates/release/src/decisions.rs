@@ -6,7 +6,7 @@ use std::sync::Arc;
 use perennial_config::StepKind;
 use perennial_core::entity::{Decision, DecisionBody, GateResult, ModelVersion, RegisteredModel, Release};
 use perennial_core::id::{DecisionId, ModelId};
-use perennial_core::ledger::Chain;
+use perennial_core::ledger::{Chain, DECISION, RELEASE};
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::port::model::LoadedModel;
 use perennial_core::release::ReleaseContent;
@@ -361,35 +361,52 @@ async fn store(
         .collect();
     let at = perennial_core::clock::Instant { wall_ms: decision.wall_ms, project_ms: decision.project_ms };
     let (actor, cause) = (context.caller.principal.name.clone(), context.caller.cause_text());
-    kernel.store()
+    kernel
+        .store()
         .write(move |tx| {
             Box::pin(async move {
-                if releases::find(tx, project_id, &release.digest).await?.is_none() {
+                let is_new = releases::find(tx, project_id, &release.digest).await?.is_none();
+                if is_new {
                     releases::insert(tx, &release).await?;
                     perennial_store::monitor_results::insert_reference(tx, &reference).await?;
                 }
                 for (dataset, number) in pins {
-                    dataset_versions::pin(tx, dataset, number, perennial_core::entity::PinHolder::Release, &release.digest, None).await?;
+                    dataset_versions::pin(
+                        tx,
+                        dataset,
+                        number,
+                        perennial_core::entity::PinHolder::Release,
+                        &release.digest,
+                        None,
+                    )
+                    .await?;
                     let pinned = Node { kind: NodeKind::DatasetVersion, id: format!("{dataset}@{number}") };
                     lineage::add(tx, project_id, &pinned, &release_node(&release.digest), at.wall_ms).await?;
                 }
                 decisions::insert(tx, &decision).await?;
-                lineage::add(tx, project_id, &version_node(&version), &release_node(&release.digest), at.wall_ms).await?;
+                lineage::add(tx, project_id, &version_node(&version), &release_node(&release.digest), at.wall_ms)
+                    .await?;
                 let evidence_node = Node { kind: NodeKind::Evidence, id: decision.evidence_id.to_string() };
                 let decision_node = Node { kind: NodeKind::Decision, id: decision.id.to_string() };
                 lineage::add(tx, project_id, &evidence_node, &decision_node, at.wall_ms).await?;
                 lineage::add(tx, project_id, &decision_node, &release_node(&release.digest), at.wall_ms).await?;
-                let payload = json!({ "release": release.digest, "number": release.number, "head": release.ledger_head });
-                let subject = release.digest.clone();
-                let recorder = Recorder { actor, cause, at };
-                let chain = Chain::Project(project_id);
-                recorder.record(tx, LedgerEvent { chain, noun: "release", subject, verb: "create", payload }).await?;
-                let payload = json!({ "decision": decision.id, "verdict": decision.verdict.as_str(), "release": decision.release_digest, "number": decision.number });
-                let event = LedgerEvent { chain: Chain::Project(project_id), noun: "decision", subject: decision.id.to_string(), verb: "decide", payload };
-                recorder.record(tx, event).await
+                let (recorder, chain) = (Recorder { actor, cause, at }, Chain::Project(project_id));
+                if is_new {
+                    let (subject, payload) =
+                        (release.digest.clone(), release.ledger_payload(&text(serde_json::to_string(&release.body))?));
+                    recorder.record(tx, LedgerEvent { chain, noun: RELEASE, subject, verb: "create", payload }).await?;
+                }
+                let (subject, payload) =
+                    (decision.id.to_string(), decision.ledger_payload(&text(serde_json::to_string(&decision.body))?));
+                recorder.record(tx, LedgerEvent { chain, noun: DECISION, subject, verb: "decide", payload }).await
             })
         })
         .await
+}
+
+/// The text of a body, as it is stored.
+fn text(body: serde_json::Result<String>) -> Result<String> {
+    body.map_err(|cause| Error::internal("cannot serialize a decision", cause))
 }
 
 /// The lineage node of a release.

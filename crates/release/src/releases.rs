@@ -2,7 +2,7 @@
 
 pub use perennial_core::entity::{Approval, Decision, Evidence, Promotion, Release};
 use perennial_core::entity::{Endpoint, PromotionKind};
-use perennial_core::ledger::Chain;
+use perennial_core::ledger::{APPROVAL, Chain};
 use std::sync::Arc;
 
 use perennial_core::id::{ApprovalId, DecisionId, EvidenceId};
@@ -11,7 +11,6 @@ use perennial_core::port::prediction::TrafficRole;
 use perennial_core::rule::Verdict;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{Conn, decisions, endpoints, evidence, principals, promotions, releases as table};
-use serde_json::json;
 
 use perennial_kernel::{Caller, LedgerEvent, Recorder, wrong_state};
 use perennial_projects::{ProjectState, approve_content};
@@ -169,14 +168,12 @@ pub async fn approve(
                 if let Some(content) = content {
                     events.extend(approve_content(tx, stored.project_id, &content, &actor).await?);
                 }
-                let payload =
-                    json!({ "release": stored.release_digest, "role": stored.role.as_str(), "note": stored.note });
                 events.push(LedgerEvent {
                     chain: Chain::Project(stored.project_id),
-                    noun: "approval",
+                    noun: APPROVAL,
                     subject: stored.id.to_string(),
                     verb: "create",
-                    payload,
+                    payload: stored.ledger_payload(),
                 });
                 Recorder { actor, cause: None, at }.record_all(tx, events).await
             })

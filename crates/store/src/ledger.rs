@@ -1,10 +1,11 @@
 //! The ledger: chains of entries, their heads and their erasable payloads.
 
-use perennial_core::ledger::{self, BrokenChain, Chain, Entry, Head, Record as Change, Report, Verifier};
+use perennial_core::ledger::{self, BrokenChain, Chain, Entry, Head, Record as Change, Report, Stamp, Verifier};
 
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{Page, rows_for};
+use crate::recorded_rows;
 use crate::row::{Record, Row};
 
 impl Record for Entry {
@@ -129,10 +130,40 @@ pub async fn find_payload(conn: &mut Conn, chain: Chain, sequence: i64) -> Resul
     Ok(payload.and_then(|payload| payload.0))
 }
 
-/// Erases the payload of an entry; the entry stays, and the chain verifies as before.
+/// Erases the payload of an entry; the entry stays. The caller records the erasure in the same transaction, as an
+/// [`ERASURE`](ledger::ERASURE): without, the chain does not verify.
 pub async fn erase_payload(tx: &mut Tx, chain: Chain, sequence: i64, at_ms: i64) -> Result<()> {
     let name = format!("{chain}/{sequence}");
     tx.update(sql!("ledger/erase_payload"), bind![chain, sequence, at_ms], "ledger entry", name).await
+}
+
+/// The project chains that have grown since they were stamped, with their heads.
+pub async fn list_unstamped(conn: &mut Conn) -> Result<Vec<(Chain, Head)>> {
+    conn.all(list_sql!("ledger/list_unstamped"), bind![]).await
+}
+
+/// Notes that a chain was stamped up to a sequence. Not evidence: the stamp itself is an entry.
+pub async fn set_stamped(tx: &mut Tx, chain: Chain, sequence: i64) -> Result<()> {
+    tx.execute(sql!("ledger/set_stamped"), bind![chain, sequence]).await?;
+    Ok(())
+}
+
+impl Record for (Chain, Head) {
+    const TABLE: &'static str = "ledger_chains";
+    const KEY: &'static [&'static str] = &["chain"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok((row.get("chain")?, Head::read(row)?))
+    }
+}
+
+/// The newest stamp of a project's chain on the server's.
+async fn stamp_of(conn: &mut Conn, chain: Chain) -> Result<Option<Stamp>> {
+    let Chain::Project(project) = chain else { return Ok(None) };
+    let newest = list_of_subject(conn, Chain::Server, ledger::STAMP.0, &project.to_string(), 1).await?;
+    let Some(entry) = newest.first() else { return Ok(None) };
+    let payload = find_payload(conn, Chain::Server, entry.sequence).await?;
+    Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()))
 }
 
 /// Every chain there is.
@@ -152,11 +183,14 @@ impl Record for ChainRow {
     }
 }
 
-/// Verifies a chain as it stands: entries, payloads, recorded head, and with `head` that it continues that one.
+/// Verifies a chain as it stands: entries, payloads, recorded head, the newest stamp on the server's chain, the rows that
+/// its entries record, and with `head` that it continues that one.
 pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Result<Result<Report, BrokenChain>> {
+    // Read before the head: what is stamped meanwhile is beyond it.
+    let stamp = stamp_of(conn, chain).await?;
     // Read before the entries: what is appended meanwhile is beyond it.
     let recorded = head(conn, chain).await?;
-    let mut verifier = Verifier::new(wanted);
+    let mut verifier = Verifier::new(wanted).stamped(stamp);
     let mut after = 0;
     loop {
         let values = bind![chain, after, recorded.sequence, VERIFY_STEP];
@@ -172,7 +206,12 @@ pub async fn verify(conn: &mut Conn, chain: Chain, wanted: Option<&str>) -> Resu
             }
         }
     }
-    Ok(verifier.finish(Some(&recorded)))
+    let (report, project) = match (verifier.finish(Some(&recorded)), chain) {
+        (Ok(report), Chain::Project(project)) => (report, project),
+        (finished, _) => return Ok(finished),
+    };
+    let rows = recorded_rows::verify(conn, project, report.head.sequence).await?;
+    Ok(rows.map(|rows| Report { rows, ..report }))
 }
 
 impl Record for (Entry, Payload) {

@@ -17,6 +17,7 @@ mod dynamic;
 mod error;
 mod open;
 mod page;
+mod recorded_rows;
 mod row;
 mod value;
 mod writer;

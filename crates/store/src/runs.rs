@@ -2,7 +2,7 @@
 
 use perennial_core::digest::RunElement;
 use perennial_core::entity::{NewRun, Param, Run, RunBatch, RunUpdate, Tag};
-use perennial_core::id::RunId;
+use perennial_core::id::{ProjectId, RunId};
 use perennial_core::state::{Lifecycle, RunEvent};
 
 use crate::conn::{Conn, Tx};
@@ -76,6 +76,24 @@ pub async fn create(tx: &mut Tx, run: &NewRun) -> Result<Run> {
 /// A run, deleted ones too; an error when there is none.
 pub async fn get(conn: &mut Conn, run_id: RunId) -> Result<Run> {
     conn.required(sql!("runs/get"), bind![run_id], "run", run_id).await
+}
+
+/// The ids of the runs of a project after `after`, in their order, deleted ones too.
+pub async fn list_ids(conn: &mut Conn, project: ProjectId, after: Option<RunId>, limit: u32) -> Result<Vec<RunId>> {
+    let after = after.map(|after| after.to_string()).unwrap_or_default();
+    let rows: Vec<IdRow> = conn.all(list_sql!("runs/list_ids"), bind![project, after, i64::from(limit)]).await?;
+    Ok(rows.into_iter().map(|row| row.0).collect())
+}
+
+struct IdRow(RunId);
+
+impl Record for IdRow {
+    const TABLE: &'static str = "runs";
+    const KEY: &'static [&'static str] = &["run_id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        Ok(Self(row.get("run_id")?))
+    }
 }
 
 /// Changes status, end or name of a run that is not deleted; gives the run as it is then.

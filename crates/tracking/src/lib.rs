@@ -22,7 +22,7 @@ use perennial_store::{experiments as experiment_rows, runs as run_rows};
 
 use perennial_kernel::Caller;
 
-pub use run_digest::{RunSealer, RunVerification, verify};
+pub use run_digest::{RunSealer, RunVerification, VerifiedRuns, verify, verify_runs};
 
 /// The tag that names the run a run is part of.
 pub const PARENT_TAG: &str = "mlflow.parentRunId";

@@ -15,7 +15,7 @@ use serde_json::json;
 use perennial_kernel::Caller;
 use perennial_kernel::ledger::{LedgerEvent, Recorder};
 
-pub use verify::{RunVerification, verify};
+pub use verify::{RunVerification, VerifiedRuns, verify, verify_runs};
 
 /// The specification of the digest that entries record. Entries of the first specification do not name it.
 const SPECIFICATION: u64 = 2;

@@ -25,6 +25,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_list, _, _>(read, list)
         .operation::<__path_payload, _, _>(read, payload)
         .operation::<__path_verify, _, _>(read, verify)
+        .operation::<__path_verify_runs, _, _>(read, verify_runs)
         .operation::<__path_verify_server, _, _>(read_server, verify_server)
 }
 
@@ -131,8 +132,10 @@ struct Verified {
     entries: Option<i64>,
     /// Hash of the last entry.
     head: Option<String>,
-    /// Payloads that were erased.
+    /// Payloads that were erased, each with an entry about it.
     erased: Option<i64>,
+    /// Rows of decisions, releases, approvals and promotions that are equal to their entries.
+    rows: Option<i64>,
     /// What is wrong, when it does not hold.
     message: Option<String>,
 }
@@ -146,6 +149,7 @@ fn verified(
             entries: Some(report.entries),
             head: Some(report.head.hash),
             erased: Some(report.erased),
+            rows: Some(report.rows),
             message: None,
         })),
         Err(error) if error.code() == ErrorCode::Ledger => Ok(Json(Verified {
@@ -153,6 +157,7 @@ fn verified(
             entries: None,
             head: None,
             erased: None,
+            rows: None,
             message: Some(error.message().to_owned()),
         })),
         Err(error) => Err(error.into()),
@@ -168,6 +173,37 @@ async fn verify(
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Verified>, HttpError> {
     verified(ledger::verify(&caller, project.id, wanted.head.as_deref()).await)
+}
+
+/// The results for some runs of a project.
+#[derive(Serialize, ToSchema)]
+struct VerifiedRuns {
+    /// Runs whose params, metrics, tags and inputs have the digest in the ledger.
+    intact: u64,
+    /// Runs without a digest in the ledger: they have not ended.
+    unsealed: u64,
+    /// Ids of runs that were changed by hand.
+    altered: Vec<String>,
+    /// `after` of the next call; absent when all were verified.
+    next: Option<String>,
+}
+
+/// Verifies runs of a project against the digests in its chain
+///
+/// Computes the digests of some runs again, in the order of their ids, for about two seconds; `next` continues.
+#[utoipa::path(get, path = "/api/v1/projects/{project}/runs/verify", tag = "ledger", params(("project" = String, Path), PageQuery), responses((status = 200, body = VerifiedRuns)))]
+async fn verify_runs(
+    ProjectCaller { caller, project }: ProjectCaller,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<VerifiedRuns>, HttpError> {
+    let after = page.after.as_deref().map(str::parse).transpose()?;
+    let verified = perennial_tracking::verify_runs(&caller, project.id, after, page.limit()).await?;
+    Ok(Json(VerifiedRuns {
+        intact: verified.intact,
+        unsealed: verified.unsealed,
+        altered: verified.altered.iter().map(ToString::to_string).collect(),
+        next: verified.next.map(|next| next.to_string()),
+    }))
 }
 
 /// Verifies the server's own chain

@@ -204,12 +204,13 @@ async fn every_chain_one_may_read_is_verified_and_the_head_of_any() {
     assert_eq!((unknown["holds"].clone(), unknown["chains"][2]["holds"].clone()), (json!(false), json!(true)));
     assert_eq!(server.get("/api/v1/verify?head=short").await.status, StatusCode::BAD_REQUEST);
 
-    let work = server.test.app.kernel.store().write(|tx| {
-        Box::pin(async move { Ok(perennial_store::ledger::erase_payload(tx, Chain::Server, 1, WALL_MS).await?) })
-    });
-    work.await.unwrap();
+    perennial_kernel::ledger::erase(&server.test.system(), project.id, 1).await.unwrap();
     let erased = server.get("/api/v1/verify").await.json();
-    assert_eq!((erased["holds"].clone(), erased["chains"][0]["erased"].clone()), (json!(true), json!(1)));
+    assert_eq!((erased["holds"].clone(), erased["chains"][2]["erased"].clone()), (json!(true), json!(1)));
+    server.test.execute("DELETE FROM ledger_payloads WHERE chain <> 'server' AND sequence = 2").await.unwrap();
+    let missing = server.get("/api/v1/verify").await.json();
+    assert_eq!(missing["holds"], false);
+    assert!(missing["chains"][2]["message"].as_str().unwrap().contains("its payload is missing"), "{missing}");
 }
 
 #[tokio::test]

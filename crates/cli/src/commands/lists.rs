@@ -38,10 +38,6 @@ pub(crate) async fn show(client: &Client, project: &str, command: &Command, json
             details::dataset(client, &base, dataset, &zone, json).await
         }
         Command::Explain { kind, id } => explain(&client.get(&format!("{base}/explain/{kind}/{id}")).await?, json),
-        Command::Verify { head } => {
-            let query = head.as_ref().map_or_else(String::new, |head| format!("?head={head}"));
-            details::verify(client.get(&format!("/api/v1/verify{query}")).await?, project, json)
-        }
         Command::Logs { step } => {
             details::logs(&client.get(&format!("{base}/steps/{step}/log")).await?, json);
             Ok(ExitCode::SUCCESS)

@@ -163,6 +163,8 @@ fn reading_commands_submit_nothing_and_work_with_a_wrong_project_file() {
     let other = Place::with_file("[project]\nname = \"other\"\ngoal = \"to be another\"\n");
     team.good(&other, &["run"]);
     team.refused(&elsewhere, &["data", "list"], &["several projects", "-C DIR", "other", "warming"]);
+    let verified = team.good(&elsewhere, &["verify"]);
+    assert!(verified.contains("of `other` is intact") && verified.contains("of `warming` is intact"), "{verified}");
     assert!(!team.run(&client, &["backup", "copy"]).status.success());
     assert!(!client.path().join("copy").exists());
 }

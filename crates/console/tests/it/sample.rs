@@ -21,8 +21,8 @@ use perennial_core::state::{AlertState, LoadState, PipelineRunState, StepRunStat
 use perennial_monitoring::{Drift, FeatureDrift, WindowResult};
 use perennial_projects::ProjectState;
 use perennial_store::{
-    Tx, alerts, check_results, dataset_versions, datasets, endpoints, lineage, loads, monitor_results, pipeline_runs,
-    promotions, step_runs,
+    Tx, alerts, check_results, dataset_versions, datasets, decisions, endpoints, lineage, loads, monitor_results,
+    pipeline_runs, promotions, releases, step_runs,
 };
 use serde_json::json;
 
@@ -475,19 +475,36 @@ impl Rows {
         Ok(())
     }
 
+    /// The ledger entries of the rows that verification compares, and one with long words.
     async fn recorded(&self, tx: &mut Tx) -> Done {
-        let record = Record {
+        let record = |noun: &str, subject: String, verb: &str, payload: String| Record {
             chain: Chain::Project(self.project.id),
-            noun: "promotion".to_owned(),
-            subject: self.words.text.clone(),
-            verb: "promotion".to_owned(),
+            noun: noun.to_owned(),
+            subject,
+            verb: verb.to_owned(),
             actor: self.words.text.clone(),
             wall_ms: NOW_MS,
             project_ms: NOW_MS,
             cause: Some(self.words.text.clone()),
-            payload: "{}".to_owned(),
+            payload,
         };
-        tx.ledger_append(record).await?;
+        let (id, mut records) = (self.project.id, Vec::new());
+        for release in releases::list(tx, id, 100).await? {
+            let payload = release.ledger_payload(&release.body.to_string());
+            records.push(record("release", release.digest, "create", payload.to_string()));
+        }
+        for decision in decisions::list(tx, id, None, 100).await?.items {
+            let payload = decision.ledger_payload(&serde_json::to_string(&decision.body).unwrap());
+            records.push(record("decision", decision.id.to_string(), "decide", payload.to_string()));
+        }
+        for promotion in promotions::list(tx, id, None, 100).await?.items {
+            let (subject, payload) = (promotion.id.to_string(), promotion.ledger_payload());
+            records.push(record("promotion", subject, promotion.kind.as_str(), payload.to_string()));
+        }
+        records.push(record("alert", self.words.text.clone(), "fire", "{}".to_owned()));
+        for record in records {
+            tx.ledger_append(record).await?;
+        }
         Ok(())
     }
 }

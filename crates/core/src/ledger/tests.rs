@@ -87,17 +87,41 @@ fn a_cut_tail_is_found_by_the_recorded_head() {
     assert_eq!(verifier.finish(Some(&head)), Err(BrokenChain { sequence: 4, error: VerifyError::Cut }));
 }
 
-#[test]
-fn a_payload_may_be_erased_but_not_changed() {
-    let entry = &chain(1)[0];
+/// Takes entries, the first without its payload.
+fn without_first_payload(entries: &[Entry]) -> Result<Report, BrokenChain> {
     let mut verifier = Verifier::new(None);
-    verifier.entry(entry).unwrap();
-    verifier.payload(entry, None).unwrap();
-    verifier.payload(entry, Some("{\"number\":0}")).unwrap();
-    let broken = verifier.payload(entry, Some("{\"number\":1}")).unwrap_err();
+    for entry in entries {
+        verifier.entry(entry)?;
+        let payload = record(entry.sequence as usize - 1).payload;
+        verifier.payload(entry, Some(payload.as_str()).filter(|_| entry.sequence > 1))?;
+    }
+    verifier.finish(None)
+}
+
+#[test]
+fn a_payload_may_be_erased_with_an_entry_but_not_changed() {
+    let mut entries = chain(2);
+    let missing = BrokenChain { sequence: 1, error: VerifyError::PayloadMissing };
+    assert_eq!(without_first_payload(&entries), Err(missing.clone()));
+    for (noun, verb, subject, expected) in [
+        ("payload", "erase", "2", Err(missing.clone())),
+        ("payload", "create", "1", Err(missing.clone())),
+        ("grant", "erase", "1", Err(missing.clone())),
+        ("payload", "erase", "1", Ok((2, 1))),
+    ] {
+        let head = entries[1].head();
+        entries.truncate(2);
+        entries.push(Entry::after(
+            &head,
+            Record { noun: noun.to_owned(), verb: verb.to_owned(), subject: subject.to_owned(), ..record(2) },
+        ));
+        let found = without_first_payload(&entries).map(|report| (report.payloads, report.erased));
+        assert_eq!(found, expected, "{noun} {verb} {subject}");
+    }
+    let mut verifier = Verifier::new(None);
+    verifier.entry(&entries[0]).unwrap();
+    let broken = verifier.payload(&entries[0], Some("{\"number\":1}")).unwrap_err();
     assert_eq!(broken.error, VerifyError::Payload);
-    let report = verifier.finish(None).unwrap();
-    assert_eq!((report.payloads, report.erased), (1, 1));
 }
 
 #[test]

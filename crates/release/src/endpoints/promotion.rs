@@ -8,7 +8,7 @@ use perennial_core::cause::Cause;
 use perennial_core::clock::Instant;
 use perennial_core::entity::{Endpoint, ModelAlias, Promotion, PromotionKind, Refusal};
 use perennial_core::id::{DecisionId, PromotionId};
-use perennial_core::ledger::Chain;
+use perennial_core::ledger::{Chain, PROMOTION};
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::EndpointName;
 use perennial_core::permission::Permission;
@@ -75,16 +75,12 @@ pub(super) async fn store_promotions(
         releases::refuse(tx, refusal).await?;
     }
     for promotion in changes {
-        let payload = json!({
-            "endpoint": promotion.endpoint, "alias": promotion.alias, "from": promotion.from_number, "to": promotion.to_number,
-            "kind": promotion.kind.as_str(), "release": promotion.release_digest, "decision": promotion.decision_id,
-        });
         let event = LedgerEvent {
             chain: Chain::Project(promotion.project_id),
-            noun: "promotion",
+            noun: PROMOTION,
             subject: promotion.id.to_string(),
             verb: promotion.kind.as_str(),
-            payload,
+            payload: promotion.ledger_payload(),
         };
         Recorder { actor: promotion.actor.clone(), cause: cause.map(str::to_owned), at }.record(tx, event).await?;
     }

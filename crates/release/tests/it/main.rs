@@ -9,6 +9,7 @@ mod canaries;
 mod gates;
 mod promotions;
 mod reading;
+mod records;
 mod releasing;
 mod rollbacks;
 mod submitting;

@@ -1,5 +1,5 @@
 -- The first approver who submitted the content, released it or approved a release of it; null while there is none.
-ALTER TABLE project_files ADD COLUMN approver TEXT;
+ALTER TABLE project_files ADD COLUMN approver TEXT COLLATE "C";
 UPDATE project_files SET approver = submitted_by
 WHERE submitted_by IN ('admin', 'host', 'local', 'perennial')
    OR EXISTS (
@@ -14,9 +14,15 @@ WHERE submitted_by IN ('admin', 'host', 'local', 'perennial')
 
 -- The URL prefixes below which sources of a project may read.
 CREATE TABLE source_grants (
-    project_id TEXT NOT NULL REFERENCES projects (id),
-    prefix     TEXT NOT NULL,
-    granted_by TEXT NOT NULL,
+    project_id TEXT COLLATE "C" NOT NULL REFERENCES projects (id),
+    prefix     TEXT COLLATE "C" NOT NULL,
+    granted_by TEXT COLLATE "C" NOT NULL,
     created_ms BIGINT NOT NULL,
     PRIMARY KEY (project_id, prefix)
+);
+
+-- How far the server's chain has stamped the chain of each project.
+CREATE TABLE ledger_stamps (
+    chain    TEXT COLLATE "C" PRIMARY KEY,
+    sequence BIGINT NOT NULL
 );

@@ -20,3 +20,9 @@ CREATE TABLE source_grants (
     created_ms BIGINT NOT NULL,
     PRIMARY KEY (project_id, prefix)
 );
+
+-- How far the server's chain has stamped the chain of each project.
+CREATE TABLE ledger_stamps (
+    chain    TEXT PRIMARY KEY,
+    sequence BIGINT NOT NULL
+);

@@ -1,7 +1,7 @@
 //! The ledger in storage: order, verification, erasure.
 
 use futures::future::join_all;
-use perennial_core::ledger::{Chain, GENESIS, Head, Record, VerifyError};
+use perennial_core::ledger::{Chain, ERASURE, GENESIS, Head, Record, STAMP, Stamp, VerifyError};
 use perennial_store::{ledger, projects, tokens};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -13,6 +13,8 @@ on_both! {
     concurrent_writers_make_one_chain,
     a_refused_write_leaves_no_entry,
     an_erased_payload_leaves_the_chain_whole,
+    a_payload_that_is_missing_without_an_erasure_is_found,
+    an_end_that_was_cut_off_a_project_chain_is_found_by_its_stamp,
     an_altered_removed_or_exchanged_entry_is_found,
     a_chain_hashed_anew_is_found_by_its_head,
 }
@@ -112,11 +114,76 @@ async fn a_refused_write_leaves_no_entry(db: &Db) {
 async fn an_erased_payload_leaves_the_chain_whole(db: &Db) {
     append(db, "a").await;
     append(db, "b").await;
-    write_tx!(db.store, tx => { Ok(ledger::erase_payload(tx, Chain::Server, 1, NOW).await?) }).unwrap();
+    write_tx!(db.store, tx => {
+        ledger::erase_payload(tx, Chain::Server, 1, NOW).await?;
+        Ok(tx.ledger_append(erasure(1)).await?)
+    })
+    .unwrap();
     let mut reader = db.store.read().await.unwrap();
     let report = ledger::verify(&mut reader, Chain::Server, None).await.unwrap().unwrap();
-    assert_eq!((report.entries, report.payloads, report.erased), (2, 1, 1));
+    assert_eq!((report.entries, report.payloads, report.erased), (3, 2, 1));
     assert_eq!(ledger::find_payload(&mut reader, Chain::Server, 1).await.unwrap(), None);
+}
+
+fn erasure(sequence: i64) -> Record {
+    let (noun, verb) = ERASURE;
+    Record { noun: noun.to_owned(), verb: verb.to_owned(), ..change(&sequence.to_string()) }
+}
+
+async fn a_payload_that_is_missing_without_an_erasure_is_found(db: &Db) {
+    for subject in ["a", "b", "c"] {
+        append(db, subject).await;
+    }
+    tamper(db, "DELETE FROM ledger_payloads WHERE sequence = 2").await;
+    assert_eq!(fault(db).await, (2, VerifyError::PayloadMissing));
+    // The erasure of another payload does not explain it.
+    write_tx!(db.store, tx => { Ok(tx.ledger_append(erasure(3)).await?) }).unwrap();
+    assert_eq!(fault(db).await, (2, VerifyError::PayloadMissing));
+    write_tx!(db.store, tx => { Ok(tx.ledger_append(erasure(2)).await?) }).unwrap();
+    let mut reader = db.store.read().await.unwrap();
+    assert_eq!(ledger::verify(&mut reader, Chain::Server, None).await.unwrap().unwrap().erased, 1);
+}
+
+async fn an_end_that_was_cut_off_a_project_chain_is_found_by_its_stamp(db: &Db) {
+    let chain = Chain::Project(projects::default_id());
+    for subject in ["a", "b", "c"] {
+        let change = Record { chain, ..change(subject) };
+        write_tx!(db.store, tx => { Ok(tx.ledger_append(change).await?) }).unwrap();
+    }
+    let unstamped = ledger::list_unstamped(&mut db.store.read().await.unwrap()).await.unwrap();
+    let [(found, head)] = &unstamped[..] else { panic!("one chain") };
+    assert_eq!((*found, head.sequence), (chain, 3));
+    let (noun, verb) = STAMP;
+    let stamp = serde_json::to_string(&Stamp { sequence: 3, head: head.hash.clone() }).unwrap();
+    let stamp = Record {
+        noun: noun.to_owned(),
+        verb: verb.to_owned(),
+        payload: stamp,
+        ..change(&projects::default_id().to_string())
+    };
+    write_tx!(db.store, tx => {
+        ledger::set_stamped(tx, chain, 3).await?;
+        Ok(tx.ledger_append(stamp).await?)
+    })
+    .unwrap();
+    assert!(ledger::list_unstamped(&mut db.store.read().await.unwrap()).await.unwrap().is_empty());
+    let verified = async || ledger::verify(&mut db.store.read().await.unwrap(), chain, None).await.unwrap();
+    verified().await.unwrap();
+    // A careful forger moves the recorded head back, too.
+    tamper(
+        db,
+        "DELETE FROM ledger_entries WHERE chain <> 'server' AND sequence = 3; \
+         DELETE FROM ledger_payloads WHERE chain <> 'server' AND sequence = 3; \
+         UPDATE ledger_chains SET sequence = 2, hash = (SELECT hash FROM ledger_entries WHERE chain <> 'server' AND \
+         sequence = 2) WHERE chain <> 'server'",
+    )
+    .await;
+    let broken = verified().await.unwrap_err();
+    assert_eq!(broken.error, VerifyError::StampMissing { sequence: 3, head: head.hash.clone() });
+    // Another entry in its place is not the stamped one.
+    let another = Record { chain, ..change("d") };
+    write_tx!(db.store, tx => { Ok(tx.ledger_append(another).await?) }).unwrap();
+    assert_eq!(verified().await.unwrap_err().error, broken.error);
 }
 
 async fn an_altered_removed_or_exchanged_entry_is_found(db: &Db) {

@@ -150,7 +150,7 @@ async fn a_source_grant_is_stored_once(db: &Db) {
 
 /// Takes back the migration that records approvers of project files.
 const BEFORE_APPROVERS: &str = "ALTER TABLE project_files DROP COLUMN approver; DROP TABLE source_grants; \
-    DELETE FROM _sqlx_migrations WHERE version = 8;";
+    DROP TABLE ledger_stamps; DELETE FROM _sqlx_migrations WHERE version = 8;";
 
 async fn project_files_of_an_earlier_version_have_the_approvers_of_today(db: &Db) {
     let (flights, weather) = (project(&db.store, "flights").await, project(&db.store, "weather").await);

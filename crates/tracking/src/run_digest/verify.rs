@@ -1,9 +1,12 @@
 //! Verification of a run against the digest in the ledger.
 
+use std::time::{Duration, Instant};
+
 use perennial_core::Result;
 use perennial_core::digest::run_digest;
-use perennial_core::id::RunId;
+use perennial_core::id::{ProjectId, RunId};
 use perennial_core::ledger::Chain;
+use perennial_core::permission::Permission;
 use perennial_store::{Conn, ledger, runs};
 use serde_json::Value;
 
@@ -25,6 +28,50 @@ pub enum RunVerification {
         /// The digest of the rows.
         computed: String,
     },
+}
+
+/// The results for some runs of a project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifiedRuns {
+    /// Runs whose rows have the recorded digest.
+    pub intact: u64,
+    /// Runs without a recorded digest.
+    pub unsealed: u64,
+    /// Runs whose rows have another digest than the recorded one.
+    pub altered: Vec<RunId>,
+    /// The last run; `None` when no more follow.
+    pub next: Option<RunId>,
+}
+
+/// How long one call verifies runs; the run under way is completed.
+const TIME_MAX: Duration = Duration::from_secs(2);
+
+/// Verifies the runs of a project after `after`, in the order of their ids: at most `limit`, for about two seconds.
+pub async fn verify_runs(
+    caller: &Caller,
+    project: ProjectId,
+    after: Option<RunId>,
+    limit: u32,
+) -> Result<VerifiedRuns> {
+    caller.require(Permission::Read, project)?;
+    let ids = runs::list_ids(&mut *caller.kernel.store().read().await?, project, after, limit).await?;
+    let (began, mut verified) = (Instant::now(), VerifiedRuns::default());
+    let is_full = ids.len() as u64 == u64::from(limit);
+    let last = ids.last().copied();
+    for id in ids {
+        match verify(caller, id).await? {
+            RunVerification::Intact => verified.intact += 1,
+            RunVerification::Unsealed => verified.unsealed += 1,
+            RunVerification::Altered { .. } => verified.altered.push(id),
+        }
+        let is_last = Some(id) == last;
+        let is_late = began.elapsed() >= TIME_MAX;
+        if (is_last && is_full) || (is_late && !is_last) {
+            verified.next = Some(id);
+            break;
+        }
+    }
+    Ok(verified)
 }
 
 /// A digest in the ledger.

@@ -11,7 +11,7 @@ use perennial_core::state::RunStatus;
 use perennial_testkit::TestApp;
 use perennial_tracking::artifacts::{self, ArtifactLocation};
 use perennial_tracking::runs::Search;
-use perennial_tracking::{RunVerification, experiments, logging, runs, verify};
+use perennial_tracking::{RunVerification, VerifiedRuns, experiments, logging, runs, verify, verify_runs};
 use serde_json::Value as Json;
 
 use crate::support::{Tracking, input, metrics, param, params, point, tag, tags};
@@ -250,4 +250,30 @@ async fn the_ended_runs_of_version_3800df1_are_intact() {
         }
     }
     assert!(intact > 0);
+}
+
+#[tokio::test]
+async fn the_runs_of_a_project_are_verified_page_by_page() {
+    let tracking = Tracking::start().await;
+    let mut ids = vec![tracking.begin("open").await];
+    for _ in 0..4 {
+        ids.push(ended(&tracking, LOGGED).await);
+    }
+    ids.sort();
+    let project = runs::get(&tracking.caller, ids[0]).await.unwrap().0.project_id;
+    tamper(&tracking, "UPDATE params SET value = '2' WHERE run_number = (SELECT max(run_number) FROM params)").await;
+    let altered = *ids.last().unwrap();
+    for limit in [1, 2, 5, 100] {
+        let (mut all, mut pages) = (VerifiedRuns::default(), 0);
+        loop {
+            let page = verify_runs(&tracking.caller, project, all.next, limit).await.unwrap();
+            (all.intact, all.unsealed, all.next) = (all.intact + page.intact, all.unsealed + page.unsealed, page.next);
+            all.altered.extend(page.altered);
+            pages += 1;
+            if all.next.is_none() {
+                break;
+            }
+        }
+        assert_eq!((all.intact, all.unsealed, all.altered), (3, 1, vec![altered]), "{pages} pages of {limit}");
+    }
 }

@@ -68,27 +68,3 @@ pub(super) fn logs(answer: &Value, json: bool) {
         }
     }
 }
-
-/// Shows the result for every chain; in JSON, `head` is that of the project's chain.
-pub(super) fn verify(mut answer: Value, project: &str, json: bool) -> Result<ExitCode> {
-    let holds = answer["holds"] == json!(true);
-    let chains = items(&answer["chains"]);
-    if json {
-        let own = chains.iter().find(|chain| chain["project"] == project);
-        answer["head"] = own.map_or(Value::Null, |chain| chain["head"].clone());
-        say!("{answer}");
-        return Ok(ExitCode::from(u8::from(!holds)));
-    }
-    for chain in chains.iter().filter(|chain| chain["entries"] != json!(0)) {
-        let owner = chain["project"].as_str().map_or_else(|| "the server".to_owned(), |name| format!("`{name}`"));
-        if chain["holds"] == json!(true) {
-            say!("the ledger of {owner} is intact: {} entries, head {}", cell(&chain["entries"]), cell(&chain["head"]));
-        } else {
-            say!("the ledger of {owner} is broken: {}", cell(&chain["message"]));
-        }
-    }
-    if let Some(message) = answer["message"].as_str() {
-        say!("the ledger is broken: {message}");
-    }
-    Ok(ExitCode::from(u8::from(!holds)))
-}
