@@ -1,10 +1,13 @@
 //! A client of the HTTP API.
 
 use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use perennial_core::ErrorCode;
+use perennial_server::SocketPath;
 use reqwest::{Body, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
@@ -42,27 +45,35 @@ fn is_loopback(base: &str) -> bool {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
-    token: String,
+    /// The token of a server that is reached over the network.
+    token: Option<String>,
+    /// Keeps the path of the Unix socket valid.
+    _socket: Option<Arc<SocketPath>>,
 }
 
 impl Client {
-    /// A client of a server on this machine. It uses no proxy, so that no proxy receives the token.
-    pub(crate) fn new(base: &str, token: &str) -> Result<Self> {
-        Self::build(reqwest::Client::builder().no_proxy(), base, token)
+    /// A client of the server over a data folder of this machine, at its Unix socket. `address` is where others reach it.
+    pub(crate) fn local(data: &Path, address: &str) -> Result<Self> {
+        let socket = Arc::new(SocketPath::new(data)?);
+        let builder = reqwest::Client::builder().unix_socket(socket.as_path());
+        Ok(Self { _socket: Some(socket), ..Self::build(builder, address, None)? })
     }
 
-    /// A client of a team's server. It uses the proxies of the environment, except for a loopback address.
+    /// A client of a team's server. It uses the proxies of the environment, except for a loopback address, so that no proxy
+    /// receives the token.
     pub(crate) fn remote(base: &str, token: &str) -> Result<Self> {
         if !base.starts_with("http://") && !base.starts_with("https://") {
             let message = format!("PERENNIAL_SERVER is `{base}`, expected a URL");
             return Err(user_error(ErrorCode::InvalidArgument, message, &format!("for example `http://{base}`")));
         }
-        if is_loopback(base) { Self::new(base, token) } else { Self::build(reqwest::Client::builder(), base, token) }
+        let builder = reqwest::Client::builder();
+        let builder = if is_loopback(base) { builder.no_proxy() } else { builder };
+        Self::build(builder, base, Some(token.to_owned()))
     }
 
-    fn build(builder: reqwest::ClientBuilder, base: &str, token: &str) -> Result<Self> {
+    fn build(builder: reqwest::ClientBuilder, base: &str, token: Option<String>) -> Result<Self> {
         let http = builder.timeout(TIMEOUT).build().context("cannot create an HTTP client")?;
-        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token, _socket: None })
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -87,7 +98,11 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value> {

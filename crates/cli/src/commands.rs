@@ -9,6 +9,7 @@ mod store;
 mod up;
 pub(crate) use up::up;
 mod upload;
+mod verify;
 mod wait;
 
 use std::path::Path;
@@ -70,6 +71,7 @@ async fn with_server(arguments: &Arguments, connection: &Connection, folder: &Pa
         Command::Tokens(verb) => tokens(client, verb, json).await,
         Command::Principals(verb) => principals(client, verb, json).await,
         Command::Sources(verb) => sources(client, verb, json).await,
+        Command::Verify { head } => verify::verify(client, folder, head.as_deref(), json).await,
         Command::LoginLink => login_link(connection, json).await,
         Command::Backup { to } => backup(connection, folder, to, json).await,
         other => {

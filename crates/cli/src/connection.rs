@@ -131,6 +131,6 @@ pub(crate) async fn start_or_connect(
 /// The server that `server.json` describes, if it answers.
 async fn find_running(data: &Path) -> Option<(Client, ServerFile)> {
     let file = ServerFile::read(data)?;
-    let client = Client::new(&file.address, &file.token).ok()?;
+    let client = Client::local(data, &file.address).ok()?;
     client.get("/health").await.ok().map(|_| (client, file))
 }

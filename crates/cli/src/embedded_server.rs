@@ -1,7 +1,7 @@
 //! A server inside this process.
 //!
-//! One server at a time serves a data folder. It holds the lock of the folder, and the file `server.json`
-//! (mode 0600) contains its address and a token for other commands.
+//! One server at a time serves a data folder. It holds the lock of the folder, and the file `server.json` says where it
+//! listens. Other commands of the same user reach it at its Unix socket in the folder, without a token.
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
@@ -24,8 +24,6 @@ const SERVER_FILE: &str = "server.json";
 pub(crate) struct ServerFile {
     /// `http://127.0.0.1:<port>`.
     pub address: String,
-    /// A token with every permission; revoked when the next server starts.
-    pub token: String,
     /// The id of the server's process.
     pub pid: u32,
     /// Whether the server keeps running and has a scheduler, as that of `perennial up` does. Otherwise it ends
@@ -92,7 +90,6 @@ impl EmbeddedServer {
         let server = Server::start(paths, options).await?;
         let file = ServerFile {
             address: server.address.clone(),
-            token: server.token.clone(),
             pid: std::process::id(),
             is_persistent: lifetime == Lifetime::Persistent,
         };
@@ -102,7 +99,7 @@ impl EmbeddedServer {
 
     /// A client of this server.
     pub(crate) fn client(&self) -> Result<Client> {
-        Client::new(&self.server.address, &self.server.token)
+        Client::local(&self.data, &self.server.address)
     }
 
     /// Waits for running work, stops the server and removes its `server.json`.

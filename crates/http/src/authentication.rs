@@ -12,6 +12,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::access::session;
 use perennial_kernel::{Caller, Kernel};
 
+use crate::host::HostPeer;
 use crate::perimeter::Perimeter;
 use crate::server::PeerAddr;
 use crate::session_cookie::SESSION_COOKIE;
@@ -34,6 +35,8 @@ pub enum Credential {
     Session,
     /// None: authentication is off and the peer is on this machine.
     Local,
+    /// None: the peer is a process of the server's own user, at its Unix socket.
+    Host,
 }
 
 /// The principal that makes a request.
@@ -66,6 +69,14 @@ pub(crate) async fn authenticate(
     parts: &Parts,
 ) -> Result<Option<Identity>> {
     let kernel = &perimeter.app().kernel;
+    if parts.extensions.get::<HostPeer>().is_some()
+        && !parts.headers.contains_key(header::AUTHORIZATION)
+        && let Some(principal) = perimeter.host_principal()
+    {
+        let csrf_token = (accepted == Credentials::Session).then(|| perimeter.local_csrf_token().clone());
+        let (principal, credential) = (principal.clone(), Credential::Host);
+        return Ok(Some(Identity { principal, credential, csrf_token, kernel: kernel.clone() }));
+    }
     if !perimeter.options().auth {
         let principal = local(perimeter, parts)?;
         let csrf_token = (accepted == Credentials::Session).then(|| perimeter.local_csrf_token().clone());

@@ -36,12 +36,18 @@ struct Shared {
     tokens: TokenCache,
     metrics: RequestMetrics,
     local_principal: Arc<Principal>,
+    host_principal: Option<Arc<Principal>>,
     local_csrf_token: Arc<str>,
 }
 
 impl Perimeter {
     /// A perimeter around `app`.
     pub fn new(app: Arc<Slices>, options: Options) -> Self {
+        Self::with_host(app, options, None)
+    }
+
+    /// A perimeter around `app`; requests over the server's Unix socket are those of `host`.
+    pub fn with_host(app: Arc<Slices>, options: Options, host: Option<Principal>) -> Self {
         let local = Principal { name: "local".to_owned(), ..Caller::system(app.kernel.clone(), "local").principal };
         Self(Arc::new(Shared {
             app,
@@ -49,6 +55,7 @@ impl Perimeter {
             tokens: TokenCache::default(),
             metrics: RequestMetrics::default(),
             local_principal: Arc::new(local),
+            host_principal: host.map(Arc::new),
             local_csrf_token: random_token(),
         }))
     }
@@ -76,6 +83,11 @@ impl Perimeter {
     /// The principal of local peers while authentication is off.
     pub(crate) fn local_principal(&self) -> &Arc<Principal> {
         &self.0.local_principal
+    }
+
+    /// The principal of peers at the server's Unix socket.
+    pub(crate) fn host_principal(&self) -> Option<&Arc<Principal>> {
+        self.0.host_principal.as_ref()
     }
 
     /// The CSRF token of pages while authentication is off.

@@ -33,7 +33,7 @@ use crate::{Caller, Kernel};
 pub use grants::{grant, revoke_grant, set_directory_grants};
 pub use token_cache::{TRUST, TokenCache};
 pub use tokens::{
-    HeldRole, Holder, NewToken, create_held_token, create_person_token, host_token, list_principals, revoke,
+    HeldRole, Holder, NewToken, create_held_token, create_person_token, host, list_principals, revoke,
     revoke_run_tokens, revoke_step_tokens, revoke_token, step_token,
 };
 

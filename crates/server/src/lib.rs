@@ -3,12 +3,14 @@
 //! The command line starts one over a data folder, for a single command or until it is stopped.
 
 pub mod data_folder;
+mod host_socket;
 mod restore;
 mod scheduler;
 mod server;
 mod trainers;
 mod wiring;
 
+pub use host_socket::SocketPath;
 pub use restore::BACKUP_FILE;
 pub use server::{Resume, ServeOptions, Server};
 pub use wiring::ServerPaths;

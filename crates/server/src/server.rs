@@ -1,20 +1,22 @@
 //! A server over a data folder.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use perennial_core::entity::{PipelineKind, PipelineRun};
+use perennial_core::permission::Principal;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::pipelines;
 use perennial_http::{Options, Perimeter, PlainTcp, Slices};
 use perennial_ingest::loads;
 use perennial_kernel::{Caller, access, lease};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::host_socket;
 use crate::restore::record_restore;
 use crate::scheduler;
 use crate::wiring::{self, ServerPaths};
@@ -48,8 +50,7 @@ pub enum Resume {
 pub struct Server {
     /// Its URL.
     pub address: String,
-    /// A token with every permission; revoked when the next server starts.
-    pub token: String,
+    data: PathBuf,
     slices: Arc<Slices>,
     /// Pipeline runs that an earlier server did not finish.
     interrupted: Mutex<Vec<PipelineRun>>,
@@ -75,18 +76,16 @@ impl Server {
             .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
         let address = format!("http://{}", reachable(local));
         let lease = lease::take(&slices.kernel, &address).await?;
-        let token = access::host_token(&slices.kernel).await?.secret;
+        let host = access::host(&slices.kernel).await?;
+        let socket = host_socket::listen(&paths.data)?;
         // Set only here, once per kernel: it cannot be set already.
         let _ = slices.kernel.address.set(address.clone());
         let interrupted = Mutex::new(recover(&slices, &paths.data).await?);
         slices.kernel.work.spawn("jobs", slices.worker().run());
-        let (stop, mut stopped) = watch::channel(false);
-        let shutdown = async move {
-            // The sender lives as long as the server, so this ends only by the value.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let serving = serve(&slices, options, listener, shutdown);
-        Ok(Self { address, token, slices, interrupted, stop, serving, scheduler: None, lease })
+        let (stop, stopped) = watch::channel(false);
+        let serving = serve(&slices, options, host, (listener, socket), &stopped);
+        let data = paths.data.clone();
+        Ok(Self { address, data, slices, interrupted, stop, serving, scheduler: None, lease })
     }
 
     /// Starts the scheduler.
@@ -163,6 +162,8 @@ impl Server {
         // Stopping twice has no effect.
         let _ = self.stop.send(true);
         self.serving.await.map_err(|panic| Error::internal("the server ended abruptly", panic))?;
+        host_socket::remove(&self.data);
+        scheduler::stamp(&self.slices).await;
         self.lease.give_back().await?;
         Ok(kernel.store().close().await?)
     }
@@ -188,17 +189,31 @@ async fn recover(slices: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> 
     Ok(interrupted)
 }
 
-/// Serves the routes of the API and of the console until `shutdown` completes.
+/// Serves the routes of the API and of the console, over TCP and over the Unix socket, until `stopped` is true.
 fn serve(
     slices: &Arc<Slices>,
     options: ServeOptions,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    host: Principal,
+    (listener, socket): (TcpListener, UnixListener),
+    stopped: &watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let perimeter = Perimeter::new(slices.clone(), Options { auth: options.auth, hosts: options.hosts });
+    let options = Options { auth: options.auth, hosts: options.hosts };
+    let perimeter = Perimeter::with_host(slices.clone(), options, Some(host));
     let routes = perennial_api::routes(&perimeter).merge(perennial_console::routes(&perimeter));
     let router = routes.into_router(perennial_api::NOT_FOUND_HINT);
-    tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, CONNECTIONS_TIMEOUT))
+    let shutdown = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // The sender lives as long as the server, so this ends only by the value.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        }
+    };
+    let over_tcp = perennial_http::serve(listener, PlainTcp, router.clone(), shutdown(), CONNECTIONS_TIMEOUT);
+    let over_socket =
+        perennial_http::serve_host(socket, host_socket::is_admitted, router, shutdown(), CONNECTIONS_TIMEOUT);
+    tokio::spawn(async move {
+        tokio::join!(over_tcp, over_socket);
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::load::{self, Connection, http};
-use crate::support::{Server, quantile};
+use crate::support::{Server, good, quantile};
 use crate::{LOGGED_ROUNDS, ROUND, ROUNDS, Version, medians, row};
 
 /// The number of different rows in the requests.
@@ -30,9 +30,8 @@ struct Running {
 impl Running {
     fn start(version: &Version) -> Result<Self> {
         let (server, _, port) = version.start("flights")?;
-        let file = std::fs::read(version.folder.join("flights/.perennial/server.json"))?;
-        let file: Value = serde_json::from_slice(&file)?;
-        let token = file["token"].as_str().context("the server file holds a token")?.to_owned();
+        let create = &mut version.command("flights", &["tokens", "create", "bench", "--role", "admin"]);
+        let token = good(create)?.trim().to_owned();
         Ok(Self { _server: server, port, token })
     }
 

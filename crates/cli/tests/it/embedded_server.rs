@@ -1,18 +1,15 @@
 //! Commands share the server of one of them, and continue when that command ends.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
 
 use crate::support::{Place, Server, text};
 
-/// The number of pipeline runs according to the server that `server.json` describes; `None` if it does not answer.
-fn run_count(folder: &Path, http: &reqwest::Client, runtime: &tokio::runtime::Runtime) -> Option<usize> {
-    let file: Value = serde_json::from_slice(&std::fs::read(folder.join(".perennial/server.json")).ok()?).ok()?;
-    let (address, token) = (file["address"].as_str()?, file["token"].as_str()?);
-    let asked = http.get(format!("{address}/api/v1/projects/warming/pipeline-runs")).bearer_auth(token);
+/// The number of pipeline runs according to the server of a folder; `None` if it does not answer.
+fn run_count(http: &reqwest::Client, runtime: &tokio::runtime::Runtime) -> Option<usize> {
+    let asked = http.get("http://localhost/api/v1/projects/warming/pipeline-runs");
     let output: Value = runtime
         .block_on(async { asked.send().await.ok()?.text().await.ok() })
         .and_then(|output| serde_json::from_str(&output).ok())?;
@@ -27,8 +24,8 @@ fn a_command_continues_when_the_command_with_the_server_is_killed() {
     let mut first = start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    while run_count(&place.path(), &http, &runtime) != Some(1) {
+    let http = reqwest::Client::builder().unix_socket(place.path().join(".perennial/server.sock")).build().unwrap();
+    while run_count(&http, &runtime) != Some(1) {
         assert!(first.try_wait().unwrap().is_none(), "the first command ended before its run was listed");
     }
     let mut second = start();
@@ -138,4 +135,27 @@ fn commands_in_the_folder_find_the_data_folder_of_its_server() {
     drop(Server::up(&place, &["--data", ".perennial"]));
     place.good(&["run"]);
     assert_eq!(runs(&place), 1, "the other data folder has runs of the first one");
+}
+
+#[test]
+fn a_step_cannot_reach_the_socket_of_its_server_and_no_file_has_a_token() {
+    let place = Place::with_file("");
+    let binary = env!("CARGO_BIN_EXE_perennial");
+    let root = place.path();
+    place.write(
+        "perennial.toml",
+        format!(
+            "[project]\nname = \"reaches\"\n\n[steps.reach]\n\
+             run = [\"sh\", \"-c\", \"'{binary}' -C '{}' tokens create eve --role admin > got; echo ended >> got\"]\n\
+             env = \"system\"\nisolation = \"none\"\noutputs = {{ got = {{ path = \"got\" }} }}\n",
+            root.display()
+        ),
+    );
+    let server = Server::up(&place, &["--allow-unisolated-steps"]);
+    place.good(&["run"]);
+    let principals = server.list("/api/v1/principals");
+    let names: Vec<&str> = principals.iter().map(|principal| principal["name"].as_str().unwrap()).collect();
+    assert!(!names.contains(&"eve"), "{names:?}");
+    let file = std::fs::read_to_string(root.join(".perennial/server.json")).unwrap();
+    assert!(!file.contains("token") && !file.contains("prn_"), "{file}");
 }

@@ -128,6 +128,15 @@ impl Place {
 /// The path that loads the prediction logs into their datasets.
 pub(crate) const LOAD_PREDICTIONS: &str = "predictions/load";
 
+/// A new token of an administrator, from the server over a data folder. A test is a client on the server's own machine.
+pub(crate) async fn administrator_token(data: &Path) -> String {
+    let client = reqwest::Client::builder().unix_socket(data.join("server.sock")).build().unwrap();
+    let wanted = serde_json::json!({ "name": "tester", "role": "admin" });
+    let answer = client.post("http://localhost/api/v1/tokens").json(&wanted).send().await.unwrap();
+    let created: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    created["secret"].as_str().unwrap_or_else(|| panic!("no token: {created}")).to_owned()
+}
+
 /// A running `perennial up`, killed when dropped.
 pub(crate) struct Server {
     pub(crate) child: Child,
@@ -161,11 +170,11 @@ impl Server {
         };
         // Reads the rest of the log, so that the server is never blocked by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let file: Value = serde_json::from_slice(&std::fs::read(data.join("server.json")).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, address, token: file["token"].as_str().unwrap().to_owned(), runtime, http }
+        let token = runtime.block_on(administrator_token(data));
+        Self { child, address, token, runtime, http }
     }
 
     /// An HTTP client for tests with many tasks; run them with [`Server::block_on`].

@@ -1,4 +1,4 @@
-//! Tokens: each carries its principal's grants. The ledger records their creation and revocation, except for host tokens.
+//! Tokens: each carries its principal's grants. The ledger records their creation and revocation.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use perennial_core::Result;
 use perennial_core::entity::{GrantOrigin, PrincipalKind, Token, TokenKind};
 use perennial_core::id::{PrincipalId, ProjectId, RunId, TokenId};
 use perennial_core::name::{ProjectName, StepName};
-use perennial_core::permission::{Permission, Role, Scope};
+use perennial_core::permission::{Permission, Principal, Role, Scope};
 use perennial_store::{Tx, grants, principals, projects, sessions, tokens};
 use serde_json::json;
 
@@ -29,13 +29,15 @@ pub struct NewToken {
     pub secret: String,
 }
 
-/// Creates the host token of this start and revokes all earlier ones. Deletes every one-time link, and long-expired tokens
-/// and sessions. The ledger does not record host tokens: every command creates one, and it gives no right that the owner of the
-/// data folder lacks.
-pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
+/// The principal of the server's own machine, at a start: of the server's own user at its Unix socket. Deletes every
+/// one-time link, and long-expired tokens and sessions; revokes the tokens that earlier versions gave the host.
+pub async fn host(kernel: &Arc<Kernel>) -> Result<Principal> {
     let caller = Caller::system(kernel.clone(), "start");
+    let (by, asking) = (Recorder::new(&caller, None).await?, caller.principal.clone());
     let now = kernel.services.clock.wall_ms();
-    kernel
+    let wanted =
+        Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, scope: Scope::Server, role: Some(Role::Admin) };
+    let host = kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
@@ -43,14 +45,15 @@ pub async fn host_token(kernel: &Arc<Kernel>) -> Result<NewToken> {
                 tokens::delete_admin_links(tx).await?;
                 sessions::delete_expired(tx, now).await?;
                 let void = tokens::revoke_all_of_kind(tx, TokenKind::Host, now).await?;
-                end_sessions(tx, &void).await
+                end_sessions(tx, &void).await?;
+                let (id, changes) = find_or_create(tx, &wanted, &asking, now).await?;
+                by.record_all(tx, changes).await?;
+                Ok(id)
             })
         })
         .await?;
     forget_cached_principals();
-    let wanted =
-        Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, scope: Scope::Server, role: Some(Role::Admin) };
-    issue(&caller, wanted, TokenKind::Host, None, None).await
+    Ok(principals::load(&mut *kernel.store().read().await?, host).await?)
 }
 
 /// A short-lived token of a step: it reads its project and writes its run, child runs and their models.
@@ -121,9 +124,7 @@ async fn issue(
                     revoked_ms: None,
                 };
                 tokens::insert(tx, &token).await?;
-                if kind != TokenKind::Host {
-                    changes.push(change(&token, "create"));
-                }
+                changes.push(change(&token, "create"));
                 by.record_all(tx, changes).await
             })
         })

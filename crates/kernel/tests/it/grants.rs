@@ -178,7 +178,7 @@ async fn a_name_without_principal_and_a_grant_that_is_not_held_are_not_found() {
 #[tokio::test]
 async fn the_grants_of_hosts_and_steps_are_not_changed() {
     let team = Team::start().await;
-    access::host_token(&team.test.app.kernel).await.unwrap();
+    access::host(&team.test.app.kernel).await.unwrap();
     let system = team.test.system();
     let granted = refused(access::grant(&system, "host", Role::Viewer, team.on_flights()).await);
     let revoked = refused(access::revoke_grant(&system, "host", Role::Admin, Scope::Server).await);
@@ -190,7 +190,7 @@ async fn the_grants_of_hosts_and_steps_are_not_changed() {
 async fn the_last_administrator_of_the_server_keeps_the_role() {
     let team = Team::start().await;
     let (ada, _) = team.person("ada", Role::Admin, Scope::Server).await;
-    access::host_token(&team.test.app.kernel).await.unwrap();
+    access::host(&team.test.app.kernel).await.unwrap();
     let last = refused(access::revoke_grant(&ada, "ada", Role::Admin, Scope::Server).await);
     let message = "`ada` is the last administrator of the server".to_owned();
     assert_eq!(last, (ErrorCode::WrongState, message), "the host's own grant does not count");
@@ -226,7 +226,7 @@ async fn a_start_voids_the_one_time_links_before_it() {
     let test = TestApp::start().await.unwrap();
     let kernel = &test.app.kernel;
     let link = access::admin_link(kernel).await.unwrap();
-    access::host_token(kernel).await.unwrap();
+    access::host(kernel).await.unwrap();
     assert_eq!(access::use_admin_link(kernel, &link).await.unwrap_err().code(), ErrorCode::Unauthenticated);
     let next = access::admin_link(kernel).await.unwrap();
     access::use_admin_link(kernel, &next).await.unwrap();
