@@ -38,7 +38,7 @@ fn main() {
             perennial_http::PlainTcp,
             router,
             std::future::pending(),
-            Duration::MAX,
+            perennial_http::ServeLimits::default(),
         ));
         address
     });

@@ -14,17 +14,17 @@ pub(crate) struct Body<T>(
     pub T,
 );
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned + Send + 'static, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
-        let bytes = body::read(&parts.headers, body, limits::BODY_BYTES_MAX).await?;
+        let bytes = body::read(&parts, body, limits::BODY_BYTES_MAX).await?;
         if bytes.is_empty() {
             return Ok(Self(parse(b"{}")?));
         }
         require_json(&parts.headers)?;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self(body::parse(bytes, parse).await?))
     }
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod health;
 mod inference;
+mod json;
 pub mod limits;
 mod metrics;
 pub mod mlflow;

@@ -22,7 +22,7 @@ use crate::routes::JsonRoutes;
 use crate::state::ApiState;
 
 pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
-    routes.get("/metrics", Access::Server(Permission::Read), show)
+    routes.probe("/metrics", Access::Server(Permission::Read), show)
 }
 
 async fn show(State(state): State<ApiState>) -> Result<Response, HttpError> {

@@ -59,8 +59,19 @@ impl JsonRoutes {
     }
 
     /// Answers GET at `path` for probers, see [`Routes::probe`].
-    pub(crate) fn probe<T: 'static, H: Handler<T, ApiState>>(self, path: &str, handler: H) -> Self {
-        Self { routes: self.routes.probe(path, handler), ..self }
+    pub(crate) fn probe<T: 'static, H: Handler<T, ApiState>>(self, path: &str, access: Access, handler: H) -> Self {
+        Self { routes: self.routes.probe(path, access, handler), ..self }
+    }
+
+    /// Answers a documented GET of the native routes that may wait, see [`Routes::long_poll`].
+    pub(crate) fn long_poll<D: Documented, T: 'static, H: Handler<T, ApiState>>(
+        mut self,
+        access: Access,
+        handler: H,
+    ) -> Self {
+        let (_, path) = self.document.add::<D>(access);
+        self.routes = self.routes.long_poll(&path, access, handler);
+        self
     }
 
     /// Answers a documented operation of the native routes; method and path are those of its description.

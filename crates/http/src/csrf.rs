@@ -24,7 +24,7 @@ pub(crate) async fn check(identity: Option<&Identity>, request: Request) -> Resu
         return Ok(request);
     }
     let (parts, body) = request.into_parts();
-    let form = body::read(&parts.headers, body, limits::FORM_BYTES_MAX).await?;
+    let form = body::read(&parts, body, limits::FORM_BYTES_MAX).await?;
     verify(form_field(&parts.headers, &form).unwrap_or_default().as_bytes(), expected)?;
     Ok(Request::from_parts(parts, Body::from(form)))
 }

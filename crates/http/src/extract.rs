@@ -112,7 +112,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
-        let bytes = body::read(&parts.headers, body, limits::FORM_BYTES_MAX).await?;
+        let bytes = body::read(&parts, body, limits::FORM_BYTES_MAX).await?;
         let request = Request::from_parts(parts, bytes.into());
         match axum::extract::Form::<T>::from_request(request, state).await {
             Ok(form) => Ok(Self(form.0)),

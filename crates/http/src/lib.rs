@@ -5,6 +5,7 @@
 //! CSRF, panics, errors, headers, metrics, log) is in one place, `middleware`. [`Surface`] has what differs: how errors
 //! are rendered and which credentials are accepted. [`serve`] accepts connections.
 
+mod admission;
 mod authentication;
 mod authorization;
 pub mod body;
@@ -16,7 +17,9 @@ mod host;
 pub mod limits;
 pub mod metrics;
 mod middleware;
+mod open_files;
 mod perimeter;
+mod quota;
 mod request;
 mod routes;
 mod same_origin;
@@ -30,10 +33,11 @@ pub use authorization::{Access, ResolvedProject};
 pub use content::{Content, Selection};
 pub use error::{HttpError, status};
 pub use host::{HostPeer, serve_host};
+pub use open_files::raise_open_file_limit;
 pub use perimeter::{Options, Perimeter};
 pub use request::{RequestMeta, RequestStart};
 pub use routes::Routes;
-pub use server::{PeerAddr, PlainTcp, ShutdownSignal, Transport, serve};
+pub use server::{PeerAddr, PlainTcp, ServeLimits, ShutdownSignal, Transport, serve};
 pub use session_cookie::{SESSION_COOKIE, begin_session, end_session, session_secret};
 pub use slices::Slices;
 pub use surface::{Surface, SurfaceOf};

@@ -1,5 +1,5 @@
-//! What happens around every handler, in this order: request id, in-flight permit, host and origin, authentication,
-//! authorization, CSRF token, the handler, panics, errors, headers, metrics, log.
+//! What happens around every handler, in this order: request id, host and origin, authentication, a place among the
+//! requests in flight, authorization, CSRF token, the handler, panics, errors, headers, metrics, log.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,16 +16,20 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use perennial_core::id::RequestId;
 use perennial_core::{Error, ErrorCode, ErrorKind};
 
+use crate::admission::{RequestClass, peer};
 use crate::authentication::{authenticate, missing_credentials};
 use crate::authorization::{Access, ResolvedProject, authorize};
+use crate::body::{BodyAccount, hold};
+use crate::csrf;
 use crate::error::HttpError;
 use crate::metrics::InFlight;
 use crate::perimeter::Perimeter;
+use crate::quota::{Holder, Permit};
 use crate::request::{RequestMeta, RequestStart};
 use crate::routes::Route;
 use crate::same_origin::{self, RequestOrigin};
+use crate::server::ReservedConnection;
 use crate::surface::Surface;
-use crate::{csrf, limits};
 
 /// The header that carries a request's id.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -98,45 +102,49 @@ async fn answer<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     state: S,
 ) -> Response {
     match admit(perimeter, route, surface, request, meta).await {
-        Ok((request, permit)) => call(perimeter, surface, handler, request, (state, permit)).await,
-        Err(Refusal::Error(error)) => HttpError::from(error).into_response(),
+        Ok((request, place)) => call(perimeter, surface, handler, request, (state, place)).await,
+        Err(Refusal::Error(error)) => error.into_response(),
         Err(Refusal::NoCredentials) => {
             surface.sign_in(meta).unwrap_or_else(|| HttpError::from(missing_credentials()).into_response())
         }
     }
 }
 
-/// A place among the requests in flight. It belongs to the work of the request, and is given back when that ends: a
-/// change continues when its client disconnects.
-struct InFlightPermit(InFlight);
+/// A place among the requests in flight. It belongs to the work of the request and then to its response: a change
+/// continues when its client disconnects, and a response takes memory until it is read.
+struct Place {
+    in_flight: InFlight,
+    _permit: Permit,
+}
 
-impl Drop for InFlightPermit {
-    fn drop(&mut self) {
-        self.0.dec();
+impl Place {
+    fn new(perimeter: &Perimeter, permit: Permit) -> Self {
+        let in_flight = perimeter.metrics().in_flight().clone();
+        in_flight.inc();
+        Self { in_flight, _permit: permit }
     }
 }
 
-impl InFlightPermit {
-    /// Refuses a request beyond [`limits::REQUESTS_MAX`]. Probes are always admitted: a busy server is alive.
-    fn acquire(in_flight: &InFlight, is_probe: bool) -> Result<Self, Error> {
-        let before = in_flight.inc();
-        let permit = Self(in_flight.clone());
-        if before >= limits::REQUESTS_MAX as i64 && !is_probe {
-            return Err(Error::new(ErrorCode::Busy, format!("{} requests are in flight", limits::REQUESTS_MAX))
-                .with_hint("try again in a moment"));
-        }
-        Ok(permit)
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.in_flight.dec();
     }
 }
 
 /// Why a request does not reach its handler.
 enum Refusal {
     NoCredentials,
-    Error(Error),
+    Error(HttpError),
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<HttpError> for Refusal {
+    fn from(error: HttpError) -> Self {
         Self::Error(error)
     }
 }
@@ -149,11 +157,14 @@ async fn admit(
     surface: &dyn Surface,
     request: Request,
     meta: &mut RequestMeta,
-) -> Result<(Request, InFlightPermit), Refusal> {
-    let permit = InFlightPermit::acquire(perimeter.metrics().in_flight(), route.is_probe)?;
+) -> Result<(Request, Place), Refusal> {
     let (mut parts, body) = request.into_parts();
+    let (quotas, peer, is_probe) = (perimeter.quotas(), peer(&parts), route.class == RequestClass::Probe);
     RequestOrigin::of(&parts).check(&perimeter.options().hosts)?;
-    if !route.is_probe {
+    if !is_probe {
+        if parts.extensions.get::<ReservedConnection>().is_some() {
+            return Err(out_of_connections().into());
+        }
         perimeter.app().kernel.lease.require()?;
     }
     let is_refused = is_change(surface, &parts.method) && perimeter.app().kernel.work.is_stopping();
@@ -161,10 +172,17 @@ async fn admit(
         if is_refused {
             return Err(stopping().into());
         }
-        return Ok((Request::from_parts(parts, body), permit));
+        let permit = if is_probe { quotas.probe(peer)? } else { quotas.public(peer)? };
+        parts.extensions.insert(BodyAccount::public(quotas.body_bytes.clone(), peer));
+        return Ok((Request::from_parts(parts, body), Place::new(perimeter, permit)));
     }
+    let arrived = if is_probe { quotas.probe(peer)? } else { quotas.authentication(peer)? };
     let identity = authenticate(perimeter, surface.credentials(), &parts).await?.ok_or(Refusal::NoCredentials)?;
     meta.identity = Some(identity.clone());
+    let principal = Holder::Principal(identity.principal.id);
+    let permit = if is_probe { arrived } else { quotas.authenticated(route.class, principal)? };
+    let place = Place::new(perimeter, permit);
+    parts.extensions.insert(BodyAccount::authenticated(quotas.body_bytes.clone(), principal));
     // The server waits for running steps, which log to it until they end.
     if is_refused && identity.principal.run.is_none() {
         return Err(stopping().into());
@@ -174,7 +192,7 @@ async fn admit(
     authorized?;
     parts.extensions.insert(identity);
     let request = csrf::check(meta.identity.as_ref(), Request::from_parts(parts, body)).await?;
-    Ok((request, permit))
+    Ok((request, place))
 }
 
 /// Whether a request changes something. Its work then runs to its end even when its client disconnects.
@@ -186,18 +204,25 @@ fn stopping() -> Error {
     Error::new(ErrorCode::NotReady, "the server is stopping and accepts no changes").with_hint("try again in a moment")
 }
 
-/// Calls the handler, whose work holds the permit.
+fn out_of_connections() -> Error {
+    Error::new(ErrorCode::Busy, "as many connections as the server allows are in use")
+        .with_hint("try again in a moment")
+}
+
+/// Calls the handler, whose work holds the place and what is reserved for the body.
 async fn call<T: 'static, S: Send + 'static, H: Handler<T, S>>(
     perimeter: &Perimeter,
     surface: &dyn Surface,
     handler: H,
     request: Request,
-    (state, permit): (S, InFlightPermit),
+    (state, place): (S, Place),
 ) -> Response {
     let is_change = is_change(surface, request.method());
+    let account = request.extensions().get::<Arc<BodyAccount>>().cloned();
     let work = async move {
-        let _permit = permit;
-        handler.call(request, state).await
+        let response = handler.call(request, state).await;
+        drop(account);
+        hold(response, place)
     };
     if !is_change {
         return work.await;
@@ -231,7 +256,7 @@ fn finish(surface: &dyn Surface, meta: &RequestMeta, mut response: Response) -> 
     for (name, value) in &SECURITY_HEADERS {
         headers.entry(name).or_insert_with(|| value.clone());
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         headers.entry(header::RETRY_AFTER).or_insert(RETRY_AFTER_SECONDS);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert_with(|| surface.content_security_policy());

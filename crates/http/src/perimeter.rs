@@ -8,6 +8,7 @@ use perennial_kernel::Caller;
 use perennial_kernel::access::TokenCache;
 use rand::RngCore;
 
+use crate::admission::Quotas;
 use crate::metrics::RequestMetrics;
 
 /// How callers are admitted.
@@ -35,6 +36,7 @@ struct Shared {
     options: Options,
     tokens: TokenCache,
     metrics: RequestMetrics,
+    quotas: Quotas,
     local_principal: Arc<Principal>,
     host_principal: Option<Arc<Principal>>,
     local_csrf_token: Arc<str>,
@@ -54,6 +56,7 @@ impl Perimeter {
             options,
             tokens: TokenCache::default(),
             metrics: RequestMetrics::default(),
+            quotas: Quotas::default(),
             local_principal: Arc::new(local),
             host_principal: host.map(Arc::new),
             local_csrf_token: random_token(),
@@ -73,6 +76,11 @@ impl Perimeter {
     /// Requests counted and timed, and the registry that other metrics join.
     pub fn metrics(&self) -> &RequestMetrics {
         &self.0.metrics
+    }
+
+    /// Requests in flight and bytes of bodies, by holder.
+    pub(crate) fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
 
     /// Tokens that were authenticated a moment ago.

@@ -8,6 +8,7 @@ use axum::routing::{MethodFilter, on};
 use http::StatusCode;
 use perennial_core::{Error, ErrorCode};
 
+use crate::admission::RequestClass;
 use crate::authorization::Access;
 use crate::error::HttpError;
 use crate::metrics::RouteMetrics;
@@ -31,8 +32,8 @@ pub(crate) struct Route {
     pub(crate) path: String,
     /// What it requires of its caller.
     pub(crate) access: Access,
-    /// Whether it is a probe of liveness or readiness.
-    pub(crate) is_probe: bool,
+    /// The limit that its requests share.
+    pub(crate) class: RequestClass,
     /// Counts and times its requests.
     pub(crate) metrics: RouteMetrics,
     /// `None` for requests that no route matches: they are answered as their path's surface does.
@@ -85,8 +86,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
 
     /// Answers GET at `path` for probers, even when the server is too busy for other requests.
     #[must_use]
-    pub fn probe<T: 'static, H: Handler<T, S>>(self, path: &str, handler: H) -> Self {
-        self.add(MethodFilter::GET, path, Access::Public, true, handler)
+    pub fn probe<T: 'static, H: Handler<T, S>>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(MethodFilter::GET, path, access, RequestClass::Probe, handler)
+    }
+
+    /// Answers GET at `path` with a handler that may wait for an event.
+    #[must_use]
+    pub fn long_poll<T: 'static, H: Handler<T, S>>(self, path: &str, access: Access, handler: H) -> Self {
+        self.add(MethodFilter::GET, path, access, RequestClass::LongPoll, handler)
     }
 
     /// Answers one method at `path`.
@@ -98,7 +105,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         access: Access,
         handler: H,
     ) -> Self {
-        self.add(method, path, access, false, handler)
+        self.add(method, path, access, RequestClass::Ordinary, handler)
     }
 
     fn add<T: 'static, H: Handler<T, S>>(
@@ -106,14 +113,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         method: MethodFilter,
         path: &str,
         access: Access,
-        is_probe: bool,
+        class: RequestClass,
         handler: H,
     ) -> Self {
         let Self { perimeter, surface_of, router } = self;
         let route = Route {
             path: path.to_owned(),
             access,
-            is_probe,
+            class,
             metrics: perimeter.metrics().route(method_name(method), path),
             surface: Some(surface_of(path)),
             surface_of,
@@ -143,7 +150,7 @@ impl Routes {
         let route = Arc::new(Route {
             path: UNMATCHED.to_owned(),
             access: Access::Public,
-            is_probe: false,
+            class: RequestClass::Ordinary,
             metrics: perimeter.metrics().route("ANY", UNMATCHED),
             surface: None,
             surface_of,

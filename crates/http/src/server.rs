@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -14,17 +13,20 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::body::hold;
 use crate::limits;
 
+mod activity;
+mod connections;
 mod progress;
 #[cfg(test)]
 mod tests;
 
+use connections::{Connections, Seat};
 use progress::Progress;
 
 /// The address of the peer; an extension of each request.
@@ -40,6 +42,10 @@ pub struct ShutdownSignal(
     /// The token.
     pub CancellationToken,
 );
+
+/// The connection of a request is one of those that are reserved for probes; an extension of such requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReservedConnection;
 
 /// Turns an accepted TCP connection into the stream that HTTP is spoken over: the place of a TLS handshake.
 pub trait Transport: Send + Sync + 'static {
@@ -67,31 +73,51 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two pings on an HTTP/2 connection, which is closed when the peer does not reply.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Answers connections until `shutdown` completes, then waits up to `patience` for requests in flight.
+/// How connections are answered.
+#[derive(Debug, Clone, Copy)]
+pub struct ServeLimits {
+    /// Connections at once; a further one takes the place of an idle one. See [`limits::CONNECTIONS_MAX`].
+    pub connections_max: usize,
+    /// How long to wait for requests in flight when the server stops.
+    pub patience: Duration,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self { connections_max: limits::CONNECTIONS_MAX, patience: Duration::MAX }
+    }
+}
+
+/// Answers connections until `shutdown` completes, then waits for requests in flight.
 pub async fn serve(
     listener: TcpListener,
     transport: impl Transport,
     router: axum::Router,
     shutdown: impl Future<Output = ()> + Send,
-    patience: Duration,
+    ServeLimits { connections_max, patience }: ServeLimits,
 ) {
-    let (connections, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (permits, transport) = (Arc::new(Semaphore::new(limits::CONNECTIONS_MAX)), Arc::new(transport));
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (connections, transport) = (Connections::new(connections_max), Arc::new(transport));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listener) => accepted,
         };
         match accepted {
-            Ok((stream, peer, permit)) => {
+            Ok((stream, peer)) => {
+                // Without a seat the connection is closed: more are in use than are reserved for probes.
+                let Some(seat) = connections.enter(peer.ip()) else { continue };
                 let (transport, router, stopping) = (transport.clone(), router.clone(), stopping.clone());
-                connections.spawn(async move {
-                    let handshake = tokio::time::timeout(limits::HEAD_TIME_MAX, transport.handshake(stream)).await;
-                    if let Ok(Ok(stream)) = handshake {
-                        serve_connection(stream, peer, router, stopping, limits::HEAD_TIME_MAX).await;
+                tasks.spawn(async move {
+                    let handshake = tokio::time::timeout(limits::HEAD_TIME_MAX, transport.handshake(stream));
+                    let stream = tokio::select! {
+                        stream = handshake => stream,
+                        () = seat.evicted() => return,
+                    };
+                    if let Ok(Ok(stream)) = stream {
+                        serve_connection(stream, peer, router, stopping, seat, Timeouts::default()).await;
                     }
-                    drop(permit);
                 });
             }
             Err(error) => {
@@ -102,54 +128,70 @@ pub async fn serve(
     }
     drop(listener);
     stopping.cancel();
-    connections.close();
-    if tokio::time::timeout(patience, connections.wait()).await.is_err() {
-        tracing::warn!(connections = connections.len(), "stopped before all connections ended");
+    tasks.close();
+    if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "stopped before all connections ended");
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, Option<OwnedSemaphorePermit>)> {
-    let permit = permits.clone().acquire_owned().await.ok();
+async fn accept(listener: &TcpListener) -> std::io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, peer, permit))
+    Ok((stream, peer))
 }
 
-/// Answers the requests of one connection until its peer closes it, the server stops, or it was idle for `idle_max`. A
-/// response that the peer leaves unread is given up after `idle_max`, too.
+/// How long a connection may be without progress.
+#[derive(Debug, Clone, Copy)]
+struct Timeouts {
+    /// While it waits for a request.
+    idle: Duration,
+    /// While its peer leaves a response unread.
+    write: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { idle: limits::HEAD_TIME_MAX, write: limits::WRITE_TIME_MAX }
+    }
+}
+
+/// Answers the requests of one connection until its peer closes it, the server stops, it was idle for too long, or its
+/// seat is needed. A response that the peer leaves unread is given up, too.
 async fn serve_connection<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: I,
     peer: SocketAddr,
     router: axum::Router,
     stopping: CancellationToken,
-    idle_max: Duration,
+    seat: Seat,
+    timeouts: Timeouts,
 ) {
-    let (activity, signal) = (Arc::new(Activity::default()), ShutdownSignal(stopping.clone()));
-    let requests = activity.clone();
+    let (activity, signal) = (seat.activity().clone(), ShutdownSignal(stopping.clone()));
+    let (requests, is_reserved) = (activity.clone(), seat.is_reserved());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let in_flight = requests.clone().begin();
+        let (answering, in_flight) = requests.clone().begin();
         request.extensions_mut().insert(PeerAddr(peer));
         request.extensions_mut().insert(signal.clone());
+        if is_reserved {
+            request.extensions_mut().insert(ReservedConnection);
+        }
         let router = router.clone();
         async move {
-            let _in_flight = in_flight;
-            Ok::<_, Infallible>(
-                router.oneshot(request.map(axum::body::Body::new)).await.unwrap_or_else(|never| match never {}),
-            )
+            let _answering = answering;
+            let answered = router.oneshot(request.map(axum::body::Body::new)).await;
+            Ok::<_, Infallible>(hold(answered.unwrap_or_else(|never| match never {}), in_flight))
         }
     });
-    let builder = connection_builder(idle_max);
-    let stream = Progress::new(stream, activity.written.clone(), idle_max);
+    let builder = connection_builder(timeouts.idle);
+    let stream = Progress::new(stream, activity.written().clone(), timeouts.write);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut idle = tokio::time::interval_at(tokio::time::Instant::now() + idle_max, idle_max);
+    let mut idle = tokio::time::interval_at(tokio::time::Instant::now() + timeouts.idle, timeouts.idle);
     loop {
         tokio::select! {
             // An error is the peer's: it went away, or does not speak HTTP.
             _ = connection.as_mut() => return,
             () = stopping.cancelled() => break,
+            // A request that began meanwhile is answered first.
+            () = seat.evicted() => if activity.has_requests() { break } else { return },
             _ = idle.tick() => if activity.was_idle() { break },
         }
     }
@@ -175,42 +217,4 @@ fn connection_builder(idle_max: Duration) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(limits::HEADERS_BYTES_MAX)
         .keep_alive_interval(PING_INTERVAL);
     builder
-}
-
-/// Bytes that a connection in use writes at least between two checks. Fewer are pings.
-const WRITTEN_MIN: u64 = 1024;
-
-/// The requests of one connection and what was written of their responses, by which an idle one is found: HTTP/2 has no
-/// timeout for that, and neither has the time before the first bytes give the version.
-#[derive(Default)]
-struct Activity {
-    in_flight: AtomicUsize,
-    /// Whether a request began since [`Activity::was_idle`] was last asked.
-    began: AtomicBool,
-    /// Bytes written since then.
-    written: Arc<AtomicU64>,
-}
-
-impl Activity {
-    fn begin(self: Arc<Self>) -> ActiveRequest {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.began.store(true, Ordering::Relaxed);
-        ActiveRequest(self)
-    }
-
-    /// Whether since the last call no request was in flight, and no response was read by the peer.
-    fn was_idle(&self) -> bool {
-        let has_begun = self.began.swap(false, Ordering::Relaxed);
-        let has_written = self.written.swap(0, Ordering::Relaxed) >= WRITTEN_MIN;
-        !has_begun && !has_written && self.in_flight.load(Ordering::Relaxed) == 0
-    }
-}
-
-/// A request in flight, until it is dropped.
-struct ActiveRequest(Arc<Activity>);
-
-impl Drop for ActiveRequest {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }

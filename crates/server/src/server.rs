@@ -9,7 +9,7 @@ use perennial_core::entity::{PipelineKind, PipelineRun};
 use perennial_core::permission::Principal;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::pipelines;
-use perennial_http::{Options, Perimeter, PlainTcp, Slices};
+use perennial_http::{Options, Perimeter, PlainTcp, ServeLimits, Slices, raise_open_file_limit};
 use perennial_ingest::loads;
 use perennial_kernel::{Caller, access, lease};
 use tokio::net::{TcpListener, UnixListener};
@@ -208,7 +208,8 @@ fn serve(
             let _ = stopped.wait_for(|stop| *stop).await;
         }
     };
-    let over_tcp = perennial_http::serve(listener, PlainTcp, router.clone(), shutdown(), CONNECTIONS_TIMEOUT);
+    let limits = ServeLimits { connections_max: raise_open_file_limit(), patience: CONNECTIONS_TIMEOUT };
+    let over_tcp = perennial_http::serve(listener, PlainTcp, router.clone(), shutdown(), limits);
     let over_socket =
         perennial_http::serve_host(socket, host_socket::is_admitted, router, shutdown(), CONNECTIONS_TIMEOUT);
     tokio::spawn(async move {

@@ -32,7 +32,7 @@ pub fn v2_binary(bytes: &[u8]) {
 /// # Panics
 /// A parser has a fault.
 pub fn scoring(bytes: &[u8]) {
-    let _ = payload::read(bytes);
+    let _ = payload::quoted(bytes).is_ok_and(|body| payload::read(&body).is_ok());
     let _ = payload::read_csv(bytes);
 }
 

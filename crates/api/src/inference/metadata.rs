@@ -24,8 +24,8 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
     routes
         .get("/v2", Access::Authenticated, server)
         .get("/v2/", Access::Authenticated, server)
-        .probe("/v2/health/live", live)
-        .probe("/v2/health/ready", ready)
+        .probe("/v2/health/live", Access::Public, live)
+        .probe("/v2/health/ready", Access::Public, ready)
         .get("/v2/models/{endpoint}", ask, model)
         .get("/v2/models/{endpoint}/versions/{version}", ask, model_version)
         .get("/v2/models/{endpoint}/ready", ask, model_ready)

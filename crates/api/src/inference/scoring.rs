@@ -73,16 +73,15 @@ pub(super) async fn invocations(
         Err(refused) => return Ok(*refused),
     };
     let encoding = ContentEncoding::of(&parts.headers)?;
-    let body = body::read(&parts.headers, body, bytes_max).await?;
+    let body = body::read(&parts, body, bytes_max).await?;
     let app = state.app.clone();
     let answered = run_or_offload(&state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;
-        let table = match media {
-            Media::Json => payload::read(&body)?,
-            Media::Csv => payload::read_csv(&body)?,
-        };
         let deployment = super::acquire(&app, &name)?;
-        let inputs = table.fit(|name| deployment.input(name))?;
+        let inputs = match media {
+            Media::Json => payload::read(&payload::quoted(&body)?)?.fit(|name| deployment.input(name))?,
+            Media::Csv => payload::read_csv(&body)?.fit(|name| deployment.input(name))?,
+        };
         let rows = inputs.rows();
         let asked = endpoints::Request { id, inputs, version: None, extra: Extra::Drop, began };
         let answered = app.endpoints.answer(&deployment, asked).await?;

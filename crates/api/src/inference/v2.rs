@@ -52,7 +52,7 @@ async fn respond(
     let bytes_max = super::find(state, &name, super::body_bytes_max)?;
     let (parts, body) = request.into_parts();
     let (json_bytes, encoding) = (json_bytes(&parts.headers)?, ContentEncoding::of(&parts.headers)?);
-    let body = body::read(&parts.headers, body, bytes_max).await?;
+    let body = body::read(&parts, body, bytes_max).await?;
     let app = state.app.clone();
     let written = run_or_offload(state, encoding.decompressed_bytes(&body), async move {
         let body = encoding.decompress(body, bytes_max)?;

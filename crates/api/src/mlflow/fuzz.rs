@@ -21,9 +21,9 @@ pub fn mlflow_requests(bytes: &[u8]) {
 }
 
 fn read<T: Message + serde::Serialize>(bytes: &[u8]) {
-    let Ok(message) = parse_body(bytes).and_then(T::from_object) else { return };
+    let Ok(message) = parse_body::<T>(bytes) else { return };
     let written = serde_json::to_string(&message).unwrap_or_default();
-    let again = parse_body(written.as_bytes()).and_then(T::from_object);
+    let again = parse_body::<T>(written.as_bytes());
     let again = again.map(|again| serde_json::to_string(&again).unwrap_or_default());
     assert_eq!(again.ok(), Some(written), "a message that was written is read as the same message");
 }

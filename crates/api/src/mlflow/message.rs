@@ -18,11 +18,13 @@ mod types;
 use std::fmt;
 
 use perennial_core::{Error, ErrorCode, Result};
-use serde_json::{Map, Value};
 
+pub(super) use crate::json::Json;
 pub(super) use given::Given;
 pub(super) use types::{Limit, Number, names};
 
+/// Items of a list in a request; each call has its own, smaller limits.
+const LIST_ITEMS_MAX: usize = 10_000;
 /// Characters of a refused value that an error message repeats.
 const REPEATED_CHARS_MAX: usize = 200;
 
@@ -105,11 +107,9 @@ impl Path<'_> {
         refused(format!("Missing value for required parameter '{self}'."))
     }
 
-    pub(super) fn invalid(&self, value: &Value, expected: &Kind) -> Error {
-        let mut repeated = value.to_string();
-        if let Some((end, _)) = repeated.char_indices().nth(REPEATED_CHARS_MAX) {
-            repeated.truncate(end);
-        }
+    pub(super) fn invalid(&self, value: Json<'_>, expected: &Kind) -> Error {
+        let repeated: String = value.as_str().chars().take(REPEATED_CHARS_MAX).collect();
+        let repeated = repeated.replace(char::is_control, " ");
         refused(format!("Invalid value {repeated} for parameter '{self}' supplied"))
             .with_hint(format!("expected {expected}"))
     }
@@ -128,7 +128,7 @@ pub(super) trait Field: Sized {
     const IS_REQUIRED: bool = true;
 
     /// Reads a value that is not null. The error names `path`.
-    fn read(value: Value, path: &Path<'_>) -> Result<Self>;
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self>;
 
     /// The value of an absent field.
     fn absent(path: &Path<'_>) -> Result<Self> {
@@ -147,8 +147,11 @@ pub(super) trait Message: Field {
     const FIELDS: &'static [FieldSpec];
 
     /// Reads a whole request.
-    fn from_object(object: Map<String, Value>) -> Result<Self> {
-        Self::read(Value::Object(object), &Path::Root)
+    fn from_json(request: Json<'_>) -> Result<Self> {
+        if !request.is_object() {
+            return Err(refused("the body is not a JSON object"));
+        }
+        Self::read(request, &Path::Root)
     }
 }
 
@@ -185,7 +188,7 @@ macro_rules! message {
             );
 
             fn read(
-                value: serde_json::Value,
+                value: $crate::mlflow::message::Json<'_>,
                 path: &$crate::mlflow::message::Path<'_>,
             ) -> perennial_core::Result<Self> {
                 let mut given = $crate::mlflow::message::Given::new::<Self>(value, path)?;

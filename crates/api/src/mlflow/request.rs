@@ -6,7 +6,7 @@ use perennial_core::Result;
 use perennial_http::{HttpError, body};
 use serde_json::{Map, Value};
 
-use super::message::{Message, refused};
+use super::message::{Json, Message, refused};
 use crate::state::ApiState;
 
 /// Bytes of a JSON body: a batch at its limits with every character escaped.
@@ -18,13 +18,13 @@ pub(super) struct Received<T>(
     pub(super) T,
 );
 
-impl<T: Message + Send> FromRequest<ApiState> for Received<T> {
+impl<T: Message + Send + 'static> FromRequest<ApiState> for Received<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, HttpError> {
         let (parts, body) = request.into_parts();
         if parts.method == Method::GET || parts.method == Method::HEAD {
-            return Ok(Self(T::from_object(parse_query(&parts.uri)?)?));
+            return Ok(Self(parse_query(&parts.uri)?));
         }
         let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
@@ -32,13 +32,13 @@ impl<T: Message + Send> FromRequest<ApiState> for Received<T> {
                 format!("Bad Request. Content-Type must be application/json, this one is `{}`", kind.escape_debug());
             return Err(refused(message).into());
         }
-        let bytes = body::read(&parts.headers, body, BODY_BYTES_MAX).await?;
-        Ok(Self(T::from_object(parse_body(&bytes)?)?))
+        let bytes = body::read(&parts, body, BODY_BYTES_MAX).await?;
+        Ok(Self(body::parse(bytes, parse_body).await?))
     }
 }
 
-/// The parameters of a query; one that is repeated is a list.
-fn parse_query(uri: &http::Uri) -> Result<Map<String, Value>> {
+/// Reads the parameters of a query; one that is repeated is a list.
+fn parse_query<T: Message>(uri: &http::Uri) -> Result<T> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|cause| refused(format!("cannot parse the query: {cause}")))?;
     let mut values = Map::new();
@@ -49,22 +49,16 @@ fn parse_query(uri: &http::Uri) -> Result<Map<String, Value>> {
             Some(one) => *one = Value::Array(vec![one.take(), value.into()]),
         }
     }
-    Ok(values)
+    parse_body(Value::Object(values).to_string().as_bytes())
 }
 
-/// The object of a body; an empty body is an empty object.
-pub(super) fn parse_body(bytes: &[u8]) -> Result<Map<String, Value>> {
-    if bytes.is_empty() {
-        return Ok(Map::new());
-    }
+/// Reads the object of a body; an empty body is an empty object.
+pub(super) fn parse_body<T: Message>(bytes: &[u8]) -> Result<T> {
     let unreadable = |cause: serde_json::Error| refused(format!("cannot parse the body: {cause}"));
-    let mut value = serde_json::from_slice(bytes).map_err(unreadable)?;
-    // Old clients encode the JSON twice.
-    if let Value::String(text) = value {
-        value = serde_json::from_str(&text).map_err(unreadable)?;
-    }
-    match value {
-        Value::Object(object) => Ok(object),
-        _ => Err(refused("the body is not a JSON object")),
+    let body = Json::parse(if bytes.is_empty() { b"{}" } else { bytes }).map_err(unreadable)?;
+    match body.text() {
+        // Old clients encode the JSON twice.
+        Some(text) => T::from_json(Json::parse(text.as_bytes()).map_err(unreadable)?),
+        None => T::from_json(body),
     }
 }

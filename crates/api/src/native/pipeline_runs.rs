@@ -30,7 +30,7 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
         .operation::<__path_plan_own, _, _>(Access::Authenticated, plan_own)
         .operation::<__path_list, _, _>(Access::Project(Permission::Read), list)
         .operation::<__path_get, _, _>(Access::Project(Permission::Read), get)
-        .operation::<__path_events, _, _>(Access::Project(Permission::Read), events)
+        .long_poll::<__path_events, _, _>(Access::Project(Permission::Read), events)
         .operation::<__path_log, _, _>(Access::Project(Permission::Read), log)
         .operation::<__path_newest_log, _, _>(Access::Project(Permission::Read), newest_log)
 }

@@ -27,7 +27,7 @@ async fn an_unmodified_client_logs_into_the_run_of_its_step_and_finds_it() {
         perennial_http::PlainTcp,
         server.router.clone(),
         async move { drop(stopped.await) },
-        std::time::Duration::MAX,
+        perennial_http::ServeLimits::default(),
     ));
 
     let folder = tempfile::tempdir().unwrap();

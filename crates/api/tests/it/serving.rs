@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use perennial_http::PlainTcp;
+use perennial_http::{PlainTcp, ServeLimits};
 use perennial_testkit::TestModel;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -81,7 +81,8 @@ async fn running(patience: Duration) -> Running {
         // A sender that is gone stops as well.
         let _ = stopped.await;
     };
-    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, patience));
+    let limits = ServeLimits { patience, ..ServeLimits::default() };
+    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, limits));
     Running { address, token: server.admin.clone(), stop, ended, _server: server }
 }
 
@@ -175,7 +176,7 @@ async fn a_client_that_waits_for_events_is_answered_when_the_server_stops() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, stopped) = (listener.local_addr().unwrap(), tokio_util::sync::CancellationToken::new());
     let (router, shutdown) = (server.router.clone(), stopped.clone().cancelled_owned());
-    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, Duration::MAX));
+    let ended = tokio::spawn(perennial_http::serve(listener, PlainTcp, router, shutdown, ServeLimits::default()));
     let mut stream = TcpStream::connect(address).await.unwrap();
     let path = format!("/api/v1/projects/flights/pipeline-runs/{}/events?wait_ms=30000", run.id);
     let text = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\r\n", server.admin);

@@ -45,20 +45,34 @@ impl ContentEncoding {
         (self == Self::Identity).then_some(body.len())
     }
 
-    /// Decompresses `body`. CPU-heavy for a compressed one.
+    /// Decompresses `body`, whose reservation the result keeps. CPU-heavy for a compressed one.
     ///
     /// # Errors
     /// When it is malformed, or holds more than `bytes_max`.
     pub fn decompress(self, body: Bytes, bytes_max: usize) -> Result<Bytes> {
         match self {
             Self::Identity => Ok(body),
-            Self::Gzip => read_bounded(GzDecoder::new(body.as_ref()), bytes_max),
-            Self::Deflate => read_bounded(ZlibDecoder::new(body.as_ref()), bytes_max),
+            Self::Gzip => read_bounded(GzDecoder::new(body.as_ref()), bytes_max).map(|bytes| keep(bytes, body)),
+            Self::Deflate => read_bounded(ZlibDecoder::new(body.as_ref()), bytes_max).map(|bytes| keep(bytes, body)),
         }
     }
 }
 
-fn read_bounded(decoder: impl Read, bytes_max: usize) -> Result<Bytes> {
+/// Decompressed bytes that keep the compressed ones, and with them the reservation.
+fn keep(decompressed: Vec<u8>, compressed: Bytes) -> Bytes {
+    struct Decompressed {
+        bytes: Vec<u8>,
+        _compressed: Bytes,
+    }
+    impl AsRef<[u8]> for Decompressed {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    Bytes::from_owner(Decompressed { bytes: decompressed, _compressed: compressed })
+}
+
+fn read_bounded(decoder: impl Read, bytes_max: usize) -> Result<Vec<u8>> {
     let mut decompressed = Vec::new();
     decoder.take(bytes_max as u64 + 1).read_to_end(&mut decompressed).map_err(|cause| {
         Error::new(ErrorCode::InvalidArgument, "the body cannot be decompressed").with_source(cause)
@@ -66,5 +80,5 @@ fn read_bounded(decoder: impl Read, bytes_max: usize) -> Result<Bytes> {
     if decompressed.len() > bytes_max {
         return Err(too_large(bytes_max));
     }
-    Ok(decompressed.into())
+    Ok(decompressed)
 }

@@ -1,8 +1,10 @@
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 
+use super::activity::Activity;
 use super::*;
 
 const IDLE_MAX: Duration = Duration::from_millis(20);
@@ -17,7 +19,9 @@ fn accepted(stopping: &CancellationToken, idle_max: Duration) -> (DuplexStream, 
         .route("/large", axum::routing::get(|| async { "x".repeat(LARGE) }));
     let (client, server) = tokio::io::duplex(4096);
     let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-    let answering = tokio::spawn(serve_connection(server, peer, router, stopping.clone(), idle_max));
+    let seat = Connections::new(1).enter(peer.ip()).unwrap();
+    let timeouts = Timeouts { idle: idle_max, write: idle_max };
+    let answering = tokio::spawn(serve_connection(server, peer, router, stopping.clone(), seat, timeouts));
     (client, answering)
 }
 
@@ -108,13 +112,39 @@ async fn an_http2_client_that_takes_no_part_of_a_response_loses_its_connection()
     assert!(reading.await.unwrap() < LARGE, "the body is not sent");
 }
 
+#[tokio::test]
+async fn a_client_that_reads_a_few_bytes_at_a_time_loses_its_connection() {
+    let (mut client, answering) = accepted(&CancellationToken::new(), IDLE_MAX);
+    client.write_all(b"GET /large HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let reading = tokio::spawn(async move {
+        let (mut read, mut pace) = (0, tokio::time::interval(Duration::from_millis(1)));
+        while client.read_u8().await.is_ok() {
+            read += 1;
+            pace.tick().await;
+        }
+        read
+    });
+    ended(answering).await;
+    assert!(reading.await.unwrap() < LARGE, "the rest is not sent");
+}
+
 #[test]
 fn a_connection_that_writes_a_response_is_in_use_and_one_that_writes_pings_is_idle() {
-    let activity = Arc::new(Activity::default());
+    let activity = Activity::new();
     drop(activity.clone().begin());
     assert_eq!((activity.was_idle(), activity.was_idle()), (false, true));
-    activity.written.fetch_add(WRITTEN_MIN, Ordering::Relaxed);
+    activity.written().fetch_add(limits::WRITTEN_MIN, Ordering::Relaxed);
     assert_eq!((activity.was_idle(), activity.was_idle()), (false, true));
-    activity.written.fetch_add(WRITTEN_MIN - 1, Ordering::Relaxed);
+    activity.written().fetch_add(limits::WRITTEN_MIN - 1, Ordering::Relaxed);
     assert!(activity.was_idle());
+}
+
+#[test]
+fn a_response_that_is_not_read_keeps_its_request_in_flight() {
+    let activity = Activity::new();
+    let (answering, in_flight) = activity.clone().begin();
+    drop(answering);
+    assert!(activity.has_requests() && activity.idle_since().is_none());
+    drop(in_flight);
+    assert!(activity.idle_since().is_some());
 }

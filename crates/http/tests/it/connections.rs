@@ -1,27 +1,15 @@
 //! Over real connections.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
 use axum::body::Body;
 use http::{Request, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use perennial_http::{Access, PlainTcp, Transport, serve};
+use perennial_http::{Access, PlainTcp, Transport, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
 
-use crate::support::Server;
-
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    ended: JoinHandle<()>,
-    server: Server,
-}
+use crate::support::{Running, Server};
 
 async fn start(transport: impl Transport) -> Running {
     let server = Server::start(|routes| {
@@ -32,11 +20,7 @@ async fn start(transport: impl Transport) -> Running {
         )
     })
     .await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, (stop, stopped)) = (listener.local_addr().unwrap(), oneshot::channel());
-    let shutdown = async move { drop(stopped.await) };
-    let ended = tokio::spawn(serve(listener, transport, server.router.clone(), shutdown, Duration::MAX));
-    Running { address, stop, ended, server }
+    Running::over(server, transport, limits::CONNECTIONS_MAX).await
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use perennial_core::id::RunId;
+use perennial_core::permission::Role;
 use perennial_http::{Access, Options, limits};
 use perennial_kernel::access;
 use perennial_testkit::TestApp;
@@ -23,7 +24,7 @@ async fn panics() -> StatusCode {
 async fn a_handler_that_panics_is_answered_as_an_internal_error_with_its_id() {
     let server = Server::start(|routes| {
         let routes = routes.get("/broken", Access::Public, panics).post("/broken", Access::Public, panics);
-        routes.probe("/health", || async {})
+        routes.probe("/health", Access::Public, || async {})
     })
     .await;
     for method in [Method::GET, Method::POST] {
@@ -53,6 +54,16 @@ async fn a_change_runs_to_its_end_when_its_client_disconnects() {
     done.notified().await;
 }
 
+/// `Authorization` headers of `count` principals.
+async fn tokens(server: &Server, count: usize) -> Vec<String> {
+    let mut tokens = Vec::new();
+    for place in 0..count {
+        let token = server.test.token(&format!("user-{place}"), Role::Viewer, None).await.unwrap();
+        tokens.push(format!("Bearer {token}"));
+    }
+    tokens
+}
+
 #[tokio::test]
 async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
     const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -63,18 +74,21 @@ async fn requests_beyond_the_limit_are_refused_and_probes_are_not() {
         std::future::pending::<()>().await;
     };
     let server = Server::start(|routes| {
-        routes
-            .get("/wait", Access::Authenticated, wait)
-            .get("/fast", Access::Authenticated, || async {})
-            .probe("/health", || async {})
+        routes.get("/wait", Access::Authenticated, wait).get("/fast", Access::Authenticated, || async {}).probe(
+            "/health",
+            Access::Public,
+            || async {},
+        )
     })
     .await;
+    let tokens = tokens(&server, limits::REQUESTS_MAX / limits::REQUESTS_SHARE_MAX).await;
     let server = Arc::new(server);
-    let ask = || {
-        let server = server.clone();
-        tokio::spawn(async move { server.get("/wait").await.status })
+    let ask = |place: usize| {
+        let (server, request) = (server.clone(), Request::get("/wait"));
+        let request = request.header("authorization", &tokens[place % tokens.len()]).body(Body::empty()).unwrap();
+        tokio::spawn(async move { server.send(request).await.status })
     };
-    let waiting: Vec<_> = (0..limits::REQUESTS_MAX).map(|_| ask()).collect();
+    let waiting: Vec<_> = (0..limits::REQUESTS_MAX).map(ask).collect();
     let all = u32::try_from(limits::REQUESTS_MAX).unwrap();
     let entered = timeout(WAIT_MAX, inside.acquire_many(all)).await;
     assert!(entered.is_ok(), "only {} requests were admitted", inside.available_permits());
@@ -108,12 +122,14 @@ async fn a_change_counts_as_in_flight_after_its_client_has_gone() {
         routes.post("/wait", Access::Authenticated, wait).get("/fast", Access::Authenticated, || async {})
     })
     .await;
+    let tokens = tokens(&server, limits::REQUESTS_MAX / limits::REQUESTS_SHARE_MAX).await;
     let server = Arc::new(server);
     let all = u32::try_from(limits::REQUESTS_MAX).unwrap();
-    let clients: Vec<_> = (0..all)
-        .map(|_| {
-            let server = server.clone();
-            tokio::spawn(async move { server.call(Method::POST, "/wait").await.status })
+    let clients: Vec<_> = (0..limits::REQUESTS_MAX)
+        .map(|place| {
+            let (server, request) = (server.clone(), Request::post("/wait"));
+            let request = request.header("authorization", &tokens[place % tokens.len()]).body(Body::empty()).unwrap();
+            tokio::spawn(async move { server.send(request).await.status })
         })
         .collect();
     timeout(WAIT_MAX, inside.acquire_many(all)).await.expect("all are admitted").unwrap().forget();

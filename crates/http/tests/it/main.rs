@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 mod admission;
+mod bodies;
 mod connections;
+mod exhaustion;
 mod handlers;
 mod log;
 mod support;

@@ -1,6 +1,7 @@
 //! Two surfaces: a protocol of plain text, and pages.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -8,9 +9,15 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use perennial_core::Error;
 use perennial_core::permission::Role;
-use perennial_http::{Credentials, Options, PeerAddr, Perimeter, RequestMeta, Routes, SESSION_COOKIE, Surface, status};
+use perennial_http::{
+    Credentials, Options, PeerAddr, Perimeter, RequestMeta, Routes, SESSION_COOKIE, ServeLimits, Surface, Transport,
+    serve, status,
+};
 use perennial_kernel::access;
 use perennial_testkit::TestApp;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
 /// Errors as `code: message`.
@@ -101,5 +108,24 @@ impl Server {
         let secret = access::log_in(&self.test.app.kernel, &self.admin).await.unwrap();
         let session = access::session(&self.test.app.kernel, &secret).await.unwrap().unwrap();
         (format!("other=1; {SESSION_COOKIE}={secret}"), session.csrf_token)
+    }
+}
+
+/// A server that listens.
+pub(crate) struct Running {
+    pub address: SocketAddr,
+    pub stop: oneshot::Sender<()>,
+    pub ended: JoinHandle<()>,
+    pub server: Server,
+}
+
+impl Running {
+    pub(crate) async fn over(server: Server, transport: impl Transport, connections_max: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, (stop, stopped)) = (listener.local_addr().unwrap(), oneshot::channel());
+        let shutdown = async move { drop(stopped.await) };
+        let limits = ServeLimits { connections_max, patience: Duration::MAX };
+        let ended = tokio::spawn(serve(listener, transport, server.router.clone(), shutdown, limits));
+        Self { address, stop, ended, server }
     }
 }

@@ -6,24 +6,43 @@ use std::collections::HashMap;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::model::InputKind;
 use perennial_core::{Error, ErrorCode, Result};
-use serde_json::Value;
+use serde_json::Number;
 
+use crate::inference::data::Scalar;
 use crate::inference::tensor::{encode, shown};
+use crate::json::Json;
 use crate::limits;
 
 /// One value of a scoring request.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell {
+pub(super) enum Cell<'a> {
     /// Of JSON.
-    Json(Value),
+    Json(Scalar<'a>),
+    /// A list or object of JSON, as it was sent.
+    Nested(&'a str),
     /// Of CSV; an empty field is missing.
     Field(String),
 }
 
+impl<'a> From<Json<'a>> for Cell<'a> {
+    fn from(value: Json<'a>) -> Self {
+        let scalar = match (value.text(), value.boolean()) {
+            (Some(text), _) => Some(Scalar::Text(text)),
+            (None, Some(claim)) => Some(Scalar::Bool(claim)),
+            (None, None) if value.is_null() => Some(Scalar::Null),
+            (None, None) => value.number().and_then(|number| {
+                let whole = number.as_i64().map(Scalar::Int).or_else(|| number.as_u64().map(Scalar::Uint));
+                whole.or_else(|| number.as_f64().map(Scalar::Float))
+            }),
+        };
+        scalar.map_or(Self::Nested(value.as_str()), Self::Json)
+    }
+}
+
 /// Columns by name, as they came.
 #[derive(Debug, Default, PartialEq)]
-pub(in crate::inference) struct Table {
-    columns: Vec<(String, Vec<Cell>)>,
+pub(in crate::inference) struct Table<'a> {
+    columns: Vec<(String, Vec<Cell<'a>>)>,
 }
 
 pub(super) fn refused(message: String) -> Error {
@@ -33,13 +52,13 @@ pub(super) fn refused(message: String) -> Error {
 /// A table that grows by columns, rows and cells. It refuses the first one beyond a limit, so that its size is bounded at
 /// any moment, also where a short body has cells in few columns of many.
 #[derive(Debug, Default)]
-pub(super) struct TableBuilder {
-    columns: Vec<(String, Vec<Cell>)>,
+pub(super) struct TableBuilder<'a> {
+    columns: Vec<(String, Vec<Cell<'a>>)>,
     positions: HashMap<String, usize>,
     cells: usize,
 }
 
-impl TableBuilder {
+impl<'a> TableBuilder<'a> {
     /// Adds an empty column; its position. Refuses one beyond [`limits::INFER_TENSORS_MAX`] and one of a known name.
     pub(super) fn add_column(&mut self, name: &str) -> Result<usize> {
         let position = self.columns.len();
@@ -69,7 +88,7 @@ impl TableBuilder {
     }
 
     /// Adds a cell to the column at `position`.
-    pub(super) fn push(&mut self, position: usize, cell: Cell) -> Result<()> {
+    pub(super) fn push(&mut self, position: usize, cell: Cell<'a>) -> Result<()> {
         self.reserve(position, 1)?;
         self.columns[position].1.push(cell);
         Ok(())
@@ -79,7 +98,7 @@ impl TableBuilder {
     pub(super) fn pad(&mut self, position: usize, rows: usize) -> Result<()> {
         let absent = rows.saturating_sub(self.columns[position].1.len());
         self.reserve(position, absent)?;
-        self.columns[position].1.extend(std::iter::repeat_n(Cell::Json(Value::Null), absent));
+        self.columns[position].1.extend(std::iter::repeat_n(Cell::Json(Scalar::Null), absent));
         Ok(())
     }
 
@@ -96,7 +115,7 @@ impl TableBuilder {
     }
 
     /// The table, when all columns have one length.
-    pub(super) fn finish(self) -> Result<Table> {
+    pub(super) fn finish(self) -> Result<Table<'a>> {
         let rows = self.columns.first().map_or(0, |(_, cells)| cells.len());
         if let Some((name, cells)) = self.columns.iter().find(|(_, cells)| cells.len() != rows) {
             let message = format!("column `{}` has {} rows, the first has {rows}", shown(name), cells.len());
@@ -112,7 +131,7 @@ fn over(things: &str, limit: usize) -> Error {
         .with_hint("send the rows in several requests")
 }
 
-impl Table {
+impl Table<'_> {
     /// The columns as the inputs that they are; others, keys among them, as they were sent.
     pub(super) fn fit(self, input: impl Fn(&str) -> Option<InputKind>) -> Result<Frame> {
         let mut frame = Frame::new();
@@ -129,29 +148,28 @@ impl Table {
 }
 
 /// A number; a text that is one counts, a truth value is 0 or 1, null is missing.
-fn number(cell: &Cell) -> Option<f64> {
+fn number(cell: &Cell<'_>) -> Option<f64> {
     match cell {
-        Cell::Json(Value::Null) => Some(f64::NAN),
-        Cell::Json(Value::Bool(value)) => Some(f64::from(u8::from(*value))),
-        Cell::Json(Value::Number(value)) => value.as_f64(),
-        Cell::Json(Value::String(text)) => text.trim().parse().ok(),
+        Cell::Json(Scalar::Null) => Some(f64::NAN),
+        Cell::Json(Scalar::Bool(value)) => Some(f64::from(u8::from(*value))),
+        Cell::Json(Scalar::Int(value)) => Some(*value as f64),
+        Cell::Json(Scalar::Uint(value)) => Some(*value as f64),
+        Cell::Json(Scalar::Float(value)) => Some(*value),
+        Cell::Json(Scalar::Text(text)) => text.trim().parse().ok(),
         Cell::Field(text) if text.trim().is_empty() => Some(f64::NAN),
         Cell::Field(text) => match text.trim() {
             "true" | "True" | "TRUE" => Some(1.0),
             "false" | "False" | "FALSE" => Some(0.0),
             text => text.parse().ok(),
         },
-        Cell::Json(_) => None,
+        Cell::Nested(_) => None,
     }
 }
 
-fn numbers(name: &str, cells: &[Cell]) -> Result<Column> {
+fn numbers(name: &str, cells: &[Cell<'_>]) -> Result<Column> {
     let read = cells.iter().enumerate().map(|(row, cell)| {
         number(cell).ok_or_else(|| {
-            let value = match cell {
-                Cell::Json(Value::String(text)) | Cell::Field(text) => text.clone(),
-                Cell::Json(value) => value.to_string(),
-            };
+            let value = text(cell).unwrap_or(Cow::Borrowed("null"));
             Error::new(
                 ErrorCode::Signature,
                 format!("column `{}` takes numbers, row {row} has `{}`", shown(name), shown(&value)),
@@ -161,15 +179,19 @@ fn numbers(name: &str, cells: &[Cell]) -> Result<Column> {
     Ok(Column::Number(read.collect::<Result<_>>()?))
 }
 
-fn texts(cells: &[Cell], read: impl Fn(&Cell) -> Option<Cow<'_, str>>) -> Column {
+fn texts<'c>(cells: &'c [Cell<'_>], read: impl Fn(&'c Cell<'_>) -> Option<Cow<'c, str>>) -> Column {
     Column::Text(encode(cells.iter().map(read).collect()))
 }
 
-fn text(cell: &Cell) -> Option<Cow<'_, str>> {
+fn text<'c>(cell: &'c Cell<'_>) -> Option<Cow<'c, str>> {
     match cell {
-        Cell::Json(Value::Null) => None,
-        Cell::Json(Value::String(text)) => Some(Cow::Borrowed(text)),
-        Cell::Json(other) => Some(Cow::Owned(other.to_string())),
+        Cell::Json(Scalar::Null) => None,
+        Cell::Json(Scalar::Bool(value)) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
+        Cell::Json(Scalar::Int(value)) => Some(Cow::Owned(value.to_string())),
+        Cell::Json(Scalar::Uint(value)) => Some(Cow::Owned(value.to_string())),
+        Cell::Json(Scalar::Float(value)) => Number::from_f64(*value).map(|number| Cow::Owned(number.to_string())),
+        Cell::Json(Scalar::Text(text)) => Some(Cow::Borrowed(text)),
+        Cell::Nested(json) => Some(Cow::Borrowed(json)),
         Cell::Field(text) if text.is_empty() => None,
         Cell::Field(text) => Some(Cow::Borrowed(text)),
     }
@@ -177,10 +199,10 @@ fn text(cell: &Cell) -> Option<Cow<'_, str>> {
 
 /// A text or a whole number as written; a boolean as `1` or `0`, and a number with a fraction as its shortest decimal,
 /// like the values of a tensor.
-fn key_text(cell: &Cell) -> Option<Cow<'_, str>> {
+fn key_text<'c>(cell: &'c Cell<'_>) -> Option<Cow<'c, str>> {
     match cell {
-        Cell::Json(Value::Bool(value)) => Some(Cow::Borrowed(if *value { "1" } else { "0" })),
-        Cell::Json(Value::Number(value)) if value.is_f64() => value.as_f64().map(|value| Cow::Owned(value.to_string())),
+        Cell::Json(Scalar::Bool(value)) => Some(Cow::Borrowed(if *value { "1" } else { "0" })),
+        Cell::Json(Scalar::Float(value)) => Some(Cow::Owned(value.to_string())),
         cell => text(cell),
     }
 }

@@ -1,38 +1,50 @@
 //! The fields that a JSON object gives to a message.
 
-use perennial_core::Result;
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{Field, FieldSpec, Message, Path, refused};
+use perennial_core::Result;
+
+use super::{Field, FieldSpec, Json, Message, Path, refused};
 
 /// The values of a message's fields, taken one by one in the order of declaration.
 pub(in crate::mlflow) struct Given<'a> {
     path: &'a Path<'a>,
-    fields: std::vec::IntoIter<GivenField>,
+    fields: std::vec::IntoIter<GivenField<'a>>,
 }
 
 /// What an object has for one field.
-struct GivenField {
+struct GivenField<'a> {
     spec: &'static FieldSpec,
-    value: Option<Value>,
-    former_value: Option<Value>,
+    value: Option<Entry<'a>>,
+    former_value: Option<Entry<'a>>,
+}
+
+/// The entry of an object that is assigned to a field.
+struct Entry<'a> {
+    name: Cow<'a, str>,
+    value: Json<'a>,
 }
 
 impl<'a> Given<'a> {
     /// Assigns the entries of an object to the fields of `M`; other entries are dropped.
-    pub(in crate::mlflow) fn new<M: Message>(value: Value, path: &'a Path<'a>) -> Result<Self> {
-        let Value::Object(object) = value else { return Err(path.invalid(&value, M::KIND)) };
+    pub(in crate::mlflow) fn new<M: Message>(object: Json<'a>, path: &'a Path<'a>) -> Result<Self> {
+        if !object.is_object() {
+            return Err(path.invalid(object, M::KIND));
+        }
         let mut fields: Vec<GivenField> =
             M::FIELDS.iter().map(|spec| GivenField { spec, value: None, former_value: None }).collect();
-        for (key, value) in object {
+        object.entries(|name, value| {
             if value.is_null() {
-                continue;
+                return Ok(());
             }
-            let Some(place) = fields.iter_mut().find_map(|field| field.place(&key)) else { continue };
-            if place.replace(value).is_some() {
-                return Err(refused(format!("field `{}` is given in two spellings", key.escape_debug())));
+            let Some(place) = fields.iter_mut().find_map(|field| field.place(&name)) else { return Ok(()) };
+            if place.as_ref().is_some_and(|entry| entry.name != name) {
+                return Err(refused(format!("field `{}` is given in two spellings", name.escape_debug())));
             }
-        }
+            // Of entries with the same name, the last counts.
+            *place = Some(Entry { name, value });
+            Ok(())
+        })?;
         Ok(Self { path, fields: fields.into_iter() })
     }
 
@@ -42,7 +54,8 @@ impl<'a> Given<'a> {
             debug_assert!(false, "a message has as many fields as specifications");
             return T::absent(self.path);
         };
-        let is_empty = |value: &Value| value.as_str() == Some("");
+        let is_empty = |value: &Json<'_>| value.as_str() == "\"\"";
+        let (value, former_value) = (value.map(|entry| entry.value), former_value.map(|entry| entry.value));
         let (name, value) = match (value, former_value, spec.former_name) {
             (Some(value), Some(former), Some(name)) if is_empty(&value) => (name, Some(former)),
             (None, Some(former), Some(name)) => (name, Some(former)),
@@ -60,9 +73,9 @@ impl<'a> Given<'a> {
     }
 }
 
-impl GivenField {
+impl<'a> GivenField<'a> {
     /// Where the value of `key` belongs, if it names this field.
-    fn place(&mut self, key: &str) -> Option<&mut Option<Value>> {
+    fn place(&mut self, key: &str) -> Option<&mut Option<Entry<'a>>> {
         if is_spelling(key, self.spec.name) {
             return Some(&mut self.value);
         }

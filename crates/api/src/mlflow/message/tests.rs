@@ -1,6 +1,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::mlflow::definitions::entities::{Dataset, DatasetInput, Metric, Param, Tag};
@@ -9,8 +9,8 @@ use crate::mlflow::definitions::{experiments, metrics, runs};
 const RUN: &str = "0123456789abcdef0123456789abcdef";
 
 fn read<T: Message>(value: Value) -> Result<T, String> {
-    let Value::Object(object) = value else { panic!("{value} is not an object") };
-    T::from_object(object).map_err(|error| match error.hint() {
+    let text = value.to_string();
+    T::from_json(Json::parse(text.as_bytes()).unwrap()).map_err(|error| match error.hint() {
         Some(hint) => format!("{}; {hint}", error.message()),
         None => error.message().to_owned(),
     })
@@ -104,6 +104,30 @@ fn one_value_is_a_list_of_one() {
         search(json!(["name", 7])).unwrap_err(),
         "Invalid value 7 for parameter 'order_by[1]' supplied; expected a text"
     );
+}
+
+#[test]
+fn a_list_has_a_limit() {
+    let request = |items: usize| json!({ "run_id": RUN, "tags": vec![json!({ "key": "a" }); items] });
+    assert!(read::<metrics::log_batch::Request>(request(LIST_ITEMS_MAX)).is_ok());
+    assert_eq!(
+        refusal::<metrics::log_batch::Request>(request(LIST_ITEMS_MAX + 1)),
+        "parameter 'tags' has more than 10000 items; send less at once"
+    );
+}
+
+#[test]
+fn values_that_no_field_reads_are_skipped_at_any_depth() {
+    let deep = format!("{{\"run_id\":\"{RUN}\",\"other\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let request = runs::get::Request::from_json(Json::parse(deep.as_bytes()).unwrap());
+    assert_eq!(request.unwrap().run_id.to_string(), RUN);
+}
+
+#[test]
+fn of_entries_with_one_name_the_last_counts() {
+    let twice = format!("{{\"run_id\":\"x\",\"run_id\":\"{RUN}\"}}");
+    let request = runs::get::Request::from_json(Json::parse(twice.as_bytes()).unwrap());
+    assert_eq!(request.unwrap().run_id.to_string(), RUN);
 }
 
 #[test]

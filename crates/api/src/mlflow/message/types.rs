@@ -1,37 +1,34 @@
 //! The types of fields.
 
-use perennial_core::id::{ExperimentId, RunId};
-use perennial_core::{Error, Result};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use std::borrow::Cow;
 
-use super::{Field, Kind, Path};
+use perennial_core::id::{ExperimentId, RunId};
+use perennial_core::{Error, ErrorCode, Result};
+use serde::{Serialize, Serializer};
+
+use super::{Field, Json, Kind, LIST_ITEMS_MAX, Path};
 
 impl Field for String {
     const KIND: &'static Kind = &Kind::Text;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        match value {
-            Value::String(text) => Ok(text),
-            other => Err(path.invalid(&other, Self::KIND)),
-        }
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        value.text().map(Cow::into_owned).ok_or_else(|| path.invalid(value, Self::KIND))
     }
 }
 
 impl Field for i64 {
     const KIND: &'static Kind = &Kind::Integer { min: i64::MIN, max: i64::MAX };
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        integer(&value).ok_or_else(|| path.invalid(&value, Self::KIND))
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        integer(value).ok_or_else(|| path.invalid(value, Self::KIND))
     }
 }
 
 /// An integer, which JSON may also write as text or with a fraction of zero.
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
+fn integer(value: Json<'_>) -> Option<i64> {
+    match value.text() {
+        Some(text) => text.parse().ok(),
+        None => value.number().and_then(|number| number.as_i64().or_else(|| whole(number.as_f64()?))),
     }
 }
 
@@ -48,10 +45,10 @@ pub(in crate::mlflow) struct Limit<const MAX: u32>(pub(in crate::mlflow) u32);
 impl<const MAX: u32> Field for Limit<MAX> {
     const KIND: &'static Kind = &Kind::Integer { min: 1, max: MAX as i64 };
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        let limit = integer(&value).and_then(|number| u32::try_from(number).ok());
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        let limit = integer(value).and_then(|number| u32::try_from(number).ok());
         let limit = limit.filter(|limit| (1..=MAX).contains(limit));
-        limit.map(Self).ok_or_else(|| path.invalid(&value, Self::KIND))
+        limit.map(Self).ok_or_else(|| path.invalid(value, Self::KIND))
     }
 }
 
@@ -62,17 +59,14 @@ pub(in crate::mlflow) struct Number(pub(in crate::mlflow) f64);
 impl Field for Number {
     const KIND: &'static Kind = &Kind::Number;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        let number = match &value {
-            Value::Number(number) => number.as_f64(),
-            Value::String(text) => match text.as_str() {
-                "Infinity" => Some(f64::INFINITY),
-                "-Infinity" => Some(f64::NEG_INFINITY),
-                text => text.parse().ok(),
-            },
-            _ => None,
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        let number = match value.text().as_deref() {
+            Some("Infinity") => Some(f64::INFINITY),
+            Some("-Infinity") => Some(f64::NEG_INFINITY),
+            Some(text) => text.parse().ok(),
+            None => value.number().and_then(|number| number.as_f64()),
         };
-        number.map(Self).ok_or_else(|| path.invalid(&value, Self::KIND))
+        number.map(Self).ok_or_else(|| path.invalid(value, Self::KIND))
     }
 }
 
@@ -90,13 +84,14 @@ impl Serialize for Number {
 impl Field for bool {
     const KIND: &'static Kind = &Kind::Boolean;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        match &value {
-            Value::Bool(value) => Ok(*value),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(path.invalid(&value, Self::KIND)),
-        }
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        let read = match value.text() {
+            Some(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            Some(_) => None,
+            None => value.boolean(),
+        };
+        read.ok_or_else(|| path.invalid(value, Self::KIND))
     }
 }
 
@@ -104,7 +99,7 @@ impl<T: Field> Field for Option<T> {
     const KIND: &'static Kind = T::KIND;
     const IS_REQUIRED: bool = false;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
         T::read(value, path).map(Some)
     }
 
@@ -121,15 +116,21 @@ impl<T: Field> Field for Vec<T> {
     const KIND: &'static Kind = &Kind::List(T::KIND);
     const IS_REQUIRED: bool = false;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
-        match value {
-            Value::Array(items) => {
-                let items = items.into_iter().enumerate();
-                items.map(|(position, item)| T::read(item, &Path::Item(path, position))).collect()
-            }
-            Value::String(_) if !matches!(T::KIND, Kind::Message(_)) => Ok(vec![T::read(value, path)?]),
-            other => Err(path.invalid(&other, Self::KIND)),
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
+        if !value.is_list() {
+            let is_item = value.text().is_some() && !matches!(T::KIND, Kind::Message(_));
+            return if is_item { Ok(vec![T::read(value, path)?]) } else { Err(path.invalid(value, Self::KIND)) };
         }
+        let mut items = Self::new();
+        value.items(|item| {
+            if items.len() == LIST_ITEMS_MAX {
+                let message = format!("parameter '{path}' has more than {LIST_ITEMS_MAX} items");
+                return Err(Error::new(ErrorCode::TooLarge, message).with_hint("send less at once"));
+            }
+            items.push(T::read(item, &Path::Item(path, items.len()))?);
+            Ok(())
+        })?;
+        Ok(items)
     }
 
     fn absent(_: &Path<'_>) -> Result<Self> {
@@ -144,7 +145,7 @@ impl<T: Field> Field for Vec<T> {
 impl Field for RunId {
     const KIND: &'static Kind = &Kind::Text;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
         let text = String::read(value, path)?;
         // No run has any other id.
         text.parse().map_err(|_| Error::not_found("run", text.escape_debug()))
@@ -154,7 +155,7 @@ impl Field for RunId {
 impl Field for ExperimentId {
     const KIND: &'static Kind = &Kind::Text;
 
-    fn read(value: Value, path: &Path<'_>) -> Result<Self> {
+    fn read(value: Json<'_>, path: &Path<'_>) -> Result<Self> {
         String::read(value, path)?.parse()
     }
 }
@@ -167,13 +168,17 @@ macro_rules! names {
                 &$crate::mlflow::message::Kind::Name(&[$($name),*]);
 
             fn read(
-                value: serde_json::Value,
+                value: $crate::mlflow::message::Json<'_>,
                 path: &$crate::mlflow::message::Path<'_>,
             ) -> perennial_core::Result<Self> {
-                let text = value.as_str();
-                match (text, value.as_u64().or_else(|| text?.parse().ok())) {
+                let text = value.text();
+                let number = match &text {
+                    Some(text) => text.parse().ok(),
+                    None => value.number().and_then(|number| number.as_u64()),
+                };
+                match (text.as_deref(), number) {
                     $((Some($name), _) | (_, Some($number)) => Ok(Self::$value),)*
-                    _ => Err(path.invalid(&value, Self::KIND)),
+                    _ => Err(path.invalid(value, Self::KIND)),
                 }
             }
         }

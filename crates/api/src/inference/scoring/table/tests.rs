@@ -2,7 +2,7 @@ use super::*;
 use crate::inference::scoring::payload::{read, read_csv};
 
 /// The message of a refused request.
-fn message(table: Result<Table>) -> String {
+fn message(table: Result<Table<'_>>) -> String {
     let error = table.unwrap_err();
     assert_eq!(error.code(), ErrorCode::TooLarge, "{error}");
     error.message().to_owned()
