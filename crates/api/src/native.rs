@@ -6,9 +6,11 @@ mod backup;
 mod clock;
 mod datasets;
 mod endpoints;
+mod held;
 mod ledger;
 mod lineage;
 mod loads;
+mod metadata;
 mod models;
 mod monitors;
 mod pipeline_runs;
@@ -38,12 +40,14 @@ pub(crate) fn routes(routes: JsonRoutes) -> JsonRoutes {
         endpoints::routes,
         monitors::routes,
         alerts::routes,
+        held::routes,
         ledger::routes,
         lineage::routes,
         clock::routes,
         access::routes,
         source_grants::routes,
         backup::routes,
+        metadata::routes,
     ];
     let routes = all.into_iter().fold(routes, |routes, add| add(routes));
     routes.get("/api/v1/openapi.json", Access::Public, describe)

@@ -98,6 +98,14 @@ impl Blobs {
         Ok(Self { backend: Backend::Folder(folder.clone()), spool: folder, _spool: None })
     }
 
+    /// The folder of the blobs; `None` when they are in a bucket.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.backend {
+            Backend::Folder(folder) => Some(folder.root()),
+            Backend::Bucket(_) => None,
+        }
+    }
+
     /// Uses the objects below `prefix` of any object store.
     pub fn open_store(store: Arc<dyn object_store::ObjectStore>, prefix: &str) -> Result<Self> {
         let prefix = object_store::path::Path::parse(prefix)

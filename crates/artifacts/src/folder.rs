@@ -41,6 +41,11 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The path of the blob.
     pub(crate) fn path(&self, digest: BlobDigest) -> PathBuf {
         let name = digest.to_string();

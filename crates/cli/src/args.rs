@@ -89,6 +89,13 @@ pub(crate) enum Command {
     Monitors,
     /// Lists alerts, latest first.
     Alerts,
+    /// Lists what is held: files, steps and models that ended the server twice, and jobs that failed.
+    #[command(after_help = "Examples:\n  perennial held\n  perennial held release 01a2228b325571dba214266fe0ef61fd")]
+    Held {
+        /// What to do with it.
+        #[command(subcommand)]
+        verb: Option<Held>,
+    },
     /// Lists pipeline runs, latest first.
     Runs,
     /// Cancels a pipeline run; finished steps keep their results. Ctrl-C cancels the run of a command.
@@ -205,9 +212,13 @@ pub(crate) struct Up {
     /// else `.perennial`.
     #[arg(long, env = "PERENNIAL_DATA")]
     pub data: Option<PathBuf>,
-    /// The metadata database: `sqlite://PATH` or `postgres://…`.
-    #[arg(long, env = "PERENNIAL_DATABASE")]
+    /// The metadata database: `sqlite://PATH` or `postgres://…`. A URL with a password is refused here: others can read
+    /// arguments.
+    #[arg(long, env = "PERENNIAL_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
+    /// A file that contains the URL of the metadata database.
+    #[arg(long, env = "PERENNIAL_DATABASE_FILE", value_name = "FILE", conflicts_with = "database")]
+    pub database_file: Option<PathBuf>,
     /// Where blobs and datasets are stored: a folder or `s3://BUCKET/PREFIX`.
     #[arg(long, env = "PERENNIAL_ARTIFACTS")]
     pub artifacts: Option<String>,
@@ -335,6 +346,24 @@ pub(crate) enum Releases {
         /// The role that approves; by default the one whose approval is missing.
         #[arg(long, value_parser = Role::ALL.map(Role::as_str))]
         role: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Held {
+    /// Lists what is held, oldest first.
+    List,
+    /// Lets it be tried again.
+    #[command(after_help = "Example:\n  perennial held release 01a2228b325571dba214266fe0ef61fd")]
+    Release {
+        /// Its id, from `perennial held`.
+        id: String,
+    },
+    /// Gives up a job.
+    #[command(after_help = "Example:\n  perennial held cancel 01a2228b325571dba214266fe0ef61fd")]
+    Cancel {
+        /// The id of the job, from `perennial held`.
+        id: String,
     },
 }
 

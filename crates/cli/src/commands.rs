@@ -22,7 +22,7 @@ use perennial_core::{Error, ErrorCode};
 use serde_json::{Value, json};
 
 use self::pipeline::RESUME_OR_CANCEL;
-use crate::args::{Arguments, Command, Data, PrefixOf, Principals, Releases, RoleOf, Sources, Tokens};
+use crate::args::{Arguments, Command, Data, Held, PrefixOf, Principals, Releases, RoleOf, Sources, Tokens};
 use crate::client::Client;
 use crate::connection::{Connection, team_server};
 use crate::demo;
@@ -90,6 +90,12 @@ async fn with_project(client: &Client, project: &str, command: &Command, json: b
             client.post(&format!("{base}/loads/{load}/accept"), &json!({ "all": all })).await?
         }
         Command::Data(Data::Reject { load }) => client.post(&format!("{base}/loads/{load}/reject"), &json!({})).await?,
+        Command::Held { verb: Some(Held::Release { id }) } => {
+            client.post(&format!("{base}/held/{id}/release"), &json!({})).await?
+        }
+        Command::Held { verb: Some(Held::Cancel { id }) } => {
+            client.post(&format!("{base}/held/{id}/cancel"), &json!({})).await?
+        }
         Command::Rollback { endpoint } => {
             client.post(&format!("{base}/endpoints/{endpoint}/rollback"), &json!({})).await?
         }

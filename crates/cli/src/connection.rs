@@ -9,6 +9,7 @@ use perennial_server::{Resume, ServeOptions, ServerPaths};
 
 use crate::client::Client;
 use crate::data_folder;
+use crate::database;
 use crate::embedded_server::{EmbeddedServer, Lifetime, ServerFile, loopback};
 use crate::output::user_error;
 
@@ -51,7 +52,7 @@ impl Connection {
         let paths = ServerPaths {
             data: data_folder::of(&root),
             root,
-            database: std::env::var("PERENNIAL_DATABASE").ok(),
+            database: database::from_environment()?,
             artifacts: std::env::var("PERENNIAL_ARTIFACTS").ok(),
             may_step_clock: true,
             // The steps are those of the person who started this command.
@@ -76,10 +77,9 @@ impl Connection {
     }
 
     /// Resumes pipeline runs that an earlier server did not finish, if this command started the server.
-    pub(crate) async fn resume(&self, which: Resume) -> Result<()> {
-        match &self.server {
-            Some(server) => Ok(server.resume(which).await?),
-            None => Ok(()),
+    pub(crate) async fn resume(&self, which: Resume) {
+        if let Some(server) = &self.server {
+            server.resume(which).await;
         }
     }
 

@@ -71,6 +71,7 @@ pub(crate) async fn play(options: &Demo) -> Result<ExitCode> {
             port: 0,
             data,
             database: None,
+            database_file: None,
             artifacts: None,
             auth: Switch::On,
             allow_host: Vec::new(),

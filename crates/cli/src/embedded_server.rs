@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use perennial_server::{ServeOptions, Server, ServerPaths, data_folder};
+use perennial_server::{BoundServer, ServeOptions, Server, ServerPaths, data_folder};
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
@@ -87,14 +87,14 @@ impl EmbeddedServer {
     /// Starts a server over a data folder; `None` if another process serves it.
     pub(crate) async fn start(paths: &ServerPaths, options: ServeOptions, lifetime: Lifetime) -> Result<Option<Self>> {
         let Some(lock) = try_lock(&paths.data)? else { return Ok(None) };
-        let server = Server::start(paths, options).await?;
+        let bound = BoundServer::bind(paths, options).await?;
         let file = ServerFile {
-            address: server.address.clone(),
+            address: bound.address.clone(),
             pid: std::process::id(),
             is_persistent: lifetime == Lifetime::Persistent,
         };
         file.write(&paths.data)?;
-        Ok(Some(Self { server, data: paths.data.clone(), _lock: lock }))
+        Ok(Some(Self { server: bound.serve(), data: paths.data.clone(), _lock: lock }))
     }
 
     /// A client of this server.

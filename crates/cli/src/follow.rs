@@ -63,7 +63,7 @@ pub(crate) async fn follow_on(
             }
             Err(_) => {
                 let taken_over = Connection::open(folder).await?;
-                taken_over.resume(if kind == "run" { Resume::RunsOnly } else { Resume::All }).await?;
+                taken_over.resume(if kind == "run" { Resume::RunsOnly } else { Resume::All }).await;
                 own = Some(taken_over);
             }
         }

@@ -11,6 +11,7 @@ mod client;
 mod commands;
 mod connection;
 mod data_folder;
+mod database;
 mod demo;
 mod embedded_server;
 mod examples;

@@ -62,6 +62,8 @@ codes! {
     FileChanged = "file-changed", FailedPrecondition;
     /// A load was held by its checks.
     LoadHeld = "load-held", FailedPrecondition;
+    /// Work is held because servers died while they did it.
+    Held = "held", FailedPrecondition;
     /// A step failed.
     StepFailed = "step-failed", FailedPrecondition;
     /// A request does not fit a model's signature.

@@ -2,11 +2,30 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::error::{Error, ErrorCode};
+
+/// Makes each id later than the one before, whatever the wall clock shows.
+static SEQUENCE: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+/// Makes every id that is generated from now on later than all whose time is `ms`, epoch milliseconds, or earlier. A server
+/// calls it with the latest time of its stored ids: a wall clock that was set back then does not change the order of
+/// lists, which is that of the ids.
+pub fn continue_after(ms: u64) {
+    let next = ms.saturating_add(1);
+    // Moves the sequence forward; this id is not used.
+    let _ = Uuid::new_v7(Timestamp::from_unix(&SEQUENCE, next / 1_000, (next % 1_000) as u32 * 1_000_000));
+}
+
+/// The time of an id from its text, epoch milliseconds; `None` for other texts.
+pub fn time_ms(id: &str) -> Option<u64> {
+    let (seconds, nanoseconds) = Uuid::try_parse(id).ok()?.get_timestamp()?.to_unix();
+    Some(seconds * 1_000 + u64::from(nanoseconds) / 1_000_000)
+}
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident, $noun:literal;)*) => {$(
@@ -16,10 +35,10 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, later than every id made before it on this machine.
+            /// A new id, later than every id made before it by this server or an earlier one, see [`continue_after`].
             #[must_use]
             pub fn generate() -> Self {
-                Self(Uuid::now_v7())
+                Self(Uuid::new_v7(Timestamp::now(&SEQUENCE)))
             }
 
             /// The value itself.
@@ -110,6 +129,8 @@ ids! {
     EvidenceId, "evidence";
     /// Names an approval.
     ApprovalId, "approval";
+    /// Names work whose attempts are counted, see [`crate::entity::Attempts`].
+    AttemptsId, "held work";
     /// Names a durable job.
     JobId, "job";
     /// Names a server process, from its start to its end.

@@ -15,7 +15,7 @@ use crate::plan::KeyParts;
 use futures::future::BoxFuture;
 use perennial_config::{GraphNode, Input, Isolation, Network, OutputKind as Kind, Step, StepKind};
 use perennial_core::calendar::rfc3339;
-use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun};
+use perennial_core::entity::{StepOutcome, StepOutput, StepOutputKind, StepRun, WorkKind};
 use perennial_core::id::StepRunId;
 use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
@@ -37,6 +37,7 @@ use crate::split::Split;
 use perennial_ingest::collect::checks_of;
 use perennial_ingest::loads::version_node;
 use perennial_ingest::snapshot::DatasetAtVersion;
+use perennial_kernel::attempts::{self, Work};
 use perennial_kernel::{LedgerEvent, Recorder};
 
 /// The result of one attempt.
@@ -262,10 +263,18 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
         begin(context, attempt).await?;
         let mut outcome = StepOutcome::default();
         let result = match &kind {
-            StepKind::Sql { file } => sql::run(context, step, id, file).await,
-            StepKind::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
+            // A command runs in processes of its own, which do not end the server.
             StepKind::Run(run) => command::run(context, step, id, run, &mut outcome).await,
-            StepKind::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
+            kind => {
+                let work = Work {
+                    project: context.project.id,
+                    kind: WorkKind::Step,
+                    subject: format!("{step}/{}", parts.key()),
+                    description: format!("step `{step}`"),
+                };
+                let attempt = Box::pin(run_in_process(context, step, id, kind));
+                attempts::guard(&context.caller.kernel, work, attempt).await
+            }
         };
         let ms = context.caller.kernel.services.clock.wall_ms() - began_ms;
         match result {
@@ -306,6 +315,16 @@ async fn run_to_end(context: &Arc<Context>, step: &StepName, parts: &KeyParts) -
                 number += 1;
             }
         }
+    }
+}
+
+/// Makes an attempt at a step that is executed in the server's process.
+async fn run_in_process(context: &Arc<Context>, step: &StepName, id: StepRunId, kind: &StepKind) -> Result<StepResult> {
+    match kind {
+        StepKind::Sql { file } => sql::run(context, step, id, file).await,
+        StepKind::Train { trainer, params } => train::run(context, step, id, trainer, params).await,
+        StepKind::Evaluate { models, slices } => evaluate::run(context, step, id, models, slices).await,
+        StepKind::Run(_) => Err(Error::internal("a command runs in a process of its own", step.to_string())),
     }
 }
 

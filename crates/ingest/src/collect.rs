@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::checks::{Check, Condition, plan};
 use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
-use perennial_core::entity::{Load, LoadOrigin};
+use perennial_core::entity::{Load, LoadOrigin, WorkKind};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode};
 use perennial_core::port::source::Source;
@@ -18,6 +18,7 @@ use perennial_store::{datasets, loads};
 
 use self::discovery::{Discovery, discover};
 use crate::loads::{LoadOutcome, LoadRequest, ingest_rows, recover_dataset};
+use perennial_kernel::attempts::{self, Work};
 use perennial_kernel::{Caller, Kernel};
 use perennial_projects::{ProjectState, Submission, source_grants};
 
@@ -286,18 +287,27 @@ impl Collection<'_> {
                 Error::new(ErrorCode::NotFound, missing.to_string())
                     .with_hint("put the file of that dataset in place first")
             })?;
-            let request = LoadRequest {
-                origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
-                origin_id: None,
-                input: source.read(&batch.batches()).await?,
-                evolve: declared.evolve,
-                replaces: batch.replaces,
-                supersedes: batch.supersedes,
-                checks: checks.clone(),
-                plan,
-                files: Some(batch.into_load_files()),
+            let work = Work {
+                project: self.project.id,
+                kind: WorkKind::Load,
+                subject: format!("{}/{}", dataset.id, batch.digest()),
+                description: format!("{} of dataset `{name}`", describe_files(&paths)),
             };
-            let outcome = match ingest_rows(self.caller, self.project, &writer, request).await {
+            let load = Box::pin(async {
+                let request = LoadRequest {
+                    origin: if declared.source.batch == Batch::All { LoadOrigin::Batch } else { LoadOrigin::File },
+                    origin_id: None,
+                    input: source.read(&batch.batches()).await?,
+                    evolve: declared.evolve,
+                    replaces: batch.replaces,
+                    supersedes: batch.supersedes,
+                    checks: checks.clone(),
+                    plan,
+                    files: Some(batch.into_load_files()),
+                };
+                ingest_rows(self.caller, self.project, &writer, request).await
+            });
+            let outcome = match attempts::guard(kernel, work, load).await {
                 Ok(outcome) => outcome,
                 Err(error) => {
                     // A file that is still being written is not an error of the source.
@@ -330,6 +340,14 @@ impl Collection<'_> {
     }
 }
 
+/// The files of a load in words.
+fn describe_files(paths: &[String]) -> String {
+    match paths {
+        [path] => format!("file `{path}`"),
+        paths => format!("{} files", paths.len()),
+    }
+}
+
 /// An error in words: with its causes, unless it is about a file, where the message says all.
 pub fn describe_error(error: &Error) -> String {
     if is_file_error(error) { error.message().to_owned() } else { error.chain() }
@@ -337,5 +355,5 @@ pub fn describe_error(error: &Error) -> String {
 
 /// Whether an error is about the content of a file, so that a retry of the same file gives the same error.
 pub fn is_file_error(error: &Error) -> bool {
-    matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged | ErrorCode::FileChanged)
+    matches!(error.code(), ErrorCode::SourceFile | ErrorCode::SchemaChanged | ErrorCode::FileChanged | ErrorCode::Held)
 }

@@ -11,7 +11,7 @@ use perennial_core::ledger::Chain;
 use perennial_core::lineage::{Node, NodeKind};
 use perennial_core::name::{DatasetName, EndpointName};
 use perennial_core::port::data::{Mode, ScanPlan, StageInput, ValueColumn};
-use perennial_core::port::prediction::Segment;
+use perennial_core::port::prediction::{Backlog, Segment};
 use perennial_core::state::{SegmentEvent, SegmentState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{dataset_versions, lineage, loads, prediction_segments};
@@ -52,13 +52,24 @@ impl Ingest {
         project: &Arc<ProjectState>,
         endpoint: &EndpointName,
     ) -> Result<()> {
+        self.ingest_oldest_segments(caller, project, endpoint, usize::MAX).await
+    }
+
+    /// [`Ingest::ingest_segments`] of the oldest `limit` segments.
+    pub async fn ingest_oldest_segments(
+        &self,
+        caller: &Caller,
+        project: &Arc<ProjectState>,
+        endpoint: &EndpointName,
+        limit: usize,
+    ) -> Result<()> {
         let state = self.state(project.id);
         let _loading = state.loading_predictions.lock().await;
         let kernel = &caller.kernel;
         let log = log_of(project.id, endpoint);
         let (predictions, name) = (kernel.services.predictions.clone(), log.clone());
         let numbers = kernel.run_blocking_short(move || predictions.seal(&name)).await?;
-        for number in numbers {
+        for number in numbers.into_iter().take(limit) {
             let segment = SealedSegment { ingest: self, caller, project, endpoint, log: &log, number };
             match segment.ingest().await {
                 Ok(()) => {
@@ -68,6 +79,14 @@ impl Ingest {
             }
         }
         Ok(())
+    }
+}
+
+impl Ingest {
+    /// The predictions of an endpoint that wait to be loaded.
+    pub async fn backlog(&self, kernel: &Kernel, project: ProjectId, endpoint: &EndpointName) -> Result<Backlog> {
+        let (predictions, log) = (kernel.services.predictions.clone(), log_of(project, endpoint));
+        kernel.run_blocking_short(move || predictions.backlog(&log)).await
     }
 }
 

@@ -122,7 +122,9 @@ async fn resolve_past(
             AlertSubject::Monitor(_)
             | AlertSubject::Window(_)
             | AlertSubject::Segment { .. }
-            | AlertSubject::Job(_) => false,
+            | AlertSubject::Endpoint(_)
+            | AlertSubject::Job(_)
+            | AlertSubject::Work(_) => false,
         };
         if is_past {
             alerts::apply(caller, alert, AlertEvent::Resolve).await?;

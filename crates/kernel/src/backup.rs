@@ -29,7 +29,10 @@ pub struct StoreCopy {
 pub async fn create(caller: &Caller) -> Result<StoreCopy> {
     caller.principal.require(Permission::Manage, None)?;
     let kernel = &caller.kernel;
-    let data = kernel.store().sqlite_path().and_then(Path::parent).filter(|data| data.join("blobs").is_dir());
+    let blobs = kernel.services.blobs.folder();
+    let data = kernel.store().sqlite_path().and_then(Path::parent);
+    let is_whole = |data: &&Path| blobs.is_some_and(|blobs| blobs == data.join("blobs") && blobs.is_dir());
+    let data = data.filter(is_whole);
     let Some(data) = data else {
         return Err(Error::new(
             ErrorCode::WrongState,

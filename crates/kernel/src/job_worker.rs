@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all, ready};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use perennial_core::entity::{Job, JobClaim, JobLease, RetryPolicy};
+use perennial_core::entity::{DEATHS_MAX, Job, JobClaim, JobLease, RetryPolicy};
 use perennial_core::state::{AlertEvent, JobState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{Tx, alerts as alert_rows, jobs as table};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::alerts::{self, Alert, AlertSubject};
+use crate::held::HELD;
 use crate::jobs::{JobKind, JobOutcome};
 use crate::{Caller, Kernel, LedgerEvent, Recorder};
 
@@ -28,8 +29,6 @@ const LEASE: Duration = Duration::from_secs(30);
 const SETTLED_RETENTION_MS: i64 = 24 * 3_600_000;
 /// The pause after an error of the database, and while another server locks the jobs that are due.
 const CLAIM_RETRY: Duration = Duration::from_secs(1);
-/// The name of the alert about a job that is held.
-const HELD: &str = "held";
 
 /// Executes one attempt, by the stored payload.
 type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<JobOutcome>> + Send + Sync>;
@@ -120,7 +119,7 @@ impl Worker {
             wall_ms: now_ms,
             project: None,
             lease_until_ms: now_ms + self.lease.as_millis() as i64,
-            attempts_max: RETRY.attempts_max,
+            attempts_max: DEATHS_MAX,
             limit: limit as u32,
         };
         let write = self.kernel.store().write(move |tx| {
@@ -129,7 +128,7 @@ impl Worker {
                 Ok(table::claim(tx, &claim).await?)
             })
         });
-        let claimed = write.await?;
+        let claimed = self.kernel.readable(write.await?);
         let pause = if claimed.is_empty() { CLAIM_RETRY } else { Duration::ZERO };
         Ok((claimed, Some(pause)))
     }

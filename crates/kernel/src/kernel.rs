@@ -1,8 +1,8 @@
 //! The services that every slice works with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use perennial_artifacts::{Blobs, FolderCache};
 use perennial_config::TrainerSpec;
@@ -10,15 +10,17 @@ use perennial_core::clock::Clock;
 use perennial_core::id::{ProjectId, ServerId};
 use perennial_core::ledger::Chain;
 use perennial_core::object_url::ObjectUrl;
+use perennial_core::permission::Permission;
 use perennial_core::port::data::DataEngine;
 use perennial_core::port::model::ModelRuntime;
 use perennial_core::port::prediction::PredictionLog;
 use perennial_core::port::runner::Runner;
 use perennial_core::port::training::Trainer;
 use perennial_core::{Error, Result};
-use perennial_store::{Store, projects};
+use perennial_store::{Readable, Store, UnreadableRow, projects};
 use tokio::sync::Semaphore;
 
+use crate::Caller;
 use crate::jobs::Jobs;
 use crate::lease::Lease;
 use crate::project_clock::ProjectClock;
@@ -91,6 +93,8 @@ pub struct Kernel {
     /// Where this server answers, as steps reach it: `http://127.0.0.1:<port>`.
     pub address: std::sync::OnceLock<String>,
     clocks: RwLock<HashMap<ProjectId, Arc<ProjectClock>>>,
+    /// Rows that were set aside because they do not convert; each is logged once.
+    set_aside: Mutex<BTreeSet<UnreadableRow>>,
 }
 
 impl Kernel {
@@ -107,12 +111,35 @@ impl Kernel {
             short: Arc::new(Semaphore::new(SHORT_MAX)),
             address: std::sync::OnceLock::new(),
             clocks: RwLock::default(),
+            set_aside: Mutex::default(),
         })
     }
 
     /// The metadata.
     pub fn store(&self) -> &Store {
         &self.services.store
+    }
+
+    /// The rows of a list that convert. The others are set aside: logged, and listed by `perennial doctor`.
+    pub fn readable<T>(&self, found: Readable<T>) -> Vec<T> {
+        let mut set_aside = self.set_aside.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in found.unreadable {
+            if !set_aside.contains(&row) {
+                let UnreadableRow { table, key, column, why } = &row;
+                tracing::error!(table, key, column, why, "a row of the metadata does not convert and is set aside");
+                set_aside.insert(row);
+            }
+        }
+        found.rows
+    }
+
+    /// The rows of the metadata that do not convert, of the tables that a server reads at its start.
+    ///
+    /// # Errors
+    /// If the caller may not read the whole server, or the metadata cannot be read.
+    pub async fn unreadable_rows(caller: &Caller) -> Result<Vec<UnreadableRow>> {
+        caller.principal.require(Permission::Read, None)?;
+        Ok(perennial_store::unreadable::list(&mut *caller.kernel.store().read().await?).await?)
     }
 
     /// Reads a row of the metadata, to find out whether the database answers.

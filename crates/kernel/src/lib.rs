@@ -10,7 +10,9 @@ mod project_clock;
 
 pub mod access;
 pub mod alerts;
+pub mod attempts;
 pub mod backup;
+pub mod held;
 pub mod job_worker;
 pub mod jobs;
 pub mod lease;

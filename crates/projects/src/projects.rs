@@ -136,7 +136,8 @@ impl Projects {
     /// The projects that the caller may read, by name.
     pub async fn list(&self, caller: &Caller) -> Result<Vec<entity::Project>> {
         let readable = caller.principal.grants.projects(Permission::Read);
-        Ok(table::list_in(&mut *self.kernel.store().read().await?, &readable).await?)
+        let found = table::list_readable(&mut *self.kernel.store().read().await?, &readable).await?;
+        Ok(self.kernel.readable(found))
     }
 
     /// The record of a project.

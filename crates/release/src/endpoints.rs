@@ -12,6 +12,7 @@ mod catch_up;
 mod predictions;
 mod promotion;
 mod reconcile;
+mod unlogged;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::BoxFuture;
 use perennial_config::Endpoint as Declared;
 use perennial_core::cause::Cause;
-use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind};
+use perennial_core::entity::{Decision, Endpoint, NewCanary, PromotionKind, WorkKind};
 use perennial_core::id::{ModelId, ProjectId};
 use perennial_core::model::Signature;
 use perennial_core::name::EndpointName;
@@ -35,6 +36,7 @@ use crate::releases::PROMOTIONS_READ;
 use crate::router::{Deployment, EndpointRouter, LoadedVersion, Route, Routes};
 use perennial_execution::pipelines::Context;
 use perennial_ingest::Ingest;
+use perennial_kernel::attempts::{self, Work};
 use perennial_kernel::{Caller, Kernel, LockRank, OrderedMutex, wrong_state};
 use perennial_projects::{ProjectState, Projects, Submission};
 
@@ -47,6 +49,7 @@ pub use perennial_config::REQUEST_BYTES_MAX;
 pub(crate) use promotion::champion_before;
 use promotion::{promotion, store_promotions};
 use reconcile::followed;
+use unlogged::Unlogged;
 
 /// The endpoints of this server, and who answers at each.
 pub struct Endpoints {
@@ -58,13 +61,15 @@ pub struct Endpoints {
     /// One evaluation of canaries at a time in each project.
     evaluating: Mutex<HashMap<ProjectId, OrderedMutex>>,
     retries: Retries,
+    unlogged: Unlogged,
 }
 
 impl Endpoints {
     /// No endpoint answers yet: [`Endpoints::open_all`] opens them.
     pub fn new(kernel: Arc<Kernel>, projects: Arc<Projects>, ingest: Arc<Ingest>) -> Arc<Self> {
         let (router, evaluating, retries) = (EndpointRouter::default(), Mutex::default(), Retries::default());
-        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries })
+        let unlogged = Unlogged::default();
+        Arc::new(Self { kernel, projects, ingest, router, evaluating, retries, unlogged })
     }
 
     /// The lock that one evaluation of a project's canaries holds.
@@ -200,7 +205,14 @@ impl Endpoints {
 
 async fn load(kernel: &Arc<Kernel>, endpoint: &Endpoint, number: i64) -> Result<LoadedVersion> {
     let version = model_versions::get(&mut *kernel.store().read().await?, endpoint.model_id, number).await?;
-    Ok(LoadedVersion { number, model: load_version(kernel, &version).await?, stats: Arc::default() })
+    let work = Work {
+        project: endpoint.project_id,
+        kind: WorkKind::Model,
+        subject: version.content_digest.clone().unwrap_or_else(|| format!("{}/{number}", endpoint.model_id)),
+        description: format!("version {number} of the model of endpoint `{}`", endpoint.name),
+    };
+    let model = attempts::guard(kernel, work, Box::pin(load_version(kernel, &version))).await?;
+    Ok(LoadedVersion { number, model, stats: Arc::default() })
 }
 
 impl Endpoints {
@@ -415,6 +427,7 @@ impl Endpoints {
     /// no other from it: it is not ready, and the log says why.
     pub async fn open_all(self: &Arc<Self>) -> Result<()> {
         let all = endpoints::list_everywhere(&mut *self.kernel.store().read().await?).await?;
+        let all = self.kernel.readable(all);
         for endpoint in all.into_iter().filter(|endpoint| endpoint.champion_number.is_some()) {
             let opened = async { self.open(&self.projects.get(endpoint.project_id).await?, &endpoint).await };
             if let Err(error) = opened.await {

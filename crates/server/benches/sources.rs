@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use perennial_core::port::data::{DataEngine, FilesSource};
 use perennial_data::{Engine, EngineOptions};
-use perennial_server::{ServeOptions, Server, ServerPaths};
+use perennial_server::{BoundServer, ServeOptions, ServerPaths};
 
 /// The files of the source.
 const FILES: usize = 100_000;
@@ -84,7 +84,7 @@ async fn idle(root: &Path) -> Result<f64> {
         may_run_unisolated: false,
     };
     let options = ServeOptions { address: ([127, 0, 0, 1], 0).into(), auth: true, hosts: Vec::new() };
-    let mut server = Server::start(&paths, options).await?;
+    let mut server = BoundServer::bind(&paths, options).await?.serve();
     server.submit_own_project().await?;
     server.start_scheduler();
     let began = Instant::now();

@@ -3,6 +3,7 @@
 //! The command line starts one over a data folder, for a single command or until it is stopped.
 
 pub mod data_folder;
+mod disk_reserve;
 mod host_socket;
 mod restore;
 mod scheduler;
@@ -12,5 +13,5 @@ mod wiring;
 
 pub use host_socket::SocketPath;
 pub use restore::BACKUP_FILE;
-pub use server::{Resume, ServeOptions, Server};
+pub use server::{BoundServer, Resume, ServeOptions, Server};
 pub use wiring::ServerPaths;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use perennial_core::Result;
 use perennial_core::id::ProjectId;
+use perennial_core::permission::ProjectSet;
 use perennial_http::Slices;
 use perennial_kernel::{Caller, ledger};
 use perennial_store::projects;
@@ -41,7 +42,8 @@ pub(crate) async fn stamp(slices: &Slices) {
 /// Starts a pass for every submitted project, each in a task of its own, so that no project waits for another.
 async fn tick(slices: &Arc<Slices>) -> Result<()> {
     let kernel = &slices.kernel;
-    let projects = projects::list(&mut *kernel.store().read().await?).await?;
+    let projects = projects::list_readable(&mut *kernel.store().read().await?, &ProjectSet::All).await?;
+    let projects = kernel.readable(projects);
     for project in projects.into_iter().filter(|project| project.file_digest.is_some()) {
         let (slices, id) = (slices.clone(), project.id);
         kernel.work.spawn("scheduler pass", async move {

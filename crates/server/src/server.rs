@@ -6,16 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use perennial_core::entity::{PipelineKind, PipelineRun};
+use perennial_core::id;
 use perennial_core::permission::Principal;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_execution::pipelines;
 use perennial_http::{Options, Perimeter, PlainTcp, ServeLimits, Slices, raise_open_file_limit};
 use perennial_ingest::loads;
-use perennial_kernel::{Caller, access, lease};
+use perennial_kernel::{Caller, access, attempts, lease};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::disk_reserve;
 use crate::host_socket;
 use crate::restore::record_restore;
 use crate::scheduler;
@@ -46,6 +48,21 @@ pub enum Resume {
     RunsOnly,
 }
 
+/// A server that listens and has written what it needs; its clients wait until it answers.
+pub struct BoundServer {
+    /// Its URL.
+    pub address: String,
+    data: PathBuf,
+    options: ServeOptions,
+    /// The principal of the server's own user.
+    host: Principal,
+    listener: TcpListener,
+    socket: UnixListener,
+    slices: Arc<Slices>,
+    interrupted: Vec<PipelineRun>,
+    lease: lease::Held,
+}
+
 /// A running server.
 pub struct Server {
     /// Its URL.
@@ -60,13 +77,13 @@ pub struct Server {
     lease: lease::Held,
 }
 
-impl Server {
-    /// Starts a server over a data folder. The caller holds the lock of the folder until the server has stopped.
+impl BoundServer {
+    /// Listens, opens the data folder and brings it into a consistent state. The caller holds the lock of the folder until
+    /// the server has stopped.
     ///
     /// # Errors
-    /// If the store cannot be opened, if another server holds the lease on the database, or if the address is in use.
-    pub async fn start(paths: &ServerPaths, options: ServeOptions) -> Result<Self> {
-        let slices = wiring::open(paths).await?;
+    /// If the address is in use, if the store cannot be opened, or if another server holds the lease on the database.
+    pub async fn bind(paths: &ServerPaths, options: ServeOptions) -> Result<Self> {
         let listener = TcpListener::bind(options.address).await.map_err(|cause| {
             Error::new(ErrorCode::NotReady, format!("cannot listen on {}: {cause}", options.address))
                 .with_hint("choose another address with `--host` and `--port`")
@@ -75,19 +92,33 @@ impl Server {
             .local_addr()
             .map_err(|cause| Error::internal(format!("cannot find the port of {}", options.address), cause))?;
         let address = format!("http://{}", reachable(local));
+        let slices = wiring::open(paths).await?;
         let lease = lease::take(&slices.kernel, &address).await?;
+        if let Some(latest_ms) = slices.kernel.store().latest_id_ms().await? {
+            id::continue_after(latest_ms);
+        }
         let host = access::host(&slices.kernel).await?;
         let socket = host_socket::listen(&paths.data)?;
         // Set only here, once per kernel: it cannot be set already.
         let _ = slices.kernel.address.set(address.clone());
-        let interrupted = Mutex::new(recover(&slices, &paths.data).await?);
+        let interrupted = recover(&slices, &paths.data).await?;
+        disk_reserve::keep(&paths.data);
+        let data = paths.data.clone();
+        Ok(Self { address, data, options, host, listener, socket, slices, interrupted, lease })
+    }
+
+    /// Answers requests.
+    pub fn serve(self) -> Server {
+        let Self { address, data, options, host, listener, socket, slices, interrupted, lease } = self;
         slices.kernel.work.spawn("jobs", slices.worker().run());
         let (stop, stopped) = watch::channel(false);
         let serving = serve(&slices, options, host, (listener, socket), &stopped);
-        let data = paths.data.clone();
-        Ok(Self { address, data, slices, interrupted, stop, serving, scheduler: None, lease })
+        let interrupted = Mutex::new(interrupted);
+        Server { address, data, slices, interrupted, stop, serving, scheduler: None, lease }
     }
+}
 
+impl Server {
     /// Starts the scheduler.
     pub fn start_scheduler(&mut self) {
         self.scheduler = Some(tokio::spawn(scheduler::run(self.slices.clone())));
@@ -123,16 +154,20 @@ impl Server {
         lock(&self.interrupted).len()
     }
 
-    /// Resumes pipeline runs that an earlier server did not finish, in the background.
-    ///
-    /// # Errors
-    /// If the project of a run cannot be loaded.
-    pub async fn resume(&self, which: Resume) -> Result<()> {
+    /// Resumes pipeline runs that an earlier server did not finish, in the background. One whose project cannot be loaded
+    /// stays interrupted, and is logged.
+    pub async fn resume(&self, which: Resume) {
         let is_chosen = |run: &mut PipelineRun| which == Resume::All || run.kind == PipelineKind::Run;
         let chosen: Vec<PipelineRun> = lock(&self.interrupted).extract_if(.., is_chosen).collect();
         for run in chosen {
             let caller = Caller::system(self.slices.kernel.clone(), "start");
-            let project = self.slices.projects.get(run.project_id).await?;
+            let project = match self.slices.projects.get(run.project_id).await {
+                Ok(project) => project,
+                Err(error) => {
+                    tracing::error!(pipeline_run.id = %run.id, error = error.chain(), "a run cannot be resumed");
+                    continue;
+                }
+            };
             let runner = self.slices.runner.clone();
             self.slices.kernel.work.spawn("resumed pipeline run", async move {
                 if let Err(error) = runner.resume(&caller, &project, &run).await {
@@ -140,7 +175,6 @@ impl Server {
                 }
             });
         }
-        Ok(())
     }
 
     /// Completes when another server has taken over the database.
@@ -159,6 +193,9 @@ impl Server {
         let kernel = &self.slices.kernel;
         // Running steps send requests to this server, so it answers until they have ended.
         kernel.work.stop(WORK_TIMEOUT).await;
+        if let Err(error) = attempts::end_all(kernel).await {
+            tracing::warn!(error = error.chain(), "attempts under way will count as ended by the death of this server");
+        }
         // Stopping twice has no effect.
         let _ = self.stop.send(true);
         self.serving.await.map_err(|panic| Error::internal("the server ended abruptly", panic))?;
@@ -183,8 +220,10 @@ fn reachable(local: SocketAddr) -> SocketAddr {
 async fn recover(slices: &Arc<Slices>, data: &Path) -> Result<Vec<PipelineRun>> {
     let caller = Caller::system(slices.kernel.clone(), "start");
     record_restore(&caller, data).await?;
+    attempts::recover(&caller).await?;
     loads::sweep(&slices.kernel).await?;
     let interrupted = pipelines::recover(&caller).await?;
+    wiring::clear_work(&slices.kernel.services.work);
     slices.endpoints.open_all().await?;
     Ok(interrupted)
 }

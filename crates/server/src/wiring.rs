@@ -17,6 +17,7 @@ use perennial_store::Store;
 use perennial_training::BuiltInTrainers;
 
 use crate::data_folder;
+use crate::disk_reserve;
 use crate::trainers::TRAINERS;
 
 /// Memory that queries and staging may use before they spill to disk; small enough for a laptop.
@@ -51,6 +52,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
     };
     data_folder::create(data)?;
     let data = &data.canonicalize().map_err(|cause| storage("resolve the data folder", cause))?;
+    disk_reserve::release(data);
     let database =
         paths.database.clone().unwrap_or_else(|| format!("sqlite://{}", data.join("metadata.sqlite").display()));
     let store = Store::connect(&database, perennial_store::Options::default()).await.map_err(Error::from)?;
@@ -72,15 +74,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         std::env::current_exe().map_err(|cause| Error::internal("cannot find the path of this binary", cause))?;
     let path = std::env::var("PATH").unwrap_or_default();
     let work = data.join("work");
-    // The folders of steps of an earlier server, which cannot run any more.
-    if let Err(error) = std::fs::remove_dir_all(&work)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!(path = %work.display(), %error, "cannot remove the folders of earlier steps");
-    }
-    std::fs::create_dir_all(&work).map_err(|cause| {
-        Error::new(ErrorCode::Storage, format!("cannot create the folder {}", work.display())).with_source(cause)
-    })?;
+    std::fs::create_dir_all(&work).map_err(|cause| storage("create a folder in", cause))?;
     Ok(Slices::new(Services {
         store,
         blobs,
@@ -123,6 +117,15 @@ fn own_storage(data: &Path, artifacts: Option<&str>) -> Result<(Option<ObjectUrl
         None => None,
     };
     Ok((prefix, folders))
+}
+
+/// Removes the folders of steps and models that an earlier server left. Called when its steps have ended, and before this
+/// server uses the folder.
+pub(crate) fn clear_work(work: &Path) {
+    let cleared = std::fs::remove_dir_all(work).and_then(|()| std::fs::create_dir_all(work));
+    if let Err(error) = cleared {
+        tracing::warn!(path = %work.display(), %error, "cannot remove the folders of earlier steps");
+    }
 }
 
 /// Where the environments of steps are cached: `PERENNIAL_CACHE_DIR` if set, else the data folder.

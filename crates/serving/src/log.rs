@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use perennial_core::id::RequestId;
 use perennial_core::path::RelativePath;
 use perennial_core::port::data::ValueColumn;
-use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
+use perennial_core::port::prediction::{Backlog, LogPosition, PredictionLog, PredictionRecord, Segment};
 
 pub(crate) use error::LogError;
 use file::SyncFile;
@@ -139,7 +139,7 @@ impl SegmentLog {
             let writer = self.writer(name, true)?.ok_or_else(|| LogError::Name(name.to_owned()))?;
             let columns = writer.columns(record.inputs)?;
             record::encode(record, &columns, buffer)?;
-            let written = writer.append(&columns, buffer)?;
+            let written = writer.append(&columns, buffer, record.wall_ms)?;
             self.syncer.schedule(&written.segment);
             Ok(written.position)
         })
@@ -165,6 +165,10 @@ impl PredictionLog for SegmentLog {
             Some(writer) => Ok(writer.seal()?),
             None => Ok(Vec::new()),
         }
+    }
+
+    fn backlog(&self, log: &str) -> perennial_core::Result<Backlog> {
+        Ok(self.writer(log, false)?.map(|writer| writer.backlog()).unwrap_or_default())
     }
 
     fn read(&self, log: &str, number: i64) -> perennial_core::Result<Segment> {

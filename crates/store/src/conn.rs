@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::dynamic::{Dialect, Sql, row_width};
 use crate::error::{Error, Result};
 use crate::query::{ListQuery, Query};
-use crate::row::{AnyRow, Record, Row};
+use crate::row::{AnyRow, Readable, Record, Row};
 use crate::value::{Column, Value};
 
 /// Rows one statement inserts at most.
@@ -44,6 +44,7 @@ fn sqlite_query<'q>(sql: impl SqlSafeStr, values: &[Value<'_>]) -> sqlx::query::
             Value::Int(number) => query.bind(*number),
             Value::Real(number) => query.bind(*number),
             Value::Bool(claim) => query.bind(*claim),
+            Value::TooDeep => query.bind(None::<&str>),
         };
     }
     query
@@ -57,9 +58,18 @@ fn postgres_query<'q>(sql: impl SqlSafeStr, values: &[Value<'_>]) -> sqlx::query
             Value::Int(number) => query.bind(*number),
             Value::Real(number) => query.bind(*number),
             Value::Bool(claim) => query.bind(*claim),
+            Value::TooDeep => query.bind(None::<&str>),
         };
     }
     query
+}
+
+/// Refuses what could not be read again once it is stored.
+fn refuse_unreadable(values: &[Value<'_>]) -> Result<()> {
+    if values.contains(&Value::TooDeep) {
+        return Err(Error::Refused("a value is nested too deeply: what is stored has to be readable again".to_owned()));
+    }
+    Ok(())
 }
 
 impl Conn {
@@ -74,6 +84,7 @@ impl Conn {
     }
 
     async fn run(&mut self, query: &Query, values: &[Value<'_>]) -> Result<u64> {
+        refuse_unreadable(values)?;
         let changed = match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).execute(conn).await?.rows_affected(),
             Raw::Postgres(conn) => postgres_query(query.postgres, values).execute(conn).await?.rows_affected(),
@@ -82,6 +93,7 @@ impl Conn {
     }
 
     async fn rows(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Vec<AnyRow>> {
+        refuse_unreadable(values)?;
         Ok(match self.raw() {
             Raw::Sqlite(conn) => {
                 let rows = sqlite_query(query.sqlite, values).fetch_all(conn).await?;
@@ -95,6 +107,7 @@ impl Conn {
     }
 
     async fn row(&mut self, query: &Query, values: &[Value<'_>]) -> Result<Option<AnyRow>> {
+        refuse_unreadable(values)?;
         Ok(match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(query.sqlite, values).fetch_optional(conn).await?.map(AnyRow::Sqlite),
             Raw::Postgres(conn) => {
@@ -118,6 +131,7 @@ impl Conn {
     }
 
     async fn rows_of_text(&mut self, text: String, values: &[Value<'_>]) -> Result<Vec<AnyRow>> {
+        refuse_unreadable(values)?;
         Ok(match self.raw() {
             Raw::Sqlite(conn) => {
                 let rows = sqlite_query(AssertSqlSafe(text), values).fetch_all(conn).await?;
@@ -131,6 +145,7 @@ impl Conn {
     }
 
     async fn run_text(&mut self, text: String, values: &[Value<'_>]) -> Result<u64> {
+        refuse_unreadable(values)?;
         let changed = match self.raw() {
             Raw::Sqlite(conn) => sqlite_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
             Raw::Postgres(conn) => postgres_query(AssertSqlSafe(text), values).execute(conn).await?.rows_affected(),
@@ -141,6 +156,11 @@ impl Conn {
     /// Every row of the answer.
     pub(crate) async fn all<T: Record>(&mut self, query: ListQuery, values: &[Value<'_>]) -> Result<Vec<T>> {
         self.rows(query.0, values).await?.iter().map(Row::record).collect()
+    }
+
+    /// Every row of the answer that converts, and what does not convert of the others.
+    pub(crate) async fn readable<T: Record>(&mut self, query: ListQuery, values: &[Value<'_>]) -> Result<Readable<T>> {
+        Readable::collect(self.rows(query.0, values).await?.iter().map(Row::record))
     }
 
     /// The row of the answer, if there is one.

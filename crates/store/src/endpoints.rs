@@ -8,7 +8,7 @@ use perennial_core::state::{CanaryEvent, CanaryState};
 use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
-use crate::row::{Record, Row};
+use crate::row::{Readable, Record, Row};
 
 impl Record for Endpoint {
     const TABLE: &'static str = "endpoints";
@@ -85,8 +85,8 @@ pub async fn list(conn: &mut Conn, project_id: ProjectId) -> Result<Vec<Endpoint
 }
 
 /// Every endpoint on the server: what a server that starts has to serve.
-pub async fn list_everywhere(conn: &mut Conn) -> Result<Vec<Endpoint>> {
-    conn.all(list_sql!("endpoints/list_everywhere"), bind![]).await
+pub async fn list_everywhere(conn: &mut Conn) -> Result<Readable<Endpoint>> {
+    conn.readable(list_sql!("endpoints/list_everywhere"), bind![]).await
 }
 
 /// The endpoints that follow an alias: with any, it is protected.

@@ -10,7 +10,7 @@ use perennial_core::state::JobState;
 use crate::conn::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::page::{NEWEST, Page, rows_for};
-use crate::row::{Record, Row};
+use crate::row::{Readable, Record, Row, UnreadableRow};
 
 /// Attempts to enqueue a job whose unique key is taken by a job that ends at the same time.
 const ENQUEUE_ATTEMPTS: usize = 3;
@@ -86,15 +86,20 @@ async fn insert(tx: &mut Tx, job: &Job) -> Result<bool> {
 }
 
 /// Claims jobs that are due, and jobs whose lease has expired, the earliest first. Returns them; those that are
-/// held by now, because their lease has expired too often, are not to be executed.
-pub async fn claim(tx: &mut Tx, claim: &JobClaim) -> Result<Vec<Job>> {
+/// held by now, because their lease has expired too often, are not to be executed. A job whose row does not convert is
+/// held, and does not keep others from being claimed.
+pub async fn claim(tx: &mut Tx, claim: &JobClaim) -> Result<Readable<Job>> {
     let (project, project_ms) = claim.project.unzip();
     let (kinds, limit) = (serde_json::json!(claim.kinds), i64::from(claim.limit));
     let values = bind![kinds, claim.wall_ms, project, project_ms, limit];
-    let mut claimed: Vec<Job> = tx.all(list_sql_split!("jobs/list_claimable"), values).await?;
-    for job in &mut claimed {
+    let mut claimed: Readable<Job> = tx.readable(list_sql_split!("jobs/list_claimable"), values).await?;
+    for job in &mut claimed.rows {
         job.claim(claim)?;
         update(tx, job).await?;
+    }
+    for UnreadableRow { key, column, why, .. } in &claimed.unreadable {
+        let message = format!("column `{column}` does not convert: {why}");
+        tx.execute(sql!("jobs/hold_unreadable"), bind![key, message, claim.wall_ms]).await?;
     }
     Ok(claimed)
 }
@@ -172,6 +177,11 @@ pub async fn list(
     let (after, rows) = (after.unwrap_or(NEWEST), rows_for(limit));
     let items = conn.all(list_sql!("jobs/list"), bind![project_id, state, after, rows]).await?;
     Ok(Page::cut(items, limit, |job: &Job| job.id.to_string()))
+}
+
+/// The jobs of a project that are held, oldest first.
+pub async fn list_held(conn: &mut Conn, project_id: ProjectId) -> Result<Readable<Job>> {
+    conn.readable(list_sql!("jobs/list_held"), bind![project_id]).await
 }
 
 /// The number of open jobs in each state that has any.

@@ -23,6 +23,7 @@ mod value;
 mod writer;
 
 pub mod alerts;
+pub mod attempts;
 pub mod check_results;
 pub mod dataset_versions;
 pub mod datasets;
@@ -56,11 +57,13 @@ pub mod source_grants;
 pub mod step_runs;
 pub mod tokens;
 pub mod trigger_firings;
+pub mod unreadable;
 
 pub use conn::{Conn, Reader, Tx};
 pub use error::{Error, Result};
 pub use open::{Options, Schema, Store};
 pub use page::{PAGE_MAX, Page};
+pub use row::{Readable, UnreadableRow};
 
 /// A JSON document kept as text.
 pub type Json = serde_json::Value;

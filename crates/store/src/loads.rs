@@ -142,10 +142,23 @@ pub async fn list_set_aside(conn: &mut Conn, dataset_id: DatasetId, limit: u32) 
     all(conn, list_sql!("loads/list_set_aside"), bind![dataset_id, i64::from(limit)]).await
 }
 
-/// Loads of the whole server that are staged, held or being committed, oldest first: those whose rows are in the staging
-/// area.
-pub async fn list_open_everywhere(conn: &mut Conn) -> Result<Vec<Load>> {
-    all(conn, list_sql!("loads/list_open_everywhere"), bind![]).await
+/// The id of a load.
+struct OpenLoad(LoadId);
+
+impl Record for OpenLoad {
+    const TABLE: &'static str = "loads";
+    const KEY: &'static [&'static str] = &["id"];
+
+    fn read(row: &Row<'_>) -> Result<Self> {
+        row.get("id").map(Self)
+    }
+}
+
+/// The ids of the loads of the whole server that are staged, held or being committed, oldest first: those whose rows are
+/// in the staging area.
+pub async fn list_open_ids(conn: &mut Conn) -> Result<Vec<LoadId>> {
+    let open: Vec<OpenLoad> = conn.all(list_sql!("loads/list_open_ids"), bind![]).await?;
+    Ok(open.into_iter().map(|load| load.0).collect())
 }
 
 /// The newest load that a file was part of and that did not fail.

@@ -31,6 +31,7 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (6, "load files", include_str!("../migrations/sqlite/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/sqlite/0007_index_open_alerts.sql")),
     (8, "approvers and source grants", include_str!("../migrations/sqlite/0008_approvers_and_source_grants.sql")),
+    (9, "count attempts", include_str!("../migrations/sqlite/0009_count_attempts.sql")),
 ];
 const POSTGRES: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/postgres/0001_initial.sql")),
@@ -41,6 +42,7 @@ const POSTGRES: &[(i64, &str, &str)] = &[
     (6, "load files", include_str!("../migrations/postgres/0006_load_files.sql")),
     (7, "index open alerts", include_str!("../migrations/postgres/0007_index_open_alerts.sql")),
     (8, "approvers and source grants", include_str!("../migrations/postgres/0008_approvers_and_source_grants.sql")),
+    (9, "count attempts", include_str!("../migrations/postgres/0009_count_attempts.sql")),
 ];
 
 fn migrator(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
@@ -158,6 +160,15 @@ impl Store {
             Some(count) if count == known.len() as i64 => Ok(Schema::Current),
             _ => Ok(Schema::Older(version)),
         }
+    }
+
+    /// The latest time of the ids of stored rows, epoch milliseconds; `None` without rows.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn latest_id_ms(&self) -> Result<Option<u64>> {
+        let latest: Option<Option<String>> = self.reader().await?.scalar(sql!("schema/latest_id"), &[]).await?;
+        Ok(latest.flatten().and_then(|id| perennial_core::id::time_ms(&id)))
     }
 
     /// Brings the tables up to date. The caller owns the database: it holds the lock of the SQLite file's folder or the

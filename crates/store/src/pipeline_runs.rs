@@ -8,7 +8,7 @@ use crate::Json;
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::page::{NEWEST, Page, rows_for};
-use crate::row::{Record, Row};
+use crate::row::{Readable, Record, Row};
 
 impl Record for PipelineRun {
     const TABLE: &'static str = "pipeline_runs";
@@ -86,8 +86,8 @@ pub async fn list(
 }
 
 /// Every pipeline run on the server that has not ended, oldest first.
-pub async fn list_open(conn: &mut Conn) -> Result<Vec<PipelineRun>> {
-    conn.all(list_sql!("pipeline_runs/list_open"), bind![]).await
+pub async fn list_open(conn: &mut Conn) -> Result<Readable<PipelineRun>> {
+    conn.readable(list_sql!("pipeline_runs/list_open"), bind![]).await
 }
 
 /// Takes a pipeline run through an event; gives its new state.

@@ -11,7 +11,7 @@ use crate::conn::{Conn, Tx};
 use crate::dynamic::Sql;
 use crate::error::Result;
 use crate::experiments;
-use crate::row::{Record, Row};
+use crate::row::{Readable, Record, Row};
 
 impl Record for Project {
     const TABLE: &'static str = "projects";
@@ -93,6 +93,15 @@ pub async fn list_in(conn: &mut Conn, set: &ProjectSet) -> Result<Vec<Project>> 
     sql.text_test("id", &TextTest::In(ids.iter().map(ToString::to_string).collect()));
     sql.push(" ORDER BY name");
     conn.rows_of(sql).await?.iter().map(Row::record).collect()
+}
+
+/// The projects of a set, by name; those that do not convert are set aside.
+pub async fn list_readable(conn: &mut Conn, set: &ProjectSet) -> Result<Readable<Project>> {
+    let mut all: Readable<Project> = conn.readable(list_sql!("projects/list"), bind![]).await?;
+    if let ProjectSet::Only(ids) = set {
+        all.rows.retain(|project| ids.contains(&project.id));
+    }
+    Ok(all)
 }
 
 /// Sets where the stepped clock stands; `None` follows the wall clock again.

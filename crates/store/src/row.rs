@@ -25,6 +25,47 @@ impl AnyRow {
     }
 }
 
+/// Rows of a list, of which those that do not convert are set aside.
+///
+/// For reads that must not fail as a whole: at the start of a server, and in loops that serve every project.
+#[derive(Debug)]
+pub struct Readable<T> {
+    /// The rows that convert.
+    pub rows: Vec<T>,
+    /// Of the others, what does not convert.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
+/// A row that does not convert to what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnreadableRow {
+    /// The table.
+    pub table: &'static str,
+    /// The row's key; the parts of a key of several columns are separated by `/`.
+    pub key: String,
+    /// The column that does not convert.
+    pub column: String,
+    /// What does not fit.
+    pub why: String,
+}
+
+impl<T> Readable<T> {
+    /// Sorts converted rows from those that do not convert; any other error is returned.
+    pub(crate) fn collect(rows: impl Iterator<Item = Result<T>>) -> Result<Self> {
+        let mut readable = Self { rows: Vec::new(), unreadable: Vec::new() };
+        for row in rows {
+            match row {
+                Ok(row) => readable.rows.push(row),
+                Err(Error::Corrupt { table, column, key, why }) => {
+                    readable.unreadable.push(UnreadableRow { table, key, column, why });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(readable)
+    }
+}
+
 /// A type read from a row. A value that does not convert is an error that names table, column and key.
 pub(crate) trait Record: Sized {
     /// The table, for messages.

@@ -6,7 +6,7 @@ use perennial_core::id::{PrincipalId, RunId, TokenId};
 use crate::conn::{Conn, Tx};
 use crate::error::Result;
 use crate::principals;
-use crate::row::{Record, Row};
+use crate::row::{Readable, Record, Row};
 
 impl Record for Token {
     const TABLE: &'static str = "tokens";
@@ -61,8 +61,8 @@ pub async fn list(conn: &mut Conn, principal_id: PrincipalId) -> Result<Vec<Toke
 }
 
 /// Tokens of a kind that were not taken back.
-pub async fn list_held(conn: &mut Conn, kind: TokenKind) -> Result<Vec<Token>> {
-    conn.all(list_sql!("tokens/list_held"), bind![kind]).await
+pub async fn list_held(conn: &mut Conn, kind: TokenKind) -> Result<Readable<Token>> {
+    conn.readable(list_sql!("tokens/list_held"), bind![kind]).await
 }
 
 /// Takes a token back; twice is the same as once.
@@ -71,8 +71,8 @@ pub async fn revoke(tx: &mut Tx, id: TokenId, at_ms: i64) -> Result<()> {
 }
 
 /// Takes back every token of a kind, such as those of hosts before this one; gives those that held until now.
-pub async fn revoke_all_of_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Vec<Token>> {
-    tx.all(list_sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
+pub async fn revoke_all_of_kind(tx: &mut Tx, kind: TokenKind, at_ms: i64) -> Result<Readable<Token>> {
+    tx.readable(list_sql!("tokens/revoke_all_of_kind"), bind![kind, at_ms]).await
 }
 
 /// Takes back the tokens of a step whose run has ended; gives those that held until now.

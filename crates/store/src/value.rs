@@ -9,10 +9,10 @@ use perennial_core::digest::RunSum;
 use perennial_core::entity::{
     AlertSubject, DatasetKind, DatasetVersion, DatasetVersionOrigin, DecisionBody, GrantOrigin, GrantScopeKind,
     JobClock, LoadOrigin, MonitorResultKind, PinHolder, PipelineKind, PipelineOptions, PrincipalKind, PromotionKind,
-    StepOutputKind, TokenKind,
+    StepOutputKind, TokenKind, WorkKind,
 };
 use perennial_core::id::{
-    AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
+    AlertId, ApprovalId, AttemptsId, DatasetId, DecisionId, EvidenceId, ExperimentId, GrantId, JobId, LoadId, ModelId,
     PipelineRunId, PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
 };
 use perennial_core::ledger::Chain;
@@ -37,7 +37,12 @@ pub(crate) enum Value<'q> {
     Int(Option<i64>),
     Real(Option<f64>),
     Bool(Option<bool>),
+    /// A JSON text that could not be read again. A statement with it is refused.
+    TooDeep,
 }
+
+/// The deepest nesting of a JSON text that is stored; it can be read up to a depth of 127.
+const JSON_DEPTH_MAX: usize = 120;
 
 impl Value<'_> {
     /// The same, owning its text.
@@ -47,6 +52,7 @@ impl Value<'_> {
             Self::Int(number) => Value::Int(number),
             Self::Real(number) => Value::Real(number),
             Self::Bool(claim) => Value::Bool(claim),
+            Self::TooDeep => Value::TooDeep,
         }
     }
 
@@ -56,6 +62,7 @@ impl Value<'_> {
             Self::Int(_) => Value::Int(None),
             Self::Real(_) => Value::Real(None),
             Self::Bool(_) => Value::Bool(None),
+            Self::TooDeep => Value::Text(None),
         }
     }
 }
@@ -212,13 +219,13 @@ macro_rules! text_column {
 }
 
 text_column! {
-    RunSum, Verdict, AlertId, ApprovalId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId,
+    RunSum, Verdict, AlertId, ApprovalId, AttemptsId, DatasetId, DecisionId, EvidenceId, GrantId, JobId, LoadId, ModelId, PipelineRunId,
     PrincipalId, ProjectId, PromotionId, RequestId, RunId, ServerId, StepRunId, TokenId,
     DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName,
     AlertState, CanaryState, JobState, Lifecycle, LoadState, ModelVersionState, PipelineRunState, RunStatus, SegmentState,
     StepRunState, Chain,
     AlertSubject, ChangeCause, DatasetKind, DatasetVersionOrigin, GrantOrigin, GrantScopeKind, JobClock, LoadOrigin, MonitorResultKind, NodeKind, PinHolder, PipelineKind,
-    PrincipalKind, PromotionKind, StepOutputKind, TokenKind,
+    PrincipalKind, PromotionKind, StepOutputKind, TokenKind, WorkKind,
 }
 
 impl Bind for ExperimentId {
@@ -291,7 +298,8 @@ macro_rules! json_column {
     ($($type:ty),* $(,)?) => {$(
         impl Bind for $type {
             fn value(&self) -> Value<'_> {
-                Value::Text(Some(json_text(self).into()))
+                let text = json_text(self);
+                if depth(&text) > JSON_DEPTH_MAX { Value::TooDeep } else { Value::Text(Some(text.into())) }
             }
 
             fn null() -> Value<'static> {
@@ -314,4 +322,24 @@ json_column!(Json, Schema, Vec<String>, Cause, DatasetVersion, DecisionBody, Pip
 /// The JSON text of a value whose serialisation cannot fail: string keys and plain values only.
 pub(crate) fn json_text(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|error| unreachable!("a plain value did not serialise: {error}"))
+}
+
+/// How deeply the lists and objects of a JSON text are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut is_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }

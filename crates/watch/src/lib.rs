@@ -2,6 +2,7 @@
 
 mod freshness;
 mod monitors;
+mod prediction_loading;
 mod scheduler;
 mod triggers;
 mod watch;

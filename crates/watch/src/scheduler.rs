@@ -17,8 +17,6 @@ use serde::Serialize;
 use crate::watch::{Due, Watch};
 use crate::{freshness, triggers};
 
-/// The interval at which predictions are loaded into their datasets, on the wall clock.
-const LOAD_PREDICTIONS_EVERY_MS: i64 = 15 * 60_000;
 /// Rounds of running what is due at one instant; each can make more due.
 const ROUNDS_MAX: usize = 16;
 
@@ -98,7 +96,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Runs what is due now; a server calls this repeatedly. While one tick runs, others evaluate canaries only.
+    /// Runs what is due now; a server calls this repeatedly. While one tick runs, others evaluate canaries and load
+    /// predictions only.
     pub async fn tick(self: &Arc<Self>, caller: &Caller, project: &Arc<ProjectState>) -> Result<Vec<SchedulerEvent>> {
         self.kernel.lease.require()?;
         let state = self.state(project.id);
@@ -108,11 +107,9 @@ impl Watch {
             return Ok(Vec::new());
         }
         let mut events = self.evaluate_canaries_now(project).await;
+        self.load_predictions(caller, project).await;
         if ticking.is_none() {
             return Ok(events);
-        }
-        if state.start_loading_predictions(self.kernel.services.clock.wall_ms(), LOAD_PREDICTIONS_EVERY_MS) {
-            self.load_predictions(caller, project).await;
         }
         if self.is_due(caller, project).await? {
             events.extend(self.run_due(project).await);
@@ -126,14 +123,6 @@ impl Watch {
         Ok(self.state(project.id).start_retry(now.wall_ms)
             || self.next_due(caller, project).await?.is_some_and(|due| due <= now.project_ms)
             || self.ingest.sources_changed(project).await?)
-    }
-
-    /// Loads the predictions of every endpoint into their datasets, monitored or not.
-    async fn load_predictions(&self, caller: &Caller, project: &Arc<ProjectState>) {
-        let mut report = TickReport::new(project);
-        for endpoint in report.part("endpoints", self.list_endpoints(project).await).into_iter().flatten() {
-            report.part("predictions", self.ingest.ingest_segments(caller, project, &endpoint.name).await);
-        }
     }
 
     /// Evaluates the rollback rules of canaries, which apply at every tick and not only when something is due.
@@ -165,7 +154,7 @@ impl Watch {
         lines
     }
 
-    async fn list_endpoints(&self, project: &ProjectState) -> Result<Vec<Endpoint>> {
+    pub(crate) async fn list_endpoints(&self, project: &ProjectState) -> Result<Vec<Endpoint>> {
         Ok(endpoints::list(&mut *self.kernel.store().read().await?, project.id).await?)
     }
 

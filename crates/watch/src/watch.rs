@@ -1,11 +1,12 @@
 //! The slice and its memory.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use perennial_core::Result;
 use perennial_core::id::ProjectId;
+use perennial_core::name::EndpointName;
 use perennial_ingest::Ingest;
 use perennial_ingest::snapshot::DatasetSnapshot;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
@@ -68,8 +69,10 @@ pub(crate) struct State {
     refreshed: Mutex<Option<SourceVersions>>,
     /// The project clock at the beginning of the last run.
     ran_at_ms: AtomicI64,
-    /// When predictions were last loaded into their datasets, on the wall clock.
-    predictions_loaded_ms: AtomicI64,
+    /// Whether a tick loads predictions into their datasets.
+    pub(crate) is_loading_predictions: AtomicBool,
+    /// Endpoints whose predictions could not be loaded, with the time of the next attempt on the wall clock.
+    loading_paused: Mutex<BTreeMap<EndpointName, i64>>,
 }
 
 impl Watch {
@@ -93,7 +96,8 @@ impl Watch {
                 retry: Mutex::default(),
                 refreshed: Mutex::default(),
                 ran_at_ms: AtomicI64::new(NEVER),
-                predictions_loaded_ms: AtomicI64::new(self.kernel.services.clock.wall_ms()),
+                is_loading_predictions: AtomicBool::default(),
+                loading_paused: Mutex::default(),
             })
         };
         lock(&self.states).entry(project).or_insert_with(new).clone()
@@ -140,11 +144,19 @@ impl State {
         }
     }
 
-    /// Whether predictions are due to be loaded into their datasets; true once for each interval.
-    pub(crate) fn start_loading_predictions(&self, wall_ms: i64, every_ms: i64) -> bool {
-        let last = self.predictions_loaded_ms.load(Ordering::Acquire);
-        wall_ms - last >= every_ms
-            && self.predictions_loaded_ms.compare_exchange(last, wall_ms, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    /// Loads no predictions of an endpoint until an instant of the wall clock.
+    pub(crate) fn pause_loading(&self, endpoint: &EndpointName, until_ms: i64) {
+        lock(&self.loading_paused).insert(endpoint.clone(), until_ms);
+    }
+
+    /// Whether the loading of an endpoint's predictions is paused; a pause that is over is forgotten.
+    pub(crate) fn is_loading_paused(&self, endpoint: &EndpointName, wall_ms: i64) -> bool {
+        let mut paused = lock(&self.loading_paused);
+        let is_paused = paused.get(endpoint).is_some_and(|until_ms| wall_ms < *until_ms);
+        if !is_paused {
+            paused.remove(endpoint);
+        }
+        is_paused
     }
 
     /// The current versions of the sources; `None` when `[task].data` was last updated with them.

@@ -24,8 +24,8 @@ pub(super) fn routes(routes: JsonRoutes) -> JsonRoutes {
 #[derive(Serialize, ToSchema)]
 struct Alert {
     id: String,
-    /// `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `file:<dataset>/<path>` or
-    /// `segment:<endpoint>/<number>`.
+    /// `monitor:<name>`, `window:<monitor>`, `dataset:<name>`, `load:<id>`, `file:<dataset>/<path>`,
+    /// `segment:<endpoint>/<number>`, `endpoint:<name>`, `job:<kind>` or `work:<id>`.
     subject: String,
     name: String,
     /// `firing`, `acknowledged` or `resolved`.

@@ -8,13 +8,16 @@ use anyhow::Result;
 use perennial_core::id::RunnerJobId;
 use perennial_core::port::runner;
 use perennial_runners::{LocalPaths, LocalRunner};
-use perennial_store::Schema;
-use serde_json::json;
+use perennial_store::{Schema, Store, unreadable};
+use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::commands::items;
 use crate::connection::team_server;
 use crate::data_folder;
-use crate::output::{say, table};
+use crate::database;
+use crate::embedded_server::{ServerFile, try_lock};
+use crate::output::{cell, say, table};
 
 /// One line of the report.
 struct Finding {
@@ -39,6 +42,7 @@ pub(crate) async fn doctor(folder: &Path, json: bool) -> Result<ExitCode> {
         database().await,
         open_files(),
     ];
+    findings.extend(rows(folder).await);
     findings.extend(server().await);
     if json {
         let report: Vec<_> = findings
@@ -182,13 +186,24 @@ fn project(folder: &Path) -> Finding {
 }
 
 async fn database() -> Finding {
-    let Ok(url) = std::env::var("PERENNIAL_DATABASE") else {
-        return Finding {
-            part: "database",
-            state: "found",
-            found: "SQLite in the data folder".to_owned(),
-            next: String::new(),
-        };
+    let url = match database::from_environment() {
+        Ok(Some(url)) => url,
+        Ok(None) => {
+            return Finding {
+                part: "database",
+                state: "found",
+                found: "SQLite in the data folder".to_owned(),
+                next: String::new(),
+            };
+        }
+        Err(error) => {
+            return Finding {
+                part: "database",
+                state: "wrong",
+                found: format!("{error:#}"),
+                next: "check PERENNIAL_DATABASE_FILE".to_owned(),
+            };
+        }
     };
     let schema = async {
         let store = perennial_store::Store::connect(&url, perennial_store::Options::default()).await?;
@@ -217,6 +232,61 @@ async fn database() -> Finding {
             next: "check PERENNIAL_DATABASE".to_owned(),
         },
     }
+}
+
+/// Rows of the metadata that cannot be read: those of the running server, else of the database in the data folder.
+async fn rows(folder: &Path) -> Option<Finding> {
+    let part = "metadata rows";
+    let unreadable = match unreadable_rows(folder).await {
+        Ok(unreadable) => unreadable?,
+        Err(error) => {
+            let next = "the database has to answer before its rows can be checked".to_owned();
+            return Some(Finding { part, state: "wrong", found: format!("{error:#}"), next });
+        }
+    };
+    Some(match unreadable.as_slice() {
+        [] => Finding { part, state: "found", found: "all can be read".to_owned(), next: String::new() },
+        [first, rest @ ..] => Finding {
+            part,
+            state: "wrong",
+            found: match rest.len() {
+                0 => format!("{first} cannot be read and is set aside"),
+                more => format!("{first} and {more} more cannot be read and are set aside"),
+            },
+            next: "restore a backup, or correct the rows: everything else is served".to_owned(),
+        },
+    })
+}
+
+/// The unreadable rows, each as table and key; `None` where there is no metadata yet.
+async fn unreadable_rows(folder: &Path) -> Result<Option<Vec<String>>> {
+    let data = data_folder::of(folder);
+    let client = match (team_server(), ServerFile::read(&data)) {
+        // Its `server` line says whether it answers.
+        (Some(_), _) => return Ok(None),
+        (None, Some(file)) => Some(Client::local(&data, &file.address)?),
+        (None, None) => None,
+    };
+    if let Some(client) = client
+        && let Ok(answer) = client.get("/api/v1/unreadable-rows").await
+    {
+        let text = |row: &Value| format!("`{}` of `{}`", cell(&row["key"]), cell(&row["table"]));
+        return Ok(Some(items(&answer).iter().map(text).collect()));
+    }
+    let file = data.join("metadata.sqlite");
+    let url = match database::from_environment()? {
+        Some(url) => url,
+        None if file.is_file() => format!("sqlite://{}", file.display()),
+        None => return Ok(None),
+    };
+    let _lock = try_lock(&data)?;
+    let store = Store::connect(&url, perennial_store::Options::default()).await?;
+    if store.schema().await? != Schema::Current {
+        return Ok(None);
+    }
+    let found = unreadable::list(&mut *store.read().await?).await?;
+    store.close().await?;
+    Ok(Some(found.iter().map(|row| format!("`{}` of `{}`", row.key, row.table)).collect()))
 }
 
 fn open_files() -> Finding {

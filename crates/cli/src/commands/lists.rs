@@ -258,6 +258,9 @@ fn view(command: &Command) -> View {
                 ("quality", "measures"),
             ],
         ),
+        Command::Held { .. } => {
+            ("/held", &[("id", "id"), ("kind", "kind"), ("what", "what"), ("since", "since_at"), ("reason", "reason")])
+        }
         Command::Alerts => (
             "/alerts",
             &[

@@ -21,7 +21,7 @@ pub(super) const RESUME_OR_CANCEL: &str = "resume them, `perennial cancel` cance
 /// `perennial run`.
 pub(super) async fn run(connection: &Connection, folder: &Path, steps: &[String], json: bool) -> Result<ExitCode> {
     let project = submitted(connection, folder).await?;
-    connection.resume(Resume::RunsOnly).await?;
+    connection.resume(Resume::RunsOnly).await;
     if connection.interrupted() > 0 {
         let interrupted = connection.interrupted();
         note!("interrupted releases: {interrupted}; `perennial release` and `perennial up` {RESUME_OR_CANCEL}");
@@ -37,7 +37,7 @@ pub(super) async fn release(connection: &Connection, folder: &Path, options: &Re
     }
     // Interrupted releases must be resumed with the present project file.
     let project = submitted(connection, folder).await?;
-    connection.resume(Resume::All).await?;
+    connection.resume(Resume::All).await;
     let client = &connection.client;
     let before = if options.wait { wait::endpoints(client, &project).await? } else { Vec::new() };
     let code = execute((connection, folder), &project, "release", json!({}), json).await?;

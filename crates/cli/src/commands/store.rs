@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::commands::done;
 use crate::data_folder;
+use crate::database;
 use crate::embedded_server;
 use crate::output::{note, user_error};
 
-/// Fails if the project folder has no data folder, so that there is nothing to back up.
+/// Fails if there is nothing to back up: the project folder has no data folder, or the data is stored elsewhere.
 pub(crate) fn check_data_folder(folder: &Path) -> Result<()> {
+    database::refuse_outside_storage("backup")?;
     let data =
         data_folder::of(&folder.canonicalize().with_context(|| format!("folder {} does not exist", folder.display()))?);
     if data.is_dir() {
@@ -50,6 +52,7 @@ pub(crate) async fn backup(client: &Client, folder: &Path, to: &Path, json: bool
 
 /// Replaces the data folder of a project with a backup. The present data folder is renamed, not deleted.
 pub(crate) fn restore(folder: &Path, from: &Path, json: bool) -> Result<ExitCode> {
+    database::refuse_outside_storage("restore")?;
     for part in [BACKUP_FILE, "metadata.sqlite"] {
         if !from.join(part).is_file() {
             let message = format!("{} is not a complete backup: `{part}` is missing", from.display());

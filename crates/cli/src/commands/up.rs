@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Switch, Up};
 use crate::connection::{ServerHandle, start_or_connect};
 use crate::data_folder;
+use crate::database;
 use crate::embedded_server::{EmbeddedServer, Lifetime};
 use crate::output::{note, user_error};
 
@@ -56,7 +57,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     let root = folder.canonicalize()?;
     let paths = ServerPaths {
         data: options.data.clone().unwrap_or_else(|| data_folder::of(&root)),
-        database: options.database.clone(),
+        database: database::from_arguments(options)?,
         artifacts: options.artifacts.clone(),
         may_step_clock: options.host.is_loopback(),
         may_run_unisolated: options.allow_unisolated_steps,
@@ -80,7 +81,7 @@ pub(crate) async fn up(folder: &Path, options: &Up) -> Result<ExitCode> {
     {
         tracing::error!(error = error.chain(), "cannot submit the project file");
     }
-    server.resume(Resume::All).await?;
+    server.resume(Resume::All).await;
     server.start_scheduler();
     note!("listening at {}", server.address);
     if options.auth == Switch::On {

@@ -119,6 +119,7 @@ impl Round {
         let began = Instant::now();
         let server = Server::up(&self.place, &[]);
         tally.starts.push(began.elapsed());
+        self.runtime.block_on(load::release_held(&self.client(&server)));
         server
     }
 

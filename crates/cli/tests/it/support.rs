@@ -249,7 +249,14 @@ pub(crate) fn instant(text: &str) -> i64 {
 pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
     command.current_dir(folder).args(args).stdin(Stdio::null()).env("NO_COLOR", "1");
-    for name in ["PERENNIAL_SERVER", "PERENNIAL_TOKEN", "PERENNIAL_DATABASE", "PERENNIAL_ARTIFACTS", "PERENNIAL_DATA"] {
+    for name in [
+        "PERENNIAL_SERVER",
+        "PERENNIAL_TOKEN",
+        "PERENNIAL_DATABASE",
+        "PERENNIAL_DATABASE_FILE",
+        "PERENNIAL_ARTIFACTS",
+        "PERENNIAL_DATA",
+    ] {
         command.env_remove(name);
     }
     // The `uv` and Python of the tests; environments of steps are cached between test runs.

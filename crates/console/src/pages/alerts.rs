@@ -38,7 +38,8 @@ impl Page {
                 self.layout.item("datasets", name)
             }
             AlertSubject::Load(_) | AlertSubject::Segment { .. } => self.layout.to("datasets"),
-            AlertSubject::Job(_) => self.layout.to("alerts"),
+            AlertSubject::Endpoint(_) => self.layout.to("endpoints"),
+            AlertSubject::Job(_) | AlertSubject::Work(_) => self.layout.to("alerts"),
         }
     }
 }

@@ -13,7 +13,7 @@ use perennial_core::port::data::{
     ScanPlan, SourceFile, SourceFolder, StageRequest, Staged, ValueColumn,
 };
 use perennial_core::port::model::{LoadedModel, ModelFiles, ModelRuntime, SignatureHint};
-use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment};
+use perennial_core::port::prediction::{Backlog, LogPosition, PredictionLog, PredictionRecord, Segment};
 use perennial_core::port::runner::{Adoption, Environment, EnvironmentSpec, JobSpec, JobWatch, PathAccess, Runner};
 use perennial_core::port::training::{Target, TrainedModel, Trainer};
 use perennial_core::schema::{Field, Schema, TypeClass};
@@ -191,6 +191,10 @@ impl PredictionLog for Unlinked {
 
     fn seal(&self, _: &str) -> Result<Vec<i64>> {
         Ok(Vec::new())
+    }
+
+    fn backlog(&self, _: &str) -> Result<Backlog> {
+        Ok(Backlog::default())
     }
 
     fn read(&self, _: &str, _: i64) -> Result<Segment> {

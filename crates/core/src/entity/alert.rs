@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorCode};
-use crate::id::{AlertId, LoadId, ProjectId};
+use crate::id::{AlertId, AttemptsId, LoadId, ProjectId};
 use crate::name::{DatasetName, EndpointName, MonitorName};
 use crate::state::AlertState;
 
@@ -40,8 +40,12 @@ pub enum AlertSubject {
         /// The segment's number in the log.
         number: i64,
     },
+    /// An endpoint whose predictions cannot be logged: `endpoint:<name>`.
+    Endpoint(EndpointName),
     /// Jobs of a kind: `job:<kind>`.
     Job(String),
+    /// Work that is held because servers died during its attempts: `work:<id>`.
+    Work(AttemptsId),
 }
 
 impl fmt::Display for AlertSubject {
@@ -53,7 +57,9 @@ impl fmt::Display for AlertSubject {
             Self::Load(id) => write!(f, "load:{id}"),
             Self::File { dataset, path } => write!(f, "file:{dataset}/{path}"),
             Self::Segment { endpoint, number } => write!(f, "segment:{endpoint}/{number}"),
+            Self::Endpoint(name) => write!(f, "endpoint:{name}"),
             Self::Job(kind) => write!(f, "job:{kind}"),
+            Self::Work(id) => write!(f, "work:{id}"),
         }
     }
 }
@@ -64,7 +70,7 @@ impl FromStr for AlertSubject {
     fn from_str(text: &str) -> Result<Self, Error> {
         let unknown = || {
             let message = format!(
-                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:`, `segment:` or `job:` and a name",
+                "unknown subject of an alert `{}`: expected `monitor:`, `window:`, `dataset:`, `load:`, `file:`, `segment:`, `endpoint:`, `job:` or `work:` and a name",
                 text.escape_debug()
             );
             Error::new(ErrorCode::InvalidArgument, message)
@@ -80,7 +86,9 @@ impl FromStr for AlertSubject {
                 let number = number.parse().map_err(|_| unknown())?;
                 Ok(Self::Segment { endpoint: endpoint.parse()?, number })
             }
+            ("endpoint", _) => name.parse().map(Self::Endpoint),
             ("job", _) if !name.is_empty() => Ok(Self::Job(name.to_owned())),
+            ("work", _) => name.parse().map(Self::Work),
             _ => Err(unknown()),
         }
     }

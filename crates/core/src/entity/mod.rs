@@ -5,6 +5,7 @@
 //! The crate `store` reads and writes these structs; it has no structs of its own.
 
 mod alert;
+mod attempts;
 mod check_result;
 mod dataset;
 mod dataset_version;
@@ -38,6 +39,7 @@ mod token;
 mod trigger_firing;
 
 pub use alert::{Alert, AlertSubject};
+pub use attempts::{Attempts, DEATHS_MAX, WorkKind};
 pub use check_result::{CheckResult, Profile};
 pub use dataset::{Dataset, DatasetKind};
 pub use dataset_version::{DatasetVersion, DatasetVersionOrigin, PinHolder};

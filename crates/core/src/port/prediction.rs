@@ -91,6 +91,16 @@ pub struct LogPosition {
     pub end_bytes: u64,
 }
 
+/// What waits in a log to be loaded into its dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Bytes of the segments that have records.
+    pub bytes: u64,
+    /// Wall clock of the oldest record, epoch milliseconds; `None` when nothing waits. Records that an earlier server
+    /// wrote count as written at 0.
+    pub oldest_ms: Option<i64>,
+}
+
 /// Prediction logs by name (`<project>/<endpoint>`).
 #[async_trait]
 pub trait PredictionLog: Send + Sync {
@@ -105,6 +115,9 @@ pub trait PredictionLog: Send + Sync {
     /// that were not removed yet, in ascending order. Numbers start at 1 and are never reused. The torn tail that
     /// a crash left is cut off. Blocks on the disk.
     fn seal(&self, log: &str) -> Result<Vec<i64>>;
+
+    /// What waits in a log. Blocks on the disk the first time.
+    fn backlog(&self, log: &str) -> Result<Backlog>;
 
     /// Reads a closed segment. Blocks on the disk.
     fn read(&self, log: &str, number: i64) -> Result<Segment>;

@@ -14,34 +14,46 @@ use crate::steps::cancel_job;
 /// Marks the pipeline runs that a previous server left behind as interrupted and returns them, to be resumed. Called
 /// before this server accepts requests, so that every open run belongs to another server.
 pub async fn recover(caller: &Caller) -> Result<Vec<PipelineRun>> {
-    let open = pipeline_runs::list_open(&mut *caller.kernel.store().read().await?).await?;
+    let kernel = &caller.kernel;
+    let open = kernel.readable(pipeline_runs::list_open(&mut *kernel.store().read().await?).await?);
     let mut left = Vec::new();
-    for run in open.into_iter().filter(|run| run.holder.as_deref() != Some(&caller.kernel.server.to_string())) {
-        end_jobs(&caller.kernel, run.id).await?;
-        let (id, state, at_ms) = (run.id, run.state, caller.kernel.services.clock.wall_ms());
-        let sealer = tracked_sealer(caller, &run).await?;
-        caller
-            .kernel
-            .store()
-            .write(move |tx| {
-                Box::pin(async move {
-                    let events = end_tracked(tx, id, &sealer, at_ms).await?;
-                    step_runs::interrupt_running(tx, id, at_ms).await?;
-                    if state == PipelineRunState::Running {
-                        pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms)
-                            .await?;
-                    }
-                    for event in events {
-                        sealer.record(tx, event).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
-        left.push(pipeline_runs::get(&mut *caller.kernel.store().read().await?, id).await?);
+    for run in open.into_iter().filter(|run| run.holder.as_deref() != Some(&kernel.server.to_string())) {
+        // A run that cannot be recovered keeps no server from starting; the next start tries again.
+        match interrupt(caller, &run).await {
+            Ok(run) => left.push(run),
+            Err(error) => {
+                tracing::error!(pipeline_run.id = %run.id, error = error.chain(), "a pipeline run cannot be recovered");
+            }
+        }
     }
     access::revoke_step_tokens(caller).await?;
     Ok(left)
+}
+
+/// Marks a run as interrupted, and ends what is left of its attempts.
+async fn interrupt(caller: &Caller, run: &PipelineRun) -> Result<PipelineRun> {
+    end_jobs(&caller.kernel, run.id).await?;
+    let (id, state, at_ms) = (run.id, run.state, caller.kernel.services.clock.wall_ms());
+    let sealer = tracked_sealer(caller, run).await?;
+    caller
+        .kernel
+        .store()
+        .write(move |tx| {
+            Box::pin(async move {
+                let events = end_tracked(tx, id, &sealer, at_ms).await?;
+                step_runs::interrupt_running(tx, id, at_ms).await?;
+                if state == PipelineRunState::Running {
+                    pipeline_runs::apply(tx, id, PipelineRunEvent::Interrupt, Some("the server stopped"), at_ms)
+                        .await?;
+                }
+                for event in events {
+                    sealer.record(tx, event).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    Ok(pipeline_runs::get(&mut *caller.kernel.store().read().await?, id).await?)
 }
 
 /// A sealer for the tracked runs that [`end_tracked`] ends. Their content is summed before the transaction.

@@ -129,6 +129,20 @@ async fn resume(test: &TestProject, run: &PipelineRun) -> Result<RunOutcome> {
 }
 
 #[tokio::test]
+async fn a_damaged_run_or_attempt_keeps_no_other_run_from_being_recovered() {
+    for damage in [
+        "UPDATE pipeline_runs SET cause = '[' WHERE id = (SELECT MIN(id) FROM pipeline_runs)",
+        "UPDATE step_runs SET key_parts = '[' WHERE id = (SELECT MIN(id) FROM step_runs)",
+    ] {
+        let test = TestProject::start(FILE).await;
+        let (_, (run, _)) = (left(&test).await, left(&test).await);
+        test.test.execute(damage).await.unwrap();
+        let recovered = recover(&test).await;
+        assert_eq!(recovered.iter().map(|run| run.id).collect::<Vec<_>>(), [run.id], "{damage}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_of_another_server_is_interrupted_with_its_attempts() {
     let test = TestProject::start(FILE).await;
     let (run, _) = left(&test).await;

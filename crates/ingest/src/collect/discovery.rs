@@ -49,9 +49,14 @@ impl FileBatch {
         batches.collect()
     }
 
+    /// The digest of their content.
+    pub(super) fn digest(&self) -> String {
+        digest_of(self.files.iter().map(|file| file.content_digest.as_str()))
+    }
+
     pub(super) fn into_load_files(self) -> LoadFiles {
         LoadFiles {
-            digest: digest_of(self.files.iter().map(|file| file.content_digest.as_str())),
+            digest: self.digest(),
             size_bytes: self.files.iter().map(|file| file.size_bytes).sum(),
             records: self.files,
         }

@@ -1,7 +1,6 @@
 //! Recovery of loads that a crash interrupted.
 
 use perennial_core::entity::{Dataset, DatasetVersion, Load, LoadIntent};
-use perennial_core::id::LoadId;
 use perennial_core::state::{LoadEvent, LoadState};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_store::{dataset_versions, loads, source_files};
@@ -101,7 +100,6 @@ async fn abandon(
 
 /// Discards the staged rows of loads that are not open any more. Called once at a start, before anything is loaded.
 pub async fn sweep(kernel: &Kernel) -> Result<()> {
-    let open = loads::list_open_everywhere(&mut *kernel.store().read().await?).await?;
-    let keep: Vec<LoadId> = open.into_iter().map(|load| load.id).collect();
+    let keep = loads::list_open_ids(&mut *kernel.store().read().await?).await?;
     kernel.data().sweep(&keep).await
 }

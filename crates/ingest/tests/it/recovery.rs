@@ -1,9 +1,13 @@
 //! Crashes at each step of a load: every file is committed exactly once, and nothing staged is left.
 
+use std::task::{Context, Waker};
+use std::time::Duration;
+
 use perennial_core::state::LoadState;
 use perennial_core::{ErrorCode, Result};
 use perennial_ingest::loads;
-use perennial_store::loads as load_rows;
+use perennial_kernel::{attempts, held};
+use perennial_store::{attempts as attempt_rows, loads as load_rows};
 use perennial_testkit::fakes::Call;
 
 use crate::support::{FLOWN, TestProject, name};
@@ -171,4 +175,42 @@ async fn a_sweep_keeps_the_rows_of_held_loads_only() {
     assert_eq!(restarted.test.data.staged_loads(), [held.id]);
     restarted.accept(held.id, true).await;
     assert_eq!(restarted.values("SELECT n FROM flown ORDER BY n").await, "-1 1 2 5");
+}
+
+/// The same project on the next server, after this one died while it began to load what is new.
+async fn die_while_loading(test: TestProject) -> TestProject {
+    let mut collecting = Box::pin(test.collect());
+    loop {
+        let polled = collecting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "the load ended before its attempt was seen");
+        tokio::task::yield_now().await;
+        let mut reader = test.test.app.kernel.store().read().await.unwrap();
+        if !attempt_rows::list_open(&mut reader).await.unwrap().rows.is_empty() {
+            break;
+        }
+    }
+    // A server that has died starts nothing more, such as the record of an end.
+    test.test.app.kernel.work.stop(Duration::ZERO).await;
+    drop(collecting);
+    let next = test.restart().await;
+    attempts::recover(&next.test.system()).await.unwrap();
+    next
+}
+
+#[tokio::test]
+async fn a_file_that_ended_two_servers_is_held_and_others_are_loaded() {
+    let test = TestProject::start(FLOWN).await;
+    test.offer(&[("a.csv", "n\n1\n")]);
+    let test = die_while_loading(die_while_loading(test).await).await;
+    test.offer(&[("b.csv", "n\n2\n")]);
+    let collected = test.collect().await;
+    let failed: Vec<_> = collected.failed.iter().map(|(_, error)| (error.code(), error.message())).collect();
+    let message = "file `a.csv` of dataset `flown` is held: the server died 2 times while it processed it";
+    assert_eq!(failed, [(ErrorCode::Held, message)]);
+    assert_eq!(test.values("SELECT n FROM flown").await, "2");
+    let (caller, project) = (test.test.system(), test.project.id);
+    let held = held::list(&caller, project).await.unwrap();
+    held::release(&caller, project, &held[0].id()).await.unwrap();
+    assert!(test.collect().await.failed.is_empty());
+    assert_eq!(test.values("SELECT n FROM flown ORDER BY n").await, "1 2");
 }

@@ -37,7 +37,7 @@ pub async fn host(kernel: &Arc<Kernel>) -> Result<Principal> {
     let now = kernel.services.clock.wall_ms();
     let wanted =
         Wanted { name: "host".to_owned(), kind: PrincipalKind::Host, scope: Scope::Server, role: Some(Role::Admin) };
-    let host = kernel
+    let (host, void) = kernel
         .store()
         .write(move |tx| {
             Box::pin(async move {
@@ -45,13 +45,14 @@ pub async fn host(kernel: &Arc<Kernel>) -> Result<Principal> {
                 tokens::delete_admin_links(tx).await?;
                 sessions::delete_expired(tx, now).await?;
                 let void = tokens::revoke_all_of_kind(tx, TokenKind::Host, now).await?;
-                end_sessions(tx, &void).await?;
+                end_sessions(tx, &void.rows).await?;
                 let (id, changes) = find_or_create(tx, &wanted, &asking, now).await?;
                 by.record_all(tx, changes).await?;
-                Ok(id)
+                Ok((id, void))
             })
         })
         .await?;
+    kernel.readable(void);
     forget_cached_principals();
     Ok(principals::load(&mut *kernel.store().read().await?, host).await?)
 }
@@ -198,7 +199,8 @@ async fn end_sessions(tx: &mut Tx, void: &[Token]) -> Result<()> {
 
 /// Revokes the step tokens that a previous server left behind.
 pub async fn revoke_step_tokens(caller: &Caller) -> Result<()> {
-    let left = tokens::list_held(&mut *caller.kernel.store().read().await?, TokenKind::Step).await?;
+    let held = tokens::list_held(&mut *caller.kernel.store().read().await?, TokenKind::Step).await?;
+    let left = caller.kernel.readable(held);
     for token in left {
         revoke_by_id(caller, token.id).await?;
     }

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod attempts;
 mod backup;
 mod grants;
+mod held;
 mod jobs;

@@ -100,7 +100,9 @@ impl Endpoints {
     /// Writes a record to the prediction log, and syncs it if the endpoint says so.
     async fn log(&self, deployment: &Deployment, record: PredictionRecord<'_>) -> Result<()> {
         let predictions = &self.kernel.services.predictions;
-        let position = predictions.append(&deployment.log, record)?;
+        let appended = predictions.append(&deployment.log, record);
+        let position = appended.inspect_err(|error| self.report_unlogged(deployment, error))?;
+        self.report_logged(deployment);
         if deployment.durability == Durability::Synced {
             predictions.sync(&deployment.log, position).await?;
         }

@@ -1,9 +1,13 @@
 //! Answers: one version answers a whole request, and each answer is logged with its role before it is given.
 
+use std::time::Duration;
+
 use perennial_core::ErrorCode;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::port::prediction::TrafficRole::{Canary, Champion};
+use perennial_core::state::AlertState;
 use perennial_ingest::datasets;
+use perennial_kernel::alerts;
 use perennial_release::endpoints::Extra;
 use perennial_release::lineage::Kind;
 use perennial_testkit::PROJECT_FILE;
@@ -119,6 +123,36 @@ async fn every_answer_is_logged_with_version_and_role() {
     let row = |version: i64, role: &str, key: &str| serde_json::json!([version, role, key]).to_string();
     let expected = [row(1, Champion.as_str(), "1"), row(2, Canary.as_str(), "2"), row(2, Canary.as_str(), "3")];
     assert_eq!(rows, expected, "a refused request is not logged");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_log_refuses_with_an_alert_until_it_can() {
+    let trained = released(PROJECT_FILE, 1).await;
+    let log = format!("{}/delay", trained.project.id);
+    let in_the_way = trained.test.folder.path().join("predictions").join(&log).join("1.seg");
+    std::fs::create_dir_all(&in_the_way).unwrap();
+    for _ in 0..3 {
+        let refused = ask(&trained, row("1"), None).await.map(|answer| answer.version).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::Storage, "a prediction that is not logged is not answered");
+    }
+    let caller = trained.test.system();
+    let alert = async |state: AlertState| {
+        let found = async {
+            loop {
+                let alerts = alerts::list(&caller, trained.project.id, None, 10).await.unwrap().items;
+                if let Some(alert) = alerts.into_iter().find(|alert| alert.name == "unlogged" && alert.state == state) {
+                    return alert;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), found).await.expect("the alert has the state")
+    };
+    let fired = alert(AlertState::Firing).await;
+    assert!(fired.message.starts_with("endpoint `delay` refuses requests: "), "{}", fired.message);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    ask(&trained, row("1"), None).await.unwrap();
+    assert_eq!(alert(AlertState::Resolved).await.id, fired.id);
 }
 
 #[tokio::test]

@@ -61,6 +61,15 @@ pub(crate) enum LogError {
         /// The segment.
         number: i64,
     },
+    /// The disk has no room for a record.
+    #[error("predictions cannot be logged: the disk of `{}` is full", path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
     /// A file operation failed.
     #[error("cannot access `{path}`")]
     Io {
@@ -81,7 +90,12 @@ pub(crate) enum LogError {
 impl LogError {
     /// Wraps an error of a file operation on `path`; for `map_err`.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { path: path.to_owned(), source }
+            }
+            _ => Self::Io { path: path.to_owned(), source },
+        }
     }
 
     /// A segment that cannot be decoded.
@@ -99,6 +113,9 @@ impl From<LogError> for Error {
             }
             LogError::TooLarge { .. } => (ErrorCode::TooLarge, "send the rows in several requests"),
             LogError::Full { .. } => (ErrorCode::Busy, "`perennial alerts` shows why predictions are not ingested"),
+            LogError::DiskFull { .. } => {
+                (ErrorCode::Busy, "make room on the disk: `perennial doctor` shows how much is free")
+            }
             LogError::Shape { .. } | LogError::Thread(_) => (ErrorCode::Internal, ""),
             LogError::Damaged { .. } => (ErrorCode::Corrupt, "restore the file from a backup"),
             LogError::Open { .. } => (ErrorCode::WrongState, ""),

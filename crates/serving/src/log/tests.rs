@@ -302,6 +302,17 @@ async fn a_failed_sync_fails_all_that_wait_and_every_later_append() {
 }
 
 #[test]
+fn a_full_disk_is_an_error_that_clients_may_retry() {
+    for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+        let error = perennial_core::Error::from(LogError::io(std::path::Path::new("log/1.seg"))(kind.into()));
+        assert_eq!(
+            (error.code(), error.message()),
+            (perennial_core::ErrorCode::Busy, "predictions cannot be logged: the disk of `log/1.seg` is full")
+        );
+    }
+}
+
+#[test]
 fn closing_a_segment_lets_others_append_while_it_is_synced() {
     let folder = tempfile::TempDir::new().unwrap();
     let mut disk = SlowDisk::new();
@@ -310,7 +321,7 @@ fn closing_a_segment_lets_others_append_while_it_is_synced() {
         let (request, mut encoded) = (request(), Vec::new());
         let columns = Columns::of(&request.inputs).unwrap();
         encode(&request.record(), &columns, &mut encoded).unwrap();
-        writer.append(&columns, &encoded).unwrap().position.segment
+        writer.append(&columns, &encoded, 0).unwrap().position.segment
     };
     assert_eq!(append(), 1);
     std::thread::scope(|scope| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use perennial_core::frame::Frame;
-use perennial_core::port::prediction::LogPosition;
+use perennial_core::port::prediction::{Backlog, LogPosition};
 
 use super::error::LogError;
 use super::file::{self, MAGIC, MAGIC_UNSEALED, SegmentFile, SyncFile};
@@ -33,10 +33,19 @@ struct State {
     /// The segment before, which may not be synced yet. Every segment before that one is.
     previous: Option<Arc<SegmentFile>>,
     records: u64,
+    /// Wall clock of the first record of the open segment; 0 when an earlier server wrote it.
+    first_ms: i64,
     /// Fingerprints of the column descriptions in the open segment.
     described: HashSet<u64>,
-    /// Sizes of the closed segments that were not removed yet, by number.
-    closed: BTreeMap<i64, u64>,
+    /// The closed segments that were not removed yet, by number.
+    closed: BTreeMap<i64, Closed>,
+}
+
+/// A closed segment.
+struct Closed {
+    bytes: u64,
+    /// Wall clock of its first record; 0 when an earlier server wrote it.
+    first_ms: i64,
 }
 
 /// The position of a written record.
@@ -80,10 +89,11 @@ impl SegmentWriter {
         for number in numbers {
             let path = file::path(folder, number);
             let size_bytes = fs::metadata(&path).map_err(LogError::io(&path))?.len();
-            closed.insert(number, size_bytes);
+            closed.insert(number, Closed { bytes: size_bytes, first_ms: 0 });
         }
         let described = scan.columns.keys().copied().collect();
-        let state = State { number, segment: Arc::new(segment), previous, records: scan.records, described, closed };
+        let (segment, records) = (Arc::new(segment), scan.records);
+        let state = State { number, segment, previous, records, first_ms: 0, described, closed };
         let (name, folder) = (name.to_owned(), folder.to_owned());
         Ok(Self { name, folder, limits, sync_file, descriptions: RwLock::default(), state: Mutex::new(state) })
     }
@@ -103,7 +113,7 @@ impl SegmentWriter {
     }
 
     /// Writes one encoded record, after a description of its columns if the segment lacks it.
-    pub(super) fn append(&self, columns: &Columns, encoded: &[u8]) -> Result<Written, LogError> {
+    pub(super) fn append(&self, columns: &Columns, encoded: &[u8], wall_ms: i64) -> Result<Written, LogError> {
         let mut state = lock::mutex(&self.state);
         if let Some(failed) = state.previous.iter().chain([&state.segment]).find(|segment| segment.has_failed()) {
             return Err(LogError::Unsynced(failed.path().to_owned()));
@@ -121,9 +131,22 @@ impl SegmentWriter {
             state.described.insert(columns.fingerprint);
             end
         };
+        if state.records == 0 {
+            state.first_ms = wall_ms;
+        }
         state.records += 1;
         let position = LogPosition { segment: state.number, end_bytes: end };
         Ok(Written { segment: state.segment.clone(), position })
+    }
+
+    /// What waits to be loaded.
+    pub(super) fn backlog(&self) -> Backlog {
+        let state = lock::mutex(&self.state);
+        let open = (state.records > 0).then(|| Closed { bytes: state.segment.end(), first_ms: state.first_ms });
+        state.closed.values().chain(&open).fold(Backlog::default(), |backlog, segment| Backlog {
+            bytes: backlog.bytes + segment.bytes,
+            oldest_ms: Some(backlog.oldest_ms.map_or(segment.first_ms, |oldest| oldest.min(segment.first_ms))),
+        })
     }
 
     /// The segment of a number unless it is synced.
@@ -139,7 +162,7 @@ impl SegmentWriter {
     /// Closes the open segment and opens the next, without a sync of either: it blocks on the disk only when the
     /// segment before is still not synced.
     fn roll(&self, state: &mut State) -> Result<(), LogError> {
-        let waiting = state.closed.values().sum::<u64>() + state.segment.end();
+        let waiting = state.closed.values().map(|segment| segment.bytes).sum::<u64>() + state.segment.end();
         if waiting > self.limits.backlog_bytes {
             return Err(LogError::Full { name: self.name.clone(), size_bytes: waiting });
         }
@@ -149,7 +172,8 @@ impl SegmentWriter {
         let next =
             SegmentFile::create(&self.folder, state.number + 1, vec![self.folder.clone()], self.sync_file.clone())?;
         let size_bytes = state.segment.append(&record::seal())?;
-        state.closed.insert(state.number, size_bytes);
+        let (number, first_ms) = (state.number, state.first_ms);
+        state.closed.insert(number, Closed { bytes: size_bytes, first_ms });
         state.number += 1;
         state.previous = Some(std::mem::replace(&mut state.segment, Arc::new(next)));
         state.records = 0;

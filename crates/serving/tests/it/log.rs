@@ -6,7 +6,7 @@ use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
 use perennial_core::model::Scores;
 use perennial_core::port::data::Values;
-use perennial_core::port::prediction::{LogPosition, PredictionLog, PredictionRecord, Segment, TrafficRole};
+use perennial_core::port::prediction::{Backlog, LogPosition, PredictionLog, PredictionRecord, Segment, TrafficRole};
 use perennial_serving::{LogLimits, SegmentLog};
 use serde_json::json;
 use tempfile::TempDir;
@@ -384,6 +384,29 @@ fn a_backlog_beyond_its_limit_is_refused_until_segments_are_removed() {
         log.remove(LOG, number).unwrap();
     }
     append(&log, LOG);
+}
+
+#[test]
+fn the_backlog_is_what_waits_since_the_oldest_record_also_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
+    assert_eq!(log.backlog(LOG).unwrap(), Backlog::default());
+    for _ in 0..20 {
+        append(&log, LOG);
+    }
+    let on_disk = |folder: &TempDir| -> u64 {
+        fs::read_dir(folder.path().join(LOG)).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    };
+    let waiting = log.backlog(LOG).unwrap();
+    assert_eq!((waiting.bytes, waiting.oldest_ms), (on_disk(&folder), Some(1_700_000_000_000)));
+    drop(log);
+    let log = SegmentLog::open_with(folder.path(), SMALL).unwrap();
+    let left = log.backlog(LOG).unwrap();
+    assert_eq!((left.bytes, left.oldest_ms), (waiting.bytes, Some(0)), "what an earlier server wrote is due at once");
+    for number in log.seal(LOG).unwrap() {
+        log.remove(LOG, number).unwrap();
+    }
+    assert_eq!(log.backlog(LOG).unwrap(), Backlog::default());
 }
 
 #[test]

@@ -1,5 +1,9 @@
 SELECT project_id, digest, model_id, number, body, ledger_head, wall_ms, project_ms
 FROM releases
 WHERE model_id = $1 AND number = $2
-ORDER BY wall_ms DESC, digest
+ORDER BY (
+    SELECT MIN(decisions.id)
+    FROM decisions
+    WHERE decisions.project_id = releases.project_id AND decisions.release_digest = releases.digest
+) DESC NULLS LAST, wall_ms DESC, digest
 LIMIT $3

@@ -64,7 +64,7 @@ pub(crate) async fn enqueue(store: &Store, new: NewJob) -> Job {
 }
 
 pub(crate) async fn claim(store: &Store, claim: JobClaim) -> Vec<Job> {
-    write_tx!(store, tx => { Ok(jobs::claim(tx, &claim).await?) }).unwrap()
+    write_tx!(store, tx => { Ok(jobs::claim(tx, &claim).await?) }).unwrap().rows
 }
 
 async fn get(db: &Db, id: JobId) -> Job {

@@ -53,7 +53,7 @@ async fn a_pipeline_run_keeps_its_first_start_and_its_end(db: &Db) {
         move_run(db, run.id, event, at).await.unwrap();
     }
     let mut reader = db.store.read().await.unwrap();
-    let open = pipeline_runs::list_open(&mut reader).await.unwrap();
+    let open = pipeline_runs::list_open(&mut reader).await.unwrap().rows;
     assert_eq!(open.iter().map(|run| run.id).collect::<Vec<_>>(), [run.id]);
     drop(reader);
     let id = run.id;
@@ -72,7 +72,7 @@ async fn a_pipeline_run_keeps_its_first_start_and_its_end(db: &Db) {
         ..run
     };
     assert_eq!(pipeline_runs::get(&mut reader, id).await.unwrap(), expected);
-    assert!(pipeline_runs::list_open(&mut reader).await.unwrap().is_empty());
+    assert!(pipeline_runs::list_open(&mut reader).await.unwrap().rows.is_empty());
     assert_eq!(pipeline_runs::list(&mut reader, project.id, None, 5).await.unwrap().items, [expected]);
 }
 

@@ -369,15 +369,16 @@ async fn expired_revoked_and_disabled_do_not_authenticate(db: &Db) {
     drop(reader);
     assert_eq!(write_tx!(db.store, tx => { Ok(tokens::delete_stale(tx, NOW + 1).await?) }).unwrap(), 1);
     let mut reader = db.store.read().await.unwrap();
-    let held = tokens::list_held(&mut reader, one.kind).await.unwrap();
+    let held = tokens::list_held(&mut reader, one.kind).await.unwrap().rows;
     assert_eq!(held.iter().map(|token| token.id).collect::<Vec<_>>(), [one.id]);
     drop(reader);
     let void =
         write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) }).unwrap();
-    assert_eq!(void, [Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
+    assert_eq!(void.rows, [Token { revoked_ms: Some(NOW), ..one }], "those that held until now");
     assert!(
         write_tx!(db.store, tx => { Ok(tokens::revoke_all_of_kind(tx, TokenKind::Person, NOW).await?) })
             .unwrap()
+            .rows
             .is_empty()
     );
 }

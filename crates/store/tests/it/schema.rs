@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use perennial_core::entity::{LoadFile, SourceFileRecord};
+use perennial_core::entity::{Load, LoadFile, SourceFileRecord};
+use perennial_core::permission::ProjectSet;
 use perennial_core::state::LoadState;
 use perennial_core::{Error as CoreError, ErrorCode};
-use perennial_store::{Error, Options, Store, alerts, loads, pipeline_runs, projects, source_files, tokens};
+use perennial_store::{
+    Error, Options, Store, UnreadableRow, alerts, loads, pipeline_runs, projects, source_files, tokens, unreadable,
+};
+use serde_json::json;
 use sqlx::{Connection, PgConnection, Row, SqliteConnection};
 
 use crate::db::{Db, on_both, write_tx};
@@ -247,6 +251,50 @@ async fn a_damaged_pipeline_run_or_alert_is_an_error() {
     let error = alerts::list_open(&mut db.store.read().await.unwrap(), project.id, None, 9).await.unwrap_err();
     let place = "table `alerts`, column `subject`, row `00000000000070008000000000000001` does not convert: ";
     assert!(error.to_string().starts_with(place), "{error}");
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn a_list_of_a_start_sets_unreadable_rows_aside() {
+    let db = Db::sqlite().await;
+    let (good, damaged) = (project(&db.store, "good").await, project(&db.store, "damaged").await);
+    let (run, lost) = (pipeline_run(&db.store, good.id).await.id, pipeline_run(&db.store, damaged.id).await.id);
+    let mut conn = SqliteConnection::connect(&db.url).await.unwrap();
+    for damage in [
+        "UPDATE pipeline_runs SET cause = '[' WHERE project_id = (SELECT id FROM projects WHERE name = 'damaged')",
+        "UPDATE projects SET name = 'not a name' WHERE name = 'damaged'",
+    ] {
+        sqlx::raw_sql(damage).execute(&mut conn).await.unwrap();
+    }
+    let mut reader = db.store.read().await.unwrap();
+    let open = pipeline_runs::list_open(&mut reader).await.unwrap();
+    assert_eq!(open.rows.iter().map(|run| run.id).collect::<Vec<_>>(), [run]);
+    let place = |row: &UnreadableRow| (row.table, row.column.clone(), row.key.clone());
+    let expected = [("pipeline_runs", "cause".to_owned(), lost.to_string())];
+    assert_eq!(open.unreadable.iter().map(place).collect::<Vec<_>>(), expected);
+    let projects = projects::list_readable(&mut reader, &ProjectSet::All).await.unwrap();
+    assert_eq!(projects.rows.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(), ["default", "good"]);
+    let all = unreadable::list(&mut reader).await.unwrap();
+    let expected = [("projects", "name".to_owned(), damaged.id.to_string()), expected[0].clone()];
+    assert_eq!(all.iter().map(place).collect::<Vec<_>>(), expected);
+    drop(reader);
+    db.finish().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_again_is_not_stored() {
+    let db = Db::sqlite().await;
+    let project = project(&db.store, "p").await;
+    let mut dataset = dataset(&db.store, project.id, "d").await;
+    dataset.id = perennial_core::id::DatasetId::generate();
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
+    for (depth, stored) in [(100, true), (121, false)] {
+        let one = Load { staged: Some(nested(depth)), ..load(&dataset, "a") };
+        let refused = write_tx!(db.store, tx => { Ok(loads::insert(tx, &one).await?) }).unwrap_err();
+        // The dataset does not exist: the value is checked first.
+        let code = if stored { ErrorCode::WrongState } else { ErrorCode::InvalidArgument };
+        assert_eq!(refused.code(), code, "{depth}: {refused}");
+    }
     db.finish().await;
 }
 

@@ -10,7 +10,7 @@ use perennial_testkit::fakes::Call;
 use perennial_testkit::{PROJECT_FILE, TestApp, TestModel, WALL_MS, by_person};
 use tokio::sync::Notify;
 
-use crate::support::{DAY_MS, FAILING, HOUR_MS, MINUTE_MS, Monitored, failing, month};
+use crate::support::{DAY_MS, FAILING, HOUR_MS, MINUTE_MS, Monitored, Request, failing, month};
 
 /// A project of one source, ticked once.
 async fn source(declared: &str) -> (TestApp, Arc<ProjectState>) {
@@ -87,7 +87,7 @@ async fn a_held_load_is_an_event_that_needs_attention() {
 }
 
 #[tokio::test]
-async fn predictions_are_loaded_every_15_minutes_without_a_monitor() {
+async fn predictions_are_loaded_within_15_minutes_without_a_monitor() {
     let file = PROJECT_FILE.split("[monitors.delay]").next().unwrap().to_owned();
     let monitored = Monitored::start(&file).await;
     monitored.tick().await;
@@ -101,11 +101,26 @@ async fn predictions_are_loaded_every_15_minutes_without_a_monitor() {
     assert_eq!(rows().await, 0);
     monitored.tick_at(WALL_MS + 15 * MINUTE_MS).await;
     assert_eq!(rows().await, 1);
-    monitored.answer(WALL_MS, &[200]);
+    monitored.answer(WALL_MS + 15 * MINUTE_MS, &[200]);
     monitored.tick_at(WALL_MS + 16 * MINUTE_MS).await;
     assert_eq!(rows().await, 1);
     monitored.tick_at(WALL_MS + 30 * MINUTE_MS).await;
     assert_eq!(rows().await, 2);
+}
+
+#[tokio::test]
+async fn many_predictions_are_loaded_at_once() {
+    let file = PROJECT_FILE.split("[monitors.delay]").next().unwrap().to_owned();
+    let monitored = Monitored::start(&file).await;
+    monitored.tick().await;
+    // About 10 MB each.
+    for loaded in [false, true] {
+        monitored.predict(&Request { rows: 300_000, ..Request::at(WALL_MS) });
+        monitored.tick_at(WALL_MS + 1).await;
+        let list = perennial_ingest::datasets::list(&monitored.test().system(), monitored.project()).await.unwrap();
+        let found = list.into_iter().find(|(dataset, _)| dataset.name.as_str() == "predictions_delay");
+        assert_eq!(found.is_some_and(|(_, version)| version.is_some()), loaded);
+    }
 }
 
 #[tokio::test]

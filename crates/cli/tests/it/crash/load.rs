@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -83,6 +84,20 @@ pub(super) async fn set_up(server: &ServerClient, place: &Place, journal: &Arc<M
     let endpoint = server.get(&format!("{BASE}/endpoints/hours")).await.unwrap();
     let runs = server.list(&format!("{BASE}/pipeline-runs")).await.unwrap();
     panic!("the second model did not become champion: {endpoint}\n{runs:#?}");
+}
+
+/// Releases what is held because two kills met the same work, and waits until the endpoint answers.
+pub(super) async fn release_held(server: &ServerClient) {
+    for held in server.list(&format!("{BASE}/held")).await.unwrap() {
+        let id = held["id"].as_str().unwrap();
+        server.post(&format!("{BASE}/held/{id}/release"), &json!({})).await.unwrap();
+    }
+    let ready = async {
+        while !server.ask(Method::GET, "/v2/models/hours/ready", None).await.unwrap().0.is_success() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), ready).await.expect("the endpoint answers");
 }
 
 /// Follows a pipeline run to its end.

@@ -1,0 +1,2 @@
+DELETE FROM attempts
+WHERE id = $1

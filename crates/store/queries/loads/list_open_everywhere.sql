@@ -1,8 +1,0 @@
--- Bound: loads whose rows are in the staging area; held ones wait for a person.
-SELECT
-    id, project_id, dataset_id, origin, origin_id, content_digest, size_bytes, state,
-    arrived, passing, set_aside, reasons, staged, message, replaces, replaced_by, number, cause,
-    wall_ms, project_ms, settled_ms
-FROM loads
-WHERE state IN ('staged', 'held', 'committing')
-ORDER BY id
