@@ -6,6 +6,7 @@ mod access;
 mod binary;
 mod declared;
 mod errors;
+mod hidden;
 mod inference;
 mod ledger;
 mod metrics;

@@ -29,7 +29,7 @@ fn valid(spec: &FieldSpec) -> Value {
 }
 
 /// A request with the required fields only.
-fn minimal(fields: &[FieldSpec]) -> Map<String, Value> {
+pub(crate) fn minimal(fields: &[FieldSpec]) -> Map<String, Value> {
     fields.iter().filter(|spec| spec.is_required).map(|spec| (spec.name.to_owned(), valid(spec))).collect()
 }
 
