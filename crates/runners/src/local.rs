@@ -99,7 +99,7 @@ impl LocalRunner {
     /// Whether jobs run on a kernel that cannot isolate them; otherwise they are refused there.
     #[must_use]
     pub fn may_run_unisolated(mut self, may: bool) -> Self {
-        self.requirement = if may { Requirement::Possible } else { Requirement::Isolated };
+        self.requirement = Requirement::of(may);
         self.environments.require(self.requirement);
         self
     }

@@ -89,6 +89,13 @@ pub enum Requirement {
     Possible,
 }
 
+impl Requirement {
+    /// The requirement of a server that may, or may not, run foreign code without isolation.
+    pub fn of(may_run_unisolated: bool) -> Self {
+        if may_run_unisolated { Self::Possible } else { Self::Isolated }
+    }
+}
+
 impl Sandbox {
     /// The sandbox of a worker: it reads the system's libraries, writes nothing, has no network and starts no process.
     pub fn worker() -> Self {

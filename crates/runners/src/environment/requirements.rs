@@ -109,10 +109,13 @@ impl<'a> Installer<'a> {
     /// Runs the tool, which may write the folder of downloads and `folder`.
     fn run(&self, argv: Vec<String>, folder: Option<&Path>) -> Result<Result<(), String>> {
         let caches = [("UV_CACHE_DIR", "uv"), ("PIP_CACHE_DIR", "pip")];
+        let mut variables: Vec<_> = caches.map(|(name, folder)| (name, self.downloads.join(folder))).into();
+        // A link would make one file of a download and of every environment that has it.
+        variables.push(("UV_LINK_MODE", PathBuf::from("copy")));
         let tool = Tool {
             launcher: self.launcher,
             argv,
-            variables: caches.map(|(name, folder)| (name, self.downloads.join(folder))).into(),
+            variables,
             writable: [Some(self.downloads.clone()), folder.map(Path::to_owned)].into_iter().flatten().collect(),
             readable: self.readable.clone(),
         };

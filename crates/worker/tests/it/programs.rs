@@ -144,6 +144,8 @@ fn a_program_that_does_not_exist_is_named() {
 
 #[test]
 fn a_program_that_root_starts_gets_a_user_of_its_own() {
+    // As a server, whose files are its own.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let temp = TempDir::new().unwrap();
     let (own, other) = (temp.path().join("own"), temp.path().join("other"));
     for folder in [&own, &other] {

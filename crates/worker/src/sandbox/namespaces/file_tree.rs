@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::process::pivot_root;
+use rustix::fs::Mode;
+use rustix::process::{pivot_root, umask};
 
 use crate::sandbox::Sandbox;
 use crate::sandbox::files::{DEVICES, SHARED_MEMORY, SYSTEM};
@@ -37,7 +38,11 @@ pub(super) fn enter(sandbox: &Sandbox) -> io::Result<()> {
     system::mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
     mount_memory(Path::new(BASE), c"mode=0755")?;
     let base = CString::new(BASE)?;
-    let entered = build(sandbox).and_then(|()| {
+    // A server creates folders for itself alone; those on the way to what is granted are for all users.
+    let server_mask = umask(Mode::WGRP | Mode::WOTH);
+    let built = build(sandbox);
+    umask(server_mask);
+    let entered = built.and_then(|()| {
         std::env::set_current_dir(BASE)?;
         // The old root is put on top of the new one, and removed.
         pivot_root(".", ".")?;
