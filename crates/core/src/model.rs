@@ -90,7 +90,8 @@ pub trait Predictor: Send + Sync {
     /// Its inputs and scores.
     fn signature(&self) -> &Signature;
 
-    /// Scores each row on the calling thread. `frame` has at least the signature's inputs, by name.
+    /// Scores each row on the calling thread, unless that takes too long for it. `frame` has at least the signature's
+    /// inputs, by name.
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 }
 
@@ -103,4 +104,8 @@ pub enum PredictError {
     /// The model itself failed.
     #[error("{0}")]
     Model(String),
+    /// The prediction takes more than the calling thread may compute: the model computes it elsewhere, see
+    /// [`LoadedModel::predict`](crate::port::model::LoadedModel::predict).
+    #[error("{0}")]
+    Budget(String),
 }

@@ -40,6 +40,18 @@ pub enum Error {
         /// The classes.
         labels: Vec<String>,
     },
+    /// An evaluation takes more operations than it may.
+    #[error("node `{node}` ({operator}): ONNX model has {operations} operations, expected at most {limit}")]
+    Budget {
+        /// The node's name, or the name of its first output if it has none.
+        node: String,
+        /// The node's operator.
+        operator: String,
+        /// Operations so far.
+        operations: u64,
+        /// Those that it may take.
+        limit: u64,
+    },
     /// An operator failed on its input values.
     #[error("node `{node}` ({operator}): {message}")]
     Run {

@@ -40,5 +40,10 @@ pub const RUN_BYTES_MAX: u64 = 1 << 28;
 pub const OPERATIONS_MAX: u64 = 1 << 33;
 /// Operations that a prediction may take for each of its rows in addition to [`OPERATIONS_MAX`].
 pub const ROW_OPERATIONS_MAX: u64 = 1 << 20;
+/// As [`OPERATIONS_MAX`], for a prediction on a thread that has other work, such as requests of others: some tens of
+/// milliseconds.
+pub const INLINE_OPERATIONS_MAX: u64 = 1 << 26;
+/// As [`ROW_OPERATIONS_MAX`], for a prediction on a thread that has other work.
+pub const INLINE_ROW_OPERATIONS_MAX: u64 = 1 << 18;
 /// Maximum number of rows of one evaluation.
 pub const ROWS_MAX: u64 = 1 << 24;

@@ -25,9 +25,15 @@ const DRAIN_GRACE: Duration = Duration::from_secs(5);
 pub type DeploymentGuard = Guard<Deployment>;
 
 /// The deployments of this server, by endpoint.
-#[derive(Default)]
 pub struct EndpointRouter {
     slots: RwLock<Slots>,
+    drain_grace: Duration,
+}
+
+impl Default for EndpointRouter {
+    fn default() -> Self {
+        Self::with_drain_grace(DRAIN_GRACE)
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +81,11 @@ impl Slot {
 }
 
 impl EndpointRouter {
+    /// A router that gives the requests of an earlier deployment so long to end by themselves.
+    pub fn with_drain_grace(drain_grace: Duration) -> Self {
+        Self { slots: RwLock::default(), drain_grace }
+    }
+
     /// The deployment of an endpoint.
     pub fn find(&self, endpoint: &str) -> Option<DeploymentGuard> {
         // Acquired under the lock: once a deployment is retired, no request begins to use it.
@@ -103,7 +114,7 @@ impl EndpointRouter {
     }
 
     /// Replaces the deployment of an endpoint, then waits until no request holds an earlier one. Predictions of models
-    /// that the new one does not have are interrupted after [`DRAIN_GRACE`]. A deployment of an earlier generation than
+    /// that the new one does not have are interrupted after five seconds. A deployment of an earlier generation than
     /// was swapped in or removed is dropped: it was read before.
     pub async fn replace(&self, deployment: Deployment) {
         let endpoint = deployment.endpoint.clone();
@@ -113,7 +124,7 @@ impl EndpointRouter {
 
     /// Waits until no request holds one of the deployments.
     async fn drain(&self, endpoint: &EndpointName, retired: &[Arc<Tracked<Deployment>>]) {
-        if tokio::time::timeout(DRAIN_GRACE, drained(retired)).await.is_ok() {
+        if tokio::time::timeout(self.drain_grace, drained(retired)).await.is_ok() {
             return;
         }
         let current = self.find(endpoint.as_str());

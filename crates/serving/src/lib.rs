@@ -4,6 +4,7 @@
 //! prediction to disk before its answer is sent.
 
 mod log;
+mod model_error;
 mod ort;
 mod runtime;
 

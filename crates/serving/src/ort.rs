@@ -20,7 +20,7 @@ use perennial_core::port::model::{LoadedModel, ModelFiles, SignatureHint};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_onnx::{ClassLabels, signature_with};
 
-use crate::runtime::onnx_error;
+use crate::model_error::{onnx_error, unusable};
 use binding::InputBinding;
 use failed_loads::FailedLoads;
 pub use library::find_library;
@@ -136,12 +136,4 @@ impl LoadedModel for OrtModel {
     fn interrupt(&self) {
         self.workers.interrupt();
     }
-}
-
-fn unusable(reason: String) -> Error {
-    Error::new(ErrorCode::Model, reason).with_hint("export the model with the inputs and classes of its signature")
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use perennial_core::frame::Frame;
@@ -12,10 +13,14 @@ use perennial_core::{Error, ErrorCode, Result};
 use perennial_onnx::{Model, OnnxPredictor, infer_signature};
 use tokio::sync::Semaphore;
 
+use crate::model_error::onnx_error;
 use crate::ort::{OnnxRuntime, WorkerLimits};
 
 /// The size limit of a model file, which is read into memory, bytes.
 pub const MODEL_MAX_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Predictions of one model that may take seconds, at the same time.
+const HEAVY_PREDICTIONS_MAX: usize = 2;
 
 /// Models that are loaded at the same time.
 const LOADS_MAX: usize = 4;
@@ -96,16 +101,24 @@ impl ModelRuntime for Runtime {
     }
 }
 
-/// A model that the built-in evaluator computes.
+/// A model that the built-in evaluator computes: on the calling thread, unless it takes too long for it.
 struct InProcess {
-    predictor: OnnxPredictor,
+    predictor: Arc<OnnxPredictor>,
     signature: Arc<Signature>,
+    /// Whether a prediction took too long for the calling thread.
+    is_heavy: AtomicBool,
+    heavy_predictions: Arc<Semaphore>,
 }
 
 impl InProcess {
     fn new(model: &Model, signature: Signature) -> Result<Self> {
         let predictor = OnnxPredictor::new(model, signature.clone()).map_err(onnx_error)?;
-        Ok(Self { predictor, signature: Arc::new(signature) })
+        Ok(Self {
+            predictor: Arc::new(predictor),
+            signature: Arc::new(signature),
+            is_heavy: AtomicBool::new(false),
+            heavy_predictions: Arc::new(Semaphore::new(HEAVY_PREDICTIONS_MAX)),
+        })
     }
 }
 
@@ -116,11 +129,24 @@ impl LoadedModel for InProcess {
     }
 
     fn in_process(&self) -> Option<&dyn Predictor> {
-        Some(&self.predictor)
+        (!self.is_heavy.load(Ordering::Relaxed)).then_some(&*self.predictor as &dyn Predictor)
     }
 
     async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
-        self.predictor.predict(frame)
+        if let Some(predictor) = self.in_process() {
+            match predictor.predict(frame) {
+                Err(PredictError::Budget(_)) => self.is_heavy.store(true, Ordering::Relaxed),
+                done => return done,
+            }
+        }
+        let permit = self.heavy_predictions.clone().acquire_owned().await;
+        let permit = permit.map_err(|closed| PredictError::Model(closed.to_string()))?;
+        let (predictor, frame) = (self.predictor.clone(), frame.clone());
+        let computed = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            predictor.predict_heavy(&frame)
+        });
+        computed.await.map_err(|panic| PredictError::Model(panic.to_string()))?
     }
 }
 
@@ -136,22 +162,4 @@ fn read(files: &ModelFiles) -> Result<Vec<u8>> {
         ));
     }
     fs::read(&path).map_err(failed)
-}
-
-/// Converts an error of the reader or the evaluator.
-pub(crate) fn onnx_error(error: perennial_onnx::Error) -> Error {
-    let converted = Error::new(ErrorCode::Model, error.to_string());
-    match &error {
-        perennial_onnx::Error::Input(_) => {
-            converted.with_hint("export the model with the inputs and classes of its signature")
-        }
-        perennial_onnx::Error::Outcomes { labels } => {
-            let positive = labels.last().map_or("yes", String::as_str).escape_debug();
-            converted.with_hint(format!(
-                "train it on the outcomes themselves, such as `y = (y == \"{positive}\").astype(int)`, and export it again"
-            ))
-        }
-        _ => converted.with_hint("export the model to ONNX again"),
-    }
-    .with_source(error)
 }

@@ -51,16 +51,17 @@ pub trait LoadedModel: Send + Sync {
     fn signature(&self) -> &Arc<Signature>;
 
     /// The model itself, when it computes on the calling thread and never waits: callers then predict without the
-    /// cost of a future. `None` for a model that may wait: for a session, a process, the network.
+    /// cost of a future. `None` for a model that may wait: for a session, a process, the network. A prediction that takes
+    /// too long for the calling thread ends with [`PredictError::Budget`], and the caller [predicts](Self::predict).
     fn in_process(&self) -> Option<&dyn Predictor> {
         None
     }
 
     /// Scores each row. `frame` has at least the signature's inputs, by name. Blocks no thread, except that a model
-    /// that computes [in process](Self::in_process) computes on the calling thread.
+    /// that computes [in process](Self::in_process) computes short predictions on the calling thread.
     async fn predict(&self, frame: &Frame) -> Result<Scores, PredictError>;
 
-    /// Ends the predictions that run or wait, where they can be ended: they fail. Later ones begin anew.
+    /// Ends the predictions that run or wait, where they can be ended: they fail. It does not change later ones.
     fn interrupt(&self) {}
 }
 

@@ -85,9 +85,9 @@ pub(crate) async fn files(kernel: &Kernel, manifest: &Manifest, onnx: &str) -> R
 
 /// Predicts on a blocking thread, which waits for a model that does not compute in process.
 pub(crate) fn predict_blocking(model: &dyn LoadedModel, frame: &Frame) -> Result<Scores, PredictError> {
-    match model.in_process() {
-        Some(predictor) => predictor.predict(frame),
-        None => Handle::current().block_on(model.predict(frame)),
+    match model.in_process().map(|predictor| predictor.predict(frame)) {
+        Some(Err(PredictError::Budget(_))) | None => Handle::current().block_on(model.predict(frame)),
+        Some(computed) => computed,
     }
 }
 

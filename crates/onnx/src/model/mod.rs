@@ -114,7 +114,7 @@ impl Model {
             validate_input(expected, &mut tensor)?;
             *self.plan.input(position, &mut buffers) = tensor;
         }
-        self.plan.run(&mut buffers)?;
+        self.plan.run(&mut buffers, limits::OPERATIONS_MAX)?;
         let outputs = || (0..self.outputs.len()).map(|at| self.plan.output(at, &buffers));
         let bytes = outputs().map(|output| output.data().bytes()).sum();
         at_most("bytes of outputs", bytes, limits::RUN_BYTES_MAX)?;

@@ -60,6 +60,7 @@ struct StepInputs<'a> {
     constants: &'a [Tensor],
     /// Operations of the evaluation so far.
     operations: &'a Cell<u64>,
+    operations_max: u64,
 }
 
 impl Inputs for StepInputs<'_> {
@@ -77,7 +78,7 @@ impl Inputs for StepInputs<'_> {
 
     fn charge(&self, operations: usize) -> Result<(), String> {
         self.operations.set(self.operations.get().saturating_add(operations as u64));
-        at_most("operations", self.operations.get(), limits::OPERATIONS_MAX).map_err(|error| error.to_string())
+        at_most("operations", self.operations.get(), self.operations_max).map_err(|error| error.to_string())
     }
 }
 
@@ -88,19 +89,32 @@ impl Plan {
         &mut buffers.slots[self.inputs[position]]
     }
 
-    /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation.
-    pub(crate) fn run(&self, buffers: &mut Buffers) -> Result<Usage> {
+    /// Executes all steps on the inputs in `buffers`, within the limits of an evaluation and so many operations.
+    pub(crate) fn run(&self, buffers: &mut Buffers, operations_max: u64) -> Result<Usage> {
         buffers.slots.resize_with(self.slots, Tensor::default);
         let (operations, mut bytes) = (Cell::new(0), 0);
         for step in &self.steps {
-            let failed = |message| Error::Run { node: step.node.clone(), operator: step.name.clone(), message };
+            let failed = |message| {
+                let (node, operator) = (step.node.clone(), step.name.clone());
+                match operations.get() {
+                    operations if operations > operations_max => {
+                        Error::Budget { node, operator, operations, limit: operations_max }
+                    }
+                    _ => Error::Run { node, operator, message },
+                }
+            };
             buffers.outputs.clear();
             buffers.outputs.extend(step.outputs.iter().map(|&slot| std::mem::take(&mut buffers.slots[slot])));
             for output in &mut buffers.outputs {
                 output.bytes_max = limits::RUN_BYTES_MAX - bytes;
             }
-            let inputs =
-                StepInputs { step, slots: &buffers.slots, constants: &self.constants, operations: &operations };
+            let inputs = StepInputs {
+                step,
+                slots: &buffers.slots,
+                constants: &self.constants,
+                operations: &operations,
+                operations_max,
+            };
             let read = (0..inputs.len()).filter_map(|position| inputs.get(position)).map(|input| input.data().len());
             inputs.charge(read.sum::<usize>()).map_err(failed)?;
             step.operator.run(&inputs, &mut buffers.outputs).map_err(failed)?;

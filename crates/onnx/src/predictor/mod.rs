@@ -13,7 +13,7 @@ use perennial_core::model::{PredictError, Predictor, Scores, Signature};
 use perennial_core::task::TaskKind;
 use rayon::prelude::*;
 
-use crate::error::{Error, Result, at_most};
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::model::{Buffers, Model, Plan, Usage, Value};
 use crate::tensor::{Data, ElementType};
@@ -82,11 +82,22 @@ impl OnnxPredictor {
     }
 
     /// Predicts the rows `first .. first + rows` into `out`.
-    fn predict_chunk(&self, frame: &Frame, first: usize, rows: usize, out: &mut [f64]) -> Result<Usage, PredictError> {
+    fn predict_chunk(
+        &self,
+        frame: &Frame,
+        first: usize,
+        rows: usize,
+        budget: &Budget,
+        out: &mut [f64],
+    ) -> Result<Usage, PredictError> {
         let mut buffers =
             self.idle_buffers.lock().ok().and_then(|mut idle_buffers| idle_buffers.pop()).unwrap_or_default();
         self.inputs.fill(&self.plan, frame, first..first + rows, &mut buffers)?;
-        let usage = self.plan.run(&mut buffers).map_err(|error| PredictError::Model(error.to_string()))?;
+        let usage = self.plan.run(&mut buffers, budget.left()).map_err(|error| match error {
+            Error::Budget { .. } => PredictError::Budget(error.to_string()),
+            other => PredictError::Model(other.to_string()),
+        })?;
+        budget.charge(usage);
         let tensor = self.plan.output(0, &buffers);
         let width = tensor.data().len().checked_div(rows).unwrap_or(0);
         if width * rows != tensor.data().len() {
@@ -125,8 +136,8 @@ impl OnnxPredictor {
     ) -> Result<usize, PredictError> {
         let (chunk_rows, width) = (self.chunk_rows.load(Ordering::Relaxed), self.signature.width());
         let rows = chunk_rows.min(frame.rows() - first);
-        let usage = self.predict_chunk(frame, first, rows, &mut values[first * width..(first + rows) * width])?;
-        budget.charge(usage)?;
+        let out = &mut values[first * width..(first + rows) * width];
+        let usage = self.predict_chunk(frame, first, rows, budget, out)?;
         if rows == CHUNK_ROWS || usage.bytes * 2 > CHUNK_BYTES {
             self.is_chunk_settled.store(true, Ordering::Relaxed);
         } else if rows == chunk_rows {
@@ -169,16 +180,34 @@ impl Predictor for OnnxPredictor {
     }
 
     fn predict(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        let (fixed, of_row) = (limits::INLINE_OPERATIONS_MAX, limits::INLINE_ROW_OPERATIONS_MAX);
+        self.predict_within(frame, &Budget::new(frame.rows(), fixed, of_row))
+    }
+}
+
+impl OnnxPredictor {
+    /// Scores each row, as [`Predictor::predict`] does, on a thread that may compute for seconds.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`]; [`PredictError::Model`] beyond the [`limits`] of a prediction.
+    pub fn predict_heavy(&self, frame: &Frame) -> Result<Scores, PredictError> {
+        let budget = Budget::new(frame.rows(), limits::OPERATIONS_MAX, limits::ROW_OPERATIONS_MAX);
+        self.predict_within(frame, &budget).map_err(|error| match error {
+            PredictError::Budget(message) => PredictError::Model(message),
+            other => other,
+        })
+    }
+
+    fn predict_within(&self, frame: &Frame, budget: &Budget) -> Result<Scores, PredictError> {
         let width = self.signature.width();
         let mut values = vec![0.0; frame.rows() * width];
-        let budget = Budget::new(frame.rows());
         let mut first = 0;
         while first < frame.rows() && !self.is_chunk_settled.load(Ordering::Relaxed) {
-            first += self.predict_growing_chunk(frame, first, &budget, &mut values)?;
+            first += self.predict_growing_chunk(frame, first, budget, &mut values)?;
         }
         let chunk_rows = self.chunk_rows.load(Ordering::Relaxed);
         let chunk = |(at, out): (usize, &mut [f64])| {
-            budget.charge(self.predict_chunk(frame, first + at * chunk_rows, out.len() / width, out)?)
+            self.predict_chunk(frame, first + at * chunk_rows, out.len() / width, budget, out).map(drop)
         };
         let rest = &mut values[first * width..];
         if frame.rows() >= PARALLEL_ROWS_MIN {
@@ -197,14 +226,17 @@ struct Budget {
 }
 
 impl Budget {
-    fn new(rows: usize) -> Self {
-        let operations_max = limits::OPERATIONS_MAX + rows as u64 * limits::ROW_OPERATIONS_MAX;
-        Self { operations_max, operations: AtomicU64::new(0) }
+    fn new(rows: usize, fixed: u64, of_row: u64) -> Self {
+        Self { operations_max: fixed + rows as u64 * of_row, operations: AtomicU64::new(0) }
     }
 
-    fn charge(&self, usage: Usage) -> Result<(), PredictError> {
-        let operations = self.operations.fetch_add(usage.operations, Ordering::Relaxed) + usage.operations;
-        at_most("operations", operations, self.operations_max).map_err(|error| PredictError::Model(error.to_string()))
+    fn charge(&self, usage: Usage) {
+        self.operations.fetch_add(usage.operations, Ordering::Relaxed);
+    }
+
+    /// Operations that are left.
+    fn left(&self) -> u64 {
+        self.operations_max.saturating_sub(self.operations.load(Ordering::Relaxed))
     }
 }
 

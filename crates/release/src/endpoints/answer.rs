@@ -149,9 +149,9 @@ async fn compute(
 
 /// Predicts without the cost of a boxed future where the model allows it.
 async fn predict(model: &dyn LoadedModel, features: &Frame) -> Result<Scores, PredictError> {
-    match model.in_process() {
-        Some(predictor) => predictor.predict(features),
-        None => model.predict(features).await,
+    match model.in_process().map(|predictor| predictor.predict(features)) {
+        Some(Err(PredictError::Budget(_))) | None => model.predict(features).await,
+        Some(computed) => computed,
     }
 }
 

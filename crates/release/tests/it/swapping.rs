@@ -1,10 +1,17 @@
 //! Deployments that replace each other while requests are in flight.
 
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use perennial_core::frame::Frame;
 use perennial_core::id::ProjectId;
-use perennial_release::Deployment;
+use perennial_core::model::{PredictError, Scores, Signature};
+use perennial_core::port::model::LoadedModel;
+use perennial_release::{Deployment, EndpointRouter, LoadedVersion, Routes};
 use perennial_testkit::{TestApp, TestModel};
+use tokio::sync::Notify;
 
 #[tokio::test]
 async fn a_replacement_overtaken_by_a_later_one_changes_nothing() {
@@ -67,6 +74,42 @@ async fn a_deployment_that_was_read_before_its_endpoint_was_removed_does_not_ret
     assert!(router.find("delay").is_none(), "the deployment is of an earlier generation than the removal");
     router.replace(Deployment { generation: generation + 2, ..before }).await;
     assert!(router.find("delay").is_some(), "a later release answers again");
+}
+
+/// A model whose predictions end only when they are interrupted.
+struct Hanging(Arc<dyn LoadedModel>, Notify);
+
+#[async_trait]
+impl LoadedModel for Hanging {
+    fn signature(&self) -> &Arc<Signature> {
+        self.0.signature()
+    }
+
+    async fn predict(&self, _: &Frame) -> Result<Scores, PredictError> {
+        self.1.notified().await;
+        Err(PredictError::Model("interrupted".to_owned()))
+    }
+
+    fn interrupt(&self) {
+        self.1.notify_waiters();
+    }
+}
+
+#[tokio::test]
+async fn a_replacement_interrupts_predictions_that_do_not_end() {
+    let (test, project) = TestApp::with_project().await.unwrap();
+    test.deploy(&project, "delay", &TestModel::binary(0.0)).await.unwrap();
+    let healthy = Deployment::clone(&test.app.endpoints.router.find("delay").unwrap());
+    let mut hanging = healthy.clone();
+    let model = Arc::new(Hanging(healthy.champion().model.clone(), Notify::new()));
+    hanging.routes = Routes::new(LoadedVersion { number: 2, model, stats: Arc::default() });
+    let router = EndpointRouter::with_drain_grace(Duration::ZERO);
+    router.replace(hanging).await;
+    let in_flight = router.find("delay").unwrap();
+    let request = async move { in_flight.champion().model.predict(&Frame::new()).await };
+    let replacement = router.replace(Deployment { generation: healthy.generation + 1, ..healthy });
+    let (answer, ()) = tokio::join!(request, replacement);
+    assert!(matches!(answer, Err(PredictError::Model(_))));
 }
 
 #[tokio::test]

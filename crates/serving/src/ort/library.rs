@@ -8,6 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use ort::environment::Environment;
 use perennial_core::{Error, ErrorCode, Result};
 
+use crate::model_error::one_line;
+
 /// The environment variable that names the library.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
@@ -69,12 +71,12 @@ pub(super) fn environment(path: &Path) -> Result<Environment> {
     if let Some(environment) = environment.as_ref() {
         return Ok(environment.clone());
     }
-    let builder = ort::init_from(path).map_err(|error| unusable(super::one_line(&error.to_string())))?;
+    let builder = ort::init_from(path).map_err(|error| unusable(one_line(&error.to_string())))?;
     let created = builder
         .with_name("perennial")
         .with_telemetry(false)
         .build()
-        .map_err(|error| unusable(super::one_line(&error.to_string())))?;
+        .map_err(|error| unusable(one_line(&error.to_string())))?;
     *environment = Some(created.clone());
     Ok(created)
 }

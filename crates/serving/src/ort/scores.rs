@@ -6,8 +6,7 @@ use perennial_core::task::TaskKind;
 use perennial_onnx::{ClassLabels, Labels};
 
 use super::protocol::{Element, Outlet, OutletKind};
-use super::unusable;
-use crate::runtime::onnx_error;
+use crate::model_error::{onnx_error, unusable};
 
 /// The output that holds the scores, and how to read it.
 pub(super) struct ScoreOutput {

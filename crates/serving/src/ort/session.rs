@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::library;
 use super::protocol::{Binding, Call, Description, Element, InputLayout, Outlet, OutletKind};
+use crate::model_error::one_line;
 
 /// The role of workers that compute models by ONNX Runtime.
 pub const MODEL_ROLE: Role = Role { name: NAME, start };
@@ -80,7 +81,7 @@ fn session(library: &std::path::Path, onnx: &[u8]) -> Result<Session> {
         .and_then(|builder| builder.with_intra_threads(1).map_err(ort::Error::from))
         .and_then(|mut builder| builder.commit_from_memory(onnx));
     session.map_err(|error| {
-        let reason = super::one_line(&error.to_string());
+        let reason = one_line(&error.to_string());
         Error::new(ErrorCode::Model, format!("ONNX Runtime rejected the model: {reason}"))
             .with_hint("export the model to ONNX again, with operators of a version that the library knows")
     })
@@ -119,7 +120,7 @@ fn element_of(element: TensorElementType) -> Element {
 
 /// The numbers of the output of some rows.
 fn run(session: &mut Session, binding: &Binding, rows: usize, mut payload: &[u8]) -> Result<Vec<f64>> {
-    let failed = |error: ort::Error| Error::new(ErrorCode::Model, super::one_line(&error.to_string()));
+    let failed = |error: ort::Error| Error::new(ErrorCode::Model, one_line(&error.to_string()));
     let mut inputs = Vec::with_capacity(binding.inputs.len());
     for input in &binding.inputs {
         let tensor = tensor(input, rows, &mut payload).ok_or_else(|| not_ready("the payload is too short"))?;

@@ -239,7 +239,7 @@ impl Shared {
                 Ok(answer) => {
                     slot.0 = Some(worker);
                     *self.deaths() = Deaths::default();
-                    // Bytes that are no whole number are missing in the count of numbers, which the caller checks.
+                    // The caller checks the count of numbers, which does not include a part of one.
                     let (numbers, _) = answer.payload.as_chunks::<8>();
                     return Ok(numbers.iter().map(|&number| f64::from_le_bytes(number)).collect());
                 }

@@ -322,6 +322,32 @@ async fn only_the_evaluator_computes_on_the_calling_thread() {
 }
 
 #[tokio::test]
+async fn a_prediction_of_the_evaluator_that_takes_long_leaves_the_calling_thread() {
+    let (width, folder) = (500, TempDir::new().unwrap());
+    let mut graph = GraphBuilder::new("heavy");
+    graph.input_number("x");
+    graph.initializer(TensorProto {
+        name: Some("ones".into()),
+        dims: vec![width, width],
+        data_type: Some(DataType::Float as i32),
+        float_data: vec![1.0; (width * width) as usize],
+        ..TensorProto::default()
+    });
+    let product = graph.apply("MatMul", "", &["ones", "ones"], vec![]);
+    let largest = graph.apply("ReduceMax", "", &[&product], vec![attribute::int("keepdims", 1)]);
+    let score = graph.apply("Add", "", &["x", &largest], vec![]);
+    graph.output(&score, DataType::Float, &[-1, 1]);
+    std::fs::write(folder.path().join("heavy.onnx"), graph.finish(17, 3)).unwrap();
+    let signature = signature(&[number("x")], TaskKind::Regression, &[]);
+    let model = Runtime::default().load(files(folder.path(), "heavy.onnx"), &signature).await.unwrap();
+    let mut rows = Frame::new();
+    rows.push("x", Column::Number(vec![2.0]));
+    assert!(matches!(model.in_process().unwrap().predict(&rows), Err(PredictError::Budget(_))));
+    assert_eq!(model.predict(&rows).await.unwrap().values, [502.0]);
+    assert!(model.in_process().is_none(), "it is not tried again");
+}
+
+#[tokio::test]
 async fn a_loaded_model_of_the_evaluator_needs_its_files_no_longer() {
     let models = Models::create();
     let lease = Arc::new(());

@@ -49,9 +49,9 @@ fn scalar(name: &str, kind: DataType, value: i64) -> TensorProto {
 fn endless(folder: &Path) {
     let mut body = GraphBuilder::new("body");
     body.input("turn", DataType::Int64, &[]);
-    body.input("goes_on", DataType::Bool, &[]);
+    body.input("continues", DataType::Bool, &[]);
     body.input("value", DataType::Float, &[-1, 1]);
-    body.node("Identity", "", &["goes_on"], &["still"], vec![]);
+    body.node("Identity", "", &["continues"], &["still"], vec![]);
     body.node("Erf", "", &["value"], &["next"], vec![]);
     body.output("still", DataType::Bool, &[]);
     body.output("next", DataType::Float, &[-1, 1]);
