@@ -18,7 +18,8 @@ pub(crate) fn run_verb(args: &[String]) -> Result<()> {
     };
     use_locked_versions()?;
     if target == "--check" {
-        return run(in_own_folder(cargo(), "check")?.args(["check", "--bins", "--manifest-path", "fuzz/Cargo.toml"]));
+        let mut command = in_own_folder(cargo(), "check")?;
+        return run(command.args(["check", "--bins", "--features", "data", "--manifest-path", "fuzz/Cargo.toml"]));
     }
     if !targets()?.contains(target) {
         bail!("unknown target `{target}`; `cargo xtask fuzz` lists them");

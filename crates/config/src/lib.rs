@@ -13,6 +13,7 @@ mod graph;
 mod parse;
 mod project;
 mod schema;
+mod settle_time;
 mod size;
 mod template;
 mod validate;
@@ -26,6 +27,7 @@ pub use project::{
     StepKind, StepLimits, Trigger, predictions_of,
 };
 pub use schema::{json_schema, json_schema_text};
+pub use settle_time::SettleTime;
 pub use size::Size;
 pub use template::template;
 pub use validation_context::{Files, Param, ParamKind, TrainerSpec, ValidationContext};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use perennial_core::calendar::timezone;
 use perennial_core::name::{DatasetName, EndpointName, MonitorName, ProjectName, StepName, TriggerName};
-use perennial_core::port::data::{FilesSource, Format, Severity};
+use perennial_core::port::data::{FilesSource, Format, LocalTime, Severity};
 use perennial_core::rule::Expression;
 
 pub use endpoint::{Canary, Endpoint};
@@ -22,6 +22,7 @@ use crate::diagnostic::Diagnostics;
 use crate::file::{Dataset, Identity, Release, Source, Start, Task};
 use crate::graph::Graph;
 use crate::parse::OldKeys;
+use crate::settle_time::SettleTime;
 use crate::validate::validate;
 use crate::validation_context::ValidationContext;
 
@@ -182,15 +183,24 @@ impl Task {
 }
 
 impl Source {
-    /// The source in the form of the data engine's port.
-    pub fn files_source(&self) -> FilesSource {
+    /// The source in the form of the data engine's port. Times without a zone are of the source's timezone, by default of
+    /// the project's.
+    pub fn files_source(&self, project_timezone: &str) -> FilesSource {
+        let timezone = self.timezone.as_deref().unwrap_or(project_timezone).to_owned();
         FilesSource {
             root: None,
             files: self.files.clone(),
             format: self.format,
             header: self.header,
             columns: self.columns.clone(),
+            local_time: LocalTime { timezone, is_declared: self.timezone.is_some() },
         }
+    }
+
+    /// How long a file must be unchanged before it is loaded. Objects of a store appear complete.
+    pub fn settle_time(&self) -> Option<SettleTime> {
+        let settle = self.settle.unwrap_or(SettleTime::DEFAULT);
+        (self.is_relative() && settle.as_millis() > 0).then_some(settle)
     }
 
     /// Whether the files are in the project's folder, not at a URL.

@@ -65,6 +65,10 @@ pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "examples": ["1 month", "45 days", "90 s"] })
 }
 
+pub(crate) fn settle(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "examples": ["2 s", "0 s", "1 min"] })
+}
+
 pub(crate) fn window_length(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "examples": ["1 month", "1 week", "6 hours"] })
 }

@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod cause;
 pub mod clock;
 pub mod control_characters;
+pub mod csv_quotes;
 pub mod digest;
 pub mod entity;
 pub mod error;
@@ -32,6 +33,7 @@ pub mod sql;
 pub mod state;
 pub mod task;
 mod text_enum;
+pub mod time_text;
 pub mod traffic;
 
 pub use error::{Error, ErrorCode, ErrorKind, Result};

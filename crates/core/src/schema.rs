@@ -5,6 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// The deepest nesting of lists and structs in a column. A deeper schema could not be read back from its JSON, whose
+/// parser accepts 128 levels: a struct takes three.
+pub const DEPTH_MAX: usize = 32;
+/// The most columns of a dataset, the fields of structs among them.
+pub const FIELDS_MAX: usize = 4096;
+
 /// The class of a column's values: all that the digest, checks and signatures see of a type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,6 +37,26 @@ pub enum TypeClass {
     List(Box<TypeClass>),
     /// Named fields.
     Struct(Vec<Field>),
+}
+
+impl TypeClass {
+    /// The levels of lists and structs; none for a scalar.
+    fn depth(&self) -> usize {
+        match self {
+            Self::List(element) => 1 + element.depth(),
+            Self::Struct(fields) => 1 + fields.iter().map(|field| field.class.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// The number of fields in its structs.
+    fn fields(&self) -> usize {
+        match self {
+            Self::List(element) => element.fields(),
+            Self::Struct(fields) => fields.iter().map(|field| 1 + field.class.fields()).sum(),
+            _ => 0,
+        }
+    }
 }
 
 impl fmt::Display for TypeClass {
@@ -106,7 +132,28 @@ impl fmt::Display for SchemaChange {
     }
 }
 
+/// A schema that is deeper or wider than a dataset may have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaTooLarge {
+    /// A column is nested too deeply.
+    #[error("column `{0}` is nested more than {DEPTH_MAX} deep")]
+    Deep(String),
+    /// There are too many columns.
+    #[error("{0} columns and fields of structs, expected at most {FIELDS_MAX}")]
+    Wide(usize),
+}
+
 impl Schema {
+    /// Returns an error unless the schema is small enough to be stored and read back. Everything that brings rows into a
+    /// dataset calls this.
+    pub fn validate_size(&self) -> Result<(), SchemaTooLarge> {
+        if let Some(deep) = self.fields.iter().find(|field| field.class.depth() > DEPTH_MAX) {
+            return Err(SchemaTooLarge::Deep(deep.name.clone()));
+        }
+        let fields = self.fields.iter().map(|field| 1 + field.class.fields()).sum();
+        if fields > FIELDS_MAX { Err(SchemaTooLarge::Wide(fields)) } else { Ok(()) }
+    }
+
     /// The column called `name`.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
@@ -127,3 +174,6 @@ impl Schema {
         gone_or_other.chain(added).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

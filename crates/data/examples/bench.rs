@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, Mode, NamedTable, RowCheck, RowCondition,
-    ScanPlan, StageInput, StageRequest, TableRef,
+    AggregateCheck, CommitRequest, DataEngine, FilesSource, FrameRequest, LocalTime, Mode, NamedTable, RowCheck,
+    RowCondition, ScanPlan, StageInput, StageRequest, TableRef,
 };
 use perennial_data::{Engine, EngineOptions};
 
@@ -27,8 +27,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         memory_bytes: 512 << 20,
         threads: 2,
     })?;
-    let source =
-        FilesSource { root: None, files: "schedule/*.parquet".into(), format: None, header: true, columns: Vec::new() };
+    let source = FilesSource {
+        root: None,
+        files: "schedule/*.parquet".into(),
+        format: None,
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    };
     let row = |name: &str, sql: &str| RowCheck {
         name: name.into(),
         condition: RowCondition::Predicate(sql.into()),
@@ -84,7 +90,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{rows} rows: stage {staging:.3} s, commit {committing:.3} s");
     let tables: Vec<NamedTable> = base.into_iter().map(|table| NamedTable { name: "schedule".into(), table }).collect();
     let started = Instant::now();
-    let frame = engine.frame(FrameRequest { sql: "SELECT * FROM schedule ORDER BY flight_id".into(), tables }).await?;
+    let frame = engine
+        .frame(FrameRequest { sql: "SELECT * FROM schedule ORDER BY flight_id".into(), tables, keys: Vec::new() })
+        .await?;
     println!("frame of {} rows: {:.3} s", frame.rows(), started.elapsed().as_secs_f64());
     match std::env::args().nth(2) {
         Some(rows) => many(folder.path(), rows.parse()?).await,
@@ -107,7 +115,7 @@ async fn many(folder: &std::path::Path, rows: u64) -> Result<(), Box<dyn std::er
          value % 365 AS e, sin(value) AS f, 'text ' || value AS g FROM generate_series(1, {rows})"
     );
     let path = folder.join("many.parquet");
-    engine.export(FrameRequest { sql, tables: Vec::new() }, path.clone()).await?;
+    engine.export(FrameRequest { sql, tables: Vec::new(), keys: Vec::new() }, path.clone()).await?;
     let started = Instant::now();
     let staged = engine
         .stage(StageRequest {

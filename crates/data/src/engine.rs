@@ -142,7 +142,12 @@ impl DataEngine for Engine {
 
     async fn fingerprint(&self, source: &FilesSource, path: &str) -> CoreResult<String> {
         let (sources, source, path) = (self.stager.sources.clone(), source.clone(), path.to_owned());
-        Ok(self.pool.run(async move { sources.fingerprint(&source, &path).await }).await?)
+        Ok(self.pool.run(async move { sources.fingerprint(&source, &path, None).await }).await?)
+    }
+
+    async fn fingerprint_start(&self, source: &FilesSource, path: &str, bytes: u64) -> CoreResult<String> {
+        let (sources, source, path) = (self.stager.sources.clone(), source.clone(), path.to_owned());
+        Ok(self.pool.run(async move { sources.fingerprint(&source, &path, Some(bytes)).await }).await?)
     }
 
     async fn stage(&self, request: StageRequest) -> CoreResult<Staged> {
@@ -211,7 +216,7 @@ impl DataEngine for Engine {
         let ((sql, _guard), bytes_max) = (self.interruptible(), self.memory_bytes);
         let work = async move {
             let rows = sql.plan(&sql.deterministic_session(), &request.sql, &request.tables).await?;
-            read_frame(rows, bytes_max).await
+            read_frame(rows, bytes_max, &request.keys).await
         };
         Ok(self.pool.run(work).await?)
     }

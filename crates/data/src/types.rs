@@ -15,8 +15,8 @@ pub(crate) const REASON: &str = "_reason";
 /// In the staging area, the column that says whether a quarantined row is admitted by force.
 pub(crate) const ADMITTED: &str = "_joins";
 
-/// The most columns of a dataset.
-pub(crate) const COLUMNS_MAX: usize = 4096;
+/// The most columns of a dataset, the fields of structs among them.
+pub(crate) const COLUMNS_MAX: usize = perennial_core::schema::FIELDS_MAX;
 
 /// The Arrow type in which values of `given` are stored; `None` for unsupported types.
 pub(crate) fn canonical(given: &DataType) -> Option<DataType> {
@@ -111,7 +111,8 @@ pub(crate) fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn list(element: DataType) -> DataType {
+/// A list of nullable elements.
+pub(crate) fn list(element: DataType) -> DataType {
     DataType::List(Arc::new(ArrowField::new("element", element, true)))
 }
 
@@ -146,6 +147,20 @@ const UNTYPED: &str = "perennial.untyped";
 /// Whether all values of an input's column are null, so that it matches any class.
 pub(crate) fn is_untyped(field: &ArrowField) -> bool {
     field.metadata().contains_key(UNTYPED)
+}
+
+/// The metadata key of an input column with a warning about its type.
+const WARNING: &str = "perennial.warning";
+
+/// The field of an input column with a warning about its type.
+pub(crate) fn with_warning(field: ArrowField, warning: &str) -> ArrowField {
+    field.with_metadata([(WARNING.to_owned(), warning.to_owned())].into())
+}
+
+/// The warnings about the types of an input's columns, each with the column's name.
+pub(crate) fn warnings(schema: &ArrowSchema) -> Vec<String> {
+    let warning = |field: &ArrowField| Some(format!("column `{}` {}", field.name(), field.metadata().get(WARNING)?));
+    schema.fields().iter().filter_map(|field| warning(field)).collect()
 }
 
 /// An input's columns in canonical types; `label` names the input in errors.

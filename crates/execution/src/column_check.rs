@@ -114,7 +114,7 @@ impl SchemaValidator<'_> {
             GraphNode::Dataset(name) => self.snapshot.find(name.as_str()).map(DatasetAtVersion::named_table),
             GraphNode::Model(_) | GraphNode::Output(..) => None,
         });
-        let request = FrameRequest { sql: sql.clone(), tables: needs.collect() };
+        let request = FrameRequest { sql: sql.clone(), tables: needs.collect(), keys: Vec::new() };
         match self.caller.kernel.data().plan(&request).await {
             Ok(schema) => drop(self.schemas.insert(made, schema)),
             Err(error) if error.code() == ErrorCode::Sql => {

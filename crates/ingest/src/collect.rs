@@ -4,11 +4,11 @@ mod discovery;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::checks::{Check, Condition, plan};
 use perennial_config::{Batch, CheckKind, Dataset as Declared, Project};
-use perennial_core::entity::{Load, LoadOrigin, WorkKind};
+use perennial_core::entity::{Dataset, Load, LoadOrigin, WorkKind};
 use perennial_core::name::DatasetName;
 use perennial_core::port::data::{FilesSource, Mode};
 use perennial_core::port::source::Source;
@@ -38,12 +38,26 @@ pub struct Collected {
     pub holding: Vec<Load>,
     /// Files and sources that could not be collected, by dataset. All others were.
     pub failed: Vec<(DatasetName, Error)>,
+    /// Files that may still be being written, by dataset: a later scan loads them.
+    pub unsettled: Vec<(DatasetName, String)>,
+    /// The time after which all of them have settled, unless they change, milliseconds.
+    pub settle_wait_ms: i64,
 }
 
 impl Collected {
     /// Whether the sources had nothing new.
     pub fn is_idle(&self) -> bool {
-        self.committed.is_empty() && self.held.is_empty() && self.failed.is_empty()
+        self.committed.is_empty() && self.held.is_empty() && self.failed.is_empty() && self.unsettled.is_empty()
+    }
+
+    /// Adds what a second pass collected, which repeats the state that the first one found.
+    pub fn merge(&mut self, second: Self) {
+        self.committed.extend(second.committed);
+        self.held.extend(second.held);
+        self.holding = second.holding;
+        self.failed = second.failed;
+        self.unsettled = second.unsettled;
+        self.settle_wait_ms = second.settle_wait_ms;
     }
 
     fn fail(&mut self, dataset: &DatasetName, error: Error, on_event: OnEvent<'_>) {
@@ -131,6 +145,9 @@ impl Ingest {
             scans.insert(name.clone(), scan);
         }
         source_alerts::refresh_after_scan(&caller.kernel, project, &scans).await;
+        let mut unsettled = state.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        unsettled.retain(|dataset| submission.project.datasets.contains_key(dataset));
+        drop(unsettled);
         Ok(collection.collected)
     }
 }
@@ -173,7 +190,7 @@ impl Ingest {
         let mut pending = Vec::new();
         for name in in_reference_order(&submission.project) {
             let declared = &submission.project.datasets[name];
-            let source = files_source(&declared.source, root.map(Path::to_owned));
+            let source = files_source(&declared.source, &submission.project.project.timezone, root.map(Path::to_owned));
             let counted = async {
                 source_grants::validate_files(caller, project, &declared.source.files).await?;
                 count_pending(&self.kernel, project, &source, (name, declared)).await
@@ -199,7 +216,7 @@ async fn count_pending(
         return Ok(kernel.data().list(source).await?.files.len());
     };
     let source = FileSource { engine: kernel.data(), source };
-    let discovery = discover(kernel, &source, declared, &dataset).await?;
+    let discovery = discover(kernel, &source, declared, &dataset, None).await?;
     match discovery.refused.into_iter().next() {
         Some((_, refused)) => Err(refused),
         None => Ok(discovery.batches.iter().map(|files| files.paths().len()).sum()),
@@ -259,9 +276,32 @@ struct Collection<'a> {
 }
 
 impl Collection<'_> {
+    /// Finds the files that have to be loaded and are not being written.
+    async fn discover_settled(
+        &mut self,
+        source: &FileSource<'_>,
+        name: &DatasetName,
+        declared: &Declared,
+        dataset: &Dataset,
+    ) -> Result<Discovery> {
+        let kernel = &self.caller.kernel;
+        let is_stepped = self.project.clock.stepped_ms().is_some();
+        let settle_time = declared.source.settle_time().filter(|_| !is_stepped && source.source.root.is_none());
+        let Some(settle_time) = settle_time else { return discover(kernel, source, declared, dataset, None).await };
+        let state = self.ingest.state(self.project.id);
+        let unsettled = || state.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        let now_ms = kernel.services.clock.wall_ms();
+        let mut settling = unsettled().begin(name, settle_time.as_millis(), now_ms);
+        let discovery = discover(kernel, source, declared, dataset, Some(&mut settling)).await;
+        let wait_ms = unsettled().end(name, settling).unwrap_or(0);
+        self.collected.settle_wait_ms = self.collected.settle_wait_ms.max(wait_ms);
+        discovery
+    }
+
     async fn collect_source(&mut self, name: &DatasetName, declared: &Declared, scan: &mut SourceScan) -> Result<()> {
         let kernel = &self.caller.kernel;
-        let source = self.ingest.files_source(self.project, &declared.source).await?;
+        let source =
+            self.ingest.files_source(self.project, &self.submission.project.project.timezone, &declared.source).await?;
         let dataset = declare(kernel, self.project, name, declared.mode, &declared.key).await?;
         let writer = self.ingest.writer(&dataset).await;
         // The file of an interrupted load is new again, unless its commit had begun.
@@ -270,7 +310,9 @@ impl Collection<'_> {
         }
         let checks = checks_of(&self.submission.project, name);
         let source = FileSource { engine: kernel.data(), source: &source };
-        let Discovery { batches, refused, listing } = discover(kernel, &source, declared, &dataset).await?;
+        let Discovery { batches, refused, unsettled, listing } =
+            self.discover_settled(&source, name, declared, &dataset).await?;
+        self.collected.unsettled.extend(unsettled.into_iter().map(|path| (name.clone(), path)));
         if listing.is_empty() && self.snapshot.find(name.as_str()).is_none() {
             (self.on_event)(&CollectEvent::NoFiles { dataset: name, files: &declared.source.files });
         }

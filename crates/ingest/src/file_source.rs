@@ -53,6 +53,11 @@ impl FileSource<'_> {
         encode(record.size_bytes, record.modified_ns, record.etag.as_deref())
     }
 
+    /// The size of a file at a position.
+    pub(crate) fn size_at(position: &Position) -> Option<u64> {
+        decode(position.as_str()).map(|(size_bytes, ..)| size_bytes)
+    }
+
     /// The file of a batch, as it was listed.
     pub(crate) fn file_of(batch: &Batch) -> Result<SourceFile> {
         let decoded = decode(batch.position.as_str());

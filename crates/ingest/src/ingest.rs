@@ -12,6 +12,7 @@ use perennial_core::port::data::FilesSource;
 use perennial_kernel::{Kernel, LockRank, OrderedMutex};
 use perennial_projects::{ProjectState, source_grants, uploads};
 
+use crate::settling::Unsettled;
 use crate::source_watch::WatchedSource;
 
 /// Collects sources and loads their rows.
@@ -30,6 +31,8 @@ pub(crate) struct State {
     writing: Mutex<HashMap<DatasetId, OrderedMutex>>,
     /// The latest listing of each source.
     pub(crate) watched: Mutex<BTreeMap<DatasetName, WatchedSource>>,
+    /// Files that may still be being written.
+    pub(crate) unsettled: Mutex<Unsettled>,
 }
 
 impl State {
@@ -54,20 +57,28 @@ impl Ingest {
                 loading_predictions: OrderedMutex::new(LockRank::LoadingPredictions),
                 writing: Mutex::default(),
                 watched: Mutex::default(),
+                unsettled: Mutex::default(),
             })
         };
         states.entry(project).or_insert_with(new).clone()
     }
 
-    /// A source for the data engine: a relative one is below the uploaded folder, if the project has one. Returns
+    /// A source for the data engine: a relative one is below the uploaded folder, if the project has one. `timezone` is the
+    /// project's. Returns
     /// PermissionDenied for a URL that the project was not granted.
-    pub(crate) async fn files_source(&self, project: &ProjectState, declared: &Source) -> Result<FilesSource> {
+    pub(crate) async fn files_source(
+        &self,
+        project: &ProjectState,
+        timezone: &str,
+        declared: &Source,
+    ) -> Result<FilesSource> {
         source_grants::require(&self.kernel, project, &declared.files).await?;
-        Ok(files_source(declared, uploads::root(&self.kernel, project)))
+        Ok(files_source(declared, timezone, uploads::root(&self.kernel, project)))
     }
 }
 
-/// A source for the data engine: a relative one is below `root`, without `root` below the server's folder.
-pub(crate) fn files_source(declared: &Source, root: Option<PathBuf>) -> FilesSource {
-    FilesSource { root: root.filter(|_| declared.is_relative()), ..declared.files_source() }
+/// A source for the data engine: a relative one is below `root`, without `root` below the server's folder. `timezone` is
+/// that of the project.
+pub(crate) fn files_source(declared: &Source, timezone: &str, root: Option<PathBuf>) -> FilesSource {
+    FilesSource { root: root.filter(|_| declared.is_relative()), ..declared.files_source(timezone) }
 }

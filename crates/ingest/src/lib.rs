@@ -7,6 +7,7 @@
 
 mod file_source;
 mod ingest;
+mod settling;
 mod source_watch;
 
 pub mod checks;

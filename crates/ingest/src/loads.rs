@@ -31,7 +31,7 @@ use perennial_projects::ProjectState;
 
 use commit::{Commit, commit};
 use hold::hold;
-use stage::{apply_staged, describe_columns, new_load, stage_request};
+use stage::{apply_staged, describe, describe_columns, new_load, stage_request};
 use unchanged::{is_unchanged, record_unchanged};
 
 pub use commit::version_node;
@@ -51,16 +51,17 @@ pub enum LoadOutcome {
 }
 
 impl LoadOutcome {
-    /// What people should know of it, one line each: new columns, checks that did not pass, reasons of quarantined rows.
+    /// What people should know of it, one line each: new columns and warnings, checks that did not pass, reasons of
+    /// quarantined rows.
     pub fn findings(&self) -> Vec<String> {
         let (Self::Committed(_, load, report) | Self::Held(load, report)) = self else { return Vec::new() };
-        let new_columns = load.message.clone().filter(|_| matches!(self, Self::Committed(..)));
+        let message = load.message.clone().filter(|_| matches!(self, Self::Committed(..)));
         let failed = report.results.iter().filter(|result| result.verdict != Verdict::Pass).map(|result| {
             let word = if result.severity == Severity::Warn { "warning: " } else { "" };
             format!("{word}`{}`: {}", result.name, result.message)
         });
         let reasons = load.reasons.as_object().into_iter().flatten();
-        new_columns
+        message
             .into_iter()
             .chain(failed)
             .chain(reasons.map(|(reason, rows)| format!("{rows} set aside by `{reason}`")))
@@ -99,9 +100,9 @@ pub async fn ingest_rows(
         return Ok(LoadOutcome::Unchanged(Box::new(DatasetAtVersion { dataset, version: base.clone() })));
     }
     apply_staged(&mut load, &staged)?;
-    if let (Some(base), Some(_)) = (&base, load.files.first()) {
-        load.message = describe_columns(&dataset, &base.schema, &staged, &optional);
-    }
+    let columns = base.as_ref().filter(|_| !load.files.is_empty());
+    let columns = columns.and_then(|base| describe_columns(&dataset, &base.schema, &staged, &optional));
+    load.message = describe(columns, &staged.warnings);
     insert(kernel, &load, &report, &staged, at).await?;
     if load.set_aside > 0 {
         kernel.data().quarantine(load.id, &dataset.table_path).await?;

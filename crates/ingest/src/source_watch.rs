@@ -63,16 +63,22 @@ impl Pass {
 }
 
 impl Ingest {
-    /// Whether the listing of any source has changed since the last call. A source is listed when it is due; on a stepped
+    /// Whether the listing of any source has changed since the last call, or a file should have settled. A source is listed when it is due; on a stepped
     /// clock always.
     pub async fn sources_changed(&self, project: &ProjectState) -> Result<bool> {
         let Some(submission) = project.find_submission() else { return Ok(false) };
         let state = self.state(project.id);
         let watched = || state.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stepped = project.clock.stepped_ms().is_some();
-        let mut has_changed = false;
+        let now_ms = self.kernel.services.clock.wall_ms();
+        // A file that was left because it was fresh has not changed since, but can be loaded now.
+        let mut has_changed = state.unsettled.lock().unwrap_or_else(PoisonError::into_inner).is_due(now_ms);
         for (name, declared) in &submission.project.datasets {
-            let source = files_source(&declared.source, uploads::root(&self.kernel, project));
+            let source = files_source(
+                &declared.source,
+                &submission.project.project.timezone,
+                uploads::root(&self.kernel, project),
+            );
             let mut before = watched().get(name).cloned();
             if let Some(before) = &mut before
                 && !is_stepped

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use perennial_config::{FILE_BYTES_MAX, FILE_NAME, Files, Project};
 use perennial_core::path::RelativePath;
 use perennial_core::permission::Permission;
-use perennial_core::port::data::{FilesSource, SourceFile};
+use perennial_core::port::data::{FilesSource, LocalTime, SourceFile};
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_kernel::{Caller, Kernel};
 
@@ -122,6 +122,7 @@ pub(crate) async fn read(kernel: &Arc<Kernel>, root: &Path) -> Result<Submission
             format: None,
             header: false,
             columns: Vec::new(),
+            local_time: LocalTime::default(),
         };
         for SourceFile { path, .. } in kernel.data().list(&source).await?.files {
             let blobs = &kernel.services.blobs;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use perennial_core::port::data::{DataEngine, FilesSource};
+use perennial_core::port::data::{DataEngine, FilesSource, LocalTime};
 use perennial_data::{Engine, EngineOptions};
 use perennial_server::{BoundServer, ServeOptions, ServerPaths};
 
@@ -65,7 +65,14 @@ async fn listing(root: &Path) -> Result<f64> {
         threads: 1,
     })?;
     let files = "in/**/*.csv".to_owned();
-    let source = FilesSource { root: None, files, format: None, header: true, columns: Vec::new() };
+    let source = FilesSource {
+        root: None,
+        files,
+        format: None,
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    };
     let before = processor_seconds()?;
     for _ in 0..LISTINGS {
         anyhow::ensure!(engine.list(&source).await?.files.len() == FILES, "files are missing");

@@ -108,6 +108,12 @@ impl Progress {
                     self.line(&format!("    hint: {}", text("hint")));
                 }
             }
+            "source_unsettled" => {
+                let others = number("files").saturating_sub(1);
+                let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+                let why = "may still be being written; a file is loaded when it is unchanged for the `settle` time";
+                self.line(&format!("• {}: `{path}`{more} {why} of its source", text("dataset")));
+            }
             "source_empty" => self.line(&format!("• {}: no file matches `{}`", text("dataset"), text("files"))),
             "step_started" => {
                 let why = body

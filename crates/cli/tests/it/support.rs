@@ -20,6 +20,7 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let output = perennial(folder.path(), &["init", "--example", name, "project"]).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
+        settle(&folder.path().join("project"));
         Self { folder }
     }
 
@@ -72,11 +73,12 @@ impl Place {
         page["rows"].as_array().unwrap().iter().map(|row| row.as_array().unwrap().clone()).collect()
     }
 
-    /// Writes a file so that a server sees either the complete file or none.
+    /// Writes a file so that a server sees either the complete file or none, and need not wait until it has settled.
     pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let (fresh, to) = (self.folder.path().join("fresh"), self.path().join(path));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
         std::fs::write(&fresh, content).unwrap();
+        settle(&fresh);
         std::fs::rename(fresh, to).unwrap();
     }
 
@@ -271,4 +273,17 @@ pub(crate) fn perennial(folder: &Path, args: &[&str]) -> Command {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Makes a file, or the files of a folder, an hour older, so that no run waits until they have settled.
+fn settle(path: &Path) {
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            settle(&entry.unwrap().path());
+        }
+        return;
+    }
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    let written = file.metadata().unwrap().modified().unwrap();
+    file.set_modified(written - std::time::Duration::from_secs(3600)).unwrap();
 }

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::schema;
+use crate::settle_time::SettleTime;
 
 /// Versioned rows and their source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +56,15 @@ pub struct Source {
     /// What happens when the content of a committed file has changed.
     #[serde(default)]
     pub on_change: OnChange,
+    /// IANA timezone of times without a zone in the files, such as `Europe/Zurich`; the project's timezone by default, with
+    /// a warning at each load.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// How long a local file must be unchanged before it is loaded, so that no file is loaded while it is being written;
+    /// default `2 s`. With `0 s` a file is loaded at once: for writers that move complete files into the folder.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::settle")]
+    pub settle: Option<SettleTime>,
 }
 
 /// The files that form one load.

@@ -80,7 +80,7 @@ pub struct Identity {
     /// The people responsible: addresses or names.
     #[serde(default)]
     pub owners: Vec<String>,
-    /// IANA timezone of windows and schedules, such as `Europe/Zurich`; default UTC.
+    /// IANA timezone of windows and schedules, and of times without a zone in files and requests, such as `Europe/Zurich`; default UTC.
     #[serde(default = "utc")]
     pub timezone: String,
 }

@@ -52,6 +52,13 @@ impl Validator<'_, '_> {
             let suggestion = Some("add `format`: \"csv\", \"json_lines\" or \"parquet\"".to_owned());
             self.error_at_value(&files, message, suggestion);
         }
+        if let Some(timezone) = &source.timezone {
+            self.validate_timezone(timezone, &at.join("timezone"));
+        }
+        if source.settle.is_some() && !source.is_relative() {
+            let message = "`settle` applies only to local files: an object of a store appears when it is complete";
+            self.error_at_key(&at.join("settle"), message.to_owned(), Some("remove it".to_owned()));
+        }
         self.validate_header(source, format.is_none_or(|format| format == Format::Csv), at);
         self.validate_columns(&source.columns, &at.join("columns"));
     }

@@ -5,7 +5,7 @@ use perennial_core::metric::{metric, metrics};
 use perennial_core::rule::{choose, did_you_mean};
 
 use super::Validator;
-use crate::document::at;
+use crate::document::{Path, at};
 use crate::file::Identity;
 
 /// Timezones suggested for a misspelt one.
@@ -26,12 +26,16 @@ const COMMON_ZONES: [&str; 12] = [
 
 impl Validator<'_, '_> {
     pub(super) fn validate_identity(&mut self, identity: &Identity) {
-        if timezone(&identity.timezone).is_err() {
-            let zone = &identity.timezone;
+        self.validate_timezone(&identity.timezone, &at!["project", "timezone"]);
+    }
+
+    /// Reports a timezone that does not exist.
+    pub(super) fn validate_timezone(&mut self, zone: &str, at: &Path) {
+        if timezone(zone).is_err() {
             let near = did_you_mean(zone, COMMON_ZONES);
             let suggestion = near.unwrap_or_else(|| "for example `Europe/Zurich` or `UTC`".to_owned());
             let message = format!("unknown timezone `{zone}`, expected an IANA name");
-            self.error_at_value(&at!["project", "timezone"], message, Some(suggestion));
+            self.error_at_value(at, message, Some(suggestion));
         }
     }
 

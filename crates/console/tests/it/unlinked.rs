@@ -49,6 +49,10 @@ impl DataEngine for Unlinked {
         unlinked()
     }
 
+    async fn fingerprint_start(&self, _: &FilesSource, _: &str, _: u64) -> Result<String> {
+        unlinked()
+    }
+
     async fn fingerprint(&self, _: &FilesSource, _: &str) -> Result<String> {
         unlinked()
     }

@@ -56,6 +56,24 @@ pub struct FilesSource {
     pub header: bool,
     /// Names of the columns for CSV files without header.
     pub columns: Vec<String>,
+    /// The timezone of times without a zone.
+    #[serde(default)]
+    pub local_time: LocalTime,
+}
+
+/// The timezone of the times in a source that have no zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalTime {
+    /// Its IANA name.
+    pub timezone: String,
+    /// Whether the source declares it; otherwise a load with such times has a warning.
+    pub is_declared: bool,
+}
+
+impl Default for LocalTime {
+    fn default() -> Self {
+        Self { timezone: "UTC".to_owned(), is_declared: false }
+    }
 }
 
 /// A file a source offers.
@@ -335,6 +353,9 @@ pub struct Staged {
     pub aggregates: Vec<AggregateAnswer>,
     /// Profile of the arriving rows.
     pub profile: Vec<ColumnProfile>,
+    /// What a person should know about the rows that were accepted: numbers stored as text, for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What committing the passing rows changes.
     pub change: Change,
     /// What committing every row (`--all`) changes.
@@ -418,6 +439,8 @@ pub struct FrameRequest {
     pub sql: String,
     /// The tables it may name.
     pub tables: Vec<NamedTable>,
+    /// Columns that identify rows. Integers in them become text if a double does not hold all of them.
+    pub keys: Vec<String>,
 }
 
 /// The dialect of SQL that steps and checks are written in.
@@ -443,6 +466,9 @@ pub trait DataEngine: Dialect + Send + Sync {
 
     /// BLAKE3 of a file's content, in hex.
     async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String>;
+
+    /// BLAKE3 of the first `bytes` of a file's content, in hex; of all of it where the file is shorter.
+    async fn fingerprint_start(&self, source: &FilesSource, path: &str, bytes: u64) -> Result<String>;
 
     /// Reads rows, checks them in one scan and writes them to the staging area; they are on disk when this
     /// returns.

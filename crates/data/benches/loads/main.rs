@@ -13,7 +13,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use perennial_core::id::LoadId;
-use perennial_core::port::data::{CommitRequest, DataEngine, FilesSource, Mode, ScanPlan, StageInput, StageRequest};
+use perennial_core::port::data::{
+    CommitRequest, DataEngine, FilesSource, LocalTime, Mode, ScanPlan, StageInput, StageRequest,
+};
 use perennial_data::{Engine, EngineOptions, files_below};
 
 const ROWS: u64 = 500_000;
@@ -65,7 +67,14 @@ async fn load(folder: &Path, name: &str, round: usize) -> Result<f64> {
         threads: 2,
     })?;
     let load = LoadId::generate();
-    let source = FilesSource { root: None, files: name.to_owned(), format: None, header: true, columns: Vec::new() };
+    let source = FilesSource {
+        root: None,
+        files: name.to_owned(),
+        format: None,
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    };
     let files = files_below(&folder.join("sources"), name)?;
     let started = Instant::now();
     let staged = engine

@@ -7,8 +7,10 @@ use arrow::array::{
     TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Decimal128Type};
+use perennial_core::time_text::{parse_date, parse_time};
 
 use super::text;
+use super::zone::ColumnZone;
 
 /// A column being built.
 pub(crate) enum ColumnBuilder {
@@ -18,12 +20,12 @@ pub(crate) enum ColumnBuilder {
     Decimal(Decimal128Builder, u8, i8),
     Text(StringBuilder),
     Date(Date32Builder),
-    Timestamp(TimestampMicrosecondBuilder),
+    Timestamp(TimestampMicrosecondBuilder, ColumnZone),
 }
 
 impl ColumnBuilder {
-    /// A builder for a canonical scalar type; `None` for other types.
-    pub(crate) fn new(kind: &DataType) -> Option<Self> {
+    /// A builder for a canonical scalar type, with the timezone of local times; `None` for other types.
+    pub(crate) fn new(kind: &DataType, zone: &ColumnZone) -> Option<Self> {
         Some(match kind {
             DataType::Boolean => Self::Bool(BooleanBuilder::new()),
             DataType::Int64 => Self::Int(Int64Builder::new()),
@@ -34,7 +36,7 @@ impl ColumnBuilder {
             DataType::Utf8 => Self::Text(StringBuilder::new()),
             DataType::Date32 => Self::Date(Date32Builder::new()),
             DataType::Timestamp(_, _) => {
-                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.clone()))
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.clone()), zone.clone())
             }
             _ => return None,
         })
@@ -48,8 +50,8 @@ impl ColumnBuilder {
             Self::Float(builder) => builder.append_value(text::float(value)?),
             Self::Decimal(builder, precision, scale) => builder.append_value(decimal(value, *precision, *scale)?),
             Self::Text(builder) => builder.append_value(value),
-            Self::Date(builder) => builder.append_value(text::date(value)?),
-            Self::Timestamp(builder) => builder.append_value(text::timestamp(value)?),
+            Self::Date(builder) => builder.append_value(parse_date(value)?),
+            Self::Timestamp(builder, zone) => builder.append_value(zone.instant_us(parse_time(value)?)?),
         }
         Some(())
     }
@@ -63,7 +65,7 @@ impl ColumnBuilder {
             Self::Decimal(builder, ..) => builder.append_null(),
             Self::Text(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
+            Self::Timestamp(builder, _) => builder.append_null(),
         }
     }
 
@@ -76,7 +78,7 @@ impl ColumnBuilder {
             Self::Decimal(builder, ..) => Arc::new(builder.finish()),
             Self::Text(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder, _) => Arc::new(builder.finish()),
         }
     }
 }

@@ -1,21 +1,23 @@
 //! CSV: comma-separated, quoted by RFC 4180; an empty field is null.
 
+mod quotes;
+
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use csv::{ByteRecord, Reader, ReaderBuilder};
+use perennial_core::csv_quotes::QuoteFault;
 
 use super::columns::ColumnBuilder;
 use super::infer::InferredType;
-use super::{BATCH_ROWS, BatchSink, LocalFile, Origin, SourceBatch, prefer_known, text};
+use super::zone::LocalTimes;
+use super::{BATCH_ROWS, BatchSink, BatchSize, Inferred, LocalFile, Origin, SourceBatch, prefer_known, text};
 use crate::convert::assemble;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, one_line};
 use crate::types::validate_names;
-
-/// The longest field, in bytes.
-const FIELD_BYTES_MAX: usize = 16 << 20;
+use quotes::CheckedQuotes;
 
 /// The columns of the files: names from headers or as declared, types from the dataset where known, else inferred from
 /// all rows. All files must have the same columns.
@@ -49,8 +51,12 @@ pub(crate) fn infer_schema(
             }
         }
     }
-    let inferred: Vec<_> = columns.into_iter().map(|(name, guess)| (name, guess.kind())).collect();
-    Ok(prefer_known(&inferred, known))
+    let inferred = columns.into_iter().map(|(name, inferred)| Inferred {
+        name,
+        kind: inferred.kind(),
+        is_number_as_text: inferred.is_number_as_text(),
+    });
+    Ok(prefer_known(inferred.collect(), known))
 }
 
 /// Reads the rows of one file as batches of `schema`.
@@ -59,6 +65,7 @@ pub(crate) fn read(
     header: bool,
     names: &[String],
     schema: &SchemaRef,
+    times: &LocalTimes,
     sink: &mut BatchSink<'_>,
 ) -> Result<()> {
     let mut rows = Rows::open(file, header, names)?;
@@ -69,7 +76,7 @@ pub(crate) fn read(
         .fields()
         .iter()
         .map(|field| {
-            ColumnBuilder::new(field.data_type()).ok_or_else(|| {
+            ColumnBuilder::new(field.data_type(), &times.column(field.name())).ok_or_else(|| {
                 Error::source_file(format!(
                     "{}: column `{}` has type {}, which CSV does not support",
                     file.label,
@@ -80,6 +87,7 @@ pub(crate) fn read(
         })
         .collect::<Result<Vec<_>>>()?;
     let mut lines = Vec::with_capacity(BATCH_ROWS);
+    let mut size = BatchSize::default();
     loop {
         let more = rows.next()?;
         if more {
@@ -92,8 +100,10 @@ pub(crate) fn read(
                 }
             }
             lines.push(rows.line());
+            size.add(rows.record.as_slice().len(), builders.len());
         }
-        if lines.len() == BATCH_ROWS || (!more && !lines.is_empty()) {
+        if size.is_complete() || (!more && !lines.is_empty()) {
+            size = BatchSize::default();
             let count = lines.len();
             let arrays = builders.iter_mut().map(ColumnBuilder::finish).collect();
             let origin = Origin::lines(&file.label, std::mem::take(&mut lines));
@@ -130,7 +140,7 @@ fn quoted(names: &[String]) -> String {
 
 /// The rows of one file.
 struct Rows {
-    reader: Reader<File>,
+    reader: Reader<CheckedQuotes<File>>,
     record: ByteRecord,
     label: Arc<str>,
     names: Vec<String>,
@@ -149,10 +159,19 @@ fn is_crlf(file: &LocalFile) -> Result<bool> {
     Ok(first.is_some_and(|first| beginning[..first].ends_with(b"\r")))
 }
 
+/// The misplaced quotation mark, or the row that is too long, that ended the reading.
+fn fault_of(cause: &csv::Error) -> Option<QuoteFault> {
+    let csv::ErrorKind::Io(failed) = cause.kind() else { return None };
+    failed.get_ref()?.downcast_ref().copied()
+}
+
 impl Rows {
     fn open(file: &LocalFile, header: bool, names: &[String]) -> Result<Self> {
-        let reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).buffer_capacity(256 << 10).from_reader(file.open()?);
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .buffer_capacity(256 << 10)
+            .from_reader(CheckedQuotes::new(file.open()?));
         let mut rows = Self {
             reader,
             record: ByteRecord::new(),
@@ -204,10 +223,12 @@ impl Rows {
     }
 
     fn advance(&mut self) -> Result<bool> {
-        self.reader.read_byte_record(&mut self.record).map_err(|cause| Error::SourceFile {
-            message: format!("cannot parse {} as CSV: {}", self.label, crate::error::one_line(&cause.to_string())),
-            hint: None,
-            source: Some(cause.into()),
+        self.reader.read_byte_record(&mut self.record).map_err(|cause| {
+            let (message, hint) = match fault_of(&cause) {
+                Some(fault) => (format!("{} {fault}", self.label), Some(fault.hint().to_owned())),
+                None => (format!("cannot parse {} as CSV: {}", self.label, one_line(&cause.to_string())), None),
+            };
+            Error::SourceFile { message, hint, source: Some(cause.into()) }
         })
     }
 
@@ -223,15 +244,6 @@ impl Rows {
     fn text(&self, index: usize) -> Result<&str> {
         let bytes = self.record.get(index).unwrap_or_default();
         let name = || self.names.get(index).map_or_else(|| (index + 1).to_string(), |name| format!("`{name}`"));
-        if bytes.len() > FIELD_BYTES_MAX {
-            return Err(Error::source_file(format!(
-                "{} line {}: column {} has {} bytes, expected at most {FIELD_BYTES_MAX} (is a quote not closed?)",
-                self.label,
-                self.line(),
-                name(),
-                bytes.len()
-            )));
-        }
         std::str::from_utf8(bytes).map_err(|cause| Error::SourceFile {
             message: format!("{} line {}: column {} is not UTF-8 text", self.label, self.line(), name()),
             hint: Some("save the file as UTF-8".into()),
@@ -240,7 +252,7 @@ impl Rows {
     }
 
     fn mismatch(&self, field: &arrow::datatypes::Field, value: &str) -> Error {
-        let expected = text::expected(field.data_type());
+        let expected = text::expected(field.data_type(), value);
         let shown: String = value.chars().take(80).collect();
         Error::source_file(format!(
             "{} line {}: column `{}` is `{}`, expected {expected}",

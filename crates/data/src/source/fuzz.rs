@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use perennial_core::port::data::LocalTime;
 
-use super::{BatchSink, JsonLines, LocalFile, csv};
+use super::{BatchSink, JsonLines, LocalFile, LocalTimes, csv};
 use crate::error::Result;
 
 /// A CSV file, with its types inferred, then read.
@@ -18,10 +19,11 @@ pub fn csv_file(bytes: &[u8]) {
     let mut written = tempfile::NamedTempFile::new().expect("a temporary file");
     written.write_all(bytes).expect("a writable file");
     let file = LocalFile { path: written.path().to_owned(), label: Arc::from("fuzz.csv") };
+    let times = LocalTimes::new(LocalTime::default()).expect("UTC");
     for header in [true, false] {
         let names = if header { Vec::new() } else { vec!["a".to_owned(), "b".to_owned()] };
         if let Ok(schema) = csv::infer_schema(std::slice::from_ref(&file), header, &names, None) {
-            reads(&schema, |sink| csv::read(&file, header, &names, &schema, sink));
+            reads(&schema, |sink| csv::read(&file, header, &names, &schema, &times, sink));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use futures::{StreamExt, TryStreamExt};
 use globset::{GlobBuilder, GlobMatcher};
-use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as StorePath};
+use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, path::Path as StorePath};
 use perennial_core::object_url::ObjectUrl;
 use perennial_core::port::data::{FilesSource, Listing, SourceFile, SourceFolder};
 
@@ -74,19 +74,21 @@ impl Sources {
         })
     }
 
-    /// BLAKE3 of a file's content.
-    pub(crate) async fn fingerprint(&self, source: &FilesSource, path: &str) -> Result<String> {
+    /// BLAKE3 of a file's content, up to `bytes`.
+    pub(crate) async fn fingerprint(&self, source: &FilesSource, path: &str, bytes: Option<u64>) -> Result<String> {
         let mut hasher = blake3::Hasher::new();
         if let Some(url) = url_of(source)? {
             let (store, key) = remote_file(&url, path)?;
-            let mut chunks = store.get(&key).await.map_err(|cause| read_error(path, cause))?.into_stream();
+            let options = GetOptions { range: bytes.map(|bytes| (0..bytes).into()), ..GetOptions::default() };
+            let read = store.get_opts(&key, options).await.map_err(|cause| read_error(path, cause))?;
+            let mut chunks = read.into_stream();
             while let Some(chunk) = chunks.try_next().await.map_err(|cause| read_error(path, cause))? {
                 hasher.update(&chunk);
             }
         } else {
             let file = resolve(self.root_of(source), path, &self.reserved)?;
             let failed = |cause: std::io::Error| Error::storage(format!("reading `{path}`"), cause);
-            let mut file = File::open(file).map_err(failed)?;
+            let mut file = File::open(file).map_err(failed)?.take(bytes.unwrap_or(u64::MAX));
             let mut chunk = vec![0; CHUNK_BYTES];
             loop {
                 let read = file.read(&mut chunk).map_err(failed)?;

@@ -6,28 +6,58 @@ pub mod fuzz;
 mod infer;
 mod json;
 mod listing;
+mod local_arrays;
 mod memory;
 mod parquet;
 mod text;
+mod zone;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use bytes::Bytes;
-use perennial_core::port::data::{FilesSource, Format};
+use perennial_core::port::data::{FilesSource, Format, LocalTime};
 use perennial_core::schema::Schema;
 
 use crate::error::{Error, Result};
+use crate::types::with_warning;
 
 pub(crate) use listing::Sources;
 pub use listing::files_below;
 pub(crate) use memory::Memory;
+pub(crate) use zone::LocalTimes;
 
 /// The most rows of a batch.
 pub(crate) const BATCH_ROWS: usize = 8192;
+/// A batch of rows with so many bytes of text is complete.
+const BATCH_BYTES: usize = 16 << 20;
+/// A batch with so many values, nulls among them, is complete: a short row may have many columns.
+const BATCH_CELLS: usize = 2 << 20;
+
+/// The size of a batch that is being read. It bounds the memory of a batch, whatever the rows are.
+#[derive(Debug, Clone, Copy, Default)]
+struct BatchSize {
+    rows: usize,
+    bytes: usize,
+    cells: usize,
+}
+
+impl BatchSize {
+    /// Adds a row.
+    fn add(&mut self, bytes: usize, cells: usize) {
+        self.rows += 1;
+        self.bytes += bytes;
+        self.cells += cells;
+    }
+
+    /// Whether no row should follow.
+    fn is_complete(self) -> bool {
+        self.rows >= BATCH_ROWS || self.bytes >= BATCH_BYTES || self.cells >= BATCH_CELLS
+    }
+}
 
 /// The positions of a batch's rows in their source.
 #[derive(Debug, Clone)]
@@ -111,6 +141,7 @@ pub(crate) struct Files {
     format: Format,
     header: bool,
     names: Vec<String>,
+    times: Arc<LocalTimes>,
     /// The schema of the rows.
     pub(crate) schema: SchemaRef,
 }
@@ -126,21 +157,27 @@ impl Files {
         let schema = match format {
             Format::Csv => csv::infer_schema(&files, source.header, &source.columns, known)?,
             Format::JsonLines => json::infer_schema(&files, known)?,
-            Format::Parquet => parquet::infer_schema(&files)?,
+            Format::Parquet => parquet::infer_schema(&files, known)?,
         };
-        Ok(Self { list: files, format, header: source.header, names: source.columns.clone(), schema })
+        let times = LocalTimes::new(source.local_time.clone())?;
+        Ok(Self { list: files, format, header: source.header, names: source.columns.clone(), times, schema })
     }
 
     /// Reads all rows, in order of files and rows. Blocking.
     pub(crate) fn read(&self, sink: &mut BatchSink<'_>) -> Result<()> {
         for file in &self.list {
             match self.format {
-                Format::Csv => csv::read(file, self.header, &self.names, &self.schema, sink)?,
-                Format::JsonLines => json::read(file.open()?, &file.label, &self.schema, sink)?,
-                Format::Parquet => parquet::read(file, sink)?,
+                Format::Csv => csv::read(file, self.header, &self.names, &self.schema, &self.times, sink)?,
+                Format::JsonLines => json::read(file.open()?, &file.label, &self.schema, &self.times, sink)?,
+                Format::Parquet => parquet::read(file, &self.times, sink)?,
             }
         }
         Ok(())
+    }
+
+    /// The local times that reading finds.
+    pub(crate) fn times(&self) -> Arc<LocalTimes> {
+        Arc::clone(&self.times)
     }
 }
 
@@ -148,6 +185,7 @@ impl Files {
 pub(crate) struct JsonLines {
     bytes: Bytes,
     label: Arc<str>,
+    times: Arc<LocalTimes>,
     /// The schema of the rows.
     pub(crate) schema: SchemaRef,
 }
@@ -157,12 +195,17 @@ impl JsonLines {
     pub(crate) fn open(bytes: Bytes, label: &str, known: Option<&SchemaRef>) -> Result<Self> {
         let label = Arc::from(label);
         let schema = json::infer_schema_of_bytes(&bytes, &label, known)?;
-        Ok(Self { bytes, label, schema })
+        Ok(Self { bytes, label, times: LocalTimes::new(LocalTime::default())?, schema })
     }
 
     /// Reads all rows. Blocking.
     pub(crate) fn read(&self, sink: &mut BatchSink<'_>) -> Result<()> {
-        json::read(&self.bytes[..], &self.label, &self.schema, sink)
+        json::read(&self.bytes[..], &self.label, &self.schema, &self.times, sink)
+    }
+
+    /// The local times that reading finds.
+    pub(crate) fn times(&self) -> Arc<LocalTimes> {
+        Arc::clone(&self.times)
     }
 }
 
@@ -188,20 +231,32 @@ fn format_of(glob: &str, files: &[LocalFile]) -> Result<Format> {
     }
 }
 
+/// A column whose type was inferred from its values; no type when all are null.
+struct Inferred {
+    name: String,
+    kind: Option<DataType>,
+    /// Whether it is text only because no number type holds its numbers.
+    is_number_as_text: bool,
+}
+
 /// The columns with the dataset's types where known, else the inferred ones.
-fn prefer_known(inferred: &[(String, Option<arrow::datatypes::DataType>)], known: Option<&SchemaRef>) -> SchemaRef {
-    use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
-    let fields = inferred.iter().map(|(name, kind)| {
-        let known = known.and_then(|schema| schema.field_with_name(name).ok());
-        let kind = known.map(|field| field.data_type().clone()).or_else(|| kind.clone()).unwrap_or(DataType::Utf8);
-        Field::new(name, kind, true)
+fn prefer_known(inferred: Vec<Inferred>, known: Option<&SchemaRef>) -> SchemaRef {
+    let fields = inferred.into_iter().map(|Inferred { name, kind, is_number_as_text }| {
+        if let Some(known) = known.and_then(|schema| schema.field_with_name(&name).ok()) {
+            return Field::new(name, known.data_type().clone(), true);
+        }
+        let field = Field::new(name, kind.unwrap_or(DataType::Utf8), true);
+        if is_number_as_text { with_warning(field, NUMBER_AS_TEXT) } else { field }
     });
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The warning about a column of numbers that became text.
+const NUMBER_AS_TEXT: &str =
+    "has numbers that neither an integer of 64 bits nor a float holds exactly, so it is stored as text";
+
 /// Converts a logical schema to Arrow.
 pub(crate) fn arrow_schema(schema: &Schema) -> SchemaRef {
-    use arrow::datatypes::{Field, Schema as ArrowSchema};
     let fields = schema.fields.iter().map(|field| Field::new(&field.name, crate::types::arrow_of(&field.class), true));
     Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()))
 }

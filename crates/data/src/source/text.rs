@@ -2,15 +2,19 @@
 
 use arrow::datatypes::DataType;
 use perennial_core::schema::TypeClass;
+use perennial_core::time_text::parse_time;
 
 use crate::types::class_of;
 
-/// Microseconds of a day.
-const DAY_US: i64 = 86_400_000_000;
-
-/// The expected value of a column, for messages: its class, with an example of times.
-pub(crate) fn expected(kind: &DataType) -> String {
+/// The expected value of a column instead of `value`, for messages: its class, with an example of times.
+pub(crate) fn expected(kind: &DataType, value: &str) -> String {
     match class_of(kind) {
+        Some(class @ TypeClass::Float) if is_whole(value.trim()) => {
+            format!("{class}, which does not hold this integer exactly")
+        }
+        Some(class @ TypeClass::Timestamp) if parse_time(value).is_some() => {
+            format!("{class} that exists in the timezone of the source: its clocks are set forward over this time")
+        }
         Some(class @ TypeClass::Timestamp) => format!("{class}, such as 2013-01-31T17:00:00Z"),
         Some(class @ TypeClass::Date) => format!("{class}, such as 2013-01-31"),
         class => class.map_or_else(String::new, |class| class.to_string()),
@@ -28,9 +32,24 @@ pub(crate) fn int(text: &str) -> Option<i64> {
     if zeros { whole.parse().ok() } else { None }
 }
 
-/// A floating-point number, `NaN` and `inf` included.
+/// Whether a text is an integer of any length.
+pub(crate) fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A floating-point number, `NaN` and `inf` included. An integer is none unless a double holds it exactly.
 pub(crate) fn float(text: &str) -> Option<f64> {
-    text.trim().parse().ok()
+    /// Integers of so few digits are exact.
+    const EXACT_DIGITS: usize = 15;
+    let text = text.trim();
+    let value: f64 = text.parse().ok()?;
+    if text.len() > EXACT_DIGITS && is_whole(text) {
+        let whole: i128 = text.parse().ok()?;
+        // The cast saturates, and no double is `i128::MAX`.
+        return (value as i128 == whole && whole != i128::MAX).then_some(value);
+    }
+    Some(value)
 }
 
 /// `true` or `false`, in lower, upper or title case.
@@ -40,90 +59,4 @@ pub(crate) fn bool(text: &str) -> Option<bool> {
         "false" | "False" | "FALSE" => Some(false),
         _ => None,
     }
-}
-
-/// `YYYY-MM-DD`, as days since 1970-01-01.
-pub(crate) fn date(text: &str) -> Option<i32> {
-    let bytes = text.trim().as_bytes();
-    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
-        return None;
-    }
-    days(digits(&bytes[..4])?, digits(&bytes[5..7])?, digits(&bytes[8..])?)
-}
-
-/// `YYYY-MM-DD[T ]HH:MM[:SS[.fraction]][Z|±HH[:]MM]`, as microseconds since 1970-01-01 UTC;
-/// without a zone, UTC.
-pub(crate) fn timestamp(text: &str) -> Option<i64> {
-    let text = text.trim();
-    let day = i64::from(date(text.get(..10)?)?);
-    let rest = text.get(10..)?.strip_prefix(['T', 't', ' '])?;
-    let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
-    let (clock, zone) = rest.split_at(zone_at);
-    Some(day * DAY_US + clock_us(clock.trim_end())? - zone_us(zone)?)
-}
-
-fn clock_us(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    if bytes.len() < 5 || bytes[2] != b':' {
-        return None;
-    }
-    let (hour, minute) = (digits(&bytes[..2])?, digits(&bytes[3..5])?);
-    let (second, fraction) = match &bytes[5..] {
-        [] => (0, 0),
-        [b':', a, b] => (digits(&[*a, *b])?, 0),
-        [b':', a, b, b'.', fraction @ ..] if !fraction.is_empty() => (digits(&[*a, *b])?, micros(fraction)?),
-        _ => return None,
-    };
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    Some(((hour * 60 + minute) * 60 + second) * 1_000_000 + fraction)
-}
-
-fn micros(fraction: &[u8]) -> Option<i64> {
-    digits(fraction.get(..fraction.len().min(18))?)?;
-    if !fraction.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let digit = |place: usize| i64::from(fraction.get(place).map_or(0, |b| b - b'0'));
-    Some((0..6).fold(0, |value, place| value * 10 + digit(place)))
-}
-
-fn zone_us(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    let (sign, rest) = match bytes {
-        [] | [b'Z' | b'z'] => return Some(0),
-        [b'+', rest @ ..] => (1, rest),
-        [b'-', rest @ ..] => (-1, rest),
-        _ => return None,
-    };
-    let (hours, minutes) = match rest {
-        [a, b] => (digits(&[*a, *b])?, 0),
-        [a, b, b':', c, d] | [a, b, c, d] => (digits(&[*a, *b])?, digits(&[*c, *d])?),
-        _ => return None,
-    };
-    if hours > 23 || minutes > 59 {
-        return None;
-    }
-    Some(sign * (hours * 60 + minutes) * 60_000_000)
-}
-
-fn digits(bytes: &[u8]) -> Option<i64> {
-    bytes.iter().try_fold(0_i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
-}
-
-/// Days from 1970-01-01 to a day of the Gregorian calendar (Howard Hinnant's days_from_civil).
-fn days(year: i64, month: i64, day: i64) -> Option<i32> {
-    const LENGTHS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let length = *LENGTHS.get(usize::try_from(month).ok()?.checked_sub(1)?)? + i64::from(leap && month == 2);
-    if day < 1 || day > length {
-        return None;
-    }
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted - era * 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    i32::try_from(era * 146_097 + day_of_era - 719_468).ok()
 }

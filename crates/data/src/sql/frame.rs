@@ -16,8 +16,9 @@ use crate::error::{Error, Result};
 use crate::source::Origin;
 use crate::types::canonical_result;
 
-/// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes.
-pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Frame> {
+/// Reads all rows of `frame`, in order; an error when they need more than `bytes_max` bytes. Integers in the columns
+/// `keys` become text if a double does not hold all of them.
+pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize, keys: &[String]) -> Result<Frame> {
     let target = canonical_result(frame.schema().as_arrow())?;
     let origin = Origin::rows(&Arc::from("the query"), 1);
     let mut builders = target
@@ -30,6 +31,7 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Fra
                 field.name(),
                 field.data_type()
             ))),
+            DataType::Int64 if keys.contains(field.name()) => Ok(Builder::Key(Vec::new())),
             _ => Ok(Builder::Number(Vec::new())),
         })
         .collect::<Result<Vec<_>>>()?;
@@ -50,6 +52,8 @@ pub(crate) async fn read_frame(frame: DataFrame, bytes_max: usize) -> Result<Fra
 
 enum Builder {
     Number(Vec<f64>),
+    /// Integers of a key, as long as a double holds all of them.
+    Key(Vec<f64>),
     Text(TextBuilder),
 }
 
@@ -69,7 +73,7 @@ impl Builder {
     /// The bytes of the column so far.
     fn bytes(&self) -> usize {
         match self {
-            Self::Number(values) => values.capacity() * size_of::<f64>(),
+            Self::Number(values) | Self::Key(values) => values.capacity() * size_of::<f64>(),
             Self::Text(text) => {
                 let codes = text.column.codes.capacity() * size_of::<u32>();
                 codes + text.column.values.len() * ENTRY_BYTES + text.text_bytes
@@ -79,7 +83,7 @@ impl Builder {
 
     fn finish(self) -> Column {
         match self {
-            Self::Number(values) => Column::Number(values),
+            Self::Number(values) | Self::Key(values) => Column::Number(values),
             Self::Text(builder) => Column::Text(builder.column),
         }
     }
@@ -87,13 +91,17 @@ impl Builder {
 
 impl TextBuilder {
     fn append(&mut self, array: &StringArray) {
-        for value in array {
-            let code = match value {
-                None => MISSING,
-                Some(text) => self.code(text),
-            };
-            self.column.codes.push(code);
-        }
+        array.iter().for_each(|value| self.push(value));
+    }
+
+    fn push(&mut self, value: Option<&str>) {
+        let code = value.map_or(MISSING, |text| self.code(text));
+        self.column.codes.push(code);
+    }
+
+    /// The integers of a column as their digits.
+    fn push_integers(&mut self, values: impl IntoIterator<Item = Option<i64>>) {
+        values.into_iter().for_each(|value| self.push(value.map(|value| value.to_string()).as_deref()));
     }
 
     fn code(&mut self, text: &str) -> u32 {
@@ -111,13 +119,25 @@ impl TextBuilder {
 
 fn append(builders: &mut [Builder], batch: &RecordBatch) -> Result<()> {
     for (builder, column) in builders.iter_mut().zip(batch.columns()) {
-        match (builder, Cells::of(column.as_ref())?) {
+        match (&mut *builder, Cells::of(column.as_ref())?) {
             (Builder::Text(builder), Cells::Text(array)) => builder.append(array),
-            (Builder::Number(values), cells) => numbers(values, &cells, column.len()),
+            (Builder::Text(builder), Cells::Int(array)) => builder.push_integers(array),
+            (Builder::Key(values), Cells::Int(array)) if !array.iter().flatten().all(is_exact) => {
+                let mut text = TextBuilder::default();
+                text.push_integers(values.iter().map(|value| (!value.is_nan()).then_some(*value as i64)));
+                text.push_integers(array);
+                *builder = Builder::Text(text);
+            }
+            (Builder::Number(values) | Builder::Key(values), cells) => numbers(values, &cells, column.len()),
             (Builder::Text(_), _) => {}
         }
     }
     Ok(())
+}
+
+/// Whether a double holds an integer.
+fn is_exact(value: i64) -> bool {
+    value as f64 as i128 == i128::from(value)
 }
 
 /// Appends numbers unchanged, booleans as 0 and 1, times as epoch seconds, nulls as NaN.

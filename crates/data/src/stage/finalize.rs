@@ -62,6 +62,7 @@ pub(super) async fn finalize(
         rows: scanned.answers,
         aggregates: scanned.aggregates,
         profile: scanned.profile.finish(),
+        warnings: Vec::new(),
         change: Change { added_rows: passing, added: scanned.sum, removed_rows: removed.rows, removed: removed.sum },
         change_all: Change {
             added_rows: passing + forced,

@@ -8,14 +8,14 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::dataframe::DataFrame;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use perennial_core::port::data::{FilesSource, Format, Mode, StageInput, StageRequest};
+use perennial_core::port::data::{FilesSource, Format, LocalTime, Mode, StageInput, StageRequest};
 use tokio::sync::mpsc;
 
 use super::{Stager, StagingArea};
 use crate::convert::fit;
 use crate::error::{Error, Result};
 use crate::runtime::Task;
-use crate::source::{BatchSink, Files, JsonLines, LocalFile, Memory, Origin, SourceBatch};
+use crate::source::{BatchSink, Files, JsonLines, LocalFile, LocalTimes, Memory, Origin, SourceBatch};
 use crate::sql::{as_sql, sql_error, validate_deterministic};
 use crate::types::{LOAD, canonical_schema};
 
@@ -56,6 +56,7 @@ pub(super) async fn open(
                     format: Some(Format::Parquet),
                     header: true,
                     columns: Vec::new(),
+                    local_time: LocalTime::default(),
                 };
                 Files::open(&source, parquet_files(&path)?, known.as_ref()).map(Input::Files)
             })
@@ -90,6 +91,15 @@ impl Input {
             Self::Lines(lines) => &lines.schema,
             Self::Memory(rows) => &rows.schema,
             Self::Query(_, schema) | Self::Restaged(_, _, schema) => schema,
+        }
+    }
+
+    /// The local times that reading the rows finds.
+    pub(super) fn local_times(&self) -> Option<Arc<LocalTimes>> {
+        match self {
+            Self::Files(files) => Some(files.times()),
+            Self::Lines(lines) => Some(lines.times()),
+            Self::Memory(_) | Self::Query(..) | Self::Restaged(..) => None,
         }
     }
 

@@ -33,7 +33,7 @@ use crate::profile::Profile;
 use crate::runtime::Task;
 use crate::source::Sources;
 use crate::sql::Sql;
-use crate::types::{logical, with_column};
+use crate::types::{logical, warnings, with_column};
 use check_rows::{CheckedBatch, RowChecker};
 use dispositions::RowDispositions;
 use origins::RowOrigins;
@@ -114,16 +114,19 @@ impl Stager {
         };
         let known = reconcile::known_columns(base.as_deref(), request.schema.as_ref())?;
         let input = input::open(self, &request, known.as_ref(), area).await?;
+        let mut warnings = warnings(input.schema());
+        let times = input.local_times();
         let schema = reconcile::reconcile(&request, known.as_ref(), input.schema())?;
         let checker = Arc::new(RowChecker::new(&self.sql, &request, &schema).await?);
         let aggregates = aggregates::Aggregates::start(&self.sql, &request.plan.aggregates, &schema)?;
         let scanned = self.scan(area, &request, input, checker.clone(), aggregates).await?;
+        warnings.extend(times.iter().flat_map(|times| times.warnings()));
         if let StageInput::Files { source, files } = &request.input {
             self.sources.verify_unchanged(source, files).await?;
         }
         let finalized = finalize::finalize(self, area, &request, base.as_deref(), &checker, scanned).await?;
         let record = StagedLoad {
-            staged: Staged { schema: logical(&schema), ..finalized.staged },
+            staged: Staged { schema: logical(&schema), warnings, ..finalized.staged },
             dataset: request.dataset.to_string(),
             mode: request.mode,
             key: request.key.clone(),

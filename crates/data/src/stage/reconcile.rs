@@ -24,8 +24,18 @@ pub(super) fn known_columns(base: Option<&OpenTable>, declared: Option<&Schema>)
     }
 }
 
-/// The columns of the dataset after these rows; an error with the differences that are not allowed.
+/// The columns of the dataset after these rows; an error with the differences that are not allowed, or when they are too
+/// deep or too many.
 pub(super) fn reconcile(request: &StageRequest, known: Option<&SchemaRef>, arriving: &SchemaRef) -> Result<SchemaRef> {
+    let schema = accepted(request, known, arriving)?;
+    logical(&schema).validate_size().map_err(|cause| {
+        let input = describe_input(&request.input);
+        Error::Limit(format!("{input} has too large a schema for dataset `{}`: {cause}", request.dataset))
+    })?;
+    Ok(schema)
+}
+
+fn accepted(request: &StageRequest, known: Option<&SchemaRef>, arriving: &SchemaRef) -> Result<SchemaRef> {
     let Some(known) = known else { return require_key(request, typed(arriving)) };
     if request.evolve && request.mode == Mode::Replace {
         return require_key(request, typed(arriving));

@@ -20,7 +20,7 @@ async fn filled() -> Fixture {
 
 async fn request(fixture: &Fixture, sql: &str) -> FrameRequest {
     let tables = vec![NamedTable { name: "rows".into(), table: fixture.base().await.expect("a table") }];
-    FrameRequest { sql: sql.into(), tables }
+    FrameRequest { sql: sql.into(), tables, keys: Vec::new() }
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_query_with_too_little_memory_is_refused() {
     let fixture = filled().await;
     let tight = Fixture::open_with(fixture.folder.path(), 1 << 20);
     let sql = "SELECT value AS n FROM generate_series(1, 1000000)".to_owned();
-    let error = tight.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap_err();
+    let error = tight.frame(FrameRequest { sql, tables: Vec::new(), keys: Vec::new() }).await.unwrap_err();
     assert_error(&error, "too-large", &["bytes of memory"]);
 }
 
@@ -183,10 +183,10 @@ async fn a_frame_counts_the_characters_of_its_texts() {
     let engine = Fixture::open_with(folder.path(), 4 << 20);
     // 10 MB of texts, in 100,000 cells.
     let sql = "SELECT lpad(CAST(value AS TEXT), 100, '0') AS t FROM range(0, 100000)".to_owned();
-    let error = engine.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap_err();
+    let error = engine.frame(FrameRequest { sql, tables: Vec::new(), keys: Vec::new() }).await.unwrap_err();
     assert_error(&error, "too-large", &["the rows of the query need more than 4194304 bytes"]);
     let sql = "SELECT lpad('x', 100, '0') AS t FROM range(0, 100000)".to_owned();
-    assert_eq!(engine.frame(FrameRequest { sql, tables: Vec::new() }).await.unwrap().rows(), 100_000);
+    assert_eq!(engine.frame(FrameRequest { sql, tables: Vec::new(), keys: Vec::new() }).await.unwrap().rows(), 100_000);
 }
 
 #[tokio::test]
@@ -233,4 +233,20 @@ async fn nondeterministic_functions_are_refused_where_results_are_stored() {
         }
         assert!(fixture.try_query(&format!("SELECT {call}")).await.is_ok(), "a person may ask: {call}");
     }
+}
+
+#[tokio::test]
+async fn integers_of_a_key_keep_their_digits() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "id,n\n9007199254740992,9007199254740993\n9007199254740993,1\n,2\n");
+    fixture.load(&StageOptions::files(&["a.csv"])).await;
+    let mut request = request(&fixture, "SELECT id, n FROM rows ORDER BY n DESC").await;
+    request.keys = vec!["id".into()];
+    let frame = fixture.engine.frame(request.clone()).await.unwrap();
+    let Some(Column::Text(ids)) = frame.column("id") else { panic!("{frame:?}") };
+    let ids: Vec<_> = (0..3).map(|row| ids.get(row)).collect();
+    assert_eq!(ids, [Some("9007199254740992"), None, Some("9007199254740993")]);
+    assert!(matches!(frame.column("n"), Some(Column::Number(_))), "only keys become text");
+    request.sql = "SELECT id FROM rows WHERE n <> 1".into();
+    assert!(matches!(fixture.engine.frame(request).await.unwrap().column("id"), Some(Column::Number(_))));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use perennial_core::port::data::{DataEngine, FilesSource, Format, StageInput};
+use perennial_core::port::data::{DataEngine, FilesSource, Format, LocalTime, Mode, StageInput};
 use perennial_core::schema::TypeClass;
 use serde_json::json;
 
@@ -58,6 +58,7 @@ async fn csv_without_a_header_uses_the_declared_names() {
         format: None,
         header: false,
         columns: vec!["n".into(), "t".into()],
+        local_time: LocalTime::default(),
     };
     fixture.load(&StageOptions::from_source(files.clone(), &["a.csv"])).await;
     assert_eq!(
@@ -78,6 +79,21 @@ async fn a_csv_row_of_another_length_is_reported_by_file_line_and_count() {
     fixture.write("long.csv", "a,b\n1,2,3\n");
     let error = fixture.stage(&StageOptions::files(&["long.csv"])).await.unwrap_err();
     assert_error(&error, "source-file", &["long.csv line 2", "expected 2 columns, got 3"]);
+}
+
+#[tokio::test]
+async fn a_stray_quotation_mark_of_csv_is_reported_by_its_line() {
+    let fixture = Fixture::new();
+    let mut text = "id,shop\n".to_owned();
+    (0..600).for_each(|row| writeln!(text, "{row},{}", if row == 550 { "\"big shop" } else { "small" }).unwrap());
+    fixture.write("shops.csv", &text);
+    let error = fixture.stage(&StageOptions::files(&["shops.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["shops.csv line 552", "is not closed"]);
+    assert!(error.hint().unwrap().contains("close a quoted field"), "{error:?}");
+    text.push_str("600,\"other\"\n");
+    fixture.write("shops.csv", &text);
+    let error = fixture.stage(&StageOptions::files(&["shops.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["shops.csv line 602", "text follows", "starts on line 552"]);
 }
 
 #[tokio::test]
@@ -328,4 +344,59 @@ async fn lines_are_counted_as_in_an_editor_for_any_line_ending() {
         let error = fixture.stage(&StageOptions::from_source(source, &["rows.csv"])).await.unwrap_err();
         assert_error(&error, "source-file", &[&format!("line {}: expected 2 columns, got 1", lines.len())]);
     }
+}
+
+#[tokio::test]
+async fn local_times_are_of_the_declared_timezone_in_every_format() {
+    let fixture = Fixture::new();
+    let in_berlin = |files: &str, is_declared| FilesSource {
+        local_time: LocalTime { timezone: "Europe/Berlin".into(), is_declared },
+        ..source(files)
+    };
+    fixture.write("a.csv", "at\n2024-07-15 12:00\n2024-07-15T12:00:00Z\n");
+    fixture.write("b.jsonl", "{\"at\": \"2024-07-15 12:00\"}\n{\"at\": \"2024-07-15T12:00:00Z\"}\n");
+    fixture
+        .write_parquet("c.parquet", "SELECT arrow_cast('2024-07-15T12:00:00', 'Timestamp(Microsecond, None)') AS at")
+        .await;
+    for (file, instants) in [
+        ("a.csv", &["2024-07-15T10:00:00Z", "2024-07-15T12:00:00Z"][..]),
+        ("b.jsonl", &["2024-07-15T10:00:00Z", "2024-07-15T12:00:00Z"]),
+        ("c.parquet", &["2024-07-15T10:00:00Z"]),
+    ] {
+        let declared = StageOptions::from_source(in_berlin(file, true), &[file]).mode(Mode::Replace);
+        let (_, staged) = fixture.load(&declared).await;
+        assert_eq!(staged.warnings, Vec::<String>::new(), "{file}");
+        let rows = fixture.rows("SELECT at FROM rows ORDER BY at").await;
+        assert_eq!(rows, instants.iter().map(|at| vec![json!(at)]).collect::<Vec<_>>(), "{file}");
+        let (load, staged) = fixture.stage(&StageOptions::from_source(in_berlin(file, false), &[file])).await.unwrap();
+        assert!(staged.warnings[0].contains("read as times of Europe/Berlin"), "{:?}", staged.warnings);
+        fixture.engine.discard(load).await.unwrap();
+    }
+    fixture.write("gap.csv", "at\n2024-03-31 01:30\n2024-03-31 02:30\n");
+    let error = fixture.stage(&StageOptions::from_source(in_berlin("gap.csv", true), &["gap.csv"])).await.unwrap_err();
+    assert_error(&error, "source-file", &["gap.csv line 3", "`2024-03-31 02:30`", "exists in the timezone"]);
+}
+
+#[tokio::test]
+async fn numbers_that_become_text_are_a_warning_of_the_load() {
+    let fixture = Fixture::new();
+    fixture.write("a.csv", "id,x\n18446744073709551615,1\n1,0.5\n");
+    let (_, staged) = fixture.load(&StageOptions::files(&["a.csv"])).await;
+    let expected =
+        "column `id` has numbers that neither an integer of 64 bits nor a float holds exactly, so it is stored as text";
+    assert_eq!(staged.warnings, [expected]);
+    assert_eq!(fixture.rows("SELECT id FROM rows WHERE x = 1").await, [[json!("18446744073709551615")]]);
+}
+
+#[tokio::test]
+async fn a_schema_that_could_not_be_read_back_is_refused() {
+    let fixture = Fixture::new();
+    let nested = |depth: usize| format!("{{\"c\": {}1{}}}\n", "{\"a\": ".repeat(depth), "}".repeat(depth));
+    assert!(nested(55).len() < 500);
+    let error = fixture.stage(&StageOptions::lines(&nested(55))).await.unwrap_err();
+    assert_error(&error, "source-file", &["nested more than 32 deep"]);
+    let (load, staged) = fixture.stage(&StageOptions::lines(&nested(32))).await.unwrap();
+    let text = serde_json::to_string(&staged).unwrap();
+    assert_eq!(serde_json::from_str::<perennial_core::port::data::Staged>(&text).unwrap(), staged);
+    assert_eq!(fixture.engine.staged(load).await.unwrap(), Some(staged));
 }

@@ -7,8 +7,8 @@ use perennial_core::Error;
 use perennial_core::digest::{TableDigest, TableSum};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, DataEngine, FilesSource, Mode, NamedTable, Page, QueryRequest, ScanPlan, SourceFile,
-    StageInput, StageRequest, Staged, TableRef,
+    CommitRequest, Committed, DataEngine, FilesSource, LocalTime, Mode, NamedTable, Page, QueryRequest, ScanPlan,
+    SourceFile, StageInput, StageRequest, Staged, TableRef,
 };
 use perennial_data::{Engine, EngineOptions, files_below};
 use serde_json::Value as Json;
@@ -70,7 +70,8 @@ impl Fixture {
 
     /// Writes the result of a SELECT as a Parquet file.
     pub(crate) async fn write_parquet(&self, path: &str, select: &str) {
-        let request = perennial_core::port::data::FrameRequest { sql: select.to_owned(), tables: Vec::new() };
+        let request =
+            perennial_core::port::data::FrameRequest { sql: select.to_owned(), tables: Vec::new(), keys: Vec::new() };
         self.engine.export(request, self.source(path)).await.expect("a Parquet file");
     }
 
@@ -258,7 +259,14 @@ fn unlisted(path: &str) -> SourceFile {
 
 /// A source of one glob, with header.
 pub(crate) fn source(files: &str) -> FilesSource {
-    FilesSource { root: None, files: files.into(), format: None, header: true, columns: Vec::new() }
+    FilesSource {
+        root: None,
+        files: files.into(),
+        format: None,
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    }
 }
 
 pub(crate) fn commit_of(load: LoadId, previous: i64) -> CommitRequest {

@@ -48,6 +48,15 @@ pub enum PipelineEvent {
         /// Where its source looks, as it is declared.
         files: String,
     },
+    /// Files of a source may still be being written, so they are loaded later.
+    SourceUnsettled {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The first of the files.
+        path: String,
+        /// How many files.
+        files: usize,
+    },
     /// A step begins.
     StepStarted {
         /// The step.

@@ -1,11 +1,13 @@
 //! Executing a pipeline run.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use perennial_core::cause::Cause;
 use perennial_core::entity::{Load, PipelineRun, StepOutcome};
 use perennial_core::id::StepRunId;
-use perennial_core::name::StepName;
+use perennial_core::name::{DatasetName, StepName};
 use perennial_core::state::{StepRunEvent, StepRunState};
 use perennial_core::{Error, Result};
 use perennial_ingest::collect::{self, CollectEvent};
@@ -133,7 +135,40 @@ pub(super) async fn execute(
     Ok(Some(Executed { context, collected, steps_run: executed }))
 }
 
+/// The longest wait for files that may still be being written. Files of sources with a longer `settle` are left for the
+/// scheduler.
+const SETTLE_WAIT_MAX_MS: i64 = 5_000;
+
+/// Collects all sources. Fresh files are waited for, so that a run that follows a copy sees the copied files.
 async fn gather(context: &Context) -> Result<collect::Collected> {
+    let mut reported = Vec::new();
+    let mut collected = collect_once(context, &mut reported).await?;
+    let wait_ms = collected.settle_wait_ms;
+    if (1..=SETTLE_WAIT_MAX_MS).contains(&wait_ms) {
+        tokio::time::sleep(Duration::from_millis(wait_ms.unsigned_abs())).await;
+        collected.merge(collect_once(context, &mut reported).await?);
+    }
+    let mut unsettled: BTreeMap<&DatasetName, Vec<&String>> = BTreeMap::new();
+    for (dataset, path) in &collected.unsettled {
+        unsettled.entry(dataset).or_default().push(path);
+    }
+    for (dataset, paths) in unsettled {
+        let path = paths.first().copied().cloned().unwrap_or_default();
+        context.emit(PipelineEvent::SourceUnsettled { dataset: dataset.clone(), path, files: paths.len() }).await;
+    }
+    Ok(collected)
+}
+
+/// One pass over the sources. What an earlier pass has `reported` already, a failure for example, is not emitted again.
+async fn collect_once(context: &Context, reported: &mut Vec<PipelineEvent>) -> Result<collect::Collected> {
+    let mut emit = async |event: PipelineEvent| {
+        if !reported.contains(&event) {
+            if matches!(event, PipelineEvent::LoadFailed { .. } | PipelineEvent::SourceEmpty { .. }) {
+                reported.push(event.clone());
+            }
+            context.emit(event).await;
+        }
+    };
     let (sender, mut event) = tokio::sync::mpsc::unbounded_channel::<PipelineEvent>();
     let relay = move |event: &CollectEvent<'_>| {
         // The receiver is gone when the run has ended; then the event is not needed.
@@ -144,10 +179,10 @@ async fn gather(context: &Context) -> Result<collect::Collected> {
     loop {
         tokio::select! {
             biased;
-            Some(event) = event.recv() => context.emit(event).await,
+            Some(event) = event.recv() => emit(event).await,
             done = &mut collecting => {
                 while let Ok(event) = event.try_recv() {
-                    context.emit(event).await;
+                    emit(event).await;
                 }
                 return done;
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use perennial_config::Task;
 use perennial_core::frame::{Column, Frame};
 use perennial_core::port::data::FrameRequest;
+use perennial_core::schema::TypeClass;
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::json;
 
@@ -31,10 +32,11 @@ pub(crate) fn task(context: &Context) -> Result<&Task> {
     })
 }
 
-/// What of `[task]` decides over rows and features, as canonical text.
+/// What of `[task]` decides over rows and features, as canonical text. `allow` decides over releases alone: the text has it
+/// empty, as in projects without it, so that their steps keep their keys.
 pub(crate) fn task_text(context: &Context) -> Result<String> {
     let task = task(context)?;
-    Ok(json!({ "kind": task.kind, "target": task.target, "key": task.key, "time": task.time, "ignore": task.ignore, "allow": task.allow }).to_string())
+    Ok(json!({ "kind": task.kind, "target": task.target, "key": task.key, "time": task.time, "ignore": task.ignore, "allow": [] }).to_string())
 }
 
 /// Names of the feature columns: all but key, time, target and the ignored ones.
@@ -43,13 +45,23 @@ pub(crate) fn feature_names(task: &Task, columns: &[String]) -> Vec<String> {
     columns.iter().filter(|name| !not.contains(&name.as_str())).cloned().collect()
 }
 
+/// The class of a column of the task's data.
+pub(crate) fn column_class(context: &Context, name: &str) -> Option<TypeClass> {
+    let task = task(context).ok()?;
+    let table = context.table(task.data.as_str()).ok()?;
+    table.version.schema.field(name).map(|field| field.class.clone())
+}
+
 impl Examples {
     /// Reads the rows as this pipeline run sees them.
     pub(crate) async fn read(context: &Context) -> Result<Self> {
         let task = task(context)?;
         let table = table(context, task)?;
-        let request =
-            FrameRequest { sql: format!("SELECT * FROM \"{}\"", task.data), tables: vec![table.named_table()] };
+        let request = FrameRequest {
+            sql: format!("SELECT * FROM \"{}\"", task.data),
+            tables: vec![table.named_table()],
+            keys: task.key.clone(),
+        };
         let frame = context.caller.kernel.data().frame(request).await?;
         let times = times(&frame, task)?;
         let labelled = frame
@@ -126,7 +138,12 @@ pub(crate) async fn split(context: &Arc<Context>) -> Result<Split> {
         target = quoted(&task.target),
         data = quoted(task.data.as_str())
     );
-    let frame = context.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named_table()] }).await?;
+    let frame = context
+        .caller
+        .kernel
+        .data()
+        .frame(FrameRequest { sql, tables: vec![table.named_table()], keys: Vec::new() })
+        .await?;
     let times = times(&frame, task)?;
     let labelled: Vec<bool> = match frame.column("labelled") {
         Some(Column::Number(values)) => values.iter().map(|value| *value > 0.5).collect(),

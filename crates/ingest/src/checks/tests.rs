@@ -22,6 +22,7 @@ fn staged(rows: Vec<RowAnswer>, aggregates: Vec<AggregateAnswer>) -> Staged {
         rows,
         aggregates,
         profile: vec![],
+        warnings: vec![],
         change: change.clone(),
         change_all: change,
     }

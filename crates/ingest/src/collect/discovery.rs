@@ -14,6 +14,7 @@ use perennial_store::{loads, source_files};
 
 use crate::file_source::FileSource;
 use crate::loads::{LoadFiles, find_replaced};
+use crate::settling::Settling;
 use perennial_kernel::Kernel;
 
 /// Files that become one load.
@@ -69,6 +70,8 @@ pub(super) struct Discovery {
     pub(super) batches: Vec<FileBatch>,
     /// Paths of files that cannot be loaded, and why.
     pub(super) refused: Vec<(String, Error)>,
+    /// Paths of files that may still be being written; none of them is in a load.
+    pub(super) unsettled: Vec<String>,
     /// Every file of the source.
     pub(super) listing: Listing,
 }
@@ -98,17 +101,32 @@ fn digest_of<'a>(contents: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Lists a source and finds the files that have to be loaded. A file whose content is known but whose size, time or tag
-/// has changed is updated in the stat cache.
+/// has changed is updated in the stat cache. With `settling`, files that may still be being written are left out; where
+/// files are loaded together, or each replaces all rows, all of them wait for the last one.
 pub(super) async fn discover(
     kernel: &Kernel,
     source: &FileSource<'_>,
     declared: &Declared,
     dataset: &Dataset,
+    mut settling: Option<&mut Settling>,
 ) -> Result<Discovery> {
     let known = source_files::list(&mut *kernel.store().read().await?, dataset.id).await?;
     let known: BTreeMap<_, _> = known.into_iter().map(|file| (file.path.clone(), file)).collect();
     let positions = known.iter().map(|(path, file)| (path.clone(), FileSource::position_of(file))).collect();
-    let Poll { parts, batches: offered } = source.poll(&positions).await?;
+    let Poll { parts, batches: mut offered } = source.poll(&positions).await?;
+    let mut unsettled = Vec::new();
+    if let Some(settling) = &mut settling {
+        for batch in &offered {
+            let modified_ns = FileSource::file_of(batch)?.modified_ns;
+            let modified_ms = modified_ns.and_then(|ns| i64::try_from(ns.div_euclid(1_000_000)).ok());
+            if !settling.has_settled(&batch.part, &batch.position, modified_ms) {
+                unsettled.push(batch.part.clone());
+            }
+        }
+        let wait_together = declared.source.batch == Batch::All || declared.mode == Mode::Replace;
+        offered
+            .retain(|batch| unsettled.binary_search(&batch.part).is_err() && (unsettled.is_empty() || !wait_together));
+    }
     let mut scan = Scan { kernel, source, declared, dataset, known, digests: HashMap::new() };
     let (mut new, mut changed): (Vec<SourceFileRecord>, BTreeMap<LoadId, Load>) = Default::default();
     let mut refused = Vec::new();
@@ -140,7 +158,7 @@ pub(super) async fn discover(
         Batch::All => batches.push(FileBatch::new(new)),
     }
     batches.sort_by(|a, b| a.first().cmp(&b.first()));
-    Ok(Discovery { batches, refused, listing: Listing(parts) })
+    Ok(Discovery { batches, refused, unsettled, listing: Listing(parts) })
 }
 
 /// Whether an error means that a file could not be read.
@@ -191,16 +209,40 @@ impl Scan<'_> {
         if may_change {
             return Ok(FileStatus::Changed(Box::new(before)));
         }
-        Ok(FileStatus::Refused(
-            Error::new(
-                ErrorCode::FileChanged,
-                format!(
-                    "file `{}` of dataset `{}` was loaded before and has other content now",
-                    batch.part, self.dataset.name
-                ),
-            )
-            .with_hint("give the new content a name of its own, or declare `on_change = \"replace\"` at the source"),
-        ))
+        Ok(FileStatus::Refused(self.refusal(&before, &record).await?))
+    }
+
+    /// The error about a file that was loaded and has other content now.
+    async fn refusal(&self, before: &Load, now: &SourceFileRecord) -> Result<Error> {
+        let file = format!("file `{}` of dataset `{}`", now.path, self.dataset.name);
+        let Some(old_bytes) = self.grown_from(before, now).await? else {
+            let message = format!("{file} was loaded before and has other content now");
+            return Ok(Error::new(ErrorCode::FileChanged, message).with_hint(
+                "give the new content a name of its own, or declare `on_change = \"replace\"` at the source",
+            ));
+        };
+        let message = format!(
+            "{file} was loaded with {old_bytes} bytes and has grown to {} bytes: its beginning is unchanged, the new rows are not loaded",
+            now.size_bytes
+        );
+        let hint = "put new rows into new files. If the file was loaded while it was being written, declare a longer \
+            `settle` at its source, and `on_change = \"replace\"` to load the whole file in place of its first rows";
+        Ok(Error::new(ErrorCode::FileChanged, message).with_hint(hint))
+    }
+
+    /// The size of a file when it was loaded, if it only grew since: its beginning is what was loaded.
+    async fn grown_from(&self, before: &Load, now: &SourceFileRecord) -> Result<Option<u64>> {
+        let loaded = before.files.iter().find(|file| file.path == now.path);
+        let position = loaded.and_then(|file| file.position.as_ref());
+        let size = position.and_then(FileSource::size_at);
+        let (Some(old_bytes), Some(digest)) = (size, loaded.and_then(|file| file.content_digest.as_ref())) else {
+            return Ok(None);
+        };
+        if old_bytes == 0 || old_bytes >= now.size_bytes {
+            return Ok(None);
+        }
+        let start = self.kernel.data().fingerprint_start(self.source.source, &now.path, old_bytes).await?;
+        Ok((start == *digest).then_some(old_bytes))
     }
 
     /// A new stat cache entry of a file, with the digest of its content.

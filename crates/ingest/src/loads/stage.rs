@@ -152,6 +152,13 @@ pub(super) async fn stage_request(
     })
 }
 
+/// The message of a load: about its columns, and the warnings about its rows.
+pub(super) fn describe(columns: Option<String>, warnings: &[String]) -> Option<String> {
+    let warnings = (!warnings.is_empty()).then(|| format!("warning: {}", warnings.join("; ")));
+    let messages: Vec<String> = columns.into_iter().chain(warnings).collect();
+    (!messages.is_empty()).then(|| messages.join("; "))
+}
+
 /// A message about the columns of a load: those that are new, and optional ones without a value in it.
 pub(super) fn describe_columns(
     dataset: &Dataset,

@@ -1,6 +1,6 @@
 //! Files as a source, over the data engine in memory.
 
-use perennial_core::port::data::{DataEngine, FilesSource};
+use perennial_core::port::data::{DataEngine, FilesSource, LocalTime};
 use perennial_core::port::source::Source;
 use perennial_ingest::FileSource;
 use perennial_testkit::conformance::source::SourceUnderTest;
@@ -15,7 +15,14 @@ struct Files {
 impl Files {
     fn start() -> Self {
         let files = "*.csv".to_owned();
-        let source = FilesSource { root: None, files, format: None, header: true, columns: Vec::new() };
+        let source = FilesSource {
+            root: None,
+            files,
+            format: None,
+            header: true,
+            columns: Vec::new(),
+            local_time: LocalTime::default(),
+        };
         Self { source, engine: FakeData::default() }
     }
 }

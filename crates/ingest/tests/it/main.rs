@@ -13,5 +13,6 @@ mod keys;
 mod predictions;
 mod recovery;
 mod replacing;
+mod settling;
 mod source_watch;
 mod support;

@@ -150,6 +150,13 @@ impl FakeData {
         }
     }
 
+    /// Sets the modification time of a source file, epoch milliseconds.
+    pub fn set_modified(&self, path: &str, modified_ms: i64) {
+        if let Some(file) = self.state().files.get_mut(path) {
+            file.modified_ns = i128::from(modified_ms) * 1_000_000;
+        }
+    }
+
     /// Makes a source file unreadable until it is offered again.
     pub fn make_unreadable(&self, path: &str) {
         self.state().unreadable.insert(path.to_owned());
@@ -363,6 +370,13 @@ impl DataEngine for FakeData {
         let mut state = self.state();
         state.fingerprinted.push(path.to_owned());
         Ok(BlobDigest::of(state.content(path)?.content.as_bytes()).to_string())
+    }
+
+    async fn fingerprint_start(&self, _: &FilesSource, path: &str, bytes: u64) -> Result<String> {
+        let state = self.state();
+        let content = state.content(path)?.content.as_bytes();
+        let end = usize::try_from(bytes).map_or(content.len(), |bytes| bytes.min(content.len()));
+        Ok(BlobDigest::of(&content[..end]).to_string())
     }
 
     async fn stage(&self, request: StageRequest) -> Result<Staged> {

@@ -90,7 +90,7 @@ impl MonitorWindow<'_> {
         let Some(table) = snapshot.find(name.as_str()) else { return Ok(Frame::new()) };
         let Range { start, end } = interval;
         let sql = format!("SELECT * FROM \"{name}\" WHERE project_ms >= {start} AND project_ms < {end}");
-        self.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named_table()] }).await
+        self.caller.kernel.data().frame(FrameRequest { sql, tables: vec![table.named_table()], keys: Vec::new() }).await
     }
 
     /// By version: metrics of the window's rows with their outcomes. When a version predicted a key twice, its last
@@ -104,7 +104,7 @@ impl MonitorWindow<'_> {
         let Some(sql) = self.outcomes_sql(task, (&name, &predicted.version.schema), &data.version.schema) else {
             return Ok(Vec::new());
         };
-        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()] };
+        let request = FrameRequest { sql, tables: vec![predicted.named_table(), data.named_table()], keys: Vec::new() };
         let frame = self.caller.kernel.data().frame(request).await?;
         let mut results = Vec::new();
         for (number, rows) in by_version(&frame) {

@@ -41,6 +41,15 @@ fn errors_of_datasets_and_checks() {
             ("neither header nor columns", &[Set("datasets.planes.source.header", "false")]),
             ("a header of Parquet", &[Set("datasets.arrivals.source.header", "false")]),
             ("columns of Parquet", &[Set("datasets.arrivals.source.columns", "['a']")]),
+            ("an unknown form of a settle time", &[Set("datasets.planes.source.settle", "'soon'")]),
+            (
+                "a settle time of objects",
+                &[
+                    Set("datasets.planes.source.files", "'s3://bucket/planes.csv'"),
+                    Set("datasets.planes.source.settle", "'2 s'"),
+                ],
+            ),
+            ("a misspelt timezone of a source", &[Set("datasets.planes.source.timezone", "'Europe/Zurick'")]),
             ("merge without a key", &[Set("datasets.planes.mode", "'merge'")]),
             (
                 "a dataset with the name of predictions",

@@ -11,7 +11,38 @@ use serde_json::Number;
 use serde_json::value::RawValue;
 
 use super::super::columns::ColumnBuilder;
+use super::super::text::{self, is_whole};
+use super::super::zone::ColumnZone;
+use super::lines::for_each_element;
 use crate::error::{Error, Result};
+
+/// The values that a line may still have.
+pub(super) struct Room {
+    all: usize,
+    left: Option<usize>,
+}
+
+impl Room {
+    pub(super) fn new(values: usize) -> Self {
+        Self { all: values, left: Some(values) }
+    }
+
+    /// Takes the room of one value; `None` when there is none left.
+    fn take(&mut self) -> Option<()> {
+        self.left = self.left?.checked_sub(1);
+        self.left.map(drop)
+    }
+
+    /// Whether a value had no room.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.left.is_none()
+    }
+
+    /// The number of values.
+    pub(super) fn used(&self) -> usize {
+        self.all - self.left.unwrap_or(0)
+    }
+}
 
 /// A column being built.
 pub(super) enum JsonColumn {
@@ -31,38 +62,45 @@ pub(super) enum JsonColumn {
 }
 
 impl JsonColumn {
-    /// A builder for a canonical type.
-    pub(super) fn new(kind: &DataType) -> Self {
+    /// A builder for a canonical type, with the timezone of local times.
+    pub(super) fn new(kind: &DataType, zone: &ColumnZone) -> Self {
         match kind {
             DataType::List(element) => Self::List {
                 element: Arc::clone(element),
-                values: Box::new(Self::new(element.data_type())),
+                values: Box::new(Self::new(element.data_type(), zone)),
                 lengths: Vec::new(),
                 nulls: NullBufferBuilder::new(0),
             },
             DataType::Struct(fields) => Self::Struct {
                 fields: fields.clone(),
-                members: fields.iter().map(|field| Self::new(field.data_type())).collect(),
+                members: fields.iter().map(|field| Self::new(field.data_type(), zone)).collect(),
                 nulls: NullBufferBuilder::new(0),
             },
-            kind => ColumnBuilder::new(kind).map_or_else(|| Self::Binary(BinaryBuilder::new()), Self::Scalar),
+            kind => ColumnBuilder::new(kind, zone).map_or_else(|| Self::Binary(BinaryBuilder::new()), Self::Scalar),
         }
     }
 
-    /// Appends a value given as JSON text; `None` when it is not of the column's type. After `None` the column is invalid.
-    pub(super) fn push(&mut self, value: &str) -> Option<()> {
+    /// Appends a value given as JSON text; `None` when it is not of the column's type, or has more values than `room`.
+    /// After `None` the column is invalid.
+    pub(super) fn push(&mut self, value: &str, room: &mut Room) -> Option<()> {
+        if value.starts_with('n') {
+            return self.push_null(room);
+        }
+        room.take()?;
         match (value.as_bytes().first()?, &mut *self) {
-            (b'n', _) => self.push_null(),
             (b'[', Self::List { values, lengths, nulls, .. }) => {
-                let elements: Vec<&RawValue> = serde_json::from_str(value).ok()?;
-                elements.iter().try_for_each(|element| values.push(element.get()))?;
-                lengths.push(elements.len());
+                let mut length = 0;
+                for_each_element(value, |element| {
+                    length += 1;
+                    values.push(element, room)
+                })?;
+                lengths.push(length);
                 nulls.append_non_null();
             }
             (b'{', Self::Struct { fields, members, nulls }) => {
                 let given: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value).ok()?;
                 for (member, field) in members.iter_mut().zip(fields.iter()) {
-                    member.push(given.get(field.name().as_str()).map_or("null", |value| value.get()))?;
+                    member.push(given.get(field.name().as_str()).map_or("null", |value| value.get()), room)?;
                 }
                 nulls.append_non_null();
             }
@@ -78,7 +116,8 @@ impl JsonColumn {
         Some(())
     }
 
-    fn push_null(&mut self) {
+    fn push_null(&mut self, room: &mut Room) -> Option<()> {
+        room.take()?;
         match self {
             Self::Scalar(builder) => builder.push_null(),
             Self::Binary(builder) => builder.append_null(),
@@ -87,10 +126,11 @@ impl JsonColumn {
                 nulls.append_null();
             }
             Self::Struct { members, nulls, .. } => {
-                members.iter_mut().for_each(Self::push_null);
+                members.iter_mut().try_for_each(|member| member.push_null(room))?;
                 nulls.append_null();
             }
         }
+        Some(())
     }
 
     /// Takes the column; the builder is empty afterwards.
@@ -125,21 +165,45 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
-/// Parses a number. Its digits are kept: only a column of floats, or a number with an exponent, passes through a double.
+/// Parses a number. Its digits are kept: only a column of floats passes through a double.
 fn push_number(builder: &mut ColumnBuilder, number: &str) -> Option<()> {
     match builder {
         ColumnBuilder::Float(builder) => {
-            builder.append_value(serde_json::from_str(number).ok()?);
+            let value = if is_whole(number) { text::float(number)? } else { serde_json::from_str(number).ok()? };
+            builder.append_value(value);
             Some(())
         }
-        ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => {
-            if number.contains(['e', 'E']) {
-                return builder.push(&serde_json::from_str::<Number>(number).ok()?.to_string());
-            }
-            builder.push(number)
+        ColumnBuilder::Text(_) if number.contains(['e', 'E']) => {
+            builder.push(&serde_json::from_str::<Number>(number).ok()?.to_string())
         }
-        ColumnBuilder::Bool(_) | ColumnBuilder::Date(_) | ColumnBuilder::Timestamp(_) => None,
+        ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => {
+            builder.push(&without_exponent(number)?)
+        }
+        ColumnBuilder::Bool(_) | ColumnBuilder::Date(_) | ColumnBuilder::Timestamp(..) => None,
     }
+}
+
+/// The digits of a number whose exponent is written out; `None` when they are too many for an integer or a decimal.
+fn without_exponent(number: &str) -> Option<Cow<'_, str>> {
+    /// More digits than a decimal has.
+    const SHIFT_MAX: i32 = 80;
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else { return Some(Cow::Borrowed(number)) };
+    let exponent: i32 = exponent.parse().ok()?;
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |digits| ("-", digits));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if exponent.abs() > SHIFT_MAX || mantissa.len() > SHIFT_MAX as usize {
+        return mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.')).then_some(Cow::Borrowed("0"));
+    }
+    // Zeros on both sides make room for the point.
+    let zeros = "0".repeat(exponent.unsigned_abs() as usize);
+    let digits = format!("{zeros}{whole}{fraction}{zeros}");
+    let point = usize::try_from(zeros.len() as i32 + whole.len() as i32 + exponent).ok()?;
+    let (whole, fraction) = digits.split_at_checked(point)?;
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(Cow::Owned(format!("{sign}{whole}{point}{fraction}")))
 }
 
 /// The text of a JSON string.

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
@@ -56,9 +56,13 @@ impl<R: Read> Lines<R> {
     }
 
     /// Calls `member` with the name and the JSON text of each member of the line's object.
-    pub(super) fn members<'l>(&'l self, member: impl FnMut(Cow<'l, str>, &'l str)) -> Result<()> {
+    pub(super) fn members<'l>(&'l self, mut member: impl FnMut(Cow<'l, str>, &'l str)) -> Result<()> {
         let mut line = serde_json::Deserializer::from_slice(&self.line);
-        line.deserialize_map(Members(member)).and_then(|()| line.end()).map_err(|cause| Error::SourceFile {
+        let members = Members(|name, value| {
+            member(name, value);
+            Some(())
+        });
+        line.deserialize_map(members).and_then(|()| line.end()).map_err(|cause| Error::SourceFile {
             message: format!("{} is not a JSON object: {}", self.position(), reason(&cause)),
             hint: None,
             source: Some(cause.into()),
@@ -81,14 +85,32 @@ impl<R: Read> Lines<R> {
     }
 }
 
+/// Calls `member` with the name and the JSON text of each member of an object; `None` when a call returns `None`, or the
+/// text is invalid.
+pub(super) fn for_each_member<'l>(
+    object: &'l str,
+    member: impl FnMut(Cow<'l, str>, &'l str) -> Option<()>,
+) -> Option<()> {
+    serde_json::Deserializer::from_str(object).deserialize_map(Members(member)).ok()
+}
+
+/// Calls `element` with the JSON text of each element of a list, without a vector of them; `None` when a call returns
+/// `None`, or the text is invalid.
+pub(super) fn for_each_element<'l>(list: &'l str, element: impl FnMut(&'l str) -> Option<()>) -> Option<()> {
+    serde_json::Deserializer::from_str(list).deserialize_seq(Elements(element)).ok()
+}
+
 /// Visits the members of an object without building a map.
 struct Members<F>(F);
+
+/// Visits the elements of a list.
+struct Elements<F>(F);
 
 /// The name of a member, borrowed from the line unless it has escape sequences.
 #[derive(Deserialize)]
 struct Name<'l>(#[serde(borrow)] Cow<'l, str>);
 
-impl<'l, F: FnMut(Cow<'l, str>, &'l str)> Visitor<'l> for Members<F> {
+impl<'l, F: FnMut(Cow<'l, str>, &'l str) -> Option<()>> Visitor<'l> for Members<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,7 +120,22 @@ impl<'l, F: FnMut(Cow<'l, str>, &'l str)> Visitor<'l> for Members<F> {
     fn visit_map<A: MapAccess<'l>>(mut self, mut members: A) -> Result<(), A::Error> {
         while let Some(Name(name)) = members.next_key()? {
             let value: &RawValue = members.next_value()?;
-            (self.0)(name, value.get());
+            (self.0)(name, value.get()).ok_or_else(|| A::Error::custom("refused"))?;
+        }
+        Ok(())
+    }
+}
+
+impl<'l, F: FnMut(&'l str) -> Option<()>> Visitor<'l> for Elements<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'l>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(value) = elements.next_element::<&RawValue>()? {
+            (self.0)(value.get()).ok_or_else(|| A::Error::custom("refused"))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use arrow::array::AsArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema as ArrowSchema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use perennial_core::port::data::LocalTime;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,13 +17,17 @@ fn label() -> Arc<str> {
     Arc::from("a.jsonl")
 }
 
+fn utc() -> Arc<LocalTimes> {
+    LocalTimes::new(LocalTime::default()).unwrap()
+}
+
 fn inferred(text: &str) -> Result<SchemaRef> {
     infer_schema_of_bytes(text.as_bytes(), &label(), None)
 }
 
 fn rows(text: &str, schema: &SchemaRef) -> Result<RecordBatch> {
     let mut batches = Vec::new();
-    read(text.as_bytes(), &label(), schema, &mut |batch| {
+    read(text.as_bytes(), &label(), schema, &utc(), &mut |batch| {
         batches.push(batch.batch);
         Ok(())
     })?;
@@ -46,6 +51,55 @@ fn no_digit_of_a_number_is_lost() {
     assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), 9_007_199_254_740_993);
     assert_eq!(batch.column(1).as_primitive::<Decimal128Type>().value_as_string(0), "1234567890.123456789012345678");
     assert_eq!(batch.column(2).as_string::<i32>().value(0), "123456789012345678901234567890");
+}
+
+#[test]
+fn integers_that_no_number_type_holds_are_text_with_a_warning() {
+    let check = |text: &str, kind: DataType, warns: bool| {
+        let schema = inferred(text).unwrap();
+        assert_eq!(schema.field(0).data_type(), &kind, "{text}");
+        assert_eq!(!crate::types::warnings(&schema).is_empty(), warns, "{text}");
+        rows(text, &schema).unwrap()
+    };
+    let ids: Vec<String> = (0..600_u64).map(|row| format!("{{\"id\": {}}}", u64::MAX - row)).collect();
+    let ids = ids.join("\n");
+    let batch = check(&ids, DataType::Utf8, true);
+    let distinct: std::collections::HashSet<_> = batch.column(0).as_string::<i32>().iter().collect();
+    assert_eq!(distinct.len(), 600);
+    check(r#"{"id": 9007199254740993}"#, DataType::Int64, false);
+    check("{\"id\": 9007199254740993}\n{\"id\": 0.5}", DataType::Utf8, true);
+    check("{\"id\": 100000000000000000000}\n{\"id\": 0.5}", DataType::Float64, false);
+    check(r#"{"id": [18446744073709551615]}"#, list(DataType::Utf8), true);
+    let point = |kind| DataType::Struct(vec![Field::new("p", kind, true)].into());
+    check(r#"{"id": {"p": 18446744073709551615}}"#, point(DataType::Utf8), true);
+    check(r#"{"id": {"p": 9223372036854775807}}"#, point(DataType::Int64), false);
+}
+
+#[test]
+fn an_integer_that_a_double_does_not_hold_is_refused_in_a_column_of_floats() {
+    let error = rows(r#"{"x": 9007199254740993}"#, &schema(&[("x", DataType::Float64)])).unwrap_err();
+    let expected =
+        "a.jsonl line 1: column `x` is `9007199254740993`, expected float, which does not hold this integer exactly";
+    assert_eq!(error.to_string(), expected);
+    assert!(rows(r#"{"x": 9007199254740992}"#, &schema(&[("x", DataType::Float64)])).is_ok());
+}
+
+#[test]
+fn exponents_are_written_out_without_a_double() {
+    let known = schema(&[("n", DataType::Int64), ("d", DataType::Decimal128(38, 18))]);
+    for (number, whole, decimal) in [
+        ("9.007199254740993e15", Some(9_007_199_254_740_993), "9007199254740993.000000000000000000"),
+        ("-12e2", Some(-1200), "-1200.000000000000000000"),
+        ("1200E-2", Some(12), "12.000000000000000000"),
+        ("1.5e-3", None, "0.001500000000000000"),
+        ("0e999999999", Some(0), "0.000000000000000000"),
+    ] {
+        let whole_rows = rows(&format!("{{\"n\": {number}}}"), &known);
+        let found = whole_rows.ok().map(|batch| batch.column(0).as_primitive::<Int64Type>().value(0));
+        assert_eq!(found, whole, "{number}");
+        let batch = rows(&format!("{{\"d\": {number}}}"), &known).unwrap();
+        assert_eq!(batch.column(1).as_primitive::<Decimal128Type>().value_as_string(0), decimal, "{number}");
+    }
 }
 
 #[test]
@@ -120,14 +174,61 @@ fn only_one_json_object_per_line_is_accepted() {
 #[test]
 fn a_deeply_nested_value_is_refused() {
     let deep = |depth: usize| format!("{{\"l\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
-    assert!(inferred(&deep(20)).is_ok());
+    assert!(inferred(&deep(32)).is_ok());
+    for depth in [33, 200, 1_000_000] {
+        let error = inferred(&deep(depth)).unwrap_err();
+        assert_eq!(error.to_string(), "a.jsonl line 1: column `l` is nested more than 32 deep");
+    }
     for depth in [200, 1_000_000] {
-        assert!(inferred(&deep(depth)).is_err());
         for kind in [list(DataType::Int64), DataType::Int64] {
             let error = rows(&deep(depth), &schema(&[("l", kind)])).unwrap_err();
             assert!(error.to_string().starts_with("a.jsonl line 1: column `l` is `[[["), "{error}");
         }
     }
+}
+
+#[test]
+fn the_values_of_a_line_and_the_columns_of_all_lines_are_bounded() {
+    let many = format!("{{\"l\": [{}1]}}", "1,".repeat(LINE_VALUES_MAX));
+    let expected = "a.jsonl line 1 has more than 1048576 values";
+    assert_eq!(inferred(&many).unwrap_err().to_string(), expected);
+    assert_eq!(rows(&many, &schema(&[("l", list(DataType::Int64))])).unwrap_err().to_string(), expected);
+    // A short element of a list may have many null members.
+    let wide = (0..4000).map(|at| Field::new(format!("m{at}"), DataType::Int64, true)).collect();
+    let short = format!("{{\"l\": [{}{{}}]}}", "{},".repeat(1000));
+    assert_eq!(rows(&short, &schema(&[("l", list(DataType::Struct(wide)))])).unwrap_err().to_string(), expected);
+    for lines in [
+        (0..5000).map(|row| format!("{{\"c{row}\": 1}}")).collect::<Vec<_>>(),
+        (0..5000).map(|row| format!("{{\"o\": {{\"c{row}\": 1}}}}")).collect(),
+    ] {
+        let error = inferred(&lines.join("\n")).unwrap_err().to_string();
+        assert!(error.ends_with("the rows up to here have more than 4096 columns and members of objects"), "{error}");
+    }
+}
+
+#[test]
+fn a_batch_of_rows_with_many_columns_is_short() {
+    let fields: Vec<_> = (0..4000).map(|at| Field::new(format!("c{at}"), DataType::Int64, true)).collect();
+    let mut counts = Vec::new();
+    read("{}\n".repeat(2000).as_bytes(), &label(), &Arc::new(ArrowSchema::new(fields)), &utc(), &mut |batch| {
+        counts.push(batch.batch.num_rows());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(counts, [525, 525, 525, 425]);
+}
+
+#[test]
+fn values_of_several_kinds_are_refused_with_the_line_of_the_first_other_one() {
+    for (text, expected) in [
+        ("{\"a\": 1}\n{\"a\": [1]}", "which has a list where earlier rows have a scalar"),
+        ("{\"a\": {\"p\": [1]}}\n{\"a\": {\"p\": 1}}", "which has a scalar where earlier rows have a list"),
+    ] {
+        let error = inferred(text).unwrap_err().to_string();
+        assert!(error.starts_with("a.jsonl line 2: column `a` is ") && error.ends_with(expected), "{error}");
+    }
+    let error = inferred("{\"a\": {}}").unwrap_err().to_string();
+    assert_eq!(error, "a.jsonl: column `a` has objects that have no member in any row");
 }
 
 #[test]

@@ -184,7 +184,7 @@ impl Attempt<'_> {
         let path: RelativePath = format!("inputs/{input}.parquet").parse()?;
         let to = self.working_folder().join(&path);
         let tables = vec![self.context.table(dataset.as_str())?.named_table()];
-        kernel.data().export(FrameRequest { sql, tables }, to.clone()).await?;
+        kernel.data().export(FrameRequest { sql, tables, keys: Vec::new() }, to.clone()).await?;
         let Blob { digest, .. } = if kernel.services.runner.needs_stored_inputs() {
             kernel.services.blobs.put_file(&to).await?
         } else {

@@ -3,7 +3,7 @@
 use perennial_core::digest::{RowEncoder, TableSum, Value};
 use perennial_core::id::LoadId;
 use perennial_core::port::data::{
-    CommitRequest, Committed, FilesSource, Mode, NamedTable, QueryRequest, RowCheck, RowCondition, ScanPlan,
+    CommitRequest, Committed, FilesSource, LocalTime, Mode, NamedTable, QueryRequest, RowCheck, RowCondition, ScanPlan,
     SourceFile, StageInput, StageRequest, Staged, TableRef,
 };
 use perennial_core::{Error, Result};
@@ -16,7 +16,14 @@ pub(super) const TABLE: &str = "project/rows";
 
 /// The source of the suite.
 pub(super) fn source() -> FilesSource {
-    FilesSource { root: None, files: "*.csv".to_owned(), format: None, header: true, columns: Vec::new() }
+    FilesSource {
+        root: None,
+        files: "*.csv".to_owned(),
+        format: None,
+        header: true,
+        columns: Vec::new(),
+        local_time: LocalTime::default(),
+    }
 }
 
 /// Rows to load.

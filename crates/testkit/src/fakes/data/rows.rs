@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use perennial_core::port::data::{FilesSource, Format, ValueColumn, Values};
+use perennial_core::port::data::{FilesSource, Format, LocalTime, ValueColumn, Values};
 use perennial_core::schema::{Field, Schema, TypeClass};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Value as Json;
@@ -57,7 +57,14 @@ impl Rows {
         let name = path.display().to_string();
         let content = std::fs::read_to_string(path).map_err(|_| faulty(&name, "cannot be read"))?;
         let (root, columns) = (None, Vec::new());
-        let source = FilesSource { root, files: name.clone(), format: Some(Format::Csv), header: true, columns };
+        let source = FilesSource {
+            root,
+            files: name.clone(),
+            format: Some(Format::Csv),
+            header: true,
+            columns,
+            local_time: LocalTime::default(),
+        };
         Self::of_files(&source, &[(name, content)], known)
     }
 

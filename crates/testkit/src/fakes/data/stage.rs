@@ -111,6 +111,7 @@ pub(super) fn stage(tables: &Tables, request: StageRequest, arriving: Rows) -> R
         rows: answers,
         aggregates,
         profile,
+        warnings: Vec::new(),
         change: unknown.clone(),
         change_all: unknown,
     };

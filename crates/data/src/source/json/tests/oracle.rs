@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, RecordBatch, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
-use arrow::json::reader::infer_json_schema_from_iterator;
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use serde_json::{Map, Number, Value};
 
 use super::super::super::columns::ColumnBuilder;
 use super::super::super::infer::InferredType;
-use super::super::super::prefer_known;
+use super::super::super::{Inferred, prefer_known};
 use crate::convert::assemble;
-use crate::types::canonical;
+use crate::types::list;
 
 fn objects(text: &str) -> Result<Vec<Map<String, Value>>, String> {
     let lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -27,34 +26,56 @@ pub(super) fn infer_schema(text: &str, known: Option<&SchemaRef>) -> Result<Sche
             None => columns.push((name, vec![value])),
         }
     }
-    let kinds = columns.into_iter().map(|(name, values)| Ok((name.clone(), kind(&name, &values)?)));
-    Ok(prefer_known(&kinds.collect::<Result<Vec<_>, String>>()?, known))
+    let inferred = columns.into_iter().map(|(name, values)| {
+        let mut is_number_as_text = false;
+        let kind = kind(&values.iter().collect::<Vec<_>>(), true, &mut is_number_as_text)?;
+        Ok(Inferred { name, kind, is_number_as_text })
+    });
+    Ok(prefer_known(inferred.collect::<Result<Vec<_>, String>>()?, known))
 }
 
-fn kind(name: &str, values: &[Value]) -> Result<Option<DataType>, String> {
-    let is_nested = |value: &&Value| value.is_array() || value.is_object();
-    let nested: Vec<&Value> = values.iter().filter(is_nested).collect();
-    let scalar = values.iter().filter(|value| !is_nested(value)).fold(InferredType::default(), |kind, value| {
+fn kind(values: &[&Value], is_column: bool, is_number_as_text: &mut bool) -> Result<Option<DataType>, String> {
+    let lists: Vec<&Vec<Value>> = values.iter().filter_map(|value| value.as_array()).collect();
+    let objects: Vec<&Map<String, Value>> = values.iter().filter_map(|value| value.as_object()).collect();
+    let scalars = values.iter().filter(|value| !value.is_array() && !value.is_object());
+    let scalar = scalars.fold(InferredType::default(), |kind, value| {
         kind.join(match value {
             Value::Bool(_) => InferredType::Bool,
-            Value::Number(number) if number.is_i64() => InferredType::Int,
-            Value::Number(_) => InferredType::Float,
+            Value::Number(number) if number.is_f64() => InferredType::Float,
+            Value::Number(number) => InferredType::of_integer(&number.to_string()),
             Value::String(text) => match InferredType::of(text) {
-                kind @ (InferredType::Date | InferredType::Timestamp) => kind,
+                kind @ (InferredType::Date | InferredType::Timestamp) if is_column => kind,
                 _ => InferredType::Text,
             },
             _ => return kind,
         })
     });
-    if nested.is_empty() {
-        return Ok(scalar.kind());
+    *is_number_as_text |= scalar.is_number_as_text();
+    match (lists.as_slice(), objects.as_slice(), scalar) {
+        ([], [], scalar) => Ok(scalar.kind()),
+        (lists, [], InferredType::Unknown) => {
+            let elements: Vec<&Value> = lists.iter().copied().flatten().collect();
+            Ok(Some(list(kind(&elements, false, is_number_as_text)?.unwrap_or(DataType::Utf8))))
+        }
+        ([], objects, InferredType::Unknown) => {
+            let mut members: Vec<(&String, Vec<&Value>)> = Vec::new();
+            for (name, value) in objects.iter().copied().flatten() {
+                match members.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, values)) => values.push(value),
+                    None => members.push((name, vec![value])),
+                }
+            }
+            if members.is_empty() {
+                return Err("an object without members".into());
+            }
+            let member = |(name, values): (&String, Vec<&Value>)| {
+                let kind = kind(&values, false, is_number_as_text)?.unwrap_or(DataType::Utf8);
+                Ok(Field::new(name, kind, true))
+            };
+            Ok(Some(DataType::Struct(members.into_iter().map(member).collect::<Result<_, String>>()?)))
+        }
+        _ => Err("values of several kinds".into()),
     }
-    if scalar != InferredType::Unknown {
-        return Err("both scalars and nested values".into());
-    }
-    let rows = nested.into_iter().map(|value| Ok(Value::Object(Map::from_iter([(name.to_owned(), value.clone())]))));
-    let schema = infer_json_schema_from_iterator(rows).map_err(|cause| cause.to_string())?;
-    canonical(schema.field(0).data_type()).map(Some).ok_or_else(|| "an unsupported type".into())
 }
 
 pub(super) fn rows(text: &str, schema: &SchemaRef) -> Result<RecordBatch, String> {
@@ -71,7 +92,9 @@ pub(super) fn rows(text: &str, schema: &SchemaRef) -> Result<RecordBatch, String
 }
 
 fn column(field: &FieldRef, values: Vec<Value>) -> Result<ArrayRef, String> {
-    let Some(mut builder) = ColumnBuilder::new(field.data_type()) else { return nested(field, values) };
+    let Some(mut builder) = ColumnBuilder::new(field.data_type(), &super::utc().column("")) else {
+        return nested(field, values);
+    };
     for value in values {
         push(&mut builder, &value).ok_or_else(|| format!("{value} is not {}", field.data_type()))?;
     }
@@ -93,7 +116,8 @@ fn push(builder: &mut ColumnBuilder, value: &Value) -> Option<()> {
 
 fn push_number(builder: &mut ColumnBuilder, number: &Number) -> Option<()> {
     match builder {
-        ColumnBuilder::Float(builder) => builder.append_value(number.as_f64()?),
+        ColumnBuilder::Float(builder) if number.is_f64() => builder.append_value(number.as_f64()?),
+        builder @ ColumnBuilder::Float(_) => builder.push(&number.to_string())?,
         ColumnBuilder::Int(_) | ColumnBuilder::Decimal(..) | ColumnBuilder::Text(_) => {
             builder.push(&number.to_string())?;
         }

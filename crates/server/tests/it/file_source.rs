@@ -1,0 +1,51 @@
+//! Files as a source, over the data engine that the server has.
+
+use perennial_core::port::data::{DataEngine, FilesSource, LocalTime};
+use perennial_core::port::source::Source;
+use perennial_data::{Engine, EngineOptions};
+use perennial_ingest::FileSource;
+use perennial_testkit::conformance::source::SourceUnderTest;
+use perennial_testkit::source_conformance;
+use tempfile::TempDir;
+
+struct Files {
+    folder: TempDir,
+    source: FilesSource,
+    engine: Engine,
+}
+
+impl Files {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let options = EngineOptions {
+            root: root.join("tables").to_str().unwrap().to_owned(),
+            staging: root.join("staging"),
+            source_root: root.to_owned(),
+            reserved: Vec::new(),
+            memory_bytes: 256 << 20,
+            threads: 2,
+        };
+        let engine = Engine::open(options).unwrap();
+        let files = "*.csv".to_owned();
+        let local_time = LocalTime::default();
+        let source = FilesSource { root: None, files, format: None, header: true, columns: Vec::new(), local_time };
+        Self { folder, source, engine }
+    }
+}
+
+impl SourceUnderTest for Files {
+    fn source(&self) -> Box<dyn Source + '_> {
+        Box::new(FileSource { engine: &self.engine, source: &self.source })
+    }
+
+    fn engine(&self) -> &dyn DataEngine {
+        &self.engine
+    }
+
+    fn offer(&self, n: i64) {
+        std::fs::write(self.folder.path().join(format!("{n}.csv")), format!("n\n{n}\n")).unwrap();
+    }
+}
+
+source_conformance!(Files::start());
