@@ -4,10 +4,13 @@ pub mod classes;
 
 use std::fmt;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
+use crate::schema::TypeClass;
 use crate::task::TaskKind;
+use crate::time_text::{Occurrence, Time, occurrence, parse_date, parse_time};
 use classes::ClassKind;
 
 /// How an input column is read.
@@ -29,6 +32,45 @@ impl fmt::Display for InputKind {
     }
 }
 
+/// What a number stands for when it is a time. A request may have it as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputTime {
+    /// A calendar day: epoch seconds of its beginning in UTC, or text such as `2013-01-31`.
+    Date,
+    /// An instant: epoch seconds, or text such as `2013-01-31T17:00:00Z`.
+    Timestamp,
+}
+
+impl InputTime {
+    /// The number that a model receives for a text: epoch seconds. A time without a zone is one of `zone`. `None` for a text
+    /// that is not a time, and for a local time that does not exist.
+    pub fn parse(self, text: &str, zone: &TimeZone) -> Option<f64> {
+        const DAY_S: f64 = 86_400.0;
+        match self {
+            Self::Date => parse_date(text).map(|days| f64::from(days) * DAY_S),
+            Self::Timestamp => {
+                let us = match parse_time(text)? {
+                    Time::Instant(us) => us,
+                    Time::Local(us) => match occurrence(us, zone) {
+                        Occurrence::Once(us) | Occurrence::Twice(us) => us,
+                        Occurrence::Never => return None,
+                    },
+                };
+                Some(us as f64 / 1e6)
+            }
+        }
+    }
+
+    /// A text of this kind, for messages and metadata.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Date => "2013-01-31",
+            Self::Timestamp => "2013-01-31T17:00:00Z",
+        }
+    }
+}
+
 /// One input column of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
@@ -36,6 +78,9 @@ pub struct Input {
     pub name: String,
     /// How it is read.
     pub kind: InputKind,
+    /// What the number stands for, if it is a time in the training data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<InputTime>,
 }
 
 /// The inputs and scores of a model.
@@ -54,6 +99,17 @@ pub struct Signature {
 }
 
 impl Signature {
+    /// Declares the inputs that stand for times, given the classes of their columns.
+    pub fn declare_times(&mut self, class: impl Fn(&str) -> Option<TypeClass>) {
+        for input in self.inputs.iter_mut().filter(|input| input.kind == InputKind::Number) {
+            input.time = match class(&input.name) {
+                Some(TypeClass::Date) => Some(InputTime::Date),
+                Some(TypeClass::Timestamp) => Some(InputTime::Timestamp),
+                _ => None,
+            };
+        }
+    }
+
     /// Scores a row has: one a class for multiclass, else one.
     pub fn width(&self) -> usize {
         match self.task {

@@ -52,7 +52,7 @@ fn main() -> Boxed<()> {
         let record: Value = serde_json::from_slice(&std::fs::read(folder.join(format!("{name}.json")))?)?;
         let columns = columns(&record);
         let model = Model::from_bytes(&bytes)?;
-        let feature = |name: &String| Input { name: name.clone(), kind: InputKind::Number };
+        let feature = |name: &String| Input { name: name.clone(), kind: InputKind::Number, time: None };
         let features = columns.iter().map(|(name, _)| feature(name)).collect();
         let hint = SignatureHint { features, ..SignatureHint::new(TaskKind::Binary) };
         let predictor = OnnxPredictor::new(&model, infer_signature(&model, &hint)?)?;

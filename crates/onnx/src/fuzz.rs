@@ -48,7 +48,7 @@ fn tensor(input: &Value) -> Option<Tensor> {
 }
 
 fn predict(model: &Model, task: TaskKind) {
-    let features = ["a", "b"].map(|name| Input { name: name.to_owned(), kind: InputKind::Number });
+    let features = ["a", "b"].map(|name| Input { name: name.to_owned(), kind: InputKind::Number, time: None });
     let hint = SignatureHint { features: features.to_vec(), ..SignatureHint::new(task) };
     let Ok(signature) = infer_signature(model, &hint) else { return };
     let mut frame = Frame::new();

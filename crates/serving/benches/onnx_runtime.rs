@@ -35,7 +35,7 @@ fn load(runtime: &tokio::runtime::Runtime, folder: &std::path::Path) -> Arc<dyn 
         onnx: "model.onnx".parse().unwrap(),
         lease: Arc::new(()),
     };
-    let inputs = (0..COLUMNS).map(|at| Input { name: format!("x{at}"), kind: InputKind::Number }).collect();
+    let inputs = (0..COLUMNS).map(|at| Input { name: format!("x{at}"), kind: InputKind::Number, time: None }).collect();
     let signature = Signature { inputs, task: TaskKind::Regression, classes: Vec::new(), class_kind: ClassKind::Text };
     let program = env!("CARGO_BIN_EXE_perennial-serving-probe").into();
     let models = Runtime::with_workers(find_library(), Some(program), WorkerLimits::default());

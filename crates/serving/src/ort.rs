@@ -101,7 +101,10 @@ impl OnnxRuntime {
             hint.features.clone()
         } else {
             let kind = |element| if element == Some(Element::Text) { InputKind::Text } else { InputKind::Number };
-            inputs.iter().map(|input| Input { name: input.name.clone(), kind: kind(input.element()) }).collect()
+            inputs
+                .iter()
+                .map(|input| Input { name: input.name.clone(), kind: kind(input.element()), time: None })
+                .collect()
         };
         let labels = ClassLabels::from_bytes(onnx).map_err(onnx_error)?;
         signature_with(inputs, hint, labels.of_model()).map_err(onnx_error)

@@ -17,7 +17,7 @@ pub struct TestModel {
 
 /// Numbers `dep_hour`, `distance`, text `carrier`: the inputs of the flight models.
 fn flight_inputs() -> Vec<Input> {
-    let input = |name: &str, kind| Input { name: name.to_owned(), kind };
+    let input = |name: &str, kind| Input { name: name.to_owned(), kind, time: None };
     vec![input("dep_hour", InputKind::Number), input("distance", InputKind::Number), input("carrier", InputKind::Text)]
 }
 
@@ -66,7 +66,7 @@ impl TestModel {
         graph.input_number("x");
         let value = graph.linear_regressor("x", &[1.0], intercept);
         graph.output(&value, DataType::Float, &[-1, 1]);
-        let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];
+        let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number, time: None }];
         Self {
             onnx: graph.finish(17, 3),
             signature: Signature {
@@ -88,7 +88,7 @@ impl TestModel {
             graph.linear_classifier("x", &[0.0, 1.0, 2.0], &[0.0, 0.0, 0.0], &classes, PostTransform::Softmax);
         graph.output(&label, DataType::String, &[-1]);
         graph.output(&scores, DataType::Float, &[-1, 3]);
-        let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number }];
+        let inputs = vec![Input { name: "x".to_owned(), kind: InputKind::Number, time: None }];
         let signature = Signature { inputs, task: TaskKind::Multiclass, classes: names, class_kind: ClassKind::Text };
         Self { onnx: graph.finish(17, 3), signature }
     }

@@ -93,7 +93,7 @@ impl Feature {
             Encoding::Number => InputKind::Number,
             Encoding::Category(_) => InputKind::Text,
         };
-        Input { name: self.name.clone(), kind }
+        Input { name: self.name.clone(), kind, time: None }
     }
 
     fn encode(&self, frame: &Frame) -> Result<Values, PredictError> {

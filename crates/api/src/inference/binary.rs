@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use perennial_core::Result;
 use perennial_core::frame::Column;
 
-use super::tensor::{Datatype, encode, exact, refused, shown};
+use super::tensor::{Datatype, encode, integers, refused, shown};
 
 /// Splits a body into its JSON part and the raw tensors behind it.
 pub(super) fn split(body: &[u8], json_bytes: Option<usize>) -> Result<(&[u8], &[u8])> {
@@ -48,6 +48,13 @@ pub(super) fn column(tensor: &str, datatype: Datatype, rows: usize, raw: &[u8]) 
             raw.len()
         )));
     }
+    if let Datatype::Int(8) | Datatype::Uint(8) = datatype {
+        let values = raw.chunks_exact(width).map(|element| match datatype {
+            Datatype::Int(_) => i128::from(bits(element).cast_signed()),
+            _ => i128::from(bits(element)),
+        });
+        return Ok(integers(&values.collect::<Vec<_>>()));
+    }
     let mut values = Vec::with_capacity(rows);
     for (place, element) in raw.chunks_exact(width).enumerate() {
         values.push(number(tensor, datatype, place, element)?);
@@ -55,8 +62,13 @@ pub(super) fn column(tensor: &str, datatype: Datatype, rows: usize, raw: &[u8]) 
     Ok(Column::Number(values))
 }
 
+/// Little-endian bytes as an unsigned integer.
+fn bits(element: &[u8]) -> u64 {
+    element.iter().rev().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+}
+
 fn number(tensor: &str, datatype: Datatype, place: usize, element: &[u8]) -> Result<f64> {
-    let bits = element.iter().rev().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+    let bits = bits(element);
     Ok(match datatype {
         Datatype::Bool => match bits {
             0 | 1 => bits as f64,
@@ -69,14 +81,9 @@ fn number(tensor: &str, datatype: Datatype, place: usize, element: &[u8]) -> Res
         },
         Datatype::Int(width) => {
             let unused = 64 - 8 * width as u32;
-            let value = (bits << unused).cast_signed() >> unused;
-            exact(tensor, place, value.unsigned_abs())?;
-            value as f64
+            ((bits << unused).cast_signed() >> unused) as f64
         }
-        Datatype::Uint(_) => {
-            exact(tensor, place, bits)?;
-            bits as f64
-        }
+        Datatype::Uint(_) => bits as f64,
         Datatype::Fp16 => half(bits as u16),
         Datatype::Bf16 => f64::from(f32::from_bits((bits as u32) << 16)),
         Datatype::Fp32 => f64::from(f32::from_bits(bits as u32)),

@@ -19,6 +19,15 @@ pub(super) enum Scalar<'a> {
 }
 
 impl Scalar<'_> {
+    /// The value of an integer.
+    pub(super) fn as_integer(&self) -> Option<i128> {
+        match self {
+            Self::Int(value) => Some(i128::from(*value)),
+            Self::Uint(value) => Some(i128::from(*value)),
+            _ => None,
+        }
+    }
+
     /// The value as a message names it.
     pub(super) fn words(&self) -> String {
         match self {
@@ -138,3 +147,6 @@ pub(super) fn quote_bare(json: &[u8]) -> Option<Vec<u8>> {
     }
     found.then_some(out)
 }
+
+#[cfg(test)]
+mod tests;

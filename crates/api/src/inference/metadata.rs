@@ -91,7 +91,12 @@ fn metadata(deployment: &Deployment, name: &str, number: Option<i64>) -> Result<
             InputKind::Number => "FP64",
             InputKind::Text => "BYTES",
         };
-        json!({ "name": input.name, "datatype": datatype, "shape": [-1] })
+        let mut described = json!({ "name": input.name, "datatype": datatype, "shape": [-1] });
+        // A time is a number of epoch seconds, or a text of the datatype BYTES.
+        if let Some(time) = input.time {
+            described["parameters"] = json!({ "time": time, "unit": "epoch seconds", "text": time.example() });
+        }
+        described
     });
     let mut properties = json!({ "version": answering.number, "key": deployment.key });
     if signature.task == TaskKind::Multiclass {

@@ -1,15 +1,13 @@
 //! Datatypes, and tensors as columns.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use perennial_core::frame::{Column, TextColumn};
 use perennial_core::{Error, ErrorCode, Result};
 
 use super::data::{Data, Scalar};
-
-/// Whole numbers up to this are exact in a column.
-const EXACT_MAX: u64 = 1 << 53;
 
 /// A datatype of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +145,25 @@ pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result
             values.iter().enumerate().map(|(place, value)| read(value).ok_or_else(|| misfit(place, value, wanted)));
         Ok(Column::Number(read.collect::<Result<_>>()?))
     };
+    let whole = |range: RangeInclusive<i128>, wanted: &str| -> Result<Column> {
+        let read = values.iter().enumerate().map(|(place, value)| {
+            value.as_integer().filter(|value| range.contains(value)).ok_or_else(|| misfit(place, value, wanted))
+        });
+        Ok(integers(&read.collect::<Result<Vec<_>>>()?))
+    };
     match datatype {
+        // A key that is declared as a float keeps its digits, too.
+        Datatype::Fp64 if values.iter().filter_map(Scalar::as_integer).any(|value| !is_exact(value)) => {
+            let texts = values.iter().enumerate().map(|(place, value)| match value.as_integer() {
+                Some(integer) => Ok(Some(Cow::Owned(integer.to_string()))),
+                None => match float(value) {
+                    Some(number) if number.is_nan() => Ok(None),
+                    Some(number) => Ok(Some(Cow::Owned(number.to_string()))),
+                    None => Err(misfit(place, value, "a number, null, NaN or Infinity (FP64)")),
+                },
+            });
+            Ok(Column::Text(encode(texts.collect::<Result<Vec<_>>>()?)))
+        }
         Datatype::Fp64 => numbers("a number, null, NaN or Infinity (FP64)", &|value| float(value)),
         Datatype::Fp32 => numbers("a number, null, NaN or Infinity (FP32)", &|value| {
             float(value).map(|value| f64::from(value as f32))
@@ -160,30 +176,12 @@ pub(super) fn column(tensor: &str, datatype: Datatype, data: Data<'_>) -> Result
             _ => None,
         }),
         Datatype::Int(width) => {
-            let bound = i64::MAX >> (64 - 8 * width);
-            numbers(
-                &format!("a whole number of {} bits that a double holds exactly", 8 * width),
-                &|value| match value {
-                    Scalar::Int(value) => (-bound - 1..=bound)
-                        .contains(value)
-                        .then_some(*value)
-                        .filter(|value| value.unsigned_abs() <= EXACT_MAX)
-                        .map(|value| value as f64),
-                    _ => None,
-                },
-            )
+            let bound = i128::from(i64::MAX >> (64 - 8 * width));
+            whole(-bound - 1..=bound, &format!("a whole number of {} bits", 8 * width))
         }
         Datatype::Uint(width) => {
-            let bound = u64::MAX >> (64 - 8 * width);
-            numbers(&format!("a whole number from 0 of {} bits that a double holds exactly", 8 * width), &|value| {
-                match value {
-                    Scalar::Int(value) => u64::try_from(*value)
-                        .ok()
-                        .filter(|value| *value <= bound.min(EXACT_MAX))
-                        .map(|value| value as f64),
-                    _ => None,
-                }
-            })
+            let bound = i128::from(u64::MAX >> (64 - 8 * width));
+            whole(0..=bound, &format!("a whole number from 0 of {} bits", 8 * width))
         }
         Datatype::Bytes => {
             let texts = values.iter().enumerate().map(|(place, value)| match value {
@@ -221,14 +219,16 @@ pub(super) fn encode(texts: Vec<Option<Cow<'_, str>>>) -> TextColumn {
     }
 }
 
-/// Whether a whole number read from binary data is exact in a column.
-pub(super) fn exact(tensor: &str, place: usize, magnitude: u64) -> Result<()> {
-    if magnitude <= EXACT_MAX {
-        return Ok(());
+/// Integers as a column: numbers, or their digits when a double does not hold all of them. Digits are a key; as a value
+/// of a feature, which models compute in floating point, they are refused with the signature.
+pub(super) fn integers(values: &[i128]) -> Column {
+    if values.iter().copied().all(is_exact) {
+        return Column::Number(values.iter().map(|value| *value as f64).collect());
     }
-    Err(refused(format!(
-        "element {place} of input `{}` is beyond 2^53, where a double does not hold every whole number",
-        shown(tensor)
-    ))
-    .with_hint("send it as BYTES when it is a key"))
+    Column::Text(encode(values.iter().map(|value| Some(Cow::Owned(value.to_string()))).collect()))
+}
+
+/// Whether a double holds an integer of 64 bits.
+fn is_exact(value: i128) -> bool {
+    value as f64 as i128 == value
 }

@@ -108,6 +108,11 @@ async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
         (json!(1e5), "FP64", json!(1e5), "100000"),
         (json!(true), "BOOL", json!(true), "1"),
         (json!(9_007_199_254_740_993_i64), "BYTES", json!("9007199254740993"), "9007199254740993"),
+        (json!(9_007_199_254_740_993_i64), "INT64", json!(9_007_199_254_740_993_i64), "9007199254740993"),
+        (json!(9_007_199_254_740_993_i64), "FP64", json!(9_007_199_254_740_993_i64), "9007199254740993"),
+        (json!(i64::MIN + 1), "INT64", json!(i64::MIN + 1), "-9223372036854775807"),
+        (json!(i64::MAX), "INT64", json!(i64::MAX), "9223372036854775807"),
+        (json!(u64::MAX), "UINT64", json!(u64::MAX), "18446744073709551615"),
     ];
     for (scored, datatype, inferred, _) in &keys {
         let mut record = row(json!(7), json!(500), json!("AA"));
@@ -125,13 +130,17 @@ async fn a_key_is_logged_as_it_was_sent_by_either_protocol() {
     }
     let csv = "dep_hour,distance,carrier,flight_id\n7,500,AA,00123\n";
     server.post_raw(ASK, &[("content-type", "text/csv")], csv.as_bytes().to_vec()).await;
+    let long = r#"{"dataframe_records": [{"dep_hour": 7, "distance": 500, "carrier": "AA", "flight_id": 18446744073709551617}]}"#;
+    let answer = server.post_raw(ASK, &[("content-type", "application/json")], long.as_bytes().to_vec()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     let log = format!("{}/delay", project.id);
     let predictions = &server.test.app.kernel.services.predictions;
     let segment = predictions.read(&log, predictions.seal(&log).unwrap()[0]).unwrap();
     let column = segment.columns.into_iter().find(|column| column.name == "in_flight_id").unwrap();
     let Values::Text(logged) = column.values else { panic!("keys are logged as text") };
     let reply: Vec<&str> = (0..logged.codes.len()).map(|place| logged.get(place).unwrap()).collect();
-    let wanted: Vec<&str> = keys.iter().flat_map(|(.., wanted)| [*wanted; 2]).chain(["00123"]).collect();
+    let wanted: Vec<&str> =
+        keys.iter().flat_map(|(.., wanted)| [*wanted; 2]).chain(["00123", "18446744073709551617"]).collect();
     assert_eq!(reply, wanted);
 }
 

@@ -14,7 +14,7 @@ use perennial_core::{Error, ErrorCode, Result};
 use serde_json::{Map, Value, json};
 
 use super::mlmodel::MlModel;
-use super::training_set::{Examples, feature_names, split, task};
+use super::training_set::{Examples, column_class, feature_names, split, task};
 use super::{ModelReference, StepResult, model};
 use crate::pipelines::{Context, PipelineEvent};
 
@@ -51,7 +51,10 @@ pub(super) async fn run(
         })
         .await;
     match trained {
-        Ok(trained) => keep(context, step, id, run, trained).await,
+        Ok(mut trained) => {
+            trained.signature.declare_times(|name| column_class(context, name));
+            keep(context, step, id, run, trained).await
+        }
         Err(error) => {
             model::end_run(
                 context,

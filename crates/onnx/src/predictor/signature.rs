@@ -29,9 +29,16 @@ pub fn infer_signature(model: &Model, hint: &SignatureHint) -> Result<Signature>
                 features.len()
             )));
         }
-        features.iter().map(|feature| Input { name: feature.name.clone(), kind: kind(input.kind) }).collect()
+        features
+            .iter()
+            .map(|feature| Input { name: feature.name.clone(), kind: kind(input.kind), time: None })
+            .collect()
     } else {
-        model.inputs().iter().map(|input| Input { name: input.name.clone(), kind: kind(input.kind) }).collect()
+        model
+            .inputs()
+            .iter()
+            .map(|input| Input { name: input.name.clone(), kind: kind(input.kind), time: None })
+            .collect()
     };
     signature_with(inputs, hint, model.labels())
 }

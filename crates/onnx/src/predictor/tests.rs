@@ -11,7 +11,7 @@ use crate::build::{Classes, GraphBuilder, PostTransform, attribute};
 use crate::proto::{DataType, TensorProto};
 
 fn input(name: &str, kind: InputKind) -> Input {
-    Input { name: name.to_owned(), kind }
+    Input { name: name.to_owned(), kind, time: None }
 }
 
 /// The hint of a multiclass model with one input for columns of these names.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::tz::TimeZone;
 use perennial_core::frame::{Column, Frame, TextColumn};
 use perennial_core::id::RequestId;
-use perennial_core::model::{InputKind, PredictError, Scores, Signature};
+use perennial_core::model::{Input, InputKind, InputTime, PredictError, Scores, Signature};
 use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::{Durability, PredictionRecord, TrafficRole};
 use perennial_core::{Error, ErrorCode, Result};
@@ -214,12 +215,25 @@ fn validate(deployment: &Deployment, signature: &Signature, inputs: &Frame, extr
                 .with_hint("name every feature; null is allowed as its value"));
         };
         let message = match (input.kind, column) {
-            (InputKind::Number, Column::Text(text)) => match (0..text.codes.len()).find_map(|row| text.get(row)) {
-                Some(value) => {
-                    format!("input `{}` takes numbers, got the text `{}`", input.name, value.escape_debug())
+            (InputKind::Number, Column::Text(text)) if input.time.is_some() => {
+                match misfit_time(input, text, &deployment.zone()) {
+                    Some(message) => message,
+                    None => continue,
                 }
-                None => continue,
-            },
+            }
+            (InputKind::Number, Column::Text(text)) => {
+                let mut values = (0..text.codes.len()).filter_map(|row| text.get(row));
+                let is_inexact = |value: &&str| value.parse::<i128>().is_ok_and(|value| value as f64 as i128 != value);
+                match (values.clone().find(is_inexact), values.next()) {
+                    (Some(value), _) => {
+                        format!("input `{}` takes numbers that a double holds exactly, got `{value}`", input.name)
+                    }
+                    (None, Some(value)) => {
+                        format!("input `{}` takes numbers, got the text `{}`", input.name, value.escape_debug())
+                    }
+                    (None, None) => continue,
+                }
+            }
             (InputKind::Text, Column::Number(values)) if !values.iter().all(|value| value.is_nan()) => {
                 format!("input `{}` takes text, got numbers", input.name)
             }
@@ -267,16 +281,44 @@ fn bind(deployment: &Deployment, signature: &Signature, inputs: Frame) -> Bound 
     let mut features = Frame::new();
     for (index, input) in signature.inputs.iter().enumerate() {
         if let Some((name, column)) = take(index, &input.name) {
-            features.push(name, of_kind(input.kind, column));
+            features.push(name, of_input(input, column, || deployment.zone()));
         }
     }
     let keys = deployment.key.iter().filter_map(|key| take(usize::MAX, key)).collect();
     Bound { features, keys, others: columns.into_iter().flatten().collect() }
 }
 
-/// The column in the kind of its input. A column of the other kind has missing values only.
-fn of_kind(kind: InputKind, column: Column) -> Column {
-    match (kind, column) {
+/// The error about the first text that is not a time of an input's kind.
+fn misfit_time(input: &Input, text: &TextColumn, zone: &TimeZone) -> Option<String> {
+    let time = input.time?;
+    let value = text.values.iter().find(|value| seconds(time, value, zone).is_none())?;
+    Some(format!(
+        "input `{}` takes a {}, such as `{}` or epoch seconds, got `{}`",
+        input.name,
+        match time {
+            InputTime::Date => "date",
+            InputTime::Timestamp => "timestamp that exists in the project's timezone",
+        },
+        time.example(),
+        value.escape_debug()
+    ))
+}
+
+/// A time as epoch seconds: a text of its kind, or the number itself.
+fn seconds(time: InputTime, text: &str, zone: &TimeZone) -> Option<f64> {
+    time.parse(text, zone).or_else(|| text.trim().parse().ok())
+}
+
+/// The validated column in the kind of its input: times as epoch seconds. A column of another kind has missing values only.
+fn of_input(input: &Input, column: Column, zone: impl FnOnce() -> TimeZone) -> Column {
+    match (input.kind, column) {
+        (InputKind::Number, Column::Text(text)) if input.time.is_some() => {
+            let zone = zone();
+            let parse = |value: &Arc<str>| input.time.and_then(|time| seconds(time, value, &zone)).unwrap_or(f64::NAN);
+            let values: Vec<f64> = text.values.iter().map(parse).collect();
+            let value = |code: &u32| values.get(*code as usize).copied().unwrap_or(f64::NAN);
+            Column::Number(text.codes.iter().map(value).collect())
+        }
         (InputKind::Text, Column::Number(values)) => Column::Text(TextColumn::encode(values.iter().map(|_| None))),
         (InputKind::Number, Column::Text(text)) => Column::Number(vec![f64::NAN; text.codes.len()]),
         (_, column) => column,

@@ -5,7 +5,7 @@ use perennial_core::task::TaskKind;
 use super::new_inputs_note;
 
 fn asking(names: &[&str]) -> Signature {
-    let input = |name: &&str| Input { name: (*name).to_owned(), kind: InputKind::Number };
+    let input = |name: &&str| Input { name: (*name).to_owned(), kind: InputKind::Number, time: None };
     Signature {
         inputs: names.iter().map(input).collect(),
         task: TaskKind::Binary,

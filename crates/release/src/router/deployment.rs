@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use perennial_core::model::InputKind;
+use jiff::tz::TimeZone;
+use perennial_core::model::Input;
 use perennial_core::name::EndpointName;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::port::prediction::{Durability, TrafficRole};
@@ -122,10 +123,15 @@ impl Deployment {
         &self.routes.champion().version
     }
 
-    /// The kind of an input column of any version here; the champion's if several have it.
-    pub fn input(&self, name: &str) -> Option<InputKind> {
+    /// An input column of any version here; the champion's if several have it.
+    pub fn input(&self, name: &str) -> Option<&Input> {
         let mut inputs = self.routes.iter().flat_map(|route| &route.version.model.signature().inputs);
-        inputs.find(|input| input.name == name).map(|input| input.kind)
+        inputs.find(|input| input.name == name)
+    }
+
+    /// The timezone of times without a zone in requests: the project's.
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.project.find_submission().map_or(TimeZone::UTC, |submission| submission.zone.clone())
     }
 
     /// The names of the inputs of all versions, the champion's first.

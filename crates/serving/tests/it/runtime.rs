@@ -80,11 +80,11 @@ pub(crate) fn files(folder: &Path, name: &str) -> ModelFiles {
 }
 
 pub(crate) fn number(name: &str) -> Input {
-    Input { name: name.to_owned(), kind: InputKind::Number }
+    Input { name: name.to_owned(), kind: InputKind::Number, time: None }
 }
 
 pub(crate) fn text(name: &str) -> Input {
-    Input { name: name.to_owned(), kind: InputKind::Text }
+    Input { name: name.to_owned(), kind: InputKind::Text, time: None }
 }
 
 pub(crate) fn signature(inputs: &[Input], task: TaskKind, classes: &[&str]) -> Signature {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use perennial_core::csv_quotes::QuoteChecker;
 use perennial_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -197,6 +198,11 @@ fn unnest(value: Json<'_>) -> Result<Json<'_>> {
 
 /// Reads CSV with a header row.
 pub(in crate::inference) fn read_csv(body: &[u8]) -> Result<Table<'static>> {
+    let mut quotes = QuoteChecker::default();
+    quotes
+        .check(body)
+        .and_then(|()| quotes.check_end())
+        .map_err(|fault| refused(format!("cannot parse the CSV: {fault}")).with_hint(fault.hint()))?;
     let mut reader = csv::ReaderBuilder::new().from_reader(body);
     let malformed = |cause: csv::Error| refused(format!("cannot parse the CSV: {cause}"));
     let mut table = TableBuilder::default();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use perennial_core::frame::{Column, Frame};
-use perennial_core::model::InputKind;
+use perennial_core::model::{Input, InputKind};
 use perennial_core::{Error, ErrorCode, Result};
 use serde_json::Number;
 
@@ -30,6 +30,8 @@ impl<'a> From<Json<'a>> for Cell<'a> {
             (Some(text), _) => Some(Scalar::Text(text)),
             (None, Some(claim)) => Some(Scalar::Bool(claim)),
             (None, None) if value.is_null() => Some(Scalar::Null),
+            // A key beyond 64 bits keeps its digits.
+            (None, None) if is_long_integer(value.as_str()) => Some(Scalar::Text(Cow::Borrowed(value.as_str()))),
             (None, None) => value.number().and_then(|number| {
                 let whole = number.as_i64().map(Scalar::Int).or_else(|| number.as_u64().map(Scalar::Uint));
                 whole.or_else(|| number.as_f64().map(Scalar::Float))
@@ -37,6 +39,13 @@ impl<'a> From<Json<'a>> for Cell<'a> {
         };
         scalar.map_or(Self::Nested(value.as_str()), Self::Json)
     }
+}
+
+/// Whether the text of a number is an integer that neither `i64` nor `u64` holds.
+fn is_long_integer(number: &str) -> bool {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let is_integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
 }
 
 /// Columns by name, as they came.
@@ -133,12 +142,16 @@ fn over(things: &str, limit: usize) -> Error {
 
 impl Table<'_> {
     /// The columns as the inputs that they are; others, keys among them, as they were sent.
-    pub(super) fn fit(self, input: impl Fn(&str) -> Option<InputKind>) -> Result<Frame> {
+    pub(super) fn fit<'i>(self, input: impl Fn(&str) -> Option<&'i Input>) -> Result<Frame> {
         let mut frame = Frame::new();
         for (name, cells) in self.columns {
-            let column = match input(&name) {
-                Some(InputKind::Number) => numbers(&name, &cells)?,
-                Some(InputKind::Text) => texts(&cells, text),
+            let column = match input(&name).map(|input| (input.kind, input.time)) {
+                // Days and instants may be texts, which are parsed with the version that answers.
+                Some((InputKind::Number, Some(_))) if cells.iter().any(|cell| number(cell).is_none()) => {
+                    texts(&cells, key_text)
+                }
+                Some((InputKind::Number, _)) => numbers(&name, &cells)?,
+                Some((InputKind::Text, _)) => texts(&cells, text),
                 None => texts(&cells, key_text),
             };
             frame.push(name, column);

@@ -17,7 +17,7 @@ use perennial_ingest::loads::LoadOutcome;
 use serde_json::json;
 
 use super::super::mlmodel::MlModel;
-use super::super::training_set::{feature_names, task};
+use super::super::training_set::{column_class, feature_names, task};
 use super::super::{ModelReference, StepResult, dataset, model};
 use super::{Attempt, NOT_REPRODUCIBLE, outputs, variable};
 use crate::pipelines::Context;
@@ -129,12 +129,13 @@ async fn take_model(
         let kernel = &context.caller.kernel;
         let files = model::files(kernel, &manifest, file.path.as_str()).await?;
         let hint = hint(context)?;
-        let signature = kernel
+        let mut signature = kernel
             .services
             .models
             .signature(files, hint)
             .await
             .map_err(|error| error.with_message(format!("the model of step `{step}`: {}", error.message())))?;
+        signature.declare_times(|name| column_class(context, name));
         reference.onnx = Some(file.path.to_string());
         reference.signature = Some(signature);
     }
@@ -160,7 +161,8 @@ fn hint(context: &Context) -> Result<SignatureHint> {
         Some(TypeClass::Text) => InputKind::Text,
         _ => InputKind::Number,
     };
-    let features = feature_names(task, &columns).into_iter().map(|name| Feature { kind: kind(&name), name }).collect();
+    let features =
+        feature_names(task, &columns).into_iter().map(|name| Feature { kind: kind(&name), name, time: None }).collect();
     Ok(SignatureHint {
         features,
         are_outcomes_numbers: kind(&task.target) == InputKind::Number,

@@ -88,8 +88,8 @@ fn a_file_that_is_parsed_and_written_parses_to_the_same() {
 fn an_onnx_model_is_described_for_mlflows_readers() {
     let signature = Signature {
         inputs: vec![
-            Input { name: "a \"quoted\": name".to_owned(), kind: InputKind::Number },
-            Input { name: "carrier".to_owned(), kind: InputKind::Text },
+            Input { name: "a \"quoted\": name".to_owned(), kind: InputKind::Number, time: None },
+            Input { name: "carrier".to_owned(), kind: InputKind::Text, time: None },
         ],
         task: TaskKind::Binary,
         classes: Vec::new(),

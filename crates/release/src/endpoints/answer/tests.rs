@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 
+use jiff::tz::TimeZone;
 use perennial_core::frame::{Column, Frame, TextColumn};
+use perennial_core::model::{Input, InputKind, InputTime};
 
-use super::first_key;
+use super::{first_key, misfit_time, of_input};
 
 fn inputs(columns: &[(&str, Option<&str>)]) -> Frame {
     let mut frame = Frame::new();
@@ -50,4 +52,42 @@ fn a_request_without_any_key_has_none() {
     assert_eq!(first_key(&key, &inputs(&[("store", None), ("day", None)])), None);
     assert_eq!(first_key(&key, &inputs(&[("distance", Some("70"))])), None);
     assert_eq!(first_key(&[], &inputs(&[])), None);
+}
+
+fn time(time: InputTime) -> Input {
+    Input { name: "at".into(), kind: InputKind::Number, time: Some(time) }
+}
+
+#[test]
+fn times_as_text_become_epoch_seconds_by_the_timezone_of_the_project() {
+    let zone = || TimeZone::get("Europe/Berlin").unwrap();
+    let texts = [Some("2024-07-15T12:00:00.5+02:00"), Some("2024-07-15 12:00"), Some("1721037600.5"), None];
+    let column = Column::Text(TextColumn::encode(texts));
+    let Column::Number(values) = of_input(&time(InputTime::Timestamp), column, zone) else { panic!("numbers") };
+    assert_eq!(values[..3], [1_721_037_600.5, 1_721_037_600.0, 1_721_037_600.5]);
+    assert!(values[3].is_nan());
+    let days = Column::Text(TextColumn::encode([Some("1970-01-02"), Some("86400")]));
+    assert_eq!(of_input(&time(InputTime::Date), days, zone), Column::Number(vec![86_400.0, 86_400.0]));
+}
+
+#[test]
+fn a_text_that_is_no_time_and_a_time_that_does_not_exist_are_refused() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let misfit = |kind: InputTime, text: &str| misfit_time(&time(kind), &TextColumn::encode([Some(text)]), &zone);
+    for (kind, text, refused) in [
+        (InputTime::Timestamp, "2024-03-31 02:30", true),
+        (InputTime::Timestamp, "2024-03-31 03:30", false),
+        (InputTime::Timestamp, "tomorrow", true),
+        (InputTime::Date, "2024-02-30", true),
+        (InputTime::Date, "2024-02-29", false),
+    ] {
+        let message = misfit(kind, text);
+        assert_eq!(message.is_some(), refused, "{text}");
+        if let Some(message) = message {
+            assert!(
+                message.starts_with("input `at` takes a ") && message.ends_with(&format!("got `{text}`")),
+                "{message}"
+            );
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use perennial_core::model::InputTime;
+
 use super::*;
 use crate::inference::scoring::payload::{read, read_csv};
 
@@ -50,8 +52,45 @@ fn a_csv_header_with_too_many_columns_is_refused() {
 #[test]
 fn a_late_key_is_missing_in_the_rows_before_it_and_an_early_one_in_those_after() {
     let table = read(br#"{"dataframe_records":[{"a":1},{"b":2},{"a":3,"b":4}]}"#).unwrap();
-    let frame = table.fit(|_| Some(InputKind::Number)).unwrap();
+    let number = Input { name: "a".into(), kind: InputKind::Number, time: None };
+    let frame = table.fit(|_| Some(&number)).unwrap();
     assert_eq!(frame.names(), ["a", "b"]);
     let missing = |name: &str| (0..3).map(|row| frame.column(name).unwrap().is_missing(row)).collect::<Vec<_>>();
     assert_eq!((missing("a"), missing("b")), (vec![false, true, false], vec![true, false, false]));
+}
+
+#[test]
+fn a_time_may_be_a_text_and_a_number_may_not() {
+    let body = br#"{"dataframe_records":[{"at":"2013-01-31T17:00:00Z"},{"at":1359651600},{"at":null}]}"#;
+    let input = |time| Input { name: "at".into(), kind: InputKind::Number, time };
+    let time = input(Some(InputTime::Timestamp));
+    let frame = read(body).unwrap().fit(|_| Some(&time)).unwrap();
+    let Some(Column::Text(text)) = frame.column("at") else { panic!("texts") };
+    let values: Vec<_> = (0..3).map(|row| text.get(row)).collect();
+    assert_eq!(values, [Some("2013-01-31T17:00:00Z"), Some("1359651600"), None]);
+    let number = input(None);
+    assert_eq!(read(body).unwrap().fit(|_| Some(&number)).unwrap_err().code(), ErrorCode::Signature);
+}
+
+#[test]
+fn a_stray_quotation_mark_of_csv_is_refused_with_its_line() {
+    let error = read_csv(b"a,b\n1,\"big shop\n2,x\n3,y\n").unwrap_err();
+    assert!(error.message().contains("line 2: the quotation mark that opens a field there is not closed"), "{error}");
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn a_key_of_any_length_keeps_its_digits() {
+    for key in [
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "12345678901234567890123",
+    ] {
+        let body = format!(r#"{{"dataframe_records":[{{"id":{key}}}]}}"#);
+        let frame = read(body.as_bytes()).unwrap().fit(|_| None).unwrap();
+        let Some(Column::Text(text)) = frame.column("id") else { panic!("a text") };
+        assert_eq!(text.get(0), Some(key));
+    }
 }
