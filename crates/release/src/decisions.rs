@@ -41,6 +41,9 @@ pub struct Decided {
 /// With fewer test rows the metrics are uncertain, and the Decision says so.
 const FEW_ROWS: u64 = 100;
 
+/// Leaks and strong features that the message of a Decision names.
+const FEATURES_SHOWN: usize = 3;
+
 /// The reference to the files of a model version.
 pub fn reference_of(version: &ModelVersion) -> Result<ModelReference> {
     let manifest =
@@ -74,13 +77,16 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
         }));
     }
     let gates = evaluate_gates(context, &evidence);
-    let verdict = overall(&gates, &evidence);
+    let allowed = submission.task.as_ref().map(|task| task.allow.as_slice()).unwrap_or_default();
+    let leaks = not_allowed(&evidence.leaks, allowed);
+    let verdict = overall(&gates, &leaks);
     let version = version_of(context, candidate.digest.clone()).await?;
     let content = content(context, &evidence, &candidate.digest)?;
     let digest = content.digest();
     let body = DecisionBody {
-        gates: gates.clone(),
-        leaks: evidence.leaks.clone(),
+        gates,
+        leaks,
+        strong_features: not_allowed(&evidence.strong_features, allowed),
         warnings: evidence.warnings.clone(),
         evidence: row.id,
         content: content.clone(),
@@ -88,7 +94,7 @@ pub(crate) async fn decide(context: &Context) -> Result<Option<Decided>> {
     let mut reader = context.caller.kernel.store().read().await?;
     let known = decisions::find_by_evidence(&mut reader, context.project.id, &digest, row.id).await?;
     drop(reader);
-    let message = summary(context, &version, verdict, &gates, &evidence);
+    let message = summary(context, &version, verdict, &body, &evidence);
     if let Some(decision) = known.filter(|decision| decision.body == body) {
         return Ok(Some(Decided { verdict: Some(verdict), message, decision: Some(decision), is_new: false }));
     }
@@ -128,9 +134,14 @@ fn evaluate_gates(context: &Context, evidence: &Evidence) -> Vec<GateResult> {
         .collect()
 }
 
-fn overall(gates: &[GateResult], evidence: &Evidence) -> Verdict {
+/// The features that the task does not allow, each with the reason.
+fn not_allowed(features: &[(String, String)], allowed: &[String]) -> Vec<(String, String)> {
+    features.iter().filter(|(feature, _)| !allowed.contains(feature)).cloned().collect()
+}
+
+fn overall(gates: &[GateResult], leaks: &[(String, String)]) -> Verdict {
     let verdicts: Vec<Verdict> = gates.iter().map(|gates| gates.evaluation.verdict).collect();
-    if verdicts.contains(&Verdict::Fail) || !evidence.leaks.is_empty() {
+    if verdicts.contains(&Verdict::Fail) || !leaks.is_empty() {
         Verdict::Fail
     } else if verdicts.contains(&Verdict::Unknown) {
         Verdict::Unknown
@@ -143,7 +154,7 @@ fn summary(
     context: &Context,
     version: &ModelVersion,
     verdict: Verdict,
-    gates: &[GateResult],
+    body: &DecisionBody,
     evidence: &Evidence,
 ) -> String {
     let metric = context.submission.project.task.as_ref().map(|task| task.metric.clone()).unwrap_or_default();
@@ -155,7 +166,7 @@ fn summary(
         let beside = value("champion").map_or_else(String::new, |champion| format!(", champion {champion:.4}"));
         parts.push(format!("{metric} {candidate:.4}{beside}"));
     }
-    for failed in gates.iter().filter(|gates| gates.evaluation.verdict != Verdict::Pass) {
+    for failed in body.gates.iter().filter(|gates| gates.evaluation.verdict != Verdict::Pass) {
         let why = match failed.evaluation.verdict {
             Verdict::Unknown => {
                 let absent = failed
@@ -175,8 +186,12 @@ fn summary(
     if evidence.split.test_rows < FEW_ROWS {
         parts.push(format!("evaluated on only {} rows", evidence.split.test_rows));
     }
-    for (feature, why) in &evidence.leaks {
-        parts.push(format!("`{feature}` is a suspected leak: {why}"));
+    let mut features = body.feature_lines();
+    let more = features.len().saturating_sub(FEATURES_SHOWN);
+    features.truncate(FEATURES_SHOWN);
+    parts.append(&mut features);
+    if more > 0 {
+        parts.push(format!("{more} more features are shown with the release"));
     }
     for warning in &evidence.warnings {
         parts.push(format!("warning: {warning}"));

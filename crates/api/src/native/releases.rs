@@ -80,8 +80,10 @@ pub(super) struct Decision {
     champion_number: Option<i64>,
     /// `pass`, `fail` or `unknown`.
     verdict: &'static str,
-    /// Each gate's expression with the values it saw and its verdict; suspected leaks.
+    /// Each gate's expression with the values it saw and its verdict; leaks and strong features.
     body: Value,
+    /// Features that leak the target, and features that alone predict it almost, each with its remedy.
+    features: Vec<String>,
     wall_at: String,
     project_at: String,
 }
@@ -96,6 +98,7 @@ impl From<releases::Decision> for Decision {
             number: decision.number,
             champion_number: decision.champion_number,
             verdict: verdict(decision.verdict),
+            features: decision.body.feature_lines(),
             body: serde_json::json!(decision.body),
             wall_at: at(decision.wall_ms),
             project_at: at(decision.project_ms),

@@ -60,7 +60,8 @@ struct Picture {
 /// A decision with its gates.
 struct Decided {
     decision: Decision,
-    leaks: Vec<String>,
+    /// Leaks and strong features, each with its remedy.
+    features: Vec<String>,
 }
 
 impl Decided {
@@ -138,8 +139,7 @@ pub(crate) async fn plot(request: PageRequest) -> Result<Response> {
 }
 
 fn decided(decision: &Decision) -> Decided {
-    let leaks = decision.body.leaks.iter().map(|(feature, reason)| format!("{feature}: {reason}"));
-    Decided { decision: decision.clone(), leaks: leaks.collect() }
+    Decided { decision: decision.clone(), features: decision.body.feature_lines() }
 }
 
 fn tables(project: &str, id: EvidenceId, expires_ms: i64, evidence: Evidence) -> EvidenceTables {

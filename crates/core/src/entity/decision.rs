@@ -43,15 +43,31 @@ pub struct Decision {
 pub struct DecisionBody {
     /// The gates, ordered by name.
     pub gates: Vec<GateResult>,
-    /// Features suspected to leak the target, each with the reason.
+    /// Features that leak the target, each with the reason; without those that the task allows.
     pub leaks: Vec<(String, String)>,
     /// What makes the evidence doubtful without refusing the candidate, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Features that alone predict the target almost, each with the reason; without those that the task allows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strong_features: Vec<(String, String)>,
     /// The evidence.
     pub evidence: EvidenceId,
     /// The contents of the release.
     pub content: ReleaseContent,
+}
+
+impl DecisionBody {
+    /// The leaks and the strong features as lines for people, each with its remedy.
+    pub fn feature_lines(&self) -> Vec<String> {
+        let leaks = self.leaks.iter().map(|(feature, reason)| {
+            format!("leak: {reason} Add `{feature}` to `[task] ignore`, or to `[task] allow` if requests have it")
+        });
+        let strong = self.strong_features.iter().map(|(feature, reason)| {
+            format!("warning: {reason} If so, add `{feature}` to `[task] allow`, else to `[task] ignore`")
+        });
+        leaks.chain(strong).collect()
+    }
 }
 
 /// The result of one gate.

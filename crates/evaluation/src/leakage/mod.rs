@@ -1,9 +1,13 @@
 //! Target leakage: features that reveal the outcome or are filled in after it.
 //!
-//! A feature is suspected when it alone ranks the outcomes (AUC; for several
+//! A feature *leaks* when it is known only when the outcome is known: it is
+//! missing in more than half of the unlabelled and in less than a tenth of the
+//! labelled rows. A request for a prediction cannot have it.
+//!
+//! A feature is *suspected* when it alone ranks the outcomes (AUC; for several
 //! classes the best one-vs-rest AUC) or explains them (R²) beyond
-//! [`LEAK_THRESHOLD`], or when it is missing in more than half of the
-//! unlabelled and in less than a tenth of the labelled rows.
+//! [`LEAK_THRESHOLD`]. Many honest features do: a petal's length separates
+//! species of iris without error. So a suspicion is a warning, never an error.
 //!
 //! How strongly a single column is associated with the outcome:
 //! - *Numbers, AUC*: of the values in the better direction, with missing values
@@ -87,6 +91,11 @@ pub enum SuspectReason {
 }
 
 impl Suspect {
+    /// Whether the feature is known only when the outcome is known. Otherwise it is merely strong.
+    pub fn is_leak(&self) -> bool {
+        matches!(self.reason, SuspectReason::Missing { .. })
+    }
+
     /// The reason as one line for people.
     pub fn message(&self) -> String {
         let limit = LEAK_THRESHOLD;

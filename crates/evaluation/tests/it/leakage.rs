@@ -163,6 +163,7 @@ fn a_feature_filled_in_with_the_outcome_is_suspected() {
         "{found:?}"
     );
     assert!(found[0].message().contains("60.0 % of the rows without an outcome"), "{}", found[0].message());
+    assert!(found[0].is_leak());
     assert_eq!(leaks_of(column(50, 5), &outcomes), [], "exactly half is not enough");
     assert_eq!(leaks_of(column(60, 15), &outcomes), [], "missing in the labelled rows too");
 }
@@ -184,4 +185,41 @@ fn too_few_rows_raise_no_suspicion() {
     let yes: Vec<bool> = (0..12).map(|row| row < 5).collect();
     let column = (0..12).map(f64::from).collect();
     assert_eq!(leaks_of(Column::Number(column), &binary(&yes)), []);
+}
+
+/// The strong features of a data set for teaching that comes with scikit-learn; none of them is a leak.
+fn strong_features(set: &str, task: TaskKind) -> Vec<String> {
+    let mut answers = run_oracle(&[json!({"kind": "teaching_set", "name": set})]);
+    let set = answers.remove(0);
+    let numbers = |values: &serde_json::Value| -> Vec<f64> { serde_json::from_value(values.clone()).unwrap() };
+    let mut frame = Frame::new();
+    for (name, values) in set["names"].as_array().unwrap().iter().zip(set["columns"].as_array().unwrap()) {
+        frame.push(name.as_str().map_or_else(|| name.to_string(), str::to_owned), Column::Number(numbers(values)));
+    }
+    let target = numbers(&set["target"]);
+    let (target, classes) = match task {
+        TaskKind::Multiclass => {
+            let names: Vec<String> = target.iter().map(ToString::to_string).collect();
+            let mut classes = names.clone();
+            classes.sort_unstable();
+            classes.dedup();
+            (words(names.into_iter()), classes)
+        }
+        TaskKind::Binary | TaskKind::Regression => (Column::Number(target), Vec::new()),
+    };
+    let outcomes = Outcomes::from_column(&target, task, &classes).unwrap();
+    let suspects = leaks(&frame, &outcomes).unwrap();
+    assert!(!suspects.iter().any(Suspect::is_leak), "{suspects:?}");
+    suspects.into_iter().map(|suspect| suspect.feature).collect()
+}
+
+#[test]
+fn strong_features_of_well_known_data_are_no_leaks() {
+    assert!(strong_features("iris", TaskKind::Multiclass).contains(&"petal length (cm)".to_owned()));
+    assert!(strong_features("wine", TaskKind::Multiclass).contains(&"proline".to_owned()));
+    assert!(strong_features("breast_cancer", TaskKind::Binary).contains(&"worst radius".to_owned()));
+    assert!(!strong_features("digits", TaskKind::Multiclass).is_empty());
+    for set in ["diabetes", "linnerud"] {
+        strong_features(set, TaskKind::Regression);
+    }
 }

@@ -9,7 +9,7 @@ import warnings
 import xml.etree.ElementTree as xml
 
 import numpy as np
-from sklearn import metrics
+from sklearn import datasets, metrics
 from sklearn.calibration import calibration_curve
 
 warnings.filterwarnings("ignore")
@@ -116,6 +116,14 @@ def texts(case):
     return ["".join(node.itertext()) for node in xml.fromstring(case["svg"]).iter("{http://www.w3.org/2000/svg}text")]
 
 
-KINDS = {f.__name__: f for f in (binary, multiclass, regression, column_auc, column_r2, texts)}
+def teaching_set(case):
+    """The columns of a data set for teaching, and its outcome."""
+    loaded = getattr(datasets, f"load_{case['name']}")()
+    columns = loaded.data.T.tolist()
+    target = loaded.target if loaded.target.ndim == 1 else loaded.target[:, 0]
+    return {"names": [str(name) for name in loaded.feature_names], "columns": columns, "target": target.tolist()}
+
+
+KINDS = {f.__name__: f for f in (binary, multiclass, regression, column_auc, column_r2, texts, teaching_set)}
 
 json.dump([KINDS[case["kind"]](case) for case in json.load(sys.stdin)], sys.stdout)

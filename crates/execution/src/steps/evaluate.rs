@@ -12,7 +12,7 @@ use perennial_core::name::StepName;
 use perennial_core::port::model::LoadedModel;
 use perennial_core::{Error, ErrorCode, Result};
 use perennial_evaluation::plot::{Plot, plots};
-use perennial_evaluation::{Outcomes, leaks, model_warnings, outcome_warnings};
+use perennial_evaluation::{Outcomes, Suspect, leaks, model_warnings, outcome_warnings};
 use perennial_monitoring::Reference;
 use perennial_store::{check_results, evidence, loads};
 use serde::{Deserialize, Serialize};
@@ -53,8 +53,11 @@ pub struct Evidence {
     pub datasets: BTreeMap<String, (i64, String)>,
     /// The evaluated models, the candidate first.
     pub models: Vec<ModelFacts>,
-    /// Suspected leaks: feature and why.
+    /// Features that are known only when the outcome is known, each with the reason; also those that `[task] allow` names.
     pub leaks: Vec<(String, String)>,
+    /// Features that alone predict the outcome almost, each with the reason; also those that `[task] allow` names.
+    #[serde(default)]
+    pub strong_features: Vec<(String, String)>,
     /// What makes the measures doubtful without refusing the candidate, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -152,9 +155,9 @@ pub(super) async fn run(
         context.emit(PipelineEvent::StepLog { step: step.clone(), line }).await;
     }
     let features = feature_names(&task, examples.frame.names());
-    let (slices, allowed) = (slices.to_vec(), task.allow.clone());
+    let slices = slices.to_vec();
     let measured = kernel
-        .run_blocking_heavy(move || measure(&contenders, &examples, &features, &task.target, split, &slices, &allowed))
+        .run_blocking_heavy(move || measure(&contenders, &examples, &features, &task.target, split, &slices))
         .await?;
     for warning in &measured.warnings {
         context.emit(PipelineEvent::StepLog { step: step.clone(), line: format!("warning: {warning}") }).await;
@@ -174,6 +177,7 @@ pub(super) async fn run(
         datasets,
         models: measured.models,
         leaks: measured.leaks,
+        strong_features: measured.strong_features,
         warnings: [trained, measured.warnings].concat(),
         serving: measured.serving,
         checks: checks(context).await?,
@@ -250,6 +254,7 @@ fn is_decided(name: &str, candidate: Option<&StepName>) -> bool {
 struct Measured {
     models: Vec<ModelFacts>,
     leaks: Vec<(String, String)>,
+    strong_features: Vec<(String, String)>,
     warnings: Vec<String>,
     serving: Value,
     reference: Reference,
@@ -263,7 +268,6 @@ fn measure(
     target: &str,
     split: Split,
     slices: &[String],
-    allowed: &[String],
 ) -> Result<Measured> {
     let first =
         contenders.first().ok_or_else(|| Error::new(ErrorCode::ProjectFile, "an `evaluate` step names no model"))?;
@@ -314,11 +318,11 @@ fn measure(
     let known =
         Outcomes::from_column(known, signature.task, &signature.classes).map_err(|cause| failed(target, &cause))?;
     let suspects = leaks(&seen.select(features), &known).map_err(|cause| failed("leak", &cause))?;
-    let leaks = suspects
-        .iter()
-        .filter(|suspect| !allowed.contains(&suspect.feature))
-        .map(|suspect| (suspect.feature.clone(), suspect.message()))
-        .collect();
+    let (leaks, strong): (Vec<_>, Vec<_>) = suspects.into_iter().partition(Suspect::is_leak);
+    let named = |suspects: Vec<Suspect>| {
+        suspects.into_iter().map(|suspect| (suspect.feature.clone(), suspect.message())).collect::<Vec<_>>()
+    };
+    let (leaks, strong_features) = (named(leaks), named(strong));
     let reference = Reference::new(&training.select(features), &scored[0].1, &signature.classes);
     let same_classes = |index: usize| contenders[index].model.signature().classes == signature.classes;
     let shown: Vec<(&str, &Scores)> = scored
@@ -328,7 +332,8 @@ fn measure(
         .map(|(_, (name, scores))| (*name, scores))
         .collect();
     let plots = plots(&shown, &outcomes).map_err(|cause| failed("plots", &cause))?;
-    Ok(Measured { models, leaks, warnings, serving: latency(&*first.model, &inputs), reference, plots })
+    let serving = latency(&*first.model, &inputs);
+    Ok(Measured { models, leaks, strong_features, warnings, serving, reference, plots })
 }
 
 /// Warm test rows, one at a time, in process: the best of three rounds.

@@ -1,10 +1,12 @@
 //! Gates: a candidate is released when every gate holds; what is refused changes nothing that answers.
 
+use perennial_core::frame::{Column, Frame};
+use perennial_core::port::data::{DataEngine as _, FrameRequest};
 use perennial_core::rule::Verdict;
 use perennial_core::state::PipelineRunState;
-use perennial_execution::pipeline_runs::PipelineKind;
+use perennial_execution::pipeline_runs::{self, PipelineKind};
 use perennial_release::{models, releases};
-use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person};
+use perennial_testkit::{PROJECT_FILE, TestModel, TrainedProject, by_person, toml_text};
 
 use crate::support::{alias, endpoint, entries, listed, promotions, refused, release_next, released, with_gate};
 
@@ -196,4 +198,39 @@ async fn a_release_is_found_by_four_or_more_digits_of_its_digest() {
     let other = if digest.starts_with('0') { "1111" } else { "0000" };
     let error = releases::get(&caller, &trained.project, other).await.unwrap_err();
     assert_eq!(error.code(), perennial_core::ErrorCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_feature_that_is_known_only_with_the_outcome_is_refused_until_it_is_allowed_and_nothing_is_trained_again() {
+    const ROWS: &str = "SELECT * FROM \"flown\"";
+    let trained = TrainedProject::of(PROJECT_FILE).await;
+    let request = FrameRequest { sql: ROWS.to_owned(), tables: Vec::new(), keys: Vec::new() };
+    let before = trained.test.data.frame(request).await.unwrap();
+    // The oldest rows have no outcome, and no arrival either.
+    let missing = before.rows() - 200;
+    let mut frame = Frame::new();
+    for (name, column) in before.into_columns() {
+        let column = match column {
+            Column::Number(values) if name == "late" => Column::Number(masked(&values, missing)),
+            Column::Number(values) if name == "distance" => {
+                frame.push("arrived", Column::Number(masked(&values, missing)));
+                Column::Number(values)
+            }
+            column => column,
+        };
+        frame.push(name, column);
+    }
+    trained.test.data.answer_frame(ROWS, frame);
+    let message = release_next(&trained, 1).await;
+    assert!(message.starts_with("version 1 refused") && message.contains("leak: `arrived` is missing"), "{message}");
+    assert!(message.contains("`[task] ignore`") && message.contains("`[task] allow`"), "{message}");
+    trained.test.submit(&toml_text::set(PROJECT_FILE, "task.allow", "[\"arrived\"]")).await.unwrap();
+    let (run, ended) = trained.run(PipelineKind::Release, by_person()).await;
+    assert_eq!(ended.unwrap().message.as_deref(), Some("version 1 answers at `delay`"));
+    let steps = pipeline_runs::steps(&trained.test.system(), &trained.project, run.id).await.unwrap();
+    assert!(steps.is_empty(), "{steps:?}");
+}
+
+fn masked(values: &[f64], from: usize) -> Vec<f64> {
+    values.iter().enumerate().map(|(row, value)| if row < from { *value } else { f64::NAN }).collect()
 }

@@ -68,6 +68,7 @@ pub(crate) async fn decide(db: &Db, project: &Project, version: &ModelVersion, d
             gates: Vec::new(),
             leaks: Vec::new(),
             warnings: Vec::new(),
+            strong_features: Vec::new(),
             evidence: evidence.id,
             content: ReleaseContent::default(),
         },

@@ -31,6 +31,9 @@ pub(super) fn release(answer: &Value, zone: &TimeZone) {
             vec![cell(&gate["gate"]), cell(&evaluation["verdict"]), cell(&gate["expression"]), values.join(", ")]
         });
         say!("{}", table(&["gate", "verdict", "expression", "values"], &gates.collect::<Vec<_>>()));
+        for line in items(&decision["features"]) {
+            say!("{}", cell(&line));
+        }
     }
     let approvals = items(&answer["approvals"]);
     if !approvals.is_empty() {

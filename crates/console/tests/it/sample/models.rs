@@ -109,6 +109,7 @@ impl Rows {
                 gates: vec![gate],
                 leaks: vec![(text.clone(), text.clone())],
                 warnings: vec![text.clone()],
+                strong_features: vec![(text.clone(), text.clone())],
                 evidence: row.id,
                 content: ReleaseContent::default(),
             };
@@ -155,6 +156,7 @@ impl Rows {
             models: vec![model("candidate", None), model("champion", Some(1)), model("simple", None)],
             leaks: vec![(self.words.text.clone(), self.words.text.clone())],
             warnings: vec![self.words.text.clone()],
+            strong_features: vec![(self.words.text.clone(), self.words.text.clone())],
             serving: json!({ "p50_ms": 0.01, "p99_ms": 0.02 }),
             checks: json!({}),
             reference: Reference { features: Vec::new(), scores: Vec::new() },

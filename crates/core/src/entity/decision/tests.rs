@@ -26,6 +26,20 @@ fn a_body_of_the_first_release_is_read() {
 }
 
 #[test]
+fn leaks_and_strong_features_name_their_remedy() {
+    let mut body: DecisionBody = serde_json::from_str(STORED).unwrap();
+    body.leaks = vec![("x".into(), "`x` is missing. Is it filled in with the outcome?".into())];
+    body.strong_features = vec![("y".into(), "`y` alone has an AUC of 0.950. Is it known before the outcome?".into())];
+    assert_eq!(
+        body.feature_lines(),
+        [
+            "leak: `x` is missing. Is it filled in with the outcome? Add `x` to `[task] ignore`, or to `[task] allow` if requests have it",
+            "warning: `y` alone has an AUC of 0.950. Is it known before the outcome? If so, add `y` to `[task] allow`, else to `[task] ignore`",
+        ]
+    );
+}
+
+#[test]
 fn a_body_without_gates_is_not_read_as_one_with_none() {
     for text in ["[]", "{}", &STORED.replace("gates", "gate"), &STORED.replace("unknown", "maybe")] {
         assert!(serde_json::from_str::<DecisionBody>(text).is_err(), "{text}");
