@@ -22,8 +22,8 @@ pub(crate) struct RequestOrigin<'a> {
     has_several_hosts: bool,
     /// The `Origin` header, invalid UTF-8 replaced.
     origin: Option<Cow<'a, str>>,
-    /// Whether the browser reports that a page of another site made the request.
-    is_cross_site: bool,
+    /// Whether the browser reports that a page of another origin made the request.
+    is_cross_origin: bool,
     /// Whether the request may change something.
     is_change: bool,
 }
@@ -36,7 +36,11 @@ impl<'a> RequestOrigin<'a> {
             host: parts.headers.get(header::HOST).map(|host| host.to_str().map_err(|_| ())),
             has_several_hosts: parts.headers.get_all(header::HOST).iter().nth(1).is_some(),
             origin: parts.headers.get(header::ORIGIN).map(|origin| String::from_utf8_lossy(origin.as_bytes())),
-            is_cross_site: parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site"),
+            // `none` is an address that a person entered.
+            is_cross_origin: parts
+                .headers
+                .get("sec-fetch-site")
+                .is_some_and(|site| site != "same-origin" && site != "none"),
             is_change: !is_safe(&parts.method),
         }
     }
@@ -74,7 +78,7 @@ impl<'a> RequestOrigin<'a> {
                 ));
             }
         }
-        if self.is_cross_site && self.is_change {
+        if self.is_cross_origin && self.is_change {
             return Err(refused(
                 "a page of another site may not change anything on this server",
                 "open the console at the server's own address",
@@ -93,11 +97,13 @@ fn refused(message: &str, hint: &str) -> Error {
     Error::new(ErrorCode::CrossSite, message).with_hint(hint)
 }
 
+/// The host of an authority; the authority itself when what follows the last colon is not a port.
 fn without_port(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split_once(']').map_or(authority, |(host, _)| host);
-    }
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Rebinding needs a name under the attacker's control, so bare addresses are allowed.

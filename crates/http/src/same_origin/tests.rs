@@ -32,7 +32,18 @@ fn names_of_this_server_and_bare_addresses_are_allowed() {
 
 #[test]
 fn other_host_names_are_refused() {
-    for host in ["evil.example.com", "localhost.evil.com", "ml.example.org.evil.com:80", "127.0.0.1.evil.com", ""] {
+    for host in [
+        "evil.example.com",
+        "localhost.evil.com",
+        "ml.example.org.evil.com:80",
+        "127.0.0.1.evil.com",
+        "127.0.0.1:8080@evil.com",
+        "127.0.0.1:8080, evil.com",
+        "localhost:evil.com",
+        "[::1]evil.com",
+        "[::1",
+        "",
+    ] {
         assert_eq!(check(Method::GET, &[("host", host)]).unwrap_err().code(), ErrorCode::CrossSite, "{host}");
     }
     assert!(check(Method::GET, &[]).is_err());
@@ -57,6 +68,8 @@ fn a_cross_site_form_is_refused() {
     let cross = [("host", "localhost"), ("sec-fetch-site", "cross-site")];
     assert!(check(Method::GET, &cross).is_ok());
     assert!(check(Method::POST, &cross).is_err());
+    assert!(check(Method::POST, &[("host", "localhost"), ("sec-fetch-site", "same-site")]).is_err());
+    assert!(check(Method::POST, &[("host", "localhost"), ("sec-fetch-site", "none")]).is_ok());
     assert!(check(Method::POST, &[("host", "localhost"), ("sec-fetch-site", "same-origin")]).is_ok());
 }
 
