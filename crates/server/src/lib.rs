@@ -5,6 +5,7 @@
 pub mod data_folder;
 mod disk_reserve;
 mod host_socket;
+mod memory;
 mod restore;
 mod scheduler;
 mod server;

@@ -18,10 +18,18 @@ use perennial_training::BuiltInTrainers;
 
 use crate::data_folder;
 use crate::disk_reserve;
+use crate::memory;
 use crate::trainers::TRAINERS;
 
-/// Memory that queries and staging may use before they spill to disk; small enough for a laptop.
-const ENGINE_MEMORY_BYTES: usize = 768 * 1024 * 1024;
+/// The most memory that queries and staging may use before they spill to disk; small enough for a laptop.
+const ENGINE_MEMORY_BYTES_MAX: u64 = 768 * 1024 * 1024;
+/// The part of the memory of this process that queries and staging may use; results and pages take as much again.
+const ENGINE_MEMORY_PART: u64 = 5;
+
+fn engine_memory_bytes() -> usize {
+    let part = memory::limit_bytes().map_or(ENGINE_MEMORY_BYTES_MAX, |bytes| bytes / ENGINE_MEMORY_PART);
+    usize::try_from(part.min(ENGINE_MEMORY_BYTES_MAX)).unwrap_or(usize::MAX)
+}
 
 /// Where a server stores its data.
 #[derive(Debug, Clone)]
@@ -67,7 +75,7 @@ pub(crate) async fn open(paths: &ServerPaths) -> Result<Arc<Slices>> {
         staging: data.join("staging"),
         source_root: paths.root.clone(),
         reserved,
-        memory_bytes: ENGINE_MEMORY_BYTES,
+        memory_bytes: engine_memory_bytes(),
         threads: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
     })?;
     let launcher =
