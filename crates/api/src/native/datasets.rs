@@ -1,6 +1,7 @@
 //! Datasets: versions, loads, checks, profile, quarantine, queries.
 
 use axum::Json;
+use axum::response::Response;
 use perennial_core::id::LoadId;
 use perennial_core::name::{DatasetName, ProjectName};
 use perennial_core::permission::Permission;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::loads::Load;
-use super::wire::{Items, PageQuery, Rows, at, verdict};
+use super::wire::{Items, PageQuery, Rows, at, rows_answer, verdict};
 use crate::extract::Body;
 use crate::limits;
 use crate::routes::JsonRoutes;
@@ -277,10 +278,7 @@ struct Ask {
 ///
 /// Read-only, over the newest version of each dataset.
 #[utoipa::path(post, path = "/api/v1/projects/{project}/query", tag = "datasets", params(("project" = String, Path)), request_body = Ask, responses((status = 200, body = Rows)))]
-async fn query(
-    ProjectCaller { caller, project }: ProjectCaller,
-    Body(ask): Body<Ask>,
-) -> Result<Json<Rows>, HttpError> {
+async fn query(ProjectCaller { caller, project }: ProjectCaller, Body(ask): Body<Ask>) -> Result<Response, HttpError> {
     let limit = ask.limit.unwrap_or(limits::PAGE_DEFAULT as usize);
-    Ok(Json(datasets::query(&caller, &project, ask.sql, limit).await?.into()))
+    Ok(rows_answer(datasets::query(&caller, &project, ask.sql, limit).await?).await?)
 }

@@ -1,10 +1,18 @@
 //! What many answers share.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use perennial_core::port::data::Page;
 use perennial_core::rule::Verdict;
+use perennial_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::limits;
+
+/// Pages of rows that are written as JSON at the same time.
+const ROWS_WRITERS_MAX: usize = 2;
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -66,12 +74,26 @@ pub(super) struct ColumnName {
     pub class: String,
 }
 
-impl From<perennial_core::port::data::Page> for Rows {
-    fn from(page: perennial_core::port::data::Page) -> Self {
+impl From<Page> for Rows {
+    fn from(page: Page) -> Self {
         let columns =
             page.schema.fields.into_iter().map(|field| ColumnName { name: field.name, class: field.class.to_string() });
         Self { columns: columns.collect(), rows: page.rows, truncated: page.truncated }
     }
+}
+
+/// The answer with a page of rows. It is written on a blocking thread, two at the same time: a page may have many megabytes,
+/// and the threads of requests answer others meanwhile.
+pub(super) async fn rows_answer(page: Page) -> Result<Response> {
+    static WRITERS: Semaphore = Semaphore::const_new(ROWS_WRITERS_MAX);
+    const ENDED: &str = "an answer ended abruptly";
+
+    let permit = WRITERS.acquire().await.map_err(|closed| Error::internal(ENDED, closed))?;
+    let written = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        Json(Rows::from(page)).into_response()
+    });
+    written.await.map_err(|panic| Error::internal(ENDED, panic))
 }
 
 /// An instant as RFC 3339 in UTC; an instant no calendar has as its milliseconds.
