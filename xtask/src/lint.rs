@@ -6,6 +6,7 @@ mod files;
 mod layers;
 mod modules;
 mod paths;
+mod security;
 mod source;
 mod spelling;
 mod tidy;
@@ -39,6 +40,7 @@ const CHECKS: &[Check] = &[
         what: "long files, unfinished marks, sleeping tests, error pages, change log",
         run: tidy_files,
     },
+    Check { name: "security", what: "docs/security.md names tests that exist for each class of holes", run: security },
     Check { name: "spelling", what: "misspelt words", run: spelling::check },
     Check { name: "dependencies", what: "licences, bans, sources, advisories; unused ones", run: dependencies::check },
     Check { name: "format", what: "rustfmt", run: format },
@@ -108,6 +110,11 @@ fn words(paths: &[String]) -> Result<Vec<String>> {
 fn tidy_files(_: &[String]) -> Result<Vec<String>> {
     let files: Vec<SourceFile> = files::all()?;
     tidy::check(&files)
+}
+
+fn security(_: &[String]) -> Result<Vec<String>> {
+    let page = std::fs::read_to_string(root().join(security::PAGE)).context("cannot read docs/security.md")?;
+    Ok(security::check(&page, &files::all()?))
 }
 
 /// A check by a program that prints its own findings.

@@ -21,10 +21,11 @@ cargo xtask <verb>
 
   test [args]   sets up what the tests need, then runs every test; args go to the test runner
   ci            `lint`, then `test`
-  lint [check]  layers, modules, words, tidy, spelling, dependencies, format, clippy, docs; or one
+  lint [check]  layers, modules, words, tidy, security, spelling, dependencies, format, clippy, docs; or one
   setup         the set-up of `test` alone; prints where things are
   postgres      a PostgreSQL for tests run by hand; prints its URL, ends with the input of this command
   crash [n]     the long crash campaign: n kills (default 200); writes docs/benchmarks/crash.md
+  attack [n]    the long attack campaign: n rounds of every attempt (default 10); writes docs/benchmarks/attack.md
   bench [name]  a benchmark beside the tools people use today; `bench` alone lists them
   fuzz [name]   a fuzz target for some seconds; `fuzz` alone lists them, `fuzz --check` type-checks them
   schema        generates docs/schema/perennial.schema.json
@@ -45,7 +46,8 @@ fn main() -> Result<()> {
         Some("lint") => lint::run_verb(rest),
         Some("postgres") => postgres::hold(),
         Some("setup") => setup::Ready::new().map(|ready| ready.print()),
-        Some("crash") => crash(rest.first().map_or("200", String::as_str)),
+        Some("crash") => campaign("crash", "crash::", "KILLS", rest.first().map_or("200", String::as_str)),
+        Some("attack") => campaign("attack", "attack::campaign::", "ROUNDS", rest.first().map_or("10", String::as_str)),
         Some("bench") => bench::run(rest),
         Some("schema") => with_env("PERENNIAL_WRITE_SCHEMA", "1", &["test", "-p", "perennial-config", "schema"]),
         Some("protos") => run(cargo().args(["run", "--quiet", "--locked", "--package", "protos", "--"]).args(rest)),
@@ -71,15 +73,17 @@ fn test(args: &[String]) -> Result<()> {
     run(shell::ended_with_this_process(tests))
 }
 
-/// Needs nothing that [`setup::Ready`] installs; the test runner's limit of time is not for it.
-fn crash(kills: &str) -> Result<()> {
-    if kills.parse::<u32>().is_err() {
-        bail!("`{kills}` is not a number of kills\n\n{USAGE}");
+/// A long campaign of the binary's tests. It needs nothing that [`setup::Ready`] installs; the test runner's limit of
+/// time is not for it.
+fn campaign(name: &str, tests: &str, unit: &str, count: &str) -> Result<()> {
+    if count.parse::<u32>().is_err() {
+        bail!("`{count}` is not a number\n\n{USAGE}");
     }
+    let prefix = format!("PERENNIAL_{}", name.to_uppercase());
     let command = cargo()
-        .args(["test", "-p", "perennial-cli", "--locked", "--test", "it", "--", "--nocapture", "crash::"])
-        .env("PERENNIAL_CRASH_KILLS", kills)
-        .env("PERENNIAL_CRASH_RESULT", root().join("docs/benchmarks/crash.md"));
+        .args(["test", "-p", "perennial-cli", "--locked", "--test", "it", "--", "--nocapture", tests])
+        .env(&format!("{prefix}_{unit}"), count)
+        .env(&format!("{prefix}_RESULT"), root().join(format!("docs/benchmarks/{name}.md")));
     run(command)
 }
 

@@ -1,7 +1,7 @@
-//! Kills a busy server with SIGKILL at random moments from a fixed seed. Meanwhile files arrive, steps run, predictions
-//! are answered and logged, the alias moves, runs log metrics, and held loads are accepted. After each kill the
-//! clients' journal of acknowledged requests is compared by id with the content of the server: everything must be
-//! present, complete, and present once.
+//! Kills a busy server with SIGKILL at random moments from a fixed seed, and processes of steps and workers below it.
+//! Meanwhile files arrive, steps run, predictions are answered and logged, the alias moves, runs log metrics, and held
+//! loads are accepted. After each kill the clients' journal of acknowledged requests is compared by id with the content of
+//! the server: everything must be present, complete, and present once.
 
 mod client;
 mod journal;
@@ -19,10 +19,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use crate::chance::Chance;
+use crate::processes;
 use crate::support::{Place, Server};
 use client::ServerClient;
 use journal::Journal;
-use project::Chance;
 use report::Tally;
 
 /// Kills in the tests; `PERENNIAL_CRASH_KILLS` sets the number for a campaign.
@@ -35,6 +36,8 @@ const SEED: u64 = 2013;
 const BUSY_MS_MAX: u64 = 2_500;
 /// The longest time before a kill during a start.
 const STARTING_MS_MAX: u64 = 600;
+/// The longest pause between two kills of processes below a busy server.
+const PROCESS_KILL_MS_MAX: u64 = 400;
 /// One start in this number is killed.
 const KILLED_STARTS: u64 = 4;
 
@@ -75,7 +78,7 @@ impl Round {
         let until = tally.planned.min(tally.kills + KILLS_A_ROUND);
         while tally.kills < until {
             let busy = Duration::from_millis(self.chance.below(BUSY_MS_MAX));
-            self.kill_under_load(server, busy);
+            tally.processes_killed += self.kill_under_load(server, busy);
             tally.kills += 1;
             server = self.start(tally);
             verify::compare(&self.runtime, &self.client(&server), &self.place, &self.journal);
@@ -89,17 +92,24 @@ impl Round {
         ServerClient { http: self.http.clone(), address: server.address.clone(), token: server.token.clone() }
     }
 
-    /// Keeps the server busy for a time, then kills it.
-    fn kill_under_load(&mut self, server: Server, busy: Duration) {
+    /// Keeps the server busy for a time, meanwhile kills processes below it, then kills it. Gives the number of the killed
+    /// processes below it.
+    fn kill_under_load(&mut self, server: Server, busy: Duration) -> u64 {
         let client = self.client(&server);
         let mut clients = {
             let _guard = self.runtime.enter();
             load::start(&client, &self.place, &self.journal, &mut self.chance)
         };
-        // A client ends only when the server ends, or when it finds an error.
-        let ended = self.runtime.block_on(async { tokio::time::timeout(busy, clients.join_next()).await });
-        if let Ok(Some(ended)) = ended {
-            panic!("a client ended while the server was up: {ended:?}");
+        let (end, mut killed) = (Instant::now() + busy, 0);
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let pause = left.min(Duration::from_millis(self.chance.below(PROCESS_KILL_MS_MAX)));
+            // A client ends only when the server ends, or when it finds an error.
+            let ended = self.runtime.block_on(async { tokio::time::timeout(pause, clients.join_next()).await });
+            if let Ok(Some(ended)) = ended {
+                panic!("a client ended while the server was up: {ended:?}");
+            }
+            let below = processes::descendants(server.child.id());
+            killed += u64::from(!below.is_empty() && processes::kill(*self.chance.choose(&below)));
         }
         server.kill();
         self.runtime.block_on(async {
@@ -107,6 +117,7 @@ impl Round {
                 ended.unwrap();
             }
         });
+        killed
     }
 
     /// Starts the server again. Some starts are killed first.

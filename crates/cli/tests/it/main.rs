@@ -2,9 +2,11 @@
 
 #![cfg(test)]
 
+mod attack;
 mod backup;
 mod canary_input;
 mod cancelled;
+mod chance;
 mod changed;
 mod clients;
 mod crash;
@@ -19,8 +21,10 @@ mod ownership;
 mod pages;
 mod postgres;
 mod predictions;
+mod processes;
 mod project;
 mod python;
+mod result_page;
 mod sources;
 mod stories;
 mod story;

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -144,6 +145,8 @@ pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) address: String,
     pub(crate) token: String,
+    /// What the server has written to its standard error.
+    log: Arc<Mutex<String>>,
     runtime: Runtime,
     http: reqwest::Client,
 }
@@ -171,17 +174,28 @@ impl Server {
             log.push('\n');
         };
         // Reads the rest of the log, so that the server is never blocked by a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
+        let log = Arc::new(Mutex::new(log));
+        let rest = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                rest.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let token = runtime.block_on(administrator_token(data));
-        Self { child, address, token, runtime, http }
+        Self { child, address, token, log, runtime, http }
     }
 
     /// An HTTP client for tests with many tasks; run them with [`Server::block_on`].
     pub(crate) fn http(&self) -> reqwest::Client {
         self.http.clone()
+    }
+
+    /// What the server has written to its standard error.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -23,6 +23,8 @@ pub(super) struct Journal {
     pub(super) runs_sent: u64,
     /// Attempts of steps that a kill interrupted.
     pub(super) attempts_interrupted: BTreeSet<String>,
+    /// Attempts of steps whose process was killed beside the server.
+    pub(super) attempts_killed: BTreeSet<String>,
     /// Pipeline runs that a kill interrupted and that were resumed.
     pub(super) runs_resumed: BTreeSet<String>,
     /// The ids of the promotions after the last kill, oldest first.

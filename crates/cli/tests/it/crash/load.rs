@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use super::client::{ServerClient, ServerGone};
 use super::journal::{Delivered, Enters, Journal, Move, Predicted, Tracked};
-use super::project::{self, BASE, Chance, Delivery, FIRST, ROWS, ROWS_SHORT};
+use super::project::{self, BASE, Delivery, FIRST, ROWS, ROWS_SHORT};
+use crate::chance::Chance;
 use crate::support::{LOAD_PREDICTIONS, Place};
 
 /// The cause of the clients' pipeline runs, by which they are recognised.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::chance::Chance;
 use crate::support::{Place, instant};
 
 /// The path of the project in the API.
@@ -46,6 +47,7 @@ run = "sh pack.sh"
 inputs = ["features"]
 code = ["pack.sh"]
 env = "system"
+retries = 10
 outputs = { packed = { path = "packed", kind = "file" } }
 
 [steps.train]
@@ -77,29 +79,6 @@ run = "run"
 const FEATURES: &str = "SELECT id, at, day, x1, x2, kind, x1 * x2 AS product, hours FROM orders\n";
 
 const PACK: &str = "sum=$(cksum < \"$PERENNIAL_INPUT_FEATURES\")\necho \"$sum\" > \"$PERENNIAL_OUTPUT_PACKED\"\n";
-
-/// Pseudo-random numbers from a seed, so that kills come at the same times in every run.
-pub(super) struct Chance(u64);
-
-impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A number below `limit`.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    /// A new generator, seeded by this one.
-    pub(super) fn fork(&mut self) -> Self {
-        Self(self.below(u64::MAX))
-    }
-}
 
 /// The project without files.
 pub(super) fn place() -> Place {

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::journal::Journal;
-
-/// The heading above the result in the document.
-const HEADING: &str = "## Result\n";
+use crate::result_page::{self, environment, grouped};
 
 /// Totals over all projects.
 pub(super) struct Tally {
@@ -21,6 +19,9 @@ pub(super) struct Tally {
     pub(super) rounds: u64,
     promotions: usize,
     attempts_interrupted: usize,
+    attempts_killed: usize,
+    /// Processes below the server that were killed.
+    pub(super) processes_killed: u64,
     runs_resumed: usize,
     began: Instant,
 }
@@ -36,6 +37,8 @@ impl Tally {
             rounds: 0,
             promotions: 0,
             attempts_interrupted: 0,
+            attempts_killed: 0,
+            processes_killed: 0,
             runs_resumed: 0,
             began: Instant::now(),
         }
@@ -64,17 +67,13 @@ impl Tally {
         self.rounds += 1;
         self.promotions += journal.promotions.len();
         self.attempts_interrupted += journal.attempts_interrupted.len();
+        self.attempts_killed += journal.attempts_killed.len();
         self.runs_resumed += journal.runs_resumed.len();
     }
 
     /// Prints the result, and writes it below its heading to the file that `PERENNIAL_CRASH_RESULT` names.
     pub(super) fn report(&self) {
-        let text = self.text();
-        println!("{text}");
-        let Some(path) = std::env::var_os("PERENNIAL_CRASH_RESULT") else { return };
-        let page = std::fs::read_to_string(&path).unwrap();
-        let (above, _) = page.split_once(HEADING).expect("the page has a heading for the result");
-        std::fs::write(&path, format!("{above}{HEADING}\n{text}")).unwrap();
+        result_page::report("PERENNIAL_CRASH_RESULT", &self.text());
     }
 
     fn text(&self) -> String {
@@ -91,6 +90,8 @@ impl Tally {
         row("of these lost, partial or duplicated", "0".to_owned());
         row("promotions, each continuing the one before", self.promotions.to_string());
         row("interrupted step attempts, all marked", self.attempts_interrupted.to_string());
+        row("killed processes of steps and workers", self.processes_killed.to_string());
+        row("step attempts that such a kill ended, all tried again", self.attempts_killed.to_string());
         row("interrupted pipeline runs that were resumed", self.runs_resumed.to_string());
         row("failed `perennial run` after a kill", "0".to_owned());
         row("time from start to the first answer, median", format!("{} ms", at(50)));
@@ -98,35 +99,4 @@ impl Tally {
         row("duration of the campaign", format!("{} min", self.began.elapsed().as_secs().div_ceil(60)));
         text
     }
-}
-
-/// The version, build profile, machine and date.
-fn environment() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':']));
-    format!(
-        "Perennial {}, {} build; {} processors ({model}), Linux {}; {}.",
-        env!("CARGO_PKG_VERSION"),
-        if cfg!(debug_assertions) { "dev" } else { "release" },
-        std::thread::available_parallelism().map_or(1, usize::from),
-        read("/proc/sys/kernel/osrelease").trim(),
-        jiff::Zoned::now().date()
-    )
-}
-
-/// A number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
