@@ -1,4 +1,7 @@
 //! Start of a worker, and calls of one that runs. Run with `cargo bench -p perennial-worker`.
+//!
+//! Medians on two cores of a virtual machine (Linux 6.18, root), with the probe, a small binary: a start with its end takes
+//! 1.7 ms, a call without bytes 14 µs, with 1,000 bytes each way 14 µs, with a megabyte each way 0.21 ms.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
 
