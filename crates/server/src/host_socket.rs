@@ -23,7 +23,7 @@ const NAME: &str = "server.sock";
 /// The longest path of a socket, in bytes: that of `sockaddr_un`, with its end.
 const PATH_MAX_BYTES: usize = 107;
 
-/// Ancestors of a process that are looked at.
+/// Ancestors of a process that are read at most.
 const ANCESTORS_MAX: usize = 1_000;
 
 /// The path of the socket of a data folder, short enough for the system as long as this value lives.
